@@ -1,0 +1,90 @@
+"""Every error this project raises on purpose, one tree under `LaminError`.
+
+LaminError
+├── InvalidArgument      what was passed cannot be used (exit 2 in the shell)
+│   └── InvalidKey       a key that escapes its storage
+├── NotFound             nothing answers to that name (exit 3)
+│   └── InstanceNotFound
+├── Conflict             it contradicts what is stored (exit 4)
+│   ├── MultipleFound
+│   └── ValidationError
+├── Unavailable          database, storage or endpoint out of reach (exit 5)
+│   └── SchemaMismatch   the database is newer or older than this version
+├── NotTracked           a run was needed and none is current
+├── MalformedEvent       JSON that is not an OpenLineage event
+└── MissingExtra         an optional part is not installed
+"""
+
+
+class LaminError(Exception):
+    """What happened, to what, and what to type next.
+
+    >>> str(LaminError("no such key", hint="list them with `lamin artifacts`"))
+    'no such key\\n  hint: list them with `lamin artifacts`'
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        self.message = message
+        self.hint = hint
+        super().__init__(message if hint is None else f"{message}\n  hint: {hint}")
+
+
+class InvalidArgument(LaminError, ValueError):
+    """What was passed cannot be used."""
+
+    exit_code = 2
+
+
+class InvalidKey(InvalidArgument):
+    """A key that is absolute, climbs out of its storage, or holds characters no storage takes."""
+
+
+class NotFound(LaminError, LookupError):
+    """Nothing in the registry answers to that name."""
+
+    exit_code = 3
+
+
+class InstanceNotFound(NotFound):
+    """No `.lamin/` folder here or in any folder above."""
+
+
+class Conflict(LaminError):
+    """It contradicts what is stored."""
+
+    exit_code = 4
+
+
+class MultipleFound(Conflict, LookupError):
+    """One record was asked for and several answer."""
+
+
+class ValidationError(Conflict, ValueError):
+    """Data that do not fit their schema."""
+
+
+class Unavailable(LaminError):
+    """A database, a storage or an endpoint is out of reach."""
+
+    exit_code = 5
+
+
+class SchemaMismatch(Unavailable):
+    """The database was made by another version of this package."""
+
+
+class NotTracked(LaminError):
+    """A run was needed and none is current."""
+
+
+class MalformedEvent(LaminError, ValueError):
+    """JSON that is not an OpenLineage event."""
+
+
+class MissingExtra(LaminError, ImportError):
+    """An optional part of this package is not installed."""
+
+    def __init__(self, module: str, extra: str) -> None:
+        super().__init__(f"{module} is not installed", hint=f"pip install 'lamin-core[{extra}]'")

@@ -1,0 +1,47 @@
+"""Secrets out, before anything is stored: by the name of a value and by the shape of the value itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+MASK = "***"
+_SECRET_NAME = re.compile(
+    r"(?i)(password|passwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|authorization)"
+)
+_SECRET_VALUES = (
+    re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),  # AWS access key ids
+    re.compile(r"\bgh[pousr]_[A-Za-z0-9]{30,}\b"),  # GitHub tokens
+    re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"),  # JSON web tokens
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"),
+)
+_DSN_PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/@]+@")
+_OPTION = re.compile(r"(?i)(--?(?:[\w-]*(?:password|token|secret|api-?key))[= ])\S+")
+
+
+def redact_text(text: str) -> str:
+    """The text with every secret it shows masked.
+
+    >>> redact_text("postgresql://me:hunter2@db/x --token=abc")
+    'postgresql://me:***@db/x --token=***'
+    """
+    for pattern in _SECRET_VALUES:
+        text = pattern.sub(MASK, text)
+    text = _DSN_PASSWORD.sub(rf"\1{MASK}@", text)
+    return _OPTION.sub(rf"\1{MASK}", text)
+
+
+def redact(value: Any, name: str = "") -> Any:
+    """The value with every secret in it masked, at any depth.
+
+    >>> redact({"alpha": 1, "db_password": "hunter2", "nested": [{"api_key": "k"}]})
+    {'alpha': 1, 'db_password': '***', 'nested': [{'api_key': '***'}]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): redact(item, str(key)) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [redact(item, name) for item in value]
+    if isinstance(value, str):
+        return MASK if value and _SECRET_NAME.search(name) else redact_text(value)
+    return value

@@ -1,0 +1,35 @@
+"""The words that the whole project shares."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+
+class RunStatus(StrEnum):
+    """Where an execution stands.
+
+    `aborted` is cancelled, interrupted or crashed with notice; `lost` was killed without a word and found later.
+
+    >>> RunStatus("failed").is_terminal
+    True
+    """
+
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    ABORTED = "aborted"
+    LOST = "lost"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing more will happen."""
+        return self not in (RunStatus.SCHEDULED, RunStatus.RUNNING)
+
+
+Direction = Literal["input", "output"]
+"""Which side of a run an artifact stands on."""
+
+DependencyRole = Literal["pipe", "service", "value", "order"]
+"""Why one run waited for another where no artifact lies between."""

@@ -1,0 +1,138 @@
+"""The facets we emit: the standard ones of OpenLineage 2-0-2, and the two of ours.
+
+`lamin_artifact` (dataset) says the content: `hash`, `hash_type`, `size`, `n_files`, and the `role` in this run.
+`lamin_run` (run) says `name`, typed `params`, `attempt`, `cached`, and `details` of the engine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lamin_core import __version__
+
+if TYPE_CHECKING:
+    from openlineage.lamin.events import Dataset, Dependency, RunReference
+
+PRODUCER = f"urn:lamin-core:{__version__}"
+Facet = dict[str, Any]
+
+
+def _standard(name: str, version: str, /, **fields: Any) -> Facet:
+    url = f"https://openlineage.io/spec/facets/{version}/{name}.json#/$defs/{name}"
+    return {"_producer": PRODUCER, "_schemaURL": url, **{k: v for k, v in fields.items() if v is not None}}
+
+
+def _own(name: str, version: str, /, **fields: Any) -> Facet:
+    return {
+        "_producer": PRODUCER,
+        "_schemaURL": f"urn:lamin-core:facet:{name}:{version}",
+        **{k: v for k, v in fields.items() if v is not None},
+    }
+
+
+def processing_engine(name: str, version: str) -> Facet:
+    """Which engine ran it."""
+    return _standard("ProcessingEngineRunFacet", "1-1-1", version=version, name=name)
+
+
+def parent(reference: RunReference, root: RunReference | None) -> Facet:
+    """The run that this one is a part of, and the outermost one."""
+    return _standard(
+        "ParentRunFacet",
+        "1-1-0",
+        **_run_and_job(reference),
+        root=_run_and_job(root or reference),
+    )
+
+
+def _run_and_job(reference: RunReference) -> Facet:
+    return {
+        "run": {"runId": reference.run_id},
+        "job": {"namespace": reference.namespace, "name": reference.name},
+    }
+
+
+def job_dependencies(dependencies: Sequence[Dependency]) -> Facet:
+    """Runs waited for; control flow, never data lineage."""
+    upstream = [{**_run_and_job(d.on), "dependency_type": d.role} for d in dependencies]
+    return _standard("JobDependenciesRunFacet", "1-0-1", upstream=upstream, downstream=[])
+
+
+def execution_parameters(params: Mapping[str, Any]) -> Facet:
+    """Parameters for foreign consumers, whose values are text; ours with their types are in `lamin_run`."""
+    rows = [
+        {"key": key, "value": value if isinstance(value, str) else json.dumps(value, default=str)}
+        for key, value in params.items()
+    ]
+    return _standard("ExecutionParametersRunFacet", "1-0-0", parameters=rows)
+
+
+def error_message(message: str, trace: str | None) -> Facet:
+    """Why it failed."""
+    return _standard(
+        "ErrorMessageRunFacet", "1-0-1", message=message, programmingLanguage="python", stackTrace=trace
+    )
+
+
+def lamin_run(
+    name: str | None, params: Mapping[str, Any], attempt: int, cached: bool, details: Mapping[str, Any]
+) -> Facet:
+    """What the standard has no field for."""
+    return _own(
+        "LaminRunFacet",
+        "1-0-0",
+        name=name,
+        params=dict(params),
+        attempt=attempt,
+        cached=cached,
+        details=dict(details) or None,
+    )
+
+
+def job_type(integration: str, kind: str) -> Facet:
+    """Workflow, rule, process, flow, task, script or function."""
+    return _standard(
+        "JobTypeJobFacet", "2-0-3", processingType="BATCH", integration=integration.upper(), jobType=kind.upper()
+    )
+
+
+def source_code(language: str, text: str) -> Facet:
+    """The code itself."""
+    return _standard("SourceCodeJobFacet", "1-0-1", language=language, sourceCode=text)
+
+
+def source_code_location(url: str, repository: str | None, commit: str | None) -> Facet:
+    """Where the code is kept."""
+    return _standard(
+        "SourceCodeLocationJobFacet",
+        "1-0-1",
+        type="git" if repository else "file",
+        url=url,
+        repoUrl=repository,
+        version=commit,
+    )
+
+
+def documentation(description: str) -> Facet:
+    """What the code is for, in its author's words."""
+    return _standard("DocumentationJobFacet", "1-0-1", description=description)
+
+
+def dataset_version(version: str) -> Facet:
+    """The version as foreign consumers see it."""
+    return _standard("DatasetVersionDatasetFacet", "1-0-1", datasetVersion=version)
+
+
+def lamin_artifact(dataset: Dataset) -> Facet:
+    """The content of a dataset, and its role in this run."""
+    return _own(
+        "LaminArtifactDatasetFacet",
+        "1-0-0",
+        hash=dataset.hash,
+        hash_type=dataset.hash_type,
+        size=dataset.size,
+        n_files=dataset.n_files,
+        role=dataset.role,
+    )
