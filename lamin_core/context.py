@@ -1,0 +1,72 @@
+"""What is current: the instance of this process and the run of this context. Knows neither, only holds them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from typing import Any, Protocol, TypeVar
+
+Record = TypeVar("Record")
+
+
+class Connection(Protocol):
+    """What a record needs of the instance it lives in, so that `record.save()` works without importing upwards."""
+
+    def query(self, registry: type[Record]) -> Any:
+        """A query set over all records of this registry."""
+
+    def by_id(self, registry: type[Record], identity: int) -> Record:
+        """The record with this primary key."""
+
+    def related(self, record: Any, relation: Any) -> Any:
+        """The records that this relation ties to this one."""
+
+    def save(self, record: Record) -> Record:
+        """Write the record, or find the one it is."""
+
+    def delete(self, record: Any) -> None:
+        """Remove the record."""
+
+    def from_values(self, registry: type[Record], values: Iterable[str], *, create: bool) -> Any:
+        """Records for these names."""
+
+    @property
+    def files(self) -> Any:
+        """The operations on an artifact's bytes."""
+
+    @property
+    def lineage(self) -> Any:
+        """The questions about what made what."""
+
+
+_lock = threading.RLock()
+_connection: Connection | None = None
+_open: Callable[[], Connection] | None = None
+
+current_run: ContextVar[Any] = ContextVar("lamin_current_run", default=None)
+"""The `Run` that reads and writes in this context belong to, or None."""
+
+
+def register_opener(opener: Callable[[], Connection]) -> None:
+    """Say how to find the instance when none is connected yet."""
+    global _open
+    _open = opener
+
+
+def connection() -> Connection:
+    """The instance of this process, opened on first use. Raises `InstanceNotFound` when there is none."""
+    global _connection
+    if _connection is None:
+        with _lock:
+            if _connection is None:
+                assert _open is not None, "import lamin_core.instance first"
+                _connection = _open()
+    return _connection
+
+
+def set_connection(value: Connection | None) -> None:
+    """Make this the instance of the process; None forgets it, so that the next use looks for one again."""
+    global _connection
+    with _lock:
+        _connection = value

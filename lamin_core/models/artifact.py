@@ -1,0 +1,219 @@
+"""Datasets: the series of versions under a key, each version, and which folder holds which file."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from lamin_core import context
+from lamin_core.models.base import Base, Identity, Key, Registry
+from lamin_core.models.relations import Many, One
+from lamin_core.models.storage import Content
+
+if TYPE_CHECKING:
+    from lamin_core.models.collection import Collection
+    from lamin_core.models.label import Schema, ULabel
+    from lamin_core.models.run import Run
+    from lamin_core.models.storage import Storage
+    from lamin_core.models.user import User
+
+
+UNSET: Any = object()
+
+
+class ArtifactSeries(Base):
+    """All versions under one key of one storage; without a key, the versions that name each other by `revises`."""
+
+    __tablename__ = "artifact_series"
+    __table_args__ = (UniqueConstraint("key", "storage_id"),)
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    stem: Mapped[str] = mapped_column(String(16), unique=True)
+    storage_id: Mapped[int] = mapped_column(ForeignKey("storage.id"))
+    key: Mapped[str | None] = mapped_column(Key)
+    n_versions: Mapped[int] = mapped_column(default=0)
+    last_observed_at: Mapped[datetime | None]
+    """When a run last read or wrote it: what comes later only appends."""
+
+
+class Artifact(Registry):
+    """One version of a file, folder, object or table."""
+
+    __tablename__ = "artifact"
+    __table_args__ = (
+        UniqueConstraint("series_id", "number"),
+        Index("ix_artifact_key", "key", "storage_id"),
+        Index("ix_artifact_content_id", "content_id"),
+        Index(
+            "ix_artifact_one_latest",
+            "series_id",
+            unique=True,
+            postgresql_where=text("is_latest"),
+            sqlite_where=text("is_latest"),
+        ),
+        Index("ix_artifact_real_key", "real_key"),
+    )
+    _stem_length = 16
+    _name_field = "key"
+
+    series_id: Mapped[int] = mapped_column(ForeignKey("artifact_series.id"))
+    number: Mapped[int]
+    is_latest: Mapped[bool]
+    storage_id: Mapped[int] = mapped_column(ForeignKey("storage.id"))
+    key: Mapped[str | None] = mapped_column(Key)
+    real_key: Mapped[str | None] = mapped_column(Key)
+    """Where the bytes are, relative to the storage's root, when that is not the key."""
+    content_id: Mapped[int | None] = mapped_column(ForeignKey("content.id"))
+    """None while nobody has said what the bytes are."""
+    suffix: Mapped[str] = mapped_column(String(64), default="")
+    kind: Mapped[str | None] = mapped_column(String(32))
+    otype: Mapped[str | None] = mapped_column(String(64))
+    description: Mapped[str | None]
+    n_observations: Mapped[int | None]
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"), index=True)
+    """The run that first made it."""
+    schema_id: Mapped[int | None] = mapped_column(ForeignKey("schema.id"))
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    origin: Mapped[str] = mapped_column(String(8))
+    """`api` for rows that people made, `event` for rows that a rebuild makes again."""
+
+    storage: ClassVar[One[Storage]] = One("Storage", "storage_id")
+    run: ClassVar[One[Run]] = One("Run", "run_id")
+    content: ClassVar[One[Content]] = One("Content", "content_id")
+    schema: ClassVar[One[Schema]] = One("Schema", "schema_id")
+    created_by: ClassVar[One[User]] = One("User", "created_by_id")
+    ulabels: ClassVar[Many[ULabel]] = Many("ULabel", link="ArtifactULabel", own="artifact_id", other="ulabel_id")
+    input_of_runs: ClassVar[Many[Run]] = Many(
+        "Run", link="RunArtifact", own="artifact_id", other="run_id", only={"direction": "input"}
+    )
+    output_of_runs: ClassVar[Many[Run]] = Many(
+        "Run", link="RunArtifact", own="artifact_id", other="run_id", only={"direction": "output"}
+    )
+    collections: ClassVar[Many[Collection]] = Many(
+        "Collection", link="CollectionArtifact", own="artifact_id", other="collection_id"
+    )
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        key: str | None = None,
+        description: str | None = None,
+        revises: Artifact | None = None,
+        run: Any = UNSET,
+        kind: str | None = None,
+    ) -> None:
+        """A file or folder to be saved.
+
+        A path outside the managed storages is copied on `save()`; one inside any known storage is registered where
+        it lies, with its relative path as key. `run=False` ties it to no run, `run=` a `Run` to that one; otherwise
+        the current run is its maker. Raises `InvalidArgument` for a missing path, a key that is none, or suffixes
+        that differ.
+        """
+        super().__init__(key=key, description=description, kind=kind)
+        self.__dict__["_source"] = context.connection().files.prepare(path, key=key, revises=revises)
+        self.__dict__["_revises"] = revises
+        self.__dict__["_asked_run"] = run
+        if revises is not None:
+            self.key = key or revises.key
+            self.description = description or revises.description
+
+    @classmethod
+    def from_df(cls, df: Any, *, key: str | None = None, description: str | None = None, **kwargs: Any) -> Self:
+        """A `pandas.DataFrame` to be saved as parquet (or csv, by the key's suffix)."""
+        made: Self = context.connection().files.from_object(cls, df, key=key, description=description, **kwargs)
+        return made
+
+    from_dataframe = from_df
+
+    @classmethod
+    def from_anndata(cls, adata: Any, *, key: str | None = None, description: str | None = None, **kwargs: Any) -> Self:
+        """An `anndata.AnnData` to be saved as h5ad (or zarr, by the key's suffix)."""
+        made: Self = context.connection().files.from_object(cls, adata, key=key, description=description, **kwargs)
+        return made
+
+    @property
+    def version(self) -> str:
+        """The last four characters of the uid."""
+        return self.uid[-4:]
+
+    @property
+    def stem_uid(self) -> str:
+        """The part of the uid that all versions share."""
+        return self.uid[: self._stem_length]
+
+    @property
+    def versions(self) -> Any:
+        """All versions, newest first."""
+        return context.connection().query(Artifact).filter(series_id=self.series_id).order_by("-number")
+
+    @property
+    def hash(self) -> str | None:
+        """The digest of the bytes."""
+        return None if self.content is None else self.content.hash
+
+    @property
+    def hash_type(self) -> str | None:
+        """How the digest was made."""
+        return None if self.content is None else self.content.hash_type
+
+    @property
+    def size(self) -> int | None:
+        """Bytes."""
+        return None if self.content is None else self.content.size
+
+    @property
+    def n_files(self) -> int | None:
+        """How many files a folder holds; None for a single file."""
+        return None if self.content is None else self.content.n_files
+
+    @property
+    def transform(self) -> Any:
+        """The code that first made it."""
+        return None if self.run is None else self.run.transform
+
+    @property
+    def path(self) -> Any:
+        """Where the bytes are: a `pathlib.Path`, or a `upath`-like URL string for remote storages."""
+        return context.connection().files.path(self)
+
+    def cache(self) -> Path:
+        """A local path to the bytes; the current run has then read it."""
+        local: Path = context.connection().files.cache(self)
+        return local
+
+    def load(self) -> Any:
+        """The content in memory, by its suffix; the current run has then read it."""
+        return context.connection().files.load(self)
+
+    def open(self) -> Any:
+        """A handle for streaming: a `pyarrow` dataset or a backed `AnnData`; the current run has then read it."""
+        return context.connection().files.open(self)
+
+    def describe(self) -> None:
+        """Print what is known about it."""
+        context.connection().lineage.describe(self)
+
+    def view_lineage(self, *, return_graph: bool = False) -> Any:
+        """What made it and what hangs on it: printed as a tree, or returned as a graph."""
+        return context.connection().lineage.view(self, return_graph=return_graph)
+
+    @classmethod
+    def _shown_fields(cls) -> tuple[str, ...]:
+        return ("description", "suffix", "kind")
+
+
+class Containment(Base):
+    """A file artifact lies inside a folder artifact."""
+
+    __tablename__ = "containment"
+
+    directory_id: Mapped[int] = mapped_column(ForeignKey("artifact.id", ondelete="CASCADE"), primary_key=True)
+    artifact_id: Mapped[int] = mapped_column(
+        ForeignKey("artifact.id", ondelete="CASCADE"), primary_key=True, index=True
+    )

@@ -1,0 +1,67 @@
+"""Sets of artifacts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from lamin_core.models.base import Base, Key, Registry
+from lamin_core.models.relations import Many, One
+
+if TYPE_CHECKING:
+    from lamin_core.models.artifact import Artifact
+    from lamin_core.models.run import Run
+
+
+class Collection(Registry):
+    """A named, versioned set of artifacts; the same set under the same key is the same collection."""
+
+    __tablename__ = "collection"
+    __table_args__ = (
+        UniqueConstraint("key", "number"),
+        UniqueConstraint("key", "hash"),
+        Index(
+            "ix_collection_one_latest",
+            "key",
+            unique=True,
+            postgresql_where=text("is_latest"),
+            sqlite_where=text("is_latest"),
+        ),
+    )
+    _stem_length = 16
+    _name_field = "key"
+
+    key: Mapped[str] = mapped_column(Key)
+    number: Mapped[int]
+    is_latest: Mapped[bool]
+    hash: Mapped[str] = mapped_column(String(64))
+    description: Mapped[str | None]
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"))
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+
+    run: ClassVar[One[Run]] = One("Run", "run_id")
+    artifacts: ClassVar[Many[Artifact]] = Many(
+        "Artifact", link="CollectionArtifact", own="collection_id", other="artifact_id"
+    )
+
+    def __init__(self, artifacts: list[Any], *, key: str, description: str | None = None) -> None:
+        """A collection to be saved, of saved artifacts."""
+        super().__init__(key=key, description=description)
+        self.__dict__["_members"] = list(artifacts)
+
+    @property
+    def version(self) -> str:
+        """The last four characters of the uid."""
+        return self.uid[-4:]
+
+
+class CollectionArtifact(Base):
+    """An artifact belongs to a collection, at this place."""
+
+    __tablename__ = "collection_artifact"
+
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id", ondelete="CASCADE"), primary_key=True)
+    artifact_id: Mapped[int] = mapped_column(ForeignKey("artifact.id"), primary_key=True, index=True)
+    position: Mapped[int]

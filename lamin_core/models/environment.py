@@ -1,0 +1,23 @@
+"""What was installed when it ran."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from lamin_core.models.base import Registry
+
+
+class Environment(Registry):
+    """Python, platform and packages, stored once for each different set."""
+
+    __tablename__ = "environment"
+    _name_field = "python"
+
+    hash: Mapped[str] = mapped_column(String(64), unique=True)
+    python: Mapped[str]
+    platform: Mapped[str]
+    packages: Mapped[dict[str, Any]]
+    """Version by name."""

@@ -1,0 +1,97 @@
+"""How records point at each other: `One` follows a foreign key, `Many` a table between or the key on the other side.
+
+Records are plain values, not tied to a session: a relation is looked up when it is asked for, in the current
+instance. The same descriptors tell the query compiler how to join.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, Self, TypeVar, overload
+
+from lamin_core import context
+from lamin_core.models.base import Base
+
+Target = TypeVar("Target")
+
+
+def model(name: str) -> type[Any]:
+    """The mapped class with this name."""
+    for mapper in Base.registry.mappers:
+        if mapper.class_.__name__ == name:
+            found: type[Any] = mapper.class_
+            return found
+    raise LookupError(name)
+
+
+class One(Generic[Target]):
+    """The record that a foreign key of this one names, or None."""
+
+    def __init__(self, target: str, column: str) -> None:
+        self.target_name = target
+        self.column = column
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @property
+    def target(self) -> type[Target]:
+        """The registry at the other end."""
+        return model(self.target_name)
+
+    @overload
+    def __get__(self, record: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, record: Any, owner: type) -> Target | None: ...
+
+    def __get__(self, record: Any, owner: type) -> Self | Target | None:
+        if record is None:
+            return self
+        identity = getattr(record, self.column)
+        if identity is None:
+            return None
+        held: Any = record.__dict__.get(f"_{self.name}")
+        if held is None or held.id != identity:
+            held = context.connection().by_id(self.target, identity)
+            record.__dict__[f"_{self.name}"] = held
+        found: Target = held
+        return found
+
+    def __set__(self, record: Any, value: Target | None) -> None:
+        record.__dict__[f"_{self.name}"] = value
+        identity = None if value is None else value.id  # type: ignore[attr-defined]
+        setattr(record, self.column, identity)
+
+
+class Many(Generic[Target]):
+    """The records of another registry tied to this one.
+
+    Either through a table between (`link`, `own`, `other`), narrowed by `only` (column and value), or, without
+    `link`, those whose column `own` names this record.
+    """
+
+    def __init__(
+        self, target: str, *, own: str, link: str | None = None, other: str = "", only: dict[str, str] | None = None
+    ) -> None:
+        self.target_name = target
+        self.link_name = link
+        self.own = own
+        self.other = other
+        self.only = only or {}
+
+    @property
+    def target(self) -> type[Target]:
+        """The registry at the other end."""
+        return model(self.target_name)
+
+    @property
+    def link(self) -> type[Any] | None:
+        """The table between, if there is one."""
+        return None if self.link_name is None else model(self.link_name)
+
+    @overload
+    def __get__(self, record: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, record: Any, owner: type) -> Any: ...
+
+    def __get__(self, record: Any, owner: type) -> Any:
+        return self if record is None else context.connection().related(record, self)

@@ -1,0 +1,38 @@
+"""Where bytes live, and what they are."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from lamin_core.models.base import Base, Identity, Key, Registry
+
+
+class Storage(Registry):
+    """A root under which keys are paths: a folder (absolute path), a bucket (`s3://bucket`), a database."""
+
+    __tablename__ = "storage"
+    _name_field = "root"
+
+    root: Mapped[str] = mapped_column(Key, unique=True)
+    type: Mapped[str] = mapped_column(String(32))
+    is_managed: Mapped[bool] = mapped_column(default=False)
+    """Whether `save()` copies files into it; others are only registered in place."""
+
+    @classmethod
+    def _shown_fields(cls) -> tuple[str, ...]:
+        return ("type",)
+
+
+class Content(Base):
+    """Bytes, by their digest: records are many, content is one."""
+
+    __tablename__ = "content"
+    __table_args__ = (UniqueConstraint("hash", "hash_type", "size"),)
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    hash: Mapped[str] = mapped_column(String(128))
+    hash_type: Mapped[str] = mapped_column(String(32))
+    size: Mapped[int] = mapped_column(BigInteger)
+    n_files: Mapped[int | None]
+    """How many files a folder holds; None for a single file."""

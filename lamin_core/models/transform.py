@@ -1,0 +1,111 @@
+"""Code that makes data: the series of its versions, and each version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from lamin_core.models.base import Base, Identity, Key, Registry
+from lamin_core.models.relations import Many, One
+
+if TYPE_CHECKING:
+    from lamin_core.models.run import Run
+    from lamin_core.models.user import User
+
+
+class TransformSeries(Base):
+    """All versions of the transform with this namespace (the engine) and key."""
+
+    __tablename__ = "transform_series"
+    __table_args__ = (UniqueConstraint("key", "namespace"),)
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    stem: Mapped[str] = mapped_column(String(12), unique=True)
+    namespace: Mapped[str] = mapped_column(Key)
+    key: Mapped[str] = mapped_column(Key)
+    n_versions: Mapped[int] = mapped_column(default=0)
+
+
+class Transform(Registry):
+    """One version of a workflow, a rule, a process, a task, a script, a notebook or a function."""
+
+    __tablename__ = "transform"
+    __table_args__ = (
+        UniqueConstraint("series_id", "number"),
+        UniqueConstraint("series_id", "hash"),
+        Index(
+            "ix_transform_one_latest",
+            "series_id",
+            unique=True,
+            postgresql_where=text("is_latest"),
+            sqlite_where=text("is_latest"),
+        ),
+    )
+    _stem_length = 12
+    _name_field = "key"
+
+    series_id: Mapped[int] = mapped_column(ForeignKey("transform_series.id"))
+    number: Mapped[int]
+    is_latest: Mapped[bool]
+    key: Mapped[str] = mapped_column(Key, index=True)
+    namespace: Mapped[str] = mapped_column(Key)
+    kind: Mapped[str | None] = mapped_column(String(32))
+    hash: Mapped[str | None] = mapped_column(String(64))
+    """BLAKE3 of the source code; None while the source is unknown."""
+    source_code: Mapped[str | None] = mapped_column(Text, deferred=True)
+    language: Mapped[str | None] = mapped_column(String(64))
+    description: Mapped[str | None]
+    reference: Mapped[str | None]
+    reference_type: Mapped[str | None] = mapped_column(String(32))
+    origin: Mapped[str] = mapped_column(String(8))
+    """`api` for rows that people made, `event` for rows that a rebuild makes again."""
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+
+    created_by: ClassVar[One[User]] = One("User", "created_by_id")
+    runs: ClassVar[Many[Run]] = Many("Run", own="transform_id")
+
+    def __init__(
+        self,
+        *,
+        key: str,
+        kind: str = "pipeline",
+        description: str | None = None,
+        source_code: str | None = None,
+        language: str | None = None,
+        reference: str | None = None,
+        reference_type: str | None = None,
+        type: str | None = None,
+        namespace: str = "python",
+    ) -> None:
+        """A transform to be saved; the same key with other `source_code` becomes its next version."""
+        super().__init__(
+            key=key,
+            kind=type or kind,
+            description=description,
+            language=language,
+            reference=reference,
+            reference_type=reference_type,
+            namespace=namespace,
+        )
+        self.source_code = source_code
+
+    @property
+    def version(self) -> str:
+        """The last four characters of the uid."""
+        return self.uid[-4:]
+
+    @property
+    def stem_uid(self) -> str:
+        """The part of the uid that all versions share."""
+        return self.uid[: self._stem_length]
+
+    @property
+    def type(self) -> str | None:
+        """The seed's name for `kind`."""
+        return self.kind
+
+    @classmethod
+    def _shown_fields(cls) -> tuple[str, ...]:
+        return ("kind",)

@@ -1,0 +1,17 @@
+"""Who did it."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Mapped, mapped_column
+
+from lamin_core.models.base import Registry
+
+
+class User(Registry):
+    """A person, or the account a pipeline runs under."""
+
+    __tablename__ = "user"
+    _name_field = "handle"
+
+    handle: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str | None]
