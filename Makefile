@@ -1,0 +1,64 @@
+# The words of this project: `make help` lists them. `make test` and `make demo` set up what they need.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# Tests run in this many processes at once; `make test WORKERS=0` runs them one by one.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n > 4 ? 4 : n)))
+# More for pytest: make test PYTEST_ARGS='-k snakemake -x'
+PYTEST_ARGS ?=
+BIN := .venv/bin
+
+# A shell's leftovers from another environment would be seen by every test.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+.PHONY: help
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+.PHONY: setup
+setup: ## Make .venv with every extra and every tool, from pinned and hashed versions.
+	@requirements/install .venv requirements/dev.txt
+	@.ci/plugin
+
+.PHONY: demo
+demo: setup ## Run the same small analysis in every engine, and look at it in one graph.
+	@$(BIN)/python example_pipelines/demo.py
+
+.PHONY: test
+test: setup ## Run every test; then those of the core once more, on the newest SQLAlchemy.
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@requirements/install .venv-next requirements/next.txt
+	.venv-next/bin/python -m pytest -n $(WORKERS) --dist loadfile tests/core $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: setup ## Check style, types and the direction of imports.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: setup ## Put the code into its one format.
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+
+.PHONY: bench
+bench: setup ## Measure: imports, tracking, ingest, queries.
+	$(BIN)/python -m tests.bench
+
+.PHONY: lock
+lock: setup ## Pin the newest versions that fit, with their hashes.
+	UV_NO_CONFIG=1 $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras --group dev \
+	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/dev.txt --quiet
+	UV_NO_CONFIG=1 $(BIN)/uv pip compile pyproject.toml --constraints requirements/next.in --universal --python-version 3.11 \
+	    --extra data --extra postgres --group test \
+	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/next.txt --quiet
+
+.PHONY: clean
+clean: ## Remove what was made here: environments, caches, builds, the demo.
+	rm -rf .venv .venv-next .cache demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	find lamin_core openlineage integrations tests example_pipelines -name __pycache__ -type d -prune -exec rm -rf {} +

