@@ -1,0 +1,87 @@
+"""`snakemake --logger lamin`: every workflow, rule and job becomes a Transform, a Run and its Artifacts.
+
+Snakemake imports this package on every call, whether it is used or not, so that nothing heavy is imported here and
+nothing can fail here: the recording half is loaded when a handler is made.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
+
+if TYPE_CHECKING:
+    from snakemake_logger_plugin_lamin.recording import Recording
+
+
+@dataclass
+class LogHandlerSettings(LogHandlerSettingsBase):
+    """What can be set: `--logger-lamin-hash-limit`, or `SNAKEMAKE_LOGGER_LAMIN_HASH_LIMIT` in the environment."""
+
+    hash_limit: int | None = field(
+        default=None,
+        metadata={
+            "help": "Do not hash files and folders above this size in bytes: "
+            "their name and size are recorded, their content is not known. Default: no limit.",
+            "env_var": True,
+            "type": int,
+        },
+    )
+
+
+class LogHandler(LogHandlerBase):
+    """Snakemake's handle on one recording: opened with the invocation, closed with it.
+
+    The facts are read in the thread that logs them, by a filter (see `tap`): a handler is called later, in a thread
+    that all plugins share, when the jobs have moved on. So `emit` has nothing to do, and cannot harm other plugins.
+    """
+
+    _recording: Recording | None = None
+
+    def __post_init__(self) -> None:
+        if getattr(self.common_settings, "dryrun", False):
+            return
+        try:
+            from snakemake_logger_plugin_lamin.recording import Recording
+
+            self._recording = Recording(getattr(self.settings, "hash_limit", None))
+        except Exception as error:  # without lineage the workflow runs as it always did
+            logging.getLogger("lamin").warning("no lineage is recorded: %s", error)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Nothing: the record has been read when it was logged."""
+
+    def close(self) -> None:
+        """End the recording; Snakemake calls this twice."""
+        recording, self._recording = self._recording, None
+        if recording is not None:
+            recording.close()
+        super().close()
+
+    @property
+    def writes_to_stream(self) -> bool:
+        """The terminal stays Snakemake's."""
+        return False
+
+    @property
+    def writes_to_file(self) -> bool:
+        """No log file of its own."""
+        return False
+
+    @property
+    def has_filter(self) -> bool:
+        """`--quiet` is about the terminal, not about lineage."""
+        return True
+
+    @property
+    def has_formatter(self) -> bool:
+        """Nothing is formatted."""
+        return True
+
+    @property
+    def needs_rulegraph(self) -> bool:
+        """Dependencies are read from the jobs; the graph of rules would only cost time."""
+        return False

@@ -1,0 +1,192 @@
+"""What is read off a running workflow, as plain frozen values that outlive the live objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from lamin_core.hashing import Digest
+from lamin_core.types import DependencyRole
+
+CodeKind = Literal["shell", "run", "script", "notebook", "wrapper", "cwl", "template_engine", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """How a file stood at one moment; two equal stamps of one path are the same content."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+    is_folder: bool
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file or folder that a job reads or writes, as it stood when the job was at that point.
+
+    `url` is its name where it lives in a storage; `held` is an open descriptor of a file that is about to be removed;
+    `digest` is its content where that had to be read on the spot.
+    """
+
+    path: str
+    url: str | None = None
+    stamp: Stamp | None = None
+    role: str | None = None
+    held: int | None = None
+    digest: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What a rule does: the `text` of its directive, or the file (`path`, or a URL) that holds it."""
+
+    kind: CodeKind
+    text: str | None = None
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule as its author wrote it."""
+
+    name: str
+    snakefile: str
+    code: Code
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A job that this one waits for with no file between them."""
+
+    jobid: int
+    rule: str
+    role: DependencyRole
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job that is about to run, or runs."""
+
+    jobid: int
+    rule: Rule
+    wildcards: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    inputs: tuple[File, ...] = ()
+    outputs: tuple[File, ...] = ()
+    needs: tuple[Need, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """One invocation of Snakemake."""
+
+    id: str
+    version: str
+    snakefile: str
+    sources: tuple[str, ...]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowStarted:
+    """Snakemake begins; before it knows what there is to do."""
+
+    at: float
+    workflow: Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class JobsStarted:
+    """The scheduler has chosen these jobs. `before` are the files that each will change in place."""
+
+    at: float
+    before: Mapping[int, tuple[File, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class JobDescribed:
+    """Everything is known of a job that has started."""
+
+    at: float
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class JobSubmitted:
+    """A cluster has taken the job."""
+
+    at: float
+    jobid: int
+    external_jobid: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobFinished:
+    """A job is done, its outputs are in place. None: nothing could be learned of them."""
+
+    at: float
+    jobid: int
+    outputs: tuple[File, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobFailed:
+    """An attempt failed. `by_hand` is None where it cannot be told whether a person stopped it."""
+
+    at: float
+    jobid: int
+    cause: str
+    exit_status: int | None = None
+    log_tail: str = ""
+    trace: str | None = None
+    by_hand: bool | None = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A person, or the machine, asked Snakemake to stop."""
+
+    at: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NothingToDo:
+    """All targets are up to date."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowFailed:
+    """Snakemake gives up, with this message."""
+
+    at: float
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Snakemake is done with logging: nothing follows."""
+
+    at: float
+
+
+Fact = (
+    WorkflowStarted
+    | JobsStarted
+    | JobDescribed
+    | JobSubmitted
+    | JobFinished
+    | JobFailed
+    | Stopped
+    | NothingToDo
+    | WorkflowFailed
+    | Closed
+)

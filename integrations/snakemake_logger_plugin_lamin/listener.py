@@ -1,0 +1,187 @@
+"""Follows one invocation, fact by fact, and tells a sink about every run that begins or ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from openlineage.lamin import events
+from openlineage.lamin.events import Dataset, Dependency, Run, RunReference
+from openlineage.lamin.sinks import Sink
+from snakemake_logger_plugin_lamin import facts, repository, translate
+from snakemake_logger_plugin_lamin.contents import Contents, release
+from snakemake_logger_plugin_lamin.source import Sources
+
+
+class Listener:
+    """The state of the workflow and its jobs; `hear` one fact after the other.
+
+    What Snakemake guarantees: JobsStarted < JobDescribed < JobFinished of a job. A job that fails at once may fail
+    before it is described; the tap describes it then.
+    """
+
+    def __init__(self, sink: Sink, contents: Contents, parent: RunReference | None = None) -> None:
+        self._sink = sink
+        self._contents = contents
+        self._parent = parent
+        self._sources = Sources()
+        self._workflow: Run | None = None
+        self._attempts: dict[int, int] = {}
+        self._waiting: dict[int, tuple[float, tuple[facts.File, ...]]] = {}
+        self._running: dict[int, tuple[Run, facts.Job]] = {}
+        self._unclear: list[tuple[Run, facts.JobFailed]] = []
+        self._failed: dict[int, str] = {}
+        self._finished = 0
+        self._stopped: str | None = None
+        self._failure: str | None = None
+        self._nothing_to_do = False
+
+    def hear(self, fact: facts.Fact) -> None:
+        """Take in one fact."""
+        if isinstance(fact, facts.WorkflowStarted):
+            self._begin(fact)
+            return
+        if self._workflow is None:
+            return
+        if not isinstance(fact, facts.JobFailed | facts.Stopped):
+            self._settle(stopped=False)
+        match fact:
+            case facts.JobsStarted():
+                self._announce(fact)
+            case facts.JobDescribed():
+                self._start(self._workflow, fact)
+            case facts.JobSubmitted():
+                self._submitted(fact)
+            case facts.JobFinished():
+                self._complete(fact)
+            case facts.JobFailed():
+                self._fail(fact)
+            case facts.Stopped():
+                self._stopped = self._stopped or fact.reason
+                self._settle(stopped=True)
+            case facts.WorkflowFailed():
+                self._failure = self._failure or fact.message
+            case facts.NothingToDo():
+                self._nothing_to_do = True
+            case facts.Closed():
+                self._end(self._workflow, fact.at)
+
+    def _begin(self, fact: facts.WorkflowStarted) -> None:
+        if self._workflow is not None:  # one API session may execute twice
+            self._end(self._workflow, fact.at)
+        kept, commit = repository.of(fact.workflow.snakefile)
+        source = self._sources.of_workflow(fact.workflow.sources)
+        job = translate.workflow_job(fact.workflow, source, kept, commit)
+        self._workflow = translate.workflow_run(fact.workflow, job, self._parent)
+        self._sink.emit(events.start(self._workflow, _time(fact.at)))
+
+    def _announce(self, fact: facts.JobsStarted) -> None:
+        for jobid, before in fact.before.items():
+            self._attempts[jobid] = self._attempts.get(jobid, 0) + 1
+            self._waiting[jobid] = fact.at, before
+            self._failed.pop(jobid, None)
+
+    def _start(self, workflow: Run, fact: facts.JobDescribed) -> None:
+        job = fact.job
+        if job.jobid not in self._waiting:  # it has failed, and was described then
+            return
+        at, before = self._waiting.pop(job.jobid)
+        run = translate.step_run(
+            workflow,
+            job,
+            self._attempts[job.jobid],
+            self._sources.of_rule(job.rule),
+            list(self._dependencies(workflow, job)),
+        )
+        self._running[job.jobid] = run, job
+        self._sink.emit(events.start(run, _time(at), inputs=self._datasets((*before, *job.inputs))))
+
+    def _dependencies(self, workflow: Run, job: facts.Job) -> Iterable[Dependency]:
+        for need in job.needs:
+            attempt = self._attempts.get(need.jobid)
+            if attempt is not None:  # else it was up to date and has no run here
+                yield Dependency(translate.step_reference(workflow, need.rule, need.jobid, attempt), need.role)
+
+    def _submitted(self, fact: facts.JobSubmitted) -> None:
+        if fact.jobid in self._running:
+            run, job = self._running[fact.jobid]
+            run = replace(run, details={**run.details, "external_jobid": fact.external_jobid})
+            self._running[fact.jobid] = run, job
+            self._sink.emit(events.running(run, _time(fact.at)))
+
+    def _complete(self, fact: facts.JobFinished) -> None:
+        run, job = self._running.pop(fact.jobid, (None, None))
+        if run is None or job is None:
+            return
+        self._finished += 1
+        outputs = job.outputs if fact.outputs is None else fact.outputs
+        self._sink.emit(events.complete(run, _time(fact.at), outputs=self._datasets(outputs)))
+        for file in outputs:
+            release(file)
+
+    def _fail(self, fact: facts.JobFailed) -> None:
+        run, _ = self._running.pop(fact.jobid, (None, None))
+        if run is None:
+            return
+        self._failed[fact.jobid] = run.name or run.job.name
+        if self._stopped or fact.by_hand:
+            self._abort(run, fact.at)
+        elif fact.by_hand is None:
+            self._unclear.append((run, fact))
+        else:
+            self._emit_failure(run, fact)
+
+    def _settle(self, *, stopped: bool) -> None:
+        """Decide what became of the jobs that may have been stopped by hand: the next word of Snakemake tells."""
+        for run, fact in self._unclear:
+            if stopped:
+                self._abort(run, fact.at)
+            else:
+                self._emit_failure(run, fact)
+        self._unclear.clear()
+
+    def _emit_failure(self, run: Run, fact: facts.JobFailed) -> None:
+        message = translate.failure_message(run.name or run.job.name, fact)
+        if fact.exit_status is not None:
+            run = replace(run, details={**run.details, "exit_status": fact.exit_status})
+        self._sink.emit(events.fail(run, _time(fact.at), message, trace=fact.trace))
+
+    def _abort(self, run: Run, at: float) -> None:
+        self._sink.emit(events.abort(run, _time(at), self._stopped or "interrupted"))
+
+    def _end(self, workflow: Run, at: float) -> None:
+        for run, _ in self._running.values():
+            reason = self._stopped or "Snakemake ended before the job did"
+            self._sink.emit(events.abort(run, _time(at), reason))
+        details = {**workflow.details, "jobs_finished": self._finished, "jobs_failed": len(self._failed)}
+        if self._nothing_to_do:
+            details["nothing_to_do"] = True
+        workflow = replace(workflow, details=details)
+        if self._stopped:
+            self._sink.emit(events.abort(workflow, _time(at), self._stopped))
+        elif self._failure:
+            message = translate.workflow_failure(self._failure, list(self._failed.values()))
+            self._sink.emit(events.fail(workflow, _time(at), message))
+        else:
+            self._sink.emit(events.complete(workflow, _time(at)))
+        self._forget()
+
+    def _forget(self) -> None:
+        self._workflow = self._stopped = self._failure = None
+        self._nothing_to_do = False
+        self._finished = 0
+        kept: tuple[Mapping[int, object], ...] = (self._attempts, self._waiting, self._running, self._failed)
+        for memory in kept:
+            memory.clear()  # type: ignore[attr-defined]
+
+    def _datasets(self, files: Iterable[facts.File]) -> list[Dataset]:
+        found: dict[tuple[str, str], Dataset] = {}
+        for file in files:
+            dataset = self._contents.dataset(file)
+            found.setdefault((dataset.namespace, dataset.name), dataset)
+        return list(found.values())
+
+
+def _time(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)

@@ -1,0 +1,106 @@
+"""One recording: a tap on Snakemake's logger, a thread that listens, a sink that delivers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import sys
+import threading
+import time
+
+from lamin_core.location import find_instance
+from lamin_core.propagation import Parent, environment_for_children, parent_from_environment
+from openlineage.lamin.delivery import default_sink
+from openlineage.lamin.events import RunReference
+from openlineage.lamin.sinks import Sink
+from snakemake_logger_plugin_lamin import facts, translate
+from snakemake_logger_plugin_lamin.contents import Contents
+from snakemake_logger_plugin_lamin.listener import Listener
+from snakemake_logger_plugin_lamin.tap import Tap
+
+logger = logging.getLogger("lamin")
+SNAKEMAKE_LOGGER = "snakemake.logging"
+_NOTICE_AFTER = 2.0
+
+
+class Recording:
+    """Records one Snakemake invocation until it is closed; `hash_limit` is in bytes."""
+
+    def __init__(self, hash_limit: int | None = None) -> None:
+        self._contents = Contents(hash_limit)
+        self._queue: queue.SimpleQueue[facts.Fact] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._restored: dict[str, str | None] = {}
+        self._instance = find_instance()  # here, not in the folder that Snakemake changes to
+        strict = os.environ.get("LAMIN_STRICT") == "1"
+        self._tap = Tap(self._queue.put, self._contents, self._on_start, strict=strict)
+        logging.getLogger(SNAKEMAKE_LOGGER).addFilter(self._tap)
+
+    def _on_start(self, workflow: facts.Workflow) -> None:
+        parent = parent_from_environment()
+        self._set_environment(workflow)
+        if self._thread is None:
+            sink = default_sink()
+            reference = RunReference(parent.run_id, parent.namespace, parent.name) if parent else None
+            listener = Listener(sink, self._contents, reference)
+            self._thread = threading.Thread(
+                target=self._listen, args=(listener, sink), name="lamin-snakemake", daemon=True
+            )
+            self._thread.start()
+
+    def _set_environment(self, workflow: facts.Workflow) -> None:
+        """Make scripts and workflows that jobs start children of this run, in the same instance."""
+        name = translate.workflow_name(workflow.snakefile)
+        wanted = environment_for_children(Parent(translate.ENGINE, name, workflow.id))
+        instance = self._instance or find_instance()
+        if instance is not None:
+            wanted["LAMIN_INSTANCE"] = str(instance)
+        for variable, value in wanted.items():
+            self._restored.setdefault(variable, os.environ.get(variable))
+            os.environ[variable] = value
+
+    def _listen(self, listener: Listener, sink: Sink) -> None:
+        is_broken = False
+        while True:
+            fact = self._queue.get()
+            try:
+                listener.hear(fact)
+            except Exception as error:
+                if not is_broken:
+                    logger.warning("lineage is incomplete: %s: %s", type(error).__name__, error)
+                is_broken = True
+            if isinstance(fact, facts.Closed):
+                break
+        try:
+            sink.close()
+        except Exception as error:
+            logger.warning("lineage sink did not close: %s", error)
+
+    def close(self) -> None:
+        """End the recording and wait until it is told; Ctrl-C leaves out what is not hashed yet."""
+        logging.getLogger(SNAKEMAKE_LOGGER).removeFilter(self._tap)
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            if isinstance(sys.exc_info()[1], KeyboardInterrupt):
+                self._queue.put(facts.Stopped(time.time(), "interrupted"))
+            elif isinstance(error := sys.exc_info()[1], Exception):
+                self._queue.put(facts.WorkflowFailed(time.time(), str(error) or type(error).__name__))
+            self._queue.put(facts.Closed(time.time()))
+            self._wait(thread)
+        for variable, value in self._restored.items():
+            if value is None:
+                os.environ.pop(variable, None)
+            else:
+                os.environ[variable] = value
+        self._restored.clear()
+
+    def _wait(self, thread: threading.Thread) -> None:
+        try:
+            thread.join(_NOTICE_AFTER)
+            if thread.is_alive():
+                logger.warning("hashing the last files for the lineage record; Ctrl-C leaves them out")
+                thread.join()
+        except KeyboardInterrupt:
+            self._contents.hurried = True
+            thread.join(_NOTICE_AFTER)

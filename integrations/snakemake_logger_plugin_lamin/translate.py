@@ -1,0 +1,142 @@
+"""From what Snakemake is to what OpenLineage says: pure functions, no file is read and nothing is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from urllib.parse import quote
+
+from lamin_core.uids import derived_run_id
+from openlineage.lamin.events import Dependency, Job, Run, RunReference
+from openlineage.lamin.naming import dataset_name
+from snakemake_logger_plugin_lamin import facts
+
+ENGINE = "snakemake"
+
+
+def workflow_name(snakefile: str) -> str:
+    """The project folder and the Snakefile's path in it: the same on every machine, in every working directory.
+
+    The project folder is the one that holds the Snakefile, or the one above where that is called `workflow`.
+
+    >>> workflow_name("/home/me/align/Snakefile"), workflow_name("/home/me/align/workflow/Snakefile")
+    ('align/Snakefile', 'align/workflow/Snakefile')
+    """
+    *folders, name = [part for part in PurePosixPath(snakefile).parts if part.strip("/")]
+    kept = folders[-2:] if folders[-1:] == ["workflow"] else folders[-1:]
+    return "/".join([*kept, name])
+
+
+def workflow_job(workflow: facts.Workflow, source: str, repository: str | None, commit: str | None) -> Job:
+    """The workflow as a job."""
+    return Job(
+        ENGINE,
+        workflow_name(workflow.snakefile),
+        "workflow",
+        source,
+        "snakemake",
+        location=_location(workflow.snakefile),
+        repository=repository,
+        commit=commit,
+    )
+
+
+def workflow_run(workflow: facts.Workflow, job: Job, parent: RunReference | None) -> Run:
+    """One invocation as a run; its params are the config."""
+    return Run(
+        workflow.id,
+        job,
+        ENGINE,
+        workflow.version,
+        name=job.name,
+        parent=parent,
+        params=workflow.config,
+        details=workflow.details,
+    )
+
+
+def step_name(workflow: str, rule: str) -> str:
+    """The name of a rule's job.
+
+    >>> step_name("align/Snakefile", "map")
+    'align/Snakefile:map'
+    """
+    return f"{workflow}:{rule}"
+
+
+def step_reference(workflow: Run, rule: str, jobid: int, attempt: int) -> RunReference:
+    """An attempt at a job of the workflow, by its name."""
+    run_id = derived_run_id(workflow.id, str(jobid), str(attempt))
+    return RunReference(run_id, ENGINE, step_name(workflow.job.name, rule))
+
+
+def step_run(
+    workflow: Run,
+    job: facts.Job,
+    attempt: int,
+    source: tuple[str | None, str | None],
+    dependencies: Sequence[Dependency],
+) -> Run:
+    """An attempt at a job as a run, a child of the workflow's."""
+    reference = step_reference(workflow, job.rule.name, job.jobid, attempt)
+    text, language = source
+    return Run(
+        reference.run_id,
+        Job(
+            ENGINE,
+            reference.name,
+            "rule",
+            text,
+            language,
+            job.rule.description,
+            location=_location(job.rule.code.path or job.rule.snakefile),
+            repository=workflow.job.repository,
+            commit=workflow.job.commit,
+        ),
+        ENGINE,
+        workflow.engine_version,
+        name=readable(job.rule.name, job.wildcards),
+        parent=workflow.reference,
+        root=workflow.parent or workflow.reference,
+        params=job.params,
+        attempt=attempt,
+        dependencies=dependencies,
+        details=job.details,
+    )
+
+
+def readable(rule: str, wildcards: Mapping[str, str]) -> str:
+    """How people tell the jobs of a rule apart.
+
+    >>> readable("map", {"sample": "A", "lane": "1"}), readable("index", {})
+    ('map (sample=A, lane=1)', 'index')
+    """
+    values = ", ".join(f"{name}={value}" for name, value in wildcards.items())
+    return f"{rule} ({values})" if values else rule
+
+
+def failure_message(name: str, failed: facts.JobFailed) -> str:
+    """Why a job failed: what Snakemake knows, then the end of the job's log.
+
+    >>> failure_message("map", facts.JobFailed(0.0, 1, "", exit_status=1, log_tail="no such luck"))
+    'map failed with exit status 1\\nno such luck'
+    """
+    if failed.exit_status is not None:
+        head = f"{name} failed with exit status {failed.exit_status}"
+    else:
+        head = f"{name} failed: {failed.cause}" if failed.cause else f"{name} failed"
+    return f"{head}\n{failed.log_tail}" if failed.log_tail else head
+
+
+def workflow_failure(message: str, failed: Sequence[str]) -> str:
+    """Why a workflow failed: what Snakemake says, and which jobs it was.
+
+    >>> workflow_failure("At least one job did not complete successfully.", ["map (sample=A)"])
+    'At least one job did not complete successfully. Failed: map (sample=A)'
+    """
+    return f"{message} Failed: {'; '.join(failed)}" if failed else message
+
+
+def _location(path: str) -> str:
+    namespace, name = dataset_name(path)
+    return f"file://{quote(name)}" if namespace == "file" else path
