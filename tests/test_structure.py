@@ -1,0 +1,107 @@
+"""What importing costs, and what must never be where: each in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# Says, as text, which of the named modules are loaded and what of the world was touched while importing.
+PROBE = """
+import sys
+touched = []
+def watch(event, args):
+    if event.startswith("socket.") or event in ("sqlite3.connect", "subprocess.Popen", "os.system", "os.exec", "os.fork"):
+        touched.append((event, str(args)[:100]))
+    elif event == "open" and isinstance(args[0], str) and not reads_code(args):
+        touched.append((event, args[0], args[1]))
+def reads_code(args):
+    path, mode, flags = args
+    writes = isinstance(mode, str) and set(mode) & set("wax+") or flags & 0o3
+    return not writes and path.endswith((".py", ".pyc", ".so", ".pth", "METADATA", "entry_points.txt", ".json"))
+sys.dont_write_bytecode = True
+sys.addaudithook(watch)
+"""
+
+
+def _import(statement: str, heavy: set[str], watch: bool = True) -> None:
+    script = (PROBE if watch else "import sys; touched = []\n") + (
+        f"{statement}\n"
+        f"loaded = {heavy!r} & set(sys.modules)\n"
+        "assert not loaded, f'loads {sorted(loaded)}'\n"
+        "assert not touched, f'touches {touched}'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+HEAVY = {
+    *("sqlalchemy", "alembic", "psycopg", "pandas", "numpy", "pyarrow", "anndata", "fsspec", "s3fs", "matplotlib"),
+    *("click", "rich", "starlette", "uvicorn", "prefect", "snakemake", "asyncio", "multiprocessing", "urllib.request"),
+}
+
+
+def test_the_folder_openlineage_stays_a_namespace() -> None:
+    # One __init__.py, even an empty one, would hide openlineage.client from everybody.
+    assert not (ROOT / "openlineage" / "__init__.py").exists()
+    assert [path.name for path in (ROOT / "openlineage").glob("*.py")] == []
+
+
+def test_the_folder_integrations_is_no_package() -> None:
+    assert [path.name for path in (ROOT / "integrations").glob("*.py")] == []
+
+
+def test_both_halves_of_openlineage_are_found_together() -> None:
+    _import("import openlineage.lamin, openlineage.client; assert openlineage.__file__ is None", set(), watch=False)
+
+
+def test_importing_the_core_loads_nothing_heavy_and_touches_nothing() -> None:
+    _import("import lamin_core", HEAVY | {"openlineage", "openlineage.lamin"})
+
+
+@pytest.mark.parametrize("module", ["events", "facets", "naming", "sinks", "delivery"])
+def test_what_emits_loads_no_database(module: str) -> None:
+    _import(f"import openlineage.lamin.{module}", HEAVY - {"urllib.request"})
+
+
+def test_the_snakemake_plugin_loads_no_database_and_no_data_libraries() -> None:
+    # Snakemake itself has loaded a lot by then; what is ours adds nothing heavy to it.
+    before = "import snakemake_interface_logger_plugins.base; before = set(sys.modules)\n"
+    after = "import snakemake_logger_plugin_lamin; heavy = HEAVY & (set(sys.modules) - before); assert not heavy, heavy"
+    _import(f"HEAVY = {HEAVY!r}\n{before}{after}", set(), watch=False)
+
+
+@pytest.mark.parametrize("module", ["lamin_prefect", "lamin_nextflow"])
+def test_an_integration_loads_no_database(module: str) -> None:
+    # Prefect brings SQLAlchemy itself, so only what is loaded without it counts.
+    before = "import prefect; before = set(sys.modules)\n" if module == "lamin_prefect" else "before = set()\n"
+    check = f"import {module}; assert not {{'sqlalchemy', 'lamin_core.models'}} & (set(sys.modules) - before)"
+    _import(f"{before}{check}", {"lamin_core.models", "lamin_core.db"}, watch=False)
+
+
+def test_no_path_of_a_machine_and_no_address_of_an_index_is_in_the_repository() -> None:
+    suspicious = ("/work/" + "main", "/root/" + ".", "files.python" + "hosted.org", "pypi." + "org/simple", "--index" + "-url")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    found = []
+    for name in listed.decode().split("\0"):
+        path = ROOT / name
+        if name and path.is_file() and not path.is_symlink():
+            text = path.read_bytes().decode(errors="ignore")
+            found += [(name, word) for word in suspicious if word in text]
+    assert found == []
+
+
+def test_every_requirement_is_pinned_and_hashed() -> None:
+    for name in ("dev.txt", "next.txt"):
+        entries = (ROOT / "requirements" / name).read_text().replace("\\\n", " ").splitlines()
+        assert len(entries) > 50
+        assert [entry[:60] for entry in entries if "==" not in entry or "--hash=sha256:" not in entry] == []
+
+
+def test_the_core_is_tried_on_the_newest_sqlalchemy() -> None:
+    assert "\nsqlalchemy==2.0." in (ROOT / "requirements" / "dev.txt").read_text()
+    assert "\nsqlalchemy==2.1." in (ROOT / "requirements" / "next.txt").read_text()
