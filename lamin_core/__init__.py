@@ -1,3 +1,69 @@
-"""The lineage registry that fills itself."""
+"""The lineage registry that fills itself: `import lamin_core as ln`.
+
+Importing this loads nothing else and opens nothing; each name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from lamin_core import errors as errors
+    from lamin_core import setup as setup
+    from lamin_core.instance import connect as connect
+    from lamin_core.models import Artifact as Artifact
+    from lamin_core.models import Collection as Collection
+    from lamin_core.models import Environment as Environment
+    from lamin_core.models import Feature as Feature
+    from lamin_core.models import Run as Run
+    from lamin_core.models import Schema as Schema
+    from lamin_core.models import Storage as Storage
+    from lamin_core.models import Transform as Transform
+    from lamin_core.models import ULabel as ULabel
+    from lamin_core.models import User as User
+    from lamin_core.setup import save as save
+    from lamin_core.tracking import finish as finish
+    from lamin_core.tracking import flow as flow
+    from lamin_core.tracking import run as run
+    from lamin_core.tracking import step as step
+    from lamin_core.tracking import track as track
+
+_HOMES = {
+    "Artifact": "models",
+    "Collection": "models",
+    "Environment": "models",
+    "Feature": "models",
+    "Run": "models",
+    "Schema": "models",
+    "Storage": "models",
+    "Transform": "models",
+    "ULabel": "models",
+    "User": "models",
+    "connect": "instance",
+    "finish": "tracking",
+    "flow": "tracking",
+    "run": "tracking",
+    "save": "setup",
+    "step": "tracking",
+    "track": "tracking",
+}
+_MODULES = ("errors", "setup")
+__all__ = sorted(["__version__", *_HOMES, *_MODULES])  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"lamin_core.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'lamin_core' has no attribute {name!r}")
+    importlib.import_module("lamin_core.instance")  # so that records find the instance they live in
+    found = getattr(importlib.import_module(f"lamin_core.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar
 
@@ -44,8 +45,29 @@ _lock = threading.RLock()
 _connection: Connection | None = None
 _open: Callable[[], Connection] | None = None
 
-current_run: ContextVar[Any] = ContextVar("lamin_current_run", default=None)
-"""The `Run` that reads and writes in this context belong to, or None."""
+_context_run: ContextVar[Any] = ContextVar("lamin_current_run", default=None)
+_process_run: Any = None
+
+
+def current_run() -> Any:
+    """The `Run` that reads and writes here belong to: of this context, else of the process (`track()`), else None."""
+    return _context_run.get() or _process_run
+
+
+def set_process_run(run: Any) -> None:
+    """Make this the run of the whole process, in every thread; None ends that."""
+    global _process_run
+    _process_run = run
+
+
+@contextmanager
+def run_context(run: Any) -> Iterator[None]:
+    """While this lasts, the run is current in this thread or task, and nowhere else."""
+    token = _context_run.set(run)
+    try:
+        yield
+    finally:
+        _context_run.reset(token)
 
 
 def register_opener(opener: Callable[[], Connection]) -> None:

@@ -36,7 +36,6 @@ class ArtifactSeries(Base):
     stem: Mapped[str] = mapped_column(String(16), unique=True)
     storage_id: Mapped[int] = mapped_column(ForeignKey("storage.id"))
     key: Mapped[str | None] = mapped_column(Key)
-    n_versions: Mapped[int] = mapped_column(default=0)
     last_observed_at: Mapped[datetime | None]
     """When a run last read or wrote it: what comes later only appends."""
 

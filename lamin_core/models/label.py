@@ -43,8 +43,8 @@ class ULabel(Registry):
         self, *, name: str, type: ULabel | None = None, is_type: bool = False, description: str | None = None
     ) -> None:
         """A label to be saved; one with the same name and type is the same label."""
-        super().__init__(name=name, is_type=is_type, description=description)
-        self.type = type
+        type_id = None if type is None else type.id
+        super().__init__(name=name, is_type=is_type, description=description, type_id=type_id)
 
 
 class ArtifactULabel(Base):

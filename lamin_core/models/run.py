@@ -9,6 +9,7 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core import context
+from lamin_core.errors import InvalidArgument
 from lamin_core.models.base import Base, Identity, Registry
 from lamin_core.models.relations import Many, One
 from lamin_core.types import RunStatus
@@ -67,9 +68,12 @@ class Run(Registry):
         self, transform: Any, *, name: str | None = None, params: dict[str, Any] | None = None, parent: Any = None
     ) -> None:
         """A run to be saved, of a saved transform; it starts when it is saved."""
-        super().__init__(name=name, params=params, status=RunStatus.RUNNING)
-        self.transform = transform
-        self.parent = parent
+        if getattr(transform, "id", None) is None:
+            raise InvalidArgument("a run needs a saved transform", hint="Run(transform.save())")
+        parent_id = None if parent is None else parent.id
+        super().__init__(
+            name=name, params=params, status=RunStatus.RUNNING, transform_id=transform.id, parent_id=parent_id
+        )
 
     @property
     def initiated_by_run(self) -> Run | None:

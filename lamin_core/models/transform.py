@@ -25,7 +25,6 @@ class TransformSeries(Base):
     stem: Mapped[str] = mapped_column(String(12), unique=True)
     namespace: Mapped[str] = mapped_column(Key)
     key: Mapped[str] = mapped_column(Key)
-    n_versions: Mapped[int] = mapped_column(default=0)
 
 
 class Transform(Registry):

@@ -41,5 +41,5 @@ def direct_sink() -> Sink:
     if instance is None:
         raise InstanceNotFound("no instance here or above", hint="lamin init --storage ./data")
     # By name, so that a process which only emits over HTTP never loads the database half.
-    sink: Sink = importlib.import_module("openlineage.lamin.transport").RegistrySink(instance)
+    sink: Sink = importlib.import_module("openlineage.lamin.registry").RegistrySink(instance)
     return sink

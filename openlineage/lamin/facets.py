@@ -71,9 +71,7 @@ def execution_parameters(params: Mapping[str, Any]) -> Facet:
 
 def error_message(message: str, trace: str | None) -> Facet:
     """Why it failed."""
-    return _standard(
-        "ErrorMessageRunFacet", "1-0-1", message=message, programmingLanguage="python", stackTrace=trace
-    )
+    return _standard("ErrorMessageRunFacet", "1-0-1", message=message, programmingLanguage="python", stackTrace=trace)
 
 
 def lamin_run(

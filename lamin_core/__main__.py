@@ -1,0 +1,5 @@
+"""`python -m lamin_core` is `lamin`."""
+
+from lamin_core.cli import main
+
+main()

@@ -1,0 +1,154 @@
+"""The database: one engine, short read sessions, and write transactions that never lose an update.
+
+On SQLite every write begins with `BEGIN IMMEDIATE` (a deferred one fails, or loses updates, when two processes
+read before they write); on PostgreSQL writers take turns by an advisory lock, so both behave alike.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, select, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.orm import Session
+
+from lamin_core.errors import InvalidArgument, MissingExtra, SchemaMismatch, Unavailable
+from lamin_core.models import Base
+from lamin_core.redaction import redact_text
+
+REVISION = "0001"
+"""The Alembic revision that this version of the package works with; the migration with this id makes the models."""
+BUSY_TIMEOUT_MS = 30_000
+_WRITER_LOCK = 0x6C616D696E  # "lamin"
+
+
+class Database:
+    """A registry's database, by its SQLAlchemy URL."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = _engine(url)
+        self._writer = self.engine.execution_options(lamin_write=True)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session for queries; what it loads stays usable after it is closed."""
+        with _translated(self.url), Session(self.engine, expire_on_commit=False, autoflush=False) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A session in one transaction, the only writer while it lasts; commits at the end, or not at all."""
+        with _translated(self.url), Session(self._writer, expire_on_commit=False) as session, session.begin():
+            if session.get_bind().dialect.name == "postgresql":
+                session.execute(_LOCK)
+            yield session
+
+    def create(self) -> None:
+        """Make all tables, at the present revision; does nothing where they exist already.
+
+        Raises `SchemaMismatch` when what is there was made by another version.
+        """
+        with self.writing() as session:
+            connection = session.connection()
+            if _revision(connection) is None:
+                Base.metadata.create_all(connection)
+                connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+                connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": REVISION})
+        self.check()
+
+    def check(self) -> None:
+        """Raise `SchemaMismatch` unless the tables are those of this version."""
+        with self.reading() as session:
+            found = _revision(session.connection())
+        if found == REVISION:
+            return
+        shown = redact_text(self.url)
+        if found is None:
+            raise SchemaMismatch(f"{shown} holds no registry", hint="lamin init --storage ./data --db URL")
+        if found > REVISION:
+            raise SchemaMismatch(
+                f"{shown} has schema {found}, newer than the {REVISION} that this version knows",
+                hint="pip install --upgrade lamin-core",
+            )
+        raise SchemaMismatch(f"{shown} has schema {found}, older than {REVISION}", hint="lamin migrate")
+
+    def dispose(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+_LOCK = select(text(f"pg_advisory_xact_lock({_WRITER_LOCK})"))
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise InvalidArgument(
+            f"{redact_text(url)!r} is no database URL", hint="--db postgresql://user@host/name"
+        ) from error
+    if parsed.drivername in ("postgresql", "postgres"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    try:
+        engine = create_engine(parsed)
+    except ModuleNotFoundError as error:
+        raise MissingExtra(str(error.name), "postgres") from error
+    except NoSuchModuleError as error:
+        raise InvalidArgument(f"{redact_text(url)!r}: {error}", hint="use SQLite or PostgreSQL") from error
+    if parsed.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _on_sqlite_connect)
+        event.listen(engine, "begin", _on_sqlite_begin)
+    _engines.add(engine)
+    return engine
+
+
+def _on_sqlite_connect(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions of its own
+    cursor = connection.cursor()
+    for pragma in (
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",  # what was acknowledged survives a power cut
+        "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _on_sqlite_begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("lamin_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    # Connections belong to the parent: the child forgets them without closing them.
+    for engine in _engines:
+        engine.dispose(close=False)
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not connection.dialect.has_table(connection, "alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    """Errors of the driver that are about the database being out of reach, in our words."""
+    try:
+        yield
+    except DBAPIError as error:
+        if error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError"):
+            raise Unavailable(f"the database {redact_text(url)} cannot be used: {error.orig}") from error
+        raise

@@ -1,0 +1,143 @@
+"""What can be done with an artifact's bytes: find, cache, load, open; and what a new one is made of."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from lamin_core import context, formats
+from lamin_core.db import Database
+from lamin_core.errors import InvalidArgument, NotFound
+from lamin_core.hashing import Digest
+from lamin_core.lineage.series import roots
+from lamin_core.lineage.usage import note_input
+from lamin_core.models import Artifact, Storage
+from lamin_core.storage import (
+    Place,
+    check_key,
+    download,
+    is_remote,
+    local_path,
+    locate,
+    read_digest,
+    remote_digest,
+    suffix_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a new artifact is made of: where its bytes are, what they are, and whether they are copied on saving."""
+
+    path: str
+    suffix: str
+    place: Place
+    copies: bool
+    content: Digest | None
+
+    @property
+    def key(self) -> str:
+        """The key that the place itself gives."""
+        return self.place.key
+
+
+class _Users(Protocol):
+    def by_id(self, registry: Any, identity: int) -> Any: ...
+
+
+class Files:
+    """The files of one instance."""
+
+    def __init__(self, database: Database, storage: str, cache: Path, records: _Users) -> None:
+        self._database = database
+        self._storage = storage
+        self._cache = cache
+        self._records = records
+        self._roots: dict[int, str] = {}
+
+    def prepare(self, path: str | os.PathLike[str], *, key: str | None, revises: Artifact | None) -> Source:
+        """Look at what is to be saved; reads all of its bytes once. Raises what is wrong with path or key."""
+        text = os.fspath(path)
+        if is_remote(text):
+            return self._remote(text, key)
+        local = local_path(path)
+        with self._database.reading() as session:
+            place = locate(str(local), [root for root in roots(session) if root.root != "/"])
+        suffix = suffix_of(local.name)
+        if key is not None:
+            check_key(key)
+            _check_suffix(suffix, key, local)
+        copies = place.root is None or (key is not None and key != place.key)
+        return Source(str(local), suffix, place, copies, read_digest(local))
+
+    def _remote(self, url: str, key: str | None) -> Source:
+        with self._database.reading() as session:
+            place = locate(url, roots(session))
+        if key is not None and key != place.key:
+            raise InvalidArgument(
+                f"{url!r} is registered where it lies", hint="leave `key` out; it is the object's own"
+            )
+        size, tag = remote_digest(url)
+        content = None if tag is None else Digest("etag", tag, size or 0)
+        return Source(url, suffix_of(url), place, copies=False, content=content)
+
+    def from_object(self, kind: type[Artifact], data: Any, *, key: str | None, description: str | None, **kwargs: Any) -> Artifact:  # fmt: skip
+        """An artifact of an object in memory, written to a temporary file that is gone after saving."""
+        suffix = formats.suffix_for(data, key, suffix_of(key or ""))
+        folder = tempfile.TemporaryDirectory(prefix="lamin-")
+        path = Path(folder.name, f"data{suffix}")
+        formats.write(data, path, suffix)
+        artifact = kind(path, key=key, description=description, **kwargs)
+        artifact.otype, artifact.n_observations = formats.otype(data), formats.n_observations(data)
+        artifact.kind = artifact.kind or "dataset"
+        artifact.__dict__["_temporary"] = folder  # kept as long as the artifact may still be saved
+        return artifact
+
+    def path(self, artifact: Artifact) -> Any:
+        """Where the bytes are: a `Path`, or a URL as text."""
+        root = self._root(artifact.storage_id)
+        key = artifact.real_key or artifact.key or ""
+        return f"{root.rstrip('/')}/{key}" if is_remote(root) else Path(root, key)
+
+    def _root(self, storage_id: int) -> str:
+        if storage_id not in self._roots:
+            self._roots[storage_id] = self._records.by_id(Storage, storage_id).root
+        return self._roots[storage_id]
+
+    def cache(self, artifact: Artifact) -> Path:
+        """A local path to the bytes, fetched once; the current run has then read them. Raises `NotFound`."""
+        path = self._local(artifact)
+        note_input(self._database, context.current_run(), artifact)
+        return path
+
+    def load(self, artifact: Artifact) -> Any:
+        """The content in memory; the current run has then read it."""
+        loaded = formats.load(self._local(artifact), artifact.suffix)
+        note_input(self._database, context.current_run(), artifact)
+        return loaded
+
+    def open(self, artifact: Artifact) -> Any:
+        """A handle for streaming; the current run has then read it."""
+        handle = formats.open_stream(self._local(artifact), artifact.suffix)
+        note_input(self._database, context.current_run(), artifact)
+        return handle
+
+    def _local(self, artifact: Artifact) -> Path:
+        path = self.path(artifact)
+        if isinstance(path, str):
+            return download(path, self._cache / artifact.uid / Path(path).name)
+        local = Path(path)
+        if not local.exists():
+            raise NotFound(f"the bytes of {artifact.uid} are gone: nothing at {path!s}", hint="restore the file")
+        return local
+
+
+def _check_suffix(suffix: str, key: str, path: Path) -> None:
+    if suffix_of(key) != suffix:
+        raise InvalidArgument(
+            f"the suffix of {path.name!r} is {suffix!r}, that of key {key!r} is {suffix_of(key)!r}",
+            hint=f"end the key in {suffix!r}" if suffix else "leave the suffix of the key out",
+        )

@@ -1,0 +1,104 @@
+"""Lineage as a text tree: under each artifact the run that made it, under each run what it read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from lamin_core.lineage.graph import ROLLED_BACK, Graph
+from lamin_core.lineage.view import path_of
+from lamin_core.uids import VERSION_LENGTH
+
+Node = tuple[str, int]
+
+
+def tree(graph: Graph, start: Node, *, downwards: bool = False) -> str:
+    """The lineage of one node, upwards to its sources (or downwards), a line for each artifact and run.
+
+    `start` is `("artifact", id)` or `("run", id)`. What was shown before is named once more, but not unfolded.
+    """
+    below = _links(graph, downwards=downwards)
+    lines = [_line(graph, start)]
+    lines += _branches(graph, below, start, "", {start})
+    return "\n".join(lines)
+
+
+def _links(graph: Graph, *, downwards: bool) -> dict[Node, list[Node]]:
+    links: defaultdict[Node, list[Node]] = defaultdict(list)
+    made = {artifact for _, artifact, direction, role in graph.edges if direction == "output" and role != ROLLED_BACK}
+
+    def add(lower: Node, upper: Node) -> None:
+        source, target = (upper, lower) if downwards else (lower, upper)
+        if target not in links[source]:
+            links[source].append(target)
+
+    for run, artifact, direction, role in graph.edges:
+        if direction == "input":
+            add(("run", run), ("artifact", artifact))
+        elif role != ROLLED_BACK:
+            add(("artifact", artifact), ("run", run))
+    for run, source, _ in graph.dependencies:
+        add(("run", run), ("run", source))
+    for folder, artifact in graph.contains:
+        if artifact not in made:
+            add(("artifact", artifact), ("artifact", folder))
+        elif folder not in made:
+            add(("artifact", folder), ("artifact", artifact))
+    return links
+
+
+def _branches(graph: Graph, below: dict[Node, list[Node]], start: Node, indent: str, shown: set[Node]) -> Iterator[str]:
+    stack = [(iter(_with_last(below.get(start, []))), indent)]
+    while stack:
+        children, indent = stack[-1]
+        entry = next(children, None)
+        if entry is None:
+            stack.pop()
+            continue
+        child, is_last = entry
+        again = child in shown and bool(below.get(child))
+        yield f"{indent}{'└─ ' if is_last else '├─ '}{_line(graph, child)}{'  (see above)' if again else ''}"
+        if child not in shown:
+            shown.add(child)
+            stack.append((iter(_with_last(below.get(child, []))), indent + ("   " if is_last else "│  ")))
+
+
+def _with_last(children: list[Node]) -> list[tuple[Node, bool]]:
+    return [(child, place == len(children) - 1) for place, child in enumerate(children)]
+
+
+def _line(graph: Graph, node: Node) -> str:
+    kind, identity = node
+    if kind == "artifact":
+        artifact = graph.artifacts[identity]
+        name = artifact.key if artifact.key is not None and artifact.root != "/" else path_of(artifact)
+        return f"{printable(name)}  v{artifact.uid[-VERSION_LENGTH:]}"
+    run = graph.runs[identity].run
+    facts = [graph.runs[identity].transform_key, run.engine, run.status + (" (cached)" if run.cached else "")]
+    if run.duration is not None:
+        facts.append(duration(run.duration))
+    name = f" {run.name!r}" if run.name and run.name not in graph.runs[identity].transform_key else ""
+    return f"run {run.uid}{name} of " + " · ".join(printable(fact) for fact in facts)
+
+
+def printable(text: str) -> str:
+    """The text on one line: control characters as escapes.
+
+    >>> printable("a\\nb")
+    'a\\\\nb'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def duration(seconds: float) -> str:
+    """For people.
+
+    >>> duration(0.0123), duration(75), duration(7300)
+    ('12 ms', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

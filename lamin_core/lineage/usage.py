@@ -1,0 +1,44 @@
+"""Edges by use: what the current run reads and writes through the Python API."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lamin_core.db import Database
+from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact, now
+
+
+def note_input(database: Database, run: Run | None, artifact: Artifact) -> None:
+    """The run has read this version; nothing to note when there is no run, or when the run itself made it."""
+    if run is None or artifact.id in run.__dict__.setdefault("_noted", set()):
+        return
+    with database.writing() as session:
+        link(session, run.id, artifact, "input", None)
+    run.__dict__["_noted"].add(artifact.id)
+
+
+def link(session: Session, run_id: int, artifact: Artifact, direction: str, role: str | None) -> None:
+    """Tie run and artifact, once; a run's own output is no input of it."""
+    held = set(
+        session.scalars(
+            select(RunArtifact.direction).where(RunArtifact.run_id == run_id, RunArtifact.artifact_id == artifact.id)
+        )
+    )
+    if direction in held or (direction == "input" and "output" in held):
+        return
+    at = now()
+    session.add(
+        RunArtifact(
+            run_id=run_id,
+            artifact_id=artifact.id,
+            series_id=artifact.series_id,
+            content_id=artifact.content_id,
+            direction=direction,
+            role=role,
+            observed_at=at,
+        )
+    )
+    series = session.get_one(ArtifactSeries, artifact.series_id)
+    if series.last_observed_at is None or series.last_observed_at < at:
+        series.last_observed_at = at

@@ -1,0 +1,96 @@
+"""The machine-readable view of lineage: plain dictionaries, stable names, uids everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from lamin_core.lineage.graph import ArtifactNode, Graph, RunNode
+from lamin_core.uids import VERSION_LENGTH
+
+View = dict[str, list[dict[str, Any]]]
+
+
+def view(graph: Graph) -> View:
+    """The graph as `lamin lineage --json` prints it."""
+    artifacts = {identity: node.uid for identity, node in graph.artifacts.items()}
+    runs = {identity: node.run.uid for identity, node in graph.runs.items()}
+    return {
+        "artifacts": [artifact_view(node) for node in graph.artifacts.values()],
+        "runs": [run_view(node, runs) for node in graph.runs.values()],
+        "edges": [
+            {"run": runs[run], "artifact": artifacts[artifact], "direction": direction, "role": role}
+            for run, artifact, direction, role in graph.edges
+        ],
+        "dependencies": [
+            {"run": runs[run], "source": runs[source], "role": role} for run, source, role in graph.dependencies
+        ],
+        "contains": [
+            {"directory": artifacts[folder], "artifact": artifacts[artifact]} for folder, artifact in graph.contains
+        ],
+    }
+
+
+def artifact_view(node: ArtifactNode) -> dict[str, Any]:
+    """One artifact."""
+    return {
+        "uid": node.uid,
+        "key": node.key,
+        "version": node.uid[-VERSION_LENGTH:],
+        "hash": node.hash,
+        "hash_type": node.hash_type,
+        "size": node.size,
+        "path": path_of(node),
+    }
+
+
+def path_of(node: ArtifactNode) -> str:
+    """Where its bytes are: an absolute path, or a URL."""
+    key = node.real_key or node.key or ""
+    return f"{node.root}{key}" if node.root == "/" else f"{node.root.rstrip('/')}/{key}"
+
+
+def run_view(node: RunNode, uids: dict[int, str]) -> dict[str, Any]:
+    """One run; `uids` gives those of other runs by primary key."""
+    run = node.run
+    return {
+        "uid": run.uid,
+        "external_id": run.external_id,
+        "name": run.name,
+        "transform": node.transform_uid,
+        "transform_key": node.transform_key,
+        "engine": run.engine,
+        "parent": None if run.parent_id is None else uids.get(run.parent_id),
+        "status": run.status,
+        "cached": run.cached,
+        "attempt": run.attempt,
+        "started_at": _time(run.started_at),
+        "finished_at": _time(run.finished_at),
+        "params": run.params or {},
+    }
+
+
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
+
+
+def counts(graph: Graph) -> list[dict[str, Any]]:
+    """Transforms, runs, artifacts (by the engine that first made them, else `none`) and edges, for each engine."""
+    made_by = {artifact: graph.runs[run].run.engine for run, artifact, d, _ in reversed(graph.edges) if d == "output"}
+    owner = {artifact: made_by.get(artifact, "none") for artifact in graph.artifacts}
+    engines = sorted({node.run.engine for node in graph.runs.values()} | set(owner.values()))
+    return [
+        {
+            "engine": engine,
+            "transforms": len({n.transform_uid for n in graph.runs.values() if n.run.engine == engine}),
+            "runs": sum(node.run.engine == engine for node in graph.runs.values()),
+            "artifacts": sum(made == engine for made in owner.values()),
+            "edges": _count(graph.runs[run].run.engine == engine for run, _, _, _ in graph.edges),
+        }
+        for engine in engines
+    ]
+
+
+def _count(truths: Iterable[bool]) -> int:
+    return sum(truths)

@@ -1,0 +1,37 @@
+"""The history of the schema: Alembic migrations, shipped with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+
+from lamin_core.errors import InstanceNotFound
+from lamin_core.instance import Instance
+from lamin_core.location import find_instance
+
+
+def upgrade(start: Path) -> None:
+    """Bring the database of the instance in or above this folder to the newest schema, whole or not at all."""
+    folder = find_instance(start)
+    if folder is None:
+        raise InstanceNotFound(f"no instance in {str(start)!r} or above", hint="lamin init --storage ./data")
+    instance = Instance.open(folder, check=False)
+    with instance.db.writing() as session:
+        apply(session.connection())
+    instance.db.check()
+
+
+def apply(connection: Connection, revision: str = "head") -> None:
+    """Run the migrations up to this revision, in the transaction of this connection."""
+    command.upgrade(configuration(connection), revision)
+
+
+def configuration(connection: Connection) -> Config:
+    """Alembic's configuration for this connection."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config

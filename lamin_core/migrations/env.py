@@ -1,0 +1,25 @@
+"""Alembic's environment: the connection comes from the caller, in whose transaction the migration runs."""
+
+from typing import Any, Literal
+
+from alembic import context
+
+from lamin_core.models import Base
+from lamin_core.models.base import UTC_DateTime
+
+
+def _rendered(kind: str, item: Any, autogen_context: Any) -> str | Literal[False]:
+    # Migrations stand on their own: they name SQLAlchemy's types, not ours.
+    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UTC_DateTime) else False
+
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=Base.metadata,
+    render_as_batch=connection.dialect.name == "sqlite",
+    transactional_ddl=True,
+    compare_type=True,
+    render_item=_rendered,
+)
+context.run_migrations()

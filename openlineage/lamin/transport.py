@@ -1,0 +1,59 @@
+"""`LaminTransport`: any producer that uses openlineage-python writes straight into a registry.
+
+In `openlineage.yml`, or as `OPENLINEAGE__TRANSPORT__TYPE` in the environment:
+
+    transport:
+      type: openlineage.lamin.transport.LaminTransport
+      instance: /projects/airway        # optional; else LAMIN_INSTANCE, else the nearest .lamin/ above
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lamin_core.errors import InstanceNotFound, MissingExtra
+from lamin_core.location import FOLDER, find_instance
+from openlineage.lamin.parsing import parse
+from openlineage.lamin.receiver import ingest
+from openlineage.lamin.registry import RegistrySink
+
+try:
+    from openlineage.client.serde import Serde
+    from openlineage.client.transport import Config, Transport
+except ImportError as error:
+    raise MissingExtra("openlineage-python", "openlineage") from error
+
+
+class LaminConfig(Config):
+    """Where the registry is: `instance` names its folder, or the folder that holds `.lamin/`."""
+
+    def __init__(self, instance: str | None = None) -> None:
+        self.instance = instance
+
+    @classmethod
+    def from_dict(cls, params: dict[str, Any]) -> LaminConfig:
+        """From the section of the configuration; unknown fields are left to the client."""
+        return cls(params.get("instance"))
+
+
+class LaminTransport(Transport):
+    """Takes the client's events into a registry; raises what goes wrong, as the client expects of a transport."""
+
+    kind = "lamin"
+    config_class = LaminConfig
+
+    def __init__(self, config: LaminConfig) -> None:
+        folder = find_instance() if config.instance is None else Path(config.instance).expanduser().absolute()
+        if folder is None:
+            raise InstanceNotFound("no instance here or above", hint="set `instance` of the transport to its folder")
+        self._sink = RegistrySink(folder if folder.name == FOLDER else folder / FOLDER)
+
+    def emit(self, event: Any) -> None:
+        """Take one event of the client, of whatever kind."""
+        ingest(self._sink.database, [parse(Serde.to_json(event))])
+
+    def close(self, timeout: float = -1) -> bool:
+        """Close the connections; nothing is held back."""
+        self._sink.close()
+        return True
