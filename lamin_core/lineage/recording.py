@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from lamin_core.hashing import Digest
 from lamin_core.lineage import series as versions
 from lamin_core.lineage.facts import DatasetFacts, RunFacts, RunLink, TransformFacts
-from lamin_core.models import Run, RunArtifact, RunDependency, Transform, TransformSeries, now
+from lamin_core.models import Run, RunArtifact, RunDependency, Transform, TransformSeries, blank, now
 from lamin_core.storage import Root
 from lamin_core.types import RunStatus
 from lamin_core.uids import derived_uid, run_uid, version_suffix
@@ -51,8 +51,8 @@ def _record(session: Session, facts: RunFacts, known: list[Root]) -> Run:
 
 def blank_run(run_id: str, transform_id: int, origin: str) -> Run:
     """A row for the run with this OpenLineage run id, to be filled."""
-    run = Run.__new__(Run)  # its constructor is for people, who have a transform in hand
-    super(Run, run).__init__(
+    return blank(
+        Run,
         uid=run_uid(run_id),
         external_id=run_id,
         transform_id=transform_id,
@@ -63,7 +63,6 @@ def blank_run(run_id: str, transform_id: int, origin: str) -> Run:
         attempt=1,
         created_at=now(),
     )
-    return run
 
 
 def _fill(run: Run, facts: RunFacts) -> None:
@@ -145,10 +144,9 @@ def _next_version(
 def settle_transforms(session: Session, series_id: int) -> None:
     """Number the versions that events told of in the order of their first runs, whatever the order of arrival."""
     rows = list(session.scalars(select(Transform).where(Transform.series_id == series_id).order_by(Transform.number)))
-    if len(rows) < 2 or any(row.origin == "api" for row in rows):
-        return
     ordered = sorted(rows, key=lambda row: (row.created_at, row.hash or ""))
-    if ordered == rows and rows[-1].is_latest:
+    is_settled = [row.number for row in ordered] == list(range(len(rows))) and ordered[-1].is_latest
+    if is_settled or any(row.origin == "api" for row in rows):
         return
     for row in rows:
         row.number, row.uid, row.is_latest = -row.id, f"~{row.id}", False

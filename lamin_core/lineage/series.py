@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from lamin_core.hashing import Digest
 from lamin_core.lineage.versions import Observation, Version, fold, place
-from lamin_core.models import Artifact, ArtifactSeries, Containment, Content, RunArtifact, Storage
+from lamin_core.models import Artifact, ArtifactSeries, Containment, Content, RunArtifact, Storage, blank
 from lamin_core.storage import MANAGED, Root, locate, outer_root, root_type, suffix_of
 from lamin_core.uids import derived_uid, random_uid, version_suffix
 
@@ -169,9 +169,7 @@ def new_version(
 
 
 def _event_row(series: ArtifactSeries) -> Artifact:
-    row = Artifact.__new__(Artifact)  # no path to prepare: the bytes are where they are
-    super(Artifact, row).__init__(origin="event", suffix=suffix_of(series.key or ""))
-    return row
+    return blank(Artifact, origin="event", suffix=suffix_of(series.key or ""))
 
 
 def refold(session: Session, series: ArtifactSeries) -> None:

@@ -1,7 +1,7 @@
 """The tables of the registry, one noun a module."""
 
 from lamin_core.models.artifact import Artifact, ArtifactSeries, Containment
-from lamin_core.models.base import Base, Registry, now
+from lamin_core.models.base import Base, Registry, blank, now
 from lamin_core.models.collection import Collection, CollectionArtifact
 from lamin_core.models.environment import Environment
 from lamin_core.models.event import Event
@@ -37,5 +37,6 @@ __all__ = [
     "TransformSeries",
     "ULabel",
     "User",
+    "blank",
     "now",
 ]
