@@ -1,0 +1,132 @@
+"""Which files a call is about: paths in its arguments and results, and the templates that a decorator declares.
+
+Only values are looked at here; whether a path exists and what it holds is the business of `contents`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import os
+import re
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import PurePath
+from typing import Any
+
+_DEPTH = 5
+_ITEMS = 10_000
+_PATH_WORDS = re.compile(r"\b(?:Path|PurePath|PosixPath|UPath|FilePath|DirectoryPath|PathLike)\b")
+
+
+def locations(value: Any, *, text: bool = False) -> list[str]:
+    """The paths and URLs in a value, each once: `Path`, `UPath`, artifacts, and these in collections and dataclasses.
+
+    `text` says that a plain string is a path too, as in a parameter annotated `Path`. Big or deep values are looked
+    at no further than 5 levels and 10,000 items.
+
+    >>> locations({"a": [PurePath("x.csv"), "no path"], "b": PurePath("x.csv")})
+    ['x.csv']
+    """
+    return list(dict.fromkeys(_walk(value, text, _DEPTH, [_ITEMS])))
+
+
+def _walk(value: Any, text: bool, depth: int, budget: list[int]) -> Iterator[str]:
+    budget[0] -= 1
+    if budget[0] < 0:
+        return
+    here = _location(value, text)
+    if here is not None:
+        yield here
+    elif depth > 0:
+        for part in parts(value):
+            yield from _walk(part, text, depth - 1, budget)
+
+
+def _location(value: Any, text: bool) -> str | None:
+    if isinstance(value, str):
+        return value if text and value else None
+    if isinstance(value, PurePath):
+        return os.fspath(value)
+    kind = type(value)
+    if hasattr(kind, "uid") and hasattr(kind, "path"):  # an artifact of lamin_core, known by its looks
+        return _location(value.path, True)
+    if hasattr(kind, "protocol") and hasattr(kind, "path") and hasattr(kind, "exists"):  # universal_pathlib
+        return str(value)
+    return None
+
+
+def parts(value: Any) -> Iterable[Any]:
+    """What a collection, a dataclass or a pydantic model holds; nothing of anything else.
+
+    >>> list(parts({"a": 1})), list(parts("abc"))
+    ([1], [])
+    """
+    if isinstance(value, list | tuple | set | frozenset):
+        return value
+    if isinstance(value, Mapping):
+        return value.values()
+    return fields(value).values()
+
+
+def fields(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass or a pydantic model by name; none of anything else."""
+    if isinstance(value, type):
+        return {}
+    if dataclasses.is_dataclass(value):
+        names: Iterable[str] = (field.name for field in dataclasses.fields(value))
+    else:
+        names = getattr(type(value), "model_fields", None) or ()
+        if not isinstance(names, Mapping):
+            return {}
+    return {name: getattr(value, name, None) for name in names}
+
+
+@functools.lru_cache(maxsize=1024)
+def path_parameters(function: Callable[..., Any]) -> frozenset[str]:
+    """The parameters whose annotation speaks of paths, so that a string in them is one; `return` among them.
+
+    >>> def clean(raw: "Path | None", name: str) -> list[os.PathLike]: ...
+    >>> sorted(path_parameters(clean))
+    ['raw', 'return']
+    """
+    annotations = getattr(inspect.unwrap(function), "__annotations__", {})
+    return frozenset(name for name, annotation in annotations.items() if _means_path(annotation))
+
+
+def _means_path(annotation: Any) -> bool:
+    # Text is searched, not evaluated: names of a module half imported, or under TYPE_CHECKING, cannot be.
+    if isinstance(annotation, str):
+        return bool(_PATH_WORDS.search(annotation))
+    if isinstance(annotation, type) and not typing.get_args(annotation):
+        return issubclass(annotation, PurePath) or bool(_PATH_WORDS.fullmatch(annotation.__name__))
+    origin = typing.get_origin(annotation)
+    if origin is os.PathLike:
+        return True
+    return any(_means_path(argument) for argument in typing.get_args(annotation) if not isinstance(argument, str))
+
+
+def in_arguments(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The paths in each argument of a call, by parameter; parameters without one are left out."""
+    as_paths = path_parameters(function)
+    found = {
+        name: locations(value, text=name in as_paths)
+        for name, value in arguments.items()
+        if name not in ("self", "cls")
+    }
+    return {name: paths for name, paths in found.items() if paths}
+
+
+def in_result(function: Callable[..., Any], result: Any) -> list[str]:
+    """The paths in what a call returned or yielded."""
+    return locations(result, text="return" in path_parameters(function))
+
+
+def filled(templates: Iterable[str | os.PathLike[str]], arguments: Mapping[str, Any]) -> list[str]:
+    """The declared paths, with the call's arguments in their braces. Raises `KeyError` for a name that is no parameter.
+
+    >>> filled(["clean/{name}.csv"], {"name": "liver"})
+    ['clean/liver.csv']
+    """
+    return [os.fspath(template).format(**arguments) for template in templates]

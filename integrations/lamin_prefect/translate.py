@@ -1,0 +1,292 @@
+"""Prefect's facts in our words: jobs, run ids, parameters, dependencies, endings. Pure; Prefect is not imported."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import math
+import os
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, time, timedelta
+from pathlib import Path, PurePath
+from typing import Any, Literal
+from uuid import UUID
+
+from lamin_core.types import DependencyRole
+from lamin_core.uids import derived_run_id
+from lamin_prefect import capture
+from openlineage.lamin.events import Dependency, Job, Run, RunReference
+
+ENGINE = "prefect"
+_TEXT, _ITEMS, _DEPTH = 2000, 100, 4
+_TRACE = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What the decorator knows of a function; it travels with the function into other processes."""
+
+    kind: Literal["flow", "task"]
+    source: str | None = None
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended: `complete`, `fail` or `abort`, and why."""
+
+    how: Literal["complete", "fail", "abort"]
+    message: str = ""
+    trace: str | None = None
+
+
+def flow_name(flow: Any) -> str:
+    """The job name of a flow: its file and its own name, the same on every machine."""
+    return f"{script_name(flow.fn)}:{flow.name}"
+
+
+def task_name(task: Any, flow: Any | None) -> str:
+    """The job name of a task: below its flow, or below its file when it runs alone."""
+    return f"{script_name(task.fn) if flow is None else flow_name(flow)}:{task.name}"
+
+
+def script_name(function: Callable[..., Any]) -> str:
+    """The name of the file that holds the function; its module where there is no file, as in a notebook.
+
+    >>> script_name(script_name)
+    'translate.py'
+    """
+    path = script_path(function)
+    if path is not None:
+        return os.path.basename(path)
+    return str(getattr(function, "__module__", None) or "__main__")
+
+
+def script_path(function: Callable[..., Any]) -> str | None:
+    """The file that holds the function; None for code typed into a shell, a notebook or a pipe."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    path: str = getattr(code, "co_filename", "")
+    return None if not path or path.startswith("<") or "ipykernel_" in path else path
+
+
+def source_of(function: Callable[..., Any]) -> str | None:
+    """The text of the function; None where Python cannot find it."""
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        return None
+
+
+def run_id(own: UUID, attempt: int) -> str:
+    """Prefect's id for the first attempt, one derived from it for each further one.
+
+    >>> run_id(UUID(int=1), 1)
+    '00000000-0000-0000-0000-000000000001'
+    >>> run_id(UUID(int=1), 2) == run_id(UUID(int=1), 2) != run_id(UUID(int=1), 3)
+    True
+    """
+    return str(own) if attempt <= 1 else derived_run_id(str(own), f"attempt-{attempt}")
+
+
+def flow_reference(context: Any) -> RunReference | None:
+    """The flow run of a `FlowRunContext`."""
+    if context.flow is None or context.flow_run is None:
+        return None
+    run = context.flow_run
+    return RunReference(run_id(run.id, run.run_count), ENGINE, flow_name(context.flow))
+
+
+def task_reference(context: Any, flow: Any | None) -> RunReference:
+    """The task run of a `TaskRunContext`, within this flow."""
+    run = context.task_run
+    return RunReference(run_id(run.id, run.run_count), ENGINE, task_name(context.task, flow))
+
+
+def flow_run(
+    context: Any, declaration: Declaration, version: str, parent: RunReference | None, root: RunReference | None
+) -> Run:
+    """The Run of the flow run in this context."""
+    run = context.flow_run
+    return Run(
+        id=run_id(run.id, run.run_count),
+        job=_job(flow_name(context.flow), context.flow, declaration),
+        engine=ENGINE,
+        engine_version=version,
+        name=run.name,
+        parent=parent,
+        root=root,
+        params=parameters(context.parameters or {}),
+        attempt=max(run.run_count, 1),
+        details=_details(
+            flow_run_id=run.id,
+            deployment_id=run.deployment_id,
+            task_runner=type(context.task_runner).__name__,
+            tags=run.tags,
+        ),
+    )
+
+
+def task_run(
+    context: Any,
+    flow: Any | None,
+    declaration: Declaration,
+    version: str,
+    parent: RunReference | None,
+    root: RunReference | None,
+    dependencies: Sequence[Dependency] = (),
+    cached: bool = False,
+) -> Run:
+    """The Run of the task run in this context; `flow` is the one that it belongs to."""
+    run = context.task_run
+    return Run(
+        id=run_id(run.id, run.run_count),
+        job=_job(task_name(context.task, flow), context.task, declaration),
+        engine=ENGINE,
+        engine_version=version,
+        name=run.name,
+        parent=parent,
+        root=root,
+        params=parameters(context.parameters or {}),
+        attempt=max(run.run_count, 1),
+        cached=cached,
+        dependencies=dependencies,
+        details=_details(task_run_id=run.id, flow_run_id=run.flow_run_id, tags=run.tags),
+    )
+
+
+def _job(name: str, definition: Any, declaration: Declaration) -> Job:
+    path = script_path(definition.fn)
+    return Job(
+        ENGINE,
+        name,
+        declaration.kind,
+        source=declaration.source,
+        language="python",
+        description=definition.description,
+        location=Path(path).absolute().as_uri() if path else None,
+    )
+
+
+def _details(tags: Iterable[str], **facts: Any) -> dict[str, Any]:
+    known = {name: str(value) for name, value in facts.items() if value is not None}
+    return {**known, "tags": sorted(tags)} if tags else known
+
+
+def parameters(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call as JSON; what is big or no JSON is named by its type, never serialised.
+
+    >>> parameters({"n": 3, "out": Path("a.csv"), "frame": object()})
+    {'n': 3, 'out': 'a.csv', 'frame': '<object>'}
+    """
+    return {name: _plain(value, _DEPTH) for name, value in arguments.items() if name not in ("self", "cls")}
+
+
+def _plain(value: Any, depth: int) -> Any:
+    if value is None or (isinstance(value, bool | int) and not isinstance(value, enum.Enum)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, enum.Enum):
+        return _plain(value.value, depth)
+    if isinstance(value, str):
+        return value if len(value) <= _TEXT else f"{value[:_TEXT]}..."
+    if isinstance(value, PurePath | UUID | date | time | timedelta):
+        return str(value)
+    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
+        return _plain(value.item(), depth - 1) if depth > 0 else f"<{_type_name(value)}>"
+    return _collection(value, depth)
+
+
+def _collection(value: Any, depth: int) -> Any:
+    if isinstance(value, Mapping):
+        named: Mapping[Any, Any] | None = value
+    else:
+        named = capture.fields(value) or None
+    if named is not None and depth > 0 and len(named) <= _ITEMS:
+        return {str(key): _plain(item, depth - 1) for key, item in named.items()}
+    if isinstance(value, list | tuple | set | frozenset) and depth > 0 and len(value) <= _ITEMS:
+        return [_plain(item, depth - 1) for item in value]
+    size = f" of {len(value)}" if isinstance(value, Mapping | list | tuple | set | frozenset) else ""
+    return f"<{_type_name(value)}{size}>"
+
+
+def _type_name(value: Any) -> str:
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def dependencies(
+    task_inputs: Mapping[str, Sequence[Any]],
+    known: Callable[[UUID], RunReference | None],
+    with_files: Iterable[str],
+    values: Iterable[RunReference],
+    above: RunReference | None,
+) -> list[Dependency]:
+    """The runs that a task run waited for where no file lies between.
+
+    `task_inputs` is Prefect's own record, by parameter; `known` finds a run by its Prefect id. Parameters in
+    `with_files` are told by their files; `values` are further runs whose results were passed; `above` is the run that
+    called this one and no dependency.
+    """
+    files = set(with_files)
+    if files:
+        # Prefect's word for a generator that still runs when its values are passed on; it does not say to which parameter.
+        files.add("__parents__")
+    order: list[RunReference | None] = []
+    value: list[RunReference | None] = list(values)
+    for name, upstream in task_inputs.items():
+        if name in files:
+            continue
+        found = [known(run.id) for run in upstream if hasattr(run, "id")]
+        (order if name == "wait_for" else value).extend(found)
+    roles: dict[RunReference | None, DependencyRole] = {}
+    roles.update(dict.fromkeys(order, "order"))
+    roles.update(dict.fromkeys(value, "value"))
+    return [Dependency(run, role) for run, role in roles.items() if run is not None and run != above]
+
+
+def ending_of_error(error: BaseException, timed_out_after: float | None = None) -> Ending:
+    """How a run ended that raised: an `Exception` or a timeout is a failure, anything else cut it short.
+
+    >>> ending_of_error(ValueError("no such luck")).message
+    'ValueError: no such luck'
+    >>> ending_of_error(KeyboardInterrupt()).how
+    'abort'
+    """
+    if timed_out_after is not None:
+        return Ending("fail", f"timed out after {timed_out_after:g} s", _trace(error))
+    message = _message(error)
+    return Ending("fail", message, _trace(error)) if isinstance(error, Exception) else Ending("abort", message)
+
+
+def _message(error: BaseException) -> str:
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception:  # an exception whose own text fails
+        text = ""
+    return f"{name}: {text}" if text else name
+
+
+def _trace(error: BaseException) -> str:
+    frames = error.__traceback__
+    while frames is not None and os.path.dirname(frames.tb_frame.f_code.co_filename) == os.path.dirname(__file__):
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames))[-_TRACE:]
+
+
+def ending_of_states(states: Sequence[Any]) -> Ending:
+    """How a run ended that returned Prefect states, by Prefect's own rule: all must have completed.
+
+    >>> ending_of_states([]).how
+    'complete'
+    """
+    bad = [state for state in states if not state.is_completed()]
+    if not bad:
+        return Ending("complete")
+    message = bad[0].message or f"{len(bad)} of {len(states)} states are not completed"
+    cut_short = any(state.is_cancelled() or state.is_paused() for state in bad)
+    return Ending("abort" if cut_short else "fail", message)
