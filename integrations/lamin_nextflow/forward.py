@@ -1,0 +1,101 @@
+"""Events from the file that the observer appends to, carried to a sink while the pipeline runs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from openlineage.lamin import facets
+from openlineage.lamin.delivery import default_sink
+from openlineage.lamin.events import Event, timestamp
+from openlineage.lamin.sinks import Background, Sink
+
+logger = logging.getLogger("lamin")
+_TERMINAL = ("COMPLETE", "FAIL", "ABORT")
+
+
+class Forwarder:
+    """Reads what is new in the file at each `poll`; `close` carries the rest and removes the file, unless something of it
+    was not taken: then it stays for `lamin events replay`.
+    """
+
+    def __init__(self, path: Path, make_sink: Callable[[], Sink] = default_sink) -> None:
+        self.path = path
+        self._make_sink = make_sink
+        self._sink: Sink | None = None
+        self._file: tuple[int, int] | None = None
+        self._offset = 0
+        self._open: dict[str, Event] = {}
+        self.error: Exception | None = None
+
+    def poll(self) -> None:
+        """Hand on the lines that were written since."""
+        for event in self._new_events():
+            self._note(event)
+            self._emit(event)
+
+    def close(self, ended_by: str) -> None:
+        """Hand on the rest; what still runs then has ended with Nextflow itself, which was `ended_by` this."""
+        self.poll()
+        for event in list(self._open.values()):
+            self._emit(_abort(event, ended_by))
+        if self._delivered():
+            self.path.unlink(missing_ok=True)
+
+    def _new_events(self) -> list[Event]:
+        try:
+            with open(self.path, "rb") as file:
+                found = os.fstat(file.fileno())
+                if (found.st_dev, found.st_ino) != self._file:  # the first time, or after a replay has taken the file away
+                    self._file, self._offset = (found.st_dev, found.st_ino), 0
+                file.seek(self._offset)
+                new = file.read()
+        except FileNotFoundError:
+            return []
+        lines, newline, _ = new.rpartition(b"\n")  # the last line may still be being written
+        self._offset += len(lines) + len(newline)
+        return [json.loads(line) for line in lines.splitlines() if line.strip()]
+
+    def _note(self, event: Event) -> None:
+        if event["eventType"] == "START":
+            self._open[event["run"]["runId"]] = event
+        elif event["eventType"] in _TERMINAL:
+            self._open.pop(event["run"]["runId"], None)
+
+    def _emit(self, event: Event) -> None:
+        try:
+            self._sink = self._sink or self._make_sink()
+            self._sink.emit(event)
+        except Exception as error:  # strict mode; told when the pipeline has ended
+            self.error = self.error or error
+
+    def _delivered(self) -> bool:
+        if self._sink is None:
+            return True
+        taken = self._sink.flush() if isinstance(self._sink, Background) else True
+        try:
+            self._sink.close()
+        except Exception as error:
+            self.error = self.error or error
+        if taken and self.error is None:
+            return True
+        logger.warning("lineage is kept in %s; bring it in later with: lamin events replay %s", self.path, self.path)
+        return False
+
+
+def _abort(start: Event, reason: str) -> Event:
+    """The end of a run that Nextflow could not tell any more."""
+    run = start["run"]
+    told = {**run["facets"], "errorMessage": facets.error_message(reason, None)}
+    return {
+        **start,
+        "eventType": "ABORT",
+        "eventTime": timestamp(datetime.now(UTC)),
+        "run": {**run, "facets": told},
+        "inputs": [],
+        "outputs": [],
+    }

@@ -1,0 +1,285 @@
+package lamin.nextflow;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import lamin.nextflow.Publications.Publication;
+import nextflow.Session;
+import nextflow.processor.TaskHandler;
+import nextflow.processor.TaskProcessor;
+import nextflow.processor.TaskRun;
+import nextflow.script.ScriptType;
+import nextflow.trace.TraceObserver;
+import nextflow.trace.TraceRecord;
+
+/**
+ * Nextflow's hooks, told as run events: the workflow is a run, each attempt of a task is a child run.
+ *
+ * <p>Compiled against 24.10 it serves 22.10 to 26.04. A hook only takes down what it sees; files are read by {@link Delivery}.
+ * No hook lets anything out: up to 24.10 an exception in one of the flow hooks would abort the pipeline.
+ */
+final class Observer implements TraceObserver {
+    private interface Hook {
+        void run() throws Throwable;
+    }
+
+    private final Delivery delivery;
+    private final Publications publications = new Publications();
+    private final Map<TaskRun, Attempt> open = Collections.synchronizedMap(new IdentityHashMap<>());
+    private volatile Session session;
+    private volatile Instant createdAt = Instant.now();
+    private volatile Run workflow;
+    private volatile boolean ended;
+    private volatile boolean warned;
+
+    Observer(Delivery delivery) {
+        this.delivery = delivery;
+    }
+
+    @Override
+    public void onFlowCreate(Session created) {
+        quietly(() -> {
+            session = created;
+            createdAt = Instant.now();
+        });
+    }
+
+    /** Only here are all parameters known: the script has run, the tasks have not. */
+    @Override
+    public void onFlowBegin() {
+        quietly(this::workflow);
+    }
+
+    private synchronized Run workflow() {
+        if (workflow == null) {
+            Run run = WorkflowReader.run(session, System.getenv());
+            Instant at = createdAt;
+            delivery.submit(hasher -> Events.start(run, at, List.of()));
+            workflow = run;
+        }
+        return workflow;
+    }
+
+    /** Early enough to put the run into the task's environment, where a tracked program in its script finds its parent. */
+    @Override
+    public void onProcessPending(TaskHandler handler, TraceRecord trace) {
+        quietly(() -> {
+            TaskRun task = handler.getTask();
+            Attempt attempt = new Attempt(TaskReader.run(workflow(), task, trace, false));
+            open.put(task, attempt);
+            if (task.getType() == ScriptType.SCRIPTLET) exportParent(task, attempt.run.reference());
+        });
+    }
+
+    private static void exportParent(TaskRun task, RunReference run) {
+        StringBuilder script = new StringBuilder();
+        // beforeScript is no part of the task's hash: with and without us the same tasks are cached.
+        run.environmentForChildren().forEach((name, value) ->
+            script.append("export ").append(name).append("='").append(value.replace("'", "'\\''")).append("'\n"));
+        String own = task.getConfig().getBeforeScript();
+        task.getConfig().put("beforeScript", own == null ? script.toString() : script + own);
+    }
+
+    @Override
+    public void onProcessSubmit(TaskHandler handler, TraceRecord trace) {
+        quietly(() -> start(handler.getTask(), trace, false));
+    }
+
+    private Attempt start(TaskRun task, TraceRecord trace, boolean cached) {
+        Attempt attempt = open.computeIfAbsent(task, t -> new Attempt(TaskReader.run(workflow(), t, trace, cached)));
+        attempt.started = true;
+        attempt.run = attempt.run.with(TaskReader.details(task, trace));
+        publications.madeIn(task.getWorkDir(), attempt);
+        List<Path> inputs = TaskReader.inputs(task);
+        Run run = attempt.run;
+        Instant at = Instant.now();
+        delivery.submit(hasher -> Events.start(run, at, read(inputs, hasher)));
+        return attempt;
+    }
+
+    @Override
+    public void onProcessStart(TaskHandler handler, TraceRecord trace) {}
+
+    @Override
+    public void onProcessComplete(TaskHandler handler, TraceRecord trace) {
+        quietly(() -> {
+            TaskRun task = handler.getTask();
+            Attempt attempt = open.get(task);
+            if (attempt == null || !attempt.started) attempt = start(task, trace, false); // it never came to be submitted
+            end(attempt, task, trace);
+        });
+    }
+
+    /** Also for what a {@code storeDir} holds already, then without a trace. */
+    @Override
+    public void onProcessCached(TaskHandler handler, TraceRecord trace) {
+        quietly(() -> {
+            TaskRun task = handler.getTask();
+            complete(start(task, trace, true), task, trace);
+        });
+    }
+
+    private void end(Attempt attempt, TaskRun task, TraceRecord trace) {
+        boolean sessionEnded = session.isAborted() || session.isCancelled();
+        if (TaskReader.isAborted(task, sessionEnded)) {
+            close(attempt, task, trace);
+            abort(attempt, "ended with the workflow");
+        } else if (task.isFailed()) {
+            Run run = close(attempt, task, trace);
+            Instant at = Instant.now();
+            delivery.submit(hasher -> Events.fail(run, at, TaskReader.failure(task), TaskReader.trace(task)));
+        } else {
+            complete(attempt, task, trace);
+        }
+    }
+
+    private void complete(Attempt attempt, TaskRun task, TraceRecord trace) {
+        Run run = close(attempt, task, trace);
+        Instant at = Instant.now();
+        Map<Path, Digest> outputs = new LinkedHashMap<>();
+        for (Path output : TaskReader.outputs(task)) {
+            outputs.put(output, size(output));
+            publications.madeIn(output, attempt); // those of a storeDir lie in no work folder
+        }
+        delivery.submit(hasher -> Events.complete(run, at, written(outputs, attempt, hasher)));
+    }
+
+    private Run close(Attempt attempt, TaskRun task, TraceRecord trace) {
+        open.remove(task);
+        attempt.run = attempt.run.with(TaskReader.details(task, trace));
+        return attempt.run;
+    }
+
+    private void abort(Attempt attempt, String reason) {
+        Run run = attempt.run;
+        Instant at = Instant.now();
+        delivery.submit(hasher -> Events.abort(run, at, reason));
+    }
+
+    /** Taken at once, for the file may be gone when its turn comes. */
+    private static Digest size(Path path) {
+        try {
+            return DatasetName.isLocal(path) && Files.isRegularFile(path) ? Digest.ofSize(Files.size(path)) : null;
+        } catch (Exception unreadable) {
+            return null;
+        }
+    }
+
+    private static List<Dataset> read(List<Path> paths, Hasher hasher) {
+        List<Dataset> found = new ArrayList<>();
+        for (Path path : paths) found.add(new Dataset(DatasetName.of(path), hasher.digest(path), null));
+        return found;
+    }
+
+    private List<Dataset> written(Map<Path, Digest> outputs, Attempt attempt, Hasher hasher) {
+        List<Dataset> found = new ArrayList<>();
+        outputs.forEach((path, size) -> {
+            Digest content = hasher.digest(publications.whereabouts(path));
+            Dataset dataset = new Dataset(DatasetName.of(path), content == null ? size : content, null);
+            publications.made(dataset, attempt);
+            found.add(dataset);
+        });
+        return found;
+    }
+
+    /** Nextflow 22.10 tells only this. */
+    @Override
+    public void onFilePublish(Path target) {
+        onFilePublish(target, null);
+    }
+
+    @Override
+    public void onFilePublish(Path target, Path source) {
+        quietly(() -> {
+            Publication publication = new Publication(target, source, Instant.now());
+            Attempt maker = publications.published(publication);
+            if (maker != null) publish(publication, maker);
+        });
+    }
+
+    private void publish(Publication publication, Attempt maker) {
+        delivery.submit(hasher -> Events.running(maker.run, publication.at, List.of(dataset(publication, hasher))));
+    }
+
+    private static Dataset dataset(Publication publication, Hasher hasher) {
+        return new Dataset(DatasetName.of(publication.target), hasher.digest(publication.target), "published");
+    }
+
+    private void publishRemaining() {
+        for (Publication publication : publications.remaining()) {
+            Attempt maker = publication.source == null ? null : publications.maker(publication.source);
+            if (maker != null) publish(publication, maker);
+            else delivery.submit(hasher -> {
+                Dataset dataset = dataset(publication, hasher);
+                Attempt likely = publication.source == null ? publications.maker(dataset) : null;
+                return Events.running(likely == null ? workflow : likely.run, publication.at, List.of(dataset));
+            });
+        }
+    }
+
+    @Override
+    public void onFlowError(TaskHandler handler, TraceRecord trace) {}
+
+    @Override
+    public void onFlowComplete() {
+        quietly(() -> {
+            if (ended || session == null) return; // 26.04 may say it twice
+            ended = true;
+            workflow();
+            abortOpen();
+            publishRemaining();
+            endWorkflow();
+            delivery.finish();
+        });
+    }
+
+    /** Some versions never tell the end of tasks that were running when the workflow failed. */
+    private void abortOpen() {
+        List<Attempt> left;
+        synchronized (open) {
+            left = new ArrayList<>(open.values());
+            open.clear();
+        }
+        for (Attempt attempt : left) {
+            if (attempt.started) abort(attempt, "ended with the workflow");
+        }
+    }
+
+    private void endWorkflow() {
+        Run run = workflow.with(WorkflowReader.details(session));
+        Instant at = Instant.now();
+        String interruption = WorkflowReader.interruption(session);
+        if (session.isSuccess()) delivery.submit(hasher -> Events.complete(run, at, List.of()));
+        else if (interruption != null) delivery.submit(hasher -> Events.abort(run, at, interruption));
+        else delivery.submit(hasher -> Events.fail(run, at, WorkflowReader.failure(session), WorkflowReader.report(session)));
+    }
+
+    private void quietly(Hook hook) {
+        try {
+            hook.run();
+        } catch (Throwable problem) {
+            if (!warned) Warnings.say("some lineage is missing: " + problem);
+            warned = true;
+        }
+    }
+
+    @Override
+    public void onProcessCreate(TaskProcessor process) {}
+
+    @Override
+    public void onProcessTerminate(TaskProcessor process) {}
+
+    @Override
+    public void onWorkflowPublish(Object value) {}
+
+    @Override
+    public boolean enableMetrics() {
+        return false;
+    }
+}

@@ -1,0 +1,26 @@
+package lamin.nextflow;
+
+import java.util.Collection;
+import java.util.List;
+import nextflow.Session;
+import nextflow.trace.TraceObserver;
+import nextflow.trace.TraceObserverFactory;
+
+/** What Nextflow finds in {@code META-INF/extensions.idx}: makes the one observer of a session. */
+public final class ObserverFactory implements TraceObserverFactory {
+    private static final String SEEN = "lamin.nextflow.session";
+
+    /** Empty for a dry run ({@code -preview}), where nothing is executed, and when the jar was loaded in two ways at once. */
+    @Override
+    public Collection<TraceObserver> create(Session session) {
+        try {
+            // A system property, for the two copies would have a class loader each.
+            String id = session.getUniqueId() + " " + session.getRunName();
+            if (session.isPreview() || id.equals(System.setProperty(SEEN, id))) return List.of();
+            return List.of(new Observer(Delivery.fromEnvironment(System.getenv())));
+        } catch (Throwable problem) {
+            Warnings.say("lineage is off: " + problem);
+            return List.of();
+        }
+    }
+}

@@ -1,0 +1,11 @@
+package lamin.nextflow;
+
+import nextflow.plugin.BasePlugin;
+import org.pf4j.PluginWrapper;
+
+/** The door for those who load it as a plugin: {@code plugins { id 'lamin-nextflow@VERSION' }}. */
+public final class Plugin extends BasePlugin {
+    public Plugin(PluginWrapper wrapper) {
+        super(wrapper);
+    }
+}

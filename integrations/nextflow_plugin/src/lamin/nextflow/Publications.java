@@ -1,0 +1,121 @@
+package lamin.nextflow;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.stream.Collectors;
+
+/**
+ * Which task made the files that Nextflow publishes. Since 23.04 it tells the source; before, the content must. A file may
+ * be published before its task is known to have ended.
+ */
+final class Publications {
+
+    /** One published file; the source is null where Nextflow does not tell it. */
+    static final class Publication {
+        final Path target;
+        final Path source;
+        final Instant at;
+
+        Publication(Path target, Path source, Instant at) {
+            this.target = target;
+            this.source = source;
+            this.at = at;
+        }
+    }
+
+    private static final class Product {
+        final Attempt maker;
+        final String fileName;
+
+        Product(Attempt maker, String fileName) {
+            this.maker = maker;
+            this.fileName = fileName;
+        }
+    }
+
+    private final Map<Path, Attempt> byFolder = new ConcurrentHashMap<>();
+    private final Map<String, List<Product>> byContent = new ConcurrentHashMap<>();
+    private final Map<Path, Path> moved = new ConcurrentHashMap<>();
+    private final Map<Path, Publication> waiting = new LinkedHashMap<>();
+    private final Set<Path> told = ConcurrentHashMap.newKeySet();
+
+    /** What lies in this folder, or is this file, was made by this task. */
+    void madeIn(Path place, Attempt maker) {
+        if (place != null) byFolder.put(DatasetName.normal(place), maker);
+    }
+
+    /** This content was made by this task. */
+    void made(Dataset dataset, Attempt maker) {
+        if (dataset.content == null || dataset.content.hash == null) return;
+        byContent.computeIfAbsent(dataset.content.hash, hash -> new CopyOnWriteArrayList<>())
+            .add(new Product(maker, dataset.name.fileName()));
+    }
+
+    /** Take a publication; the task that made it, or null: then it waits for {@link #remaining}. */
+    synchronized Attempt published(Publication publication) {
+        Path target = DatasetName.normal(publication.target);
+        Path source = publication.source != null ? publication.source : linked(target);
+        if (publication.source != null && !Files.exists(publication.source)) moved.put(DatasetName.normal(publication.source), target);
+        if (publication.source == null && told.contains(target)) return null; // the short form of what was told already
+        Attempt maker = source == null ? null : maker(source);
+        if (maker == null) {
+            waiting.merge(target, publication, (old, now) -> now.source == null ? old : now);
+            return null;
+        }
+        waiting.remove(target);
+        told.add(target);
+        return maker;
+    }
+
+    private static Path linked(Path target) {
+        try {
+            return Files.isSymbolicLink(target) ? target.toRealPath() : null;
+        } catch (IOException broken) {
+            return null;
+        }
+    }
+
+    /** The publications whose makers were not known when they came. */
+    synchronized Collection<Publication> remaining() {
+        List<Publication> found = List.copyOf(waiting.values());
+        waiting.clear();
+        return found;
+    }
+
+    /** The task that made this file, or null. */
+    Attempt maker(Path source) {
+        for (Path place = DatasetName.normal(source); place != null; place = place.getParent()) {
+            Attempt maker = byFolder.get(place);
+            if (maker != null) return maker;
+        }
+        return null;
+    }
+
+    /** The only task that made this content, under this name if there are several; null if even then it could be more than one. */
+    Attempt maker(Dataset dataset) {
+        if (dataset.content == null || dataset.content.hash == null) return null;
+        List<Product> products = byContent.getOrDefault(dataset.content.hash, List.of());
+        Attempt only = only(products);
+        if (only != null) return only;
+        return only(products.stream().filter(p -> p.fileName.equals(dataset.name.fileName())).collect(Collectors.toList()));
+    }
+
+    private static Attempt only(List<Product> products) {
+        List<Attempt> makers = products.stream().map(p -> p.maker).distinct().collect(Collectors.toList());
+        return makers.size() == 1 ? makers.get(0) : null;
+    }
+
+    /** Where the bytes of this output are now: {@code publishDir mode: 'move'} takes them away. */
+    Path whereabouts(Path output) {
+        return moved.getOrDefault(DatasetName.normal(output), output);
+    }
+}

@@ -1,0 +1,48 @@
+package lamin.nextflow;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.Paths;
+import java.time.LocalDateTime;
+import java.time.format.DateTimeFormatter;
+import java.util.Map;
+import java.util.UUID;
+
+/** Where events wait while nobody takes them: the places of lamin_core/location.py. */
+final class Spool {
+    private static final String INSTANCE = ".lamin";
+
+    private Spool() {}
+
+    /** A file of this process alone, not made yet. */
+    static FileSink file(Map<String, String> environment) {
+        String name = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss").format(LocalDateTime.now()) + "-"
+            + ProcessHandle.current().pid() + "-" + UUID.randomUUID().toString().substring(0, 8) + ".ndjson";
+        return new FileSink(folder(environment).resolve(name));
+    }
+
+    private static Path folder(Map<String, String> environment) {
+        String named = environment.getOrDefault("LAMIN_SPOOL", "");
+        if (!named.isEmpty()) return expand(named);
+        Path instance = instance(environment);
+        if (instance != null && Files.isDirectory(instance)) return instance.resolve("spool");
+        String state = environment.getOrDefault("XDG_STATE_HOME", "");
+        return expand(state.isEmpty() ? "~/.local/state" : state).resolve("lamin").resolve("spool");
+    }
+
+    private static Path instance(Map<String, String> environment) {
+        String named = environment.getOrDefault("LAMIN_INSTANCE", "");
+        if (!named.isEmpty()) {
+            Path folder = expand(named);
+            return folder.endsWith(INSTANCE) ? folder : folder.resolve(INSTANCE);
+        }
+        for (Path here = Paths.get("").toAbsolutePath(); here != null; here = here.getParent()) {
+            if (Files.isDirectory(here.resolve(INSTANCE))) return here.resolve(INSTANCE);
+        }
+        return null;
+    }
+
+    private static Path expand(String path) {
+        return Paths.get(path.replaceFirst("^~(?=/|$)", System.getProperty("user.home"))).toAbsolutePath();
+    }
+}

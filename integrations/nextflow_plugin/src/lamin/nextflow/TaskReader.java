@@ -1,0 +1,153 @@
+package lamin.nextflow;
+
+import static lamin.nextflow.WorkflowReader.ask;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import nextflow.processor.TaskRun;
+import nextflow.trace.TraceRecord;
+
+/**
+ * What a task says of itself. The ways that differ between generations of Nextflow are asked by name.
+ */
+final class TaskReader {
+    private static final Set<String> UNTOLD = Set.of("script", "env", "name", "attempt", "hash", "exit", "status", "process");
+    private static final int NOT_ENDED = Integer.MAX_VALUE;
+    private static final int LONGEST_PARAM = 1_000;
+    private static final int TRACE_LINES = 50;
+
+    private TaskReader() {}
+
+    /** One attempt of a task, within its workflow. */
+    static Run run(Run workflow, TaskRun task, TraceRecord trace, boolean cached) {
+        int attempt = attempt(task);
+        Object hash = ask(task::getHash);
+        // A task found in its storeDir has no hash: its number in the process tells it from its siblings.
+        String identity = hash != null ? hash.toString() : "stored " + task.getName() + " " + ask(task::getIndex);
+        RunReference root = workflow.root != null ? workflow.root : workflow.reference();
+        return new Run(RunIds.derived(workflow.id, identity, String.valueOf(attempt)), job(workflow.job, task),
+            workflow.engineVersion, task.getName(), workflow.reference(), root, params(task), attempt, cached, details(task, trace));
+    }
+
+    private static Job job(Job workflow, TaskRun task) {
+        String process = task.getProcessor().getName();
+        // The process's own code as it is written down: the task's script has inputs and parameters filled in.
+        String source = ask(() -> task.getProcessor().getTaskBody().getSource());
+        return new Job(workflow.name + ":" + process, "process", source, workflow.repository, workflow.commit);
+    }
+
+    private static int attempt(TaskRun task) {
+        Object attempt = ask(() -> task.getConfig().get("attempt"));
+        return attempt instanceof Number ? ((Number) attempt).intValue() : 1;
+    }
+
+    /** The values of its {@code val} inputs, where they are simple. */
+    private static Map<String, Object> params(TaskRun task) {
+        Map<String, Object> found = new LinkedHashMap<>();
+        Map<?, ?> inputs = ask(() -> (Map<?, ?>) task.getInputs());
+        if (inputs == null) return found;
+        for (Map.Entry<?, ?> entry : inputs.entrySet()) {
+            if (!entry.getKey().getClass().getSimpleName().equals("ValueInParam") || !Values.isSimple(entry.getValue())) continue;
+            Object name = ask(() -> entry.getKey().getClass().getMethod("getName").invoke(entry.getKey()));
+            Object value = Values.plain(entry.getValue());
+            if (name != null && Json.write(value).length() <= LONGEST_PARAM) found.put(name.toString(), value);
+        }
+        return found;
+    }
+
+    /** Exit status, hash and folders, and what the trace has. */
+    static Map<String, Object> details(TaskRun task, TraceRecord trace) {
+        Map<String, Object> found = new LinkedHashMap<>();
+        found.put("process", task.getProcessor().getName());
+        found.put("hash", plain(ask(task::getHash)));
+        Integer exit = ask(task::getExitStatus);
+        if (exit != null && exit != NOT_ENDED) found.put("exit", exit);
+        found.put("workdir", plain(ask(task::getWorkDir)));
+        found.put("container", plain(ask(task::getContainer)));
+        found.put("executor", plain(ask(() -> task.getProcessor().getExecutor().getName())));
+        Map<?, ?> store = trace == null ? Map.of() : trace.getStore();
+        store.forEach((key, value) -> {
+            if (!UNTOLD.contains(String.valueOf(key))) found.putIfAbsent(String.valueOf(key), Values.plain(value));
+        });
+        found.values().removeIf(value -> value == null || value.equals("") || value.equals(List.of()));
+        return found;
+    }
+
+    private static Object plain(Object value) {
+        return value == null ? null : Values.plain(value instanceof Path ? value : value.toString());
+    }
+
+    /**
+     * The files it reads, each as its producer or the user named it: not the link in the work folder, and of a remote file not
+     * the staged copy. An input made from a string has no producer and is left out.
+     */
+    static List<Path> inputs(TaskRun task) {
+        Set<Path> found = new LinkedHashSet<>();
+        Object holders = ask(() -> task.getClass().getMethod("getInputFiles").invoke(task)); // a map, since 25.10 a list
+        Values.eachLeaf(holders, holder -> {
+            Object source = source(holder);
+            if (source instanceof Path) found.add((Path) source);
+        });
+        return new ArrayList<>(found);
+    }
+
+    private static Object source(Object holder) {
+        Object source = call(holder, "getSourceObj");
+        return source != null ? source : call(holder, "getSourcePath");
+    }
+
+    private static Object call(Object target, String getter) {
+        return ask(() -> target.getClass().getMethod(getter).invoke(target));
+    }
+
+    /** The files it declares to make: what its outputs hold of its own folder, or of its {@code storeDir}. */
+    static List<Path> outputs(TaskRun task) {
+        Set<Path> found = new LinkedHashSet<>();
+        Path work = ask(task::getWorkDir);
+        Path stored = ask(() -> task.getConfig().getStoreDir());
+        Values.eachLeaf(ask(() -> (Map<?, ?>) task.getOutputs()), value -> {
+            if (value instanceof Path && isOwn((Path) value, work, stored)) found.add((Path) value);
+        });
+        return new ArrayList<>(found);
+    }
+
+    private static boolean isOwn(Path file, Path work, Path stored) {
+        boolean inWork = work != null && file.startsWith(work) && !file.startsWith(work.resolve(".command.out"));
+        return inWork || stored != null && file.startsWith(stored);
+    }
+
+    /** Whether it was ended by the end of the workflow, not by a fault of its own. */
+    static boolean isAborted(TaskRun task, boolean sessionEnded) {
+        if (Boolean.TRUE.equals(ask(task::isAborted))) return true;
+        Integer exit = ask(task::getExitStatus);
+        return sessionEnded && !task.isFailed() && exit != null && exit == NOT_ENDED;
+    }
+
+    /** Why it failed: Nextflow's reason, and the last thing it said itself. */
+    static String failure(TaskRun task) {
+        Throwable error = ask(task::getError);
+        Integer exit = ask(task::getExitStatus);
+        String reason = error != null && error.getMessage() != null ? error.getMessage()
+            : exit == null || exit == NOT_ENDED ? "the task failed" : "exit status " + exit;
+        List<String> said = complaint(task);
+        return said.isEmpty() ? reason : reason + ": " + said.get(said.size() - 1).trim();
+    }
+
+    /** The end of its standard error, or null. */
+    static String trace(TaskRun task) {
+        List<String> said = complaint(task);
+        return said.isEmpty() ? null : String.join("\n", said);
+    }
+
+    private static List<String> complaint(TaskRun task) {
+        List<String> lines = ask(() -> task.dumpStderr(TRACE_LINES));
+        List<String> said = new ArrayList<>(lines == null ? List.of() : lines);
+        said.removeIf(line -> line.trim().isEmpty());
+        return said;
+    }
+}
