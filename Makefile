@@ -12,6 +12,10 @@ WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n > 4 ? 4 : n)))
 PYTEST_ARGS ?=
 BIN := .venv/bin
 
+# What was fetched and checked once is kept for the next time: in the user's cache, or here where there is no such place.
+export XDG_CACHE_HOME := $(shell c=$${XDG_CACHE_HOME:-$${HOME:-/nonexistent}/.cache}; \
+    mkdir -p "$$c" 2>/dev/null && [ -w "$$c" ] && echo "$$c" || echo "$(CURDIR)/.cache")
+
 # A shell's leftovers from another environment would be seen by every test.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 

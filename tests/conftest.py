@@ -37,9 +37,12 @@ _FOREIGN_NAMES = {
 
 def pytest_configure(config: pytest.Config) -> None:
     """Leave the outer environment before any fixture of the session starts a server in it."""
+    # Only the cache stays: what was fetched from the network and checked need not be fetched by every test.
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
     for name in list(os.environ):
         if name.startswith(_FOREIGN) or name in _FOREIGN_NAMES:
             del os.environ[name]
+    os.environ["XDG_CACHE_HOME"] = cache
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     os.environ["GIT_CONFIG_GLOBAL"] = os.environ["GIT_CONFIG_SYSTEM"] = os.devnull
     for who in ("AUTHOR", "COMMITTER"):
@@ -48,11 +51,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A home for what lives as long as the session: servers, and the caches that engines and matplotlib make."""
+    """A home for what lives as long as the session: servers, above all."""
     home = tmp_path_factory.mktemp("session")
     with pytest.MonkeyPatch.context() as patch:
         _move_home(patch, home)
-        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
         # Beside /tmp, not below pytest's folder: a socket's path has at most 107 characters.
         runtime = tempfile.mkdtemp(prefix="lamin-run-")
         patch.setenv("XDG_RUNTIME_DIR", runtime)
