@@ -99,13 +99,13 @@ def _reach(session: Session, starts: list[int], direction: Literal["up", "down"]
 def _recursion(starts: list[int], direction: Literal["up", "down"], steps: int | None) -> Select[Any]:
     links = _links(direction).subquery("links")
     first = union_all(*(select(literal(code).label("node"), literal(0).label("depth")) for code in starts))
+    seed = first.subquery("seed")
     if steps is None:
         # Without the depth, UNION drops every node seen before: cycles end and ladders stay cheap.
-        seed = first.subquery("seed")
         reached = select(seed.c.node).cte("reached", recursive=True)
         reached = reached.union(select(links.c.target).join(reached, links.c.source == reached.c.node))
         return select(reached.c.node).limit(NODE_LIMIT)
-    deep = first.cte("reached", recursive=True)
+    deep = select(seed.c.node, seed.c.depth).cte("reached", recursive=True)
     deep = deep.union(
         select(links.c.target, deep.c.depth + 1).join(deep, links.c.source == deep.c.node).where(deep.c.depth < steps)
     )

@@ -36,7 +36,8 @@ def _exactly(pattern: str, column: Any, value: str) -> Condition:
         return func.substr(column, 1, len(value)) == value
     if pattern == "%{}":
         return func.substr(column, func.length(column) - len(value) + 1) == value
-    return func.replace(column, value, "") != column if value else column.is_not(None)
+    holds: Condition = func.replace(column, value, "") != column if value else column.is_not(None)
+    return holds
 
 
 def _starts(column: Any, value: Any) -> Condition:

@@ -171,9 +171,9 @@ def _datasets(ordered: Sequence[ParsedEvent], terminal: ParsedEvent | None) -> I
                 mentions = found.setdefault(name, _Mentions(dataset_path(*name)))
                 facets = _facets(dataset)
                 mentions.facets.update(facets)
-                mentions.told.append((event.event_time, _identity(facets)[1]))  # type: ignore[arg-type]
+                mentions.told.append((event.order[0], _identity(facets)[1]))
         for mentions in found.values():
-            yield _dataset(direction, mentions, ended)  # type: ignore[arg-type]
+            yield _dataset(direction, mentions, ended)
 
 
 def _listed(event: ParsedEvent, direction: str) -> Iterator[dict[str, Any]]:

@@ -49,7 +49,7 @@ def parse(body: bytes | str | Event) -> ParsedEvent:
     """
     data, text = _load(body)
     canonical = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    known = {"hash": blake3(canonical.encode()).hexdigest(), "body": text, "data": data}
+    known: dict[str, Any] = {"hash": blake3(canonical.encode()).hexdigest(), "body": text, "data": data}
     try:
         return _place(data, known)
     except _Misplaced as problem:

@@ -1,0 +1,88 @@
+"""The commands `lamin events` and `lamin serve`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from lamin_core.errors import MissingExtra, NotFound
+from lamin_core.instance import Instance, connect
+from lamin_core.location import spool_folder
+from openlineage.lamin.export import export as exported
+from openlineage.lamin.replay import Report
+from openlineage.lamin.replay import replay as replayed
+
+
+@click.group()
+def events() -> None:
+    """OpenLineage events: out of the registry and into it."""
+
+
+@events.command()
+def export() -> None:
+    """Print every event, one JSON object a line, as it was received."""
+    with connect().db.reading() as session:
+        for line in exported(session):
+            click.echo(line)
+
+
+@events.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, allow_dash=True), metavar="[FILE|-]...")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def replay(files: tuple[Path, ...], as_json: bool) -> None:
+    """Bring events from NDJSON files into the registry; each event once, however often it is replayed.
+
+    Without a FILE: the spool, where events wait that found no registry; spool files taken whole are removed. Exits
+    with 1 when something could not be read.
+    """
+    instance = connect()
+    report = Report()
+    for file in files or tuple(_spooled()):
+        _replay_file(instance, file, report)
+        if not files and not report.unreadable:
+            file.unlink()
+    click.echo(json.dumps(report.as_dict()) if as_json else _summary(report))
+    for problem in report.unreadable:
+        click.echo(f"not read: {problem}", err=True)
+    if report.unreadable:
+        sys.exit(1)
+
+
+def _replay_file(instance: Instance, file: Path, report: Report) -> None:
+    database = instance.db
+    if str(file) == "-":
+        replayed(database, sys.stdin.buffer, report)
+        return
+    try:
+        with file.open("rb") as lines:
+            replayed(database, lines, report)
+    except OSError as error:
+        raise NotFound(f"{str(file)!r} cannot be read: {error.strerror}", hint="name an NDJSON file") from error
+
+
+def _spooled() -> list[Path]:
+    return sorted(spool_folder().glob("*.ndjson"))
+
+
+def _summary(report: Report) -> str:
+    return f"{report.taken} taken, {report.known} known already, {len(report.quarantined)} put aside"
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need LAMIN_API_KEY.")
+@click.option("--port", default=5000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
+def serve(host: str, port: int) -> None:
+    """Take OpenLineage events over HTTP, until interrupted."""
+    try:
+        from openlineage.lamin.server import serve as run
+    except ImportError as error:
+        raise MissingExtra(str(error.name), "server") from error
+    instance = connect()
+    click.echo(
+        f"taking events for {instance.folder.parent}; producers set OPENLINEAGE_URL=http://{host}:{port}", err=True
+    )
+    run(instance.db, host, port, os.environ.get("LAMIN_API_KEY"))
