@@ -127,6 +127,14 @@ class JobSubmitted:
 
 
 @dataclass(frozen=True, slots=True)
+class JobRestored:
+    """A job did not run: its outputs were taken from Snakemake's cache between workflows."""
+
+    at: float
+    jobid: int
+
+
+@dataclass(frozen=True, slots=True)
 class JobFinished:
     """A job is done, its outputs are in place. None: nothing could be learned of them."""
 
@@ -183,6 +191,7 @@ Fact = (
     | JobsStarted
     | JobDescribed
     | JobSubmitted
+    | JobRestored
     | JobFinished
     | JobFailed
     | Stopped

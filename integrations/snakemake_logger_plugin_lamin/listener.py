@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -31,6 +31,7 @@ class Listener:
         self._waiting: dict[int, tuple[float, tuple[facts.File, ...]]] = {}
         self._running: dict[int, tuple[Run, facts.Job]] = {}
         self._unclear: list[tuple[Run, facts.JobFailed]] = []
+        self._restored: set[int] = set()
         self._failed: dict[int, str] = {}
         self._finished = 0
         self._stopped: str | None = None
@@ -53,6 +54,8 @@ class Listener:
                 self._start(self._workflow, fact)
             case facts.JobSubmitted():
                 self._submitted(fact)
+            case facts.JobRestored():
+                self._restored.add(fact.jobid)
             case facts.JobFinished():
                 self._complete(fact)
             case facts.JobFailed():
@@ -115,6 +118,7 @@ class Listener:
         if run is None or job is None:
             return
         self._finished += 1
+        run = replace(run, cached=fact.jobid in self._restored)
         outputs = job.outputs if fact.outputs is None else fact.outputs
         self._sink.emit(events.complete(run, _time(fact.at), outputs=self._datasets(outputs)))
         for file in outputs:
@@ -171,9 +175,8 @@ class Listener:
         self._workflow = self._stopped = self._failure = None
         self._nothing_to_do = False
         self._finished = 0
-        kept: tuple[Mapping[int, object], ...] = (self._attempts, self._waiting, self._running, self._failed)
-        for memory in kept:
-            memory.clear()  # type: ignore[attr-defined]
+        for memory in (self._attempts, self._waiting, self._running, self._failed, self._restored):
+            memory.clear()
 
     def _datasets(self, files: Iterable[facts.File]) -> list[Dataset]:
         found: dict[tuple[str, str], Dataset] = {}

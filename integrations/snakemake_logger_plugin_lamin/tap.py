@@ -33,6 +33,7 @@ _SUBMITTED_JOB = re.compile(r"Submitted job (?P<jobid>\d+) ")
 _INTERRUPTED = "Terminating processes on user request"
 _TERMINATED = "Will exit after finishing currently running jobs"
 _NOTHING = "Nothing to be done"
+_RESTORED = ("Symlinking output file ", "Copying output file ")
 _ON_THE_SPOT = 16 << 20
 _LOG_TAIL = 4096
 _INTERRUPT_STATUS = {-signal.SIGINT, 128 + signal.SIGINT}
@@ -100,13 +101,15 @@ class Tap(logging.Filter):
             self._text(record, record.msg)
 
     def _workflow_started(self, record: logging.LogRecord) -> None:
-        live = _in_frame("execute", "self")
-        if getattr(live, "dryrun", False) or getattr(live, "touch", False):
+        # The workflow itself knows only later how it will execute.
+        executor = _in_frame("execute", "executor_plugin")
+        if executor is not None and (executor.common_settings.dryrun_exec or executor.common_settings.touch_exec):
             return
+        live = _in_frame("execute", "self")
         self._scheduler = threading.get_ident()
         # `workdir:` in a Snakefile changes the folder but not the record's `rundir`; no job runs yet, so this is it.
         self._folder = os.getcwd()
-        workflow = _workflow(record, live)
+        workflow = _workflow(record, live, getattr(executor, "name", None))
         self._on_start(workflow)
         self._tell(facts.WorkflowStarted(record.created, workflow))
 
@@ -136,12 +139,14 @@ class Tap(logging.Filter):
         self._jobs[jobid] = live
         if live.rule.norun and not live.output:  # a target such as `all`: it only names what is wanted
             return
+        # An input carries no flag that its producer gave it.
+        streams = {str(file) for upstream in live.dag.dependencies[live] for file in upstream.pipe_or_service_output}
         job = facts.Job(
             jobid,
             self._rule(live),
             wildcards=dict(live.wildcards_dict or {}),
             params=_quietly(lambda: _params(live.params)) or {},
-            inputs=tuple(self._files(live.input)),
+            inputs=tuple(self._files(file for file in live.input if str(file) not in streams)),
             outputs=tuple(self._files(live.output)),
             needs=tuple(_needs(live)),
             details=_job_details(record, live),
@@ -195,6 +200,10 @@ class Tap(logging.Filter):
             self._tell(facts.Stopped(record.created, "terminated"))
         elif text.startswith(_NOTHING):
             self._tell(facts.NothingToDo(record.created))
+        elif text.startswith(_RESTORED) and " from cache" in text:
+            restored = _in_frame("fetch", "job")  # it says the same when it stores
+            if restored is not None:
+                self._tell(facts.JobRestored(record.created, restored.jobid))
         else:
             external = _SUBMITTED.search(text)
             job = _SUBMITTED_JOB.match(text)
@@ -264,7 +273,7 @@ def _members(jobs: Iterable[Any]) -> Iterator[Any]:
             yield job
 
 
-def _workflow(record: logging.LogRecord, live: Any) -> facts.Workflow:
+def _workflow(record: logging.LogRecord, live: Any, executor: str | None) -> facts.Workflow:
     said = record.__dict__
     snakefile = os.fspath(getattr(live, "main_snakefile", None) or said.get("snakefile_main") or "Snakefile")
     included = _quietly(lambda: [str(file) for file in live.included]) or [snakefile]
@@ -280,7 +289,7 @@ def _workflow(record: logging.LogRecord, live: Any) -> facts.Workflow:
         "configfiles": [os.fspath(file) for file in said.get("configfiles") or ()],
         "working_directory": os.getcwd(),
         "targets": _quietly(lambda: plain(live.dag_settings.targets)),
-        "executor": getattr(_in_frame("execute", "executor_plugin"), "name", None),
+        "executor": executor,
         "log": _quietly(lambda: live.logger_manager.get_logfile()),
     }
     return facts.Workflow(
@@ -363,7 +372,7 @@ def plain(value: Any) -> Any:
 
 def _needs(live: Any) -> Iterator[facts.Need]:
     for upstream, files in live.dag.dependencies[live].items():
-        shared = [file for file in files if file in upstream.pipe_or_service_output]
+        shared = [file for file in upstream.pipe_or_service_output if file in files]
         if files and not shared:
             continue
         flags = getattr(shared[0], "flags", {}) if shared else {}
@@ -382,7 +391,7 @@ def _code(live: Any) -> facts.Code:
     if rule.notebook is not None:
         return facts.Code("notebook", path=_quietly(lambda: _resolved(live, rule.notebook)) or str(rule.notebook))
     if rule.wrapper is not None:
-        return facts.Code("wrapper", f"wrapper: {rule.wrapper}")
+        return facts.Code("wrapper", f"wrapper: {rule.wrapper}", _quietly(lambda: _local_wrapper(live)))
     if rule.cwl is not None:
         return facts.Code("cwl", f"cwl: {rule.cwl}")
     if rule.template_engine is not None:
@@ -406,6 +415,16 @@ def _resolved(live: Any, script: Any) -> str:
     found = infer_source_file(path, base if isinstance(base, SourceFile) else infer_source_file(base))
     where = str(found.get_path_or_uri(secret_free=True))
     return where if "://" in where else os.path.abspath(where)
+
+
+def _local_wrapper(live: Any) -> str | None:
+    """The script of a wrapper that lies on this machine; any other is told by its name, which holds its version."""
+    from snakemake.wrapper import EXTENSIONS, get_path
+
+    found = get_path(live.rule.wrapper, prefix=live.dag.workflow.workflow_settings.wrapper_prefix)
+    where = str(found.get_path_or_uri(secret_free=True))
+    scripts = [where, *(os.path.join(where, f"wrapper{suffix}") for suffix in EXTENSIONS)]
+    return next((os.path.abspath(script) for script in scripts if os.path.isfile(script)), None)
 
 
 def _url(file: Any, flags: Mapping[str, Any]) -> str | None:

@@ -1,0 +1,194 @@
+"""What is told of files: one workflow with every kind of file that Snakemake knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.contract.snakemake.playing import Played, dataset, names, play, rule, run, write
+
+from lamin_core.hashing import digest
+
+SNAKEFILE = """
+ODD = "été (pipe) 'quoted' \\"twice\\" [1].txt"
+
+rule all:
+    input: "kept.txt", "count.txt", "listed.txt", "merged.txt", ODD, "answer.txt", "journal.txt"
+
+rule scratch:
+    output: temp("scratch.txt")
+    shell: "echo scratch > {output}"
+
+rule keep:
+    input: "scratch.txt"
+    output: protected("kept.txt")
+    shell: "cat {input} > {output}"
+
+rule stream:
+    output: pipe("stream.txt")
+    shell: "seq 3 > {output}"
+
+rule count:
+    input: "stream.txt"
+    output: "count.txt"
+    shell: "wc -l < {input} > {output}"
+
+rule serve:
+    output: service("server.sock")
+    shell: "touch {output}; sleep 300"
+
+rule ask:
+    input: "server.sock"
+    output: "answer.txt"
+    shell: "test -e {input}; echo 42 > {output}"
+
+rule folder:
+    output: directory("folder")
+    shell: "mkdir -p {output}/deep; echo 1 > {output}/a.txt; echo 2 > {output}/deep/b.txt"
+
+rule listed:
+    input: "folder"
+    output: "listed.txt"
+    shell: "ls -R {input} > {output}"
+
+checkpoint parts:
+    output: directory("parts")
+    shell: "mkdir -p {output}; for i in 1 2; do echo $i > {output}/$i.txt; done"
+
+rule part:
+    input: "parts/{i}.txt"
+    output: "done/{i}.txt"
+    shell: "cp {input} {output}"
+
+def parts(wildcards):
+    folder = checkpoints.parts.get().output[0]
+    return expand("done/{i}.txt", i=sorted(glob_wildcards(folder + "/{i}.txt").i))
+
+rule merge:
+    input: parts
+    output: "merged.txt"
+    shell: "cat {input} > {output}"
+
+rule odd:
+    output: ODD
+    shell: "echo odd > {output:q}"
+
+rule journal:
+    output: update("journal.txt")
+    shell: "echo entry >> {output}"
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("files")
+
+
+@pytest.fixture(scope="module")
+def played(folder: Path) -> Played:
+    (folder / "journal.txt").write_text("first\n")
+    write(folder, SNAKEFILE)
+    done = play(folder, "--forcerun", "journal")
+    assert done.code == 0, done.shown
+    return done
+
+
+def test_outputs_and_inputs_of_neighbours_have_the_same_name_and_content(played: Played, folder: Path) -> None:
+    written = played.one("keep", "COMPLETE")["outputs"][0]
+    assert written["name"] == str(folder / "kept.txt")
+    assert written["facets"]["lamin_artifact"]["hash"] == digest(folder / "kept.txt").hash
+
+
+def test_a_temporary_file_is_hashed_although_it_is_gone(played: Played, folder: Path) -> None:
+    written = dataset(played.one("scratch", "COMPLETE"), "outputs", "scratch.txt")
+    read = dataset(played.one("keep", "START"), "inputs", "scratch.txt")
+    assert not (folder / "scratch.txt").exists()
+    assert written["role"] == "temporary"
+    assert written["hash"] == read["hash"] == digest(folder / "kept.txt").hash
+
+
+def test_a_pipe_is_a_dependency_and_no_file(played: Played) -> None:
+    start = played.one("count", "START")
+    (upstream,) = start["run"]["facets"]["jobDependencies"]["upstream"]
+    assert start["inputs"] == played.one("stream", "COMPLETE")["outputs"] == []
+    assert upstream["dependency_type"] == "pipe"
+    assert upstream["run"]["runId"] == played.one("stream", "START")["run"]["runId"]
+    assert upstream["job"]["name"] == played.one("stream", "START")["job"]["name"]
+
+
+def test_a_service_is_a_dependency_and_ends_well(played: Played) -> None:
+    (upstream,) = played.one("ask", "START")["run"]["facets"]["jobDependencies"]["upstream"]
+    assert upstream["dependency_type"] == "service"
+    assert played.one("serve", "COMPLETE")["outputs"] == []
+
+
+def test_a_folder_is_one_dataset(played: Played) -> None:
+    written = dataset(played.one("folder", "COMPLETE"), "outputs", "folder")
+    read = dataset(played.one("listed", "START"), "inputs", "folder")
+    # The third is Snakemake's own .snakemake_timestamp, which is there for everyone who looks.
+    assert (written["hash_type"], written["n_files"], written["size"]) == ("blake3-dir", 3, 4)
+    assert read == written
+
+
+def test_files_inside_the_folder_of_a_checkpoint_are_inputs_by_their_path(played: Played, folder: Path) -> None:
+    written = played.one("parts", "COMPLETE")["outputs"][0]["name"]
+    read = sorted(event["inputs"][0]["name"] for event in played.told("part", "START"))
+    assert written == str(folder / "parts")
+    assert read == [str(folder / "parts" / "1.txt"), str(folder / "parts" / "2.txt")]
+    assert names(played.one("merge", "START"), "inputs") == ["1.txt", "2.txt"]
+
+
+def test_an_odd_name_stays_as_it_is(played: Played, folder: Path) -> None:
+    (written,) = played.one("odd", "COMPLETE")["outputs"]
+    assert written["name"] == str(folder / "été (pipe) 'quoted' \"twice\" [1].txt")
+
+
+def test_a_file_that_is_updated_is_read_as_it_was_and_written_as_it_is(played: Played, folder: Path) -> None:
+    before = dataset(played.one("journal", "START"), "inputs", "journal.txt")
+    after = dataset(played.one("journal", "COMPLETE"), "outputs", "journal.txt")
+    assert (folder / "journal.txt").read_text() == "first\nentry\n"
+    assert (before["size"], after["size"]) == (6, 12)
+    assert before["hash"] != after["hash"] == digest(folder / "journal.txt").hash
+
+
+def test_the_target_rule_is_no_run_and_each_other_job_starts_and_ends_once(played: Played) -> None:
+    ids = [(event["run"]["runId"], event["eventType"]) for event in played.events]
+    assert "all" not in {rule(event) for event in played.events}
+    assert len(ids) == len(set(ids))
+    assert {run_id for run_id, kind in ids if kind == "START"} == {run_id for run_id, kind in ids if kind == "COMPLETE"}
+
+
+def test_the_jobs_of_a_rule_are_told_apart_by_their_wildcards(played: Played) -> None:
+    found = sorted(run(event)["name"] for event in played.told("part", "START"))
+    assert found == ["part (i=1)", "part (i=2)"]
+    assert run(played.told("part", "START")[0])["details"]["wildcards"]["i"] in "12"
+
+
+def test_a_limit_keeps_name_and_size(tmp_path: Path) -> None:
+    write(tmp_path, 'rule big:\n    output: "big.txt"\n    shell: "seq 1000 > {output}"\n')
+    for number, (option, variable) in enumerate(
+        [(["--logger-lamin-hash-limit", "100"], {}), ([], {"SNAKEMAKE_LOGGER_LAMIN_HASH_LIMIT": "100"})]
+    ):
+        done = play(tmp_path, "-F", *option, **variable)
+        assert done.code == 0, (number, done.shown)
+        content = dataset(done.one("big", "COMPLETE"), "outputs", "big.txt")
+        assert content["size"] == 3893
+        assert "hash" not in content
+
+
+def test_restored_from_the_cache_of_snakemake_a_run_says_so(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    write(tmp_path, 'rule slow:\n    output: "slow.txt"\n    cache: True\n    shell: "echo slow > {output}"\n')
+    first = play(tmp_path, "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache))
+    (tmp_path / "slow.txt").unlink()
+    second = play(tmp_path, "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache))
+    assert (first.code, second.code) == (0, 0), second.shown
+    assert (tmp_path / "slow.txt").is_symlink()
+    assert [run(done.one("slow", "COMPLETE"))["cached"] for done in (first, second)] == [False, True]
+    assert second.one("slow", "COMPLETE")["outputs"][0]["name"] == str(tmp_path / "slow.txt")
+    assert dataset(second.one("slow", "COMPLETE"), "outputs", "slow.txt")["hash"] == digest(cache_file(tmp_path)).hash
+
+
+def cache_file(folder: Path) -> Path:
+    return (folder / "slow.txt").resolve()

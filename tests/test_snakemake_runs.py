@@ -1,0 +1,295 @@
+"""What is told of workflows, rules and jobs that end well: names, code, params, parents; and when nothing is told."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+from tests.contract.snakemake.playing import Played, environment, play, rule, run, source, spooled, write
+
+from lamin_core.propagation import PARENT
+from lamin_core.uids import derived_run_id
+
+SNAKEFILE = """
+configfile: "config.yaml"
+include: "rules/more.smk"
+
+import functools
+
+rule all:
+    input: "shell_A.txt", "script.txt", "run.txt", "wrapper.txt", "copy_B.txt", "inner_a.txt", "stable.txt", "told.txt"
+
+rule by_shell:
+    \"\"\"Greets a sample.\"\"\"
+    output: "shell_{sample}.txt"
+    params:
+        "first",
+        2,
+        depth=lambda wildcards: 30,
+        names=["a", "b"],
+        odd=object(),
+        missing=None,
+        ratio=0.5,
+        folder=lambda wildcards, output: output[0] + ".d",
+    log: "logs/{sample}.log"
+    benchmark: "benchmarks/{sample}.tsv"
+    threads: 2
+    resources: mem_mb=100
+    shell:
+        \"\"\"
+        echo hello {wildcards.sample} {params.depth} > {output} 2> {log}
+        \"\"\"
+
+rule by_script:
+    output: "script.txt"
+    script: "scripts/write.py"
+
+rule by_run:
+    output: "run.txt"
+    run:
+        def text():
+            return "one"
+        with open(output[0], "w") as out:
+            out.write(text())
+
+rule by_wrapper:
+    output: "wrapper.txt"
+    wrapper: "file:" + workflow.basedir + "/wrappers/save"
+
+use rule by_shell as by_use with:
+    output: "copy_{sample}.txt"
+    log: "copies/{sample}.log"
+    benchmark: "copies/{sample}.tsv"
+
+rule unstable:
+    output: "stable.txt"
+    shell: f"echo '{functools.partial(print)} {object()}' > {{output}}"
+
+module other:
+    snakefile: "other/Snakefile"
+
+use rule * from other as other_*
+"""
+MORE = """
+rule included:
+    output: "told.txt"
+    shell: "echo $OPENLINEAGE_PARENT_ID > {output}"
+"""
+OTHER = """
+rule inner:
+    output: "inner_{x}.txt"
+    shell: "echo {wildcards.x} > {output}"
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "project"
+    write(folder, SNAKEFILE, "workflow/Snakefile")
+    write(folder, MORE, "workflow/rules/more.smk")
+    write(folder, OTHER, "workflow/other/Snakefile")
+    write(folder, 'open(snakemake.output[0], "w").write("script")\n', "workflow/scripts/write.py")
+    write(folder, 'open(snakemake.output[0], "w").write("wrapper")\n', "workflow/wrappers/save/wrapper.py")
+    write(folder, "channels: []\n", "workflow/wrappers/save/environment.yaml")
+    write(folder, "genome: hg38\nmin_depth: 10\nnested: {fast: true}\n", "config.yaml")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def first(folder: Path) -> Played:
+    done = play(folder, "--config", "extra=7", "--quiet", "all")
+    assert done.code == 0, done.shown
+    return done
+
+
+@pytest.fixture(scope="module")
+def second(folder: Path, first: Played) -> Played:
+    done = play(folder, "--config", "extra=8", "--forceall")
+    assert done.code == 0, done.shown
+    return done
+
+
+def test_the_workflow_is_named_by_its_project_and_holds_all_of_its_text(first: Played) -> None:
+    start = first.one("", "START")
+    assert start["job"]["name"] == "project/workflow/Snakefile"
+    assert start["job"]["facets"]["jobType"]["jobType"] == "WORKFLOW"
+    assert "rule by_shell" in source(start)
+    assert "rule included" in source(start)
+    assert "rule inner" in source(start)
+
+
+def test_the_config_is_the_params_of_the_workflow(first: Played, folder: Path) -> None:
+    told = run(first.one("", "START"))
+    assert told["params"] == {"genome": "hg38", "min_depth": 10, "nested": {"fast": True}, "extra": 7}
+    assert told["details"]["cores"] == 2
+    assert told["details"]["executor"] == "local"
+    assert told["details"]["working_directory"] == str(folder)
+    assert Path(told["details"]["log"][0]).is_file()
+
+
+def test_every_job_is_a_child_of_the_workflow(first: Played) -> None:
+    workflow = first.one("", "START")
+    assert uuid.UUID(workflow["run"]["runId"]).version == 4
+    assert first.story()[0] == ("START", "")
+    assert first.story()[-1] == ("COMPLETE", "")
+    for event in first.events[1:-1]:
+        parent = event["run"]["facets"]["parent"]
+        assert parent["run"]["runId"] == parent["root"]["run"]["runId"] == workflow["run"]["runId"]
+        assert parent["job"]["name"] == workflow["job"]["name"]
+        assert event["job"]["name"] == f"{workflow['job']['name']}:{rule(event)}"
+
+
+def test_params_keep_their_types(first: Played) -> None:
+    (start,) = first.told("by_shell", "START")
+    params = run(start)["params"]
+    odd = params.pop("odd")
+    assert odd == "<object object at 0x...>"
+    assert params == {
+        "params[0]": "first",
+        "params[1]": 2,
+        "depth": 30,
+        "names": ["a", "b"],
+        "missing": None,
+        "ratio": 0.5,
+        "folder": "shell_A.txt.d",
+    }
+
+
+def test_the_details_of_a_job(first: Played) -> None:
+    told = run(first.one("by_shell", "START"))
+    assert told["name"] == "by_shell (sample=A)"
+    details = told["details"]
+    assert details["wildcards"] == {"sample": "A"}
+    assert details["threads"] == 2
+    assert details["resources"]["mem_mb"] == 100
+    assert details["log"] == ["logs/A.log"]
+    assert details["benchmark"] == "benchmarks/A.tsv"
+    assert details["command"].strip() == "echo hello A 30 > shell_A.txt 2> logs/A.log"
+    assert "Missing output files" in details["reason"]
+
+
+def test_the_source_of_a_rule_is_what_its_author_wrote(first: Played) -> None:
+    assert source(first.one("by_shell", "START")) == (
+        'shell:\n    """\n    echo hello {wildcards.sample} {params.depth} > {output} 2> {log}\n    """'
+    )
+    assert source(first.one("by_script", "START")) == 'open(snakemake.output[0], "w").write("script")\n'
+    assert source(first.one("by_wrapper", "START")) == 'open(snakemake.output[0], "w").write("wrapper")\n'
+    assert 'return "one"' in source(first.one("by_run", "START"))
+    assert "echo hello {wildcards.sample}" in source(first.one("by_use", "START"))
+    assert "echo {wildcards.x} > {output}" in source(first.one("other_inner", "START"))
+    documentation = first.one("by_shell", "START")["job"]["facets"]["documentation"]
+    assert documentation["description"] == "Greets a sample."
+
+
+def test_a_target_can_be_named(tmp_path: Path) -> None:
+    write(tmp_path, 'rule a:\n    output: "a.txt"\n    shell: "echo a > {output}"\n')
+    done = play(tmp_path, "a.txt")
+    assert run(done.one("", "START"))["details"]["targets"] == ["a.txt"]
+
+
+def test_a_rerun_has_the_same_jobs_and_the_same_code_but_fresh_ids(first: Played, second: Played) -> None:
+    jobs = [{event["job"]["name"]: source(event) for event in done.events} for done in (first, second)]
+    assert jobs[0] == jobs[1]
+    assert not {event["run"]["runId"] for event in first.events} & {event["run"]["runId"] for event in second.events}
+    assert "0x7" not in source(second.one("unstable", "START"))
+
+
+def test_scripts_find_the_workflow_as_their_parent(first: Played, folder: Path) -> None:
+    workflow = first.one("", "START")["run"]["runId"]
+    assert (folder / "told.txt").read_text().strip() == f"snakemake/project/workflow/Snakefile/{workflow}"
+
+
+def test_the_id_of_a_job_follows_from_the_workflow_and_its_number(first: Played) -> None:
+    workflow = first.one("", "START")["run"]["runId"]
+    start = first.one("by_script", "START")
+    assert start["run"]["runId"] == derived_run_id(workflow, str(run(start)["details"]["jobid"]), "1")
+
+
+@pytest.mark.parametrize("options", [["-n"], ["-n", "-q"], ["--touch", "-F"], ["--summary"]], ids=" ".join)
+def test_nothing_is_told_where_nothing_is_executed(tmp_path: Path, options: list[str]) -> None:
+    write(tmp_path, 'rule a:\n    output: "a.txt"\n    shell: "echo a > {output}"\n')
+    (tmp_path / "a.txt").touch()
+    done = play(tmp_path, *options)
+    assert done.code == 0, done.shown
+    assert done.events == []
+    assert "lineage" not in done.shown
+
+
+def test_a_workflow_with_nothing_to_do_is_a_run_without_children(tmp_path: Path) -> None:
+    write(tmp_path, 'rule a:\n    output: "a.txt"\n    shell: "echo a > {output}"\n')
+    play(tmp_path)
+    done = play(tmp_path)
+    assert done.story() == [("START", ""), ("COMPLETE", "")]
+    assert run(done.events[-1])["details"]["nothing_to_do"] is True
+
+
+def test_paths_follow_the_directory_and_the_workdir(tmp_path: Path) -> None:
+    write(tmp_path, 'rule a:\n    output: "a.txt"\n    shell: "echo a > {output}"\n')
+    done = play(tmp_path, "--directory", "elsewhere")
+    assert done.one("a", "COMPLETE")["outputs"][0]["name"] == str(tmp_path / "elsewhere" / "a.txt")
+    write(tmp_path, 'workdir: "third"\nrule a:\n    output: "a.txt"\n    shell: "echo a > {output}"\n')
+    done = play(tmp_path)
+    assert done.one("a", "COMPLETE")["outputs"][0]["name"] == str(tmp_path / "third" / "a.txt")
+
+
+def test_a_workflow_started_by_a_rule_is_its_childs_child(tmp_path: Path) -> None:
+    inner = " ".join([sys.executable, "-m", "snakemake", "-s", "inner.smk", "-c1", "--nolock", "--logger", "lamin"])
+    write(tmp_path, f'rule outer:\n    output: "inner.txt"\n    shell: "{inner}"\n')
+    write(tmp_path, 'rule inner:\n    output: "inner.txt"\n    shell: "echo inner > {output}"\n', "inner.smk")
+    done = play(tmp_path, **{PARENT: "python/run.py/0194e0a0-0000-7000-8000-000000000000"})
+    assert done.code == 0, done.shown
+    outer, inner_start = done.told("", "START")
+    if outer["job"]["name"].endswith("inner.smk"):
+        outer, inner_start = inner_start, outer
+    assert outer["run"]["facets"]["parent"]["job"] == {"namespace": "python", "name": "run.py"}
+    assert inner_start["run"]["facets"]["parent"]["run"]["runId"] == outer["run"]["runId"]
+    assert done.one("outer", "START")["run"]["facets"]["parent"]["root"]["job"]["name"] == "run.py"
+
+
+def test_the_commit_is_told_of_a_snakefile_in_git(tmp_path: Path) -> None:
+    write(tmp_path, 'rule a:\n    output: "a.txt"\n    shell: "echo a > {output}"\n')
+    for command in (
+        ["init", "-q"],
+        ["remote", "add", "origin", "https://me:hunter2@example.org/repo.git"],
+        ["add", "Snakefile"],
+        ["commit", "-qm", "first"],
+    ):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=tmp_path, text=True).strip()
+    location = play(tmp_path).one("", "START")["job"]["facets"]["sourceCodeLocation"]
+    assert location["version"] == commit
+    assert location["repoUrl"] == "https://me:***@example.org/repo.git"
+
+
+def test_importing_the_plugin_loads_nothing(tmp_path: Path) -> None:
+    code = """
+import sys, snakemake_logger_plugin_lamin
+print([name for name in sys.modules if name.partition(".")[0] in {"lamin_core", "openlineage", "blake3", "snakemake"}])
+"""
+    shown = subprocess.check_output([sys.executable, "-c", code], env=environment(tmp_path), text=True)
+    assert json.loads(shown) == []
+
+
+def test_two_executions_of_one_session_are_two_runs(tmp_path: Path) -> None:
+    write(tmp_path, 'rule a:\n    output: "a.txt"\n    shell: "echo a > {output}"\n')
+    code = """
+import os
+from pathlib import Path
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import DAGSettings, OutputSettings, ResourceSettings
+from snakemake_logger_plugin_lamin import LogHandlerSettings
+before = dict(os.environ)
+for _ in range(2):
+    settings = OutputSettings(log_handler_settings={"lamin": LogHandlerSettings()})
+    with SnakemakeApi(settings) as api:
+        workflow = api.workflow(resource_settings=ResourceSettings(cores=1), snakefile=Path("Snakefile"))
+        workflow.dag(DAGSettings(forceall=True)).execute_workflow()
+assert dict(os.environ) == before, "the environment is as it was"
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment(tmp_path), check=True)
+    story = [(event["eventType"], rule(event)) for event in spooled(tmp_path)]
+    assert sorted(story) == sorted([("START", ""), ("START", "a"), ("COMPLETE", "a"), ("COMPLETE", "")] * 2)
