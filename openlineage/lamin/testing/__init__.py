@@ -1,0 +1,1 @@
+"""The contract that every adapter passes, shipped so that adapters elsewhere can pass it too."""

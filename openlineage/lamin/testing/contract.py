@@ -1,0 +1,206 @@
+"""What an adapter promises, as tests to inherit: canonical pipelines in the real engine, judged by events and registry.
+
+    class TestContract(AdapterContract):
+        engine = "snakemake"
+
+        def execute(self, pipeline, workdir, env):
+            return subprocess.run([...], cwd=workdir, env=env, capture_output=True, text=True)
+
+`execute` plays `chain`, `fan_out`, `failing` or `params`: `chain` makes `a.txt`, `b.txt`, `c.txt` from `input.txt` in
+the steps `first`, `second`, `third`; `fan_out` has the steps `split`, three times `work`, `gather`; in `failing` the step
+`good` is followed by `bad`, which says "no such luck" and fails; the step `tell` of `params` has `alpha=3`, `label="x y"`.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import threading
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from openlineage.lamin.testing.performance import Performance, play
+from openlineage.lamin.validation import problems
+
+_TERMINAL = {"COMPLETE", "FAIL", "ABORT"}
+_FINAL_FILES = {"chain": {"c.txt"}, "fan_out": {"all.txt"}, "params": {"told.txt"}, "failing": {"good.txt"}}
+# No one answers there: port 9 is "discard", which nothing offers any more.
+_NOBODY = "http://127.0.0.1:9"
+
+
+class AdapterContract(ABC):
+    """Inherit, name the engine, and say how a pipeline is played in it."""
+
+    engine: ClassVar[str]
+
+    @abstractmethod
+    def execute(self, pipeline: str, workdir: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        """Play the pipeline in this folder with just this environment, to its end."""
+
+    @pytest.fixture(scope="class")
+    def folder(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """Where the pipelines of this class are played."""
+        return tmp_path_factory.mktemp(self.engine)
+
+    @pytest.fixture(scope="class")
+    def chain(self, folder: Path) -> Performance:
+        """Three steps in a row."""
+        return play(self.execute, "chain", folder / "chain")
+
+    @pytest.fixture(scope="class")
+    def fan_out(self, folder: Path) -> Performance:
+        """One step, three at once, one that gathers."""
+        return play(self.execute, "fan_out", folder / "fan_out")
+
+    @pytest.fixture(scope="class")
+    def failing(self, folder: Path) -> Performance:
+        """A good step and a bad one."""
+        return play(self.execute, "failing", folder / "failing")
+
+    @pytest.fixture(scope="class")
+    def params(self, folder: Path) -> Performance:
+        """A step that takes parameters."""
+        return play(self.execute, "params", folder / "params")
+
+    @pytest.fixture(scope="class")
+    def unheard(self, folder: Path) -> Performance:
+        """The chain, with an endpoint that nobody serves."""
+        return play(self.execute, "chain", folder / "unheard", OPENLINEAGE_URL=_NOBODY)
+
+    @pytest.fixture(scope="class")
+    def hanging_url(self) -> Iterator[str]:
+        """An endpoint that takes connections and never answers."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            held: list[socket.socket] = []
+            threading.Thread(target=_accept_all, args=(server, held), daemon=True).start()
+            yield f"http://127.0.0.1:{server.getsockname()[1]}"
+            for connection in held:
+                connection.close()
+
+    # -- events -----------------------------------------------------------------------------------------------
+
+    def test_every_event_is_valid_openlineage(self, chain: Performance, failing: Performance) -> None:
+        """By the official schemas."""
+        wrong = [(event["job"]["name"], found) for event in chain.events + failing.events if (found := problems(event))]
+        assert chain.events
+        assert not wrong
+
+    def test_every_run_starts_once_and_ends_once(self, fan_out: Performance) -> None:
+        """With the start first."""
+        starts = Counter(e["run"]["runId"] for e in fan_out.events if e["eventType"] == "START")
+        ends = Counter(e["run"]["runId"] for e in fan_out.events if e["eventType"] in _TERMINAL)
+        assert starts == ends
+        assert set(starts.values()) == {1}
+
+    def test_a_rerun_has_the_same_jobs_and_other_runs(self, chain: Performance, folder: Path) -> None:
+        """Names are stable, ids are fresh."""
+        again = play(self.execute, "chain", folder / "again" / "chain")
+        assert _jobs(again) == _jobs(chain)
+        assert not _run_ids(again) & _run_ids(chain)
+
+    # -- registry ---------------------------------------------------------------------------------------------
+
+    def test_a_chain_is_one_path_from_input_to_result(self, chain: Performance) -> None:
+        """What one step writes is what the next one reads."""
+        assert chain.process.returncode == 0, chain.explained()
+        first, second, third = (chain.step(name) for name in ("first", "second", "third"))
+        assert "input.txt" in chain.files(first, "input")
+        assert "c.txt" in chain.files(third, "output")
+        assert chain.feeds(first, second), chain.explained()
+        assert chain.feeds(second, third), chain.explained()
+        assert not chain.feeds(third, first)
+
+    def test_steps_are_children_of_the_workflow_and_all_have_ended_well(self, chain: Performance) -> None:
+        """With their engine, and their times."""
+        workflow = chain.workflow()
+        steps = [chain.step(name) for name in ("first", "second", "third")]
+        assert {step["parent"] for step in steps} == {workflow["uid"]}
+        for run in (workflow, *steps):
+            assert (run["status"], run["engine"], run["attempt"]) == ("completed", self.engine, 1)
+            assert run["started_at"] <= run["finished_at"]
+
+    def test_every_file_is_known_by_its_content(self, chain: Performance) -> None:
+        """All bytes of it, hashed as everyone else does."""
+        files = [one for one in chain.view["artifacts"] if Path(one["path"]).suffix == ".txt"]
+        assert files
+        assert {one["hash_type"] for one in files} == {"blake3"}
+        assert all(len(one["hash"]) == 64 and one["size"] > 0 for one in files)
+
+    def test_a_fan_out_is_as_many_runs_of_one_transform(self, fan_out: Performance) -> None:
+        """Each with its own file, all of them gathered."""
+        assert fan_out.process.returncode == 0, fan_out.explained()
+        split, gather, works = fan_out.step("split"), fan_out.step("gather"), fan_out.steps("work")
+        assert len(works) == 3, fan_out.explained()
+        assert len({work["transform"] for work in works}) == 1
+        assert sorted(name for work in works for name in fan_out.files(work, "output") if name.startswith("done")) == [
+            "done_1.txt",
+            "done_2.txt",
+            "done_3.txt",
+        ]
+        assert all(fan_out.feeds(split, work) and fan_out.feeds(work, gather) for work in works)
+
+    def test_a_failed_step_is_a_failed_run_with_its_message(self, failing: Performance) -> None:
+        """The workflow has failed with it, and what went well before stays so."""
+        assert failing.process.returncode != 0, failing.explained()
+        good, bad = failing.step("good"), failing.step("bad")
+        assert (good["status"], bad["status"], failing.workflow()["status"]) == ("completed", "failed", "failed")
+        assert failing.feeds(good, bad)
+        events = [e for e in failing.events if e["run"]["runId"] == bad["external_id"] and e["eventType"] == "FAIL"]
+        assert events[0]["run"]["facets"]["errorMessage"]["message"]
+
+    def test_parameters_keep_their_types(self, params: Performance) -> None:
+        """Those of the step, or of its workflow where the engine has only those."""
+        assert params.process.returncode == 0, params.explained()
+        told = {**params.workflow()["params"], **params.step("tell")["params"]}
+        assert (told.get("alpha"), told.get("label")) == (3, "x y"), told
+
+    # -- nothing of ours touches the user's job -----------------------------------------------------------------
+
+    def test_without_a_receiver_the_job_is_the_same_and_the_events_wait(
+        self, unheard: Performance, chain: Performance
+    ) -> None:
+        """One warning, the same files and exit code, every event in the spool."""
+        assert unheard.process.returncode == 0, unheard.explained()
+        assert _contents(unheard, "chain") == _contents(chain, "chain")
+        assert _jobs(unheard, spooled=True) == _jobs(chain)
+
+    def test_a_receiver_that_hangs_neither_fails_nor_holds_the_job(
+        self, hanging_url: str, chain: Performance, folder: Path
+    ) -> None:
+        """The events wait in the spool."""
+        hung = play(self.execute, "chain", folder / "hung", OPENLINEAGE_URL=hanging_url)
+        assert hung.process.returncode == 0, hung.explained()
+        assert _contents(hung, "chain") == _contents(chain, "chain")
+        assert _jobs(hung, spooled=True) == _jobs(chain)
+
+
+def _accept_all(server: socket.socket, held: list[socket.socket]) -> None:
+    while True:
+        try:
+            held.append(server.accept()[0])
+        except OSError:
+            return
+
+
+def _jobs(played: Performance, *, spooled: bool = False) -> set[tuple[str, str]]:
+    events = played.spooled if spooled else played.events
+    return {(event["job"]["namespace"], event["job"]["name"]) for event in events}
+
+
+def _run_ids(played: Performance) -> set[str]:
+    return {event["run"]["runId"] for event in played.events}
+
+
+def _contents(played: Performance, pipeline: str) -> dict[str, str]:
+    """The final files, wherever the engine puts them."""
+    wanted = _FINAL_FILES[pipeline]
+    skipped = {"work", "spool", "data"}
+    found = (
+        path for path in played.workdir.rglob("*.txt") if not skipped & set(path.relative_to(played.workdir).parts)
+    )
+    return {path.name: path.read_text() for path in found if path.name in wanted}
