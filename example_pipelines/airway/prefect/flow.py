@@ -1,6 +1,6 @@
 """Per-gene changes in each cell line -> a paired t-test over the cell lines, as one AnnData file.
 
-    python flow.py FOLDER [--parts 4]
+    python flow.py --folder FOLDER --parts 4
 
 What it shows: mapped tasks (`t_test`, once per part of the table), paths as arguments and results, a task that collects
 them, and a dataset that carries its own annotation: cell lines as observations, genes as variables.
@@ -22,11 +22,11 @@ from lamin_prefect import flow, task  # the one line: `from prefect import flow,
 
 
 @task
-def split(table: Path, parts: int, folder: Path) -> list[Path]:
+def split(table: Path, parts: int, into: str) -> list[Path]:
     """Cut the table of genes into parts, so that they can be tested side by side."""
-    folder.mkdir(exist_ok=True)
     genes = pd.read_csv(table, sep="\t", index_col="gene_id")
-    paths = [folder / f"part_{number}.tsv" for number in range(1, parts + 1)]
+    Path(into).mkdir(exist_ok=True)
+    paths = [Path(into) / f"part_{number}.tsv" for number in range(1, parts + 1)]
     for path, rows in zip(paths, np.array_split(np.arange(len(genes)), parts), strict=True):
         genes.iloc[rows].to_csv(path, sep="\t", lineterminator="\n")
     return paths
@@ -44,7 +44,7 @@ def t_test(part: Path) -> Path:
 
 
 @task
-def collect(tested: list[Path], sheet: Path, result: Path) -> Path:
+def collect(tested: list[Path], sheet: Path, into: str) -> Path:
     """One AnnData of all genes, with the p values adjusted for their number (Benjamini and Hochberg)."""
     genes = pd.concat([pd.read_csv(path, sep="\t", index_col="gene_id") for path in tested])
     genes["q"] = stats.false_discovery_control(genes["p"])
@@ -52,20 +52,21 @@ def collect(tested: list[Path], sheet: Path, result: Path) -> Path:
     samples.columns.name = None
     cells = samples[samples.index.isin(genes.columns)]
     changes = genes[cells.index].T.to_numpy(dtype="float32")
+    result = Path(into) / "statistics.h5ad"
     ad.AnnData(changes, obs=cells, var=genes.drop(columns=cells.index)).write_h5ad(result, compression="gzip")
     return result
 
 
 @flow(name="airway-statistics")
-def airway_statistics(folder: Path, parts: int = 4) -> Path:
+def airway_statistics(folder: str = "data/airway", parts: int = 4) -> Path:
     """From the differences per cell line to the genes that answer to dexamethasone."""
-    pieces = split(folder / "differences" / "expressed.tsv.gz", parts, folder / "statistics")
-    tested = t_test.map(pieces)
-    return collect(tested.result(), folder / "raw" / "samples.csv", folder / "statistics.h5ad")
+    pieces = split(Path(folder, "differences", "expressed.tsv.gz"), parts, into=f"{folder}/statistics")
+    tested = t_test.map(pieces).result()
+    return collect(tested, Path(folder, "raw", "samples.csv"), into=folder)
 
 
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description="Which genes answer to dexamethasone?")
-    arguments.add_argument("folder", type=Path, nargs="?", default=Path("data/airway"))
+    arguments.add_argument("--folder", default="data/airway")
     arguments.add_argument("--parts", type=int, default=4)
     print(airway_statistics(**vars(arguments.parse_args())))
