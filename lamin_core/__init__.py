@@ -51,7 +51,7 @@ _HOMES = {
     "track": "tracking",
 }
 _MODULES = ("errors", "setup")
-__all__ = sorted(["__version__", *_HOMES, *_MODULES])  # noqa: PLE0605
+__all__ = sorted(["__version__", *_HOMES, *_MODULES])
 
 
 def __getattr__(name: str) -> Any:

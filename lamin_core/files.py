@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -87,13 +89,14 @@ class Files:
     def from_object(self, kind: type[Artifact], data: Any, *, key: str | None, description: str | None, **kwargs: Any) -> Artifact:  # fmt: skip
         """An artifact of an object in memory, written to a temporary file that is gone after saving."""
         suffix = formats.suffix_for(data, key, suffix_of(key or ""))
-        folder = tempfile.TemporaryDirectory(prefix="lamin-")
-        path = Path(folder.name, f"data{suffix}")
+        folder = tempfile.mkdtemp(prefix="lamin-")
+        path = Path(folder, f"data{suffix}")
         formats.write(data, path, suffix)
         artifact = kind(path, key=key, description=description, **kwargs)
         artifact.otype, artifact.n_observations = formats.otype(data), formats.n_observations(data)
         artifact.kind = artifact.kind or "dataset"
-        artifact.__dict__["_temporary"] = folder  # kept as long as the artifact may still be saved
+        # The file is there as long as the artifact may still be saved.
+        artifact.__dict__["_temporary"] = weakref.finalize(artifact, shutil.rmtree, folder, ignore_errors=True)
         return artifact
 
     def path(self, artifact: Artifact) -> Any:

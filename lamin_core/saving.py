@@ -110,8 +110,12 @@ def _save_artifact(place: Place, artifact: Artifact) -> Artifact:
         else:
             saved = _new_artifact(session, series, artifact, head, content_id, source, run, user)
     saved.__dict__.update(_source=source)
-    artifact.__dict__.pop("_temporary", None)
+    artifact.__dict__.pop("_temporary", _nothing)()
     return saved if saved is artifact else _adopt(artifact, saved)
+
+
+def _nothing() -> None:
+    """No temporary file to remove."""
 
 
 def _new_artifact(

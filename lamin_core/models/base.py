@@ -18,7 +18,7 @@ Identity = BigInteger().with_variant(Integer(), "sqlite")
 Key = Text().with_variant(Text(collation="C"), "postgresql")
 
 
-class UTC_DateTime(TypeDecorator[datetime]):  # noqa: N801 - reads as a column type
+class UTC_DateTime(TypeDecorator[datetime]):
     """A moment, stored in UTC with microseconds on every database; naive times are refused."""
 
     impl = DateTime(timezone=True)

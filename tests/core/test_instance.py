@@ -1,0 +1,100 @@
+"""Instances: where they are found, and what happens where there is none."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lamin_core as ln
+from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, SchemaMismatch, Unavailable
+from lamin_core.instance import Instance, connect, disconnect
+
+
+@pytest.fixture(autouse=True)
+def _disconnected() -> None:
+    disconnect()
+
+
+def test_it_is_found_from_below_as_git_finds_a_repository(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Instance.create(in_tmp_path, "./data")
+    (in_tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(in_tmp_path / "a" / "b")
+    assert connect().uid == made.uid
+
+
+def test_none_is_one_clear_error(in_tmp_path: Path) -> None:
+    with pytest.raises(InstanceNotFound, match="lamin init --storage ./data"):
+        ln.Artifact.df()
+    with pytest.raises(InstanceNotFound):
+        ln.connect(in_tmp_path / "nowhere")
+
+
+def test_two_instances_with_one_folder_name_are_two(in_tmp_path: Path) -> None:
+    for parent in ("one", "two"):
+        (in_tmp_path / parent / "same").mkdir(parents=True)
+        Instance.create(in_tmp_path / parent / "same", "./data")
+    first, second = (Instance.open(in_tmp_path / parent / "same" / ".lamin") for parent in ("one", "two"))
+    assert first.uid != second.uid
+    assert first.db.url != second.db.url
+
+
+def test_making_it_again_opens_it_and_another_one_is_refused(in_tmp_path: Path) -> None:
+    first = Instance.create(in_tmp_path, "./data")
+    assert Instance.create(in_tmp_path, "./data").uid == first.uid
+    with pytest.raises(Conflict, match="has an instance already"):
+        Instance.create(in_tmp_path, "./other")
+
+
+def test_a_moved_project_still_finds_its_database(in_tmp_path: Path) -> None:
+    (in_tmp_path / "old").mkdir()
+    Instance.create(in_tmp_path / "old", "./data")
+    (in_tmp_path / "old").rename(in_tmp_path / "new")
+    assert Instance.open(in_tmp_path / "new" / ".lamin").query(ln.Storage).count() == 2
+
+
+def test_two_processes_may_make_it_at_once(in_tmp_path: Path) -> None:
+    code = "import lamin_core as ln; ln.setup.init(storage='./data')"
+    makers = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(4)]
+    assert [maker.wait(60) for maker in makers] == [0] * 4
+    assert connect().query(ln.Storage).count() == 2
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://x/y", "oracle+none://x"])
+def test_a_database_that_is_none_is_refused(in_tmp_path: Path, url: str) -> None:
+    with pytest.raises((InvalidArgument, ImportError)):
+        Instance.create(in_tmp_path, "./data", url)
+    assert not (in_tmp_path / ".lamin" / "instance.toml").exists()
+
+
+def test_a_database_out_of_reach_is_said_without_its_password(in_tmp_path: Path) -> None:
+    with pytest.raises(Unavailable) as raised:
+        Instance.create(in_tmp_path, "./data", "postgresql://me:hunter2@127.0.0.1:9/none")
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_database_that_is_no_registry_is_refused(in_tmp_path: Path) -> None:
+    instance = Instance.create(in_tmp_path, "./data")
+    (in_tmp_path / ".lamin" / "lamin.db").unlink()
+    with pytest.raises(SchemaMismatch, match="holds no registry"):
+        Instance.open(instance.folder)
+
+
+def test_everything_works_without_a_network(in_tmp_path: Path) -> None:
+    code = """
+import sys
+def refuse(event, args):
+    if event.startswith("socket."): raise AssertionError(event)
+sys.addaudithook(refuse)
+import lamin_core as ln
+ln.setup.init(storage="./data")
+ln.track()
+open("a.txt", "w").write("x")
+ln.Artifact("a.txt").save()
+ln.finish()
+print(ln.Run.one().status)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "completed\n"

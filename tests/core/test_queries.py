@@ -1,0 +1,147 @@
+"""Queries: Django's lookups on both databases, and answers to what cannot be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lamin_core as ln
+from lamin_core.errors import InvalidArgument, MultipleFound, NotFound
+from lamin_core.instance import Instance
+
+Write = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def labels(instance: Instance) -> list[ln.ULabel]:
+    """Three labels and a group."""
+    group = ln.ULabel(name="Experiment", is_type=True).save()
+    return [
+        ln.ULabel(name="alpha", description="100% first").save(),
+        ln.ULabel(name="Beta", type=group).save(),
+        ln.ULabel(name="a_b", type=group).save(),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lookup", "value", "found"),
+    [
+        ("name", "alpha", ["alpha"]),
+        ("name__in", ["alpha", "Beta", "none"], ["alpha", "Beta"]),
+        ("name__startswith", "a", ["alpha", "a_b"]),
+        ("name__startswith", "A", []),
+        ("name__istartswith", "B", ["Beta"]),
+        ("name__contains", "_", ["a_b"]),
+        ("name__contains", "E", ["Experiment"]),
+        ("name__icontains", "E", ["Experiment", "Beta"]),
+        ("name__endswith", "a", ["alpha", "Beta"]),
+        ("name__iexact", "BETA", ["Beta"]),
+        ("name__gt", "a", ["alpha", "a_b"]),
+        ("name__regex", "^[A-Z]", ["Experiment", "Beta"]),
+        ("description__contains", "100%", ["alpha"]),
+        ("description__isnull", False, ["alpha"]),
+        ("type__name", "Experiment", ["Beta", "a_b"]),
+        ("type__isnull", True, ["Experiment", "alpha"]),
+        ("is_type", True, ["Experiment"]),
+    ],
+)
+def test_lookups_are_djangos(labels: list[ln.ULabel], lookup: str, value: Any, found: list[str]) -> None:
+    assert sorted(label.name for label in ln.ULabel.filter(**{lookup: value})) == sorted(found)
+
+
+def test_relations_join_in_both_directions(labels: list[ln.ULabel], write: Write) -> None:
+    with ln.run("analysis") as run:
+        artifact = ln.Artifact(write("a.txt", "x")).save()
+    other = ln.Artifact(write("b.txt", "y")).save()
+    artifact.ulabels.add(labels[1])
+    artifact.ulabels.add(labels[1])
+    assert ln.Artifact.get(ulabels__name="Beta").uid == artifact.uid
+    assert ln.Artifact.filter(ulabels=labels[1]).one().uid == artifact.uid
+    assert ln.Artifact.filter(ulabels__type__name="Experiment").count() == 1
+    assert ln.Artifact.filter(run__transform__key="analysis").one().uid == artifact.uid
+    assert ln.Artifact.filter(run=run).one().uid == artifact.uid
+    assert ln.Artifact.filter(run__isnull=True).one().uid == other.uid
+    assert ln.ULabel.get(artifacts__key="a.txt").name == "Beta"
+    assert ln.Run.get(output_artifacts__key="a.txt").uid == run.uid
+    assert ln.Transform.get(runs__status="completed").key == "analysis"
+    artifact.ulabels.remove(labels[1])
+    assert artifact.ulabels.count() == 0
+
+
+def test_one_first_get_and_count_say_what_they_found(labels: list[ln.ULabel]) -> None:
+    assert ln.ULabel.count() == len(ln.ULabel.all()) == 4
+    assert ln.ULabel.filter(name="none").first() is None
+    assert ln.ULabel.filter(name="none").one_or_none() is None
+    with pytest.raises(MultipleFound, match="4 ULabel records fit"):
+        ln.ULabel.all().one()
+    with pytest.raises(NotFound, match="nearest: alpha"):
+        ln.ULabel.get(name="alpa")
+    assert ln.ULabel.get(labels[0].uid).name == "alpha"
+    with pytest.raises(InvalidArgument, match="is no uid"):
+        ln.ULabel.get("raw/a.csv")
+
+
+def test_an_unknown_field_is_told_with_the_nearest_names(instance: Instance) -> None:
+    with pytest.raises(InvalidArgument, match="did you mean key"):
+        ln.Artifact.filter(kye="x")
+    with pytest.raises(InvalidArgument, match="no field or lookup"):
+        ln.Artifact.filter(key__almost="x")
+
+
+def test_a_frame_has_a_row_for_each_record(labels: list[ln.ULabel]) -> None:
+    frame = ln.ULabel.filter(type__name="Experiment").df()
+    assert list(frame["name"]) == ["Beta", "a_b"]
+    assert frame.index.name == "uid"
+    assert len(ln.ULabel.df(limit=2)) == 2
+    assert ln.Artifact.df().empty
+
+
+def test_an_artifact_is_found_by_uid_stem_and_key(instance: Instance, write: Write) -> None:
+    old = ln.Artifact(write("a.txt", "1")).save()
+    new = ln.Artifact(write("a.txt", "2")).save()
+    assert ln.Artifact.get(old.uid).uid == old.uid
+    assert ln.Artifact.get(old.stem_uid).uid == new.uid
+    assert ln.Artifact.get(old.uid[:8]).uid == new.uid
+    assert ln.Artifact.get(key="a.txt").uid == new.uid
+
+
+def test_names_are_made_once_and_found_again(instance: Instance) -> None:
+    made = ln.ULabel.from_values(["a", "b", "a"], create=True).save()
+    assert [label.name for label in made] == ["a", "b"]
+    assert ln.ULabel(name="a").save().uid == made[0].uid
+    assert [label.name for label in ln.ULabel.from_values(["b", "c"])] == ["b"]
+    ln.save([ln.ULabel(name="c"), ln.ULabel(name="a")])
+    assert ln.ULabel.count() == 3
+
+
+def test_the_same_features_are_the_same_schema_and_the_same_artifacts_the_same_collection(
+    instance: Instance, write: Write
+) -> None:
+    features = [ln.Feature(name="x", dtype=int).save(), ln.Feature(name="label", dtype=ln.ULabel).save()]
+    schema = ln.Schema(name="first", features=features).save()
+    assert ln.Schema(name="second", features=features[::-1]).save().uid == schema.uid
+    assert [feature.dtype for feature in schema.features] == ["int", "cat[ULabel]"]
+    artifacts = [ln.Artifact(write(f"{n}.txt", n)).save() for n in "ab"]
+    collection = ln.Collection(artifacts, key="both").save()
+    assert ln.Collection(artifacts[::-1], key="both").save().uid == collection.uid
+    assert ln.Collection(artifacts[:1], key="both").save().version == "0001"
+    assert [one.key for one in ln.Collection.get(key="both").artifacts] == ["a.txt"]
+
+
+def test_quotes_and_injections_are_only_text(instance: Instance) -> None:
+    name = "x'; DROP TABLE ulabel; --\"\\%_"
+    ln.ULabel(name=name).save()
+    assert ln.ULabel.filter(name__contains="'; DROP").one().name == name
+    assert ln.ULabel.filter(name__startswith=name).one().name == name
+
+
+def test_a_deleted_version_leaves_one_latest(instance: Instance, write: Write) -> None:
+    old = ln.Artifact(write("a.txt", "1")).save()
+    new = ln.Artifact(write("a.txt", "2")).save()
+    new.delete()
+    assert ln.Artifact.get(key="a.txt").uid == old.uid
+    with pytest.raises(NotFound):
+        new.delete()
