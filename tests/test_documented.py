@@ -37,7 +37,8 @@ def _below(typed: str, command: click.Command) -> Iterator[tuple[str, click.Comm
 def test_every_public_name_is_documented() -> None:
     import lamin_core
 
-    missing = [name for name in lamin_core.__all__ if not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", TEXT)]
+    public = [name for name in lamin_core.__all__ if not name.startswith("__")]
+    missing = [name for name in public if not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", TEXT)]
     assert missing == []
 
 
