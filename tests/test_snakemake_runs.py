@@ -198,8 +198,8 @@ def test_a_rerun_has_the_same_jobs_and_the_same_code_but_fresh_ids(first: Played
     assert "0x7" not in source(second.one("unstable", "START"))
 
 
-def test_scripts_find_the_workflow_as_their_parent(first: Played, folder: Path) -> None:
-    workflow = first.one("", "START")["run"]["runId"]
+def test_scripts_find_the_workflow_as_their_parent(second: Played, folder: Path) -> None:
+    workflow = second.one("", "START")["run"]["runId"]
     assert (folder / "told.txt").read_text().strip() == f"snakemake/project/workflow/Snakefile/{workflow}"
 
 

@@ -434,10 +434,11 @@ def _url(file: Any, flags: Mapping[str, Any]) -> str | None:
     stored = flags.get("storage_object")
     if stored is None:
         return None
-    query = str(stored.query)
+    query = str(stored.print_query)  # without the secrets that a query may hold
     if "://" in query or os.path.isabs(query):
         return query
-    provider = type(stored).__module__.partition(".")[0].rpartition("_plugin_")[2]
+    # By `__class__`: for inputs that do not change, Snakemake wraps the object in a proxy of its own type.
+    provider = stored.__class__.__module__.partition(".")[0].rpartition("_plugin_")[2]
     return f"{provider or 'storage'}://{query}"
 
 
