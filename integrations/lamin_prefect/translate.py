@@ -233,7 +233,7 @@ def dependencies(
     """
     files = set(with_files)
     if files:
-        # Prefect's word for a generator that still runs when its values are passed on; it does not say to which parameter.
+        # Prefect's word for a generator that still runs when it is passed on; for which parameter it does not say.
         files.add("__parents__")
     order: list[RunReference | None] = []
     value: list[RunReference | None] = list(values)

@@ -31,7 +31,7 @@ def gather(done: list[Path]) -> Path:
 
 @flow
 def fan_out(source: Path) -> Path:
-    return gather(work.map(split(source)))
+    return gather(work.map(split(source)).result())
 
 
 if __name__ == "__main__":
