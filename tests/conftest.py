@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ _FOREIGN_NAMES = {
 
 def pytest_configure(config: pytest.Config) -> None:
     """Leave the outer environment before any fixture of the session starts a server in it."""
+    # Started in the background of a script, everything below would ignore Ctrl-C, and some tests press it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Only the cache stays: what was fetched from the network and checked need not be fetched by every test.
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
     for name in list(os.environ):
