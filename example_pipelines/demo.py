@@ -97,10 +97,11 @@ OTHERS = (
     Stage("Prefect tests each gene over the donors", ("python", pipeline("prefect/flow.py"))),
     Stage("A plain script draws the figure", ("python", pipeline("script/figure.py"))),
 )
+BY_KEY = 'import lamin_core as ln; print(ln.Artifact.get(key="airway/top_genes.csv").load())'
 NEXT = (
     ("what hangs on one raw file", "lamin lineage airway/raw/counts/SRR1039508.tsv.gz --down 20"),
     ("every run, the newest first", "lamin runs"),
-    ("the same in a web page", "lamin serve"),
+    ("a result by its key, wherever its bytes are", f"python -c {shlex.quote(BY_KEY)}"),
 )
 
 
@@ -189,7 +190,7 @@ def show(before: dict[str, Any], after: dict[str, Any]) -> None:
     bin_folder = Path(sys.executable).parent
     console.print(f"cd {shlex.quote(str(FOLDER))} && PATH={shlex.quote(str(bin_folder))}:$PATH", markup=False)
     for purpose, command in NEXT:
-        console.print(f"{command:<66} # {purpose}", markup=False)
+        console.print(f"# {purpose}:\n{command}", markup=False)
 
 
 if __name__ == "__main__":
