@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.tests import TestLogHandlerBase
+
 from snakemake_logger_plugin_lamin import LogHandler, LogHandlerSettings
 from tests.contract.snakemake.playing import (
     COMMAND,
@@ -170,7 +171,7 @@ rule write:
     done = play(tmp_path)
     assert done.code == 1
     assert [event["eventType"] for event in done.told("read")] == ["START", "FAIL"]
-    assert [event["eventType"] for event in done.told("write")][0] == "START"
+    assert done.told("write")[0]["eventType"] == "START"
     assert done.story()[-1] == ("FAIL", "")
 
 

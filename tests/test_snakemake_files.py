@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.contract.snakemake.playing import Played, dataset, names, play, rule, run, write
 
 from lamin_core.hashing import digest
+from tests.contract.snakemake.playing import Played, dataset, names, play, rule, run, write
 
 SNAKEFILE = """
 ODD = "été (pipe) 'quoted' \\"twice\\" [1].txt"

@@ -9,10 +9,10 @@ import uuid
 from pathlib import Path
 
 import pytest
-from tests.contract.snakemake.playing import Played, environment, play, rule, run, source, spooled, write
 
 from lamin_core.propagation import PARENT
 from lamin_core.uids import derived_run_id
+from tests.contract.snakemake.playing import Played, environment, play, rule, run, source, spooled, write
 
 SNAKEFILE = """
 configfile: "config.yaml"

@@ -114,15 +114,18 @@ class Listener:
             self._sink.emit(events.running(run, _time(fact.at)))
 
     def _complete(self, fact: facts.JobFinished) -> None:
-        run, job = self._running.pop(fact.jobid, (None, None))
-        if run is None or job is None:
-            return
+        try:
+            if fact.jobid in self._running:
+                self._emit_success(fact, *self._running.pop(fact.jobid))
+        finally:
+            for file in fact.outputs or ():
+                release(file)
+
+    def _emit_success(self, fact: facts.JobFinished, run: Run, job: facts.Job) -> None:
         self._finished += 1
         run = replace(run, cached=fact.jobid in self._restored)
         outputs = job.outputs if fact.outputs is None else fact.outputs
         self._sink.emit(events.complete(run, _time(fact.at), outputs=self._datasets(outputs)))
-        for file in outputs:
-            release(file)
 
     def _fail(self, fact: facts.JobFailed) -> None:
         run, _ = self._running.pop(fact.jobid, (None, None))

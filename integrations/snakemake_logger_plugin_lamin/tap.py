@@ -33,6 +33,7 @@ _SUBMITTED_JOB = re.compile(r"Submitted job (?P<jobid>\d+) ")
 _INTERRUPTED = "Terminating processes on user request"
 _TERMINATED = "Will exit after finishing currently running jobs"
 _NOTHING = "Nothing to be done"
+_REMOVED = "Removing local copy of storage file"
 _RESTORED = ("Symlinking output file ", "Copying output file ")
 _ON_THE_SPOT = 16 << 20
 _LOG_TAIL = 4096
@@ -63,6 +64,7 @@ class Tap(logging.Filter):
         self._rules: dict[str, facts.Rule] = {}
         self._jobs: dict[int, Any] = {}
         self._described: set[int] = set()
+        self._kept: dict[str, facts.File] = {}
         self._is_broken = False
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -186,7 +188,8 @@ class Tap(logging.Filter):
             return  # a JOB_ERROR follows
         failed = _in_frame("postprocess", "job")
         if failed is None:
-            self._tell(facts.WorkflowFailed(record.created, _first_paragraph(record.getMessage())))
+            message = _first_paragraph(record.getMessage()) or str(getattr(record, "exception", "Snakemake failed"))
+            self._tell(facts.WorkflowFailed(record.created, message))
             return
         # Outputs are missing or cannot be stored: this is all that Snakemake says of it, there is no JOB_ERROR.
         for job in _members([failed]):
@@ -200,6 +203,8 @@ class Tap(logging.Filter):
             self._tell(facts.Stopped(record.created, "terminated"))
         elif text.startswith(_NOTHING):
             self._tell(facts.NothingToDo(record.created))
+        elif text.startswith(_REMOVED):
+            self._keep(_in_frame("handle_storage", "f"), _in_frame("handle_storage", "job"))
         elif text.startswith(_RESTORED) and " from cache" in text:
             restored = _in_frame("fetch", "job")  # it says the same when it stores
             if restored is not None:
@@ -230,8 +235,15 @@ class Tap(logging.Filter):
 
     def _results(self, live: Iterable[Any]) -> Iterator[facts.File]:
         for file in self._files(live):
+            kept = self._kept.pop(file.path, None)
             will_vanish = file.role == "temporary" or file.url is not None
-            yield hold(file) if will_vanish else file
+            yield kept or (hold(file) if will_vanish else file)
+
+    def _keep(self, live: Any, job: Any) -> None:
+        """Hold an output whose local copy is removed before its job is said to have finished."""
+        if live is not None and live in job.output:
+            for file in self._files([live]):
+                self._kept[file.path] = hold(file)
 
     def _to_be_updated(self, live: Any) -> Iterator[facts.File]:
         for file in self._files(file for file in live.output if "update" in getattr(file, "flags", {})):
@@ -439,7 +451,7 @@ def _url(file: Any, flags: Mapping[str, Any]) -> str | None:
         return query
     # By `__class__`: for inputs that do not change, Snakemake wraps the object in a proxy of its own type.
     provider = stored.__class__.__module__.partition(".")[0].rpartition("_plugin_")[2]
-    return f"{provider or 'storage'}://{query}"
+    return f"{provider or 'storage'}:///{query}"
 
 
 def _exit_status(error: BaseException | None) -> int | None:

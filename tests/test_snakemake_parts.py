@@ -1,0 +1,223 @@
+"""The parts of the adapter that need no engine: content of files, code of rules, what a bare record tells."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from lamin_core.hashing import Digest, digest
+from openlineage.lamin.sinks import MemorySink
+from snakemake_logger_plugin_lamin import contents, facts, source
+from snakemake_logger_plugin_lamin.contents import Contents, hold, release, stamp
+from snakemake_logger_plugin_lamin.facts import File
+from snakemake_logger_plugin_lamin.listener import Listener
+from snakemake_logger_plugin_lamin.recording import SNAKEMAKE_LOGGER, Recording
+from snakemake_logger_plugin_lamin.tap import Tap
+
+
+def seen(path: Path) -> File:
+    return File(str(path), stamp=stamp(str(path)))
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that were hashed, in order."""
+    paths: list[str] = []
+
+    def counted(path: str) -> Digest:
+        paths.append(path)
+        return digest(path)
+
+    monkeypatch.setattr(contents, "digest", counted)
+    return paths
+
+
+def test_a_file_is_hashed_once_until_it_changes(tmp_path: Path, hashed: list[str]) -> None:
+    path, known = tmp_path / "a.txt", Contents()
+    path.write_text("one")
+    first = known.dataset(seen(path))
+    assert known.dataset(seen(path)) == first
+    path.write_text("three")
+    assert known.dataset(seen(path)).hash != first.hash
+    assert len(hashed) == 2
+
+
+def test_a_folder_is_hashed_once_until_something_deep_in_it_changes(tmp_path: Path, hashed: list[str]) -> None:
+    folder, known = tmp_path / "folder", Contents()
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "a.txt").write_text("one")
+    first = known.dataset(seen(folder))
+    assert known.dataset(seen(folder)) == first
+    (folder / "deep" / "a.txt").write_text("three")
+    assert known.dataset(seen(folder)).hash != first.hash
+    assert len(hashed) == 2
+
+
+def test_a_file_that_is_no_longer_what_the_job_saw_has_no_content(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("one")
+    file = seen(path)
+    path.write_text("three")
+    told = Contents().dataset(file)
+    assert (told.hash, told.size) == (None, 3)
+
+
+def test_a_held_file_can_be_hashed_after_it_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("one")
+    expected = digest(path).hash
+    file = hold(seen(path))
+    path.unlink()
+    assert Contents().dataset(file).hash == expected
+    release(file)
+
+
+def test_no_more_than_a_few_files_are_held(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("one")
+    files = [hold(seen(path)) for _ in range(contents.HELD + 10)]
+    assert sum(file.held is not None for file in files) == contents.HELD
+    for file in files:
+        release(file)
+    again = hold(seen(path))
+    assert again.held is not None
+    release(again)
+
+
+def test_a_pipe_is_never_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert stamp(str(tmp_path / "pipe")) is None
+    assert hold(seen(tmp_path / "pipe")).held is None
+
+
+def test_a_limit_holds_for_files_and_folders(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.txt").write_text("0123456789")
+    known = Contents(limit=5)
+    assert known.dataset(seen(tmp_path / "folder")).hash is None
+    assert known.dataset(seen(tmp_path / "folder" / "a.txt")).size == 10
+    assert known.dataset(seen(tmp_path / "folder" / "a.txt")).hash is None
+
+
+SNAKEFILE = '''
+if True:
+    rule a:  # the first
+        input: "x"
+        # about the shell
+        shell:
+            """
+  unindented {input}
+            """
+        # a last word
+    rule one_line: input: "x"
+
+rule b:
+    output:
+        "b.txt",
+    run:
+        if True:
+            x = {"shell": 1}
+        lambda: 1
+checkpoint c:
+    shell: "echo "
+           "c"
+    threads: 2
+def f():
+    pass
+rule twice:
+    shell: "1"
+rule twice:
+    shell: "2"
+'''
+
+
+@pytest.mark.parametrize(
+    ("rule", "keyword", "text"),
+    [
+        ("a", "shell", 'shell:\n            """\n  unindented {input}\n            """'),
+        ("b", "run", 'run:\n    if True:\n        x = {"shell": 1}\n    lambda: 1'),
+        ("c", "shell", 'shell: "echo "\n       "c"'),
+        ("c", "run", None),
+        ("twice", "shell", None),
+        ("unknown", "shell", None),
+    ],
+)
+def test_a_directive_is_found_as_it_stands(rule: str, keyword: str, text: str | None) -> None:
+    found = source.directive(SNAKEFILE, rule, keyword)
+    assert (found and found.split()) == (text and text.split())
+
+
+def test_a_snakefile_that_is_not_python_enough_has_no_directives() -> None:
+    assert source.directive('rule a:\n  shell: """', "a", "shell") is None
+
+
+def test_a_notebook_is_its_code_without_its_outputs(tmp_path: Path) -> None:
+    path = tmp_path / "a.ipynb"
+    path.write_text(
+        '{"cells": [{"cell_type": "code", "source": ["x = 1\\n", "x"], "outputs": [1]},'
+        ' {"cell_type": "markdown", "source": ["text"]}, {"cell_type": "code", "source": ["y"]}]}'
+    )
+    rule = facts.Rule("a", "", facts.Code("notebook", path=str(path)))
+    assert source.Sources().of_rule(rule) == ("x = 1\nx\n\ny", "python")
+
+
+def test_records_alone_tell_a_shorter_story(tmp_path: Path) -> None:
+    """Should a later Snakemake keep its jobs out of sight, less is told, and nothing breaks."""
+    told: list[facts.Fact] = []
+    tap = Tap(told.append, Contents(), lambda workflow: None)
+    (tmp_path / "in.txt").write_text("in")
+    (tmp_path / "out.txt").write_text("out")
+
+    def log(event: str, **said: object) -> None:
+        record = logging.makeLogRecord({"event": SimpleNamespace(name=event), "msg": "", **said})
+        assert tap.filter(record)
+
+    log("WORKFLOW_STARTED", workflow_id="00000000-0000-4000-8000-000000000000", snakefile_main="wf/Snakefile")
+    log("JOB_STARTED", jobs=[3])
+    log(
+        "JOB_INFO",
+        jobid=3,
+        rule_name="a",
+        wildcards={"x": "1"},
+        input=[f"{tmp_path}/in.txt"],
+        output=[f"{tmp_path}/out.txt"],
+    )
+    log("JOB_FINISHED", job_id=3)
+    log("ERROR", exception="WorkflowError")
+    sink = MemorySink()
+    listener = Listener(sink, Contents())
+    for fact in told:
+        listener.hear(fact)
+    listener.hear(facts.Closed(2.0))
+    assert [(event["eventType"], event["job"]["name"]) for event in sink.events] == [
+        ("START", "wf/Snakefile"),
+        ("START", "wf/Snakefile:a"),
+        ("COMPLETE", "wf/Snakefile:a"),
+        ("FAIL", "wf/Snakefile"),
+    ]
+    assert sink.events[1]["inputs"][0]["facets"]["lamin_artifact"]["size"] == 2
+
+
+def test_a_record_that_cannot_be_read_passes_with_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+    tap = Tap(lambda fact: None, Contents(), lambda workflow: None)
+    start = {"event": SimpleNamespace(name="WORKFLOW_STARTED"), "workflow_id": "x", "snakefile_main": "Snakefile"}
+    assert tap.filter(logging.makeLogRecord(start))
+    for _ in range(2):
+        assert tap.filter(logging.makeLogRecord({"event": SimpleNamespace(name="JOB_INFO")}))
+    assert [record.message for record in caplog.records] == [
+        "lineage is incomplete: AttributeError: 'LogRecord' object has no attribute 'jobid'"
+    ]
+
+
+def test_a_recording_leaves_no_trace_behind() -> None:
+    before = dict(os.environ)
+    recording = Recording()
+    assert logging.getLogger(SNAKEMAKE_LOGGER).filters
+    recording.close()
+    recording.close()
+    assert not logging.getLogger(SNAKEMAKE_LOGGER).filters
+    assert dict(os.environ) == before
