@@ -1,5 +1,7 @@
 """What is recorded of flows and tasks, in this process, against a real Prefect server."""
 
+# mypy: disable-error-code="no-any-return"
+
 from __future__ import annotations
 
 import asyncio
@@ -20,6 +22,8 @@ import lamin_prefect
 if TYPE_CHECKING:
     from tests.prefect_server import Told
 
+ours: Any = lamin_prefect  # what Prefect says of the types of awaited, mapped and submitted tasks is not looked at here
+
 pytest_plugins = ["tests.prefect_server"]
 # Prefect leaves its connections to the garbage collector at the end of an asynchronous flow.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
@@ -32,9 +36,9 @@ class Frame:
 def test_runs_carry_prefects_ids_names_and_their_place(told: Told) -> None:
     from prefect.context import FlowRunContext, TaskRunContext
 
-    seen = {}
+    seen: dict[str, Any] = {}
 
-    @lamin_prefect.task
+    @ours.task
     def clean(number: int) -> int:
         """Wash it."""
         context = TaskRunContext.get()
@@ -42,7 +46,7 @@ def test_runs_carry_prefects_ids_names_and_their_place(told: Told) -> None:
         seen["task"] = context.task_run
         return number
 
-    @lamin_prefect.flow(name="nightly", flow_run_name="tonight")
+    @ours.flow(name="nightly", flow_run_name="tonight")
     def analysis() -> int:
         context = FlowRunContext.get()
         assert context is not None
@@ -58,18 +62,18 @@ def test_runs_carry_prefects_ids_names_and_their_place(told: Told) -> None:
     assert flow.kinds == task.kinds == ["START", "COMPLETE"]
     assert (flow.parent, task.parent, task.root) == (None, flow.id, flow.id)
     facets = task.events[0]["job"]["facets"]
-    assert facets["sourceCode"]["sourceCode"].lstrip().startswith("@lamin_prefect.task\n")
+    assert facets["sourceCode"]["sourceCode"].lstrip().startswith("@ours.task\n")
     assert facets["documentation"]["description"] == "Wash it."
     assert facets["jobType"]["jobType"] == "TASK"
 
 
 def test_files_are_inputs_where_they_go_in_and_outputs_where_they_come_out(told: Told) -> None:
-    @lamin_prefect.task
+    @ours.task
     def shout(source: Path, target: Path, settings: dict[str, Any]) -> dict[str, list[Path]]:
         target.write_text(source.read_text().upper())
         return {"made": [target, Path("never written")]}
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline(source: Path) -> None:
         shout(source, Path("out.txt"), {"more": (Path("b.txt"), "c.txt")})
 
@@ -85,12 +89,12 @@ def test_files_are_inputs_where_they_go_in_and_outputs_where_they_come_out(told:
 
 
 def test_text_is_a_path_only_where_the_annotation_says_so(told: Told) -> None:
-    @lamin_prefect.task
+    @ours.task
     def look(said: Path | None, unsaid: str) -> None: ...
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> None:
-        look("a.txt", "b.txt")  # type: ignore[arg-type]
+        look("a.txt", "b.txt")
 
     Path("a.txt").write_text("a")
     Path("b.txt").write_text("b")
@@ -99,16 +103,16 @@ def test_text_is_a_path_only_where_the_annotation_says_so(told: Told) -> None:
 
 
 def test_a_file_handed_through_is_an_output_only_if_it_changed(told: Told) -> None:
-    @lamin_prefect.task
+    @ours.task
     def look(path: Path) -> Path:
         return path
 
-    @lamin_prefect.task
+    @ours.task
     def change(path: Path) -> Path:
         path.write_text("b")  # as many bytes as before
         return path
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> None:
         path = Path("a.txt")
         path.write_text("a")
@@ -126,13 +130,13 @@ def test_a_file_handed_through_is_an_output_only_if_it_changed(told: Told) -> No
 
 
 def test_a_folder_is_an_input_unless_results_were_put_into_it(told: Told) -> None:
-    @lamin_prefect.task
+    @ours.task
     def convert(source: Path, results: Path, here: Path) -> Path:
         target = results / "out.txt"
         target.write_text(str(len(list(source.iterdir()))))
         return target
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> None:
         convert(Path("source"), Path("results"), Path())
 
@@ -164,11 +168,11 @@ def test_a_url_is_an_input_unless_it_is_returned(told: Told) -> None:
         def exists(self) -> bool:
             raise ConnectionError("nobody asked you")
 
-    @lamin_prefect.task
+    @ours.task
     def copy(source: Any, target: Any) -> Any:
         return target
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> None:
         copy(Remote("s3://bucket/in/a.csv"), Remote("s3://bucket/out/b.csv"))
 
@@ -189,12 +193,12 @@ def test_an_artifact_is_known_by_its_looks(told: Told) -> None:
         def path(self) -> Path:
             return self._path
 
-    @lamin_prefect.task
+    @ours.task
     def copy(source: Artifact) -> Artifact:
         Path("copy.txt").write_text(source.path.read_text())
         return Artifact(Path("copy.txt"))
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> None:
         copy(Artifact(Path("a.txt")))
 
@@ -205,7 +209,7 @@ def test_an_artifact_is_known_by_its_looks(told: Told) -> None:
 
 
 def test_files_that_are_not_passed_are_declared_or_said(told: Told) -> None:
-    @lamin_prefect.task(inputs="raw/{name}.csv", outputs=["clean/{name}.csv", Path("log.txt")])
+    @ours.task(inputs="raw/{name}.csv", outputs=["clean/{name}.csv", Path("log.txt")])
     def clean(name: str) -> None:
         Path("clean").mkdir()
         Path(f"clean/{name}.csv").write_text(Path(f"raw/{name}.csv").read_text())
@@ -214,7 +218,7 @@ def test_files_that_are_not_passed_are_declared_or_said(told: Told) -> None:
         assert lamin_prefect.wrote(Path("notes.txt")) == Path("notes.txt")
         Path("notes.txt").write_text("written afterwards")
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> None:
         clean("liver")
 
@@ -231,13 +235,13 @@ def test_files_that_are_not_passed_are_declared_or_said(told: Told) -> None:
     "name", ["two words.txt", 'it\'s "quoted".txt', "(näher) 日本.txt", "a\nb.txt", "{brace}%20#?.txt"]
 )
 def test_file_names_may_be_odd(told: Told, name: str) -> None:
-    @lamin_prefect.task
+    @ours.task
     def copy(source: Path) -> Path:
         target = source.with_name(f"copy of {source.name}")
         target.write_text(source.read_text())
         return target
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> None:
         copy(Path(name))
 
@@ -258,10 +262,10 @@ def test_parameters_are_json_and_big_objects_stay_where_they_are(told: Told) -> 
 
         __repr__ = __str__
 
-    @lamin_prefect.task(cache_policy=None)
+    @ours.task(cache_policy=None)
     def tell(alpha: int, label: str = "x y", **others: Any) -> None: ...
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> None:
         tell(3, path=Path("a/b"), frame=Wide(), db_password="hunter2", many=list(range(1000)), odd=float("nan"))
 
@@ -278,17 +282,17 @@ def test_parameters_are_json_and_big_objects_stay_where_they_are(told: Told) -> 
 def test_every_attempt_of_a_task_is_a_run_of_its_own(told: Told) -> None:
     tries: list[int] = []
 
-    @lamin_prefect.task(retries=2)
+    @ours.task(retries=2)
     def flaky() -> str:
         tries.append(1)
         if len(tries) < 3:
             raise ValueError(f"try {len(tries)}")
         return "good"
 
-    @lamin_prefect.task
+    @ours.task
     def use(value: str) -> None: ...
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> None:
         use(flaky())
 
@@ -306,10 +310,10 @@ def test_every_attempt_of_a_task_is_a_run_of_its_own(told: Told) -> None:
 def test_every_attempt_of_a_flow_is_a_run_of_its_own(told: Told) -> None:
     tries: list[int] = []
 
-    @lamin_prefect.task
+    @ours.task
     def step() -> None: ...
 
-    @lamin_prefect.flow(retries=1)
+    @ours.flow(retries=1)
     def pipeline() -> None:
         tries.append(1)
         step()
@@ -326,12 +330,12 @@ def test_every_attempt_of_a_flow_is_a_run_of_its_own(told: Told) -> None:
 def test_a_result_from_the_cache_is_a_cached_run_with_its_files(told: Told) -> None:
     from prefect.cache_policies import INPUTS
 
-    @lamin_prefect.task(cache_policy=INPUTS, persist_result=True)
+    @ours.task(cache_policy=INPUTS, persist_result=True)
     def copy(source: Path, marker: str) -> Path:
         Path("copy.txt").write_text(source.read_text())
         return Path("copy.txt")
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> list[str]:
         return [copy(Path("a.txt"), marker, return_state=True).name for marker in (str(told.spool), str(told.spool))]
 
@@ -347,11 +351,11 @@ def test_a_result_from_the_cache_is_a_cached_run_with_its_files(told: Told) -> N
 def test_a_cache_asked_for_later_is_seen_too(told: Told) -> None:
     from prefect.cache_policies import INPUTS
 
-    @lamin_prefect.task
+    @ours.task
     def plain(marker: str) -> int:
         return 1
 
-    @lamin_prefect.flow
+    @ours.flow
     def by_options() -> None:
         kept = plain.with_options(name="kept", cache_policy=INPUTS, on_completion=[])
         kept(f"{told.spool} options")
@@ -359,7 +363,7 @@ def test_a_cache_asked_for_later_is_seen_too(told: Told) -> None:
 
     tries: list[int] = []
 
-    @lamin_prefect.flow(persist_result=True, retries=1)
+    @ours.flow(persist_result=True, retries=1)
     def by_flow() -> None:
         tries.append(1)
         plain(f"{told.spool} flow")
@@ -373,21 +377,21 @@ def test_a_cache_asked_for_later_is_seen_too(told: Told) -> None:
 
 
 def test_mapped_tasks_are_runs_of_one_job(told: Told) -> None:
-    @lamin_prefect.task
+    @ours.task
     def split() -> list[dict[str, int]]:
         return [{"n": 1}, {"n": 2}, {"n": 3}]
 
-    @lamin_prefect.task
+    @ours.task
     def work(part: dict[str, int]) -> dict[str, int]:
         return {"n": part["n"] * 10}
 
-    @lamin_prefect.task
+    @ours.task
     def gather(parts: list[dict[str, int]]) -> int:
         return sum(part["n"] for part in parts)
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> int:
-        return gather(work.map(split.submit()))  # type: ignore[arg-type]
+        return gather(work.map(split.submit()))
 
     assert pipeline() == 60
     runs = told.runs("work")
@@ -398,13 +402,13 @@ def test_mapped_tasks_are_runs_of_one_job(told: Told) -> None:
 
 
 def test_waiting_without_a_value_is_order(told: Told) -> None:
-    @lamin_prefect.task
+    @ours.task
     def before() -> None: ...
 
-    @lamin_prefect.task
+    @ours.task
     def after() -> None: ...
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> None:
         after(wait_for=[before.submit()])
 
@@ -413,15 +417,15 @@ def test_waiting_without_a_value_is_order(told: Told) -> None:
 
 
 def test_where_a_file_lies_between_there_is_no_other_dependency(told: Told) -> None:
-    @lamin_prefect.task
+    @ours.task
     def make() -> Path:
         Path("a.txt").write_text("a")
         return Path("a.txt")
 
-    @lamin_prefect.task
+    @ours.task
     def use(path: Path) -> None: ...
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> None:
         use(make())
 
@@ -434,10 +438,10 @@ def test_where_a_file_lies_between_there_is_no_other_dependency(told: Told) -> N
 def test_asynchronous_tasks_keep_to_their_own_runs(told: Told) -> None:
     names: dict[int, str] = {}
 
-    @lamin_prefect.task
+    @ours.task
     async def inner(number: int) -> None: ...
 
-    @lamin_prefect.task
+    @ours.task
     async def outer(number: int) -> int:
         await asyncio.sleep(0.01 * (3 - number))
         run = lamin_prefect.current_run()
@@ -446,7 +450,7 @@ def test_asynchronous_tasks_keep_to_their_own_runs(told: Told) -> None:
         await inner(number)
         return number
 
-    @lamin_prefect.flow
+    @ours.flow
     async def pipeline() -> list[int]:
         return list(await asyncio.gather(*(outer(number) for number in range(3))))
 
@@ -458,18 +462,18 @@ def test_asynchronous_tasks_keep_to_their_own_runs(told: Told) -> None:
 
 
 def test_generators_are_runs_from_their_first_to_their_last_value(told: Told) -> None:
-    @lamin_prefect.task
+    @ours.task
     def lines(count: int) -> Iterator[Path]:
         for number in range(count):
             path = Path(f"{number}.txt")
             path.write_text(str(number))
             yield path
 
-    @lamin_prefect.task
+    @ours.task
     def use(path: Path) -> None:
         assert lamin_prefect.current_run() is not None
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> list[str]:
         mine = lamin_prefect.current_run()
         seen = []
@@ -487,24 +491,24 @@ def test_generators_are_runs_from_their_first_to_their_last_value(told: Told) ->
 
 
 def test_a_generator_that_is_not_used_up_has_ended_well(told: Told) -> None:
-    @lamin_prefect.task
+    @ours.task
     def numbers() -> Iterator[int]:
         yield 1
         yield 2
 
-    @lamin_prefect.task
+    @ours.task
     async def more() -> AsyncIterator[int]:
         yield 1
         yield 2
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> int:
         generator = numbers()
         first = next(iter(generator))
-        generator.close()  # type: ignore[attr-defined]
+        generator.close()
         return first
 
-    @lamin_prefect.flow
+    @ours.flow
     async def async_pipeline() -> list[int]:
         return [number async for number in more()]
 
@@ -515,22 +519,22 @@ def test_a_generator_that_is_not_used_up_has_ended_well(told: Told) -> None:
 
 
 def test_subflows_and_nested_tasks_know_what_is_above_them(told: Told) -> None:
-    @lamin_prefect.task
+    @ours.task
     def leaf(frame: Frame) -> None: ...
 
-    @lamin_prefect.task
+    @ours.task
     def branch(frame: Frame) -> None:
         leaf(frame)
 
-    @lamin_prefect.task
+    @ours.task
     def load() -> Frame:
         return Frame()
 
-    @lamin_prefect.flow(validate_parameters=False)
+    @ours.flow(validate_parameters=False)
     def inner(frame: Frame) -> None:
         branch(frame)
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> None:
         inner(load())
 
@@ -546,12 +550,12 @@ def test_subflows_and_nested_tasks_know_what_is_above_them(told: Told) -> None:
 
 
 def test_the_flows_own_result_is_published_where_a_task_wrote_it(told: Told) -> None:
-    @lamin_prefect.task
+    @ours.task
     def make() -> Path:
         Path("a.txt").write_text("a")
         return Path("a.txt")
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> list[Path]:
         Path("b.txt").write_text("b")
         return [make(), Path("b.txt")]
@@ -563,17 +567,17 @@ def test_the_flows_own_result_is_published_where_a_task_wrote_it(told: Told) -> 
 
 
 def test_a_failure_carries_its_message_and_the_users_part_of_the_trace(told: Told) -> None:
-    @lamin_prefect.task
+    @ours.task
     def bad() -> int:
         raise LookupError("no such luck")
 
-    @lamin_prefect.task
+    @ours.task
     def never(value: int) -> None: ...
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> None:
         failed = bad.submit()
-        assert never.submit(failed).state.name in ("Pending", "NotReady")  # type: ignore[arg-type]
+        assert never.submit(failed).state.name in ("Pending", "NotReady")
         failed.result()
 
     with pytest.raises(LookupError, match="no such luck"):
@@ -588,20 +592,20 @@ def test_a_failure_carries_its_message_and_the_users_part_of_the_trace(told: Tol
 
 
 def test_a_timeout_is_a_failure(told: Told) -> None:
-    @lamin_prefect.task(timeout_seconds=0.2)
+    @ours.task(timeout_seconds=0.2)
     def slow() -> None:
         for _ in range(100):  # a thread cannot be interrupted while it sleeps
             time.sleep(0.02)
 
-    @lamin_prefect.task(timeout_seconds=0.2)
+    @ours.task(timeout_seconds=0.2)
     async def slow_async() -> None:
         await asyncio.sleep(5)
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> list[str]:
         return [slow(return_state=True).name, slow.submit(return_state=True).name]
 
-    @lamin_prefect.flow
+    @ours.flow
     async def async_pipeline() -> str:
         return str((await slow_async(return_state=True)).name)
 
@@ -613,11 +617,11 @@ def test_a_timeout_is_a_failure(told: Told) -> None:
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_what_cuts_a_run_short_aborts_it(told: Told, error: type[BaseException]) -> None:
-    @lamin_prefect.task
+    @ours.task
     def stopped() -> None:
         raise error()
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> None:
         stopped()
 
@@ -631,23 +635,23 @@ def test_what_cuts_a_run_short_aborts_it(told: Told, error: type[BaseException])
 def test_states_and_futures_that_are_returned_decide_the_end(told: Told) -> None:
     from prefect.states import Completed, Failed
 
-    @lamin_prefect.task
+    @ours.task
     def bad() -> None:
         raise ValueError("bad")
 
-    @lamin_prefect.task
+    @ours.task
     def says_failed() -> Any:
         return Failed(message="said so")
 
-    @lamin_prefect.flow
+    @ours.flow
     def by_future() -> Any:
         return bad.submit()
 
-    @lamin_prefect.flow
+    @ours.flow
     def by_states() -> Any:
         return [Completed(), says_failed(return_state=True)]
 
-    @lamin_prefect.flow
+    @ours.flow
     def all_good() -> Any:
         bad(return_state=True)
         return Completed(message="never mind")
@@ -664,7 +668,7 @@ def test_states_and_futures_that_are_returned_decide_the_end(told: Told) -> None
 def test_a_rollback_marks_what_was_written(told: Told) -> None:
     from prefect.transactions import transaction
 
-    @lamin_prefect.task
+    @ours.task
     def write() -> Path:
         Path("a.txt").write_text("a")
         return Path("a.txt")
@@ -673,7 +677,7 @@ def test_a_rollback_marks_what_was_written(told: Told) -> None:
     def remove(txn: Any) -> None:
         Path("a.txt").unlink()
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> None:
         with transaction():
             write()
@@ -688,11 +692,11 @@ def test_a_rollback_marks_what_was_written(told: Told) -> None:
 
 
 def test_with_options_keeps_the_recording_and_changes_the_name(told: Told) -> None:
-    @lamin_prefect.task
+    @ours.task
     def step(number: int) -> int:
         return number
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> int:
         return step.with_options(name="other", retries=1).with_options(tags=["x"])(1)
 
@@ -705,16 +709,16 @@ def test_with_options_keeps_the_recording_and_changes_the_name(told: Told) -> No
 
 def test_methods_are_recorded_without_their_object(told: Told) -> None:
     class Study:
-        @lamin_prefect.task
+        @ours.task
         def step(self, number: int) -> int:
             return number
 
-        @lamin_prefect.task
+        @ours.task
         @staticmethod
         def still(number: int) -> int:
             return number
 
-        @lamin_prefect.flow
+        @ours.flow
         def pipeline(self) -> int:
             return self.step(1) + Study.still(2)
 
@@ -724,11 +728,11 @@ def test_methods_are_recorded_without_their_object(told: Told) -> None:
 
 
 def test_a_function_called_past_prefect_is_not_a_run(told: Told) -> None:
-    @lamin_prefect.task
+    @ours.task
     def twice(number: int) -> int:
         return number if number > 1 else twice.fn(number * 2)
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> int:
         return twice(1)
 
@@ -743,7 +747,7 @@ def test_a_task_of_ours_in_a_flow_of_prefects_own(told: Told) -> None:
 
     ids = []
 
-    @lamin_prefect.task
+    @ours.task
     def step() -> None: ...
 
     @prefect.flow
@@ -765,12 +769,12 @@ def test_child_processes_find_their_parent(told: Told, monkeypatch: pytest.Monke
     monkeypatch.setenv("OPENLINEAGE_PARENT_ID", "snakemake/Snakefile:map/0194e0a0-0000-7000-8000-000000000000")
     show = [sys.executable, "-c", "import os; print(os.environ['OPENLINEAGE_PARENT_ID'].split('/')[-1])"]
 
-    @lamin_prefect.task
+    @ours.task
     def step() -> list[str]:
         ours = {**os.environ, **lamin_prefect.environment()}
         return [subprocess.check_output(show, env=env, text=True).strip() for env in (None, ours)]
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> list[str]:
         return step()
 
@@ -793,11 +797,11 @@ def test_an_error_of_ours_is_a_warning_and_nothing_more(
 
     monkeypatch.setattr(capture, "in_result", broken)
 
-    @lamin_prefect.task(outputs="{no_such_parameter}.txt")
+    @ours.task(outputs="{no_such_parameter}.txt")
     def step() -> int:
         return 1
 
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> int:
         return step() + step()
 
@@ -824,7 +828,7 @@ def test_saying_something_outside_of_a_run_is_a_warning(
 
 
 def test_events_are_json_of_the_standard(told: Told) -> None:
-    @lamin_prefect.flow
+    @ours.flow
     def pipeline() -> None: ...
 
     pipeline()
