@@ -100,7 +100,9 @@ def _forwarding(process: subprocess.Popen[bytes]) -> Iterator[None]:
             return
         process.send_signal(number)
 
-    before = {number: signal.signal(number, pass_on) for number in _FORWARDED}
+    # What is ignored (nohup, a background job) stays ignored.
+    heard = [number for number in _FORWARDED if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, pass_on) for number in heard}
     try:
         yield
     finally:

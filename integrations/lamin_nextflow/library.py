@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,15 +91,13 @@ def _alone(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise Unavailable(f"{folder} cannot be written: {error}", hint="set XDG_CACHE_HOME") from error
     with lock:
-        try:
+        with suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX)
-        except OSError:
-            pass
         yield
 
 
 def _fetch(program: str, wanted: tuple[Jar, ...], folder: Path) -> None:
-    print(f"lamin: fetching {program.replace('-', ' ')} (once, into {folder})", file=sys.stderr)
+    sys.stderr.write(f"lamin: fetching {program.replace('-', ' ')} (once, into {folder})\n")
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{program}-") as staging:
         filled = Path(staging, "jars")
         filled.mkdir()

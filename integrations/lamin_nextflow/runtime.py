@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,11 +59,20 @@ def fetched(version: str, observer: Path | None, environment: Mapping[str, str] 
     flags += shlex.split(environment.get("NXF_OPTS", ""))
     if observer is not None and not any(flag.startswith(f"-javaagent:{observer}") for flag in flags):
         flags.append(f"-javaagent:{observer}")
-    defaults = {"NXF_PLUGINS_MODE": "prod", "NXF_PLUGINS_DEFAULT": "false", "NXF_DISABLE_CHECK_LATEST": "true"}
     return Runtime(
         (str(java), *flags, "-cp", str(jars / "*"), "nextflow.cli.Launcher"),
-        {name: value for name, value in defaults.items() if name not in environment},
+        {name: value for name, value in _defaults().items() if name not in environment},
     )
+
+
+def _defaults() -> dict[str, str]:
+    """What the `nextflow` script would set, and no plugins from the network."""
+    return {
+        "NXF_PLUGINS_MODE": "prod",
+        "NXF_PLUGINS_DEFAULT": "false",
+        "NXF_DISABLE_CHECK_LATEST": "true",
+        "NXF_ANSI_LOG": str(sys.stdout.isatty()).lower(),
+    }
 
 
 def with_agent(options: str, observer: Path) -> str:

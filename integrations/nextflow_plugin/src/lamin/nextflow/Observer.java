@@ -98,7 +98,7 @@ final class Observer implements TraceObserver {
         publications.madeIn(task.getWorkDir(), attempt);
         List<Path> inputs = TaskReader.inputs(task);
         Run run = attempt.run;
-        Instant at = Instant.now();
+        Instant at = cached ? Instant.now() : TaskReader.time(trace, "submit");
         delivery.submit(hasher -> Events.start(run, at, read(inputs, hasher)));
         return attempt;
     }
@@ -121,7 +121,7 @@ final class Observer implements TraceObserver {
     public void onProcessCached(TaskHandler handler, TraceRecord trace) {
         quietly(() -> {
             TaskRun task = handler.getTask();
-            complete(start(task, trace, true), task, trace);
+            complete(start(task, trace, true), task, trace, Instant.now()); // its trace is of the run that made it
         });
     }
 
@@ -132,16 +132,15 @@ final class Observer implements TraceObserver {
             abort(attempt, "ended with the workflow");
         } else if (task.isFailed()) {
             Run run = close(attempt, task, trace);
-            Instant at = Instant.now();
+            Instant at = TaskReader.time(trace, "complete");
             delivery.submit(hasher -> Events.fail(run, at, TaskReader.failure(task), TaskReader.trace(task)));
         } else {
-            complete(attempt, task, trace);
+            complete(attempt, task, trace, TaskReader.time(trace, "complete"));
         }
     }
 
-    private void complete(Attempt attempt, TaskRun task, TraceRecord trace) {
+    private void complete(Attempt attempt, TaskRun task, TraceRecord trace, Instant at) {
         Run run = close(attempt, task, trace);
-        Instant at = Instant.now();
         Map<Path, Digest> outputs = new LinkedHashMap<>();
         for (Path output : TaskReader.outputs(task)) {
             outputs.put(output, size(output));

@@ -16,7 +16,7 @@ public final class ObserverFactory implements TraceObserverFactory {
         try {
             // A system property, for the two copies would have a class loader each.
             String id = session.getUniqueId() + " " + session.getRunName();
-            if (session.isPreview() || id.equals(System.setProperty(SEEN, id))) return List.of();
+            if (Boolean.TRUE.equals(WorkflowReader.ask(() -> session.isPreview())) || id.equals(System.setProperty(SEEN, id))) return List.of();
             return List.of(new Observer(Delivery.fromEnvironment(System.getenv())));
         } catch (Throwable problem) {
             Warnings.say("lineage is off: " + problem);

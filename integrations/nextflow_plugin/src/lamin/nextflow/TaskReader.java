@@ -3,6 +3,7 @@ package lamin.nextflow;
 import static lamin.nextflow.WorkflowReader.ask;
 
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -26,9 +27,9 @@ final class TaskReader {
     /** One attempt of a task, within its workflow. */
     static Run run(Run workflow, TaskRun task, TraceRecord trace, boolean cached) {
         int attempt = attempt(task);
-        Object hash = ask(task::getHash);
+        Object hash = ask(() -> task.getHash());
         // A task found in its storeDir has no hash: its number in the process tells it from its siblings.
-        String identity = hash != null ? hash.toString() : "stored " + task.getName() + " " + ask(task::getIndex);
+        String identity = hash != null ? hash.toString() : "stored " + task.getName() + " " + ask(() -> task.getIndex());
         RunReference root = workflow.root != null ? workflow.root : workflow.reference();
         return new Run(RunIds.derived(workflow.id, identity, String.valueOf(attempt)), job(workflow.job, task),
             workflow.engineVersion, task.getName(), workflow.reference(), root, params(task), attempt, cached, details(task, trace));
@@ -64,18 +65,34 @@ final class TaskReader {
     static Map<String, Object> details(TaskRun task, TraceRecord trace) {
         Map<String, Object> found = new LinkedHashMap<>();
         found.put("process", task.getProcessor().getName());
-        found.put("hash", plain(ask(task::getHash)));
-        Integer exit = ask(task::getExitStatus);
+        found.put("hash", plain(ask(() -> task.getHash())));
+        Integer exit = ask(() -> task.getExitStatus());
         if (exit != null && exit != NOT_ENDED) found.put("exit", exit);
-        found.put("workdir", plain(ask(task::getWorkDir)));
-        found.put("container", plain(ask(task::getContainer)));
+        found.put("workdir", plain(ask(() -> task.getWorkDir())));
+        found.put("container", plain(ask(() -> task.getContainer())));
         found.put("executor", plain(ask(() -> task.getProcessor().getExecutor().getName())));
-        Map<?, ?> store = trace == null ? Map.of() : trace.getStore();
-        store.forEach((key, value) -> {
-            if (!UNTOLD.contains(String.valueOf(key))) found.putIfAbsent(String.valueOf(key), Values.plain(value));
-        });
-        found.values().removeIf(value -> value == null || value.equals("") || value.equals(List.of()));
+        for (String field : fields(trace)) {
+            if (!UNTOLD.contains(field)) found.putIfAbsent(field, Values.plain(ask(() -> trace.get(field))));
+        }
+        // A zero is a time or a measure that is not known yet, but for the exit status.
+        found.entrySet().removeIf(entry -> isUnknown(entry.getValue()) && !entry.getKey().equals("exit"));
         return found;
+    }
+
+    private static Set<String> fields(TraceRecord trace) {
+        Set<String> fields = trace == null ? null : ask(() -> trace.keySet());
+        return fields == null ? Set.of() : fields;
+    }
+
+    private static boolean isUnknown(Object value) {
+        return value == null || value.equals("") || value.equals(List.of()) || value.equals(0L);
+    }
+
+    /** When the trace says that it was submitted, or that it was complete: its readers may be submitted before we are told. */
+    static Instant time(TraceRecord trace, String field) {
+        Object milliseconds = trace == null ? null : ask(() -> trace.get(field));
+        boolean known = milliseconds instanceof Long && (Long) milliseconds > 0;
+        return known ? Instant.ofEpochMilli((Long) milliseconds) : Instant.now();
     }
 
     private static Object plain(Object value) {
@@ -108,7 +125,7 @@ final class TaskReader {
     /** The files it declares to make: what its outputs hold of its own folder, or of its {@code storeDir}. */
     static List<Path> outputs(TaskRun task) {
         Set<Path> found = new LinkedHashSet<>();
-        Path work = ask(task::getWorkDir);
+        Path work = ask(() -> task.getWorkDir());
         Path stored = ask(() -> task.getConfig().getStoreDir());
         Values.eachLeaf(ask(() -> (Map<?, ?>) task.getOutputs()), value -> {
             if (value instanceof Path && isOwn((Path) value, work, stored)) found.add((Path) value);
@@ -123,17 +140,22 @@ final class TaskReader {
 
     /** Whether it was ended by the end of the workflow, not by a fault of its own. */
     static boolean isAborted(TaskRun task, boolean sessionEnded) {
-        if (Boolean.TRUE.equals(ask(task::isAborted))) return true;
-        Integer exit = ask(task::getExitStatus);
+        if (Boolean.TRUE.equals(ask(() -> task.isAborted()))) return true;
+        Integer exit = ask(() -> task.getExitStatus());
         return sessionEnded && !task.isFailed() && exit != null && exit == NOT_ENDED;
     }
 
     /** Why it failed: Nextflow's reason, and the last thing it said itself. */
     static String failure(TaskRun task) {
-        Throwable error = ask(task::getError);
-        Integer exit = ask(task::getExitStatus);
+        Throwable error = ask(() -> task.getError());
+        Integer exit = ask(() -> task.getExitStatus());
         String reason = error != null && error.getMessage() != null ? error.getMessage()
             : exit == null || exit == NOT_ENDED ? "the task failed" : "exit status " + exit;
+        return withComplaint(reason, task);
+    }
+
+    /** The reason, and the last line that the task wrote to its standard error. */
+    static String withComplaint(String reason, TaskRun task) {
         List<String> said = complaint(task);
         return said.isEmpty() ? reason : reason + ": " + said.get(said.size() - 1).trim();
     }

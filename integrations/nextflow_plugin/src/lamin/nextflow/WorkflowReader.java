@@ -6,9 +6,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import nextflow.Session;
 import nextflow.exception.AbortSignalException;
+import nextflow.processor.TaskFault;
+import nextflow.script.ScriptMeta;
 import nextflow.script.WorkflowMetadata;
 
 /** What a session says of the workflow: its job and its run. */
@@ -26,8 +29,24 @@ final class WorkflowReader {
     }
 
     private static Job job(WorkflowMetadata metadata) {
-        return new Job(name(metadata), "workflow", text(metadata.getScriptFile()),
-            ask(metadata::getRepository), ask(metadata::getCommitId));
+        String repository = ask(() -> metadata.getRepository());
+        return new Job(name(metadata), "workflow", source(metadata.getScriptFile()),
+            isEmpty(repository) ? null : Redaction.text(repository), ask(() -> metadata.getCommitId()));
+    }
+
+    /** The script, then what it includes: another wiring in a module is another workflow, too. */
+    private static String source(Path script) {
+        String main = text(script);
+        Map<String, Path> scripts = ask(() -> ScriptMeta.allScriptNames());
+        if (main == null || scripts == null) return main;
+        TreeMap<String, String> included = new TreeMap<>();
+        for (Path path : scripts.values()) {
+            String text = path == null || path.equals(script) ? null : text(path);
+            if (text != null) included.put(ask(() -> script.getParent().relativize(path).toString()), text);
+        }
+        StringBuilder source = new StringBuilder(main);
+        included.forEach((name, text) -> source.append("\n// included: ").append(name).append('\n').append(text));
+        return source.toString();
     }
 
     /** The manifest's name, else the repository's, else folder and file of the script; never a path of this machine. */
@@ -35,8 +54,9 @@ final class WorkflowReader {
         Path script = metadata.getScriptFile();
         String file = script == null ? "main.nf" : script.getFileName().toString();
         String project = ask(() -> metadata.getManifest().getName());
-        if (isEmpty(project)) project = slug(ask(metadata::getRepository));
+        if (isEmpty(project)) project = slug(ask(() -> metadata.getRepository()));
         if (!isEmpty(project)) return file.equals("main.nf") ? project : project + "/" + file;
+        if (file.matches("nextflow\\d+\\.tmp")) return "stdin"; // `nextflow run -`
         Path folder = script == null ? null : script.toAbsolutePath().normalize().getParent();
         if (folder == null || folder.getFileName() == null) return file;
         return folder.getFileName() + "/" + file;
@@ -81,17 +101,17 @@ final class WorkflowReader {
         WorkflowMetadata metadata = session.getWorkflowMetadata();
         Map<String, Object> found = new LinkedHashMap<>();
         found.put("session_id", String.valueOf(session.getUniqueId()));
-        found.put("command_line", ask(metadata::getCommandLine));
-        found.put("profile", ask(metadata::getProfile));
-        found.put("revision", ask(metadata::getRevision));
-        found.put("container_engine", ask(metadata::getContainerEngine));
-        found.put("launch_dir", path(ask(metadata::getLaunchDir)));
-        found.put("work_dir", path(ask(metadata::getWorkDir)));
-        found.put("project_dir", path(ask(metadata::getProjectDir)));
-        found.put("resume", ask(metadata::getResume));
-        found.put("stub_run", ask(metadata::getStubRun));
-        found.put("exit", ask(metadata::getExitStatus));
-        if (ask(metadata::getComplete) != null) {
+        found.put("command_line", ask(() -> metadata.getCommandLine()));
+        found.put("profile", ask(() -> metadata.getProfile()));
+        found.put("revision", ask(() -> metadata.getRevision()));
+        found.put("container_engine", ask(() -> metadata.getContainerEngine()));
+        found.put("launch_dir", path(ask(() -> metadata.getLaunchDir())));
+        found.put("work_dir", path(ask(() -> metadata.getWorkDir())));
+        found.put("project_dir", path(ask(() -> metadata.getProjectDir())));
+        found.put("resume", ask(() -> metadata.getResume()));
+        found.put("stub_run", ask(() -> metadata.getStubRun()));
+        found.put("exit", ask(() -> metadata.getExitStatus()));
+        if (ask(() -> metadata.getComplete()) != null) {
             found.put("succeeded_tasks", ask(() -> metadata.getStats().getSucceededCount()));
             found.put("cached_tasks", ask(() -> metadata.getStats().getCachedCount()));
             found.put("failed_tasks", ask(() -> metadata.getStats().getFailedCount()));
@@ -103,16 +123,18 @@ final class WorkflowReader {
 
     /** The signal that ended the session, or null. */
     static String interruption(Session session) {
-        Throwable error = ask(session::getError);
+        Throwable error = ask(() -> session.getError());
         return error instanceof AbortSignalException ? String.valueOf(error.getMessage()) : null;
     }
 
-    /** Why the session did not succeed, in Nextflow's words. */
+    /** Why the session did not succeed: in Nextflow's words, and in those of the task at fault. */
     static String failure(Session session) {
-        Throwable error = ask(() -> session.getFault() != null ? session.getFault().getError() : session.getError());
+        TaskFault fault = ask(() -> session.getFault());
+        Throwable error = fault != null ? fault.getError() : ask(() -> session.getError());
         String message = error == null ? null : error.getMessage();
         if (isEmpty(message)) message = ask(() -> session.getWorkflowMetadata().getErrorMessage());
-        return isEmpty(message) ? "the workflow failed" : message;
+        if (isEmpty(message)) message = "the workflow failed";
+        return fault == null || fault.getTask() == null ? message : TaskReader.withComplaint(message, fault.getTask());
     }
 
     static String report(Session session) {
@@ -128,7 +150,7 @@ final class WorkflowReader {
         return text == null || text.isEmpty();
     }
 
-    /** The answer, or null where this version of Nextflow does not have it. */
+    /** The answer, or null where this version of Nextflow has none. A lambda, never a method reference: that would fail outside. */
     static <T> T ask(Callable<T> question) {
         try {
             return question.call();
