@@ -61,6 +61,8 @@ def _session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         # Beside /tmp, not below pytest's folder: a socket's path has at most 107 characters.
         runtime = tempfile.mkdtemp(prefix="lamin-run-")
         patch.setenv("XDG_RUNTIME_DIR", runtime)
+        # Without it the PostgreSQL of the tests locks a file in /tmp itself, which another user may own.
+        Path(runtime, "python_PostgresServer").mkdir()
         yield
         shutil.rmtree(runtime, ignore_errors=True)
 
