@@ -86,7 +86,9 @@ class Files:
         content = None if tag is None else Digest("etag", tag, size or 0)
         return Source(url, suffix_of(url), place, copies=False, content=content)
 
-    def from_object(self, kind: type[Artifact], data: Any, *, key: str | None, description: str | None, **kwargs: Any) -> Artifact:  # fmt: skip
+    def from_object(
+        self, kind: type[Artifact], data: Any, *, key: str | None, description: str | None, **kwargs: Any
+    ) -> Artifact:
         """An artifact of an object in memory, written to a temporary file that is gone after saving."""
         suffix = formats.suffix_for(data, key, suffix_of(key or ""))
         folder = tempfile.mkdtemp(prefix="lamin-")

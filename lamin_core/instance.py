@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from lamin_core import context
 from lamin_core.db import Database
-from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, NotFound
+from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, LaminError, NotFound
 from lamin_core.files import Files
 from lamin_core.lineage.series import storage_for
 from lamin_core.location import FOLDER, find_instance
@@ -55,8 +55,12 @@ class Instance:
         except tomllib.TOMLDecodeError as error:
             raise Conflict(f"{str(settings)!r} cannot be read: {error}") from error
         instance = cls(folder, read)
-        if check:
-            instance.db.check()
+        try:
+            if check:
+                instance.db.check()
+        except LaminError:
+            instance.db.dispose()
+            raise
         return instance
 
     @classmethod
@@ -141,9 +145,10 @@ class Instance:
 
 
 def connect(path: str | os.PathLike[str] | None = None) -> Instance:
-    """Open the instance in or above this folder (by default the working directory), or in `LAMIN_INSTANCE`, for this process.
+    """Open the instance in this folder for this process.
 
-    Raises `InstanceNotFound`.
+    By default the one that `LAMIN_INSTANCE` names, else the nearest one in or above the working directory. Raises
+    `InstanceNotFound`, `SchemaMismatch` or `Unavailable`.
     """
     folder = find_instance() if path is None else _folder_at(Path(path))
     if folder is None:

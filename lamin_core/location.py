@@ -9,9 +9,10 @@ FOLDER = ".lamin"
 
 
 def find_instance(start: Path | None = None) -> Path | None:
-    """The `.lamin` folder that `LAMIN_INSTANCE` names, else the nearest one at or above `start`, as git looks for its own.
+    """The `.lamin` folder that `LAMIN_INSTANCE` names, else the nearest one at or above `start`.
 
-    >>> import tempfile; root = Path(tempfile.mkdtemp()).resolve(); (root / ".lamin").mkdir(); (root / "a" / "b").mkdir(parents=True)
+    >>> import tempfile; root = Path(tempfile.mkdtemp()).resolve()
+    >>> (root / ".lamin").mkdir(); (root / "a" / "b").mkdir(parents=True)
     >>> find_instance(root / "a" / "b") == root / ".lamin"
     True
     """
@@ -24,7 +25,10 @@ def find_instance(start: Path | None = None) -> Path | None:
 
 
 def spool_folder() -> Path:
-    """Where events wait while no registry can be reached: `LAMIN_SPOOL`, else the instance's own, else the user's state folder."""
+    """Where events wait while no registry can be reached.
+
+    `LAMIN_SPOOL`, else the instance's own folder, else the user's state folder.
+    """
     named = os.environ.get("LAMIN_SPOOL")
     if named:
         return Path(named).expanduser().absolute()

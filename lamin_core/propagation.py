@@ -27,7 +27,7 @@ class Parent(NamedTuple):
 def parent_from_environment(environment: Mapping[str, str] = os.environ) -> Parent | None:
     """The run that started this process, or None.
 
-    >>> parent_from_environment({"OPENLINEAGE_PARENT_ID": "snakemake/wf/Snakefile:map/0194e0a0-0000-7000-8000-000000000000"}).name
+    >>> parent_from_environment({"OPENLINEAGE_PARENT_ID": "snakemake/wf/Snakefile:map/0194e0a0"}).name
     'wf/Snakefile:map'
     """
     value = environment.get(PARENT, "")

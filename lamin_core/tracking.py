@@ -1,4 +1,4 @@
-"""Runs of plain Python: `track()` and `finish()` for a script, `run()` for a block, `@flow` and `@step` for functions."""
+"""Runs of plain Python: `track()` and `finish()` for a script, `run()` for a block, `@flow`, `@step` for functions."""
 
 from __future__ import annotations
 
@@ -80,7 +80,10 @@ def flow(function: Callable[P, R] | None = None) -> Any:
 
 
 def step(function: Callable[P, R] | None = None) -> Any:
-    """A decorator like `flow`, for the parts: each call is a child run of the current one. Raises `NotTracked` without one."""
+    """A decorator like `flow`, for the parts: each call is a child run of the current one.
+
+    A call raises `NotTracked` without a current run.
+    """
     return _decorator(function, "step")
 
 

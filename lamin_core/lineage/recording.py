@@ -22,7 +22,7 @@ from lamin_core.uids import derived_uid, run_uid, version_suffix
 
 
 def record(session: Session, facts: Iterable[RunFacts]) -> list[Run]:
-    """Write these runs with their transforms, parents, datasets and dependencies; runs tracked by Python stay theirs."""
+    """Write these runs with all that belongs to them; runs tracked by Python stay as Python says."""
     known = versions.roots(session)
     return [_record(session, one, known) for one in facts]
 

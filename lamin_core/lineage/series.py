@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from typing import cast
 
 from sqlalchemy import ColumnElement, delete, func, inspect, or_, select, update
 from sqlalchemy.orm import Session
 
 from lamin_core.hashing import Digest
 from lamin_core.lineage.versions import Observation, Version, fold, place
-from lamin_core.models import Artifact, ArtifactSeries, Containment, Content, RunArtifact, Storage, blank
+from lamin_core.models import Artifact, ArtifactSeries, Containment, Content, Run, RunArtifact, Storage, blank
 from lamin_core.storage import MANAGED, Root, locate, outer_root, root_type, suffix_of
+from lamin_core.types import Direction
 from lamin_core.uids import derived_uid, random_uid, version_suffix
 
 
@@ -89,7 +91,7 @@ def observe(session: Session, series: ArtifactSeries, edge: RunArtifact) -> None
         session.flush()
         refold(session, series)
         return
-    seen = Observation(edge.observed_at, edge.direction, edge.content_id, edge.run_id)  # type: ignore[arg-type]
+    seen = Observation(edge.observed_at, cast(Direction, edge.direction), edge.content_id, edge.run_id)
     artifact = _appended(session, series, seen)
     edge.artifact_id = artifact.id
     session.add(edge)
@@ -175,8 +177,13 @@ def _event_row(series: ArtifactSeries) -> Artifact:
 def refold(session: Session, series: ArtifactSeries) -> None:
     """Fold all observations of the series again, and make its rows and edges say just that."""
     rows = list(session.scalars(select(Artifact).where(Artifact.series_id == series.id).order_by(Artifact.number)))
-    edges = list(session.scalars(select(RunArtifact).where(RunArtifact.series_id == series.id)))
-    versions = fold([*map(_as_observation, edges), *(_as_pin(row) for row in rows if row.origin == "api")])
+    told = session.execute(
+        select(RunArtifact, Run.uid).join(Run, RunArtifact.run_id == Run.id).where(RunArtifact.series_id == series.id)
+    ).all()
+    edges = [edge for edge, _ in seen]
+    versions = fold(
+        [*(_as_observation(edge, uid) for edge, uid in seen), *(_as_pin(row) for row in rows if row.origin == "api")]
+    )
     assigned = _assign(session, series, versions, rows)
     by_id = {edge.id: edge for edge in edges}
     for version, row in zip(versions, assigned, strict=True):
@@ -192,8 +199,9 @@ def refold(session: Session, series: ArtifactSeries) -> None:
     relink(session, series)
 
 
-def _as_observation(edge: RunArtifact) -> Observation:
-    return Observation(edge.observed_at, edge.direction, edge.content_id, edge.run_id, edge.id)  # type: ignore[arg-type]
+def _as_observation(edge: RunArtifact, run_uid: str) -> Observation:
+    direction = cast(Direction, edge.direction)
+    return Observation(edge.observed_at, direction, edge.content_id, edge.run_id, edge.id, run_uid=run_uid)
 
 
 def _as_pin(row: Artifact) -> Observation:
@@ -221,17 +229,19 @@ def _assign(
         row = next((pool[c].pop(0) for c in (version.content_id, None) if pool[c]), None) or _event_row(series)
         row.content_id, row.run_id, row.created_at = version.content_id, version.writer, version.at
         assigned.append(row)
-    _number(session, series, assigned, keep=bool(pinned))
+    _number(session, series, rows, assigned, keep=bool(pinned))
     return assigned
 
 
-def _number(session: Session, series: ArtifactSeries, assigned: Sequence[Artifact], *, keep: bool) -> None:
+def _number(
+    session: Session, series: ArtifactSeries, rows: Sequence[Artifact], assigned: Sequence[Artifact], *, keep: bool
+) -> None:
     """Number the versions in the order of time; where people made some of them, numbers they may have noted stay."""
-    spare = 1 + max((row.number for row in assigned if not _is_new(row)), default=-1)
-    for row in assigned:
-        if not _is_new(row) and not keep:  # out of the way of the unique constraints
+    spare = 1 + max((row.number for row in rows), default=-1)
+    if not keep:
+        for row in rows:  # out of the way of the unique constraints
             row.number, row.uid = -row.id, f"~{row.id}"
-    session.flush()
+        session.flush()
     for position, row in enumerate(assigned):
         if not keep:
             row.number = position

@@ -24,12 +24,14 @@ class Observation:
     run_id: int | None = None
     edge_id: int | None = None
     pinned: int | None = None
+    run_uid: str = ""
+    """Orders what happened at one moment: primary keys would follow the order of arrival."""
 
     @property
-    def order(self) -> tuple[datetime, int, int, int]:
+    def order(self) -> tuple[datetime, int, str, int]:
         """At equal times: readers that saw bytes, then writers, then readers that did not look."""
         rank = 1 if self.direction == "output" else 0 if self.content_id is not None else 2
-        return self.at, rank, self.run_id or 0, self.edge_id or self.pinned or 0
+        return self.at, rank, self.run_uid, self.edge_id or self.pinned or 0
 
 
 @dataclass(slots=True)
@@ -47,9 +49,9 @@ def fold(observations: Iterable[Observation]) -> list[Version]:
     """The versions that these observations tell, oldest first; their order does not matter.
 
     >>> from datetime import UTC; t = lambda n: datetime(2026, 1, n, tzinfo=UTC)
-    >>> seen = [Observation(t(1), "output", 7, 1, 1), Observation(t(2), "input", 7, 2, 2), Observation(t(3), "output", 8, 3, 3)]
-    >>> [(v.content_id, len(v.seen_by)) for v in fold(reversed(seen))]
-    [(7, 2), (8, 1)]
+    >>> written, read = Observation(t(1), "output", 7, 1, 1), Observation(t(2), "input", 7, 2, 2)
+    >>> [(v.content_id, len(v.seen_by)) for v in fold([read, written])]
+    [(7, 2)]
     """
     versions: list[Version] = []
     for observation in sorted(observations, key=lambda o: o.order):

@@ -19,9 +19,12 @@ def upgrade(start: Path) -> None:
     if folder is None:
         raise InstanceNotFound(f"no instance in {str(start)!r} or above", hint="lamin init --storage ./data")
     instance = Instance.open(folder, check=False)
-    with instance.db.writing() as session:
-        apply(session.connection())
-    instance.db.check()
+    try:
+        with instance.db.writing() as session:
+            apply(session.connection())
+        instance.db.check()
+    finally:
+        instance.db.dispose()
 
 
 def apply(connection: Connection, revision: str = "head") -> None:

@@ -26,7 +26,7 @@ def test_it_is_found_from_below_as_git_finds_a_repository(in_tmp_path: Path, mon
 
 
 def test_none_is_one_clear_error(in_tmp_path: Path) -> None:
-    with pytest.raises(InstanceNotFound, match="lamin init --storage ./data"):
+    with pytest.raises(InstanceNotFound, match=r"lamin init --storage \./data"):
         ln.Artifact.df()
     with pytest.raises(InstanceNotFound):
         ln.connect(in_tmp_path / "nowhere")
@@ -86,7 +86,7 @@ def test_everything_works_without_a_network(in_tmp_path: Path) -> None:
     code = """
 import sys
 def refuse(event, args):
-    if event.startswith("socket."): raise AssertionError(event)
+    if event in ("socket.__new__", "socket.connect", "socket.bind", "socket.getaddrinfo"): raise AssertionError(event)
 sys.addaudithook(refuse)
 import lamin_core as ln
 ln.setup.init(storage="./data")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,14 +19,21 @@ from lamin_core.migrations import apply, configuration, upgrade
 from lamin_core.models import Base
 
 
-def test_there_is_one_head_and_it_is_the_revision_of_the_code(database_url: str) -> None:
-    with Database(database_url).reading() as session:
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """An empty database."""
+    made = Database(database_url)
+    yield made
+    made.dispose()
+
+
+def test_there_is_one_head_and_it_is_the_revision_of_the_code(database: Database) -> None:
+    with database.reading() as session:
         scripts = ScriptDirectory.from_config(configuration(session.connection()))
     assert scripts.get_heads() == [REVISION]
 
 
-def test_the_migrations_make_what_the_models_say(database_url: str) -> None:
-    database = Database(database_url)
+def test_the_migrations_make_what_the_models_say(database: Database) -> None:
     with database.writing() as session:
         apply(session.connection())
     with database.reading() as session:
@@ -34,12 +42,13 @@ def test_the_migrations_make_what_the_models_say(database_url: str) -> None:
     database.check()
 
 
-def test_a_new_instance_has_the_tables_of_the_migrations(database_url: str, tmp_path: Path) -> None:
-    Database(database_url).create()
+def test_a_new_instance_has_the_tables_of_the_migrations(database: Database, tmp_path: Path) -> None:
+    database.create()
     migrated = Database(f"sqlite:///{tmp_path / 'migrated.db'}")
     with migrated.writing() as session:
         apply(session.connection())
-    assert _names(Database(database_url)) == _names(migrated)
+    assert _names(database) == _names(migrated)
+    migrated.dispose()
 
 
 def _names(database: Database) -> dict[str, set[str]]:
@@ -47,25 +56,23 @@ def _names(database: Database) -> dict[str, set[str]]:
     return {name: {column["name"] for column in tables.get_columns(name)} for name in tables.get_table_names()}
 
 
-def test_the_models_need_no_further_migration(database_url: str) -> None:
-    database = Database(database_url)
+def test_the_models_need_no_further_migration(database: Database) -> None:
     database.create()
     with database.reading() as session:
         command.check(configuration(session.connection()))
 
 
 @pytest.mark.parametrize(("found", "hint"), [("9999", "pip install --upgrade"), ("0000", "lamin migrate")])
-def test_a_database_of_another_version_is_refused(
-    in_tmp_path: Path, database_url: str, found: str, hint: str
-) -> None:
-    instance = Instance.create(in_tmp_path, "./data", database_url)
+def test_a_database_of_another_version_is_refused(in_tmp_path: Path, database: Database, found: str, hint: str) -> None:
+    instance = Instance.create(in_tmp_path, "./data", database.url)
     with instance.db.writing() as session:
         session.execute(text("UPDATE alembic_version SET version_num = :found"), {"found": found})
+    instance.db.dispose()
     with pytest.raises(SchemaMismatch, match=hint):
         Instance.open(instance.folder)
 
 
-def test_migrating_what_is_up_to_date_changes_nothing(in_tmp_path: Path, database_url: str) -> None:
-    Instance.create(in_tmp_path, "./data", database_url)
+def test_migrating_what_is_up_to_date_changes_nothing(in_tmp_path: Path, database: Database) -> None:
+    Instance.create(in_tmp_path, "./data", database.url).db.dispose()
     upgrade(in_tmp_path)
-    Instance.open(in_tmp_path / ".lamin")
+    Instance.open(in_tmp_path / ".lamin").db.dispose()
