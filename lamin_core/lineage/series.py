@@ -180,10 +180,9 @@ def refold(session: Session, series: ArtifactSeries) -> None:
     told = session.execute(
         select(RunArtifact, Run.uid).join(Run, RunArtifact.run_id == Run.id).where(RunArtifact.series_id == series.id)
     ).all()
-    edges = [edge for edge, _ in seen]
-    versions = fold(
-        [*(_as_observation(edge, uid) for edge, uid in seen), *(_as_pin(row) for row in rows if row.origin == "api")]
-    )
+    edges = [edge for edge, _ in told]
+    pins = [_as_pin(row) for row in rows if row.origin == "api"]
+    versions = fold([*(_as_observation(edge, uid) for edge, uid in told), *pins])
     assigned = _assign(session, series, versions, rows)
     by_id = {edge.id: edge for edge in edges}
     for version, row in zip(versions, assigned, strict=True):

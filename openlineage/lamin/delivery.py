@@ -32,7 +32,7 @@ def default_sink() -> Sink:
 
 
 def direct_sink() -> Sink:
-    """The sink that the environment names, bare: it raises what goes wrong. Raises `InstanceNotFound` if none is named."""
+    """The sink that the environment names, bare: it raises what goes wrong, and `InstanceNotFound` if none is named."""
     url = os.environ.get("OPENLINEAGE_URL")
     if url:
         endpoint = os.environ.get("OPENLINEAGE_ENDPOINT", DEFAULT_ENDPOINT)

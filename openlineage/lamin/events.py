@@ -129,7 +129,8 @@ def start(run: Run, at: datetime, inputs: Sequence[Dataset] = (), outputs: Seque
     """The run has begun.
 
     >>> job = Job("python", "a.py", "script")
-    >>> event = start(Run("0194e0a0-0000-7000-8000-000000000000", job, "python", "3.12"), datetime(2026, 1, 1, tzinfo=UTC))
+    >>> run = Run("0194e0a0-0000-7000-8000-000000000000", job, "python", "3.12")
+    >>> event = start(run, datetime(2026, 1, 1, tzinfo=UTC))
     >>> event["eventType"], event["eventTime"], event["job"]["name"]
     ('START', '2026-01-01T00:00:00.000000Z', 'a.py')
     """

@@ -41,7 +41,8 @@ def parse(body: bytes | str | Event) -> ParsedEvent:
     """The event in this body. Raises `MalformedEvent` for what is no JSON object; what is one but cannot be placed
     comes back with kind `quarantined` and the reason.
 
-    >>> event = parse('{"eventTime": "2026-01-01T00:00:00Z", "run": {"runId": "r"}, "job": {"namespace": "n", "name": "j"}}')
+    >>> job = {"namespace": "n", "name": "j"}
+    >>> event = parse({"eventTime": "2026-01-01T00:00:00Z", "run": {"runId": "r"}, "job": job})
     >>> event.kind, event.run_id, event.event_time.year
     ('run', 'r', 2026)
     >>> parse('{"run": {}}').reason

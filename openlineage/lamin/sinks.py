@@ -119,7 +119,7 @@ class HttpSink:
 
 
 class Forgiving:
-    """Never raises: after the first failure of `inner`, warns once and writes this and every later event to a spool file."""
+    """Never raises: after the first failure of `inner`, warns once and writes all further events to a spool file."""
 
     def __init__(self, inner: Callable[[], Sink], spool: Path) -> None:
         self._make = inner
