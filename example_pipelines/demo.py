@@ -4,7 +4,7 @@
 are in `airway/` and know nothing of each other. Run it again, and the same transforms get new runs.
 
 Exit code 0: all four ran. 3: Nextflow could not be had, so a plain script did its part, and the rest ran. 1: a stage
-failed, or lineage is missing.
+failed, or lineage is missing. (`make` ends with 2 for any of them and names the code in its last line.)
 """
 
 from __future__ import annotations
@@ -194,4 +194,7 @@ def show(before: dict[str, Any], after: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
