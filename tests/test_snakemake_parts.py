@@ -103,6 +103,16 @@ def test_a_limit_holds_for_files_and_folders(tmp_path: Path) -> None:
     assert known.dataset(seen(tmp_path / "folder" / "a.txt")).hash is None
 
 
+def test_in_a_hurry_only_what_is_known_is_told(tmp_path: Path) -> None:
+    known = Contents()
+    for name in "ab":
+        (tmp_path / name).write_text(name)
+    before = known.dataset(seen(tmp_path / "a"))
+    known.hurried = True
+    assert known.dataset(seen(tmp_path / "a")) == before
+    assert (known.dataset(seen(tmp_path / "b")).hash, known.dataset(seen(tmp_path / "b")).size) == (None, 1)
+
+
 SNAKEFILE = '''
 if True:
     rule a:  # the first

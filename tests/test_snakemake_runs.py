@@ -12,6 +12,7 @@ import pytest
 
 from lamin_core.propagation import PARENT
 from lamin_core.uids import derived_run_id
+from openlineage.lamin.validation import problems
 from tests.contract.snakemake.playing import Played, environment, play, rule, run, source, spooled, write
 
 SNAKEFILE = """
@@ -113,6 +114,10 @@ def second(folder: Path, first: Played) -> Played:
     return done
 
 
+def test_every_event_is_valid_openlineage(first: Played) -> None:
+    assert [problem for event in first.events for problem in problems(event)] == []
+
+
 def test_the_workflow_is_named_by_its_project_and_holds_all_of_its_text(first: Played) -> None:
     start = first.one("", "START")
     assert start["job"]["name"] == "project/workflow/Snakefile"
@@ -185,12 +190,6 @@ def test_the_source_of_a_rule_is_what_its_author_wrote(first: Played) -> None:
     assert documentation["description"] == "Greets a sample."
 
 
-def test_a_target_can_be_named(tmp_path: Path) -> None:
-    write(tmp_path, 'rule a:\n    output: "a.txt"\n    shell: "echo a > {output}"\n')
-    done = play(tmp_path, "a.txt")
-    assert run(done.one("", "START"))["details"]["targets"] == ["a.txt"]
-
-
 def test_a_rerun_has_the_same_jobs_and_the_same_code_but_fresh_ids(first: Played, second: Played) -> None:
     jobs = [{event["job"]["name"]: source(event) for event in done.events} for done in (first, second)]
     assert jobs[0] == jobs[1]
@@ -221,10 +220,23 @@ def test_nothing_is_told_where_nothing_is_executed(tmp_path: Path, options: list
 
 def test_a_workflow_with_nothing_to_do_is_a_run_without_children(tmp_path: Path) -> None:
     write(tmp_path, 'rule a:\n    output: "a.txt"\n    shell: "echo a > {output}"\n')
-    play(tmp_path)
-    done = play(tmp_path)
-    assert done.story() == [("START", ""), ("COMPLETE", "")]
-    assert run(done.events[-1])["details"]["nothing_to_do"] is True
+    first, second = play(tmp_path, "a.txt"), play(tmp_path)
+    assert run(first.one("", "START"))["details"]["targets"] == ["a.txt"]
+    assert second.story() == [("START", ""), ("COMPLETE", "")]
+    assert run(second.events[-1])["details"]["nothing_to_do"] is True
+
+
+def test_the_instance_is_the_one_where_the_command_was_typed(tmp_path: Path) -> None:
+    here, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    shell = 'echo "$LAMIN_INSTANCE" > {output}'
+    write(here, f"rule a:\n    output: \"a.txt\"\n    shell: '{shell}'\n")
+    subprocess.run([sys.executable, "-m", "lamin_core", "init", "--storage", "data"], cwd=here, check=True)
+    done = play(here, "--directory", str(elsewhere))
+    assert done.code == 0, done.shown
+    assert done.events == [], "nothing is left in the spool"
+    runs = subprocess.check_output([sys.executable, "-m", "lamin_core", "runs"], cwd=here, text=True)
+    assert runs.count("completed") == 2
+    assert (elsewhere / "a.txt").read_text().strip() == str(here / ".lamin")
 
 
 def test_paths_follow_the_directory_and_the_workdir(tmp_path: Path) -> None:
@@ -274,22 +286,31 @@ print([name for name in sys.modules if name.partition(".")[0] in {"lamin_core", 
     assert json.loads(shown) == []
 
 
-def test_two_executions_of_one_session_are_two_runs(tmp_path: Path) -> None:
+def test_the_api_tells_as_much_as_the_command(tmp_path: Path) -> None:
     write(tmp_path, 'rule a:\n    output: "a.txt"\n    shell: "echo a > {output}"\n')
+    write(tmp_path, 'rule b:\n    output: "b.txt"\n    shell: "exit 3"\n', "bad.smk")
     code = """
 import os
 from pathlib import Path
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import DAGSettings, OutputSettings, ResourceSettings
+from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_logger_plugin_lamin import LogHandlerSettings
+
+def execute(snakefile, times=1):
+    with SnakemakeApi(OutputSettings(log_handler_settings={"lamin": LogHandlerSettings()})) as api:
+        workflow = api.workflow(resource_settings=ResourceSettings(cores=1), snakefile=Path(snakefile))
+        for _ in range(times):
+            workflow.dag(DAGSettings(forceall=True)).execute_workflow()
+
 before = dict(os.environ)
-for _ in range(2):
-    settings = OutputSettings(log_handler_settings={"lamin": LogHandlerSettings()})
-    with SnakemakeApi(settings) as api:
-        workflow = api.workflow(resource_settings=ResourceSettings(cores=1), snakefile=Path("Snakefile"))
-        workflow.dag(DAGSettings(forceall=True)).execute_workflow()
+try:
+    execute("bad.smk")
+except WorkflowError:
+    execute("Snakefile", times=2)
 assert dict(os.environ) == before, "the environment is as it was"
 """
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment(tmp_path), check=True)
-    story = [(event["eventType"], rule(event)) for event in spooled(tmp_path)]
-    assert sorted(story) == sorted([("START", ""), ("START", "a"), ("COMPLETE", "a"), ("COMPLETE", "")] * 2)
+    good = [("START", ""), ("START", "a"), ("COMPLETE", "a"), ("COMPLETE", "")]
+    bad = [("START", ""), ("START", "b"), ("FAIL", "b"), ("FAIL", "")]
+    assert sorted((event["eventType"], rule(event)) for event in spooled(tmp_path)) == sorted(bad + good * 2)

@@ -33,6 +33,7 @@ class Recording:
         self._thread: threading.Thread | None = None
         self._restored: dict[str, str | None] = {}
         self._instance = find_instance()  # here, not in the folder that Snakemake changes to
+        self._outer = sys.exc_info()[1]  # what our caller is handling is no news of this workflow
         strict = os.environ.get("LAMIN_STRICT") == "1"
         self._tap = Tap(self._queue.put, self._contents, self._on_start, strict=strict)
         logging.getLogger(SNAKEMAKE_LOGGER).addFilter(self._tap)
@@ -82,11 +83,7 @@ class Recording:
         logging.getLogger(SNAKEMAKE_LOGGER).removeFilter(self._tap)
         thread, self._thread = self._thread, None
         if thread is not None:
-            if isinstance(sys.exc_info()[1], KeyboardInterrupt):
-                self._queue.put(facts.Stopped(time.time(), "interrupted"))
-            elif isinstance(error := sys.exc_info()[1], Exception):
-                self._queue.put(facts.WorkflowFailed(time.time(), str(error) or type(error).__name__))
-            self._queue.put(facts.Closed(time.time()))
+            self._tell_the_end(sys.exc_info()[1])
             self._wait(thread)
         for variable, value in self._restored.items():
             if value is None:
@@ -94,6 +91,14 @@ class Recording:
             else:
                 os.environ[variable] = value
         self._restored.clear()
+
+    def _tell_the_end(self, error: BaseException | None) -> None:
+        """Snakemake's own command has said what went wrong; what leaves its API is on its way up now."""
+        if error is not self._outer and isinstance(error, KeyboardInterrupt):
+            self._queue.put(facts.Stopped(time.time(), "interrupted"))
+        elif error is not self._outer and isinstance(error, Exception):
+            self._queue.put(facts.WorkflowFailed(time.time(), str(error) or type(error).__name__))
+        self._queue.put(facts.Closed(time.time()))
 
     def _wait(self, thread: threading.Thread) -> None:
         try:

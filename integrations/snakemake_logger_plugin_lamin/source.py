@@ -108,6 +108,7 @@ class Sources:
 
     def __init__(self) -> None:
         self._texts: dict[str, str | None] = {}
+        self._codes: dict[Rule, tuple[str | None, str | None]] = {}
 
     def text(self, path: str) -> str | None:
         """The text of this file; None if it cannot be read, as of a URL."""
@@ -127,6 +128,11 @@ class Sources:
 
     def of_rule(self, rule: Rule) -> tuple[str | None, str | None]:
         """The code of the rule and its language."""
+        if rule not in self._codes:
+            self._codes[rule] = self._read(rule)
+        return self._codes[rule]
+
+    def _read(self, rule: Rule) -> tuple[str | None, str | None]:
         code = rule.code
         if code.path is not None:
             text = self.text(code.path)

@@ -142,7 +142,9 @@ class Tap(logging.Filter):
         if live.rule.norun and not live.output:  # a target such as `all`: it only names what is wanted
             return
         # An input carries no flag that its producer gave it.
-        streams = {str(file) for upstream in live.dag.dependencies[live] for file in upstream.pipe_or_service_output}
+        streams = {
+            str(file) for upstream in live.dag.dependencies.get(live, ()) for file in upstream.pipe_or_service_output
+        }
         job = facts.Job(
             jobid,
             self._rule(live),
@@ -383,7 +385,7 @@ def plain(value: Any) -> Any:
 
 
 def _needs(live: Any) -> Iterator[facts.Need]:
-    for upstream, files in live.dag.dependencies[live].items():
+    for upstream, files in live.dag.dependencies.get(live, {}).items():
         shared = [file for file in upstream.pipe_or_service_output if file in files]
         if files and not shared:
             continue
