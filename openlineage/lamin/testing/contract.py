@@ -6,9 +6,9 @@
         def execute(self, pipeline, workdir, env):
             return subprocess.run([...], cwd=workdir, env=env, capture_output=True, text=True)
 
-`execute` plays `chain`, `fan_out`, `failing` or `params`. `chain` makes `a.txt`, `b.txt`, `c.txt` from `input.txt` in the
-steps `first`, `second`, `third`. `fan_out` has the steps `split`, three times `work`, and `gather`. In `failing` the step
-`good` is followed by `bad`, which says "no such luck" and fails. The step `tell` of `params` has `alpha=3`, `label="x y"`.
+`execute` plays one of these. `chain` makes `a.txt`, `b.txt`, `c.txt` from `input.txt` in the steps `first`, `second`,
+`third`. `fan_out` has the steps `split`, three times `work`, and `gather`. In `failing` the step `good` is followed by
+`bad`, which says "no such luck" and fails. The step `tell` of `params` has `alpha=3` and `label="x y"`.
 """
 
 from __future__ import annotations
