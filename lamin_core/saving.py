@@ -81,8 +81,7 @@ def _update(place: Place, record: R) -> R:
 def _adopt(record: Any, row: Any) -> Any:
     """Make the object that the user holds the saved one, with the values of the row."""
     for attribute in inspect(type(record)).column_attrs:
-        if not attribute.deferred:
-            record.__dict__[attribute.key] = getattr(row, attribute.key)
+        record.__dict__[attribute.key] = getattr(row, attribute.key)
     make_transient_to_detached(record)
     return record
 

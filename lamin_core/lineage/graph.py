@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, and_, literal, or_, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, literal, or_, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from lamin_core.models import Artifact, Containment, Content, Run, RunArtifact, RunDependency, Storage, Transform
@@ -98,7 +98,9 @@ def _reach(session: Session, starts: list[int], direction: Literal["up", "down"]
 
 def _recursion(starts: list[int], direction: Literal["up", "down"], steps: int | None) -> Select[Any]:
     links = _links(direction).subquery("links")
-    first = union_all(*(select(literal(code).label("node"), literal(0).label("depth")) for code in starts))
+    first = union_all(
+        *(select(literal(code, BigInteger).label("node"), literal(0, BigInteger).label("depth")) for code in starts)
+    )
     seed = first.subquery("seed")
     if steps is None:
         # Without the depth, UNION drops every node seen before: cycles end and ladders stay cheap.

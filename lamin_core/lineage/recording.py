@@ -43,7 +43,6 @@ def _record(session: Session, facts: RunFacts, known: list[Root]) -> Run:
     session.flush()
     if previous != transform.id:
         _forget_unused(session, previous)
-    settle_transforms(session, transform.series_id)
     _record_dependencies(session, run, facts)
     _record_datasets(session, run, facts.datasets, known, is_new=is_new)
     return run
@@ -86,7 +85,6 @@ def _linked(session: Session, link: RunLink, child: RunFacts) -> Run:
         run.engine = link.namespace
         session.add(run)
         session.flush()
-        settle_transforms(session, transform.series_id)
     return run
 
 
@@ -105,7 +103,9 @@ def transform_for(session: Session, facts: TransformFacts, at: datetime, *, orig
     if transform is None:
         transform = _next_version(session, found, facts, at, origin)
     elif transform.origin == "event":
-        transform.created_at = min(transform.created_at, at)
+        if at < transform.created_at:
+            transform.created_at = at
+            settle_transforms(session, found.id)
         transform.kind = facts.kind or transform.kind
         transform.description = facts.description or transform.description
         transform.reference = facts.reference or transform.reference
@@ -138,6 +138,8 @@ def _next_version(
     transform.hash, transform.created_at, transform.origin = facts.source_hash, at, origin
     session.add(transform)
     session.flush()
+    if number:
+        settle_transforms(session, series.id)
     return transform
 
 
@@ -145,6 +147,8 @@ def settle_transforms(session: Session, series_id: int) -> None:
     """Number the versions that events told of in the order of their first runs, whatever the order of arrival."""
     rows = list(session.scalars(select(Transform).where(Transform.series_id == series_id).order_by(Transform.number)))
     ordered = sorted(rows, key=lambda row: (row.created_at, row.hash or ""))
+    if not rows:
+        return
     is_settled = [row.number for row in ordered] == list(range(len(rows))) and ordered[-1].is_latest
     if is_settled or any(row.origin == "api" for row in rows):
         return
@@ -166,6 +170,7 @@ def _forget_unused(session: Session, transform_id: int) -> None:
         return
     session.delete(transform)
     session.flush()
+    settle_transforms(session, transform.series_id)
 
 
 def _record_dependencies(session: Session, run: Run, facts: RunFacts) -> None:

@@ -99,7 +99,7 @@ def observe(session: Session, series: ArtifactSeries, edge: RunArtifact) -> None
 
 
 def _appended(session: Session, series: ArtifactSeries, seen: Observation) -> Artifact:
-    head = _find_head(session, series)
+    head = None if series.last_observed_at is None else _find_head(session, series)
     artifact = _placed(session, series, head, seen)
     if artifact is None:
         return new_version(session, series, head, seen.at, seen.content_id, run_id=_writer(seen))
@@ -261,11 +261,11 @@ def relink(session: Session, series: ArtifactSeries) -> None:
     """Say anew which folders the versions of this series lie in, and which files lie in them."""
     if series.key is None:
         return
-    mine = list(session.scalars(select(Artifact).where(Artifact.series_id == series.id)))
-    folders = _folders_above(session, series)
-    is_folder = _is_folder(session, mine)
-    if not folders and not is_folder:
+    folders = _folders_on_the_way(session, series)
+    if not folders:
         return
+    is_folder = folders.pop(series.id, None) is not None
+    mine = list(session.scalars(select(Artifact).where(Artifact.series_id == series.id)))
     session.execute(delete(Containment).where(_links_of([row.id for row in mine])))
     pairs = {pair for row in mine for pair in _in_folders(row, folders)}
     if is_folder:
@@ -275,27 +275,19 @@ def relink(session: Session, series: ArtifactSeries) -> None:
     session.flush()
 
 
-def _folders_above(session: Session, series: ArtifactSeries) -> dict[int, list[Artifact]]:
+def _folders_on_the_way(session: Session, series: ArtifactSeries) -> dict[int, list[Artifact]]:
+    """The versions of every folder from the storage's root down to this key, itself included, by series."""
     parts = (series.key or "").split("/")
-    above = ["/".join(parts[:depth]) for depth in range(1, len(parts))]
-    if not above:
-        return {}
+    keys = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
     found = session.scalars(
         select(Artifact)
         .join(Content, Artifact.content_id == Content.id)
-        .where(Artifact.storage_id == series.storage_id, Artifact.key.in_(above), Content.n_files.is_not(None))
+        .where(Artifact.storage_id == series.storage_id, Artifact.key.in_(keys), Content.n_files.is_not(None))
     )
     grouped: defaultdict[int, list[Artifact]] = defaultdict(list)
     for row in found:
         grouped[row.series_id].append(row)
     return dict(grouped)
-
-
-def _is_folder(session: Session, rows: Sequence[Artifact]) -> bool:
-    ids = {row.content_id for row in rows if row.content_id is not None}
-    return bool(ids) and bool(
-        session.scalar(select(func.count()).where(Content.id.in_(ids), Content.n_files.is_not(None)))
-    )
 
 
 def _files_below(session: Session, series: ArtifactSeries) -> list[Artifact]:

@@ -32,10 +32,11 @@ def _links(graph: Graph, *, downwards: bool) -> dict[Node, list[Node]]:
         if target not in links[source]:
             links[source].append(target)
 
+    newest = {} if downwards else _newest_makers(graph)
     for run, artifact, direction, role in graph.edges:
         if direction == "input":
             add(("run", run), ("artifact", artifact))
-        elif role != ROLLED_BACK:
+        elif role != ROLLED_BACK and newest.get(artifact, run) == run:
             add(("artifact", artifact), ("run", run))
     for run, source, _ in graph.dependencies:
         add(("run", run), ("run", source))
@@ -45,6 +46,28 @@ def _links(graph: Graph, *, downwards: bool) -> dict[Node, list[Node]]:
         elif folder not in made:
             add(("artifact", folder), ("artifact", artifact))
     return links
+
+
+def _newest_makers(graph: Graph) -> dict[int, int]:
+    """Of the runs that made the same bytes again and again, the last one of each artifact."""
+    newest: dict[int, int] = {}
+    for run, artifact, direction, role in graph.edges:
+        if direction == "output" and role != ROLLED_BACK:
+            held = newest.get(artifact, run)
+            newest[artifact] = max(held, run, key=lambda identity: (_begun(graph, identity), identity))
+    return newest
+
+
+def _begun(graph: Graph, run: int) -> str:
+    started = graph.runs[run].run.started_at
+    return "" if started is None else started.isoformat()
+
+
+def _other_makers(graph: Graph, artifact: int) -> str:
+    """How many runs beside the one that is shown made the same bytes."""
+    makers = {r for r, a, d, role in graph.edges if a == artifact and d == "output" and role != ROLLED_BACK}
+    others = len(makers) - 1
+    return f"  (and made by {others} earlier run{'s' * (others > 1)})" if others > 0 else ""
 
 
 def _branches(graph: Graph, below: dict[Node, list[Node]], start: Node, indent: str, shown: set[Node]) -> Iterator[str]:
@@ -72,7 +95,7 @@ def _line(graph: Graph, node: Node) -> str:
     if kind == "artifact":
         artifact = graph.artifacts[identity]
         name = artifact.key if artifact.key is not None and artifact.root != "/" else path_of(artifact)
-        return f"{printable(name)}  v{artifact.uid[-VERSION_LENGTH:]}"
+        return f"{printable(name)}  v{artifact.uid[-VERSION_LENGTH:]}{_other_makers(graph, identity)}"
     run = graph.runs[identity].run
     facts = [graph.runs[identity].transform_key, run.engine, run.status + (" (cached)" if run.cached else "")]
     if run.duration is not None:

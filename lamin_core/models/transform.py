@@ -53,7 +53,7 @@ class Transform(Registry):
     kind: Mapped[str | None] = mapped_column(String(32))
     hash: Mapped[str | None] = mapped_column(String(64))
     """BLAKE3 of the source code; None while the source is unknown."""
-    source_code: Mapped[str | None] = mapped_column(Text, deferred=True)
+    source_code: Mapped[str | None] = mapped_column(Text, info={"long": True})
     language: Mapped[str | None] = mapped_column(String(64))
     description: Mapped[str | None]
     reference: Mapped[str | None]

@@ -178,7 +178,7 @@ class QuerySet(Generic[T]):
 
 def _is_plain(registry: type[Any], name: str) -> bool:
     column = registry.__mapper__.column_attrs.get(name)
-    return column is not None and not column.deferred
+    return column is not None and not column.columns[0].info.get("long")
 
 
 class RelatedSet(QuerySet[Any]):

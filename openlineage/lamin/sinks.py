@@ -165,13 +165,15 @@ class Forgiving:
 class Background:
     """Hands events to `inner` from a thread of its own, in batches; `emit` returns at once.
 
-    `close` waits up to `patience` seconds for what is still held. After a fork the child starts a thread of its own.
+    A batch waits up to `linger` seconds for more: a registry takes ten events in little more time than one. `close`
+    waits up to `patience` seconds for what is still held. After a fork the child starts a thread of its own.
     """
 
-    def __init__(self, inner: Sink, patience: float = 30.0, batch: int = 500) -> None:
+    def __init__(self, inner: Sink, patience: float = 30.0, batch: int = 500, linger: float = 0.2) -> None:
         self._inner = inner
         self._patience = patience
         self._batch = batch
+        self._linger = linger
         self._start()
 
     def _start(self) -> None:
@@ -216,12 +218,14 @@ class Background:
         batch: list[Event] = []
         waiting: list[threading.Event] = []
         item = self._queue.get()
+        until = time.monotonic() + self._linger
         while True:
             (waiting if isinstance(item, threading.Event) else batch).append(item)  # type: ignore[arg-type]
+            left = 0.0 if waiting else max(0.0, until - time.monotonic())
             if len(batch) >= self._batch:
                 return batch, waiting
             try:
-                item = self._queue.get_nowait()
+                item = self._queue.get(block=left > 0, timeout=left or None)
             except queue.Empty:
                 return batch, waiting
 

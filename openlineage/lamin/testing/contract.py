@@ -43,37 +43,44 @@ class AdapterContract(ABC):
         """Play the pipeline in this folder with just this environment, to its end."""
 
     @pytest.fixture(scope="class")
-    def folder(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    @classmethod
+    def folder(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
         """Where the pipelines of this class are played."""
-        return tmp_path_factory.mktemp(self.engine)
+        return tmp_path_factory.mktemp(cls.engine)
 
     @pytest.fixture(scope="class")
-    def chain(self, folder: Path) -> Performance:
+    @classmethod
+    def chain(cls, folder: Path) -> Performance:
         """Three steps in a row."""
-        return play(self.execute, "chain", folder / "chain")
+        return play(cls().execute, "chain", folder / "chain")
 
     @pytest.fixture(scope="class")
-    def fan_out(self, folder: Path) -> Performance:
+    @classmethod
+    def fan_out(cls, folder: Path) -> Performance:
         """One step, three at once, one that gathers."""
-        return play(self.execute, "fan_out", folder / "fan_out")
+        return play(cls().execute, "fan_out", folder / "fan_out")
 
     @pytest.fixture(scope="class")
-    def failing(self, folder: Path) -> Performance:
+    @classmethod
+    def failing(cls, folder: Path) -> Performance:
         """A good step and a bad one."""
-        return play(self.execute, "failing", folder / "failing")
+        return play(cls().execute, "failing", folder / "failing")
 
     @pytest.fixture(scope="class")
-    def params(self, folder: Path) -> Performance:
+    @classmethod
+    def params(cls, folder: Path) -> Performance:
         """A step that takes parameters."""
-        return play(self.execute, "params", folder / "params")
+        return play(cls().execute, "params", folder / "params")
 
     @pytest.fixture(scope="class")
-    def unheard(self, folder: Path) -> Performance:
+    @classmethod
+    def unheard(cls, folder: Path) -> Performance:
         """The chain, with an endpoint that nobody serves."""
-        return play(self.execute, "chain", folder / "unheard", OPENLINEAGE_URL=_NOBODY)
+        return play(cls().execute, "chain", folder / "unheard", OPENLINEAGE_URL=_NOBODY)
 
     @pytest.fixture(scope="class")
-    def hanging_url(self) -> Iterator[str]:
+    @classmethod
+    def hanging_url(cls) -> Iterator[str]:
         """An endpoint that takes connections and never answers."""
         with socket.create_server(("127.0.0.1", 0)) as server:
             held: list[socket.socket] = []

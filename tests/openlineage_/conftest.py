@@ -1,0 +1,35 @@
+"""An instance with nothing in it, and events to tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from lamin_core.instance import Instance
+from openlineage.lamin.events import Job, Run
+
+T = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    """A moment of the story that the tests tell."""
+    return T + timedelta(seconds=seconds)
+
+
+def run_of(number: int, name: str, parent: Run | None = None, **more: object) -> Run:
+    """A run of the job with this name."""
+    above = None if parent is None else parent.reference
+    job = Job("test", name, "rule", source=f"code of {name}", language="python")
+    run_id = f"00000000-0000-7000-8000-{number:012d}"
+    return Run(run_id, job, "test", "1.0", parent=above, root=above, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def instance(in_tmp_path: Path, database_url: str) -> Iterator[Instance]:
+    """A fresh instance in the test's folder."""
+    made = Instance.create(in_tmp_path, "./data", database_url)
+    yield made
+    made.db.dispose()

@@ -1,0 +1,301 @@
+"""Events in: what the registry says afterwards, whatever the order, however often."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event as sql
+
+import lamin_core as ln
+from lamin_core import context
+from lamin_core.errors import MalformedEvent
+from lamin_core.instance import Instance
+from lamin_core.lineage.series import storage_for
+from lamin_core.lineage.tree import tree
+from lamin_core.lineage.view import View, view
+from lamin_core.models import Transform
+from openlineage.lamin.events import Dataset, Dependency, Event, abort, complete, fail, running, start
+from openlineage.lamin.export import export
+from openlineage.lamin.parsing import parse
+from openlineage.lamin.receiver import Receipt, ingest
+
+from .conftest import at, run_of
+
+
+def _take(instance: Instance, *events: Event) -> Receipt:
+    return ingest(instance.db, map(parse, events))
+
+
+def _seen(instance: Instance) -> View:
+    return view(instance.lineage.everything())
+
+
+def _story(folder: Path) -> list[Event]:
+    """A workflow with three steps: the second makes a folder, the third reads a file in it and fails."""
+    (folder / "out").mkdir()
+    for name in ("in.txt", "a.txt", "out/1.txt"):
+        (folder / name).write_text(name)
+    workflow = run_of(1, "wf", params={"alpha": 1})
+    first, second, third = (run_of(n, f"wf:{name}", workflow) for n, name in ((2, "a"), (3, "b"), (4, "c")))
+    return [
+        start(workflow, at(0)),
+        start(first, at(1), [Dataset.at(folder / "in.txt")]),
+        complete(first, at(2), outputs=[Dataset.at(folder / "a.txt")]),
+        start(second, at(3), [Dataset.at(folder / "a.txt")]),
+        complete(second, at(4), outputs=[Dataset.at(folder / "out")]),
+        start(third, at(5), [Dataset.at(folder / "out/1.txt")]),
+        fail(third, at(6), "no such luck"),
+        fail(workflow, at(7), "a step has failed"),
+    ]
+
+
+def test_the_lineage_of_a_file_in_a_folder_goes_through_the_folder(instance: Instance, in_tmp_path: Path) -> None:
+    _take(instance, *_story(in_tmp_path))
+    found = instance.lineage.find("out/1.txt")
+    lines = tree(instance.lineage.around(found), ("artifact", found.id)).splitlines()
+    assert [line.lstrip("└─ ").split()[0] for line in lines] == ["out/1.txt", "out", "run", "a.txt", "run", "in.txt"]
+    assert [(one["directory"], one["artifact"]) for one in _seen(instance)["contains"]] == [
+        (instance.lineage.find("out").uid, found.uid)
+    ]
+
+
+def test_a_run_says_all_that_its_events_say(instance: Instance, in_tmp_path: Path) -> None:
+    _take(instance, *_story(in_tmp_path))
+    runs = {run["transform_key"]: run for run in _seen(instance)["runs"]}
+    assert {key: run["status"] for key, run in runs.items()} == {
+        "wf": "failed",
+        "wf:a": "completed",
+        "wf:b": "completed",
+        "wf:c": "failed",
+    }
+    assert runs["wf:a"]["parent"] == runs["wf"]["uid"]
+    assert runs["wf"]["params"] == {"alpha": 1}
+    assert runs["wf"]["external_id"] == "00000000-0000-7000-8000-000000000001"
+    assert (runs["wf:a"]["started_at"], runs["wf:a"]["finished_at"]) == (at(1).isoformat(), at(2).isoformat())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_shuffled_and_repeated_events_give_the_same_registry(instance: Instance, in_tmp_path: Path, seed: int) -> None:
+    story = _story(in_tmp_path)
+    order = random.Random(seed)
+    mixed = story * 2
+    order.shuffle(mixed)
+    while mixed:
+        size = order.randint(1, 4)
+        _take(instance, *mixed[:size])
+        del mixed[:size]
+    mixed_view = _named(_seen(instance))
+    other = Instance.create(in_tmp_path / "other", in_tmp_path / "data")
+    with other.db.writing() as session:  # the same place, so that the keys are the same
+        storage_for(session, str(in_tmp_path))
+    _take(other, *story)
+    assert _named(_seen(other)) == mixed_view
+    other.db.dispose()
+
+
+def _named(seen: View) -> dict[str, list[str]]:
+    names = {one["uid"]: (one["key"], one["version"]) for one in seen["artifacts"]}
+    named: dict[str, list[Any]] = {
+        "artifacts": [{**one, "uid": None} for one in seen["artifacts"]],
+        "runs": seen["runs"],
+        "edges": [{**edge, "artifact": names[edge["artifact"]]} for edge in seen["edges"]],
+        "contains": [(names[one["directory"]], names[one["artifact"]]) for one in seen["contains"]],
+    }
+    return {kind: sorted(map(str, rows)) for kind, rows in named.items()}
+
+
+def test_the_same_event_is_taken_once(instance: Instance) -> None:
+    event = start(run_of(1, "a"), at(0))
+    assert (_take(instance, event).taken, _take(instance, event, event).known) == (1, 1)
+    with instance.db.reading() as session:
+        assert len(list(export(session))) == 1
+
+
+def test_a_late_start_does_not_reopen_a_run(instance: Instance) -> None:
+    run = run_of(1, "a")
+    _take(instance, complete(run, at(2)))
+    _take(instance, start(run, at(1)))
+    _take(instance, running(run, at(3)))
+    (seen,) = _seen(instance)["runs"]
+    assert (seen["status"], seen["started_at"], seen["finished_at"]) == (
+        "completed",
+        at(1).isoformat(),
+        at(2).isoformat(),
+    )
+
+
+def test_the_first_end_is_the_end(instance: Instance) -> None:
+    run = run_of(1, "a")
+    _take(instance, abort(run, at(3), "cancelled"), complete(run, at(2)))
+    assert _seen(instance)["runs"][0]["status"] == "completed"
+
+
+def test_a_parent_that_nobody_told_of_is_filled_later(instance: Instance) -> None:
+    parent = run_of(1, "wf")
+    _take(instance, complete(run_of(2, "wf:a", parent), at(2)))
+    stub, child = sorted(_seen(instance)["runs"], key=lambda run: run["transform_key"])
+    assert (stub["transform_key"], stub["status"], child["parent"]) == ("wf", "running", stub["uid"])
+    _take(instance, start(parent, at(0)), complete(parent, at(3)))
+    filled = next(run for run in _seen(instance)["runs"] if run["transform_key"] == "wf")
+    assert (filled["uid"], filled["status"]) == (stub["uid"], "completed")
+    assert instance.query(Transform).filter(key="wf").count() == 1
+
+
+def test_a_reader_that_did_not_look_gets_the_version_of_its_time(instance: Instance, in_tmp_path: Path) -> None:
+    data = in_tmp_path / "x.txt"
+    events = []
+    for number, text in enumerate(("old", "new")):
+        data.write_text(text)
+        events.append(complete(run_of(10 + number, "writer"), at(10 * number), outputs=[Dataset.at(data)]))
+        events.append(start(run_of(20 + number, "reader"), at(10 * number + 5), [Dataset("file", str(data))]))
+    for event in reversed(events):
+        _take(instance, event)
+    seen = _seen(instance)
+    versions = {one["uid"]: one["version"] for one in seen["artifacts"]}
+    runs = {run["uid"]: run["external_id"][-2:] for run in seen["runs"]}
+    edges = {(runs[edge["run"]], versions[edge["artifact"]]) for edge in seen["edges"]}
+    assert edges == {("10", "0000"), ("20", "0000"), ("11", "0001"), ("21", "0001")}
+
+
+def test_every_past_run_keeps_its_own_inputs_and_outputs(instance: Instance, in_tmp_path: Path) -> None:
+    for number in range(3):
+        (in_tmp_path / f"{number}.txt").write_text(str(number))
+        run = run_of(number + 1, "job")
+        _take(instance, complete(run, at(number), outputs=[Dataset.at(in_tmp_path / f"{number}.txt")]))
+    for number in range(3):
+        graph = instance.lineage.around(instance.lineage.find(f"{number}.txt"))
+        assert [node.run.external_id[-1] for node in graph.runs.values()] == [str(number + 1)]
+
+
+def test_what_was_rolled_back_keeps_its_edge_and_makes_nothing(instance: Instance, in_tmp_path: Path) -> None:
+    (in_tmp_path / "x.txt").write_text("x")
+    run, made = run_of(1, "a"), Dataset.at(in_tmp_path / "x.txt")
+    _take(instance, complete(run, at(1), outputs=[made]))
+    _take(instance, running(run, at(2), outputs=[Dataset.at(in_tmp_path / "x.txt", role="rolled_back")]))
+    assert [edge["role"] for edge in _seen(instance)["edges"]] == ["rolled_back"]
+    assert not instance.lineage.around(instance.lineage.find("x.txt")).runs
+
+
+def test_dependencies_without_a_file_are_kept_apart(instance: Instance) -> None:
+    first = run_of(1, "a")
+    second = run_of(2, "b", dependencies=[Dependency(first.reference, "pipe")])
+    _take(instance, start(second, at(1)), start(first, at(0)))
+    seen = _seen(instance)
+    uids = {run["transform_key"]: run["uid"] for run in seen["runs"]}
+    assert seen["dependencies"] == [{"run": uids["b"], "source": uids["a"], "role": "pipe"}]
+    assert seen["edges"] == []
+
+
+def test_changed_source_is_a_new_version_numbered_by_time(instance: Instance) -> None:
+    def told(number: int, source: str, second: float) -> Event:
+        event = start(run_of(number, "a"), at(second))
+        event["job"]["facets"]["sourceCode"]["sourceCode"] = source
+        return event
+
+    _take(instance, told(2, "new", 2))
+    _take(instance, told(1, "old", 1), told(3, "new", 3))
+    rows = instance.query(Transform).order_by("number").to_list()
+    assert [(row.version, row.is_latest) for row in rows] == [("0000", False), ("0001", True)]
+    runs = {run["external_id"][-1]: run["transform"] for run in _seen(instance)["runs"]}
+    assert runs == {"1": rows[0].uid, "2": rows[1].uid, "3": rows[1].uid}
+
+
+def test_secrets_are_masked_before_they_are_stored(instance: Instance) -> None:
+    run = run_of(1, "a", params={"db_password": "hunter2", "url": "postgres://me:hunter2@db/x", "alpha": 1})
+    _take(instance, fail(run, at(0), "could not reach postgres://me:hunter2@db/x"))
+    with instance.db.reading() as session:
+        assert "hunter2" not in "".join(export(session))
+    assert _seen(instance)["runs"][0]["params"]["alpha"] == 1
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {},
+        {"run": {}, "job": {}},
+        {"eventTime": "yesterday", "run": {"runId": "x"}, "job": {"namespace": "n", "name": "j"}},
+        {"eventTime": "2026-01-01T00:00:00Z", "run": {"runId": 7}, "job": {"namespace": "n", "name": "j"}},
+        {"eventTime": "2026-01-01T00:00:00Z", "run": None, "job": {"namespace": "n", "name": "j"}},
+        {"eventTime": "2026-01-01T00:00:00Z", "run": {"runId": "x"}, "job": []},
+        {"eventType": "NOPE", "eventTime": "2026-01-01T00:00:00Z", "run": {"runId": "x"},
+         "job": {"namespace": "n", "name": "j"}},
+    ],
+)  # fmt: skip
+def test_json_that_cannot_be_placed_is_put_aside_with_the_reason(instance: Instance, broken: Event) -> None:
+    receipt = _take(instance, broken)
+    assert (receipt.taken, len(receipt.quarantined)) == (0, 1)
+    assert _seen(instance)["runs"] == []
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"inputs": None, "outputs": {}},
+        {"inputs": [None, 1, {}, {"namespace": "file"}, {"namespace": "file", "name": "/x", "facets": None}]},
+        {"job": {"namespace": "n", "name": "j", "facets": {"sourceCode": [], "jobType": "x", "sql": None}}},
+        {"run": {"runId": "x", "facets": {"parent": {"run": {}, "job": None}, "lamin_run": 7, "errorMessage": {}}}},
+        {"run": {"runId": "x", "facets": {"parent": {"run": {"runId": "x"}, "job": {"namespace": "n", "name": "j"}}}}},
+        {"run": {"runId": "x", "facets": {"executionParameters": {"parameters": [None, {"key": "a"}]}}}},
+        {"run": {"runId": "x", "facets": {"jobDependencies": {"upstream": [None, {}]}}}},
+        {"eventTime": "2026-01-01T00:00:00"},
+        {"eventType": None},
+    ],
+)
+def test_odd_events_of_a_run_are_taken_for_what_they_say(instance: Instance, odd: Event) -> None:
+    event = {
+        "eventType": "START",
+        "eventTime": "2026-01-01T00:00:00Z",
+        "run": {"runId": "x"},
+        "job": {"namespace": "n", "name": "j"},
+        **odd,
+    }
+    assert _take(instance, event).taken == 1
+    (run,) = _seen(instance)["runs"]
+    assert (run["external_id"], run["parent"]) == ("x", None)
+
+
+@pytest.mark.parametrize("body", [b"", b"nonsense", b"[]", b"7", b"\xff\xfe", b"[" * 100_000])
+def test_what_is_no_json_object_is_refused(body: bytes) -> None:
+    with pytest.raises(MalformedEvent, match="not"):
+        parse(body)
+
+
+def test_foreign_datasets_have_their_own_storages(instance: Instance) -> None:
+    event = complete(run_of(1, "a"), at(1))
+    event["outputs"] = [
+        {"namespace": "s3://bucket", "name": "raw/a.csv", "facets": {"version": {"datasetVersion": "v7"}}},
+        {"namespace": "postgres://db:5432", "name": "shop.public.orders"},
+    ]
+    _take(instance, event)
+    assert {(one["path"], one["hash"]) for one in _seen(instance)["artifacts"]} == {
+        ("s3://bucket/raw/a.csv", "v7"),
+        ("postgres://db:5432/shop.public.orders", None),
+    }
+
+
+def test_a_copy_that_the_registry_keeps_is_read_as_the_artifact_itself(instance: Instance, in_tmp_path: Path) -> None:
+    context.set_connection(instance)
+    (in_tmp_path / "x.txt").write_text("x")
+    artifact = ln.Artifact("x.txt", key="kept/x.txt").save()
+    _take(instance, start(run_of(1, "reader"), at(1e9), [Dataset.at(artifact.path)]))
+    assert [edge["artifact"] for edge in _seen(instance)["edges"]] == [artifact.uid]
+    context.set_connection(None)
+
+
+def test_a_file_that_everybody_reads_costs_each_reader_the_same(instance: Instance, in_tmp_path: Path) -> None:
+    """The number of statements does not grow with what was observed before."""
+    (in_tmp_path / "reference.fa").write_text(">x")
+    reference = Dataset.at(in_tmp_path / "reference.fa")
+    statements = [0]
+    sql.listen(instance.db.engine, "before_cursor_execute", lambda *_: statements.append(statements.pop() + 1))
+    costs = []
+    for batch in range(4):
+        before = statements[0]
+        numbers = range(batch * 50 + 1, batch * 50 + 51)
+        _take(instance, *(start(run_of(number, "map"), at(number), [reference]) for number in numbers))
+        costs.append(statements[0] - before)
+    assert costs[3] == costs[1]
+    assert len(_seen(instance)["edges"]) == 200
