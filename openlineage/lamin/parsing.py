@@ -46,7 +46,7 @@ def parse(body: bytes | str | Event) -> ParsedEvent:
     >>> event.kind, event.run_id, event.event_time.year
     ('run', 'r', 2026)
     >>> parse('{"run": {}}').reason
-    'neither run and job, nor job, nor dataset'
+    'eventTime None is no ISO 8601 time'
     """
     data, text = _load(body)
     canonical = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
