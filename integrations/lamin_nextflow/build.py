@@ -33,7 +33,7 @@ Plugin-Requires: >=22.10.0
 
 
 def observer_jar() -> Path:
-    """The jar, built anew when its source has changed. Raises `Unavailable` when it is not there and cannot be built."""
+    """The jar, built anew when its source has changed. Raises `Unavailable` when it cannot be had or built."""
     if SOURCE.is_dir():
         return build()
     if not JAR.is_file():
@@ -54,9 +54,9 @@ def build(jar: Path = JAR, *, jdk: bool = True) -> Path:
 
 
 def compile_java(sources: Iterable[Path], classes: Path, classpath: Iterable[Path] = (), *, jdk: bool = True) -> None:
-    """Compile these files for Java 11 against Nextflow: with the `javac` of a JDK, else (or if not `jdk`) with Eclipse's compiler.
+    """Compile these files for Java 11 against Nextflow, with the `javac` of a JDK, else with Eclipse's compiler.
 
-    Raises `Unavailable` when neither can be had and `LaminError` with the compiler's words when it refuses.
+    `jdk=False` does not look for the first. Raises `Unavailable` when neither can be had and `LaminError` with the compiler's words when it refuses.
     """
     javac = find_javac(11) if jdk else None
     path = os.pathsep.join([str(library.jars(COMPILED_AGAINST) / "*"), *map(str, classpath)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 
 import click
 
@@ -21,7 +22,8 @@ def nextflow(arguments: tuple[str, ...]) -> None:
     from lamin_nextflow.launch import launch
 
     code = launch(arguments)
-    if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
+    if code < 0:  # we end as it ended
+        with suppress(OSError):  # SIGKILL has no handler to reset
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     raise SystemExit(code)

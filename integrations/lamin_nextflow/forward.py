@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -44,17 +45,21 @@ class Forwarder:
         for event in list(self._open.values()):
             self._emit(_abort(event, ended_by))
         if self._delivered():
-            self.path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.path.unlink()
 
     def _new_events(self) -> list[Event]:
         try:
             with open(self.path, "rb") as file:
                 found = os.fstat(file.fileno())
-                if (found.st_dev, found.st_ino) != self._file:  # the first time, or after a replay has taken the file away
+                if (
+                    found.st_dev,
+                    found.st_ino,
+                ) != self._file:  # the first time, or after a replay has taken the file away
                     self._file, self._offset = (found.st_dev, found.st_ino), 0
                 file.seek(self._offset)
                 new = file.read()
-        except FileNotFoundError:
+        except OSError:  # nothing was written yet, or nothing can be: then the observer has told the user
             return []
         lines, newline, _ = new.rpartition(b"\n")  # the last line may still be being written
         self._offset += len(lines) + len(newline)
@@ -74,11 +79,10 @@ class Forwarder:
             self.error = self.error or error
 
     def _delivered(self) -> bool:
-        if self._sink is None:
-            return True
         taken = self._sink.flush() if isinstance(self._sink, Background) else True
         try:
-            self._sink.close()
+            if self._sink is not None:
+                self._sink.close()
         except Exception as error:
             self.error = self.error or error
         if taken and self.error is None:

@@ -18,11 +18,25 @@ DEFAULT_VERSION = "24.10.0"
 # The versions whose every jar can be had, with the oldest and newest Java that runs them: a newer Java writes class files
 # that the Groovy inside cannot read.
 JAVA_RANGES = {"22.10.7": (11, 19), "24.10.0": (11, 23), "25.04.4": (17, 24)}
-_OPENED = (
-    "java.lang java.io java.nio java.net java.util java.util.regex java.util.concurrent.locks "
-    "java.util.concurrent.atomic java.nio.file.spi sun.nio.ch sun.nio.fs sun.net.www.protocol.http "
-    "sun.net.www.protocol.https sun.net.www.protocol.ftp sun.net.www.protocol.file jdk.internal.misc jdk.internal.vm"
-).split()
+_OPENED = [
+    "java.lang",
+    "java.io",
+    "java.nio",
+    "java.net",
+    "java.util",
+    "java.util.regex",
+    "java.util.concurrent.locks",
+    "java.util.concurrent.atomic",
+    "java.nio.file.spi",
+    "sun.nio.ch",
+    "sun.nio.fs",
+    "sun.net.www.protocol.http",
+    "sun.net.www.protocol.https",
+    "sun.net.www.protocol.ftp",
+    "sun.net.www.protocol.file",
+    "jdk.internal.misc",
+    "jdk.internal.vm",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tests.contract.nextflow.playing import COMMAND, PIPELINES, TIMEOUT, environment
-
 from openlineage.lamin.testing.contract import AdapterContract
+from tests.contract.nextflow.playing import COMMAND, PIPELINES, TIMEOUT, environment
 
 
 class TestContract(AdapterContract):

@@ -78,14 +78,14 @@ def _without_nextflow(folders: list[str]) -> Iterator[str]:
     return (folder for folder in folders if not shutil.which("nextflow", path=folder))
 
 
-def play(folder: Path, *arguments: str, **variables: str) -> Played:
+def play(folder: Path, *arguments: str, input: str = "", **variables: str) -> Played:
     """Run `lamin nextflow` with these arguments; only what this invocation told is in the answer."""
     known = set((folder / "spool").glob("*.ndjson"))
     done = subprocess.run(
         [*COMMAND, *arguments],
         cwd=folder,
         env=environment(folder, **variables),
-        stdin=subprocess.DEVNULL,
+        input=input,
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
@@ -111,7 +111,9 @@ def start(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[b
 def spooled(folder: Path, known: set[Path] | frozenset[Path] = frozenset()) -> list[Event]:
     """The whole events in the spool of this folder, but for those in the `known` files."""
     files = sorted(set((folder / "spool").glob("*.ndjson")) - known)
-    return [json.loads(line) for file in files for line in file.read_text().splitlines(keepends=True) if line[-1] == "\n"]
+    return [
+        json.loads(line) for file in files for line in file.read_text().splitlines(keepends=True) if line[-1] == "\n"
+    ]
 
 
 def process(event: Event) -> str:

@@ -222,20 +222,27 @@ final class Observer implements TraceObserver {
         }
     }
 
+    /** When the script itself fails, before any task, up to 25.04 this is the last that is heard. */
     @Override
-    public void onFlowError(TaskHandler handler, TraceRecord trace) {}
+    public void onFlowError(TaskHandler handler, TraceRecord trace) {
+        quietly(() -> {
+            if (workflow == null && session != null && session.isAborted()) finish();
+        });
+    }
 
     @Override
     public void onFlowComplete() {
-        quietly(() -> {
-            if (ended || session == null) return; // 26.04 may say it twice
-            ended = true;
-            workflow();
-            abortOpen();
-            publishRemaining();
-            endWorkflow();
-            delivery.finish();
-        });
+        quietly(this::finish);
+    }
+
+    private synchronized void finish() {
+        if (ended || session == null) return; // 26.04 may say it twice
+        ended = true;
+        workflow();
+        abortOpen();
+        publishRemaining();
+        endWorkflow();
+        delivery.finish();
     }
 
     /** Some versions never tell the end of tasks that were running when the workflow failed. */

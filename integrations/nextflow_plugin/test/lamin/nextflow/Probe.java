@@ -1,0 +1,106 @@
+package lamin.nextflow;
+
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.Paths;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** Says what the parts of the observer make of what a Python test gives them: `Probe WORD ARGUMENTS...`, the answer as JSON. */
+public final class Probe {
+    public static void main(String[] words) throws Exception {
+        List<String> arguments = Arrays.asList(words).subList(1, words.length);
+        System.out.println(Json.write(answer(words[0], arguments)));
+    }
+
+    private static Object answer(String word, List<String> arguments) throws Exception {
+        switch (word) {
+            case "blake3": return hashes(arguments);
+            case "piecewise": return piecewise(Paths.get(arguments.get(0)));
+            case "digest": return digests(arguments);
+            case "run-id": return RunIds.derived(arguments.toArray(new String[0]));
+            case "run-uid": return RunIds.uid(arguments.get(0));
+            case "redact": return redacted(Paths.get(arguments.get(0)));
+            case "names": return names(arguments);
+            case "slugs": return slugs(arguments);
+            case "parent": return parent(arguments.get(0));
+            case "json": return oddities();
+            default: throw new IllegalArgumentException(word);
+        }
+    }
+
+    private static List<Object> hashes(List<String> paths) throws Exception {
+        List<Object> found = new ArrayList<>();
+        for (String path : paths) found.add(new Blake3().update(Files.readAllBytes(Paths.get(path))).hex());
+        return found;
+    }
+
+    /** The same bytes fed in pieces of growing size. */
+    private static String piecewise(Path path) throws Exception {
+        byte[] bytes = Files.readAllBytes(path);
+        Blake3 hash = new Blake3();
+        for (int at = 0, size = 0; at < bytes.length; at += size) {
+            size = Math.min(size + 1, bytes.length - at);
+            hash.update(bytes, at, size);
+        }
+        return hash.hex();
+    }
+
+    private static List<Object> digests(List<String> paths) {
+        Hasher hasher = new Hasher();
+        List<Object> found = new ArrayList<>();
+        for (String path : paths) {
+            Digest digest = hasher.digest(Paths.get(path));
+            found.add(digest == null ? null : Arrays.asList(digest.type, digest.hash, digest.size, digest.files));
+        }
+        return found;
+    }
+
+    private static Object redacted(Path path) throws Exception {
+        String text = new String(Files.readAllBytes(path), StandardCharsets.UTF_8);
+        Map<String, Object> values = new LinkedHashMap<>();
+        values.put("text", text);
+        values.put("my_Password", "secret");
+        values.put("apikey", "");
+        values.put("nested", List.of(Map.of("AWS_ACCESS_KEY", "x", "plain", 3)));
+        return Redaction.map(values);
+    }
+
+    private static List<Object> names(List<String> urls) {
+        List<Object> found = new ArrayList<>();
+        for (String url : urls) {
+            DatasetName name = DatasetName.ofUrl(url);
+            found.add(List.of(name.namespace, name.name));
+        }
+        return found;
+    }
+
+    private static List<Object> slugs(List<String> repositories) {
+        List<Object> found = new ArrayList<>();
+        for (String repository : repositories) found.add(WorkflowReader.slug(repository));
+        return found;
+    }
+
+    private static Object parent(String value) {
+        RunReference parent = RunReference.fromEnvironment(Map.of("OPENLINEAGE_PARENT_ID", value));
+        return parent == null ? null : List.of(parent.namespace, parent.name, parent.runId);
+    }
+
+    private static Object oddities() {
+        Map<String, Object> values = new LinkedHashMap<>();
+        StringBuilder controls = new StringBuilder();
+        for (char c = 0; c < 0x21; c++) controls.append(c);
+        values.put("controls", controls.append((char) 0x7f).append((char) 0x80).toString());
+        values.put("quotes \" and \\", "\" \\ / ' </script>");
+        values.put("unicode", "\u00e9 \u2028 \ud83d\ude00");
+        values.put("lone surrogate", "a\ud800b");
+        values.put("numbers", Arrays.asList(1, -2L, 0.5, 1e300, new java.math.BigDecimal("1E+3"), Double.NaN, Double.POSITIVE_INFINITY));
+        values.put("empty", Arrays.asList(null, true, Map.of(), List.of(), ""));
+        values.put("anything", new StringBuilder("text"));
+        return values;
+    }
+}

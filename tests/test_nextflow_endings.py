@@ -1,0 +1,167 @@
+"""How it is told when a pipeline ends badly: a failure, a signal, a kill; and when nobody takes the events."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.contract.nextflow.playing import (
+    COMMAND,
+    PIPELINES,
+    TIMEOUT,
+    Event,
+    Played,
+    environment,
+    is_end,
+    message,
+    names,
+    play,
+    process,
+    run,
+    source,
+    spooled,
+    start,
+)
+
+ENDING = str(PIPELINES / "ending.nf")
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def starts(folder: Path) -> int:
+    """How many runs have begun; while Nextflow runs its own file and ours both have them."""
+    return len({event["run"]["runId"] for event in spooled(folder) if event["eventType"] == "START"})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where three tasks can run at once on any machine."""
+    (tmp_path / "nextflow.config").write_text("executor.cpus = 4\n")
+    return tmp_path
+
+
+def story(played: Played) -> list[tuple[str, str]]:
+    """Each task and the workflow, with how it ended."""
+    return sorted((run(event)["name"], event["eventType"]) for event in played.events if event["eventType"] != "START")
+
+
+@pytest.mark.parametrize("version", ["22.10.7", "24.10.0", "25.04.4"])
+def test_tasks_that_a_failure_elsewhere_ends_are_aborted_not_failed(version: str, folder: Path) -> None:
+    played = play(folder, "run", ENDING, "--bad", "true", "-name", "workflow", NXF_VER=version)
+    assert played.code == 1
+    assert story(played) == [("BAD", "FAIL"), ("SLOW (100)", "ABORT"), ("SLOW (101)", "ABORT"), ("workflow", "FAIL")]
+    bad, workflow = played.one("bad", "FAIL"), played.one("", "FAIL")
+    assert message(bad) == "exit status 4: no such luck"
+    assert bad["run"]["facets"]["errorMessage"]["stackTrace"] == "first line\nno such luck"
+    assert message(workflow) == "Process `BAD` terminated with an error exit status (4): no such luck"
+    assert "Command exit status:\n  4" in workflow["run"]["facets"]["errorMessage"]["stackTrace"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_us_ends_nextflow_in_its_own_way(number: signal.Signals, folder: Path) -> None:
+    running = start(folder, "run", ENDING, "-name", "workflow")
+    wait_until(lambda: starts(folder) >= 3)
+    running.send_signal(number)
+    assert running.wait(TIMEOUT) == 1  # what Nextflow makes of it
+    played = Played(1, (folder / "shown.txt").read_text(), spooled(folder))
+    assert "Killing running tasks (2)" in played.shown
+    assert story(played) == [("SLOW (100)", "ABORT"), ("SLOW (101)", "ABORT"), ("workflow", "ABORT")]
+    assert message(played.one("", "ABORT")) == number.name
+
+
+def java_below(running: subprocess.Popen[bytes]) -> int:
+    children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+    return int(children[0])
+
+
+def test_what_was_running_when_nextflow_was_killed_is_aborted(folder: Path) -> None:
+    running = start(folder, "run", ENDING, "-name", "workflow")
+    wait_until(lambda: starts(folder) >= 3)
+    os.kill(java_below(running), signal.SIGKILL)
+    assert running.wait(TIMEOUT) == -signal.SIGKILL
+    played = Played(-9, "", spooled(folder))
+    assert story(played) == [("SLOW (100)", "ABORT"), ("SLOW (101)", "ABORT"), ("workflow", "ABORT")]
+    assert message(played.one("", "ABORT")) == "Nextflow was ended by signal 9"
+    end_group(running)
+
+
+def test_when_we_are_killed_nextflow_goes_on_and_its_events_wait_in_the_spool(folder: Path) -> None:
+    running = start(folder, "run", str(PIPELINES / "retry.nf"))
+    wait_until(lambda: list((folder / "spool").glob("*-nextflow-*.ndjson")))
+    running.kill()
+    running.wait()
+    (waiting,) = (folder / "spool").glob("*-nextflow-*.ndjson")
+    wait_until(lambda: "END" in [end(event) for event in lines(waiting)])
+    assert sorted(filter(None, map(end, lines(waiting)))) == [
+        "AFTER",
+        "BROKEN (1)",
+        "BROKEN (2)",
+        "END",
+        "FLAKY",
+        "FLAKY",
+    ]
+
+
+def lines(path: Path) -> list[Event]:
+    return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+
+
+def end(event: Event) -> str | None:
+    """Whose end it tells: a task's name, END for the workflow, None for no one's."""
+    if not is_end(event):
+        return None
+    return str(run(event)["name"]) if process(event) else "END"
+
+
+def end_group(running: subprocess.Popen[bytes]) -> None:
+    """The tasks of a Nextflow that was killed live on."""
+    os.killpg(running.pid, signal.SIGKILL)
+
+
+def test_a_script_that_does_not_compile_is_a_workflow_that_failed(folder: Path) -> None:
+    (folder / "broken.nf").write_text("workflow { error 'a reason of my own' }\n")
+    played = play(folder, "run", "broken.nf")
+    assert played.code == 1
+    assert "a reason of my own" in message(played.one("", "FAIL"))
+    assert source(played.one("", "START")).startswith("workflow")
+
+
+def test_an_endpoint_that_hangs_costs_a_moment_and_one_line(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        played = play(folder, "run", str(PIPELINES / "retry.nf"), OPENLINEAGE_URL=url)
+    assert played.code == 0, played.shown
+    assert [line for line in played.shown.splitlines() if line.startswith("lamin: ")] == [
+        line for line in played.shown.splitlines() if "lamin events replay" in line
+    ]
+    assert played.shown.count("lamin events replay") == 1
+    assert names(played.one("after", "COMPLETE"), "outputs") == ["after.txt"]
+    assert played.one("", "START")
+
+
+def test_a_spool_that_cannot_be_written_costs_lines_and_nothing_else(folder: Path) -> None:
+    (folder / "spool").write_text("a file is in the way")
+    done = subprocess.run(
+        [*COMMAND, "run", str(PIPELINES / "retry.nf")],
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "lineage is being lost" in done.stderr
+    assert (folder / "results" / "after.txt").exists()

@@ -1,0 +1,144 @@
+"""The parts of the observer say what their Python models say: hashes, identities, names, redaction, JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blake3 import blake3
+
+from lamin_core.hashing import digest
+from lamin_core.propagation import parent_from_environment
+from lamin_core.redaction import redact
+from lamin_core.uids import derived_run_id, run_uid
+from lamin_nextflow import build, library
+from lamin_nextflow.java import find_java
+from openlineage.lamin.naming import dataset_name
+from tests.contract.nextflow.playing import CACHE
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory: pytest.TempPathFactory) -> Ask:
+    """Asks the observer's classes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(CACHE))
+        classes, jar = tmp_path_factory.mktemp("classes"), build.observer_jar()
+        build.compile_java(build.SOURCE.glob("test/**/*.java"), classes, [jar])
+        nextflow = library.jars(build.COMPILED_AGAINST)
+    path = os.pathsep.join([str(classes), str(jar), str(nextflow / "*")])
+    java = find_java(11, 99)
+
+    def answer(word: str, *arguments: object) -> Any:
+        command = [
+            str(java),
+            "-XX:TieredStopAtLevel=1",
+            "-cp",
+            path,
+            "lamin.nextflow.Probe",
+            word,
+            *map(str, arguments),
+        ]
+        environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return answer
+
+
+def test_blake3_is_blake3(ask: Ask, tmp_path: Path) -> None:
+    sizes = [0, 1, 63, 64, 65, 1023, 1024, 1025, 2047, 2048, 2049, 3072, 4096, 5121, 100_000, 3_000_000]
+    files = [tmp_path / str(size) for size in sizes]
+    for size, file in zip(sizes, files, strict=True):
+        file.write_bytes((b"some bytes that repeat with a prime period \n" * (size // 40 + 1))[:size])
+    assert ask("blake3", *files) == [blake3(file.read_bytes()).hexdigest() for file in files]
+    assert ask("piecewise", files[-2]) == blake3(files[-2].read_bytes()).hexdigest()
+
+
+def test_files_and_folders_have_the_same_digests_everywhere(ask: Ask, tmp_path: Path) -> None:
+    folder = tmp_path / "a folder"
+    for name in ("b", "a/z", "a/é", "a.b", "A", "a/deep/er/x"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name * 1000)
+    (folder / "link").symlink_to(folder / "b")
+    (folder / "up").symlink_to(folder)
+    (folder / "nowhere").symlink_to(folder / "no such file")
+    (tmp_path / "empty").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    paths = [folder, tmp_path / "empty", folder / "link", folder / "A"]
+    expected = [[d.hash_type, d.hash, d.size, d.n_files] for d in map(digest, paths)]
+    assert ask("digest", *paths, tmp_path / "pipe", tmp_path / "missing") == [*expected, None, None]
+
+
+def test_run_ids_are_derived_alike(ask: Ask) -> None:
+    for parts in (("nextflow", "170aa09c-105f-49d0-99b4-8eb6a146e4a7", "mad_euler"), ("é", "", "1"), ("one",)):
+        assert ask("run-id", *parts) == derived_run_id(*parts)
+    run_id = derived_run_id("x")
+    assert ask("run-uid", run_id) == run_uid(run_id)
+
+
+def test_secrets_are_masked_alike(ask: Ask, tmp_path: Path) -> None:
+    text = (
+        "postgresql://me:hunter2@db/x --token=abc --my-api-key k AKIAABCDEFGHIJKLMNOP ghp_"
+        + "a" * 36
+        + " eyJhbGciOiJI.eyJzdWIiOiIx.sig-_x\n-----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY-----\n"
+        "é-----BEGIN PRIVATE KEY-----\nnever ended $1 \\ nothing secret: tokenizer"
+    )
+    (tmp_path / "text").write_text(text)
+    values = {
+        "text": text,
+        "my_Password": "secret",
+        "apikey": "",
+        "nested": [{"AWS_ACCESS_KEY": "x", "plain": 3}],
+    }
+    assert ask("redact", tmp_path / "text") == redact(values)
+
+
+def test_objects_are_named_alike(ask: Ask, tmp_path: Path) -> None:
+    urls = [
+        "/a/./b/../c.txt",
+        "file:///a//b.txt",
+        "s3://bucket/some/key.txt",
+        "s3a://bucket/key",
+        "gcs://bucket/k",
+        "https://host:8080/a/b.fa.gz",
+        "az://container/blob",
+        "ftp://host/x",
+    ]
+    assert [tuple(each) for each in ask("names", *urls)] == [dataset_name(url) for url in urls]
+    assert ask("names", "s3:///bucket/key") == [["s3://bucket", "key"]]  # as old versions of Nextflow spell it
+
+
+def test_a_repository_is_named_by_owner_and_name(ask: Ask) -> None:
+    repositories = [
+        "https://github.com/nextflow-io/hello",
+        "https://host.org/group/sub/rnaseq.git",
+        "git@host.org:lab/prep.git",
+        "file:/data/repositories/lab/prep",
+    ]
+    assert ask("slugs", *repositories) == ["nextflow-io/hello", "sub/rnaseq", "lab/prep", "lab/prep"]
+
+
+def test_a_parent_is_read_alike(ask: Ask) -> None:
+    for value in ("snakemake/wf/Snakefile:map/0194e0a0", "a/b/c", "a/b", "", "a/", "nothing", "a/b/"):
+        known = parent_from_environment({"OPENLINEAGE_PARENT_ID": value})
+        found = ask("parent", value)
+        assert (tuple(found) if found else None) == (known and (known.namespace, known.name, known.run_id))
+
+
+def test_any_text_survives_json(ask: Ask) -> None:
+    said = ask("json")
+    assert said["controls"] == "".join(map(chr, [*range(0x21), 0x7F, 0x80]))
+    assert said['quotes " and \\'] == "\" \\ / ' </script>"
+    assert said["unicode"] == "\u00e9 \u2028 \U0001f600"
+    assert said["lone surrogate"] == "a\ud800b"
+    assert said["numbers"] == [1, -2, 0.5, 1e300, 1000, "NaN", "Infinity"]
+    assert said["empty"] == [None, True, {}, [], ""]
+    assert said["anything"] == "text"

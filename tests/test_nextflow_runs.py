@@ -1,0 +1,347 @@
+"""What is told of pipelines that end well: workflow, tasks, files, parameters; anew, resumed and retried."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from lamin_core.hashing import digest
+from lamin_core.uids import derived_run_id, run_uid
+from openlineage.lamin import events as emit
+from openlineage.lamin.validation import problems
+from tests.contract.nextflow.playing import (
+    PIPELINES,
+    Event,
+    Played,
+    datasets,
+    is_end,
+    message,
+    names,
+    play,
+    process,
+    run,
+    source,
+)
+
+
+def pipeline(folder: Path, name: str) -> Path:
+    """A copy of a test pipeline, with its data and modules, in a project folder of its own."""
+    project = folder / "prep"
+    project.mkdir(parents=True)
+    shutil.copytree(PIPELINES / "data", project / "data")
+    shutil.copytree(PIPELINES / "modules", project / "modules")
+    shutil.copy(PIPELINES / f"{name}.nf", project / "main.nf")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fanout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pipeline(tmp_path_factory.mktemp("fanout"), "fanout")
+
+
+@pytest.fixture(scope="module")
+def first(fanout: Path) -> Played:
+    return play(fanout, "run", "prep/main.nf", "--lines", "2")
+
+
+@pytest.fixture(scope="module")
+def resumed(fanout: Path, first: Played) -> Played:
+    return play(fanout, "run", "prep/main.nf", "--lines", "2", "-resume")
+
+
+@pytest.fixture(scope="module")
+def odd_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pipeline(tmp_path_factory.mktemp("odd"), "odd")
+
+
+@pytest.fixture(scope="module")
+def odd(odd_folder: Path) -> Played:
+    return play(odd_folder, "run", "prep/main.nf", "--out-dir", "results")
+
+
+@pytest.fixture(scope="module")
+def odd_again(odd_folder: Path, odd: Played) -> Played:
+    return play(odd_folder, "run", "prep/main.nf", "-resume")
+
+
+@pytest.fixture(scope="module")
+def retried(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    return play(pipeline(tmp_path_factory.mktemp("retry"), "retry"), "run", "prep/main.nf")
+
+
+def rebuilt(event: Event) -> Event:
+    """The same event, made by our Python."""
+    facets, job = event["run"]["facets"], event["job"]
+    ours = facets["lamin_run"]
+    parent = facets.get("parent")
+    made = emit.Run(
+        id=event["run"]["runId"],
+        job=emit.Job(
+            job["namespace"],
+            job["name"],
+            job["facets"]["jobType"]["jobType"].lower(),
+            source=job["facets"]["sourceCode"]["sourceCode"],
+            language="nextflow",
+        ),
+        engine="nextflow",
+        engine_version=facets["processing_engine"]["version"],
+        name=ours["name"],
+        parent=parent and reference(parent),
+        root=parent and reference(parent["root"]),
+        params=ours["params"],
+        attempt=ours["attempt"],
+        cached=ours["cached"],
+        details=ours["details"],
+    )
+    inputs, outputs = ([dataset(each) for each in event[side]] for side in ("inputs", "outputs"))
+    at = emit.datetime.fromisoformat(event["eventTime"])
+    if "errorMessage" not in facets:
+        made_event = {"START": emit.start, "RUNNING": emit.running, "COMPLETE": emit.complete}[event["eventType"]]
+        return made_event(made, at, inputs, outputs)
+    error = facets["errorMessage"]
+    told = emit.fail(made, at, error["message"], trace=error.get("stackTrace"))
+    told["run"]["facets"]["errorMessage"]["programmingLanguage"] = "nextflow"
+    return {**told, "eventType": event["eventType"]}
+
+
+def reference(facet: Event) -> emit.RunReference:
+    return emit.RunReference(facet["run"]["runId"], facet["job"]["namespace"], facet["job"]["name"])
+
+
+def dataset(told: Event) -> emit.Dataset:
+    content = {k: v for k, v in told["facets"]["lamin_artifact"].items() if not k.startswith("_")}
+    return emit.Dataset(told["namespace"], told["name"], **content)
+
+
+def test_every_event_is_just_what_our_python_would_say(first: Played, odd: Played, retried: Played) -> None:
+    for event in first.events + odd.events + retried.events:
+        assert event == rebuilt(event)
+        assert problems(event) == []
+
+
+def test_every_attempt_starts_once_and_ends_once(
+    first: Played, resumed: Played, odd: Played, odd_again: Played, retried: Played
+) -> None:
+    for played in (first, resumed, odd, odd_again, retried):
+        assert played.code == 0, played.shown
+        starts = Counter(event["run"]["runId"] for event in played.events if event["eventType"] == "START")
+        ends = Counter(event["run"]["runId"] for event in played.events if is_end(event))
+        assert starts == ends
+        assert set(starts.values()) == {1}
+
+
+def test_every_hash_is_the_one_that_our_python_computes(first: Played, odd: Played) -> None:
+    seen = set()
+    for name, content in datasets(first.events + odd.events):
+        if Path(name).exists():
+            known = digest(name)
+            assert content["hash"] == known.hash
+            assert (content["hash_type"], content["size"]) == (known.hash_type, known.size)
+            assert content.get("n_files") == known.n_files
+            seen.add(known.hash_type)
+    assert seen == {"blake3", "blake3-dir"}
+
+
+def test_identities_are_stable_and_name_no_path(fanout: Path, first: Played) -> None:
+    workflow = first.one("", "START")
+    details = run(workflow)["details"]
+    assert workflow["job"]["name"] == "prep/main.nf"
+    assert {event["job"]["name"] for event in first.events} == {
+        "prep/main.nf",
+        "prep/main.nf:SPLIT",
+        "prep/main.nf:UPPER",
+        "prep/main.nf:MERGE",
+    }
+    run_id = derived_run_id("nextflow", details["session_id"], run(workflow)["name"])
+    assert workflow["run"]["runId"] == run_id
+    merge = first.one("merge", "START")
+    assert merge["run"]["runId"] == derived_run_id(run_id, run(merge)["details"]["hash"], "1")
+
+
+def test_the_source_of_a_task_is_the_code_of_its_process(fanout: Path, first: Played, resumed: Played) -> None:
+    code = (fanout / "prep" / "main.nf").read_text()
+    assert source(first.one("", "START")) == code
+    for played in (first, resumed):
+        sources = {process(event): source(event) for event in played.events if process(event)}
+        assert sources["upper"].strip() == '"""\n    tr a-z A-Z < $part > ${part}.upper\n    """'
+        assert all(text in code for text in sources.values())
+
+
+def test_parts_are_read_by_the_tasks_that_got_them(first: Played) -> None:
+    made = {each["name"] for each in first.one("split", "COMPLETE")["outputs"]}
+    read = [each["name"] for event in first.told("upper", "START") for each in event["inputs"]]
+    assert len(made) == 3
+    assert sorted(read) == sorted(made)
+    merged = {each["name"] for each in first.one("merge", "START")["inputs"]}
+    assert merged == {each["name"] for event in first.told("upper", "COMPLETE") for each in event["outputs"]}
+    assert [run(event)["name"] for event in sorted(first.told("upper", "START"), key=lambda e: run(e)["name"])] == [
+        "UPPER (part_aa)",
+        "UPPER (part_ab)",
+        "UPPER (part_ac)",
+    ]
+
+
+def test_a_published_file_belongs_to_the_task_that_made_it(first: Played, resumed: Played) -> None:
+    for played in (first, resumed):
+        assert played.published("split") == ["part_aa", "part_ab", "part_ac"]
+        assert played.published("upper") == ["part_aa.upper", "part_ab.upper", "part_ac.upper"]
+        assert played.published("merge") == ["by_part", "merged.txt"]
+        assert played.published("") == []
+        for event in played.told("upper", "RUNNING"):
+            assert names(event, "outputs")[0].removesuffix(".upper") in run(event)["name"]
+
+
+def test_a_resumed_pipeline_tells_its_cached_tasks_with_all_their_files(first: Played, resumed: Played) -> None:
+    again = [event for event in resumed.events if process(event)]
+    assert all(run(event)["cached"] for event in again)
+    assert not run(resumed.one("", "COMPLETE"))["cached"]
+    assert not {event["run"]["runId"] for event in first.events} & {event["run"]["runId"] for event in resumed.events}
+    for kind, side in {"START": "inputs", "COMPLETE": "outputs"}.items():
+        for step in ("split", "upper", "merge"):
+            known = sorted(each["name"] for event in first.told(step, kind) for each in event[side])
+            assert sorted(each["name"] for event in resumed.told(step, kind) for each in event[side]) == known
+
+
+def test_parameters_keep_their_types_and_no_secret(first: Played, odd: Played) -> None:
+    assert run(first.one("", "START"))["params"]["lines"] == 2
+    params = run(odd.one("", "COMPLETE"))["params"]
+    assert params["ratio"] == 0.5
+    assert params["nothing"] is None
+    assert params["apiToken"] == "***"
+    assert params["nested"] == {"names": ["a", "b"], "password": "***"}
+    assert "hunter2" not in str([{**event, "job": None} for event in odd.events])
+
+
+def test_a_parameter_that_nextflow_spells_in_two_ways_is_told_once(odd: Played) -> None:
+    params = run(odd.one("", "START"))["params"]
+    assert len({"outDir", "out-dir"} & set(params)) == 1
+
+
+def test_a_value_that_a_task_was_given_is_its_parameter(odd: Played) -> None:
+    assert {run(event)["params"]["x"] for event in odd.told("stored", "START")} == {"human", "mouse"}
+    assert run(odd.one("inner", "START"))["params"] == {"meta": {"id": "s1", "single": True}}
+
+
+def test_odd_names_are_told_as_they_are(odd: Played) -> None:
+    name = 'x (1) "é" b.txt'
+    assert names(odd.one("odd", "COMPLETE"), "outputs") == [name]
+    assert odd.published("odd") == [name, name]
+    assert all(name in names(event, "inputs") for event in odd.told("count", "START"))
+
+
+def test_a_module_under_another_name_is_a_process_of_that_name(odd: Played) -> None:
+    assert odd.one("inner", "START")["job"]["name"] == "prep/main.nf:RENAMED:INNER"
+    assert "workflow NESTED" in source(odd.one("", "START"))
+
+
+def test_what_nobody_made_and_what_is_no_file_is_left_out(odd: Played) -> None:
+    assert {names(event, "outputs")[0] for event in odd.told("stored", "COMPLETE")} == {"human.ref", "mouse.ref"}
+    assert all(event["outputs"] == [] for event in odd.told("count", "COMPLETE"))
+    assert odd.one("native", "COMPLETE")["outputs"] == []
+    assert odd.one("native", "START")["inputs"] == []
+
+
+def test_a_link_that_is_handed_on_is_read_from_the_task_that_handed_it_on(odd: Played) -> None:
+    (handed,) = odd.one("handed_on", "COMPLETE")["outputs"]
+    (read,) = odd.one("reader", "START")["inputs"]
+    assert read["name"] == handed["name"]
+    assert odd.one("handed_on", "START")["inputs"][0]["name"] != read["name"]
+
+
+def test_a_file_that_publishing_moved_away_is_still_known_by_its_content(odd: Played) -> None:
+    contents = {Path(name).name: content for name, content in datasets(odd.told("reader", "COMPLETE", "RUNNING"))}
+    assert odd.published("reader") == ["folder", "read.txt"]
+    assert {content["hash_type"] for content in contents.values()} == {"blake3", "blake3-dir"}
+    moved = [content["hash"] for name, content in datasets(odd.told("reader")) if name.endswith("read.txt")]
+    assert len(moved) == 2
+    assert len(set(moved)) == 1
+
+
+def test_what_a_store_holds_already_is_cached_with_its_files(odd_again: Played) -> None:
+    stored = odd_again.told("stored", "START", "COMPLETE")
+    assert len(stored) == 4
+    assert all(run(event)["cached"] for event in stored)
+    assert len({event["run"]["runId"] for event in stored}) == 2
+    found = {names(event, "outputs")[0] for event in odd_again.told("stored", "COMPLETE")}
+    assert found == {"human.ref", "mouse.ref"}
+
+
+def test_every_attempt_is_a_run_of_its_own(retried: Played) -> None:
+    starts = retried.told("flaky", "START")
+    assert [run(event)["attempt"] for event in starts] == [1, 2]
+    assert len({event["run"]["runId"] for event in starts}) == 2
+    failed = retried.one("flaky", "FAIL")
+    assert message(failed) == "exit status 5: attempt 1"
+    assert run(failed)["details"]["exit"] == 5
+    assert names(retried.one("flaky", "COMPLETE"), "outputs") == ["flaky.txt"]
+
+
+def test_a_failure_that_the_pipeline_ignores_is_a_failed_run_of_a_workflow_that_ended_well(retried: Played) -> None:
+    assert [message(event) for event in sorted(retried.told("broken", "FAIL"), key=message)] == [
+        "exit status 7: cannot do p",
+        "exit status 7: cannot do q",
+    ]
+    assert retried.one("", "COMPLETE")
+
+
+def test_a_task_finds_itself_as_parent_and_caching_does_not_notice(tmp_path: Path) -> None:
+    folder = pipeline(tmp_path, "environment")
+    outer = "snakemake/wf/Snakefile:all/0194e0a0-0000-7000-8000-000000000000"
+    without = play(folder, "run", "prep/main.nf", OPENLINEAGE_PARENT_ID=outer)
+    workflow, task = without.one("", "START"), without.one("look", "START")
+    parent, own, theirs = (folder / "results" / "seen.txt").read_text().splitlines()
+    assert parent == f"nextflow/prep/main.nf:LOOK/{task['run']['runId']}"
+    assert own == run_uid(task["run"]["runId"])
+    assert theirs == "it is mine"
+    above = workflow["run"]["facets"]["parent"]
+    assert (above["job"]["name"], above["run"]["runId"]) == ("wf/Snakefile:all", outer.rpartition("/")[2])
+    assert task["run"]["facets"]["parent"]["run"]["runId"] == workflow["run"]["runId"]
+    assert task["run"]["facets"]["parent"]["root"] == above["root"]
+    # Nextflow without us takes the task from the cache: its hash is the same.
+    plain = play(folder, "run", "prep/main.nf", "-resume", LAMIN_NEXTFLOW_EVENTS="/dev/null")
+    assert plain.events == []
+    assert "Cached process > LOOK" in plain.shown
+
+
+def test_a_dry_run_tells_nothing(tmp_path: Path) -> None:
+    played = play(pipeline(tmp_path, "environment"), "run", "prep/main.nf", "-preview")
+    assert played.code == 0, played.shown
+    assert played.events == []
+
+
+def test_a_script_from_standard_input_has_a_name_that_stays(tmp_path: Path) -> None:
+    script = (PIPELINES / "environment.nf").read_text()
+    played = play(tmp_path, "run", "-", "-name", "a_name_of_mine", input=script)
+    assert played.code == 0, played.shown
+    assert played.one("look", "COMPLETE")["job"]["name"] == "stdin:LOOK"
+    assert run(played.one("", "START"))["name"] == "a_name_of_mine"
+
+
+@pytest.mark.parametrize("version", ["22.10.7", "25.04.4"])
+def test_other_versions_of_nextflow_tell_the_same(version: str, tmp_path: Path, first: Played, resumed: Played) -> None:
+    folder = pipeline(tmp_path, "fanout")
+    anew = play(folder, "run", "prep/main.nf", "--lines", "2", NXF_VER=version)
+    again = play(folder, "run", "prep/main.nf", "--lines", "2", "-resume", NXF_VER=version)
+    assert anew.one("", "START")["run"]["facets"]["processing_engine"]["version"] == version
+    for played, known in ((anew, first), (again, resumed)):
+        assert played.code == 0, played.shown
+        assert told_of(played) == told_of(known)
+        assert all(event == rebuilt(event) for event in played.events)
+    published = {step: anew.published(step) for step in ("split", "upper", "merge", "")}
+    assert published == {step: first.published(step) for step in published}
+
+
+def told_of(played: Played) -> list[tuple[object, ...]]:
+    """Everything but what differs from run to run, and publishing, which 22.10 skips where the file is there already."""
+    return sorted(
+        (event["eventType"], event["job"]["name"], process(event) and run(event)["name"], *contents(event))
+        for event in played.events
+        if event["eventType"] != "RUNNING"
+    )
+
+
+def contents(event: Event) -> list[str]:
+    return sorted(str(content["hash"]) for _, content in datasets([event]))
