@@ -54,6 +54,11 @@ def current_run() -> Any:
     return _context_run.get() or _process_run
 
 
+def process_run() -> Any:
+    """The run of the whole process, or None."""
+    return _process_run
+
+
 def set_process_run(run: Any) -> None:
     """Make this the run of the whole process, in every thread; None ends that."""
     global _process_run

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from lamin_core import context, formats
 from lamin_core.db import Database
-from lamin_core.errors import InvalidArgument, NotFound
-from lamin_core.hashing import Digest
+from lamin_core.errors import Conflict, InvalidArgument, NotFound
+from lamin_core.hashing import FILE, FOLDER, Digest
 from lamin_core.lineage.series import roots
 from lamin_core.lineage.usage import note_input
 from lamin_core.models import Artifact, Storage
@@ -66,6 +66,8 @@ class Files:
         if is_remote(text):
             return self._remote(text, key)
         local = local_path(path)
+        if revises is not None and key not in (None, revises.key):
+            raise InvalidArgument(f"a revision of {revises.key!r} cannot have the key {key!r}", hint="leave `key` out")
         with self._database.reading() as session:
             place = locate(str(local), [root for root in roots(session) if root.root != "/"])
         suffix = suffix_of(local.name)
@@ -137,7 +139,20 @@ class Files:
         local = Path(path)
         if not local.exists():
             raise NotFound(f"the bytes of {artifact.uid} are gone: nothing at {path!s}", hint="restore the file")
+        if artifact.real_key is None:
+            _check_unchanged(artifact, local)
         return local
+
+
+def _check_unchanged(artifact: Artifact, path: Path) -> None:
+    """A file registered in place may be written over: then these are not the bytes of this version."""
+    if artifact.content is None or path.stat().st_mtime < artifact.created_at.timestamp():
+        return
+    if read_digest(path).hash != artifact.hash and artifact.hash_type in (FILE, FOLDER):
+        raise Conflict(
+            f"{str(path)!r} has changed: it no longer holds version {artifact.version} of {artifact.key!r}",
+            hint="save it again as a new version; give a `key` to keep copies of all versions",
+        )
 
 
 def _check_suffix(suffix: str, key: str, path: Path) -> None:

@@ -41,7 +41,7 @@ from lamin_core.models import (
     now,
 )
 from lamin_core.models.artifact import UNSET
-from lamin_core.storage import copy_in, managed_key
+from lamin_core.storage import copy_in, is_remote, managed_key
 from lamin_core.uids import derived_uid, new_run_id, random_uid, run_uid, version_suffix
 
 R = TypeVar("R")
@@ -103,14 +103,22 @@ def _save_artifact(place: Place, artifact: Artifact) -> Artifact:
         content_id = None if source.content is None else versions.content_for(session, source.content)
         head = session.scalar(select(Artifact).where(Artifact.series_id == series.id, Artifact.is_latest))
         if head is not None and head.content_id == content_id and content_id is not None:
-            if run is not None:
+            if run is not None and _wrote(run, source):
                 link(session, run.id, head, "output", "recreated" if head.run_id not in (None, run.id) else None)
+            head.description = artifact.description or head.description
             saved = head
         else:
             saved = _new_artifact(session, series, artifact, head, content_id, source, run, user)
     saved.__dict__.update(_source=source)
     artifact.__dict__.pop("_temporary", _nothing)()
     return saved if saved is artifact else _adopt(artifact, saved)
+
+
+def _wrote(run: Run, source: Source) -> bool:
+    """Whether the run may have made these bytes: a file in place that is older than the run is only named by it."""
+    if source.copies or run.started_at is None or is_remote(source.path):
+        return True
+    return os.stat(source.path).st_mtime >= run.started_at.timestamp()
 
 
 def _nothing() -> None:
@@ -238,6 +246,8 @@ def _save_named(place: Place, record: Any) -> Any:
             row.uid = random_uid(_UID_LENGTHS[type(record).__name__])
             session.add(row)
             session.flush()
+        elif isinstance(record, Feature) and record.dtype != row.dtype:
+            raise Conflict(f"feature {row.name!r} is {row.dtype}, not {record.dtype}", hint="choose another name")
     return record if row is record else _adopt(record, row)
 
 

@@ -43,6 +43,8 @@ def track(transform: Transform | None = None, *, params: dict[str, Any] | None =
     """
     instance = _instance()
     instance.lineage.find_lost()
+    if context.process_run() is not None:  # a notebook that is run again from the top
+        finish()
     made = transform or _script(key)
     run = _started(instance, made if made.uid else made.save(), params, _parent(instance))
     context.set_process_run(run)
@@ -52,7 +54,7 @@ def track(transform: Transform | None = None, *, params: dict[str, Any] | None =
 
 def finish() -> Run:
     """End the run that `track()` started. Raises `NotTracked` when there is none."""
-    run: Run | None = context._process_run
+    run: Run | None = context.process_run()
     if run is None:
         raise NotTracked("no run is being tracked", hint="call ln.track() first")
     return _end(run, RunStatus.COMPLETED, None)
@@ -256,7 +258,7 @@ def _end(started: Run, status: RunStatus, error: BaseException | str | None) -> 
 
 def _close_at_exit() -> None:
     """A script that ends without `finish()`: failed when an exception ended it, else completed."""
-    started: Run | None = context._process_run
+    started: Run | None = context.process_run()
     if started is None or started.pid != os.getpid():
         return
     error: BaseException | None = getattr(sys, "last_value", None)

@@ -16,6 +16,7 @@ from lamin_core.hashing import Digest
 from lamin_core.lineage import series as versions
 from lamin_core.lineage.facts import DatasetFacts, RunFacts, RunLink, TransformFacts
 from lamin_core.models import Run, RunArtifact, RunDependency, Transform, TransformSeries, blank, now
+from lamin_core.models.storage import UNKNOWN_SIZE
 from lamin_core.storage import Root
 from lamin_core.types import RunStatus
 from lamin_core.uids import derived_uid, run_uid, version_suffix
@@ -207,10 +208,14 @@ def _record_datasets(
 def _edge_values(session: Session, dataset: DatasetFacts) -> dict[str, Any]:
     content_id = None
     if dataset.hash is not None:
-        digest = Digest(dataset.hash_type or "unknown", dataset.hash, dataset.size or 0, dataset.n_files)
+        digest = Digest(dataset.hash_type or "unknown", dataset.hash, _size(dataset), dataset.n_files)
         content_id = versions.content_for(session, digest)
     facets = None if dataset.facets is None else dict(dataset.facets)
     return {"content_id": content_id, "observed_at": dataset.at, "role": dataset.role, "facets": facets}
+
+
+def _size(dataset: DatasetFacts) -> int:
+    return UNKNOWN_SIZE if dataset.size is None else dataset.size
 
 
 def _changed(edge: RunArtifact, seen: dict[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from lamin_core.lineage.graph import ArtifactNode, Graph, RunNode
+from lamin_core.models.storage import UNKNOWN_SIZE
 from lamin_core.uids import VERSION_LENGTH
 
 View = dict[str, list[dict[str, Any]]]
@@ -40,7 +41,7 @@ def artifact_view(node: ArtifactNode) -> dict[str, Any]:
         "version": node.uid[-VERSION_LENGTH:],
         "hash": node.hash,
         "hash_type": node.hash_type,
-        "size": node.size,
+        "size": None if node.size == UNKNOWN_SIZE else node.size,
         "path": path_of(node),
     }
 

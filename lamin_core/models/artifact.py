@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from lamin_core import context
 from lamin_core.models.base import Base, Identity, Key, Registry
 from lamin_core.models.relations import Many, One
-from lamin_core.models.storage import Content
+from lamin_core.models.storage import UNKNOWN_SIZE, Content
 
 if TYPE_CHECKING:
     from lamin_core.models.collection import Collection
@@ -59,6 +59,13 @@ class Artifact(Registry):
     )
     _stem_length = 16
     _name_field = "key"
+    _aliases = {
+        "transform": "run__transform",
+        "hash": "content__hash",
+        "hash_type": "content__hash_type",
+        "size": "content__size",
+        "n_files": "content__n_files",
+    }
 
     series_id: Mapped[int] = mapped_column(ForeignKey("artifact_series.id"))
     number: Mapped[int]
@@ -164,7 +171,7 @@ class Artifact(Registry):
     @property
     def size(self) -> int | None:
         """Bytes."""
-        return None if self.content is None else self.content.size
+        return None if self.content is None or self.content.size == UNKNOWN_SIZE else self.content.size
 
     @property
     def n_files(self) -> int | None:

@@ -87,6 +87,8 @@ class Registry(Base):
 
     _stem_length: ClassVar[int | None] = None
     """How many characters of the uid name the family of versions; None where there are no versions."""
+    _aliases: ClassVar[dict[str, str]] = {}
+    """Lookups by another name, such as `transform` for `run__transform`."""
     _name_field: ClassVar[str] = "uid"
     """The field that people know a record by."""
 
@@ -151,7 +153,11 @@ class Registry(Base):
         shown = {
             name: getattr(self, name, None) for name in dict.fromkeys(("uid", self._name_field, *self._shown_fields()))
         }
-        inner = ", ".join(f"{name}={value!r}" for name, value in shown.items() if value is not None)
+        inner = ", ".join(
+            f"{name}={str(value)!r}" if isinstance(value, str) else f"{name}={value!r}"
+            for name, value in shown.items()
+            if value is not None
+        )
         return f"{type(self).__name__}({inner})"
 
     @classmethod

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from lamin_core.errors import InvalidArgument
 from lamin_core.models.base import Base, Registry
 from lamin_core.models.relations import Many, One
 
 if TYPE_CHECKING:
     from lamin_core.models.artifact import Artifact
+
+
+DTYPES = ("int", "float", "str", "bool", "date", "datetime", "dict")
+"""The plain types that a feature may have."""
 
 
 class ULabel(Registry):
@@ -76,9 +81,12 @@ class Feature(Registry):
 
 
 def _dtype_name(dtype: type | str) -> str:
-    if isinstance(dtype, str):
-        return dtype
-    return f"cat[{dtype.__name__}]" if issubclass(dtype, Registry) else dtype.__name__
+    if not isinstance(dtype, str) and issubclass(dtype, Registry):
+        return f"cat[{dtype.__name__}]"
+    name = dtype if isinstance(dtype, str) else dtype.__name__
+    if name not in DTYPES and not (name.startswith("cat[") and name.endswith("]")):
+        raise InvalidArgument(f"{name!r} is no dtype", hint=f"one of {', '.join(DTYPES)}, or a registry such as ULabel")
+    return name
 
 
 class Schema(Registry):

@@ -7,6 +7,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.models.base import Base, Identity, Key, Registry
 
+UNKNOWN_SIZE = -1
+"""The size of content that a producer named without saying how large it is."""
+
 
 class Storage(Registry):
     """A root under which keys are paths: a folder (absolute path), a bucket (`s3://bucket`), a database."""

@@ -86,6 +86,9 @@ def conditions(registry: type[Any], lookups: dict[str, Any]) -> list[Condition]:
 
 def condition(registry: type[Any], path: list[str], value: Any) -> Condition:
     """The condition of one lookup: fields and relations first, an operator last."""
+    aliases: dict[str, str] = getattr(registry, "_aliases", {})
+    if path[0] in aliases:
+        path = [*aliases[path[0]].split("__"), *path[1:]]
     name, rest = path[0], path[1:]
     field = field_of(registry, name)
     if isinstance(field, One):
@@ -109,7 +112,7 @@ def field_of(registry: type[Any], name: str) -> Any:
 
 
 def relations_of(registry: type[Any]) -> dict[str, One[Any] | Many[Any]]:
-    """The relations of a registry, by name; the fields of an artifact's content count as its own."""
+    """The relations of a registry, by name."""
     return {
         name: value for base in reversed(registry.__mro__) for name, value in vars(base).items()
         if isinstance(value, One | Many)
@@ -119,7 +122,8 @@ def relations_of(registry: type[Any]) -> dict[str, One[Any] | Many[Any]]:
 def fields_of(registry: type[Any]) -> list[str]:
     """The names that can be asked for."""
     columns = [attribute.key for attribute in registry.__mapper__.column_attrs]
-    return sorted({*columns, *relations_of(registry)} - {"id"})
+    aliases = getattr(registry, "_aliases", {})
+    return sorted({*columns, *relations_of(registry), *aliases} - {"id"})
 
 
 def _through_one(registry: type[Any], relation: One[Any], rest: list[str], value: Any) -> Condition:

@@ -161,7 +161,7 @@ class QuerySet(Generic[T]):
             raise MissingExtra("pandas", "data") from error
         names = ["uid", *(n for n in fields_of(self.registry) if n != "uid" and _is_plain(self.registry, n))]
         columns = [getattr(self.registry, name) for name in names]
-        query = self._query.with_only_columns(*columns)
+        query = self._ordered().with_only_columns(*columns)
         if limit is not None:
             query = query.order_by(None).order_by(self.registry.id.desc()).limit(limit)
         with self._database.reading() as session:

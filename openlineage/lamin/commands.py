@@ -82,7 +82,9 @@ def serve(host: str, port: int) -> None:
     except ImportError as error:
         raise MissingExtra(str(error.name), "server") from error
     instance = connect()
-    click.echo(
-        f"taking events for {instance.folder.parent}; producers set OPENLINEAGE_URL=http://{host}:{port}", err=True
-    )
-    run(instance.db, host, port, os.environ.get("LAMIN_API_KEY"))
+
+    def announce(taken: int) -> None:
+        click.echo(f"taking events for {instance.folder.parent}", err=True)
+        click.echo(f"producers set OPENLINEAGE_URL=http://{host}:{taken}", err=True)
+
+    run(instance.db, host, port, os.environ.get("LAMIN_API_KEY"), announce)

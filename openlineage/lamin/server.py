@@ -9,8 +9,9 @@ from __future__ import annotations
 import hmac
 import json
 import logging
+import socket
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -139,8 +140,11 @@ def _error(status: int, message: str, hint: str | None) -> Response:
     return JSONResponse({"error": message, "hint": hint}, status_code=status)
 
 
-def serve(database: Database, host: str, port: int, api_key: str | None) -> None:
-    """Serve until interrupted. Raises `InvalidArgument` when others could reach it and no key is set."""
+def serve(database: Database, host: str, port: int, api_key: str | None, announce: Callable[[int], None]) -> None:
+    """Serve until interrupted; `announce` is told the port once it is taken, which matters for port 0.
+
+    Raises `InvalidArgument` when others could reach it and no key is set, `Unavailable` when the port is taken.
+    """
     import uvicorn  # only here: applications bring their own server
 
     if host not in LOOPBACK and api_key is None:
@@ -148,4 +152,14 @@ def serve(database: Database, host: str, port: int, api_key: str | None) -> None
             f"others could write through {host!r}", hint="set LAMIN_API_KEY, or leave --host at 127.0.0.1"
         )
     hosts = LOOPBACK if host in LOOPBACK else ("*",)
-    uvicorn.run(application(database, api_key=api_key, hosts=hosts), host=host, port=port, log_level="warning")
+    try:
+        listening = socket.create_server((host.strip("[]"), port), family=_family(host))
+    except OSError as error:
+        raise Unavailable(f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another --port") from error
+    announce(listening.getsockname()[1])
+    app = application(database, api_key=api_key, hosts=hosts)
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event
 
 import lamin_core as ln
-from lamin_core.errors import InvalidArgument, InvalidKey, NotFound
+from lamin_core.errors import Conflict, InvalidArgument, InvalidKey, NotFound
 from lamin_core.instance import Instance
 
 Write = Callable[[str, str], Path]
@@ -158,6 +158,28 @@ def test_bytes_that_are_gone_are_said_to_be(instance: Instance, write: Write) ->
     path.unlink()
     with pytest.raises(NotFound, match="are gone"):
         artifact.load()
+
+
+def test_bytes_that_were_written_over_are_not_taken_for_the_version(instance: Instance, write: Write) -> None:
+    path = write("a.txt", "old")
+    old = ln.Artifact(path).save()
+    path.write_text("new")
+    with pytest.raises(Conflict, match="has changed"):
+        old.load()
+    assert ln.Artifact(path).save().load() == "new"
+
+
+def test_a_description_may_come_later(instance: Instance, write: Write) -> None:
+    path = write("a.txt", "x")
+    ln.Artifact(path).save()
+    assert ln.Artifact(path, description="said later").save().description == "said later"
+    assert ln.Artifact.get(key="a.txt").description == "said later"
+
+
+def test_a_revision_keeps_its_key(instance: Instance, write: Write) -> None:
+    first = ln.Artifact(write("a.txt", "x"), key="k/a.txt").save()
+    with pytest.raises(InvalidArgument, match="cannot have the key"):
+        ln.Artifact(write("a.txt", "y"), key="k/b.txt", revises=first)
 
 
 def test_a_small_save_inside_a_run_is_one_commit(instance: Instance, write: Write) -> None:

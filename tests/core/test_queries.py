@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import lamin_core as ln
-from lamin_core.errors import InvalidArgument, MultipleFound, NotFound
+from lamin_core.errors import Conflict, InvalidArgument, MultipleFound, NotFound
 from lamin_core.instance import Instance
 
 Write = Callable[[str, str], Path]
@@ -145,3 +145,26 @@ def test_a_deleted_version_leaves_one_latest(instance: Instance, write: Write) -
     assert ln.Artifact.get(key="a.txt").uid == old.uid
     with pytest.raises(NotFound):
         new.delete()
+
+
+def test_fields_of_the_content_and_of_the_transform_are_asked_for_directly(instance: Instance, write: Write) -> None:
+    with ln.run("analysis") as run:
+        artifact = ln.Artifact(write("a.txt", "12345")).save()
+    assert ln.Artifact.get(size__gt=4).uid == artifact.uid
+    assert ln.Artifact.get(hash=artifact.hash).uid == artifact.uid
+    assert ln.Artifact.filter(transform=run.transform).one().uid == artifact.uid
+    assert ln.Artifact.filter(transform__key__icontains="ANA").one().uid == artifact.uid
+
+
+def test_a_feature_has_one_type(instance: Instance) -> None:
+    ln.Feature(name="temperature", dtype=float).save()
+    with pytest.raises(Conflict, match="is float, not int"):
+        ln.Feature(name="temperature", dtype=int).save()
+    with pytest.raises(InvalidArgument, match="is no dtype"):
+        ln.Feature(name="x", dtype="nonsense")
+
+
+def test_the_source_of_a_transform_is_at_hand(instance: Instance) -> None:
+    ln.Transform(key="t", source_code="print(1)").save()
+    assert ln.Transform.get(key="t").source_code == "print(1)"
+    assert "source_code" not in ln.Transform.df()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -152,3 +153,22 @@ def test_an_end_is_final(instance: Instance) -> None:
     assert run.fail("no luck").status == "failed"
     assert run.complete().status == "failed"
     assert ln.Run.one().error == "no luck"
+
+
+def test_a_file_that_was_there_before_the_run_is_not_its_output(instance: Instance, write: Write) -> None:
+    path = write("raw.csv", "x\n1\n")
+    os.utime(path, (1, 1))
+    ln.Artifact(path).save()
+    run = ln.track(ln.Transform(key="t").save())
+    ln.Artifact(path).save().load()
+    ln.finish()
+    assert [one.key for one in run.input_artifacts] == ["raw.csv"]
+    assert run.output_artifacts.count() == 0
+
+
+def test_tracking_again_ends_the_run_before(instance: Instance) -> None:
+    first = ln.track(ln.Transform(key="t").save())
+    second = ln.track(ln.Transform(key="t").save())
+    ln.finish()
+    assert ln.Run.get(first.uid).status == "completed"
+    assert second.parent is None

@@ -199,6 +199,20 @@ def test_without_a_key_it_listens_to_this_machine_only(in_tmp_path: Path) -> Non
     assert "LAMIN_API_KEY" in refused.stderr
 
 
+def test_a_port_that_is_taken_is_said_to_be(url: str, folder: Path) -> None:
+    port = url.rpartition(":")[2]
+    refused = subprocess.run(
+        [sys.executable, "-m", "lamin_core", "serve", "--port", port],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert refused.returncode == 5
+    assert "choose another --port" in refused.stderr
+
+
 def test_a_server_killed_after_its_answer_has_stored_the_event(in_tmp_path: Path) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
     port = _free_port()

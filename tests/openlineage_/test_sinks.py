@@ -7,7 +7,6 @@ import logging
 import multiprocessing
 import os
 import socket
-import threading
 import time
 from pathlib import Path
 
@@ -100,7 +99,7 @@ def test_emitting_does_not_wait_for_a_slow_sink() -> None:
 
 def test_many_threads_and_processes_share_a_file_without_torn_lines(tmp_path: Path) -> None:
     path = tmp_path / "shared.ndjson"
-    spawned = multiprocessing.get_context("fork" if threading.active_count() == 1 else "spawn")
+    spawned = multiprocessing.get_context("spawn")
     writers = [spawned.Process(target=_write, args=(path, number)) for number in range(4)]
     for writer in writers:
         writer.start()

@@ -1,0 +1,199 @@
+"""The command line: what it prints, with which exit code, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lamin_core as ln
+from lamin_core import context
+from lamin_core.instance import Instance, disconnect, init
+
+
+def lamin(*arguments: str, code: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command, and check its exit code."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lamin_core", *arguments], capture_output=True, text=True, check=False, **options
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
+@pytest.fixture
+def story(in_tmp_path: Path) -> Path:
+    """An instance in which a script turned `in.csv` into `out.csv`, twice with other bytes."""
+    init("./data")
+    (in_tmp_path / "in.csv").write_text("x\n1\n")
+    ln.Artifact("in.csv").save()
+    for text in ("x\n2\n", "x\n3\n"):
+        with ln.run("double.py", params={"factor": 2}, kind="script"):
+            ln.Artifact.get(key="in.csv").load()
+            (in_tmp_path / "out.csv").write_text(text)
+            ln.Artifact("out.csv").save()
+    disconnect()
+    return in_tmp_path
+
+
+def test_lineage_as_json_has_the_documented_fields(story: Path) -> None:
+    seen = json.loads(lamin("lineage", "out.csv", "--json").stdout)
+    assert set(seen) == {"artifacts", "runs", "edges", "dependencies", "contains"}
+    artifact = next(one for one in seen["artifacts"] if one["key"] == "out.csv" and one["version"] == "0001")
+    assert set(artifact) == {"uid", "key", "version", "hash", "hash_type", "size", "path"}
+    assert artifact["path"] == str(story / "out.csv")
+    run = seen["runs"][0]
+    assert set(run) == {
+        *("uid", "external_id", "name", "transform", "transform_key", "engine", "parent", "status"),
+        *("cached", "attempt", "started_at", "finished_at", "params"),
+    }
+    assert (run["engine"], run["status"], run["cached"], run["attempt"]) == ("python", "completed", False, 1)
+    assert run["started_at"].endswith("+00:00")
+    assert run["params"] == {"factor": 2}
+    assert {(edge["direction"], set(edge) == {"run", "artifact", "direction", "role"}) for edge in seen["edges"]} == {
+        ("input", True),
+        ("output", True),
+    }
+    uids = {one["uid"] for one in seen["artifacts"]}, {one["uid"] for one in seen["runs"]}
+    assert all(edge["artifact"] in uids[0] and edge["run"] in uids[1] for edge in seen["edges"])
+
+
+def test_steps_up_and_down_are_counted(story: Path) -> None:
+    def keys(*arguments: str) -> set[str]:
+        seen = json.loads(lamin("lineage", *arguments, "--json").stdout)
+        artifacts = {f"{one['key']} {one['version']}" for one in seen["artifacts"]}
+        return artifacts | {run["transform_key"] for run in seen["runs"]}
+
+    assert keys("out.csv", "--up", "0", "--down", "0") == {"out.csv 0001"}
+    assert keys("out.csv", "--up", "1", "--down", "0") == {"out.csv 0001", "double.py"}
+    assert keys("out.csv", "--up", "2", "--down", "0") == {"out.csv 0001", "double.py", "in.csv 0000"}
+    assert keys("in.csv") == {"in.csv 0000", "double.py", "out.csv 0000", "out.csv 0001"}
+    assert keys("--all") == keys("in.csv")
+
+
+def test_lineage_for_people_is_a_tree(story: Path) -> None:
+    lines = lamin("lineage", "out.csv").stdout.splitlines()
+    assert lines[0] == "out.csv  v0001"
+    assert lines[1].startswith("└─ run ")
+    assert "of double.py · python · completed" in lines[1]
+    assert lines[2] == "   └─ in.csv  v0000"
+    down = lamin("lineage", "in.csv", "--down", "9").stdout
+    assert "out.csv  v0000" in down
+
+
+def test_an_artifact_is_named_by_key_path_or_uid(story: Path) -> None:
+    uid = json.loads(lamin("artifacts", "--json").stdout)[0]["uid"]
+    (story / "below").mkdir()
+    for name in ("out.csv", "./out.csv", str(story / "out.csv"), uid, uid[:16]):
+        assert lamin("lineage", name).stdout.startswith("out.csv  v0001")
+    assert lamin("lineage", "../out.csv", cwd=story / "below").stdout.startswith("out.csv  v0001")
+
+
+def test_runs_and_artifacts_are_listed_the_newest_first(story: Path) -> None:
+    runs = json.loads(lamin("runs", "--json").stdout)
+    assert [run["transform_key"] for run in runs] == ["double.py", "double.py"]
+    assert runs[0]["started_at"] > runs[1]["started_at"]
+    assert [one["key"] for one in json.loads(lamin("artifacts", "--json").stdout)] == ["out.csv", "out.csv", "in.csv"]
+    assert "double.py" in lamin("runs").stdout
+    assert "out.csv" in lamin("artifacts").stdout
+    assert lamin("lineage", "--all").stdout.splitlines()[1].split() == ["none", "0", "0", "1", "0"]
+
+
+def test_export_and_replay_carry_the_whole_lineage_over(story: Path) -> None:
+    exported = lamin("events", "export").stdout
+    assert all(json.loads(line)["run"] for line in exported.splitlines())
+    (story / "copy").mkdir()
+    lamin("init", "--storage", "./data", cwd=story / "copy")
+    report = json.loads(lamin("events", "replay", "-", "--json", cwd=story / "copy", input=exported).stdout)
+    assert (report["taken"], report["known"]) == (4, 0)
+    assert "0 taken, 4 known" in lamin("events", "replay", "-", cwd=story / "copy", input=exported).stdout
+
+    def plain(folder: Path) -> list[tuple[str, Any]]:
+        seen = json.loads(lamin("lineage", "--all", "--json", cwd=folder).stdout)
+        paths = {one["uid"]: (one["path"], one["version"]) for one in seen["artifacts"]}
+        return sorted((edge["run"], *paths[edge["artifact"]], edge["direction"]) for edge in seen["edges"])
+
+    assert plain(story / "copy") == plain(story)
+
+
+def test_replay_takes_what_can_be_read_and_says_what_cannot(story: Path) -> None:
+    (story / "events.ndjson").write_bytes(b'{"broken": \n\n{}\n')
+    done = lamin("events", "replay", "events.ndjson", code=1)
+    assert "0 taken, 0 known already, 1 put aside" in done.stdout
+    assert "line 1" in done.stderr
+    (story / "empty.ndjson").touch()
+    assert "0 taken" in lamin("events", "replay", "empty.ndjson").stdout
+    assert "cannot be read" in lamin("events", "replay", "nowhere.ndjson", code=3).stderr
+
+
+def test_what_waits_in_the_spool_comes_in_without_being_named(story: Path) -> None:
+    spool = story / ".lamin" / "spool"
+    spool.mkdir()
+    (spool / "waiting.ndjson").write_text(lamin("events", "export").stdout)
+    lamin("events", "replay")
+    assert not list(spool.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["lineage", "ouut.csv"], 3, "nearest: out.csv"),
+        (["lineage"], 2, "lamin lineage --all"),
+        (["lineage", "out.csv", "--up", "-1"], 2, "Invalid value"),
+        (["nonsense"], 2, "Commands are: artifacts"),
+        (["init", "--storage", "./other"], 4, "has an instance already"),
+        (["init"], 2, "--storage"),
+        (["--debug", "lineage", "none"], 1, "Traceback"),
+    ],
+)
+def test_errors_say_what_and_what_to_do(story: Path, arguments: list[str], code: int, said: str) -> None:
+    done = lamin(*arguments, code=code)
+    assert said in done.stderr
+    assert done.stdout == ""
+
+
+def test_without_an_instance_every_command_says_how_to_make_one(in_tmp_path: Path) -> None:
+    for command in (["runs"], ["artifacts"], ["lineage", "--all"], ["info"], ["events", "export"], ["serve"]):
+        assert "lamin init --storage ./data" in lamin(*command, code=3).stderr
+
+
+@pytest.mark.parametrize("name", ["with space.txt", "quo'te\".txt", "ünïcode-☃.txt", "new\nline.txt", "-dash.txt"])
+def test_strange_names_are_one_line_and_found_again(in_tmp_path: Path, name: str) -> None:
+    Instance.create(in_tmp_path, "./data").db.dispose()
+    (in_tmp_path / name).write_text("x")
+    ln.connect()
+    ln.Artifact(in_tmp_path / name).save()
+    context.set_connection(None)
+    assert len(lamin("lineage", "--", name).stdout.splitlines()) == 1
+    assert json.loads(lamin("artifacts", "--json").stdout)[0]["key"] == name
+    assert len(lamin("artifacts").stdout.splitlines()) == 2
+
+
+def test_info_says_which_instance_is_at_work(story: Path) -> None:
+    facts = json.loads(lamin("info", "--json").stdout)
+    assert facts["instance"] == str(story / ".lamin")
+    assert facts["version"] == ln.__version__
+    other = lamin("info", "--json", cwd="/", env={**os.environ, "LAMIN_INSTANCE": str(story)})
+    assert json.loads(other.stdout) == facts
+
+
+def test_a_reader_that_stops_early_is_no_error(story: Path) -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m lamin_core artifacts | head -1", shell=True, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+
+
+def test_the_plain_commands_load_nothing_heavy() -> None:
+    code = """
+import sys
+from lamin_core.cli import lamin
+lamin(["--version"], standalone_mode=False)
+print([m for m in ("sqlalchemy", "pandas", "alembic", "fsspec", "starlette") if m in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
