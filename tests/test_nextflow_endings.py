@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -29,6 +28,7 @@ from tests.contract.nextflow.playing import (
     source,
     spooled,
     start,
+    whole_lines,
 )
 
 ENDING = str(PIPELINES / "ending.nf")
@@ -104,19 +104,9 @@ def test_when_we_are_killed_nextflow_goes_on_and_its_events_wait_in_the_spool(fo
     running.kill()
     running.wait()
     (waiting,) = (folder / "spool").glob("*-nextflow-*.ndjson")
-    wait_until(lambda: "END" in [end(event) for event in lines(waiting)])
-    assert sorted(filter(None, map(end, lines(waiting)))) == [
-        "AFTER",
-        "BROKEN (1)",
-        "BROKEN (2)",
-        "END",
-        "FLAKY",
-        "FLAKY",
-    ]
-
-
-def lines(path: Path) -> list[Event]:
-    return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    wait_until(lambda: "END" in [end(event) for event in whole_lines(waiting)])
+    ended = sorted(filter(None, map(end, whole_lines(waiting))))
+    assert ended == ["AFTER", "BROKEN (1)", "BROKEN (2)", "END", "FLAKY", "FLAKY"]
 
 
 def end(event: Event) -> str | None:

@@ -19,7 +19,7 @@ from lamin_core.uids import derived_run_id, run_uid
 from lamin_nextflow import build, library
 from lamin_nextflow.java import find_java
 from openlineage.lamin.naming import dataset_name
-from tests.contract.nextflow.playing import CACHE
+from tests.contract.nextflow.playing import CACHE, SHORT_LIVED
 
 Ask = Callable[..., Any]
 
@@ -38,7 +38,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Ask:
     def answer(word: str, *arguments: object) -> Any:
         command = [
             str(java),
-            "-XX:TieredStopAtLevel=1",
+            SHORT_LIVED,
             "-cp",
             path,
             "lamin.nextflow.Probe",

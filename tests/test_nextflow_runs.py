@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,7 @@ def rebuilt(event: Event) -> Event:
         details=ours["details"],
     )
     inputs, outputs = ([dataset(each) for each in event[side]] for side in ("inputs", "outputs"))
-    at = emit.datetime.fromisoformat(event["eventTime"])
+    at = datetime.fromisoformat(event["eventTime"])
     if "errorMessage" not in facets:
         made_event = {"START": emit.start, "RUNNING": emit.running, "COMPLETE": emit.complete}[event["eventType"]]
         return made_event(made, at, inputs, outputs)
@@ -335,7 +336,7 @@ def test_other_versions_of_nextflow_tell_the_same(version: str, tmp_path: Path, 
 
 
 def told_of(played: Played) -> list[tuple[object, ...]]:
-    """Everything but what differs from run to run, and publishing, which 22.10 skips where the file is there already."""
+    """Everything but what differs from run to run, and publishing: 22.10 skips a file that is there already."""
     return sorted(
         (event["eventType"], event["job"]["name"], process(event) and run(event)["name"], *contents(event))
         for event in played.events

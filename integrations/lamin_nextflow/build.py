@@ -56,7 +56,8 @@ def build(jar: Path = JAR, *, jdk: bool = True) -> Path:
 def compile_java(sources: Iterable[Path], classes: Path, classpath: Iterable[Path] = (), *, jdk: bool = True) -> None:
     """Compile these files for Java 11 against Nextflow, with the `javac` of a JDK, else with Eclipse's compiler.
 
-    `jdk=False` does not look for the first. Raises `Unavailable` when neither can be had and `LaminError` with the compiler's words when it refuses.
+    `jdk=False` does not look for the first. Raises `Unavailable` when neither can be had, and `LaminError` with the
+    compiler's words when it refuses.
     """
     javac = find_javac(11) if jdk else None
     path = os.pathsep.join([str(library.jars(COMPILED_AGAINST) / "*"), *map(str, classpath)])

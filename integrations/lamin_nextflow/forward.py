@@ -20,8 +20,9 @@ _TERMINAL = ("COMPLETE", "FAIL", "ABORT")
 
 
 class Forwarder:
-    """Reads what is new in the file at each `poll`; `close` carries the rest and removes the file, unless something of it
-    was not taken: then it stays for `lamin events replay`.
+    """Reads what is new in the file at each `poll`; `close` carries the rest and removes the file.
+
+    When something of it was not taken, the file stays for `lamin events replay`.
     """
 
     def __init__(self, path: Path, make_sink: Callable[[], Sink] = default_sink) -> None:
@@ -52,18 +53,16 @@ class Forwarder:
         try:
             with open(self.path, "rb") as file:
                 found = os.fstat(file.fileno())
-                if (
-                    found.st_dev,
-                    found.st_ino,
-                ) != self._file:  # the first time, or after a replay has taken the file away
-                    self._file, self._offset = (found.st_dev, found.st_ino), 0
+                identity = (found.st_dev, found.st_ino)
+                if identity != self._file:  # the first one, or its successor after a replay has taken it away
+                    self._file, self._offset = identity, 0
                 file.seek(self._offset)
                 new = file.read()
         except OSError:  # nothing was written yet, or nothing can be: then the observer has told the user
             return []
         lines, newline, _ = new.rpartition(b"\n")  # the last line may still be being written
         self._offset += len(lines) + len(newline)
-        return [json.loads(line) for line in lines.splitlines() if line.strip()]
+        return [event for line in lines.splitlines() if (event := _parsed(line)) is not None]
 
     def _note(self, event: Event) -> None:
         if event["eventType"] == "START":
@@ -89,6 +88,15 @@ class Forwarder:
             return True
         logger.warning("lineage is kept in %s; bring it in later with: lamin events replay %s", self.path, self.path)
         return False
+
+
+def _parsed(line: bytes) -> Event | None:
+    """The event in a line; None where a full disk has torn it."""
+    try:
+        event: Event = json.loads(line)
+    except ValueError:
+        return None
+    return event
 
 
 def _abort(start: Event, reason: str) -> Event:

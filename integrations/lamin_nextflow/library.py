@@ -1,6 +1,7 @@
 """Jars by their lock files: fetched once, verified byte for byte, kept in the user's cache.
 
-A lock in `locks/` names every jar of a program with its SHA-256, so what runs is what was tried, whichever mirror it came from.
+A lock in `locks/` names every jar of a program with its SHA-256, so what runs is what was
+tried, whichever mirror it came from.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ def locked(program: str) -> tuple[Jar, ...]:
 
 def _jar(line: str) -> Jar:
     coordinates, sha256 = line.split()
-    return Jar(*coordinates.split(":"), sha256)
+    group, artifact, version = coordinates.split(":")
+    return Jar(group, artifact, version, sha256)
 
 
 def jars(program: str) -> Path:

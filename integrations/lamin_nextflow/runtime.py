@@ -15,8 +15,8 @@ from lamin_nextflow import library
 from lamin_nextflow.java import find_java
 
 DEFAULT_VERSION = "24.10.0"
-# The versions whose every jar can be had, with the oldest and newest Java that runs them: a newer Java writes class files
-# that the Groovy inside cannot read.
+# The versions whose every jar can be had, with the oldest and newest Java that runs them: the Groovy inside cannot read
+# the class files of a newer one.
 JAVA_RANGES = {"22.10.7": (11, 19), "24.10.0": (11, 23), "25.04.4": (17, 24)}
 _OPENED = [
     "java.lang",

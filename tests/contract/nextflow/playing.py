@@ -111,9 +111,12 @@ def start(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[b
 def spooled(folder: Path, known: set[Path] | frozenset[Path] = frozenset()) -> list[Event]:
     """The whole events in the spool of this folder, but for those in the `known` files."""
     files = sorted(set((folder / "spool").glob("*.ndjson")) - known)
-    return [
-        json.loads(line) for file in files for line in file.read_text().splitlines(keepends=True) if line[-1] == "\n"
-    ]
+    return [event for file in files for event in whole_lines(file)]
+
+
+def whole_lines(file: Path) -> list[Event]:
+    """The events in a file that may still be being written."""
+    return [json.loads(line) for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
 
 def process(event: Event) -> str:

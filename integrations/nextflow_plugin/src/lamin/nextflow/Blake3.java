@@ -1,5 +1,10 @@
 package lamin.nextflow;
 
+import static java.lang.Integer.rotateRight;
+
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
 import java.util.ArrayDeque;
 import java.util.Deque;
 
@@ -10,6 +15,8 @@ final class Blake3 {
     };
     private static final int[] PERMUTATION = {2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8};
     private static final byte[][] SCHEDULE = schedule();
+    private static final VarHandle LITTLE_ENDIAN =
+        MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
     private static final int BLOCK = 64;
     private static final int CHUNK = 1024;
     private static final int CHUNK_START = 1;
@@ -93,10 +100,7 @@ final class Blake3 {
 
     private int[] load() {
         for (int i = filled; i < BLOCK; i++) block[i] = 0;
-        for (int i = 0; i < 16; i++) {
-            int at = i * 4;
-            words[i] = block[at] & 255 | (block[at + 1] & 255) << 8 | (block[at + 2] & 255) << 16 | block[at + 3] << 24;
-        }
+        for (int i = 0; i < 16; i++) words[i] = (int) LITTLE_ENDIAN.get(block, i * 4);
         return words;
     }
 
@@ -107,38 +111,30 @@ final class Blake3 {
         return message;
     }
 
+    /** In sixteen variables, not in an array: that is what makes it quick. */
     private static int[] compress(int[] cv, int[] m, long counter, int length, int flags) {
-        int[] v = new int[16];
-        System.arraycopy(cv, 0, v, 0, 8);
-        System.arraycopy(IV, 0, v, 8, 4);
-        v[12] = (int) counter;
-        v[13] = (int) (counter >>> 32);
-        v[14] = length;
-        v[15] = flags;
+        int v0 = cv[0], v1 = cv[1], v2 = cv[2], v3 = cv[3], v4 = cv[4], v5 = cv[5], v6 = cv[6], v7 = cv[7];
+        int v8 = IV[0], v9 = IV[1], v10 = IV[2], v11 = IV[3];
+        int v12 = (int) counter, v13 = (int) (counter >>> 32), v14 = length, v15 = flags;
         for (byte[] s : SCHEDULE) {
-            mix(v, 0, 4, 8, 12, m[s[0]], m[s[1]]);
-            mix(v, 1, 5, 9, 13, m[s[2]], m[s[3]]);
-            mix(v, 2, 6, 10, 14, m[s[4]], m[s[5]]);
-            mix(v, 3, 7, 11, 15, m[s[6]], m[s[7]]);
-            mix(v, 0, 5, 10, 15, m[s[8]], m[s[9]]);
-            mix(v, 1, 6, 11, 12, m[s[10]], m[s[11]]);
-            mix(v, 2, 7, 8, 13, m[s[12]], m[s[13]]);
-            mix(v, 3, 4, 9, 14, m[s[14]], m[s[15]]);
+            v0 += v4 + m[s[0]]; v12 = rotateRight(v12 ^ v0, 16); v8 += v12; v4 = rotateRight(v4 ^ v8, 12);
+            v0 += v4 + m[s[1]]; v12 = rotateRight(v12 ^ v0, 8); v8 += v12; v4 = rotateRight(v4 ^ v8, 7);
+            v1 += v5 + m[s[2]]; v13 = rotateRight(v13 ^ v1, 16); v9 += v13; v5 = rotateRight(v5 ^ v9, 12);
+            v1 += v5 + m[s[3]]; v13 = rotateRight(v13 ^ v1, 8); v9 += v13; v5 = rotateRight(v5 ^ v9, 7);
+            v2 += v6 + m[s[4]]; v14 = rotateRight(v14 ^ v2, 16); v10 += v14; v6 = rotateRight(v6 ^ v10, 12);
+            v2 += v6 + m[s[5]]; v14 = rotateRight(v14 ^ v2, 8); v10 += v14; v6 = rotateRight(v6 ^ v10, 7);
+            v3 += v7 + m[s[6]]; v15 = rotateRight(v15 ^ v3, 16); v11 += v15; v7 = rotateRight(v7 ^ v11, 12);
+            v3 += v7 + m[s[7]]; v15 = rotateRight(v15 ^ v3, 8); v11 += v15; v7 = rotateRight(v7 ^ v11, 7);
+            v0 += v5 + m[s[8]]; v15 = rotateRight(v15 ^ v0, 16); v10 += v15; v5 = rotateRight(v5 ^ v10, 12);
+            v0 += v5 + m[s[9]]; v15 = rotateRight(v15 ^ v0, 8); v10 += v15; v5 = rotateRight(v5 ^ v10, 7);
+            v1 += v6 + m[s[10]]; v12 = rotateRight(v12 ^ v1, 16); v11 += v12; v6 = rotateRight(v6 ^ v11, 12);
+            v1 += v6 + m[s[11]]; v12 = rotateRight(v12 ^ v1, 8); v11 += v12; v6 = rotateRight(v6 ^ v11, 7);
+            v2 += v7 + m[s[12]]; v13 = rotateRight(v13 ^ v2, 16); v8 += v13; v7 = rotateRight(v7 ^ v8, 12);
+            v2 += v7 + m[s[13]]; v13 = rotateRight(v13 ^ v2, 8); v8 += v13; v7 = rotateRight(v7 ^ v8, 7);
+            v3 += v4 + m[s[14]]; v14 = rotateRight(v14 ^ v3, 16); v9 += v14; v4 = rotateRight(v4 ^ v9, 12);
+            v3 += v4 + m[s[15]]; v14 = rotateRight(v14 ^ v3, 8); v9 += v14; v4 = rotateRight(v4 ^ v9, 7);
         }
-        int[] out = new int[8];
-        for (int i = 0; i < 8; i++) out[i] = v[i] ^ v[i + 8];
-        return out;
-    }
-
-    private static void mix(int[] v, int a, int b, int c, int d, int x, int y) {
-        v[a] += v[b] + x;
-        v[d] = Integer.rotateRight(v[d] ^ v[a], 16);
-        v[c] += v[d];
-        v[b] = Integer.rotateRight(v[b] ^ v[c], 12);
-        v[a] += v[b] + y;
-        v[d] = Integer.rotateRight(v[d] ^ v[a], 8);
-        v[c] += v[d];
-        v[b] = Integer.rotateRight(v[b] ^ v[c], 7);
+        return new int[] {v0 ^ v8, v1 ^ v9, v2 ^ v10, v3 ^ v11, v4 ^ v12, v5 ^ v13, v6 ^ v14, v7 ^ v15};
     }
 
     private static byte[] bytes(int[] words) {
