@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from lamin_core.lineage.usage import note_input
 from lamin_core.models import Artifact, Storage
 from lamin_core.storage import (
     Place,
+    Root,
     check_key,
     download,
     is_remote,
@@ -59,6 +61,20 @@ class Files:
         self._cache = cache
         self._records = records
         self._roots: dict[int, str] = {}
+        self._storages: list[Root] = []
+        self._storages_until = 0.0
+
+    def storages(self) -> list[Root]:
+        """All storages, as they were at most a second ago: a loop of saves need not ask for them each time."""
+        if time.monotonic() > self._storages_until:
+            with self._database.reading() as session:
+                self._storages = roots(session)
+            self._storages_until = time.monotonic() + 1.0
+        return self._storages
+
+    def managed(self) -> Root:
+        """The storage that copies go into."""
+        return next(root for root in self.storages() if root.root == self._storage)
 
     def prepare(self, path: str | os.PathLike[str], *, key: str | None, revises: Artifact | None) -> Source:
         """Look at what is to be saved; reads all of its bytes once. Raises what is wrong with path or key."""
@@ -68,8 +84,7 @@ class Files:
         local = local_path(path)
         if revises is not None and key not in (None, revises.key):
             raise InvalidArgument(f"a revision of {revises.key!r} cannot have the key {key!r}", hint="leave `key` out")
-        with self._database.reading() as session:
-            place = locate(str(local), [root for root in roots(session) if root.root != "/"])
+        place = locate(str(local), [root for root in self.storages() if root.root != "/"])
         suffix = suffix_of(local.name)
         if key is not None:
             check_key(key)
@@ -78,8 +93,7 @@ class Files:
         return Source(str(local), suffix, place, copies, read_digest(local))
 
     def _remote(self, url: str, key: str | None) -> Source:
-        with self._database.reading() as session:
-            place = locate(url, roots(session))
+        place = locate(url, self.storages())
         if key is not None and key != place.key:
             raise InvalidArgument(
                 f"{url!r} is registered where it lies", hint="leave `key` out; it is the object's own"

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session, make_transient_to_detached
 from lamin_core import context
 from lamin_core.db import Database
 from lamin_core.errors import Conflict, InvalidArgument, NotFound
-from lamin_core.files import Source
+from lamin_core.files import Files, Source
 from lamin_core.lineage import series as versions
 from lamin_core.lineage.facts import TransformFacts
 from lamin_core.lineage.recording import transform_for
@@ -53,6 +53,10 @@ class Place(Protocol):
 
     db: Database
     storage: str
+
+    @property
+    def files(self) -> Files:
+        """The files of the instance."""
 
     @property
     def user_id(self) -> int:
@@ -98,10 +102,10 @@ def _save_artifact(place: Place, artifact: Artifact) -> Artifact:
         artifact.real_key = managed_key(source.content, source.suffix)
         copy_in(Path(source.path), place.storage, artifact.real_key, source.content)
     user = place.user_id
-    with place.db.writing() as session:
+    with place.db.writing() as session, session.no_autoflush:
         series = _series_of(session, place, artifact, source)
         content_id = None if source.content is None else versions.content_for(session, source.content)
-        head = session.scalar(select(Artifact).where(Artifact.series_id == series.id, Artifact.is_latest))
+        head = versions.head_of(session, series)
         if head is not None and head.content_id == content_id and content_id is not None:
             if run is not None and _wrote(run, source):
                 link(session, run.id, head, "output", "recreated" if head.run_id not in (None, run.id) else None)
@@ -176,7 +180,7 @@ def _series_of(session: Session, place: Place, artifact: Artifact, source: Sourc
         return session.get_one(ArtifactSeries, revises.series_id)
     if not source.copies:
         return versions.series_at(session, source.path, versions.roots(session))
-    root = versions.storage_for(session, place.storage, is_managed=True)
+    root = place.files.managed()
     if artifact.key is not None:
         return versions.series_for(session, root, artifact.key)
     series = ArtifactSeries(stem=random_uid(16), storage_id=root.id, key=None)

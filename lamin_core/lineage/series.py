@@ -99,7 +99,7 @@ def observe(session: Session, series: ArtifactSeries, edge: RunArtifact) -> None
 
 
 def _appended(session: Session, series: ArtifactSeries, seen: Observation) -> Artifact:
-    head = None if series.last_observed_at is None else _find_head(session, series)
+    head = head_of(session, series)
     artifact = _placed(session, series, head, seen)
     if artifact is None:
         return new_version(session, series, head, seen.at, seen.content_id, run_id=_writer(seen))
@@ -132,12 +132,15 @@ def _writer(seen: Observation) -> int | None:
     return seen.run_id if seen.direction == "output" else None
 
 
-def _find_head(session: Session, series: ArtifactSeries) -> Artifact | None:
+def head_of(session: Session, series: ArtifactSeries) -> Artifact | None:
+    """The newest version; None where nothing was observed yet."""
+    if series.last_observed_at is None:
+        return None
     return session.scalar(select(Artifact).where(Artifact.series_id == series.id, Artifact.is_latest))
 
 
 def _head(session: Session, series: ArtifactSeries) -> Artifact:
-    head = _find_head(session, series)
+    head = head_of(session, series)
     assert head is not None, "an observed series has a version"
     return head
 
@@ -166,7 +169,8 @@ def new_version(
     row.content_id, row.run_id, row.created_at = content_id, run_id, at
     session.add(row)
     session.flush()
-    relink(session, series)
+    if row.real_key is None:  # a copy lies in no folder, whatever its key
+        relink(session, series)
     return row
 
 
@@ -189,7 +193,7 @@ def refold(session: Session, series: ArtifactSeries) -> None:
         for seen in version.seen_by:
             if seen.edge_id is not None:
                 by_id[seen.edge_id].artifact_id = row.id
-    series.last_observed_at = max((edge.observed_at for edge in edges), default=None)
+    series.last_observed_at = max((*(edge.observed_at for edge in edges), *(pin.at for pin in pins)), default=None)
     session.flush()
     for row in set(rows) - set(assigned):
         session.execute(delete(Containment).where(_links_of([row.id])))

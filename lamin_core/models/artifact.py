@@ -11,7 +11,7 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core import context
-from lamin_core.models.base import Base, Identity, Key, Registry
+from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
 from lamin_core.models.relations import Many, One
 from lamin_core.models.storage import UNKNOWN_SIZE, Content
 
@@ -40,7 +40,7 @@ class ArtifactSeries(Base):
     """When a run last read or wrote it: what comes later only appends."""
 
 
-class Artifact(Registry):
+class Artifact(Versioned, Registry):
     """One version of a file, folder, object or table."""
 
     __tablename__ = "artifact"
@@ -142,16 +142,6 @@ class Artifact(Registry):
         """An `anndata.AnnData` to be saved as h5ad (or zarr, by the key's suffix)."""
         made: Self = context.connection().files.from_object(cls, adata, key=key, description=description, **kwargs)
         return made
-
-    @property
-    def version(self) -> str:
-        """The last four characters of the uid."""
-        return self.uid[-4:]
-
-    @property
-    def stem_uid(self) -> str:
-        """The part of the uid that all versions share."""
-        return self.uid[: self._stem_length]
 
     @property
     def versions(self) -> Any:

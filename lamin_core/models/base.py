@@ -11,6 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from lamin_core import context
+from lamin_core.uids import VERSION_LENGTH
 
 # SQLite only counts up by itself in an INTEGER primary key.
 Identity = BigInteger().with_variant(Integer(), "sqlite")
@@ -85,8 +86,6 @@ class Registry(Base):
     uid: Mapped[str] = mapped_column(String(24), unique=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
 
-    _stem_length: ClassVar[int | None] = None
-    """How many characters of the uid name the family of versions; None where there are no versions."""
     _aliases: ClassVar[dict[str, str]] = {}
     """Lookups by another name, such as `transform` for `run__transform`."""
     _name_field: ClassVar[str] = "uid"
@@ -163,3 +162,20 @@ class Registry(Base):
     @classmethod
     def _shown_fields(cls) -> tuple[str, ...]:
         return ()
+
+
+class Versioned:
+    """What a registry with versions adds: the two parts of the uid."""
+
+    uid: Mapped[str]
+    _stem_length: ClassVar[int]
+
+    @property
+    def version(self) -> str:
+        """The last four characters of the uid."""
+        return self.uid[-VERSION_LENGTH:]
+
+    @property
+    def stem_uid(self) -> str:
+        """The part of the uid that all versions share."""
+        return self.uid[: self._stem_length]

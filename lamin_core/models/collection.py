@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core.models.base import Base, Key, Registry
+from lamin_core.models.base import Base, Key, Registry, Versioned
 from lamin_core.models.relations import Many, One
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lamin_core.models.run import Run
 
 
-class Collection(Registry):
+class Collection(Versioned, Registry):
     """A named, versioned set of artifacts; the same set under the same key is the same collection."""
 
     __tablename__ = "collection"
@@ -50,11 +50,6 @@ class Collection(Registry):
         """A collection to be saved, of saved artifacts."""
         super().__init__(key=key, description=description)
         self.__dict__["_members"] = list(artifacts)
-
-    @property
-    def version(self) -> str:
-        """The last four characters of the uid."""
-        return self.uid[-4:]
 
 
 class CollectionArtifact(Base):

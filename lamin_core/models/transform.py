@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core.models.base import Base, Identity, Key, Registry
+from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
 from lamin_core.models.relations import Many, One
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class TransformSeries(Base):
     key: Mapped[str] = mapped_column(Key)
 
 
-class Transform(Registry):
+class Transform(Versioned, Registry):
     """One version of a workflow, a rule, a process, a task, a script, a notebook or a function."""
 
     __tablename__ = "transform"
@@ -89,16 +89,6 @@ class Transform(Registry):
             namespace=namespace,
         )
         self.source_code = source_code
-
-    @property
-    def version(self) -> str:
-        """The last four characters of the uid."""
-        return self.uid[-4:]
-
-    @property
-    def stem_uid(self) -> str:
-        """The part of the uid that all versions share."""
-        return self.uid[: self._stem_length]
 
     @property
     def type(self) -> str | None:
