@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import shutil
+import threading
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +29,22 @@ from tests.contract.nextflow.playing import (
     run,
     source,
 )
+
+LARGE_SIZE = 20 << 30
+LARGE = f"""
+nextflow.enable.dsl = 2
+process LARGE {{
+    output:
+    path 'large'
+    script:
+    \"\"\"
+    truncate -s {LARGE_SIZE} large
+    \"\"\"
+}}
+workflow {{
+    LARGE()
+}}
+"""
 
 
 def pipeline(folder: Path, name: str) -> Path:
@@ -305,6 +324,37 @@ def test_a_task_finds_itself_as_parent_and_caching_does_not_notice(tmp_path: Pat
     plain = play(folder, "run", "prep/main.nf", "-resume", LAMIN_NEXTFLOW_EVENTS="/dev/null")
     assert plain.events == []
     assert "Cached process > LOOK" in plain.shown
+
+
+def test_a_remote_input_is_known_by_its_content(tmp_path: Path) -> None:
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    handler = functools.partial(Handler, directory=PIPELINES / "data")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        played = play(
+            pipeline(tmp_path, "fanout"), "run", "prep/main.nf", "--lines", "2", "--table", f"{address}/table.txt"
+        )
+        server.shutdown()
+    assert played.code == 0, played.shown
+    (table,) = played.one("split", "START")["inputs"]
+    # Nextflow keeps only its copy: the address is gone by the time a task is told.
+    assert "/work/stage-" in table["name"]
+    assert table["facets"]["lamin_artifact"]["hash"] == digest(PIPELINES / "data" / "table.txt").hash
+
+
+def test_a_file_too_large_to_be_hashed_in_time_holds_nextflow_only_so_long(tmp_path: Path) -> None:
+    (tmp_path / "main.nf").write_text(LARGE)
+    played = play(tmp_path, "run", "main.nf", LAMIN_NEXTFLOW_PATIENCE="1")
+    assert played.code == 0, played.shown
+    assert "lineage is still being told after 1 s (LAMIN_NEXTFLOW_PATIENCE)" in played.shown
+    content = {Path(name).name: told for name, told in datasets([played.one("large", "COMPLETE")])}
+    assert content["large"]["size"] == LARGE_SIZE
+    assert "hash" not in content["large"]
+    assert run(played.one("", "COMPLETE"))["details"]["succeeded_tasks"] == 1
 
 
 def test_a_dry_run_tells_nothing(tmp_path: Path) -> None:

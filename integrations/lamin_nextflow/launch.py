@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import secrets
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from lamin_core.errors import LaminError
+from lamin_core.errors import LaminError, Unavailable
 from lamin_core.location import spool_folder
-from lamin_nextflow import library
 from lamin_nextflow.build import observer_jar
 from lamin_nextflow.forward import Forwarder
 from lamin_nextflow.runtime import Runtime, find_runtime
@@ -51,7 +52,7 @@ def _private_file() -> Path:
 
 
 def _observer() -> Path | None:
-    """The jar, at a path that the `nextflow` script can take; without one the pipeline runs all the same."""
+    """The jar, at a path that the `nextflow` script can take; without one the pipeline runs all the same, untracked."""
     try:
         return _without_blanks(observer_jar())
     except (LaminError, OSError) as error:
@@ -60,14 +61,19 @@ def _observer() -> Path | None:
 
 
 def _without_blanks(jar: Path) -> Path:
-    if not any(character.isspace() for character in str(jar)):
+    """The jar, or a copy of it that lives as long as we do: the script splits its options at blanks."""
+    if not _has_blank(jar):
         return jar
-    copy = library.cache_folder() / jar.name
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    temporary = copy.with_name(f".{copy.name}.{os.getpid()}")
-    shutil.copyfile(jar, temporary)
-    os.replace(temporary, copy)
+    folder = tempfile.mkdtemp(prefix="lamin-nextflow-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    copy = Path(shutil.copy(jar, folder))
+    if _has_blank(copy):
+        raise Unavailable(f"nextflow cannot load {copy}: there is a blank in the path", hint="set TMPDIR")
     return copy
+
+
+def _has_blank(path: Path) -> bool:
+    return any(character.isspace() for character in str(path))
 
 
 def _run(

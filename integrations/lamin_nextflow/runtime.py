@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lamin_core.errors import NotFound, Unavailable
+from lamin_core.errors import NotFound
 from lamin_nextflow import library
 from lamin_nextflow.java import find_java
 
@@ -90,8 +90,7 @@ def _defaults() -> dict[str, str]:
 
 
 def with_agent(options: str, observer: Path) -> str:
-    """The user's `NXF_OPTS` with our observer added, once. Raises `Unavailable` for a path with blanks, which the
-    `nextflow` script would split.
+    """The user's `NXF_OPTS` with our observer added, once. The `nextflow` script splits them at blanks.
 
     >>> with_agent("-Xmx2g", Path("/x/o.jar"))
     '-Xmx2g -javaagent:/x/o.jar'
@@ -101,6 +100,4 @@ def with_agent(options: str, observer: Path) -> str:
     agent = f"-javaagent:{observer}"
     if agent in options.split():
         return options
-    if any(character.isspace() for character in agent):
-        raise Unavailable(f"nextflow cannot load {observer}: there is a blank in the path")
     return f"{options} {agent}".strip()

@@ -102,7 +102,7 @@ final class Delivery {
         };
         submit(last);
         if (await(done, patience)) return;
-        Warnings.say("files are still being hashed after " + patience + " s (LAMIN_NEXTFLOW_PATIENCE); the rest is told without hashes");
+        Warnings.say("lineage is still being told after " + patience + " s (LAMIN_NEXTFLOW_PATIENCE); the rest goes without hashes");
         closing = true;
         hasher.hurry();
         if (await(done, GRACE_SECONDS)) return;

@@ -39,7 +39,7 @@ final class Hasher {
 
     /** The content at this path; null if there is none to be read, or no local one. */
     Digest digest(Path path) {
-        if (!DatasetName.isLocal(path)) return remote(path);
+        if (!DatasetName.isLocal(path)) return hurried ? null : remote(path);
         try {
             BasicFileAttributes attributes = Files.readAttributes(path, BasicFileAttributes.class);
             if (attributes.isDirectory()) return hurried ? null : folder(path);

@@ -96,7 +96,7 @@ final class Observer implements TraceObserver {
         attempt.started = true;
         attempt.run = attempt.run.with(TaskReader.details(task, trace));
         publications.madeIn(task.getWorkDir(), attempt);
-        List<Path> inputs = TaskReader.inputs(task);
+        Map<Path, Path> inputs = TaskReader.inputs(task);
         Run run = attempt.run;
         Instant at = cached ? Instant.now() : TaskReader.time(trace, "submit");
         delivery.submit(hasher -> Events.start(run, at, read(inputs, hasher)));
@@ -170,9 +170,9 @@ final class Observer implements TraceObserver {
         }
     }
 
-    private static List<Dataset> read(List<Path> paths, Hasher hasher) {
+    private static List<Dataset> read(Map<Path, Path> inputs, Hasher hasher) {
         List<Dataset> found = new ArrayList<>();
-        for (Path path : paths) found.add(new Dataset(DatasetName.of(path), hasher.digest(path), null));
+        inputs.forEach((name, bytes) -> found.add(new Dataset(DatasetName.of(name), hasher.digest(bytes), null)));
         return found;
     }
 

@@ -100,17 +100,19 @@ final class TaskReader {
     }
 
     /**
-     * The files it reads, each as its producer or the user named it: not the link in the work folder, and of a remote file not
-     * the staged copy. An input made from a string has no producer and is left out.
+     * The files it reads, each as its producer or the user named it, not as the link in the work folder, and where its bytes
+     * are. Of a remote file up to 25.04 only the staged copy is told. An input made from a string has no producer and is left out.
      */
-    static List<Path> inputs(TaskRun task) {
-        Set<Path> found = new LinkedHashSet<>();
+    static Map<Path, Path> inputs(TaskRun task) {
+        Map<Path, Path> found = new LinkedHashMap<>();
         Object holders = ask(() -> task.getClass().getMethod("getInputFiles").invoke(task)); // a map, since 25.10 a list
         Values.eachLeaf(holders, holder -> {
             Object source = source(holder);
-            if (source instanceof Path) found.add((Path) source);
+            if (!(source instanceof Path)) return;
+            Object stored = DatasetName.isLocal((Path) source) ? source : call(holder, "getStorePath");
+            found.put((Path) source, stored instanceof Path ? (Path) stored : (Path) source);
         });
-        return new ArrayList<>(found);
+        return found;
     }
 
     private static Object source(Object holder) {
