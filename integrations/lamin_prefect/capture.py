@@ -17,6 +17,7 @@ from typing import Any
 
 _DEPTH = 5
 _ITEMS = 10_000
+_NO_PATHS = {int, float, bool, complex, bytes, type(None)}
 _PATH_WORDS = re.compile(r"\b(?:Path|PurePath|PosixPath|UPath|FilePath|DirectoryPath|PathLike)\b")
 
 
@@ -29,19 +30,17 @@ def locations(value: Any, *, text: bool = False) -> list[str]:
     >>> locations({"a": [PurePath("x.csv"), "no path"], "b": PurePath("x.csv")})
     ['x.csv']
     """
-    return list(dict.fromkeys(_walk(value, text, _DEPTH, [_ITEMS])))
+    return list(dict.fromkeys(_walk(value, text, _DEPTH, iter(range(_ITEMS)))))
 
 
-def _walk(value: Any, text: bool, depth: int, budget: list[int]) -> Iterator[str]:
-    budget[0] -= 1
-    if budget[0] < 0:
-        return
+def _walk(value: Any, text: bool, depth: int, budget: Iterator[int]) -> Iterator[str]:
     here = _location(value, text)
     if here is not None:
         yield here
     elif depth > 0:
-        for part in parts(value):
-            yield from _walk(part, text, depth - 1, budget)
+        for part, _ in zip(parts(value), budget, strict=False):  # ends with whichever is shorter
+            if type(part) not in _NO_PATHS:
+                yield from _walk(part, text, depth - 1, budget)
 
 
 def _location(value: Any, text: bool) -> str | None:
@@ -60,12 +59,14 @@ def _location(value: Any, text: bool) -> str | None:
 def parts(value: Any) -> Iterable[Any]:
     """What a collection, a dataclass or a pydantic model holds; nothing of anything else.
 
+    A mapping that is no `dict` is something else: an open HDF5 file is one, and looking into it is reading it.
+
     >>> list(parts({"a": 1})), list(parts("abc"))
     ([1], [])
     """
     if isinstance(value, list | tuple | set | frozenset):
         return value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return value.values()
     return fields(value).values()
 
@@ -78,7 +79,7 @@ def fields(value: Any) -> dict[str, Any]:
         names: Iterable[str] = (field.name for field in dataclasses.fields(value))
     else:
         names = getattr(type(value), "model_fields", None) or ()
-        if not isinstance(names, Mapping):
+        if not isinstance(names, dict):
             return {}
     return {name: getattr(value, name, None) for name in names}
 

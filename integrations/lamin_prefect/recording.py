@@ -69,8 +69,12 @@ class Delivery:
 
     def __init__(self) -> None:
         self._sink: Sink | None = None
-        self._lock = threading.RLock()
+        self._new_lock()
         atexit.register(self.close)
+        os.register_at_fork(after_in_child=self._new_lock)  # another thread may have held it
+
+    def _new_lock(self) -> None:
+        self._lock = threading.RLock()
 
     def emit(self, event: Event) -> None:
         """Hand it to the sink, one thread at a time."""

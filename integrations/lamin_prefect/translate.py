@@ -201,16 +201,18 @@ def _plain(value: Any, depth: int) -> Any:
 
 
 def _collection(value: Any, depth: int) -> Any:
-    if isinstance(value, Mapping):
-        named: Mapping[Any, Any] | None = value
-    else:
-        named = capture.fields(value) or None
-    if named is not None and depth > 0 and len(named) <= _ITEMS:
-        return {str(key): _plain(item, depth - 1) for key, item in named.items()}
-    if isinstance(value, list | tuple | set | frozenset) and depth > 0 and len(value) <= _ITEMS:
-        return [_plain(item, depth - 1) for item in value]
-    size = f" of {len(value)}" if isinstance(value, Mapping | list | tuple | set | frozenset) else ""
-    return f"<{_type_name(value)}{size}>"
+    if isinstance(value, list | tuple | set | frozenset):
+        within = depth > 0 and len(value) <= _ITEMS
+        return [_plain(item, depth - 1) for item in value] if within else f"<{_type_name(value)} of {len(value)}>"
+    if isinstance(value, dict):
+        within = depth > 0 and len(value) <= _ITEMS
+        return _named(value, depth) if within else f"<{_type_name(value)} of {len(value)}>"
+    fields = capture.fields(value) if depth > 0 else {}
+    return _named(fields, depth) if fields else f"<{_type_name(value)}>"
+
+
+def _named(items: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+    return {str(key): _plain(item, depth - 1) for key, item in items.items()}
 
 
 def _type_name(value: Any) -> str:

@@ -6,6 +6,7 @@ import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Any
 from uuid import UUID
 from weakref import ref
@@ -14,6 +15,7 @@ from lamin_prefect import capture
 from openlineage.lamin.events import RunReference
 
 _KEPT = 10_000
+_PARTS = 1_000
 
 
 class Upstream:
@@ -46,7 +48,7 @@ class Upstream:
 
     def made(self, value: Any, run: RunReference) -> None:
         """This run gave out this value, and what lies in it one level down."""
-        for part in (value, *capture.parts(value)):
+        for part in _with_parts(value):
             if type(part).__weakrefoffset__ and not isinstance(part, type):
                 key = id(part)
                 self._values[key] = (ref(part, functools.partial(self._forget, key)), run)
@@ -58,7 +60,11 @@ class Upstream:
 
     def of(self, value: Any) -> Iterator[RunReference]:
         """The runs that gave out this value, or what lies in it one level down."""
-        for part in (value, *capture.parts(value)):
+        for part in _with_parts(value):
             kept = self._values.get(id(part))
             if kept is not None and kept[0]() is part:
                 yield kept[1]
+
+
+def _with_parts(value: Any) -> Iterator[Any]:
+    return chain([value], islice(capture.parts(value), _PARTS))

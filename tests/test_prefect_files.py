@@ -1,0 +1,153 @@
+"""Which files a call is about, and what they hold: without Prefect, on a real filesystem."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+
+import pytest
+
+from lamin_prefect import capture, contents
+from lamin_prefect.contents import Contents
+from lamin_prefect.translate import parameters
+from openlineage.lamin.events import Dataset
+
+
+@dataclass
+class Settings:
+    """Arguments in a bundle."""
+
+    source: Path
+    others: tuple[Path, ...] = ()
+    name: str = "no/path"
+
+
+class Opened(Mapping[str, Any]):
+    """Like an open HDF5 file: a mapping whose items are read when they are looked at."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise AssertionError("read")
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError("read")
+
+    def __len__(self) -> int:
+        raise AssertionError("read")
+
+
+class Endless(list[int]):
+    """A list that no one should go through to its end."""
+
+    def __iter__(self) -> Iterator[int]:
+        for number in range(20_000):
+            assert number < 19_000, "gone through"
+            yield number
+
+
+def test_paths_are_found_in_what_holds_them() -> None:
+    value = [{"a": Settings(Path("x"), (Path("y"), Path("x")))}, (Path("z"), "text"), {PurePosixPath("w")}]
+    assert capture.locations(value) == ["x", "y", "z", "w"]
+
+
+def test_what_is_open_or_endless_is_left_alone() -> None:
+    assert capture.locations([Opened(), Path("x")]) == ["x"]
+    assert capture.locations([Path("x"), Endless()]) == ["x"]
+    assert parameters({"file": Opened()}) == {"file": "<tests.test_prefect_files.Opened>"}
+
+
+def test_a_value_that_holds_itself_has_an_end() -> None:
+    loop: list[Any] = [Path("x")]
+    loop.append(loop)
+    assert capture.locations(loop) == ["x"]
+    assert parameters({"loop": loop})["loop"][0] == "x"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "is_path"),
+    [
+        (Path, True),
+        (Path | None, True),
+        (list[Path], True),
+        (Annotated[Path, "raw"], True),
+        (os.PathLike[str], True),
+        ("pathlib.Path", True),
+        ("list[Path | str]", True),
+        (str, False),
+        ("str", False),
+        ("Pathology", False),
+        (list[str], False),
+        (None, False),
+    ],
+    ids=repr,
+)
+def test_an_annotation_says_whether_text_is_a_path(annotation: Any, is_path: bool) -> None:
+    def function(value: Any) -> None: ...
+
+    function.__annotations__["value"] = annotation
+    assert ("value" in capture.path_parameters(function)) == is_path
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of what was read to be hashed."""
+    read: list[str] = []
+
+    class Counting(Dataset):
+        @classmethod
+        def at(cls, path: Any, *args: Any, **kwargs: Any) -> Dataset:
+            read.append(Path(path).name)
+            return Dataset.at(path, *args, **kwargs)
+
+    monkeypatch.setattr(contents, "Dataset", Counting)
+    return read
+
+
+def test_a_file_that_stays_is_read_once(in_tmp_path: Path, hashed: list[str]) -> None:
+    Path("a.txt").write_text("a")
+    Path("folder").mkdir()
+    Path("folder/b.txt").write_text("b")
+    time.sleep(0.1)
+    files = Contents()
+    first, folder = files.at("a.txt"), files.at("folder")
+    assert (files.at("./a.txt"), files.at("folder")) == (first, folder)
+    assert hashed == ["a.txt", "folder"]
+    Path("folder/b.txt").write_text("c")
+    assert files.at("folder") != folder
+
+
+def test_a_file_written_a_moment_ago_is_read_again(in_tmp_path: Path) -> None:
+    files, path = Contents(), Path("a.txt")
+    seen = set()
+    for letter in "abcdefgh":  # same size, and often the same time
+        path.write_text(letter)
+        found = files.at("a.txt")
+        assert found is not None
+        seen.add(found.hash)
+    assert len(seen) == 8
+
+
+def test_what_lies_behind_a_link_in_a_folder_is_looked_at_every_time(in_tmp_path: Path) -> None:
+    Path("elsewhere").mkdir()
+    Path("elsewhere/a.txt").write_text("a")
+    Path("folder").mkdir()
+    Path("folder/link").symlink_to(Path("elsewhere").absolute())
+    Path("folder/broken").symlink_to("nowhere")
+    time.sleep(0.1)
+    files = Contents()
+    before = files.at("folder")
+    Path("elsewhere/a.txt").write_text("b")
+    after = files.at("folder")
+    assert before is not None
+    assert after is not None
+    assert before.hash != after.hash
+
+
+def test_what_holds_no_bytes_of_its_own_is_no_dataset(in_tmp_path: Path) -> None:
+    os.mkfifo("pipe")
+    Path("empty").mkdir()
+    for nothing in ("pipe", "empty", "missing", "nul\0", ".", "..", "/"):
+        assert Contents().at(nothing) is None
