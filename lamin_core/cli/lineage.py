@@ -20,15 +20,16 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for ot
 
 @click.command()
 @click.argument("name", metavar="[KEY|UID]", required=False)
-@click.option("--up", type=click.IntRange(0), help="Steps towards the sources; all by default.")
-@click.option("--down", type=click.IntRange(0), help="Steps towards what hangs on it; all by default.")
+@click.option("--up", type=click.IntRange(0), help="Only this many steps towards the sources.")
+@click.option("--down", type=click.IntRange(0), help="Only this many steps towards what hangs on it.")
 @click.option("--all", "everything", is_flag=True, help="The whole registry.")
 @_JSON
 def lineage(name: str | None, up: int | None, down: int | None, everything: bool, as_json: bool) -> None:
     """What made this artifact, or what this run did, back to the sources; and what hangs on it.
 
-    A step is from an artifact to a run or back. As text, the tree of what made it; with --down, also of what
-    hangs on it. With --all as text, counts for each engine.
+    A step is from an artifact to a run or back. Without --up and --down, all of both ways; with one of them, that
+    way alone. As text, the tree of what made it; with --down, of what hangs on it. With --all as text, counts for
+    each engine.
     """
     instance = connect()
     instance.lineage.find_lost()
@@ -39,14 +40,16 @@ def lineage(name: str | None, up: int | None, down: int | None, everything: bool
         click.echo(json.dumps(view(graph)) if as_json else _table(counts(graph)))
         return
     record = instance.lineage.find(name)
+    if up is not None or down is not None:
+        up, down = up or 0, down or 0
     graph = instance.lineage.around(record, up=up, down=down)
-    click.echo(json.dumps(view(graph)) if as_json else _trees(graph, record, both=down is not None))
+    click.echo(json.dumps(view(graph)) if as_json else _trees(graph, record, up=up, down=down))
 
 
-def _trees(graph: Graph, record: Artifact | Run, *, both: bool) -> str:
+def _trees(graph: Graph, record: Artifact | Run, *, up: int | None, down: int | None) -> str:
     start = (type(record).__name__.lower(), record.id)
-    upwards = tree(graph, start)
-    return f"{upwards}\n\n{tree(graph, start, downwards=True)}" if both else upwards
+    upwards, downwards = tree(graph, start), tree(graph, start, downwards=True) if down else ""
+    return "\n\n".join(part for part in (upwards if up != 0 or not down else "", downwards) if part)
 
 
 @click.command()

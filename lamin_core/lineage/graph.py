@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, aliased
 from lamin_core.models import Artifact, Containment, Content, Run, RunArtifact, RunDependency, Storage, Transform
 
 ROLLED_BACK = "rolled_back"
+PUBLISHED = "published"
 NODE_LIMIT = 50_000
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from lamin_core.lineage.graph import ROLLED_BACK, Graph
+from lamin_core.lineage.graph import PUBLISHED, ROLLED_BACK, Graph
 from lamin_core.lineage.view import path_of
 from lamin_core.uids import VERSION_LENGTH
 
@@ -48,14 +48,19 @@ def _links(graph: Graph, *, downwards: bool) -> dict[Node, list[Node]]:
     return links
 
 
-def _newest_makers(graph: Graph) -> dict[int, int]:
-    """Of the runs that made the same bytes again and again, the last one of each artifact."""
-    newest: dict[int, int] = {}
+def _makers(graph: Graph) -> dict[int, set[int]]:
+    """The runs that made each artifact; a flow that hands on what its task wrote is not counted beside the task."""
+    made: defaultdict[int, set[int]] = defaultdict(set)
+    handed_on: defaultdict[int, set[int]] = defaultdict(set)
     for run, artifact, direction, role in graph.edges:
         if direction == "output" and role != ROLLED_BACK:
-            held = newest.get(artifact, run)
-            newest[artifact] = max(held, run, key=lambda identity: (_begun(graph, identity), identity))
-    return newest
+            (handed_on if role == PUBLISHED else made)[artifact].add(run)
+    return {artifact: made[artifact] or handed_on[artifact] for artifact in {*made, *handed_on}}
+
+
+def _newest_makers(graph: Graph) -> dict[int, int]:
+    """Of the runs that made the same bytes again and again, the last one of each artifact."""
+    return {artifact: max(runs, key=lambda run: (_begun(graph, run), run)) for artifact, runs in _makers(graph).items()}
 
 
 def _begun(graph: Graph, run: int) -> str:
@@ -65,8 +70,7 @@ def _begun(graph: Graph, run: int) -> str:
 
 def _other_makers(graph: Graph, artifact: int) -> str:
     """How many runs beside the one that is shown made the same bytes."""
-    makers = {r for r, a, d, role in graph.edges if a == artifact and d == "output" and role != ROLLED_BACK}
-    others = len(makers) - 1
+    others = len(_makers(graph).get(artifact, ())) - 1
     return f"  (and made by {others} earlier run{'s' * (others > 1)})" if others > 0 else ""
 
 

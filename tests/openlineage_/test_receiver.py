@@ -263,6 +263,16 @@ def test_what_is_no_json_object_is_refused(body: bytes) -> None:
         parse(body)
 
 
+def test_a_file_outside_every_storage_is_known_by_its_path(
+    instance: Instance, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside") / "odd (1) \N{SNOWMAN}\n'\".txt"
+    outside.write_text("x")
+    _take(instance, complete(run_of(1, "a"), at(1), outputs=[Dataset.at(outside)]))
+    assert _seen(instance)["artifacts"][0]["path"] == str(outside)
+    assert instance.lineage.find(str(outside)).path.read_text() == "x"  # type: ignore[union-attr]
+
+
 def test_foreign_datasets_have_their_own_storages(instance: Instance) -> None:
     event = complete(run_of(1, "a"), at(1))
     event["outputs"] = [
