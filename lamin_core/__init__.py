@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from lamin_core import context as context
     from lamin_core import errors as errors
     from lamin_core import setup as setup
     from lamin_core.instance import connect as connect
@@ -50,7 +51,7 @@ _HOMES = {
     "step": "tracking",
     "track": "tracking",
 }
-_MODULES = ("errors", "setup")
+_MODULES = ("context", "errors", "setup")
 __all__ = sorted(["__version__", *_HOMES, *_MODULES])
 
 

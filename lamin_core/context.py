@@ -54,6 +54,15 @@ def current_run() -> Any:
     return _context_run.get() or _process_run
 
 
+def __getattr__(name: str) -> Any:
+    """`ln.context.run` and `ln.context.transform`: what is current, or None."""
+    if name == "run":
+        return current_run()
+    if name == "transform":
+        return None if current_run() is None else current_run().transform
+    raise AttributeError(f"module 'lamin_core.context' has no attribute {name!r}")
+
+
 def process_run() -> Any:
     """The run of the whole process, or None."""
     return _process_run

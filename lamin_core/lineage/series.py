@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import ColumnElement, delete, func, inspect, or_, select, update
+from sqlalchemy import ColumnElement, Table, delete, func, inspect, or_, select, update
 from sqlalchemy.orm import Session
 
+from lamin_core.db import insert_missing
 from lamin_core.hashing import Digest
 from lamin_core.lineage.versions import Observation, Version, fold, place
 from lamin_core.models import Artifact, ArtifactSeries, Containment, Content, Run, RunArtifact, Storage, blank
@@ -71,16 +72,11 @@ def series_for(session: Session, root: Root, key: str) -> ArtifactSeries:
 
 def content_for(session: Session, digest: Digest) -> int:
     """The primary key of this content, made if it is new."""
-    query = select(Content.id).where(
-        Content.hash == digest.hash, Content.hash_type == digest.hash_type, Content.size == digest.size
-    )
-    found = session.scalar(query)
-    if found is None:
-        row = Content(hash=digest.hash, hash_type=digest.hash_type, size=digest.size, n_files=digest.n_files)
-        session.add(row)
-        session.flush()
-        found = row.id
-    return found
+    values = {"hash": digest.hash, "hash_type": digest.hash_type, "size": digest.size}
+    made = insert_missing(session, cast(Table, Content.__table__), {**values, "n_files": digest.n_files})
+    if made is not None:
+        return made
+    return session.scalars(select(Content.id).filter_by(**values)).one()
 
 
 def observe(session: Session, series: ArtifactSeries, edge: RunArtifact) -> None:

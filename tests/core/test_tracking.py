@@ -52,6 +52,7 @@ def test_changed_code_is_a_new_version_of_the_transform(instance: Instance, writ
 def test_what_is_loaded_is_an_input_and_what_is_saved_an_output(instance: Instance, write: Write) -> None:
     source = ln.Artifact(write("a.csv", "x\n1\n")).save()
     run = ln.track(ln.Transform(key="t").save())
+    assert (ln.context.run.uid, ln.context.transform.key) == (run.uid, "t")
     ln.Artifact.get(key="a.csv").load()
     made = ln.Artifact(write("b.csv", "x\n2\n")).save()
     made.load()
