@@ -111,7 +111,7 @@ def _stop(pid: int) -> None:
         return
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def prefect_here(prefect_environment: dict[str, str]) -> Iterator[None]:
     """Prefect in this process, set to the server of this session."""
     with pytest.MonkeyPatch.context() as patch:
