@@ -23,7 +23,7 @@ from lamin_core.files import Files, Source
 from lamin_core.lineage import series as versions
 from lamin_core.lineage.facts import TransformFacts
 from lamin_core.lineage.recording import transform_for
-from lamin_core.lineage.usage import link
+from lamin_core.lineage.usage import add_edge, link
 from lamin_core.models import (
     Artifact,
     ArtifactSeries,
@@ -33,7 +33,6 @@ from lamin_core.models import (
     Feature,
     Registry,
     Run,
-    RunArtifact,
     Schema,
     SchemaFeature,
     Transform,
@@ -144,16 +143,7 @@ def _new_artifact(
     run_id = None if run is None else run.id
     versions.new_version(session, series, head, at, content_id, run_id=run_id, artifact=artifact)
     if run_id is not None:
-        session.add(
-            RunArtifact(
-                run_id=run_id,
-                artifact_id=artifact.id,
-                series_id=series.id,
-                content_id=content_id,
-                direction="output",
-                observed_at=at,
-            )
-        )
+        add_edge(session, run_id, artifact, "output", at)
     series.last_observed_at = at
     return artifact
 

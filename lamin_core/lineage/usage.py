@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from datetime import datetime
+from typing import cast
+
+from sqlalchemy import Table, insert, select
 from sqlalchemy.orm import Session
 
 from lamin_core.db import Database
@@ -28,17 +31,26 @@ def link(session: Session, run_id: int, artifact: Artifact, direction: str, role
     if direction in held or (direction == "input" and "output" in held):
         return
     at = now()
-    session.add(
-        RunArtifact(
-            run_id=run_id,
-            artifact_id=artifact.id,
-            series_id=artifact.series_id,
-            content_id=artifact.content_id,
-            direction=direction,
-            role=role,
-            observed_at=at,
-        )
-    )
+    add_edge(session, run_id, artifact, direction, at, role)
     series = session.get_one(ArtifactSeries, artifact.series_id)
     if series.last_observed_at is None or series.last_observed_at < at:
         series.last_observed_at = at
+
+
+def add_edge(
+    session: Session, run_id: int, artifact: Artifact, direction: str, at: datetime, role: str | None = None
+) -> None:
+    """Write the edge between a run and an artifact that are there; not through the mapper, as nobody keeps the row."""
+    values = {
+        "run_id": run_id,
+        "artifact_id": artifact.id,
+        "series_id": artifact.series_id,
+        "content_id": artifact.content_id,
+        "direction": direction,
+        "role": role,
+        "observed_at": at,
+    }
+    session.connection().execute(_INSERT_EDGE, values)
+
+
+_INSERT_EDGE = insert(cast(Table, RunArtifact.__table__))
