@@ -53,7 +53,7 @@ format: setup ## Put the code into its one format.
 
 .PHONY: bench
 bench: setup ## Measure: imports, tracking, ingest, queries.
-	$(BIN)/python -m tests.bench
+	$(BIN)/python benchmarks/run.py
 
 .PHONY: lock
 lock: setup ## Pin the newest versions that fit, with their hashes.

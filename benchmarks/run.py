@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import lamin_core as ln
 from lamin_core.instance import Instance
 from lamin_core.uids import derived_run_id
 from openlineage.lamin import events
@@ -32,6 +33,12 @@ def main() -> None:
     for module in ("lamin_core", "lamin_core.cli", "openlineage.lamin.delivery"):
         report(f"import {module}", median(partial(fresh, f"import {module}")) - median(partial(fresh, "")))
     with tempfile.TemporaryDirectory() as folder:
+        Instance.create(Path(folder), "data").db.dispose()
+        code = f"import os; os.chdir({folder!r}); import lamin_core as ln; ln.ULabel.filter(name='x').first()"
+        report("import, connect, the first query", median(partial(fresh, code)) - median(partial(fresh, "")))
+    with tempfile.TemporaryDirectory() as folder:
+        report("one small file saved in a run", saved(Path(folder)))
+    with tempfile.TemporaryDirectory() as folder:
         instance = Instance.create(Path(folder), str(Path(folder, "data")))
         sink = RegistrySink(instance.folder)
         report("one event, one transaction", median(each(sink, iter(list(chain("single", 60)))), 100))
@@ -45,6 +52,22 @@ def main() -> None:
         report("the whole graph", median(instance.lineage.everything))
         sink.close()
         instance.db.dispose()
+
+
+def saved(folder: Path) -> float:
+    """The median of many, each with bytes and a key of its own; the first ones warm up."""
+    instance = ln.setup.init(folder / "data", path=folder)
+    ln.track(ln.Transform(key="bench").save())
+    times = []
+    source = folder.parent / f"{folder.name}.txt"
+    for number in range(200):
+        source.write_text(f"{number}" * 200)
+        times.append(seconds(lambda: ln.Artifact(source, key=f"small/{number}.txt").save()))  # noqa: B023
+    ln.finish()
+    source.unlink()
+    ln.setup.disconnect()
+    instance.db.dispose()
+    return statistics.median(times[10:])
 
 
 def chain(name: str, steps: int) -> Iterator[Event]:
