@@ -24,7 +24,8 @@ from typing import ClassVar
 
 import pytest
 
-from openlineage.lamin.testing.performance import Performance, play
+from lamin_core.instance import Instance
+from openlineage.lamin.testing.performance import Performance, play, served
 from openlineage.lamin.validation import problems
 
 _TERMINAL = {"COMPLETE", "FAIL", "ABORT"}
@@ -165,6 +166,21 @@ class AdapterContract(ABC):
         assert params.process.returncode == 0, params.explained()
         told = {**params.workflow()["params"], **params.step("tell")["params"]}
         assert (told.get("alpha"), told.get("label")) == (3, "x y"), told
+
+    def test_through_an_endpoint_the_registry_says_the_same(self, chain: Performance, folder: Path) -> None:
+        """Over real HTTP, into a registry that the process itself does not see."""
+        receiver = folder / "receiver"
+        Instance.create(receiver, receiver / "data").db.dispose()
+        with served(receiver) as url:
+            sender = play(self.execute, "chain", folder / "sender", OPENLINEAGE_URL=url)
+        assert sender.process.returncode == 0, sender.explained()
+        assert not sender.spooled
+        heard = Performance(receiver, sender.process)
+        assert _jobs(heard) == _jobs(chain)
+        first, second, third = (heard.step(name) for name in ("first", "second", "third"))
+        assert heard.feeds(first, second), heard.explained()
+        assert heard.feeds(second, third), heard.explained()
+        assert {run["status"] for run in heard.view["runs"]} == {"completed"}
 
     # -- nothing of ours touches the user's job -----------------------------------------------------------------
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import uvicorn
+
 from lamin_core.instance import Instance
 from lamin_core.lineage.view import View, view
 from openlineage.lamin.export import export
+from openlineage.lamin.server import application
 
 INPUT = "one\ntwo\nthree\n"
 Execute = Callable[[str, Path, dict[str, str]], "subprocess.CompletedProcess[str]"]
@@ -88,6 +94,20 @@ class Performance:
         """What a failed assertion should show."""
         runs = [(run["transform_key"], run["status"], run["name"]) for run in self.view["runs"]]
         return f"runs {runs}\nexit {self.process.returncode}\n{self.process.stdout}\n{self.process.stderr}"
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """A real server over the instance in this folder, while it lasts; its address."""
+    instance = Instance.open(folder / ".lamin")
+    server = uvicorn.Server(uvicorn.Config(application(instance.db), log_level="warning"))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+    instance.db.dispose()
 
 
 def play(execute: Execute, pipeline: str, workdir: Path, **environment: str) -> Performance:
