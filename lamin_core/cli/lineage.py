@@ -20,16 +20,15 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for ot
 
 @click.command()
 @click.argument("name", metavar="[KEY|UID]", required=False)
-@click.option("--up", type=click.IntRange(0), help="Only this many steps towards the sources.")
-@click.option("--down", type=click.IntRange(0), help="Only this many steps towards what hangs on it.")
+@click.option("--up", type=click.IntRange(0), help="At most this many steps towards the sources.")
+@click.option("--down", type=click.IntRange(0), help="At most this many steps towards what hangs on it.")
 @click.option("--all", "everything", is_flag=True, help="The whole registry.")
 @_JSON
 def lineage(name: str | None, up: int | None, down: int | None, everything: bool, as_json: bool) -> None:
     """What made this artifact, or what this run did, back to the sources; and what hangs on it.
 
-    A step is from an artifact to a run or back. Without --up and --down, all of both ways; with one of them, that
-    way alone. As text, the tree of what made it; with --down, of what hangs on it. With --all as text, counts for
-    each engine.
+    A step is from an artifact to a run or back; --up and --down each limit their own way, 0 leaves it out. As text,
+    the tree of what made it; with --down, also of what hangs on it. With --all as text, counts for each engine.
     """
     instance = connect()
     instance.lineage.find_lost()
@@ -40,8 +39,6 @@ def lineage(name: str | None, up: int | None, down: int | None, everything: bool
         click.echo(json.dumps(view(graph)) if as_json else _table(counts(graph)))
         return
     record = instance.lineage.find(name)
-    if up is not None or down is not None:
-        up, down = up or 0, down or 0
     graph = instance.lineage.around(record, up=up, down=down)
     click.echo(json.dumps(view(graph)) if as_json else _trees(graph, record, up=up, down=down))
 
