@@ -270,7 +270,7 @@ def test_a_file_outside_every_storage_is_known_by_its_path(
     outside.write_text("x")
     _take(instance, complete(run_of(1, "a"), at(1), outputs=[Dataset.at(outside)]))
     assert _seen(instance)["artifacts"][0]["path"] == str(outside)
-    assert instance.lineage.find(str(outside)).path.read_text() == "x"  # type: ignore[union-attr]
+    assert instance.lineage.find(str(outside)).path.read_text() == "x"
 
 
 def test_foreign_datasets_have_their_own_storages(instance: Instance) -> None:
