@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import cast
 
 from sqlalchemy import ColumnElement, Table, delete, func, inspect, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, make_transient_to_detached
 
 from lamin_core.db import insert_missing
 from lamin_core.hashing import Digest
@@ -60,14 +60,14 @@ def series_at(session: Session, path: str, known: list[Root]) -> ArtifactSeries:
 
 def series_for(session: Session, root: Root, key: str) -> ArtifactSeries:
     """The series with this key, made if it is new."""
-    found = session.scalar(
-        select(ArtifactSeries).where(ArtifactSeries.storage_id == root.id, ArtifactSeries.key == key)
-    )
-    if found is None:
-        found = ArtifactSeries(stem=derived_uid(16, root.uid, key), storage_id=root.id, key=key)
-        session.add(found)
-        session.flush()
-    return found
+    values = {"stem": derived_uid(16, root.uid, key), "storage_id": root.id, "key": key}
+    made = insert_missing(session, cast(Table, ArtifactSeries.__table__), values)
+    if made is None:
+        return session.scalars(select(ArtifactSeries).filter_by(storage_id=root.id, key=key)).one()
+    series = ArtifactSeries(id=made, last_observed_at=None, **values)
+    make_transient_to_detached(series)  # the row is there: the session need not write or read it again
+    session.add(series)
+    return series
 
 
 def content_for(session: Session, digest: Digest) -> int:
