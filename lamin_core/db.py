@@ -71,7 +71,7 @@ class Database:
             return
         shown = redact_text(self.url)
         if found is None:
-            raise SchemaMismatch(f"{shown} holds no registry", hint="lamin init --storage ./data --db URL")
+            raise SchemaMismatch(f"{shown} holds no registry", hint="lamin migrate makes its tables anew")
         if found > REVISION:
             raise SchemaMismatch(
                 f"{shown} has schema {found}, newer than the {REVISION} that this version knows",
@@ -99,6 +99,8 @@ def _insert_missing(dialect: str, table: Table) -> Executable:
     return maker(table).on_conflict_do_nothing().returning(table.c.id)
 
 
+# Of the errors a driver knows, those that say nothing about our statements ("DatabaseError": the file is none).
+_OUT_OF_REACH = {"OperationalError", "InterfaceError", "DatabaseError"}
 _LOCK = select(text(f"pg_advisory_xact_lock({_WRITER_LOCK})"))
 
 
@@ -166,6 +168,10 @@ def _translated(url: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError"):
+        if error.connection_invalidated or type(error).__name__ in (
+            "OperationalError",
+            "InterfaceError",
+            "DatabaseError",
+        ):
             raise Unavailable(f"the database {redact_text(url)} cannot be used: {error.orig}") from error
         raise

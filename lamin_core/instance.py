@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from lamin_core import context
 from lamin_core.db import Database
-from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, LaminError, NotFound
+from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, LaminError, NotFound, Unavailable
 from lamin_core.files import Files
 from lamin_core.lineage.series import storage_for
 from lamin_core.location import FOLDER, find_instance
@@ -53,7 +53,9 @@ class Instance:
                 f"no instance in {str(folder.parent)!r}", hint="lamin init --storage ./data"
             ) from None
         except tomllib.TOMLDecodeError as error:
-            raise Conflict(f"{str(settings)!r} cannot be read: {error}") from error
+            raise Conflict(f"{str(settings)!r} cannot be read: {error}", hint="restore it, or init anew") from error
+        except OSError as error:
+            raise Unavailable(f"{str(settings)!r} cannot be read: {error.strerror}") from error
         instance = cls(folder, read)
         try:
             if check:

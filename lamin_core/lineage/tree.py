@@ -104,6 +104,8 @@ def _line(graph: Graph, node: Node) -> str:
     facts = [graph.runs[identity].transform_key, run.engine, run.status + (" (cached)" if run.cached else "")]
     if run.duration is not None:
         facts.append(duration(run.duration))
+    if run.error:
+        facts.append(run.error.splitlines()[0][:100])
     name = f" {run.name!r}" if run.name and run.name not in graph.runs[identity].transform_key else ""
     return f"run {run.uid}{name} of " + " · ".join(printable(fact) for fact in facts)
 

@@ -46,7 +46,7 @@ def fold(events: Iterable[ParsedEvent]) -> RunFacts:
         status=_status(ordered, terminal),
         name=_text(own.get("name")) or name,
         cached=own.get("cached") is True,
-        attempt=own["attempt"] if isinstance(own.get("attempt"), int) else 1,
+        attempt=_count(own.get("attempt")) or 1,
         started_at=_started(ordered),
         finished_at=None if terminal is None else terminal.event_time,
         params=_params(run),
@@ -67,6 +67,11 @@ def _object(facets: Facets, name: str) -> Facets:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _count(value: Any) -> int | None:
+    """A number that a database can hold."""
+    return value if isinstance(value, int) and 0 <= value < 1 << 63 else None
 
 
 def _facets(entity: Any) -> Facets:
@@ -197,8 +202,8 @@ def _dataset(direction: Direction, mentions: _Mentions, ended: datetime | None) 
         at=at,
         hash=value,
         hash_type=hash_type,
-        size=own.get("size") if isinstance(own.get("size"), int) else None,
-        n_files=own.get("n_files") if isinstance(own.get("n_files"), int) else None,
+        size=_count(own.get("size")),
+        n_files=_count(own.get("n_files")),
         role=_text(own.get("role")),
         facets=unknown or None,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 _BUCKET_SCHEMES = {"s3", "gs", "gcs", "s3a", "s3n", "hf"}
 _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
@@ -40,10 +40,13 @@ def dataset_path(namespace: str, name: str) -> str:
 
     >>> dataset_path("file", "/data/a.csv"), dataset_path("s3://bucket", "raw/a.csv")
     ('/data/a.csv', 's3://bucket/raw/a.csv')
+    >>> dataset_path("warehouse", "orders")
+    'dataset://warehouse/orders'
     """
     if is_local(namespace):
-        return name
-    return f"{namespace.rstrip('/')}/{name.lstrip('/')}"
+        return name if name.startswith("/") else f"/{name}"
+    root = namespace.rstrip("/") if "://" in namespace else f"dataset://{quote(namespace, safe='')}"
+    return f"{root}/{name.lstrip('/')}"
 
 
 def is_local(namespace: str) -> bool:

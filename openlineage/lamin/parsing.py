@@ -64,7 +64,7 @@ class _Misplaced(ValueError):
 def _load(body: bytes | str | Event) -> tuple[Event, str]:
     if isinstance(body, dict):
         text = serialize(body).decode()
-        return json.loads(text), text
+        return _storable(json.loads(text)), text
     try:
         text = body.decode("utf-8") if isinstance(body, bytes) else body
         data = json.loads(text)
@@ -74,7 +74,18 @@ def _load(body: bytes | str | Event) -> tuple[Event, str]:
         raise MalformedEvent(
             f"not an event but a JSON {type(data).__name__}", hint="send one OpenLineage event as a JSON object"
         )
-    return data, text.strip()
+    return _storable(data), text.strip()
+
+
+def _storable(value: Any) -> Any:
+    """The value with lone surrogates (of file names that are no UTF-8, say) as escapes: no database takes them."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, dict):
+        return {_storable(name): _storable(item) for name, item in value.items()}
+    return value
 
 
 def _place(data: Event, known: dict[str, Any]) -> ParsedEvent:
@@ -117,6 +128,6 @@ def _time(value: Any) -> datetime:
     """ISO 8601; without a zone it is taken as UTC."""
     try:
         at = datetime.fromisoformat(value)
-    except (TypeError, ValueError) as error:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError) as error:
         raise _Misplaced(f"eventTime {value!r} is no ISO 8601 time") from error
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from lamin_core.db import Database
+from lamin_core.errors import Unavailable
 from lamin_core.lineage.recording import record
 from lamin_core.models import Event as Row
 from lamin_core.models import now
 from openlineage.lamin.fold import fold
 from openlineage.lamin.parsing import ParsedEvent, parse
+
+logger = logging.getLogger("lamin")
 
 
 @dataclass(slots=True)
@@ -35,6 +40,33 @@ def ingest(database: Database, events: Iterable[ParsedEvent]) -> Receipt:
     batch = {event.hash: event for event in events}
     if not batch:
         return Receipt()
+    try:
+        return _ingest(database, batch)
+    except Unavailable:
+        raise
+    except Exception as error:  # what nobody foresaw in one event must not hold up the others
+        return _one_by_one(database, batch, error)
+
+
+def _one_by_one(database: Database, batch: dict[str, ParsedEvent], error: Exception) -> Receipt:
+    """The batch again, each run for itself; the events of one that cannot be recorded are put aside."""
+    by_run: defaultdict[str | None, dict[str, ParsedEvent]] = defaultdict(dict)
+    for event in batch.values():
+        by_run[event.run_id][event.hash] = event
+    if len(by_run) == 1:
+        logger.error("events were put aside: %s", error, exc_info=error)
+        reason = f"cannot be recorded: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        aside = {event.hash: replace(event, kind="quarantined", run_id=None, reason=reason) for event in batch.values()}
+        return _ingest(database, aside)
+    whole = Receipt()
+    for events in by_run.values():
+        part = ingest(database, events.values())
+        whole.taken, whole.known = whole.taken + part.taken, whole.known + part.known
+        whole.quarantined += part.quarantined
+    return whole
+
+
+def _ingest(database: Database, batch: dict[str, ParsedEvent]) -> Receipt:
     with database.writing() as session:
         fresh = _append(session, list(batch.values()))
         runs = sorted({event.run_id for event in fresh if event.run_id is not None})

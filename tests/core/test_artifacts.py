@@ -123,7 +123,9 @@ def test_strange_names_are_kept_as_they_are(instance: Instance, write: Write, na
     assert ln.Artifact(path, key=f"copy/{name}").save().load() == "text"
 
 
-@pytest.mark.parametrize("key", ["../a.txt", "/a.txt", "a/../../b.txt", "a\\b.txt", "a\0.txt", "", ".lamindb/a.txt"])
+@pytest.mark.parametrize(
+    "key", ["../a.txt", "/a.txt", "a/../../b.txt", "a\\b.txt", "a\0.txt", "", ".lamindb/a.txt", "./a.txt"]
+)
 def test_a_key_that_leaves_the_storage_is_refused(instance: Instance, write: Write, key: str) -> None:
     with pytest.raises(InvalidKey, match=r"cannot be a key|registry's own"):
         ln.Artifact(write("a.txt", "one"), key=key)

@@ -82,6 +82,16 @@ def test_a_database_that_is_no_registry_is_refused(in_tmp_path: Path) -> None:
         Instance.open(instance.folder)
 
 
+def test_a_file_that_is_no_database_is_said_to_be_none(in_tmp_path: Path) -> None:
+    instance = Instance.create(in_tmp_path, "./data")
+    instance.db.dispose()
+    for file in (in_tmp_path / ".lamin").glob("lamin.db*"):
+        file.unlink()
+    (in_tmp_path / ".lamin" / "lamin.db").write_text("garbage" * 1000)
+    with pytest.raises(Unavailable, match="not a database"):
+        Instance.open(instance.folder)
+
+
 def test_everything_works_without_a_network(in_tmp_path: Path) -> None:
     code = """
 import sys

@@ -13,13 +13,15 @@ import lamin_core as ln
 from lamin_core import context
 from lamin_core.errors import MalformedEvent
 from lamin_core.instance import Instance
+from lamin_core.lineage.facts import RunFacts
 from lamin_core.lineage.series import storage_for
 from lamin_core.lineage.tree import tree
 from lamin_core.lineage.view import View, view
 from lamin_core.models import Transform
 from openlineage.lamin.events import Dataset, Dependency, Event, abort, complete, fail, running, start
 from openlineage.lamin.export import export
-from openlineage.lamin.parsing import parse
+from openlineage.lamin.fold import fold
+from openlineage.lamin.parsing import ParsedEvent, parse
 from openlineage.lamin.receiver import Receipt, ingest
 
 from .conftest import at, run_of
@@ -220,6 +222,7 @@ def test_secrets_are_masked_before_they_are_stored(instance: Instance) -> None:
         {"eventTime": "2026-01-01T00:00:00Z", "run": {"runId": 7}, "job": {"namespace": "n", "name": "j"}},
         {"eventTime": "2026-01-01T00:00:00Z", "run": None, "job": {"namespace": "n", "name": "j"}},
         {"eventTime": "2026-01-01T00:00:00Z", "run": {"runId": "x"}, "job": []},
+        {"eventTime": "9999-12-31T23:59:59-12:00", "run": {"runId": "x"}, "job": {"namespace": "n", "name": "j"}},
         {"eventType": "NOPE", "eventTime": "2026-01-01T00:00:00Z", "run": {"runId": "x"},
          "job": {"namespace": "n", "name": "j"}},
     ],
@@ -242,6 +245,11 @@ def test_json_that_cannot_be_placed_is_put_aside_with_the_reason(instance: Insta
         {"run": {"runId": "x", "facets": {"jobDependencies": {"upstream": [None, {}]}}}},
         {"eventTime": "2026-01-01T00:00:00"},
         {"eventType": None},
+        {"outputs": [{"namespace": "file", "name": "relative.csv"}, {"namespace": "warehouse", "name": "orders"}]},
+        {"outputs": [{"namespace": "file", "name": "/lone \ud800 surrogate"}, {"namespace": "s3://b", "name": "/"}]},
+        {"outputs": [{"namespace": "file", "name": "/x", "facets": {"lamin_artifact": {"hash": "h", "size": 10**30}}}]},
+        {"run": {"runId": "x", "facets": {"lamin_run": {"attempt": 2**70, "params": {"n": 10**30}}}}},
+        {"job": {"namespace": "n", "name": "j", "facets": {"sourceCode": {"language": "x", "sourceCode": "\udcff"}}}},
     ],
 )
 def test_odd_events_of_a_run_are_taken_for_what_they_say(instance: Instance, odd: Event) -> None:
@@ -309,3 +317,21 @@ def test_a_file_that_everybody_reads_costs_each_reader_the_same(instance: Instan
         costs.append(statements[0] - before)
     assert costs[3] == costs[1]
     assert len(_seen(instance)["edges"]) == 200
+
+
+def test_an_event_that_nobody_foresaw_does_not_hold_up_the_others(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The failure is provoked: every one that we know of is dealt with before."""
+
+    def failing(events: list[ParsedEvent]) -> RunFacts:
+        facts = fold(events)
+        if facts.transform.key == "bad":
+            raise AssertionError("nobody foresaw this")
+        return facts
+
+    monkeypatch.setattr("openlineage.lamin.receiver.fold", failing)
+    receipt = _take(instance, start(run_of(1, "good"), at(0)), start(run_of(2, "bad"), at(0)))
+    assert (receipt.taken, len(receipt.quarantined)) == (1, 1)
+    assert "nobody foresaw this" in receipt.quarantined[0]
+    assert [run["transform_key"] for run in _seen(instance)["runs"]] == ["good"]
