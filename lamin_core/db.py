@@ -168,10 +168,6 @@ def _translated(url: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if error.connection_invalidated or type(error).__name__ in (
-            "OperationalError",
-            "InterfaceError",
-            "DatabaseError",
-        ):
+        if error.connection_invalidated or type(error).__name__ in _OUT_OF_REACH:
             raise Unavailable(f"the database {redact_text(url)} cannot be used: {error.orig}") from error
         raise
