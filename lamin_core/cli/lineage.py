@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from lamin_core.errors import InvalidArgument
-from lamin_core.instance import Instance, connect
+from lamin_core.instance import connect
 from lamin_core.lineage.graph import Graph
 from lamin_core.lineage.tree import duration, printable, tree
 from lamin_core.lineage.view import counts, view
@@ -55,11 +55,12 @@ def runs(as_json: bool) -> None:
     """All runs, the newest first."""
     instance = connect()
     instance.lineage.find_lost()
-    rows = _newest_first(view(instance.lineage.everything())["runs"], "started_at")
+    graph = instance.lineage.everything()
+    rows = _newest_first(view(graph)["runs"], "started_at")
     if as_json:
         click.echo(json.dumps(rows))
         return
-    durations = _durations(instance)
+    durations = _durations(graph)
     shown = [
         {
             "uid": row["uid"],
@@ -75,8 +76,8 @@ def runs(as_json: bool) -> None:
     click.echo(_table(shown))
 
 
-def _durations(instance: Instance) -> dict[str, str]:
-    nodes = instance.lineage.everything().runs.values()
+def _durations(graph: Graph) -> dict[str, str]:
+    nodes = graph.runs.values()
     return {node.run.uid: duration(node.run.duration) for node in nodes if node.run.duration is not None}
 
 

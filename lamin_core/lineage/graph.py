@@ -6,8 +6,10 @@ waited for; and a file on the folder it lies in, or a folder on the files in it,
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, literal, or_, select, union_all
@@ -46,7 +48,7 @@ class RunNode:
     kind: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Graph:
     """Artifacts, runs and edges, by primary key; edges are (run, artifact, direction, role)."""
 
@@ -60,6 +62,16 @@ class Graph:
     def nodes(self) -> list[ArtifactNode | RunNode]:
         """All nodes."""
         return [*self.artifacts.values(), *self.runs.values()]
+
+    @cached_property
+    def makers(self) -> dict[int, set[int]]:
+        """The runs that made each artifact; a flow that hands on what its task wrote is not counted beside the task."""
+        made: defaultdict[int, set[int]] = defaultdict(set)
+        handed_on: defaultdict[int, set[int]] = defaultdict(set)
+        for run, artifact, direction, role in self.edges:
+            if direction == "output" and role != ROLLED_BACK:
+                (handed_on if role == PUBLISHED else made)[artifact].add(run)
+        return {artifact: made[artifact] or handed_on[artifact] for artifact in {*made, *handed_on}}
 
 
 def walk(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from lamin_core.lineage.graph import PUBLISHED, ROLLED_BACK, Graph
+from lamin_core.lineage.graph import ROLLED_BACK, Graph
 from lamin_core.lineage.view import path_of
 from lamin_core.uids import VERSION_LENGTH
 
@@ -48,19 +48,9 @@ def _links(graph: Graph, *, downwards: bool) -> dict[Node, list[Node]]:
     return links
 
 
-def _makers(graph: Graph) -> dict[int, set[int]]:
-    """The runs that made each artifact; a flow that hands on what its task wrote is not counted beside the task."""
-    made: defaultdict[int, set[int]] = defaultdict(set)
-    handed_on: defaultdict[int, set[int]] = defaultdict(set)
-    for run, artifact, direction, role in graph.edges:
-        if direction == "output" and role != ROLLED_BACK:
-            (handed_on if role == PUBLISHED else made)[artifact].add(run)
-    return {artifact: made[artifact] or handed_on[artifact] for artifact in {*made, *handed_on}}
-
-
 def _newest_makers(graph: Graph) -> dict[int, int]:
     """Of the runs that made the same bytes again and again, the last one of each artifact."""
-    return {artifact: max(runs, key=lambda run: (_begun(graph, run), run)) for artifact, runs in _makers(graph).items()}
+    return {artifact: max(runs, key=lambda run: (_begun(graph, run), run)) for artifact, runs in graph.makers.items()}
 
 
 def _begun(graph: Graph, run: int) -> str:
@@ -70,7 +60,7 @@ def _begun(graph: Graph, run: int) -> str:
 
 def _other_makers(graph: Graph, artifact: int) -> str:
     """How many runs beside the one that is shown made the same bytes."""
-    others = len(_makers(graph).get(artifact, ())) - 1
+    others = len(graph.makers.get(artifact, ())) - 1
     return f"  (and made by {others} earlier run{'s' * (others > 1)})" if others > 0 else ""
 
 
