@@ -1,0 +1,121 @@
+"""How each kind of record is saved: in one short transaction, finding what is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from sqlalchemy import delete as delete_rows
+from sqlalchemy import inspect, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from lamin_core.errors import Conflict, NotFound
+from lamin_core.models import Artifact, Base, Collection, Run, Schema, Transform
+from lamin_core.saving.artifacts import save_artifact
+from lamin_core.saving.named import UID_LENGTHS, save_named
+from lamin_core.saving.place import Place
+from lamin_core.saving.runs import host, save_run, save_transform
+from lamin_core.saving.sets import save_collection, save_schema
+
+R = TypeVar("R")
+
+
+def save(place: Place, record: R) -> R:
+    """Write the record, or find the one that it is. Raises `Conflict`, `InvalidArgument` or `Unavailable`."""
+    if _is_saved(record):
+        return _update(place, record)
+    saver: Any = _SAVERS.get(type(record), save_named)
+    saved: R = saver(place, record)
+    return saved
+
+
+def _is_saved(record: Any) -> bool:
+    return bool(inspect(record).has_identity)
+
+
+def _update(place: Place, record: R) -> R:
+    with place.db.writing() as session:
+        session.merge(record)
+    return record
+
+
+class Records(list[Any]):
+    """Records made or found together; `save` writes those that are new in one transaction."""
+
+    def __init__(self, place: Place, records: Iterable[Any]) -> None:
+        super().__init__(records)
+        self._place = place
+
+    def save(self) -> Records:
+        """Write the new ones; returns itself."""
+        save_all(self._place, self)
+        return self
+
+
+def save_all(place: Place, records: Iterable[Any]) -> None:
+    """Save many records: those that are known by a name in one transaction, the others one by one."""
+    named: list[Any] = []
+    for record in records:
+        if type(record) in _SAVERS or _is_saved(record):
+            save(place, record)
+        else:
+            named.append(record)
+    with place.db.writing() as session:
+        for record in named:
+            record.uid = record.uid or random_uid(UID_LENGTHS[type(record).__name__])
+        try:
+            session.add_all(named)
+            session.flush()
+            return
+        except IntegrityError:
+            session.rollback()
+    for record in named:  # some of the names are there already
+        save(place, record)
+
+
+def from_values(place: Place, registry: Any, values: Iterable[str], *, create: bool) -> Records:
+    """The records with these names, in their order; with `create` the missing ones are made, unsaved."""
+    names = list(dict.fromkeys(values))
+    field = registry._name_field
+    with place.db.reading() as session:
+        column = getattr(registry, field)
+        found: dict[str, Any] = {}
+        for start in range(0, len(names), 1000):
+            rows = session.scalars(select(registry).where(column.in_(names[start : start + 1000])))
+            found.update((getattr(row, field), row) for row in rows)
+    made = ((found.get(name) or (registry(**{field: name}) if create else None)) for name in names)
+    return Records(place, (record for record in made if record is not None))
+
+
+def delete(place: Place, record: Base) -> None:
+    """Remove the record and what ties it to others. Raises `NotFound`, and `Conflict` while others need it."""
+    kind: Any = type(record)
+    try:
+        with place.db.writing() as session:
+            removed = session.execute(delete_rows(kind).where(kind.id == record.id))  # type: ignore[attr-defined]
+            if not removed.rowcount:  # type: ignore[attr-defined]
+                raise NotFound(f"{record!r} is not in the registry")
+            if isinstance(record, Artifact) and record.is_latest:
+                _promote(session, record.series_id)
+    except IntegrityError as error:
+        raise Conflict(f"{record!r} is needed by other records", hint="remove those first") from error
+
+
+def _promote(session: Session, series_id: int) -> None:
+    newest = session.scalar(
+        select(Artifact).where(Artifact.series_id == series_id).order_by(Artifact.number.desc()).limit(1)
+    )
+    if newest is not None:
+        newest.is_latest = True
+
+
+_SAVERS: dict[type[Any], Callable[[Place, Any], Any]] = {
+    Artifact: save_artifact,
+    Transform: save_transform,
+    Run: save_run,
+    Schema: save_schema,
+    Collection: save_collection,
+}
+
+__all__ = ["Place", "Records", "delete", "from_values", "host", "save", "save_all"]

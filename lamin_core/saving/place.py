@@ -1,0 +1,44 @@
+"""What saving needs of an instance, and what every kind of saving does with a record."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from sqlalchemy import inspect
+from sqlalchemy.orm import make_transient_to_detached
+
+from lamin_core.db import Database
+from lamin_core.errors import InvalidArgument
+from lamin_core.files import Files
+from lamin_core.models import (
+    Registry,
+)
+
+
+class Place(Protocol):
+    """What saving needs of an instance."""
+
+    db: Database
+    storage: str
+
+    @property
+    def files(self) -> Files:
+        """The files of the instance."""
+
+    @property
+    def user_id(self) -> int:
+        """Who is at work."""
+
+
+def adopt(record: Any, row: Any) -> Any:
+    """Make the object that the user holds the saved one, with the values of the row."""
+    for attribute in inspect(type(record)).column_attrs:
+        record.__dict__[attribute.key] = getattr(row, attribute.key)
+    make_transient_to_detached(record)
+    return record
+
+
+def check_saved(members: Iterable[Registry]) -> None:
+    """Raise `InvalidArgument` unless all of them are saved."""
+    for member in members:
+        if member.id is None:
+            raise InvalidArgument(f"{member!r} is not saved", hint="call .save() first")

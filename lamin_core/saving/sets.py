@@ -1,0 +1,76 @@
+"""How sets are saved: schemas of features, collections of artifacts. The same members are the same set."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from lamin_core import context
+from lamin_core.models import (
+    Artifact,
+    Collection,
+    CollectionArtifact,
+    Feature,
+    Schema,
+    SchemaFeature,
+)
+from lamin_core.saving.place import Place, adopt, check_saved
+from lamin_core.uids import derived_uid, random_uid, version_suffix
+
+
+def save_schema(place: Place, schema: Schema) -> Schema:
+    """Write the schema, or find the one with these features."""
+    members: list[Feature] = schema.__dict__["_members"]
+    check_saved(members)
+    digest = derived_uid(22, "schema", schema.otype or "", *sorted(feature.uid for feature in members))
+    with place.db.writing() as session:
+        row = session.scalar(select(Schema).where(Schema.hash == digest))
+        if row is None:
+            row = schema
+            row.uid, row.hash = random_uid(16), digest
+            session.add(row)
+            session.flush()
+            session.add_all(
+                SchemaFeature(schema_id=row.id, feature_id=feature.id, position=place)
+                for place, feature in enumerate(members)
+            )
+    if row is schema:
+        return schema
+    adopted: Schema = adopt(schema, row)
+    return adopted
+
+
+def save_collection(place: Place, collection: Collection) -> Collection:
+    """Write the collection, or find the one with these artifacts."""
+    members: list[Artifact] = collection.__dict__["_members"]
+    check_saved(members)
+    digest = derived_uid(22, "collection", *sorted({artifact.uid for artifact in members}))
+    run, user = context.current_run(), place.user_id
+    with place.db.writing() as session:
+        same_key = select(Collection).where(Collection.key == collection.key)
+        row = session.scalar(same_key.where(Collection.hash == digest))
+        if row is None:
+            row = _new_collection(session, collection, digest)
+            row.run_id, row.created_by_id = None if run is None else run.id, user
+            session.flush()
+            unique = {artifact.id: artifact for artifact in members}
+            session.add_all(
+                CollectionArtifact(collection_id=row.id, artifact_id=artifact_id, position=position)
+                for position, artifact_id in enumerate(unique)
+            )
+    if row is collection:
+        return collection
+    adopted: Collection = adopt(collection, row)
+    return adopted
+
+
+def _new_collection(session: Session, collection: Collection, digest: str) -> Collection:
+    same_key = Collection.key == collection.key
+    newest = session.scalar(select(func.max(Collection.number)).where(same_key))
+    session.execute(update(Collection).where(same_key).values(is_latest=False))
+    collection.number = 0 if newest is None else newest + 1
+    collection.is_latest, collection.hash = True, digest
+    collection.uid = derived_uid(16, "collection", collection.key) + version_suffix(collection.number)
+    session.add(collection)
+    session.flush()
+    return collection
