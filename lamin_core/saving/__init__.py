@@ -17,6 +17,7 @@ from lamin_core.saving.named import UID_LENGTHS, save_named
 from lamin_core.saving.place import Place
 from lamin_core.saving.runs import host, save_run, save_transform
 from lamin_core.saving.sets import save_collection, save_schema
+from lamin_core.uids import random_uid
 
 R = TypeVar("R")
 
