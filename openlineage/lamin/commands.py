@@ -78,7 +78,7 @@ def _summary(report: Report) -> str:
 def serve(host: str, port: int) -> None:
     """Take OpenLineage events over HTTP, until interrupted."""
     try:
-        from openlineage.lamin.server import serve as run
+        from openlineage.lamin.http.serve import serve as run
     except ImportError as error:
         raise MissingExtra(str(error.name), "server") from error
     instance = connect()

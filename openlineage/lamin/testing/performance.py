@@ -19,7 +19,7 @@ import uvicorn
 from lamin_core.instance import Instance
 from lamin_core.lineage.view import View, view
 from openlineage.lamin.export import export
-from openlineage.lamin.server import application
+from openlineage.lamin.http.app import application
 
 INPUT = "one\ntwo\nthree\n"
 Execute = Callable[[str, Path, dict[str, str]], "subprocess.CompletedProcess[str]"]

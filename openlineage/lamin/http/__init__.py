@@ -1,0 +1,1 @@
+"""The registry over HTTP: taking events in, and answering questions."""
