@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from lamin_core.models import Collection as Collection
     from lamin_core.models import Environment as Environment
     from lamin_core.models import Feature as Feature
+    from lamin_core.models import Project as Project
+    from lamin_core.models import Reference as Reference
     from lamin_core.models import Run as Run
     from lamin_core.models import Schema as Schema
     from lamin_core.models import Storage as Storage
@@ -37,6 +39,8 @@ _HOMES = {
     "Collection": "models",
     "Environment": "models",
     "Feature": "models",
+    "Project": "models",
+    "Reference": "models",
     "Run": "models",
     "Schema": "models",
     "Storage": "models",

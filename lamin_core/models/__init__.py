@@ -5,20 +5,44 @@ from lamin_core.models.base import Base, Registry, blank, now
 from lamin_core.models.collection import Collection, CollectionArtifact
 from lamin_core.models.environment import Environment
 from lamin_core.models.event import Event
-from lamin_core.models.label import ArtifactULabel, Feature, Schema, SchemaFeature, ULabel
+from lamin_core.models.feature import ArtifactFeatureValue, Feature, RunFeatureValue
+from lamin_core.models.label import (
+    ArtifactULabel,
+    CollectionULabel,
+    RunULabel,
+    TransformULabel,
+    ULabel,
+    ULabelParent,
+)
+from lamin_core.models.project import (
+    ArtifactProject,
+    ArtifactReference,
+    Project,
+    ProjectReference,
+    Reference,
+    RunProject,
+    TransformProject,
+    TransformReference,
+)
 from lamin_core.models.relations import Many, One
 from lamin_core.models.run import Run, RunArtifact, RunDependency
+from lamin_core.models.schema import ArtifactSchema, Schema, SchemaComponent, SchemaFeature
 from lamin_core.models.storage import Content, Storage
 from lamin_core.models.transform import Transform, TransformSeries
 from lamin_core.models.user import User
 
 __all__ = [
     "Artifact",
+    "ArtifactFeatureValue",
+    "ArtifactProject",
+    "ArtifactReference",
+    "ArtifactSchema",
     "ArtifactSeries",
     "ArtifactULabel",
     "Base",
     "Collection",
     "CollectionArtifact",
+    "CollectionULabel",
     "Containment",
     "Content",
     "Environment",
@@ -26,16 +50,27 @@ __all__ = [
     "Feature",
     "Many",
     "One",
+    "Project",
+    "ProjectReference",
+    "Reference",
     "Registry",
     "Run",
     "RunArtifact",
     "RunDependency",
+    "RunFeatureValue",
+    "RunProject",
+    "RunULabel",
     "Schema",
+    "SchemaComponent",
     "SchemaFeature",
     "Storage",
     "Transform",
+    "TransformProject",
+    "TransformReference",
     "TransformSeries",
+    "TransformULabel",
     "ULabel",
+    "ULabelParent",
     "User",
     "blank",
     "now",

@@ -17,8 +17,10 @@ from lamin_core.models.storage import UNKNOWN_SIZE, Content
 
 if TYPE_CHECKING:
     from lamin_core.models.collection import Collection
-    from lamin_core.models.label import Schema, ULabel
+    from lamin_core.models.label import ULabel
+    from lamin_core.models.project import Project, Reference
     from lamin_core.models.run import Run
+    from lamin_core.models.schema import Schema
     from lamin_core.models.storage import Storage
     from lamin_core.models.user import User
 
@@ -94,6 +96,11 @@ class Artifact(Versioned, Registry):
     schema: ClassVar[One[Schema]] = One("Schema", "schema_id")
     created_by: ClassVar[One[User]] = One("User", "created_by_id")
     ulabels: ClassVar[Many[ULabel]] = Many("ULabel", link="ArtifactULabel", own="artifact_id", other="ulabel_id")
+    projects: ClassVar[Many[Project]] = Many("Project", link="ArtifactProject", own="artifact_id", other="project_id")
+    references: ClassVar[Many[Reference]] = Many(
+        "Reference", link="ArtifactReference", own="artifact_id", other="reference_id"
+    )
+    schemas: ClassVar[Many[Schema]] = Many("Schema", link="ArtifactSchema", own="artifact_id", other="schema_id")
     input_of_runs: ClassVar[Many[Run]] = Many(
         "Run", link="RunArtifact", own="artifact_id", other="run_id", only={"direction": "input"}
     )

@@ -12,7 +12,9 @@ from lamin_core.models.relations import Many, One
 
 if TYPE_CHECKING:
     from lamin_core.models.artifact import Artifact
+    from lamin_core.models.label import ULabel
     from lamin_core.models.run import Run
+    from lamin_core.models.user import User
 
 
 class Collection(Versioned, Registry):
@@ -42,6 +44,8 @@ class Collection(Versioned, Registry):
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
 
     run: ClassVar[One[Run]] = One("Run", "run_id")
+    created_by: ClassVar[One[User]] = One("User", "created_by_id")
+    ulabels: ClassVar[Many[ULabel]] = Many("ULabel", link="CollectionULabel", own="collection_id", other="ulabel_id")
     artifacts: ClassVar[Many[Artifact]] = Many(
         "Artifact", link="CollectionArtifact", own="collection_id", other="artifact_id"
     )

@@ -1,26 +1,25 @@
-"""What people say about data: labels, features, schemas."""
+"""What people say about data in words of their own: labels, their groups and their hierarchy."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core.errors import InvalidArgument
-from lamin_core.models.base import Base, Registry
+from lamin_core.models.base import Base, Identity, Registry
 from lamin_core.models.relations import Many, One
 
 if TYPE_CHECKING:
     from lamin_core.models.artifact import Artifact
-
-
-DTYPES = ("int", "float", "str", "bool", "date", "datetime", "dict")
-"""The plain types that a feature may have."""
+    from lamin_core.models.collection import Collection
+    from lamin_core.models.run import Run
+    from lamin_core.models.transform import Transform
+    from lamin_core.models.user import User
 
 
 class ULabel(Registry):
-    """A universal label; `type` groups labels, `is_type` marks the groups."""
+    """A universal label; `type` groups labels, `is_type` marks the groups, `parents` are the wider terms."""
 
     __tablename__ = "ulabel"
     __table_args__ = (
@@ -37,12 +36,26 @@ class ULabel(Registry):
 
     name: Mapped[str]
     description: Mapped[str | None]
-    is_type: Mapped[bool] = mapped_column(default=False)
+    synonyms: Mapped[str | None]
+    """Other names, joined by `|`."""
+    is_type: Mapped[bool] = mapped_column(default=False, server_default=false())
     type_id: Mapped[int | None] = mapped_column(ForeignKey("ulabel.id"), index=True)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
 
     type: ClassVar[One[ULabel]] = One("ULabel", "type_id")
+    records: ClassVar[Many[ULabel]] = Many("ULabel", own="type_id")
+    """The labels of this type."""
+    parents: ClassVar[Many[ULabel]] = Many("ULabel", link="ULabelParent", own="ulabel_id", other="parent_id")
+    children: ClassVar[Many[ULabel]] = Many("ULabel", link="ULabelParent", own="parent_id", other="ulabel_id")
+    created_by: ClassVar[One[User]] = One("User", "created_by_id")
     artifacts: ClassVar[Many[Artifact]] = Many("Artifact", link="ArtifactULabel", own="ulabel_id", other="artifact_id")
+    runs: ClassVar[Many[Run]] = Many("Run", link="RunULabel", own="ulabel_id", other="run_id")
+    transforms: ClassVar[Many[Transform]] = Many(
+        "Transform", link="TransformULabel", own="ulabel_id", other="transform_id"
+    )
+    collections: ClassVar[Many[Collection]] = Many(
+        "Collection", link="CollectionULabel", own="ulabel_id", other="collection_id"
+    )
 
     def __init__(
         self, *, name: str, type: ULabel | None = None, is_type: bool = False, description: str | None = None
@@ -52,67 +65,69 @@ class ULabel(Registry):
         super().__init__(name=name, is_type=is_type, description=description, type_id=type_id)
 
 
-class ArtifactULabel(Base):
+class ULabelParent(Base):
+    """A label is narrower than another."""
+
+    __tablename__ = "ulabel_parent"
+
+    ulabel_id: Mapped[int] = mapped_column(ForeignKey("ulabel.id", ondelete="CASCADE"), primary_key=True)
+    parent_id: Mapped[int] = mapped_column(ForeignKey("ulabel.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class Annotation:
+    """What every link between a thing and a label of it says: as which feature, and who said it."""
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    feature_id: Mapped[int | None] = mapped_column(ForeignKey("feature.id", ondelete="CASCADE"), index=True)
+    origin: Mapped[str] = mapped_column(String(8), default="api", server_default="api")
+    """`api` for what people said, `event` for what a rebuild says again."""
+
+
+def once(thing: str, label: str) -> tuple[Any, ...]:
+    """The constraints of a link: it is said once by each origin, for each feature or for none."""
+    columns = (f"{thing}_id", f"{label}_id", "origin")
+    alone = text("feature_id IS NULL")
+    return (
+        UniqueConstraint(*columns, "feature_id", name=f"uq_{thing}_{label}_once"),
+        Index(f"ix_{thing}_{label}_once", *columns, unique=True, postgresql_where=alone, sqlite_where=alone),
+    )
+
+
+class ArtifactULabel(Annotation, Base):
     """An artifact carries a label."""
 
     __tablename__ = "artifact_ulabel"
+    __table_args__ = once("artifact", "ulabel")
 
-    artifact_id: Mapped[int] = mapped_column(ForeignKey("artifact.id", ondelete="CASCADE"), primary_key=True)
-    ulabel_id: Mapped[int] = mapped_column(ForeignKey("ulabel.id", ondelete="CASCADE"), primary_key=True, index=True)
-
-
-class Feature(Registry):
-    """A dimension that data are measured in, with its type."""
-
-    __tablename__ = "feature"
-    _name_field = "name"
-
-    name: Mapped[str] = mapped_column(unique=True)
-    dtype: Mapped[str]
-    """`int`, `float`, `str`, `bool`, `date`, `datetime`, `dict`, or `cat[ULabel]`."""
-    description: Mapped[str | None]
-    unit: Mapped[str | None]
-
-    def __init__(
-        self, *, name: str, dtype: type | str, description: str | None = None, unit: str | None = None
-    ) -> None:
-        """A feature to be saved; `dtype` is a Python type, a registry, or its name."""
-        super().__init__(name=name, dtype=_dtype_name(dtype), description=description, unit=unit)
+    artifact_id: Mapped[int] = mapped_column(ForeignKey("artifact.id", ondelete="CASCADE"))
+    ulabel_id: Mapped[int] = mapped_column(ForeignKey("ulabel.id", ondelete="CASCADE"), index=True)
 
 
-def _dtype_name(dtype: type | str) -> str:
-    if not isinstance(dtype, str) and issubclass(dtype, Registry):
-        return f"cat[{dtype.__name__}]"
-    name = dtype if isinstance(dtype, str) else dtype.__name__
-    if name not in DTYPES and not (name.startswith("cat[") and name.endswith("]")):
-        raise InvalidArgument(f"{name!r} is no dtype", hint=f"one of {', '.join(DTYPES)}, or a registry such as ULabel")
-    return name
+class RunULabel(Annotation, Base):
+    """A run carries a label."""
+
+    __tablename__ = "run_ulabel"
+    __table_args__ = once("run", "ulabel")
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
+    ulabel_id: Mapped[int] = mapped_column(ForeignKey("ulabel.id", ondelete="CASCADE"), index=True)
 
 
-class Schema(Registry):
-    """A set of features that a dataset should have; the same set is the same schema, whatever its name."""
+class TransformULabel(Annotation, Base):
+    """A transform carries a label."""
 
-    __tablename__ = "schema"
-    _name_field = "name"
+    __tablename__ = "transform_ulabel"
+    __table_args__ = once("transform", "ulabel")
 
-    name: Mapped[str | None]
-    hash: Mapped[str] = mapped_column(String(64), unique=True)
-    otype: Mapped[str | None] = mapped_column(String(64))
-    description: Mapped[str | None]
-
-    features: ClassVar[Many[Feature]] = Many("Feature", link="SchemaFeature", own="schema_id", other="feature_id")
-
-    def __init__(self, *, features: list[Feature], name: str | None = None, otype: str | None = None, **kwargs: Any):
-        """A schema to be saved, of saved features."""
-        super().__init__(name=name, otype=otype, **kwargs)
-        self.__dict__["_members"] = list(features)
+    transform_id: Mapped[int] = mapped_column(ForeignKey("transform.id", ondelete="CASCADE"))
+    ulabel_id: Mapped[int] = mapped_column(ForeignKey("ulabel.id", ondelete="CASCADE"), index=True)
 
 
-class SchemaFeature(Base):
-    """A feature belongs to a schema, at this place."""
+class CollectionULabel(Annotation, Base):
+    """A collection carries a label."""
 
-    __tablename__ = "schema_feature"
+    __tablename__ = "collection_ulabel"
+    __table_args__ = once("collection", "ulabel")
 
-    schema_id: Mapped[int] = mapped_column(ForeignKey("schema.id", ondelete="CASCADE"), primary_key=True)
-    feature_id: Mapped[int] = mapped_column(ForeignKey("feature.id"), primary_key=True, index=True)
-    position: Mapped[int]
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id", ondelete="CASCADE"))
+    ulabel_id: Mapped[int] = mapped_column(ForeignKey("ulabel.id", ondelete="CASCADE"), index=True)

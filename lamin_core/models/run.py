@@ -17,6 +17,8 @@ from lamin_core.types import RunStatus
 if TYPE_CHECKING:
     from lamin_core.models.artifact import Artifact
     from lamin_core.models.environment import Environment
+    from lamin_core.models.label import ULabel
+    from lamin_core.models.project import Project
     from lamin_core.models.transform import Transform
     from lamin_core.models.user import User
 
@@ -57,6 +59,8 @@ class Run(Registry):
     environment: ClassVar[One[Environment]] = One("Environment", "environment_id")
     created_by: ClassVar[One[User]] = One("User", "created_by_id")
     children: ClassVar[Many[Run]] = Many("Run", own="parent_id")
+    ulabels: ClassVar[Many[ULabel]] = Many("ULabel", link="RunULabel", own="run_id", other="ulabel_id")
+    projects: ClassVar[Many[Project]] = Many("Project", link="RunProject", own="run_id", other="project_id")
     input_artifacts: ClassVar[Many[Artifact]] = Many(
         "Artifact", link="RunArtifact", own="run_id", other="artifact_id", only={"direction": "input"}
     )

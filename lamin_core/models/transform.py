@@ -11,6 +11,8 @@ from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
 from lamin_core.models.relations import Many, One
 
 if TYPE_CHECKING:
+    from lamin_core.models.label import ULabel
+    from lamin_core.models.project import Project, Reference
     from lamin_core.models.run import Run
     from lamin_core.models.user import User
 
@@ -64,6 +66,11 @@ class Transform(Versioned, Registry):
 
     created_by: ClassVar[One[User]] = One("User", "created_by_id")
     runs: ClassVar[Many[Run]] = Many("Run", own="transform_id")
+    ulabels: ClassVar[Many[ULabel]] = Many("ULabel", link="TransformULabel", own="transform_id", other="ulabel_id")
+    projects: ClassVar[Many[Project]] = Many("Project", link="TransformProject", own="transform_id", other="project_id")
+    references: ClassVar[Many[Reference]] = Many(
+        "Reference", link="TransformReference", own="transform_id", other="reference_id"
+    )
 
     def __init__(
         self,

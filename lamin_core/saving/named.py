@@ -14,7 +14,7 @@ from lamin_core.models import (
 from lamin_core.saving.place import Place, adopt
 from lamin_core.uids import random_uid
 
-UID_LENGTHS = {"ULabel": 8, "Feature": 12, "Schema": 16, "User": 8, "Storage": 12}
+UID_LENGTHS = {"ULabel": 8, "Feature": 12, "Schema": 16, "User": 8, "Storage": 12, "Project": 12, "Reference": 12}
 
 
 def save_named(place: Place, record: Any) -> Any:

@@ -10,13 +10,13 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 from lamin_core.db import REVISION, Database
 from lamin_core.errors import SchemaMismatch
 from lamin_core.instance import Instance
 from lamin_core.migrations import apply, configuration, upgrade
-from lamin_core.models import Base
+from lamin_core.models import ArtifactULabel, Base
 
 
 @pytest.fixture
@@ -76,3 +76,22 @@ def test_migrating_what_is_up_to_date_changes_nothing(in_tmp_path: Path, databas
     Instance.create(in_tmp_path, "./data", database.url).db.dispose()
     upgrade(in_tmp_path)
     Instance.open(in_tmp_path / ".lamin").db.dispose()
+
+
+def test_labels_of_the_first_schema_are_kept(in_tmp_path: Path, database: Database) -> None:
+    when = "'2026-01-01 00:00:00'"
+    with database.writing() as session:
+        apply(session.connection(), "0001")
+        for statement in (
+            "INSERT INTO storage (id, uid, root, type, is_managed, created_at)"
+            f" VALUES (1, 's', '/', 'x', false, {when})",
+            "INSERT INTO artifact_series (id, stem, storage_id) VALUES (1, 'a', 1)",
+            "INSERT INTO artifact (id, uid, series_id, number, is_latest, storage_id, suffix, origin, created_at)"
+            f" VALUES (1, 'a0000', 1, 0, true, 1, '', 'api', {when})",
+            f"INSERT INTO ulabel (id, uid, name, is_type, created_at) VALUES (1, 'u', 'x', false, {when})",
+            "INSERT INTO artifact_ulabel (artifact_id, ulabel_id) VALUES (1, 1)",
+        ):
+            session.execute(text(statement))
+    with database.writing() as session:
+        apply(session.connection())
+        assert session.scalars(select(ArtifactULabel)).one().origin == "api"

@@ -1,0 +1,172 @@
+"""What work belongs to: projects, and the papers and documents that it refers to."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, ClassVar
+
+from sqlalchemy import Date, ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from lamin_core.models.base import Base, Registry
+from lamin_core.models.label import Annotation, once
+from lamin_core.models.relations import Many, One
+
+if TYPE_CHECKING:
+    from lamin_core.models.artifact import Artifact
+    from lamin_core.models.run import Run
+    from lamin_core.models.transform import Transform
+    from lamin_core.models.user import User
+
+
+class Project(Registry):
+    """A project that data, code and runs belong to."""
+
+    __tablename__ = "project"
+    _name_field = "name"
+
+    name: Mapped[str] = mapped_column(unique=True)
+    abbr: Mapped[str | None] = mapped_column(String(32))
+    description: Mapped[str | None]
+    url: Mapped[str | None]
+    start_date: Mapped[dt.date | None] = mapped_column(Date)
+    end_date: Mapped[dt.date | None] = mapped_column(Date)
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+
+    created_by: ClassVar[One[User]] = One("User", "created_by_id")
+    artifacts: ClassVar[Many[Artifact]] = Many(
+        "Artifact", link="ArtifactProject", own="project_id", other="artifact_id"
+    )
+    runs: ClassVar[Many[Run]] = Many("Run", link="RunProject", own="project_id", other="run_id")
+    transforms: ClassVar[Many[Transform]] = Many(
+        "Transform", link="TransformProject", own="project_id", other="transform_id"
+    )
+    references: ClassVar[Many[Reference]] = Many(
+        "Reference", link="ProjectReference", own="project_id", other="reference_id"
+    )
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        abbr: str | None = None,
+        description: str | None = None,
+        url: str | None = None,
+        start_date: dt.date | None = None,
+        end_date: dt.date | None = None,
+    ) -> None:
+        """A project to be saved; one with the same name is the same project."""
+        super().__init__(
+            name=name, abbr=abbr, description=description, url=url, start_date=start_date, end_date=end_date
+        )
+
+
+class Reference(Registry):
+    """A paper, a preprint or a document that work refers to."""
+
+    __tablename__ = "reference"
+    _name_field = "name"
+
+    name: Mapped[str] = mapped_column(unique=True)
+    abbr: Mapped[str | None] = mapped_column(String(32))
+    description: Mapped[str | None]
+    url: Mapped[str | None]
+    doi: Mapped[str | None] = mapped_column(String(255), index=True)
+    pubmed_id: Mapped[int | None]
+    authors: Mapped[str | None]
+    date: Mapped[dt.date | None] = mapped_column(Date)
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+
+    created_by: ClassVar[One[User]] = One("User", "created_by_id")
+    artifacts: ClassVar[Many[Artifact]] = Many(
+        "Artifact", link="ArtifactReference", own="reference_id", other="artifact_id"
+    )
+    transforms: ClassVar[Many[Transform]] = Many(
+        "Transform", link="TransformReference", own="reference_id", other="transform_id"
+    )
+    projects: ClassVar[Many[Project]] = Many("Project", link="ProjectReference", own="reference_id", other="project_id")
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        abbr: str | None = None,
+        description: str | None = None,
+        url: str | None = None,
+        doi: str | None = None,
+        pubmed_id: int | None = None,
+        authors: str | None = None,
+        date: dt.date | None = None,
+    ) -> None:
+        """A reference to be saved; one with the same name is the same reference."""
+        super().__init__(
+            name=name,
+            abbr=abbr,
+            description=description,
+            url=url,
+            doi=doi,
+            pubmed_id=pubmed_id,
+            authors=authors,
+            date=date,
+        )
+
+
+class ArtifactProject(Annotation, Base):
+    """An artifact belongs to a project."""
+
+    __tablename__ = "artifact_project"
+    __table_args__ = once("artifact", "project")
+
+    artifact_id: Mapped[int] = mapped_column(ForeignKey("artifact.id", ondelete="CASCADE"))
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"), index=True)
+
+
+class RunProject(Annotation, Base):
+    """A run belongs to a project."""
+
+    __tablename__ = "run_project"
+    __table_args__ = once("run", "project")
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"), index=True)
+
+
+class TransformProject(Annotation, Base):
+    """A transform belongs to a project."""
+
+    __tablename__ = "transform_project"
+    __table_args__ = once("transform", "project")
+
+    transform_id: Mapped[int] = mapped_column(ForeignKey("transform.id", ondelete="CASCADE"))
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"), index=True)
+
+
+class ArtifactReference(Annotation, Base):
+    """An artifact refers to a paper or document."""
+
+    __tablename__ = "artifact_reference"
+    __table_args__ = once("artifact", "reference")
+
+    artifact_id: Mapped[int] = mapped_column(ForeignKey("artifact.id", ondelete="CASCADE"))
+    reference_id: Mapped[int] = mapped_column(ForeignKey("reference.id", ondelete="CASCADE"), index=True)
+
+
+class TransformReference(Annotation, Base):
+    """A transform refers to a paper or document."""
+
+    __tablename__ = "transform_reference"
+    __table_args__ = once("transform", "reference")
+
+    transform_id: Mapped[int] = mapped_column(ForeignKey("transform.id", ondelete="CASCADE"))
+    reference_id: Mapped[int] = mapped_column(ForeignKey("reference.id", ondelete="CASCADE"), index=True)
+
+
+class ProjectReference(Base):
+    """A project refers to a paper or document."""
+
+    __tablename__ = "project_reference"
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"), primary_key=True)
+    reference_id: Mapped[int] = mapped_column(
+        ForeignKey("reference.id", ondelete="CASCADE"), primary_key=True, index=True
+    )

@@ -1,0 +1,101 @@
+"""What a dataset should hold: sets of features, and sets of such sets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sqlalchemy import ForeignKey, String, UniqueConstraint, false, true
+from sqlalchemy.orm import Mapped, mapped_column
+
+from lamin_core.models.base import Base, Identity, Registry
+from lamin_core.models.feature import Feature
+from lamin_core.models.relations import Many, One
+
+if TYPE_CHECKING:
+    from lamin_core.models.artifact import Artifact
+    from lamin_core.models.user import User
+
+
+class Schema(Registry):
+    """A set of features that a dataset should have; the same set is the same schema, whatever its name."""
+
+    __tablename__ = "schema"
+    _name_field = "name"
+
+    name: Mapped[str | None]
+    hash: Mapped[str] = mapped_column(String(64), unique=True)
+    """Of what it asks for."""
+    description: Mapped[str | None]
+    itype: Mapped[str | None]
+    """The registry that the names of the columns are looked up in: `Feature`, `bionty.Gene.ensembl_gene_id`."""
+    otype: Mapped[str | None] = mapped_column(String(64))
+    """The kind of object: `DataFrame`, `AnnData`."""
+    dtype: Mapped[str | None]
+    """The type that all members have, where they need none of their own."""
+    n_members: Mapped[int | None]
+    minimal_set: Mapped[bool] = mapped_column(default=True, server_default=true())
+    """Whether all members have to be there."""
+    ordered_set: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether their order counts."""
+    maximal_set: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether nothing else may be there."""
+    flexible: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether other columns are judged too, where their names are known features."""
+    coerce: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether values of another type are turned into the right one before they are judged."""
+    index_id: Mapped[int | None] = mapped_column(ForeignKey("feature.id"))
+    """The feature that the index is."""
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+
+    index: ClassVar[One[Feature]] = One("Feature", "index_id")
+    created_by: ClassVar[One[User]] = One("User", "created_by_id")
+    features: ClassVar[Many[Feature]] = Many("Feature", link="SchemaFeature", own="schema_id", other="feature_id")
+    components: ClassVar[Many[Schema]] = Many(
+        "Schema", link="SchemaComponent", own="composite_id", other="component_id"
+    )
+    composites: ClassVar[Many[Schema]] = Many(
+        "Schema", link="SchemaComponent", own="component_id", other="composite_id"
+    )
+    artifacts: ClassVar[Many[Artifact]] = Many("Artifact", link="ArtifactSchema", own="schema_id", other="artifact_id")
+    """Those that were found to fit it, or a slot of which was."""
+    validated_artifacts: ClassVar[Many[Artifact]] = Many("Artifact", own="schema_id")
+
+    def __init__(self, *, features: list[Feature], name: str | None = None, otype: str | None = None, **kwargs: Any):
+        """A schema to be saved, of saved features."""
+        super().__init__(name=name, otype=otype, **kwargs)
+        self.__dict__["_members"] = list(features)
+
+
+class SchemaFeature(Base):
+    """A feature belongs to a schema, at this place."""
+
+    __tablename__ = "schema_feature"
+
+    schema_id: Mapped[int] = mapped_column(ForeignKey("schema.id", ondelete="CASCADE"), primary_key=True)
+    feature_id: Mapped[int] = mapped_column(ForeignKey("feature.id"), primary_key=True, index=True)
+    position: Mapped[int]
+    optional: Mapped[bool] = mapped_column(default=False, server_default=false())
+
+
+class SchemaComponent(Base):
+    """A schema is that of one slot of a composite one: `obs` and `var` of an `AnnData`."""
+
+    __tablename__ = "schema_component"
+
+    composite_id: Mapped[int] = mapped_column(ForeignKey("schema.id", ondelete="CASCADE"), primary_key=True)
+    slot: Mapped[str] = mapped_column(String(64), primary_key=True)
+    component_id: Mapped[int] = mapped_column(ForeignKey("schema.id"), index=True)
+
+
+class ArtifactSchema(Base):
+    """What was found in a slot of an artifact is this set of features; in the slot '' where it has no slots."""
+
+    __tablename__ = "artifact_schema"
+    __table_args__ = (UniqueConstraint("artifact_id", "slot", "schema_id", "origin"),)
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    artifact_id: Mapped[int] = mapped_column(ForeignKey("artifact.id", ondelete="CASCADE"))
+    schema_id: Mapped[int] = mapped_column(ForeignKey("schema.id", ondelete="CASCADE"), index=True)
+    slot: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    origin: Mapped[str] = mapped_column(String(8), default="api", server_default="api")
+    """`api` for what people found, `event` for what a rebuild says again."""
