@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from lamin_core.errors import InstanceNotFound
 from lamin_core.instance import Instance
 from lamin_core.location import find_instance
+from lamin_core.models.change import note_changes
 
 
 def upgrade(start: Path) -> None:
@@ -30,6 +31,8 @@ def upgrade(start: Path) -> None:
 def apply(connection: Connection, revision: str = "head") -> None:
     """Run the migrations up to this revision, in the transaction of this connection."""
     command.upgrade(configuration(connection), revision)
+    if connection.dialect.has_table(connection, "run_change"):
+        note_changes(connection)  # a migration that made the table of runs anew has dropped its triggers
 
 
 def configuration(connection: Connection) -> Config:

@@ -2,6 +2,7 @@
 
 from lamin_core.models.artifact import Artifact, ArtifactSeries, Containment
 from lamin_core.models.base import Base, Registry, blank, now
+from lamin_core.models.change import RunChange
 from lamin_core.models.collection import Collection, CollectionArtifact
 from lamin_core.models.environment import Environment
 from lamin_core.models.event import Event
@@ -56,6 +57,7 @@ __all__ = [
     "Registry",
     "Run",
     "RunArtifact",
+    "RunChange",
     "RunDependency",
     "RunFeatureValue",
     "RunProject",

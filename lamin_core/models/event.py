@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Index, String, Text
+from sqlalchemy import Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.models.base import Base, Identity
@@ -14,7 +14,16 @@ class Event(Base):
     """One event, known by the hash of its canonical JSON: the same event twice is one row."""
 
     __tablename__ = "event"
-    __table_args__ = (Index("ix_event_run_id", "run_id"),)
+    __table_args__ = (
+        Index("ix_event_run_id", "run_id"),
+        Index(
+            "ix_event_time",
+            "event_time",
+            "id",
+            postgresql_where=text("kind <> 'quarantined'"),
+            sqlite_where=text("kind <> 'quarantined'"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
     hash: Mapped[str] = mapped_column(String(64), unique=True)

@@ -27,7 +27,12 @@ class Run(Registry):
     """One execution of a transform: a workflow, or one attempt at a step of it."""
 
     __tablename__ = "run"
-    __table_args__ = (Index("ix_run_transform_id", "transform_id"), Index("ix_run_status", "status"))
+    # By time, and by time within what people ask for most: a page of a long list reads that page alone.
+    __table_args__ = (
+        Index("ix_run_created_at", "created_at", "id"),
+        Index("ix_run_transform_id", "transform_id", "created_at", "id"),
+        Index("ix_run_status", "status", "created_at", "id"),
+    )
     _name_field = "name"
 
     external_id: Mapped[str] = mapped_column(String(128), unique=True)

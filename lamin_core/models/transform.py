@@ -21,7 +21,7 @@ class TransformSeries(Base):
     """All versions of the transform with this namespace (the engine) and key."""
 
     __tablename__ = "transform_series"
-    __table_args__ = (UniqueConstraint("key", "namespace"),)
+    __table_args__ = (UniqueConstraint("key", "namespace"), Index("ix_transform_series_namespace", "namespace", "key"))
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
     stem: Mapped[str] = mapped_column(String(12), unique=True)

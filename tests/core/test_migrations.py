@@ -15,8 +15,9 @@ from sqlalchemy import inspect, select, text
 from lamin_core.db import REVISION, Database
 from lamin_core.errors import SchemaMismatch
 from lamin_core.instance import Instance
+from lamin_core.lineage.recording import blank_run
 from lamin_core.migrations import apply, configuration, upgrade
-from lamin_core.models import ArtifactULabel, Base
+from lamin_core.models import ArtifactULabel, Base, RunChange, Transform, TransformSeries, blank, now
 
 
 @pytest.fixture
@@ -95,3 +96,29 @@ def test_labels_of_the_first_schema_are_kept(in_tmp_path: Path, database: Databa
     with database.writing() as session:
         apply(session.connection())
         assert session.scalars(select(ArtifactULabel)).one().origin == "api"
+
+
+@pytest.mark.parametrize("made_by", ["models", "migrations"])
+def test_every_change_of_a_run_is_noted(in_tmp_path: Path, database: Database, made_by: str) -> None:
+    if made_by == "migrations":
+        with database.writing() as session:
+            apply(session.connection())
+    instance = Instance.create(in_tmp_path, "./data", database.url)
+    with instance.db.writing() as session:
+        apply(session.connection())  # once more: nothing is noted twice
+        series = TransformSeries(stem="s", namespace="n", key="k")
+        session.add(series)
+        session.flush()
+        code = blank(Transform, uid="t", series_id=series.id, number=0, is_latest=True, key="k", namespace="n",
+                     kind="script", origin="api")  # fmt: skip
+        session.add(code)
+        session.flush()
+        session.add(blank_run("r", code.id, "api"))
+    with instance.db.writing() as session:
+        session.execute(text("UPDATE run SET status = 'running', name = 'no news'"))
+        session.execute(text("UPDATE run SET status = 'completed'"))
+    with instance.db.reading() as session:
+        changes = session.scalars(select(RunChange).order_by(RunChange.id)).all()
+    assert [change.status for change in changes] == ["running", "completed"]
+    assert all(abs((change.at - now()).total_seconds()) < 60 for change in changes)
+    instance.db.dispose()
