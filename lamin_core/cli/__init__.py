@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import os
 import sys
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from lamin_core import __version__
-from lamin_core.errors import LaminError
+from lamin_core.cli import failure
+from lamin_core.cli.output import colour
+from lamin_core.cli.summary import summary
 
 _BUILT_IN = {
     "init": "lamin_core.cli.instance:init",
@@ -20,58 +24,119 @@ _BUILT_IN = {
     "runs": "lamin_core.cli.lineage:runs",
     "artifacts": "lamin_core.cli.lineage:artifacts",
     "migrate": "lamin_core.cli.instance:migrate",
+    "completion": "lamin_core.cli.completion:completion",
 }
 
 
-class _Lazy(click.Group):
+@dataclass(slots=True)
+class Options:
+    """What was said before the command, for all of them."""
+
+    debug: bool = False
+    instance: str | None = None
+
+
+class Commands(click.Group):
     """Commands are imported when they are called; engines add theirs by the entry point `lamin_core.commands`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*_BUILT_IN, *(point.name for point in _points())})
+        """The names of all of them."""
+        return sorted({*_BUILT_IN, *_plugged_in()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        home = _BUILT_IN.get(cmd_name)
-        if home is not None:
-            module, _, name = home.partition(":")
-            found: click.Command = getattr(importlib.import_module(module), name)
-            return found
-        loaded: click.Command | None = next((point.load() for point in _points() if point.name == cmd_name), None)
-        return loaded
+        """The command with this name, imported now."""
+        home = _home(cmd_name)
+        if home is None:
+            return None
+        module, _, name = home.partition(":")
+        found: click.Command = getattr(importlib.import_module(module), name)
+        return found
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        try:
+        """As click does it; a name that is none is asked back with the nearest."""
+        name = args[0]
+        if name.startswith("-") or ctx.resilient_parsing or _home(name) is not None:
             return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            known = ", ".join(self.list_commands(ctx))
-            raise click.UsageError(f"{error.message} Commands are: {known}.", ctx) from error
+        known = self.list_commands(ctx)
+        meant = failure.near(name, known) or f"Commands are: {', '.join(known)}."
+        raise click.UsageError(f"No such command {name!r}. {meant}", ctx)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _summary(name)) for name in self.list_commands(ctx)])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names of commands, without importing any, then options."""
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=_summary(name)) for name in names), *options]
 
 
-def _points() -> Any:
-    return importlib.metadata.entry_points(group="lamin_core.commands")
+def _home(name: str) -> str | None:
+    return _BUILT_IN.get(name) or _plugged_in().get(name)
 
 
-@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+def _summary(name: str) -> str:
+    home = _home(name)
+    assert home is not None
+    return summary(home)
+
+
+@cache
+def _plugged_in() -> dict[str, str]:
+    """Where the commands of other packages are; looked for only when a name is not ours, as it reads every package."""
+    import importlib.metadata
+
+    return {point.name: point.value for point in importlib.metadata.entry_points(group="lamin_core.commands")}
+
+
+def _debug(ctx: click.Context, _option: click.Parameter, asked: bool) -> None:
+    """Kept while options are read: a command that cannot even be imported has its traceback, too."""
+    ctx.ensure_object(Options).debug = asked
+
+
+def _instance(ctx: click.Context, _option: click.Parameter, where: str | None) -> None:
+    """Told to everything below, other processes too, by the variable that they look at anyway."""
+    ctx.ensure_object(Options).instance = where
+    if where is not None:
+        os.environ["LAMIN_INSTANCE"] = where
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="lamin")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-@click.pass_context
-def lamin(ctx: click.Context, debug: bool) -> None:
+@click.option(
+    "--debug",
+    is_flag=True,
+    envvar="LAMIN_DEBUG",
+    expose_value=False,
+    is_eager=True,
+    callback=_debug,
+    help="Show the traceback of an error.",
+)
+@click.option(
+    "--instance",
+    metavar="WHERE",
+    expose_value=False,
+    callback=_instance,
+    help="The instance to use: its folder. Wins over LAMIN_INSTANCE.",
+)
+def lamin() -> None:
     """The lineage registry that fills itself.
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 database, storage or endpoint out of
     reach, 130 interrupted.
     """
-    ctx.obj = debug
 
 
-def main() -> None:
-    """Run the command line; errors of ours are one message and an exit code."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line, with the arguments of the process unless some are given.
+
+    An error is three lines and an exit code; its traceback is shown only with `--debug`.
+    """
+    said = Options()
     try:
-        lamin.main(standalone_mode=False)
-    except LaminError as error:
-        if "--debug" in sys.argv:
-            raise
-        click.echo(f"lamin: {error}", err=True)
-        sys.exit(error.exit_code)
+        lamin.main(arguments, standalone_mode=False, obj=said, color=colour(os.environ))
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:
@@ -79,7 +144,14 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("lamin: interrupted", err=True)
-        sys.exit(130)
+        sys.exit(failure.INTERRUPTED)
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except Exception as error:
+        if said.debug:
+            raise
+        sys.exit(failure.show(error))
+
+
+__all__ = ["Commands", "Options", "lamin", "main"]

@@ -1,0 +1,24 @@
+"""The command that prints a shell's completion script."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+from lamin_core.cli.failure import Word
+
+VARIABLE = "_LAMIN_COMPLETE"
+
+
+@click.command()
+@click.argument("shell", type=Word(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print the script that completes commands, options and values in a shell.
+
+    bash: eval "$(lamin completion bash)" in ~/.bashrc; zsh: the same with zsh in ~/.zshrc; fish: lamin completion
+    fish > ~/.config/fish/completions/lamin.fish
+    """
+    made = get_completion_class(shell)
+    assert made is not None, "click knows these three"
+    click.echo(made(ctx.find_root().command, {}, "lamin", VARIABLE).source())

@@ -1,0 +1,73 @@
+"""Errors on the terminal: what, why and what to type, in three lines; and the exit code."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from lamin_core.cli.output import colour
+from lamin_core.errors import LaminError
+
+UNEXPECTED = 1
+INTERRUPTED = 130
+
+
+def show(error: BaseException) -> int:
+    """Print the error to standard error; the exit code that belongs to it."""
+    for line in lines(error):
+        click.echo(line, err=True, color=colour(os.environ))
+    return error.exit_code if isinstance(error, LaminError) else UNEXPECTED
+
+
+def lines(error: BaseException) -> list[str]:
+    """What happened, why, and what to type next, a line each; the last two where they are known.
+
+    >>> print("\\n".join(lines(LaminError("no such key", hint="lamin artifacts"))))
+    lamin: no such key
+      hint: lamin artifacts
+    """
+    if not isinstance(error, LaminError):
+        what, why, hint = "something went wrong that should not", f"{type(error).__name__}: {error}", _BUG
+    else:
+        what, why, hint = error.message, _reason(error), error.hint
+    said = [f"{_red('lamin:')} {what}"]
+    said += [f"  why: {why}"] if why else []
+    return [*said, f"  hint: {hint}"] if hint else said
+
+
+_BUG = "lamin --debug COMMAND shows where; please report it"
+
+
+def _reason(error: LaminError) -> str:
+    """What caused it, in one line, unless the message has said so already."""
+    cause = error.__cause__
+    if cause is None:
+        return ""
+    said = str(getattr(cause, "orig", None) or getattr(cause, "strerror", None) or cause).strip().partition("\n")[0]
+    return "" if not said or said in error.message else f"{type(cause).__name__}: {said}"
+
+
+def _red(text: str) -> str:
+    return click.style(text, fg="red", bold=True)
+
+
+def near(wanted: str, known: Iterable[str]) -> str:
+    """A question after what was probably meant; empty where nothing is near.
+
+    >>> near("lineag", ["lineage", "runs"])
+    "Did you mean 'lineage'?"
+    """
+    found = difflib.get_close_matches(wanted, list(known), n=3, cutoff=0.55)
+    return f"Did you mean {' or '.join(map(repr, found))}?" if found else ""
+
+
+class Word(click.Choice[str]):
+    """One of some words; another one is asked back with the nearest."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """The words there are, and the nearest."""
+        return f"{super().get_invalid_choice_message(value, ctx)} {near(str(value), self.choices)}".rstrip()

@@ -1,0 +1,46 @@
+"""The one-line summary of a command, read from its source.
+
+`lamin --help` and completion show a line for each command. Importing all of them for that would load the database
+half and every engine's package, which costs most of a second; their sources are read in a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+from functools import cache
+from pathlib import Path
+
+LENGTH = 100
+
+
+def summary(home: str) -> str:
+    """The first paragraph of the docstring, or the `short_help`, of the function at `package.module:function`.
+
+    >>> summary("lamin_core.cli.instance:info")
+    'Say which instance is at work here.'
+    """
+    module, _, name = home.partition(":")
+    said = _docstrings(module).get(name)
+    if said is None:  # no plain function in a plain source file
+        said = getattr(importlib.import_module(module), name).help
+    line = " ".join((said or "").split("\n\n")[0].split())
+    return line if len(line) <= LENGTH else f"{line[: LENGTH - 3].rsplit(' ', 1)[0]} ..."
+
+
+@cache
+def _docstrings(module: str) -> dict[str, str]:
+    found = importlib.util.find_spec(module)
+    if found is None or found.origin is None or not found.origin.endswith(".py"):
+        return {}
+    tree = ast.parse(Path(found.origin).read_text(encoding="utf-8"))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return {node.name: said for node in functions if (said := _short_help(node) or ast.get_docstring(node))}
+
+
+def _short_help(function: ast.FunctionDef) -> str | None:
+    """What a decorator says as `short_help`."""
+    keywords = [word for call in function.decorator_list if isinstance(call, ast.Call) for word in call.keywords]
+    said = [word.value for word in keywords if word.arg == "short_help"]
+    return next((value.value for value in said if isinstance(value, ast.Constant)), None)  # type: ignore[return-value]

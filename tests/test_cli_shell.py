@@ -1,0 +1,184 @@
+"""The command line as a citizen of the shell: help, completion, colour, errors, exit codes, speed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+
+from lamin_core.cli import Commands, failure
+from lamin_core.cli import lamin as group
+from lamin_core.cli.output import colour
+from lamin_core.errors import Unavailable
+from tests.command import lamin, on_terminal, typed
+
+LAMIN = str(Path(sys.executable).with_name("lamin"))
+
+
+def test_every_summary_is_the_help_of_its_command() -> None:
+    """`lamin --help` reads summaries from the sources: they are what the commands themselves say."""
+    context = click.Context(group, info_name="lamin", terminal_width=400, max_content_width=400)
+    assert isinstance(group, Commands)
+    shown = group.get_help(context)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        said = (command.short_help or command.help or "").split("\n\n")[0]
+        assert " ".join(said.split())[:90].rsplit(" ", 1)[0] in shown, name
+
+
+def test_help_loads_no_command_and_nothing_heavy() -> None:
+    code = """
+import sys
+from lamin_core.cli import lamin
+try: lamin(["--help"], standalone_mode=False)
+finally: print([m for m in ("sqlalchemy", "lamin_core.cli.lineage", "openlineage.lamin.commands") if m in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "What made this artifact" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_version_does_not_look_through_installed_packages() -> None:
+    code = """
+import sys
+from lamin_core.cli import lamin
+lamin(["--version"], standalone_mode=False)
+print([m for m in ("importlib.metadata", "sqlalchemy", "rich", "lamin_core.instance") if m in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_version_is_there_at_once() -> None:
+    took = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run([LAMIN, "--version"], check=True, capture_output=True)
+        took.append(time.perf_counter() - start)
+    assert min(took) < 0.25
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["lineag"], "Did you mean 'lineage'?"),
+        (["qqqq"], "Commands are: artifacts, "),
+        (["lineage", "--jsn"], "Did you mean '--json'?"),
+        (["completion", "zhs"], "Did you mean 'zsh'?"),
+        (["--debg"], "Did you mean '--debug'?"),
+    ],
+)
+def test_what_is_misspelt_is_asked_back(arguments: list[str], said: str) -> None:
+    done = typed(*arguments, code=2)
+    assert said in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_error_is_what_why_and_what_to_type() -> None:
+    error = Unavailable("'/data' takes no more", hint="free some space")
+    error.__cause__ = OSError(28, "No space left on device")
+    assert failure.lines(error)[1:] == ["  why: OSError: No space left on device", "  hint: free some space"]
+    error = Unavailable("'/data' takes no more: No space left on device")
+    error.__cause__ = OSError(28, "No space left on device")
+    assert len(failure.lines(error)) == 1
+
+
+def test_a_bug_is_no_traceback_unless_it_is_asked_for(in_tmp_path: Path) -> None:
+    broken = "from lamin_core import cli; cli._BUILT_IN['broken'] = 'nowhere.at.all:x'; cli.main()"
+    run = [sys.executable, "-c", broken]
+    done = subprocess.run([*run, "broken"], capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "why: ModuleNotFoundError: No module named 'nowhere'" in done.stderr
+    assert "lamin --debug" in done.stderr
+    for arguments, asked in ((["--debug", "broken"], {}), (["broken"], {"LAMIN_DEBUG": "1"})):
+        env = {**os.environ, **asked}
+        done = subprocess.run([*run, *arguments], capture_output=True, text=True, check=False, env=env)
+        assert "Traceback" in done.stderr
+
+
+WAIT = """
+import sys, time, click
+from lamin_core import cli
+@click.command()
+def wait():
+    print("in", flush=True)
+    time.sleep(60)
+sys.modules["waiting"] = sys.modules["__main__"]
+cli._BUILT_IN["wait"] = "waiting:wait"
+cli.main(["wait"])
+"""
+
+
+def test_an_interrupt_is_130(in_tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", WAIT], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err.strip()) == (130, "lamin: interrupted")
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [
+        ({}, None),
+        ({"NO_COLOR": "1"}, False),
+        ({"NO_COLOR": ""}, None),
+        ({"FORCE_COLOR": "1"}, True),
+        ({"FORCE_COLOR": "0"}, None),
+        ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
+        ({"CI": "true"}, False),
+        ({"CI": "true", "FORCE_COLOR": "1"}, True),
+        ({"TERM": "dumb"}, False),
+    ],
+)
+def test_who_decides_on_colour(environment: dict[str, str], coloured: bool | None) -> None:
+    assert colour(environment) is coloured
+
+
+def test_colour_is_for_terminals(in_tmp_path: Path) -> None:
+    plain = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "CI")}
+    plain["TERM"] = "xterm"
+    assert "\x1b[" in on_terminal(LAMIN, "info", env=plain)[0]
+    assert "\x1b[" not in on_terminal(LAMIN, "info", env={**plain, "NO_COLOR": "1"})[0]
+    assert "\x1b[" not in on_terminal(LAMIN, "info", env={**plain, "CI": "1"})[0]
+    assert "\x1b[" not in lamin("info", code=3, env=plain).stderr
+    assert "\x1b[" in lamin("info", code=3, env={**plain, "FORCE_COLOR": "1"}).stderr
+
+
+def _completed(shell: str, line: str, folder: Path) -> list[str]:
+    """What bash offers at the end of this line, once the script is loaded."""
+    script = f"""
+eval "$({LAMIN} completion {shell})"
+complete -p lamin > /dev/null || exit 1
+COMP_WORDS=({line}); COMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 ))
+COMPREPLY=()
+_lamin_completion {LAMIN}
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, cwd=folder)
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_bash_completes_commands_and_options(in_tmp_path: Path) -> None:
+    assert _completed("bash", "lamin lin", in_tmp_path) == ["lineage"]
+    assert {"--json", "--up", "--down"} <= set(_completed("bash", "lamin lineage --", in_tmp_path))
+    assert _completed("bash", "lamin completion z", in_tmp_path) == ["zsh"]
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_the_scripts_of_the_other_shells_are_read_by_them(shell: str, in_tmp_path: Path) -> None:
+    script = typed("completion", shell).stdout
+    assert f"_LAMIN_COMPLETE={shell}_complete" in script
+    if shutil.which(shell) is not None:
+        Path("script").write_text(script)
+        subprocess.run([shell, "-n", "script"], check=True)
