@@ -30,10 +30,12 @@ def lines(error: BaseException) -> list[str]:
     lamin: no such key
       hint: lamin artifacts
     """
-    if not isinstance(error, LaminError):
-        what, why, hint = "something went wrong that should not", f"{type(error).__name__}: {error}", _BUG
-    else:
-        what, why, hint = error.message, _reason(error), error.hint
+    if isinstance(error, LaminError):
+        return _lines(error.message, _reason(error), error.hint)
+    return _lines("something went wrong that should not", f"{type(error).__name__}: {error}", _BUG)
+
+
+def _lines(what: str, why: str, hint: str | None) -> list[str]:
     said = [f"{_red('lamin:')} {what}"]
     said += [f"  why: {why}"] if why else []
     return [*said, f"  hint: {hint}"] if hint else said

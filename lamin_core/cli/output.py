@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,8 +31,7 @@ def colour(environment: Mapping[str, str]) -> bool | None:
 
 def is_interactive() -> bool:
     """Whether a person can be asked: both ends are a terminal, and this is no CI."""
-    ends = (click.get_text_stream("stdin"), click.get_text_stream("stderr"))
-    return all(end.isatty() for end in ends) and not os.environ.get("CI")
+    return sys.stdin.isatty() and sys.stderr.isatty() and not os.environ.get("CI")
 
 
 def print_json(value: Any) -> None:
