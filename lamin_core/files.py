@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from lamin_core import context, formats
+from lamin_core import formats
 from lamin_core.db import Database
 from lamin_core.errors import Conflict, InvalidArgument, NotFound
 from lamin_core.hashing import FILE, FOLDER, Digest
 from lamin_core.lineage.series import roots
-from lamin_core.lineage.usage import note_input
+from lamin_core.lineage.usage import Reader, note_input
 from lamin_core.models import Artifact, Storage
 from lamin_core.storage import (
     Place,
@@ -128,22 +128,22 @@ class Files:
             self._roots[storage_id] = self._records.by_id(Storage, storage_id).root
         return self._roots[storage_id]
 
-    def cache(self, artifact: Artifact) -> Path:
+    def cache(self, artifact: Artifact, *, reader: Reader = None) -> Path:
         """A local path to the bytes, fetched once; the current run has then read them. Raises `NotFound`."""
         path = self._local(artifact)
-        note_input(self._database, context.current_run(), artifact)
+        note_input(self._database, reader, artifact)
         return path
 
-    def load(self, artifact: Artifact) -> Any:
+    def load(self, artifact: Artifact, *, reader: Reader = None) -> Any:
         """The content in memory; the current run has then read it."""
         loaded = formats.load(self._local(artifact), artifact.suffix)
-        note_input(self._database, context.current_run(), artifact)
+        note_input(self._database, reader, artifact)
         return loaded
 
-    def open(self, artifact: Artifact) -> Any:
+    def open(self, artifact: Artifact, *, reader: Reader = None) -> Any:
         """A handle for streaming; the current run has then read it."""
         handle = formats.open_stream(self._local(artifact), artifact.suffix)
-        note_input(self._database, context.current_run(), artifact)
+        note_input(self._database, reader, artifact)
         return handle
 
     def _local(self, artifact: Artifact) -> Path:

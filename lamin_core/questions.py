@@ -13,9 +13,8 @@ from lamin_core.db import Database
 from lamin_core.errors import MultipleFound, NotFound
 from lamin_core.lineage.graph import Graph, walk, whole
 from lamin_core.lineage.tree import tree
-from lamin_core.models import Artifact, Run, now
-from lamin_core.redaction import redact_text
-from lamin_core.saving import host
+from lamin_core.models import Artifact, Run
+from lamin_core.saving import runs
 from lamin_core.types import RunStatus
 
 
@@ -60,28 +59,17 @@ class Questions:
         """Print what is known about an artifact."""
         print(description(artifact))  # noqa: T201 - this is what it is for
 
+    def start(self, run: Run) -> Run:
+        """A scheduled run begins now."""
+        return runs.start(self._database, run)
+
     def end(self, run: Run, status: RunStatus, error: BaseException | str | None) -> Run:
         """Close a run that Python tracks; one that has ended already stays as it ended."""
-        with self._database.writing() as session:
-            row = session.get_one(Run, run.id)
-            if not RunStatus(row.status).is_terminal:
-                row.status, row.finished_at = status, now()
-                row.error = None if error is None else redact_text(_message(error))
-        for field in ("status", "finished_at", "error"):
-            run.__dict__[field] = getattr(row, field)
-        return run
+        return runs.end(self._database, run, status, error)
 
     def find_lost(self) -> int:
         """Mark runs of this machine whose process is gone as lost; how many there were."""
-        alive = select(Run).where(Run.status == RunStatus.RUNNING, Run.host == host(), Run.pid.is_not(None))
-        with self._database.reading() as session:
-            gone = [run.id for run in session.scalars(alive) if not _is_alive(run.pid)]
-        if not gone:
-            return 0
-        with self._database.writing() as session:
-            for run in session.scalars(select(Run).where(Run.id.in_(gone), Run.status == RunStatus.RUNNING)):
-                run.status = RunStatus.LOST
-        return len(gone)
+        return runs.find_lost(self._database)
 
 
 def description(artifact: Artifact) -> str:
@@ -107,20 +95,6 @@ def description(artifact: Artifact) -> str:
 def _maker(run: Run) -> str:
     code = "" if run.transform is None else f" of {run.transform.key}"
     return f"run {run.uid}{code} ({run.engine})"
-
-
-def _message(error: BaseException | str) -> str:
-    return error if isinstance(error, str) else f"{type(error).__name__}: {error}"
-
-
-def _is_alive(pid: int | None) -> bool:
-    try:
-        os.kill(pid or 0, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _by_uid(session: Session, name: str) -> Artifact | Run | None:

@@ -49,6 +49,18 @@ def version_suffix(number: int) -> str:
     return _base62(number, VERSION_LENGTH)
 
 
+def version_number(suffix: str) -> int:
+    """The number that a version suffix stands for.
+
+    >>> version_number("0010")
+    62
+    """
+    number = 0
+    for character in suffix:
+        number = number * len(ALPHABET) + ALPHABET.index(character)
+    return number
+
+
 def _base62(number: int, length: int) -> str:
     digits = []
     for _ in range(length):

@@ -8,13 +8,18 @@ from typing import cast
 from sqlalchemy import Table, insert, select
 from sqlalchemy.orm import Session
 
+from lamin_core import context
 from lamin_core.db import Database
 from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact, now
 
+Reader = Run | bool | None
+"""Who reads an artifact: a run, nobody (False), or whoever is at work."""
 
-def note_input(database: Database, run: Run | None, artifact: Artifact) -> None:
-    """The run has read this version; nothing to note when there is no run, or when the run itself made it."""
-    if run is None or artifact.id in run.__dict__.setdefault("_noted", set()):
+
+def note_input(database: Database, reader: Reader, artifact: Artifact) -> None:
+    """The reader has read this version; nothing to note when there is no run, or when the run itself made it."""
+    run = context.current_run() if reader is None or reader is True else reader
+    if not isinstance(run, Run) or artifact.id in run.__dict__.setdefault("_noted", set()):
         return
     with database.writing() as session:
         link(session, run.id, artifact, "input", None)

@@ -26,7 +26,7 @@ from lamin_core.models.project import (
     TransformReference,
 )
 from lamin_core.models.relations import Many, One
-from lamin_core.models.run import Run, RunArtifact, RunDependency
+from lamin_core.models.run import Run, RunArtifact, RunDependency, RunReport
 from lamin_core.models.schema import ArtifactSchema, Schema, SchemaComponent, SchemaFeature
 from lamin_core.models.storage import Content, Storage
 from lamin_core.models.transform import Transform, TransformSeries
@@ -61,6 +61,7 @@ __all__ = [
     "RunDependency",
     "RunFeatureValue",
     "RunProject",
+    "RunReport",
     "RunULabel",
     "Schema",
     "SchemaComponent",

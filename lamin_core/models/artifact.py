@@ -185,18 +185,21 @@ class Artifact(Versioned, Registry):
         """Where the bytes are: a `pathlib.Path`, or a `upath`-like URL string for remote storages."""
         return context.connection().files.path(self)
 
-    def cache(self) -> Path:
-        """A local path to the bytes; the current run has then read it."""
-        local: Path = context.connection().files.cache(self)
+    def cache(self, *, is_run_input: Run | bool | None = None) -> Path:
+        """A local path to the bytes; the current run has then read it.
+
+        `is_run_input=False` says that nobody has, `is_run_input=run` that another run has; so in `load` and `open`.
+        """
+        local: Path = context.connection().files.cache(self, reader=is_run_input)
         return local
 
-    def load(self) -> Any:
+    def load(self, *, is_run_input: Run | bool | None = None) -> Any:
         """The content in memory, by its suffix; the current run has then read it."""
-        return context.connection().files.load(self)
+        return context.connection().files.load(self, reader=is_run_input)
 
-    def open(self) -> Any:
+    def open(self, *, is_run_input: Run | bool | None = None) -> Any:
         """A handle for streaming: a `pyarrow` dataset or a backed `AnnData`; the current run has then read it."""
-        return context.connection().files.open(self)
+        return context.connection().files.open(self, reader=is_run_input)
 
     def describe(self) -> None:
         """Print what is known about it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import String
+from sqlalchemy import JSON, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.models.base import Registry
@@ -20,4 +20,8 @@ class Environment(Registry):
     python: Mapped[str]
     platform: Mapped[str]
     packages: Mapped[dict[str, Any]]
-    """Version by name."""
+    """Version by name; of what no index gave, also where it came from."""
+    conda: Mapped[dict[str, Any] | None]
+    """Version and build by name, of what conda installed."""
+    locks: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), info={"long": True})
+    """The lock files of the project, by name."""

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from lamin_core.models.user import User
 
 
+_BEGINNINGS = {
+    "started": RunStatus.RUNNING,
+    "running": RunStatus.RUNNING,
+    "scheduled": RunStatus.SCHEDULED,
+}
+
+
 class Run(Registry):
     """One execution of a transform: a workflow, or one attempt at a step of it."""
 
@@ -56,6 +63,11 @@ class Run(Registry):
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
     host: Mapped[str | None]
     pid: Mapped[int | None]
+    process_birth: Mapped[str | None]
+    """What tells the process with this id from later ones with the same, see `lamin_core.process`."""
+    description: Mapped[str | None]
+    reference: Mapped[str | None]
+    reference_type: Mapped[str | None] = mapped_column(String(32))
     origin: Mapped[str] = mapped_column(String(8))
     """`api` for runs tracked by Python, `event` for runs that events told of, `stub` where only a child spoke of it."""
 
@@ -66,6 +78,7 @@ class Run(Registry):
     children: ClassVar[Many[Run]] = Many("Run", own="parent_id")
     ulabels: ClassVar[Many[ULabel]] = Many("ULabel", link="RunULabel", own="run_id", other="ulabel_id")
     projects: ClassVar[Many[Project]] = Many("Project", link="RunProject", own="run_id", other="project_id")
+    _reports: ClassVar[Many[Artifact]] = Many("Artifact", link="RunReport", own="run_id", other="artifact_id")
     input_artifacts: ClassVar[Many[Artifact]] = Many(
         "Artifact", link="RunArtifact", own="run_id", other="artifact_id", only={"direction": "input"}
     )
@@ -74,14 +87,40 @@ class Run(Registry):
     )
 
     def __init__(
-        self, transform: Any, *, name: str | None = None, params: dict[str, Any] | None = None, parent: Any = None
+        self,
+        transform: Any,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        entrypoint: str | None = None,
+        params: dict[str, Any] | None = None,
+        status: str = "started",
+        parent: Run | None = None,
+        initiated_by_run: Run | None = None,
+        reference: str | None = None,
+        reference_type: str | None = None,
     ) -> None:
-        """A run to be saved, of a saved transform; it starts when it is saved."""
+        """A run to be saved, of a saved transform; it starts when it is saved, or with `start()` if `scheduled`.
+
+        `initiated_by_run` is another name of `parent`. Raises `InvalidArgument`.
+        """
         if getattr(transform, "id", None) is None:
             raise InvalidArgument("a run needs a saved transform", hint="Run(transform.save())")
-        parent_id = None if parent is None else parent.id
+        if status not in _BEGINNINGS:
+            raise InvalidArgument(
+                f"a run cannot begin {status!r}", hint="begin it `started` or `scheduled`; complete(), fail() end it"
+            )
+        above = parent or initiated_by_run
         super().__init__(
-            name=name, params=params, status=RunStatus.RUNNING, transform_id=transform.id, parent_id=parent_id
+            name=name,
+            description=description,
+            entrypoint=entrypoint,
+            params=params,
+            status=_BEGINNINGS[status],
+            transform_id=transform.id,
+            parent_id=None if above is None else above.id,
+            reference=reference,
+            reference_type=reference_type,
         )
 
     @property
@@ -96,11 +135,32 @@ class Run(Registry):
             return None
         return (self.finished_at - self.started_at).total_seconds()
 
+    @property
+    def report(self) -> Artifact | None:
+        """Its log, or the notebook as it was left, where that was asked for or saved."""
+        found: Artifact | None = self._reports.first()
+        return found
+
+    @property
+    def git(self) -> dict[str, Any] | None:
+        """Commit, branch, remote and `dirty`, where the code lay in a repository."""
+        return (self.details or {}).get("git")
+
+    @property
+    def cli_args(self) -> str | None:
+        """The arguments that the script was called with."""
+        return (self.details or {}).get("arguments")
+
+    def start(self) -> Run:
+        """A scheduled run begins now."""
+        started: Run = context.connection().lineage.start(self)
+        return started
+
     def complete(self) -> Run:
         """It has ended well."""
         return self._end(RunStatus.COMPLETED, None)
 
-    def fail(self, error: BaseException | str) -> Run:
+    def fail(self, error: BaseException | str = "failed") -> Run:
         """It has failed, for this reason."""
         return self._end(RunStatus.FAILED, error)
 
@@ -151,3 +211,12 @@ class RunDependency(Base):
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
     source_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True, index=True)
     role: Mapped[str] = mapped_column(String(32), primary_key=True)
+
+
+class RunReport(Base):
+    """What a run printed, or how its notebook looked at the end; no output that other runs would read."""
+
+    __tablename__ = "run_report"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
+    artifact_id: Mapped[int] = mapped_column(ForeignKey("artifact.id", ondelete="CASCADE"), index=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from lamin_core import context
+from lamin_core.errors import InvalidArgument
 from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
 from lamin_core.models.relations import Many, One
+from lamin_core.uids import VERSION_LENGTH
 
 if TYPE_CHECKING:
     from lamin_core.models.label import ULabel
@@ -60,6 +63,8 @@ class Transform(Versioned, Registry):
     description: Mapped[str | None]
     reference: Mapped[str | None]
     reference_type: Mapped[str | None] = mapped_column(String(32))
+    version_tag: Mapped[str | None] = mapped_column(String(64))
+    """A name for this version that people gave, such as `2.1`."""
     origin: Mapped[str] = mapped_column(String(8))
     """`api` for rows that people made, `event` for rows that a rebuild makes again."""
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
@@ -75,32 +80,61 @@ class Transform(Versioned, Registry):
     def __init__(
         self,
         *,
-        key: str,
+        key: str | None = None,
         kind: str = "pipeline",
+        version: str | None = None,
         description: str | None = None,
         source_code: str | None = None,
+        revises: Transform | None = None,
         language: str | None = None,
         reference: str | None = None,
         reference_type: str | None = None,
         type: str | None = None,
+        uid: str | None = None,
         namespace: str = "python",
     ) -> None:
-        """A transform to be saved; the same key with other `source_code` becomes its next version."""
+        """A transform to be saved.
+
+        The same key with other `source_code`, or with another `version` tag, becomes its next version; `revises` says
+        of which transform it is the next version, where the key is another. `uid` asks for this stem (12 characters)
+        or this very version (16). Raises `InvalidArgument`.
+        """
+        if key is None and revises is None:
+            raise InvalidArgument("a transform needs a key", hint='Transform(key="align.py")')
         super().__init__(
-            key=key,
+            key=key or (None if revises is None else revises.key),
             kind=type or kind,
-            description=description,
+            version_tag=version,
+            description=description or (None if revises is None else revises.description),
             language=language,
             reference=reference,
             reference_type=reference_type,
             namespace=namespace,
         )
         self.source_code = source_code
+        self.__dict__["_revises"] = revises
+        self.__dict__["_asked_uid"] = uid
 
     @property
     def type(self) -> str | None:
         """The seed's name for `kind`."""
         return self.kind
+
+    @property
+    def version(self) -> str:
+        """The tag of this version, else the last four characters of its uid."""
+        return self.version_tag or self.uid[-VERSION_LENGTH:]
+
+    @property
+    def versions(self) -> Any:
+        """All versions, newest first."""
+        return context.connection().query(Transform).filter(series_id=self.series_id).order_by("-number")
+
+    @property
+    def latest_run(self) -> Run | None:
+        """The run of this version that started last."""
+        found: Run | None = self.runs.order_by("-started_at").first()
+        return found
 
     @classmethod
     def _shown_fields(cls) -> tuple[str, ...]:

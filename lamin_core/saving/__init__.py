@@ -15,8 +15,9 @@ from lamin_core.models import Artifact, Base, Collection, Run, Schema, Transform
 from lamin_core.saving.artifacts import save_artifact
 from lamin_core.saving.named import UID_LENGTHS, save_named
 from lamin_core.saving.place import Place
-from lamin_core.saving.runs import host, save_run, save_transform
+from lamin_core.saving.runs import save_run
 from lamin_core.saving.sets import save_collection, save_schema
+from lamin_core.saving.transforms import save_transform
 from lamin_core.uids import random_uid
 
 R = TypeVar("R")
@@ -119,4 +120,4 @@ _SAVERS: dict[type[Any], Callable[[Place, Any], Any]] = {
     Collection: save_collection,
 }
 
-__all__ = ["Place", "Records", "delete", "from_values", "host", "save", "save_all"]
+__all__ = ["Place", "Records", "delete", "from_values", "save", "save_all"]

@@ -1,61 +1,150 @@
-"""How transforms and runs that people make are saved."""
+"""How runs that Python tracks are written: their start, their end, and the end of those that nobody ended."""
 
 from __future__ import annotations
 
-import os
-import socket
-from functools import cache
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from blake3 import blake3
-
-from lamin_core.lineage.facts import TransformFacts
-from lamin_core.lineage.recording import transform_for
-from lamin_core.models import (
-    Run,
-    Transform,
-    now,
-)
-from lamin_core.saving.place import Place, adopt
-from lamin_core.uids import new_run_id, run_uid
-
-
-def save_transform(place: Place, transform: Transform) -> Transform:
-    """Write the transform, or find the version with this source."""
-    source = transform.source_code
-    facts = TransformFacts(
-        namespace=transform.namespace,
-        key=transform.key,
-        kind=transform.kind,
-        source=source,
-        source_hash=None if source is None else blake3(source.encode()).hexdigest(),
-        language=transform.language,
-        description=transform.description,
-        reference=transform.reference,
-        reference_type=transform.reference_type,
-    )
-    user = place.user_id
-    with place.db.writing() as session:
-        row = transform_for(session, facts, now(), origin="api")
-        row.origin, row.created_by_id = "api", row.created_by_id or user
-        session.flush()
-    adopted: Transform = adopt(transform, row)
-    return adopted
+from lamin_core import process
+from lamin_core.db import Database
+from lamin_core.models import Run, RunReport, Transform, TransformSeries, blank, now
+from lamin_core.process import Process
+from lamin_core.propagation import Parent
+from lamin_core.redaction import redact_text
+from lamin_core.saving.place import Place
+from lamin_core.types import RunStatus
+from lamin_core.uids import derived_uid, new_run_id, run_uid, version_suffix
 
 
 def save_run(place: Place, run: Run) -> Run:
-    """Start the run."""
-    user = place.user_id
+    """Start the run, or note that it is scheduled."""
+    by: Process = run.__dict__.get("_process") or process.current()
     run.external_id = new_run_id()
     run.uid = run_uid(run.external_id)
     run.engine, run.origin, run.cached, run.attempt = run.engine or "python", "api", False, 1
-    run.started_at = run.created_at = now()
-    run.created_by_id, run.host, run.pid = user, host(), os.getpid()
+    run.created_at = now()
+    run.started_at = None if run.status == RunStatus.SCHEDULED else run.created_at
+    run.created_by_id, run.host, run.pid, run.process_birth = place.user_id, by.host, by.pid, by.birth
     with place.db.writing() as session:
         session.add(run)
     return run
 
 
-@cache
-def host() -> str:
-    """The name of this machine."""
-    return socket.gethostname()
+def start(database: Database, run: Run) -> Run:
+    """A scheduled run begins now; one that has begun stays as it is."""
+    with database.writing() as session:
+        row = session.get_one(Run, run.id)
+        if row.status == RunStatus.SCHEDULED:
+            row.status, row.started_at = RunStatus.RUNNING, now()
+    return _copied(run, row)
+
+
+def resume(database: Database, run: Run) -> Run:
+    """A run that has ended goes on, in this process."""
+    by = process.current()
+    with database.writing() as session:
+        row = session.get_one(Run, run.id)
+        row.status, row.finished_at, row.error = RunStatus.RUNNING, None, None
+        row.host, row.pid, row.process_birth = by.host, by.pid, by.birth
+    return _copied(run, row)
+
+
+def end(database: Database, run: Run, status: RunStatus, error: BaseException | str | None) -> Run:
+    """Close a run; one that has ended already stays as it ended."""
+    with database.writing() as session:
+        row = session.get_one(Run, run.id)
+        # Whoever says how it ended knows better than we, who only missed its process.
+        if not RunStatus(row.status).is_terminal or row.status == RunStatus.LOST:
+            row.status, row.finished_at = status, now()
+            row.started_at = row.started_at or row.finished_at
+            row.error = None if error is None else redact_text(_message(error))
+    return _copied(run, row)
+
+
+def _copied(run: Run, row: Run) -> Run:
+    for field in ("status", "started_at", "finished_at", "error", "host", "pid", "process_birth"):
+        run.__dict__[field] = getattr(row, field)
+    return run
+
+
+def _message(error: BaseException | str) -> str:
+    return error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+
+
+def find_lost(database: Database) -> int:
+    """Mark runs of this machine whose process is gone as lost; how many there were."""
+    under_way = select(Run.id, Run.host, Run.pid, Run.process_birth).where(
+        Run.status == RunStatus.RUNNING, Run.host == process.host(), Run.pid.is_not(None)
+    )
+    with database.reading() as session:
+        gone = [row.id for row in session.execute(under_way) if Process(row.host, row.pid, row.process_birth).is_gone()]
+    if not gone:
+        return 0
+    with database.writing() as session:
+        for run in session.scalars(select(Run).where(Run.id.in_(gone), Run.status == RunStatus.RUNNING)):
+            run.status, run.error = RunStatus.LOST, "the process ended without a word"
+    return len(gone)
+
+
+def set_report(database: Database, run: Run, artifact_id: int) -> None:
+    """This artifact is the report of the run; a later one takes the place of an earlier one."""
+    with database.writing() as session:
+        session.merge(RunReport(run_id=run.id, artifact_id=artifact_id))
+
+
+def run_named(database: Database, parent: Parent) -> Run:
+    """The run that an engine has named; where its events are still on their way, a stub that they will fill."""
+    with database.reading() as session:
+        found = session.scalar(select(Run).where(Run.external_id == parent.run_id))
+    if found is not None:
+        return found
+    with database.writing() as session:
+        found = session.scalar(select(Run).where(Run.external_id == parent.run_id))
+        return found or _stub(session, parent)
+
+
+def _stub(session: Session, parent: Parent) -> Run:
+    stub = blank(
+        Run,
+        uid=run_uid(parent.run_id),
+        external_id=parent.run_id,
+        transform_id=_unknown_version(session, parent).id,
+        engine=parent.namespace,
+        status=RunStatus.RUNNING,
+        cached=False,
+        attempt=1,
+        origin="stub",
+        created_at=now(),
+    )
+    session.add(stub)
+    session.flush()
+    return stub
+
+
+def _unknown_version(session: Session, parent: Parent) -> Transform:
+    """The version of the job whose code nobody has shown."""
+    where = TransformSeries.namespace == parent.namespace, TransformSeries.key == parent.name
+    series = session.scalar(select(TransformSeries).where(*where))
+    if series is None:
+        stem = derived_uid(12, "transform", parent.namespace, parent.name)
+        series = TransformSeries(stem=stem, namespace=parent.namespace, key=parent.name)
+        session.add(series)
+        session.flush()
+    versions = select(Transform).where(Transform.series_id == series.id)
+    found = session.scalar(versions.where(Transform.is_latest))
+    if found is None:
+        found = blank(
+            Transform,
+            uid=series.stem + version_suffix(0),
+            series_id=series.id,
+            number=0,
+            is_latest=True,
+            key=parent.name,
+            namespace=parent.namespace,
+            kind="pipeline",
+            origin="event",
+            created_at=now(),
+        )
+        session.add(found)
+        session.flush()
+    return found

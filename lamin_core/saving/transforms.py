@@ -1,0 +1,181 @@
+"""How transforms that people make are saved: which series one belongs to, and which version of it that is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from blake3 import blake3
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from lamin_core.errors import Conflict, InvalidArgument
+from lamin_core.models import Transform, TransformSeries, now
+from lamin_core.saving.place import Place, adopt
+from lamin_core.uids import VERSION_LENGTH, derived_uid, random_uid, version_number, version_suffix
+
+_STEM = 12
+_FILES = ("script", "notebook")
+
+
+def save_transform(place: Place, transform: Transform) -> Transform:
+    """Write the transform, or find the version that it is. Raises `Conflict` or `InvalidArgument`."""
+    source = transform.source_code
+    transform.hash = None if source is None else blake3(source.encode("utf-8", "surrogatepass")).hexdigest()
+    transform.created_by_id = place.user_id
+    with place.db.writing() as session:
+        series = _series(session, transform)
+        row = _version(session, series, transform)
+        _complete(row, transform)
+        session.flush()
+    saved: Transform = transform if row is transform else adopt(transform, row)
+    return saved
+
+
+def _series(session: Session, transform: Transform) -> TransformSeries:
+    revises: Transform | None = transform.__dict__.get("_revises")
+    if revises is not None:
+        return _moved(session, session.get_one(TransformSeries, revises.series_id), transform)
+    asked: str | None = transform.__dict__.get("_asked_uid")
+    if asked is not None:
+        return _series_asked_for(session, transform, _checked(asked)[:_STEM])
+    return _by_key(session, transform) or _renamed(session, transform) or _new_series(session, transform, None)
+
+
+def _checked(uid: str) -> str:
+    if len(uid) not in (_STEM, _STEM + VERSION_LENGTH) or not (uid.isascii() and uid.isalnum()):
+        raise InvalidArgument(
+            f"{uid!r} is no uid of a transform: that is {_STEM} letters and digits, or {_STEM + VERSION_LENGTH} with a "
+            "version",
+            hint=f'ln.track("{random_uid(_STEM)}")',
+        )
+    return uid
+
+
+def _series_asked_for(session: Session, transform: Transform, stem: str) -> TransformSeries:
+    found = session.scalar(select(TransformSeries).where(TransformSeries.stem == stem))
+    if found is not None:
+        return _moved(session, found, transform)
+    other = _by_key(session, transform)
+    if other is not None:
+        raise Conflict(
+            f"{transform.key!r} is known by the uid {other.stem}, not {stem}",
+            hint=f'ln.track("{other.stem}"), or give another key: ln.track("{stem}", key=...)',
+        )
+    return _new_series(session, transform, stem)
+
+
+def _by_key(session: Session, transform: Transform) -> TransformSeries | None:
+    where = TransformSeries.namespace == transform.namespace, TransformSeries.key == transform.key
+    return session.scalar(select(TransformSeries).where(*where))
+
+
+def _renamed(session: Session, transform: Transform) -> TransformSeries | None:
+    """The series of a script with the very same source whose own file is gone: then it is that script, renamed.
+
+    As long as the other file is there, this one is a copy and a transform of its own.
+    """
+    if transform.hash is None or transform.kind not in _FILES or transform.reference_type != "file":
+        return None
+    same = select(Transform).where(
+        Transform.hash == transform.hash,
+        Transform.is_latest,
+        Transform.kind == transform.kind,
+        Transform.namespace == transform.namespace,
+        Transform.reference_type == "file",
+    )
+    gone = [row for row in session.scalars(same) if not _path(row.reference).exists()]
+    return _moved(session, session.get_one(TransformSeries, gone[0].series_id), transform) if len(gone) == 1 else None
+
+
+def _path(uri: str | None) -> Path:
+    return Path(unquote(urlsplit(uri or "").path))
+
+
+def _moved(session: Session, series: TransformSeries, transform: Transform) -> TransformSeries:
+    """The series, from now on under the key of this transform."""
+    if series.key != transform.key:
+        other = _by_key(session, transform)
+        if other is not None:
+            raise Conflict(
+                f"{transform.key!r} is another transform, known by the uid {other.stem}",
+                hint="give another key, or leave the uid out",
+            )
+        series.key = transform.key
+    return series
+
+
+def _new_series(session: Session, transform: Transform, stem: str | None) -> TransformSeries:
+    derived = derived_uid(_STEM, "transform", transform.namespace, transform.key)
+    if stem is None:  # a script that was renamed keeps the one that its old key gives
+        taken = session.scalar(select(TransformSeries.id).where(TransformSeries.stem == derived))
+        stem = derived if taken is None else random_uid(_STEM)
+    made = TransformSeries(stem=stem, namespace=transform.namespace, key=transform.key)
+    session.add(made)
+    session.flush()
+    return made
+
+
+def _version(session: Session, series: TransformSeries, transform: Transform) -> Transform:
+    asked: str = transform.__dict__.get("_asked_uid") or ""
+    newest = session.scalar(select(func.max(Transform.number)).where(Transform.series_id == series.id))
+    if len(asked) > _STEM:
+        return _version_asked_for(session, series, transform, asked, newest)
+    return _same(session, series, transform) or _next(session, series, transform, 0 if newest is None else newest + 1)
+
+
+def _version_asked_for(
+    session: Session, series: TransformSeries, transform: Transform, uid: str, newest: int | None
+) -> Transform:
+    found = session.scalar(select(Transform).where(Transform.uid == uid))
+    if found is not None:
+        if found.hash != transform.hash and transform.hash is not None:
+            following = version_suffix(0 if newest is None else newest + 1)
+            raise Conflict(
+                f"the source of {transform.key!r} is not that of version {uid}",
+                hint=f'ln.track("{series.stem}{following}") is its next version; '
+                f'ln.track("{series.stem}") counts by itself',
+            )
+        return found
+    same = None if transform.hash is None else _same(session, series, transform)
+    if same is not None:
+        raise Conflict(f"this source is version {same.uid} already", hint=f'ln.track("{same.uid}")')
+    number = version_number(uid[_STEM:])
+    if newest is not None and number <= newest:
+        following = version_suffix(newest + 1)
+        raise InvalidArgument(f"{uid} would be older than what is there", hint=f'ln.track("{series.stem}{following}")')
+    return _next(session, series, transform, number)
+
+
+def _same(session: Session, series: TransformSeries, transform: Transform) -> Transform | None:
+    """The version with this source; where no source is given, the one with this tag, or the latest."""
+    rows = select(Transform).where(Transform.series_id == series.id)
+    if transform.hash is not None:
+        return session.scalar(rows.where(Transform.hash == transform.hash))
+    if transform.version_tag is not None:
+        return session.scalar(rows.where(Transform.version_tag == transform.version_tag))
+    return session.scalar(rows.where(Transform.is_latest))
+
+
+def _next(session: Session, series: TransformSeries, transform: Transform, number: int) -> Transform:
+    head = session.scalar(select(Transform).where(Transform.series_id == series.id, Transform.is_latest))
+    if head is not None:
+        head.is_latest = False
+        session.flush()
+    transform.uid = series.stem + version_suffix(number)
+    transform.series_id, transform.number, transform.is_latest = series.id, number, True
+    transform.created_at, transform.origin = now(), "api"
+    session.add(transform)
+    session.flush()
+    return transform
+
+
+def _complete(row: Transform, transform: Transform) -> None:
+    """What was said of a version that is there already."""
+    row.origin, row.created_by_id = "api", row.created_by_id or transform.created_by_id
+    row.key = transform.key
+    for field in ("description", "version_tag", "reference", "reference_type", "language"):
+        said: Any = getattr(transform, field)
+        if said is not None:
+            setattr(row, field, said)

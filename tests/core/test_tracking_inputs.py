@@ -1,0 +1,51 @@
+"""What counts as read by a run, and who may say otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import lamin_core as ln
+from lamin_core.errors import NotFound
+from lamin_core.instance import Instance
+
+Write = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def source(instance: Instance, write: Write) -> ln.Artifact:
+    return ln.Artifact(write("a.csv", "x\n1\n")).save()
+
+
+@pytest.fixture
+def run(instance: Instance) -> ln.Run:
+    return ln.track(ln.Transform(key="t"))
+
+
+@pytest.mark.parametrize("read", ["cache", "load", "open"])
+def test_the_reader_may_be_nobody_or_another_run(source: ln.Artifact, run: ln.Run, read: str) -> None:
+    other = ln.Run(run.transform).save()
+    getattr(source, read)(is_run_input=False)
+    getattr(source, read)(is_run_input=other)
+    assert run.input_artifacts.count() == 0
+    assert [one.uid for one in other.input_artifacts] == [source.uid]
+    getattr(source, read)(is_run_input=True)
+    getattr(source, read)()
+    assert [one.uid for one in run.input_artifacts] == [source.uid]
+
+
+def test_what_could_not_be_read_is_no_input(source: ln.Artifact, run: ln.Run) -> None:
+    Path("a.csv").unlink()
+    with pytest.raises(NotFound):
+        source.load()
+    assert run.input_artifacts.count() == 0
+
+
+def test_a_look_at_the_record_is_no_reading(source: ln.Artifact, run: ln.Run) -> None:
+    found = ln.Artifact.get(key="a.csv")
+    found.describe()
+    assert found.path.name == "a.csv"
+    assert ln.Artifact.filter(key="a.csv").exists()
+    assert run.input_artifacts.count() == 0
