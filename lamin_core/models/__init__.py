@@ -1,5 +1,6 @@
 """The tables of the registry, one noun a module."""
 
+from lamin_core.models.api_key import ApiKey
 from lamin_core.models.artifact import Artifact, ArtifactSeries, Containment
 from lamin_core.models.base import Base, Registry, blank, now
 from lamin_core.models.change import RunChange
@@ -33,6 +34,7 @@ from lamin_core.models.transform import Transform, TransformSeries
 from lamin_core.models.user import User
 
 __all__ = [
+    "ApiKey",
     "Artifact",
     "ArtifactFeatureValue",
     "ArtifactProject",

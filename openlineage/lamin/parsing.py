@@ -48,7 +48,27 @@ def parse(body: bytes | str | Event) -> ParsedEvent:
     >>> parse('{"run": {}}').reason
     'eventTime None is no ISO 8601 time'
     """
-    data, text = _load(body)
+    return parsed(*_load(body))
+
+
+def parsed(value: Any, text: str) -> ParsedEvent:
+    """The event that this JSON value, read from this text, is; raises `MalformedEvent` as `parse` does."""
+    try:
+        return _parsed(_object(value), text.strip())
+    except RecursionError as error:
+        raise MalformedEvent("nested too deeply", hint="send one OpenLineage event as a JSON object") from error
+
+
+def _object(value: Any) -> Event:
+    if not isinstance(value, dict):
+        raise MalformedEvent(
+            f"not an event but a JSON {type(value).__name__}", hint="send one OpenLineage event as a JSON object"
+        )
+    return value
+
+
+def _parsed(value: Event, text: str) -> ParsedEvent:
+    data: Event = _storable(value)
     canonical = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     known: dict[str, Any] = {"hash": blake3(canonical.encode()).hexdigest(), "body": text, "data": data}
     try:
@@ -61,20 +81,14 @@ class _Misplaced(ValueError):
     """Why an event cannot be placed."""
 
 
-def _load(body: bytes | str | Event) -> tuple[Event, str]:
+def _load(body: bytes | str | Event) -> tuple[Any, str]:
     if isinstance(body, dict):
-        text = serialize(body).decode()
-        return _storable(json.loads(text)), text
+        body = serialize(body)
     try:
         text = body.decode("utf-8") if isinstance(body, bytes) else body
-        data = json.loads(text)
+        return json.loads(text), text
     except (ValueError, RecursionError) as error:
         raise MalformedEvent(f"not JSON: {error}", hint="send one OpenLineage event as a JSON object") from error
-    if not isinstance(data, dict):
-        raise MalformedEvent(
-            f"not an event but a JSON {type(data).__name__}", hint="send one OpenLineage event as a JSON object"
-        )
-    return _storable(data), text.strip()
 
 
 def _storable(value: Any) -> Any:

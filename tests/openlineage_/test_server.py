@@ -97,7 +97,7 @@ def test_a_batch_has_a_verdict_for_each_event(url: str, folder: Path) -> None:
     events = [start(run_of(2, "two"), at(1)), 7, complete(run_of(2, "two"), at(2)), {"nonsense": True}]
     status, answer = _post(f"{url}/api/v1/lineage/batch", json.dumps(events).encode())
     assert (status, answer["status"]) == (200, "partial_success")
-    assert answer["summary"] == {"received": 4, "successful": 3, "failed": 1, "retriable": 0}
+    assert answer["summary"] == {"received": 4, "successful": 3, "failed": 1, "retriable": 0, "non_retriable": 1}
     assert [failed["index"] for failed in answer["failed_events"]] == [1]
     assert _runs(folder)["two"] == "completed"
 

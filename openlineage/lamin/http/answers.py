@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
+
+from lamin_core.errors import Conflict, LaminError, NotFound, Unavailable
+
+logger = logging.getLogger("lamin")
+
+
+class Refused(LaminError):
+    """A request that is not taken on, with the status that says why."""
+
+    def __init__(self, status: int, message: str, hint: str | None = None) -> None:
+        super().__init__(message, hint)
+        self.status = status
 
 
 class JsonResponse(Response):
@@ -18,6 +33,32 @@ class JsonResponse(Response):
         return json.dumps(content, separators=(",", ":")).encode()
 
 
-def refusal(status: int, message: str, hint: str | None, headers: Mapping[str, str] | None = None) -> Response:
+def refusal(status: int, message: str, hint: str | None = None, headers: Mapping[str, str] | None = None) -> Response:
     """An error, told."""
     return JsonResponse({"error": message, "hint": hint}, status_code=status, headers=headers)
+
+
+def failure(error: LaminError) -> Response:
+    """An error of ours, told; what is out of reach now is worth another try."""
+    if isinstance(error, Unavailable):
+        logger.error("%s", error)
+        return refusal(503, error.message, error.hint or "send it again in a moment", {"Retry-After": "1"})
+    return refusal(_status(error), error.message, error.hint)
+
+
+def _status(error: LaminError) -> int:
+    if isinstance(error, Refused):
+        return error.status
+    return 404 if isinstance(error, NotFound) else 409 if isinstance(error, Conflict) else 400
+
+
+async def on_error(request: Request, error: Exception) -> Response:
+    """The handler of every `LaminError` that a route raises."""
+    assert isinstance(error, LaminError)
+    return failure(error)
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    """The handler of what Starlette refuses by itself: no such route, not with this method."""
+    assert isinstance(error, HTTPException)
+    return refusal(error.status_code, error.detail, headers=error.headers)

@@ -1,40 +1,70 @@
 """The application: all routes, and who may reach them.
 
-Every route is closed by default: what is not in `_open_routes` is below one mount that asks for the key.
+Every route is closed by default: what is not among the open ones is below one mount that asks for the key, and so is
+what no route answers to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from lamin_core.db import Database
+from lamin_core.errors import LaminError
 from openlineage.lamin.http import intake, reading, stream
-from openlineage.lamin.http.answers import JsonResponse
-from openlineage.lamin.http.gate import KeyAsked
+from openlineage.lamin.http.answers import JsonResponse, on_error, on_http_error
+from openlineage.lamin.http.gate import KeyAsked, OwnName
+from openlineage.lamin.http.keys import Keyring
+from openlineage.lamin.http.metrics import Counted, Metrics
+from openlineage.lamin.http.writer import Writer
 
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def application(database: Database, *, api_key: str | None = None, hosts: Sequence[str] = LOOPBACK) -> Starlette:
-    """The ASGI application over this database; with `api_key`, requests must carry it as a bearer token.
+def application(
+    database: Database,
+    *,
+    api_key: str | None = None,
+    key_required: bool = False,
+    names: Collection[str] | None = LOOPBACK,
+) -> Starlette:
+    """The ASGI application over this database.
 
-    `hosts` are the names it answers to (a page elsewhere cannot reach a local registry by another name).
+    Requests must carry a key as a bearer token: `api_key`, or one that `lamin keys` made; where there is none at all,
+    nobody needs one, unless `key_required`. It answers to these `names` alone, or to any when they are None.
     """
-    closed = [*intake.routes(database), *reading.routes(database), *stream.routes(database)]
+    metrics = Metrics()
+    writer = Writer(database, metrics)
+    closed = [
+        *intake.routes(writer, metrics),
+        *reading.routes(database),
+        *stream.routes(database),
+        *metrics.routes(),
+    ]
+    keyring = Keyring(database, api_key, key_required)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        writer.close()
+
     return Starlette(
-        routes=[*_open_routes(), Mount("", routes=closed, middleware=[Middleware(KeyAsked, api_key)])],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
+        routes=[*open_routes(), Mount("", routes=closed, middleware=[Middleware(KeyAsked, keyring)])],
+        middleware=[Middleware(Counted, metrics), Middleware(OwnName, names)],
+        exception_handlers={LaminError: on_error, HTTPException: on_http_error},
+        lifespan=lifespan,
     )
 
 
-def _open_routes() -> list[BaseRoute]:
+def open_routes() -> list[BaseRoute]:
+    """The routes that need no key."""
     return [Route("/healthz", _healthy, methods=["GET"])]
 
 

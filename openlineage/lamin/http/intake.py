@@ -6,27 +6,30 @@ reason); 400 no JSON; 413 too large; 503 the registry cannot be used now, send i
 
 from __future__ import annotations
 
-import json
-import logging
+import asyncio
+from collections.abc import Sequence
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from lamin_core.db import Database
-from lamin_core.errors import LaminError, MalformedEvent, Unavailable
-from openlineage.lamin.http.answers import JsonResponse, refusal
-from openlineage.lamin.http.body import TooLarge, whole
+from lamin_core.errors import LaminError, Unavailable
+from openlineage.lamin.http.answers import JsonResponse, failure
+from openlineage.lamin.http.batch import Slice, Verdicts, slices
+from openlineage.lamin.http.body import Bodies, decoded
+from openlineage.lamin.http.metrics import Metrics
+from openlineage.lamin.http.writer import Writer
 from openlineage.lamin.parsing import ParsedEvent, parse
-from openlineage.lamin.receiver import ingest
 
-logger = logging.getLogger("lamin")
+PATIENCE = 4.0
+"""Seconds until the client is told to come again: OpenLineage's clients wait for five."""
+BATCH_PATIENCE = 60.0
+"""The same for a slice of a batch, which takes longer."""
 
 
-def routes(database: Database) -> list[BaseRoute]:
+def routes(writer: Writer, metrics: Metrics) -> list[BaseRoute]:
     """Where events are taken."""
-    intake = _Intake(database)
+    intake = _Intake(writer, metrics)
     return [
         Route("/api/v1/lineage", intake.take_one, methods=["POST"]),
         Route("/api/v1/lineage/batch", intake.take_many, methods=["POST"]),
@@ -34,49 +37,58 @@ def routes(database: Database) -> list[BaseRoute]:
 
 
 class _Intake:
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, writer: Writer, metrics: Metrics) -> None:
+        self._writer = writer
+        self._metrics = metrics
+        self._bodies = Bodies()
 
     async def take_one(self, request: Request) -> Response:
         """One event."""
         try:
-            event = parse(await whole(request))
-            await run_in_threadpool(ingest, self._database, [event])
+            async with self._bodies.whole(request) as body:
+                event = parse(decoded(body))
+                await self._stored([event], PATIENCE)
         except LaminError as error:
-            return _failure(error)
+            self._count(1, 1)
+            return failure(error)
+        self._count(1, 0)
         return JsonResponse({"reason": event.reason} if event.reason else {}, status_code=201)
 
     async def take_many(self, request: Request) -> Response:
         """An array of events, each with a verdict of its own."""
+        verdicts = Verdicts()
         try:
-            events, failed = _array(await whole(request))
-            await run_in_threadpool(ingest, self._database, events)
+            async with self._bodies.whole(request) as body:
+                parts = slices(decoded(body))
+                while part := await asyncio.to_thread(next, parts, None):
+                    await self._judge(part, verdicts)
         except LaminError as error:
-            return _failure(error)
-        received = len(events) + len(failed)
-        summary = {"received": received, "successful": len(events), "failed": len(failed), "retriable": 0}
-        status = "partial_success" if failed else "success"
-        return JsonResponse({"status": status, "summary": summary, "failed_events": failed})
+            self._count(1, 1)
+            return failure(error)
+        self._count(verdicts.successful + verdicts.failed, verdicts.failed)
+        if verdicts.unavailable is not None and not verdicts.successful:
+            return failure(verdicts.unavailable)
+        return JsonResponse(verdicts.as_dict())
 
-
-def _array(body: bytes) -> tuple[list[ParsedEvent], list[dict[str, object]]]:
-    try:
-        items = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise MalformedEvent(f"not JSON: {error}", hint="send a JSON array of events") from error
-    if not isinstance(items, list):
-        raise MalformedEvent("not an array", hint="send a JSON array of events, or one event to /api/v1/lineage")
-    events, failed = [], []
-    for index, item in enumerate(items):
+    async def _judge(self, part: Slice, verdicts: Verdicts) -> None:
+        verdicts.malformed(part)
         try:
-            events.append(parse(item if isinstance(item, dict) else json.dumps(item)))
-        except MalformedEvent as error:
-            failed.append({"index": index, "reason": error.message, "retriable": False})
-    return events, failed
+            await self._stored(list(part.events.values()), BATCH_PATIENCE)
+        except Unavailable as error:
+            verdicts.unstored(part, error)
+        else:
+            verdicts.stored(part)
 
+    async def _stored(self, events: Sequence[ParsedEvent], patience: float) -> None:
+        """Return after the commit. Raises `Unavailable`."""
+        if not events:
+            return
+        try:
+            async with asyncio.timeout(patience):
+                await self._writer.order(events)
+        except TimeoutError as error:
+            raise Unavailable("the database is busy", hint="send it again in a moment") from error
 
-def _failure(error: LaminError) -> Response:
-    status = 503 if isinstance(error, Unavailable) else 413 if isinstance(error, TooLarge) else 400
-    if status == 503:
-        logger.error("%s", error)
-    return refusal(status, error.message, error.hint)
+    def _count(self, received: int, refused: int) -> None:
+        self._metrics.received(received)
+        self._metrics.refused(refused)

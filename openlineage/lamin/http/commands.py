@@ -1,0 +1,53 @@
+"""The commands `lamin keys`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from lamin_core.instance import connect
+from openlineage.lamin.http import keys as ring
+
+
+@click.group()
+def keys() -> None:
+    """Keys of those who may use the server."""
+
+
+@keys.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def create(name: str, as_json: bool) -> None:
+    """Make a key and print it: this once, for only its SHA-256 is kept."""
+    key = ring.create(connect().db, name)
+    click.echo(json.dumps({"name": name, "key": key}) if as_json else key)
+
+
+@keys.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(as_json: bool) -> None:
+    """Show the names of all keys, with those that were revoked."""
+    shown = [
+        {
+            "name": key.name,
+            "created_at": key.created_at.isoformat(),
+            "revoked_at": None if key.revoked_at is None else key.revoked_at.isoformat(),
+        }
+        for key in ring.listed(connect().db)
+    ]
+    if as_json:
+        click.echo(json.dumps(shown))
+        return
+    for key in shown:
+        state = "in force" if key["revoked_at"] is None else f"revoked {key['revoked_at']}"
+        click.echo(f"{key['name']}  made {key['created_at']}  {state}")
+
+
+@keys.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def revoke(name: str, as_json: bool) -> None:
+    """Refuse this key from now on; a server that runs knows within a second."""
+    ring.revoke(connect().db, name)
+    click.echo(json.dumps({"revoked": name}) if as_json else f"revoked {name}")

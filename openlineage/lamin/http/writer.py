@@ -1,0 +1,147 @@
+"""Group commit: whoever waits for the database is written together, in one transaction, by one thread.
+
+A commit costs the same for one event as for many, so the writer takes all that came in while it wrote the last group.
+An order is answered only after the commit that holds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lamin_core.db import Database
+from lamin_core.errors import Unavailable
+from openlineage.lamin.http.metrics import Metrics
+from openlineage.lamin.parsing import ParsedEvent
+from openlineage.lamin.receiver import ingest
+
+logger = logging.getLogger("lamin")
+CAPACITY = 10_000
+"""Events that may wait; whoever comes then is told to come again."""
+GROUP = 1_000
+"""Events of one transaction, unless a single order has more."""
+
+
+class Overloaded(Unavailable):
+    """More events wait than are taken on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Events of one request; `done` ends when they are stored, or with the reason why they are not."""
+
+    events: Sequence[ParsedEvent]
+    done: asyncio.Future[None]
+    since: float
+
+
+class Writer:
+    """Writes what is ordered, in groups, from a thread of its own.
+
+    An order that nobody waits for any more when its turn comes is left out: its client was told to send it again.
+    """
+
+    def __init__(self, database: Database, metrics: Metrics, capacity: int = CAPACITY) -> None:
+        self._database = database
+        self._metrics = metrics
+        self._capacity = capacity
+        self._waiting: deque[Order] = deque()
+        self._held = 0
+        self._changed = threading.Condition()
+        self._closed = False
+        metrics.watch_queue(lambda: self._held)
+        self._thread = threading.Thread(target=self._work, name="lamin-writer", daemon=True)
+        self._thread.start()
+
+    def order(self, events: Sequence[ParsedEvent]) -> asyncio.Future[None]:
+        """Have these written; to be called, and its answer awaited, on an event loop.
+
+        Raises `Overloaded`, unless nothing waits at all: a large order is taken by an idle writer.
+        """
+        order = Order(events, asyncio.get_running_loop().create_future(), time.perf_counter())
+        with self._changed:
+            if self._closed or (self._held and self._held + len(events) > self._capacity):
+                raise Overloaded(f"{self._held} events wait to be written", hint="send it again in a moment")
+            self._waiting.append(order)
+            self._held += len(events)
+            self._changed.notify()
+        return order.done
+
+    def close(self) -> None:
+        """Write what is still held, and end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while group := self._take():
+            self._write([order for order in group if not order.done.done()])
+            with self._changed:
+                self._held -= sum(len(order.events) for order in group)
+
+    def _take(self) -> list[Order]:
+        """What waits, or the first of it; nothing when the writer is closed and all is written."""
+        group: list[Order] = []
+        size = 0
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            while self._waiting and (not group or size + len(self._waiting[0].events) <= GROUP):
+                group.append(self._waiting.popleft())
+                size += len(group[-1].events)
+        return group
+
+    def _write(self, group: Sequence[Order]) -> None:
+        if not group:
+            return
+        error = self._stored(group)
+        if error is not None and len(group) > 1:
+            self._write_apart(group)
+        else:
+            _answer(group, error)
+
+    def _write_apart(self, group: Sequence[Order]) -> None:
+        """Each order for itself, so that it fails for nobody else; but two failures in a row are the database's."""
+        last: Exception | None = None
+        for position, order in enumerate(group):
+            error = self._stored([order])
+            if error is not None and last is not None:
+                _answer(group[position:], error)
+                return
+            _answer([order], error)
+            last = error
+
+    def _stored(self, group: Sequence[Order]) -> Exception | None:
+        """Why the group could not be stored; None when it was. The one place where events are taken in."""
+        events = [event for order in group for event in order.events]
+        try:
+            receipt = ingest(self._database, events)
+        except Exception as error:  # the thread lives on, whatever the database says
+            if not isinstance(error, Unavailable):
+                logger.exception("events could not be stored")
+            return error
+        self._metrics.stored(len(events), receipt.taken, len(receipt.quarantined))
+        now = time.perf_counter()
+        for order in group:
+            self._metrics.waited(now - order.since)
+        return None
+
+
+def _answer(group: Sequence[Order], error: Exception | None) -> None:
+    """Tell those who wait, in one call into their loop."""
+    group[0].done.get_loop().call_soon_threadsafe(_resolve, group, error)
+
+
+def _resolve(group: Sequence[Order], error: Exception | None) -> None:
+    for order in group:
+        if order.done.done():
+            continue
+        if error is None:
+            order.done.set_result(None)
+        else:
+            order.done.set_exception(error)
