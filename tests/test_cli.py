@@ -42,7 +42,7 @@ def story(in_tmp_path: Path) -> Path:
 
 def test_lineage_as_json_has_the_documented_fields(story: Path) -> None:
     seen = json.loads(lamin("lineage", "out.csv", "--json").stdout)
-    assert set(seen) == {"artifacts", "runs", "edges", "dependencies", "contains"}
+    assert set(seen) == {"artifacts", "runs", "edges", "dependencies", "contains", "truncated"}
     artifact = next(one for one in seen["artifacts"] if one["key"] == "out.csv" and one["version"] == "0001")
     assert set(artifact) == {"uid", "key", "version", "hash", "hash_type", "size", "path"}
     assert artifact["path"] == str(story / "out.csv")

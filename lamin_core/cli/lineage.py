@@ -78,7 +78,7 @@ def runs(as_json: bool) -> None:
 
 def _durations(graph: Graph) -> dict[str, str]:
     nodes = graph.runs.values()
-    return {node.run.uid: duration(node.run.duration) for node in nodes if node.run.duration is not None}
+    return {node.uid: duration(node.duration) for node in nodes if node.duration is not None}
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""What made this, and what hangs on it: recursive queries over the one edge table, and the graph they give.
+"""What made this, and what hangs on it: the graph around some nodes, in four statements whatever its size.
 
 Artifacts and runs are nodes. A run hangs on what it read; an artifact on the run that wrote it; a run on a run it
 waited for; and a file on the folder it lies in, or a folder on the files in it, where no run is known to have made it.
@@ -7,23 +7,24 @@ waited for; and a file on the folder it lies in, or a folder on the files in it,
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, literal, or_, select, union_all
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
-from lamin_core.models import Artifact, Containment, Content, Run, RunArtifact, RunDependency, Storage, Transform
+from lamin_core.lineage import rows
+from lamin_core.lineage.reach import NODE_LIMIT, ROLLED_BACK, Reached, Way, reach
+from lamin_core.types import RunStatus
 
-ROLLED_BACK = "rolled_back"
 PUBLISHED = "published"
-NODE_LIMIT = 50_000
+Node = tuple[Literal["artifact", "run"], int]
+"""A node, by kind and primary key."""
 
 
-@dataclass(frozen=True, slots=True)
-class ArtifactNode:
+class ArtifactNode(NamedTuple):
     """An artifact version in the graph."""
 
     id: int
@@ -37,15 +38,39 @@ class ArtifactNode:
     n_files: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class RunNode:
+class RunNode(NamedTuple):
     """A run in the graph."""
 
     id: int
-    run: Run
+    uid: str
+    external_id: str
+    name: str | None
+    engine: str
+    parent_id: int | None
+    status: str
+    cached: bool
+    attempt: int
+    started_at: datetime | None
+    finished_at: datetime | None
+    params: dict[str, Any] | None
+    error: str | None
+    """The beginning of it."""
     transform_uid: str
     transform_key: str
     kind: str | None
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from start to end; None while it runs."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
+
+    def at(self, moment: datetime) -> RunNode:
+        """As it was at this moment: a run that has ended since was running."""
+        if self.finished_at is None or self.finished_at <= moment:
+            return self
+        return self._replace(status=RunStatus.RUNNING.value, finished_at=None, error=None)
 
 
 @dataclass(frozen=True)
@@ -57,6 +82,10 @@ class Graph:
     edges: list[tuple[int, int, str, str | None]] = field(default_factory=list)
     dependencies: list[tuple[int, int, str]] = field(default_factory=list)
     contains: list[tuple[int, int]] = field(default_factory=list)
+    made: frozenset[int] = frozenset()
+    """Those artifacts in `contains` that some run is known to have made, though it may be outside this graph."""
+    truncated: bool = False
+    """Whether a limit left out what else there is."""
 
     @property
     def nodes(self) -> list[ArtifactNode | RunNode]:
@@ -73,6 +102,21 @@ class Graph:
                 (handed_on if role == PUBLISHED else made)[artifact].add(run)
         return {artifact: made[artifact] or handed_on[artifact] for artifact in {*made, *handed_on}}
 
+    def links(self) -> Iterator[tuple[int, int]]:
+        """What is below and what is above, for each step of a walk: artifacts by primary key, runs by its negative."""
+        for run, artifact, direction, role in self.edges:
+            if direction == "input":
+                yield -run, artifact
+            elif role != ROLLED_BACK:
+                yield artifact, -run
+        for run, source, _ in self.dependencies:
+            yield -run, -source
+        for folder, artifact in self.contains:
+            if artifact not in self.made:
+                yield artifact, folder
+            if folder not in self.made:
+                yield folder, artifact
+
 
 def walk(
     session: Session,
@@ -81,132 +125,107 @@ def walk(
     runs: Iterable[int] = (),
     up: int | None = None,
     down: int | None = None,
+    as_of: datetime | None = None,
+    limit: int = NODE_LIMIT,
 ) -> Graph:
-    """The graph around these nodes: `up` and `down` count steps from node to node, None is all the way."""
-    starts = [_code("a", identity) for identity in artifacts] + [_code("r", identity) for identity in runs]
-    reached = set(starts)
-    for direction, steps in (("up", up), ("down", down)):
-        if steps != 0:
-            reached |= _reach(session, starts, direction, steps)  # type: ignore[arg-type]
-    return collect(
-        session, {code >> 1 for code in reached if not code & 1}, {code >> 1 for code in reached if code & 1}
-    )
+    """The graph around these nodes: `up` and `down` count steps from node to node, None is all the way.
+
+    With `as_of`, as it was known at that moment. At most `limit` nodes, the nearest, beside the runs above them;
+    where there are more, the graph is `truncated`.
+    """
+    starts = [*artifacts, *(-run for run in runs)]
+    found = reach(session, starts, up=up, down=down, as_of=as_of, limit=limit)
+    bare = _bare(session, found.nodes, as_of)
+    if not found.counted:
+        above, below = _trimmed(bare, "up", starts, found.up, up), _trimmed(bare, "down", starts, found.down, down)
+        found = found._replace(up=above, down=below)
+    more = found.up.more or found.down.more or len(found.nodes) > limit
+    return _filled(session, bare, found.nodes[:limit], as_of, more)
 
 
-def whole(session: Session) -> Graph:
-    """Everything that the registry holds."""
-    return collect(session, None, None)
+def between(
+    session: Session, source: Node, target: Node, *, as_of: datetime | None = None, limit: int = NODE_LIMIT
+) -> Graph:
+    """All paths between two nodes, whichever is above the other; an empty graph where there is none.
+
+    Of what is above the lower node, at most `limit` nodes are looked at, the nearest; where there are more, the graph
+    is `truncated`.
+    """
+    top, bottom = _signed(source), _signed(target)
+    found = reach(session, [bottom], down=0, as_of=as_of, limit=limit).up
+    if top not in found.nodes:
+        more = found.more
+        top, bottom = bottom, top
+        found = reach(session, [bottom], down=0, as_of=as_of, limit=limit).up
+        if top not in found.nodes:
+            return Graph(truncated=more or found.more)
+    bare = _bare(session, found.nodes, as_of)
+    paths = _trimmed(bare, "down", [top], found, None)
+    return _filled(session, bare, paths.nodes, as_of, found.more)
 
 
-def _code(kind: Literal["a", "r"], identity: int) -> int:
-    return identity * 2 + (kind == "r")
+def whole(session: Session, *, as_of: datetime | None = None) -> Graph:
+    """Everything that the registry holds, or held."""
+    return _filled(session, _bare(session, None, as_of), None, as_of, False)
 
 
-def _reach(session: Session, starts: list[int], direction: Literal["up", "down"], steps: int | None) -> set[int]:
-    found: set[int] = set()
-    for part in _chunks(starts, 400):
-        found |= set(session.scalars(_recursion(part, direction, steps)))
-    return found
+def _signed(node: Node) -> int:
+    return -node[1] if node[0] == "run" else node[1]
 
 
-def _recursion(starts: list[int], direction: Literal["up", "down"], steps: int | None) -> Select[Any]:
-    links = _links(direction).subquery("links")
-    first = union_all(
-        *(select(literal(code, BigInteger).label("node"), literal(0, BigInteger).label("depth")) for code in starts)
-    )
-    seed = first.subquery("seed")
-    if steps is None:
-        # Without the depth, UNION drops every node seen before: cycles end and ladders stay cheap.
-        reached = select(seed.c.node).cte("reached", recursive=True)
-        reached = reached.union(select(links.c.target).join(reached, links.c.source == reached.c.node))
-        return select(reached.c.node).limit(NODE_LIMIT)
-    deep = select(seed.c.node, seed.c.depth).cte("reached", recursive=True)
-    deep = deep.union(
-        select(links.c.target, deep.c.depth + 1).join(deep, links.c.source == deep.c.node).where(deep.c.depth < steps)
-    )
-    return select(deep.c.node).distinct().limit(NODE_LIMIT)
+def _split(nodes: Collection[int] | None) -> tuple[list[int] | None, list[int] | None]:
+    """The primary keys of the artifacts, and of the runs."""
+    if nodes is None:
+        return None, None
+    return [node for node in nodes if node > 0], [-node for node in nodes if node < 0]
 
 
-def _links(direction: Literal["up", "down"]) -> Any:
-    """(source, target) of one step in this direction."""
-    artifact, run = RunArtifact.artifact_id * 2, RunArtifact.run_id * 2 + 1
-    wrote = and_(RunArtifact.direction == "output", or_(RunArtifact.role.is_(None), RunArtifact.role != ROLLED_BACK))
-    read = RunArtifact.direction == "input"
-    pairs: list[tuple[Any, Any, ColumnElement[bool] | None]] = [
-        (artifact, run, wrote),
-        (run, artifact, read),
-        (RunDependency.run_id * 2 + 1, RunDependency.source_id * 2 + 1, None),
-        (Containment.artifact_id * 2, Containment.directory_id * 2, ~_is_made(Containment.artifact_id)),
-        (Containment.directory_id * 2, Containment.artifact_id * 2, ~_is_made(Containment.directory_id)),
-    ]
-    steps = []
-    for below, above, condition in pairs:
-        source, target = (below, above) if direction == "up" else (above, below)
-        step = select(source.label("source"), target.label("target"))
-        steps.append(step if condition is None else step.where(condition))
-    return union_all(*steps)
+def _bare(session: Session, nodes: Collection[int] | None, as_of: datetime | None) -> Graph:
+    """The links between these nodes and the runs above them, and of the nodes nothing yet."""
+    bare, made = Graph(), set()
+    for kind, one, other, first, second, _ in rows.links(session, *_split(nodes), as_of):
+        if kind == rows.EDGE:
+            bare.edges.append((one, other, first, second))
+        elif kind == rows.WAIT:
+            bare.dependencies.append((one, other, second))
+        else:
+            bare.contains.append((one, other))
+            made |= {artifact for artifact, word in ((one, first), (other, second)) if word}
+    return replace(bare, made=frozenset(made))
 
 
-def _is_made(artifact_id: Any) -> ColumnElement[bool]:
-    edge = aliased(RunArtifact)
-    return select(edge.id).where(edge.artifact_id == artifact_id, edge.direction == "output").exists()
+def _trimmed(bare: Graph, way: Way, starts: Iterable[int], found: Reached, steps: int | None) -> Reached:
+    """Of what was found this way, what lies at most so many steps off."""
+    onwards: defaultdict[int, list[int]] = defaultdict(list)
+    for below, above in bare.links():
+        source, target = (below, above) if way == "up" else (above, below)
+        onwards[source].append(target)
+    known = set(found.nodes)
+    seen = dict.fromkeys(starts)
+    fresh = list(seen)
+    while fresh and (steps is None or steps > 0):
+        near = dict.fromkeys(node for source in fresh for node in onwards[source])
+        fresh = [node for node in near if node in known and node not in seen]
+        seen.update(dict.fromkeys(fresh))
+        steps = None if steps is None else steps - 1
+    return Reached(tuple(seen), found.more and len(seen) == len(known))
 
 
-def collect(session: Session, artifact_ids: set[int] | None, run_ids: set[int] | None) -> Graph:
-    """The graph of these artifacts and runs, with the runs above them and every edge between; None is all."""
-    run_ids = None if run_ids is None else _with_parents(session, run_ids)
-    artifacts = {node.id: node for node in _artifact_nodes(session, artifact_ids)}
-    runs = {node.id: node for node in _run_nodes(session, run_ids)}
-    edge_query = select(RunArtifact.run_id, RunArtifact.artifact_id, RunArtifact.direction, RunArtifact.role)
-    edges = _within(session, edge_query.order_by(RunArtifact.id), RunArtifact.run_id, run_ids)
-    waits = _within(session, select(RunDependency.run_id, RunDependency.source_id, RunDependency.role),
-                    RunDependency.run_id, run_ids)  # fmt: skip
-    holds = _within(session, select(Containment.directory_id, Containment.artifact_id),
-                    Containment.artifact_id, artifact_ids)  # fmt: skip
+def _filled(
+    session: Session, bare: Graph, nodes: Collection[int] | None, as_of: datetime | None, truncated: bool
+) -> Graph:
+    """The graph with the facts of these nodes and of the runs above them, and the links between all these."""
+    chosen, running = _split(nodes)
+    artifacts = {row[0]: ArtifactNode._make(row) for row in rows.artifacts(session, chosen, as_of)}
+    runs = {row[0]: RunNode._make(row) for row in rows.runs(session, running, as_of)}
+    if as_of is not None:
+        runs = {identity: run.at(as_of) for identity, run in runs.items()}
     return Graph(
         artifacts,
         runs,
-        [(r, a, d, role) for r, a, d, role in edges if a in artifacts and r in runs],
-        [(r, s, role) for r, s, role in waits if s in runs and r in runs],
-        [(d, a) for d, a in holds if d in artifacts and a in artifacts],
+        [edge for edge in bare.edges if edge[1] in artifacts and edge[0] in runs],
+        [wait for wait in bare.dependencies if wait[1] in runs and wait[0] in runs],
+        [held for held in bare.contains if held[0] in artifacts and held[1] in artifacts],
+        bare.made,
+        truncated,
     )
-
-
-def _with_parents(session: Session, run_ids: set[int]) -> set[int]:
-    found, fresh = set(run_ids), set(run_ids)
-    while fresh:
-        parents = _within(session, select(Run.parent_id).where(Run.parent_id.is_not(None)), Run.id, fresh)
-        fresh = {row[0] for row in parents} - found
-        found |= fresh
-    return found
-
-
-def _artifact_nodes(session: Session, ids: set[int] | None) -> list[ArtifactNode]:
-    query = (
-        select(Artifact.id, Artifact.uid, Artifact.key, Storage.root, Artifact.real_key,
-               Content.hash, Content.hash_type, Content.size, Content.n_files)
-        .join(Storage, Artifact.storage_id == Storage.id)
-        .outerjoin(Content, Artifact.content_id == Content.id)
-        .order_by(Artifact.id)
-    )  # fmt: skip
-    return [ArtifactNode(*row) for row in _within(session, query, Artifact.id, ids)]
-
-
-def _run_nodes(session: Session, ids: set[int] | None) -> list[RunNode]:
-    query = (
-        select(Run, Transform.uid, Transform.key, Transform.kind)
-        .join(Transform, Run.transform_id == Transform.id)
-        .order_by(Run.id)
-    )
-    return [RunNode(run.id, run, uid, key, kind) for run, uid, key, kind in _within(session, query, Run.id, ids)]
-
-
-def _within(session: Session, query: Select[Any], column: Any, ids: set[int] | None) -> list[Any]:
-    """The rows of the query whose column is among these; in parts, for both databases limit a statement's values."""
-    if ids is None:
-        return list(session.execute(query))
-    return [row for part in _chunks(sorted(ids), 10_000) for row in session.execute(query.where(column.in_(part)))]
-
-
-def _chunks(values: list[int], size: int) -> Iterable[list[int]]:
-    return (values[i : i + size] for i in range(0, len(values), size))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from lamin_core.lineage.graph import ROLLED_BACK, Graph
+from lamin_core.lineage.graph import Graph
+from lamin_core.lineage.reach import ROLLED_BACK
 from lamin_core.lineage.view import path_of
 from lamin_core.uids import VERSION_LENGTH
 
@@ -25,7 +26,6 @@ def tree(graph: Graph, start: Node, *, downwards: bool = False) -> str:
 
 def _links(graph: Graph, *, downwards: bool) -> dict[Node, list[Node]]:
     links: defaultdict[Node, list[Node]] = defaultdict(list)
-    made = {artifact for _, artifact, direction, role in graph.edges if direction == "output" and role != ROLLED_BACK}
 
     def add(lower: Node, upper: Node) -> None:
         source, target = (upper, lower) if downwards else (lower, upper)
@@ -41,9 +41,9 @@ def _links(graph: Graph, *, downwards: bool) -> dict[Node, list[Node]]:
     for run, source, _ in graph.dependencies:
         add(("run", run), ("run", source))
     for folder, artifact in graph.contains:
-        if artifact not in made:
+        if artifact not in graph.made:
             add(("artifact", artifact), ("artifact", folder))
-        elif folder not in made:
+        elif folder not in graph.made:
             add(("artifact", folder), ("artifact", artifact))
     return links
 
@@ -54,7 +54,7 @@ def _newest_makers(graph: Graph) -> dict[int, int]:
 
 
 def _begun(graph: Graph, run: int) -> str:
-    started = graph.runs[run].run.started_at
+    started = graph.runs[run].started_at
     return "" if started is None else started.isoformat()
 
 
@@ -90,13 +90,13 @@ def _line(graph: Graph, node: Node) -> str:
         artifact = graph.artifacts[identity]
         name = artifact.key if artifact.key is not None and artifact.root != "/" else path_of(artifact)
         return f"{printable(name)}  v{artifact.uid[-VERSION_LENGTH:]}{_other_makers(graph, identity)}"
-    run = graph.runs[identity].run
-    facts = [graph.runs[identity].transform_key, run.engine, run.status + (" (cached)" if run.cached else "")]
+    run = graph.runs[identity]
+    facts = [run.transform_key, run.engine, run.status + (" (cached)" if run.cached else "")]
     if run.duration is not None:
         facts.append(duration(run.duration))
     if run.error:
         facts.append(run.error.splitlines()[0][:100])
-    name = f" {run.name!r}" if run.name and run.name not in graph.runs[identity].transform_key else ""
+    name = f" {run.name!r}" if run.name and run.name not in run.transform_key else ""
     return f"run {run.uid}{name} of " + " · ".join(printable(fact) for fact in facts)
 
 

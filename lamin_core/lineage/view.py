@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from lamin_core.lineage.graph import ArtifactNode, Graph, RunNode
 from lamin_core.models.storage import UNKNOWN_SIZE
 from lamin_core.uids import VERSION_LENGTH
 
-View = dict[str, list[dict[str, Any]]]
+Row = dict[str, Any]
+
+
+class View(TypedDict):
+    """The whole graph."""
+
+    artifacts: list[Row]
+    runs: list[Row]
+    edges: list[Row]
+    dependencies: list[Row]
+    contains: list[Row]
+    truncated: bool
 
 
 def view(graph: Graph) -> View:
     """The graph as `lamin lineage --json` prints it."""
     artifacts = {identity: node.uid for identity, node in graph.artifacts.items()}
-    runs = {identity: node.run.uid for identity, node in graph.runs.items()}
+    runs = {identity: node.uid for identity, node in graph.runs.items()}
     return {
         "artifacts": [artifact_view(node) for node in graph.artifacts.values()],
         "runs": [run_view(node, runs) for node in graph.runs.values()],
@@ -30,6 +41,7 @@ def view(graph: Graph) -> View:
         "contains": [
             {"directory": artifacts[folder], "artifact": artifacts[artifact]} for folder, artifact in graph.contains
         ],
+        "truncated": graph.truncated,
     }
 
 
@@ -54,21 +66,20 @@ def path_of(node: ArtifactNode) -> str:
 
 def run_view(node: RunNode, uids: dict[int, str]) -> dict[str, Any]:
     """One run; `uids` gives those of other runs by primary key."""
-    run = node.run
     return {
-        "uid": run.uid,
-        "external_id": run.external_id,
-        "name": run.name,
+        "uid": node.uid,
+        "external_id": node.external_id,
+        "name": node.name,
         "transform": node.transform_uid,
         "transform_key": node.transform_key,
-        "engine": run.engine,
-        "parent": None if run.parent_id is None else uids.get(run.parent_id),
-        "status": run.status,
-        "cached": run.cached,
-        "attempt": run.attempt,
-        "started_at": _time(run.started_at),
-        "finished_at": _time(run.finished_at),
-        "params": run.params or {},
+        "engine": node.engine,
+        "parent": None if node.parent_id is None else uids.get(node.parent_id),
+        "status": node.status,
+        "cached": node.cached,
+        "attempt": node.attempt,
+        "started_at": _time(node.started_at),
+        "finished_at": _time(node.finished_at),
+        "params": node.params or {},
     }
 
 
@@ -78,16 +89,16 @@ def _time(at: datetime | None) -> str | None:
 
 def counts(graph: Graph) -> list[dict[str, Any]]:
     """Transforms, runs, artifacts (by the engine that first made them, else `none`) and edges, for each engine."""
-    made_by = {artifact: graph.runs[run].run.engine for run, artifact, d, _ in reversed(graph.edges) if d == "output"}
+    made_by = {artifact: graph.runs[run].engine for run, artifact, d, _ in reversed(graph.edges) if d == "output"}
     owner = {artifact: made_by.get(artifact, "none") for artifact in graph.artifacts}
-    engines = sorted({node.run.engine for node in graph.runs.values()} | set(owner.values()))
+    engines = sorted({node.engine for node in graph.runs.values()} | set(owner.values()))
     return [
         {
             "engine": engine,
-            "transforms": len({n.transform_uid for n in graph.runs.values() if n.run.engine == engine}),
-            "runs": sum(node.run.engine == engine for node in graph.runs.values()),
+            "transforms": len({n.transform_uid for n in graph.runs.values() if n.engine == engine}),
+            "runs": sum(node.engine == engine for node in graph.runs.values()),
             "artifacts": sum(made == engine for made in owner.values()),
-            "edges": _count(graph.runs[run].run.engine == engine for run, _, _, _ in graph.edges),
+            "edges": _count(graph.runs[run].engine == engine for run, _, _, _ in graph.edges),
         }
         for engine in engines
     ]

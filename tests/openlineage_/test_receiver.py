@@ -169,7 +169,7 @@ def test_every_past_run_keeps_its_own_inputs_and_outputs(instance: Instance, in_
         _take(instance, complete(run, at(number), outputs=[Dataset.at(in_tmp_path / f"{number}.txt")]))
     for number in range(3):
         graph = instance.lineage.around(instance.lineage.find(f"{number}.txt"))
-        assert [node.run.external_id[-1] for node in graph.runs.values()] == [str(number + 1)]
+        assert [node.external_id[-1] for node in graph.runs.values()] == [str(number + 1)]
 
 
 def test_what_was_rolled_back_keeps_its_edge_and_makes_nothing(instance: Instance, in_tmp_path: Path) -> None:

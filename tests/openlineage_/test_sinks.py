@@ -121,7 +121,7 @@ def test_with_an_instance_events_go_into_its_registry(in_tmp_path: Path) -> None
     sink = default_sink()
     sink.emit(start(run_of(1, "a"), at(0)), complete(run_of(1, "a"), at(1)))
     sink.close()
-    assert [node.run.status for node in instance.lineage.everything().runs.values()] == ["completed"]
+    assert [node.status for node in instance.lineage.everything().runs.values()] == ["completed"]
     instance.db.dispose()
 
 

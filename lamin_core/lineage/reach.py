@@ -1,0 +1,213 @@
+"""Which nodes are above or below others: one recursive statement, by primary keys alone.
+
+A node is an integer here: an artifact its primary key, a run the negative of its own. The recursion steps by index
+from each node to its neighbours, so it costs what it finds, however much else the registry holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from itertools import chain, zip_longest
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    bindparam,
+    column,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
+from sqlalchemy.orm import Session, aliased
+
+from lamin_core.models import Artifact, Containment, Run, RunArtifact, RunDependency
+from lamin_core.models.base import UTC_DateTime
+
+ROLLED_BACK = "rolled_back"
+NODE_LIMIT = 50_000
+_NEAR = 16
+"""Steps that the recursion counts itself: it then sees a node once at each distance, instead of once."""
+
+Way = Literal["up", "down"]
+WAYS: tuple[Way, Way] = ("up", "down")
+
+
+class Reached(NamedTuple):
+    """What lies one way: the nodes, nearest first, the starts included; and whether a limit left any out."""
+
+    nodes: tuple[int, ...]
+    more: bool
+
+
+class Reach(NamedTuple):
+    """What lies both ways; where steps were not counted, everything was taken and is still to be trimmed."""
+
+    up: Reached
+    down: Reached
+    counted: bool
+
+    @property
+    def nodes(self) -> list[int]:
+        """All nodes once, the nearest of both ways first."""
+        both = chain.from_iterable(zip_longest(self.up.nodes, self.down.nodes))
+        return [node for node in dict.fromkeys(both) if node is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Then:
+    """What had been seen by a moment (the parameter `at`), as conditions; for the present there are none."""
+
+    dated: bool
+
+    def edge(self, edge: Any) -> list[ColumnElement[bool]]:
+        """The run had begun, and had read or written it."""
+        return [edge.observed_at <= _AT, *self.run(edge.run_id)] if self.dated else []
+
+    def run(self, identity: Any) -> list[ColumnElement[bool]]:
+        """It had begun."""
+        return [select(_RUN.id).where(_RUN.id == identity, *self.begun(_RUN)).exists()] if self.dated else []
+
+    def artifact(self, identity: Any) -> list[ColumnElement[bool]]:
+        """It was there."""
+        there = select(_ARTIFACT.id).where(_ARTIFACT.id == identity, *self.made(_ARTIFACT))
+        return [there.exists()] if self.dated else []
+
+    def begun(self, run: Any) -> list[ColumnElement[bool]]:
+        """Of the row itself: it had begun."""
+        return [func.coalesce(run.started_at, run.created_at) <= _AT] if self.dated else []
+
+    def made(self, artifact: Any) -> list[ColumnElement[bool]]:
+        """Of the row itself: it was there."""
+        return [artifact.created_at <= _AT] if self.dated else []
+
+
+_RUN, _ARTIFACT = aliased(Run), aliased(Artifact)
+_AT: BindParameter[datetime] = bindparam("at", type_=UTC_DateTime())
+
+
+def reach(
+    session: Session,
+    starts: Collection[int],
+    *,
+    up: int | None = None,
+    down: int | None = None,
+    as_of: datetime | None = None,
+    limit: int = NODE_LIMIT,
+) -> Reach:
+    """The nodes at most so many steps above and below these; None is all the way; at most `limit` each way."""
+    steps: dict[Way, int | None] = {"up": up, "down": down}
+    counted = all(number is None or number <= _NEAR for number in steps.values())
+    nearest = {way: dict.fromkeys(starts, 0) for way in WAYS}
+    ways = tuple((way, counted and number is not None) for way, number in steps.items() if number != 0)
+    if ways:
+        values = {"starts": ids(session, starts), "up": up, "down": down, "at": as_of, "limit": limit}
+        statement = _statement(dialect(session), ways, as_of is not None)
+        for way, node, depth in session.connection().execute(statement, values).yield_per(1000):
+            if depth < nearest[way].get(node, depth + 1):
+                nearest[way][node] = depth
+    return Reach(_nearest(nearest["up"], limit), _nearest(nearest["down"], limit), counted)
+
+
+def _nearest(depths: dict[int, int], limit: int) -> Reached:
+    nodes = sorted(depths, key=depths.__getitem__)
+    return Reached(tuple(nodes[:limit]), len(nodes) > limit)
+
+
+def dialect(session: Session) -> str:
+    """`sqlite` or `postgresql`."""
+    return session.get_bind().dialect.name
+
+
+def ids(session: Session, values: Iterable[int]) -> str | list[int]:
+    """The value of the parameter that `given` makes: one, however many numbers they are."""
+    return json.dumps(list(values)) if dialect(session) == "sqlite" else list(values)
+
+
+def given(dialect: str, name: str) -> Select[tuple[int]]:
+    """The numbers of this parameter, as a statement with the column `value`."""
+    if dialect == "sqlite":
+        return select(func.json_each(bindparam(name)).table_valued(column("value", BigInteger)).c.value)
+    return select(func.unnest(bindparam(name, type_=ARRAY(BigInteger))).column_valued("value").label("value"))
+
+
+@cache
+def _statement(dialect: str, ways: tuple[tuple[Way, bool], ...], dated: bool) -> CompoundSelect[Any]:
+    """Rows of way, node and depth; a statement for each form of the question, for making one takes longer than most
+    answers."""
+    found = [(way, _recursion(dialect, way, counted, Then(dated)).subquery()) for way, counted in ways]
+    return union_all(*(select(literal(way).label("way"), rows.c.node, rows.c.depth) for way, rows in found))
+
+
+def _recursion(dialect: str, way: Way, counted: bool, then: Then) -> Select[Any]:
+    """Rows of node and depth. Both databases go breadth first, so that a limit leaves the nearest."""
+    first = given(dialect, "starts").subquery()
+    depth = literal(0, BigInteger).label("depth")
+    most = bindparam("limit", type_=BigInteger) + 1
+    if not counted:
+        # Without the depth, UNION drops every node seen before: cycles end, and ladders cost no more than chains.
+        reached = select(first.c.value.label("node")).cte(f"{way}wards", recursive=True)
+        reached = reached.union(*_neighbours(dialect, reached, way, then))
+        return select(reached.c.node, depth).limit(most)
+    steps = bindparam(way, type_=BigInteger)
+    reached = select(first.c.value.label("node"), depth).cte(f"{way}wards", recursive=True)
+    further = _neighbours(dialect, reached, way, then)
+    reached = reached.union(*(one.add_columns(reached.c.depth + 1).where(reached.c.depth < steps) for one in further))
+    return select(reached.c.node, reached.c.depth).limit(most * (steps + 1))
+
+
+def _neighbours(dialect: str, reached: Any, way: Way, then: Then) -> list[Select[Any]]:
+    """One step on from what was reached: an arm of the recursion for each kind of link.
+
+    PostgreSQL lets a recursion name itself once only; there the arms are one lateral join.
+    """
+    arms = list(_arms(reached.c.node, way, then))
+    if dialect == "sqlite":
+        return arms
+    found = union_all(*(arm.correlate(reached) for arm in arms)).lateral()
+    return [select(found.c.node).select_from(reached).join(found, literal(True))]
+
+
+def _arms(node: ColumnElement[int], way: Way, then: Then) -> Iterator[Select[Any]]:
+    for below, above, conditions in _links(then):
+        source, target = (above, below) if way == "down" else (below, above)
+        yield select(_signed(target).label("node")).where(source == _signed(node, like=source), *conditions)
+
+
+def _signed(value: ColumnElement[int], like: Any = None) -> ColumnElement[int]:
+    """Between a primary key and a node: runs are negative."""
+    return -value if (value if like is None else like).key in ("run_id", "source_id") else value
+
+
+def _links(then: Then) -> Iterator[tuple[Any, Any, list[ColumnElement[bool]]]]:
+    """The kinds of links, as the columns of what is below and what is above, and when they hold."""
+    wrote, read, waited = aliased(RunArtifact), aliased(RunArtifact), aliased(RunDependency)
+    yield wrote.artifact_id, wrote.run_id, [wrote.direction == "output", is_kept(wrote), *then.edge(wrote)]
+    yield read.run_id, read.artifact_id, [read.direction == "input", *then.edge(read)]
+    yield waited.run_id, waited.source_id, [*then.run(waited.run_id), *then.run(waited.source_id)]
+    for below, above in (("artifact_id", "directory_id"), ("directory_id", "artifact_id")):
+        held = aliased(Containment)
+        lower, upper = getattr(held, below), getattr(held, above)
+        yield lower, upper, [~is_made(lower, then), *then.artifact(lower), *then.artifact(upper)]
+
+
+def is_kept(edge: Any) -> ColumnElement[bool]:
+    """What the run wrote was not removed again since it failed."""
+    return or_(edge.role.is_(None), edge.role != ROLLED_BACK)
+
+
+def is_made(artifact_id: Any, then: Then) -> ColumnElement[bool]:
+    """Some run wrote it."""
+    edge = aliased(RunArtifact)
+    wrote = [edge.artifact_id == artifact_id, edge.direction == "output", is_kept(edge), *then.edge(edge)]
+    return select(edge.id).where(*wrote).exists()

@@ -1,0 +1,107 @@
+"""The rows behind a graph: plain values, no records, one statement for each kind of row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import CTE, Executable, Row, Select, case, column, func, literal, null, select, union_all
+from sqlalchemy.orm import Session
+
+from lamin_core.lineage.reach import Then, dialect, given, ids, is_made
+from lamin_core.models import Artifact, Containment, Content, Run, RunArtifact, RunDependency, Storage, Transform
+
+EDGE, WAIT, HOLD = range(3)
+"""The kinds of links: run and artifact; run and run; folder and artifact."""
+
+
+def links(
+    session: Session, artifacts: Iterable[int] | None, runs: Iterable[int] | None, as_of: datetime | None
+) -> Iterable[Row[Any]]:
+    """The links between these and the runs above them (and some to others): kind, one end, the other, two words.
+
+    The words are direction and role; of a folder and an artifact, whether some run made the one, and the other. None
+    is all.
+    """
+    return _rows(session, _links, artifacts, runs, as_of)
+
+
+def artifacts(session: Session, chosen: Iterable[int] | None, as_of: datetime | None) -> Iterable[Row[Any]]:
+    """The facts of these artifacts, in the order of an `ArtifactNode`; None is all."""
+    return _rows(session, _artifacts, chosen, (), as_of)
+
+
+def runs(session: Session, chosen: Iterable[int] | None, as_of: datetime | None) -> Iterable[Row[Any]]:
+    """The facts of these runs and the runs above them, in the order of a `RunNode`; None is all."""
+    return _rows(session, _runs, (), chosen, as_of)
+
+
+def _rows(
+    session: Session,
+    statement: Any,
+    artifacts: Iterable[int] | None,
+    runs: Iterable[int] | None,
+    as_of: datetime | None,
+) -> Iterable[Row[Any]]:
+    values = {"artifacts": ids(session, artifacts or ()), "runs": ids(session, runs or ()), "at": as_of}
+    asked: Executable = statement(dialect(session), artifacts is None or runs is None, as_of is not None)
+    return session.connection().execute(asked, values).yield_per(1000)
+
+
+@cache
+def _links(dialect: str, everything: bool, dated: bool) -> Executable:
+    then, above, chosen = Then(dated), _above(dialect), given(dialect, "artifacts")
+    edges = select(
+        literal(EDGE), RunArtifact.run_id, RunArtifact.artifact_id, RunArtifact.direction, RunArtifact.role,
+        RunArtifact.id.label("place"),
+    ).where(*then.edge(RunArtifact))  # fmt: skip
+    waits = select(literal(WAIT), RunDependency.run_id, RunDependency.source_id, null(), RunDependency.role, literal(0))
+    holds = select(
+        literal(HOLD), Containment.directory_id, Containment.artifact_id, _made(Containment.directory_id, then),
+        _made(Containment.artifact_id, then), literal(0),
+    )  # fmt: skip
+    if not everything:
+        # One side of each link by its index; both sides would make SQLite try every pair of them.
+        edges = edges.where(RunArtifact.run_id.in_(select(above.c.id)), RunArtifact.artifact_id.in_(chosen))
+        waits = waits.where(RunDependency.run_id.in_(select(above.c.id)))
+        holds = holds.where(Containment.artifact_id.in_(chosen))
+    return union_all(edges, waits, holds).order_by(column("place"))
+
+
+def _made(artifact_id: Any, then: Then) -> Any:
+    return case((is_made(artifact_id, then), "made"))
+
+
+@cache
+def _artifacts(dialect: str, everything: bool, dated: bool) -> Executable:
+    query: Select[Any] = (
+        select(Artifact.id, Artifact.uid, Artifact.key, Storage.root, Artifact.real_key,
+               Content.hash, Content.hash_type, Content.size, Content.n_files)
+        .join(Storage, Artifact.storage_id == Storage.id)
+        .outerjoin(Content, Artifact.content_id == Content.id)
+        .where(*Then(dated).made(Artifact))
+        .order_by(Artifact.id)
+    )  # fmt: skip
+    return query if everything else query.where(Artifact.id.in_(given(dialect, "artifacts")))
+
+
+@cache
+def _runs(dialect: str, everything: bool, dated: bool) -> Executable:
+    query: Select[Any] = (
+        select(Run.id, Run.uid, Run.external_id, Run.name, Run.engine, Run.parent_id, Run.status, Run.cached,
+               Run.attempt, Run.started_at, Run.finished_at, Run.params, func.substr(Run.error, 1, 500),
+               Transform.uid, Transform.key, Transform.kind)
+        .join(Transform, Run.transform_id == Transform.id)
+        .where(*Then(dated).begun(Run))
+        .order_by(Run.id)
+    )  # fmt: skip
+    return query if everything else query.where(Run.id.in_(select(_above(dialect).c.id)))
+
+
+def _above(dialect: str) -> CTE:
+    """The runs asked for, and those that they are a part of."""
+    first = given(dialect, "runs").subquery()
+    above = select(first.c.value.label("id")).cte("above", recursive=True)
+    return above.union(select(Run.parent_id).join(above, Run.id == above.c.id).where(Run.parent_id.is_not(None)))

@@ -1,0 +1,305 @@
+"""The walk over the graph: what it finds, what it leaves out, and how many statements it takes, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import event
+
+from lamin_core.db import Database
+from lamin_core.lineage.graph import Graph, Node, between, walk, whole
+from tests.core.planting import BEGIN, Planted, Shape, plant, seen_at
+
+Numbers = tuple[set[int], set[int]]
+"""Artifacts and runs, by the numbers of a shape."""
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """An empty registry."""
+    made = Database(database_url)
+    made.create()
+    yield made
+    made.dispose()
+
+
+@contextmanager
+def statements(database: Database) -> Iterator[list[str]]:
+    """What is sent to the database meanwhile, but for the beginning of transactions."""
+    sent: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if not statement.startswith("BEGIN"):
+            sent.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(database.engine, "before_cursor_execute", note)
+
+
+def numbers(graph: Graph, first: Planted) -> Numbers:
+    """The nodes of the graph, by the numbers of the shape."""
+    return {a - first.artifact for a in graph.artifacts}, {r - first.run for r in graph.runs}
+
+
+# -- known shapes ------------------------------------------------------------------------------------------------------
+
+
+def chain(length: int) -> Shape:
+    """Each run reads what the one before wrote."""
+    written = [(n, n, "output", None) for n in range(length)]
+    return Shape(length, length, [*written, *((n, n - 1, "input", None) for n in range(1, length))])
+
+
+def ladder(rungs: int) -> Shape:
+    """Diamonds, one on top of the other: as many paths as 2 to the power of the rungs."""
+    edges: list[tuple[int, int, str, str | None]] = [(0, 0, "output", None)]
+    for rung in range(rungs):
+        top = 3 * rung
+        for number in (top + 1, top + 2):
+            edges += [(number, top, "input", None), (number, number, "output", None)]
+        edges += [(top + 3, top + side, "input", None) for side in (1, 2)] + [(top + 3, top + 3, "output", None)]
+    return Shape(3 * rungs + 1, 3 * rungs + 1, edges)
+
+
+def dense(size: int) -> Shape:
+    """Each run reads what all before it wrote: every node lies at many distances."""
+    written = [(n, n, "output", None) for n in range(size)]
+    return Shape(size, size, [*written, *((n, a, "input", None) for n in range(size) for a in range(n))])
+
+
+@pytest.mark.parametrize(("shape", "nodes"), [(chain(300), 600), (ladder(100), 602), (dense(60), 120)])
+def test_the_whole_ancestry_takes_four_statements(database: Database, shape: Shape, nodes: int) -> None:
+    first = plant(database, shape)
+    last = first.artifact + shape.artifacts - 1
+    for arguments in ({}, {"down": 0}, {"up": 5}, {"up": 60}, {"up": 10_000, "down": 10_000}):
+        with database.reading() as session, statements(database) as sent:
+            graph = walk(session, artifacts=[last], **arguments)
+        assert len(sent) <= 4
+        assert not graph.truncated
+        if not {"up"} & set(arguments) or arguments["up"] == 10_000:
+            assert (len(graph.nodes), len(graph.edges)) == (nodes, len(shape.edges))
+    with database.reading() as session, statements(database) as sent:
+        graph = between(session, ("artifact", last), ("artifact", first.artifact))
+    assert len(sent) <= 5
+    assert len(graph.nodes) >= nodes - 1
+
+
+def test_steps_are_counted_one_by_one_near_and_far(database: Database) -> None:
+    first = plant(database, chain(50))
+    with database.reading() as session:
+        for steps in (0, 1, 2, 7, 16, 17, 18, 40, 98):
+            found = numbers(walk(session, artifacts=[first.artifact + 49], up=steps, down=0), first)
+            assert len(found[0]) + len(found[1]) == steps + 1, steps
+
+
+def test_a_file_updated_in_place_ends_the_walk(database: Database) -> None:
+    # Run 0 reads and writes artifact 0; runs 1 and 2 read what the other wrote.
+    shape = Shape(3, 3, [(0, 0, "input", None), (0, 0, "output", None), (1, 1, "input", None), (1, 2, "output", None),
+                         (2, 2, "input", None), (2, 1, "output", None)])  # fmt: skip
+    first = plant(database, shape)
+    with database.reading() as session:
+        for limits in ({}, {"up": 9, "down": 9}, {"up": 1_000_000}):
+            assert numbers(walk(session, artifacts=[first.artifact], **limits), first) == ({0}, {0})
+            assert numbers(walk(session, runs=[first.run + 1], **limits), first) == ({1, 2}, {1, 2})
+        cycle = between(session, ("artifact", first.artifact + 1), ("artifact", first.artifact + 2))
+    assert numbers(cycle, first) == ({1, 2}, {1, 2})
+
+
+def test_a_limit_leaves_the_nearest_and_says_so(database: Database) -> None:
+    first = plant(database, chain(40))
+    with database.reading() as session:
+        cut = walk(session, artifacts=[first.artifact + 39], limit=5)
+        assert cut.truncated
+        assert numbers(cut, first) == ({39, 38, 37}, {39, 38})
+        both = walk(session, artifacts=[first.artifact + 20], limit=5)
+        assert both.truncated
+        assert numbers(both, first) == ({20, 19, 21}, {20, 21})
+        for steps in (4, 30):
+            assert walk(session, artifacts=[first.artifact + 39], up=steps, limit=5).truncated == (steps > 4)
+        assert not walk(session, artifacts=[first.artifact + 39], up=20, limit=30).truncated
+        assert walk(session, artifacts=[first.artifact + 39], up=40, limit=30).truncated
+        assert not walk(session, artifacts=[first.artifact + 39], limit=80).truncated
+        ends = ("artifact", first.artifact), ("artifact", first.artifact + 39)
+        assert between(session, *ends, limit=20).truncated
+        assert not between(session, *ends, limit=80).truncated
+
+
+def test_the_runs_above_come_along_and_are_not_walked(database: Database) -> None:
+    # Run 0 is the workflow: it wrote artifact 9, which has nothing to do with artifact 1 of its step.
+    edges = [(2, 0, "input", None), (2, 1, "output", None), (0, 9, "output", None), (0, 1, "output", "published")]
+    first = plant(database, Shape(10, 3, edges, parents=[(2, 1), (1, 0)]))
+    with database.reading() as session:
+        graph = walk(session, artifacts=[first.artifact], limit=3)
+    assert numbers(graph, first) == ({0, 1}, {0, 1, 2})
+    assert not graph.truncated
+    assert len(graph.edges) == 3
+    assert graph.makers == {first.artifact + 1: {first.run + 2}}
+
+
+def test_what_was_rolled_back_is_not_made(database: Database) -> None:
+    edges = [(0, 0, "output", "rolled_back"), (1, 0, "output", None), (0, 1, "input", None)]
+    first = plant(database, Shape(2, 2, edges))
+    with database.reading() as session:
+        assert numbers(walk(session, artifacts=[first.artifact], down=0), first) == ({0}, {1})
+        assert numbers(walk(session, runs=[first.run], up=0), first) == (set(), {0})
+
+
+def test_no_path_is_an_empty_graph(database: Database) -> None:
+    first = plant(database, Shape(2, 1, [(0, 0, "output", None), (0, 1, "output", None)]))
+    with database.reading() as session:
+        ends: tuple[Node, Node] = ("artifact", first.artifact), ("artifact", first.artifact + 1)
+        with statements(database) as sent:
+            assert between(session, *ends).nodes == []
+        assert len(sent) <= 5
+        assert numbers(between(session, ends[0], ends[0]), first) == ({0}, set())
+
+
+def test_the_whole_registry_takes_three_statements(database: Database) -> None:
+    first = plant(database, ladder(10))
+    with database.reading() as session, statements(database) as sent:
+        graph = whole(session)
+    assert len(sent) == 3
+    assert numbers(graph, first) == (set(range(31)), set(range(31)))
+
+
+def test_a_graph_of_the_past_knows_nothing_of_what_came_later(database: Database) -> None:
+    first = plant(database, chain(10))
+    at = BEGIN + timedelta(seconds=5, milliseconds=500)
+    with database.reading() as session:
+        graph = walk(session, artifacts=[first.artifact + 3], as_of=at)
+        everything = whole(session, as_of=at)
+        later = walk(session, artifacts=[first.artifact + 8], as_of=at)
+    # Run 5 has begun and read, but has not ended: it has written nothing yet.
+    assert numbers(graph, first) == numbers(everything, first) == ({0, 1, 2, 3, 4}, {0, 1, 2, 3, 4, 5})
+    states = {run.id - first.run: (run.status, run.finished_at is None) for run in graph.runs.values()}
+    assert states == {**dict.fromkeys(range(5), ("completed", False)), 5: ("running", True)}
+    assert later.nodes == []
+
+
+# -- any shape ---------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def shapes(draw: st.DrawFn) -> Shape:
+    """Small graphs of every kind, cycles and folders and all."""
+    artifacts, runs = draw(st.integers(1, 7)), draw(st.integers(1, 6))
+    artifact, run = st.integers(0, artifacts - 1), st.integers(0, runs - 1)
+    role = st.sampled_from([None, None, None, "rolled_back", "published"])
+    edges = draw(st.lists(st.tuples(run, artifact, st.sampled_from(["input", "output"]), role), max_size=16,
+                          unique_by=lambda edge: edge[:3]))  # fmt: skip
+    waits = draw(st.lists(st.tuples(run, run), max_size=3, unique=True))
+    holds = draw(st.lists(st.tuples(artifact, artifact), max_size=3, unique=True))
+    parents = draw(st.lists(st.tuples(run, run), max_size=3, unique_by=lambda pair: pair[0]))
+    return Shape(artifacts, runs, edges, waits, holds, [pair for pair in parents if pair[0] > pair[1]])
+
+
+def links(shape: Shape, at: datetime | None) -> set[tuple[tuple[str, int], tuple[str, int]]]:
+    """What is below, and what is above."""
+    edges = [e for e in shape.edges if at is None or seen_at(e) <= at]
+    made = {a for _, a, direction, role in edges if direction == "output" and role != "rolled_back"}
+    found = {(("run", r), ("artifact", a)) for r, a, direction, _ in edges if direction == "input"}
+    found |= {(("artifact", a), ("run", r)) for r, a, way, role in edges if way == "output" and role != "rolled_back"}
+    begun = [wait for wait in shape.waits if at is None or max(wait) <= (at - BEGIN).total_seconds()]
+    found |= {(("run", r), ("run", s)) for r, s in begun}
+    there = {a for a in range(shape.artifacts) if at is None or _first_seen(shape, a) <= at}
+    holds = [(folder, file) for folder, file in shape.holds if {folder, file} <= there]
+    found |= {(("artifact", file), ("artifact", folder)) for folder, file in holds if file not in made}
+    return found | {(("artifact", folder), ("artifact", file)) for folder, file in holds if folder not in made}
+
+
+def _first_seen(shape: Shape, artifact: int) -> datetime:
+    return min((seen_at(edge) for edge in shape.edges if edge[1] == artifact), default=BEGIN)
+
+
+def walked(
+    shape: Shape, start: tuple[str, int], steps: int | None, at: datetime | None, *, down: bool
+) -> set[tuple[str, int]]:
+    """The plain walk: again and again over all links until nothing is new."""
+    found = {start}
+    for _ in range(1_000 if steps is None else steps):
+        pairs = [(upper, lower) if down else (lower, upper) for lower, upper in links(shape, at)]
+        near = {target for source, target in pairs if source in found}
+        if near <= found:
+            break
+        found |= near
+    return found
+
+
+def split(nodes: set[tuple[str, int]], shape: Shape) -> Numbers:
+    """By kind, with the runs above."""
+    runs = {number for kind, number in nodes if kind == "run"}
+    parents = dict(shape.parents)
+    for run in list(runs):
+        while run in parents:
+            run = parents[run]
+            runs.add(run)
+    return {number for kind, number in nodes if kind == "artifact"}, runs
+
+
+steps = st.sampled_from([None, 0, 1, 2, 3, 5, 16, 17, 30])
+EXAMPLES = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+    derandomize=True,
+)
+
+
+@EXAMPLES
+@given(shape=shapes(), up=steps, down=steps, data=st.data())
+def test_any_graph_is_walked_as_a_plain_walk_would(
+    database: Database, shape: Shape, up: int | None, down: int | None, data: st.DataObject
+) -> None:
+    first = plant(database, shape)
+    is_run = data.draw(st.booleans())
+    number = data.draw(st.integers(0, (shape.runs if is_run else shape.artifacts) - 1))
+    start = ("run" if is_run else "artifact", number)
+    wanted = walked(shape, start, up, None, down=False) | walked(shape, start, down, None, down=True)
+    with database.reading() as session:
+        starts = {"runs": [first.run + number]} if is_run else {"artifacts": [first.artifact + number]}
+        graph = walk(session, **starts, up=up, down=down)  # type: ignore[arg-type]
+    assert numbers(graph, first) == split(wanted, shape)
+    artifacts, runs = numbers(graph, first)
+    inside = [(r, a, d, role) for r, a, d, role in shape.edges if r in runs and a in artifacts]
+    assert sorted(map(str, inside)) == sorted(
+        str((r - first.run, a - first.artifact, d, role)) for r, a, d, role in graph.edges
+    )
+
+
+@EXAMPLES
+@given(shape=shapes(), data=st.data())
+def test_any_graph_of_the_past_is_that_of_what_was_seen_by_then(
+    database: Database, shape: Shape, data: st.DataObject
+) -> None:
+    first = plant(database, shape)
+    at = BEGIN + timedelta(seconds=data.draw(st.integers(0, 7)), milliseconds=500)
+    start = data.draw(st.integers(0, shape.artifacts - 1))
+    wanted: set[tuple[str, int]] = set()
+    if _first_seen(shape, start) <= at:
+        wanted = walked(shape, ("artifact", start), None, at, down=False)
+        wanted |= walked(shape, ("artifact", start), None, at, down=True)
+    with database.reading() as session:
+        graph = walk(session, artifacts=[first.artifact + start], as_of=at)
+    assert numbers(graph, first) == split(wanted, shape)
+
+
+@EXAMPLES
+@given(shape=shapes(), data=st.data())
+def test_any_two_nodes_have_the_paths_that_a_plain_walk_finds(
+    database: Database, shape: Shape, data: st.DataObject
+) -> None:
+    first = plant(database, shape)
+    source, target = (("artifact", data.draw(st.integers(0, shape.artifacts - 1))) for _ in range(2))
+    above, below = walked(shape, target, None, None, down=False), walked(shape, source, None, None, down=True)
+    if source not in above:
+        above, below = walked(shape, source, None, None, down=False), walked(shape, target, None, None, down=True)
+    with database.reading() as session:
+        graph = between(session, ("artifact", first.artifact + source[1]), ("artifact", first.artifact + target[1]))
+    assert numbers(graph, first) == split(above & below, shape)
