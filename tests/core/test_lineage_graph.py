@@ -77,12 +77,12 @@ def dense(size: int) -> Shape:
 def test_the_whole_ancestry_takes_four_statements(database: Database, shape: Shape, nodes: int) -> None:
     first = plant(database, shape)
     last = first.artifact + shape.artifacts - 1
-    for arguments in ({}, {"down": 0}, {"up": 5}, {"up": 60}, {"up": 10_000, "down": 10_000}):
+    for up, down in ((None, None), (None, 0), (5, None), (60, None), (10_000, 10_000)):
         with database.reading() as session, statements(database) as sent:
-            graph = walk(session, artifacts=[last], **arguments)
+            graph = walk(session, artifacts=[last], up=up, down=down)
         assert len(sent) <= 4
         assert not graph.truncated
-        if not {"up"} & set(arguments) or arguments["up"] == 10_000:
+        if up in (None, 10_000):
             assert (len(graph.nodes), len(graph.edges)) == (nodes, len(shape.edges))
     with database.reading() as session, statements(database) as sent:
         graph = between(session, ("artifact", last), ("artifact", first.artifact))
@@ -104,9 +104,9 @@ def test_a_file_updated_in_place_ends_the_walk(database: Database) -> None:
                          (2, 2, "input", None), (2, 1, "output", None)])  # fmt: skip
     first = plant(database, shape)
     with database.reading() as session:
-        for limits in ({}, {"up": 9, "down": 9}, {"up": 1_000_000}):
-            assert numbers(walk(session, artifacts=[first.artifact], **limits), first) == ({0}, {0})
-            assert numbers(walk(session, runs=[first.run + 1], **limits), first) == ({1, 2}, {1, 2})
+        for up, down in ((None, None), (9, 9), (1_000_000, None)):
+            assert numbers(walk(session, artifacts=[first.artifact], up=up, down=down), first) == ({0}, {0})
+            assert numbers(walk(session, runs=[first.run + 1], up=up, down=down), first) == ({1, 2}, {1, 2})
         cycle = between(session, ("artifact", first.artifact + 1), ("artifact", first.artifact + 2))
     assert numbers(cycle, first) == ({1, 2}, {1, 2})
 
@@ -125,7 +125,7 @@ def test_a_limit_leaves_the_nearest_and_says_so(database: Database) -> None:
         assert not walk(session, artifacts=[first.artifact + 39], up=20, limit=30).truncated
         assert walk(session, artifacts=[first.artifact + 39], up=40, limit=30).truncated
         assert not walk(session, artifacts=[first.artifact + 39], limit=80).truncated
-        ends = ("artifact", first.artifact), ("artifact", first.artifact + 39)
+        ends: tuple[Node, Node] = ("artifact", first.artifact), ("artifact", first.artifact + 39)
         assert between(session, *ends, limit=20).truncated
         assert not between(session, *ends, limit=80).truncated
 
