@@ -68,7 +68,7 @@ def _object(value: Any) -> Event:
 
 
 def _parsed(value: Event, text: str) -> ParsedEvent:
-    data: Event = _storable(value)
+    data: Event = value if text.isascii() and "\\u" not in text else _storable(value)
     canonical = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     known: dict[str, Any] = {"hash": blake3(canonical.encode()).hexdigest(), "body": text, "data": data}
     try:
