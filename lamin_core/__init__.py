@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from lamin_core import context as context
     from lamin_core import errors as errors
     from lamin_core import setup as setup
+    from lamin_core.configuration import settings as settings
     from lamin_core.instance import connect as connect
+    from lamin_core.instance import disconnect as disconnect
     from lamin_core.models import Artifact as Artifact
     from lamin_core.models import Collection as Collection
     from lamin_core.models import Environment as Environment
@@ -48,10 +50,12 @@ _HOMES = {
     "ULabel": "models",
     "User": "models",
     "connect": "instance",
+    "disconnect": "instance",
     "finish": "tracking",
     "flow": "tracking",
     "run": "tracking",
     "save": "setup",
+    "settings": "configuration",
     "step": "tracking",
     "track": "tracking",
 }

@@ -101,8 +101,12 @@ def connection() -> Connection:
     return _connection
 
 
-def set_connection(value: Connection | None) -> None:
-    """Make this the instance of the process; None forgets it, so that the next use looks for one again."""
+def set_connection(value: Connection | None) -> Connection | None:
+    """Make this the instance of the process, and return the one before.
+
+    None forgets it, so that the next use looks for one again.
+    """
     global _connection
     with _lock:
-        _connection = value
+        before, _connection = _connection, value
+    return before

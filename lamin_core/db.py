@@ -7,22 +7,25 @@ read before they write); on PostgreSQL writers take turns by an advisory lock, s
 from __future__ import annotations
 
 import os
+import sqlite3
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, Executable, Table, create_engine, event, make_url, select, text
+from sqlalchemy import URL, Connection, Engine, Executable, Table, create_engine, event, make_url, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
-from lamin_core.errors import InvalidArgument, MissingExtra, SchemaMismatch, Unavailable
+from lamin_core.errors import InvalidArgument, MissingExtra, ReadOnly, SchemaMismatch, Unavailable
 from lamin_core.models import Base
 from lamin_core.redaction import redact_text
 
-REVISION = "0005"
+REVISION = "0006"
 """The Alembic revision that this version of the package works with; the migration with this id makes the models."""
 BUSY_TIMEOUT_MS = 30_000
 _WRITER_LOCK = 0x6C616D696E  # "lamin"
@@ -44,7 +47,10 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A session in one transaction, the only writer while it lasts; commits at the end, or not at all."""
+        """A session in one transaction, the only writer while it lasts; commits at the end, or not at all.
+
+        Raises `ReadOnly` where the database may only be read.
+        """
         with _translated(self.url), Session(self._writer, expire_on_commit=False) as session, session.begin():
             if session.get_bind().dialect.name == "postgresql":
                 session.execute(_LOCK)
@@ -113,17 +119,42 @@ def _engine(url: str) -> Engine:
         ) from error
     if parsed.drivername in ("postgresql", "postgres"):
         parsed = parsed.set(drivername="postgresql+psycopg")
+    read_only = _read_only_uri(parsed)
     try:
-        engine = create_engine(parsed)
+        engine = (
+            create_engine(parsed) if read_only is None else create_engine(parsed, creator=partial(_open, read_only))
+        )
     except ModuleNotFoundError as error:
         raise MissingExtra(str(error.name), "postgres") from error
     except NoSuchModuleError as error:
         raise InvalidArgument(f"{redact_text(url)!r}: {error}", hint="use SQLite or PostgreSQL") from error
     if parsed.get_backend_name() == "sqlite":
-        event.listen(engine, "connect", _on_sqlite_connect)
+        event.listen(engine, "connect", _on_sqlite_connect if read_only is None else _on_read_only_connect)
         event.listen(engine, "begin", _on_sqlite_begin)
     _engines.add(engine)
     return engine
+
+
+def _read_only_uri(url: URL) -> str | None:
+    """How SQLite opens a file that this user may only read; None for any other database.
+
+    A reader of a file in WAL mode makes two more files beside it, unless they are there. Where the folder allows none,
+    the file is taken as one that nobody changes; whoever does so meanwhile is seen the next time it is opened.
+    """
+    path = Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+    if path is None or not path.is_file() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        return None
+    alone = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
+    return f"file:{quote(str(path.absolute()))}?{'immutable=1' if alone else 'mode=ro'}"
+
+
+def _open(uri: str) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, check_same_thread=False)
+
+
+def _on_read_only_connect(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
 
 
 def _on_sqlite_connect(connection: Any, _record: Any) -> None:
@@ -168,6 +199,17 @@ def _translated(url: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        if _is_refused(error.orig):
+            raise ReadOnly(
+                f"the database {redact_text(url)} may only be read", hint="ask its owner for the right to write"
+            ) from error
         if error.connection_invalidated or type(error).__name__ in _OUT_OF_REACH:
             raise Unavailable(f"the database {redact_text(url)} cannot be used: {error.orig}") from error
         raise
+
+
+def _is_refused(error: Any) -> bool:
+    """Whether the database says that this user, or this connection, may not write."""
+    if isinstance(error, sqlite3.Error):
+        return (getattr(error, "sqlite_errorcode", 0) & 0xFF) == sqlite3.SQLITE_READONLY
+    return getattr(error, "sqlstate", None) in ("25006", "42501")  # read-only transaction, insufficient privilege

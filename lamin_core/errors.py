@@ -9,7 +9,8 @@ LaminError
 │   ├── MultipleFound
 │   └── ValidationError
 ├── Unavailable          database, storage or endpoint out of reach (exit 5)
-│   └── SchemaMismatch   the database is newer or older than this version
+│   ├── SchemaMismatch   the database is newer or older than this version
+│   └── ReadOnly         it may only be read
 ├── NotTracked           a run was needed and none is current
 ├── MalformedEvent       JSON that is not an OpenLineage event
 └── MissingExtra         an optional part is not installed
@@ -73,6 +74,10 @@ class Unavailable(LaminError):
 
 class SchemaMismatch(Unavailable):
     """The database was made by another version of this package."""
+
+
+class ReadOnly(Unavailable):
+    """A registry that may only be read was to be written to."""
 
 
 class NotTracked(LaminError):

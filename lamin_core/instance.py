@@ -1,69 +1,67 @@
 """An instance: a database, the storages it knows, and everything that can be done with both.
 
 A `.lamin/` folder marks it, as `.git/` marks a repository; two instances never share anything but what they point to.
+The folder says where the database is, and the database which instance it is and where copies go: whoever knows the
+URL of a database has the instance.
 """
 
 from __future__ import annotations
 
 import getpass
 import os
-import tomllib
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from lamin_core import context
+from lamin_core.configuration import apply_verbosity, read_toml, settings, write_toml
 from lamin_core.db import Database
-from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, LaminError, NotFound, Unavailable
+from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, LaminError, NotFound
 from lamin_core.files import Files
 from lamin_core.lineage.series import storage_for
-from lamin_core.location import FOLDER, find_instance
-from lamin_core.models import User
+from lamin_core.location import FOLDER, SETTINGS, VARIABLE, database_folder, find_instance, instance_folder, is_url
+from lamin_core.models import InstanceFacts, Storage, User
 from lamin_core.querying.queryset import QuerySet, RelatedSet
 from lamin_core.questions import Questions
+from lamin_core.redaction import redact_text
 from lamin_core.saving import delete, from_values, save
 from lamin_core.storage import is_remote
 from lamin_core.uids import random_uid
 
 Record = TypeVar("Record")
-_SETTINGS = "instance.toml"
+_FACTS = select(InstanceFacts.uid, Storage.root).join(Storage, Storage.id == InstanceFacts.storage_id)
 
 
 class Instance:
     """The registry in one `.lamin` folder; `Instance.open` for one that is there, `Instance.create` for a new one."""
 
-    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+    def __init__(self, folder: Path, db: str) -> None:
         self.folder = folder
-        self.uid = settings["uid"]
-        self.storage = settings["storage"]
-        """Root of the managed storage: an absolute path or a URL."""
-        self.db = Database(_database_url(folder, settings["db"]))
+        self.db = Database(_database_url(folder, db))
 
     @classmethod
     def open(cls, folder: Path, *, check: bool = True) -> Instance:
         """The instance in this `.lamin` folder. Raises `InstanceNotFound`, `SchemaMismatch` or `Unavailable`."""
-        settings = folder / _SETTINGS
+        url = _named_database(folder) or read_toml(folder / SETTINGS).get("db")
+        if url is None:
+            raise InstanceNotFound(f"no instance in {str(folder.parent)!r}", hint="lamin init --storage ./data")
+        return cls(folder, url)._checked() if check else cls(folder, url)
+
+    @classmethod
+    def at(cls, url: str) -> Instance:
+        """The instance whose database is at this URL. Raises `SchemaMismatch` or `Unavailable`."""
+        return cls(database_folder(url), url)._checked()
+
+    def _checked(self) -> Instance:
         try:
-            read = tomllib.loads(settings.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise InstanceNotFound(
-                f"no instance in {str(folder.parent)!r}", hint="lamin init --storage ./data"
-            ) from None
-        except tomllib.TOMLDecodeError as error:
-            raise Conflict(f"{str(settings)!r} cannot be read: {error}", hint="restore it, or init anew") from error
-        except OSError as error:
-            raise Unavailable(f"{str(settings)!r} cannot be read: {error.strerror}") from error
-        instance = cls(folder, read)
-        try:
-            if check:
-                instance.db.check()
+            self.db.check()
         except LaminError:
-            instance.db.dispose()
+            self.db.dispose()
             raise
-        return instance
+        return self
 
     @classmethod
     def create(cls, parent: Path, storage: str | os.PathLike[str], db: str | None = None) -> Instance:
@@ -73,44 +71,78 @@ class Instance:
         inside `.lamin/`. Raises `Conflict` when another instance is there.
         """
         folder = parent.absolute() / FOLDER
-        settings = {
-            "uid": random_uid(12),
-            "storage": _storage_root(os.fspath(storage), parent),
-            "db": db or "sqlite:///lamin.db",
-        }
-        if (folder / _SETTINGS).exists():
-            return _reopened(folder, settings)
+        root, url = _storage_root(os.fspath(storage), parent), db or "sqlite:///lamin.db"
+        if (folder / SETTINGS).exists():
+            return _reopened(folder, root, url)
         folder.mkdir(parents=True, exist_ok=True)
-        instance = cls(folder, settings)
+        instance = cls(folder, url)
         instance.db.create()
-        instance._register_storages()
-        _write_settings(folder / _SETTINGS, settings)
+        instance._settle(root)
+        write_toml(folder / SETTINGS, {"db": url})
         return instance
 
-    def _register_storages(self) -> None:
-        if not is_remote(self.storage):
-            Path(self.storage).mkdir(parents=True, exist_ok=True)
+    def _settle(self, root: str) -> None:
+        """Let the database say which instance it is, and know the storage and the project's own folder."""
         with self.db.writing() as session:
-            storage_for(session, self.storage, is_managed=True)
-            # The project's own folder: what engines write there is registered in place, with short keys.
+            found = session.execute(_FACTS).first()
+            if found is None:
+                storage = storage_for(session, root, is_managed=True)
+                session.add(InstanceFacts(uid=random_uid(12), storage_id=storage.id))
+            elif found.root != root:
+                shown = redact_text(self.db.url)
+                raise Conflict(
+                    f"{shown} is a registry already, with storage {found.root!r}", hint=f"lamin connect {shown}"
+                )
+            # What engines write here is registered in place, with short keys.
             storage_for(session, str(self.folder.parent))
+        if not is_remote(root):
+            Path(root).mkdir(parents=True, exist_ok=True)
+
+    def adopt_folder(self, project: Path) -> None:
+        """Know this folder as a storage, so that files in it have short keys."""
+        with self.db.writing() as session:
+            storage_for(session, str(project))
+
+    @cached_property
+    def _facts(self) -> Row[tuple[str, str]]:
+        with self.db.reading() as session:
+            found = session.execute(_FACTS).first()
+        if found is None:
+            raise Conflict(
+                f"{redact_text(self.db.url)} does not say which instance it is",
+                hint="lamin init --storage WHERE --db URL",
+            )
+        return found
+
+    @property
+    def uid(self) -> str:
+        """12 characters, the same for everybody who works with this database."""
+        uid: str = self._facts.uid
+        return uid
+
+    @cached_property
+    def storage(self) -> str:
+        """Root of the managed storage: an absolute path or a URL."""
+        root: str = self._facts.root
+        return root
 
     @cached_property
     def user_id(self) -> int:
-        """The primary key of who is at work here."""
-        handle = _login_name()
+        """The primary key of who is at work here: the setting `user`, or the login name."""
+        handle, name = settings.user or _login_name(), settings.user_name
         with self.db.writing() as session:
             found = session.scalar(select(User).where(User.handle == handle))
             if found is None:
                 found = User(uid=random_uid(8), handle=handle)
                 session.add(found)
-                session.flush()
+            found.name = name or found.name
+            session.flush()
             return found.id
 
     @cached_property
     def files(self) -> Files:
         """The operations on an artifact's bytes."""
-        return Files(self.db, self.storage, self.folder / "cache", self)
+        return Files(self.db, self.storage, Path(settings.cache_dir or self.folder / "cache"), self)
 
     @cached_property
     def lineage(self) -> Questions:
@@ -146,18 +178,27 @@ class Instance:
         return from_values(self, registry, values, create=create)
 
 
-def connect(path: str | os.PathLike[str] | None = None) -> Instance:
-    """Open the instance in this folder for this process.
+def connect(where: str | os.PathLike[str] | None = None) -> Instance:
+    """Open the instance in this folder, or of the database at this URL, for this process.
 
-    By default the one that `LAMIN_INSTANCE` names, else the nearest one in or above the working directory. Raises
-    `InstanceNotFound`, `SchemaMismatch` or `Unavailable`.
+    By default the one that is at work here: that `LAMIN_INSTANCE` names, else the nearest one in or above the working
+    directory, else the user's default. Raises `InstanceNotFound`, `SchemaMismatch` or `Unavailable`.
     """
-    folder = find_instance() if path is None else _folder_at(Path(path))
-    if folder is None:
-        raise InstanceNotFound(f"no instance in {str(Path.cwd())!r} or above", hint="lamin init --storage ./data")
-    instance = Instance.open(folder)
+    instance = _at_work() if where is None else _opened(where)
+    apply_verbosity(settings.verbosity)
     context.set_connection(instance)
     return instance
+
+
+def _opened(where: str | os.PathLike[str]) -> Instance:
+    return Instance.at(os.fspath(where)) if is_url(where) else Instance.open(instance_folder(where))
+
+
+def _at_work() -> Instance:
+    folder = find_instance()
+    if folder is None:
+        raise InstanceNotFound(f"no instance in {str(Path.cwd())!r} or above", hint="lamin init --storage ./data")
+    return Instance.open(folder)
 
 
 def init(storage: str | os.PathLike[str], *, db: str | None = None, path: str | os.PathLike[str] = ".") -> Instance:
@@ -168,16 +209,19 @@ def init(storage: str | os.PathLike[str], *, db: str | None = None, path: str | 
 
 
 def disconnect() -> None:
-    """Forget the instance of this process; the next use looks for one again."""
-    context.set_connection(None)
+    """Forget the instance of this process, and close its idle connections; the next use looks for one again."""
+    held = context.set_connection(None)
+    if isinstance(held, Instance):
+        held.db.dispose()
 
 
 context.register_opener(connect)
 
 
-def _folder_at(path: Path) -> Path:
-    path = path.expanduser().absolute()
-    return path if path.name == FOLDER else path / FOLDER
+def _named_database(folder: Path) -> str | None:
+    """The URL in `LAMIN_INSTANCE`, where it is what this folder is about: nothing of it need be on disk."""
+    named = os.environ.get(VARIABLE, "")
+    return named if is_url(named) and database_folder(named) == folder else None
 
 
 def _database_url(folder: Path, url: str) -> str:
@@ -196,27 +240,14 @@ def _storage_root(storage: str, parent: Path) -> str:
     return os.path.abspath(parent.absolute() / Path(storage).expanduser())
 
 
-def _reopened(folder: Path, wanted: dict[str, str]) -> Instance:
+def _reopened(folder: Path, root: str, url: str) -> Instance:
     instance = Instance.open(folder)
-    if instance.storage != wanted["storage"] or instance.db.url != _database_url(folder, wanted["db"]):
+    if instance.storage != root or instance.db.url != _database_url(folder, url):
         raise Conflict(
             f"{str(folder.parent)!r} has an instance already, with storage {instance.storage!r}",
             hint="work with that one, or init in another folder",
         )
     return instance
-
-
-def _write_settings(path: Path, settings: dict[str, str]) -> None:
-    quoted = "".join(f"{name} = {_toml_string(value)}\n" for name, value in settings.items())
-    temporary = path.with_suffix(".part")
-    temporary.touch(mode=0o600)  # a database URL may hold a password
-    temporary.write_text(quoted, encoding="utf-8")
-    temporary.rename(path)
-
-
-def _toml_string(value: str) -> str:
-    escaped = "".join(f"\\u{ord(c):04X}" if c < " " or c in '"\\\x7f' else c for c in value)
-    return f'"{escaped}"'
 
 
 def _login_name() -> str:

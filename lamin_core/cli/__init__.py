@@ -19,7 +19,10 @@ from lamin_core.cli.summary import summary
 
 _BUILT_IN = {
     "init": "lamin_core.cli.instance:init",
+    "connect": "lamin_core.cli.instance:connect",
+    "disconnect": "lamin_core.cli.instance:disconnect",
     "info": "lamin_core.cli.instance:info",
+    "settings": "lamin_core.cli.settings:settings",
     "lineage": "lamin_core.cli.lineage:lineage",
     "runs": "lamin_core.cli.lineage:runs",
     "artifacts": "lamin_core.cli.lineage:artifacts",

@@ -1,17 +1,19 @@
-"""Commands on the instance itself."""
+"""Commands on the instance itself: init, connect, disconnect, info, migrate."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from lamin_core import __version__
-from lamin_core.db import REVISION
-from lamin_core.instance import connect
-from lamin_core.instance import init as make
+from lamin_core.cli import output
+from lamin_core.location import VARIABLE, Located, locate_instance, nearest_marked
 from lamin_core.redaction import redact_text
+
+_for_user = click.option(
+    "--user", "for_user", is_flag=True, help="For all folders of this user that are in no instance."
+)
 
 
 @click.command()
@@ -21,17 +23,51 @@ from lamin_core.redaction import redact_text
 @click.option("--db", help="Database URL; by default a SQLite file inside .lamin/.")
 def init(storage: str, db: str | None) -> None:
     """Make an instance in this folder: a .lamin/ folder, a database, a storage."""
+    from lamin_core.instance import init as make
+
+    above = nearest_marked(Path.cwd().parent)
     instance = make(storage, db=db)
     click.echo(f"instance {instance.uid} in {instance.folder}", err=True)
     click.echo(f"  storage:  {instance.storage}", err=True)
     click.echo(f"  database: {redact_text(instance.db.url)}", err=True)
+    if above is not None:
+        click.echo(f"  note: {above} has an instance too; from here on down, this one is at work", err=True)
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def info(as_json: bool) -> None:
+@click.argument("where", metavar="FOLDER|URL")
+@_for_user
+def connect(where: str, for_user: bool) -> None:
+    """Work with another instance from this folder on down: one in a folder, or one whose database is at a URL."""
+    from lamin_core.setup import attach
+
+    pointer = attach(where, None if for_user else Path.cwd())
+    located = locate_instance()
+    click.echo(f"{pointer} says: {redact_text(where)}", err=True)
+    if located is not None and located.origin != str(pointer):
+        click.echo(f"  note: here {located.origin} wins, which names {located.folder}", err=True)
+
+
+@click.command()
+@_for_user
+def disconnect(for_user: bool) -> None:
+    """Undo lamin connect. The instance itself stays as it is."""
+    from lamin_core.setup import detach
+
+    gone = detach(None if for_user else Path.cwd())
+    click.echo(f"{gone} is removed", err=True)
+
+
+@click.command()
+@click.option("--show-origin", is_flag=True, help="Say also who decided that it is this instance.")
+@output.as_json
+@click.pass_context
+def info(ctx: click.Context, show_origin: bool, as_json: bool) -> None:
     """Say which instance is at work here."""
-    instance = connect()
+    from lamin_core.db import REVISION
+    from lamin_core.instance import connect as open_instance
+
+    instance = open_instance()
     facts = {
         "version": __version__,
         "instance": str(instance.folder),
@@ -40,16 +76,27 @@ def info(as_json: bool) -> None:
         "database": redact_text(instance.db.url),
         "schema": REVISION,
     }
+    if show_origin:
+        facts["origin"] = _origin(locate_instance(), ctx)
     if as_json:
-        click.echo(json.dumps(facts))
+        output.print_json(facts)
         return
     for name, value in facts.items():
         click.echo(f"{name + ':':<10} {value}")
 
 
+def _origin(located: Located | None, ctx: click.Context) -> str:
+    assert located is not None, "one was opened"
+    said = ctx.find_root().obj
+    named_before = getattr(said, "instance", None) is not None
+    return "--instance" if named_before and located.origin == VARIABLE else located.origin
+
+
 @click.command()
-def migrate() -> None:
+@click.argument("deploy", type=click.Choice(["deploy"]), required=False)
+def migrate(deploy: str | None) -> None:
     """Bring the database of this instance to the schema of this version."""
+    from lamin_core.db import REVISION
     from lamin_core.migrations import upgrade
 
     upgrade(Path.cwd())

@@ -9,6 +9,7 @@ from sqlalchemy import Table, insert, select
 from sqlalchemy.orm import Session
 
 from lamin_core import context
+from lamin_core.configuration import settings
 from lamin_core.db import Database
 from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact, now
 
@@ -17,7 +18,13 @@ Reader = Run | bool | None
 
 
 def note_input(database: Database, reader: Reader, artifact: Artifact) -> None:
-    """The reader has read this version; nothing to note when there is no run, or when the run itself made it."""
+    """The reader has read this version.
+
+    Nothing to note when there is no run, when the run itself made it, or when the setting `track_run_inputs` says so
+    and nobody says otherwise.
+    """
+    if reader is None and not settings.track_run_inputs:
+        return
     run = context.current_run() if reader is None or reader is True else reader
     if not isinstance(run, Run) or artifact.id in run.__dict__.setdefault("_noted", set()):
         return

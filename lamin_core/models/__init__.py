@@ -8,6 +8,7 @@ from lamin_core.models.collection import Collection, CollectionArtifact
 from lamin_core.models.environment import Environment
 from lamin_core.models.event import Event
 from lamin_core.models.feature import ArtifactFeatureValue, Feature, RunFeatureValue
+from lamin_core.models.instance import InstanceFacts
 from lamin_core.models.label import (
     ArtifactULabel,
     CollectionULabel,
@@ -51,6 +52,7 @@ __all__ = [
     "Environment",
     "Event",
     "Feature",
+    "InstanceFacts",
     "Many",
     "One",
     "Project",

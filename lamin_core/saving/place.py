@@ -18,7 +18,10 @@ class Place(Protocol):
     """What saving needs of an instance."""
 
     db: Database
-    storage: str
+
+    @property
+    def storage(self) -> str:
+        """Root of the storage that copies go into."""
 
     @property
     def files(self) -> Files:

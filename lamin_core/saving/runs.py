@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lamin_core import process
 from lamin_core.db import Database
+from lamin_core.errors import ReadOnly
 from lamin_core.models import Run, RunReport, Transform, TransformSeries, blank, now
 from lamin_core.process import Process
 from lamin_core.propagation import Parent
@@ -80,7 +83,7 @@ def find_lost(database: Database) -> int:
         gone = [row.id for row in session.execute(under_way) if Process(row.host, row.pid, row.process_birth).is_gone()]
     if not gone:
         return 0
-    with database.writing() as session:
+    with contextlib.suppress(ReadOnly), database.writing() as session:
         for run in session.scalars(select(Run).where(Run.id.in_(gone), Run.status == RunStatus.RUNNING)):
             run.status, run.error = RunStatus.LOST, "the process ended without a word"
     return len(gone)

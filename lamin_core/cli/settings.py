@@ -1,0 +1,87 @@
+"""Settings: what they are, who said so, and saying otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lamin_core import configuration
+from lamin_core.cli import output
+from lamin_core.configuration import SETTINGS, Value
+from lamin_core.errors import InstanceNotFound
+
+_for_user = click.option("--user", "for_user", is_flag=True, help="For all instances of this user.")
+
+
+def _names(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in SETTINGS if name.startswith(incomplete)]
+
+
+_name = click.argument("name", shell_complete=_names)
+
+
+@click.group(invoke_without_command=True)
+@click.option("--show-origin", is_flag=True, help="Say also who decided.")
+@output.as_json
+@click.pass_context
+def settings(ctx: click.Context, show_origin: bool, as_json: bool) -> None:
+    """Show all settings, or see and change one.
+
+    In this order: what a variable LAMIN_NAME says, the instance, the user, the default.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    rows = [_row(configuration.settings.look_up(name), show_origin) for name in SETTINGS]
+    if as_json:
+        output.print_json(rows)
+    else:
+        output.print_table(rows)
+
+
+def _row(value: Value, show_origin: bool) -> dict[str, object]:
+    row: dict[str, object] = {"name": value.name, "value": value.value}
+    return {**row, "origin": value.origin} if show_origin else row
+
+
+@settings.command()
+@_name
+@output.as_json
+def get(name: str, as_json: bool) -> None:
+    """Print one setting."""
+    found = configuration.settings.look_up(name)
+    if as_json:
+        output.print_json(_row(found, show_origin=True))
+    else:
+        click.echo("" if found.value is None else found.value)
+
+
+@settings.command("set")
+@_name
+@click.argument("value")
+@_for_user
+def put(name: str, value: str, for_user: bool) -> None:
+    """Set it for this instance, or with --user for all of them."""
+    _store(name, value, for_user)
+
+
+@settings.command()
+@_name
+@_for_user
+def unset(name: str, for_user: bool) -> None:
+    """Let the next one in the order decide."""
+    _store(name, None, for_user)
+
+
+def _store(name: str, value: str | None, for_user: bool) -> None:
+    file = _file(for_user)
+    configuration.store(name, value, file)
+    now = configuration.settings.look_up(name)
+    click.echo(f"{name} is {now.value} ({now.origin})", err=True)
+
+
+def _file(for_user: bool) -> Path:
+    file = configuration.user_file() if for_user else configuration.instance_file()
+    if file is None:
+        raise InstanceNotFound("no instance here or above", hint="lamin settings set NAME VALUE --user")
+    return file

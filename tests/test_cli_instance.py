@@ -1,0 +1,305 @@
+"""Which instance is at work: init, connect, disconnect, info, and the layers of settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+import lamin_core as ln
+from lamin_core.db import Database
+from lamin_core.errors import Conflict, InvalidArgument, NotFound, ReadOnly
+from lamin_core.instance import Instance
+from lamin_core.location import find_instance, user_default
+from tests.command import lamin, typed
+
+
+@pytest.fixture
+def two(in_tmp_path: Path) -> tuple[Path, Path]:
+    """An instance, and a folder elsewhere that is none."""
+    for name in ("home", "project"):
+        (in_tmp_path / name).mkdir()
+    Instance.create(in_tmp_path / "home", in_tmp_path / "home" / "data").db.dispose()
+    return in_tmp_path / "home", in_tmp_path / "project"
+
+
+def _info() -> dict[str, str]:
+    facts: dict[str, str] = typed("info", "--show-origin", "--json").json
+    return facts
+
+
+def test_a_folder_is_connected_and_disconnected(two: tuple[Path, Path]) -> None:
+    home, project = two
+    (project / "below").mkdir()
+    os.chdir(project / "below")
+    assert "lamin init" in typed("info", code=3).stderr
+    os.chdir(project)
+    typed("connect", "../home")
+    os.chdir(project / "below")
+    facts = _info()
+    assert (facts["instance"], facts["origin"]) == (str(home / ".lamin"), str(project / ".lamin" / "connected"))
+    typed("disconnect")
+    assert not (project / ".lamin").exists()
+    typed("info", code=3)
+    assert "is connected to no instance" in typed("disconnect", code=3).stderr
+
+
+def test_files_of_a_connected_folder_have_short_keys(two: tuple[Path, Path]) -> None:
+    home, project = two
+    os.chdir(project)
+    typed("connect", str(home))
+    Path("a.txt").write_text("x")
+    ln.connect()
+    assert ln.Artifact("a.txt", run=False).save().key == "a.txt"
+    ln.disconnect()
+
+
+def test_the_order_is_flag_variable_folder_user(two: tuple[Path, Path], in_tmp_path: Path) -> None:
+    home, project = two
+    uids = {}
+    for name in ("flag", "variable", "folder"):
+        made = Instance.create(in_tmp_path / name, in_tmp_path / name / "data")
+        uids[name] = made.uid
+        made.db.dispose()
+    os.chdir(project)
+    typed("connect", str(home), "--user")
+    assert (_info()["instance"], _info()["origin"]) == (str(home / ".lamin"), str(user_default()))
+    typed("connect", str(in_tmp_path / "folder"))
+    assert (_info()["uid"], _info()["origin"]) == (uids["folder"], str(project / ".lamin" / "connected"))
+    os.environ["LAMIN_INSTANCE"] = str(in_tmp_path / "variable")
+    assert (_info()["uid"], _info()["origin"]) == (uids["variable"], "LAMIN_INSTANCE")
+    flagged = typed("--instance", str(in_tmp_path / "flag"), "info", "--show-origin", "--json").json
+    assert (flagged["uid"], flagged["origin"]) == (uids["flag"], "--instance")
+    del os.environ["LAMIN_INSTANCE"]
+    typed("disconnect")
+    typed("disconnect", "--user")
+    assert find_instance() is None
+
+
+def test_a_folder_that_another_program_called_so_is_none(two: tuple[Path, Path]) -> None:
+    _, project = two
+    (project / ".lamin").mkdir()
+    os.chdir(project)
+    assert find_instance() is None
+
+
+def test_an_instance_is_neither_connected_to_another_nor_disconnected(two: tuple[Path, Path]) -> None:
+    home, _ = two
+    os.chdir(home)
+    assert "is an instance itself" in typed("connect", ".", code=4).stderr
+    assert "is an instance itself" in typed("disconnect", code=4).stderr
+    assert (home / ".lamin" / "instance.toml").exists()
+
+
+def test_making_one_below_another_is_said(two: tuple[Path, Path]) -> None:
+    home, project = two
+    (home / "below").mkdir()
+    os.chdir(home / "below")
+    assert f"{home} has an instance too" in typed("init", "--storage", "./data").stderr
+    os.chdir(project)
+    assert "has an instance too" not in typed("init", "--storage", "./data").stderr
+
+
+def test_whoever_knows_the_database_knows_the_instance(in_tmp_path: Path, postgres_url: str) -> None:
+    for name in ("first", "second", "third"):
+        (in_tmp_path / name).mkdir()
+    os.chdir(in_tmp_path / "first")
+    typed("init", "--storage", str(in_tmp_path / "copies"), "--db", postgres_url)
+    first = _info()
+    os.chdir(in_tmp_path / "second")
+    typed("connect", postgres_url)
+    second = _info()
+    assert all(first[name] == second[name] for name in ("uid", "storage", "database"))
+    Path("a.txt").write_text("x")
+    typed_save = [sys.executable, "-c", "import lamin_core as ln; print(ln.Artifact('a.txt', run=False).save().key)"]
+    assert subprocess.run(typed_save, capture_output=True, text=True, check=True).stdout == "a.txt\n"
+    os.chdir(in_tmp_path / "third")
+    assert "lamin connect" in typed("init", "--storage", "./other", "--db", postgres_url, code=4).stderr
+    assert "already" in typed("init", "--storage", "./other", "--db", postgres_url, code=4).stderr
+    os.environ["LAMIN_INSTANCE"] = postgres_url
+    assert _info()["uid"] == first["uid"]
+    del os.environ["LAMIN_INSTANCE"]
+    assert ln.connect(postgres_url).uid == first["uid"]
+    ln.disconnect()
+
+
+def test_a_password_in_the_url_is_kept_from_others_and_never_shown(in_tmp_path: Path, postgres_url: str) -> None:
+    (in_tmp_path / "first").mkdir()
+    os.chdir(in_tmp_path / "first")
+    secret = postgres_url.replace("postgresql://postgres:@", "postgresql://postgres:hunter2@")
+    assert "hunter2" in secret
+    typed("init", "--storage", str(in_tmp_path / "copies"), "--db", postgres_url)
+    (in_tmp_path / "second").mkdir()
+    os.chdir(in_tmp_path / "second")
+    said = typed("connect", secret)
+    shown = typed("info", "--show-origin")
+    assert "hunter2" not in said.stdout + said.stderr + shown.stdout + shown.stderr
+    kept = find_instance()
+    assert kept is not None
+    assert oct((kept / "instance.toml").stat().st_mode)[-3:] == "600"
+
+
+# -- settings
+
+
+def test_each_layer_wins_over_the_next(two: tuple[Path, Path]) -> None:
+    home, _ = two
+    os.chdir(home)
+
+    def seen() -> tuple[object, str]:
+        found = typed("settings", "get", "verbosity", "--json").json
+        return found["value"], found["origin"]
+
+    assert seen() == ("warning", "default")
+    typed("settings", "set", "verbosity", "info", "--user")
+    assert seen()[0] == "info"
+    assert seen()[1].endswith("config.toml")
+    typed("settings", "set", "verbosity", "error")
+    assert seen() == ("error", str(home / ".lamin" / "instance.toml"))
+    os.environ["LAMIN_VERBOSITY"] = "debug"
+    assert seen() == ("debug", "LAMIN_VERBOSITY")
+    ln.settings.verbosity = "warning"
+    assert ln.settings.look_up("verbosity").origin == "ln.settings"
+    del ln.settings.verbosity
+    del os.environ["LAMIN_VERBOSITY"]
+    typed("settings", "unset", "verbosity")
+    typed("settings", "unset", "verbosity", "--user")
+    assert seen() == ("warning", "default")
+    assert typed("info", "--json").json["uid"]  # the rest of the file is as it was
+
+
+def test_all_settings_are_listed_and_say_who_decided(two: tuple[Path, Path]) -> None:
+    os.chdir(two[0])
+    rows = typed("settings", "--show-origin", "--json").json
+    assert {"name": "track_run_inputs", "value": True, "origin": "default"} in rows
+    assert "track_run_inputs" in typed("settings").stdout
+    assert all(set(row) == {"name", "value"} for row in typed("settings", "--json").json)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["settings", "get", "verbosty"], "did you mean verbosity?"),
+        (["settings", "set", "verbosity", "loud"], "one of debug, info"),
+        (["settings", "set", "track_run_inputs", "maybe"], "true or false"),
+        (["settings", "set", "user", ""], "is no name"),
+    ],
+)
+def test_a_setting_that_is_none_is_refused(two: tuple[Path, Path], arguments: list[str], said: str) -> None:
+    os.chdir(two[0])
+    assert said in typed(*arguments, code=2).stderr
+    with pytest.raises(InvalidArgument):
+        ln.settings.verbosty = 1
+    assert not hasattr(ln.settings, "_nothing")
+
+
+def test_settings_are_heeded(two: tuple[Path, Path], in_tmp_path: Path) -> None:
+    os.chdir(two[0])
+    typed("settings", "set", "user", "curie", "--user")
+    typed("settings", "set", "user_name", "Marie Curie", "--user")
+    typed("settings", "set", "cache_dir", str(in_tmp_path / "cache"))
+    instance = ln.connect()
+    assert instance.files._cache == in_tmp_path / "cache"
+    Path("a.txt").write_text("x")
+    artifact = ln.Artifact("a.txt", run=False).save()
+    assert (artifact.created_by.handle, artifact.created_by.name) == ("curie", "Marie Curie")
+    for asked, inputs in ((False, 0), (True, 1)):
+        ln.settings.track_run_inputs = asked
+        with ln.run("reads") as run:
+            artifact.load()
+        assert run.input_artifacts.count() == inputs
+    del ln.settings.track_run_inputs
+    ln.disconnect()
+
+
+# -- a registry that may only be read
+
+
+def _as_nobody(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user who owns nothing here (root may write everywhere)."""
+    become = "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534); " if os.geteuid() == 0 else ""
+    code = f"{become}from lamin_core.cli import main; main({arguments!r})"
+    env = {**os.environ, "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=folder, env=env
+    )
+
+
+@pytest.fixture
+def archive(two: tuple[Path, Path], in_tmp_path: Path) -> Path:
+    """An instance with one artifact, in folders that nobody may write to but may read."""
+    home, _ = two
+    os.chdir(home)
+    Path("a.txt").write_text("x")
+    ln.connect()
+    ln.Artifact("a.txt", run=False).save()
+    instance = ln.connect()
+    instance.db.dispose()
+    ln.disconnect()
+    for path in (in_tmp_path, *in_tmp_path.parents):
+        if path.stat().st_uid == os.geteuid() and path != Path("/"):
+            path.chmod(path.stat().st_mode | 0o055)
+    for path in [home, *home.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    return home
+
+
+@pytest.mark.parametrize("files", ["none", "of a writer"])
+def test_what_may_only_be_read_can_be_asked(archive: Path, files: str) -> None:
+    writer = None
+    if files == "of a writer":  # who has the database open, and has written to it
+        if os.geteuid() != 0:
+            pytest.skip("one user cannot be both")
+        writer = Database(f"sqlite:///{archive / '.lamin' / 'lamin.db'}")
+        with writer.writing() as session:
+            session.execute(text("UPDATE artifact SET description = 'seen'"))
+    for command in (["artifacts"], ["info"], ["lineage", "a.txt"], ["runs"]):
+        done = _as_nobody(command, archive)
+        assert done.returncode == 0, done.stderr
+    if writer is not None:
+        writer.dispose()
+
+
+def test_what_may_only_be_read_says_so_when_written_to(archive: Path) -> None:
+    code = "import lamin_core as ln; ln.ULabel(name='x').save()"
+    become = "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534); " if os.geteuid() == 0 else ""
+    done = subprocess.run([sys.executable, "-c", become + code], capture_output=True, text=True, cwd=archive)
+    assert "ReadOnly: " in done.stderr
+    assert "may only be read" in done.stderr
+
+
+def test_a_reader_of_postgresql_may_read_and_is_told_so(in_tmp_path: Path, postgres_url: str) -> None:
+    instance = Instance.create(in_tmp_path, "./data", postgres_url)
+    with instance.db.writing() as session:
+        session.execute(text("ALTER ROLE CURRENT_USER SET default_transaction_read_only = off"))
+    reader = Instance.at(
+        f"{postgres_url}{'&' if '?' in postgres_url else '?'}options=-c%20default_transaction_read_only=on"
+    )
+    assert reader.uid == instance.uid
+    assert reader.lineage.find_lost() == 0
+    with pytest.raises(ReadOnly, match="may only be read"):
+        _ = reader.user_id
+    for one in (instance, reader):
+        one.db.dispose()
+
+
+def test_python_says_the_same(two: tuple[Path, Path]) -> None:
+    home, project = two
+    assert ln.setup.attach(str(home), project) == project / ".lamin" / "connected"
+    with pytest.raises(Conflict):
+        ln.setup.attach(str(project), home)
+    ln.setup.detach(project)
+    with pytest.raises(NotFound):
+        ln.setup.detach()
+    ln.disconnect()
+
+
+def test_a_command_in_a_process_of_its_own_finds_it_too(two: tuple[Path, Path]) -> None:
+    home, project = two
+    lamin("connect", str(home), cwd=project)
+    assert json.loads(lamin("info", "--json", cwd=project).stdout)["instance"] == str(home / ".lamin")
