@@ -76,8 +76,12 @@ class Instance:
             return _reopened(folder, root, url)
         folder.mkdir(parents=True, exist_ok=True)
         instance = cls(folder, url)
-        instance.db.create()
-        instance._settle(root)
+        try:
+            instance.db.create()
+            instance._settle(root)
+        except LaminError:
+            instance.db.dispose()
+            raise
         write_toml(folder / SETTINGS, {"db": url})
         return instance
 
@@ -186,7 +190,7 @@ def connect(where: str | os.PathLike[str] | None = None) -> Instance:
     """
     instance = _at_work() if where is None else _opened(where)
     apply_verbosity(settings.verbosity)
-    context.set_connection(instance)
+    _change_to(instance)
     return instance
 
 
@@ -204,15 +208,19 @@ def _at_work() -> Instance:
 def init(storage: str | os.PathLike[str], *, db: str | None = None, path: str | os.PathLike[str] = ".") -> Instance:
     """Make an instance in this folder and connect to it; one that is there already is opened."""
     instance = Instance.create(Path(path), storage, db)
-    context.set_connection(instance)
+    _change_to(instance)
     return instance
 
 
 def disconnect() -> None:
     """Forget the instance of this process, and close its idle connections; the next use looks for one again."""
-    held = context.set_connection(None)
-    if isinstance(held, Instance):
-        held.db.dispose()
+    _change_to(None)
+
+
+def _change_to(instance: Instance | None) -> None:
+    before = context.set_connection(instance)
+    if isinstance(before, Instance) and before is not instance:
+        before.db.dispose()  # whoever still holds it gets new connections
 
 
 context.register_opener(connect)
