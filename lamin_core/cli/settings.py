@@ -28,7 +28,7 @@ _name = click.argument("name", shell_complete=_names)
 def settings(ctx: click.Context, show_origin: bool, as_json: bool) -> None:
     """Show all settings, or see and change one.
 
-    In this order: what a variable LAMIN_NAME says, the instance, the user, the default.
+    In this order: the variable (LAMIN_ and the name in capitals), the instance, the user, the default.
     """
     if ctx.invoked_subcommand is not None:
         return
