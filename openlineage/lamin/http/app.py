@@ -44,8 +44,8 @@ def application(
     writer = Writer(database, metrics)
     closed = [
         *intake.routes(writer, metrics),
-        *reading.routes(database),
         *stream.routes(database),
+        *reading.routes(database),
         *metrics.routes(),
     ]
     keyring = Keyring(database, api_key, key_required)

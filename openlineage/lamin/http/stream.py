@@ -1,12 +1,142 @@
-"""What happens in the registry, as it happens: server-sent events."""
+"""What happens to runs, as it happens: server-sent events, one for each change that any process has committed."""
 
 from __future__ import annotations
 
-from starlette.routing import BaseRoute
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
+
+import anyio
+from sqlalchemy import func, select
+from sqlalchemy.orm import defer
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from lamin_core.db import Database
+from lamin_core.errors import InvalidArgument
+from lamin_core.models import Run, RunChange, Transform
+from openlineage.lamin.http.answers import Refused
+from openlineage.lamin.http.reading import shapes
+
+PATH = "/api/v1/runs/stream"
+PERIOD = 0.25
+"""Seconds between two looks into the database, however many listen."""
+HEARTBEAT = 15.0
+"""Seconds of silence after which a comment shows that the line still stands."""
+MAX_LISTENERS = 100
+PAGE = 500
+READERS = 2
+T = TypeVar("T")
 
 
 def routes(database: Database) -> list[BaseRoute]:
     """What can be listened to."""
-    return []
+    return [Route(PATH, Changes(database).listen, methods=["GET"])]
+
+
+class Changes:
+    """The changes of runs in one registry, and who listens to them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._looking = anyio.Lock()
+        self._looked = 0.0
+        self._newest = 0
+        self._readers = anyio.CapacityLimiter(READERS)
+        self._listeners = 0
+
+    async def listen(self, request: Request) -> StreamingResponse:
+        """All changes from now on; after `Last-Event-ID`, all that came since that one."""
+        if self._listeners >= MAX_LISTENERS:
+            raise Refused(503, f"{MAX_LISTENERS} listen already", hint="come again in a moment, or ask /api/v1/runs")
+        last = _last_seen(request)
+        since = await self._now() if last is None else last
+        return _Line(self._told(since), self._count)
+
+    def _count(self, more: int) -> None:
+        self._listeners += more
+
+    async def _told(self, last: int) -> AsyncIterator[str]:
+        yield "retry: 1000\n\n"
+        spoke = time.monotonic()
+        while True:
+            now = await self._now()
+            changes = await self._run(self._since, last) if now > last else []
+            if changes:
+                last, spoke = changes[-1][0], time.monotonic()
+                yield "".join(text for _, text in changes)
+            elif time.monotonic() - spoke > HEARTBEAT:
+                spoke = time.monotonic()
+                yield ": still here\n\n"
+            if len(changes) < PAGE:
+                last = max(last, now)  # what was deleted since is not waited for
+                await anyio.sleep(PERIOD)
+
+    async def _now(self) -> int:
+        """The number of the newest change, looked up once a period."""
+        async with self._looking:
+            if time.monotonic() - self._looked >= PERIOD:
+                self._newest = await self._run(self._look)
+                self._looked = time.monotonic()
+        return self._newest
+
+    async def _run(self, function: Callable[..., T], *arguments: object) -> T:
+        return await anyio.to_thread.run_sync(function, *arguments, limiter=self._readers)
+
+    def _look(self) -> int:
+        with self._database.reading() as session:
+            return session.scalar(select(func.max(RunChange.id))) or 0
+
+    def _since(self, last: int) -> list[tuple[int, str]]:
+        query = (
+            select(RunChange, Run, Transform)
+            .options(defer(Run.details), defer(Transform.source_code))
+            .join(Run, RunChange.run_id == Run.id)
+            .join(Transform, Run.transform_id == Transform.id)
+            .where(RunChange.id > last)
+            .order_by(RunChange.id)
+            .limit(PAGE)
+        )
+        with self._database.reading() as session:
+            return [(change.id, _event(change, run, code)) for change, run, code in session.execute(query)]
+
+
+class _Line(StreamingResponse):
+    """An answer that goes on until the client is gone, and counts as a listener until then."""
+
+    def __init__(self, told: AsyncIterator[str], count: Callable[[int], None]) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(told, media_type="text/event-stream", headers=headers)
+        self._count = count
+        count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Tell it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._count(-1)
+
+
+def _event(change: RunChange, run: Run, code: Transform) -> str:
+    """The run as it is now, with the status that it came into then."""
+    told = {
+        **shapes.run(run, shapes.Code.of(code)),
+        "status": change.status,
+        "state": shapes.state(change.status),
+        "changedAt": shapes.moment(change.at),
+    }
+    return f"id: {change.id}\nevent: run\ndata: {json.dumps(told, separators=(',', ':'))}\n\n"
+
+
+def _last_seen(request: Request) -> int | None:
+    given = request.headers.get("last-event-id") or request.query_params.get("lastEventId")
+    if not given:
+        return None
+    if not re.fullmatch("[0-9]{1,18}", given):
+        raise InvalidArgument(f"Last-Event-ID {given[:40]!r} is none", hint="send the id of the last event you saw")
+    return int(given)
