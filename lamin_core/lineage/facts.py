@@ -5,9 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from lamin_core.types import Direction, RunStatus
+
+Facets = Mapping[str, tuple[str, Any]]
+"""What is said of a job, by name: the stamp of the event that said it, and the value; None once it was taken back."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFacts:
+    """A column of a dataset."""
+
+    name: str
+    type: str | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What else was said of a version of a dataset; None where nobody said anything."""
+
+    fields: tuple[FieldFacts, ...] | None = None
+    n_observations: int | None = None
+    description: str | None = None
+    labels: tuple[tuple[str, str], ...] | None = None
+    """Key and value of each tag."""
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +47,17 @@ class TransformFacts:
     description: str | None = None
     reference: str | None = None
     reference_type: str | None = None
+    stamp: str = ""
+    """When this was said: of two descriptions of the same version the one with the greater stamp holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """A job by itself, without a run: its code, and its facets."""
+
+    transform: TransformFacts
+    at: datetime
+    facets: Facets = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +74,8 @@ class RunLink:
 class DatasetFacts:
     """A dataset on one side of a run; without `hash` its content is unknown. `path` is absolute, or a URL."""
 
-    direction: Direction
+    direction: Direction | Literal["dataset"]
+    """`dataset` where no run is at work."""
     path: str
     at: datetime
     hash: str | None = None
@@ -48,6 +84,15 @@ class DatasetFacts:
     n_files: int | None = None
     role: str | None = None
     facets: Mapping[str, Any] | None = None
+    traits: Traits | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What was said of a dataset by itself, without a run; `event` is the hash of the event that said it."""
+
+    event: str
+    dataset: DatasetFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +116,10 @@ class RunFacts:
     root: RunLink | None = None
     dependencies: tuple[RunLink, ...] = field(default=())
     datasets: tuple[DatasetFacts, ...] = field(default=())
+    first_at: datetime | None = None
+    """When anything was first heard of it."""
+    job_facets: Facets = field(default_factory=dict)
+    labels: tuple[tuple[str, str], ...] = ()
+    """Key and value of each tag."""
+    aliases: tuple[tuple[str, str], ...] = ()
+    """Pairs of paths that are names of one dataset."""

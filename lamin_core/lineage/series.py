@@ -1,25 +1,18 @@
-"""Writing versions: each observation finds or makes the artifact it belongs to, in the order of time.
-
-What comes in order only appends. What comes late is folded again with everything known of that series, so that the
-order of arrival leaves no trace.
-"""
+"""What the direct API writes of versions: one artifact at a time, found or made by its storage, key and content."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import ColumnElement, Table, delete, func, inspect, or_, select, update
+from sqlalchemy import Table, func, select
 from sqlalchemy.orm import Session, make_transient_to_detached
 
 from lamin_core.db import insert_missing
 from lamin_core.hashing import Digest
-from lamin_core.lineage.versions import Observation, Version, fold, place
-from lamin_core.models import Artifact, ArtifactSeries, Containment, Content, Run, RunArtifact, Storage, blank
+from lamin_core.lineage import folders
+from lamin_core.models import Artifact, ArtifactSeries, Content, Storage, blank
 from lamin_core.storage import MANAGED, Root, locate, outer_root, root_type, suffix_of
-from lamin_core.types import Direction
 from lamin_core.uids import derived_uid, random_uid, version_suffix
 
 
@@ -79,66 +72,11 @@ def content_for(session: Session, digest: Digest) -> int:
     return session.scalars(select(Content.id).filter_by(**values)).one()
 
 
-def observe(session: Session, series: ArtifactSeries, edge: RunArtifact) -> None:
-    """Bind a new edge (not yet in the database) to the version it saw, and write it."""
-    if series.last_observed_at is not None and edge.observed_at <= series.last_observed_at:
-        edge.artifact_id = _head(session, series).id  # for now: the fold finds the right one
-        session.add(edge)
-        session.flush()
-        refold(session, series)
-        return
-    seen = Observation(edge.observed_at, cast(Direction, edge.direction), edge.content_id, edge.run_id)
-    artifact = _appended(session, series, seen)
-    edge.artifact_id = artifact.id
-    session.add(edge)
-    series.last_observed_at = edge.observed_at
-
-
-def _appended(session: Session, series: ArtifactSeries, seen: Observation) -> Artifact:
-    head = head_of(session, series)
-    artifact = _placed(session, series, head, seen)
-    if artifact is None:
-        return new_version(session, series, head, seen.at, seen.content_id, run_id=_writer(seen))
-    if artifact.content_id is None and seen.content_id is not None:
-        artifact.content_id = seen.content_id
-        session.flush()
-        relink(session, series)
-    if artifact.run_id is None and artifact.origin == "event":
-        artifact.run_id = _writer(seen)
-    return artifact
-
-
-def _placed(session: Session, series: ArtifactSeries, head: Artifact | None, seen: Observation) -> Artifact | None:
-    if head is None:
-        return None
-    version = Version(head.created_at, head.content_id, head.run_id)
-    if place(seen, [version]) is version:
-        return head
-    if seen.direction == "output" or seen.content_id is None:
-        return None
-    return session.scalar(
-        select(Artifact)
-        .where(Artifact.series_id == series.id, Artifact.content_id == seen.content_id)
-        .order_by(Artifact.created_at.desc(), Artifact.number.desc())
-        .limit(1)
-    )
-
-
-def _writer(seen: Observation) -> int | None:
-    return seen.run_id if seen.direction == "output" else None
-
-
 def head_of(session: Session, series: ArtifactSeries) -> Artifact | None:
     """The newest version; None where nothing was observed yet."""
     if series.last_observed_at is None:
         return None
     return session.scalar(select(Artifact).where(Artifact.series_id == series.id, Artifact.is_latest))
-
-
-def _head(session: Session, series: ArtifactSeries) -> Artifact:
-    head = head_of(session, series)
-    assert head is not None, "an observed series has a version"
-    return head
 
 
 def new_version(
@@ -166,152 +104,9 @@ def new_version(
     session.add(row)
     session.flush()
     if row.real_key is None:  # a copy lies in no folder, whatever its key
-        relink(session, series)
+        folders.relink(session, [row.id], fresh=True)
     return row
 
 
 def _event_row(series: ArtifactSeries) -> Artifact:
     return blank(Artifact, origin="event", suffix=suffix_of(series.key or ""))
-
-
-def refold(session: Session, series: ArtifactSeries) -> None:
-    """Fold all observations of the series again, and make its rows and edges say just that."""
-    rows = list(session.scalars(select(Artifact).where(Artifact.series_id == series.id).order_by(Artifact.number)))
-    told = session.execute(
-        select(RunArtifact, Run.uid).join(Run, RunArtifact.run_id == Run.id).where(RunArtifact.series_id == series.id)
-    ).all()
-    edges = [edge for edge, _ in told]
-    pins = [_as_pin(row) for row in rows if row.origin == "api"]
-    versions = fold([*(_as_observation(edge, uid) for edge, uid in told), *pins])
-    assigned = _assign(session, series, versions, rows)
-    by_id = {edge.id: edge for edge in edges}
-    for version, row in zip(versions, assigned, strict=True):
-        for seen in version.seen_by:
-            if seen.edge_id is not None:
-                by_id[seen.edge_id].artifact_id = row.id
-    series.last_observed_at = max((*(edge.observed_at for edge in edges), *(pin.at for pin in pins)), default=None)
-    session.flush()
-    for row in set(rows) - set(assigned):
-        session.execute(delete(Containment).where(_links_of([row.id])))
-        session.delete(row)
-    session.flush()
-    relink(session, series)
-
-
-def _as_observation(edge: RunArtifact, run_uid: str) -> Observation:
-    direction = cast(Direction, edge.direction)
-    return Observation(edge.observed_at, direction, edge.content_id, edge.run_id, edge.id, run_uid=run_uid)
-
-
-def _as_pin(row: Artifact) -> Observation:
-    return Observation(row.created_at, "output", row.content_id, row.run_id, pinned=row.id)
-
-
-def _assign(
-    session: Session, series: ArtifactSeries, versions: Sequence[Version], rows: Sequence[Artifact]
-) -> list[Artifact]:
-    """A row for each version: pinned rows their own, the others by content, so that labels stay with the bytes."""
-    pinned = {row.id: row for row in rows if row.origin == "api"}
-    pool: defaultdict[int | None, list[Artifact]] = defaultdict(list)
-    for row in rows:
-        if row.origin != "api":
-            pool[row.content_id].append(row)
-    session.execute(
-        update(Artifact).where(Artifact.series_id == series.id).values(is_latest=False),
-        execution_options={"synchronize_session": "fetch"},
-    )
-    assigned = []
-    for version in versions:
-        if version.pinned is not None:
-            assigned.append(pinned[version.pinned])
-            continue
-        row = next((pool[c].pop(0) for c in (version.content_id, None) if pool[c]), None) or _event_row(series)
-        row.content_id, row.run_id, row.created_at = version.content_id, version.writer, version.at
-        assigned.append(row)
-    _number(session, series, rows, assigned, keep=bool(pinned))
-    return assigned
-
-
-def _number(
-    session: Session, series: ArtifactSeries, rows: Sequence[Artifact], assigned: Sequence[Artifact], *, keep: bool
-) -> None:
-    """Number the versions in the order of time; where people made some of them, numbers they may have noted stay."""
-    spare = 1 + max((row.number for row in rows), default=-1)
-    if not keep:
-        for row in rows:  # out of the way of the unique constraints
-            row.number, row.uid = -row.id, f"~{row.id}"
-        session.flush()
-    for position, row in enumerate(assigned):
-        if not keep:
-            row.number = position
-        elif _is_new(row):
-            row.number, spare = spare, spare + 1
-        row.uid = series.stem + version_suffix(row.number)
-        row.series_id, row.storage_id, row.key = series.id, series.storage_id, series.key
-        row.is_latest = position == len(assigned) - 1
-        session.add(row)
-    session.flush()
-
-
-def _is_new(row: Artifact) -> bool:
-    return inspect(row).transient
-
-
-def relink(session: Session, series: ArtifactSeries) -> None:
-    """Say anew which folders the versions of this series lie in, and which files lie in them."""
-    if series.key is None:
-        return
-    folders = _folders_on_the_way(session, series)
-    if not folders:
-        return
-    is_folder = folders.pop(series.id, None) is not None
-    mine = list(session.scalars(select(Artifact).where(Artifact.series_id == series.id)))
-    session.execute(delete(Containment).where(_links_of([row.id for row in mine])))
-    pairs = {pair for row in mine for pair in _in_folders(row, folders)}
-    if is_folder:
-        below = _files_below(session, series)
-        pairs |= {pair for row in below for pair in _in_folders(row, {series.id: mine})}
-    session.add_all(Containment(directory_id=folder, artifact_id=row) for folder, row in sorted(pairs))
-    session.flush()
-
-
-def _folders_on_the_way(session: Session, series: ArtifactSeries) -> dict[int, list[Artifact]]:
-    """The versions of every folder from the storage's root down to this key, itself included, by series."""
-    parts = (series.key or "").split("/")
-    keys = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
-    found = session.scalars(
-        select(Artifact)
-        .join(Content, Artifact.content_id == Content.id)
-        .where(Artifact.storage_id == series.storage_id, Artifact.key.in_(keys), Content.n_files.is_not(None))
-    )
-    grouped: defaultdict[int, list[Artifact]] = defaultdict(list)
-    for row in found:
-        grouped[row.series_id].append(row)
-    return dict(grouped)
-
-
-def _files_below(session: Session, series: ArtifactSeries) -> list[Artifact]:
-    prefix = f"{series.key}/"
-    return list(
-        session.scalars(
-            select(Artifact).where(
-                Artifact.storage_id == series.storage_id,
-                Artifact.key >= prefix,
-                Artifact.key < prefix[:-1] + chr(ord("/") + 1),
-            )
-        )
-    )
-
-
-def _in_folders(row: Artifact, folders: dict[int, list[Artifact]]) -> list[tuple[int, int]]:
-    """The version of each folder that was there when this version of the file was seen, else the first one after."""
-    pairs = []
-    for versions in folders.values():
-        ordered = sorted(versions, key=lambda folder: (folder.created_at, folder.number))
-        before = [folder for folder in ordered if folder.created_at <= row.created_at]
-        pairs.append(((before[-1] if before else ordered[0]).id, row.id))
-    return pairs
-
-
-def _links_of(ids: Sequence[int]) -> ColumnElement[bool]:
-    return or_(Containment.artifact_id.in_(ids), Containment.directory_id.in_(ids))

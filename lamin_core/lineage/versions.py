@@ -7,9 +7,10 @@ to the newest at that time. Who reported first makes no difference.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, Literal
 
 from lamin_core.types import Direction
 
@@ -19,13 +20,15 @@ class Observation:
     """A run read or wrote the dataset (`edge` is the row of that edge), or a person saved it (`pinned` is its row)."""
 
     at: datetime
-    direction: Direction
+    direction: Direction | Literal["dataset"]
     content_id: int | None
     run_id: int | None = None
     edge_id: int | None = None
     pinned: int | None = None
     run_uid: str = ""
     """Orders what happened at one moment: primary keys would follow the order of arrival."""
+    traits: Mapping[str, Any] | None = None
+    """What it says of the version beside its content."""
 
     @property
     def order(self) -> tuple[datetime, int, str, int]:
@@ -43,6 +46,7 @@ class Version:
     writer: int | None
     pinned: int | None = None
     seen_by: list[Observation] = field(default_factory=list)
+    traits: dict[str, Any] = field(default_factory=dict)
 
 
 def fold(observations: Iterable[Observation]) -> list[Version]:
@@ -81,6 +85,7 @@ def place(observation: Observation, versions: Sequence[Version]) -> Version | No
 
 def _join(version: Version, observation: Observation) -> None:
     version.seen_by.append(observation)
+    version.traits.update(observation.traits or {})
     if version.content_id is None:
         version.content_id = observation.content_id
     if observation.direction == "output" and version.writer is None:

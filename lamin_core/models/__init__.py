@@ -1,7 +1,7 @@
 """The tables of the registry, one noun a module."""
 
 from lamin_core.models.api_key import ApiKey
-from lamin_core.models.artifact import Artifact, ArtifactSeries, Containment
+from lamin_core.models.artifact import Artifact, ArtifactSeries, Containment, DatasetAlias
 from lamin_core.models.base import Base, Registry, blank, now
 from lamin_core.models.change import RunChange
 from lamin_core.models.collection import Collection, CollectionArtifact
@@ -49,6 +49,7 @@ __all__ = [
     "CollectionULabel",
     "Containment",
     "Content",
+    "DatasetAlias",
     "Environment",
     "Event",
     "Feature",

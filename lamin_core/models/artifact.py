@@ -42,6 +42,16 @@ class ArtifactSeries(Base):
     """When a run last read or wrote it: what comes later only appends."""
 
 
+class DatasetAlias(Base):
+    """A name of a dataset that has several: every path of them, with the one that the registry knows it by."""
+
+    __tablename__ = "dataset_alias"
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    path: Mapped[str] = mapped_column(Key, unique=True)
+    canonical: Mapped[str] = mapped_column(Key, index=True)
+
+
 class Artifact(Versioned, Registry):
     """One version of a file, folder, object or table."""
 

@@ -15,7 +15,7 @@ class Event(Base):
 
     __tablename__ = "event"
     __table_args__ = (
-        Index("ix_event_run_id", "run_id"),
+        Index("ix_event_run_id", "run_id", "id"),
         Index(
             "ix_event_time",
             "event_time",

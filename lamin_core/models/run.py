@@ -49,6 +49,8 @@ class Run(Registry):
     engine_version: Mapped[str | None]
     transform_id: Mapped[int] = mapped_column(ForeignKey("transform.id"))
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"), index=True)
+    root_run_id: Mapped[str | None] = mapped_column(String(128), index=True)
+    """The OpenLineage run id of the outermost run above, where somebody named it."""
     status: Mapped[str] = mapped_column(String(16))
     cached: Mapped[bool] = mapped_column(default=False)
     attempt: Mapped[int] = mapped_column(default=1)
@@ -192,7 +194,8 @@ class RunArtifact(Base):
     )
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
-    run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
+    """None where the dataset was described without a run; `direction` is then `dataset`."""
     direction: Mapped[str] = mapped_column(String(8))
     artifact_id: Mapped[int] = mapped_column(ForeignKey("artifact.id", ondelete="CASCADE"))
     series_id: Mapped[int] = mapped_column(ForeignKey("artifact_series.id", ondelete="CASCADE"))
@@ -201,6 +204,10 @@ class RunArtifact(Base):
     observed_at: Mapped[datetime]
     role: Mapped[str | None] = mapped_column(String(32))
     facets: Mapped[dict[str, Any] | None]
+    traits: Mapped[dict[str, Any] | None]
+    """What it says of the version beside its content: schema, number of observations, description, labels, owner."""
+    event_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
+    """Of a description without a run: the event that gave it."""
 
 
 class RunDependency(Base):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
@@ -30,6 +31,10 @@ class TransformSeries(Base):
     stem: Mapped[str] = mapped_column(String(12), unique=True)
     namespace: Mapped[str] = mapped_column(Key)
     key: Mapped[str] = mapped_column(Key)
+    declared_at: Mapped[datetime | None]
+    """When somebody first told of the job without a run and without its code."""
+    facets: Mapped[dict[str, Any] | None]
+    """What events said of the job, by facet: the stamp of the event, and the facet."""
 
 
 class Transform(Versioned, Registry):
@@ -68,6 +73,10 @@ class Transform(Versioned, Registry):
     origin: Mapped[str] = mapped_column(String(8))
     """`api` for rows that people made, `event` for rows that a rebuild makes again."""
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    declared_at: Mapped[datetime | None]
+    """When somebody first told of this version without a run."""
+    stamp: Mapped[str | None]
+    """Which event described it last."""
 
     created_by: ClassVar[One[User]] = One("User", "created_by_id")
     runs: ClassVar[Many[Run]] = Many("Run", own="transform_id")

@@ -1,218 +1,292 @@
-"""All events of a run, folded into what is known of it: a pure function that no order of arrival can change."""
+"""All events of a run, folded into what is known of it: no order of arrival can change the outcome.
+
+A `History` takes events one by one, in any order and as often as they come, and keeps of each thing what the greatest
+event in the order of time says: event time, then START before the rest before the ends, then the hash of the event.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 
 from blake3 import blake3
 
-from lamin_core.lineage.facts import DatasetFacts, RunFacts, RunLink, TransformFacts
+from lamin_core.lineage.facts import (
+    Annotation,
+    DatasetFacts,
+    JobFacts,
+    RunFacts,
+    TransformFacts,
+)
 from lamin_core.redaction import redact
 from lamin_core.types import Direction, RunStatus
+from openlineage.lamin import reading
 from openlineage.lamin.naming import dataset_path
 from openlineage.lamin.parsing import ParsedEvent
+from openlineage.lamin.reading import Facets, facets_of, merged, text_in
 
-_TERMINAL = {"COMPLETE": RunStatus.COMPLETED, "FAIL": RunStatus.FAILED, "ABORT": RunStatus.ABORTED}
-_DEPENDENCY_ROLES = {"pipe", "service", "value", "order"}
-_KNOWN_RUN_FACETS = {
-    "parent", "processing_engine", "lamin_run", "executionParameters", "errorMessage", "jobDependencies",
-}  # fmt: skip
-_KNOWN_DATASET_FACETS = {"lamin_artifact", "version"}
-Facets = Mapping[str, Any]
-
-
-def fold(events: Iterable[ParsedEvent]) -> RunFacts:
-    """What these events of one run say together; at least one is needed.
-
-    Facets are replaced whole by later ones of the same name, datasets add up, the first terminal event decides the
-    end. Source: OpenLineage 2-0-2, "The run cycle"; what it leaves open is in `docs/architecture.md`.
-    """
-    ordered = sorted({event.hash: event for event in events}.values(), key=lambda event: event.order)
-    last = ordered[-1]
-    run = _merged(_facets(event.data["run"]) for event in ordered)
-    job = _merged(_facets(event.data["job"]) for event in ordered)
-    own = _object(run, "lamin_run")
-    terminal = next((event for event in ordered if event.event_type in _TERMINAL), None)
-    namespace, name = last.data["job"]["namespace"], last.data["job"]["name"]
-    run_id = str(last.run_id)
-    return RunFacts(
-        run_id=run_id,
-        transform=_transform(namespace, name, job),
-        engine=_engine(namespace, run, job),
-        engine_version=_text(_object(run, "processing_engine").get("version")),
-        status=_status(ordered, terminal),
-        name=_text(own.get("name")) or name,
-        cached=own.get("cached") is True,
-        attempt=_count(own.get("attempt")) or 1,
-        started_at=_started(ordered),
-        finished_at=None if terminal is None else terminal.event_time,
-        params=_params(run),
-        details=_details(own, run),
-        error=_text(_object(run, "errorMessage").get("message")),
-        parent=_parent(run_id, _object(run, "parent")),
-        root=_parent(run_id, _object(_object(run, "parent"), "root")),
-        dependencies=tuple(_dependencies(run_id, _object(run, "jobDependencies"))),
-        datasets=tuple(_datasets(ordered, terminal)),
-    )
-
-
-def _object(facets: Facets, name: str) -> Facets:
-    """The facet, or an empty one where it is missing or no object."""
-    found = facets.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _count(value: Any) -> int | None:
-    """A number that a database can hold."""
-    return value if isinstance(value, int) and 0 <= value < 1 << 63 else None
-
-
-def _facets(entity: Any) -> Facets:
-    return _object(entity, "facets") if isinstance(entity, dict) else {}
-
-
-def _merged(facets: Iterable[Facets]) -> dict[str, Any]:
-    """Atomic replacement, name by name; `_deleted` is a tombstone."""
-    found: dict[str, Any] = {}
-    for one in facets:
-        found.update(one)
-    return {name: facet for name, facet in found.items() if not (isinstance(facet, dict) and facet.get("_deleted"))}
-
-
-def _status(ordered: Sequence[ParsedEvent], terminal: ParsedEvent | None) -> RunStatus:
-    if terminal is not None:
-        return _TERMINAL[str(terminal.event_type)]
-    seen = {event.event_type for event in ordered}
-    return RunStatus.RUNNING if seen & {"START", "RUNNING"} else RunStatus.SCHEDULED
-
-
-def _started(ordered: Sequence[ParsedEvent]) -> datetime | None:
-    starts = [event for event in ordered if event.event_type == "START"]
-    return (starts or list(ordered))[0].event_time
-
-
-def _transform(namespace: str, name: str, job: Facets) -> TransformFacts:
-    code, location, sql = _object(job, "sourceCode"), _object(job, "sourceCodeLocation"), _object(job, "sql")
-    source = _text(code.get("sourceCode")) or _text(sql.get("query"))
-    identity = source if source is not None else _text(location.get("version"))
-    kind = _text(_object(job, "jobType").get("jobType"))
-    return TransformFacts(
-        namespace=namespace,
-        key=name,
-        kind=None if kind is None else kind.lower(),
-        source=source,
-        source_hash=None if identity is None else blake3(identity.encode("utf-8", "surrogatepass")).hexdigest(),
-        language=_text(code.get("language")) or ("sql" if sql else None),
-        description=_text(_object(job, "documentation").get("description")),
-        reference=_text(location.get("url")),
-        reference_type=_text(location.get("type")),
-    )
-
-
-def _engine(namespace: str, run: Facets, job: Facets) -> str:
-    named = _text(_object(run, "processing_engine").get("name")) or _text(_object(job, "jobType").get("integration"))
-    return (named or namespace).lower()[:64]
-
-
-def _params(run: Facets) -> dict[str, Any] | None:
-    own = _object(run, "lamin_run").get("params")
-    if isinstance(own, dict):
-        return dict(redact(own)) or None
-    rows = _object(run, "executionParameters").get("parameters")
-    if not isinstance(rows, list):
-        return None
-    told = {str(row["key"]): row.get("value") for row in rows if isinstance(row, dict) and "key" in row}
-    return dict(redact(told)) or None
-
-
-def _details(own: Facets, run: Facets) -> dict[str, Any] | None:
-    details = dict(_object(own, "details"))
-    unknown = {name: facet for name, facet in run.items() if name not in _KNOWN_RUN_FACETS}
-    if unknown:
-        details["facets"] = unknown
-    return dict(redact(details)) or None
-
-
-def _parent(run_id: str, facet: Facets) -> RunLink | None:
-    parent_id = _text(_object(facet, "run").get("runId"))
-    namespace, name = (_text(_object(facet, "job").get(field)) for field in ("namespace", "name"))
-    if parent_id is None or parent_id == run_id or namespace is None or name is None:
-        return None  # some producers name the run itself as its parent
-    return RunLink(parent_id, namespace, name)
-
-
-def _dependencies(run_id: str, facet: Facets) -> Iterator[RunLink]:
-    upstream = facet.get("upstream")
-    for row in upstream if isinstance(upstream, list) else ():
-        link = _parent(run_id, row if isinstance(row, dict) else {})
-        if link is not None:
-            role = row.get("dependency_type")
-            yield RunLink(link.run_id, link.namespace, link.key, role if role in _DEPENDENCY_ROLES else "order")
+Order = tuple[datetime, int, str]
+Stamped = dict[str, tuple[Order, Any]]
+_ENDS = {"COMPLETE": RunStatus.COMPLETED, "FAIL": RunStatus.FAILED, "ABORT": RunStatus.ABORTED}
+_CODE_FACETS = ("sourceCode", "sourceCodeLocation", "sql", "jobType")
+"""Facets of a job that tell a version of it; the others belong to all versions."""
 
 
 @dataclass(slots=True)
-class _Mentions:
-    """A dataset on one side of the run, over all events that speak of it."""
+class _Mention:
+    """A dataset on one side of a run, over all events that speak of it."""
 
     path: str
-    facets: dict[str, Any] = field(default_factory=dict)
-    told: list[tuple[datetime, str | None]] = field(default_factory=list)
+    first: datetime
+    facets: Stamped = field(default_factory=dict)
+    told: dict[str | None, datetime] = field(default_factory=dict)
+    """When each identity was first named."""
+
+    def absorb(self, order: Order, dataset: Mapping[str, Any]) -> None:
+        """One event speaks of it."""
+        facets = facets_of(dataset)
+        _absorb(self.facets, order, facets)
+        for group in ("inputFacets", "outputFacets"):
+            _absorb(self.facets, order, facets_of(dataset, group))
+        self.first = min(self.first, order[0])
+        value = reading.identity(facets)[1]
+        self.told[value] = min(order[0], self.told.get(value, order[0]))
 
 
-def _datasets(ordered: Sequence[ParsedEvent], terminal: ParsedEvent | None) -> Iterator[DatasetFacts]:
-    ended = None if terminal is None else terminal.event_time
-    for direction in ("input", "output"):
-        found: dict[tuple[str, str], _Mentions] = {}
-        for event in ordered:
-            for dataset in _listed(event, direction):
-                name = dataset["namespace"], dataset["name"]
-                mentions = found.setdefault(name, _Mentions(dataset_path(*name)))
-                facets = _facets(dataset)
-                mentions.facets.update(facets)
-                mentions.told.append((event.order[0], _identity(facets)[1]))
-        for mentions in found.values():
-            yield _dataset(direction, mentions, ended)
+@dataclass(slots=True)
+class History:
+    """What the events of a run say so far."""
+
+    run_id: str
+    first: Order | None = None
+    job: tuple[Order, str, str] | None = None
+    started: datetime | None = None
+    last_start: Order | None = None
+    ends: dict[Order, RunStatus] = field(default_factory=dict)
+    is_running: bool = False
+    run: Stamped = field(default_factory=dict)
+    code: Stamped = field(default_factory=dict)
+    mentions: dict[tuple[Direction, str, str], _Mention] = field(default_factory=dict)
+    aliases: set[tuple[str, str]] = field(default_factory=set)
+
+    def absorb(self, event: ParsedEvent) -> None:
+        """Take one more event; the same one again changes nothing."""
+        order, data = event.order, event.data
+        self.first = order if self.first is None else min(self.first, order)
+        job = order, data["job"]["namespace"], data["job"]["name"]
+        self.job = job if self.job is None else max(self.job, job)
+        self._absorb_type(event.event_type, order)
+        _absorb(self.run, order, facets_of(data["run"]))
+        _absorb(self.code, order, facets_of(data["job"]))
+        for direction, dataset in reading.datasets(data):
+            self._absorb_dataset(direction, dataset, order)
+
+    def _absorb_type(self, kind: str | None, order: Order) -> None:
+        if kind in _ENDS:
+            self.ends[order] = _ENDS[kind]
+        elif kind == "START":
+            self.started = order[0] if self.started is None else min(self.started, order[0])
+            self.last_start = order if self.last_start is None else max(self.last_start, order)
+        self.is_running = self.is_running or kind in ("START", "RUNNING")
+
+    def _absorb_dataset(self, direction: Direction, dataset: Mapping[str, Any], order: Order) -> None:
+        namespace, name = dataset["namespace"], dataset["name"]
+        mention = self.mentions.get((direction, namespace, name))
+        if mention is None:
+            mention = self.mentions[direction, namespace, name] = _Mention(_path(namespace, name), order[0])
+        mention.absorb(order, dataset)
+        self.aliases.update((mention.path, other) for other in reading.other_names(facets_of(dataset)))
+
+    def facts(self) -> RunFacts:
+        """What they say together.
+
+        Facets are replaced whole by later ones of the same name, datasets add up, the first end is the end (of a
+        batch job; a stream or service that starts again runs again). Source: OpenLineage 2-0-2, "The run cycle";
+        what it leaves open is in `docs/architecture.md`.
+        """
+        assert self.first is not None
+        assert self.job is not None
+        _, namespace, name = self.job
+        run, job = merged(self.run), merged(self.code)
+        end = self._end(job)
+        own = reading.object_in(run, "lamin_run")
+        parent = reading.object_in(run, "parent")
+        started = self.started or self.first[0]
+        return RunFacts(
+            run_id=self.run_id,
+            transform=transform_facts(namespace, name, job, _stamp(self._code_order())),
+            engine=reading.engine(namespace, run, job),
+            engine_version=text_in(reading.object_in(run, "processing_engine"), "version"),
+            status=self._status(end),
+            name=text_in(own, "name") or name,
+            cached=own.get("cached") is True,
+            attempt=reading.count(own.get("attempt")) or 1,
+            started_at=started,
+            finished_at=None if end is None else end[0],
+            params=reading.params(run),
+            details=self._details(run, started, end),
+            error=reading.error(run),
+            parent=reading.link(self.run_id, parent),
+            root=reading.link(self.run_id, reading.object_in(parent, "root")),
+            dependencies=tuple(reading.dependencies(self.run_id, run)),
+            datasets=tuple(self._datasets(None if end is None else end[0])),
+            first_at=self.first[0],
+            job_facets=shared_facets(self.code),
+            labels=reading.labels(run) or (),
+            aliases=tuple(sorted(self.aliases)),
+        )
+
+    def _end(self, job: Facets) -> Order | None:
+        if not self.ends:
+            return None
+        if text_in(reading.object_in(job, "jobType"), "processingType") not in ("STREAMING", "SERVICE"):
+            return min(self.ends)
+        last = max(self.ends)
+        return None if self.last_start is not None and self.last_start > last else last
+
+    def _status(self, end: Order | None) -> RunStatus:
+        if end is not None:
+            return self.ends[end]
+        return RunStatus.RUNNING if self.is_running else RunStatus.SCHEDULED
+
+    def _code_order(self) -> Order:
+        orders = [entry[0] for name in _CODE_FACETS if (entry := self.code.get(name)) is not None]
+        assert self.first is not None
+        return max(orders, default=self.first)
+
+    def _details(self, run: Facets, started: datetime, end: Order | None) -> dict[str, Any] | None:
+        details = reading.details(run)
+        doubts = [
+            *(["the start was not told"] if self.started is None else []),
+            *(["it ends before it starts: the clocks differ"] if end is not None and end[0] < started else []),
+            *(["its ends contradict each other"] if len(set(self.ends.values())) > 1 else []),
+        ]
+        if doubts:
+            details["doubts"] = doubts
+        return details or None
+
+    def _datasets(self, ended: datetime | None) -> Iterator[DatasetFacts]:
+        for (direction, _, _), mention in self.mentions.items():
+            yield _dataset(direction, mention, ended)
+        listed = {(direction, mention.path) for (direction, _, _), mention in self.mentions.items()}
+        for mention in self.mentions.values():
+            source = reading.renamed_from(merged(mention.facets))
+            if source is not None and ("input", source) not in listed:
+                yield DatasetFacts("input", source, mention.first, role="renamed")
 
 
-def _listed(event: ParsedEvent, direction: str) -> Iterator[dict[str, Any]]:
-    listed = event.data.get(f"{direction}s")
-    for dataset in listed if isinstance(listed, list) else ():
-        if isinstance(dataset, dict) and _text(dataset.get("namespace")) and _text(dataset.get("name")):
-            yield dataset
+def fold(events: Iterable[ParsedEvent]) -> RunFacts:
+    """What these events of one run say together; at least one is needed."""
+    history: History | None = None
+    for event in events:
+        history = history or History(str(event.run_id))
+        history.absorb(event)
+    assert history is not None, "a run is known by its events"
+    return history.facts()
 
 
-def _dataset(direction: Direction, mentions: _Mentions, ended: datetime | None) -> DatasetFacts:
-    facets = _merged([mentions.facets])
-    own = _object(facets, "lamin_artifact")
-    hash_type, value = _identity(facets)
-    times = [at for at, told in mentions.told if told == value] or [at for at, _ in mentions.told]
-    # Who wrote without saying what, wrote it by the end; who read, read from the first mention on.
-    at = ended if direction == "output" and value is None and ended is not None else times[0]
-    unknown = {name: facet for name, facet in facets.items() if name not in _KNOWN_DATASET_FACETS}
-    return DatasetFacts(
-        direction=direction,
-        path=mentions.path,
-        at=at,
-        hash=value,
-        hash_type=hash_type,
-        size=_count(own.get("size")),
-        n_files=_count(own.get("n_files")),
-        role=_text(own.get("role")),
-        facets=unknown or None,
+def job_facts(event: ParsedEvent) -> JobFacts:
+    """What a job event says: the job's code, its facets, and the datasets that it declares to read and write."""
+    job = event.data["job"]
+    facets: Stamped = {}
+    _absorb(facets, event.order, facets_of(job))
+    said = dict(shared_facets(facets))
+    for side in ("inputs", "outputs"):
+        declared = [[d["namespace"], d["name"]] for s, d in reading.datasets(event.data) if f"{s}s" == side]
+        if declared:
+            said[side] = (_stamp(event.order), declared)
+    transform = transform_facts(job["namespace"], job["name"], merged(facets), _stamp(event.order))
+    return JobFacts(transform, event.order[0], said)
+
+
+def annotation(event: ParsedEvent) -> Annotation:
+    """What a dataset event says: somebody looked at the dataset, without a run."""
+    dataset = event.data["dataset"]
+    mention = _Mention(_path(dataset["namespace"], dataset["name"]), event.order[0])
+    mention.absorb(event.order, dataset)
+    return Annotation(event.hash, _dataset("dataset", mention, None))
+
+
+def alias_pairs(event: ParsedEvent) -> Iterator[tuple[str, str]]:
+    """The pairs of paths that a job or dataset event says to be one dataset."""
+    told = [dataset for _, dataset in reading.datasets(event.data)]
+    for dataset in [*told, *([event.data["dataset"]] if event.kind == "dataset" else [])]:
+        path = _path(dataset["namespace"], dataset["name"])
+        yield from ((path, other) for other in reading.other_names(facets_of(dataset)))
+
+
+@lru_cache(maxsize=10_000)
+def _path(namespace: str, name: str) -> str:
+    return dataset_path(namespace, name)
+
+
+def _absorb(held: Stamped, order: Order, facets: Facets) -> None:
+    for name, facet in facets.items():
+        known = held.get(name)
+        if known is None or order > known[0]:
+            held[name] = order, facet
+
+
+def _stamp(order: Order) -> str:
+    """The order as text that sorts alike."""
+    return f"{order[0].isoformat(timespec='microseconds')} {order[1]} {order[2]}"
+
+
+def shared_facets(code: Stamped) -> dict[str, tuple[str, Any]]:
+    """The facets that belong to all versions of a job, as the registry keeps them; None for what was taken back."""
+    return {
+        name: (_stamp(order), None if reading.is_deleted(facet) else redact(facet))
+        for name, (order, facet) in code.items()
+        if name not in _CODE_FACETS
+    }
+
+
+def transform_facts(namespace: str, name: str, job: Facets, stamp: str) -> TransformFacts:
+    """The code of a job, as its facets tell it."""
+    code, sql = reading.object_in(job, "sourceCode"), reading.object_in(job, "sql")
+    location = reading.object_in(job, "sourceCodeLocation")
+    source = text_in(code, "sourceCode") or text_in(sql, "query")
+    identity = source if source is not None else text_in(location, "version")
+    kind = text_in(reading.object_in(job, "jobType"), "jobType")
+    return TransformFacts(
+        namespace=namespace,
+        key=name,
+        kind=None if kind is None else kind.lower()[:32],
+        source=source,
+        source_hash=None if identity is None else _source_hash(identity),
+        language=text_in(code, "language") or ("sql" if sql else None),
+        description=text_in(reading.object_in(job, "documentation"), "description"),
+        reference=text_in(location, "url"),
+        reference_type=text_in(location, "type"),
+        stamp=stamp,
     )
 
 
-def _identity(facets: Facets) -> tuple[str | None, str | None]:
-    """What tells the version: our content hash, else the version that the producer gave."""
-    own = _object(facets, "lamin_artifact")
-    if _text(own.get("hash")):
-        return _text(own.get("hash_type")) or "unknown", own["hash"]
-    version = _text(_object(facets, "version").get("datasetVersion"))
-    return (None, None) if version is None else ("version", version)
+@lru_cache(maxsize=1_000)
+def _source_hash(identity: str) -> str:
+    return blake3(identity.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _dataset(direction: Direction | Literal["dataset"], mention: _Mention, ended: datetime | None) -> DatasetFacts:
+    facets = merged(mention.facets)
+    own = reading.object_in(facets, "lamin_artifact")
+    hash_type, value = reading.identity(facets)
+    at = mention.told.get(value, mention.first)
+    # Who wrote without saying what, wrote it by the end; who read, read from the first mention on.
+    if direction == "output" and value is None and ended is not None:
+        at = ended
+    return DatasetFacts(
+        direction=direction,
+        path=mention.path,
+        at=at,
+        hash=value,
+        hash_type=hash_type,
+        size=reading.count(own.get("size")),
+        n_files=reading.count(own.get("n_files")),
+        role=text_in(own, "role") or reading.change(facets),
+        facets=reading.other_facets(facets) or None,
+        traits=reading.traits(facets),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -11,11 +12,14 @@ from blake3 import blake3
 
 from lamin_core.errors import MalformedEvent
 from openlineage.lamin.events import Event
+from openlineage.lamin.reading import run_key
 from openlineage.lamin.sinks import serialize
 
 Kind = Literal["run", "job", "dataset", "quarantined"]
 _RANKS = {"START": 0, "COMPLETE": 2, "ABORT": 2, "FAIL": 2}
 MAX_ID = 128
+MAX_NAME = 2_000
+"""Bytes of a name: a longer one does not fit the index of every database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class ParsedEvent:
     event_type: str | None = None
     event_time: datetime | None = None
     reason: str | None = None
+    id: int = 0
+    """The number of its row in the raw log; 0 until it has one."""
 
     @property
     def order(self) -> tuple[datetime, int, str]:
@@ -48,27 +54,36 @@ def parse(body: bytes | str | Event) -> ParsedEvent:
     >>> parse('{"run": {}}').reason
     'eventTime None is no ISO 8601 time'
     """
-    return parsed(*_load(body))
+    text = serialize(body) if isinstance(body, dict) else body
+    return parsed(*load(text))
+
+
+def load(body: bytes | str) -> tuple[Any, str]:
+    """The JSON value in this body, and the body as text. Raises `MalformedEvent` for what is no JSON."""
+    try:
+        text = (body.decode("utf-8") if isinstance(body, bytes) else body).strip()
+        # NaN is no JSON, yet Python's producers write it.
+        return json.loads(text, parse_constant=str), text
+    except (ValueError, RecursionError) as error:
+        raise MalformedEvent(f"not JSON: {error}", hint=_HINT) from error
+
+
+_HINT = "send one OpenLineage event as a JSON object"
+_UNSTORABLE = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
+"""Escapes of surrogates (lone ones come from file names that are no UTF-8, say) and of NUL."""
 
 
 def parsed(value: Any, text: str) -> ParsedEvent:
     """The event that this JSON value, read from this text, is; raises `MalformedEvent` as `parse` does."""
-    try:
-        return _parsed(_object(value), text.strip())
-    except RecursionError as error:
-        raise MalformedEvent("nested too deeply", hint="send one OpenLineage event as a JSON object") from error
-
-
-def _object(value: Any) -> Event:
     if not isinstance(value, dict):
-        raise MalformedEvent(
-            f"not an event but a JSON {type(value).__name__}", hint="send one OpenLineage event as a JSON object"
-        )
-    return value
+        raise MalformedEvent(f"not an event but a JSON {type(value).__name__}", hint=_HINT)
+    try:
+        return _parsed(_storable(value) if _UNSTORABLE.search(text) else value, text)
+    except RecursionError as error:
+        raise MalformedEvent("nested too deeply", hint=_HINT) from error
 
 
-def _parsed(value: Event, text: str) -> ParsedEvent:
-    data: Event = value if text.isascii() and "\\u" not in text else _storable(value)
+def _parsed(data: Event, text: str) -> ParsedEvent:
     canonical = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     known: dict[str, Any] = {"hash": blake3(canonical.encode()).hexdigest(), "body": text, "data": data}
     try:
@@ -81,20 +96,10 @@ class _Misplaced(ValueError):
     """Why an event cannot be placed."""
 
 
-def _load(body: bytes | str | Event) -> tuple[Any, str]:
-    if isinstance(body, dict):
-        body = serialize(body)
-    try:
-        text = body.decode("utf-8") if isinstance(body, bytes) else body
-        return json.loads(text), text
-    except (ValueError, RecursionError) as error:
-        raise MalformedEvent(f"not JSON: {error}", hint="send one OpenLineage event as a JSON object") from error
-
-
 def _storable(value: Any) -> Any:
-    """The value with lone surrogates (of file names that are no UTF-8, say) as escapes: no database takes them."""
+    """The value with lone surrogates and NULs as visible escapes: no database takes them."""
     if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
+        return value.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
     if isinstance(value, list):
         return [_storable(item) for item in value]
     if isinstance(value, dict):
@@ -107,26 +112,31 @@ def _place(data: Event, known: dict[str, Any]) -> ParsedEvent:
     if "run" in data and "job" in data:
         return ParsedEvent("run", run_id=_run_id(data), event_type=_type(data), event_time=at, **known)
     if "job" in data:
-        _job(data)
+        _named(data["job"], "job")
         return ParsedEvent("job", event_time=at, **known)
     if "dataset" in data:
+        _named(data["dataset"], "dataset")
         return ParsedEvent("dataset", event_time=at, **known)
     raise _Misplaced("neither run and job, nor job, nor dataset")
 
 
 def _run_id(data: Event) -> str:
-    _job(data)
+    _named(data["job"], "job")
     run = data["run"]
     run_id = run.get("runId") if isinstance(run, dict) else None
     if not isinstance(run_id, str) or not run_id or len(run_id) > MAX_ID:
         raise _Misplaced(f"run.runId is no text of 1 to {MAX_ID} characters")
-    return run_id
+    return run_key(run_id)
 
 
-def _job(data: Event) -> None:
-    job = data["job"]
-    if not isinstance(job, dict) or not all(isinstance(job.get(k), str) and job[k] for k in ("namespace", "name")):
-        raise _Misplaced("job.namespace or job.name is missing")
+def _named(entity: Any, what: str) -> None:
+    if not isinstance(entity, dict):
+        raise _Misplaced(f"{what} is no object")
+    for field in ("namespace", "name"):
+        if not isinstance(entity.get(field), str) or not entity[field]:
+            raise _Misplaced(f"{what}.{field} is missing")
+        if len(entity[field].encode("utf-8", "replace")) > MAX_NAME:
+            raise _Misplaced(f"{what}.{field} has more than {MAX_NAME} bytes")
 
 
 def _type(data: Event) -> str | None:

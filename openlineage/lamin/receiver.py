@@ -6,18 +6,20 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from lamin_core.bulk import insert_rows, reserve, select_in
 from lamin_core.db import Database
 from lamin_core.errors import Unavailable
 from lamin_core.lineage.recording import record
 from lamin_core.models import Event as Row
 from lamin_core.models import now
-from openlineage.lamin.fold import fold
-from openlineage.lamin.parsing import ParsedEvent, parse
+from openlineage.lamin.fold import alias_pairs, annotation, job_facts
+from openlineage.lamin.histories import Histories, histories_of
+from openlineage.lamin.parsing import ParsedEvent
 
 logger = logging.getLogger("lamin")
 
@@ -34,73 +36,92 @@ class Receipt:
 def ingest(database: Database, events: Iterable[ParsedEvent]) -> Receipt:
     """Append these events to the raw log and bring the registry up to date; returns after the commit.
 
-    The same event twice is taken once; any order gives the same registry. Raises `Unavailable` when the database
-    cannot be used: then nothing of the batch was taken.
+    The same event twice is taken once; any order gives the same registry. What cannot be recorded is put aside and
+    holds up no other. Raises `Unavailable` when the database cannot be used: then nothing of the batch was taken.
     """
     batch = {event.hash: event for event in events}
     if not batch:
         return Receipt()
+    histories = histories_of(database)
     try:
-        return _ingest(database, batch)
+        with database.writing() as session:
+            fresh = append(session, list(batch.values()))
+            project(session, histories, fresh)
     except Unavailable:
+        histories.clear()
         raise
     except Exception as error:  # what nobody foresaw in one event must not hold up the others
-        return _one_by_one(database, batch, error)
-
-
-def _one_by_one(database: Database, batch: dict[str, ParsedEvent], error: Exception) -> Receipt:
-    """The batch again, each run for itself; the events of one that cannot be recorded are put aside."""
-    by_run: defaultdict[str | None, dict[str, ParsedEvent]] = defaultdict(dict)
-    for event in batch.values():
-        by_run[event.run_id][event.hash] = event
-    if len(by_run) == 1:
-        logger.error("events were put aside: %s", error, exc_info=error)
-        reason = f"cannot be recorded: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        aside = {event.hash: replace(event, kind="quarantined", run_id=None, reason=reason) for event in batch.values()}
-        return _ingest(database, aside)
-    whole = Receipt()
-    for events in by_run.values():
-        part = ingest(database, events.values())
-        whole.taken, whole.known = whole.taken + part.taken, whole.known + part.known
-        whole.quarantined += part.quarantined
-    return whole
-
-
-def _ingest(database: Database, batch: dict[str, ParsedEvent]) -> Receipt:
-    with database.writing() as session:
-        fresh = _append(session, list(batch.values()))
-        runs = sorted({event.run_id for event in fresh if event.run_id is not None})
-        folded = [fold(events_of(session, run_id)) for run_id in runs]
-        record(session, sorted(folded, key=lambda facts: facts.started_at or datetime.min.replace(tzinfo=UTC)))
+        histories.clear()
+        fresh = _apart(database, histories, list(batch.values()), error)
     put_aside = [str(event.reason) for event in fresh if event.kind == "quarantined"]
     return Receipt(len(fresh) - len(put_aside), len(batch) - len(fresh), put_aside)
 
 
-def _append(session: Session, events: Sequence[ParsedEvent]) -> list[ParsedEvent]:
-    known: set[str] = set()
-    for start in range(0, len(events), 1000):
-        part = [event.hash for event in events[start : start + 1000]]
-        known.update(session.scalars(select(Row.hash).where(Row.hash.in_(part))))
+def append(session: Session, events: Sequence[ParsedEvent]) -> list[ParsedEvent]:
+    """Write those of these events that the raw log has not got; each with the number of its row."""
+    hashes = {event.hash for event in events}
+    known = {row.hash for row in select_in(session, select(Row.hash), Row.hash, hashes)}
     fresh = [event for event in events if event.hash not in known]
     received = now()
-    rows = [
-        {
-            "hash": event.hash,
-            "kind": event.kind,
-            "run_id": event.run_id,
-            "event_type": event.event_type,
-            "event_time": event.event_time,
-            "received_at": received,
-            "reason": event.reason,
-            "body": event.body,
-        }
-        for event in fresh
-    ]
-    if rows:
-        session.execute(insert(Row), rows)
-    return fresh
+    numbered = [replace(e, id=i) for e, i in zip(fresh, reserve(session, Row, len(fresh)), strict=True)]
+    insert_rows(session, Row, [_row(event, received) for event in numbered])
+    return numbered
 
 
-def events_of(session: Session, run_id: str) -> list[ParsedEvent]:
-    """All events that the raw log holds of this run."""
-    return [parse(body) for body in session.scalars(select(Row.body).where(Row.run_id == run_id))]
+def _row(event: ParsedEvent, received: Any) -> dict[str, Any]:
+    return {
+        "id": event.id,
+        "hash": event.hash,
+        "kind": event.kind,
+        "run_id": event.run_id,
+        "event_type": event.event_type,
+        "event_time": event.event_time,
+        "received_at": received,
+        "reason": event.reason,
+        "body": event.body,
+    }
+
+
+def project(session: Session, histories: Histories, events: Sequence[ParsedEvent]) -> None:
+    """Bring the registry up to date with these events, which are in the raw log."""
+    told = [event for event in events if event.kind == "run"]
+    jobs = [event for event in events if event.kind == "job"]
+    datasets = [event for event in events if event.kind == "dataset"]
+    changed = histories.absorb(session, told)
+    record(
+        session,
+        sorted((history.facts() for history in changed), key=lambda facts: (facts.first_at, facts.run_id)),
+        [job_facts(event) for event in jobs],
+        [annotation(event) for event in datasets],
+        [pair for event in (*jobs, *datasets) for pair in alias_pairs(event)],
+    )
+
+
+def _apart(
+    database: Database, histories: Histories, events: Sequence[ParsedEvent], error: Exception
+) -> list[ParsedEvent]:
+    """The batch again, each run for itself; the events of one that cannot be recorded are put aside."""
+    settled: list[ParsedEvent] = []
+    with database.writing() as session:
+        groups: defaultdict[str, list[ParsedEvent]] = defaultdict(list)
+        for event in append(session, events):
+            groups[event.run_id or event.hash].append(event)
+        for group in groups.values():
+            try:
+                with session.begin_nested():
+                    project(session, histories, group)
+                settled += group
+            except Exception as problem:
+                histories.clear()
+                logger.error("events were put aside: %s", problem, exc_info=problem)
+                settled += put_aside(session, group, problem)
+    return settled
+
+
+def put_aside(session: Session, events: Sequence[ParsedEvent], problem: Exception) -> list[ParsedEvent]:
+    """Keep these events of the raw log for later, with the reason: they have no part in the registry."""
+    first = str(problem).splitlines()[0] if str(problem) else ""
+    reason = f"cannot be recorded: {type(problem).__name__}: {first}"
+    ids = [event.id for event in events]
+    session.execute(update(Row).where(Row.id.in_(ids)).values(kind="quarantined", run_id=None, reason=reason))
+    return [replace(event, kind="quarantined", run_id=None, reason=reason) for event in events]

@@ -15,9 +15,8 @@ from sqlalchemy import inspect, select, text
 from lamin_core.db import REVISION, Database
 from lamin_core.errors import SchemaMismatch
 from lamin_core.instance import Instance
-from lamin_core.lineage.recording import blank_run
 from lamin_core.migrations import apply, configuration, upgrade
-from lamin_core.models import ArtifactULabel, Base, RunChange, Transform, TransformSeries, blank, now
+from lamin_core.models import ArtifactULabel, Base, Run, RunChange, Transform, TransformSeries, blank, now
 
 
 @pytest.fixture
@@ -113,7 +112,9 @@ def test_every_change_of_a_run_is_noted(in_tmp_path: Path, database: Database, m
                      kind="script", origin="api")  # fmt: skip
         session.add(code)
         session.flush()
-        session.add(blank_run("r", code.id, "api"))
+        session.add(
+            blank(Run, uid="r", external_id="r", transform_id=code.id, origin="api", engine="python", status="running")
+        )
     with instance.db.writing() as session:
         session.execute(text("UPDATE run SET status = 'running', name = 'no news'"))
         session.execute(text("UPDATE run SET status = 'completed'"))

@@ -20,8 +20,8 @@ from lamin_core.lineage.view import View, view
 from lamin_core.models import Transform
 from openlineage.lamin.events import Dataset, Dependency, Event, abort, complete, fail, running, start
 from openlineage.lamin.export import export
-from openlineage.lamin.fold import fold
-from openlineage.lamin.parsing import ParsedEvent, parse
+from openlineage.lamin.fold import History
+from openlineage.lamin.parsing import parse
 from openlineage.lamin.receiver import Receipt, ingest
 
 from .conftest import at, run_of
@@ -324,13 +324,14 @@ def test_an_event_that_nobody_foresaw_does_not_hold_up_the_others(
 ) -> None:
     """The failure is provoked: every one that we know of is dealt with before."""
 
-    def failing(events: list[ParsedEvent]) -> RunFacts:
-        facts = fold(events)
+    def failing(history: History) -> RunFacts:
+        facts = told(history)
         if facts.transform.key == "bad":
             raise AssertionError("nobody foresaw this")
         return facts
 
-    monkeypatch.setattr("openlineage.lamin.receiver.fold", failing)
+    told = History.facts
+    monkeypatch.setattr(History, "facts", failing)
     receipt = _take(instance, start(run_of(1, "good"), at(0)), start(run_of(2, "bad"), at(0)))
     assert (receipt.taken, len(receipt.quarantined)) == (1, 1)
     assert "nobody foresaw this" in receipt.quarantined[0]

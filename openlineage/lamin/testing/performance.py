@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +20,6 @@ from lamin_core.instance import Instance
 from lamin_core.lineage.view import View, view
 from openlineage.lamin.export import export
 from openlineage.lamin.http.app import application
-from openlineage.lamin.http.serve import listen
 
 INPUT = "one\ntwo\nthree\n"
 Execute = Callable[[str, Path, dict[str, str]], "subprocess.CompletedProcess[str]"]
@@ -101,7 +101,7 @@ def served(folder: Path) -> Iterator[str]:
     """A real server over the instance in this folder, while it lasts; its address."""
     instance = Instance.open(folder / ".lamin")
     server = uvicorn.Server(uvicorn.Config(application(instance.db), log_level="warning"))
-    with listen("127.0.0.1", 0) as listening:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -1,0 +1,157 @@
+"""Finding datasets: the series of each path, the content of each digest, made where they are new."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lamin_core.bulk import insert_rows, reserve, select_in
+from lamin_core.lineage import aliases
+from lamin_core.lineage.facts import DatasetFacts
+from lamin_core.lineage.series import roots, storage_for
+from lamin_core.models import Artifact, ArtifactSeries, Content
+from lamin_core.models.storage import UNKNOWN_SIZE
+from lamin_core.storage import MANAGED, Place, locate, outer_root
+from lamin_core.uids import derived_uid
+
+Bytes = tuple[str, str, int]
+"""Hash, type of the hash, and size of a content."""
+
+
+@dataclass(slots=True)
+class Series:
+    """A series as the writing of versions sees it."""
+
+    id: int
+    stem: str
+    storage_id: int
+    key: str | None
+    last_observed_at: datetime | None
+
+
+@lru_cache(maxsize=20_000)
+def _stem(root: str, key: str) -> str:
+    return derived_uid(16, root, key)
+
+
+def find_series(session: Session, paths: Collection[str]) -> dict[str, Series]:
+    """The series of the file, object or table at each path, by whichever of its names."""
+    names = aliases.canonical(session, paths)
+    places = _places(session, {names.get(path, path) for path in paths})
+    kept = _kept_copies(session, places)
+    stems = {
+        _stem(place.root.uid, place.key): place
+        for path, place in places.items()
+        if path not in kept and place.root is not None
+    }
+    found = _load(session, ArtifactSeries.stem, stems)
+    by_stem = {one.stem: one for one in found.values()}
+    by_stem |= _made(session, {stem: place for stem, place in stems.items() if stem not in by_stem})
+    copies = _load(session, ArtifactSeries.id, set(kept.values()))
+
+    def series_of(path: str) -> Series:
+        name = names.get(path, path)
+        if name in kept:
+            return copies[kept[name]]
+        place = places[name]
+        assert place.root is not None
+        return by_stem[_stem(place.root.uid, place.key)]
+
+    return {path: series_of(path) for path in paths}
+
+
+def _places(session: Session, paths: Iterable[str]) -> dict[str, Place]:
+    known = roots(session)
+    found: dict[str, Place] = {}
+    for path in sorted(paths):
+        place = locate(path, known)
+        if place.root is None:
+            known.append(storage_for(session, outer_root(path)))
+            place = locate(path, known)
+        found[path] = place
+    return found
+
+
+def _kept_copies(session: Session, places: Mapping[str, Place]) -> dict[str, int]:
+    """Copies that the registry keeps: the reader means the artifact, not the copy. The series of that, by path."""
+    copies = {
+        (place.root.id, place.key): path
+        for path, place in places.items()
+        if place.root is not None and place.key.startswith(MANAGED + "/")
+    }
+    query = select(Artifact.storage_id, Artifact.real_key, Artifact.series_id).order_by(Artifact.id)
+    rows = select_in(session, query, Artifact.real_key, {key for _, key in copies})
+    return {
+        copies[row.storage_id, row.real_key]: row.series_id for row in rows if (row.storage_id, row.real_key) in copies
+    }
+
+
+def _load(session: Session, column: Any, values: Collection[Any]) -> dict[int, Series]:
+    query = select(
+        ArtifactSeries.id,
+        ArtifactSeries.stem,
+        ArtifactSeries.storage_id,
+        ArtifactSeries.key,
+        ArtifactSeries.last_observed_at,
+    )
+    return {row.id: Series(*row) for row in select_in(session, query, column, values)}
+
+
+def load_series(session: Session, ids: Collection[int]) -> dict[int, Series]:
+    """The series with these primary keys."""
+    return _load(session, ArtifactSeries.id, ids)
+
+
+def _made(session: Session, places: Mapping[str, Place]) -> dict[str, Series]:
+    ids = reserve(session, ArtifactSeries, len(places))
+    made = {
+        stem: Series(identity, stem, place.root.id, place.key, None)
+        for identity, (stem, place) in zip(ids, places.items(), strict=True)
+        if place.root is not None
+    }
+    insert_rows(
+        session,
+        ArtifactSeries,
+        [{"id": s.id, "stem": s.stem, "storage_id": s.storage_id, "key": s.key} for s in made.values()],
+    )
+    return made
+
+
+def bytes_of(dataset: DatasetFacts) -> Bytes | None:
+    """What tells the content of this dataset; None where nobody looked."""
+    if dataset.hash is None:
+        return None
+    return dataset.hash, dataset.hash_type or "unknown", UNKNOWN_SIZE if dataset.size is None else dataset.size
+
+
+def find_contents(session: Session, datasets: Iterable[DatasetFacts]) -> dict[Bytes, int]:
+    """The primary key of each content."""
+    wanted = {content: one.n_files for one in datasets if (content := bytes_of(one)) is not None}
+    query = select(Content.id, Content.hash, Content.hash_type, Content.size)
+    rows = select_in(session, query, Content.hash, {content[0] for content in wanted})
+    found = {(row.hash, row.hash_type, row.size): row.id for row in rows}
+    missing = sorted(content for content in wanted if content not in found)
+    made = dict(zip(missing, reserve(session, Content, len(missing)), strict=True))
+    insert_rows(
+        session,
+        Content,
+        [
+            {"id": identity, "hash": c[0], "hash_type": c[1], "size": c[2], "n_files": wanted[c]}
+            for c, identity in made.items()
+        ],
+    )
+    return {content: found.get(content) or made[content] for content in wanted}
+
+
+def known_series(session: Session, paths: Collection[str]) -> dict[str, Series]:
+    """The series that are known by just these paths, whatever other names there are."""
+    known = roots(session)
+    places = {path: locate(path, known) for path in paths}
+    stems = {_stem(place.root.uid, place.key): path for path, place in places.items() if place.root is not None}
+    return {stems[series.stem]: series for series in _load(session, ArtifactSeries.stem, stems).values()}
