@@ -114,6 +114,7 @@ def environment() -> dict[str, str]:
     return kept | {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)]),
         "LAMIN_INSTANCE": str(FOLDER / ".lamin"),
+        "LAMIN_PATIENCE": "60",  # each stage looks at what the one before it told, however busy the machine
         "DO_NOT_TRACK": "1",
         # Prefect's server lives as long as the flow. In an empty folder its first start makes a database, which can
         # take longer than the 20 seconds that Prefect allows.

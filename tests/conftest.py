@@ -47,6 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     os.environ["XDG_CACHE_HOME"] = cache
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    # A registry on a busy machine may be slow to open; what is tried of waiting says its own.
+    os.environ["LAMIN_PATIENCE"] = "60"
     os.environ["GIT_CONFIG_GLOBAL"] = os.environ["GIT_CONFIG_SYSTEM"] = os.devnull
     for who in ("AUTHOR", "COMMITTER"):
         os.environ[f"GIT_{who}_NAME"], os.environ[f"GIT_{who}_EMAIL"] = "A Tester", "tester@example.org"

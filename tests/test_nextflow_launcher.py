@@ -339,7 +339,7 @@ def test_runs_whose_end_nextflow_could_not_tell_are_aborted(tmp_path: Path) -> N
 
 def test_what_a_strict_sink_refuses_stays_for_a_replay(tmp_path: Path) -> None:
     class Refusing(MemorySink):
-        def emit(self, *events: Event) -> None:
+        def emit(self, *events: Event | bytes) -> None:
             raise Unavailable("nobody is there")
 
     path = tmp_path / "events.ndjson"

@@ -227,7 +227,7 @@ def test_a_sink_that_hangs_does_not_hold_the_job_up(scripts: Scripts) -> None:
 
     free = seconds()
     with socket.create_server(("127.0.0.1", 0)) as server:  # takes the connection, and never answers
-        held = seconds(OPENLINEAGE_URL=f"http://127.0.0.1:{server.getsockname()[1]}")
+        held = seconds(OPENLINEAGE_URL=f"http://127.0.0.1:{server.getsockname()[1]}", LAMIN_PATIENCE="2")
     assert held < free + 10
     assert scripts.kinds("pipeline:write") == ["START", "COMPLETE"] * 2
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from openlineage.lamin import facets
 from openlineage.lamin.delivery import default_sink
 from openlineage.lamin.events import Event, timestamp
-from openlineage.lamin.sinks import Background, Sink
+from openlineage.lamin.sinks import Sink
 
 logger = logging.getLogger("lamin")
 _TERMINAL = ("COMPLETE", "FAIL", "ABORT")
@@ -78,13 +78,13 @@ class Forwarder:
             self.error = self.error or error
 
     def _delivered(self) -> bool:
-        taken = self._sink.flush() if isinstance(self._sink, Background) else True
+        """Whether the sink has everything: delivered, or in a spool of its own."""
         try:
             if self._sink is not None:
                 self._sink.close()
         except Exception as error:
             self.error = self.error or error
-        if taken and self.error is None:
+        if self.error is None and not getattr(self._sink, "dropped", 0):
             return True
         logger.warning("lineage is kept in %s; bring it in later with: lamin events replay %s", self.path, self.path)
         return False

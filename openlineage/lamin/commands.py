@@ -13,8 +13,10 @@ from lamin_core.errors import MissingExtra, NotFound
 from lamin_core.instance import Instance, connect
 from lamin_core.location import spool_folder
 from openlineage.lamin.export import export as exported
+from openlineage.lamin.recovery import recover
 from openlineage.lamin.replay import Report
 from openlineage.lamin.replay import replay as replayed
+from openlineage.lamin.spool import take_dropped
 
 
 @click.group()
@@ -36,16 +38,20 @@ def export() -> None:
 def replay(files: tuple[Path, ...], as_json: bool) -> None:
     """Bring events from NDJSON files into the registry; each event once, however often it is replayed.
 
-    Without a FILE: the spool, where events wait that found no registry; spool files taken whole are removed. Exits
+    Without a FILE: the spool, where events wait that found no registry; what is taken is removed from it. Exits
     with 1 when something could not be read.
     """
     instance = connect()
     report = Report()
-    for file in files or tuple(_spooled()):
+    for file in files:
         _replay_file(instance, file, report)
-        if not files and not report.unreadable:
-            file.unlink()
-    click.echo(json.dumps(report.as_dict()) if as_json else _summary(report))
+    dropped = 0
+    if not files:
+        recover(instance.db, spool_folder(), report)
+        dropped = take_dropped(spool_folder())
+    click.echo(json.dumps({**report.as_dict(), "dropped": dropped}) if as_json else _summary(report))
+    if dropped:
+        click.echo(f"lost before they could be kept: {dropped} events", err=True)
     for problem in report.unreadable:
         click.echo(f"not read: {problem}", err=True)
     if report.unreadable:
@@ -62,10 +68,6 @@ def _replay_file(instance: Instance, file: Path, report: Report) -> None:
             replayed(database, lines, report)
     except OSError as error:
         raise NotFound(f"{str(file)!r} cannot be read: {error.strerror}", hint="name an NDJSON file") from error
-
-
-def _spooled() -> list[Path]:
-    return sorted(spool_folder().glob("*.ndjson"))
 
 
 def _summary(report: Report) -> str:

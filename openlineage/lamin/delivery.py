@@ -1,45 +1,142 @@
-"""Which sink an adapter uses when the user said nothing in code: the environment and the working directory decide.
+"""Where an adapter's events go when the user said nothing in code: the environment and the working directory decide.
 
 1. `OPENLINEAGE_URL` (with `OPENLINEAGE_ENDPOINT`, `OPENLINEAGE_API_KEY`): an HTTP endpoint, ours or any other.
-2. An instance at or above the working directory, or named by `LAMIN_INSTANCE`: straight into its registry.
-3. Neither: a spool file, and one warning that says where it is.
+   Without it, the instance at or above the working directory, or the one that `LAMIN_INSTANCE` names.
+2. As well: the transports of `openlineage.yml` and `OPENLINEAGE__TRANSPORT__...`, see `openlineage.lamin.forwarding`.
+3. Nobody at all: the spool, and one warning that says where it is.
 
-Whatever the choice, a failure costs one warning and goes to the spool; `LAMIN_STRICT=1` lets it raise instead.
+Whatever the choice, events are in the spool first, and a failure costs one warning; `LAMIN_STRICT=1` leaves out the
+spool and lets failures raise.
 """
 
 from __future__ import annotations
 
 import importlib
+import logging
 import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from lamin_core.errors import InstanceNotFound
 from lamin_core.location import find_instance, spool_folder
-from openlineage.lamin.sinks import Background, Forgiving, HttpSink, Sink
+from openlineage.lamin.courier import PATIENCE, Courier
+from openlineage.lamin.endpoint import HttpSink
+from openlineage.lamin.events import Event
+from openlineage.lamin.sinks import Sink
+from openlineage.lamin.spool import LIMIT_BYTES, Spool, key_of
 
+logger = logging.getLogger("lamin")
 DEFAULT_ENDPOINT = "api/v1/lineage"
+_MEGABYTE = 1 << 20
+# In the background a slow answer holds nobody up; given up too early, a large batch would be sent again and again.
+_BACKGROUND_TIMEOUT = 10.0
+
+
+class Destination(NamedTuple):
+    """Where events go: a name that is the same in every process, and how to get there."""
+
+    name: str
+    open: Callable[[], Sink]
+
+
+class Fan:
+    """Hands each event to several sinks; what one of them fails to do is no matter of the others'."""
+
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = sinks
+
+    def emit(self, *events: Event | bytes) -> None:
+        """To each of them; raises what the first that fails raises, after the last one."""
+        self._each("emit", *events)
+
+    def flush(self) -> bool:
+        """Whether all of them have delivered everything."""
+        self._hurry()
+        delivered = [not hasattr(sink, "flush") or sink.flush() for sink in self._sinks]
+        return all(delivered)
+
+    def close(self) -> None:
+        """All of them, at once as far as they can."""
+        self._hurry()
+        self._each("close")
+
+    def _hurry(self) -> None:
+        for sink in self._sinks:
+            getattr(sink, "hurry", bool)()
+
+    def _each(self, method: str, *events: Event | bytes) -> None:
+        problems: list[Exception] = []
+        for sink in self._sinks:
+            try:
+                getattr(sink, method)(*events)
+            except Exception as problem:
+                problems.append(problem)
+        if problems:
+            raise problems[0]
+
+    @property
+    def dropped(self) -> int:
+        """Events that were lost on the way to at least one of them."""
+        return max(getattr(sink, "dropped", 0) for sink in self._sinks)
 
 
 def default_sink() -> Sink:
     """The sink that the environment names, safe for a user's job: it never raises and never blocks the caller.
 
-    >>> from openlineage.lamin.sinks import Background
-    >>> isinstance(default_sink(), Background)
+    >>> from openlineage.lamin.courier import Courier
+    >>> isinstance(default_sink(), Courier)
     True
     """
     if os.environ.get("LAMIN_STRICT") == "1":
         return direct_sink()
-    return Background(Forgiving(direct_sink, spool_folder()))
+    folder = spool_folder()
+    limit = int(_number("LAMIN_SPOOL_LIMIT", LIMIT_BYTES / _MEGABYTE) * _MEGABYTE)
+    patience = _number("LAMIN_PATIENCE", PATIENCE)
+    couriers = [Courier(to.open, Spool(folder, key_of(to.name), limit), patience) for to in destinations()]
+    return couriers[0] if len(couriers) == 1 else Fan(couriers)
 
 
 def direct_sink() -> Sink:
     """The sink that the environment names, bare: it raises what goes wrong, and `InstanceNotFound` if none is named."""
-    url = os.environ.get("OPENLINEAGE_URL")
+    sinks = [to.open() for to in destinations()]
+    return sinks[0] if len(sinks) == 1 else Fan(sinks)
+
+
+def destinations() -> list[Destination]:
+    """Where events go, at least one."""
+    url, instance = os.environ.get("OPENLINEAGE_URL"), find_instance()
+    found = []
     if url:
-        endpoint = os.environ.get("OPENLINEAGE_ENDPOINT", DEFAULT_ENDPOINT)
-        return HttpSink(f"{url.rstrip('/')}/{endpoint.lstrip('/')}", os.environ.get("OPENLINEAGE_API_KEY"))
-    instance = find_instance()
-    if instance is None:
-        raise InstanceNotFound("no instance here or above", hint="lamin init --storage ./data")
-    # By name, so that a process which only emits over HTTP never loads the database half.
-    sink: Sink = importlib.import_module("openlineage.lamin.registry").RegistrySink(instance)
-    return sink
+        found.append(_endpoint(url))
+    elif instance is not None:
+        found.append(_registry(instance))
+    return found or [Destination("nowhere", _nowhere)]
+
+
+def _endpoint(url: str) -> Destination:
+    address = f"{url.rstrip('/')}/{os.environ.get('OPENLINEAGE_ENDPOINT', DEFAULT_ENDPOINT).lstrip('/')}"
+    api_key = os.environ.get("OPENLINEAGE_API_KEY")
+    strict = os.environ.get("LAMIN_STRICT") == "1"
+    return Destination(address, lambda: HttpSink(address, api_key, *(() if strict else (_BACKGROUND_TIMEOUT,))))
+
+
+def _registry(instance: Path) -> Destination:
+    def open_registry() -> Sink:
+        # By name, so that a process which only emits over HTTP never loads the database half.
+        sink: Sink = importlib.import_module("openlineage.lamin.registry").RegistrySink(instance)
+        return sink
+
+    return Destination(f"instance {instance}", open_registry)
+
+
+def _nowhere() -> Sink:
+    raise InstanceNotFound("no instance here or above", hint="lamin init --storage ./data")
+
+
+def _number(name: str, default: float) -> float:
+    try:
+        return max(0.0, float(os.environ.get(name) or default))
+    except ValueError:
+        logger.warning("%s=%r is no number; %s is used", name, os.environ[name], default)
+        return default

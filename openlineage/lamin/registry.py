@@ -19,7 +19,7 @@ class RegistrySink:
     def __init__(self, folder: Path) -> None:
         self.database = Instance.open(folder).db
 
-    def emit(self, *events: Event) -> None:
+    def emit(self, *events: Event | bytes) -> None:
         """Take them; returns after the commit."""
         ingest(self.database, map(parse, events))
 

@@ -20,8 +20,8 @@ import pytest
 from lamin_core.instance import Instance
 from lamin_core.lineage.view import view
 from openlineage.lamin.delivery import direct_sink
+from openlineage.lamin.endpoint import HttpSink
 from openlineage.lamin.events import Dataset, complete, start
-from openlineage.lamin.sinks import HttpSink
 
 from .conftest import at, run_of
 

@@ -196,7 +196,7 @@ class AdapterContract(ABC):
         self, hanging_url: str, chain: Performance, folder: Path
     ) -> None:
         """The events wait in the spool."""
-        hung = play(self.execute, "chain", folder / "hung", OPENLINEAGE_URL=hanging_url)
+        hung = play(self.execute, "chain", folder / "hung", OPENLINEAGE_URL=hanging_url, LAMIN_PATIENCE="2")
         assert hung.process.returncode == 0, hung.explained()
         assert _contents(hung, "chain") == _contents(chain, "chain")
         assert _jobs(hung, spooled=True) == _jobs(chain)

@@ -116,7 +116,8 @@ def play(execute: Execute, pipeline: str, workdir: Path, **environment: str) -> 
     Instance.create(workdir, workdir / "data")
     (workdir / "input.txt").write_text(INPUT)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-    env = {**inherited, "LAMIN_SPOOL": str(workdir / "spool"), **environment}
+    # What is asked of the registry afterwards has to be there, however busy the machine.
+    env = {**inherited, "LAMIN_SPOOL": str(workdir / "spool"), "LAMIN_PATIENCE": "60", **environment}
     return Performance(workdir, execute(pipeline, workdir, env))
 
 

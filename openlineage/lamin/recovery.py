@@ -1,0 +1,51 @@
+"""What waits in the spool, into the registry: what `lamin events replay` does when it is given no file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lamin_core.db import Database
+from openlineage.lamin.parsing import parse
+from openlineage.lamin.receiver import ingest
+from openlineage.lamin.replay import Report, replay
+from openlineage.lamin.spool import Drained, aside, drain, segments
+
+
+def recover(database: Database, folder: Path, report: Report) -> Drained:
+    """Bring in everything that waits in this spool, and remove it; what an emitter is still writing is read, and stays.
+
+    Events for other backends are left to their next run: this registry has its own copy of them.
+    """
+    done = Drained()
+
+    def deliver(lines: Sequence[bytes]) -> None:
+        batch = [parse(line) for line in lines]
+        receipt = ingest(database, batch)
+        report.taken += receipt.taken
+        report.known += len(batch) - receipt.taken - len(receipt.quarantined)
+        report.quarantined += receipt.quarantined
+
+    for path in segments(folder):
+        if is_forwarded(path):
+            continue
+        before = done.torn + len(done.refused)
+        if not drain(path, deliver, done):
+            _read(database, path, report)
+        if done.torn + len(done.refused) > before:
+            report.unreadable.append(f"what could not be read of {path.name} was put aside in {aside(path)}")
+    return done
+
+
+def is_forwarded(path: Path) -> bool:
+    """Whether this segment is for another backend."""
+    return path.name.rsplit(".", 2)[-2].startswith("to-")
+
+
+def _read(database: Database, path: Path, report: Report) -> None:
+    """Whole lines only: the last one may be on its way to the disk."""
+    try:
+        text = path.read_bytes()
+    except OSError:  # drained meanwhile
+        return
+    replay(database, text[: text.rfind(b"\n") + 1].split(b"\n"), report)

@@ -1,0 +1,463 @@
+"""The spool: what was emitted survives whatever happens, and its host neither waits nor fails.
+
+Hosts are processes of their own, ended as hosts end: well, killed, or with a disk that takes no more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamin_core.instance import Instance
+from openlineage.lamin import spool as spool_module
+from openlineage.lamin.courier import Courier
+from openlineage.lamin.delivery import default_sink
+from openlineage.lamin.endpoint import HttpSink
+from openlineage.lamin.events import Event, complete, start
+from openlineage.lamin.recovery import recover
+from openlineage.lamin.replay import Report
+from openlineage.lamin.sinks import FileSink, MemorySink
+from openlineage.lamin.spool import Drained, Spool, SpoolFull, drain, folder_size, segments, take_dropped
+
+from .conftest import at, run_of
+from .receiving import Answer, misbehaving, receiving, unused_port
+
+# Emits numbered events as long as it is let, says after each that it is kept, and how long the host was held up.
+HOST = """
+import sys, time
+from openlineage.lamin.delivery import default_sink
+count, pause = int(sys.argv[1]), float(sys.argv[2])
+sink = default_sink()
+began = time.monotonic()
+for number in range(count):
+    sink.emit({"number": number, "who": sys.argv[3], "text": "x" * 200})
+    print(number, flush=True)
+    time.sleep(pause)
+slept = count * pause
+sink.close()
+print("held", time.monotonic() - began - slept, "lost", sink.dropped, flush=True)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The spool of the test."""
+    monkeypatch.setenv("LAMIN_SPOOL", str(tmp_path / "spool"))
+    monkeypatch.setenv("LAMIN_PATIENCE", "2")
+    return tmp_path / "spool"
+
+
+def host(count: int = 20, who: str = "host", pause: float = 0.0, **environment: str) -> subprocess.Popen[str]:
+    """A process that emits."""
+    return subprocess.Popen(
+        [sys.executable, "-c", HOST, str(count), str(pause), who],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[float, int, str]:
+    """Seconds that it was held up, events that it lost, and what it said on standard error."""
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    _, held, _, lost = out.splitlines()[-1].split()
+    return float(held), int(lost), err
+
+
+def waiting(folder: Path) -> list[dict[str, Any]]:
+    """The events in the spool, in order."""
+    return [json.loads(line) for path in segments(folder) for line in path.read_bytes().split(b"\n") if line]
+
+
+def numbers(events: list[dict[str, Any]], who: str = "host") -> list[int]:
+    return [event["number"] for event in events if event["who"] == who]
+
+
+@contextlib.contextmanager
+def courier(spool: Spool, url: str, patience: float = 2.0) -> Iterator[Courier]:
+    """An emitter in this process."""
+    sink = Courier(lambda: HttpSink(url), spool, patience)
+    yield sink
+    sink.close()
+
+
+# -- no receiver, or a bad one --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["absent", "hangs", "drops", "nonsense", "slow"])
+def test_a_bad_receiver_costs_at_most_two_seconds_one_warning_and_no_event(folder: Path, how: str) -> None:
+    with contextlib.ExitStack() as stack:
+        gone = f"http://127.0.0.1:{unused_port()}"
+        url = gone if how == "absent" else stack.enter_context(misbehaving(how))
+        held, lost, said = ended(host(OPENLINEAGE_URL=url))
+    assert held < 2.5
+    assert lost == 0
+    assert said.count("lineage is kept in") == 1, said
+    assert numbers(waiting(folder)) == list(range(20))
+
+
+def test_without_an_instance_the_events_wait_for_a_replay(folder: Path, in_tmp_path: Path) -> None:
+    sink = default_sink()
+    sink.emit(start(run_of(1, "a"), at(0)), complete(run_of(1, "a"), at(1)))
+    sink.close()
+    instance = Instance.create(in_tmp_path, "./data")
+    report = Report()
+    recover(instance.db, folder, report)
+    assert (report.taken, report.known, report.unreadable) == (2, 0, [])
+    assert segments(folder) == []
+    instance.db.dispose()
+
+
+def test_a_host_waits_less_where_it_may(folder: Path) -> None:
+    with misbehaving("hangs") as url:
+        held, _, _ = ended(host(OPENLINEAGE_URL=url, LAMIN_PATIENCE="0"))
+    assert held < 0.5
+    assert len(waiting(folder)) == 20
+
+
+# -- the receiver comes back ----------------------------------------------------------------------------------------
+
+
+def test_a_receiver_that_comes_back_gets_everything_in_order(folder: Path) -> None:
+    port = unused_port()
+    process = host(40, pause=0.05, OPENLINEAGE_URL=f"http://127.0.0.1:{port}")
+    time.sleep(1.0)
+    with receiving(port=port) as receiver:
+        held, lost, _ = ended(process)
+    assert (lost, numbers(receiver.events)) == (0, list(range(40)))
+    assert held < 2.5
+    assert not folder.exists()
+
+
+def test_a_process_that_lives_on_delivers_without_new_events(tmp_path: Path) -> None:
+    port = unused_port()
+    with courier(Spool(tmp_path / "spool", "key"), f"http://127.0.0.1:{port}") as sink:
+        for number in range(10):
+            sink.emit({"number": number, "who": "host"})
+        assert not sink.flush()
+        with receiving(port=port) as receiver:
+            assert numbers(receiver.wait_for(10)) == list(range(10))
+            assert sink.flush()
+
+
+def test_the_next_process_delivers_first_what_an_earlier_one_left(folder: Path) -> None:
+    port = unused_port()
+    for who in ("first", "second"):
+        ended(host(5, who, OPENLINEAGE_URL=f"http://127.0.0.1:{port}"))
+    assert len(segments(folder)) == 2
+    with receiving(port=port) as receiver:
+        ended(host(5, "third", OPENLINEAGE_URL=f"http://127.0.0.1:{port}"))
+    assert [(event["who"], event["number"]) for event in receiver.events] == [
+        (who, number) for who in ("first", "second", "third") for number in range(5)
+    ]
+    assert not folder.exists()
+
+
+def test_what_is_meant_for_somebody_else_is_left_alone(folder: Path) -> None:
+    ended(host(5, "first", OPENLINEAGE_URL=f"http://127.0.0.1:{unused_port()}"))
+    with receiving() as receiver:
+        ended(host(5, "second", OPENLINEAGE_URL=receiver.url))
+    assert {event["who"] for event in receiver.events} == {"second"}
+    assert numbers(waiting(folder), "first") == list(range(5))
+
+
+# -- processes are killed -------------------------------------------------------------------------------------------
+
+
+def test_every_event_that_was_kept_survives_a_kill(folder: Path) -> None:
+    port = unused_port()
+    process = host(10**6, OPENLINEAGE_URL=f"http://127.0.0.1:{port}")
+    assert process.stdout is not None
+    told = [int(process.stdout.readline()) for _ in range(2000)]
+    process.kill()
+    told += [int(line) for line in process.communicate()[0].splitlines() if line.strip().isdigit()]
+    with receiving(port=port) as receiver:
+        ended(host(1, "next", OPENLINEAGE_URL=f"http://127.0.0.1:{port}"))
+        came = numbers(receiver.wait_for(len(told) + 1))
+    assert came[: len(told) - 1] == told[:-1]  # the last number may be torn from the pipe
+    assert came == list(range(len(came)))
+
+
+def test_a_torn_line_is_put_aside_and_the_one_before_it_is_whole(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended(host(5, OPENLINEAGE_URL="http://127.0.0.1:9"))
+    (segment,) = segments(folder)
+    os.truncate(segment, segment.stat().st_size - 30)  # as a kill in the middle of a write leaves it
+    memory = MemorySink()
+    sink = Courier(lambda: memory, Spool(folder, segment.name.split(".")[1]))
+    sink.emit({"number": 0, "who": "next"})
+    sink.close()
+    assert numbers(memory.events) == [0, 1, 2, 3]
+    assert numbers(memory.events, "next") == [0]
+    (aside,) = folder.glob("*.aside")
+    assert aside.read_bytes().startswith(b'{"number":4,')
+    assert len([record for record in caplog.records if "torn" in record.message]) == 1
+
+
+def test_a_replay_says_that_a_line_was_torn(folder: Path, in_tmp_path: Path) -> None:
+    folder.mkdir()
+    whole = json.dumps(start(run_of(1, "a"), at(0)))
+    (folder / "1-2-3.00000000.ndjson").write_text(f"{whole}\n{whole[:50]}")
+    instance = Instance.create(in_tmp_path, "./data")
+    report = Report()
+    assert recover(instance.db, folder, report).torn == 1
+    assert (report.taken, len(report.unreadable)) == (1, 1)
+    assert segments(folder) == []
+    instance.db.dispose()
+
+
+def test_a_drainer_that_is_killed_leads_to_repeats_and_to_nothing_worse(folder: Path) -> None:
+    ended(host(3000, "old", OPENLINEAGE_URL="http://127.0.0.1:9"))
+    key = segments(folder)[0].name.split(".")[1]
+
+    def slowly(path: str, events: list[dict[str, Any]]) -> Answer:
+        time.sleep(0.05)
+        return 200, b"{}"
+
+    with receiving(slowly) as receiver:
+        script = (
+            "import sys; from pathlib import Path; from openlineage.lamin.endpoint import HttpSink\n"
+            "from openlineage.lamin.spool import Drained, drain, segments\n"
+            "sink = HttpSink(sys.argv[1])\n"
+            "[drain(path, lambda lines: sink.emit(*lines), Drained()) for path in segments(Path(sys.argv[2]))]\n"
+        )
+        process = subprocess.Popen([sys.executable, "-c", script, receiver.url, str(folder)])
+        receiver.wait_for(500)
+        process.kill()
+        process.wait()
+        taken = len(receiver.events)
+        with courier(Spool(folder, key), receiver.url, patience=20) as sink:
+            sink.emit({"number": 0, "who": "new"})
+            assert sink.flush()
+    assert 0 < taken < 3000
+    assert sorted(set(numbers(receiver.events, "old"))) == list(range(3000))
+    assert numbers(receiver.events[-3001:], "old") == list(range(3000))
+
+
+def test_no_segment_is_sent_by_two_at_once(folder: Path) -> None:
+    port = unused_port()
+    for number in range(6):
+        ended(host(50, f"old{number}", OPENLINEAGE_URL=f"http://127.0.0.1:{port}"))
+    with receiving(port=port) as receiver:
+        drainers = [host(20, f"new{n}", 0.02, OPENLINEAGE_URL=f"http://127.0.0.1:{port}") for n in range(3)]
+        for drainer in drainers:
+            assert ended(drainer)[1] == 0
+        told = [(event["who"], event["number"]) for event in receiver.events]
+    assert len(told) == len(set(told)) == 6 * 50 + 3 * 20
+    assert not folder.exists()
+
+
+def test_a_forked_child_keeps_its_own_events_and_its_parents(tmp_path: Path) -> None:
+    told = FileSink(tmp_path / "events.ndjson")
+    sink = Courier(lambda: told, Spool(tmp_path / "spool", "key"))
+    sink.emit({"process": "parent", "number": 1})
+    child = os.fork()
+    if child == 0:
+        sink.emit({"process": "child", "number": 2})
+        sink.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    sink.emit({"process": "parent", "number": 3})
+    sink.close()
+    events = [json.loads(line) for line in (tmp_path / "events.ndjson").read_bytes().splitlines()]
+    assert sorted(event["number"] for event in events) == [1, 2, 3]
+    assert not (tmp_path / "spool").exists()
+
+
+def test_a_child_that_is_killed_at_once_has_kept_its_event(tmp_path: Path) -> None:
+    memory = MemorySink()
+    sink = Courier(lambda: memory, Spool(tmp_path / "spool", "key"))
+    sink.emit({"number": 1})
+    child = os.fork()
+    if child == 0:
+        sink.emit({"number": 2})
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    sink.emit({"number": 3})
+    sink.close()
+    assert sorted(event["number"] for event in memory.events) == [1, 2, 3]
+
+
+# -- order, size, and disks that are full ---------------------------------------------------------------------------
+
+
+def test_segments_are_closed_when_they_are_full_and_drained_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_module, "SEGMENT_BYTES", 2000)
+    spool = Spool(tmp_path, "key")
+    for number in range(200):
+        spool.append([json.dumps({"number": number, "who": "host"}).encode()])
+    spool.seal()
+    paths = segments(tmp_path, "key")
+    assert len(paths) > 2
+    assert max(path.stat().st_size for path in paths) <= 2000
+    memory = MemorySink()
+    assert all(drain(path, lambda lines: memory.emit(*lines), Drained()) for path in paths)
+    assert numbers(memory.events) == list(range(200))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_segment_that_is_being_written_is_nobody_elses(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, "key")
+    spool.append([b'{"number": 1}'])
+    (path,) = segments(tmp_path, "key")
+    assert not drain(path, lambda lines: pytest.fail("taken"), Drained())
+    spool.seal()
+    assert drain(path, lambda lines: None, Drained())
+
+
+def test_a_replay_reads_what_is_being_written_and_leaves_it(in_tmp_path: Path) -> None:
+    instance = Instance.create(in_tmp_path, "./data")
+    spool = Spool(in_tmp_path / "spool", "key")
+    spool.append([json.dumps(start(run_of(1, "a"), at(0))).encode()])
+    report = Report()
+    recover(instance.db, spool.folder, report)
+    assert report.taken == 1
+    assert len(segments(spool.folder)) == 1
+    spool.close()
+    recover(instance.db, spool.folder, report)
+    assert (report.taken, report.known, report.unreadable, segments(spool.folder)) == (1, 1, [], [])
+    instance.db.dispose()
+
+
+def test_a_full_spool_drops_loudly_and_says_how_many(folder: Path) -> None:
+    _, lost, said = ended(host(5000, OPENLINEAGE_URL="http://127.0.0.1:9", LAMIN_SPOOL_LIMIT="0.1"))
+    kept = numbers(waiting(folder))
+    assert kept == list(range(len(kept)))  # the first ones: what was kept once is never given up for newer ones
+    assert 0 < len(kept) == 5000 - lost
+    assert folder_size(folder) <= 0.1 * (1 << 20) + 1000
+    assert said.count("lineage is being lost") == 1
+    assert f"{lost} events were lost" in said
+    assert (take_dropped(folder), take_dropped(folder)) == (lost, 0)
+
+
+def test_others_count_too_and_room_is_found_when_they_are_gone(tmp_path: Path) -> None:
+    other, spool = Spool(tmp_path, "other"), Spool(tmp_path, "key", limit=1000)
+    other.append([b"x" * 900])
+    with pytest.raises(SpoolFull, match="holds"):
+        spool.append([b"y" * 200])
+    other.seal()
+    segments(tmp_path, "other")[0].unlink()
+    time.sleep(0.1)
+    spool.append([b"y" * 200])
+    spool.close()
+
+
+def test_where_the_spool_cannot_be_written_events_are_delivered_from_memory(folder: Path) -> None:
+    folder.write_text("a file, not a folder")
+    with receiving() as receiver:
+        _, lost, said = ended(host(OPENLINEAGE_URL=receiver.url))
+    assert (lost, numbers(receiver.events)) == (0, list(range(20)))
+    assert said.count("\n") == 1, said
+
+
+def test_where_nothing_can_be_kept_or_sent_the_job_goes_on_and_hears_how_much_is_lost(folder: Path) -> None:
+    folder.write_text("a file, not a folder")
+    held, lost, said = ended(host(OPENLINEAGE_URL="http://127.0.0.1:9"))
+    assert (lost, held < 2.5) == (20, True)
+    assert "lineage is being lost" in said
+    assert "20 events were lost" in said
+    assert "is kept in" not in said
+
+
+# As a full disk, in earnest: the kernel writes up to the limit, and refuses what is above.
+FULL = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+"""
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_line_leaves_no_torn_one(folder: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", FULL + HOST, "200", "0", "host"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OPENLINEAGE_URL": "http://127.0.0.1:9"},
+    )
+    _, lost, said = ended(process)
+    kept = numbers(waiting(folder))
+    assert kept == list(range(len(kept)))
+    assert 0 < len(kept) == 200 - lost
+    assert f"{lost} events were lost" in said
+
+
+def test_an_event_that_is_refused_is_put_aside_with_its_reason(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(path: str, events: list[dict[str, Any]]) -> Answer:
+        if path.endswith("/batch"):
+            return 404, b""
+        return (400, b"seven is no number") if events[0]["number"] == 7 else (201, b"")
+
+    events: list[Event] = [{"number": number, "who": "host"} for number in range(10)]
+    with receiving(answer) as receiver, courier(Spool(tmp_path, "key"), receiver.url) as sink:
+        sink.emit(*events)
+    assert numbers(receiver.events) == [0, 1, 2, 3, 4, 5, 6, 8, 9]
+    (aside,) = tmp_path.glob("*.aside")
+    assert json.loads(aside.read_bytes())["number"] == 7
+    assert "seven is no number" in caplog.text
+
+
+def test_a_folder_that_was_cleaned_away_is_made_again(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", "key")
+    spool.append([b'{"number": 1}'])
+    for path in segments(tmp_path / "spool"):
+        path.unlink()
+    spool.append([b'{"number": 2}'])
+    spool.close()
+    assert [path.read_bytes() for path in segments(tmp_path / "spool")] == [b'{"number": 2}\n']
+
+
+# -- the host's threads ---------------------------------------------------------------------------------------------
+
+
+def test_the_order_is_kept_and_close_waits_for_a_receiver_that_works(tmp_path: Path) -> None:
+    memory = MemorySink()
+    sink = Courier(lambda: memory, Spool(tmp_path, "key"), patience=20)
+    for number in range(2000):
+        sink.emit({"number": number, "who": "host"})
+    sink.close()
+    sink.close()
+    assert numbers(memory.events) == list(range(2000))
+
+
+def test_emitting_does_not_wait_for_a_slow_sink(tmp_path: Path) -> None:
+    class Slow(MemorySink):
+        def emit(self, *events: Event | bytes) -> None:
+            time.sleep(0.5)
+            super().emit(*events)
+
+    slow = Slow()
+    sink = Courier(lambda: slow, Spool(tmp_path, "key"), patience=20)
+    began = time.monotonic()
+    for number in range(100):
+        sink.emit({"number": number})
+    assert time.monotonic() - began < 0.4
+    sink.close()
+    assert len(slow.events) == 100
+
+
+def test_all_waits_together_are_no_longer_than_the_patience(tmp_path: Path) -> None:
+    with misbehaving("hangs") as url, courier(Spool(tmp_path, "key"), url, patience=0.6) as sink:
+        began = time.monotonic()
+        for number in range(5):
+            sink.emit({"number": number})
+            assert not sink.flush()
+        sink.close()
+        assert time.monotonic() - began < 1.5
