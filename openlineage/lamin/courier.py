@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from openlineage.lamin.events import Event
 from openlineage.lamin.sinks import Sink, serialize
-from openlineage.lamin.spool import Drained, Spool, SpoolFull, drain, note_dropped, segments
+from openlineage.lamin.spool import BATCH_EVENTS, Drained, Spool, SpoolFull, drain, note_dropped, segments
 
 logger = logging.getLogger("lamin")
 PATIENCE = 2.0
@@ -191,9 +191,9 @@ class Courier:
 
     def _drain_sealed(self) -> None:
         assert self._sink is not None
-        emit = self._sink.emit
+        emit, at_once = self._sink.emit, getattr(self._sink, "at_once", BATCH_EVENTS)
         for path in segments(self.spool.folder, self.spool.key):
-            taken = drain(path, lambda lines: emit(*lines), self._drained)
+            taken = drain(path, lambda lines: emit(*lines), self._drained, at_once)
             if not taken and path in self.spool.sealed and path.exists():
                 raise BlockingIOError("another process delivers it")  # ours, so no later one goes before it
             self.spool.sealed.discard(path)

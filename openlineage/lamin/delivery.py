@@ -14,16 +14,17 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from lamin_core.errors import InstanceNotFound
 from lamin_core.location import find_instance, spool_folder
 from openlineage.lamin.courier import PATIENCE, Courier
 from openlineage.lamin.endpoint import HttpSink
 from openlineage.lamin.events import Event
-from openlineage.lamin.sinks import Sink
+from openlineage.lamin.forwarding import destinations as forwarded
+from openlineage.lamin.forwarding import is_disabled, writes_to_a_registry
+from openlineage.lamin.sinks import Destination, Sink
 from openlineage.lamin.spool import LIMIT_BYTES, Spool, key_of
 
 logger = logging.getLogger("lamin")
@@ -31,13 +32,6 @@ DEFAULT_ENDPOINT = "api/v1/lineage"
 _MEGABYTE = 1 << 20
 # In the background a slow answer holds nobody up; given up too early, a large batch would be sent again and again.
 _BACKGROUND_TIMEOUT = 10.0
-
-
-class Destination(NamedTuple):
-    """Where events go: a name that is the same in every process, and how to get there."""
-
-    name: str
-    open: Callable[[], Sink]
 
 
 class Fan:
@@ -93,7 +87,7 @@ def default_sink() -> Sink:
     folder = spool_folder()
     limit = int(_number("LAMIN_SPOOL_LIMIT", LIMIT_BYTES / _MEGABYTE) * _MEGABYTE)
     patience = _number("LAMIN_PATIENCE", PATIENCE)
-    couriers = [Courier(to.open, Spool(folder, key_of(to.name), limit), patience) for to in destinations()]
+    couriers = [Courier(to.open, Spool(folder, key_of(to), limit), patience) for to in destinations()]
     return couriers[0] if len(couriers) == 1 else Fan(couriers)
 
 
@@ -106,12 +100,13 @@ def direct_sink() -> Sink:
 def destinations() -> list[Destination]:
     """Where events go, at least one."""
     url, instance = os.environ.get("OPENLINEAGE_URL"), find_instance()
-    found = []
-    if url:
-        found.append(_endpoint(url))
-    elif instance is not None:
-        found.append(_registry(instance))
-    return found or [Destination("nowhere", _nowhere)]
+    others = forwarded()
+    own = []
+    if url and not is_disabled():
+        own.append(_endpoint(url))
+    elif instance is not None and not any(map(writes_to_a_registry, others)):
+        own.append(_registry(instance))
+    return [*own, *others] or [Destination("nowhere", _nowhere)]
 
 
 def _endpoint(url: str) -> Destination:

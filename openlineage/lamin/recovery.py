@@ -9,7 +9,7 @@ from lamin_core.db import Database
 from openlineage.lamin.parsing import parse
 from openlineage.lamin.receiver import ingest
 from openlineage.lamin.replay import Report, replay
-from openlineage.lamin.spool import Drained, aside, drain, segments
+from openlineage.lamin.spool import Drained, aside, drain, is_forwarded, segments
 
 
 def recover(database: Database, folder: Path, report: Report) -> Drained:
@@ -35,11 +35,6 @@ def recover(database: Database, folder: Path, report: Report) -> Drained:
         if done.torn + len(done.refused) > before:
             report.unreadable.append(f"what could not be read of {path.name} was put aside in {aside(path)}")
     return done
-
-
-def is_forwarded(path: Path) -> bool:
-    """Whether this segment is for another backend."""
-    return path.name.rsplit(".", 2)[-2].startswith("to-")
 
 
 def _read(database: Database, path: Path, report: Report) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from lamin_core.errors import LaminError
 from openlineage.lamin.events import Event
@@ -32,6 +32,15 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Deliver what is still held; may be called twice."""
+
+
+class Destination(NamedTuple):
+    """Where events go: a name that is the same in every process, and how to get there."""
+
+    name: str
+    open: Callable[[], Sink]
+    is_forwarded: bool = False
+    """Whether that is another backend, and not a registry or endpoint of this project's own settings."""
 
 
 class MemorySink:

@@ -14,20 +14,21 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from lamin_core.errors import LaminError, MalformedEvent
-from openlineage.lamin.sinks import Refused
+from openlineage.lamin.sinks import Destination, Refused
 
 SUFFIX = ".ndjson"
 SEGMENT_BYTES = 4 << 20
 LIMIT_BYTES = 512 << 20
 BATCH_EVENTS, BATCH_BYTES = 500, 1 << 20
 _DROPPED = "dropped.log"
+_FORWARDED = "to-"
 _LOOK_AGAIN = 1.0
 
 
@@ -35,13 +36,24 @@ class SpoolFull(LaminError):
     """The spool holds as much as it may."""
 
 
-def key_of(destination: str) -> str:
+def key_of(destination: Destination) -> str:
     """The short name of a destination in the names of its segments; says nothing of keys and passwords in it.
 
-    >>> key_of("http://127.0.0.1:5000/api/v1/lineage")
-    'c31aa8af'
+    >>> from openlineage.lamin.sinks import MemorySink
+    >>> key_of(Destination("http://127.0.0.1:5000/api/v1/lineage", MemorySink))
+    '72c23682'
     """
-    return hashlib.blake2b(destination.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
+    short = hashlib.blake2b(destination.name.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
+    return f"{_FORWARDED}{short}" if destination.is_forwarded else short
+
+
+def is_forwarded(segment: Path) -> bool:
+    """Whether what waits in it is for another backend.
+
+    >>> is_forwarded(Path("00000000000000000001-7-abcdef.to-c31aa8af.ndjson"))
+    True
+    """
+    return segment.name.removesuffix(SUFFIX).rpartition(".")[2].startswith(_FORWARDED)
 
 
 class Spool:
@@ -187,7 +199,7 @@ class Drained:
 Deliver = Callable[[Sequence[bytes]], None]
 
 
-def drain(path: Path, deliver: Deliver, done: Drained) -> bool:
+def drain(path: Path, deliver: Deliver, done: Drained, at_once: int = BATCH_EVENTS) -> bool:
     """Hand this segment to `deliver` in batches, in order, and remove it; False when somebody else has it.
 
     What `deliver` raises ends it, and the segment stays. Only `Refused` and `MalformedEvent` concern single events:
@@ -195,7 +207,7 @@ def drain(path: Path, deliver: Deliver, done: Drained) -> bool:
     """
     with _claimed(path) as descriptor:
         if descriptor is not None:
-            _drain(path, descriptor, deliver, done)
+            _drain(path, descriptor, deliver, done, at_once)
         return descriptor is not None
 
 
@@ -221,12 +233,12 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
-def _drain(path: Path, descriptor: int, deliver: Deliver, done: Drained) -> None:
+def _drain(path: Path, descriptor: int, deliver: Deliver, done: Drained, at_once: int) -> None:
     if done.unfinished != path:
         done.unfinished, done.offset = path, 0
     with open(descriptor, "rb", closefd=False) as file:
         file.seek(done.offset)
-        for batch in batches(file):
+        for batch in batches(file, at_once):
             torn = [] if batch[-1].endswith(b"\n") else [batch.pop()]
             _deliver(path, [line.rstrip(b"\n") for line in batch if line.strip()], deliver, done)
             if torn:
@@ -236,12 +248,12 @@ def _drain(path: Path, descriptor: int, deliver: Deliver, done: Drained) -> None
     path.unlink(missing_ok=True)
 
 
-def batches(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
+def batches(lines: Iterable[bytes], at_once: int = BATCH_EVENTS) -> Iterator[list[bytes]]:
     """The lines in lists that a receiver takes at once."""
     batch: list[bytes] = []
     size = 0
     for line in lines:
-        if batch and (len(batch) >= BATCH_EVENTS or size + len(line) > BATCH_BYTES):
+        if batch and (len(batch) >= at_once or size + len(line) > BATCH_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(line)
