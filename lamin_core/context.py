@@ -29,8 +29,14 @@ class Connection(Protocol):
     def delete(self, record: Any) -> None:
         """Remove the record."""
 
-    def from_values(self, registry: type[Record], values: Iterable[str], *, create: bool) -> Any:
+    def from_values(self, registry: type[Record], values: Iterable[str], field: Any, *, create: bool) -> Any:
         """Records for these names."""
+
+    def features(self, record: Any) -> Any:
+        """The values that this record has for features."""
+
+    def labels(self, record: Any) -> Any:
+        """The labels that this record has, also as values of features."""
 
     @property
     def files(self) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -105,6 +105,14 @@ def _insert_missing(dialect: str, table: Table) -> Executable:
     return maker(table).on_conflict_do_nothing().returning(table.c.id)
 
 
+def insert_missing_rows(session: Session, table: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """New rows with these values, except those that a unique constraint says are there already."""
+    if rows:
+        connection = session.connection()
+        maker = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        connection.execute(maker(table).on_conflict_do_nothing(), rows)
+
+
 # Of the errors a driver knows, those that say nothing about our statements ("DatabaseError": the file is none).
 _OUT_OF_REACH = {"OperationalError", "InterfaceError", "DatabaseError"}
 _LOCK = select(text(f"pg_advisory_xact_lock({_WRITER_LOCK})"))
@@ -159,6 +167,8 @@ def _on_read_only_connect(connection: Any, _record: Any) -> None:
 
 def _on_sqlite_connect(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver must not begin transactions of its own
+    # SQLite's own lower() knows ASCII alone.
+    connection.create_function("lamin_lower", 1, _lower, deterministic=True)
     cursor = connection.cursor()
     for pragma in (
         f"busy_timeout={BUSY_TIMEOUT_MS}",
@@ -168,6 +178,10 @@ def _on_sqlite_connect(connection: Any, _record: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _lower(text: Any) -> Any:
+    return text.lower() if isinstance(text, str) else text
 
 
 def _on_sqlite_begin(connection: Connection) -> None:

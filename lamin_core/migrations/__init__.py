@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from lamin_core.errors import InstanceNotFound
 from lamin_core.instance import Instance
 from lamin_core.location import find_instance
+from lamin_core.models import search
 from lamin_core.models.change import note_changes
 
 
@@ -33,6 +34,8 @@ def apply(connection: Connection, revision: str = "head") -> None:
     command.upgrade(configuration(connection), revision)
     if connection.dialect.has_table(connection, "run_change"):
         note_changes(connection)  # a migration that made the table of runs anew has dropped its triggers
+    if revision == "head":
+        search.index(connection)
 
 
 def configuration(connection: Connection) -> Config:

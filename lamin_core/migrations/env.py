@@ -4,13 +4,17 @@ from typing import Any, Literal
 
 from alembic import context
 
-from lamin_core.models import Base
+from lamin_core.models import Base, search
 from lamin_core.models.base import UTC_DateTime
 
 
 def _rendered(kind: str, item: Any, autogen_context: Any) -> str | Literal[False]:
     # Migrations stand on their own: they name SQLAlchemy's types, not ours.
     return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UTC_DateTime) else False
+
+
+def _is_ours(name: str | None, kind: str, parents: Any) -> bool:
+    return not search.is_derived(name)
 
 
 connection = context.config.attributes["connection"]
@@ -21,5 +25,6 @@ context.configure(
     transactional_ddl=True,
     compare_type=True,
     render_item=_rendered,
+    include_name=_is_ours,
 )
 context.run_migrations()

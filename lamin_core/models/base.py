@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, MetaData, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm.decl_api import DeclarativeAttributeIntercept
 from sqlalchemy.types import TypeDecorator
 
 from lamin_core import context
@@ -77,8 +78,20 @@ def blank(registry: type[R], **values: Any) -> R:
     return record
 
 
-class Registry(Base):
-    """A table that people query: `get`, `filter`, `all`, `df`, `save`."""
+class RegistryType(DeclarativeAttributeIntercept):
+    """The type of registries: shown at the prompt, a registry lists its fields."""
+
+    def __repr__(cls) -> str:
+        if "__mapper__" not in cls.__dict__:
+            return super().__repr__()
+        return shown(cls)
+
+    def __str__(cls) -> str:
+        return super().__repr__()
+
+
+class Registry(Base, metaclass=RegistryType):
+    """A table that people query: `get`, `filter`, `search`, `lookup`, `df`, and fill: `save`, `from_values`."""
 
     __abstract__ = True
 
@@ -91,10 +104,29 @@ class Registry(Base):
     _name_field: ClassVar[str] = "uid"
     """The field that people know a record by."""
 
+    _search_fields: ClassVar[tuple[str, ...]] = ()
+    """The texts that a search looks into, the name first."""
+    _feature_values: ClassVar[str | None] = None
+    """The table of the values that its records have for features, if they can have any."""
+
+    @classmethod
+    def _registry_name(cls) -> str:
+        """How the types of features call it."""
+        return cls.__name__
+
     @classmethod
     def filter(cls, *conditions: Any, **lookups: Any) -> Any:
-        """The records that fit, by Django-style lookups: `key__startswith="raw/"`, `run__transform__key="a.py"`."""
+        """The records that fit, by Django-style lookups: `key__startswith="raw/"`, `run__transform__key="a.py"`.
+
+        Conditions are `ln.Q(...)`, joined by `&`, `|` and `~`. Names that are no fields are those of features:
+        `temperature__gt=20`. Raises `InvalidArgument` for what is neither.
+        """
         return context.connection().query(cls).filter(*conditions, **lookups)
+
+    @classmethod
+    def exclude(cls, *conditions: Any, **lookups: Any) -> Any:
+        """The records that do not fit."""
+        return context.connection().query(cls).exclude(*conditions, **lookups)
 
     @classmethod
     def get(cls, uid: str | None = None, **lookups: Any) -> Self:
@@ -111,9 +143,22 @@ class Registry(Base):
         return context.connection().query(cls)
 
     @classmethod
-    def df(cls, limit: int | None = 100) -> Any:
-        """The newest records as a `pandas.DataFrame`."""
-        return context.connection().query(cls).df(limit=limit)
+    def distinct(cls) -> Any:
+        """All records, each once."""
+        return context.connection().query(cls)
+
+    @classmethod
+    def order_by(cls, *names: str) -> Any:
+        """All records in this order; `-` before a name turns it round."""
+        return context.connection().query(cls).order_by(*names)
+
+    @classmethod
+    def df(cls, limit: int | None = 100, *, include: str | Iterable[str] = (), features: bool = False) -> Any:
+        """The newest records as a `pandas.DataFrame`.
+
+        `include` adds fields of relations (`created_by__handle`, `ulabels__name`), `features` the values of features.
+        """
+        return context.connection().query(cls).df(limit=limit, include=include, features=features)
 
     to_dataframe = df
 
@@ -124,9 +169,21 @@ class Registry(Base):
         return record
 
     @classmethod
+    def last(cls) -> Self | None:
+        """The last record, or None."""
+        record: Self | None = context.connection().query(cls).last()
+        return record
+
+    @classmethod
     def one(cls, **lookups: Any) -> Self:
         """The only record. Raises `NotFound` or `MultipleFound`."""
         record: Self = context.connection().query(cls).filter(**lookups).one()
+        return record
+
+    @classmethod
+    def one_or_none(cls, **lookups: Any) -> Self | None:
+        """The only record, or None. Raises `MultipleFound`."""
+        record: Self | None = context.connection().query(cls).filter(**lookups).one_or_none()
         return record
 
     @classmethod
@@ -136,9 +193,40 @@ class Registry(Base):
         return number
 
     @classmethod
-    def from_values(cls, values: Iterable[str], *, create: bool = False) -> Any:
+    def exists(cls) -> bool:
+        """Whether there is one."""
+        is_there: bool = context.connection().query(cls).exists()
+        return is_there
+
+    @classmethod
+    def search(cls, string: str, *, field: Any = None, limit: int | None = 20) -> Any:
+        """The records whose texts have all the words of the string, the best first; a typo in a word is forgiven."""
+        return context.connection().query(cls).search(string, field=field, limit=limit)
+
+    @classmethod
+    def lookup(cls, field: Any = None, return_field: Any = None) -> Any:
+        """An object to complete names in: `ln.ULabel.lookup().dmso`."""
+        return context.connection().query(cls).lookup(field, return_field)
+
+    @classmethod
+    def from_values(cls, values: Iterable[str], field: Any = None, *, create: bool = False) -> Any:
         """The records with these names; with `create`, those that do not exist yet are made, unsaved."""
-        return context.connection().from_values(cls, values, create=create)
+        return context.connection().from_values(cls, values, field, create=create)
+
+    @classmethod
+    def inspect(cls, values: Iterable[Any], field: Any = None) -> Any:
+        """Which of the values are names of records (`validated`), and which are not (`non_validated`)."""
+        return context.connection().query(cls).inspect(values, field)
+
+    @classmethod
+    def validate(cls, values: Iterable[Any], field: Any = None) -> Any:
+        """Whether each of the values is the name of a record, as a `numpy` array."""
+        return context.connection().query(cls).validate(values, field)
+
+    @classmethod
+    def standardize(cls, values: Iterable[Any], field: Any = None, *, return_mapper: bool = False) -> Any:
+        """The values with synonyms, and other spellings in upper and lower case, replaced by names."""
+        return context.connection().query(cls).standardize(values, field, return_mapper=return_mapper)
 
     def save(self) -> Self:
         """Write it; returns itself, or the record that it turned out to be."""
@@ -179,3 +267,30 @@ class Versioned:
     def stem_uid(self) -> str:
         """The part of the uid that all versions share."""
         return self.uid[: self._stem_length]
+
+
+def shown(registry: type[Any]) -> str:
+    """The fields of a registry, as the prompt shows them."""
+    columns = {
+        name: attribute.columns[0]
+        for name, attribute in registry.__mapper__.column_attrs.items()
+        if name != "id" and not attribute.columns[0].foreign_keys
+    }
+    simple = [f"    .{name}: {_type_name(column)}" for name, column in columns.items()]
+    relations = {
+        name: value.target_name
+        for base in registry.__mro__
+        for name, value in vars(base).items()
+        if hasattr(value, "target_name")
+    }
+    related = [f"    .{name}: {target}" for name, target in relations.items()]
+    parts = [registry.__name__, "  Simple fields", *sorted(simple, key=_uid_first)]
+    return "\n".join([*parts, "  Relational fields", *related] if related else parts)
+
+
+def _uid_first(line: str) -> bool:
+    return not line.startswith("    .uid:")
+
+
+def _type_name(column: Any) -> str:
+    return "JSON" if isinstance(column.type, JSON) else column.type.python_type.__name__

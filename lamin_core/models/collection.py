@@ -47,7 +47,7 @@ class Collection(Versioned, Registry):
     created_by: ClassVar[One[User]] = One("User", "created_by_id")
     ulabels: ClassVar[Many[ULabel]] = Many("ULabel", link="CollectionULabel", own="collection_id", other="ulabel_id")
     artifacts: ClassVar[Many[Artifact]] = Many(
-        "Artifact", link="CollectionArtifact", own="collection_id", other="artifact_id"
+        "Artifact", link="CollectionArtifact", own="collection_id", other="artifact_id", is_fixed=True
     )
 
     def __init__(self, artifacts: list[Any], *, key: str, description: str | None = None) -> None:

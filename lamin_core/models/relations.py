@@ -6,6 +6,7 @@ instance. The same descriptors tell the query compiler how to join.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Generic, Self, TypeVar, overload
 
 from lamin_core import context
@@ -66,17 +67,25 @@ class Many(Generic[Target]):
     """The records of another registry tied to this one.
 
     Either through a table between (`link`, `own`, `other`), narrowed by `only` (column and value), or, without
-    `link`, those whose column `own` names this record.
+    `link`, those whose column `own` names this record. Fixed are those that the record is known by.
     """
 
     def __init__(
-        self, target: str, *, own: str, link: str | None = None, other: str = "", only: dict[str, str] | None = None
+        self,
+        target: str,
+        *,
+        own: str,
+        link: str | None = None,
+        other: str = "",
+        only: dict[str, str] | None = None,
+        is_fixed: bool = False,
     ) -> None:
         self.target_name = target
         self.link_name = link
         self.own = own
         self.other = other
         self.only = only or {}
+        self.is_fixed = is_fixed
 
     @property
     def target(self) -> type[Target]:
@@ -95,3 +104,23 @@ class Many(Generic[Target]):
 
     def __get__(self, record: Any, owner: type) -> Any:
         return self if record is None else context.connection().related(record, self)
+
+
+@cache
+def relations_of(registry: type[Any]) -> dict[str, One[Any] | Many[Any]]:
+    """The relations of a registry, by name."""
+    return {
+        name: value
+        for base in reversed(registry.__mro__)
+        for name, value in vars(base).items()
+        if isinstance(value, One | Many)
+    }
+
+
+@cache
+def annotation_of(registry: type[Any], target: type[Any]) -> Many[Any] | None:
+    """The relation by which records of the target label records of the registry as values of a feature."""
+    for relation in relations_of(registry).values():
+        if isinstance(relation, Many) and relation.target is target and hasattr(relation.link, "feature_id"):
+            return relation
+    return None

@@ -49,9 +49,11 @@ class Schema(Registry):
 
     index: ClassVar[One[Feature]] = One("Feature", "index_id")
     created_by: ClassVar[One[User]] = One("User", "created_by_id")
-    features: ClassVar[Many[Feature]] = Many("Feature", link="SchemaFeature", own="schema_id", other="feature_id")
+    features: ClassVar[Many[Feature]] = Many(
+        "Feature", link="SchemaFeature", own="schema_id", other="feature_id", is_fixed=True
+    )
     components: ClassVar[Many[Schema]] = Many(
-        "Schema", link="SchemaComponent", own="composite_id", other="component_id"
+        "Schema", link="SchemaComponent", own="composite_id", other="component_id", is_fixed=True
     )
     composites: ClassVar[Many[Schema]] = Many(
         "Schema", link="SchemaComponent", own="component_id", other="composite_id"

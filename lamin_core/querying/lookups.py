@@ -1,155 +1,148 @@
-"""Django-style lookups as SQL conditions: `key__startswith="raw/"`, `run__transform__key="a.py"`."""
+"""Django-style lookups as SQL conditions: `key__startswith="raw/"`, `run__transform__key="a.py"`, `Q(...) | ~Q(...)`."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, func, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import and_, false, func, not_, or_, select, true
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
+from lamin_core.db import Database
 from lamin_core.errors import InvalidArgument
-from lamin_core.models import Many, One, Registry
-
-Condition = ColumnElement[bool]
-
-
-def _escaped(value: Any) -> str:
-    return str(value).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+from lamin_core.models import Many, One
+from lamin_core.models.relations import relations_of
+from lamin_core.querying import parts, valued
+from lamin_core.querying.fitting import boolean
+from lamin_core.querying.operators import OPERATORS, Condition
 
 
-def _like(pattern: str, *, ignore_case: bool) -> Callable[[Any, Any], Condition]:
-    def condition(column: Any, value: Any) -> Condition:
-        text = pattern.format(_escaped(value))
-        if ignore_case:
-            matches: Condition = column.ilike(text, escape="\\")
-            return matches
-        # LIKE ignores case on SQLite: GLOB-free and the same on both, the literal part is compared again.
-        return and_(column.like(text, escape="\\"), _exactly(pattern, column, str(value)))
+class Q:
+    """A condition that can be joined with others: `&` is and, `|` is or, `~` is not.
 
-    return condition
+    >>> Q(name="a") | ~Q(name__startswith="b", is_type=True)
+    (Q(name='a') | ~Q(name__startswith='b', is_type=True))
+    """
 
+    def __init__(self, *conditions: Q, **lookups: Any) -> None:
+        """All of these conditions and lookups."""
+        self.conditions = conditions
+        self.lookups = lookups
+        self.joined: Literal["and", "or"] = "and"
+        self.is_negated = False
 
-def _exactly(pattern: str, column: Any, value: str) -> Condition:
-    if pattern == "{}%":
-        return func.substr(column, 1, len(value)) == value
-    if pattern == "%{}":
-        return func.substr(column, func.length(column) - len(value) + 1) == value
-    holds: Condition = func.replace(column, value, "") != column if value else column.is_not(None)
-    return holds
+    def _with(self, *conditions: Q, joined: Literal["and", "or"], is_negated: bool = False) -> Q:
+        made = Q(*conditions)
+        made.joined, made.is_negated = joined, is_negated
+        return made
 
+    def __and__(self, other: Q) -> Q:
+        return self._with(self, other, joined="and")
 
-def _starts(column: Any, value: Any) -> Condition:
-    """A range, so that the index serves it; of text that ends in the last code point, a comparison."""
-    text = str(value)
-    if not text:
-        return column.is_not(None)  # type: ignore[no-any-return]
-    if ord(text[-1]) >= 0xD7FF:
-        return _like("{}%", ignore_case=False)(column, text)
-    return and_(column >= text, column < text[:-1] + chr(ord(text[-1]) + 1))
+    def __or__(self, other: Q) -> Q:
+        return self._with(self, other, joined="or")
 
+    def __invert__(self) -> Q:
+        return self._with(self, joined="and", is_negated=True)
 
-def _values(value: Any) -> list[Any]:
-    return [_plain(item) for item in value]
-
-
-def _plain(value: Any) -> Any:
-    """Records stand for their primary key."""
-    return value.id if isinstance(value, Registry) else value
+    def __repr__(self) -> str:
+        shown = [*map(repr, self.conditions), *(f"{name}={value!r}" for name, value in self.lookups.items())]
+        if not self.conditions:
+            return f"Q({', '.join(shown)})"
+        if self.is_negated:
+            return f"~{shown[0]}"
+        return f"({(' | ' if self.joined == 'or' else ' & ').join(shown)})"
 
 
-OPERATORS: dict[str, Callable[[Any, Any], Condition]] = {
-    "exact": lambda column, value: column.is_(None) if value is None else column == value,
-    "iexact": lambda column, value: column.ilike(_escaped(value), escape="\\"),
-    "in": lambda column, value: column.in_(_values(value)),
-    "gt": lambda column, value: column > value,
-    "gte": lambda column, value: column >= value,
-    "lt": lambda column, value: column < value,
-    "lte": lambda column, value: column <= value,
-    "range": lambda column, value: column.between(value[0], value[1]),
-    "isnull": lambda column, value: column.is_(None) if value else column.is_not(None),
-    "startswith": _starts,
-    "istartswith": _like("{}%", ignore_case=True),
-    "endswith": _like("%{}", ignore_case=False),
-    "iendswith": _like("%{}", ignore_case=True),
-    "contains": _like("%{}%", ignore_case=False),
-    "icontains": _like("%{}%", ignore_case=True),
-    "regex": lambda column, value: column.regexp_match(value),
-}
+class Lookups:
+    """Makes conditions of lookups; asks the database only for features, by their names."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def all_of(self, registry: type[Any], conditions: Iterable[Any], lookups: dict[str, Any]) -> list[Condition]:
+        """A condition for each. Raises `InvalidArgument` for a field that is none, or a value that does not fit."""
+        made = [self._of(registry, condition) for condition in conditions]
+        return made + [self.one(registry, name.split("__"), value) for name, value in lookups.items()]
+
+    def _of(self, registry: type[Any], condition: Any) -> Condition:
+        if not isinstance(condition, Q):
+            if hasattr(condition, "self_group"):
+                found: Condition = condition
+                return found
+            raise InvalidArgument(f"{condition!r} is no condition", hint="filter(name='x'), or filter(ln.Q(name='x'))")
+        inner = self.all_of(registry, condition.conditions, condition.lookups)
+        joined = or_(false(), *inner) if condition.joined == "or" else and_(true(), *inner)
+        return negated(joined) if condition.is_negated else joined
+
+    def of_features(self, registry: type[Any], lookups: dict[str, Any]) -> list[Condition]:
+        """A condition for each, where names are those of features before they are those of fields."""
+        made = []
+        for name, value in lookups.items():
+            path = name.split("__")
+            found = valued.feature_named(self._database, path)
+            if found is None:
+                made.append(self.one(registry, path, value))
+            else:
+                made.append(valued.condition(self, registry, *found, value))
+        return made
+
+    def one(self, registry: type[Any], path: list[str], value: Any) -> Condition:
+        """The condition of one lookup: fields and relations first, operators last."""
+        aliases: dict[str, str] = getattr(registry, "_aliases", {})
+        if path[0] in aliases:
+            path = [*aliases[path[0]].split("__"), *path[1:]]
+        field = field_named(registry, path[0])
+        if field is None:
+            return self._of_feature(registry, path, value)
+        if isinstance(field, One):
+            return self._through_one(registry, field, path[1:], value)
+        if isinstance(field, Many):
+            return self._through_many(registry, field, path[1:], value)
+        condition = parts.compared(field, path[1:], value)
+        if condition is None:
+            raise unknown(registry, "__".join(path), OPERATORS)
+        return condition
+
+    def _of_feature(self, registry: type[Any], path: list[str], value: Any) -> Condition:
+        if registry._feature_values is None:
+            raise unknown(registry, path[0], fields_of(registry))
+        found = valued.feature_named(self._database, path)
+        if found is None:
+            names = [*fields_of(registry), *valued.feature_names(self._database)]
+            raise unknown(registry, path[0], names)
+        feature, rest = found
+        return valued.condition(self, registry, feature, rest, value)
+
+    def _through_one(self, registry: type[Any], relation: One[Any], rest: list[str], value: Any) -> Condition:
+        column = getattr(registry, relation.column)
+        if not rest or (len(rest) == 1 and rest[0] in ("in", "isnull", "exact")):
+            return OPERATORS[rest[0] if rest else "exact"](column, value)
+        return column.in_(self._ids(relation.target, rest, value))  # type: ignore[no-any-return]
+
+    def _through_many(self, registry: type[Any], relation: Many[Any], rest: list[str], value: Any) -> Condition:
+        target, link = relation.target, relation.link
+        own = getattr(target if link is None else link, relation.own)
+        other = target.id if link is None else getattr(link, relation.other)
+        tied = select(own).where(own.is_not(None), *narrowing(relation))
+        if rest == ["isnull"]:
+            return registry.id.not_in(tied) if boolean(value) else registry.id.in_(tied)  # type: ignore[no-any-return]
+        return registry.id.in_(tied.where(self._named(other, target, rest, value)))  # type: ignore[no-any-return]
+
+    def _named(self, column: Any, target: type[Any], rest: list[str], value: Any) -> Condition:
+        """That the column names a record of the target for which the rest holds."""
+        if not rest or (len(rest) == 1 and rest[0] in ("in", "exact")):
+            return OPERATORS[rest[0] if rest else "exact"](column, value)
+        return column.in_(self._ids(target, rest, value))  # type: ignore[no-any-return]
+
+    def _ids(self, target: type[Any], rest: list[str], value: Any) -> Any:
+        return select(target.id).where(self.one(target, rest, value))
 
 
-def conditions(registry: type[Any], lookups: dict[str, Any]) -> list[Condition]:
-    """A condition for each lookup on this registry. Raises `InvalidArgument` for a field that is none."""
-    return [condition(registry, name.split("__"), value) for name, value in lookups.items()]
-
-
-def condition(registry: type[Any], path: list[str], value: Any) -> Condition:
-    """The condition of one lookup: fields and relations first, an operator last."""
-    aliases: dict[str, str] = getattr(registry, "_aliases", {})
-    if path[0] in aliases:
-        path = [*aliases[path[0]].split("__"), *path[1:]]
-    name, rest = path[0], path[1:]
-    field = field_of(registry, name)
-    if isinstance(field, One):
-        return _through_one(registry, field, rest, value)
-    if isinstance(field, Many):
-        return _through_many(registry, field, rest, value)
-    operator = rest[0] if rest else "exact"
-    if len(rest) > 1 or operator not in OPERATORS:
-        raise _unknown(registry, "__".join(path), OPERATORS)
-    return OPERATORS[operator](field, _plain(value))
-
-
-def field_of(registry: type[Any], name: str) -> Any:
-    """The column or relation with this name. Raises `InvalidArgument` that offers the nearest names."""
-    found = relations_of(registry).get(name)
-    if found is None:
-        found = getattr(registry, name, None)
-        if not isinstance(found, InstrumentedAttribute):
-            raise _unknown(registry, name, fields_of(registry))
-    return found
-
-
-def relations_of(registry: type[Any]) -> dict[str, One[Any] | Many[Any]]:
-    """The relations of a registry, by name."""
-    return {
-        name: value for base in reversed(registry.__mro__) for name, value in vars(base).items()
-        if isinstance(value, One | Many)
-    }  # fmt: skip
-
-
-def fields_of(registry: type[Any]) -> list[str]:
-    """The names that can be asked for."""
-    columns = [attribute.key for attribute in registry.__mapper__.column_attrs]
-    aliases = getattr(registry, "_aliases", {})
-    return sorted({*columns, *relations_of(registry), *aliases} - {"id"})
-
-
-def _through_one(registry: type[Any], relation: One[Any], rest: list[str], value: Any) -> Condition:
-    column = getattr(registry, relation.column)
-    if not rest or rest[0] in ("in", "isnull", "exact"):
-        return OPERATORS[rest[0] if rest else "exact"](column, _plain(value))
-    inner = condition(relation.target, rest, value)
-    return column.in_(select(relation.target.id).where(inner))  # type: ignore[no-any-return]
-
-
-def _through_many(registry: type[Any], relation: Many[Any], rest: list[str], value: Any) -> Condition:
-    target, link = relation.target, relation.link
-    if not rest or rest[0] in ("in", "exact"):
-        wanted = _values(value) if rest[:1] == ["in"] else [_plain(value)]
-        inner: Condition = target.id.in_(wanted)
-    elif rest[0] == "isnull":
-        inner = target.id.is_not(None)
-    else:
-        inner = condition(target, rest, value)
-    if link is None:
-        tied = select(getattr(target, relation.own)).where(inner)
-    else:
-        own, other = getattr(link, relation.own), getattr(link, relation.other)
-        tied = select(own).where(other.in_(select(target.id).where(inner)), *narrowing(relation))
-    found: Condition = registry.id.in_(tied)
-    return ~found if rest[:1] == ["isnull"] and value else found
+def negated(condition: Condition) -> Condition:
+    """Its opposite, which also holds where nothing is known."""
+    return not_(func.coalesce(condition, false()))
 
 
 def narrowing(relation: Many[Any]) -> list[Condition]:
@@ -157,10 +150,48 @@ def narrowing(relation: Many[Any]) -> list[Condition]:
     return [getattr(relation.link, name) == value for name, value in relation.only.items()]
 
 
-def _unknown(registry: type[Any], name: str, names: Iterable[str]) -> InvalidArgument:
+def field_named(registry: type[Any], name: str) -> Any:
+    """The column or relation with this name, or None."""
+    if name == "pk":
+        return registry.id
+    found = relations_of(registry).get(name)
+    if found is None:
+        found = getattr(registry, name, None)
+    return found if isinstance(found, One | Many | InstrumentedAttribute) else None
+
+
+def column_at(registry: type[Any], path: str, entity: Any = None) -> Any:
+    """The column at the end of this path over foreign keys: `created_by__handle`.
+
+    Raises `InvalidArgument` for a field that is none, or that has several values.
+    """
+    entity = registry if entity is None else entity
+    first, _, rest = path.partition("__")
+    if first in registry._aliases:
+        first, _, rest = "__".join(filter(None, (registry._aliases[first], rest))).partition("__")
+    field = field_named(registry, first)
+    if field is None:
+        raise unknown(registry, first, fields_of(registry))
+    if isinstance(field, Many) or (rest and not isinstance(field, One)):
+        raise InvalidArgument(f"{path!a} of {registry.__name__} is no single value", hint="name a field of the record")
+    if not isinstance(field, One):
+        return getattr(entity, field.key)
+    target: Any = aliased(field.target)
+    found = column_at(field.target, rest or field.target._name_field, target)
+    return select(found).where(target.id == getattr(entity, field.column)).scalar_subquery()
+
+
+def fields_of(registry: type[Any]) -> list[str]:
+    """The names that can be asked for."""
+    columns = [attribute.key for attribute in registry.__mapper__.column_attrs]
+    return sorted({*columns, *relations_of(registry), *registry._aliases} - {"id"})
+
+
+def unknown(registry: type[Any], name: str, names: Iterable[str]) -> InvalidArgument:
+    """The error for a name that is none, with the nearest ones."""
     names = sorted(names)
     near = difflib.get_close_matches(name, names, n=3)
-    known = f"did you mean {' or '.join(near)}? " if near else ""
+    offered = f"did you mean {' or '.join(near)}? " if near else ""
     return InvalidArgument(
-        f"{registry.__name__} has no field or lookup {name!r}", hint=f"{known}known are: {', '.join(names)}"
+        f"{registry.__name__} has no field or lookup {name!a}", hint=f"{offered}known are: {', '.join(names)}"
     )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Generic, Self, TypeVar
 
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import Select, and_, case, func, select
+from sqlalchemy.exc import DataError
+from sqlalchemy.orm import Session
 
 from lamin_core.db import Database
-from lamin_core.errors import InvalidArgument, MissingExtra, MultipleFound, NotFound
-from lamin_core.models import Artifact, Base, Many, Registry, RunArtifact, now
-from lamin_core.querying.lookups import Condition, conditions, field_of, fields_of, narrowing
+from lamin_core.errors import InvalidArgument, MultipleFound, NotFound
+from lamin_core.models.base import Versioned
+from lamin_core.querying import frames, naming, search
+from lamin_core.querying.lookups import Lookups, column_at, negated
+from lamin_core.querying.operators import OPERATORS
 from lamin_core.uids import VERSION_LENGTH
 
 T = TypeVar("T")
@@ -24,149 +28,252 @@ class QuerySet(Generic[T]):
         self._database = database
         self.registry: Any = registry
         self._query = select(registry) if query is None else query
-        self._is_ordered = False
+        self._order: tuple[tuple[Any, bool], ...] = ()
+        """Columns, and whether they count down."""
 
-    def _with(self, query: Select[Any], *, is_ordered: bool = False) -> Self:
+    def _with(self, **changes: Any) -> Self:
         made = type(self).__new__(type(self))
-        made.__dict__ = {**self.__dict__, "_query": query, "_is_ordered": is_ordered or self._is_ordered}
+        made.__dict__ = {**self.__dict__, **changes}
         return made
 
-    def filter(self, *extra: Condition, **lookups: Any) -> Self:
-        """Those that also fit these. Raises `InvalidArgument` for a field that is none."""
-        return self._with(self._query.where(*extra, *conditions(self.registry, lookups)))
+    @contextmanager
+    def _reading(self) -> Iterator[Session]:
+        try:
+            with self._database.reading() as session:
+                yield session
+        except DataError as error:  # what only this database does not take, such as a regular expression
+            raise InvalidArgument(f"the database cannot compare this: {error.orig}") from error
 
-    def exclude(self, **lookups: Any) -> Self:
-        """Those that do not fit these."""
-        return self._with(self._query.where(*(~one for one in conditions(self.registry, lookups))))
+    # Which records, in which order
+
+    def filter(self, *conditions: Any, **lookups: Any) -> Self:
+        """Those that also fit these lookups and conditions (`ln.Q`).
+
+        Raises `InvalidArgument` for a field that is none, or a value that cannot be compared with it.
+        """
+        fitting = Lookups(self._database).all_of(self.registry, conditions, lookups)
+        return self._with(_query=self._query.where(*fitting)) if fitting else self
+
+    def exclude(self, *conditions: Any, **lookups: Any) -> Self:
+        """Those that do not fit all of these. Raises as `filter`."""
+        fitting = Lookups(self._database).all_of(self.registry, conditions, lookups)
+        return self._with(_query=self._query.where(negated(and_(*fitting)))) if fitting else self
+
+    def having(self, **lookups: Any) -> Self:
+        """Those that have such values for features; names of features come before those of fields."""
+        fitting = Lookups(self._database).of_features(self.registry, lookups)
+        return self._with(_query=self._query.where(*fitting)) if fitting else self
 
     def all(self) -> Self:
         """The same."""
         return self
 
-    def order_by(self, *names: str) -> Self:
-        """In this order; `-` before a name turns it round."""
-        columns = [field_of(self.registry, name.lstrip("-")) for name in names]
-        ordered = [c.desc() if n.startswith("-") else c.asc() for c, n in zip(columns, names, strict=True)]
-        return self._with(self._query.order_by(None).order_by(*ordered), is_ordered=True)
-
     def distinct(self) -> Self:
         """Each record once, as it is anyway."""
         return self
 
+    def order_by(self, *names: str) -> Self:
+        """In this order; `-` before a name turns it round, and fields of relations are named as in lookups."""
+        order = [(column_at(self.registry, name.removeprefix("-")), name.startswith("-")) for name in names]
+        return self._with(_order=tuple(order))
+
+    def reverse(self) -> Self:
+        """In the opposite order."""
+        order = self._order or ((self.registry.id, False),)
+        return self._with(_order=tuple((column, not is_down) for column, is_down in order))
+
     def _ordered(self) -> Select[Any]:
-        return self._query if self._is_ordered else self._query.order_by(self.registry.id)
+        parts = [column.desc() if is_down else column.asc() for column, is_down in self._order]
+        return self._query.order_by(*parts, self.registry.id)
+
+    def ids(self) -> Select[Any]:
+        """The query for the primary keys, to put into another."""
+        return self._query.with_only_columns(self.registry.id)
+
+    # Looking
 
     def __iter__(self) -> Iterator[T]:
-        with self._database.reading() as session:
-            return iter(list(session.scalars(self._ordered())))
+        return iter(self._fetched(self._ordered()))
+
+    def _fetched(self, query: Select[Any]) -> list[Any]:
+        with self._reading() as session:
+            return list(session.scalars(query))
 
     def __len__(self) -> int:
         return self.count()
 
     def __getitem__(self, place: int | slice) -> Any:
+        if isinstance(place, slice) and place.step is None and _counts_up(place.start) and _counts_up(place.stop):
+            begin = place.start or 0
+            length = None if place.stop is None else max(place.stop - begin, 0)
+            return self._fetched(self._ordered().offset(begin).limit(length))
+        if isinstance(place, int) and place >= 0:
+            found = self._fetched(self._ordered().offset(place).limit(1))
+            if not found:
+                raise IndexError(f"there is no record {place} among {self.count()}")
+            return found[0]
         return list(self)[place]
 
     def __repr__(self) -> str:
-        shown = self._limited(11)
+        shown = self._fetched(self._ordered().limit(11))
         more = ", ..." if len(shown) > 10 else ""
         return f"<QuerySet [{', '.join(map(repr, shown[:10]))}{more}]>"
 
-    def _limited(self, limit: int) -> list[Any]:
-        with self._database.reading() as session:
-            return list(session.scalars(self._ordered().limit(limit)))
+    def to_list(self, field: str | None = None) -> list[Any]:
+        """All of them, or this field of all of them."""
+        return list(self) if field is None else self.values_list(field, flat=True)
 
-    def to_list(self) -> list[T]:
-        """All of them."""
-        return list(self)
+    list = to_list
+
+    def values_list(self, *fields: str, flat: bool = False) -> Any:
+        """Fields of all of them, as tuples, or with `flat` the values of the one field."""
+        names = fields or tuple(frames.fields(self.registry))
+        columns = [column_at(self.registry, name) for name in names]
+        with self._reading() as session:
+            rows = session.execute(self._ordered().with_only_columns(*columns)).all()
+        return [row[0] for row in rows] if flat else [tuple(row) for row in rows]
 
     def count(self) -> int:
         """How many."""
-        with self._database.reading() as session:
-            ids = self._query.with_only_columns(self.registry.id).order_by(None).subquery()
-            return session.scalar(select(func.count()).select_from(ids)) or 0
+        with self._reading() as session:
+            return session.scalar(select(func.count()).select_from(self.ids().subquery())) or 0
 
     def exists(self) -> bool:
         """Whether there is one."""
-        return self.first() is not None
+        with self._reading() as session:
+            return session.scalar(self.ids().limit(1)) is not None
 
     def first(self) -> T | None:
         """The first, or None."""
-        return next(iter(self._limited(1)), None)
+        return next(iter(self._fetched(self._ordered().limit(1))), None)
 
     def last(self) -> T | None:
         """The last, or None."""
-        found = list(self)
-        return found[-1] if found else None
+        found: T | None = self.reverse().first()
+        return found
 
     def one(self) -> T:
         """The only one. Raises `NotFound` or `MultipleFound`."""
-        found = self._limited(2)
+        return self._only(self._fetched(self._query.limit(2)))
+
+    def _only(self, found: list[Any]) -> T:
+        name = self.registry.__name__
         if not found:
-            raise NotFound(
-                f"no {self.registry.__name__} fits", hint=f"{self.registry.__name__}.df() shows what is there"
-            )
+            raise NotFound(f"no {name} fits", hint=f"{name}.df() shows what is there")
         if len(found) > 1:
+            shown = ", ".join(map(repr, found[:2]))
             raise MultipleFound(
-                f"{self.count()} {self.registry.__name__} records fit", hint="ask for more, or .first()"
+                f"{self.count()} {name} records fit", hint=f"ask for more, or .first(); among them: {shown}"
             )
         record: T = found[0]
         return record
 
     def one_or_none(self) -> T | None:
         """The only one, or None. Raises `MultipleFound`."""
-        return self.one() if self.exists() else None
+        found = self._fetched(self._query.limit(2))
+        return self._only(found) if found else None
 
     def get(self, uid: str | None = None, **lookups: Any) -> T:
-        """The one with this uid, these first characters of it, or these fields; of several versions the latest."""
+        """The one with this uid, these first characters of it, or these fields; of several versions the latest.
+
+        Raises `NotFound`, `MultipleFound`, and `InvalidArgument`.
+        """
         narrowed = self if uid is None else self._by_uid(uid)
         narrowed = narrowed.filter(**lookups)
-        if hasattr(self.registry, "is_latest"):
-            whole = uid is not None and len(uid) == self.registry._stem_length + VERSION_LENGTH
-            asked = {"version", "is_latest", "number"} & set(lookups)
-            latest = narrowed if whole or asked else narrowed.filter(is_latest=True)
-            narrowed = latest if latest.exists() else narrowed
         try:
-            return narrowed.one()
+            return narrowed._only(narrowed._answers(uid, lookups))
         except NotFound:
             raise self._not_found(uid, lookups) from None
 
+    def _answers(self, uid: str | None, lookups: dict[str, Any]) -> list[Any]:
+        query = self._query.limit(2)
+        asked = {"version", "is_latest", "number"} & set(lookups)
+        if not issubclass(self.registry, Versioned) or asked or self._is_whole(uid):
+            return self._fetched(query)
+        found = self._fetched(query.order_by(self.registry.is_latest.desc()))
+        return [one for one in found if one.is_latest] or found
+
+    def _is_whole(self, uid: str | None) -> bool:
+        return uid is not None and len(uid) == getattr(self.registry, "_stem_length", 0) + VERSION_LENGTH
+
     def _by_uid(self, uid: str) -> Self:
-        if not uid.isascii() or not uid.isalnum():
-            raise InvalidArgument(f"{uid!r} is no uid", hint=f"{self.registry.__name__}.get(key=...) asks for a key")
-        return self.filter(uid__startswith=uid)
+        name = self.registry.__name__
+        if not isinstance(uid, str) or not uid.isascii() or not uid.isalnum():
+            raise InvalidArgument(f"{uid!a} is no uid", hint=f"{name}.get(key=...) asks for a key")
+        column = self.registry.uid
+        whole = issubclass(self.registry, Versioned) and self._is_whole(uid)
+        return self._with(_query=self._query.where(OPERATORS["exact" if whole else "startswith"](column, uid)))
 
     def _not_found(self, uid: str | None, lookups: dict[str, Any]) -> NotFound:
         asked = [f"uid {uid!r}"] if uid is not None else []
         asked += [f"{name}={value!r}" for name, value in lookups.items()]
         name = self.registry.__name__
-        return NotFound(
-            f"no {name} with {', '.join(asked)}", hint=self._nearest(lookups) or f"{name}.df() shows what is there"
-        )
+        shown = f"no {name} with {', '.join(asked)}" if asked else f"no {name} fits"
+        return NotFound(shown, hint=self._nearest(lookups) or f"{name}.df() shows what is there")
 
     def _nearest(self, lookups: dict[str, Any]) -> str | None:
-        name = self.registry._name_field
-        wanted = lookups.get(name)
+        field = self.registry._name_field
+        wanted = lookups.get(field)
         if not isinstance(wanted, str):
             return None
-        with self._database.reading() as session:
-            known = session.scalars(select(field_of(self.registry, name)).distinct().limit(5000))
-            near = difflib.get_close_matches(wanted, [text for text in known if text], n=3)
-        return f"nearest: {', '.join(near)}" if near else None
+        near = self._with(_query=select(self.registry)).search(wanted, limit=3)
+        names = dict.fromkeys(getattr(one, field) for one in near)
+        return f"nearest: {', '.join(names)}" if names else None
 
-    def df(self, limit: int | None = None) -> Any:
-        """As a `pandas.DataFrame`, indexed by `uid`; `limit` keeps the newest. Raises `MissingExtra` without pandas."""
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise MissingExtra("pandas", "data") from error
-        names = ["uid", *(n for n in fields_of(self.registry) if n != "uid" and _is_plain(self.registry, n))]
-        columns = [getattr(self.registry, name) for name in names]
-        query = self._ordered().with_only_columns(*columns)
-        if limit is not None:
-            query = query.order_by(None).order_by(self.registry.id.desc()).limit(limit)
-        with self._database.reading() as session:
-            rows = session.execute(query).all()
-        return pd.DataFrame.from_records([tuple(row) for row in rows], columns=names).set_index("uid")
+    # By what they are called
+
+    def search(self, string: str, *, field: Any = None, limit: int | None = 20) -> Self:
+        """Those whose texts have all the words of the string, the best first; a typo in a word is forgiven.
+
+        `field` looks into this one alone. Of several versions the latest is found.
+        """
+        with self._reading() as session:
+            best = search.ranked(session, self.registry, self._query, string, field, limit)
+        rank = case({identity: place for place, identity in enumerate(best)}, value=self.registry.id)
+        query = select(self.registry).where(self.registry.id.in_(best))
+        return self._with(_query=query, _order=((rank, False),) if best else ())
+
+    def lookup(self, field: Any = None, return_field: Any = None) -> naming.Lookup:
+        """An object to complete names in: `.lookup().candidate_marker_experiment`, or `["Candidate marker experiment"]`."""
+        name = naming.field_name(self.registry, field)
+        found = self.filter(is_latest=True) if issubclass(self.registry, Versioned) else self
+        records = [one for one in found if getattr(one, name) is not None]
+        answers = records if return_field is None else [getattr(one, _key(return_field)) for one in records]
+        return naming.Lookup(self.registry.__name__, [getattr(one, name) for one in records], answers)
+
+    def inspect(self, values: Iterable[Any], field: Any = None) -> naming.Inspection:
+        """Which of the values are names of these records, and which are not."""
+        with self._reading() as session:
+            return naming.inspect(session, self.registry, self.ids(), values, field)
+
+    def validate(self, values: Iterable[Any], field: Any = None) -> Any:
+        """Whether each of the values is a name of one of these records, as a `numpy` array."""
+        return self.inspect(values, field).mask
+
+    def standardize(self, values: Iterable[Any], field: Any = None, *, return_mapper: bool = False) -> Any:
+        """The values with synonyms, and other spellings in upper and lower case, replaced by names.
+
+        With `return_mapper` only what was replaced, as a dict.
+        """
+        values = list(values)
+        with self._reading() as session:
+            mapper = naming.mapper(session, self.registry, self.ids(), values, field)
+        return mapper if return_mapper else [mapper.get(one, one) for one in values]
+
+    # As a table
+
+    def df(self, limit: int | None = None, *, include: str | Iterable[str] = (), features: bool = False) -> Any:
+        """As a `pandas.DataFrame`, indexed by `uid`.
+
+        `limit` keeps the newest; `include` adds fields of relations (`created_by__handle`, `ulabels__name`);
+        `features` adds a column for each feature that one of them has a value for. Raises `MissingExtra` without pandas.
+        """
+        query = self._ordered()
+        if limit is not None and not self._order:
+            query = self._query.order_by(self.registry.id.desc())
+        included = [include] if isinstance(include, str) else list(include)
+        with self._reading() as session:
+            return frames.frame(session, self.registry, query.limit(limit), included, with_features=features)
 
     to_dataframe = df
 
@@ -176,56 +283,9 @@ class QuerySet(Generic[T]):
             record.delete()  # type: ignore[attr-defined]
 
 
-def _is_plain(registry: type[Any], name: str) -> bool:
-    column = registry.__mapper__.column_attrs.get(name)
-    return column is not None and not column.columns[0].info.get("long")
+def _counts_up(bound: int | None) -> bool:
+    return bound is None or bound >= 0
 
 
-class RelatedSet(QuerySet[Any]):
-    """The records that a relation ties to one record; `add` and `remove` change that."""
-
-    def __init__(self, database: Database, record: Any, relation: Many[Any]) -> None:
-        self._record, self._relation = record, relation
-        target, link = relation.target, relation.link
-        if link is None:
-            query = select(target).where(getattr(target, relation.own) == record.id)
-        else:
-            own, other = getattr(link, relation.own), getattr(link, relation.other)
-            query = select(target).where(target.id.in_(select(other).where(own == record.id, *narrowing(relation))))
-        super().__init__(database, target, query)
-
-    def add(self, *records: Registry) -> None:
-        """Tie these saved records to it; those that are tied already stay so."""
-        link = self._between("add")
-        with self._database.writing() as session:
-            held = set(session.scalars(self._query.with_only_columns(self.registry.id)))
-            for record in records:
-                if record.id is None:
-                    raise InvalidArgument(f"{record!r} is not saved", hint="call .save() first")
-                if record.id not in held:
-                    held.add(record.id)
-                    session.add(self._row(link, record))
-
-    def _row(self, link: type[Base], record: Registry) -> Base:
-        values: dict[str, Any] = {self._relation.own: self._record.id, self._relation.other: record.id}
-        if link is RunArtifact:  # the edge also says what was seen, and when
-            artifact = record if isinstance(record, Artifact) else self._record
-            values |= {"series_id": artifact.series_id, "content_id": artifact.content_id, "observed_at": now()}
-        return link(**values, **self._relation.only)
-
-    def remove(self, *records: Registry) -> None:
-        """Untie these."""
-        link = self._between("remove")
-        own, other = getattr(link, self._relation.own), getattr(link, self._relation.other)
-        with self._database.writing() as session:
-            session.execute(
-                delete(link).where(
-                    own == self._record.id, other.in_([r.id for r in records]), *narrowing(self._relation)
-                )
-            )
-
-    def _between(self, verb: str) -> type[Base]:
-        link = self._relation.link
-        if link is None:
-            raise InvalidArgument(f"{self._relation.target_name} records cannot be {verb}ed this way")
-        return link
+def _key(field: Any) -> str:
+    return field if isinstance(field, str) else str(field.key)

@@ -1,0 +1,282 @@
+"""The types of features: written as text, read from Python types and registries, and judging values."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import numbers
+import re
+import types
+import typing
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from lamin_core.errors import InvalidArgument, ValidationError
+from lamin_core.models.base import Base, Registry
+
+PLAIN: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (float,),
+    "num": (),
+    "str": (str,),
+    "bool": (bool,),
+    "date": (dt.date,),
+    "datetime": (dt.datetime,),
+    "dict": (dict,),
+    "object": (object,),
+    "path": (PurePath,),
+}
+"""The plain types, and the Python types that mean them."""
+
+_OPTION = re.compile(r"(?P<registry>(?:[a-z_]\w*\.)?[A-Z]\w*)(?:\[(?P<type>[^\[\]|]+)\])?(?:\.(?P<field>[a-z_]\w*))?")
+
+
+@dataclass(frozen=True)
+class Option:
+    """A registry that the values of a categorical feature come from."""
+
+    registry: str
+    type: str | None = None
+    """The label that groups the allowed ones."""
+    field: str | None = None
+    """The field that values name a record by, where it is not the registry's own."""
+
+    def __str__(self) -> str:
+        return self.registry + (f"[{self.type}]" if self.type else "") + (f".{self.field}" if self.field else "")
+
+
+@dataclass(frozen=True)
+class Dtype:
+    """The type of a feature.
+
+    >>> parse("list[cat[ULabel[Perturbation]|Project]]").options[0]
+    Option(registry='ULabel', type='Perturbation', field=None)
+    >>> str(parse("cat[ULabel]")), parse("int").is_categorical
+    ('cat[ULabel]', False)
+    """
+
+    plain: str | None
+    """Its name, if it is a plain one."""
+    options: tuple[Option, ...] = ()
+    is_list: bool = False
+
+    @property
+    def is_categorical(self) -> bool:
+        """Whether values are records of registries."""
+        return bool(self.options)
+
+    def __str__(self) -> str:
+        inner = self.plain or f"cat[{'|'.join(map(str, self.options))}]"
+        return f"list[{inner}]" if self.is_list else inner
+
+
+def parse(text: str) -> Dtype:
+    """The type that is written so. Raises `InvalidArgument`."""
+    inner = text.strip()
+    is_list = inner.startswith("list[") and inner.endswith("]")
+    if is_list:
+        inner = inner.removeprefix("list[").removesuffix("]").strip()
+    if inner in PLAIN:
+        return Dtype(inner, is_list=is_list)
+    if not (inner.startswith("cat[") and inner.endswith("]")):
+        raise _unknown(text)
+    found = [_OPTION.fullmatch(option.strip()) for option in inner.removeprefix("cat[").removesuffix("]").split("|")]
+    if not all(found):
+        raise _unknown(text)
+    options = tuple(Option(one["registry"], one["type"], one["field"]) for one in found if one)
+    return Dtype(None, options, is_list)
+
+
+def named(dtype: Any) -> Dtype:
+    """The type that a Python type, a registry, a field of one, a label that groups others, or a text means.
+
+    >>> str(named(list[str])), str(named("cat[ULabel]"))
+    ('list[str]', 'cat[ULabel]')
+    """
+    if isinstance(dtype, Dtype):
+        return dtype
+    if isinstance(dtype, str):
+        return parse(dtype)
+    if typing.get_origin(dtype) is list:
+        inner = named(typing.get_args(dtype)[0])
+        return Dtype(inner.plain, inner.options, is_list=True)
+    if isinstance(dtype, types.UnionType) or typing.get_origin(dtype) is typing.Union:
+        return Dtype(None, tuple(option for one in typing.get_args(dtype) for option in _options(one)))
+    return _of_class(dtype) or Dtype(None, _options(dtype))
+
+
+def _of_class(dtype: Any) -> Dtype | None:
+    found = [name for name, classes in PLAIN.items() if dtype in classes] if isinstance(dtype, type) else []
+    if not found and isinstance(dtype, type) and issubclass(dtype, PurePath):
+        found = ["path"]
+    return Dtype(found[0]) if found else None
+
+
+def _options(dtype: Any) -> tuple[Option, ...]:
+    if isinstance(dtype, type) and issubclass(dtype, Registry):
+        return (Option(dtype._registry_name()),)
+    if isinstance(dtype, Registry) and getattr(dtype, "is_type", False):
+        return (Option(type(dtype)._registry_name(), type=getattr(dtype, dtype._name_field)),)
+    owner, field = getattr(dtype, "class_", None), getattr(dtype, "key", None)
+    if isinstance(owner, type) and issubclass(owner, Registry) and isinstance(field, str):
+        return (Option(owner._registry_name(), field=field),)
+    raise _unknown(getattr(dtype, "__name__", None) or repr(dtype))
+
+
+def _unknown(name: str) -> InvalidArgument:
+    hint = f"one of {', '.join(PLAIN)}, a registry such as ULabel, or list[...] of one of these"
+    if name == "cat":
+        hint = "say which registry the values come from: ln.ULabel, or 'cat[ULabel]'"
+    return InvalidArgument(f"{name!r} is no dtype", hint=hint)
+
+
+def registry_called(name: str) -> type[Any]:
+    """The registry with this name. Raises `InvalidArgument`."""
+    known = {
+        mapper.class_._registry_name(): mapper.class_
+        for mapper in Base.registry.mappers
+        if issubclass(mapper.class_, Registry)
+    }
+    if name not in known:
+        raise InvalidArgument(f"there is no registry {name!r}", hint=f"one of {', '.join(sorted(known))}")
+    found: type[Any] = known[name]
+    return found
+
+
+def validated(feature: str, dtype: Dtype, value: Any) -> Any:
+    """The value as it is stored: numbers, text, lists and dicts. Raises `ValidationError` where it is of another type.
+
+    >>> validated("temperature", parse("float"), 21)
+    21.0
+    """
+    checked = _CHECKS[dtype.plain or ""](value)
+    if checked is not _WRONG:
+        return checked
+    wanted = dtype.plain
+    raise ValidationError(
+        f"the value {value!r} of feature {feature!r} is {_called(value)}, not {wanted}",
+        hint=f"pass a {wanted}, or annotate with another feature",
+    )
+
+
+def _called(value: Any) -> str:
+    return f"{value!r}" if isinstance(value, float) and not math.isfinite(value) else type(value).__name__
+
+
+_WRONG: Any = object()
+
+
+def _plain(value: Any) -> Any:
+    """The Python value of a scalar of numpy or pandas."""
+    return value.item() if hasattr(value, "item") and not isinstance(value, type) else value
+
+
+def _int(value: Any) -> Any:
+    value = _plain(value)
+    is_number = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return int(value) if is_number and -(2**63) <= value < 2**63 else _WRONG
+
+
+def _float(value: Any) -> Any:
+    value = _plain(value)
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    try:
+        return float(value) if is_number and math.isfinite(value) else _WRONG
+    except OverflowError:
+        return _WRONG
+
+
+def _number(value: Any) -> Any:
+    found = _int(value)
+    return _float(value) if found is _WRONG else found
+
+
+def _bool(value: Any) -> Any:
+    value = _plain(value)
+    return value if isinstance(value, bool) else _WRONG
+
+
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, str) and is_storable(value) else _WRONG
+
+
+def is_storable(text: str) -> bool:
+    """Whether every database can keep this text: PostgreSQL takes no NUL, and neither takes half a character."""
+    try:
+        return "\0" not in text and bool(text.encode() or True)
+    except UnicodeEncodeError:
+        return False
+
+
+def _path(value: Any) -> Any:
+    return _text(str(value)) if isinstance(value, str | PurePath) else _WRONG
+
+
+def _date(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            value = dt.date.fromisoformat(value)
+        except ValueError:
+            return _WRONG
+    is_date = isinstance(value, dt.date) and not isinstance(value, dt.datetime)
+    return value.isoformat() if is_date else _WRONG
+
+
+def _datetime(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            value = dt.datetime.fromisoformat(value)
+        except ValueError:
+            return _WRONG
+    if not isinstance(value, dt.datetime):
+        return _WRONG
+    return moment(value).isoformat(timespec="microseconds")
+
+
+def moment(value: dt.datetime) -> dt.datetime:
+    """In UTC; a time without zone is one in UTC."""
+    return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+
+
+def _dict(value: Any) -> Any:
+    return _json(value) if isinstance(value, dict) else _WRONG
+
+
+def _json(value: Any) -> Any:
+    value = _plain(value)
+    if isinstance(value, dict):
+        parts = {key: _json(one) for key, one in value.items()}
+        fits = all(isinstance(key, str) and is_storable(key) and one is not _WRONG for key, one in parts.items())
+        return parts if fits else _WRONG
+    if isinstance(value, list | tuple):
+        items = [_json(one) for one in value]
+        return items if all(one is not _WRONG for one in items) else _WRONG
+    if value is None or isinstance(value, bool):
+        return value
+    return _text(value) if isinstance(value, str) else _number(value)
+
+
+_CHECKS: dict[str, Any] = {
+    "int": _int,
+    "float": _float,
+    "num": _number,
+    "str": _text,
+    "bool": _bool,
+    "date": _date,
+    "datetime": _datetime,
+    "dict": _dict,
+    "object": _json,
+    "path": _path,
+}
+
+
+def restored(dtype: Dtype, value: Any) -> Any:
+    """The value as people passed it.
+
+    >>> restored(parse("date"), "2026-01-31")
+    datetime.date(2026, 1, 31)
+    """
+    if dtype.plain == "date":
+        return dt.date.fromisoformat(value)
+    return dt.datetime.fromisoformat(value) if dtype.plain == "datetime" else value

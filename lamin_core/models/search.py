@@ -1,0 +1,89 @@
+"""The indexes that searching looks into: every three characters in a row of the texts of a registry.
+
+SQLite keeps them as FTS5 tables, in step by triggers; PostgreSQL as GIN indexes over a function, which needs no
+extension, so that a search finds the same on every server. They are derived from the tables and made anew after each
+migration.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from sqlalchemy import Connection, event
+
+from lamin_core.models.base import Base
+
+SEARCHED: dict[str, tuple[str, ...]] = {
+    "artifact": ("key", "description"),
+    "transform": ("key", "description"),
+    "ulabel": ("name", "description", "synonyms"),
+    "feature": ("name", "description", "synonyms"),
+}
+"""The tables that grow large, and the columns that are searched."""
+
+_PREFIX = "search_"
+
+
+def is_derived(name: str | None) -> bool:
+    """Whether a table or an index is one of these, which no migration knows."""
+    return name is not None and name.startswith(_PREFIX)
+
+
+def name(table: str) -> str:
+    """What the index of this table is called."""
+    return _PREFIX + table
+
+
+def has_trigrams() -> bool:
+    """Whether the SQLite of this Python can index trigrams; without, searches read the whole table."""
+    return sqlite3.sqlite_version_info >= (3, 34)
+
+
+def index(connection: Connection) -> None:
+    """Make the indexes where they are missing, from what is in the tables."""
+    if connection.dialect.name == "postgresql":
+        statements = [_TRIGRAMS, *(_gin(table, columns) for table, columns in SEARCHED.items())]
+    else:
+        statements = [text for table, columns in SEARCHED.items() for text in _fts5(table, columns) if has_trigrams()]
+    for statement in statements:
+        connection.exec_driver_sql(statement)
+
+
+@event.listens_for(Base.metadata, "after_create")
+def _after_create(target: Any, connection: Connection, **_: Any) -> None:
+    index(connection)
+
+
+_TRIGRAMS = """CREATE OR REPLACE FUNCTION lamin_trigrams(value text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+        SELECT coalesce(array_agg(DISTINCT substr(folded, place, 3)), '{}')
+        FROM (SELECT lower(left(value, 2000) COLLATE "default") AS folded) AS given,
+             generate_series(1, length(folded) - 2) AS place
+    $$"""
+
+
+def together(columns: tuple[str, ...]) -> str:
+    """PostgreSQL's expression for all the text that is searched."""
+    return " || ' ' || ".join(f"coalesce({column}, '')" for column in columns)
+
+
+def _gin(table: str, columns: tuple[str, ...]) -> str:
+    return (
+        f'CREATE INDEX IF NOT EXISTS {name(table)} ON "{table}" USING gin (lamin_trigrams({together(columns)}))'
+    )
+
+
+def _fts5(table: str, columns: tuple[str, ...]) -> list[str]:
+    index, names = name(table), ", ".join(columns)
+    old, new = (", ".join(f"{row}.{column}" for column in columns) for row in ("OLD", "NEW"))
+    remove = f"INSERT INTO {index} ({index}, rowid, {names}) VALUES ('delete', OLD.id, {old});"  # noqa: S608
+    add = f"INSERT INTO {index} (rowid, {names}) VALUES (NEW.id, {new});"  # noqa: S608 - names of tables, no values
+    return [
+        f"CREATE VIRTUAL TABLE IF NOT EXISTS {index} USING fts5"
+        f"({names}, content='{table}', content_rowid='id', tokenize='trigram')",
+        f"CREATE TRIGGER IF NOT EXISTS {index}_added AFTER INSERT ON {table} BEGIN {add} END",
+        f"CREATE TRIGGER IF NOT EXISTS {index}_removed AFTER DELETE ON {table} BEGIN {remove} END",
+        f"CREATE TRIGGER IF NOT EXISTS {index}_changed AFTER UPDATE OF {names} ON {table} BEGIN {remove} {add} END",
+        f"INSERT INTO {index} ({index}) VALUES ('rebuild')",  # noqa: S608
+    ]

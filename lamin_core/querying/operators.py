@@ -1,0 +1,166 @@
+"""What a lookup ends in: how a column is compared with a value, the same on both databases."""
+
+from __future__ import annotations
+
+import json
+import operator
+import re
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from sqlalchemy import Text, and_, bindparam, cast, func, literal
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql.expression import ColumnElement
+
+from lamin_core.errors import InvalidArgument
+from lamin_core.querying import fitting, functions
+
+Condition = ColumnElement[bool]
+Operator = Callable[[Any, Any], Condition]
+
+_POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+MANY = 5_000
+"""Values that are passed one by one; more go as one list."""
+
+
+def _exact(column: Any, value: Any) -> Condition:
+    if value is None:
+        return _isnull(column, True)
+    found: Condition = column == fitting.bound(column, value)
+    return found
+
+
+def _among(column: Any, several: Any) -> Condition:
+    if isinstance(several, str | bytes) or not isinstance(several, Iterable):
+        raise fitting.unfit(several, "several values: a list or a query set")
+    if hasattr(several, "ids"):  # a query set: the database need not be asked before
+        found: Condition = column.in_(several.ids())
+        return found
+    kind, given = fitting.values(column, several)
+    if len(given) > MANY and (fitting.is_text(column) or fitting.is_number(column)):
+        among: Any = functions.text_among if fitting.is_text(column) else functions.number_among
+        return among(column, literal(json.dumps(given), Text()))  # type: ignore[no-any-return]
+    found = column.in_(bindparam(None, given, expanding=True, type_=kind))
+    return found
+
+
+def _range(column: Any, value: Any) -> Condition:
+    low, high = fitting.pair(value)
+    found: Condition = column.between(fitting.bound(column, low), fitting.bound(column, high))
+    return found
+
+
+def _isnull(column: Any, value: Any) -> Condition:
+    return column.is_(None) if fitting.boolean(value) else column.is_not(None)
+
+
+def _ordered(compare: Callable[[Any, Any], Any]) -> Operator:
+    def condition(column: Any, value: Any) -> Condition:
+        found: Condition = compare(column, fitting.bound(column, value))
+        return found
+
+    return condition
+
+
+def _textual(column: Any) -> Any:
+    if fitting.is_text(column):
+        return column
+    if fitting.is_number(column):
+        return cast(column, Text)
+    raise InvalidArgument(f"{getattr(column, 'key', 'it')!r} holds no text", hint="compare it by exact, gt, lt, range")
+
+
+def _sides(column: Any, value: Any, *, ignore_case: bool) -> tuple[Any, Any, str]:
+    """The column, what it is compared with, and that as text."""
+    shown, text = _textual(column), fitting.text(value)
+    if ignore_case:
+        text = text.lower()
+        # SQLite's own knows ASCII alone: enough where no more is asked for, and fast.
+        shown = func.lower(shown) if text.isascii() else functions.lower(shown)
+    return shown, literal(text, Text()), text
+
+
+def _iexact(column: Any, value: Any) -> Condition:
+    if value is None:
+        return _isnull(column, True)
+    shown, wanted, _ = _sides(column, value, ignore_case=True)
+    found: Condition = shown == wanted
+    return found
+
+
+def _contains(*, ignore_case: bool) -> Operator:
+    def condition(column: Any, value: Any) -> Condition:
+        shown, wanted, _ = _sides(column, value, ignore_case=ignore_case)
+        return functions.place(shown, wanted) > 0
+
+    return condition
+
+
+def _starts(column: Any, value: Any) -> Condition:
+    """A range, so that an index serves it; of text that ends in one of the last code points, a comparison."""
+    shown, wanted, text = _sides(column, value, ignore_case=False)
+    if not text:
+        return _isnull(shown, False)
+    if ord(text[-1]) >= 0xD7FF:
+        return func.substr(shown, 1, len(text)) == wanted
+    shown = shown if _is_in_order(shown) else functions.bytewise(shown)
+    return and_(shown >= wanted, shown < literal(text[:-1] + chr(ord(text[-1]) + 1), Text()))
+
+
+def _is_in_order(column: Any) -> bool:
+    """Whether PostgreSQL keeps the column in the order of its bytes anyway."""
+    return getattr(column.type.dialect_impl(_POSTGRESQL), "collation", None) == "C"
+
+
+def _istarts(column: Any, value: Any) -> Condition:
+    shown, wanted, text = _sides(column, value, ignore_case=True)
+    return func.substr(shown, 1, len(text)) == wanted
+
+
+def _ends(*, ignore_case: bool) -> Operator:
+    def condition(column: Any, value: Any) -> Condition:
+        shown, wanted, text = _sides(column, value, ignore_case=ignore_case)
+        if not text:
+            return _isnull(shown, False)
+        begin = func.length(shown) - len(text) + 1
+        return and_(begin > 0, func.substr(shown, begin) == wanted)
+
+    return condition
+
+
+def _regex(flags: str) -> Operator:
+    def condition(column: Any, value: Any) -> Condition:
+        pattern = flags + fitting.text(value)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                re.compile(pattern)
+        except (re.error, OverflowError, RecursionError) as error:
+            raise InvalidArgument(f"{value!a} is no regular expression: {error}") from error
+        found: Condition = _textual(column).regexp_match(literal(pattern, Text()))
+        return found
+
+    return condition
+
+
+OPERATORS: dict[str, Operator] = {
+    "exact": _exact,
+    "iexact": _iexact,
+    "in": _among,
+    "gt": _ordered(operator.gt),
+    "gte": _ordered(operator.ge),
+    "lt": _ordered(operator.lt),
+    "lte": _ordered(operator.le),
+    "range": _range,
+    "isnull": _isnull,
+    "startswith": _starts,
+    "istartswith": _istarts,
+    "endswith": _ends(ignore_case=False),
+    "iendswith": _ends(ignore_case=True),
+    "contains": _contains(ignore_case=False),
+    "icontains": _contains(ignore_case=True),
+    "regex": _regex(""),
+    "iregex": _regex("(?i)"),
+}
