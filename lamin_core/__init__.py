@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from lamin_core.models import Transform as Transform
     from lamin_core.models import ULabel as ULabel
     from lamin_core.models import User as User
+    from lamin_core.models.schema import FeatureSet as FeatureSet
+    from lamin_core.querying.lookups import Q as Q
     from lamin_core.setup import save as save
     from lamin_core.tracking import finish as finish
     from lamin_core.tracking import flow as flow
@@ -41,7 +43,9 @@ _HOMES = {
     "Collection": "models",
     "Environment": "models",
     "Feature": "models",
+    "FeatureSet": "models.schema",
     "Project": "models",
+    "Q": "querying.lookups",
     "Reference": "models",
     "Run": "models",
     "Schema": "models",

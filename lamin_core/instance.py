@@ -24,10 +24,12 @@ from lamin_core.files import Files
 from lamin_core.lineage.series import storage_for
 from lamin_core.location import FOLDER, SETTINGS, VARIABLE, database_folder, find_instance, instance_folder, is_url
 from lamin_core.models import InstanceFacts, Storage, User
-from lamin_core.querying.queryset import QuerySet, RelatedSet
+from lamin_core.querying.queryset import QuerySet
+from lamin_core.querying.related import RelatedSet
 from lamin_core.questions import Questions
 from lamin_core.redaction import redact_text
 from lamin_core.saving import delete, from_values, save
+from lamin_core.saving.annotations import FeatureValues, LabelSet
 from lamin_core.storage import is_remote
 from lamin_core.uids import random_uid
 
@@ -177,9 +179,17 @@ class Instance:
         """Remove the record."""
         delete(self, record)
 
-    def from_values(self, registry: type[Record], values: Iterable[str], *, create: bool) -> Any:
+    def from_values(self, registry: type[Record], values: Iterable[str], field: Any = None, *, create: bool) -> Any:
         """Records for these names."""
-        return from_values(self, registry, values, create=create)
+        return from_values(self, registry, values, field, create=create)
+
+    def features(self, record: Any) -> FeatureValues:
+        """The values that this record has for features."""
+        return FeatureValues(self.db, record)
+
+    def labels(self, record: Any) -> LabelSet:
+        """The labels that this record has, also as values of features."""
+        return LabelSet(self.db, record)
 
 
 def connect(where: str | os.PathLike[str] | None = None) -> Instance:

@@ -85,7 +85,7 @@ def description(artifact: Artifact) -> str:
         ("kind", artifact.kind),
         ("observations", artifact.n_observations),
         ("made by", None if run is None else _maker(run)),
-        ("labels", ", ".join(label.name for label in artifact.ulabels) or None),
+        *artifact.features.described(),
         ("created at", artifact.created_at.isoformat(timespec="seconds")),
     ]
     title = f"Artifact: {artifact.key or artifact.description or artifact.uid} (version {artifact.version})"

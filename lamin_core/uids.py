@@ -25,7 +25,7 @@ def random_uid(length: int) -> str:
     >>> len(random_uid(16))
     16
     """
-    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+    return _base62(secrets.randbelow(len(ALPHABET) ** length), length)
 
 
 def derived_uid(length: int, *parts: str) -> str:

@@ -11,6 +11,7 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core import context
+from lamin_core.models.annotated import Features, Labels
 from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
 from lamin_core.models.relations import Many, One
 from lamin_core.models.storage import UNKNOWN_SIZE, Content
@@ -71,12 +72,15 @@ class Artifact(Versioned, Registry):
     )
     _stem_length = 16
     _name_field = "key"
+    _search_fields = ("key", "description")
+    _feature_values = "ArtifactFeatureValue"
     _aliases = {
         "transform": "run__transform",
         "hash": "content__hash",
         "hash_type": "content__hash_type",
         "size": "content__size",
         "n_files": "content__n_files",
+        "feature_sets": "schemas",
     }
 
     series_id: Mapped[int] = mapped_column(ForeignKey("artifact_series.id"))
@@ -105,6 +109,8 @@ class Artifact(Versioned, Registry):
     content: ClassVar[One[Content]] = One("Content", "content_id")
     schema: ClassVar[One[Schema]] = One("Schema", "schema_id")
     created_by: ClassVar[One[User]] = One("User", "created_by_id")
+    features = Features()
+    labels = Labels()
     ulabels: ClassVar[Many[ULabel]] = Many("ULabel", link="ArtifactULabel", own="artifact_id", other="ulabel_id")
     projects: ClassVar[Many[Project]] = Many("Project", link="ArtifactProject", own="artifact_id", other="project_id")
     references: ClassVar[Many[Reference]] = Many(

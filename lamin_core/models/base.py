@@ -200,7 +200,7 @@ class Registry(Base, metaclass=RegistryType):
 
     @classmethod
     def search(cls, string: str, *, field: Any = None, limit: int | None = 20) -> Any:
-        """The records whose texts have all the words of the string, the best first; a typo in a word is forgiven."""
+        """The records whose texts have all the words of the string, the best first; else those a typo away."""
         return context.connection().query(cls).search(string, field=field, limit=limit)
 
     @classmethod

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from lamin_core.models.annotated import Labels
 from lamin_core.models.base import Base, Key, Registry, Versioned
 from lamin_core.models.relations import Many, One
 
@@ -34,6 +35,7 @@ class Collection(Versioned, Registry):
     )
     _stem_length = 16
     _name_field = "key"
+    _search_fields = ("key", "description")
 
     key: Mapped[str] = mapped_column(Key)
     number: Mapped[int]
@@ -45,6 +47,7 @@ class Collection(Versioned, Registry):
 
     run: ClassVar[One[Run]] = One("Run", "run_id")
     created_by: ClassVar[One[User]] = One("User", "created_by_id")
+    labels = Labels()
     ulabels: ClassVar[Many[ULabel]] = Many("ULabel", link="CollectionULabel", own="collection_id", other="ulabel_id")
     artifacts: ClassVar[Many[Artifact]] = Many(
         "Artifact", link="CollectionArtifact", own="collection_id", other="artifact_id", is_fixed=True

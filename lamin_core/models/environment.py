@@ -15,6 +15,7 @@ class Environment(Registry):
 
     __tablename__ = "environment"
     _name_field = "python"
+    _search_fields = ("python", "platform")
 
     hash: Mapped[str] = mapped_column(String(64), unique=True)
     python: Mapped[str]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import JSON, Double, ForeignKey, Index, String, UniqueConstraint, false, true
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core.errors import InvalidArgument
 from lamin_core.models.base import Base, Identity, Key, Registry
+from lamin_core.models.dtypes import named, registry_called, validated
 from lamin_core.models.relations import Many, One
 
 if TYPE_CHECKING:
@@ -16,19 +16,16 @@ if TYPE_CHECKING:
     from lamin_core.models.user import User
 
 
-DTYPES = ("int", "float", "str", "bool", "date", "datetime", "dict")
-"""The plain types that a feature may have."""
-
-
 class Feature(Registry):
     """A dimension that data are measured in, with its type."""
 
     __tablename__ = "feature"
     _name_field = "name"
+    _search_fields = ("name", "description", "synonyms")
 
     name: Mapped[str] = mapped_column(unique=True)
     dtype: Mapped[str]
-    """`int`, `float`, `str`, `bool`, `date`, `datetime`, `dict`, or `cat[ULabel]`."""
+    """A plain type (`int`, `float`, `str`, `bool`, `date`, ...), `cat[ULabel]`, or a list of one: `list[str]`."""
     description: Mapped[str | None]
     unit: Mapped[str | None]
     synonyms: Mapped[str | None]
@@ -44,19 +41,44 @@ class Feature(Registry):
     schemas: ClassVar[Many[Schema]] = Many("Schema", link="SchemaFeature", own="feature_id", other="schema_id")
 
     def __init__(
-        self, *, name: str, dtype: type | str, description: str | None = None, unit: str | None = None
+        self,
+        *,
+        name: str,
+        dtype: Any,
+        description: str | None = None,
+        unit: str | None = None,
+        nullable: bool = True,
+        default_value: Any = None,
+        coerce: bool = False,
     ) -> None:
-        """A feature to be saved; `dtype` is a Python type, a registry, or its name."""
-        super().__init__(name=name, dtype=_dtype_name(dtype), description=description, unit=unit)
+        """A feature to be saved.
 
+        `dtype` is a Python type, a registry, a label that groups others, a list of one of these, or its name. Raises
+        `InvalidArgument` for what is none, and `ValidationError` for a default of another type.
+        """
+        kind = named(dtype)
+        for option in kind.options:
+            registry_called(option.registry)
+        if default_value is not None and kind.plain and not kind.is_list:
+            default_value = validated(name, kind, default_value)
+        super().__init__(
+            name=name,
+            dtype=str(kind),
+            description=description,
+            unit=unit,
+            nullable=nullable,
+            default_value=default_value,
+            coerce=coerce,
+        )
 
-def _dtype_name(dtype: type | str) -> str:
-    if not isinstance(dtype, str) and issubclass(dtype, Registry):
-        return f"cat[{dtype.__name__}]"
-    name = dtype if isinstance(dtype, str) else dtype.__name__
-    if name not in DTYPES and not (name.startswith("cat[") and name.endswith("]")):
-        raise InvalidArgument(f"{name!r} is no dtype", hint=f"one of {', '.join(DTYPES)}, or a registry such as ULabel")
-    return name
+    @property
+    def dtype_as_str(self) -> str:
+        """The present name of `dtype`."""
+        return self.dtype
+
+    @classmethod
+    def _shown_fields(cls) -> tuple[str, ...]:
+        return ("dtype",)
 
 
 class FeatureValue:

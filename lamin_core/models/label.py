@@ -33,6 +33,7 @@ class ULabel(Registry):
         ),
     )
     _name_field = "name"
+    _search_fields = ("name", "description", "synonyms")
 
     name: Mapped[str]
     description: Mapped[str | None]

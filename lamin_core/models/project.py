@@ -24,6 +24,7 @@ class Project(Registry):
 
     __tablename__ = "project"
     _name_field = "name"
+    _search_fields = ("name", "abbr", "description")
 
     name: Mapped[str] = mapped_column(unique=True)
     abbr: Mapped[str | None] = mapped_column(String(32))
@@ -66,6 +67,7 @@ class Reference(Registry):
 
     __tablename__ = "reference"
     _name_field = "name"
+    _search_fields = ("name", "abbr", "description", "authors", "doi")
 
     name: Mapped[str] = mapped_column(unique=True)
     abbr: Mapped[str | None] = mapped_column(String(32))

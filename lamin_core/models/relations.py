@@ -6,7 +6,6 @@ instance. The same descriptors tell the query compiler how to join.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any, Generic, Self, TypeVar, overload
 
 from lamin_core import context
@@ -15,13 +14,14 @@ from lamin_core.models.base import Base
 Target = TypeVar("Target")
 
 
+_models: dict[str, type[Any]] = {}
+
+
 def model(name: str) -> type[Any]:
     """The mapped class with this name."""
-    for mapper in Base.registry.mappers:
-        if mapper.class_.__name__ == name:
-            found: type[Any] = mapper.class_
-            return found
-    raise LookupError(name)
+    if name not in _models:
+        _models.update((mapper.class_.__name__, mapper.class_) for mapper in Base.registry.mappers)
+    return _models[name]
 
 
 class One(Generic[Target]):
@@ -106,21 +106,35 @@ class Many(Generic[Target]):
         return self if record is None else context.connection().related(record, self)
 
 
-@cache
+_relations: dict[Any, dict[str, One[Any] | Many[Any]]] = {}
+
+
 def relations_of(registry: type[Any]) -> dict[str, One[Any] | Many[Any]]:
     """The relations of a registry, by name."""
+    if registry not in _relations:
+        _relations[registry] = {
+            name: value
+            for base in reversed(registry.__mro__)
+            for name, value in vars(base).items()
+            if isinstance(value, One | Many)
+        }
+    return _relations[registry]
+
+
+def annotations_of(registry: type[Any]) -> dict[str, Many[Any]]:
+    """The relations to labels that may be values of features, by name."""
     return {
-        name: value
-        for base in reversed(registry.__mro__)
-        for name, value in vars(base).items()
-        if isinstance(value, One | Many)
+        name: relation
+        for name, relation in relations_of(registry).items()
+        if isinstance(relation, Many) and hasattr(relation.link, "feature_id")
     }
 
 
-@cache
 def annotation_of(registry: type[Any], target: type[Any]) -> Many[Any] | None:
-    """The relation by which records of the target label records of the registry as values of a feature."""
-    for relation in relations_of(registry).values():
-        if isinstance(relation, Many) and relation.target is target and hasattr(relation.link, "feature_id"):
-            return relation
-    return None
+    """The relation by which records of the target label records of the registry."""
+    return next((one for one in annotations_of(registry).values() if one.target is target), None)
+
+
+def table_of(record: type[Any]) -> Any:
+    """The table that a class is mapped to."""
+    return record.__table__

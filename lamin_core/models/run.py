@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core import context
 from lamin_core.errors import InvalidArgument
+from lamin_core.models.annotated import Features, Labels
 from lamin_core.models.base import Base, Identity, Registry
 from lamin_core.models.relations import Many, One
 from lamin_core.types import RunStatus
@@ -41,6 +42,8 @@ class Run(Registry):
         Index("ix_run_status", "status", "created_at", "id"),
     )
     _name_field = "name"
+    _search_fields = ("name",)
+    _feature_values = "RunFeatureValue"
 
     external_id: Mapped[str] = mapped_column(String(128), unique=True)
     """The OpenLineage run id."""
@@ -78,6 +81,8 @@ class Run(Registry):
     environment: ClassVar[One[Environment]] = One("Environment", "environment_id")
     created_by: ClassVar[One[User]] = One("User", "created_by_id")
     children: ClassVar[Many[Run]] = Many("Run", own="parent_id")
+    features = Features()
+    labels = Labels()
     ulabels: ClassVar[Many[ULabel]] = Many("ULabel", link="RunULabel", own="run_id", other="ulabel_id")
     projects: ClassVar[Many[Project]] = Many("Project", link="RunProject", own="run_id", other="project_id")
     _reports: ClassVar[Many[Artifact]] = Many("Artifact", link="RunReport", own="run_id", other="artifact_id")

@@ -21,6 +21,7 @@ class Schema(Registry):
 
     __tablename__ = "schema"
     _name_field = "name"
+    _search_fields = ("name", "description")
 
     name: Mapped[str | None]
     hash: Mapped[str] = mapped_column(String(64), unique=True)
@@ -66,6 +67,10 @@ class Schema(Registry):
         """A schema to be saved, of saved features."""
         super().__init__(name=name, otype=otype, **kwargs)
         self.__dict__["_members"] = list(features)
+
+
+FeatureSet = Schema
+"""The former name."""
 
 
 class SchemaFeature(Base):

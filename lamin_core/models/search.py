@@ -69,9 +69,7 @@ def together(columns: tuple[str, ...]) -> str:
 
 
 def _gin(table: str, columns: tuple[str, ...]) -> str:
-    return (
-        f'CREATE INDEX IF NOT EXISTS {name(table)} ON "{table}" USING gin (lamin_trigrams({together(columns)}))'
-    )
+    return f'CREATE INDEX IF NOT EXISTS {name(table)} ON "{table}" USING gin (lamin_trigrams({together(columns)}))'
 
 
 def _fts5(table: str, columns: tuple[str, ...]) -> list[str]:

@@ -16,6 +16,7 @@ class Storage(Registry):
 
     __tablename__ = "storage"
     _name_field = "root"
+    _search_fields = ("root",)
 
     root: Mapped[str] = mapped_column(Key, unique=True)
     type: Mapped[str] = mapped_column(String(32))

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core import context
 from lamin_core.errors import InvalidArgument
+from lamin_core.models.annotated import Labels
 from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
 from lamin_core.models.relations import Many, One
 from lamin_core.uids import VERSION_LENGTH
@@ -54,6 +55,7 @@ class Transform(Versioned, Registry):
     )
     _stem_length = 12
     _name_field = "key"
+    _search_fields = ("key", "description")
 
     series_id: Mapped[int] = mapped_column(ForeignKey("transform_series.id"))
     number: Mapped[int]
@@ -80,6 +82,7 @@ class Transform(Versioned, Registry):
 
     created_by: ClassVar[One[User]] = One("User", "created_by_id")
     runs: ClassVar[Many[Run]] = Many("Run", own="transform_id")
+    labels = Labels()
     ulabels: ClassVar[Many[ULabel]] = Many("ULabel", link="TransformULabel", own="transform_id", other="ulabel_id")
     projects: ClassVar[Many[Project]] = Many("Project", link="TransformProject", own="transform_id", other="project_id")
     references: ClassVar[Many[Reference]] = Many(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lamin_core.models import Feature, Many
+from lamin_core.models import Feature
 from lamin_core.models.dtypes import Dtype, parse, registry_called, restored
-from lamin_core.models.relations import model, relations_of
+from lamin_core.models.relations import annotations_of, model
 from lamin_core.querying.operators import OPERATORS
 from lamin_core.querying.valued import own_key
 
@@ -24,35 +25,27 @@ class Said:
     value: Any
 
 
-def annotating(registry: type[Any]) -> dict[str, Many[Any]]:
-    """The relations to labels that may be values of features, by name."""
-    found = {name: relation for name, relation in relations_of(registry).items() if isinstance(relation, Many)}
-    return {name: relation for name, relation in found.items() if hasattr(relation.link, "feature_id")}
-
-
 def values_of(session: Session, registry: type[Any], ids: list[int]) -> dict[str, dict[int, Any]]:
     """The values of these records, by the name of the feature and by record.
 
     Several values of one feature are a list, as is the value of a feature whose type is one.
     """
-    said = [*_plain(session, registry, ids), *_labels(session, registry, ids)]
-    wanted = {one.feature_id for one in said}
-    features = {one.id: one for one in session.scalars(select(Feature).where(Feature.id.in_(wanted)))}
-    dtypes = {one.id: parse(one.dtype) for one in features.values()}
-    grouped: dict[str, dict[int, list[Any]]] = {}
-    for feature in sorted(features.values(), key=lambda one: one.name):
-        values = [one for one in said if one.feature_id == feature.id]
-        named = _named(session, dtypes[feature.id], {one.value for one in values if isinstance(one.value, str)})
-        for one in values:
-            value = named.get(one.value, one.value) if isinstance(one.value, str) else one.value
-            held = grouped.setdefault(feature.name, {}).setdefault(one.record_id, [])
-            if value not in held or dtypes[feature.id].is_list:
-                held.append(restored(dtypes[feature.id], value))
-    lists = {feature.name for feature in features.values() if dtypes[feature.id].is_list}
-    return {
-        name: {one: held if name in lists or len(held) > 1 else held[0] for one, held in by_record.items()}
-        for name, by_record in grouped.items()
-    }
+    said: dict[int, list[Said]] = defaultdict(list)
+    for one in [*_plain(session, registry, ids), *_labels(session, registry, ids)]:
+        said[one.feature_id].append(one)
+    features = session.scalars(select(Feature).where(Feature.id.in_(said)).order_by(Feature.name))
+    return {feature.name: _by_record(session, parse(feature.dtype), said[feature.id]) for feature in features}
+
+
+def _by_record(session: Session, dtype: Dtype, said: list[Said]) -> dict[int, Any]:
+    named = _named(session, dtype, {one.value for one in said if isinstance(one.value, str)})
+    held: dict[int, list[Any]] = defaultdict(list)
+    for one in said:
+        value = named.get(one.value, one.value) if isinstance(one.value, str) else one.value
+        value = restored(dtype, value)
+        if dtype.is_list or value not in held[one.record_id]:
+            held[one.record_id].append(value)
+    return {record: some if dtype.is_list or len(some) > 1 else some[0] for record, some in held.items()}
 
 
 def _plain(session: Session, registry: type[Any], ids: list[int]) -> list[Said]:
@@ -66,7 +59,7 @@ def _plain(session: Session, registry: type[Any], ids: list[int]) -> list[Said]:
 
 def _labels(session: Session, registry: type[Any], ids: list[int]) -> list[Said]:
     said = []
-    for relation in annotating(registry).values():
+    for relation in annotations_of(registry).values():
         link: Any = relation.link
         target, own = relation.target, getattr(link, relation.own)
         name = getattr(target, target._name_field)
@@ -83,14 +76,14 @@ def _named(session: Session, dtype: Dtype, uids: set[str]) -> dict[str, str]:
         target = registry_called(option.registry)
         name = getattr(target, option.field or target._name_field)
         rows = session.execute(select(target.uid, name).where(target.uid.in_(uids), name.is_not(None)))
-        named |= {uid: shown for uid, shown in rows}
+        named.update(row._tuple() for row in rows)
     return named
 
 
 def labels_of(session: Session, record: Any) -> dict[str, list[str]]:
     """The names of the labels of a record, by the relation they hang on."""
     found = {}
-    for name, relation in annotating(type(record)).items():
+    for name, relation in annotations_of(type(record)).items():
         link: Any = relation.link
         target = relation.target
         shown = getattr(target, target._name_field)
@@ -103,7 +96,8 @@ def labels_of(session: Session, record: Any) -> dict[str, list[str]]:
 
 def described(session: Session, record: Any) -> list[tuple[str, str]]:
     """What `describe()` says of features and labels: a name and a text for each line."""
-    lines = [(name, ", ".join(names)) for name, names in labels_of(session, record).items()]
+    called = {"ulabels": "labels"}
+    lines = [(called.get(name, name), ", ".join(names)) for name, names in labels_of(session, record).items()]
     values = values_of(session, type(record), [record.id])
     lines += [("features", "")] if values else []
     return lines + [(f"  {name}", _shown(by_record[record.id])) for name, by_record in values.items()]

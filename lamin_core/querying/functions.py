@@ -13,56 +13,56 @@ from sqlalchemy.sql.expression import FunctionElement
 from lamin_core.models.base import UTC_DateTime
 
 
-class lower(FunctionElement[str]):  # noqa: N801 - it is a function of SQL
+class lower(FunctionElement[str]):
     """Text in lower case, of all scripts."""
 
     inherit_cache = True
     type = Text()
 
 
-class bytewise(FunctionElement[str]):  # noqa: N801
+class bytewise(FunctionElement[str]):
     """Text in the order of its bytes, whatever the locale of the database."""
 
     inherit_cache = True
     type = Text()
 
 
-class place(FunctionElement[int]):  # noqa: N801
+class place(FunctionElement[int]):
     """Where a text occurs in another, from 1; 0 where it does not."""
 
     inherit_cache = True
     type = Integer()
 
 
-class in_utc(FunctionElement[dt.datetime]):  # noqa: N801
+class in_utc(FunctionElement[dt.datetime]):
     """A moment as the wall clock of UTC shows it."""
 
     inherit_cache = True
     type = UTC_DateTime()
 
 
-class text_among(FunctionElement[bool]):  # noqa: N801
+class text_among(FunctionElement[bool]):
     """Whether a text is in a list, which is one value in JSON."""
 
     inherit_cache = True
     type = Boolean()
 
 
-class number_among(FunctionElement[bool]):  # noqa: N801
+class number_among(FunctionElement[bool]):
     """Whether a whole number is in a list, which is one value in JSON."""
 
     inherit_cache = True
     type = Boolean()
 
 
-class member(FunctionElement[str]):  # noqa: N801
+class member(FunctionElement[str]):
     """The member of a JSON value at the end of a path, as text; the path in the words of both databases."""
 
     inherit_cache = True
     type = Text()
 
 
-class member_type(FunctionElement[str]):  # noqa: N801
+class member_type(FunctionElement[str]):
     """`number`, `string`, `boolean`, `null`, `object` or `array`; NULL where the path leads nowhere."""
 
     inherit_cache = True

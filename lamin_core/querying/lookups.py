@@ -1,4 +1,4 @@
-"""Django-style lookups as SQL conditions: `key__startswith="raw/"`, `run__transform__key="a.py"`, `Q(...) | ~Q(...)`."""
+"""Django-style lookups as SQL conditions: `key__startswith="raw/"`, `run__transform__key="a.py"`, `Q(...) | Q(...)`."""
 
 from __future__ import annotations
 

@@ -28,7 +28,11 @@ MANY = 5_000
 def _exact(column: Any, value: Any) -> Condition:
     if value is None:
         return _isnull(column, True)
-    found: Condition = column == fitting.bound(column, value)
+    return _equal(column, fitting.bound(column, value))
+
+
+def _equal(column: Any, value: Any) -> Condition:
+    found: Condition = column == value
     return found
 
 
@@ -36,13 +40,17 @@ def _among(column: Any, several: Any) -> Condition:
     if isinstance(several, str | bytes) or not isinstance(several, Iterable):
         raise fitting.unfit(several, "several values: a list or a query set")
     if hasattr(several, "ids"):  # a query set: the database need not be asked before
-        found: Condition = column.in_(several.ids())
-        return found
+        return _is_in(column, several.ids())
     kind, given = fitting.values(column, several)
     if len(given) > MANY and (fitting.is_text(column) or fitting.is_number(column)):
         among: Any = functions.text_among if fitting.is_text(column) else functions.number_among
-        return among(column, literal(json.dumps(given), Text()))  # type: ignore[no-any-return]
-    found = column.in_(bindparam(None, given, expanding=True, type_=kind))
+        found: Condition = among(column, literal(json.dumps(given), Text()))
+        return found
+    return _is_in(column, bindparam(None, given, expanding=True, type_=kind))
+
+
+def _is_in(column: Any, several: Any) -> Condition:
+    found: Condition = column.in_(several)
     return found
 
 
@@ -53,7 +61,8 @@ def _range(column: Any, value: Any) -> Condition:
 
 
 def _isnull(column: Any, value: Any) -> Condition:
-    return column.is_(None) if fitting.boolean(value) else column.is_not(None)
+    found: Condition = column.is_(None) if fitting.boolean(value) else column.is_not(None)
+    return found
 
 
 def _ordered(compare: Callable[[Any, Any], Any]) -> Operator:
@@ -86,14 +95,14 @@ def _iexact(column: Any, value: Any) -> Condition:
     if value is None:
         return _isnull(column, True)
     shown, wanted, _ = _sides(column, value, ignore_case=True)
-    found: Condition = shown == wanted
-    return found
+    return _equal(shown, wanted)
 
 
 def _contains(*, ignore_case: bool) -> Operator:
     def condition(column: Any, value: Any) -> Condition:
         shown, wanted, _ = _sides(column, value, ignore_case=ignore_case)
-        return functions.place(shown, wanted) > 0
+        found: Condition = functions.place(shown, wanted) > 0
+        return found
 
     return condition
 
@@ -104,7 +113,7 @@ def _starts(column: Any, value: Any) -> Condition:
     if not text:
         return _isnull(shown, False)
     if ord(text[-1]) >= 0xD7FF:
-        return func.substr(shown, 1, len(text)) == wanted
+        return _equal(func.substr(shown, 1, len(text)), wanted)
     shown = shown if _is_in_order(shown) else functions.bytewise(shown)
     return and_(shown >= wanted, shown < literal(text[:-1] + chr(ord(text[-1]) + 1), Text()))
 
@@ -116,7 +125,7 @@ def _is_in_order(column: Any) -> bool:
 
 def _istarts(column: Any, value: Any) -> Condition:
     shown, wanted, text = _sides(column, value, ignore_case=True)
-    return func.substr(shown, 1, len(text)) == wanted
+    return _equal(func.substr(shown, 1, len(text)), wanted)
 
 
 def _ends(*, ignore_case: bool) -> Operator:

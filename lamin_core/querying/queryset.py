@@ -19,6 +19,7 @@ from lamin_core.querying.operators import OPERATORS
 from lamin_core.uids import VERSION_LENGTH
 
 T = TypeVar("T")
+Several = list[Any]
 
 
 class QuerySet(Generic[T]):
@@ -95,7 +96,7 @@ class QuerySet(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         return iter(self._fetched(self._ordered()))
 
-    def _fetched(self, query: Select[Any]) -> list[Any]:
+    def _fetched(self, query: Select[Any]) -> Several:
         with self._reading() as session:
             return list(session.scalars(query))
 
@@ -119,7 +120,7 @@ class QuerySet(Generic[T]):
         more = ", ..." if len(shown) > 10 else ""
         return f"<QuerySet [{', '.join(map(repr, shown[:10]))}{more}]>"
 
-    def to_list(self, field: str | None = None) -> list[Any]:
+    def to_list(self, field: str | None = None) -> Several:
         """All of them, or this field of all of them."""
         return list(self) if field is None else self.values_list(field, flat=True)
 
@@ -156,7 +157,7 @@ class QuerySet(Generic[T]):
         """The only one. Raises `NotFound` or `MultipleFound`."""
         return self._only(self._fetched(self._query.limit(2)))
 
-    def _only(self, found: list[Any]) -> T:
+    def _only(self, found: Several) -> T:
         name = self.registry.__name__
         if not found:
             raise NotFound(f"no {name} fits", hint=f"{name}.df() shows what is there")
@@ -185,7 +186,7 @@ class QuerySet(Generic[T]):
         except NotFound:
             raise self._not_found(uid, lookups) from None
 
-    def _answers(self, uid: str | None, lookups: dict[str, Any]) -> list[Any]:
+    def _answers(self, uid: str | None, lookups: dict[str, Any]) -> Several:
         query = self._query.limit(2)
         asked = {"version", "is_latest", "number"} & set(lookups)
         if not issubclass(self.registry, Versioned) or asked or self._is_whole(uid):
@@ -223,7 +224,7 @@ class QuerySet(Generic[T]):
     # By what they are called
 
     def search(self, string: str, *, field: Any = None, limit: int | None = 20) -> Self:
-        """Those whose texts have all the words of the string, the best first; a typo in a word is forgiven.
+        """Those whose texts have all the words of the string, the best first; if none have, a typo is forgiven.
 
         `field` looks into this one alone. Of several versions the latest is found.
         """
@@ -234,7 +235,7 @@ class QuerySet(Generic[T]):
         return self._with(_query=query, _order=((rank, False),) if best else ())
 
     def lookup(self, field: Any = None, return_field: Any = None) -> naming.Lookup:
-        """An object to complete names in: `.lookup().candidate_marker_experiment`, or `["Candidate marker experiment"]`."""
+        """An object to complete names in: `.lookup().candidate_marker`, or `["Candidate marker"]`."""
         name = naming.field_name(self.registry, field)
         found = self.filter(is_latest=True) if issubclass(self.registry, Versioned) else self
         records = [one for one in found if getattr(one, name) is not None]
@@ -266,7 +267,7 @@ class QuerySet(Generic[T]):
         """As a `pandas.DataFrame`, indexed by `uid`.
 
         `limit` keeps the newest; `include` adds fields of relations (`created_by__handle`, `ulabels__name`);
-        `features` adds a column for each feature that one of them has a value for. Raises `MissingExtra` without pandas.
+        `features` adds a column for each feature that one of them has a value for. Raises `MissingExtra`.
         """
         query = self._ordered()
         if limit is not None and not self._order:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import CTE, delete, inspect, select
+from sqlalchemy import CTE, delete, select
 from sqlalchemy.orm import Session
 
 from lamin_core.db import Database, insert_missing_rows
 from lamin_core.errors import InvalidArgument
 from lamin_core.models import Artifact, Base, Many, Registry, RunArtifact, now
+from lamin_core.models.relations import table_of
 from lamin_core.querying.lookups import narrowing
 from lamin_core.querying.queryset import QuerySet
 
@@ -36,7 +37,7 @@ class RelatedSet(QuerySet[Any]):
             if self._relation.target is type(self._record):
                 self._check_acyclic(session, link, records)
             rows = [self._row(link, record) for record in records]
-            insert_missing_rows(session, inspect(link).local_table, rows)
+            insert_missing_rows(session, table_of(link), rows)
 
     def set(self, records: Iterable[Registry]) -> None:
         """Tie these and no others."""

@@ -44,13 +44,13 @@ def ranked(
     if not words:
         return []
     if issubclass(registry, Versioned):
-        query = query.where(registry.is_latest)
+        query = query.where(registry.is_latest)  # type: ignore[attr-defined]
     places = [field_name(registry, field)] if field is not None else list(registry._search_fields)
     source = _Source(session, registry, query, places)
     most = CANDIDATES if limit is None else max(limit, CANDIDATES)
     scored = {row.id: score for row in source.exact(string, words, most) if (score := _score(row, wanted, words))}
-    if limit is None or len(scored) < limit:
-        scored |= {row.id: score for row in source.near(words, most) if (score := _score(row, wanted, words))}
+    if not scored:
+        scored = {row.id: score for row in source.near(words, most) if (score := _score(row, wanted, words))}
     best = sorted(scored, key=lambda identity: scored[identity])
     return best if limit is None else best[:limit]
 

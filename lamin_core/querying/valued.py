@@ -100,7 +100,7 @@ def _labelled(
     ids = select(target.id).where(_label(lookups, target, option, rest, value))
     relation = annotation_of(registry, target)
     if relation is None:
-        table = model(registry._feature_values or "")
+        table: Any = model(registry._feature_values or "")
         named = table.string.in_(select(target.uid).where(target.id.in_(ids)))
     else:
         table = relation.link

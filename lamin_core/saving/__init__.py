@@ -10,15 +10,16 @@ from sqlalchemy import inspect, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from lamin_core.errors import Conflict, NotFound
+from lamin_core.errors import Conflict, InvalidArgument, NotFound
 from lamin_core.models import Artifact, Base, Collection, Run, Schema, Transform
+from lamin_core.querying.naming import field_name
+from lamin_core.querying.operators import OPERATORS
 from lamin_core.saving.artifacts import save_artifact
-from lamin_core.saving.named import UID_LENGTHS, save_named
+from lamin_core.saving.named import save_all_named, save_named
 from lamin_core.saving.place import Place
 from lamin_core.saving.runs import save_run
 from lamin_core.saving.sets import save_collection, save_schema
 from lamin_core.saving.transforms import save_transform
-from lamin_core.uids import random_uid
 
 R = TypeVar("R")
 
@@ -37,8 +38,11 @@ def _is_saved(record: Any) -> bool:
 
 
 def _update(place: Place, record: R) -> R:
-    with place.db.writing() as session:
-        session.merge(record)
+    try:
+        with place.db.writing() as session:
+            session.merge(record)
+    except IntegrityError as error:
+        raise Conflict(f"{record!r} cannot be saved so: another record is called so", hint="choose another") from error
     return record
 
 
@@ -56,37 +60,28 @@ class Records(list[Any]):
 
 
 def save_all(place: Place, records: Iterable[Any]) -> None:
-    """Save many records: those that are known by a name in one transaction, the others one by one."""
+    """Save many records: those that are known by a name in a few statements, the others one by one, in their order."""
     named: list[Any] = []
     for record in records:
         if type(record) in _SAVERS or _is_saved(record):
             save(place, record)
         else:
             named.append(record)
-    with place.db.writing() as session:
-        for record in named:
-            record.uid = record.uid or random_uid(UID_LENGTHS[type(record).__name__])
-        try:
-            session.add_all(named)
-            session.flush()
-            return
-        except IntegrityError:
-            session.rollback()
-    for record in named:  # some of the names are there already
-        save(place, record)
+    if named:
+        save_all_named(place, named)
 
 
-def from_values(place: Place, registry: Any, values: Iterable[str], *, create: bool) -> Records:
+def from_values(place: Place, registry: Any, values: Iterable[Any], field: Any, *, create: bool) -> Records:
     """The records with these names, in their order; with `create` the missing ones are made, unsaved."""
-    names = list(dict.fromkeys(values))
-    field = registry._name_field
+    name = field_name(registry, field)
+    if isinstance(values, str):
+        raise InvalidArgument(f"{values!r} is one value", hint=f"from_values([{values!r}])")
+    names = [one for one in dict.fromkeys(values) if isinstance(one, str)]
     with place.db.reading() as session:
-        column = getattr(registry, field)
-        found: dict[str, Any] = {}
-        for start in range(0, len(names), 1000):
-            rows = session.scalars(select(registry).where(column.in_(names[start : start + 1000])))
-            found.update((getattr(row, field), row) for row in rows)
-    made = ((found.get(name) or (registry(**{field: name}) if create else None)) for name in names)
+        column = getattr(registry, name)
+        rows = session.scalars(select(registry).where(OPERATORS["in"](column, names)).order_by(registry.id.desc()))
+        found = {getattr(row, name): row for row in rows}
+    made = ((found.get(one) or (registry(**{name: one}) if create else None)) for one in names)
     return Records(place, (record for record in made if record is not None))
 
 

@@ -1,0 +1,377 @@
+"""How people say what a record is about: values of features, and labels."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from blake3 import blake3
+from sqlalchemy import Select, delete, select
+from sqlalchemy.orm import Session
+
+from lamin_core.db import Database, insert_missing_rows
+from lamin_core.errors import InvalidArgument, ValidationError
+from lamin_core.models import Feature, Many, Registry
+from lamin_core.models.dtypes import Dtype, Option, parse, registry_called, validated
+from lamin_core.models.relations import annotation_of, annotations_of, model, table_of
+from lamin_core.querying.annotations import described, labels_of, values_of
+from lamin_core.querying.operators import OPERATORS
+from lamin_core.querying.queryset import QuerySet
+from lamin_core.querying.valued import own_key
+from lamin_core.saving.place import check_saved
+
+Rows = dict[Any, list[dict[str, Any]]]
+
+
+class FeatureValues:
+    """The values that one record has for features."""
+
+    def __init__(self, database: Database, record: Any) -> None:
+        self._database, self._record = database, record
+
+    def add_values(self, values: Mapping[Any, Any]) -> None:
+        """Add values, by the names of features; a value that is there already stays once.
+
+        Labels are given by name or as records, several of them as a list. Raises `ValidationError` for features and
+        labels that do not exist, and for values of another type; then nothing is added.
+        """
+        self._write(values, anew=False)
+
+    def set_values(self, values: Mapping[Any, Any]) -> None:
+        """Have these values, and no others. Raises as `add_values`."""
+        self._write(values, anew=True)
+
+    def _write(self, values: Mapping[Any, Any], *, anew: bool) -> None:
+        check_saved([self._record])
+        if not isinstance(values, Mapping):
+            raise InvalidArgument(f"{values!r} are no values by features", hint='add_values({"temperature": 21.6})')
+        with self._database.writing() as session:
+            rows = _rows(session, self._record, values)
+            if anew:
+                _remove(session, self._record, None)
+            for table, some in rows.items():
+                insert_missing_rows(session, table, some)
+
+    def get_values(self) -> dict[str, Any]:
+        """The values by the names of features; several of one feature are a list."""
+        kind = type(self._record)
+        with self._database.reading() as session:
+            found = values_of(session, kind, [self._record.id])
+        return {name: by_record[self._record.id] for name, by_record in found.items()}
+
+    def remove_values(self, features: Any = None, *, value: Any = None) -> None:
+        """Remove the values of a feature, of several, or of all; with `value` only this one of one feature.
+
+        Raises `ValidationError` for a feature that does not exist.
+        """
+        names = [features] if isinstance(features, str | Feature) else features
+        if value is not None and (names is None or len(list(names)) != 1):
+            raise InvalidArgument("a value is one of one feature", hint='remove_values("experiment", value="x")')
+        with self._database.writing() as session:
+            if value is not None:
+                _remove_one(session, self._record, {names[0]: value})
+            elif names is None:
+                _remove(session, self._record, None)
+            else:
+                _remove(session, self._record, [one.id for one in _features(session, names).values()])
+
+    def described(self) -> list[tuple[str, str]]:
+        """What `describe()` says of labels and of values: a name and a text for each line."""
+        with self._database.reading() as session:
+            return described(session, self._record)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.get_values()[name]
+
+    def __repr__(self) -> str:
+        return f"<features {self.get_values()}>"
+
+
+class LabelSet:
+    """All labels of one record, whichever registry they come from."""
+
+    def __init__(self, database: Database, record: Any) -> None:
+        self._database, self._record = database, record
+
+    def add(self, records: Any, feature: Feature | str | None = None) -> None:
+        """Add a label or several, as values of a feature if one is named. Raises `InvalidArgument`."""
+        labels = _several(records)
+        check_saved([self._record, *labels])
+        with self._database.writing() as session:
+            found = None if feature is None else _one_feature(session, feature)
+            grouped: Rows = defaultdict(list)
+            for label in labels:
+                relation = _relation(self._record, label, found)
+                grouped[table_of(_between(relation))].append(_link(self._record, relation, label.id, found))
+            for table, rows in grouped.items():
+                insert_missing_rows(session, table, rows)
+
+    def remove(self, records: Any, feature: Feature | str | None = None) -> None:
+        """Remove a label or several; with `feature` only as values of that. Raises `InvalidArgument`."""
+        with self._database.writing() as session:
+            found = None if feature is None else _one_feature(session, feature)
+            for label in _several(records):
+                relation = _relation(self._record, label, found)
+                link: Any = relation.link
+                theirs = [getattr(link, relation.own) == self._record.id, getattr(link, relation.other) == label.id]
+                session.execute(delete(link).where(*theirs, *([] if found is None else [link.feature_id == found.id])))
+
+    def get(self, feature: Feature | str, registry: type[Any] | None = None) -> QuerySet[Any]:
+        """The labels that are values of this feature; `registry` says which, where they may come from several."""
+        with self._database.reading() as session:
+            found = _one_feature(session, feature)
+        options = [registry_called(option.registry) for option in parse(found.dtype).options]
+        wanted = registry or (options[0] if options else None)
+        relation = None if wanted is None else annotation_of(type(self._record), wanted)
+        if wanted is None or relation is None:
+            raise InvalidArgument(f"the values of {found.name!r} are no labels", hint="features.get_values()")
+        link: Any = relation.link
+        ids = select(getattr(link, relation.other)).where(
+            getattr(link, relation.own) == self._record.id, link.feature_id == found.id
+        )
+        return QuerySet(self._database, wanted, select(wanted).where(wanted.id.in_(ids)))
+
+    def all(self) -> dict[str, list[str]]:
+        """The names of the labels, by the relation that they hang on."""
+        with self._database.reading() as session:
+            return labels_of(session, self._record)
+
+    def __repr__(self) -> str:
+        return f"<labels {self.all()}>"
+
+
+# Features
+
+
+def _features(session: Session, keys: Iterable[Any]) -> dict[Any, Feature]:
+    """The features that are named. Raises `ValidationError`, which says how to make those that are not there."""
+    names = {key: key.name if isinstance(key, Feature) else str(key) for key in keys}
+    query = select(Feature).where(OPERATORS["in"](Feature.name, list(names.values())))
+    found = {feature.name: feature for feature in session.scalars(query)}
+    if missing := [name for name in names.values() if name not in found]:
+        raise ValidationError(f"These keys could not be validated: {missing}\n{_how_to_make_features(missing)}")
+    return {key: found[name] for key, name in names.items()}
+
+
+def _how_to_make_features(missing: list[str], values: Mapping[Any, Any] | None = None) -> str:
+    calls = [f"  ln.Feature(name={name!r}, dtype={_guess((values or {}).get(name))}).save()" for name in missing]
+    return "\n".join(["Here is how to create a feature:", "", *calls])
+
+
+def _guess(value: Any) -> str:
+    if isinstance(value, Registry):
+        return f"ln.{type(value).__name__}"
+    return type(value).__name__ if isinstance(value, bool | int | float | dict) else "str"
+
+
+def _one_feature(session: Session, feature: Feature | str) -> Feature:
+    return _features(session, [feature])[feature]
+
+
+# Rows
+
+
+def _rows(session: Session, record: Any, values: Mapping[Any, Any]) -> Rows:
+    """The rows that say these values, by their tables. Raises `ValidationError`."""
+    features = _features_for(session, values)
+    made: Rows = defaultdict(list)
+    unknown: dict[str, list[str]] = {}
+    for key, feature in features.items():
+        dtype, value = parse(feature.dtype), values[key]
+        items = list(value) if isinstance(value, list | tuple | set | frozenset) else [value]
+        if dtype.is_categorical:
+            _label_rows(session, record, feature, dtype, items, made, unknown)
+        elif dtype.is_list or dtype.plain in ("dict", "object") or (len(items) == 1 and items[0] is value):
+            _value_rows(record, feature, dtype, items if dtype.is_list else [value], made)
+        else:
+            validated(feature.name, dtype, value)  # a list is none of the plain types
+    if unknown:
+        raise ValidationError(_unknown_labels(unknown))
+    return made
+
+
+def _features_for(session: Session, values: Mapping[Any, Any]) -> dict[Any, Feature]:
+    try:
+        return _features(session, values)
+    except ValidationError:
+        names = {key.name if isinstance(key, Feature) else str(key): value for key, value in values.items()}
+        known = set(session.scalars(select(Feature.name).where(OPERATORS["in"](Feature.name, list(names)))))
+        missing = [name for name in names if name not in known]
+        raise ValidationError(
+            f"These keys could not be validated: {missing}\n{_how_to_make_features(missing, names)}"
+        ) from None
+
+
+def _value_rows(record: Any, feature: Feature, dtype: Dtype, items: list[Any], made: Rows) -> None:
+    kind = type(record)
+    if kind._feature_values is None:
+        raise InvalidArgument(f"a {kind.__name__} has no values of features", hint="use labels.add(...)")
+    table = model(kind._feature_values)
+    for position, item in enumerate(items):
+        value = validated(feature.name, dtype, item)
+        row = _value_row(feature, value, position) | {f"{kind.__tablename__}_id": record.id}
+        made[table_of(table)].append(row)
+
+
+def _value_row(feature: Feature, value: Any, position: int) -> dict[str, Any]:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return {
+        "feature_id": feature.id,
+        "position": position,
+        "value": value,
+        "number": float(value) if isinstance(value, bool | int | float) else None,
+        "string": value if isinstance(value, str) else None,
+        "hash": blake3(text.encode()).hexdigest()[:22],
+        "origin": "api",
+    }
+
+
+# Labels
+
+
+def _label_rows(
+    session: Session,
+    record: Any,
+    feature: Feature,
+    dtype: Dtype,
+    items: list[Any],
+    made: Rows,
+    unknown: dict[str, list[str]],
+) -> None:
+    labels = _labels(session, feature, dtype, items, unknown)
+    for position, label in enumerate(labels):
+        relation = annotation_of(type(record), type(label))
+        if relation is None:  # a record of a registry that is no label, kept by its uid
+            _uid_row(record, feature, label, position, made)
+        else:
+            made[table_of(_between(relation))].append(_link(record, relation, label.id, feature))
+
+
+def _uid_row(record: Any, feature: Feature, label: Any, position: int, made: Rows) -> None:
+    table = model(type(record)._feature_values or "")
+    row = _value_row(feature, label.uid, position) | {f"{type(record).__tablename__}_id": record.id}
+    made[table_of(table)].append(row)
+
+
+def _between(relation: Many[Any]) -> type[Any]:
+    assert relation.link is not None  # it has a column for features
+    return relation.link
+
+
+def _link(record: Any, relation: Many[Any], label_id: int, feature: Feature | None) -> dict[str, Any]:
+    feature_id = None if feature is None else feature.id
+    return {relation.own: record.id, relation.other: label_id, "feature_id": feature_id, "origin": "api"}
+
+
+def _labels(
+    session: Session, feature: Feature, dtype: Dtype, items: list[Any], unknown: dict[str, list[str]]
+) -> list[Any]:
+    """The records that are meant; names that are none are noted."""
+    names = [item for item in items if not isinstance(item, Registry)]
+    if wrong := [name for name in names if not isinstance(name, str)]:
+        raise ValidationError(
+            f"the value {wrong[0]!r} of feature {feature.name!r} is no label",
+            hint=f"pass the name of a {dtype.options[0].registry}, or the record",
+        )
+    found = [_allowed(feature, dtype, item) for item in items if isinstance(item, Registry)]
+    for name in dict.fromkeys(names):
+        label = next((one for option in dtype.options if (one := _called(session, option, name)) is not None), None)
+        if label is None:
+            unknown.setdefault(str(dtype.options[0]), []).append(name)
+        else:
+            found.append(label)
+    return found
+
+
+def _allowed(feature: Feature, dtype: Dtype, record: Registry) -> Registry:
+    check_saved([record])
+    if type(record)._registry_name() not in {option.registry for option in dtype.options}:
+        raise ValidationError(
+            f"{record!r} is no value of feature {feature.name!r}, which is {feature.dtype}",
+            hint=f"pass a {dtype.options[0].registry}",
+        )
+    return record
+
+
+def _called(session: Session, option: Option, name: str) -> Any:
+    target = registry_called(option.registry)
+    column = getattr(target, option.field or target._name_field)
+    query: Select[Any] = select(target).where(column == name)
+    if option.type is not None:
+        query = query.where(target.type_id.in_(types_called(session, target, option.type)))
+    if hasattr(target, "is_latest"):
+        query = query.order_by(target.is_latest.desc())
+    return session.scalar(query.order_by(target.id).limit(1))
+
+
+def types_called(session: Session, registry: type[Any], name: str) -> list[int]:
+    """The primary keys of the labels with this name (or uid) that group others, and of the groups within them."""
+    found = list(session.scalars(select(registry.id).where((registry.name == name) | (registry.uid == name))))
+    reached = found
+    while reached:
+        inner = select(registry.id).where(registry.type_id.in_(reached), registry.is_type)
+        reached = [one for one in session.scalars(inner) if one not in found]
+        found = found + reached
+    return found
+
+
+def _unknown_labels(unknown: dict[str, list[str]]) -> str:
+    lines = ["These values could not be validated:"]
+    lines += [f"  {registry}: {names}" for registry, names in unknown.items()]
+    lines += ["Fix typos, or create records for them:", ""]
+    for registry, names in unknown.items():
+        option = parse(f"cat[{registry}]").options[0]
+        call = f"ln.{option.registry}.from_values({names}, create=True).save()"
+        if option.type is not None:
+            group = f"type=ln.{option.registry}.get(name={option.type!r})"
+            call = f"ln.save([ln.{option.registry}(name=name, {group}) for name in {names}])"
+        lines.append(f"  {call}")
+    return "\n".join(lines)
+
+
+def _several(records: Any) -> list[Any]:
+    labels = [records] if isinstance(records, Registry) else records
+    if isinstance(labels, str) or not isinstance(labels, Iterable):
+        raise InvalidArgument(f"{records!r} is no label", hint="labels.add(ln.ULabel.get(name=...))")
+    labels = list(labels)
+    if wrong := [one for one in labels if not isinstance(one, Registry)]:
+        raise InvalidArgument(f"{wrong[0]!r} is no label", hint="labels.add(ln.ULabel.get(name=...))")
+    return labels
+
+
+def _relation(record: Any, label: Registry, feature: Feature | None) -> Many[Any]:
+    relation = annotation_of(type(record), type(label))
+    kind, other = type(record).__name__, type(label).__name__
+    if relation is None:
+        names = ", ".join(one.target_name for one in annotations_of(type(record)).values())
+        raise InvalidArgument(f"a {kind} has no labels that are {other} records", hint=f"it may have: {names}")
+    if feature is not None:
+        _allowed(feature, parse(feature.dtype), label) if parse(feature.dtype).is_categorical else _refuse(feature)
+    return relation
+
+
+def _refuse(feature: Feature) -> None:
+    raise InvalidArgument(f"feature {feature.name!r} is {feature.dtype}: its values are no labels")
+
+
+# Removing
+
+
+def _remove(session: Session, record: Any, feature_ids: list[int] | None) -> None:
+    """Remove the values of these features, or of all; labels that are no values of features stay."""
+    kind = type(record)
+    tables = [relation.link for relation in annotations_of(kind).values()]
+    tables += [model(kind._feature_values)] if kind._feature_values else []
+    for table in tables:
+        which: Any = table
+        of = which.feature_id.is_not(None) if feature_ids is None else which.feature_id.in_(feature_ids)
+        session.execute(delete(which).where(own_key(kind, which) == record.id, of))
+
+
+def _remove_one(session: Session, record: Any, values: Mapping[Any, Any]) -> None:
+    for table, rows in _rows(session, record, values).items():
+        for row in rows:
+            keys = [name for name in row if name in ("hash", "feature_id") or name.endswith("_id")]
+            session.execute(delete(table).where(*(table.c[name] == row[name] for name in keys)))

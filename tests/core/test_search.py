@@ -1,0 +1,127 @@
+"""Searching: ranked, typos forgiven, the same on both databases, in step with the tables."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import insert, text
+
+import lamin_core as ln
+from lamin_core.instance import Instance
+from lamin_core.models import search
+from lamin_core.models.base import now
+from lamin_core.models.relations import table_of
+
+
+def names(found: object) -> list[str]:
+    return [label.name for label in found]  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def labels(instance: Instance) -> None:
+    """Some with words in common."""
+    ln.save(
+        [
+            ln.ULabel(name="Candidate marker experiment"),
+            ln.ULabel(name="marker"),
+            ln.ULabel(name="Markers of exhaustion", description="in T cells"),
+            ln.ULabel(name="biomarker"),
+            ln.ULabel(name="IFNG"),
+            ln.ULabel(name="DMSO", description="a solvent"),
+            ln.ULabel(name="T cell"),
+        ]
+    )
+
+
+FOUND = {
+    "marker": ["marker", "Markers of exhaustion", "Candidate marker experiment", "biomarker"],
+    "MARKER experiment": ["Candidate marker experiment"],
+    "experiment marker": ["Candidate marker experiment"],
+    "cells": ["Markers of exhaustion"],
+    "solvent": ["DMSO"],
+    "T cell": ["T cell", "Markers of exhaustion"],
+    "IFNJ": ["IFNG"],
+    "experimnet": ["Candidate marker experiment"],
+    "cadidate": ["Candidate marker experiment"],
+    "exaustion": ["Markers of exhaustion"],
+    "nothing like it": [],
+    "": [],
+    "   ": [],
+    '"': [],
+    "NEAR(": [],
+    "*": [],
+}
+"""What a search gives, in this order, on both databases."""
+
+
+def test_the_best_come_first_and_typos_are_forgiven(labels: None) -> None:
+    assert {string: names(ln.ULabel.search(string)) for string in FOUND} == FOUND
+
+
+def test_a_search_can_be_narrowed_limited_and_made_a_table(labels: None) -> None:
+    assert names(ln.ULabel.search("marker", limit=2)) == ["marker", "Markers of exhaustion"]
+    assert ln.ULabel.search("marker").df()["name"].iloc[0] == "marker"
+    assert names(ln.ULabel.filter(name__startswith="bio").search("marker")) == ["biomarker"]
+    assert names(ln.ULabel.search("marker").filter(name__icontains="exp")) == ["Candidate marker experiment"]
+    assert names(ln.ULabel.search("cells", field="name")) == ["T cell"]  # a typo away, where the words are nowhere
+    assert names(ln.ULabel.search("solvent", field=ln.ULabel.description)) == ["DMSO"]
+    with pytest.raises(ln.errors.InvalidArgument, match="did you mean name"):
+        ln.ULabel.search("x", field="nmae")
+
+
+@pytest.fixture
+def many(instance: Instance) -> Instance:
+    """More than are ranked whole, written past the models."""
+    rows = [
+        {"uid": f"{n:08d}", "name": f"sample{n:05d} of plate {n % 96:02d}", "is_type": False, "created_at": now()}
+        for n in range(2_500)
+    ]
+    with instance.db.writing() as session:
+        session.execute(insert(table_of(ln.ULabel)), rows)
+    return instance
+
+
+def test_a_large_registry_is_searched_by_its_index(many: Instance) -> None:
+    assert names(ln.ULabel.search("sample01234")) == ["sample01234 of plate 82"]
+    assert names(ln.ULabel.search("smaple01234")) == ["sample01234 of plate 82"]
+    assert names(ln.ULabel.search("sampel01234")) == ["sample01234 of plate 82"]
+    assert len(ln.ULabel.search("plate")) == 20
+    assert names(ln.ULabel.search("sample00007", limit=1)) == ["sample00007 of plate 07"]
+    assert len(ln.ULabel.search("plate", limit=None)) == 500
+
+
+def test_the_index_follows_what_is_written(many: Instance) -> None:
+    label = ln.ULabel.get(name="sample01234 of plate 82")
+    label.name = "renamed entirely"
+    label.save()
+    assert label.uid not in [one.uid for one in ln.ULabel.search("sample01234")]
+    assert names(ln.ULabel.search("entirely")) == ["renamed entirely"]
+    label.delete()
+    assert names(ln.ULabel.search("entirely")) == []
+    with many.db.writing() as session:  # making it anew, as after a migration, changes nothing
+        search.index(session.connection())
+    assert names(ln.ULabel.search("sample01235")) == ["sample01235 of plate 83"]
+
+
+def test_the_index_is_asked_and_not_the_table(many: Instance) -> None:
+    with many.db.reading() as session:
+        if session.get_bind().dialect.name == "sqlite":
+            found = session.execute(text("SELECT count(*) FROM search_ulabel WHERE search_ulabel MATCH 'ple01234'"))
+            assert found.scalar() == 1
+        else:
+            session.execute(text("SET enable_seqscan = off"))
+            query = "EXPLAIN SELECT id FROM ulabel WHERE lamin_trigrams({}) @> lamin_trigrams('sample01234')"
+            plan = session.execute(text(query.format(search.together(search.SEARCHED["ulabel"])))).scalars()
+            assert any("search_ulabel" in line for line in plan)
+
+
+def test_of_several_versions_the_latest_is_found(instance: Instance) -> None:
+    ln.Transform(key="intro.py", source_code="1", description="An introduction").save()
+    newer = ln.Transform(key="intro.py", source_code="2", description="An introduction").save()
+    assert [one.uid for one in ln.Transform.search("introduction")] == [newer.uid]
+    assert ln.Transform.search("intro").df().index.tolist() == [newer.uid]
+
+
+def test_letters_of_all_scripts_are_searched(instance: Instance) -> None:
+    ln.save([ln.ULabel(name="Zelle β-Actin"), ln.ULabel(name="日本語のラベル")])
+    assert names(ln.ULabel.search("β-act")) == ["Zelle β-Actin"]
+    assert names(ln.ULabel.search("本語の")) == ["日本語のラベル"]
