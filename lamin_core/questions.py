@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
-import os
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lamin_core.db import Database
-from lamin_core.errors import MultipleFound, NotFound
-from lamin_core.lineage.graph import Graph, walk, whole
+from lamin_core.lineage import lists, names
+from lamin_core.lineage.graph import ArtifactNode, Graph, Node, RunNode, between, walk, whole
+from lamin_core.lineage.lists import Wanted
+from lamin_core.lineage.moments import moment
+from lamin_core.lineage.reach import NODE_LIMIT
 from lamin_core.lineage.tree import tree
-from lamin_core.models import Artifact, Run
+from lamin_core.models import Artifact, Run, Transform
 from lamin_core.saving import runs
 from lamin_core.types import RunStatus
 
@@ -24,36 +26,74 @@ class Questions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def around(self, record: Artifact | Run, *, up: int | None = None, down: int | None = None) -> Graph:
-        """The graph around an artifact or a run; `up` and `down` count steps, None is all the way."""
-        with self._database.reading() as session:
-            if isinstance(record, Artifact):
-                return walk(session, artifacts=[record.id], up=up, down=down)
-            return walk(session, runs=[record.id], up=up, down=down)
+    def around(
+        self,
+        record: Artifact | Run | Transform,
+        *,
+        up: int | None = None,
+        down: int | None = None,
+        as_of: datetime | str | None = None,
+        limit: int = NODE_LIMIT,
+    ) -> Graph:
+        """The graph around an artifact, a run, or all runs of a transform, as it is or as it was known at a moment.
 
-    def everything(self) -> Graph:
-        """The whole graph."""
+        `up` and `down` count steps, None is all the way. The nearest `limit` nodes; where there are more, the graph is
+        `truncated`.
+        """
+        at = None if as_of is None else moment(as_of)
         with self._database.reading() as session:
-            return whole(session)
+            starts = _starts(session, record, limit)
+            return walk(session, **starts, up=up, down=down, as_of=at, limit=limit)
+
+    def between(
+        self,
+        source: Artifact | Run,
+        target: Artifact | Run,
+        *,
+        as_of: datetime | str | None = None,
+        limit: int = NODE_LIMIT,
+    ) -> Graph:
+        """All paths between the two, whichever is above the other; an empty graph where there is none."""
+        at = None if as_of is None else moment(as_of)
+        with self._database.reading() as session:
+            return between(session, node_of(source), node_of(target), as_of=at, limit=limit)
+
+    def everything(self, *, as_of: datetime | str | None = None) -> Graph:
+        """The whole graph, as it is or as it was known at a moment."""
+        with self._database.reading() as session:
+            return whole(session, as_of=None if as_of is None else moment(as_of))
+
+    def runs(self, wanted: Wanted) -> tuple[list[RunNode], dict[int, str]]:
+        """These runs, the newest first, and the uids of the runs above them, by primary key."""
+        with self._database.reading() as session:
+            return lists.runs(session, wanted)
+
+    def artifacts(self, wanted: Wanted) -> list[ArtifactNode]:
+        """These artifacts, the newest first."""
+        with self._database.reading() as session:
+            return lists.artifacts(session, wanted)
 
     def view(self, record: Artifact | Run, *, return_graph: bool = False) -> Graph | None:
         """Print what made it, or return the graph of what made it and what hangs on it."""
         graph = self.around(record)
         if return_graph:
             return graph
-        print(tree(graph, (type(record).__name__.lower(), record.id)))  # noqa: T201 - this is what it is for
+        print(tree(graph, node_of(record)))  # noqa: T201 - this is what it is for
         return None
 
-    def find(self, name: str) -> Artifact | Run:
+    def find(self, name: str, *, as_of: datetime | str | None = None) -> Artifact | Run:
         """The artifact or run with this uid (or its first characters), or the artifact with this key or path.
 
-        Of several versions the latest. Raises `NotFound`, and `MultipleFound` when several keys answer.
+        Of several versions the latest, or the latest there was at a moment. Raises `NotFound`, and `MultipleFound` when
+        several keys answer.
         """
         with self._database.reading() as session:
-            found = _by_uid(session, name) or _by_key(session, name)
-            if found is None:
-                raise NotFound(f"no artifact or run is called {name!r}", hint=_hint(session, name))
-        return found
+            return names.find(session, name, None if as_of is None else moment(as_of))
+
+    def find_run(self, name: str) -> Run:
+        """The run with this uid or OpenLineage run id, or the newest run of the transform with this key."""
+        with self._database.reading() as session:
+            return names.find_run(session, name)
 
     def describe(self, artifact: Artifact) -> None:
         """Print what is known about an artifact."""
@@ -70,6 +110,20 @@ class Questions:
     def find_lost(self) -> int:
         """Mark runs of this machine whose process is gone as lost; how many there were."""
         return runs.find_lost(self._database)
+
+
+def node_of(record: Artifact | Run) -> Node:
+    """The node that this record is."""
+    return ("run" if isinstance(record, Run) else "artifact", record.id)
+
+
+def _starts(session: Session, record: Artifact | Run | Transform, limit: int) -> dict[str, list[int]]:
+    if isinstance(record, Artifact):
+        return {"artifacts": [record.id]}
+    if isinstance(record, Run):
+        return {"runs": [record.id]}
+    newest = select(Run.id).where(Run.transform_id == record.id).order_by(Run.created_at.desc(), Run.id.desc())
+    return {"runs": list(session.scalars(newest.limit(limit + 1)))}
 
 
 def description(artifact: Artifact) -> str:
@@ -95,48 +149,3 @@ def description(artifact: Artifact) -> str:
 def _maker(run: Run) -> str:
     code = "" if run.transform is None else f" of {run.transform.key}"
     return f"run {run.uid}{code} ({run.engine})"
-
-
-def _by_uid(session: Session, name: str) -> Artifact | Run | None:
-    if not (8 <= len(name) <= 20 and name.isascii() and name.isalnum()):
-        return None
-    last = name[:-1] + chr(ord(name[-1]) + 1)
-    artifacts = list(session.scalars(select(Artifact).where(Artifact.uid >= name, Artifact.uid < last)))
-    if len(name) <= 16:
-        artifacts = [one for one in artifacts if one.is_latest]
-    runs = list(session.scalars(select(Run).where(Run.uid >= name, Run.uid < last)))
-    found: Artifact | Run | None = _only([*artifacts, *runs], name)
-    return found
-
-
-def _by_key(session: Session, name: str) -> Artifact | None:
-    key = name.removeprefix("./")
-    wanted = or_(Artifact.key == key, Artifact.key == os.path.abspath(name).lstrip("/"))
-    found = list(session.scalars(select(Artifact).where(wanted, Artifact.is_latest)))
-    if not found:
-        found = [one for one in _ending_in(session, key) if os.path.abspath(name).endswith("/" + (one.key or ""))]
-    only: Artifact | None = _only(found, name)
-    return only
-
-
-def _ending_in(session: Session, key: str) -> list[Artifact]:
-    """Artifacts whose key ends in the last part of this path, for paths given from another folder."""
-    tail = key.rstrip("/").rsplit("/", 1)[-1]
-    ends = func.substr(Artifact.key, func.length(Artifact.key) - len(tail) + 1) == tail
-    return list(session.scalars(select(Artifact).where(ends, Artifact.is_latest)))
-
-
-def _only(found: list[Any], name: str) -> Any:
-    if len(found) > 1:
-        listed = ", ".join(f"{one.uid} ({getattr(one, 'key', None) or one.name})" for one in found[:5])
-        raise MultipleFound(f"{name!r} names {len(found)} records: {listed}", hint="name one by its uid")
-    return found[0] if found else None
-
-
-def _hint(session: Session, name: str) -> str:
-    keys = [key for key in session.scalars(select(Artifact.key).distinct().limit(5000)) if key]
-    ends = {key.rsplit("/", 1)[-1]: key for key in keys}
-    near = difflib.get_close_matches(name, keys, n=3) or [
-        ends[end] for end in difflib.get_close_matches(name.rsplit("/", 1)[-1], list(ends), n=3)
-    ]
-    return f"nearest: {', '.join(near)}" if near else "`lamin artifacts` lists what is there"

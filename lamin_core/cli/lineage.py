@@ -2,29 +2,58 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import click
 
+from lamin_core.cli.output import as_json, print_json, print_table
 from lamin_core.errors import InvalidArgument
 from lamin_core.instance import connect
 from lamin_core.lineage.graph import Graph
-from lamin_core.lineage.tree import duration, printable, tree
-from lamin_core.lineage.view import counts, view
+from lamin_core.lineage.lists import Wanted
+from lamin_core.lineage.moments import moment
+from lamin_core.lineage.reach import NODE_LIMIT
+from lamin_core.lineage.tree import duration, tree
+from lamin_core.lineage.view import artifact_view, counts, run_view, view
 from lamin_core.models import Artifact, Run
+from lamin_core.questions import Questions, node_of
+from lamin_core.types import RunStatus
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
+_SHOWN = 50
+"""Rows of a table, where nobody says how many."""
+
+
+def _moment(_context: click.Context, _option: click.Parameter, value: str | None) -> datetime | None:
+    return None if value is None else moment(value)
 
 
 @click.command()
 @click.argument("name", metavar="[KEY|UID]", required=False)
 @click.option("--up", type=click.IntRange(0), help="At most this many steps towards the sources.")
 @click.option("--down", type=click.IntRange(0), help="At most this many steps towards what hangs on it.")
+@click.option("--to", "other", metavar="KEY|UID", help="Only the paths between the two, whichever is above the other.")
+@click.option("--run", "run", metavar="RUN", help="Of this run: its uid, its OpenLineage id, or a key for its newest.")
+@click.option(
+    "--as-of",
+    metavar="TIME",
+    callback=_moment,
+    help="As it was known then: 2026-03-01T14:30, or how long ago, such as 2h.",
+)
+@click.option("--limit", type=click.IntRange(1), default=NODE_LIMIT, help="At most this many nodes, the nearest.")
 @click.option("--all", "everything", is_flag=True, help="The whole registry.")
-@_JSON
-def lineage(name: str | None, up: int | None, down: int | None, everything: bool, as_json: bool) -> None:
+@as_json
+def lineage(
+    name: str | None,
+    up: int | None,
+    down: int | None,
+    other: str | None,
+    run: str | None,
+    as_of: datetime | None,
+    limit: int,
+    everything: bool,
+    as_json: bool,
+) -> None:
     """What made this artifact, or what this run did, back to the sources; and what hangs on it.
 
     A step is from an artifact to a run or back; --up and --down each limit their own way, 0 leaves it out. As text,
@@ -32,80 +61,118 @@ def lineage(name: str | None, up: int | None, down: int | None, everything: bool
     """
     instance = connect()
     instance.lineage.find_lost()
-    if everything or name is None:
-        if not everything:
-            raise InvalidArgument("name an artifact or a run, or ask for everything", hint="lamin lineage --all")
-        graph = instance.lineage.everything()
-        click.echo(json.dumps(view(graph)) if as_json else _table(counts(graph)))
+    if everything:
+        graph = instance.lineage.everything(as_of=as_of)
+        print_json(view(graph)) if as_json else print_table(counts(graph))
         return
-    record = instance.lineage.find(name)
-    graph = instance.lineage.around(record, up=up, down=down)
-    click.echo(json.dumps(view(graph)) if as_json else _trees(graph, record, up=up, down=down))
+    record = _named(instance.lineage, name, run, as_of)
+    if other is None:
+        graph = instance.lineage.around(record, up=up, down=down, as_of=as_of, limit=limit)
+        text = _trees(graph, record, up=up, down=down)
+    else:
+        target = instance.lineage.find(other, as_of=as_of)
+        graph = instance.lineage.between(record, target, as_of=as_of, limit=limit)
+        text = _paths(graph, record, target)
+    print_json(view(graph)) if as_json else click.echo(text)
+    if graph.truncated:
+        click.echo(f"there is more than these {limit} nodes: --limit, --up, --down", err=True)
+
+
+def _named(questions: Questions, name: str | None, run: str | None, as_of: datetime | None) -> Artifact | Run:
+    if (name is None) == (run is None):
+        raise InvalidArgument("name an artifact or a run, or ask for everything", hint="lamin lineage --all")
+    return questions.find(name, as_of=as_of) if name is not None else questions.find_run(run or "")
 
 
 def _trees(graph: Graph, record: Artifact | Run, *, up: int | None, down: int | None) -> str:
-    start = (type(record).__name__.lower(), record.id)
+    start = node_of(record)
     upwards, downwards = tree(graph, start), tree(graph, start, downwards=True) if down else ""
     return "\n\n".join(part for part in (upwards if up != 0 or not down else "", downwards) if part)
 
 
+def _paths(graph: Graph, record: Artifact | Run, target: Artifact | Run) -> str:
+    if not graph.nodes:
+        return f"nothing leads from {record.uid} to {target.uid}, nor back"
+    # Both are on every path: the lower one is that whose tree reaches the other.
+    return max((tree(graph, node_of(one)) for one in (target, record)), key=lambda text: text.count("\n"))
+
+
+def _choices(command: Any) -> Any:
+    """The options that `runs` and `artifacts` share."""
+    for option in (
+        click.option("--limit", type=click.IntRange(1), help=f"At most this many; as text {_SHOWN} unless told."),
+        click.option(
+            "--since",
+            metavar="TIME",
+            callback=_moment,
+            help="From this time on: 2026-03-01, or how long ago, such as 3d.",
+        ),
+        click.option("--engine", help="Only of this engine: snakemake, nextflow, prefect, python ..."),
+    ):
+        command = option(command)
+    return command
+
+
 @click.command()
-@_JSON
-def runs(as_json: bool) -> None:
+@click.option("--status", multiple=True, type=click.Choice([str(one) for one in RunStatus]), help="Only in this state.")
+@click.option("--key", help="Only of transforms whose key begins so.")
+@_choices
+@as_json
+def runs(
+    status: tuple[str, ...],
+    key: str | None,
+    engine: str | None,
+    since: datetime | None,
+    limit: int | None,
+    as_json: bool,
+) -> None:
     """All runs, the newest first."""
     instance = connect()
     instance.lineage.find_lost()
-    graph = instance.lineage.everything()
-    rows = _newest_first(view(graph)["runs"], "started_at")
+    asked = limit or (None if as_json else _SHOWN)
+    wanted = Wanted(status=status, engine=engine, key=key, since=since, limit=None if asked is None else asked + 1)
+    nodes, uids = instance.lineage.runs(wanted)
     if as_json:
-        click.echo(json.dumps(rows))
+        print_json([run_view(node, uids) for node in nodes[:asked]])
         return
-    durations = _durations(graph)
-    shown = [
+    rows = [
         {
-            "uid": row["uid"],
-            "transform": row["transform_key"],
-            "engine": row["engine"],
-            "name": row["name"],
-            "status": row["status"] + (" (cached)" if row["cached"] else ""),
-            "started": (row["started_at"] or "")[:19],
-            "took": durations.get(row["uid"], ""),
+            "uid": node.uid,
+            "transform": node.transform_key,
+            "engine": node.engine,
+            "name": node.name,
+            "status": node.status + (" (cached)" if node.cached else ""),
+            "started": None if node.started_at is None else node.started_at.isoformat()[:19],
+            "took": "" if node.duration is None else duration(node.duration),
         }
-        for row in rows
+        for node in nodes
     ]
-    click.echo(_table(shown))
-
-
-def _durations(graph: Graph) -> dict[str, str]:
-    nodes = graph.runs.values()
-    return {node.uid: duration(node.duration) for node in nodes if node.duration is not None}
+    _print_first(rows, asked)
 
 
 @click.command()
-@_JSON
-def artifacts(as_json: bool) -> None:
+@click.option("--key", help="Only with a key that begins so.")
+@_choices
+@as_json
+def artifacts(key: str | None, engine: str | None, since: datetime | None, limit: int | None, as_json: bool) -> None:
     """All versions of all artifacts, the newest first."""
-    rows = list(reversed(view(connect().lineage.everything())["artifacts"]))
+    asked = limit or (None if as_json else _SHOWN)
+    wanted = Wanted(engine=engine, key=key, since=since, limit=None if asked is None else asked + 1)
+    shown = [artifact_view(node) for node in connect().lineage.artifacts(wanted)]
     if as_json:
-        click.echo(json.dumps(rows))
+        print_json(shown[:asked])
         return
-    shown = [
-        {"uid": row["uid"], "key": row["key"], "size": row["size"], "hash": (row["hash"] or "")[:12]} for row in rows
-    ]
-    click.echo(_table(shown))
-
-
-def _newest_first(rows: list[dict[str, Any]], field: str) -> list[dict[str, Any]]:
-    return sorted(rows, key=lambda row: row[field] or "", reverse=True)
-
-
-def _table(rows: Sequence[dict[str, Any]]) -> str:
-    """Columns as wide as what is in them."""
-    if not rows:
-        return "nothing yet"
-    names = list(rows[0])
-    cells = [names, *([printable(str("" if row[n] is None else row[n])) for n in names] for row in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells
+    _print_first(
+        [
+            {"uid": one["uid"], "key": one["key"], "size": one["size"], "hash": (one["hash"] or "")[:12]}
+            for one in shown
+        ],
+        asked,
     )
+
+
+def _print_first(rows: list[dict[str, Any]], limit: int | None) -> None:
+    """The table; one row more than the limit was asked for, so as to know whether there is more."""
+    print_table(rows[:limit])
+    if limit is not None and len(rows) > limit:
+        click.echo(f"the newest {limit}; more with --limit", err=True)

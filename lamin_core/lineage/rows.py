@@ -74,29 +74,35 @@ def _made(artifact_id: Any, then: Then) -> Any:
     return case((is_made(artifact_id, then), "made"))
 
 
-@cache
-def _artifacts(dialect: str, everything: bool, dated: bool) -> Executable:
-    query: Select[Any] = (
+def artifact_facts() -> Select[Any]:
+    """What an `ArtifactNode` holds, of every artifact."""
+    return (
         select(Artifact.id, Artifact.uid, Artifact.key, Storage.root, Artifact.real_key,
                Content.hash, Content.hash_type, Content.size, Content.n_files)
         .join(Storage, Artifact.storage_id == Storage.id)
         .outerjoin(Content, Artifact.content_id == Content.id)
-        .where(*Then(dated).made(Artifact))
-        .order_by(Artifact.id)
     )  # fmt: skip
+
+
+def run_facts() -> Select[Any]:
+    """What a `RunNode` holds, of every run."""
+    return (
+        select(Run.id, Run.uid, Run.external_id, Run.name, Run.engine, Run.parent_id, Run.status, Run.cached,
+               Run.attempt, Run.started_at, Run.finished_at, Run.params, func.substr(Run.error, 1, 500),
+               Transform.uid, Transform.key, Transform.kind)
+        .join(Transform, Run.transform_id == Transform.id)
+    )  # fmt: skip
+
+
+@cache
+def _artifacts(dialect: str, everything: bool, dated: bool) -> Executable:
+    query = artifact_facts().where(*Then(dated).made(Artifact)).order_by(Artifact.id)
     return query if everything else query.where(Artifact.id.in_(given(dialect, "artifacts")))
 
 
 @cache
 def _runs(dialect: str, everything: bool, dated: bool) -> Executable:
-    query: Select[Any] = (
-        select(Run.id, Run.uid, Run.external_id, Run.name, Run.engine, Run.parent_id, Run.status, Run.cached,
-               Run.attempt, Run.started_at, Run.finished_at, Run.params, func.substr(Run.error, 1, 500),
-               Transform.uid, Transform.key, Transform.kind)
-        .join(Transform, Run.transform_id == Transform.id)
-        .where(*Then(dated).begun(Run))
-        .order_by(Run.id)
-    )  # fmt: skip
+    query = run_facts().where(*Then(dated).begun(Run)).order_by(Run.id)
     return query if everything else query.where(Run.id.in_(select(_above(dialect).c.id)))
 
 

@@ -1,0 +1,172 @@
+"""Questions as they are asked: names, moments, lists, and the commands that print the answers, on both databases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from click.testing import CliRunner, Result
+
+import lamin_core as ln
+from lamin_core import context
+from lamin_core.cli import lineage as commands
+from lamin_core.errors import InvalidArgument, NotFound
+from lamin_core.instance import Instance
+from lamin_core.lineage.lists import Wanted
+from tests.core.planting import BEGIN, Shape, plant
+from tests.core.test_lineage_graph import chain, statements
+
+Write = Callable[[str, str], Path]
+
+
+def told(command: Any, *arguments: str) -> Result:
+    """Run the command in this process, on a connection of its own."""
+    here = context.connection()
+    try:
+        done = CliRunner().invoke(command, list(arguments), catch_exceptions=False)
+    finally:
+        if context.connection() is not here:
+            cast(Instance, context.connection()).db.dispose()
+            context.set_connection(here)
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def asked(command: Any, *arguments: str) -> tuple[Any, str]:
+    """The JSON that the command prints, and what it says beside."""
+    done = told(command, *arguments, "--json")
+    return json.loads(done.stdout), done.stderr
+
+
+def keys(seen: dict[str, Any]) -> list[str]:
+    """The artifacts of a view, as `key version`."""
+    return sorted(f"{one['key']} {one['version']}" for one in seen["artifacts"])
+
+
+@pytest.fixture
+def story(instance: Instance, write: Write) -> Instance:
+    """A script made `out.txt` of `in.txt`, twice; between the two, time passed."""
+    write("in.txt", "a")
+    ln.Artifact("in.txt", run=False).save()
+    for text in ("b", "c"):
+        with ln.run("shout.py", params={"text": text}):
+            ln.Artifact.get(key="in.txt").load()
+            write("out.txt", text)
+            ln.Artifact("out.txt").save()
+    return instance
+
+
+def test_the_past_has_the_versions_of_then(story: Instance) -> None:
+    first, second = ln.Run.filter().order_by("created_at").to_list()
+    between = first.finished_at + (second.started_at - first.finished_at) / 2
+    old = story.lineage.find("out.txt", as_of=between)
+    assert (old.version, story.lineage.find("out.txt").version) == ("0000", "0001")
+    seen, _ = asked(commands.lineage, "out.txt", "--as-of", between.isoformat())
+    assert keys(seen) == ["in.txt 0000", "out.txt 0000"]
+    assert [run["uid"] for run in seen["runs"]] == [first.uid]
+    whole, _ = asked(commands.lineage, "--all", "--as-of", between.isoformat())
+    assert keys(whole) == ["in.txt 0000", "out.txt 0000"]
+    assert keys(asked(commands.lineage, "in.txt", "--as-of", "0s")[0]) == keys(asked(commands.lineage, "--all")[0])
+    with pytest.raises(NotFound, match=r"there was no 'out.txt' at"):
+        story.lineage.find("out.txt", as_of="1w")
+    with pytest.raises(InvalidArgument, match="is no time"):
+        story.lineage.find("out.txt", as_of="yesterday")
+
+
+def test_paths_between_two_are_found_whichever_is_named_first(story: Instance, write: Write) -> None:
+    with ln.run("other.py"):
+        ln.Artifact.get(key="in.txt").load()
+        write("aside.txt", "x")
+        ln.Artifact("aside.txt").save()
+    for ends in (("in.txt", "out.txt"), ("out.txt", "in.txt")):
+        seen, _ = asked(commands.lineage, ends[0], "--to", ends[1])
+        assert keys(seen) == ["in.txt 0000", "out.txt 0001"]
+        assert len(seen["runs"]) == 1
+        shown = told(commands.lineage, ends[0], "--to", ends[1]).stdout.splitlines()
+        assert shown[0] == "out.txt  v0001"
+        assert shown[-1].strip() == "└─ in.txt  v0000"
+    assert keys(asked(commands.lineage, "aside.txt", "--to", "out.txt")[0]) == []
+    assert "nothing leads from" in told(commands.lineage, "aside.txt", "--to", "out.txt").stdout
+
+
+def test_a_run_is_named_by_uid_external_id_or_key(story: Instance) -> None:
+    first, second = ln.Run.filter().order_by("created_at").to_list()
+    for run in (first, second):
+        for name in (run.uid, run.uid[:10], run.external_id):
+            assert story.lineage.find_run(name).id == run.id
+            seen, _ = asked(commands.lineage, "--run", name, "--up", "1", "--down", "1")
+            assert [one["uid"] for one in seen["runs"]] == [run.uid]
+            assert len(seen["artifacts"]) == 2
+    assert story.lineage.find_run("shout.py").id == second.id
+    assert story.lineage.find(first.external_id).id == first.id
+    with pytest.raises(NotFound, match="no run is called"):
+        story.lineage.find_run("nobody.py")
+    with pytest.raises(InvalidArgument, match="name an artifact or a run"):
+        asked(commands.lineage, "out.txt", "--run", first.uid)
+
+
+def test_a_limit_is_told_where_it_cut(instance: Instance) -> None:
+    first = plant(instance.db, chain(30))
+    seen, said = asked(commands.lineage, f"{first.artifact + 29}.txt", "--limit", "10")
+    assert (seen["truncated"], len(seen["artifacts"]) + len(seen["runs"])) == (True, 10)
+    assert "more than these 10 nodes" in said
+    seen, said = asked(commands.lineage, f"{first.artifact + 29}.txt")
+    assert (seen["truncated"], said) == (False, "")
+
+
+def test_lists_are_narrowed_and_cut(story: Instance, write: Write) -> None:
+    with pytest.raises(ZeroDivisionError), ln.run("fail.py"):
+        raise ZeroDivisionError
+    plant(story.db, Shape(2, 3, [(0, 1, "output", None)], parents=[(2, 0)]))  # months ago
+
+    def transforms(*arguments: str) -> list[str]:
+        return [run["transform_key"] for run in asked(commands.runs, *arguments)[0]]
+
+    assert transforms() == ["fail.py", "shout.py", "shout.py", "step", "step", "step"]
+    assert transforms("--limit", "2") == ["fail.py", "shout.py"]
+    assert transforms("--status", "failed") == ["fail.py"]
+    assert transforms("--status", "failed", "--status", "completed", "--engine", "python") == [
+        "fail.py",
+        *["shout.py"] * 2,
+    ]
+    assert transforms("--key", "sh") == ["shout.py", "shout.py"]
+    assert transforms("--key", "SH") == []
+    assert transforms("--since", "1d", "--limit", "2") == ["fail.py", "shout.py"]
+    assert transforms("--engine", "planted", "--since", (BEGIN + timedelta(seconds=1)).isoformat()) == ["step"] * 2
+    last = asked(commands.runs, "--engine", "planted", "--limit", "1")[0][0]
+    parent = asked(commands.runs, "--engine", "planted")[0][-1]
+    assert last["parent"] == parent["uid"]  # which is not among the one that was asked for
+
+    def names(*arguments: str) -> list[str]:
+        return [one["key"] for one in asked(commands.artifacts, *arguments)[0]]
+
+    assert names("--since", "1d") == ["out.txt", "out.txt", "in.txt"]
+    assert names("--key", "ou", "--limit", "1") == ["out.txt"]
+    assert len(names("--engine", "python")) == 2
+    assert len(names()) == 5
+
+
+def test_a_table_says_that_there_is_more(instance: Instance) -> None:
+    plant(instance.db, Shape(60, 60))
+    for command in (commands.runs, commands.artifacts):
+        done = told(command)
+        assert len(done.stdout.splitlines()) == 51
+        assert "the newest 50; more with --limit" in done.stderr
+        assert len(told(command, "--limit", "60").stdout.splitlines()) == 61
+        assert len(asked(command)[0]) == 60
+
+
+def test_a_list_takes_two_statements_however_long(instance: Instance) -> None:
+    plant(instance.db, Shape(1, 300, parents=[(n, 0) for n in range(1, 300)]))
+    with statements(instance.db) as sent:
+        assert len(instance.lineage.runs(Wanted(limit=100))[0]) == 100
+    assert len(sent) == 2
+
+
+def test_a_transform_is_seen_by_all_its_runs(story: Instance) -> None:
+    graph = story.lineage.around(ln.Transform.get(key="shout.py"))
+    assert (len(graph.runs), len(graph.artifacts)) == (2, 3)
