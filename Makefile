@@ -55,6 +55,10 @@ format: setup ## Put the code into its one format.
 bench: setup ## Measure: imports, tracking, ingest, queries.
 	$(BIN)/python benchmarks/run.py
 
+.PHONY: chaos
+chaos: setup ## Kill the server 200 times while clients send, and look whether it kept its word.
+	KILLS=200 $(BIN)/python -m pytest tests/openlineage_/test_kills.py -k moment --timeout 3600
+
 .PHONY: lock
 lock: setup ## Pin the newest versions that fit, with their hashes.
 	UV_NO_CONFIG=1 $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras --group dev \

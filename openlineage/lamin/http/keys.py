@@ -63,7 +63,10 @@ class Keyring:
         await self._refresh()
         if not self._required:
             return True
-        given = _digest(authorization.removeprefix("Bearer "))
+        scheme, _, key = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            return False
+        given = _digest(key)
         # All of them, whichever fits: how long it takes says nothing.
         return sum(hmac.compare_digest(given, known) for known in self._known) > 0
 

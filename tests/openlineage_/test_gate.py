@@ -1,0 +1,179 @@
+"""Who may reach the server: nobody without a key, nobody by a foreign name, no page from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from starlette.routing import BaseRoute, Mount, Route
+
+from lamin_core.errors import Conflict, NotFound
+from lamin_core.instance import Instance
+from openlineage.lamin.http import keys
+from openlineage.lamin.http.app import application, open_routes
+
+from .serving import EVENT, Server, ask
+
+OPEN = {"/healthz"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("gated")
+    Instance.create(made, "./data").db.dispose()
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    """A running server with a key."""
+    with Server(folder, LAMIN_API_KEY="s3cret") as running:
+        yield running
+
+
+def _routes(routes: Iterable[BaseRoute], above: str = "") -> Iterator[tuple[str, str]]:
+    """Every method and path of the application; parameters are filled with something."""
+    for route in routes:
+        if isinstance(route, Mount):
+            yield from _routes(route.routes, above + route.path)
+        else:
+            assert isinstance(route, Route), f"{route!r} is of a kind that this test does not know"
+            for method in route.methods or {"GET"}:
+                yield method, above + re.sub(r"\{[^}]*\}", "1", route.path)
+
+
+def test_every_route_but_the_open_ones_asks_for_a_key(server: Server, folder: Path) -> None:
+    instance = Instance.open(folder / ".lamin")
+    walked = set(_routes(application(instance.db).routes))
+    instance.db.dispose()
+    assert {path for _, path in _routes(open_routes())} == OPEN
+    assert {("POST", EVENT), ("GET", "/metrics")} <= walked
+    wrong = {"Authorization": "Bearer wrong"}
+    answers = {
+        (method, path, bool(headers)): ask(server.port, method, path, b"{}" if method == "POST" else None, headers)[0]
+        for method, path in walked
+        if path not in OPEN
+        for headers in ({}, wrong)
+    }
+    assert set(answers.values()) == {401}, answers
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/nothing",
+        "/healthz/",
+        "//healthz",
+        "/healthz/../metrics",
+        "/metrics/healthz",
+        "/metrics;/healthz",
+        "/metrics?/healthz",
+        "/metrics%2f..%2fhealthz",
+        "/api/v1/lineage/healthz",
+        "/METRICS",
+    ],
+)
+def test_no_spelling_of_a_path_goes_round_the_gate(server: Server, path: str) -> None:
+    assert ask(server.port, "GET", path, None, {})[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status"),
+    [
+        ("Bearer s3cret", 201),
+        ("bearer s3cret", 201),
+        ("s3cret", 401),
+        ("Bearer s3cre", 401),
+        ("Bearer s3cretx", 401),
+        ("Bearer S3CRET", 401),
+        ("Bearer ", 401),
+        ("Basic s3cret", 401),
+        ("Bearer \xff", 401),
+    ],
+)
+def test_only_the_key_opens(server: Server, authorization: str, status: int) -> None:
+    assert server.post(b"{}", Authorization=authorization)[0] == status
+
+
+def test_it_answers_to_its_own_names_alone(server: Server) -> None:
+    def to(host: str, origin: str | None = None) -> int:
+        headers = {"Host": host, "Authorization": "Bearer s3cret"} | ({} if origin is None else {"Origin": origin})
+        return server.post(b"{}", **headers)[0]
+
+    here = f"127.0.0.1:{server.port}"
+    for host in (here, f"localhost:{server.port}", f"[::1]:{server.port}", "LOCALHOST"):
+        assert to(host) == 201, host
+    for host in (
+        "evil.example",
+        f"evil.example:{server.port}",
+        "127.0.0.1.evil.example",
+        "localhost.",
+        "",
+        "[::2]",
+        "[::1",
+    ):
+        assert to(host) == 400, host
+    assert to(here, f"http://{here}") == 201
+    for origin in ("http://evil.example", "null", "", "http://127.0.0.1", f"http://localhost:{server.port}", "http://"):
+        assert to(here, origin) == 403, origin
+
+
+def _lamin(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lamin_core", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_a_key_is_made_used_and_revoked_from_the_shell(in_tmp_path: Path) -> None:
+    Instance.create(in_tmp_path, "./data").db.dispose()
+    with Server(in_tmp_path) as server:
+        assert server.post(b"{}")[0] == 201
+        key = json.loads(_lamin(in_tmp_path, "keys", "create", "airflow", "--json").stdout)["key"]
+        other = _lamin(in_tmp_path, "keys", "create", "dbt").stdout.strip()
+        time.sleep(1)
+        assert server.post(b"{}")[0] == 401
+        assert server.post(b"{}", Authorization=f"Bearer {key}")[0] == 201
+        assert _lamin(in_tmp_path, "keys", "revoke", "airflow").returncode == 0
+        time.sleep(1)
+        assert server.post(b"{}", Authorization=f"Bearer {key}")[0] == 401
+        assert server.post(b"{}", Authorization=f"Bearer {other}")[0] == 201
+        assert _lamin(in_tmp_path, "keys", "revoke", "dbt").returncode == 0
+        time.sleep(1)
+        # No key is left, and that lets nobody in.
+        assert {server.post(b"{}", Authorization=f"Bearer {one}")[0] for one in (key, other, "")} == {401}
+    shown = json.loads(_lamin(in_tmp_path, "keys", "list", "--json").stdout)
+    assert [(one["name"], one["revoked_at"] is None) for one in shown] == [("airflow", False), ("dbt", False)]
+
+
+def test_of_a_key_only_its_hash_is_kept(instance: Instance, in_tmp_path: Path) -> None:
+    key = keys.create(instance.db, "somebody")
+    (stored,) = keys.listed(instance.db)
+    assert key.startswith("lamin_")
+    assert len(key) > 40
+    assert key not in str(vars(stored))
+    assert all(key.encode() not in file.read_bytes() for file in in_tmp_path.rglob("*") if file.is_file())
+    with pytest.raises(Conflict):
+        keys.create(instance.db, "somebody")
+    with pytest.raises(NotFound):
+        keys.revoke(instance.db, "nobody")
+
+
+def test_others_are_let_in_with_a_key_alone(in_tmp_path: Path) -> None:
+    made = Instance.create(in_tmp_path, "./data")
+    refused = _lamin(in_tmp_path, "serve", "--host", "0.0.0.0", "--port", "0")
+    assert refused.returncode == 2
+    assert "lamin keys create" in refused.stderr
+    assert "LAMIN_API_KEY" in refused.stderr
+    key = keys.create(made.db, "somebody")
+    with Server(in_tmp_path, "--host", "0.0.0.0") as server:
+        assert server.post(b"{}")[0] == 401
+        assert server.post(b"{}", Host="any.name", Authorization=f"Bearer {key}")[0] == 201
+    keys.revoke(made.db, "somebody")
+    made.db.dispose()
+    assert _lamin(in_tmp_path, "serve", "--host", "0.0.0.0", "--port", "0").returncode == 2
