@@ -83,6 +83,7 @@ SETTINGS = {
         Setting("verbosity", "warning", _level, "which messages are shown: debug, info, warning or error"),
         Setting("track_run_inputs", True, _yes_or_no, "whether loading an artifact makes it an input of the run"),
         Setting("cache_dir", None, _folder, "where fetched files are kept; by default in the instance's folder"),
+        Setting("storage", None, _text, "root of the storage that copies go into; by default that of the instance"),
         Setting("user", None, _text, "your handle in the registry; by default your login name"),
         Setting("user_name", None, _text, "your name in the registry"),
     )

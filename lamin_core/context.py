@@ -14,8 +14,8 @@ Record = TypeVar("Record")
 class Connection(Protocol):
     """What a record needs of the instance it lives in, so that `record.save()` works without importing upwards."""
 
-    def query(self, registry: type[Record]) -> Any:
-        """A query set over all records of this registry."""
+    def query(self, registry: type[Record], query: Any = None) -> Any:
+        """A query set over all records of this registry, or over those of this SQL query."""
 
     def by_id(self, registry: type[Record], identity: int) -> Record:
         """The record with this primary key."""
@@ -28,6 +28,18 @@ class Connection(Protocol):
 
     def delete(self, record: Any) -> None:
         """Remove the record."""
+
+    def trash(self, artifact: Any) -> None:
+        """Hide the artifact."""
+
+    def restore(self, artifact: Any) -> None:
+        """Show the artifact again."""
+
+    def erase(self, artifact: Any, *, storage: bool | None) -> None:
+        """Remove the artifact and its bytes."""
+
+    def replace(self, artifact: Any, data: Any, run: Any) -> None:
+        """Put other bytes in its place."""
 
     def from_values(self, registry: type[Record], values: Iterable[str], field: Any, *, create: bool) -> Any:
         """Records for these names."""

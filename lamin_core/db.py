@@ -25,7 +25,7 @@ from lamin_core.errors import InvalidArgument, MissingExtra, ReadOnly, SchemaMis
 from lamin_core.models import Base
 from lamin_core.redaction import redact_text
 
-REVISION = "0007"
+REVISION = "0008"
 """The Alembic revision that this version of the package works with; the migration with this id makes the models."""
 BUSY_TIMEOUT_MS = 30_000
 _WRITER_LOCK = 0x6C616D696E  # "lamin"
@@ -99,18 +99,18 @@ def insert_missing(session: Session, table: Table, values: dict[str, Any]) -> in
     return connection.execute(_insert_missing(connection.dialect.name, table), values).scalar()
 
 
-@cache
-def _insert_missing(dialect: str, table: Table) -> Executable:
-    maker = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return maker(table).on_conflict_do_nothing().returning(table.c.id)
-
-
 def insert_missing_rows(session: Session, table: Any, rows: Sequence[dict[str, Any]]) -> None:
     """New rows with these values, except those that a unique constraint says are there already."""
     if rows:
         connection = session.connection()
-        maker = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        connection.execute(maker(table).on_conflict_do_nothing(), rows)
+        connection.execute(_insert_missing(connection.dialect.name, table, many=True), rows)
+
+
+@cache
+def _insert_missing(dialect: str, table: Table, *, many: bool = False) -> Executable:
+    maker = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    statement = maker(table).on_conflict_do_nothing()
+    return statement if many else statement.returning(table.c.id)
 
 
 # Of the errors a driver knows, those that say nothing about our statements ("DatabaseError": the file is none).

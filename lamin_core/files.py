@@ -7,40 +7,37 @@ import shutil
 import tempfile
 import time
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
-from lamin_core import formats
+from lamin_core import copies, formats, remote
+from lamin_core.configuration import settings
+from lamin_core.contents import Contents, Seen, state_of
 from lamin_core.db import Database
 from lamin_core.errors import Conflict, InvalidArgument, NotFound
-from lamin_core.hashing import FILE, FOLDER, Digest
+from lamin_core.hashing import FILE, FOLDER, Digest, files_in
 from lamin_core.lineage.series import roots
 from lamin_core.lineage.usage import Reader, note_input
-from lamin_core.models import Artifact, Storage
-from lamin_core.storage import (
-    Place,
-    Root,
-    check_key,
-    download,
-    is_remote,
-    local_path,
-    locate,
-    read_digest,
-    remote_digest,
-    suffix_of,
-)
+from lamin_core.models import Artifact, Storage, blank
+from lamin_core.storage import Place, Root, check_key, checked_root, is_remote, locate, suffix_of
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a new artifact is made of: where its bytes are, what they are, and whether they are copied on saving."""
+    """What a new artifact is made of: where its bytes are, what they are, and where they are copied to on saving."""
 
     path: str
     suffix: str
     place: Place
-    copies: bool
     content: Digest | None
+    target: Root | None = None
+    """None where they are registered where they lie."""
+    seen: Seen | None = None
 
     @property
     def key(self) -> str:
@@ -48,18 +45,19 @@ class Source:
         return self.place.key
 
 
-class _Users(Protocol):
+class _Records(Protocol):
     def by_id(self, registry: Any, identity: int) -> Any: ...
 
 
 class Files:
     """The files of one instance."""
 
-    def __init__(self, database: Database, storage: str, cache: Path, records: _Users) -> None:
+    def __init__(self, database: Database, storage: str, cache: Path, records: _Records) -> None:
         self._database = database
         self._storage = storage
         self._cache = cache
         self._records = records
+        self._contents = Contents()
         self._roots: dict[int, str] = {}
         self._storages: list[Root] = []
         self._storages_until = 0.0
@@ -67,30 +65,52 @@ class Files:
     def storages(self) -> list[Root]:
         """All storages, as they were at most a second ago: a loop of saves need not ask for them each time."""
         if time.monotonic() > self._storages_until:
-            with self._database.reading() as session:
-                self._storages = roots(session)
-            self._storages_until = time.monotonic() + 1.0
+            self.forget_storages()
         return self._storages
 
-    def managed(self) -> Root:
-        """The storage that copies go into."""
-        return next(root for root in self.storages() if root.root == self._storage)
+    def forget_storages(self) -> None:
+        """Ask for them anew: there is another one."""
+        with self._database.reading() as session:
+            self._storages = roots(session)
+        self._storages_until = time.monotonic() + 1.0
 
-    def prepare(self, path: str | os.PathLike[str], *, key: str | None, revises: Artifact | None) -> Source:
+    def managed(self, storage: str | Storage | None = None) -> Root:
+        """The storage that copies go into: this one, by default that of the instance. Raises `NotFound`."""
+        asked = storage or settings.storage
+        wanted = self._storage if asked is None else asked.root if isinstance(asked, Storage) else checked_root(asked)
+        found = next((root for root in self.storages() if root.root == wanted), None)
+        if found is None or not found.is_managed:
+            raise NotFound(f"{wanted!r} is no storage to copy into", hint=f"ln.Storage({wanted!r}).save()")
+        return found
+
+    def prepare(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        key: str | None = None,
+        revises: Artifact | None = None,
+        storage: str | Storage | None = None,
+    ) -> Source:
         """Look at what is to be saved; reads all of its bytes once. Raises what is wrong with path or key."""
-        text = os.fspath(path)
-        if is_remote(text):
-            return self._remote(text, key)
-        local = local_path(path)
         if revises is not None and key not in (None, revises.key):
             raise InvalidArgument(f"a revision of {revises.key!r} cannot have the key {key!r}", hint="leave `key` out")
-        place = locate(str(local), [root for root in self.storages() if root.root != "/"])
-        suffix = suffix_of(local.name)
         if key is not None:
             check_key(key)
-            _check_suffix(suffix, key, local)
-        copies = place.root is None or (key is not None and key != place.key)
-        return Source(str(local), suffix, place, copies, read_digest(local))
+        text = os.fspath(path)
+        if is_remote(text) and not text.startswith("file://"):
+            return self._remote(text.rstrip("/"), key)
+        return self._local(local_path(text), key, storage)
+
+    def _local(self, path: Path, key: str | None, storage: str | Storage | None) -> Source:
+        is_folder = path.is_dir()
+        suffix = suffix_of(path.name, is_folder=is_folder)
+        if key is not None:
+            _check_suffix(suffix, suffix_of(key, is_folder=is_folder), key, path.name)
+        place = locate(str(path), [root for root in self.storages() if root.root != "/"])
+        stays = place.root is not None and key in (None, place.key) and storage is None
+        target = None if stays else self.managed(storage)
+        seen = self._contents.at(path)
+        return Source(str(path), suffix, place, seen.digest, target, seen)
 
     def _remote(self, url: str, key: str | None) -> Source:
         place = locate(url, self.storages())
@@ -98,80 +118,157 @@ class Files:
             raise InvalidArgument(
                 f"{url!r} is registered where it lies", hint="leave `key` out; it is the object's own"
             )
-        size, tag = remote_digest(url)
-        content = None if tag is None else Digest("etag", tag, size or 0)
-        return Source(url, suffix_of(url), place, copies=False, content=content)
+        found = remote.look(url)
+        return Source(url, suffix_of(url, is_folder=found.is_folder), place, found.content)
+
+    def from_folder(
+        self, kind: type[Artifact], folder: str | os.PathLike[str], key: str | None, storage: str | Storage | None
+    ) -> list[Artifact]:
+        """An artifact of every file below a local folder, in the order of their paths, not yet saved."""
+        root = local_path(os.fspath(folder))
+        if not root.is_dir():
+            raise InvalidArgument(f"{str(root)!r} is no folder", hint="Artifact(path) for a single file")
+        place = locate(str(root), [known for known in self.storages() if known.root != "/"])
+        prefix = root.name if key is None else key.rstrip("/")
+        in_place = place.root is not None and key in (None, place.key) and storage is None
+        made = []
+        for name, path in sorted(files_in(str(root))):
+            source = self.prepare(path, key=None if in_place else f"{prefix}/{name}", storage=storage)
+            made.append(blank(kind, key=source.key if in_place else f"{prefix}/{name}"))
+            made[-1].__dict__["_source"] = source
+        return made
 
     def from_object(
         self, kind: type[Artifact], data: Any, *, key: str | None, description: str | None, **kwargs: Any
     ) -> Artifact:
         """An artifact of an object in memory, written to a temporary file that is gone after saving."""
-        suffix = formats.suffix_for(data, key, suffix_of(key or ""))
-        folder = tempfile.mkdtemp(prefix="lamin-")
-        path = Path(folder, f"data{suffix}")
-        formats.write(data, path, suffix)
+        path = self.written(data, key)
         artifact = kind(path, key=key, description=description, **kwargs)
         artifact.otype, artifact.n_observations = formats.otype(data), formats.n_observations(data)
         artifact.kind = artifact.kind or "dataset"
         # The file is there as long as the artifact may still be saved.
-        artifact.__dict__["_temporary"] = weakref.finalize(artifact, shutil.rmtree, folder, ignore_errors=True)
+        artifact.__dict__["_temporary"] = weakref.finalize(artifact, shutil.rmtree, path.parent, ignore_errors=True)
         return artifact
+
+    def written(self, data: Any, key: str | None) -> Path:
+        """A temporary file, alone in its folder, with this object in it; the key says in which format."""
+        suffix = formats.suffix_for(data, key, suffix_of(key or ""))
+        folder = tempfile.mkdtemp(prefix="lamin-")
+        try:
+            formats.write(data, Path(folder, f"data{suffix}"), suffix)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return Path(folder, f"data{suffix}")
+
+    @contextmanager
+    def as_path(self, data: Any, suffix: str) -> Iterator[str | os.PathLike[str]]:
+        """The path itself; of an object a temporary file in the format of this suffix, gone afterwards."""
+        if isinstance(data, str | os.PathLike):
+            yield data
+            return
+        path = self.written(data, f"data{suffix}")
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path.parent, ignore_errors=True)
 
     def path(self, artifact: Artifact) -> Any:
         """Where the bytes are: a `Path`, or a URL as text."""
-        root = self._root(artifact.storage_id)
-        key = artifact.real_key or artifact.key or ""
+        root, key = self.where(artifact)
         return f"{root.rstrip('/')}/{key}" if is_remote(root) else Path(root, key)
 
-    def _root(self, storage_id: int) -> str:
-        if storage_id not in self._roots:
-            self._roots[storage_id] = self._records.by_id(Storage, storage_id).root
-        return self._roots[storage_id]
+    def where(self, artifact: Artifact) -> tuple[str, str]:
+        """The root of the storage that has the bytes, and their key in it."""
+        if artifact.storage_id is None:
+            raise InvalidArgument(f"{artifact!r} is not saved, so its bytes are in no storage", hint="call .save()")
+        if artifact.storage_id not in self._roots:
+            self._roots[artifact.storage_id] = self._records.by_id(Storage, artifact.storage_id).root
+        return self._roots[artifact.storage_id], artifact.real_key or artifact.key or ""
 
     def cache(self, artifact: Artifact, *, reader: Reader = None) -> Path:
         """A local path to the bytes, fetched once; the current run has then read them. Raises `NotFound`."""
-        path = self._local(artifact)
+        path = self._here(artifact)
         note_input(self._database, reader, artifact)
         return path
 
-    def load(self, artifact: Artifact, *, reader: Reader = None) -> Any:
+    def load(self, artifact: Artifact, *, reader: Reader = None, trust: bool = False) -> Any:
         """The content in memory; the current run has then read it."""
-        loaded = formats.load(self._local(artifact), artifact.suffix)
+        formats.check_trusted(artifact.suffix, trust=trust)
+        loaded = formats.load(self._here(artifact), artifact.suffix, trust=trust)
         note_input(self._database, reader, artifact)
         return loaded
 
     def open(self, artifact: Artifact, *, reader: Reader = None) -> Any:
         """A handle for streaming; the current run has then read it."""
-        handle = formats.open_stream(self._local(artifact), artifact.suffix)
+        path = self.path(artifact)
+        handle = self._opened_there(path, artifact) if isinstance(path, str) else None
+        if handle is None:
+            handle = formats.open_stream(self._here(artifact), artifact.suffix)
         note_input(self._database, reader, artifact)
         return handle
 
-    def _local(self, artifact: Artifact) -> Path:
+    def _opened_there(self, url: str, artifact: Artifact) -> Any:
+        """Read from the storage itself, as far as it is used; None where the file must be fetched."""
+        copies.check_tag(url, artifact.content_digest)
+        return formats.open_remote(*remote.filesystem(url), artifact.suffix)
+
+    def _here(self, artifact: Artifact) -> Path:
         path = self.path(artifact)
         if isinstance(path, str):
-            return download(path, self._cache / artifact.uid / Path(path).name)
-        local = Path(path)
-        if not local.exists():
+            return copies.bring(path, self._cache / artifact.uid / Path(path).name, artifact.content_digest)
+        if not path.exists():
             raise NotFound(f"the bytes of {artifact.uid} are gone: nothing at {path!s}", hint="restore the file")
-        if artifact.real_key is None:
-            _check_unchanged(artifact, local)
-        return local
+        self._check_unchanged(artifact, path)
+        return Path(path)
+
+    def check_unchanged(self, artifact: Artifact) -> None:
+        """Raise `Conflict` when what lies there is not this version, `NotFound` when nothing does."""
+        path = self.path(artifact)
+        if isinstance(path, str):
+            copies.check_tag(path, artifact.content_digest)
+        else:
+            self._here(artifact)
+
+    def _check_unchanged(self, artifact: Artifact, path: Path) -> None:
+        """A file registered in place may be written over: then these are not the bytes of this version."""
+        content = artifact.content_digest
+        if content is None or content.hash_type not in (FILE, FOLDER):
+            return
+        if artifact.is_copy:  # nobody changes it, but it may be damaged
+            if not content.is_folder and path.stat().st_size != content.size:
+                raise Conflict(f"the copy at {str(path)!r} is damaged", hint="lamin fsck --deep says what else is")
+        elif not _is_older(path, artifact.created_at) and self._contents.at(path).digest != content:
+            raise Conflict(
+                f"{str(path)!r} has changed: it no longer holds version {artifact.version} of {artifact.key!r}",
+                hint="save it again as a new version; give a `key` to keep copies of all versions",
+            )
 
 
-def _check_unchanged(artifact: Artifact, path: Path) -> None:
-    """A file registered in place may be written over: then these are not the bytes of this version."""
-    if artifact.content is None or path.stat().st_mtime < artifact.created_at.timestamp():
-        return
-    if read_digest(path).hash != artifact.hash and artifact.hash_type in (FILE, FOLDER):
-        raise Conflict(
-            f"{str(path)!r} has changed: it no longer holds version {artifact.version} of {artifact.key!r}",
-            hint="save it again as a new version; give a `key` to keep copies of all versions",
-        )
+def local_path(path: str) -> Path:
+    """The absolute path, links kept. Raises `NotFound` when nothing is there, `InvalidArgument` when it is no data."""
+    text = urlsplit(path).path if path.startswith("file://") else path
+    if "\0" in text:
+        raise InvalidArgument(f"{text!r} is no path", hint="there is a NUL character in it")
+    text = os.path.abspath(os.path.expanduser(text))
+    if not os.path.lexists(text):
+        raise NotFound(f"no file or folder at {text!r}", hint="check the path; `ls` shows what is there")
+    if not os.path.exists(text):
+        raise NotFound(f"{text!r} is a broken link to {os.readlink(text)!r}", hint="ls -l shows where links lead")
+    if not (os.path.isfile(text) or os.path.isdir(text)):
+        raise InvalidArgument(f"{text!r} is neither a file nor a folder", hint="write it to a file and save that")
+    return Path(text)
 
 
-def _check_suffix(suffix: str, key: str, path: Path) -> None:
-    if suffix_of(key) != suffix:
+def _is_older(path: Path, moment: datetime) -> bool:
+    """Whether nothing there was written or moved since; then it need not be read to know that it is the same."""
+    at = moment.timestamp() * 1e9
+    return all(max(modified, changed) < at for _, modified, changed, *_ in state_of(path))
+
+
+def _check_suffix(suffix: str, of_key: str, key: str, name: str) -> None:
+    if of_key != suffix:
         raise InvalidArgument(
-            f"the suffix of {path.name!r} is {suffix!r}, that of key {key!r} is {suffix_of(key)!r}",
+            f"the suffix of {name!r} is {suffix!r}, that of key {key!r} is {of_key!r}",
             hint=f"end the key in {suffix!r}" if suffix else "leave the suffix of the key out",
         )

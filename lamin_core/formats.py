@@ -1,6 +1,6 @@
 """Formats by suffix: how a file is loaded, opened for streaming, and written; libraries are imported on use.
 
-Pickles and other formats that can run code on loading are not here on purpose.
+Formats that can run code when they are loaded are a table of their own, for `trust=True`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import gzip
 import importlib
 import json
+import sys
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,17 +25,34 @@ class Format:
     load: Callable[[Path], Any]
     open: Callable[[Path], Any] | None = None
     write: Callable[[Any, Path], None] | None = None
+    open_remote: Callable[[Any, str], Any] | None = None
+    """Takes an fsspec file system and a path in it."""
 
 
-def load(path: Path, suffix: str) -> Any:
+def load(path: Path, suffix: str, *, trust: bool = False) -> Any:
     """The content of the file in memory; of a suffix that is not known, the path itself.
+
+    Raises `InvalidArgument` for formats that can run code, unless they are trusted.
 
     >>> import tempfile; file = Path(tempfile.mkdtemp(), "a.json"); _ = file.write_text('{"a": 1}')
     >>> load(file, ".json")
     {'a': 1}
     """
-    known = FORMATS.get(suffix)
+    check_trusted(suffix, trust=trust)
+    known = FORMATS.get(suffix) or TRUSTED_FORMATS.get(suffix)
     return path if known is None else known.load(path)
+
+
+def check_trusted(suffix: str, *, trust: bool) -> None:
+    """Raise `InvalidArgument` for a format that can run code when it is loaded, unless it is trusted.
+
+    >>> check_trusted(".csv", trust=False)
+    """
+    if suffix in TRUSTED_FORMATS and not trust:
+        raise InvalidArgument(
+            f"loading a {suffix} file runs whatever code is in it",
+            hint="if you know who wrote it: .load(trust=True); .cache() gives the path without loading",
+        )
 
 
 def open_stream(path: Path, suffix: str) -> Any:
@@ -46,6 +65,15 @@ def open_stream(path: Path, suffix: str) -> Any:
     return known.open(path)
 
 
+def open_remote(fs: Any, path: str, suffix: str) -> Any:
+    """A handle that reads from a remote storage as it is used; None where the file must be fetched for that."""
+    known = FORMATS.get(suffix)
+    return None if known is None or known.open_remote is None else known.open_remote(fs, path)
+
+
+_FOR_TABLES = (".parquet", ".csv", ".tsv", ".csv.gz", ".tsv.gz")
+
+
 def suffix_for(data: Any, key: str | None, wanted: str) -> str:
     """The suffix to write this object with: the key's, where that can hold it, else the usual one.
 
@@ -56,7 +84,7 @@ def suffix_for(data: Any, key: str | None, wanted: str) -> str:
     if usual is None:
         raise InvalidArgument(f"a {type(data).__name__} cannot be saved this way", hint="write a file and save that")
     suffix = wanted if key else usual
-    allowed = {"DataFrame": (".parquet", ".csv", ".tsv"), "AnnData": (".h5ad", ".zarr", ".anndata.zarr")}[name]
+    allowed = {"DataFrame": _FOR_TABLES, "AnnData": (".h5ad", ".zarr", ".anndata.zarr")}[name]
     if suffix not in allowed:
         raise InvalidArgument(f"key {key!r} cannot hold a {name}", hint=f"end it in {' or '.join(allowed)}")
     return suffix
@@ -99,12 +127,20 @@ def _anndata() -> Any:
     return _library("anndata", "data")
 
 
-def _dataset(path: Path) -> Any:
-    return _library("pyarrow.dataset", "data").dataset(path)
+def _arrow(format: str = "parquet", **options: Any) -> Callable[..., Any]:
+    """Opens a `pyarrow.dataset`, here or in an fsspec file system."""
+
+    def opened(path: Any, filesystem: Any = None) -> Any:
+        arrow = _library("pyarrow.dataset", "data")
+        csv = _library("pyarrow.csv", "data")
+        reads = arrow.CsvFileFormat(csv.ParseOptions(**options)) if format == "csv" else format
+        return arrow.dataset(path, format=reads, filesystem=filesystem)
+
+    return opened
 
 
-def _csv_dataset(path: Path) -> Any:
-    return _library("pyarrow.dataset", "data").dataset(path, format="csv")
+def _remotely(opened: Callable[..., Any]) -> Callable[[Any, str], Any]:
+    return lambda fs, path: opened(path, fs)
 
 
 def _text(path: Path) -> str:
@@ -114,6 +150,49 @@ def _text(path: Path) -> str:
 def _zipped_text(path: Path) -> str:
     with gzip.open(path, "rt", encoding="utf-8") as file:
         return file.read()
+
+
+def _json_lines(path: Path) -> list[Any]:
+    return [json.loads(line) for line in _text(path).splitlines() if line.strip()]
+
+
+def _yaml(path: Path) -> Any:
+    return _library("yaml", "data").safe_load(_text(path))
+
+
+def _array(path: Path) -> Any:
+    return _library("numpy", "data").load(path, allow_pickle=False)
+
+
+def _image(path: Path) -> Path:
+    """The path; in a notebook the picture is shown as well."""
+    if "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None:
+        display = importlib.import_module("IPython.display")
+        display.display(display.SVG(str(path)) if path.suffix == ".svg" else display.Image(str(path)))
+    return path
+
+
+def _zarr(path: Path) -> Any:
+    """An `AnnData` where the store says that it is one, else the zarr group or array."""
+    if any('"encoding-type": "anndata"' in _text(file) for file in _zarr_attributes(path)):
+        return _anndata().read_zarr(path)
+    return _open_zarr(path)
+
+
+def _zarr_attributes(path: Path) -> list[Path]:
+    return [file for name in (".zattrs", "zarr.json") if (file := path / name).exists()]
+
+
+def _open_zarr(path: Path) -> Any:
+    return _library("zarr", "data").open(str(path), mode="r")
+
+
+def _open_remote_zarr(fs: Any, path: str) -> Any:
+    if not fs.async_impl:
+        return None
+    stores = _library("zarr.storage", "data")
+    own = type(fs)(**{**fs.storage_options, "asynchronous": True})
+    return _library("zarr", "data").open(stores.FsspecStore(own, read_only=True, path=path), mode="r")
 
 
 def _write_table(separator: str) -> Callable[[Any, Path], None]:
@@ -128,27 +207,50 @@ def _is_default_index(data: Any) -> bool:
     return type(data.index).__name__ == "RangeIndex"
 
 
+def _unpickle(path: Path) -> Any:
+    with path.open("rb") as file:
+        return importlib.import_module("pickle").load(file)
+
+
+_PARQUET, _CSV, _TSV = _arrow(), _arrow("csv"), _arrow("csv", delimiter="\t")
+
 FORMATS: dict[str, Format] = {
-    ".parquet": Format(lambda p: _pandas().read_parquet(p), _dataset, lambda d, p: d.to_parquet(p)),
-    ".csv": Format(_read_table(","), _csv_dataset, _write_table(",")),
-    ".csv.gz": Format(_read_table(",")),
-    ".tsv": Format(_read_table("\t"), None, _write_table("\t")),
-    ".tsv.gz": Format(_read_table("\t")),
+    ".parquet": Format(
+        lambda p: _pandas().read_parquet(p), _PARQUET, lambda d, p: d.to_parquet(p), _remotely(_PARQUET)
+    ),
+    ".csv": Format(_read_table(","), _CSV, _write_table(","), _remotely(_CSV)),
+    ".csv.gz": Format(_read_table(","), _CSV, _write_table(",")),
+    ".tsv": Format(_read_table("\t"), _TSV, _write_table("\t"), _remotely(_TSV)),
+    ".tsv.gz": Format(_read_table("\t"), _TSV, _write_table("\t")),
     ".h5ad": Format(
         lambda p: _anndata().read_h5ad(p),
         lambda p: _anndata().read_h5ad(p, backed="r"),
         lambda d, p: d.write_h5ad(p),
     ),
-    ".zarr": Format(lambda p: _anndata().read_zarr(p), None, lambda d, p: d.write_zarr(p)),
-    ".anndata.zarr": Format(lambda p: _anndata().read_zarr(p), None, lambda d, p: d.write_zarr(p)),
+    ".zarr": Format(_zarr, _open_zarr, lambda d, p: d.write_zarr(p), _open_remote_zarr),
+    ".anndata.zarr": Format(_zarr, _open_zarr, lambda d, p: d.write_zarr(p), _open_remote_zarr),
     ".json": Format(lambda p: json.loads(_text(p))),
-    ".txt": Format(_text),
-    ".md": Format(_text),
-    ".html": Format(_text),
-    ".svg": Format(_text),
-    ".yaml": Format(_text),
-    ".fasta": Format(_text),
-    ".fa": Format(_text),
+    ".jsonl": Format(_json_lines),
+    ".yaml": Format(_yaml),
+    ".yml": Format(_yaml),
+    ".toml": Format(lambda p: tomllib.loads(_text(p))),
+    ".npy": Format(_array),
+    ".npz": Format(_array),
+    ".png": Format(_image),
+    ".jpg": Format(_image),
+    ".jpeg": Format(_image),
+    ".gif": Format(_image),
     ".fasta.gz": Format(_zipped_text),
     ".fa.gz": Format(_zipped_text),
+    ".txt.gz": Format(_zipped_text),
+    **dict.fromkeys((".txt", ".log", ".md", ".html", ".svg", ".fasta", ".fa"), Format(_text)),
 }
+
+TRUSTED_FORMATS: dict[str, Format] = {
+    ".pkl": Format(_unpickle),
+    ".pickle": Format(_unpickle),
+    ".joblib": Format(lambda p: _library("joblib", "data").load(p)),
+    ".pt": Format(lambda p: _library("torch", "data").load(p, weights_only=False)),
+    ".pth": Format(lambda p: _library("torch", "data").load(p, weights_only=False)),
+}
+"""What can run code when it is loaded."""

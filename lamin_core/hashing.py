@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from blake3 import blake3
 
 FILE = "blake3"
 FOLDER = "blake3-dir"
-# Below this a plain read is faster than a memory map; above it BLAKE3's threads pay off.
-_MMAP_FROM = 1 << 20
+_BUFFER = 4 << 20
+# Below this one read is faster than a buffer, and one thread than several.
+_LARGE = 1 << 20
+
+Watch = Callable[[int], Any]
+"""Told after each piece how many more bytes have been read or written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +34,15 @@ class Digest:
         return self.n_files is not None
 
 
-def digest(path: str | os.PathLike[str]) -> Digest:
+def digest(path: str | os.PathLike[str], watch: Watch | None = None) -> Digest:
     """The digest of the file or folder at this path; links are followed. Raises `OSError` if it cannot be read.
 
     >>> import tempfile; folder = Path(tempfile.mkdtemp()); _ = (folder / "a.txt").write_bytes(b"abc")
     >>> digest(folder / "a.txt").hash[:8], digest(folder).n_files
     ('6437b3ac', 1)
     """
-    path = Path(path)
-    return _folder(path) if path.is_dir() else _file(path)
+    text = os.fspath(path)
+    return _folder(text, watch) if os.path.isdir(text) else _file(text, watch)
 
 
 def digest_bytes(data: bytes) -> Digest:
@@ -50,31 +54,55 @@ def digest_bytes(data: bytes) -> Digest:
     return Digest(FILE, blake3(data).hexdigest(), len(data))
 
 
-def _file(path: Path) -> Digest:
-    size = path.stat().st_size
-    if size < _MMAP_FROM:
-        return digest_bytes(path.read_bytes())
-    hasher = blake3(max_threads=blake3.AUTO)
-    hasher.update_mmap(path)
+def digest_entries(hash_type: str, entries: list[tuple[bytes, int, str]]) -> Digest:
+    """The digest of a folder: over `path NUL size NUL digest LF` of every file, sorted by the bytes of the path.
+
+    >>> digest_entries(FOLDER, [(b"b", 2, "01"), (b"a", 1, "02")]).size
+    3
+    """
+    hasher = blake3()
+    for name, size, hash_ in sorted(entries):
+        hasher.update(b"%s\0%d\0%s\n" % (name, size, hash_.encode()))
+    return Digest(hash_type, hasher.hexdigest(), sum(size for _, size, _ in entries), len(entries))
+
+
+def files_in(folder: str) -> Iterator[tuple[str, str]]:
+    """The relative and the whole path of every file below; what is no file is left out, as are broken links.
+
+    Links are followed; one that leads back up is not entered again. Raises `OSError` for a folder that cannot be read.
+    """
+    seen = set()
+    for here, subfolders, names in os.walk(folder, followlinks=True, onerror=_raise):
+        found = os.stat(here)
+        if (found.st_dev, found.st_ino) in seen:
+            subfolders.clear()
+            continue
+        seen.add((found.st_dev, found.st_ino))
+        below = "" if here == folder else f"{os.path.relpath(here, folder)}/"
+        yield from ((below + name, path) for name in names if os.path.isfile(path := os.path.join(here, name)))
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _file(path: str, watch: Watch | None) -> Digest:
+    # Not by a memory map: a file that is cut short while it is mapped kills the process.
+    with open(path, "rb", buffering=0) as file:
+        if os.fstat(file.fileno()).st_size < _LARGE:
+            return digest_bytes(file.read())
+        hasher, buffer, size = blake3(max_threads=blake3.AUTO), memoryview(bytearray(_BUFFER)), 0
+        while count := file.readinto(buffer):
+            hasher.update(buffer[:count])
+            size += count
+            if watch is not None:
+                watch(count)
     return Digest(FILE, hasher.hexdigest(), size)
 
 
-def _folder(root: Path) -> Digest:
-    """Over `path NUL size NUL digest LF` of every file, sorted by the UTF-8 bytes of the relative path."""
-    entries = sorted((os.fsencode(file.relative_to(root).as_posix()), _file(file)) for file in _files(root))
-    hasher, size = blake3(), 0
-    for name, entry in entries:
-        hasher.update(b"%s\0%d\0%s\n" % (name, entry.size, entry.hash.encode()))
-        size += entry.size
-    return Digest(FOLDER, hasher.hexdigest(), size, len(entries))
-
-
-def _files(root: Path) -> Iterator[Path]:
-    seen = set()
-    for folder, subfolders, names in os.walk(root, followlinks=True):
-        here = os.stat(folder)
-        if (here.st_dev, here.st_ino) in seen:  # a link back up: the files below it are known already
-            subfolders.clear()
-            continue
-        seen.add((here.st_dev, here.st_ino))
-        yield from (path for name in names if (path := Path(folder, name)).is_file())
+def _folder(root: str, watch: Watch | None) -> Digest:
+    entries = []
+    for name, path in files_in(root):
+        found = _file(path, watch)
+        entries.append((os.fsencode(name), found.size, found.hash))
+    return digest_entries(FOLDER, entries)

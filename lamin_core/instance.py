@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, select
 
 from lamin_core import context
 from lamin_core.configuration import apply_verbosity, read_toml, settings, write_toml
@@ -23,14 +23,14 @@ from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, Lamin
 from lamin_core.files import Files
 from lamin_core.lineage.series import storage_for
 from lamin_core.location import FOLDER, SETTINGS, VARIABLE, database_folder, find_instance, instance_folder, is_url
-from lamin_core.models import InstanceFacts, Storage, User
+from lamin_core.models import Artifact, InstanceFacts, Run, Storage, User
 from lamin_core.querying.queryset import QuerySet
 from lamin_core.querying.related import RelatedSet
 from lamin_core.questions import Questions
 from lamin_core.redaction import redact_text
-from lamin_core.saving import delete, from_values, save
+from lamin_core.saving import delete, erase, from_values, replace, restore, save, trash
 from lamin_core.saving.annotations import FeatureValues, LabelSet
-from lamin_core.storage import is_remote
+from lamin_core.storage import checked_root, is_remote
 from lamin_core.uids import random_uid
 
 Record = TypeVar("Record")
@@ -155,9 +155,9 @@ class Instance:
         """The questions about what made what."""
         return Questions(self.db)
 
-    def query(self, registry: type[Record]) -> QuerySet[Record]:
-        """A query set over all records of this registry."""
-        return QuerySet(self.db, registry)
+    def query(self, registry: type[Record], query: Select[Any] | None = None) -> QuerySet[Record]:
+        """A query set over all records of this registry, or over those of this SQL query."""
+        return QuerySet(self.db, registry, query)
 
     def by_id(self, registry: type[Record], identity: int) -> Record:
         """The record with this primary key."""
@@ -178,6 +178,23 @@ class Instance:
     def delete(self, record: Any) -> None:
         """Remove the record."""
         delete(self, record)
+
+    def trash(self, artifact: Artifact) -> None:
+        """Hide the artifact from queries."""
+        trash(self, artifact)
+
+    def restore(self, artifact: Artifact) -> None:
+        """Show the artifact again."""
+        restore(self, artifact)
+
+    def erase(self, artifact: Artifact, *, storage: bool | None = None) -> None:
+        """Remove the artifact and its bytes."""
+        erase(self, artifact, storage=storage)
+
+    def replace(self, artifact: Artifact, data: Any, run: Run | bool | None = None) -> None:
+        """Put other bytes in its place: those of a path, or of an object."""
+        with self.files.as_path(data, artifact.suffix) as path:
+            replace(self, artifact, path, run)
 
     def from_values(self, registry: type[Record], values: Iterable[str], field: Any = None, *, create: bool) -> Any:
         """Records for these names."""
@@ -253,9 +270,7 @@ def _database_url(folder: Path, url: str) -> str:
 def _storage_root(storage: str, parent: Path) -> str:
     if not storage:
         raise InvalidArgument("an instance needs a storage", hint="lamin init --storage ./data")
-    if is_remote(storage):
-        return storage.rstrip("/")
-    return os.path.abspath(parent.absolute() / Path(storage).expanduser())
+    return checked_root(storage, parent.absolute())
 
 
 def _reopened(folder: Path, root: str, url: str) -> Instance:

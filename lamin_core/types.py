@@ -28,6 +28,9 @@ class RunStatus(StrEnum):
         return self not in (RunStatus.SCHEDULED, RunStatus.RUNNING)
 
 
+MANAGED = ".lamindb"
+"""The folder inside a managed storage that holds copies, named by their digest."""
+
 Direction = Literal["input", "output"]
 """Which side of a run an artifact stands on."""
 

@@ -22,7 +22,7 @@ _COLUMNS = (
     *("id", "series_id", "uid", "number", "is_latest", "storage_id", "key", "suffix", "content_id", "run_id"),
     *("created_at", "origin", "n_observations", "description"),
 )
-_ROW = select(*(getattr(Artifact, name) for name in _COLUMNS))
+_ROW = select(*(getattr(Artifact, name) for name in _COLUMNS), Artifact.deleted_at)
 _EDGE = select(
     RunArtifact.id,
     RunArtifact.series_id,
@@ -115,16 +115,17 @@ def _assigned(series: Any, versions: Sequence[Version], rows: Sequence[Any]) -> 
     spare = 1 + max((row.number for row in rows), default=-1)
     targets = []
     for position, version in enumerate(versions):
-        is_latest = position == len(versions) - 1
         if version.pinned is not None:
-            row = pinned[version.pinned]
-            targets.append({**_values(row), "is_latest": is_latest})
+            targets.append({**_values(pinned[version.pinned]), "is_latest": False})
             continue
         row = next((pool[c].pop(0) for c in (version.content_id, None) if pool[c]), None)
         number = position
         if pinned:  # numbers that people may have noted stay
             number, spare = (row.number, spare) if row is not None else (spare, spare + 1)
-        targets.append(_target(series, version, row, number, is_latest))
+        targets.append(_target(series, version, row, number))
+    hidden = {row.id for row in rows if row.deleted_at is not None}
+    for target in [target for target in targets if target["id"] not in hidden][-1:]:
+        target["is_latest"] = True
     return targets
 
 
@@ -132,13 +133,13 @@ def _values(row: Any) -> dict[str, Any]:
     return {name: getattr(row, name) for name in _COLUMNS}
 
 
-def _target(series: Any, version: Version, row: Any, number: int, is_latest: bool) -> dict[str, Any]:
+def _target(series: Any, version: Version, row: Any, number: int) -> dict[str, Any]:
     return {
         "id": None if row is None else row.id,
         "series_id": series.id,
         "uid": series.stem + version_suffix(number),
         "number": number,
-        "is_latest": is_latest,
+        "is_latest": False,
         "storage_id": series.storage_id,
         "key": series.key,
         "suffix": suffix_of(series.key or ""),

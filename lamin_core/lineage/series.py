@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import cast
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import Table, select
 from sqlalchemy.orm import Session, make_transient_to_detached
 
 from lamin_core.db import insert_missing
 from lamin_core.hashing import Digest
-from lamin_core.lineage import folders
-from lamin_core.models import Artifact, ArtifactSeries, Content, Storage, blank
-from lamin_core.storage import MANAGED, Root, locate, outer_root, root_type, suffix_of
-from lamin_core.uids import derived_uid, random_uid, version_suffix
+from lamin_core.models import Artifact, ArtifactSeries, Content, Storage
+from lamin_core.storage import MANAGED, Root, locate, outer_root, root_type
+from lamin_core.uids import derived_uid, random_uid
 
 
 def roots(session: Session) -> list[Root]:
@@ -70,43 +68,3 @@ def content_for(session: Session, digest: Digest) -> int:
     if made is not None:
         return made
     return session.scalars(select(Content.id).filter_by(**values)).one()
-
-
-def head_of(session: Session, series: ArtifactSeries) -> Artifact | None:
-    """The newest version; None where nothing was observed yet."""
-    if series.last_observed_at is None:
-        return None
-    return session.scalar(select(Artifact).where(Artifact.series_id == series.id, Artifact.is_latest))
-
-
-def new_version(
-    session: Session,
-    series: ArtifactSeries,
-    head: Artifact | None,
-    at: datetime,
-    content_id: int | None,
-    *,
-    run_id: int | None,
-    artifact: Artifact | None = None,
-) -> Artifact:
-    """The next version of the series, after `head`; `artifact` is a row that a person filled, else one is made."""
-    number = 0
-    if head is not None:
-        head.is_latest = False
-        session.flush()
-        newest = session.scalar(select(func.max(Artifact.number)).where(Artifact.series_id == series.id))
-        number = (newest or 0) + 1
-    row = artifact or _event_row(series)
-    row.uid = series.stem + version_suffix(number)
-    row.series_id, row.number, row.is_latest = series.id, number, True
-    row.storage_id, row.key = series.storage_id, series.key
-    row.content_id, row.run_id, row.created_at = content_id, run_id, at
-    session.add(row)
-    session.flush()
-    if row.real_key is None:  # a copy lies in no folder, whatever its key
-        folders.relink(session, [row.id], fresh=True)
-    return row
-
-
-def _event_row(series: ArtifactSeries) -> Artifact:
-    return blank(Artifact, origin="event", suffix=suffix_of(series.key or ""))

@@ -7,14 +7,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, Select, String, UniqueConstraint, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core import context
+from lamin_core.hashing import Digest
 from lamin_core.models.annotated import Features, Labels
 from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
 from lamin_core.models.relations import Many, One
 from lamin_core.models.storage import UNKNOWN_SIZE, Content
+from lamin_core.types import MANAGED
 
 if TYPE_CHECKING:
     from lamin_core.models.collection import Collection
@@ -101,6 +103,8 @@ class Artifact(Versioned, Registry):
     """The run that first made it."""
     schema_id: Mapped[int | None] = mapped_column(ForeignKey("schema.id"))
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    deleted_at: Mapped[datetime | None] = mapped_column(info={"long": True})
+    """Since when it is in the trash: hidden from queries, and never the latest version."""
     origin: Mapped[str] = mapped_column(String(8))
     """`api` for rows that people made, `event` for rows that a rebuild makes again."""
 
@@ -136,16 +140,18 @@ class Artifact(Versioned, Registry):
         revises: Artifact | None = None,
         run: Any = UNSET,
         kind: str | None = None,
+        storage: str | Storage | None = None,
     ) -> None:
         """A file or folder to be saved.
 
         A path outside the managed storages is copied on `save()`; one inside any known storage is registered where
         it lies, with its relative path as key. `run=False` ties it to no run, `run=` a `Run` to that one; otherwise
-        the current run is its maker. Raises `InvalidArgument` for a missing path, a key that is none, or suffixes
-        that differ.
+        the current run is its maker. `storage=` copies it into that one instead of the instance's own. Raises
+        `InvalidArgument` for a key that is none or suffixes that differ, `NotFound` for a missing path.
         """
+        files = context.connection().files
         super().__init__(key=key, description=description, kind=kind)
-        self.__dict__["_source"] = context.connection().files.prepare(path, key=key, revises=revises)
+        self.__dict__["_source"] = files.prepare(path, key=key, revises=revises, storage=storage)
         self.__dict__["_revises"] = revises
         self.__dict__["_asked_run"] = run
         if revises is not None:
@@ -165,6 +171,30 @@ class Artifact(Versioned, Registry):
         """An `anndata.AnnData` to be saved as h5ad (or zarr, by the key's suffix)."""
         made: Self = context.connection().files.from_object(cls, adata, key=key, description=description, **kwargs)
         return made
+
+    @classmethod
+    def from_dir(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        key: str | None = None,
+        run: Any = UNSET,
+        storage: str | Storage | None = None,
+    ) -> list[Self]:
+        """An artifact of every file below a folder; `ln.save` writes them all at once.
+
+        Keys are the paths below the folder, after its name or after `key`; files inside a known storage are
+        registered where they lie. `Artifact(folder)` is the folder as one artifact.
+        """
+        made: list[Self] = context.connection().files.from_folder(cls, path, key, storage)
+        for one in made:
+            one.__dict__["_asked_run"] = run
+        return made
+
+    @classmethod
+    def trash(cls) -> Any:
+        """The artifacts in the trash; no other query shows them."""
+        return context.connection().query(cls, select(cls).where(cls.deleted_at.is_not(None)))
 
     @property
     def versions(self) -> Any:
@@ -192,30 +222,72 @@ class Artifact(Versioned, Registry):
         return None if self.content is None else self.content.n_files
 
     @property
+    def content_digest(self) -> Digest | None:
+        """Hash, size and number of files together; None while nobody has said what the bytes are."""
+        content = self.content
+        if content is None or content.size == UNKNOWN_SIZE:
+            return None
+        return Digest(content.hash_type, content.hash, content.size, content.n_files)
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether the bytes are a copy that the registry made; else they lie where somebody put them."""
+        return (self.real_key or "").startswith(f"{MANAGED}/")
+
+    @property
     def transform(self) -> Any:
         """The code that first made it."""
         return None if self.run is None else self.run.transform
 
     @property
     def path(self) -> Any:
-        """Where the bytes are: a `pathlib.Path`, or a `upath`-like URL string for remote storages."""
+        """Where the bytes are: a `pathlib.Path`, or the URL as text for remote storages."""
         return context.connection().files.path(self)
 
     def cache(self, *, is_run_input: Run | bool | None = None) -> Path:
-        """A local path to the bytes; the current run has then read it.
+        """A local path to the bytes, fetched once; the current run has then read it.
 
         `is_run_input=False` says that nobody has, `is_run_input=run` that another run has; so in `load` and `open`.
         """
         local: Path = context.connection().files.cache(self, reader=is_run_input)
         return local
 
-    def load(self, *, is_run_input: Run | bool | None = None) -> Any:
-        """The content in memory, by its suffix; the current run has then read it."""
-        return context.connection().files.load(self, reader=is_run_input)
+    def load(self, *, is_run_input: Run | bool | None = None, trust: bool = False) -> Any:
+        """The content in memory, by its suffix; the current run has then read it.
+
+        Pickles and the like run code when they are loaded: only with `trust=True`.
+        """
+        return context.connection().files.load(self, reader=is_run_input, trust=trust)
 
     def open(self, *, is_run_input: Run | bool | None = None) -> Any:
-        """A handle for streaming: a `pyarrow` dataset or a backed `AnnData`; the current run has then read it."""
+        """A handle for streaming, also from a bucket; the current run has then read it.
+
+        A `pyarrow` dataset of tables, a backed `AnnData` of an h5ad file, a zarr group of a zarr folder.
+        """
         return context.connection().files.open(self, reader=is_run_input)
+
+    def replace(self, data: Any, *, run: Run | bool | None = None) -> Self:
+        """Put other bytes in the place of this version's: for those that were wrong from the beginning.
+
+        A path, a `DataFrame` or an `AnnData` of the same suffix. What changed is better saved as a new version.
+        """
+        context.connection().replace(self, data, run)
+        return self
+
+    def delete(self, permanent: bool | None = None, *, storage: bool | None = None) -> None:
+        """Move it to the trash; from there, or with `permanent=True`, remove it and its copy for good.
+
+        Files registered in place stay, unless `storage=True`; `storage=False` keeps even the copy.
+        """
+        if permanent or (permanent is None and self.deleted_at is not None):
+            context.connection().erase(self, storage=storage)
+        else:
+            context.connection().trash(self)
+
+    def restore(self) -> Self:
+        """Take it out of the trash."""
+        context.connection().restore(self)
+        return self
 
     def describe(self) -> None:
         """Print what is known about it."""
@@ -224,6 +296,10 @@ class Artifact(Versioned, Registry):
     def view_lineage(self, *, return_graph: bool = False) -> Any:
         """What made it and what hangs on it: printed as a tree, or returned as a graph."""
         return context.connection().lineage.view(self, return_graph=return_graph)
+
+    @classmethod
+    def _listed(cls) -> Select[Any]:
+        return select(cls).where(cls.deleted_at.is_(None))
 
     @classmethod
     def _shown_fields(cls) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Self, TypeVar
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, MetaData, String, Text
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, MetaData, Select, String, Text, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.orm.decl_api import DeclarativeAttributeIntercept
 from sqlalchemy.types import TypeDecorator
@@ -113,6 +113,11 @@ class Registry(Base, metaclass=RegistryType):
     def _registry_name(cls) -> str:
         """How the types of features call it."""
         return cls.__name__
+
+    @classmethod
+    def _listed(cls) -> Select[Any]:
+        """What a query begins with."""
+        return select(cls)
 
     @classmethod
     def filter(cls, *conditions: Any, **lookups: Any) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 from sqlalchemy import BigInteger, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -12,7 +15,11 @@ UNKNOWN_SIZE = -1
 
 
 class Storage(Registry):
-    """A root under which keys are paths: a folder (absolute path), a bucket (`s3://bucket`), a database."""
+    """A root under which keys are paths: a folder (absolute path), a bucket (`s3://bucket`), a database.
+
+    `ln.Storage("s3://bucket/data").save()` makes one that copies can go into. Where it is reached and with whose
+    credentials is not stored; that comes from the environment, or from `lamin/storages.toml` of the user.
+    """
 
     __tablename__ = "storage"
     _name_field = "root"
@@ -22,6 +29,10 @@ class Storage(Registry):
     type: Mapped[str] = mapped_column(String(32))
     is_managed: Mapped[bool] = mapped_column(default=False)
     """Whether `save()` copies files into it; others are only registered in place."""
+
+    def __init__(self, root: str | os.PathLike[str], **values: Any) -> None:
+        """A folder, which is made on saving, or a URL that fsspec understands."""
+        super().__init__(root=os.fspath(root), **values)
 
     @classmethod
     def _shown_fields(cls) -> tuple[str, ...]:

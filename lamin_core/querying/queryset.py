@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, cast
 
 from sqlalchemy import Select, and_, case, func, select
 from sqlalchemy.exc import DataError
@@ -28,7 +28,7 @@ class QuerySet(Generic[T]):
     def __init__(self, database: Database, registry: type[T], query: Select[Any] | None = None) -> None:
         self._database = database
         self.registry: Any = registry
-        self._query = select(registry) if query is None else query
+        self._query: Select[Any] = cast(Any, registry)._listed() if query is None else query
         self._order: tuple[tuple[Any, bool], ...] = ()
         """Columns, and whether they count down."""
 
@@ -217,7 +217,7 @@ class QuerySet(Generic[T]):
         wanted = lookups.get(field)
         if not isinstance(wanted, str):
             return None
-        near = self._with(_query=select(self.registry)).search(wanted, limit=3)
+        near = self._with(_query=self.registry._listed()).search(wanted, limit=3)
         names = dict.fromkeys(getattr(one, field) for one in near)
         return f"nearest: {', '.join(names)}" if names else None
 

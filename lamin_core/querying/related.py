@@ -23,10 +23,10 @@ class RelatedSet(QuerySet[Any]):
         self._record, self._relation = record, relation
         target, link = relation.target, relation.link
         if link is None:
-            query = select(target).where(getattr(target, relation.own) == record.id)
+            query = target._listed().where(getattr(target, relation.own) == record.id)
         else:
             own, other = getattr(link, relation.own), getattr(link, relation.other)
-            query = select(target).where(target.id.in_(select(other).where(own == record.id, *narrowing(relation))))
+            query = target._listed().where(target.id.in_(select(other).where(own == record.id, *narrowing(relation))))
         super().__init__(database, target, query)
 
     def add(self, *records: Registry) -> None:

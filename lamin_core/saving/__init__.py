@@ -8,18 +8,19 @@ from typing import Any, TypeVar
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import inspect, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from lamin_core.errors import Conflict, InvalidArgument, NotFound
-from lamin_core.models import Artifact, Base, Collection, Run, Schema, Transform
+from lamin_core.models import Artifact, Base, Collection, Run, Schema, Storage, Transform
 from lamin_core.querying.naming import field_name
 from lamin_core.querying.operators import OPERATORS
-from lamin_core.saving.artifacts import save_artifact
+from lamin_core.saving.artifacts import save_artifact, save_artifacts
 from lamin_core.saving.named import save_all_named, save_named
 from lamin_core.saving.place import Place
 from lamin_core.saving.runs import save_run
 from lamin_core.saving.sets import save_collection, save_schema
+from lamin_core.saving.storages import save_storage
 from lamin_core.saving.transforms import save_transform
+from lamin_core.saving.trash import erase, replace, restore, settle_latest, trash
 
 R = TypeVar("R")
 
@@ -62,7 +63,10 @@ class Records(list[Any]):
 def save_all(place: Place, records: Iterable[Any]) -> None:
     """Save many records: those that are known by a name in a few statements, the others one by one, in their order."""
     named: list[Any] = []
-    for record in records:
+    records = list(records)
+    artifacts = {id(one): one for one in records if isinstance(one, Artifact) and not _is_saved(one)}
+    save_artifacts(place, artifacts.values())
+    for record in (one for one in records if id(one) not in artifacts):
         if type(record) in _SAVERS or _is_saved(record):
             save(place, record)
         else:
@@ -93,18 +97,10 @@ def delete(place: Place, record: Base) -> None:
             removed = session.execute(delete_rows(kind).where(kind.id == record.id))  # type: ignore[attr-defined]
             if not removed.rowcount:  # type: ignore[attr-defined]
                 raise NotFound(f"{record!r} is not in the registry")
-            if isinstance(record, Artifact) and record.is_latest:
-                _promote(session, record.series_id)
+            if isinstance(record, Artifact):
+                settle_latest(session, record.series_id)
     except IntegrityError as error:
         raise Conflict(f"{record!r} is needed by other records", hint="remove those first") from error
-
-
-def _promote(session: Session, series_id: int) -> None:
-    newest = session.scalar(
-        select(Artifact).where(Artifact.series_id == series_id).order_by(Artifact.number.desc()).limit(1)
-    )
-    if newest is not None:
-        newest.is_latest = True
 
 
 _SAVERS: dict[type[Any], Callable[[Place, Any], Any]] = {
@@ -113,6 +109,7 @@ _SAVERS: dict[type[Any], Callable[[Place, Any], Any]] = {
     Run: save_run,
     Schema: save_schema,
     Collection: save_collection,
+    Storage: save_storage,
 }
 
-__all__ = ["Place", "Records", "delete", "from_values", "save", "save_all"]
+__all__ = ["Place", "Records", "delete", "erase", "from_values", "replace", "restore", "save", "save_all", "trash"]

@@ -1,0 +1,263 @@
+"""Copies in storages: there whole or not at all, never changed, and taken up again where a killed process left off.
+
+On a local file system a copy is written beside its place under a name of its own, flushed to the disk, and renamed.
+That name follows from the content, and whoever writes holds a lock on it, so that the part a killed process leaves
+behind is continued by the next one, and two processes with the same bytes write them once.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamin_core import remote
+from lamin_core.contents import Seen
+from lamin_core.errors import Conflict, NotFound, Unavailable
+from lamin_core.hashing import FILE, FOLDER, Digest, Watch, digest, files_in
+from lamin_core.progress import progress
+from lamin_core.storage import is_remote
+
+_PIECE = 64 << 20
+_AT_ONCE = 8
+"""Copies at a time: most of a small one is waiting for the disk or the network."""
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_RANGES = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A file or folder, as it was seen, and the place in a storage that it is copied to."""
+
+    source: Path
+    seen: Seen
+    root: str
+    key: str
+
+
+def copy_in(wanted: Sequence[Copy]) -> list[bool]:
+    """Make these copies; for each whether it is new, or was there already.
+
+    Raises `Unavailable` when a storage cannot take one, or when a source is not what was seen any more.
+    """
+    if len(wanted) < 2:
+        made = [_copy(one) for one in wanted]
+    else:
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            made = list(threads.map(_copy, wanted))
+    # Once for all: the names of the copies, which only now are sure to be on the disk.
+    folders = {os.path.dirname(os.path.join(one.root, one.key)) for one in wanted if not is_remote(one.root)}
+    for folder in folders if any(made) else ():
+        _sync(Path(folder))
+    return made
+
+
+def _copy(copy: Copy) -> bool:
+    source, seen, root, key = copy.source, copy.seen, copy.root, copy.key
+    if holds(root, key, seen.digest):
+        return False
+    if is_remote(root):
+        remote.upload(source, _url(root, key), seen.digest.size)
+        if not seen.still_holds(source) and digest(source) != seen.digest:
+            remove(root, key)
+            raise _changed(source)
+        return True
+    if not os.path.isdir(root):
+        raise Unavailable(f"the storage {root!r} is gone", hint="is it mounted? or `lamin init` with another one")
+    try:
+        _copy_local(source, seen, Path(root, key))
+    except OSError as error:
+        hint = "free some space; nothing was recorded" if error.errno in _FULL else "check that you may write there"
+        raise Unavailable(f"{str(source)!r} cannot be copied to {root!r}: {error.strerror or error}", hint) from error
+    return True
+
+
+def holds(root: str, key: str, content: Digest) -> bool:
+    """Whether the storage has bytes at this key, of the size that they should have."""
+    if is_remote(root):
+        return not content.is_folder and _remote_size(_url(root, key)) == content.size
+    try:
+        found = os.stat(os.path.join(root, key))
+    except OSError:
+        return False
+    return content.is_folder or found.st_size == content.size
+
+
+def _remote_size(url: str) -> int | None:
+    try:
+        return remote.look(url).size
+    except NotFound:
+        return None
+
+
+def remove(root: str, key: str) -> None:
+    """Remove a copy, or any file or folder in a storage; nothing happens where nothing is."""
+    if is_remote(root):
+        remote.remove(_url(root, key))
+        return
+    path = Path(root, key)
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise Unavailable(f"{str(path)!r} cannot be removed: {error.strerror}", hint="check who may write") from error
+
+
+def bring(url: str, target: Path, content: Digest | None) -> Path:
+    """Bring a remote file or folder here, whole or not at all; kept if it is here already.
+
+    Raises `Conflict` when the storage gives other bytes than those recorded.
+    """
+    if target.exists():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        check_tag(url, content)
+        remote.fetch(url, aside, None if content is None else content.size)
+        if content is not None and content.hash_type in (FILE, FOLDER) and digest(aside) != content:
+            raise Conflict(f"{url!r} does not hold the bytes that were saved there", hint="lamin fsck --deep")
+        _rename(aside, target)
+    except OSError as error:
+        raise Unavailable(f"{url!r} cannot be kept at {str(target)!r}: {error.strerror}") from error
+    finally:
+        _discard(aside)
+    return target
+
+
+def check_tag(url: str, content: Digest | None) -> None:
+    """Raise `Conflict` where an object registered in place was written over: it is not this version any more."""
+    if content is None or content.hash_type not in (remote.TAG, remote.TAGS):
+        return
+    if remote.look(url).content != content:
+        raise Conflict(f"{url!r} has changed since it was registered", hint="save it again as a new version")
+
+
+def _url(root: str, key: str) -> str:
+    return f"{root.rstrip('/')}/{key}"
+
+
+def _changed(source: Path) -> Unavailable:
+    return Unavailable(f"{str(source)!r} changed while it was copied", hint="save it again when it is complete")
+
+
+def _copy_local(source: Path, seen: Seen, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.part")
+    with _alone(part, is_folder=seen.digest.is_folder) as was_there:
+        if holds(str(target.parent), target.name, seen.digest):
+            return  # whoever held the lock has put it there
+        try:
+            with progress(f"copying {source.name}", seen.digest.size) as watch:
+                _fill(source, part, watch)
+            if (was_there or not seen.still_holds(source)) and digest(part) != seen.digest:
+                raise _changed(source)
+            _rename(part, target)
+        except BaseException:
+            _discard(part)
+            raise
+
+
+@contextmanager
+def _alone(part: Path, *, is_folder: bool) -> Iterator[bool]:
+    """Hold the lock on the part of a copy, made if it is not there; gives whether a killed process has left it."""
+    while True:
+        was_there = part.exists()
+        if is_folder:
+            part.mkdir(exist_ok=True)
+        try:
+            lock = os.open(part, os.O_RDONLY | (0 if is_folder else os.O_CREAT), 0o666)
+        except FileNotFoundError:  # discarded by another process, just now
+            continue
+        try:
+            with suppress(OSError):  # some network file systems have no locks: then both write the same bytes
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if not _is_at(lock, part):  # it became the copy, or was discarded, while this process waited
+                continue
+            yield was_there
+            return
+        finally:
+            os.close(lock)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _fill(source: Path, part: Path, watch: Watch | None) -> None:
+    if not source.is_dir():
+        _fill_file(str(source), str(part), watch)
+        return
+    for name, path in files_in(str(source)):
+        target = part / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _fill_file(path, str(target), watch)
+    for folder, _, _ in os.walk(part):
+        _sync(Path(folder))
+
+
+def _fill_file(source: str, part: str, watch: Watch | None) -> None:
+    """Copy what is not there yet, have it on the disk, and let nobody change it by accident."""
+    with _opened(source, os.O_RDONLY) as reading:
+        size = os.fstat(reading).st_size
+        done = os.stat(part).st_size if os.path.exists(part) else 0
+        with _opened(part, os.O_RDONLY if 0 < done == size else os.O_RDWR | os.O_CREAT) as writing:
+            if done > size:
+                os.ftruncate(writing, done := 0)
+            while done < size and (moved := _move(reading, writing, done, size)):
+                done += moved
+                if watch is not None:
+                    watch(moved)
+            os.fsync(writing)
+            os.fchmod(writing, os.fstat(writing).st_mode & 0o555)
+
+
+@contextmanager
+def _opened(path: str, flags: int) -> Iterator[int]:
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _move(reading: int, writing: int, offset: int, size: int) -> int:
+    """Copy one piece; inside the kernel, and by sharing blocks, where both file systems can. 0 where there is none."""
+    try:
+        return os.copy_file_range(reading, writing, min(_PIECE, size - offset), offset, offset)
+    except OSError as error:
+        if error.errno not in _NO_RANGES:
+            raise
+    piece = os.pread(reading, 4 << 20, offset)
+    return os.pwrite(writing, piece, offset) if piece else 0
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in this folder on the disk."""
+    with _opened(str(folder), os.O_RDONLY) as descriptor:
+        os.fsync(descriptor)
+
+
+def _rename(source: Path, target: Path) -> None:
+    if target.is_dir():  # of another kind or size than it should be: not what was saved there
+        shutil.rmtree(target)
+    source.replace(target)
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,37 @@
+"""How a storage is saved: its root made where it can be, and known as one that copies go into."""
+
+from __future__ import annotations
+
+import os
+
+from sqlalchemy import select
+
+from lamin_core import remote
+from lamin_core.errors import Unavailable
+from lamin_core.models import Storage
+from lamin_core.saving.place import Place, adopt
+from lamin_core.storage import checked_root, is_remote, root_type
+from lamin_core.uids import random_uid
+
+
+def save_storage(place: Place, storage: Storage) -> Storage:
+    """Write it, or find the one with this root. Raises `InvalidArgument`, `NotFound` or `Unavailable`."""
+    root = checked_root(storage.root)
+    if is_remote(root):
+        remote.ensure(root)
+    else:
+        try:
+            os.makedirs(root, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(f"{root!r} cannot be made: {error.strerror}", hint="choose another folder") from error
+    with place.db.writing() as session:
+        row = session.scalar(select(Storage).where(Storage.root == root))
+        if row is None:
+            row = storage
+            row.uid, row.root, row.type = random_uid(12), root, root_type(root)
+            session.add(row)
+        row.is_managed = True
+        session.flush()
+    place.files.forget_storages()
+    saved: Storage = storage if row is storage else adopt(storage, row)
+    return saved
