@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
+from starlette.types import Message
 
 from lamin_core.errors import MalformedEvent, Unavailable
 from openlineage.lamin.http.answers import Refused
@@ -16,24 +16,21 @@ MAX_BODY = 32 * 1024 * 1024
 """Bytes of a request, after decompression."""
 MAX_BODIES = 4 * MAX_BODY
 """Bytes of all requests that are being answered."""
-PATIENCE = 60.0
-"""Seconds for a body to arrive."""
 _STEP = 1024 * 1024
 
 
 class Bodies:
     """The bodies that are held at this moment; there is room for `room` bytes of them."""
 
-    def __init__(self, limit: int = MAX_BODY, room: int = MAX_BODIES, patience: float = PATIENCE) -> None:
+    def __init__(self, limit: int = MAX_BODY, room: int = MAX_BODIES) -> None:
         self._limit = limit
         self._room = room
-        self._patience = patience
 
     @asynccontextmanager
     async def whole(self, request: Request) -> AsyncIterator[bytearray]:
         """All of this request's body, counted as held until the request is answered.
 
-        Raises `Refused` for one that is too large, too slow or compressed in an unknown way, `MalformedEvent` for
+        Raises `Refused` for one that is too large, broken off or compressed in an unknown way, `MalformedEvent` for
         what is not the gzip it is said to be, and `Unavailable` when too much is held already.
         """
         body = bytearray()
@@ -50,17 +47,19 @@ class Bodies:
         announced = request.headers.get("content-length", "0")
         if announced.isdecimal() and int(announced) > self._limit:
             raise self._too_large()
-        try:
-            async with asyncio.timeout(self._patience):
-                async for chunk in request.stream():
-                    for piece in (chunk,) if inflate is None else inflate.pieces(chunk):
-                        self._hold(body, piece)
-        except TimeoutError as error:
-            raise Refused(408, "the body did not arrive in time", hint="send it again") from error
-        except ClientDisconnect as error:
-            raise Refused(400, "the connection ended within the body", hint="send it again") from error
+        while self._take(body, await request.receive(), inflate):
+            pass
         if inflate is not None:
             inflate.finish()
+
+    def _take(self, body: bytearray, message: Message, inflate: _Gzip | None) -> bool:
+        """Hold what came; whether more is to come."""
+        if message["type"] == "http.disconnect":
+            raise Refused(400, "the connection ended within the body", hint="send it again")
+        chunk = message.get("body", b"")
+        for piece in (chunk,) if inflate is None else inflate.pieces(chunk):
+            self._hold(body, piece)
+        return bool(message.get("more_body", False))
 
     def _hold(self, body: bytearray, piece: bytes) -> None:
         if len(body) + len(piece) > self._limit:

@@ -83,12 +83,18 @@ class _Intake:
         """Return after the commit. Raises `Unavailable`."""
         if not events:
             return
+        stored = self._writer.order(events)
+        expiry = stored.get_loop().call_later(patience, _expire, stored)
         try:
-            async with asyncio.timeout(patience):
-                await self._writer.order(events)
-        except TimeoutError as error:
-            raise Unavailable("the database is busy", hint="send it again in a moment") from error
+            await stored
+        finally:
+            expiry.cancel()
 
     def _count(self, received: int, refused: int) -> None:
         self._metrics.received(received)
         self._metrics.refused(refused)
+
+
+def _expire(stored: asyncio.Future[None]) -> None:
+    if not stored.done():
+        stored.set_exception(Unavailable("the database is busy", hint="send it again in a moment"))

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from lamin_core.db import Database
@@ -16,6 +17,8 @@ from openlineage.lamin.http.keys import listed
 
 HEAD_PATIENCE = 10.0
 """Seconds for the head of a request to arrive."""
+BODY_PATIENCE = 60.0
+"""Seconds for its body, after that."""
 IDLE = 60
 """Seconds that a connection may be kept for the next request."""
 CONNECTIONS = 1000
@@ -34,14 +37,15 @@ def serve(database: Database, host: str, port: int, api_key: str | None, announc
             f"others could write through {host!r}",
             hint="lamin keys create NAME, or set LAMIN_API_KEY, or leave --host at 127.0.0.1",
         )
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listening = socket.create_server((host, port), family=family, backlog=1024)
-    except OSError as error:
-        raise Unavailable(f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another --port") from error
+    listening = listen(host, port)
     announce(listening.getsockname()[1])
     app = application(database, api_key=api_key, key_required=not alone, names=LOOPBACK if alone else None)
-    config = uvicorn.Config(
+    uvicorn.Server(configured(app)).run(sockets=[listening])
+
+
+def configured(app: ASGIApp) -> uvicorn.Config:
+    """How this application is to be served."""
+    return uvicorn.Config(
         app,
         http=_Patient,
         ws="none",
@@ -53,39 +57,54 @@ def serve(database: Database, host: str, port: int, api_key: str | None, announc
         timeout_keep_alive=IDLE,
         timeout_graceful_shutdown=10,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises `Unavailable`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio sends at once (TCP_NODELAY) only on sockets that say they are TCP's; without, each answer takes 40 ms.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(1024)
+    except OSError as error:
+        listening.close()
+        raise Unavailable(f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another --port") from error
+    return listening
 
 
 class _Patient(HttpToolsProtocol):
-    """Ends a connection whose request does not come: half a head may not hold a place for ever."""
+    """Ends a connection whose request does not come: half a request may not hold a place for ever."""
 
-    _waiting: asyncio.TimerHandle | None = None
+    _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
         super().connection_made(transport)
-        self._wait()
+        self._wait(HEAD_PATIENCE)
 
     def on_message_begin(self) -> None:
         """A request has begun; now the rest of its head."""
         super().on_message_begin()
-        self._wait()
+        self._wait(HEAD_PATIENCE)
 
     def on_headers_complete(self) -> None:
-        """The head is there."""
-        self._stop_waiting()
+        """The head is there; now the body."""
         super().on_headers_complete()
+        self._wait(BODY_PATIENCE)
+
+    def on_message_complete(self) -> None:
+        """The request is there."""
+        self._wait(None)
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing to wait for any more."""
-        self._stop_waiting()
+        self._wait(None)
         super().connection_lost(exc)
 
-    def _wait(self) -> None:
-        self._stop_waiting()
-        self._waiting = self.loop.call_later(HEAD_PATIENCE, self.transport.close)
-
-    def _stop_waiting(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
+    def _wait(self, seconds: float | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.close)

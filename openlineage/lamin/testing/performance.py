@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +19,7 @@ from lamin_core.instance import Instance
 from lamin_core.lineage.view import View, view
 from openlineage.lamin.export import export
 from openlineage.lamin.http.app import application
+from openlineage.lamin.http.serve import configured, listen
 
 INPUT = "one\ntwo\nthree\n"
 Execute = Callable[[str, Path, dict[str, str]], "subprocess.CompletedProcess[str]"]
@@ -100,8 +100,8 @@ class Performance:
 def served(folder: Path) -> Iterator[str]:
     """A real server over the instance in this folder, while it lasts; its address."""
     instance = Instance.open(folder / ".lamin")
-    server = uvicorn.Server(uvicorn.Config(application(instance.db), log_level="warning"))
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    server = uvicorn.Server(configured(application(instance.db)))
+    with listen("127.0.0.1", 0) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
