@@ -10,10 +10,12 @@ from sqlalchemy.orm import Session
 
 from lamin_core.db import Database
 from lamin_core.lineage import lists, names
+from lamin_core.lineage.diff import RunDiff, diff
 from lamin_core.lineage.graph import ArtifactNode, Graph, Node, RunNode, between, walk, whole
 from lamin_core.lineage.lists import Wanted
 from lamin_core.lineage.moments import moment
 from lamin_core.lineage.reach import NODE_LIMIT
+from lamin_core.lineage.snapshots import snapshots
 from lamin_core.lineage.tree import tree
 from lamin_core.models import Artifact, Run, Transform
 from lamin_core.saving import runs
@@ -94,6 +96,12 @@ class Questions:
         """The run with this uid or OpenLineage run id, or the newest run of the transform with this key."""
         with self._database.reading() as session:
             return names.find_run(session, name)
+
+    def diff(self, first: Run | str, second: Run | str) -> RunDiff:
+        """How the second run differs from the first; by record, or as `find_run` takes them."""
+        ends = [one if isinstance(one, Run) else self.find_run(one) for one in (first, second)]
+        with self._database.reading() as session:
+            return diff(*snapshots(session, *(run.id for run in ends)))
 
     def describe(self, artifact: Artifact) -> None:
         """Print what is known about an artifact."""

@@ -25,6 +25,7 @@ _BUILT_IN = {
     "settings": "lamin_core.cli.settings:settings",
     "lineage": "lamin_core.cli.lineage:lineage",
     "runs": "lamin_core.cli.lineage:runs",
+    "diff": "lamin_core.cli.lineage:diff",
     "artifacts": "lamin_core.cli.lineage:artifacts",
     "migrate": "lamin_core.cli.instance:migrate",
     "completion": "lamin_core.cli.completion:completion",

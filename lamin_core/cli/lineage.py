@@ -176,3 +176,16 @@ def _print_first(rows: list[dict[str, Any]], limit: int | None) -> None:
     print_table(rows[:limit])
     if limit is not None and len(rows) > limit:
         click.echo(f"the newest {limit}; more with --limit", err=True)
+
+
+@click.command()
+@click.argument("first", metavar="RUN_A")
+@click.argument("second", metavar="RUN_B")
+@as_json
+def diff(first: str, second: str, as_json: bool) -> None:
+    """How the second run differs from the first: params, code, environment, inputs, outputs, duration.
+
+    A run is named by its uid, its OpenLineage run id, or the key of its transform, which is the newest run of that.
+    """
+    found = connect().lineage.diff(first, second)
+    print_json(found.view()) if as_json else click.echo(str(found))

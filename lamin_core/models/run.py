@@ -179,6 +179,10 @@ class Run(Registry):
         ended: Run = context.connection().lineage.end(self, status, error)
         return ended
 
+    def diff(self, other: Run | str) -> Any:
+        """How another run differs from this one: params, code, environment, inputs, outputs, duration; `print` it."""
+        return context.connection().lineage.diff(self, other)
+
     def view_lineage(self, *, return_graph: bool = False) -> Any:
         """What it read and wrote, and what hangs on that: printed as a tree, or returned as a graph."""
         return context.connection().lineage.view(self, return_graph=return_graph)
