@@ -176,8 +176,9 @@ def client_event(data: Event) -> Any:
     else:
         head |= {
             "job": _job(data["job"]),
-            "inputs": [event_v2.InputDataset(**dataset) for dataset in data.get("inputs") or ()],
-            "outputs": [event_v2.OutputDataset(**dataset) for dataset in data.get("outputs") or ()],
+            # None leaves out what is not there; the classes would make it an empty object.
+            "inputs": [event_v2.InputDataset(**{"inputFacets": None, **one}) for one in data.get("inputs") or ()],
+            "outputs": [event_v2.OutputDataset(**{"outputFacets": None, **one}) for one in data.get("outputs") or ()],
         }
         event = event_v2.JobEvent(**head) if "run" not in data else _run_event(data, head)
     event.schemaURL = data["schemaURL"]

@@ -1,0 +1,284 @@
+"""Other backends get what adapters tell, as their users configure them: real transports of openlineage-python."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamin_core.instance import Instance
+from openlineage.lamin.delivery import default_sink, destinations
+from openlineage.lamin.events import Dataset, Event, complete, start
+from openlineage.lamin.forwarding import TransportSink, client_event
+from openlineage.lamin.recovery import recover
+from openlineage.lamin.replay import Report
+from openlineage.lamin.sinks import Sink
+from openlineage.lamin.spool import is_forwarded, segments
+from openlineage.lamin.validation import problems
+
+from .conftest import at, run_of
+from .receiving import receiving, unused_port, without_batches
+
+VERSION_TAG = "openlineage_client_version"
+
+
+@pytest.fixture
+def folder(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the job works; its spool is in there."""
+    monkeypatch.setenv("LAMIN_SPOOL", str(in_tmp_path / "spool"))
+    monkeypatch.setenv("LAMIN_PATIENCE", "10")
+    return in_tmp_path
+
+
+def story() -> list[Event]:
+    """A run with everything in it, and facets that nobody knows."""
+    parent = run_of(9, "flow")
+    run = run_of(1, "step", parent, params={"alpha": 3, "nested": {"deep": [1, {"x": "y"}]}})
+    file = Dataset("file", "/data/a.csv", "0" * 64, "blake3", 12)
+    told = [start(run, at(0), [file]), complete(run, at(1), (), [file])]
+    for event in told:
+        event["run"]["facets"]["acme_quota"] = {
+            "_producer": "urn:acme",
+            "_schemaURL": "urn:acme:quota:1",
+            "left": [1, {"of": 2}],
+        }
+    return told
+
+
+def tell(*events: Event) -> Sink:
+    """What an adapter does."""
+    sink = default_sink()
+    for event in events:
+        sink.emit(event)
+    sink.close()
+    return sink
+
+
+def without_client_tags(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The events without the tag that openlineage-python adds to every run."""
+    for event in events:
+        tags = event["run"]["facets"].pop("tags")
+        assert VERSION_TAG in {tag["key"] for tag in tags["tags"]}
+    return events
+
+
+def configured(text: str) -> None:
+    Path("openlineage.yml").write_text(textwrap.dedent(text))
+
+
+def registered(instance: Instance) -> list[str]:
+    return [run.status for run in instance.lineage.everything().runs.values()]
+
+
+@contextlib.contextmanager
+def an_instance(folder: Path) -> Iterator[Instance]:
+    instance = Instance.create(folder, "./data")
+    yield instance
+    instance.db.dispose()
+
+
+def test_the_file_transport_gets_each_event_as_it_is(folder: Path) -> None:
+    configured(f"transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}")
+    tell(*story())
+    told = [json.loads(line) for line in (folder / "told.ndjson").read_bytes().splitlines()]
+    assert without_client_tags(told) == story()
+    assert not [problem for event in told for problem in problems(event)]
+
+
+def test_the_registry_here_gets_them_too(folder: Path) -> None:
+    with an_instance(folder) as instance:
+        configured(f"transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}")
+        tell(*story())
+        assert sorted(registered(instance)) == ["completed", "running"]  # and the stub of its parent
+    assert len((folder / "told.ndjson").read_bytes().splitlines()) == 2
+    assert not (folder / "spool").exists()
+
+
+def test_the_console_transport_logs_them(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    configured("transport: {type: console}")
+    with caplog.at_level(logging.INFO, "openlineage.client.transport.console"):
+        tell(*story())
+    told = [json.loads(r.message) for r in caplog.records if r.name.endswith("console") and r.message.startswith("{")]
+    assert without_client_tags(told) == story()
+
+
+def test_http_with_a_key_and_headers_from_variables(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with receiving(without_batches) as receiver:
+        monkeypatch.setenv("OPENLINEAGE__TRANSPORT__TYPE", "http")
+        monkeypatch.setenv("OPENLINEAGE__TRANSPORT__URL", receiver.url)
+        monkeypatch.setenv("OPENLINEAGE__TRANSPORT__AUTH", '{"type": "api_key", "apiKey": "hush"}')
+        monkeypatch.setenv("OPENLINEAGE__TRANSPORT__CUSTOM_HEADERS", '{"X-Team": "genomics"}')
+        tell(*story())
+        assert without_client_tags(receiver.events) == story()
+    headers = receiver.requests[-1][2]
+    assert (headers["Authorization"], headers["X-Team"]) == ("Bearer hush", "genomics")
+
+
+def test_of_a_composite_a_dead_backend_holds_up_no_other_and_gets_its_events_later(folder: Path) -> None:
+    dead = unused_port()
+    configured(
+        f"""
+        transport:
+          type: composite
+          transports:
+            dead: {{type: http, url: "http://127.0.0.1:{dead}"}}
+            alive: {{type: http, url: "http://127.0.0.1:ALIVE"}}
+            ours: {{type: openlineage.lamin.transport.LaminTransport, instance: {folder}}}
+        """
+    )
+    with an_instance(folder) as instance, receiving(without_batches) as alive:
+        configured(Path("openlineage.yml").read_text().replace("ALIVE", str(alive.port)))
+        tell(*story())
+        assert [event["eventType"] for event in alive.events] == ["START", "COMPLETE"]
+        assert sorted(registered(instance)) == ["completed", "running"]
+        waiting = segments(folder / "spool")
+        assert waiting
+        assert all(map(is_forwarded, waiting))
+        report = Report()
+        recover(instance.db, folder / "spool", report)  # a replay into the registry does not take them away
+        assert segments(folder / "spool") == waiting
+        with receiving(without_batches, port=dead) as revived:
+            tell(start(run_of(2, "later"), at(5)))
+            assert [event["eventType"] for event in revived.events] == ["START", "COMPLETE", "START"]
+    assert not (folder / "spool").exists()
+
+
+def test_a_registry_and_a_second_backend_by_the_address_and_a_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with receiving() as ours, receiving(without_batches) as marquez:
+        monkeypatch.setenv("OPENLINEAGE_URL", ours.url)
+        configured(f"transport: {{type: composite, transports: [{{type: http, url: '{marquez.url}'}}]}}")
+        before = dict(os.environ)
+        tell(*story())
+        assert dict(os.environ) == before
+        assert ours.events == story()
+        assert without_client_tags(marquez.events) == story()
+
+
+def test_a_composite_that_stops_at_the_first_success_does_so(folder: Path) -> None:
+    with receiving() as first, receiving() as second:
+        configured(
+            f"""
+            transport:
+              type: composite
+              continue_on_success: false
+              transports:
+                - {{type: http, url: "http://127.0.0.1:{unused_port()}", retry: {{total: 0}}}}
+                - {{type: http, url: "{first.url}"}}
+                - {{type: http, url: "{second.url}"}}
+            """
+        )
+        tell(*story())
+        assert [event["eventType"] for event in first.events] == ["START", "COMPLETE"]
+        assert second.events == []
+
+
+def test_filters_and_tags_of_the_users_are_followed(folder: Path) -> None:
+    configured(
+        f"""
+        transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}
+        filters: [{{type: exact, match: secret}}]
+        tags: {{job: {{team: genomics}}, run: {{site: basel}}}}
+        """
+    )
+    tell(start(run_of(1, "secret"), at(0)), start(run_of(2, "open"), at(1)))
+    (told,) = [json.loads(line) for line in (folder / "told.ndjson").read_bytes().splitlines()]
+    assert told["job"]["name"] == "open"
+    assert [(tag["key"], tag["value"]) for tag in told["job"]["facets"]["tags"]["tags"]] == [("team", "genomics")]
+    assert ("site", "basel") in [(tag["key"], tag["value"]) for tag in told["run"]["facets"]["tags"]["tags"]]
+
+
+def test_tags_of_ours_stay_beside_those_of_the_client(folder: Path) -> None:
+    configured(f"transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}")
+    event = start(run_of(1, "a"), at(0))
+    event["run"]["facets"]["tags"] = {
+        "_producer": "urn:me",
+        "_schemaURL": "https://openlineage.io/spec/facets/1-0-0/TagsRunFacet.json#/$defs/TagsRunFacet",
+        "tags": [{"key": "batch", "value": "7", "source": "USER"}],
+    }
+    tell(event)
+    (told,) = [json.loads(line) for line in (folder / "told.ndjson").read_bytes().splitlines()]
+    assert {"batch", VERSION_TAG} == {tag["key"] for tag in told["run"]["facets"]["tags"]["tags"]}
+
+
+def test_a_backend_that_refuses_one_event_gets_the_others(folder: Path) -> None:
+    def answer(path: str, events: list[dict[str, Any]]) -> tuple[int, bytes]:
+        return (400, b"no") if events[0]["job"]["name"] == "bad" else (201, b"")
+
+    with receiving(answer) as receiver:
+        configured(f"transport: {{type: http, url: '{receiver.url}'}}")
+        tell(start(run_of(1, "good"), at(0)), start(run_of(2, "bad"), at(1)), start(run_of(3, "fine"), at(2)))
+        assert [event["job"]["name"] for event in receiver.events] == ["good", "fine"]
+    (aside,) = (folder / "spool").glob("*.aside")
+    assert json.loads(aside.read_bytes())["job"]["name"] == "bad"
+
+
+def test_openlineage_disabled_means_nothing_leaves_and_the_registry_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENLINEAGE_DISABLED", "true")
+    with an_instance(folder) as instance, receiving() as receiver:
+        monkeypatch.setenv("OPENLINEAGE_URL", receiver.url)
+        configured(f"transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}")
+        tell(*story())
+        assert receiver.events == []
+        assert not (folder / "told.ndjson").exists()
+        assert sorted(registered(instance)) == ["completed", "running"]
+
+
+@pytest.mark.parametrize("text", ["transport: {type: no.such.Transport}", "transport: [", "filters: 3"])
+def test_a_broken_configuration_costs_the_registry_nothing(folder: Path, text: str) -> None:
+    with an_instance(folder) as instance:
+        configured(text)
+        tell(*story())
+        assert sorted(registered(instance)) == ["completed", "running"]
+
+
+def test_job_and_dataset_events_too(folder: Path) -> None:
+    head = {"eventTime": "2026-01-01T00:00:00Z", "producer": "urn:me"}
+    spec = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/"
+    facet: dict[str, Any] = {"x_own": {"_producer": "urn:me", "_schemaURL": "urn:x", "deep": {"a": [1]}}}
+    named: Event = {"namespace": "file", "name": "/a", "facets": facet}
+    of_job: Event = {**head, "schemaURL": f"{spec}JobEvent", "inputs": [], "outputs": [named]}
+    of_job["job"] = {"namespace": "n", "name": "j", "facets": facet}
+    of_dataset: Event = {**head, "schemaURL": f"{spec}DatasetEvent", "dataset": named}
+    configured(f"transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}")
+    tell(of_job, of_dataset)
+    told = [json.loads(line) for line in (folder / "told.ndjson").read_bytes().splitlines()]
+    assert told == [of_job, of_dataset]
+    assert not [problem for event in told for problem in problems(event)]
+
+
+def test_the_kafka_transport_finds_the_key_that_keeps_a_run_together() -> None:
+    pytest.importorskip("openlineage.client.transport.kafka")
+    from openlineage.client.transport.kafka import KafkaTransport
+
+    event = client_event(story()[0])
+    assert KafkaTransport._get_run_message_key(KafkaTransport.__new__(KafkaTransport), event) == "run:test/flow"
+
+
+def test_nothing_of_the_client_is_loaded_where_nothing_is_configured(folder: Path) -> None:
+    script = (
+        "import sys; from openlineage.lamin.delivery import destinations; destinations()\n"
+        "assert 'openlineage.client' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_strict_mode_uses_the_transports_without_a_spool(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAMIN_STRICT", "1")
+    configured(f"transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}")
+    assert isinstance(default_sink(), TransportSink)
+    tell(*story())
+    assert len((folder / "told.ndjson").read_bytes().splitlines()) == 2
+    assert [to.is_forwarded for to in destinations()] == [True]
