@@ -1,27 +1,42 @@
-"""How a child process learns which run started it: by two environment variables, in and out.
+"""How a child process learns which run started it, and which one started everything: by its environment.
 
-`OPENLINEAGE_PARENT_ID` is `namespace/job/runId`, as dbt and Spark read it. `LAMIN_INITIATED_BY_RUN_UID` is the
-registry's uid of the same run.
+`OPENLINEAGE_CONTEXT` is JSON with the run above and the outermost one (`parent`, and `root` in it), as OpenLineage's
+own integrations read it since 1.52. `OPENLINEAGE_PARENT_ID` and `OPENLINEAGE_ROOT_PARENT_ID` are `namespace/job/runId`,
+the elder form, which Spark and others read. `LAMIN_INITIATED_BY_RUN_UID` is the registry's uid of the run above.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lamin_core.uids import run_uid
 
+CONTEXT = "OPENLINEAGE_CONTEXT"
 PARENT = "OPENLINEAGE_PARENT_ID"
+ROOT = "OPENLINEAGE_ROOT_PARENT_ID"
 PARENT_UID = "LAMIN_INITIATED_BY_RUN_UID"
+VARIABLES = (CONTEXT, PARENT, ROOT, PARENT_UID)
 
 
 class Parent(NamedTuple):
-    """The run above: its job's namespace and name, and its OpenLineage run id."""
+    """The run above: its job's namespace and name, its OpenLineage run id, and the outermost run if that is another."""
 
     namespace: str
     name: str
     run_id: str
+    root: Parent | None = None
+
+    @property
+    def outermost(self) -> Parent:
+        """The run that started everything.
+
+        >>> Parent("prefect", "nightly", "0194e0a0").outermost.name
+        'nightly'
+        """
+        return self.root or self
 
 
 def parent_from_environment(environment: Mapping[str, str] = os.environ) -> Parent | None:
@@ -30,15 +45,61 @@ def parent_from_environment(environment: Mapping[str, str] = os.environ) -> Pare
     >>> parent_from_environment({"OPENLINEAGE_PARENT_ID": "snakemake/wf/Snakefile:map/0194e0a0"}).name
     'wf/Snakefile:map'
     """
-    value = environment.get(PARENT, "")
+    elder = _elder(environment)
+    newer = _newer(environment.get(CONTEXT, ""))
+    if elder is None or newer is None or elder.run_id == newer.run_id:
+        return newer or elder
+    # Somebody below us has set one of them and left the other as it was. Ours go with the uid of the run they name.
+    return elder if environment.get(PARENT_UID) == run_uid(newer.run_id) else newer
+
+
+def environment_for_children(parent: Parent) -> dict[str, str]:
+    """The variables that make processes started from here children of this run.
+
+    >>> sorted(environment_for_children(Parent("python", "a.py", "0194e0a0")))
+    ['LAMIN_INITIATED_BY_RUN_UID', 'OPENLINEAGE_CONTEXT', 'OPENLINEAGE_PARENT_ID', 'OPENLINEAGE_ROOT_PARENT_ID']
+    """
+    above = {**_as_json(parent), "root": _as_json(parent.outermost)}
+    return {
+        CONTEXT: json.dumps({"parent": above}, separators=(",", ":")),
+        PARENT: _as_path(parent),
+        ROOT: _as_path(parent.outermost),
+        PARENT_UID: run_uid(parent.run_id),
+    }
+
+
+def _as_json(run: Parent) -> dict[str, Any]:
+    return {"run": {"runId": run.run_id}, "job": {"namespace": run.namespace, "name": run.name}}
+
+
+def _as_path(run: Parent) -> str:
+    return f"{run.namespace}/{run.name}/{run.run_id}"
+
+
+def _elder(environment: Mapping[str, str]) -> Parent | None:
+    parent = _from_path(environment.get(PARENT, ""))
+    root = _from_path(environment.get(ROOT, ""))
+    return None if parent is None else parent._replace(root=None if root == parent else root)
+
+
+def _from_path(value: str) -> Parent | None:
     head, _, run_id = value.rpartition("/")
     namespace, separator, name = head.partition("/")
     return Parent(namespace, name, run_id) if separator and run_id else None
 
 
-def environment_for_children(parent: Parent) -> dict[str, str]:
-    """The variables that make processes started from here children of this run."""
-    return {
-        PARENT: f"{parent.namespace}/{parent.name}/{parent.run_id}",
-        PARENT_UID: run_uid(parent.run_id),
-    }
+def _newer(text: str) -> Parent | None:
+    try:
+        told = json.loads(text)
+        parent = _from_json(told["parent"])
+    except (ValueError, KeyError, TypeError):  # not there, or not ours to judge
+        return None
+    try:
+        root = _from_json(told["parent"].get("root") or told["root"])
+    except (KeyError, TypeError):
+        root = None
+    return parent._replace(root=None if root == parent else root)
+
+
+def _from_json(told: Mapping[str, Any]) -> Parent:
+    return Parent(str(told["job"]["namespace"]), str(told["job"]["name"]), str(told["run"]["runId"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import json
 import shutil
 import threading
 from collections import Counter
@@ -310,7 +311,13 @@ def test_a_failure_that_the_pipeline_ignores_is_a_failed_run_of_a_workflow_that_
 def test_a_task_finds_itself_as_parent_and_caching_does_not_notice(tmp_path: Path) -> None:
     folder = pipeline(tmp_path, "environment")
     outer = "snakemake/wf/Snakefile:all/0194e0a0-0000-7000-8000-000000000000"
-    without = play(folder, "run", "prep/main.nf", OPENLINEAGE_PARENT_ID=outer)
+    top = {"run": {"runId": "0194e0a0-0000-7000-8000-00000000000f"}, "job": {"namespace": "airflow", "name": "dag"}}
+    outer_run = {
+        "run": {"runId": outer.rpartition("/")[2]},
+        "job": {"namespace": "snakemake", "name": "wf/Snakefile:all"},
+    }
+    context = json.dumps({"parent": {**outer_run, "root": top}})
+    without = play(folder, "run", "prep/main.nf", OPENLINEAGE_CONTEXT=context)
     workflow, task = without.one("", "START"), without.one("look", "START")
     parent, own, theirs = (folder / "results" / "seen.txt").read_text().splitlines()
     assert parent == f"nextflow/prep/main.nf:LOOK/{task['run']['runId']}"
@@ -319,7 +326,7 @@ def test_a_task_finds_itself_as_parent_and_caching_does_not_notice(tmp_path: Pat
     above = workflow["run"]["facets"]["parent"]
     assert (above["job"]["name"], above["run"]["runId"]) == ("wf/Snakefile:all", outer.rpartition("/")[2])
     assert task["run"]["facets"]["parent"]["run"]["runId"] == workflow["run"]["runId"]
-    assert task["run"]["facets"]["parent"]["root"] == above["root"]
+    assert task["run"]["facets"]["parent"]["root"] == above["root"] == top
     # Nextflow without us takes the task from the cache: its hash is the same.
     plain = play(folder, "run", "prep/main.nf", "-resume", LAMIN_NEXTFLOW_EVENTS="/dev/null")
     assert plain.events == []

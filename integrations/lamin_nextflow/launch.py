@@ -18,6 +18,7 @@ from types import FrameType
 
 from lamin_core.errors import LaminError, Unavailable
 from lamin_core.location import spool_folder
+from lamin_core.propagation import environment_for_children, parent_from_environment
 from lamin_nextflow.build import observer_jar
 from lamin_nextflow.forward import Forwarder
 from lamin_nextflow.runtime import Runtime, find_runtime
@@ -34,6 +35,9 @@ def launch(arguments: Sequence[str], environment: Mapping[str, str] = os.environ
     Raises `LaminError` when there is no Nextflow to run; with `LAMIN_STRICT=1` also when its events were not taken.
     """
     runtime = find_runtime(_observer(), environment)
+    above = parent_from_environment(environment)
+    if above is not None:  # said in one way or the other; the observer reads the elder one
+        environment = {**environment, **environment_for_children(above)}
     if environment.get("OPENLINEAGE_URL") or environment.get(EVENTS):
         return _run(runtime, arguments, environment, None)  # the observer needs no help
     events = _private_file()

@@ -21,7 +21,6 @@ from prefect.futures import PrefectFuture, resolve_futures_to_states
 from prefect.transactions import get_transaction
 
 from lamin_core.errors import NotTracked
-from lamin_core.propagation import Parent, environment_for_children
 from lamin_prefect import capture, translate
 from lamin_prefect.recording import Called, Recording, announcement, current, delivery, harmless, upstream, warn
 from lamin_prefect.translate import Declaration
@@ -86,8 +85,9 @@ def environment() -> dict[str, str]:
     >>> environment()
     {}
     """
-    run = current_run()
-    return environment_for_children(Parent(run.namespace, run.name, run.run_id)) if run is not None else {}
+    run, recording = current_run(), current.get()
+    root = _lineage(None, FlowRunContext.get())[1] if recording is None else recording.run.root
+    return run.environment(root) if run is not None else {}
 
 
 # The four kinds of function.
@@ -270,7 +270,8 @@ def _lineage(outer: Recording | None, flow: FlowRunContext | None) -> tuple[RunR
         return outer.run.reference, outer.run.root or outer.run.reference
     around = announcement.parent_of_process()
     above = translate.flow_reference(flow) if flow is not None else None
-    return (around, around) if above is None else (above, around or above)
+    root = RunReference.of(around.outermost) if around else above
+    return above or (RunReference.of(around) if around else None), root
 
 
 # Runs that happen without the function being called.

@@ -20,14 +20,14 @@ from datetime import UTC, datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
-from lamin_core.propagation import Parent, environment_for_children, parent_from_environment
+from lamin_core.propagation import Parent, parent_from_environment
 from lamin_prefect import capture, translate
 from lamin_prefect.contents import Contents
 from lamin_prefect.translate import Declaration, Ending
 from lamin_prefect.upstream import Upstream
 from openlineage.lamin import events
 from openlineage.lamin.delivery import default_sink
-from openlineage.lamin.events import Dataset, Event, Run, RunReference
+from openlineage.lamin.events import Dataset, Event, Run
 from openlineage.lamin.sinks import Sink
 
 logger = logging.getLogger("lamin")
@@ -107,11 +107,11 @@ class Announcement:
         self._by: object = None
         self._before: dict[str, str | None] = {}
 
-    def make(self, by: object, run: RunReference) -> None:
+    def make(self, by: object, run: Run) -> None:
         """Put the run's name there, if nobody else's is."""
         if self._by is not None or threading.current_thread() is not threading.main_thread():
             return
-        ours = environment_for_children(Parent(run.namespace, run.name, run.run_id))
+        ours = run.reference.environment(run.root)
         self._by, self._before = by, {name: os.environ.get(name) for name in ours}
         os.environ.update(ours)
 
@@ -126,11 +126,10 @@ class Announcement:
             else:
                 os.environ[name] = value
 
-    def parent_of_process(self) -> RunReference | None:
+    def parent_of_process(self) -> Parent | None:
         """The run that started this process."""
         before = {name: value for name, value in self._before.items() if value is not None}
-        parent = parent_from_environment(os.environ if self._by is None else before)
-        return RunReference(parent.run_id, parent.namespace, parent.name) if parent else None
+        return parent_from_environment(os.environ if self._by is None else before)
 
 
 delivery = Delivery()
@@ -177,7 +176,7 @@ class Recording:
         called = self._called
         upstream.began(called.prefect_id, self.run.reference)
         if self._is_outermost_flow:
-            announcement.make(self, self.run.reference)
+            announcement.make(self, self.run)
         passed = capture.in_arguments(called.function, called.arguments).values()
         for dataset in _datasets([path for several in passed for path in several]):
             (self._undecided if _is_folder_or_remote(dataset) else self._inputs).append(dataset)

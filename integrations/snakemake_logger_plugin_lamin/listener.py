@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from lamin_core.propagation import Parent
 from openlineage.lamin import events
-from openlineage.lamin.events import Dataset, Dependency, Run, RunReference
+from openlineage.lamin.events import Dataset, Dependency, Run
 from openlineage.lamin.sinks import Sink
 from snakemake_logger_plugin_lamin import facts, repository, translate
 from snakemake_logger_plugin_lamin.contents import Contents, release
@@ -21,7 +22,7 @@ class Listener:
     before it is described; the tap describes it then.
     """
 
-    def __init__(self, sink: Sink, contents: Contents, parent: RunReference | None = None) -> None:
+    def __init__(self, sink: Sink, contents: Contents, parent: Parent | None = None) -> None:
         self._sink = sink
         self._contents = contents
         self._parent = parent

@@ -12,7 +12,6 @@ import time
 from lamin_core.location import find_instance
 from lamin_core.propagation import Parent, environment_for_children, parent_from_environment
 from openlineage.lamin.delivery import default_sink
-from openlineage.lamin.events import RunReference
 from openlineage.lamin.sinks import Sink
 from snakemake_logger_plugin_lamin import facts, translate
 from snakemake_logger_plugin_lamin.contents import Contents
@@ -40,20 +39,20 @@ class Recording:
 
     def _on_start(self, workflow: facts.Workflow) -> None:
         parent = parent_from_environment()
-        self._set_environment(workflow)
+        self._set_environment(workflow, parent)
         if self._thread is None:
             sink = default_sink()
-            reference = RunReference(parent.run_id, parent.namespace, parent.name) if parent else None
-            listener = Listener(sink, self._contents, reference)
+            listener = Listener(sink, self._contents, parent)
             self._thread = threading.Thread(
                 target=self._listen, args=(listener, sink), name="lamin-snakemake", daemon=True
             )
             self._thread.start()
 
-    def _set_environment(self, workflow: facts.Workflow) -> None:
+    def _set_environment(self, workflow: facts.Workflow, parent: Parent | None) -> None:
         """Make scripts and workflows that jobs start children of this run, in the same instance."""
         name = translate.workflow_name(workflow.snakefile)
-        wanted = environment_for_children(Parent(translate.ENGINE, name, workflow.id))
+        root = parent.outermost if parent else None
+        wanted = environment_for_children(Parent(translate.ENGINE, name, workflow.id, root))
         instance = self._instance or find_instance()
         if instance is not None:
             wanted["LAMIN_INSTANCE"] = str(instance)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
+from lamin_core.propagation import Parent
 from lamin_core.uids import derived_run_id
 from openlineage.lamin.events import Dependency, Job, Run, RunReference
 from openlineage.lamin.naming import dataset_name
@@ -41,7 +42,7 @@ def workflow_job(workflow: facts.Workflow, source: str, repository: str | None, 
     )
 
 
-def workflow_run(workflow: facts.Workflow, job: Job, parent: RunReference | None) -> Run:
+def workflow_run(workflow: facts.Workflow, job: Job, parent: Parent | None) -> Run:
     """One invocation as a run; its params are the config."""
     return Run(
         workflow.id,
@@ -49,7 +50,8 @@ def workflow_run(workflow: facts.Workflow, job: Job, parent: RunReference | None
         ENGINE,
         workflow.version,
         name=job.name,
-        parent=parent,
+        parent=RunReference.of(parent) if parent else None,
+        root=RunReference.of(parent.outermost) if parent else None,
         params=workflow.config,
         details=workflow.details,
     )
@@ -97,7 +99,7 @@ def step_run(
         workflow.engine_version,
         name=readable(job.rule.name, job.wildcards),
         parent=workflow.reference,
-        root=workflow.parent or workflow.reference,
+        root=workflow.root or workflow.reference,
         params=job.params,
         attempt=attempt,
         dependencies=dependencies,

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from lamin_core.hashing import digest
+from lamin_core.propagation import Parent, environment_for_children
 from lamin_core.redaction import redact, redact_text
 from lamin_core.types import DependencyRole
 from openlineage.lamin import facets
@@ -51,6 +52,16 @@ class RunReference:
     run_id: str
     namespace: str
     name: str
+
+    @classmethod
+    def of(cls, parent: Parent) -> RunReference:
+        """The run that the environment names."""
+        return cls(parent.run_id, parent.namespace, parent.name)
+
+    def environment(self, root: RunReference | None) -> dict[str, str]:
+        """The variables that make a process its child; `root` is the outermost run, None if that is this one."""
+        above = None if root is None or root == self else Parent(root.namespace, root.name, root.run_id)
+        return environment_for_children(Parent(self.namespace, self.name, self.run_id, above))
 
 
 @dataclass(frozen=True, slots=True)

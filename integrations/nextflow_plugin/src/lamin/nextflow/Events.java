@@ -94,7 +94,7 @@ final class Events {
         return standard("ExecutionParametersRunFacet", "1-0-0", "parameters", rows);
     }
 
-    private static Map<String, Object> runAndJob(RunReference reference) {
+    static Map<String, Object> runAndJob(RunReference reference) {
         return of("run", of("runId", reference.runId), "job", of("namespace", reference.namespace, "name", reference.name));
     }
 

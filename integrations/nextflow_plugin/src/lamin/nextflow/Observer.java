@@ -73,14 +73,14 @@ final class Observer implements TraceObserver {
             TaskRun task = handler.getTask();
             Attempt attempt = new Attempt(TaskReader.run(workflow(), task, trace, false));
             open.put(task, attempt);
-            if (task.getType() == ScriptType.SCRIPTLET) exportParent(task, attempt.run.reference());
+            if (task.getType() == ScriptType.SCRIPTLET) exportParent(task, attempt.run);
         });
     }
 
-    private static void exportParent(TaskRun task, RunReference run) {
+    private static void exportParent(TaskRun task, Run run) {
         StringBuilder script = new StringBuilder();
         // beforeScript is no part of the task's hash: with and without us the same tasks are cached.
-        run.environmentForChildren().forEach((name, value) ->
+        run.reference().environmentForChildren(run.root).forEach((name, value) ->
             script.append("export ").append(name).append("='").append(value.replace("'", "'\\''")).append("'\n"));
         String own = task.getConfig().getBeforeScript();
         task.getConfig().put("beforeScript", own == null ? script.toString() : script + own);

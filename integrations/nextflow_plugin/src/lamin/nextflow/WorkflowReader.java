@@ -24,7 +24,7 @@ final class WorkflowReader {
         String sessionId = String.valueOf(session.getUniqueId());
         RunReference parent = RunReference.fromEnvironment(environment);
         return new Run(RunIds.derived(Events.ENGINE, sessionId, session.getRunName()), job(metadata),
-            String.valueOf(ask(() -> metadata.getNextflow().getVersion())), session.getRunName(), parent, parent,
+            String.valueOf(ask(() -> metadata.getNextflow().getVersion())), session.getRunName(), parent, RunReference.rootFromEnvironment(environment),
             params(session), 1, false, details(session));
     }
 

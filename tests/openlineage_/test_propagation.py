@@ -1,0 +1,138 @@
+"""Parents across processes: what a process is told of the run above, and what it tells the processes below."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamin_core.instance import Instance
+from lamin_core.propagation import Parent, environment_for_children, parent_from_environment
+from openlineage.lamin.export import export
+from openlineage.lamin.validation import problems
+from tests.contract.snakemake.playing import play, write
+
+TOP = Parent("airflow", "nightly", "0194e0a0-0000-7000-8000-00000000000a")
+ABOVE = Parent("prefect", "flow:step", "0194e0a0-0000-7000-8000-00000000000b", TOP)
+NEAR = Parent("dbt", "model", "0194e0a0-0000-7000-8000-00000000000c")
+
+
+def test_what_is_told_is_what_is_heard() -> None:
+    assert parent_from_environment(environment_for_children(ABOVE)) == ABOVE
+    assert parent_from_environment(environment_for_children(TOP)) == TOP
+    assert parent_from_environment({}) is None
+
+
+@pytest.mark.parametrize("variable", ["OPENLINEAGE_CONTEXT", "OPENLINEAGE_PARENT_ID"])
+def test_either_way_of_saying_it_is_enough(variable: str) -> None:
+    told = environment_for_children(ABOVE)
+    root = {name: value for name, value in told.items() if name == "OPENLINEAGE_ROOT_PARENT_ID"}
+    assert parent_from_environment({variable: told[variable], **root}) == ABOVE
+
+
+def test_a_namespace_with_slashes_is_whole_in_the_context() -> None:
+    spark = Parent("spark://host:7077/app", "job", NEAR.run_id)
+    assert parent_from_environment(environment_for_children(spark)) == spark
+
+
+def test_the_root_may_stand_beside_the_parent() -> None:
+    told = json.loads(environment_for_children(ABOVE)["OPENLINEAGE_CONTEXT"])
+    told["root"] = told["parent"].pop("root")
+    assert parent_from_environment({"OPENLINEAGE_CONTEXT": json.dumps(told)}) == ABOVE
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "3", "null", '{"parent": null}', '{"parent": {"run": {}}}', '{"parent": {"job": 3}}']
+)
+def test_what_is_no_context_is_passed_over(text: str) -> None:
+    told = {**environment_for_children(ABOVE), "OPENLINEAGE_CONTEXT": text}
+    assert parent_from_environment(told) == ABOVE
+    assert parent_from_environment({"OPENLINEAGE_CONTEXT": text}) is None
+
+
+@pytest.mark.parametrize("newer", [True, False])
+def test_the_nearest_run_is_the_parent_whichever_variable_it_set(newer: bool) -> None:
+    """A foreign program below us sets the one that it knows, and leaves the other to name us."""
+    near = environment_for_children(NEAR)
+    theirs = ["OPENLINEAGE_CONTEXT"] if newer else ["OPENLINEAGE_PARENT_ID", "OPENLINEAGE_ROOT_PARENT_ID"]
+    found = parent_from_environment({**environment_for_children(ABOVE), **{name: near[name] for name in theirs}})
+    assert found == NEAR
+
+
+# A producer that is not ours, with openlineage-python, which reads the context as OpenLineage's own integrations do.
+FOREIGN = """
+import json, os, sys
+from datetime import UTC, datetime
+from openlineage.client import OpenLineageClient
+from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
+from openlineage.client.facet_v2 import parent_run
+told = json.loads(os.environ["OPENLINEAGE_CONTEXT"])["parent"]
+root = parent_run.Root(parent_run.RootRun(**told["root"]["run"]), parent_run.RootJob(**told["root"]["job"]))
+facet = parent_run.ParentRunFacet(parent_run.Run(**told["run"]), parent_run.Job(**told["job"]), root=root)
+run = Run("0194e0a0-0000-7000-8000-0000000000ff", {"parent": facet})
+client = OpenLineageClient()
+for state in (RunState.START, RunState.COMPLETE):
+    client.emit(RunEvent(eventType=state, eventTime=datetime.now(UTC).isoformat(), run=run,
+                         job=Job("foreign", "model"), producer="urn:foreign"))
+client.close()
+"""
+
+
+def runs_of(instance: Instance) -> dict[str, Any]:
+    return {run.transform_key: run for run in instance.lineage.everything().runs.values()}
+
+
+def test_a_foreign_producer_under_a_workflow_of_ours_is_its_child_and_ours_is_a_child_of_what_started_it(
+    tmp_path: Path,
+) -> None:
+    """Airflow (never seen) above Snakemake above a program that uses openlineage-python: one tree."""
+    (tmp_path / "foreign.py").write_text(FOREIGN)
+    write(tmp_path, f'rule model:\n    output: "m.txt"\n    shell: "{sys.executable} foreign.py && touch {{output}}"\n')
+    instance = Instance.create(tmp_path, "./data")
+    ours = "openlineage.lamin.transport.LaminTransport"
+    done = play(tmp_path, **environment_for_children(TOP), OPENLINEAGE__TRANSPORT__TYPE=ours)
+    assert done.code == 0, done.shown
+    runs = runs_of(instance)
+    workflow = next(run for key, run in runs.items() if key.endswith("Snakefile"))
+    top, foreign = runs["nightly"], runs["model"]
+    assert (workflow.parent_id, foreign.parent_id) == (top.id, workflow.id)
+    assert top.external_id == TOP.run_id
+    with instance.db.reading() as session:
+        told = [json.loads(line) for line in export(session)]
+    assert not [problem for event in told for problem in problems(event)]
+    assert {event["run"]["facets"]["parent"]["root"]["run"]["runId"] for event in told} == {TOP.run_id}
+    instance.db.dispose()
+
+
+TRACKED = """
+import json, os, sys
+import lamin_core as ln
+ln.track()
+print(json.dumps({name: value for name, value in os.environ.items() if "PARENT" in name or "CONTEXT" in name}))
+ln.finish()
+assert "OPENLINEAGE_CONTEXT" not in os.environ or os.environ["OPENLINEAGE_CONTEXT"] == sys.argv[1]
+"""
+
+
+def test_a_tracked_script_tells_its_children_who_it_is(in_tmp_path: Path) -> None:
+    instance = Instance.create(in_tmp_path, "./data")
+    (in_tmp_path / "train.py").write_text(TRACKED)
+    above = environment_for_children(TOP)
+    done = subprocess.run(
+        [sys.executable, "train.py", above["OPENLINEAGE_CONTEXT"]],
+        env={**os.environ, **above},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = parent_from_environment(json.loads(done.stdout.splitlines()[-1]))
+    assert told is not None
+    runs = runs_of(instance)
+    assert (told.namespace, told.name, told.run_id) == ("python", "train.py", runs["train.py"].external_id)
+    instance.db.dispose()
