@@ -155,6 +155,7 @@ def _copy_local(source: Path, seen: Seen, target: Path) -> None:
     part = target.with_name(f".{target.name}.part")
     with _alone(part, is_folder=seen.digest.is_folder) as was_there:
         if holds(str(target.parent), target.name, seen.digest):
+            _discard(part)
             return  # whoever held the lock has put it there
         try:
             with progress(f"copying {source.name}", seen.digest.size) as watch:

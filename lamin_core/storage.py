@@ -109,7 +109,7 @@ def check_key(key: str) -> str:
     'my data/a (1).csv'
     """
     parts = key.split("/")
-    if not key or key.startswith("/") or {".", ".."} & set(parts) or "" in parts[:-1] or "\\" in key or "\0" in key:
+    if {"", ".", ".."} & set(parts) or "\\" in key or "\0" in key:
         raise InvalidKey(f"{key!r} cannot be a key", hint="a relative path such as 'raw/a.csv', without '..' or '\\\\'")
     if MANAGED in parts:
         raise InvalidKey(f"{key!r} goes into {MANAGED!r}, which is the registry's own", hint="choose another key")

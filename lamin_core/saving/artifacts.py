@@ -12,6 +12,7 @@ from sqlalchemy import Table, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from lamin_core import context
+from lamin_core.bulk import reserve
 from lamin_core.copies import Copy, copy_in, holds
 from lamin_core.db import insert_missing, insert_missing_rows
 from lamin_core.errors import Conflict, InvalidArgument
@@ -232,7 +233,8 @@ def _write(session: Session, batch: Sequence[_Pending], user: int) -> None:
         if one.is_known and one.head is not None:
             one.head.description = one.artifact.description or one.head.description
     _number(session, new)
-    for one in new:
+    for one, identity in zip(new, reserve(session, Artifact, len(new)), strict=True):
+        one.artifact.id = identity  # known beforehand, all rows are one statement
         _fill(one, user)
     session.add_all(one.artifact for one in new)
     session.flush()

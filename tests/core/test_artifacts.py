@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import multiprocessing
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 import lamin_core as ln
-from lamin_core.errors import Conflict, InvalidArgument, InvalidKey, NotFound
+from lamin_core.errors import Conflict, InvalidArgument, InvalidKey, LaminError, NotFound
 from lamin_core.instance import Instance
+from lamin_core.models import Containment
 
 Write = Callable[[str, str], Path]
 
@@ -220,3 +224,232 @@ def test_eight_processes_make_one_series_with_one_latest(instance: Instance, in_
     assert sum(one.is_latest for one in versions) == 1
     assert sorted(one.number for one in versions) == list(range(160))
     assert ln.ULabel.filter(name__startswith="shared").count() == 20
+
+
+# Many at once
+
+
+def test_a_folder_of_files_is_saved_in_one_transaction_of_few_statements(
+    instance: Instance, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("many")
+    for number in range(120):
+        (outside / f"{number:03d}.txt").write_text(str(number))
+    run = ln.track(ln.Transform(key="bulk", kind="pipeline").save())
+    artifacts = ln.Artifact.from_dir(outside, key="in")
+    statements: list[str] = []
+    event.listen(instance.db.engine, "after_cursor_execute", lambda *args: statements.append(args[2]))
+    ln.save(artifacts)
+    assert len(statements) <= 20
+    assert [one.key for one in artifacts] == [f"in/{number:03d}.txt" for number in range(120)]
+    assert ln.Artifact.filter(key__startswith="in/").count() == 120
+    assert ln.Artifact.get(key="in/007.txt").load() == "7"
+    assert run.output_artifacts.count() == 120
+
+
+def test_saved_again_only_what_changed_is_a_new_version(instance: Instance, write: Write, in_tmp_path: Path) -> None:
+    for number in range(5):
+        write(f"d/{number}.txt", str(number))
+    ln.save(ln.Artifact.from_dir(in_tmp_path / "d"))
+    write("d/3.txt", "changed")
+    again = ln.Artifact.from_dir(in_tmp_path / "d")
+    ln.save(again)
+    assert [one.version for one in again] == ["0000", "0000", "0000", "0001", "0000"]
+    assert [one.key for one in again] == [f"d/{number}.txt" for number in range(5)]  # where they lie
+    assert ln.Artifact.count() == 6
+    ln.track(ln.Transform(key="again", kind="pipeline").save())
+    third = ln.Artifact.from_dir(in_tmp_path / "d", key="copies")
+    for _ in range(2):
+        ln.save(third)
+    assert ln.Artifact.filter(key__startswith="copies/").count() == 5
+    assert all(one.output_of_runs.count() == 1 for one in third)
+
+
+def test_one_key_twice_in_a_batch_is_two_versions(instance: Instance, write: Write) -> None:
+    batch = [ln.Artifact(write(f"{n}.txt", str(n)), key="same.txt") for n in range(3)]
+    twin = ln.Artifact(write("2.txt", "2"), key="other.txt")
+    ln.save([*batch, twin, ln.ULabel(name="along")])
+    assert [one.version for one in batch] == ["0000", "0001", "0002"]
+    assert [one.is_latest for one in ln.Artifact.get(key="same.txt").versions] == [True, False, False]
+    assert twin.content_id == batch[2].content_id
+    assert ln.ULabel.filter(name="along").count() == 1
+
+
+def test_a_batch_is_saved_whole_or_not_at_all(instance: Instance, write: Write) -> None:
+    good, bad = ln.Artifact(write("a.txt", "a"), key="k/a.txt"), ln.Artifact(write("b.txt", "b"), key="k/b.txt")
+    os.unlink("b.txt")
+    with pytest.raises(LaminError):
+        ln.save([good, bad])
+    assert ln.Artifact.count() == 0
+    write("b.txt", "b")
+    ln.save([good, ln.Artifact("b.txt", key="k/b.txt")])
+    assert ln.Artifact.count() == 2
+
+
+def test_files_of_a_batch_are_tied_to_the_folder_they_lie_in(
+    instance: Instance, write: Write, in_tmp_path: Path
+) -> None:
+    write("d/a.txt", "a"), write("d/b.txt", "b")
+    folder = ln.Artifact(in_tmp_path / "d").save()
+    ln.save(ln.Artifact.from_dir(in_tmp_path / "d"))
+    with instance.db.reading() as session:
+        rows = session.execute(select(Containment.directory_id, Containment.artifact_id)).all()
+    assert len(rows) == 2
+    assert {row[0] for row in rows} == {folder.id}
+
+
+# The trash
+
+
+def test_what_is_in_the_trash_is_in_no_query_until_it_is_taken_out(instance: Instance, write: Write) -> None:
+    old, new = (ln.Artifact(write("a.txt", text), key="k/a.txt").save() for text in ("old", "new"))
+    new.delete()
+    assert ln.Artifact.get(key="k/a.txt").uid == old.uid
+    assert ln.Artifact.get(old.uid).is_latest
+    assert [one.uid for one in ln.Artifact.all()] == [old.uid]
+    assert [one.uid for one in ln.Artifact.trash()] == [new.uid]
+    assert list(ln.Artifact.df().index) == [old.uid]
+    with pytest.raises(NotFound):
+        ln.Artifact.get(new.uid)
+    ln.Artifact.trash().one().restore()
+    assert ln.Artifact.get(key="k/a.txt").uid == new.uid
+    assert new.load() == "new"
+
+
+def test_after_all_versions_are_in_the_trash_the_next_one_counts_on(instance: Instance, write: Write) -> None:
+    first = ln.Artifact(write("a.txt", "one"), key="k/a.txt").save()
+    first.delete()
+    second = ln.Artifact(write("a.txt", "one"), key="k/a.txt").save()
+    assert (second.version, second.is_latest) == ("0001", True)
+    assert second.path.read_text() == "one"
+
+
+def test_deleted_from_the_trash_it_is_gone_with_its_copy(instance: Instance, write: Write) -> None:
+    run = ln.track(ln.Transform(key="maker", kind="pipeline").save())
+    copied, in_place = ln.Artifact(write("a.txt", "a"), key="k/a.txt").save(), ln.Artifact("a.txt").save()
+    label = ln.ULabel(name="x").save()
+    copied.ulabels.add(label)
+    path = copied.path
+    copied.delete()
+    copied.delete()
+    assert not path.exists()
+    assert ln.Artifact.trash().count() == 0
+    assert [one.uid for one in run.output_artifacts] == [in_place.uid]
+    in_place.delete(permanent=True)
+    assert Path("a.txt").exists()  # what somebody else put there stays
+    again = ln.Artifact("a.txt").save()
+    again.delete(permanent=True, storage=True)
+    assert not Path("a.txt").exists()
+    with pytest.raises(NotFound, match="not in the registry"):
+        again.delete()
+
+
+def test_what_a_collection_needs_is_not_removed_for_good(instance: Instance, write: Write) -> None:
+    artifact = ln.Artifact(write("a.txt", "a"), key="k/a.txt").save()
+    ln.Collection([artifact], key="c").save()
+    with pytest.raises(Conflict, match="needed by other records"):
+        artifact.delete(permanent=True)
+    assert artifact.load() == "a"
+
+
+def test_other_bytes_in_the_place_of_a_version(instance: Instance, write: Write) -> None:
+    artifact = ln.Artifact(write("a.txt", "wrong"), key="k/a.txt").save()
+    before = artifact.path
+    artifact.replace(write("a.txt", "right")).save()
+    assert (artifact.version, artifact.load()) == ("0000", "right")
+    assert ln.Artifact.get(key="k/a.txt").hash == artifact.hash
+    assert not before.exists()
+    frame = ln.Artifact.from_df(pd.DataFrame({"x": [1]}), key="t.parquet").save()
+    assert frame.replace(pd.DataFrame({"x": [2]})).load().x.to_list() == [2]
+    with pytest.raises(InvalidArgument, match="cannot replace"):
+        frame.replace("a.txt")
+
+
+# Formats
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "loaded"),
+    [
+        ("a.json", '{"a": [1]}', {"a": [1]}),
+        ("a.jsonl", '{"a": 1}\n{"a": 2}\n', [{"a": 1}, {"a": 2}]),
+        ("a.yaml", "a: [1, 2]\n", {"a": [1, 2]}),
+        ("a.toml", "a = 1\n", {"a": 1}),
+        ("a.txt", "text\n", "text\n"),
+        ("a.md", "# title\n", "# title\n"),
+        ("a.html", "<p>x</p>", "<p>x</p>"),
+        ("a.svg", "<svg/>", "<svg/>"),
+        ("a.fasta", ">x\nACGT\n", ">x\nACGT\n"),
+    ],
+)
+def test_what_is_loaded_by_its_suffix(instance: Instance, write: Write, name: str, text: str, loaded: object) -> None:
+    assert ln.Artifact(write(name, text)).save().load() == loaded
+
+
+def test_tables_arrays_and_zipped_text(instance: Instance, in_tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": [1, 2]})
+    for key in ("t.parquet", "t.csv", "t.tsv", "t.csv.gz", "t.tsv.gz"):
+        artifact = ln.Artifact.from_df(frame, key=key).save()
+        assert artifact.load().x.to_list() == [1, 2], key
+        assert artifact.open().to_table().to_pydict() == {"x": [1, 2]}, key
+    with gzip.open("a.fasta.gz", "wt") as file:
+        file.write(">x\nACGT\n")
+    assert ln.Artifact("a.fasta.gz").save().load() == ">x\nACGT\n"
+    np.save("a.npy", np.arange(3))
+    assert ln.Artifact("a.npy").save().load().tolist() == [0, 1, 2]
+    Path("a.png").write_bytes(b"\x89PNG")
+    picture = ln.Artifact("a.png").save()
+    assert picture.load() == picture.path
+    Path("a.xyz").write_bytes(b"?")
+    assert ln.Artifact("a.xyz").save().load() == in_tmp_path / "a.xyz"
+    with pytest.raises(InvalidArgument, match="cannot be opened for streaming"):
+        picture.open()
+
+
+class Marker:
+    """Leaves a file when it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (os.mkdir, ("unpickled",))
+
+
+@pytest.mark.parametrize("suffix", [".pkl", ".pickle", ".pt", ".joblib"])
+def test_a_pickle_is_not_loaded_unless_it_is_trusted(instance: Instance, in_tmp_path: Path, suffix: str) -> None:
+    path = in_tmp_path / f"model{suffix}"
+    path.write_bytes(pickle.dumps(Marker()))
+    artifact = ln.Artifact(path).save()
+    with pytest.raises(InvalidArgument, match="trust=True"):
+        artifact.load()
+    assert not Path("unpickled").exists()
+    if suffix in (".pkl", ".pickle"):
+        artifact.load(trust=True)
+        assert Path("unpickled").exists()
+
+
+def test_an_array_of_objects_is_not_unpickled_either(instance: Instance) -> None:
+    np.save("a.npy", np.array([Marker()], dtype=object), allow_pickle=True)
+    artifact = ln.Artifact("a.npy").save()
+    with pytest.raises(ValueError, match="allow_pickle"):
+        artifact.load()
+    assert not Path("unpickled").exists()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_an_anndata_in_every_way(instance: Instance) -> None:
+    import anndata as ad
+
+    adata = ad.AnnData(np.eye(3, dtype="float32"))
+    for key in ("t/cells.h5ad", "t/cells.zarr", "t/cells.anndata.zarr"):
+        artifact = ln.Artifact.from_anndata(adata, key=key).save()
+        assert (artifact.otype, artifact.n_observations) == ("AnnData", 3)
+        assert artifact.load().shape == (3, 3), key
+    backed = ln.Artifact.get(key="t/cells.h5ad").open()
+    assert backed.isbacked
+    backed.file.close()
+    assert ln.Artifact.get(key="t/cells.zarr").open()["X"].shape == (3, 3)
+
+
+def test_a_folder_has_a_suffix_only_where_that_says_what_is_in_it(instance: Instance, write: Write) -> None:
+    write("run.2026/a.txt", "a"), write("cells.zarr/zarr.json", "{}")
+    assert ln.Artifact("run.2026", key="runs/last").save().suffix == ""
+    assert ln.Artifact("cells.zarr", key="cells.zarr").save().suffix == ".zarr"

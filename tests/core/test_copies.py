@@ -1,0 +1,390 @@
+"""Bytes on their way in: what cannot be saved says why, and leaves nothing half done behind."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lamin_core as ln
+from lamin_core import contents, copies
+from lamin_core.contents import Contents
+from lamin_core.errors import Conflict, InvalidArgument, InvalidKey, NotFound, Unavailable
+from lamin_core.hashing import digest
+from lamin_core.instance import Instance, disconnect, init
+
+Write = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def instance(in_tmp_path: Path) -> Iterator[Instance]:
+    """An instance; that of these tests is about files, so one database is enough."""
+    made = init("./data")
+    yield made
+    disconnect()
+    made.db.dispose()
+
+
+@pytest.fixture
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder outside of every storage."""
+    return tmp_path_factory.mktemp("outside")
+
+
+def stored(instance: Instance) -> list[str]:
+    """Everything that lies in the storage, parts of copies included."""
+    return sorted(path.name for path in Path(instance.storage).rglob("*") if path.is_file())
+
+
+# Killed
+
+
+KILLED = textwrap.dedent("""
+    import os, signal, sys
+    import lamin_core as ln
+    from lamin_core import copies
+    copies._PIECE = 1 << 20
+    real, moved = os.copy_file_range, []
+    def move(*args):
+        moved.append(1)
+        if len(moved) > 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*args)
+    os.copy_file_range = move
+    ln.Artifact(sys.argv[1], key=sys.argv[2]).save()
+""")
+
+
+def _killed(path: Path, key: str) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path), key], capture_output=True, text=True, timeout=120)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def test_a_copy_that_was_killed_is_continued(
+    instance: Instance, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = os.urandom(8 << 20)
+    (outside / "big.bin").write_bytes(data)
+    _killed(outside / "big.bin", "big.bin")
+    (part,) = stored(instance)
+    assert part.endswith(".part")
+    assert ln.Artifact.count() == 0
+    moved, real = [], os.copy_file_range
+
+    def move(source: int, target: int, count: int, *offsets: int) -> int:
+        moved.append(offsets[0])
+        return real(source, target, count, *offsets)
+
+    monkeypatch.setattr(os, "copy_file_range", move)
+    artifact = ln.Artifact(outside / "big.bin", key="big.bin").save()
+    assert moved == [3 << 20]  # the first three pieces were there already
+    assert artifact.path.read_bytes() == data
+    assert stored(instance) == [artifact.path.name]
+
+
+def test_a_part_that_holds_something_else_is_not_believed(instance: Instance, outside: Path) -> None:
+    (outside / "big.bin").write_bytes(os.urandom(8 << 20))
+    _killed(outside / "big.bin", "big.bin")
+    (part,) = Path(instance.storage).rglob("*.part")
+    part.write_bytes(b"\0" * part.stat().st_size)
+    with pytest.raises(Unavailable, match="changed while it was copied"):
+        ln.Artifact(outside / "big.bin", key="big.bin").save()
+    assert stored(instance) == []
+    artifact = ln.Artifact(outside / "big.bin", key="big.bin").save()
+    assert artifact.path.read_bytes() == (outside / "big.bin").read_bytes()
+
+
+def test_a_folder_whose_copy_was_killed_is_completed(instance: Instance, outside: Path) -> None:
+    for number in range(6):
+        (outside / f"{number}.bin").write_bytes(os.urandom(1 << 20))
+    _killed(outside, "folder")
+    assert ln.Artifact.count() == 0
+    artifact = ln.Artifact(outside, key="folder").save()
+    assert sorted(path.name for path in artifact.path.iterdir()) == [f"{number}.bin" for number in range(6)]
+    assert not list(Path(instance.storage).rglob("*.part"))
+
+
+def test_many_at_once_write_the_same_bytes_once(instance: Instance, outside: Path) -> None:
+    (outside / "a.bin").write_bytes(os.urandom(4 << 20))
+    errors: list[BaseException] = []
+
+    def save(number: int) -> None:
+        try:
+            ln.Artifact(outside / "a.bin", key=f"{number}.bin").save()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=save, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert ln.Artifact.count() == 8
+    assert len(stored(instance)) == 1
+
+
+# The source
+
+
+def test_a_file_that_changes_while_it_is_hashed_is_not_saved(
+    instance: Instance, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = outside / "a.bin"
+    path.write_bytes(b"x" * 100)
+
+    def slow(*_: object) -> object:
+        found = digest(path)
+        path.write_bytes(b"y" * 101)
+        return found
+
+    monkeypatch.setattr(contents, "digest", slow)
+    with pytest.raises(Unavailable, match="changed while it was read"):
+        ln.Artifact(path, key="a.bin")
+
+
+def test_a_file_that_is_cut_short_while_it_is_hashed_does_not_kill_the_process(tmp_path: Path) -> None:
+    # A memory map would: SIGBUS.
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"x" * (64 << 20))
+    code = textwrap.dedent(f"""
+        import os, threading, time
+        from lamin_core.hashing import digest
+        threading.Thread(target=lambda: (time.sleep(0.002), os.truncate({str(path)!r}, 0))).start()
+        for _ in range(3):
+            digest({str(path)!r})
+    """)
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_a_file_that_changes_before_it_is_copied_is_not_saved(instance: Instance, outside: Path) -> None:
+    path = outside / "a.bin"
+    path.write_bytes(b"old")
+    artifact = ln.Artifact(path, key="a.bin")
+    path.write_bytes(b"new")  # the same size, and perhaps the same time
+    with pytest.raises(Unavailable, match="changed while it was copied"):
+        artifact.save()
+    assert stored(instance) == []
+    assert ln.Artifact.count() == 0
+
+
+def test_a_file_in_place_that_changes_before_it_is_saved_is_not_saved(instance: Instance, in_tmp_path: Path) -> None:
+    path = in_tmp_path / "a.txt"
+    path.write_text("old")
+    artifact = ln.Artifact(path)
+    path.write_text("newer")
+    with pytest.raises(Conflict, match="changed before it was saved"):
+        artifact.save()
+    assert ln.Artifact.count() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be made somebody who may not read")
+@pytest.mark.parametrize("name", ["secret.txt", "folder"])
+def test_what_may_not_be_read_says_so(tmp_path: Path, name: str) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "secret.txt").write_text("x")
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    for path in (tmp_path / "secret.txt", tmp_path / "folder" / "inner"):
+        path.chmod(0o000)
+    child = os.fork()
+    if child == 0:  # pragma: no cover - another process
+        os.setuid(65534)
+        try:
+            Contents().at(tmp_path / name)
+        except Unavailable as error:
+            os._exit(0 if "cannot be read" in str(error) and "Permission denied" in str(error) else 2)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_an_empty_file_and_an_empty_folder_are_content(instance: Instance, outside: Path) -> None:
+    (outside / "empty.txt").touch()
+    (outside / "nothing").mkdir()
+    file = ln.Artifact(outside / "empty.txt", key="empty.txt").save()
+    folder = ln.Artifact(outside / "nothing", key="nothing").save()
+    assert (file.size, file.load(), folder.n_files) == (0, "", 0)
+    assert list(folder.cache().iterdir()) == []
+    assert ln.Artifact(outside / "empty.txt", key="empty.txt").save().uid == file.uid
+
+
+def test_links_are_followed_and_broken_ones_left_out(instance: Instance, outside: Path, tmp_path: Path) -> None:
+    folder = outside / "d"
+    folder.mkdir()
+    (outside / "elsewhere.txt").write_text("out of the tree")
+    (folder / "out.txt").symlink_to(outside / "elsewhere.txt")
+    (folder / "broken.txt").symlink_to("nowhere")
+    (folder / "loop").symlink_to(folder)
+    os.mkfifo(folder / "pipe")
+    artifact = ln.Artifact(folder, key="d").save()
+    assert artifact.n_files == 1
+    copied = artifact.path / "out.txt"
+    assert copied.read_text() == "out of the tree"
+    assert not copied.is_symlink()
+    assert [one.key for one in ln.Artifact.from_dir(folder)] == ["d/out.txt"]
+    with pytest.raises(NotFound, match="broken link"):
+        ln.Artifact(folder / "broken.txt")
+    with pytest.raises(InvalidArgument, match="neither a file nor a folder"):
+        ln.Artifact(folder / "pipe")
+
+
+def test_ten_thousand_files_are_one_artifact(instance: Instance, outside: Path) -> None:
+    for number in range(10_000):
+        folder = outside / f"{number % 100:02d}"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{number}.txt").write_bytes(b"%d" % number)
+    artifact = ln.Artifact(outside)
+    assert artifact.__dict__["_source"].content.n_files == 10_000
+
+
+KEYS = [
+    *(
+        "../a.txt",
+        "a/../../b.txt",
+        "a/..",
+        "..",
+        ".",
+        "./a.txt",
+        "a/./b.txt",
+        "a//b.txt",
+        "/a.txt",
+        "//a.txt",
+        "",
+        "a/",
+    ),
+    *("\\a.txt", "a\\b.txt", "..\\a.txt", "C:\\a.txt", "\\\\server\\a.txt", "a\0.txt", "\0", "a/\0/b.txt"),
+    *(".lamindb/a.txt", "a/.lamindb/b.txt", ".lamindb", "a/.lamindb"),
+]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_that_leaves_its_storage_is_refused(instance: Instance, outside: Path, key: str) -> None:
+    (outside / "a.txt").write_text("x")
+    with pytest.raises(InvalidKey) as failure:
+        ln.Artifact(outside / "a.txt", key=key)
+    assert failure.value.hint
+    assert stored(instance) == []
+
+
+@pytest.mark.parametrize(
+    "key", ["%2e%2e/a.txt", "%252e/a.txt", "\u2025/a.txt", "a/\uff0e\uff0e/b.txt", "~/a.txt", "$HOME/a.txt", "*.txt"]
+)
+def test_a_key_that_only_looks_dangerous_is_a_name(instance: Instance, outside: Path, key: str) -> None:
+    (outside / "a.txt").write_text("x")
+    artifact = ln.Artifact(outside / "a.txt", key=key).save()
+    assert artifact.load() == "x"
+    assert Path(instance.storage) in artifact.path.parents
+
+
+# The storage
+
+
+SMALL = 1 << 20
+
+
+def test_a_full_disk_leaves_nothing_behind(instance: Instance, outside: Path) -> None:
+    # A limit on the size of files gives the errors of a full disk, and needs no privileges.
+    (outside / "d").mkdir()
+    for path in (outside / "a.bin", outside / "d" / "b.bin"):
+        path.write_bytes(os.urandom(4 * SMALL))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for source in (outside / "a.bin", outside / "d"):
+        artifact = ln.Artifact(source, key=source.name)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2 * SMALL, before[1]))
+        try:
+            with pytest.raises(Unavailable, match="free some space"):
+                artifact.save()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert stored(instance) == []
+        assert ln.Artifact.count() == 0
+        assert artifact.save().version == "0000"  # with space again, the same object can be saved
+        artifact.delete(permanent=True)
+
+
+def test_a_storage_that_is_gone_is_not_made_anew(instance: Instance, outside: Path) -> None:
+    # It may be a disk that is not mounted: what is written to its mount point would be hidden later.
+    (outside / "a.txt").write_text("x")
+    os.rename(instance.storage, f"{instance.storage}-away")
+    artifact = ln.Artifact(outside / "a.txt", key="a.txt")
+    with pytest.raises(Unavailable, match="is gone"):
+        artifact.save()
+    assert not Path(instance.storage).exists()
+    os.rename(f"{instance.storage}-away", instance.storage)
+    assert artifact.save().load() == "x"
+
+
+def test_a_copy_is_not_to_be_changed_and_damage_is_found(instance: Instance, outside: Path) -> None:
+    (outside / "a.txt").write_text("abc")
+    artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
+    assert artifact.path.stat().st_mode & 0o222 == 0
+    artifact.path.chmod(0o644)
+    artifact.path.write_text("ab")
+    with pytest.raises(Conflict, match="is damaged"):
+        artifact.load()
+    assert ln.Artifact(outside / "a.txt", key="a.txt").save().load() == "abc"  # and saving again heals it
+
+
+def test_without_copying_in_the_kernel_it_is_the_same(
+    instance: Instance, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "copy_file_range", refuse)
+    data = os.urandom(9 << 20)
+    (outside / "a.bin").write_bytes(data)
+    assert ln.Artifact(outside / "a.bin", key="a.bin").save().path.read_bytes() == data
+
+
+# The cache of digests
+
+
+def test_a_file_is_read_again_only_when_it_may_have_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"one")
+    read: list[object] = []
+
+    def counted(*args: Any) -> Any:
+        read.append(args)
+        return digest(*args)
+
+    monkeypatch.setattr(contents, "digest", counted)
+    known = Contents()
+    known.at(path), known.at(path)
+    assert len(read) == 2  # too fresh: a change within the clock's tick would not show
+    monkeypatch.setattr(contents, "_FINE_TICK", -(10**12))
+    first = known.at(path)
+    assert known.at(path) == first
+    assert len(read) == 3
+    path.write_bytes(b"two")
+    os.utime(path, ns=(first.state[0][1], first.state[0][1]))  # as a tool does that keeps times
+    assert known.at(path).digest != first.digest
+
+
+def test_every_flipped_byte_is_another_content(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    data = bytearray(os.urandom(5 << 20))
+    seen = set()
+    for position in (0, 1 << 20, 5 << 19, (4 << 20) - 1, 4 << 20, len(data) - 1):
+        data[position] ^= 1
+        path.write_bytes(data)
+        seen.add(Contents().at(path).digest.hash)
+    assert len(seen) == 6
+
+
+def test_the_lock_is_left_with_the_copy(instance: Instance, outside: Path) -> None:
+    (outside / "a.txt").write_text("x")
+    seen = Contents().at(outside / "a.txt")
+    copy = copies.Copy(outside / "a.txt", seen, instance.storage, ".lamindb/x.txt")
+    assert copies.copy_in([copy]) == [True]
+    assert copies.copy_in([copy]) == [False]
+    assert stored(instance) == ["x.txt"]

@@ -1,0 +1,343 @@
+"""Storages: buckets and other file systems, what is uploaded and fetched, and what happens when they fail."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import lamin_core as ln
+from lamin_core import copies, multipart, remote
+from lamin_core.errors import Conflict, InvalidArgument, LaminError, NotFound, Unavailable
+from lamin_core.instance import Instance, disconnect, init
+from tests.object_store import KEYS, serving
+
+Write = Callable[[str, str], Path]
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real S3 endpoint."""
+    with serving(tmp_path_factory.mktemp("moto")) as url:
+        yield url
+
+
+@pytest.fixture
+def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The file system of that endpoint, which the environment names."""
+    for name, value in {**KEYS, "AWS_ENDPOINT_URL": endpoint}.items():
+        monkeypatch.setenv(name, value)
+    fs, _ = remote.filesystem("s3://any")
+    return fs
+
+
+@pytest.fixture
+def bucket(s3: Any) -> str:
+    """The URL of an empty bucket."""
+    name = f"bucket-{uuid.uuid4().hex[:12]}"
+    s3.mkdir(name)
+    return f"s3://{name}"
+
+
+@pytest.fixture
+def instance(in_tmp_path: Path, bucket: str) -> Iterator[Instance]:
+    """An instance whose copies go into the bucket."""
+    made = init(f"{bucket}/lineage")
+    yield made
+    disconnect()
+    made.db.dispose()
+
+
+@pytest.fixture
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder outside of every storage."""
+    return tmp_path_factory.mktemp("outside")
+
+
+def objects(s3: Any, url: str) -> dict[str, int]:
+    """Every object below, by its path, with its size."""
+    return {name: found["size"] for name, found in s3.find(url.removeprefix("s3://"), detail=True).items()}
+
+
+def test_files_and_folders_go_into_the_bucket_and_come_back(instance: Instance, outside: Path, s3: Any) -> None:
+    (outside / "a.csv").write_text("x\n1\n")
+    (outside / "d" / "sub").mkdir(parents=True)
+    (outside / "d" / "b.txt").write_text("b")
+    (outside / "d" / "sub" / "c.txt").write_text("c")
+    file = ln.Artifact(outside / "a.csv", key="raw/a.csv").save()
+    folder = ln.Artifact(outside / "d", key="raw/d").save()
+    assert file.path.startswith(f"{instance.storage}/.lamindb/")
+    assert file.load().x.to_list() == [1]
+    assert (folder.cache() / "sub" / "c.txt").read_text() == "c"
+    assert folder.n_files == 2
+    assert ln.Artifact(outside / "d", key="raw/d").save().uid == folder.uid
+
+
+def test_a_frame_is_streamed_from_the_bucket_without_a_file_here(instance: Instance) -> None:
+    frame = pd.DataFrame({"x": range(1000)})
+    for key in ("t.parquet", "t.csv"):
+        artifact = ln.Artifact.from_df(frame, key=key).save()
+        assert artifact.open().count_rows() == 1000
+    assert not (instance.folder / "cache").exists()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_an_anndata_in_zarr_is_opened_in_the_bucket_and_loaded_here(instance: Instance) -> None:
+    import anndata as ad
+    import numpy as np
+
+    artifact = ln.Artifact.from_anndata(ad.AnnData(np.eye(3, dtype="float32")), key="cells.zarr").save()
+    assert artifact.open()["X"].shape == (3, 3)
+    assert artifact.load().shape == (3, 3)
+
+
+def test_an_object_is_registered_where_it_lies(instance: Instance, bucket: str, s3: Any) -> None:
+    s3.pipe(f"{bucket}/raw/counts.csv", b"x\n1\n")
+    s3.pipe(f"{bucket}/images/a.png", b"a")
+    s3.pipe(f"{bucket}/images/sub/b.png", b"b")
+    artifact = ln.Artifact(f"{bucket}/raw/counts.csv").save()
+    folder = ln.Artifact(f"{bucket}/images/").save()
+    assert (artifact.key, artifact.hash_type, artifact.size) == ("raw/counts.csv", "etag", 4)
+    assert (folder.key, folder.hash_type, folder.n_files, folder.size) == ("images", "etag-dir", 2, 2)
+    assert artifact.path == f"{bucket}/raw/counts.csv"
+    assert artifact.load().x.to_list() == [1]
+    assert sorted(path.name for path in folder.cache().rglob("*.png")) == ["a.png", "b.png"]
+    s3.pipe(f"{bucket}/images/sub/b.png", b"c")
+    assert ln.Artifact(f"{bucket}/images").save().version == "0001"
+
+
+def test_an_object_that_was_written_over_is_not_taken_for_the_version(instance: Instance, bucket: str, s3: Any) -> None:
+    s3.pipe(f"{bucket}/a.txt", b"old")
+    old = ln.Artifact(f"{bucket}/a.txt").save()
+    s3.pipe(f"{bucket}/a.txt", b"new")
+    with pytest.raises(Conflict, match="has changed"):
+        old.load()
+    new = ln.Artifact(f"{bucket}/a.txt").save()
+    assert (new.version, new.load()) == ("0001", "new")
+
+
+def test_an_object_that_was_deleted_is_said_to_be(instance: Instance, outside: Path, s3: Any) -> None:
+    (outside / "a.txt").write_text("a")
+    artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
+    s3.rm(artifact.path)
+    with pytest.raises(NotFound, match="was it removed"):
+        artifact.cache()
+    with pytest.raises(NotFound, match="nothing at"):
+        ln.Artifact(f"{instance.storage}/nowhere.txt")
+
+
+def test_a_damaged_object_is_found_out(instance: Instance, outside: Path, s3: Any) -> None:
+    (outside / "a.txt").write_text("abc")
+    artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
+    s3.pipe(artifact.path.removeprefix("s3://"), b"abX")
+    with pytest.raises(Conflict, match="does not hold the bytes"):
+        artifact.cache()
+    assert not list((instance.folder / "cache").rglob("*.txt*"))
+
+
+def test_a_truncated_object_is_uploaded_again(instance: Instance, outside: Path, s3: Any) -> None:
+    (outside / "a.txt").write_text("abc")
+    artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
+    s3.pipe(artifact.path.removeprefix("s3://"), b"ab")
+    again = ln.Artifact(outside / "a.txt", key="b.txt").save()
+    assert again.load() == "abc"
+
+
+def test_a_bucket_that_is_not_there_and_an_endpoint_that_is_down(
+    instance: Instance, outside: Path, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (outside / "a.txt").write_text("a")
+    with pytest.raises(NotFound):
+        ln.Storage("s3://no-such-bucket-here").save()
+    artifact = ln.Artifact(outside / "a.txt", key="a.txt")
+    monkeypatch.setattr(remote, "options_for", lambda url: {"endpoint_url": "http://127.0.0.1:9", "retries": 1})
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="cannot be reached") as failure:
+        artifact.save()
+    assert "check the network" in str(failure.value)
+    assert time.monotonic() - began < 30
+    assert ln.Artifact.count() == 0
+
+
+@pytest.mark.parametrize("root", ["s3://key:secret@bucket/x", "sftp://me:pw@host/data", "s3://bucket/x?token=1"])
+def test_a_root_with_secrets_is_not_stored(instance: Instance, root: str) -> None:
+    with pytest.raises(InvalidArgument, match="stored with them") as failure:
+        ln.Storage(root).save()
+    assert "secret" not in str(failure.value)
+    assert "pw" not in str(failure.value)
+
+
+def test_options_come_from_the_longest_root_in_the_users_file(
+    home: Path, endpoint: str, in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    config = home / ".config" / "lamin" / "storages.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f'["s3://team"]\nanon = true\n["s3://team/minio"]\nendpoint_url = "{endpoint}"\n')
+    assert remote.options_for("s3://team/minio/x") == {"endpoint_url": endpoint}
+    assert remote.options_for("s3://team/other") == {"anon": True}
+    assert remote.options_for("s3://team-b/minio") == {}
+    fs, _ = remote.filesystem("s3://team/minio")
+    if not fs.exists("team"):
+        fs.mkdir("team")
+    made = init("s3://team/minio")
+    try:
+        ln.Artifact.from_df(pd.DataFrame({"x": [1]}), key="t.parquet").save()
+        assert endpoint not in (made.folder / "instance.toml").read_text()
+        assert any(name.startswith("team/minio/.lamindb/") for name in fs.find("team"))
+    finally:
+        disconnect()
+        made.db.dispose()
+
+
+def test_any_file_system_of_fsspec_serves(in_tmp_path: Path, outside: Path) -> None:
+    name = uuid.uuid4().hex
+    made = init(f"memory://{name}")
+    try:
+        (outside / "d").mkdir()
+        (outside / "d" / "a.txt").write_text("a")
+        folder = ln.Artifact(outside / "d", key="d").save()
+        file = ln.Artifact(outside / "d" / "a.txt", key="a.txt").save()
+        assert file.load() == "a"
+        assert (folder.cache() / "a.txt").read_text() == "a"
+        fs, _ = remote.filesystem(f"memory://{name}")
+        assert not [path for path in fs.find(f"/{name}") if path.endswith(".part")]
+        assert ln.Artifact(f"file://{outside}/d/a.txt", key="b.txt").save().load() == "a"
+    finally:
+        disconnect()
+        made.db.dispose()
+
+
+def test_a_storage_of_ones_own_takes_copies(instance: Instance, outside: Path, in_tmp_path: Path) -> None:
+    (outside / "a.txt").write_text("a")
+    with pytest.raises(NotFound, match="no storage to copy into"):
+        ln.Artifact(outside / "a.txt", key="a.txt", storage="archive")
+    archive = ln.Storage("archive").save()
+    assert archive.root == str(in_tmp_path / "archive")
+    assert ln.Storage("archive").save().uid == archive.uid
+    artifact = ln.Artifact(outside / "a.txt", key="a.txt", storage=archive).save()
+    assert Path(archive.root) in artifact.path.parents
+    ln.settings.storage = "archive"
+    try:
+        assert ln.Artifact(outside / "a.txt", key="b.txt").save().path == artifact.path
+    finally:
+        del ln.settings.storage
+
+
+def test_a_revision_may_lie_in_another_storage(instance: Instance, outside: Path, in_tmp_path: Path) -> None:
+    first = ln.Artifact.from_df(pd.DataFrame({"x": [1]}), key="t.csv").save()
+    (in_tmp_path / "new.csv").write_text("x\n2\n")
+    second = ln.Artifact(in_tmp_path / "new.csv", revises=first).save()
+    assert (second.stem_uid, second.version, second.key) == (first.stem_uid, "0001", "t.csv")
+    assert second.load().x.to_list() == [2]
+    assert ln.Artifact.get(first.uid).load().x.to_list() == [1]
+
+
+# What is left when an upload is killed
+
+
+def _large(path: Path, parts: int) -> Path:
+    with path.open("wb") as file:
+        for number in range(parts):
+            file.write(bytes([number]) * multipart.PART)
+        file.write(b"end")
+    return path
+
+
+KILLED = textwrap.dedent("""
+    import os, signal, sys
+    import lamin_core as ln
+    from lamin_core import multipart, remote
+    fs, _ = remote.filesystem("s3://any")
+    sent, real = [], fs.call_s3
+    def call(method, *args, **values):
+        if method == "upload_part":
+            sent.append(method)
+            if len(sent) > 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return real(method, *args, **values)
+    fs.call_s3 = call
+    multipart._AT_ONCE = 1
+    ln.Artifact(sys.argv[1], key="big.bin").save()
+""")
+
+
+def test_an_upload_that_was_killed_shows_nothing_and_is_continued(
+    instance: Instance, outside: Path, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = _large(outside / "big.bin", 4)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(large)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == -9, done.stderr
+    assert objects(s3, instance.storage) == {}
+    assert ln.Artifact.count() == 0
+    sent: list[int] = []
+    real = s3.call_s3
+
+    def call(method: str, *args: Any, **values: Any) -> Any:
+        if method == "upload_part":
+            sent.append(values["PartNumber"])
+        return real(method, *args, **values)
+
+    monkeypatch.setattr(s3, "call_s3", call)
+    artifact = ln.Artifact(large, key="big.bin").save()
+    assert sorted(sent) == [3, 4, 5]  # the first two were there already
+    assert (
+        copies.bring(artifact.path, outside / "back.bin", artifact.content_digest).stat().st_size
+        == large.stat().st_size
+    )
+
+
+def test_a_folder_that_was_cut_short_is_completed(
+    instance: Instance, outside: Path, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (outside / "d").mkdir()
+    for number in range(4):
+        (outside / "d" / f"{number}.txt").write_text("x" * number)
+    real, put = s3.put_file, []
+
+    def fail(source: str, *args: Any, **values: Any) -> None:
+        put.append(source)
+        if len(put) == 3:
+            raise ConnectionError("the cable was pulled")
+        real(source, *args, **values)
+
+    monkeypatch.setattr(s3, "put_file", fail)
+    with pytest.raises(Unavailable, match="the cable was pulled"):
+        ln.Artifact(outside / "d", key="d").save()
+    assert ln.Artifact.count() == 0
+    artifact = ln.Artifact(outside / "d", key="d").save()
+    assert len(put) == 3 + 2  # the two that are there are not sent again
+    assert sorted(path.name for path in artifact.cache().iterdir()) == ["0.txt", "1.txt", "2.txt", "3.txt"]
+
+
+def test_deleting_for_good_empties_the_bucket(instance: Instance, outside: Path, s3: Any) -> None:
+    (outside / "a.txt").write_text("a")
+    artifact, twin = (ln.Artifact(outside / "a.txt", key=key).save() for key in ("a.txt", "b.txt"))
+    artifact.delete(permanent=True)
+    assert twin.load() == "a"  # the bytes that another artifact needs stay
+    twin.delete()
+    assert objects(s3, instance.storage)
+    twin.delete()
+    assert objects(s3, instance.storage) == {}
+    assert ln.Artifact.trash().count() == 0
+
+
+def test_an_object_cannot_lead_out_of_the_folder_it_is_fetched_to(
+    instance: Instance, bucket: str, s3: Any, in_tmp_path: Path
+) -> None:
+    s3.pipe(f"{bucket}/evil/ok.txt", b"ok")
+    s3.call_s3("put_object", Bucket=bucket.removeprefix("s3://"), Key="evil/../../../escaped.txt", Body=b"evil")
+    with pytest.raises(LaminError):
+        ln.Artifact(f"{bucket}/evil").save().cache()
+    assert not list(in_tmp_path.rglob("escaped.txt"))
+    assert os.listdir(in_tmp_path.parent).count("escaped.txt") == 0
