@@ -59,6 +59,12 @@ bench: setup ## Measure: imports, tracking, ingest, queries.
 chaos: setup ## Kill the server 200 times while clients send, and look whether it kept its word.
 	KILLS=200 $(BIN)/python -m pytest tests/openlineage_/test_kills.py -k moment --timeout 3600
 
+# How many random requests for each operation; every one is made once with random names and once with names that are there.
+FUZZ_EXAMPLES ?= 250
+.PHONY: fuzz
+fuzz: setup ## Try the HTTP endpoint with ten thousand requests that nobody thought of.
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest -q -s tests/openlineage_/test_openapi.py -k breaks_the_server
+
 .PHONY: lock
 lock: setup ## Pin the newest versions that fit, with their hashes.
 	UV_NO_CONFIG=1 $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras --group dev \

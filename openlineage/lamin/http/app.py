@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from lamin_core.db import Database
 from lamin_core.errors import LaminError
-from openlineage.lamin.http import intake, reading, stream
+from openlineage.lamin.http import intake, openapi, reading, stream
 from openlineage.lamin.http.answers import JsonResponse, on_error, on_http_error
 from openlineage.lamin.http.gate import KeyAsked, OwnName
 from openlineage.lamin.http.keys import Keyring
@@ -47,6 +47,7 @@ def application(
         *stream.routes(database),
         *reading.routes(database),
         *metrics.routes(),
+        *openapi.routes(),
     ]
     keyring = Keyring(database, api_key, key_required)
 

@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from lamin_core.db import Database
 from lamin_core.errors import InvalidArgument, Unavailable
+from openlineage.lamin.http import stream
 from openlineage.lamin.http.app import LOOPBACK, application
 from openlineage.lamin.http.keys import listed
 
@@ -103,6 +104,12 @@ class _Patient(HttpToolsProtocol):
         """Nothing to wait for any more."""
         self._wait(None)
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """The server ends; an answer that never ends by itself is ended."""
+        super().shutdown()
+        if self.cycle is not None and not self.cycle.response_complete and self.scope["path"] == stream.PATH:
+            self.transport.close()
 
     def _wait(self, seconds: float | None) -> None:
         if self._deadline is not None:

@@ -99,9 +99,10 @@ def _storable(name: str, text: str) -> str:
     return text
 
 
-def text(name: str, says: str, *, required: bool = False) -> Parameter:
+def text(name: str, says: str, *, required: bool = False, pattern: str | None = None) -> Parameter:
     """Any text."""
-    return Parameter(name, says, partial(_storable, name), {"type": "string", "minLength": 1}, required=required)
+    schema = {"type": "string"} | ({} if pattern is None else {"pattern": pattern})
+    return Parameter(name, says, partial(_storable, name), schema, required=required)
 
 
 def number(name: str, says: str, default: int, low: int, high: int) -> Parameter:

@@ -1,0 +1,128 @@
+"""The OpenAPI document says what the server does, and the server does what it says, whoever asks."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jsonschema_rs
+import pytest
+from starlette.routing import BaseRoute, Mount, Route
+
+from lamin_core.instance import Instance
+from openlineage.lamin.http.app import application
+from openlineage.lamin.http.openapi import PATH, document
+from openlineage.lamin.http.reading import QUESTIONS
+from openlineage.lamin.http.stream import PATH as STREAM
+from openlineage.lamin.parsing import parse
+from openlineage.lamin.receiver import ingest
+
+from .serving import Server
+from .test_reading import DATASET_EVENT, FIRST, JOB_EVENT, STORY, USE
+
+CHECKS = (
+    "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,"
+    "negative_data_rejection"
+)
+
+
+def _operations(routes: Iterable[BaseRoute]) -> set[tuple[str, str]]:
+    found = set()
+    for route in routes:
+        if isinstance(route, Mount):
+            assert route.path == ""
+            found |= _operations(route.routes)
+        else:
+            assert isinstance(route, Route)
+            found |= {(route.path, method.lower()) for method in (route.methods or ()) if method != "HEAD"}
+    return found
+
+
+def test_every_route_is_in_the_document_and_nothing_else(instance: Instance) -> None:
+    told = {(path, method) for path, operations in document()["paths"].items() for method in operations}
+    assert _operations(application(instance.db).routes) == told
+
+
+def test_the_schemas_are_schemas_and_used() -> None:
+    schemas = document()["components"]["schemas"]
+    for name, schema in schemas.items():
+        jsonschema_rs.validator_for({**schema, "components": {"schemas": schemas}})
+        assert jsonschema_rs.meta.is_valid(schema), name
+    text = str(document())
+    assert [name for name in schemas if f"#/components/schemas/{name}'" not in text] == []
+
+
+def test_every_parameter_reads_its_default() -> None:
+    for question in QUESTIONS:
+        for parameter in question.parameters:
+            if "default" in parameter.schema:
+                assert parameter.read(str(parameter.schema["default"])) == parameter.default
+
+
+# Names that are there, for half of the cases: random ones seldom get beyond 404.
+KNOWN = f"""
+[parameters]
+"path.namespace" = "test"
+"path.job" = "make"
+"path.version" = "0000"
+"path.source" = "/"
+"path.id" = "{FIRST.id}"
+runId = "{USE.id}"
+nodeId = "run:{FIRST.id}"
+
+[[operations]]
+include-path-regex = "/datasets/"
+parameters = {{ "path.namespace" = "file", "path.dataset" = "/data/table.csv" }}
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the cases: the cases that schemathesis counted, and the answers that the server did, by status."""
+
+    cases: int
+    statuses: dict[str, int]
+
+
+def fuzz(folder: Path, examples: int, *options: str) -> Outcome:
+    """Let schemathesis at a real server that was told the story. Raises AssertionError with what it found."""
+    instance = Instance.create(folder, "./data")
+    ingest(instance.db, [parse(event) for event in (*STORY, JOB_EVENT, DATASET_EVENT)])
+    instance.db.dispose()
+    (folder / "known.toml").write_text(KNOWN)
+    cases = 0
+    with Server(folder) as server:
+        for config in ([], ["--config-file", "known.toml"]):
+            command = [
+                "schemathesis",
+                *config,
+                "run",
+                f"{server.url}{PATH}",
+                "--checks",
+                CHECKS,
+                "--max-examples",
+                str(examples),
+            ]
+            # What never ends by itself cannot be waited for; it has tests of its own.
+            command += ["--exclude-path", STREAM, "--no-shrink", "--continue-on-failure", *options]
+            judged = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=7200)
+            assert judged.returncode == 0, judged.stdout[-20000:] + judged.stderr[-2000:]
+            cases += sum(int(count) for count in re.findall(r"(\d+) generated", judged.stdout))
+        counts = server.counts()
+    named = {name: re.fullmatch(r'lamin_requests_total{status="(\d+)"}', name) for name in counts}
+    return Outcome(cases, {found[1]: int(counts[name]) for name, found in named.items() if found})
+
+
+@pytest.mark.timeout(3600)
+def test_no_request_that_the_document_allows_or_forbids_breaks_the_server(tmp_path: Path) -> None:
+    """`make fuzz` asks for more examples than there is time for here."""
+    examples = int(os.environ.get("FUZZ_EXAMPLES", "2"))
+    outcome = fuzz(tmp_path, examples, "--phases", "coverage,fuzzing", "--seed", "1")
+    print(f"{outcome.cases} cases; answers by status: {outcome.statuses}")
+    assert outcome.cases > 1000 + 50 * examples
+    assert {status for status in outcome.statuses if status >= "500"} == set()
+    assert {"200", "201", "400", "404"} <= set(outcome.statuses)

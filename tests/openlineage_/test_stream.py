@@ -1,0 +1,138 @@
+"""Listening to runs, over real HTTP: every change, in order, from any process, and again after a break."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from lamin_core.instance import Instance
+from openlineage.lamin.events import complete, fail, start
+from openlineage.lamin.http import stream
+from openlineage.lamin.parsing import parse
+from openlineage.lamin.receiver import ingest
+from openlineage.lamin.testing.performance import served as serving_here
+
+from .conftest import at, run_of
+from .serving import Server
+
+
+class Line:
+    """One listener: the events that have come, as (id, data)."""
+
+    def __init__(self, answer: http.client.HTTPResponse) -> None:
+        self._answer = answer
+
+    def next(self) -> tuple[str, Any]:
+        """The next event; comments and the retry time are passed over."""
+        fields: dict[str, str] = {}
+        while True:
+            line = self._answer.readline().decode()
+            assert line, "the server hung up"
+            name, _, value = line.rstrip("\n").partition(": ")
+            if not name and "data" in fields:
+                assert fields["event"] == "run"
+                return fields["id"], json.loads(fields["data"])
+            fields[name] = value
+
+    def comment(self) -> str:
+        """The next comment."""
+        while not (line := self._answer.readline().decode()).startswith(":"):
+            assert line, "the server hung up"
+        return line.strip()
+
+
+@contextmanager
+def listening(url: str, **headers: str) -> Iterator[Line]:
+    """A listener that is served from now on."""
+    with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)) as connection:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request("GET", stream.PATH, headers=named)
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("content-type")) == (200, "text/event-stream; charset=utf-8")
+        assert answer.readline() == b"retry: 1000\n"
+        yield Line(answer)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Instance, str]]:
+    """An instance, and the server on it."""
+    folder = tmp_path_factory.mktemp("streamed")
+    postgres = request.getfixturevalue("postgres") if request.param == "postgresql" else None
+    name = None if postgres is None else postgres.create()
+    made = Instance.create(folder, "./data", f"sqlite:///{folder / 'r.db'}" if postgres is None else postgres.url(name))
+    with Server(folder) as server:
+        yield made, server.url
+    made.db.dispose()
+    if postgres is not None:
+        postgres.drop(name)
+
+
+def test_changes_come_whoever_commits_them(served: tuple[Instance, str]) -> None:
+    instance, url = served
+    run = run_of(1, "heard")
+    with listening(url) as line:
+        ingest(instance.db, [parse(start(run, at(1)))])  # this process, not the server's
+        begun, told = line.next()
+        assert (told["id"], told["external_id"], told["status"], told["state"]) == (
+            run.id,
+            run.id,
+            "running",
+            "RUNNING",
+        )
+        assert told["job"] == {"namespace": "test", "name": "heard"}
+        ingest(instance.db, [parse(complete(run, at(2)))])
+        ended, told = line.next()
+        assert (told["status"], told["durationMs"]) == ("completed", 1000)
+        assert int(ended) > int(begun)
+
+
+def test_a_listener_that_comes_back_misses_nothing(served: tuple[Instance, str]) -> None:
+    instance, url = served
+    with listening(url) as line:
+        ingest(instance.db, [parse(start(run_of(20, "before"), at(1)))])
+        last, _ = line.next()
+    runs = [run_of(number, "meanwhile") for number in range(21, 31)]
+    ingest(instance.db, [parse(fail(run, at(2), "no")) for run in runs])
+    with listening(url, Last_Event_ID=last) as line:
+        assert [line.next()[1]["id"] for _ in runs] == [run.id for run in runs]
+    with listening(url, Last_Event_ID=str(int(last) + len(runs))) as line:
+        ingest(instance.db, [parse(start(run_of(19, "now"), at(3)))])
+        assert line.next()[1]["job"]["name"] == "now"
+
+
+def test_listeners_are_bounded_and_forgotten_when_they_go(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "MAX_LISTENERS", 2)
+    monkeypatch.setattr(stream, "HEARTBEAT", 0.1)
+    Instance.create(in_tmp_path, "./data").db.dispose()
+    with serving_here(in_tmp_path) as url:
+        with listening(url), listening(url) as line:
+            assert _status(url) == 503
+            assert line.comment() == ": still here"
+        until = time.monotonic() + 20
+        while _status(url) != 200:
+            assert time.monotonic() < until, "those who are gone still count"
+            time.sleep(0.1)
+
+
+def _status(url: str) -> int:
+    with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)) as connection:
+        connection.request("GET", stream.PATH)
+        return connection.getresponse().status
+
+
+def test_a_server_with_a_listener_ends_when_it_is_told_to(in_tmp_path: Path) -> None:
+    Instance.create(in_tmp_path, "./data").db.dispose()
+    with ExitStack() as stack:
+        server = stack.enter_context(Server(in_tmp_path))
+        with listening(server.url):
+            begun = time.monotonic()
+            stack.close()
+            assert time.monotonic() - begun < 5
