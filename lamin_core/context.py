@@ -50,6 +50,9 @@ class Connection(Protocol):
     def labels(self, record: Any) -> Any:
         """The labels that this record has, also as values of features."""
 
+    def run_above(self, named: Any) -> Any:
+        """The run with the name that an engine gives, or of the shell script that this process was started by."""
+
     @property
     def files(self) -> Any:
         """The operations on an artifact's bytes."""
@@ -63,22 +66,76 @@ _lock = threading.RLock()
 _connection: Connection | None = None
 _open: Callable[[], Connection] | None = None
 
-_context_run: ContextVar[Any] = ContextVar("lamin_current_run", default=None)
+_path: ContextVar[tuple[Any, ...]] = ContextVar("lamin_current_runs", default=())
+_open_in_main: list[tuple[Any, ...]] = []
 _process_run: Any = None
+_process_above: Any = None
+_engines: list[Callable[[], Any]] = []
+
+uid: str | None
+"""Set before `track()`: the stem or the uid of the transform. Afterwards, the uid that it has."""
+name: str | None
+"""Set before `track()`: the name of the run. Afterwards, the name that it has."""
+description: str | None
+"""Set before `track()`: the description of the transform. Afterwards, what is kept as that."""
 
 
 def current_run() -> Any:
-    """The `Run` that reads and writes here belong to: of this context, else of the process (`track()`), else None."""
-    return _context_run.get() or _process_run
+    """The `Run` that reads and writes here belong to, or None.
+
+    That is the innermost one of this thread or task; in a thread without any, of the main thread; else the one that
+    `track()` has started; else the one in which an engine, or the process that started this one, runs it.
+    """
+    path = _path_here()
+    if path:
+        return path[-1]
+    above = _named_above()
+    if _process_run is not None and above in (None, _process_above):
+        return _process_run
+    return connection().run_above(above)
 
 
-def __getattr__(name: str) -> Any:
-    """`ln.context.run` and `ln.context.transform`: what is current, or None."""
-    if name == "run":
-        return current_run()
-    if name == "transform":
-        return None if current_run() is None else current_run().transform
-    raise AttributeError(f"module 'lamin_core.context' has no attribute {name!r}")
+def _path_here() -> tuple[Any, ...]:
+    path = _path.get()
+    if path or threading.current_thread() is threading.main_thread():
+        return path
+    return path_in_main()
+
+
+def path_in_main() -> tuple[Any, ...]:
+    """The runs of functions that all which is under way in the main thread belongs to, from the outermost to the
+    innermost; a thread started there belongs to them as well, and so does a process."""
+    common = max(_open_in_main, key=len, default=())
+    for path in tuple(_open_in_main):
+        if common[: len(path)] != path:
+            common = tuple(one for one, other in zip(common, path, strict=False) if one is other)
+    return common
+
+
+def register_engine(current: Callable[[], Any]) -> None:
+    """Say how to find the name of the run in which an engine runs this code; the last that knows one decides."""
+    _engines.insert(0, current)
+
+
+def _named_above() -> Any:
+    return next((name for engine in _engines if (name := engine()) is not None), None)
+
+
+def __getattr__(asked: str) -> Any:
+    """`ln.context.run`, `transform`, `uid`, `name`, `description`: what is current, or None."""
+    if asked not in ("run", "transform", "uid", "name", "description"):
+        raise AttributeError(f"module 'lamin_core.context' has no attribute {asked!r}")
+    run = current_run()
+    if run is None or asked == "run":
+        return run
+    if asked == "name":
+        return run.name
+    return run.transform if asked == "transform" else getattr(run.transform, asked)
+
+
+def asked(setting: str) -> Any:
+    """What was set as `ln.context.uid`, `name` or `description`, or None."""
+    return globals().get(setting)
 
 
 def process_run() -> Any:
@@ -88,18 +145,24 @@ def process_run() -> Any:
 
 def set_process_run(run: Any) -> None:
     """Make this the run of the whole process, in every thread; None ends that."""
-    global _process_run
-    _process_run = run
+    global _process_run, _process_above
+    _process_run, _process_above = run, _named_above()
 
 
 @contextmanager
 def run_context(run: Any) -> Iterator[None]:
     """While this lasts, the run is current in this thread or task, and nowhere else."""
-    token = _context_run.set(run)
+    path = (*_path_here(), run)
+    token = _path.set(path)
+    in_main = threading.current_thread() is threading.main_thread()
+    if in_main:
+        _open_in_main.append(path)
     try:
         yield
     finally:
-        _context_run.reset(token)
+        _path.reset(token)
+        if in_main:
+            _open_in_main.remove(path)
 
 
 def register_opener(opener: Callable[[], Connection]) -> None:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Row, Select, select
 
-from lamin_core import context
+from lamin_core import announcement, context
 from lamin_core.configuration import apply_verbosity, read_toml, settings, write_toml
 from lamin_core.db import Database
 from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, LaminError, NotFound
@@ -24,11 +24,13 @@ from lamin_core.files import Files
 from lamin_core.lineage.series import storage_for
 from lamin_core.location import FOLDER, SETTINGS, VARIABLE, database_folder, find_instance, instance_folder, is_url
 from lamin_core.models import Artifact, InstanceFacts, Run, Storage, User
+from lamin_core.propagation import Parent
 from lamin_core.querying.queryset import QuerySet
 from lamin_core.querying.related import RelatedSet
 from lamin_core.questions import Questions
 from lamin_core.redaction import redact_text
 from lamin_core.saving import delete, erase, from_values, replace, restore, save, trash
+from lamin_core.saving.above import run_above
 from lamin_core.saving.annotations import FeatureValues, LabelSet
 from lamin_core.storage import checked_root, is_remote
 from lamin_core.uids import random_uid
@@ -155,6 +157,16 @@ class Instance:
         """The questions about what made what."""
         return Questions(self.db)
 
+    def run_above(self, named: Parent | str | None) -> Run | None:
+        """The run with the name that an engine gives, or of the shell script that this process was started by."""
+        if named not in self._runs_above:
+            self._runs_above[named] = run_above(self.db, named)
+        return self._runs_above[named]
+
+    @cached_property
+    def _runs_above(self) -> dict[Parent | str | None, Run | None]:
+        return {}
+
     def query(self, registry: type[Record], query: Select[Any] | None = None) -> QuerySet[Record]:
         """A query set over all records of this registry, or over those of this SQL query."""
         return QuerySet(self.db, registry, query)
@@ -251,6 +263,7 @@ def _change_to(instance: Instance | None) -> None:
 
 
 context.register_opener(connect)
+context.register_engine(announcement.above)
 
 
 def _named_database(folder: Path) -> str | None:

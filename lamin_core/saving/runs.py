@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from lamin_core import process
 from lamin_core.db import Database
 from lamin_core.errors import ReadOnly
-from lamin_core.models import Run, RunReport, Transform, TransformSeries, blank, now
+from lamin_core.models import Run, RunReport, now
 from lamin_core.process import Process
-from lamin_core.propagation import Parent
 from lamin_core.redaction import redact_text
 from lamin_core.saving.place import Place
 from lamin_core.types import RunStatus
-from lamin_core.uids import derived_uid, new_run_id, run_uid, version_suffix
+from lamin_core.uids import new_run_id, run_uid
 
 
 def save_run(place: Place, run: Run) -> Run:
@@ -93,61 +91,3 @@ def set_report(database: Database, run: Run, artifact_id: int) -> None:
     """This artifact is the report of the run; a later one takes the place of an earlier one."""
     with database.writing() as session:
         session.merge(RunReport(run_id=run.id, artifact_id=artifact_id))
-
-
-def run_named(database: Database, parent: Parent) -> Run:
-    """The run that an engine has named; where its events are still on their way, a stub that they will fill."""
-    with database.reading() as session:
-        found = session.scalar(select(Run).where(Run.external_id == parent.run_id))
-    if found is not None:
-        return found
-    with database.writing() as session:
-        found = session.scalar(select(Run).where(Run.external_id == parent.run_id))
-        return found or _stub(session, parent)
-
-
-def _stub(session: Session, parent: Parent) -> Run:
-    stub = blank(
-        Run,
-        uid=run_uid(parent.run_id),
-        external_id=parent.run_id,
-        transform_id=_unknown_version(session, parent).id,
-        engine=parent.namespace,
-        status=RunStatus.RUNNING,
-        cached=False,
-        attempt=1,
-        origin="stub",
-        created_at=now(),
-    )
-    session.add(stub)
-    session.flush()
-    return stub
-
-
-def _unknown_version(session: Session, parent: Parent) -> Transform:
-    """The version of the job whose code nobody has shown."""
-    where = TransformSeries.namespace == parent.namespace, TransformSeries.key == parent.name
-    series = session.scalar(select(TransformSeries).where(*where))
-    if series is None:
-        stem = derived_uid(12, "transform", parent.namespace, parent.name)
-        series = TransformSeries(stem=stem, namespace=parent.namespace, key=parent.name)
-        session.add(series)
-        session.flush()
-    versions = select(Transform).where(Transform.series_id == series.id)
-    found = session.scalar(versions.where(Transform.is_latest))
-    if found is None:
-        found = blank(
-            Transform,
-            uid=series.stem + version_suffix(0),
-            series_id=series.id,
-            number=0,
-            is_latest=True,
-            key=parent.name,
-            namespace=parent.namespace,
-            kind="pipeline",
-            origin="event",
-            created_at=now(),
-        )
-        session.add(found)
-        session.flush()
-    return found

@@ -7,11 +7,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from blake3 import blake3
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
+from lamin_core.db import Database
 from lamin_core.errors import Conflict, InvalidArgument
-from lamin_core.models import Transform, TransformSeries, now
+from lamin_core.models import Run, Transform, TransformSeries, now
 from lamin_core.saving.place import Place, adopt
 from lamin_core.uids import VERSION_LENGTH, derived_uid, random_uid, version_number, version_suffix
 
@@ -22,7 +23,7 @@ _FILES = ("script", "notebook")
 def save_transform(place: Place, transform: Transform) -> Transform:
     """Write the transform, or find the version that it is. Raises `Conflict` or `InvalidArgument`."""
     source = transform.source_code
-    transform.hash = None if source is None else blake3(source.encode("utf-8", "surrogatepass")).hexdigest()
+    transform.hash = None if source is None else _hash(source)
     transform.created_by_id = place.user_id
     with place.db.writing() as session:
         series = _series(session, transform)
@@ -179,3 +180,43 @@ def _complete(row: Transform, transform: Transform) -> None:
         said: Any = getattr(transform, field)
         if said is not None:
             setattr(row, field, said)
+
+
+def amend(database: Database, run: Run, source: str) -> None:
+    """The run was of this source in the end: its version becomes that, or, where it has other runs, another one is."""
+    with database.writing() as session:
+        version = session.get_one(Transform, run.transform_id)
+        there = select(Transform).where(Transform.series_id == version.series_id, Transform.hash == _hash(source))
+        found = session.scalar(there)
+        if found is None and not session.scalar(_OTHERS, {"transform": version.id, "run": run.id}):
+            version.source_code, version.hash = source, _hash(source)
+        elif found is None:
+            found = _successor(session, version, source)
+        row = session.get_one(Run, run.id)
+        row.transform_id = version.id if found is None else found.id
+    run.transform_id = row.transform_id
+    run.__dict__.pop("_transform", None)
+
+
+_OTHERS = select(Run.id).where(Run.transform_id == bindparam("transform"), Run.id != bindparam("run")).limit(1)
+
+
+def _successor(session: Session, version: Transform, source: str) -> Transform:
+    made = Transform(
+        key=version.key,
+        kind=version.kind or "notebook",
+        description=version.description,
+        source_code=source,
+        language=version.language,
+        reference=version.reference,
+        reference_type=version.reference_type,
+        namespace=version.namespace,
+    )
+    made.hash, made.created_by_id = _hash(source), version.created_by_id
+    series = session.get_one(TransformSeries, version.series_id)
+    newest = session.scalar(select(func.max(Transform.number)).where(Transform.series_id == series.id))
+    return _next(session, series, made, 1 + (newest or 0))
+
+
+def _hash(source: str) -> str:
+    return blake3(source.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,71 @@
+"""Which code is at work: the script or the notebook of this process, as a transform to be saved."""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lamin_core.models import Transform
+from lamin_core.redaction import redact_text
+from lamin_core.tracking import notebooks
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A script, a notebook, or what is typed at a prompt, which has no source."""
+
+    key: str
+    kind: str
+    source: str | None = None
+    path: Path | None = None
+    description: str | None = None
+
+    def transform(self, **said: Any) -> Transform:
+        """The transform of this code; what was `said` of it holds over what it says itself."""
+        facts: dict[str, Any] = {
+            "key": self.key,
+            "kind": self.kind,
+            "source_code": self.source,
+            "description": self.description,
+            "language": "python",
+            "reference": None if self.path is None else self.path.as_uri(),
+            "reference_type": None if self.path is None else "file",
+        }
+        return Transform(**facts | {name: value for name, value in said.items() if value is not None})
+
+
+def at_work(path: str | os.PathLike[str] | None = None) -> Code:
+    """The code of this process, or at `path`."""
+    if path is None:
+        path = notebooks.path() if notebooks.is_running() else getattr(sys.modules.get("__main__"), "__file__", None)
+    if path is None:
+        return Code("interactive", "notebook" if notebooks.is_running() else "script")
+    return in_file(Path(path).absolute())
+
+
+def in_file(path: Path) -> Code:
+    """The code in this file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return Code(path.name, _kind(path), path=path)
+    if path.suffix == ".ipynb":
+        return Code(path.name, "notebook", redact_text(notebooks.source(text)), path, notebooks.title(text))
+    return Code(path.name, _kind(path), redact_text(text), path, _summary(text))
+
+
+def _kind(path: Path) -> str:
+    return "notebook" if path.suffix == ".ipynb" else "script"
+
+
+def _summary(text: str) -> str | None:
+    """The first line of the script's docstring."""
+    try:
+        found = ast.get_docstring(ast.parse(text))
+    except (SyntaxError, ValueError):
+        return None
+    return (found or "").partition("\n")[0] or None

@@ -1,0 +1,242 @@
+"""Runs of functions and blocks: `@flow`, `@step`, `run()`."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from lamin_core import announcement, context
+from lamin_core.errors import NotTracked
+from lamin_core.instance import Instance
+from lamin_core.models import Run, Transform
+from lamin_core.propagation import Parent
+from lamin_core.tracking import ending
+from lamin_core.tracking.beginning import begun, instance
+from lamin_core.tracking.ending import Outcome, outcome
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@contextmanager
+def run(name: str, *, params: dict[str, Any] | None = None, kind: str = "function") -> Iterator[Run]:
+    """A run for a block of code, a child of the current one; an exception in it fails the run and goes on up.
+
+    `name` is the key of its transform.
+    """
+    where = instance()
+    parent = context.current_run()
+    transform = Transform(key=name, kind=kind).save()
+    started = begun(where, transform, params=params, parent=parent, name=name)
+    with _recorded(where, started), _current(started):
+        yield started
+
+
+def flow(function: Callable[P, R] | None = None, *, uid: str | None = None, key: str | None = None) -> Any:
+    """A decorator: each call is a run of the function, with its arguments as params.
+
+    The transform's key is `<file>:<function>`, or `key`; its version follows the function's source; `uid` is its stem
+    or its very version, as in `track`. Works on functions, generators, and both with `async`; use it as `@ln.flow` or
+    `@ln.flow()`.
+    """
+    return _decorator(function, kind="flow", uid=uid, key=key)
+
+
+def step(function: Callable[P, R] | None = None, *, uid: str | None = None, key: str | None = None) -> Any:
+    """A decorator like `flow`, for the parts: each call is a child run of the current one.
+
+    A call raises `NotTracked` without a current run.
+    """
+    return _decorator(function, kind="step", uid=uid, key=key)
+
+
+def _decorator(function: Callable[..., Any] | None, **said: Any) -> Any:
+    if function is None:
+        return functools.partial(_decorator, **said)
+    tracked = _Tracked(function, **said)
+    for is_such, wrap in (
+        (inspect.isasyncgenfunction, _async_generator),
+        (inspect.isgeneratorfunction, _generator),
+        (inspect.iscoroutinefunction, _coroutine),
+    ):
+        if is_such(function):
+            return functools.wraps(function)(wrap(tracked))
+    return functools.wraps(function)(_function(tracked))
+
+
+@dataclass(frozen=True)
+class _Tracked:
+    """A function whose calls are runs."""
+
+    function: Callable[..., Any]
+    kind: str
+    uid: str | None
+    key: str | None
+
+    @contextmanager
+    def call(self, args: Any, kwargs: Any) -> Iterator[Run]:
+        """A run of a call with these arguments, recorded; it is not current yet."""
+        parent = context.current_run()
+        if self.kind == "step" and parent is None:
+            raise NotTracked(
+                f"step {self.function.__name__!r} needs a run", hint="call ln.track(), or it from an @ln.flow"
+            )
+        where = instance()
+        started = begun(
+            where,
+            self._transform(where),
+            params=_arguments(self.function, args, kwargs),
+            parent=parent,
+            name=self.function.__qualname__,
+            entrypoint=self.function.__qualname__,
+        )
+        with _recorded(where, started):
+            yield started
+
+    def _transform(self, where: Instance) -> Transform:
+        held: dict[str, Transform] = self.__dict__.setdefault("_transforms", {})
+        if where.uid not in held:
+            held[where.uid] = _function_transform(self).save()
+        return held[where.uid]
+
+
+def _function(tracked: _Tracked) -> Callable[..., Any]:
+    def called(*args: Any, **kwargs: Any) -> Any:
+        with tracked.call(args, kwargs) as started, _current(started):
+            return tracked.function(*args, **kwargs)
+
+    return called
+
+
+def _coroutine(tracked: _Tracked) -> Callable[..., Any]:
+    async def awaited(*args: Any, **kwargs: Any) -> Any:
+        with tracked.call(args, kwargs) as started, _current(started):
+            return await tracked.function(*args, **kwargs)
+
+    return awaited
+
+
+def _generator(tracked: _Tracked) -> Callable[..., Any]:
+    """The run is current while the generator is at work, not while its consumer is."""
+
+    def iterated(*args: Any, **kwargs: Any) -> Any:
+        with tracked.call(args, kwargs) as started:
+            generator = tracked.function(*args, **kwargs)
+            resume: Callable[[], Any] = functools.partial(next, generator)
+            while True:
+                with _current(started):
+                    try:
+                        item = resume()
+                    except StopIteration as end:
+                        return end.value
+                resume = yield from _handed_out(generator, item)
+
+    return iterated
+
+
+def _handed_out(generator: Any, item: Any) -> Generator[Any, Any, Callable[[], Any]]:
+    """Give the item to the consumer; how to go on with what comes back."""
+    try:
+        sent = yield item
+    except GeneratorExit:
+        generator.close()
+        raise
+    except BaseException as error:
+        return functools.partial(generator.throw, error)
+    return functools.partial(generator.send, sent)
+
+
+def _async_generator(tracked: _Tracked) -> Callable[..., Any]:
+    async def iterated(*args: Any, **kwargs: Any) -> Any:
+        with tracked.call(args, kwargs) as started:
+            generator = tracked.function(*args, **kwargs)
+            resume: Callable[[], Any] = generator.__anext__
+            while True:
+                with _current(started):
+                    try:
+                        item = await resume()
+                    except StopAsyncIteration:
+                        return
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    await generator.aclose()
+                    raise
+                except BaseException as error:
+                    resume = functools.partial(generator.athrow, error)
+                else:
+                    resume = functools.partial(generator.asend, sent)
+
+    return iterated
+
+
+@contextmanager
+def _recorded(where: Instance, started: Run) -> Iterator[None]:
+    """The run ends as the block ends."""
+
+    def close(how: Outcome) -> None:
+        where.lineage.end(started, *how)
+
+    ending.opened(started, close)
+    error: BaseException | None = None
+    try:
+        yield
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        ending.closed(started)
+        close(outcome(error))
+
+
+@contextmanager
+def _current(started: Run) -> Iterator[None]:
+    """In here, this is the current run, for processes that are started as well."""
+    try:
+        with context.run_context(started):
+            tell_processes()
+            yield
+    finally:
+        tell_processes()
+
+
+def tell_processes() -> None:
+    """Processes that are started now belong to the innermost run of the main thread, else to that of the script."""
+    path = context.path_in_main()
+    run: Run | None = path[-1] if path else context.process_run()
+    if run is None:
+        announcement.withdraw()
+    else:
+        assert run.transform is not None
+        announcement.announce(Parent(run.transform.namespace, run.transform.key, run.external_id))
+
+
+def _function_transform(tracked: _Tracked) -> Transform:
+    function = tracked.function
+    try:
+        file = Path(inspect.getsourcefile(function) or "interactive").name
+        source = inspect.getsource(function)
+    except (OSError, TypeError):  # typed at a prompt, or written in C
+        file, source = function.__module__ or "interactive", None
+    return Transform(
+        key=tracked.key or f"{file}:{function.__qualname__}",
+        uid=tracked.uid,
+        kind=tracked.kind,
+        source_code=source,
+        language="python",
+        description=(inspect.getdoc(function) or "").partition("\n")[0] or None,
+    )
+
+
+def _arguments(function: Callable[..., Any], args: Any, kwargs: Any) -> dict[str, Any]:
+    try:
+        bound = inspect.signature(function).bind(*args, **kwargs)
+    except (TypeError, ValueError):  # the call itself will say so; of what is written in C nobody knows
+        return {}
+    bound.apply_defaults()
+    return {name: value for name, value in bound.arguments.items() if name not in ("self", "cls")}

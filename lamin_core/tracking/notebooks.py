@@ -1,0 +1,96 @@
+"""Notebooks: where the one at work is, its source without outputs, its title, and how it looks as a page."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from lamin_core import process
+from lamin_core.errors import InvalidArgument
+
+
+def is_running() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    return "ipykernel" in sys.modules and "IPython" in sys.modules
+
+
+def path() -> Path | None:
+    """The notebook whose kernel this is; None where nobody tells.
+
+    Jupyter's server tells its kernels by a variable of the environment, VS Code by one of the notebook; `jupyter
+    execute`, `nbconvert`, `papermill` and the like have it on their own command line.
+    """
+    said = [_of_vscode(), os.environ.get("JPY_SESSION_NAME"), *_of_whoever_started_it()]
+    paths = (Path(one) for one in said if one)
+    return next((found for found in paths if found.suffix == ".ipynb" and found.is_file()), None)
+
+
+def _of_vscode() -> str | None:
+    found: str | None = getattr(sys.modules["__main__"], "__vsc_ipynb_file__", None)
+    return found
+
+
+def _of_whoever_started_it() -> list[str]:
+    parent = os.getppid()
+    try:
+        folder = os.readlink(f"/proc/{parent}/cwd")
+    except OSError:
+        return []
+    return [os.path.join(folder, argument) for argument in process.command_line(parent) if argument.endswith(".ipynb")]
+
+
+def source(text: str) -> str:
+    """The notebook as code: its cells without outputs, counts and what the editor keeps about them.
+
+    Raises `InvalidArgument`.
+    """
+    read = _read(text)
+    said = read.get("metadata", {})
+    kept = {name: said[name] for name in ("kernelspec",) if name in said}
+    cells = [{"cell_type": kind, "metadata": {}, "source": cell} | _empty(kind) for kind, cell in _cells(read)]
+    made = {"cells": cells, "metadata": kept, "nbformat": 4, "nbformat_minor": 4}
+    return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
+
+
+def _empty(kind: str) -> dict[str, Any]:
+    return {"execution_count": None, "outputs": []} if kind == "code" else {}
+
+
+def _read(text: str) -> dict[str, Any]:
+    try:
+        read = json.loads(text)
+        if not isinstance(read, dict) or not isinstance(read.get("cells"), list):
+            raise ValueError("it has no cells")
+    except ValueError as error:
+        raise InvalidArgument(f"this is no notebook: {error}", hint="save it in the format 4") from error
+    return read
+
+
+def _cells(read: dict[str, Any]) -> list[tuple[str, str]]:
+    """Kind and text of each cell."""
+    found = [(cell.get("cell_type", "raw"), cell.get("source", "")) for cell in read["cells"]]
+    return [(kind, text if isinstance(text, str) else "".join(text)) for kind, text in found]
+
+
+def title(text: str) -> str | None:
+    """The first heading.
+
+    >>> title('{"cells": [{"cell_type": "markdown", "source": ["# Counts\\\\n", "of genes"]}]}')
+    'Counts'
+    """
+    lines = [line for kind, cell in _cells(_read(text)) if kind == "markdown" for line in cell.splitlines()]
+    return next((line.removeprefix("#").strip() for line in lines if line.startswith("# ")), None)
+
+
+def page(notebook: Path) -> str | None:
+    """The notebook as it was saved last, outputs and all, as a page of HTML; None without `nbconvert`."""
+    try:
+        from nbconvert import HTMLExporter
+    except ImportError:
+        return None
+    exporter: Any = HTMLExporter
+    made: str = exporter(sanitize_html=True, embed_images=True).from_filename(str(notebook))[0]
+    return made

@@ -1,0 +1,177 @@
+"""Runs of scripts and notebooks: `track()` begins one, `finish()` ends it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from lamin_core import context, git
+from lamin_core.errors import InvalidArgument, NotFound, NotTracked
+from lamin_core.instance import Instance
+from lamin_core.models import Artifact, Project, Run, Transform
+from lamin_core.redaction import redact_text
+from lamin_core.saving import runs
+from lamin_core.saving.transforms import amend
+from lamin_core.tracking import ending, notebooks
+from lamin_core.tracking.beginning import begun, instance, project_folder
+from lamin_core.tracking.code import Code, at_work, in_file
+from lamin_core.tracking.ending import Outcome
+from lamin_core.tracking.functions import tell_processes
+from lamin_core.tracking.report import Log
+from lamin_core.types import RunStatus
+
+
+def track(
+    transform: Transform | str | None = None,
+    *,
+    uid: str | None = None,
+    key: str | None = None,
+    kind: str | None = None,
+    description: str | None = None,
+    source_code: str | None = None,
+    path: str | os.PathLike[str] | None = None,
+    params: dict[str, Any] | None = None,
+    name: str | None = None,
+    project: str | None = None,
+    initiated_by_run: Run | None = None,
+    new_run: bool = True,
+    report: bool = False,
+) -> Run:
+    """Start a run of this script or notebook: from here on, artifacts loaded are its inputs and artifacts saved its
+    outputs.
+
+    The transform is the script itself (key: its file name, or `key`), a new version whenever its source has
+    changed; or the one given. `uid` (also as the first argument) keeps it the same transform wherever the file goes:
+    12 characters count versions by themselves, 16 are one version, and other source is a `Conflict`. `params` are kept
+    with the run, secrets masked. `new_run=False` goes on with your last run of this version. With `report=True` what
+    is printed is kept as `run.report`.
+
+    End it with `finish()`; a script that ends without is closed as it ended. A run started by another tracked run
+    becomes its child. Raises `InstanceNotFound`, `Conflict` or `InvalidArgument`.
+    """
+    where = instance()
+    where.lineage.find_lost()
+    if context.process_run() is not None:  # a notebook that is run again from the top
+        finish()
+    parent = initiated_by_run or context.current_run()
+    uid = uid or (transform if isinstance(transform, str) else context.asked("uid"))
+    code = None if isinstance(transform, Transform) else at_work(path)
+    made = transform if isinstance(transform, Transform) else None
+    if code is not None:
+        said = description or context.asked("description")
+        made = code.transform(uid=uid, key=key, kind=kind, description=said, source_code=source_code)
+    assert made is not None
+    saved = made if made.id else made.save()
+    wanted = _projects(where, project)
+    run = None if new_run else _last(where, saved)
+    if run is None:
+        facts = {"name": name or context.asked("name") or saved.key}
+        run = begun(where, saved, params=params, parent=parent, details=_details(), **facts)
+    else:
+        runs.resume(where.db, run)
+    for one in wanted:
+        run.projects.add(one)
+    _Script(where, run, code, report).begin()
+    return run
+
+
+def finish() -> Run:
+    """End the run that `track()` started. Raises `NotTracked` when there is none."""
+    run: Run | None = context.process_run()
+    if run is None:
+        raise NotTracked("no run is being tracked", hint="call ln.track() first")
+    script: _Script = run.__dict__["_script"]
+    return script.end(Outcome(RunStatus.COMPLETED))
+
+
+def _projects(where: Instance, name: str | None) -> list[Project]:
+    """The project with this name, else the one that `LAMIN_CURRENT_PROJECT` names. Raises `NotFound`."""
+    asked = name or os.environ.get("LAMIN_CURRENT_PROJECT")
+    if not asked:
+        return []
+    found: Project | None = where.query(Project).filter(name=asked).first()
+    if found is None:
+        raise NotFound(f"no project is called {asked!r}", hint=f'ln.Project(name="{asked}").save()')
+    return [found]
+
+
+def _last(where: Instance, transform: Transform) -> Run | None:
+    """The last run of this version by who is at work."""
+    found: Run | None = (
+        where.query(Run)
+        .filter(transform_id=transform.id, created_by_id=where.user_id, origin="api")
+        .order_by("-started_at")
+        .first()
+    )
+    return found
+
+
+def _details() -> dict[str, Any] | None:
+    checkout = git.checkout(project_folder())
+    arguments = [] if notebooks.is_running() else sys.argv[1:]
+    said = {
+        "git": None if checkout is None else checkout.facts(),
+        "arguments": redact_text(shlex.join(arguments)),
+    }
+    return {name: value for name, value in said.items() if value} or None
+
+
+class _Script:
+    """The run of this process while it is under way."""
+
+    def __init__(self, where: Instance, run: Run, code: Code | None, report: bool) -> None:
+        self._where = where
+        self._run = run
+        self._code = code
+        self._log = Log(where.folder / "logs" / f"{run.uid}.txt") if report and not notebooks.is_running() else None
+
+    def begin(self) -> None:
+        """From here on, it is the current run."""
+        self._run.__dict__["_script"] = self
+        context.set_process_run(self._run)
+        ending.remember_main()
+        ending.opened(self._run, self.end)
+        tell_processes()
+
+    def end(self, how: Outcome) -> Run:
+        """Close the run, and keep what belongs to its end."""
+        ending.closed(self._run)
+        try:
+            self._keep_report()
+            self._keep_notebook()
+        finally:
+            ended = self._where.lineage.end(self._run, *how)
+            context.set_process_run(None)
+            tell_processes()
+        return ended
+
+    def _keep_report(self) -> None:
+        if self._log is not None:
+            self._log.close()
+            self._set_report(self._log.path)
+            self._log.path.unlink()
+
+    def _set_report(self, path: Path) -> None:
+        artifact = Artifact(path, key=f"reports/{path.name}", kind="report", run=False).save()
+        runs.set_report(self._where.db, self._run, artifact.id)
+
+    def _keep_notebook(self) -> None:
+        """The notebook as its editor has saved it by now: its source is that of the run, its page the report."""
+        if self._code is None or self._code.kind != "notebook" or self._code.path is None:
+            return
+        try:
+            now = in_file(self._code.path)
+        except InvalidArgument:  # in the midst of being written
+            return
+        if now.source is not None and now.source != self._code.source:
+            amend(self._where.db, self._run, now.source)
+        page = notebooks.page(self._code.path)
+        if page is not None:
+            target = self._where.folder / "logs" / f"{self._run.uid}.html"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(page, encoding="utf-8")
+            self._set_report(target)
+            target.unlink()

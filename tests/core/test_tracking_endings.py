@@ -1,0 +1,179 @@
+"""How runs end: real scripts in processes of their own, with real exit codes and real signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+import lamin_core as ln
+from lamin_core import process
+from lamin_core.instance import Instance
+
+Write = Callable[[str, str], Path]
+SCRIPT = """
+import os, signal, sys, time
+import lamin_core as ln
+{before}
+ln.track({track})
+{then}
+"""
+
+
+@pytest.fixture
+def begin(instance: Instance, write: Write) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a script that tracks itself and then does this."""
+    with ExitStack() as scripts:
+        yield lambda *args, **kwargs: scripts.enter_context(_begun(write, *args, **kwargs))
+
+
+@contextmanager
+def _begun(write: Write, then: str, before: str = "", track: str = "") -> Iterator[subprocess.Popen[str]]:
+    path = write("a.py", SCRIPT.format(before=before, then=then, track=track))
+    command = [sys.executable, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as script:
+        try:
+            yield script
+        finally:
+            script.kill()
+
+
+def _ended(script: subprocess.Popen[str]) -> tuple[int, str | None, str | None]:
+    """The exit code, and status and error of the one run."""
+    _, errors = script.communicate(timeout=120)
+    run = ln.Run.filter(transform__key="a.py").one()
+    assert run.finished_at is not None or run.status in ("running", "lost"), errors
+    return script.returncode, run.status, run.error
+
+
+@pytest.mark.parametrize(
+    ("then", "code", "status", "error"),
+    [
+        ("sys.exit(3)", 3, "failed", "exit code 3"),
+        ("sys.exit()", 0, "completed", None),
+        ("sys.exit('no luck')", 1, "failed", "no luck"),
+        ("exit(2)", 2, "failed", "exit code 2"),
+        (
+            "def main():\n    raise SystemExit(4)\nmain()",
+            4,
+            "failed",
+            "SystemExit; its code was not seen: end with ln.finish() or sys.exit(code)",
+        ),
+        ("try:\n    sys.exit(3)\nexcept SystemExit:\n    pass", 0, "completed", None),
+        ("try:\n    sys.exit(3)\nfinally:\n    ln.finish()", 3, "completed", None),
+        ("raise KeyboardInterrupt", -signal.SIGINT, "aborted", "KeyboardInterrupt: "),
+        ("ln.context.run.fail('bad data')\nln.finish()", 0, "failed", "bad data"),
+        ("ln.context.run.abort()", 0, "aborted", "aborted"),
+    ],
+)
+def test_the_exit_says_how_the_run_ended(
+    begin: Callable[..., subprocess.Popen[str]], then: str, code: int, status: str, error: str | None
+) -> None:
+    assert _ended(begin(then)) == (code, status, error)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_aborts_the_run_and_does_what_it_always_does(
+    begin: Callable[..., subprocess.Popen[str]], number: signal.Signals
+) -> None:
+    script = begin("print('ready', flush=True)\nln.step(time.sleep)(60)")
+    assert script.stdout is not None
+    script.stdout.readline()
+    _wait(lambda: ln.Run.count() == 2)
+    script.send_signal(number)
+    code, status, error = _ended(script)
+    assert (code, status) == (-number, "aborted")
+    assert error == ("KeyboardInterrupt: " if number is signal.SIGINT else f"ended by {number.name}")
+    assert {run.status for run in ln.Run.all()} == {"aborted"}
+
+
+def test_a_signal_that_somebody_handles_is_theirs(begin: Callable[..., subprocess.Popen[str]]) -> None:
+    mine = "def mine(*_):\n    print('mine', flush=True)\nsignal.signal(signal.SIGTERM, mine)"
+    script = begin("os.kill(os.getpid(), signal.SIGTERM)\nassert signal.getsignal(signal.SIGTERM) is mine", before=mine)
+    assert _ended(script) == (0, "completed", None)
+
+
+def test_signals_exits_and_streams_are_as_before_once_a_run_has_ended(
+    begin: Callable[..., subprocess.Popen[str]],
+) -> None:
+    look = "(signal.getsignal(signal.SIGTERM), sys.exit, sys.stdout, sys.stderr, sys.excepthook, dict(os.environ))"
+    script = begin(
+        f"here = {look}\nassert here[2:5] == before[2:5] != here[:2]\nln.finish()\nassert before == {look}",
+        before=f"before = {look}",
+    )
+    assert _ended(script) == (0, "completed", None)
+
+
+@pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)"])
+def test_an_end_without_a_word_is_found_later(
+    instance: Instance, begin: Callable[..., subprocess.Popen[str]], end: str
+) -> None:
+    assert _ended(begin(end))[1] == "running"
+    assert instance.lineage.find_lost() == 1
+    run = ln.Run.one()
+    assert (run.status, run.error) == ("lost", "the process ended without a word")
+    assert instance.lineage.find_lost() == 0
+
+
+def test_a_run_is_lost_with_its_process_even_if_another_has_its_id_by_now(
+    instance: Instance,
+) -> None:
+    run = ln.Run(ln.Transform(key="t").save()).save()
+    assert (run.pid, run.host) == (os.getpid(), process.host())
+    assert instance.lineage.find_lost() == 0
+    *place, tick = run.process_birth.split("/")
+    run.process_birth = "/".join([*place, str(int(tick) - 1)])  # this id, given to a process that began before us
+    run.save()
+    assert instance.lineage.find_lost() == 1
+
+
+@pytest.mark.parametrize(("field", "value"), [("host", "elsewhere"), ("process_birth", "another/machine/1/2")])
+def test_of_other_machines_nothing_is_said(instance: Instance, field: str, value: str) -> None:
+    run = ln.Run(ln.Transform(key="t").save()).save()
+    run.pid = 2**22 + 1  # more than Linux gives
+    setattr(run, field, value)
+    run.save()
+    assert instance.lineage.find_lost() == 0
+
+
+def test_the_log_is_kept_on_request(begin: Callable[..., subprocess.Popen[str]], instance: Instance) -> None:
+    script = begin("print('out')\nprint('err', file=sys.stderr)\nraise ValueError('no luck')", track="report=True")
+    out, errors = script.communicate(timeout=120)
+    run = ln.Run.one()
+    assert (out, run.status, run.report.kind) == ("out\n", "failed", "report")
+    text = run.report.load(is_run_input=False)
+    assert text.startswith("out\nerr\nTraceback")
+    assert text.endswith("ValueError: no luck\n")
+    assert errors.endswith("ValueError: no luck\n")
+    assert run.output_artifacts.count() == 0
+    assert list((instance.folder / "logs").iterdir()) == []
+
+
+def test_no_log_is_kept_unasked(begin: Callable[..., subprocess.Popen[str]]) -> None:
+    assert _ended(begin("print('out')")) == (0, "completed", None)
+    assert ln.Run.one().report is None
+
+
+def test_a_scheduled_run_starts_later(instance: Instance) -> None:
+    run = ln.Run(ln.Transform(key="t").save(), status="scheduled", reference="ticket 7", reference_type="ticket").save()
+    assert (run.status, run.started_at) == ("scheduled", None)
+    assert run.start().status == "running"
+    assert run.complete().duration is not None
+    found = ln.Run.get(run.uid)
+    assert (found.status, found.reference, found.reference_type) == ("completed", "ticket 7", "ticket")
+    with pytest.raises(ln.errors.InvalidArgument, match="cannot begin 'completed'"):
+        ln.Run(ln.Transform(key="t").save(), status="completed")
+
+
+def _wait(until: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not until():
+        assert time.monotonic() < end
+        time.sleep(0.02)

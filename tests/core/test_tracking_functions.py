@@ -1,0 +1,253 @@
+"""Calls as runs: functions, generators, tasks, threads and processes; each knows its parent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lamin_core as ln
+from lamin_core.errors import NotTracked
+from lamin_core.instance import Instance
+
+Write = Callable[[str, str], Path]
+
+
+def _parents(key: str) -> list[str | None]:
+    """The functions that the runs of this function were called by."""
+    return [None if run.parent is None else run.parent.name.rpartition(".")[2] for run in _runs(key)]
+
+
+def _runs(key: str) -> list[ln.Run]:
+    found: list[ln.Run] = ln.Run.filter(transform__key__endswith=key).order_by("started_at").to_list()
+    return found
+
+
+def _params(run: ln.Run | None) -> dict[str, Any]:
+    assert run is not None
+    assert run.params is not None
+    return run.params
+
+
+@ln.step
+def inner(number: int = 0) -> str:
+    return ln.context.run.uid
+
+
+def test_a_generator_is_at_work_only_while_it_is_asked(instance: Instance) -> None:
+    @ln.step
+    def numbers(count: int) -> Generator[str, None, int]:
+        for number in range(count):
+            inner(number)
+            yield ln.context.run.name
+        return count
+
+    @ln.flow
+    def main() -> None:
+        iterator = numbers(2)
+        assert next(iterator).endswith("numbers")
+        inner()
+        assert ln.context.run.name.endswith("main")
+        assert len(list(iterator)) == 1
+
+    main()
+    assert _parents("inner") == ["numbers", "main", "numbers"]
+    assert [run.status for run in _runs("numbers")] == ["completed"]
+    assert _runs("numbers")[0].params == {"count": 2}
+
+
+def test_a_generator_takes_what_is_sent_and_thrown_and_may_be_left_early(instance: Instance) -> None:
+    @ln.flow
+    def echo() -> Iterator[object]:
+        sent = yield "first"
+        try:
+            yield sent
+        except KeyError:
+            yield "caught"
+        yield "never asked for"
+
+    talk = echo()
+    assert (next(talk), talk.send("hello"), talk.throw(KeyError("x"))) == ("first", "hello", "caught")
+    talk.close()
+    failing = echo()
+    next(failing)
+    with pytest.raises(ValueError, match="no luck"):
+        failing.throw(ValueError("no luck"))
+    assert [(run.status, run.error) for run in _runs("echo")] == [
+        ("completed", None),
+        ("failed", "ValueError: no luck"),
+    ]
+
+
+def test_async_generators_and_tasks_keep_their_parents_apart(instance: Instance) -> None:
+    @ln.step
+    async def numbers(count: int) -> AsyncIterator[int]:
+        for number in range(count):
+            await asyncio.sleep(0.001)
+            inner(number)
+            yield number
+
+    @ln.flow
+    async def consume(count: int) -> list[int]:
+        return [number async for number in numbers(count)]
+
+    async def both() -> list[list[int]]:
+        return await asyncio.gather(consume(1), consume(2))
+
+    assert asyncio.run(both()) == [[0], [0, 1]]
+    flows = {_params(run)["count"]: run for run in _runs("consume")}
+    for count, flow in flows.items():
+        (child,) = flow.children
+        assert (child.params, child.children.count()) == ({"count": count}, count)
+
+
+def test_a_cancelled_task_is_aborted(instance: Instance) -> None:
+    @ln.flow
+    async def sleep() -> None:
+        await asyncio.sleep(60)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(asyncio.wait_for(sleep(), 0.2))
+    assert _runs("sleep")[0].status == "aborted"
+
+
+@pytest.mark.parametrize(("code", "status"), [(0, "completed"), (3, "failed")])
+def test_a_function_may_exit(instance: Instance, code: int, status: str) -> None:
+    @ln.flow
+    def leave() -> None:
+        sys.exit(code)
+
+    with pytest.raises(SystemExit):
+        leave()
+    assert _runs("leave")[0].status == status
+
+
+def test_threads_belong_to_what_the_main_thread_is_at(instance: Instance) -> None:
+    @ln.step
+    def middle() -> None:
+        with ThreadPoolExecutor(4) as pool:
+            assert len(set(pool.map(inner, range(8)))) == 8
+
+    @ln.flow
+    def main() -> None:
+        middle()
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(inner, range(2)))
+
+    main()
+    assert _parents("inner") == ["middle"] * 8 + ["main"] * 2
+
+
+def test_flows_in_threads_are_apart(instance: Instance) -> None:
+    ready = threading.Barrier(4, timeout=30)
+
+    @ln.flow
+    def main(number: int) -> None:
+        ready.wait()
+        inner(number)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(main, range(4)))
+    assert [run.parent for run in _runs("main")] == [None] * 4
+    assert sorted(_params(run.parent)["number"] - _params(run)["number"] for run in _runs("inner")) == [0] * 4
+
+
+def test_between_two_flows_a_thread_has_to_be_told(instance: Instance) -> None:
+    @ln.flow
+    async def main(how: Callable[..., str]) -> str:
+        await asyncio.sleep(0.01)
+        loop = asyncio.get_running_loop()
+        copied = contextvars.copy_context()
+        return await loop.run_in_executor(None, how, copied)
+
+    async def both(how: Callable[..., str]) -> list[str]:
+        return await asyncio.gather(main(how), main(how))
+
+    with pytest.raises(NotTracked):
+        asyncio.run(both(lambda _: inner()))
+    assert len(asyncio.run(both(lambda context: context.run(inner)))) == 2
+    assert {run.parent.uid for run in _runs("inner")} < {run.uid for run in _runs("main")}
+
+
+def test_in_a_tracked_script_threads_belong_to_it(instance: Instance) -> None:
+    run = ln.track(ln.Transform(key="t"))
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(inner, range(2)))
+    ln.finish()
+    assert {one.parent.uid for one in _runs("inner")} == {run.uid}
+
+
+PROCESSES = """
+import multiprocessing, subprocess, sys
+from concurrent.futures import ProcessPoolExecutor
+import lamin_core as ln
+
+@ln.step
+def part(number):
+    with open(f"{{number}}.txt", "w") as file:
+        file.write(str(number))
+    ln.Artifact(file.name).save()
+    return number * 2
+
+@ln.step
+def middle(numbers):
+    context = multiprocessing.get_context("{method}")
+    with ProcessPoolExecutor(2, mp_context=context) as pool:
+        assert list(pool.map(part, numbers)) == [2 * number for number in numbers]
+    with context.Pool(2) as pool:
+        assert pool.map(part, numbers) == [2 * number for number in numbers]
+    subprocess.run([sys.executable, "child.py"], check=True)
+
+@ln.flow
+def main():
+    middle([1, 2])
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_processes_belong_to_what_started_them(instance: Instance, write: Write, method: str) -> None:
+    write("child.py", "import lamin_core as ln\nln.track()\n")
+    script = write("processes.py", PROCESSES.format(method=method))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    runs = _runs("part")
+    assert _parents("part") == ["middle"] * 4
+    assert _parents("child.py") == ["middle"]
+    assert _parents("middle") == ["main"]
+    assert {run.status for run in ln.Run.all()} == {"completed"}
+    assert len({run.uid for run in runs}) == 4
+    assert len({run.pid for run in runs} - {_runs("main")[0].pid}) > 1
+    assert sorted(one.key for run in runs for one in run.output_artifacts) == ["1.txt"] * 2 + ["2.txt"] * 2
+
+
+def test_a_decorated_function_stays_what_it_was(instance: Instance) -> None:
+    assert (inner.__name__, inner.__module__) == ("inner", __name__)
+
+    class Model:
+        @ln.flow(key="fit")
+        def fit(self, rate: float = 0.1) -> float:
+            """Fit it.
+
+            Slowly.
+            """
+            return rate
+
+    assert Model().fit(rate=0.2) == 0.2
+    (run,) = _runs("fit")
+    assert (run.params, run.entrypoint.rpartition(".")[2], run.transform.description) == (
+        {"rate": 0.2},
+        "fit",
+        "Fit it.",
+    )
