@@ -29,6 +29,8 @@ _BUILT_IN = {
     "artifacts": "lamin_core.cli.lineage:artifacts",
     "migrate": "lamin_core.cli.instance:migrate",
     "completion": "lamin_core.cli.completion:completion",
+    "doctor": "lamin_core.cli.doctor:doctor",
+    "fsck": "lamin_core.cli.fsck:fsck",
 }
 
 

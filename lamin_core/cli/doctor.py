@@ -1,0 +1,33 @@
+"""The command that examines this machine and the instance."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from lamin_core.cli import output
+
+_COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
+
+
+@click.command()
+@output.as_json
+def doctor(as_json: bool) -> None:
+    """Examine what is installed, the database, the storage, clocks, permissions and the spool.
+
+    Exits with 1 when a check fails; each that is not ok says what to type.
+    """
+    from lamin_core.doctor import examine
+
+    findings = examine()
+    if as_json:
+        output.print_json([finding.as_dict() for finding in findings])
+    else:
+        width = max(len(finding.check) for finding in findings)
+        for finding in findings:
+            status = click.style(f"{finding.status:<8}", fg=_COLOURS[finding.status], bold=True)
+            click.echo(f"{status} {finding.check:<{width}}  {output.one_line(finding.detail)}")
+            if finding.hint is not None:
+                click.echo(f"{'':<8} {'':<{width}}  hint: {finding.hint}")
+    sys.exit(1 if any(finding.status == "failure" for finding in findings) else 0)

@@ -1,0 +1,58 @@
+"""The command that checks whether the registry is true."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from lamin_core.cli import output
+from lamin_core.cli.asking import agreed
+
+if TYPE_CHECKING:
+    from lamin_core.fsck import Report
+
+
+@click.command()
+@click.option("--deep", is_flag=True, help="Read every byte, and compare it with its digest.")
+@click.option("--repair", is_flag=True, help="Mend what follows from the rest of the tables.")
+@click.option("--delete-orphans", is_flag=True, help="Remove copies that belong to no artifact; asks first.")
+@click.option(
+    "--grace",
+    type=click.FloatRange(0),
+    default=3600.0,
+    show_default=True,
+    help="Seconds that a copy may be there before its row.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@output.as_json
+def fsck(deep: bool, repair: bool, delete_orphans: bool, grace: float, yes: bool, as_json: bool) -> None:
+    """Check that every artifact has its bytes, every copy its artifact, and that the tables fit together.
+
+    Exits with 1 when something is wrong, and says what to type for each.
+    """
+    from lamin_core import fsck as checks
+    from lamin_core.instance import connect
+
+    instance = connect()
+    if repair:
+        click.echo(f"{checks.repair(instance)} problems mended", err=True)
+    report = checks.check(instance, deep=deep, grace=grace)
+    if delete_orphans and report.orphans and agreed(f"Remove {len(report.orphans)} files?", yes):
+        click.echo(f"{checks.remove_orphans(report)} files removed", err=True)
+        report = checks.check(instance, deep=deep, grace=grace)
+    if as_json:
+        output.print_json(report.as_dict())
+    else:
+        _print(report)
+    sys.exit(0 if report.is_clean else 1)
+
+
+def _print(report: Report) -> None:
+    for problem in report.problems:
+        click.echo(f"{click.style(problem.kind, fg='red', bold=True)}: {output.one_line(problem.what)}")
+        click.echo(f"  hint: {output.one_line(problem.hint)}")
+    checked = ", ".join(f"{number} {what}" for what, number in sorted(report.checked.items()))
+    found = f"{len(report.problems)} problems" if report.problems else "nothing wrong"
+    click.echo(f"{found}; looked at {checked or 'nothing'}")

@@ -1,0 +1,39 @@
+"""Is everything here as it must be to work? Each check says ok, warning or failure, and what to type.
+
+No check raises, and none changes anything that stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lamin_core.doctor import database, machine, storage
+from lamin_core.doctor.finding import Finding, failure, ok
+from lamin_core.errors import LaminError
+from lamin_core.instance import Instance
+from lamin_core.location import locate_instance
+
+__all__ = ["Finding", "examine"]
+
+
+def examine() -> list[Finding]:
+    """All checks, of this machine and of the instance that is at work here."""
+    return [*machine.checks(), *_instance()]
+
+
+def _instance() -> Iterator[Finding]:
+    located = locate_instance()
+    if located is None:
+        yield failure("instance", "none here or above", "lamin init --storage ./data")
+        return
+    try:
+        instance = Instance.open(located.folder, check=False)
+    except LaminError as error:
+        yield failure("instance", error.message, error.hint or "lamin init --storage ./data")
+        return
+    yield ok("instance", f"{located.folder} (by {located.origin})")
+    try:
+        yield from database.checks(instance)
+        yield from storage.checks(instance)
+    finally:
+        instance.db.dispose()

@@ -1,0 +1,37 @@
+"""What one check has found."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+Status = Literal["ok", "warning", "failure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The check, how it came out, what was seen, and what to type where it is not well."""
+
+    check: str
+    status: Status
+    detail: str
+    hint: str | None = None
+
+    def as_dict(self) -> dict[str, str | None]:
+        """For JSON."""
+        return asdict(self)
+
+
+def ok(check: str, detail: str) -> Finding:
+    """All is well."""
+    return Finding(check, "ok", detail)
+
+
+def warning(check: str, detail: str, hint: str) -> Finding:
+    """It works, but it may bite."""
+    return Finding(check, "warning", detail, hint)
+
+
+def failure(check: str, detail: str, hint: str) -> Finding:
+    """It does not work."""
+    return Finding(check, "failure", detail, hint)

@@ -1,0 +1,129 @@
+"""Bytes against rows: what each artifact says of its file, folder or object, and what lies there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Row, Select, exists, select
+
+from lamin_core.errors import LaminError, NotFound
+from lamin_core.fsck.problem import Problem
+from lamin_core.fsck.stores import REACHABLE, Store, store_at
+from lamin_core.hashing import Digest
+from lamin_core.instance import Instance
+from lamin_core.models import Artifact, Content, RunArtifact, Storage
+from lamin_core.models.storage import UNKNOWN_SIZE
+from lamin_core.storage import is_remote
+
+_REMOVED = ("temporary", "rolled_back")
+"""Roles of edges whose writer took the file away again, as it was asked to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What one row says: where its bytes are and what they are."""
+
+    uid: str
+    key: str | None
+    root: str
+    real_key: str | None
+    content: Digest
+
+    @property
+    def path(self) -> str:
+        """Where the bytes are."""
+        return f"{self.root.rstrip('/')}/{self.real_key or self.key}"
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether only the registry writes there."""
+        return self.real_key is not None
+
+
+def check_contents(instance: Instance, checked: Counter[str], *, deep: bool) -> Iterator[Problem]:
+    """What is wrong with the bytes of the artifacts."""
+    with instance.db.reading() as session:
+        rows = [_kept(row) for row in session.execute(_rows())]
+    seen: dict[tuple[str, Digest], Problem | None] = {}
+    for kept in rows:
+        if not _is_reachable(kept.root):
+            checked["out of reach"] += 1
+            continue
+        checked["artifacts"] += 1
+        place = (kept.path, kept.content)  # many rows may share a copy
+        if place not in seen:
+            checked["bytes"] += max(kept.content.size, 0) if deep else 0
+            seen[place] = _look(kept, deep=deep)
+        problem = seen[place]
+        if problem is not None:
+            yield problem
+
+
+def _rows() -> Select[tuple[str, str | None, str, str | None, str, str, int, int | None]]:
+    """Rows whose bytes must be there: copies of all versions, but of what is written in place only the latest."""
+    removed = exists().where(RunArtifact.artifact_id == Artifact.id, RunArtifact.role.in_(_REMOVED))
+    must_be_there = Artifact.real_key.is_not(None) | (Artifact.is_latest & ~removed)
+    return (
+        select(
+            Artifact.uid,
+            Artifact.key,
+            Storage.root,
+            Artifact.real_key,
+            Content.hash_type,
+            Content.hash,
+            Content.size,
+            Content.n_files,
+        )
+        .join(Storage, Storage.id == Artifact.storage_id)
+        .join(Content, Content.id == Artifact.content_id)
+        .where(must_be_there)
+        .order_by(Artifact.id)
+    )
+
+
+def _kept(row: Row[tuple[str, str | None, str, str | None, str, str, int, int | None]]) -> Kept:
+    uid, key, root, real_key, hash_type, digest, size, n_files = row
+    return Kept(uid, key, root, real_key, Digest(hash_type, digest, size, n_files))
+
+
+def _is_reachable(root: str) -> bool:
+    """Whether files can be looked at there: not in the tables of a database."""
+    return not is_remote(root) or root.partition("://")[0] in REACHABLE
+
+
+def _look(kept: Kept, *, deep: bool) -> Problem | None:
+    store = store_at(kept.root)
+    try:
+        found = store.digest(kept.path, kept.content) if deep else store.measure(kept.path, kept.content)
+    except NotFound:
+        return _missing(kept)
+    except LaminError as error:
+        return Problem("unreadable", error.message, "check the path and its permissions", kept.uid, kept.path)
+    return None if _agrees(kept.content, found) else _differs(kept, found, store)
+
+
+def _agrees(told: Digest, found: Digest) -> bool:
+    same_size = UNKNOWN_SIZE in (told.size, found.size) or told.size == found.size
+    same_count = None in (told.n_files, found.n_files) or told.n_files == found.n_files
+    same_hash = not found.hash or found.hash_type != told.hash_type or found.hash == told.hash
+    return same_size and same_count and same_hash
+
+
+def _missing(kept: Kept) -> Problem:
+    if kept.is_copy:
+        hint = f"save the same file again, or `lamin delete artifact {kept.uid} --permanent`"
+    else:
+        hint = f"restore {kept.path}, or `lamin delete artifact {kept.uid}`"
+    return Problem("missing", f"nothing at {kept.path}", hint, kept.uid, kept.path)
+
+
+def _differs(kept: Kept, found: Digest, store: Store) -> Problem:
+    told = kept.content
+    how = f"{found.size} bytes instead of {told.size}" if found.size != told.size else "other bytes of the same size"
+    if kept.is_copy:
+        hint = f"`{store.removal(kept.path)}`, then save the original again"
+        return Problem("damaged", f"{kept.path} has {how}", hint, kept.uid, kept.path)
+    hint = f"`lamin save {kept.path}` makes it a new version; or restore it"
+    return Problem("changed", f"{kept.path} has {how}", hint, kept.uid, kept.path)

@@ -1,0 +1,70 @@
+"""Copies against rows: every file that the registry keeps in a managed storage belongs to an artifact."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Select, select
+
+from lamin_core.fsck.problem import Problem
+from lamin_core.fsck.stores import Found, store_at
+from lamin_core.instance import Instance
+from lamin_core.models import Artifact, Storage
+
+GRACE = 3600.0
+"""Seconds that a copy may be there before its row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A copy that no row names, and the root of the storage that it lies in."""
+
+    root: str
+    file: Found
+
+    @property
+    def problem(self) -> Problem:
+        """It, in words."""
+        what = f"{self.file.path} ({self.file.size} bytes) belongs to no artifact"
+        return Problem("orphan", what, "`lamin fsck --delete-orphans` removes it", path=self.file.path)
+
+
+def find_orphans(instance: Instance, checked: Counter[str], *, grace: float = GRACE) -> Iterator[Orphan]:
+    """The files in managed storages that no artifact is or contains, unless they are younger than `grace`."""
+    with instance.db.reading() as session:
+        roots = [(row.id, row.root) for row in session.scalars(select(Storage).where(Storage.is_managed))]
+    before = time.time() - grace
+    for storage_id, root in roots:
+        found = list(store_at(root).copies(root))  # first the files: what is saved meanwhile has its row by then
+        with instance.db.reading() as session:
+            known = set(session.scalars(_keys(storage_id)))
+        checked["copies"] += len(found)
+        for file in found:
+            if file.written <= before and not _is_known(_key(file.path, root), known):
+                yield Orphan(root, file)
+
+
+def _keys(storage_id: int) -> Select[tuple[str | None]]:
+    return select(Artifact.real_key).where(Artifact.storage_id == storage_id, Artifact.real_key.is_not(None))
+
+
+def _key(path: str, root: str) -> str:
+    return path[len(root.rstrip("/")) + 1 :]
+
+
+def _is_known(key: str, known: set[str | None]) -> bool:
+    """Whether this, or a folder above it, is an artifact.
+
+    >>> _is_known(".lamindb/a.zarr/x/0", {".lamindb/a.zarr"}), _is_known(".lamindb/b", {".lamindb/a.zarr"})
+    (True, False)
+    """
+    parts = key.split("/")
+    return any("/".join(parts[:depth]) in known for depth in range(1, len(parts) + 1))
+
+
+def remove(orphan: Orphan) -> None:
+    """Remove the file. Raises `Unavailable`."""
+    store_at(orphan.root).remove(orphan.file.path)

@@ -1,0 +1,20 @@
+"""One thing that is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with what, and what to type; `kind` is a word for programs."""
+
+    kind: str
+    what: str
+    hint: str
+    uid: str | None = None
+    path: str | None = None
+
+    def as_dict(self) -> dict[str, str | None]:
+        """For JSON."""
+        return {"kind": self.kind, "uid": self.uid, "path": self.path, "what": self.what, "hint": self.hint}

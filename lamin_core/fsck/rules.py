@@ -1,0 +1,204 @@
+"""The tables against each other: what every writer keeps true, asked of the rows that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, Table, case, delete, exists, func, or_, select, text
+from sqlalchemy.orm import Session
+
+from lamin_core.fsck.problem import Problem
+from lamin_core.lineage.series import refold
+from lamin_core.models import (
+    Artifact,
+    ArtifactSeries,
+    Base,
+    Collection,
+    Content,
+    Run,
+    RunArtifact,
+    RunChange,
+    Transform,
+)
+from lamin_core.uids import version_suffix
+
+Rows = Sequence[Row[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A question whose answer is empty when all is well; how to say a row of it, and how to mend one."""
+
+    kind: str
+    ask: Callable[[Session], Rows]
+    say: str
+    """With the columns of a row in braces."""
+    mend_row: Callable[[Session, Row[Any]], None] | None = None
+    hint: str = "`lamin fsck --repair`"
+
+    def find(self, session: Session) -> list[Problem]:
+        """What breaks it."""
+        rows = self.ask(session)
+        return [Problem(self.kind, self.say.format(**row._mapping), self.hint, row._mapping.get("uid")) for row in rows]
+
+    def mend(self, session: Session) -> int:
+        """Mend what breaks it; how many rows that were."""
+        if self.mend_row is None:
+            return 0
+        rows = self.ask(session)
+        for row in rows:
+            self.mend_row(session, row)
+        session.flush()
+        return len(rows)
+
+
+def _artifacts_without_one_latest(session: Session) -> Rows:
+    return _without_one_latest(session, Artifact, Artifact.series_id)
+
+
+def _transforms_without_one_latest(session: Session) -> Rows:
+    return _without_one_latest(session, Transform, Transform.series_id)
+
+
+def _collections_without_one_latest(session: Session) -> Rows:
+    return _without_one_latest(session, Collection, Collection.key)
+
+
+def _without_one_latest(session: Session, versions: Any, series: Any) -> Rows:
+    """The series that are not led by exactly one version."""
+    latest = func.sum(case((versions.is_latest, 1), else_=0))
+    query = select(series.label("series"), func.min(versions.key).label("key"), latest.label("latest"))
+    return session.execute(query.group_by(series).having(latest != 1)).all()
+
+
+def _lead_by_the_last(session: Session, versions: Any, series: Any, value: Any) -> None:
+    """Let the version with the highest number lead."""
+    rows = session.scalars(select(versions).where(series == value).order_by(versions.number)).all()
+    for row in rows:
+        row.is_latest = False
+    session.flush()
+    rows[-1].is_latest = True
+
+
+def _mend_transforms(session: Session, row: Row[Any]) -> None:
+    _lead_by_the_last(session, Transform, Transform.series_id, row.series)
+
+
+def _mend_collections(session: Session, row: Row[Any]) -> None:
+    _lead_by_the_last(session, Collection, Collection.key, row.series)
+
+
+def _refold(session: Session, row: Row[Any]) -> None:
+    """Derive versions, numbers and edges of the series anew, from what was observed."""
+    refold(session, session.get_one(ArtifactSeries, row.series))
+
+
+def _misplaced_artifacts(session: Session) -> Rows:
+    """Versions whose uid, key or storage is not what their series and number say."""
+    moved = or_(Artifact.key.is_distinct_from(ArtifactSeries.key), Artifact.storage_id != ArtifactSeries.storage_id)
+    columns = (
+        Artifact.uid,
+        Artifact.number,
+        Artifact.series_id.label("series"),
+        ArtifactSeries.stem,
+        moved.label("moved"),
+    )
+    rows = session.execute(select(*columns).join(ArtifactSeries, ArtifactSeries.id == Artifact.series_id)).all()
+    return [row for row in rows if row.moved or row.uid != row.stem + version_suffix(row.number)]
+
+
+def _strayed_edges(session: Session) -> Rows:
+    """Edges that name one series and a version of another."""
+    query = select(RunArtifact.id, Artifact.uid, Artifact.series_id.label("series"), Run.uid.label("run"))
+    query = query.join(Artifact, Artifact.id == RunArtifact.artifact_id).join(Run, Run.id == RunArtifact.run_id)
+    return session.execute(query.where(RunArtifact.series_id != Artifact.series_id)).all()
+
+
+def _bring_back(session: Session, row: Row[Any]) -> None:
+    session.get_one(RunArtifact, row.id).series_id = row.series
+
+
+def _idle_stubs(session: Session) -> Rows:
+    """Runs that only another one spoke of, and now none does."""
+    return session.execute(select(Run.id, Run.uid).where(Run.origin == "stub", ~_is_named(Run))).all()
+
+
+def _drop_run(session: Session, row: Row[Any]) -> None:
+    session.execute(delete(Run).where(Run.id == row.id))
+
+
+def _unused_contents(session: Session) -> Rows:
+    return session.execute(select(Content.id, Content.hash).where(~_is_named(Content))).all()
+
+
+def _drop_content(session: Session, row: Row[Any]) -> None:
+    session.execute(delete(Content).where(Content.id == row.id))
+
+
+def _is_named(kind: Any) -> Any:
+    """Whether any row points to this one, the diary of its own changes aside."""
+    target: Table = kind.__table__
+    tables = [table for table in Base.metadata.tables.values() if table is not RunChange.__table__]
+    pointing = [column for table in tables for column in _pointers(table, target)]
+    return or_(*(exists().where(column == target.c.id) for column in pointing))
+
+
+def _pointers(table: Table, target: Table) -> list[Any]:
+    """The columns of a table that name rows of the other; of the table itself under another name."""
+    named = [key.parent.name for key in table.foreign_keys if key.column.table is target]
+    source = table.alias() if table is target else table
+    return [source.c[name] for name in named]
+
+
+def _broken_pointers(session: Session) -> Rows:
+    """Rows that name a row which is not there; PostgreSQL keeps that from happening itself."""
+    if session.get_bind().dialect.name != "sqlite":
+        return []
+    query = 'SELECT "table" AS pointing, rowid AS row_id, parent AS target FROM pragma_foreign_key_check'
+    return session.execute(text(query)).all()
+
+
+def _damaged_pages(session: Session) -> Rows:
+    """What SQLite itself finds wrong with its file."""
+    if session.get_bind().dialect.name != "sqlite":
+        return []
+    found = session.execute(text("SELECT integrity_check AS said FROM pragma_integrity_check")).all()
+    return [row for row in found if row.said != "ok"]
+
+
+def _unknown_transforms(session: Session) -> Rows:
+    """Runs of code that the registry does not know."""
+    known = exists().where(Transform.id == Run.transform_id)
+    return session.execute(select(Run.uid).where(~known)).all()
+
+
+def _empty_series(session: Session) -> Rows:
+    """Series that have no version and are named by nothing."""
+    artifacts = select(ArtifactSeries.id, ArtifactSeries.key.label("key")).where(~_is_named(ArtifactSeries))
+    return session.execute(artifacts).all()
+
+
+def _drop_series(session: Session, row: Row[Any]) -> None:
+    session.execute(delete(ArtifactSeries).where(ArtifactSeries.id == row.id))
+
+
+_LATEST = "the versions of {key!r} are led by {latest} of them instead of one"
+RULES = (
+    Rule("database", _damaged_pages, "SQLite says: {said}", None, "restore the last `lamin backup`"),
+    Rule("pointer", _broken_pointers, "row {row_id} of {pointing} names a row of {target} that is not there", None,
+         "restore the last `lamin backup`"),
+    Rule("transform", _unknown_transforms, "run {uid} is of a transform that is not there", None,
+         "restore the last `lamin backup`"),
+    Rule("latest", _artifacts_without_one_latest, _LATEST, _refold),
+    Rule("latest", _transforms_without_one_latest, _LATEST, _mend_transforms),
+    Rule("latest", _collections_without_one_latest, _LATEST, _mend_collections),
+    Rule("version", _misplaced_artifacts, "artifact {uid} is not where its series and number {number} put it", _refold),
+    Rule("edge", _strayed_edges, "run {run} is tied to artifact {uid} as one of another series", _bring_back),
+    Rule("stub", _idle_stubs, "run {uid} was only spoken of, by a run that is gone", _drop_run),
+    Rule("content", _unused_contents, "content {hash} is that of no artifact", _drop_content),
+    Rule("series", _empty_series, "the series of {key!r} has no version", _drop_series),
+)  # fmt: skip
+
+__all__ = ["RULES", "Rule"]
