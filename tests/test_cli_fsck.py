@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -187,10 +189,9 @@ def test_what_nothing_names_is_left_over(instance: Instance) -> None:
 def test_sqlite_says_what_points_nowhere_and_what_is_damaged(in_tmp_path: Path) -> None:
     instance = init("./data")
     ln.Artifact(_file("a.txt", b"1"), run=False).save()
-    with instance.db.engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
-        connection.exec_driver_sql("UPDATE artifact SET created_by_id = 99")
-        connection.commit()
+    instance.db.dispose()
+    with contextlib.closing(sqlite3.connect(".lamin/lamin.db")) as connection, connection:  # foreign keys are off here
+        connection.execute("UPDATE artifact SET created_by_id = 99")
     kinds = _kinds(fsck.check(instance))
     assert kinds["pointer"] == 1
     disconnect()

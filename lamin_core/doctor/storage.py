@@ -12,7 +12,9 @@ from lamin_core.doctor.database import skew
 from lamin_core.doctor.finding import Finding, failure, ok
 from lamin_core.errors import LaminError, Unavailable
 from lamin_core.instance import Instance
-from lamin_core.storage import MANAGED, filesystem, is_remote
+from lamin_core.remote import filesystem
+from lamin_core.storage import is_remote
+from lamin_core.types import MANAGED
 
 
 def checks(instance: Instance) -> Iterator[Finding]:

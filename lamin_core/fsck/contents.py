@@ -16,6 +16,7 @@ from lamin_core.instance import Instance
 from lamin_core.models import Artifact, Content, RunArtifact, Storage
 from lamin_core.models.storage import UNKNOWN_SIZE
 from lamin_core.storage import is_remote
+from lamin_core.types import MANAGED
 
 _REMOVED = ("temporary", "rolled_back")
 """Roles of edges whose writer took the file away again, as it was asked to."""
@@ -39,7 +40,7 @@ class Kept:
     @property
     def is_copy(self) -> bool:
         """Whether only the registry writes there."""
-        return self.real_key is not None
+        return (self.real_key or "").startswith(f"{MANAGED}/")
 
 
 def check_contents(instance: Instance, checked: Counter[str], *, deep: bool) -> Iterator[Problem]:
@@ -64,7 +65,8 @@ def check_contents(instance: Instance, checked: Counter[str], *, deep: bool) -> 
 def _rows() -> Select[tuple[str, str | None, str, str | None, str, str, int, int | None]]:
     """Rows whose bytes must be there: copies of all versions, but of what is written in place only the latest."""
     removed = exists().where(RunArtifact.artifact_id == Artifact.id, RunArtifact.role.in_(_REMOVED))
-    must_be_there = Artifact.real_key.is_not(None) | (Artifact.is_latest & ~removed)
+    is_copy = Artifact.real_key.startswith(f"{MANAGED}/", autoescape=True)
+    must_be_there = is_copy | (Artifact.is_latest & ~removed)
     return (
         select(
             Artifact.uid,

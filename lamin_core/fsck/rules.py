@@ -10,7 +10,7 @@ from sqlalchemy import Row, Table, case, delete, exists, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from lamin_core.fsck.problem import Problem
-from lamin_core.lineage.series import refold
+from lamin_core.lineage.refolding import refold
 from lamin_core.models import (
     Artifact,
     ArtifactSeries,
@@ -55,7 +55,7 @@ class Rule:
 
 
 def _artifacts_without_one_latest(session: Session) -> Rows:
-    return _without_one_latest(session, Artifact, Artifact.series_id)
+    return _without_one_latest(session, Artifact, Artifact.series_id, Artifact.deleted_at.is_(None))
 
 
 def _transforms_without_one_latest(session: Session) -> Rows:
@@ -66,11 +66,11 @@ def _collections_without_one_latest(session: Session) -> Rows:
     return _without_one_latest(session, Collection, Collection.key)
 
 
-def _without_one_latest(session: Session, versions: Any, series: Any) -> Rows:
-    """The series that are not led by exactly one version."""
+def _without_one_latest(session: Session, versions: Any, series: Any, *counted: Any) -> Rows:
+    """The series that are not led by exactly one version; what is in the trash does not count."""
     latest = func.sum(case((versions.is_latest, 1), else_=0))
     query = select(series.label("series"), func.min(versions.key).label("key"), latest.label("latest"))
-    return session.execute(query.group_by(series).having(latest != 1)).all()
+    return session.execute(query.where(*counted).group_by(series).having(latest != 1)).all()
 
 
 def _lead_by_the_last(session: Session, versions: Any, series: Any, value: Any) -> None:
@@ -92,7 +92,7 @@ def _mend_collections(session: Session, row: Row[Any]) -> None:
 
 def _refold(session: Session, row: Row[Any]) -> None:
     """Derive versions, numbers and edges of the series anew, from what was observed."""
-    refold(session, session.get_one(ArtifactSeries, row.series))
+    refold(session, [row.series])
 
 
 def _misplaced_artifacts(session: Session) -> Rows:
@@ -107,6 +107,13 @@ def _misplaced_artifacts(session: Session) -> Rows:
     )
     rows = session.execute(select(*columns).join(ArtifactSeries, ArtifactSeries.id == Artifact.series_id)).all()
     return [row for row in rows if row.moved or row.uid != row.stem + version_suffix(row.number)]
+
+
+def _put_in_place(session: Session, row: Row[Any]) -> None:
+    series = session.get_one(ArtifactSeries, row.series)
+    artifact = session.scalars(select(Artifact).where(Artifact.uid == row.uid)).one()
+    artifact.uid = series.stem + version_suffix(artifact.number)
+    artifact.key, artifact.storage_id = series.key, series.storage_id
 
 
 def _strayed_edges(session: Session) -> Rows:
@@ -194,7 +201,7 @@ RULES = (
     Rule("latest", _artifacts_without_one_latest, _LATEST, _refold),
     Rule("latest", _transforms_without_one_latest, _LATEST, _mend_transforms),
     Rule("latest", _collections_without_one_latest, _LATEST, _mend_collections),
-    Rule("version", _misplaced_artifacts, "artifact {uid} is not where its series and number {number} put it", _refold),
+    Rule("version", _misplaced_artifacts, "artifact {uid} is not where its series and number {number} put it", _put_in_place),
     Rule("edge", _strayed_edges, "run {run} is tied to artifact {uid} as one of another series", _bring_back),
     Rule("stub", _idle_stubs, "run {uid} was only spoken of, by a run that is gone", _drop_run),
     Rule("content", _unused_contents, "content {hash} is that of no artifact", _drop_content),

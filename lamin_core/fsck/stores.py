@@ -13,7 +13,9 @@ from blake3 import blake3
 
 from lamin_core.errors import LaminError, NotFound, Unavailable
 from lamin_core.hashing import FILE, FOLDER, Digest, digest
-from lamin_core.storage import MANAGED, filesystem, is_remote
+from lamin_core.remote import filesystem
+from lamin_core.storage import is_remote
+from lamin_core.types import MANAGED
 
 REACHABLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "memory", "file")
 _PIECE = 1 << 20

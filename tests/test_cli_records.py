@@ -1,0 +1,293 @@
+"""Commands on records: save, load, get, list, describe, annotate, delete."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lamin_core as ln
+from lamin_core.cli.named import REGISTRIES
+from lamin_core.cli.shape import FIELDS
+from lamin_core.instance import disconnect, init
+from tests.command import lamin, on_terminal, typed
+
+LAMIN = str(Path(sys.executable).with_name("lamin"))
+
+
+@pytest.fixture
+def folder(in_tmp_path: Path, database_url: str) -> Iterator[Path]:
+    """An instance in the test's folder, on both databases, with a file in it."""
+    init("./data", db=database_url)
+    disconnect()
+    (in_tmp_path / "a.csv").write_text("x\n1\n")
+    yield in_tmp_path
+    disconnect()
+
+
+def test_a_file_is_saved_found_and_brought_back(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    outside = tmp_path_factory.mktemp("outside") / "b.csv"
+    outside.write_text("y\n2\n")
+    done = typed("save", str(outside), "--key", "raw/b.csv", "--description", "two", "--project", "airway")
+    uid = done.stdout.strip()
+    assert "saved raw/b.csv, version 0000" in done.stderr
+    local = Path(typed("load", "raw/b.csv").stdout.strip())
+    assert local.read_text() == "y\n2\n"
+    for how in (["raw/b.csv"], ["artifact", "raw/b.csv"], ["--key", "raw/b.csv"], ["artifact", "--uid", uid[:8]]):
+        found = typed("get", *how, "--json").json
+        assert (found["uid"], found["description"], found["projects"]) == (uid, "two", ["airway"])
+    outside.write_text("y\n3\n")
+    second = typed("save", str(outside), "--stem-uid", uid[:16], "--json").json
+    assert (second["key"], second["version"]) == ("raw/b.csv", "0001")
+    assert Path(typed("load", "--key", "raw/b.csv").stdout.strip()).read_text() == "y\n3\n"
+    assert Path(typed("load", "--uid", uid).stdout.strip()).read_text() == "y\n2\n"
+
+
+def _everything(folder: Path) -> None:
+    """A record of every registry."""
+    ln.connect()
+    with ln.run("step.py", params={"n": 1}):
+        artifact = ln.Artifact("a.csv", description="one").save()
+    feature = ln.Feature(name="temperature", dtype=float).save()
+    ln.Schema(features=[feature]).save()
+    ln.ULabel(name="good").save()
+    ln.Project(name="airway").save()
+    ln.Reference(name="Himes 2014").save()
+    ln.Collection([artifact], key="all").save()
+    ln.track()
+    ln.finish()
+    disconnect()
+
+
+SHAPES: dict[str, list[str]] = {
+    "artifact": [
+        "uid",
+        "key",
+        "version",
+        "is_latest",
+        "kind",
+        "suffix",
+        "otype",
+        "hash",
+        "hash_type",
+        "size",
+        "n_files",
+        "path",
+        "run",
+        "transform",
+        "description",
+        "created_by",
+        "created_at",
+    ],
+    "collection": ["uid", "key", "version", "is_latest", "hash", "run", "description", "created_at"],
+    "environment": ["uid", "hash", "python", "platform", "created_at"],
+    "feature": ["uid", "name", "dtype", "unit", "description", "created_at"],
+    "project": ["uid", "name", "abbr", "url", "description", "created_at"],
+    "reference": ["uid", "name", "abbr", "url", "doi", "description", "created_at"],
+    "run": [
+        "uid",
+        "external_id",
+        "name",
+        "transform",
+        "transform_key",
+        "engine",
+        "parent",
+        "status",
+        "cached",
+        "attempt",
+        "started_at",
+        "finished_at",
+        "params",
+        "error",
+        "created_by",
+    ],
+    "schema": ["uid", "name", "otype", "hash", "created_at"],
+    "storage": ["uid", "root", "type", "is_managed", "created_at"],
+    "transform": [
+        "uid",
+        "key",
+        "version",
+        "is_latest",
+        "kind",
+        "namespace",
+        "language",
+        "hash",
+        "reference",
+        "reference_type",
+        "description",
+        "created_by",
+        "created_at",
+    ],
+    "ulabel": ["uid", "name", "type", "is_type", "description", "created_at"],
+    "user": ["uid", "handle", "name", "created_at"],
+}
+"""What programs rely on: a field that is gone, or has another name, breaks them."""
+
+
+def test_every_registry_is_listed_in_a_shape_that_stays(folder: Path) -> None:
+    _everything(folder)
+    assert set(SHAPES) == set(REGISTRIES)
+    assert set(FIELDS) == set(REGISTRIES.values())
+    for name, fields in SHAPES.items():
+        rows = typed("list", name, "--json").json
+        assert rows, name
+        assert all(list(row) == fields for row in rows), name
+        shown = typed("list", f"{name}s").stdout.splitlines()
+        assert len(shown) == len(rows) + 1
+        one = typed("get", name, "--uid", rows[0]["uid"], "--json").json
+        assert {field: one[field] for field in fields} == rows[0]
+        assert rows[0]["uid"] in typed("get", name, "--uid", rows[0]["uid"]).stdout
+
+
+def test_an_artifact_as_json(folder: Path) -> None:
+    _everything(folder)
+    found = typed("get", "a.csv", "--json").json
+    run = typed("list", "run", "--json").json[-1]
+    assert found | {"uid": "", "created_at": "", "hash": "", "created_by": ""} == {
+        "uid": "",
+        "key": "a.csv",
+        "version": "0000",
+        "is_latest": True,
+        "kind": None,
+        "suffix": ".csv",
+        "otype": None,
+        "hash": "",
+        "hash_type": "blake3",
+        "size": 4,
+        "n_files": None,
+        "path": str(folder / "a.csv"),
+        "run": run["uid"],
+        "transform": run["transform"],
+        "description": "one",
+        "created_by": "",
+        "created_at": "",
+        "features": {},
+        "ulabels": [],
+        "projects": [],
+    }
+    assert found["created_at"].endswith("+00:00")
+    assert (run["transform_key"], run["params"], run["status"]) == ("step.py", {"n": 1}, "completed")
+
+
+def test_the_newest_come_first_and_the_limit_holds(folder: Path) -> None:
+    ln.connect()
+    for name in "abcde":
+        ln.ULabel(name=f"label {name}").save()
+    disconnect()
+    names = [row["name"] for row in typed("list", "ulabel", "--limit", "2", "--json").json]
+    assert names == ["label e", "label d"]
+    assert typed("list", "ulabel", "--search", "label b", "--json").json[0]["name"] == "label b"
+    assert typed("list", "project").stdout == "nothing yet\n"
+    assert typed("list", "project", "--json").json == []
+
+
+def test_what_is_said_of_a_record_is_kept(folder: Path) -> None:
+    typed("save", "a.csv")
+    ln.connect()
+    ln.Feature(name="temperature", dtype=float).save()
+    ln.Feature(name="site", dtype=str).save()
+    disconnect()
+    said = ("--features", "temperature=21.6", "--features", "site=Berlin", "--labels", "good", "--labels", "raw")
+    done = typed("annotate", "artifact", "a.csv", *said, "--project", "airway", "--description", "new", "--json").json
+    assert done["features"] == {"temperature": 21.6, "site": "Berlin"}
+    assert sorted(done["ulabels"]) == ["good", "raw"]
+    assert (done["projects"], done["description"]) == (["airway"], "new")
+    typed("annotate", "a.csv", *said)  # once more is the same
+    assert typed("get", "a.csv", "--json").json == done
+    ln.connect()
+    assert ln.Artifact.get(key="a.csv").features.get_values() == {"temperature": 21.6, "site": "Berlin"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["annotate", "a.csv"], 2, "nothing to say"),
+        (["annotate", "a.csv", "--features", "temperature"], 2, "is no NAME=VALUE"),
+        (["annotate", "a.csv", "--features", "temperature=1"], 4, "ln.Feature(name='temperature'"),
+        (["annotate", "b.csv", "--labels", "x"], 3, "a.csv"),
+        (["get"], 2, "name one record"),
+        (["get", "artifact", "a.csv", "--uid", "x"], 2, "name one record"),
+        (["get", "artefact", "a.csv"], 2, "Did you mean 'artifact'?"),
+        (["list", "labels"], 2, "Did you mean 'ulabel'?"),
+        (["list", "nonsense"], 2, "there are: artifact"),
+        (["list", "artifact", "--limit", "0"], 2, "Invalid value"),
+        (["get", "ulabel", "god"], 3, "nearest: good"),
+        (["load", "ulabel", "good"], 2, "has no bytes"),
+        (["save", "nowhere.csv"], 3, "no file or folder"),
+        (["save", "a.csv", "--key", "../a.csv"], 2, "cannot be a key"),
+        (["save", "a.csv", "--stem-uid", "abcdefgh"], 3, "no Artifact"),
+        (["delete", "a.csv"], 2, "say --yes"),
+        (["delete", "nowhere.csv", "--yes"], 3, "nearest: "),
+    ],
+)
+def test_errors_say_what_and_what_to_do(in_tmp_path: Path, arguments: list[str], code: int, said: str) -> None:
+    init("./data")
+    Path("a.csv").write_text("x")
+    ln.Artifact("a.csv", run=False).save()
+    ln.ULabel(name="good").save()
+    done = typed(*arguments, code=code)
+    assert said in done.stderr
+    assert done.stdout == ""
+
+
+def test_deleting_asks_on_a_terminal(folder: Path) -> None:
+    typed("save", "a.csv")
+    env: dict[str, Any] = {**os.environ, "TERM": "dumb"}
+    shown, code = on_terminal(LAMIN, "delete", "a.csv", answer="n\n", env=env)
+    assert code == 130
+    assert "Delete Artifact(" in shown
+    assert typed("list", "artifact", "--json").json
+    shown, code = on_terminal(LAMIN, "delete", "a.csv", answer="y\n", env=env)
+    assert code == 0
+    assert "is deleted" in shown
+    assert typed("list", "artifact", "--json").json == []
+    assert "say --yes" in on_terminal(LAMIN, "delete", "a.csv", env={**env, "CI": "1"})[0] or True
+
+
+def test_a_label_is_deleted_by_its_name(folder: Path) -> None:
+    ln.connect()
+    ln.ULabel(name="good").save()
+    disconnect()
+    typed("delete", "ulabel", "good", "--yes")
+    assert typed("list", "ulabel", "--json").json == []
+
+
+def test_describe_is_for_people_and_a_pipe_is_plain(folder: Path) -> None:
+    typed("save", "a.csv", "--description", "one")
+    shown = lamin("describe", "a.csv").stdout
+    assert "a.csv" in shown
+    assert "one" in shown
+    assert "\x1b[" not in shown
+    assert json.loads(lamin("describe", "a.csv", "--json").stdout) == json.loads(lamin("get", "a.csv", "--json").stdout)
+    ln.connect()
+    ln.ULabel(name="good", description="fine").save()
+    disconnect()
+    assert "fine" in typed("describe", "ulabel", "good").stdout
+
+
+def test_bash_completes_registries_and_names(in_tmp_path: Path) -> None:
+    init("./data")
+    for name in ("one.csv", "other.csv", "two.csv"):
+        Path(name).write_text(name)
+        ln.Artifact(name, run=False).save()
+    disconnect()
+
+    def completed(line: str) -> list[str]:
+        script = f"""
+eval "$({LAMIN} completion bash)"
+COMP_WORDS=({line}); COMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 )); COMPREPLY=()
+_lamin_completion {LAMIN}
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    assert completed("lamin get art") == ["artifact"]
+    assert sorted(completed("lamin get artifact o")) == ["one.csv", "other.csv"]
+    assert completed("lamin settings get verb") == ["verbosity"]
