@@ -20,7 +20,7 @@ from lamin_core.errors import Conflict, InvalidArgument, Unavailable
 from lamin_core.location import SETTINGS as INSTANCE_FILE
 from lamin_core.location import find_instance, user_config
 
-Plain = str | int | bool
+Plain = str | float | bool
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -71,6 +71,13 @@ def _folder(text: str) -> str:
     return os.path.abspath(Path(text).expanduser())
 
 
+def _megabytes(text: str) -> float:
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        raise InvalidArgument(f"{text!r} is no number", hint="megabytes, such as 512") from None
+
+
 def _text(text: str) -> str:
     if not text or not text.isprintable():
         raise InvalidArgument(f"{text!r} is no name", hint="letters and digits")
@@ -84,6 +91,7 @@ SETTINGS = {
         Setting("track_run_inputs", True, _yes_or_no, "whether loading an artifact makes it an input of the run"),
         Setting("cache_dir", None, _folder, "where fetched files are kept; by default in the instance's folder"),
         Setting("storage", None, _text, "root of the storage that copies go into; by default that of the instance"),
+        Setting("spool_limit", 512.0, _megabytes, "megabytes of events that may wait; what is above is dropped"),
         Setting("user", None, _text, "your handle in the registry; by default your login name"),
         Setting("user_name", None, _text, "your name in the registry"),
     )
@@ -199,7 +207,7 @@ def write_toml(path: Path, values: Mapping[str, Plain]) -> None:
 def _toml(value: Plain) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, int):
+    if isinstance(value, float):
         return str(value)
     escaped = "".join(f"\\u{ord(c):04X}" if c < " " or c in '"\\\x7f' else c for c in value)
     return f'"{escaped}"'

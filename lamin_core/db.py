@@ -115,6 +115,7 @@ def _insert_missing(dialect: str, table: Table, *, many: bool = False) -> Execut
 
 # Of the errors a driver knows, those that say nothing about our statements ("DatabaseError": the file is none).
 _OUT_OF_REACH = {"OperationalError", "InterfaceError", "DatabaseError"}
+_TOO_LONG_FOR_AN_INDEX = "54000"
 _LOCK = select(text(f"pg_advisory_xact_lock({_WRITER_LOCK})"))
 
 
@@ -217,6 +218,8 @@ def _translated(url: str) -> Iterator[None]:
             raise ReadOnly(
                 f"the database {redact_text(url)} may only be read", hint="ask its owner for the right to write"
             ) from error
+        if getattr(error.orig, "sqlstate", None) == _TOO_LONG_FOR_AN_INDEX:
+            raise InvalidArgument("a name is longer than an index takes", hint="names up to 2,600 bytes fit") from error
         if error.connection_invalidated or type(error).__name__ in _OUT_OF_REACH:
             raise Unavailable(f"the database {redact_text(url)} cannot be used: {error.orig}") from error
         raise

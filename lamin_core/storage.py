@@ -13,6 +13,9 @@ from lamin_core.hashing import Digest
 from lamin_core.types import MANAGED as MANAGED
 from lamin_core.uids import derived_uid
 
+KEY_BYTES = 2_600
+"""What an index of PostgreSQL takes, with some room; the same on SQLite, so that an instance can move."""
+
 
 @dataclass(frozen=True, slots=True)
 class Root:
@@ -103,7 +106,7 @@ def checked_root(root: str | os.PathLike[str], base: str | os.PathLike[str] = ".
 
 
 def check_key(key: str) -> str:
-    """The key itself. Raises `InvalidKey` when it is empty, absolute, climbs, or has a backslash or a NUL in it.
+    """The key itself. Raises `InvalidKey` when it is empty, absolute, too long, climbs, or has a `\\` or a NUL in it.
 
     >>> check_key("my data/a (1).csv")
     'my data/a (1).csv'
@@ -113,6 +116,8 @@ def check_key(key: str) -> str:
         raise InvalidKey(f"{key!r} cannot be a key", hint="a relative path such as 'raw/a.csv', without '..' or '\\\\'")
     if MANAGED in parts:
         raise InvalidKey(f"{key!r} goes into {MANAGED!r}, which is the registry's own", hint="choose another key")
+    if len(key.encode(errors="surrogatepass")) > KEY_BYTES:
+        raise InvalidKey(f"a key of {len(key)} characters is too long: {key[:40]!r}...", hint="choose a shorter one")
     return key
 
 

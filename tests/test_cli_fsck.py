@@ -237,11 +237,21 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
+    _forget_buckets()
     client = boto3.client("s3")
     client.create_bucket(Bucket="lineage")
     yield client
     client.close()
     server.stop()
+    _forget_buckets()
+
+
+def _forget_buckets() -> None:
+    """s3fs keeps its clients, with the address that they had."""
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
+    fsck.stores._opened.cache_clear()
 
 
 def test_a_bucket_is_checked_as_a_folder_is(in_tmp_path: Path, bucket: Any) -> None:
@@ -280,7 +290,7 @@ def test_a_bucket_out_of_reach_is_said(in_tmp_path: Path, bucket: Any) -> None:
     instance = init("s3://lineage/here")
     artifact = ln.Artifact(_file("../far/a.txt", b"a"), key="a.txt", run=False).save()
     os.environ["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
-    fsck.stores._opened.cache_clear()
+    _forget_buckets()
     assert typed("fsck", code=5).stderr.startswith("lamin: ")
     assert artifact.uid
     instance.db.dispose()

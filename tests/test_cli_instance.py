@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
+import string
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from sqlalchemy import text
 
 import lamin_core as ln
 from lamin_core.db import Database
-from lamin_core.errors import Conflict, InvalidArgument, NotFound, ReadOnly
+from lamin_core.errors import Conflict, InvalidArgument, InvalidKey, NotFound, ReadOnly
 from lamin_core.instance import Instance
 from lamin_core.location import find_instance, user_default
 from tests.command import lamin, typed
@@ -311,3 +313,16 @@ def test_a_command_in_a_process_of_its_own_finds_it_too(two: tuple[Path, Path]) 
     home, project = two
     lamin("connect", str(home), cwd=project)
     assert json.loads(lamin("info", "--json", cwd=project).stdout)["instance"] == str(home / ".lamin")
+
+
+def test_a_name_that_no_index_takes_is_refused_in_our_words(in_tmp_path: Path, database_url: str) -> None:
+    instance = ln.setup.init("./data", db=database_url)
+    long = "".join(random.Random(1).choices(string.ascii_letters, k=5000))  # nothing that could be compressed
+    Path("a.txt").write_text("x")
+    with pytest.raises(InvalidKey, match="5000 characters is too long"):
+        ln.Artifact("a.txt", key=long)
+    if not database_url.startswith("sqlite"):
+        with pytest.raises(InvalidArgument, match="longer than an index takes"):
+            ln.ULabel(name=long).save()
+    ln.disconnect()
+    instance.db.dispose()

@@ -217,20 +217,21 @@ def test_what_is_said_of_a_record_is_kept(folder: Path) -> None:
         (["list", "labels"], 2, "Did you mean 'ulabel'?"),
         (["list", "nonsense"], 2, "there are: artifact"),
         (["list", "artifact", "--limit", "0"], 2, "Invalid value"),
-        (["get", "ulabel", "god"], 3, "nearest: good"),
+        (["get", "ulabel", "excelent"], 3, "nearest: excellent"),
         (["load", "ulabel", "good"], 2, "has no bytes"),
         (["save", "nowhere.csv"], 3, "no file or folder"),
         (["save", "a.csv", "--key", "../a.csv"], 2, "cannot be a key"),
         (["save", "a.csv", "--stem-uid", "abcdefgh"], 3, "no Artifact"),
         (["delete", "a.csv"], 2, "say --yes"),
-        (["delete", "nowhere.csv", "--yes"], 3, "nearest: "),
+        (["delete", "nowhere.csv", "--yes"], 3, "lamin artifacts"),
     ],
 )
 def test_errors_say_what_and_what_to_do(in_tmp_path: Path, arguments: list[str], code: int, said: str) -> None:
     init("./data")
     Path("a.csv").write_text("x")
     ln.Artifact("a.csv", run=False).save()
-    ln.ULabel(name="good").save()
+    for name in ("good", "excellent"):
+        ln.ULabel(name=name).save()
     done = typed(*arguments, code=code)
     assert said in done.stderr
     assert done.stdout == ""

@@ -106,7 +106,7 @@ def list_(kind: str, limit: int, search: str | None, as_json: bool) -> None:
     from lamin_core.cli.shape import shape
 
     found = registry(kind)
-    rows = found.search(search) if search else found.all().order_by("-id")
+    rows = found.search(search, limit=limit) if search else found.all().order_by("-id")
     shown = [shape(record) for record in rows[:limit]]
     if as_json:
         output.print_json(shown)

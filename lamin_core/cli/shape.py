@@ -106,12 +106,19 @@ def _walk(record: Any, path: str) -> Any:
     return record
 
 
+_ANNOTATED: dict[str, tuple[str, ...]] = {
+    "Artifact": ("features", "ulabels", "projects"),
+    "Run": ("features", "ulabels", "projects"),
+    "Transform": ("ulabels", "projects"),
+    "Collection": ("ulabels",),
+}
+
+
 def annotated(record: Any) -> dict[str, Any]:
     """The same with what people said of it, where its registry takes that."""
-    shown = shape(record)
-    if hasattr(type(record), "features"):
-        shown["features"] = record.features.get_values()
-    for relation in ("ulabels", "projects"):
-        if hasattr(type(record), relation):
-            shown[relation] = [one.name for one in getattr(record, relation)]
-    return shown
+    said = {name: _said(record, name) for name in _ANNOTATED.get(type(record).__name__, ())}
+    return {**shape(record), **said}
+
+
+def _said(record: Any, name: str) -> Any:
+    return record.features.get_values() if name == "features" else [one.name for one in getattr(record, name)]

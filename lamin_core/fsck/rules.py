@@ -201,7 +201,7 @@ RULES = (
     Rule("latest", _artifacts_without_one_latest, _LATEST, _refold),
     Rule("latest", _transforms_without_one_latest, _LATEST, _mend_transforms),
     Rule("latest", _collections_without_one_latest, _LATEST, _mend_collections),
-    Rule("version", _misplaced_artifacts, "artifact {uid} is not where its series and number {number} put it", _put_in_place),
+    Rule("version", _misplaced_artifacts, "artifact {uid} is not where its series has number {number}", _put_in_place),
     Rule("edge", _strayed_edges, "run {run} is tied to artifact {uid} as one of another series", _bring_back),
     Rule("stub", _idle_stubs, "run {uid} was only spoken of, by a run that is gone", _drop_run),
     Rule("content", _unused_contents, "content {hash} is that of no artifact", _drop_content),

@@ -17,7 +17,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from lamin_core.errors import InstanceNotFound
+from lamin_core.configuration import settings
+from lamin_core.errors import InstanceNotFound, LaminError
 from lamin_core.location import find_instance, spool_folder
 from openlineage.lamin.courier import PATIENCE, Courier
 from openlineage.lamin.endpoint import HttpSink
@@ -85,7 +86,7 @@ def default_sink() -> Sink:
     if os.environ.get("LAMIN_STRICT") == "1":
         return direct_sink()
     folder = spool_folder()
-    limit = int(_number("LAMIN_SPOOL_LIMIT", LIMIT_BYTES / _MEGABYTE) * _MEGABYTE)
+    limit = int(_spool_limit() * _MEGABYTE)
     patience = _number("LAMIN_PATIENCE", PATIENCE)
     couriers = [Courier(to.open, Spool(folder, key_of(to), limit), patience) for to in destinations()]
     return couriers[0] if len(couriers) == 1 else Fan(couriers)
@@ -127,6 +128,15 @@ def _registry(instance: Path) -> Destination:
 
 def _nowhere() -> Sink:
     raise InstanceNotFound("no instance here or above", hint="lamin init --storage ./data")
+
+
+def _spool_limit() -> float:
+    """Megabytes, by the setting `spool_limit`; one that is wrong costs no job its events."""
+    try:
+        return float(settings.spool_limit)
+    except LaminError as error:
+        logger.warning("LAMIN_SPOOL_LIMIT=%s; %s is used", error.message, LIMIT_BYTES / _MEGABYTE)
+        return LIMIT_BYTES / _MEGABYTE
 
 
 def _number(name: str, default: float) -> float:
