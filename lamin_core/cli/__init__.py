@@ -35,6 +35,8 @@ _BUILT_IN = {
     "annotate": "lamin_core.cli.records:annotate",
     "delete": "lamin_core.cli.records:delete",
     "migrate": "lamin_core.cli.instance:migrate",
+    "backup": "lamin_core.cli.backup:backup",
+    "restore": "lamin_core.cli.backup:restore",
     "completion": "lamin_core.cli.completion:completion",
     "doctor": "lamin_core.cli.doctor:doctor",
     "fsck": "lamin_core.cli.fsck:fsck",

@@ -1,0 +1,37 @@
+"""Commands that copy the database, and put a copy back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from lamin_core.cli.asking import agreed
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def backup(file: Path) -> None:
+    """Copy the SQLite database of this instance into a file, while others write."""
+    from lamin_core.backup import backup as copied
+    from lamin_core.instance import connect
+
+    size = copied(connect(), file)
+    click.echo(f"{file}: {size} bytes; copies of files are in the storage, not in it", err=True)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def restore(file: Path, yes: bool) -> None:
+    """Put a backup in the place of the database of this instance; asks first, and keeps what was there."""
+    from lamin_core.backup import restore as restored
+    from lamin_core.instance import connect
+
+    instance = connect()
+    kept = instance.folder / f"before-restore-{datetime.now(UTC):%Y%m%dT%H%M%S}.db"
+    if not agreed(f"Replace {instance.folder / 'lamin.db'} by {file}?", yes):
+        raise click.Abort
+    restored(instance, file, kept=kept)
+    click.echo(f"restored; what was there is in {kept}", err=True)
