@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 from lamin_core.db import Database
 from lamin_core.lineage import lists, names
 from lamin_core.lineage.diff import RunDiff, diff
+from lamin_core.lineage.drawing import Lineage, show
 from lamin_core.lineage.graph import ArtifactNode, Graph, Node, RunNode, between, walk, whole
 from lamin_core.lineage.lists import Wanted
 from lamin_core.lineage.moments import moment
 from lamin_core.lineage.reach import NODE_LIMIT
 from lamin_core.lineage.snapshots import snapshots
-from lamin_core.lineage.tree import tree
 from lamin_core.models import Artifact, Run, Transform
 from lamin_core.saving import runs
 from lamin_core.types import RunStatus
@@ -75,12 +75,16 @@ class Questions:
         with self._database.reading() as session:
             return lists.artifacts(session, wanted)
 
-    def view(self, record: Artifact | Run, *, return_graph: bool = False) -> Graph | None:
-        """Print what made it, or return the graph of what made it and what hangs on it."""
-        graph = self.around(record)
+    def view(self, record: Artifact | Run | Transform, *, return_graph: bool = False, **asked: Any) -> Lineage | None:
+        """Show what made it and what hangs on it, in a notebook as a picture, elsewhere as text; or return the graph.
+
+        `asked` is what `around` takes.
+        """
+        graph = self.around(record, **asked)
+        lineage = Lineage.around(graph, _nodes(graph, record), by_code=isinstance(record, Transform))
         if return_graph:
-            return graph
-        print(tree(graph, node_of(record)))  # noqa: T201 - this is what it is for
+            return lineage
+        show(lineage)
         return None
 
     def find(self, name: str, *, as_of: datetime | str | None = None) -> Artifact | Run:
@@ -123,6 +127,13 @@ class Questions:
 def node_of(record: Artifact | Run) -> Node:
     """The node that this record is."""
     return ("run" if isinstance(record, Run) else "artifact", record.id)
+
+
+def _nodes(graph: Graph, record: Artifact | Run | Transform) -> list[Node]:
+    """The nodes that stand for this record: of a transform its runs, the newest first."""
+    if not isinstance(record, Transform):
+        return [node_of(record)]
+    return [("run", run.id) for run in reversed(graph.runs.values()) if run.transform_uid == record.uid]
 
 
 def _starts(session: Session, record: Artifact | Run | Transform, limit: int) -> dict[str, list[int]]:

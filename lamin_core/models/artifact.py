@@ -293,9 +293,20 @@ class Artifact(Versioned, Registry):
         """Print what is known about it."""
         context.connection().lineage.describe(self)
 
-    def view_lineage(self, *, return_graph: bool = False) -> Any:
-        """What made it and what hangs on it: printed as a tree, or returned as a graph."""
-        return context.connection().lineage.view(self, return_graph=return_graph)
+    def view_lineage(
+        self,
+        *,
+        up: int | None = None,
+        down: int | None = None,
+        as_of: datetime | str | None = None,
+        return_graph: bool = False,
+    ) -> Any:
+        """What made it and what hangs on it: a picture in a notebook, a printed tree elsewhere, or the graph.
+
+        `up` and `down` limit the steps each way; `as_of` is a moment to look back from.
+        """
+        asked = {"up": up, "down": down, "as_of": as_of}
+        return context.connection().lineage.view(self, return_graph=return_graph, **asked)
 
     @classmethod
     def _listed(cls) -> Select[Any]:

@@ -183,9 +183,20 @@ class Run(Registry):
         """How another run differs from this one: params, code, environment, inputs, outputs, duration; `print` it."""
         return context.connection().lineage.diff(self, other)
 
-    def view_lineage(self, *, return_graph: bool = False) -> Any:
-        """What it read and wrote, and what hangs on that: printed as a tree, or returned as a graph."""
-        return context.connection().lineage.view(self, return_graph=return_graph)
+    def view_lineage(
+        self,
+        *,
+        up: int | None = None,
+        down: int | None = None,
+        as_of: datetime | str | None = None,
+        return_graph: bool = False,
+    ) -> Any:
+        """What it read and wrote, and what hangs on that: a picture in a notebook, elsewhere a tree, or the graph.
+
+        `up` and `down` limit the steps each way; `as_of` is a moment to look back from.
+        """
+        asked = {"up": up, "down": down, "as_of": as_of}
+        return context.connection().lineage.view(self, return_graph=return_graph, **asked)
 
     @classmethod
     def _shown_fields(cls) -> tuple[str, ...]:

@@ -148,6 +148,21 @@ class Transform(Versioned, Registry):
         found: Run | None = self.runs.order_by("-started_at").first()
         return found
 
+    def view_lineage(
+        self,
+        *,
+        up: int | None = None,
+        down: int | None = None,
+        as_of: datetime | str | None = None,
+        return_graph: bool = False,
+    ) -> Any:
+        """What all its runs read and wrote, and what hangs on that: a picture in a notebook, a printed tree elsewhere.
+
+        The picture has one box for all runs of the same code. The arguments are those of `Artifact.view_lineage`.
+        """
+        asked = {"up": up, "down": down, "as_of": as_of}
+        return context.connection().lineage.view(self, return_graph=return_graph, **asked)
+
     @classmethod
     def _shown_fields(cls) -> tuple[str, ...]:
         return ("kind",)

@@ -1,0 +1,163 @@
+"""The picture of a lineage: boxes that do not overlap, links from left to right, and text that cannot do harm."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lamin_core as ln
+from lamin_core.instance import Instance
+from lamin_core.lineage.drawing import MOST, Lineage, svg
+from lamin_core.lineage.graph import ArtifactNode, Graph, RunNode
+from lamin_core.lineage.layout import HEIGHT, layout
+from tests.core.planting import BEGIN, Shape
+from tests.core.test_lineage_graph import chain, ladder
+
+Write = Callable[[str, str], Path]
+
+
+def graph(shape: Shape, key: str = "d/{}.txt", transform: str = "step") -> Graph:
+    """The whole shape, numbered from 1."""
+    artifacts = {
+        a: ArtifactNode(a, f"{a:016d}0000", key.format(a), "/w", None, None, None, None, None)
+        for a in range(1, shape.artifacts + 1)
+    }
+    runs = {
+        r: RunNode(r, f"{r:016d}", f"e{r}", None, "planted", None, "completed", False, 1, BEGIN, BEGIN, None, None,
+                   f"t{r % 2}", transform, None)
+        for r in range(1, shape.runs + 1)
+    }  # fmt: skip
+    return Graph(artifacts, runs, [(r + 1, a + 1, direction, role) for r, a, direction, role in shape.edges])
+
+
+def boxes(picture: str) -> list[str]:
+    """The titles of all boxes; the picture is valid XML."""
+    root = ElementTree.fromstring(picture)
+    return [one.text or "" for one in root.iter("{http://www.w3.org/2000/svg}title")]
+
+
+@st.composite
+def links(draw: st.DrawFn) -> tuple[int, list[tuple[int, int]]]:
+    """How many nodes, and links between them."""
+    size = draw(st.integers(1, 14))
+    node = st.integers(1, size)
+    return size, draw(st.lists(st.tuples(node, node), max_size=30))
+
+
+@settings(max_examples=200, deadline=None)
+@given(links())
+def test_boxes_never_overlap_and_links_start_and_end_at_them(made: tuple[int, list[tuple[int, int]]]) -> None:
+    size, pairs = made
+    widths = {node: 60.0 + 7 * node for node in range(1, size + 1)}
+    places = layout(widths, [pair for pair in pairs if pair[0] != pair[1]])
+    for (one, (x1, y1)), (other, (x2, y2)) in combinations(places.corners.items(), 2):
+        assert (
+            x1 + widths[one] <= x2 or x2 + widths[other] <= x1 or y1 + HEIGHT <= y2 + 1e-6 or y2 + HEIGHT <= y1 + 1e-6
+        )
+    for node, (x, y) in places.corners.items():
+        assert 0 <= x <= x + widths[node] <= places.width
+        assert 0 <= y <= y + HEIGHT <= places.height
+    for (source, target), way in places.ways.items():
+        sides = {(places.corners[end][0], places.corners[end][0] + widths[end]) for end in (source, target)}
+        assert {way[0][0], way[-1][0]} <= {edge for side in sides for edge in side}
+        assert way[0][1] == pytest.approx(places.corners[source][1] + HEIGHT / 2)
+        assert way[-1][1] == pytest.approx(places.corners[target][1] + HEIGHT / 2)
+
+
+@settings(max_examples=200, deadline=None)
+@given(links())
+def test_without_cycles_every_link_runs_from_left_to_right(made: tuple[int, list[tuple[int, int]]]) -> None:
+    size, pairs = made
+    downhill = [(one, other) for one, other in pairs if one < other]
+    places = layout(dict.fromkeys(range(1, size + 1), 50.0), downhill)
+    for way in places.ways.values():
+        assert [x for x, _ in way] == sorted(x for x, _ in way)
+        assert way[0][0] < way[-1][0]
+
+
+def test_a_ladder_is_drawn_without_a_crossing() -> None:
+    places = layout(dict.fromkeys(range(1, 8), 60.0), [(1, 2), (1, 3), (2, 4), (3, 4), (4, 5), (4, 6), (5, 7), (6, 7)])
+    assert len({x for x, _ in places.corners.values()}) == 5
+    assert places.corners[1][1] == pytest.approx(places.corners[4][1]) == pytest.approx(places.corners[7][1])
+
+
+def test_every_node_is_a_box_and_every_edge_a_curve() -> None:
+    shape = ladder(3)
+    picture = svg(graph(shape), [10])
+    assert len(boxes(picture)) == 20
+    assert picture.count("<path") == len(shape.edges)
+    assert picture.count('class="artifact start"') == 1
+
+
+def test_a_cycle_is_drawn() -> None:
+    shape = Shape(1, 1, [(0, 0, "input", None), (0, 0, "output", None)])
+    picture = svg(graph(shape), [1])
+    assert (len(boxes(picture)), picture.count("<path")) == (2, 2)
+
+
+def test_names_are_text_whatever_they_are() -> None:
+    picture = svg(graph(chain(2), key='<script>"&\x1b\n{}', transform="</style><b>"), [1])
+    assert "<script" not in picture
+    assert "<b>" not in picture
+    assert "\x1b" not in picture
+    assert any("<script>" in title for title in boxes(picture))
+
+
+def test_files_that_one_run_made_and_another_read_are_one_box() -> None:
+    edges = [(0, a, "output", None) for a in range(20)] + [(1, a, "input", None) for a in range(20)]
+    picture = svg(graph(Shape(21, 2, [*edges, (1, 20, "output", None)])), [21])
+    assert len(boxes(picture)) == 4
+    assert "20 artifacts" in picture
+    assert len(boxes(svg(graph(Shape(21, 2, [*edges, (1, 20, "output", None)])), [3]))) == 5
+
+
+def test_what_is_too_much_to_look_at_is_cut_and_said() -> None:
+    picture = svg(graph(chain(200)), [100])
+    assert len(boxes(picture)) == MOST
+    assert f"{MOST} of 400 boxes" in picture
+    assert len(svg(graph(chain(200)), [100])) < 100_000
+
+
+def test_all_runs_of_one_code_are_one_box() -> None:
+    shape = Shape(8, 4, [(r, a, d, None) for r in range(4) for a, d in ((r, "input"), (r + 4, "output"))])
+    picture = svg(graph(shape), [-1, -2, -3, -4], by_code=True)
+    assert sorted(re.findall(r"\d+ completed", picture)) == ["2 completed", "2 completed"]
+
+
+def test_a_graph_shows_itself_to_a_notebook_and_its_tree_to_a_terminal(
+    instance: Instance, write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("in.txt", "a")
+    ln.Artifact("in.txt", run=False).save()
+    for text in ("b", "c"):
+        with ln.run("shout.py") as run:
+            ln.Artifact.get(key="in.txt").load()
+            write("out.txt", text)
+            made = ln.Artifact("out.txt").save()
+    assert made.view_lineage() is None
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[0] == "out.txt  v0001"
+    shown = made.view_lineage(return_graph=True)
+    assert isinstance(shown, Lineage)
+    bundle = shown._repr_mimebundle_()
+    assert bundle["text/plain"] + "\n" == printed
+    assert len(boxes(bundle["image/svg+xml"])) == 3
+    assert shown._repr_svg_() == bundle["image/svg+xml"]
+    assert repr(shown) == "Lineage(2 artifacts, 1 runs, 2 edges)"
+    assert len(made.view_lineage(up=1, down=0, return_graph=True).nodes) == 2
+    assert made.view_lineage(as_of="1w", return_graph=True).nodes == []
+
+    run.view_lineage()
+    assert capsys.readouterr().out.startswith(f"run {run.uid} of shout.py")
+    run.transform.view_lineage()
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["run", "└─", "run", "└─"]
+    of_code = run.transform.view_lineage(return_graph=True)
+    assert len(of_code.runs) == 2
+    assert sorted(re.findall(r"2 \w+", of_code.svg())) == ["2 completed", "2 versions"]
