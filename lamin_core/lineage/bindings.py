@@ -21,7 +21,7 @@ from lamin_core.lineage.datasets import Series, load_series
 from lamin_core.lineage.marks import mark
 from lamin_core.lineage.refolding import refold
 from lamin_core.lineage.versions import Observation, Version, place
-from lamin_core.models import Artifact, ArtifactSeries, RunArtifact
+from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact
 from lamin_core.storage import suffix_of
 from lamin_core.uids import version_suffix
 
@@ -81,9 +81,9 @@ class _Batch:
     """Series that have to be folded again."""
 
 
-def write(session: Session, edges: Sequence[Edge], fresh_runs: Collection[int]) -> set[int]:
-    """Write these edges, which are all that their runs have; the series in which versions changed or were made."""
-    new, late = _compared(session, edges, fresh_runs)
+def write(session: Session, edges: Sequence[Edge], runs: Collection[int], fresh: Collection[int]) -> None:
+    """Write these edges, which are all that these runs have; `fresh` are the runs that had none before."""
+    new, late = _compared(session, edges, set(runs) - set(fresh))
     series = {edge.series.id: edge.series for edge in new}
     heads = _heads(session, [one.id for one in series.values() if one.last_observed_at is not None])
     batch = _Batch(late=late)
@@ -100,12 +100,10 @@ def write(session: Session, edges: Sequence[Edge], fresh_runs: Collection[int]) 
         refold(session, batch.late)
     folders.relink(session, [head.id for one, head in batch.made if one.id not in batch.late], fresh=True)
     folders.relink(session, list(batch.changed))
-    return batch.late | {one.id for one, _ in batch.made} | set(series)
 
 
-def _compared(session: Session, edges: Sequence[Edge], fresh_runs: Collection[int]) -> tuple[list[Edge], set[int]]:
-    """The edges that are new; and the series in which known edges say something else than before."""
-    old = {edge.run_id for edge in edges if edge.run_id is not None} - set(fresh_runs)
+def _compared(session: Session, edges: Sequence[Edge], old: Collection[int]) -> tuple[list[Edge], set[int]]:
+    """The edges that are new; and the series in which known edges of old runs say something else than before."""
     columns = [getattr(RunArtifact, name) for name in _SAID]
     query = select(RunArtifact.id, RunArtifact.run_id, RunArtifact.direction, RunArtifact.series_id, *columns)
     held = {
@@ -305,14 +303,28 @@ def _note_times(session: Session, grouped: Mapping[int, Sequence[Edge]]) -> None
     update_rows(session, ArtifactSeries, rows)
 
 
-def move(session: Session, pairs: Mapping[int, int]) -> None:
-    """Bring all edges of each series to the one that it turned out to be; what people made stays where it is."""
-    if not pairs:
-        return
-    query = select(RunArtifact.id, RunArtifact.series_id)
-    rows = list(select_in(session, query, RunArtifact.series_id, pairs))
-    update_rows(session, RunArtifact, [{"id": row.id, "series_id": pairs[row.series_id]} for row in rows])
+def move(session: Session, pairs: Mapping[int, int]) -> set[str]:
+    """Each series turned out to be another one: what is known of it is known of that; what people made stays.
+
+    The run ids of the runs whose edges have to be written anew, as two datasets of theirs may be one now.
+    """
+    query = select(
+        RunArtifact.id, RunArtifact.series_id, RunArtifact.direction, RunArtifact.run_id, Run.origin, Run.external_id
+    ).outerjoin(Run, RunArtifact.run_id == Run.id)
+    rows = list(select_in(session, query, RunArtifact.series_id, set(pairs) | set(pairs.values())))
+    told = {row.external_id for row in rows if row.series_id in pairs and row.origin == "event"}
+    taken = {(row.run_id, row.direction, row.series_id) for row in rows if row.series_id not in pairs}
+    stays: list[Any] = []
+    goes: list[Any] = []
+    for row in (row for row in rows if row.series_id in pairs):
+        place = (row.run_id, row.direction, pairs[row.series_id])
+        is_double = row.run_id is not None and (row.origin == "event" or place in taken)
+        (goes if is_double else stays).append(row)
+        taken.add(place)
+    delete_rows(session, RunArtifact, [row.id for row in goes])
+    update_rows(session, RunArtifact, [{"id": row.id, "series_id": pairs[row.series_id]} for row in stays])
     refold(session, set(pairs) | set(pairs.values()))
     emptied = load_series(session, pairs)
     held = {row.series_id for row in select_in(session, select(Artifact.series_id), Artifact.series_id, emptied)}
     delete_rows(session, ArtifactSeries, [key for key in emptied if key not in held])
+    return told

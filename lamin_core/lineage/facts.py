@@ -118,7 +118,10 @@ class RunFacts:
     datasets: tuple[DatasetFacts, ...] = field(default=())
     first_at: datetime | None = None
     """When anything was first heard of it."""
-    job_facets: Facets = field(default_factory=dict)
+    job_facets: Mapping[tuple[str, str], Facets] = field(default_factory=dict)
+    """What its events say of the jobs with these namespaces and keys."""
+    versions: tuple[tuple[TransformFacts, datetime], ...] = ()
+    """The versions of code that its events name, each with the first time; that of `transform` is among them."""
     labels: tuple[tuple[str, str], ...] = ()
     """Key and value of each tag."""
     aliases: tuple[tuple[str, str], ...] = ()

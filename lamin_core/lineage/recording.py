@@ -22,31 +22,31 @@ def record(
     told: Iterable[RunFacts],
     jobs: Iterable[JobFacts] = (),
     annotations: Sequence[Annotation] = (),
-    pairs: Iterable[tuple[str, str]] = (),
 ) -> None:
     """Write these with all that belongs to them; runs tracked by Python stay as Python says.
 
-    `annotations` are what was said of datasets without a run, `pairs` are paths that name one dataset.
+    `annotations` are what was said of datasets without a run.
     """
     told = list(told)
-    _rename(session, aliases.learn(session, [*pairs, *(pair for facts in told for pair in facts.aliases)]))
     ids, fresh = runs.write(session, told, jobs)
     mine = [facts for facts in told if facts.run_id in ids]
     datasets = [dataset for facts in mine for dataset in facts.datasets] + [one.dataset for one in annotations]
-    if not datasets:
+    if not datasets and not ids:
         return
     writer = _Writer(session, datasets)
     edges = [edge for facts in mine for edge in writer.edges(facts, ids[facts.run_id])]
-    bindings.write(session, [*edges, *(writer.annotation(one) for one in annotations)], fresh)
+    edges += [writer.annotation(one) for one in annotations]
+    bindings.write(session, edges, set(ids.values()), fresh)
 
 
-def _rename(session: Session, renamed: dict[str, str]) -> None:
-    """The datasets that turned out to have another name become one with what is known by that."""
+def learn_names(session: Session, pairs: Iterable[tuple[str, str]]) -> set[str]:
+    """Each pair is two paths of one dataset; the ids of runs that have to be recorded anew because of that."""
+    renamed = aliases.learn(session, pairs)
     old = known_series(session, renamed)
     if not old:
-        return
+        return set()
     new = find_series(session, {renamed[path] for path in old})
-    bindings.move(session, {series.id: new[renamed[path]].id for path, series in old.items()})
+    return bindings.move(session, {series.id: new[renamed[path]].id for path, series in old.items()})
 
 
 class _Writer:

@@ -46,14 +46,14 @@ def write(session: Session, told: Sequence[RunFacts], jobs: Iterable[JobFacts] =
         key: link for key, link in links.items() if key not in facts and (key not in held or held[key].origin == "stub")
     }
     heard = _heard(facts.values(), stubs)
-    versions = write_transforms(session, _wishes(facts.values(), stubs, heard, held, jobs))
+    versions, declared = write_transforms(session, _wishes(facts.values(), stubs, heard, held, jobs))
     fresh = [key for key in _parents_first(facts, stubs) if key not in held]
     ids = dict(zip(fresh, reserve(session, Run, len(fresh)), strict=True)) | {key: row.id for key, row in held.items()}
     _insert(session, fresh, facts, stubs, ids, versions, heard)
     left, deserted = _update(session, facts, held, ids, versions)
     left |= _redate(session, stubs, held, heard, versions)
     deserted |= _dependencies(session, facts, ids, {ids[key] for key in fresh})
-    tidy(session, left | _forget_stubs(session, deserted))
+    tidy(session, left | _forget_stubs(session, deserted), declared)
     return {key: ids[key] for key in facts}, {ids[key] for key in fresh}
 
 
@@ -90,11 +90,15 @@ def _wishes(
 ) -> Wishes:
     wishes = Wishes()
     for facts in told:
-        wishes.want(facts.transform, first_at(facts))
-        wishes.say(facts.transform, facts.job_facets)
-    for key, link in stubs.items():
-        if key not in held or _job(link) < (held[key].namespace, held[key].key):
-            wishes.want(TransformFacts(link.namespace, link.key), heard[key])
+        for named, at in facts.versions:
+            wishes.want(named, at)
+        if version_of(facts.transform) not in wishes.versions or facts.transform.source_hash is None:
+            wishes.want(facts.transform, first_at(facts))
+        for key, said in facts.job_facets.items():
+            wishes.say(key, said)
+    for run_id, link in stubs.items():
+        if run_id not in held or _job(link) < (held[run_id].namespace, held[run_id].key):
+            wishes.want(TransformFacts(link.namespace, link.key), heard[run_id])
     for job in jobs:
         wishes.declare(job)
     return wishes

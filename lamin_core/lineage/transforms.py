@@ -9,11 +9,12 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from lamin_core.bulk import delete_rows, insert_rows, reserve, select_in, update_rows
 from lamin_core.lineage.facts import Facets, JobFacts, TransformFacts
+from lamin_core.lineage.marks import mark
 from lamin_core.models import Run, Transform, TransformSeries
 from lamin_core.uids import derived_uid, version_suffix
 
@@ -25,11 +26,10 @@ Version = tuple[str, str, str | None]
 
 @dataclass(slots=True)
 class _Wanted:
-    """A version that some run of the batch is of, with the latest description of it and its first moment."""
+    """A version that is asked for, with the latest description of it and its first moment."""
 
     facts: TransformFacts
     at: datetime
-    declared_at: datetime | None = None
 
 
 class Wishes:
@@ -40,28 +40,26 @@ class Wishes:
         self.facets: dict[Key, dict[str, tuple[str, Any]]] = {}
         self.declared: dict[Key, datetime] = {}
 
-    def want(self, facts: TransformFacts, at: datetime, *, declared: bool = False) -> None:
-        """There is a run of this code, or the job was declared with it; first heard of at this time."""
+    def want(self, facts: TransformFacts, at: datetime) -> None:
+        """Somebody told of this code, first at this time."""
         held = self.versions.setdefault(version_of(facts), _Wanted(facts, at))
         held.at = min(held.at, at)
         if facts.stamp > held.facts.stamp:
             held.facts = facts
-        if declared:
-            held.declared_at = at if held.declared_at is None else min(held.declared_at, at)
 
     def declare(self, job: JobFacts) -> None:
         """Somebody told of the job without a run."""
         key = job.transform.namespace, job.transform.key
-        self.say(job.transform, job.facets)
+        self.say(key, job.facets)
         if job.transform.source_hash is not None:
-            self.want(job.transform, job.at, declared=True)
+            self.want(job.transform, job.at)
         else:
             self.declared[key] = min(job.at, self.declared.get(key, job.at))
 
-    def say(self, facts: TransformFacts, facets: Facets) -> None:
+    def say(self, job: Key, facets: Facets) -> None:
         """This was said of the job."""
         if facets:
-            merge(self.facets.setdefault((facts.namespace, facts.key), {}), facets)
+            merge(self.facets.setdefault(job, {}), facets)
 
 
 def version_of(facts: TransformFacts) -> Version:
@@ -76,16 +74,18 @@ def merge(held: dict[str, tuple[str, Any]], said: Facets) -> bool:
     return bool(newer)
 
 
-def write(session: Session, wishes: Wishes) -> dict[Version, int]:
-    """Make what is missing and complete what is there; the primary key of each version that was asked for."""
+def write(session: Session, wishes: Wishes) -> tuple[dict[Version, int], set[int]]:
+    """Make what is missing and complete what is there: the primary key of each version that was asked for.
+
+    And the series that were declared without their code: to be tidied up when the runs are written.
+    """
     keys = {version[:2] for version in wishes.versions} | set(wishes.facets) | set(wishes.declared)
     if not keys:
-        return {}
+        return {}, set()
     series, declared = _series(session, keys, wishes)
-    found = _versions(session, series, wishes)
-    _describe(session, series, wishes)
-    _place_declared(session, declared)
-    return found
+    found, made = _versions(session, series, wishes)
+    _describe(session, series, wishes, made)
+    return found, declared
 
 
 @lru_cache(maxsize=10_000)
@@ -122,15 +122,14 @@ _ROW = select(
     Transform.hash,
     Transform.origin,
     Transform.created_at,
-    Transform.declared_at,
     Transform.stamp,
-    Transform.kind,
     Transform.reference,
     Transform.reference_type,
 )
 
 
-def _versions(session: Session, series: Mapping[Key, int], wishes: Wishes) -> dict[Version, int]:
+def _versions(session: Session, series: Mapping[Key, int], wishes: Wishes) -> tuple[dict[Version, int], set[Key]]:
+    """The version for each wish, and the jobs that have new ones."""
     keys = {identity: key for key, identity in series.items()}
     wanted_hashes = {version[2] for version in wishes.versions}
     query = _ROW.where(Transform.hash.in_(wanted_hashes - {None}) | Transform.hash.is_(None))
@@ -146,7 +145,7 @@ def _versions(session: Session, series: Mapping[Key, int], wishes: Wishes) -> di
         session, Transform, [_new(identity, series, wishes.versions[version]) for version, identity in made.items()]
     )
     settle(session, moved | {series[version[:2]] for version in made})
-    return found | made
+    return found | made, {version[:2] for version in made}
 
 
 def _complete(session: Session, pairs: Iterable[tuple[Any, _Wanted]]) -> set[int]:
@@ -155,10 +154,9 @@ def _complete(session: Session, pairs: Iterable[tuple[Any, _Wanted]]) -> set[int
     for row, wanted in pairs:
         if row.origin != "event":
             continue
-        told = [at for at in (row.declared_at, wanted.declared_at) if at is not None]
-        values = {"created_at": min(row.created_at, wanted.at), "declared_at": min(told, default=None)}
         newer = wanted.facts.stamp > (row.stamp or "")
-        values |= _description(wanted.facts) if newer else {name: getattr(row, name) for name in _DESCRIBED}
+        values = _reference(wanted.facts) if newer else {name: getattr(row, name) for name in _REFERENCE}
+        values["created_at"] = min(row.created_at, wanted.at)
         if values["created_at"] != row.created_at:
             moved.add(row.series_id)
         if any(getattr(row, name) != value for name, value in values.items()):
@@ -167,15 +165,14 @@ def _complete(session: Session, pairs: Iterable[tuple[Any, _Wanted]]) -> set[int
     return moved
 
 
-_DESCRIBED = ("stamp", "kind", "reference", "reference_type")
+_REFERENCE = ("stamp", "reference", "reference_type")
 
 
-def _description(facts: TransformFacts) -> dict[str, Any]:
+def _reference(facts: TransformFacts) -> dict[str, Any]:
     return {
-        "stamp": facts.stamp,
-        "kind": facts.kind or "pipeline",
-        "reference": facts.reference,
-        "reference_type": facts.reference_type,
+        "stamp": facts.stamp or None,
+        "reference": facts.reference if facts.source_hash else None,
+        "reference_type": facts.reference_type if facts.source_hash else None,
     }
 
 
@@ -192,11 +189,10 @@ def _new(identity: int, series: Mapping[Key, int], wanted: _Wanted) -> dict[str,
         "hash": facts.source_hash,
         "source_code": facts.source,
         "language": facts.language,
-        "description": facts.description,
+        "kind": facts.kind or "pipeline",
         "origin": "event",
         "created_at": wanted.at,
-        "declared_at": wanted.declared_at,
-        **_description(facts),
+        **_reference(facts),
     }
 
 
@@ -249,35 +245,104 @@ def _numbering(rows: list[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _describe(session: Session, series: Mapping[Key, int], wishes: Wishes) -> None:
-    """Keep the facets of each job with its series; its documentation is the description of all versions."""
-    ids = {series[key]: key for key in wishes.facets}
+def _describe(session: Session, series: Mapping[Key, int], wishes: Wishes, renewed: Collection[Key]) -> None:
+    """Keep what is said of each job with its series, and have all its versions that events told of say so."""
+    ids = {series[key]: key for key in {*wishes.facets, *renewed}}
     query = select(TransformSeries.id, TransformSeries.facets)
-    changes = []
+    changes, described = [], {}
     for identity, facets in select_in(session, query, TransformSeries.id, ids):
-        held = {name: (stamp, value) for name, (stamp, value) in (facets or {}).items()}
-        if merge(held, wishes.facets[ids[identity]]):
+        before = {name: (stamp, value) for name, (stamp, value) in (facets or {}).items()}
+        held = dict(before)
+        if merge(held, wishes.facets.get(ids[identity], {})):
             changes.append({"id": identity, "facets": held})
+        if ids[identity] in renewed or _said(before) != _said(held):
+            described[identity] = _said(held)
     update_rows(session, TransformSeries, changes)
+    _say(session, described)
 
 
-def tidy(session: Session, left: Collection[int]) -> None:
+def _said(facets: Mapping[str, tuple[str, Any]]) -> dict[str, Any]:
+    """What the facets of a job say of every version of it."""
+    kind = _text(facets, "jobType", "jobType")
+    return {
+        "kind": (kind or "pipeline").lower()[:32],
+        "description": _text(facets, "documentation", "description"),
+        "reference": _text(facets, "sourceCodeLocation", "url"),
+        "reference_type": _text(facets, "sourceCodeLocation", "type"),
+        "labels": _labels(facets),
+        "owner": _owner(facets),
+    }
+
+
+def _facet(facets: Mapping[str, tuple[str, Any]], name: str) -> Mapping[str, Any]:
+    facet = facets[name][1] if name in facets else None
+    return facet if isinstance(facet, dict) else {}
+
+
+def _text(facets: Mapping[str, tuple[str, Any]], name: str, field: str) -> str | None:
+    value = _facet(facets, name).get(field)
+    return value if isinstance(value, str) and value else None
+
+
+def _rows(facets: Mapping[str, tuple[str, Any]], name: str, field: str) -> list[dict[str, Any]]:
+    rows = _facet(facets, name).get(field)
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _labels(facets: Mapping[str, tuple[str, Any]]) -> list[tuple[str, str]]:
+    tags = _rows(facets, "tags", "tags")
+    return sorted({(t["key"], str(t.get("value") or "")) for t in tags if isinstance(t.get("key"), str) and t["key"]})
+
+
+def _owner(facets: Mapping[str, tuple[str, Any]]) -> str | None:
+    names = (row.get("name") for row in _rows(facets, "ownership", "owners"))
+    return next((name for name in names if isinstance(name, str) and name), None)
+
+
+def _say(session: Session, described: Mapping[int, Mapping[str, Any]]) -> None:
+    query = select(Transform.id, Transform.series_id, Transform.hash).where(Transform.origin == "event")
+    rows = list(select_in(session, query, Transform.series_id, described))
+    told = {row.id: described[row.series_id] for row in rows}
+    update_rows(
+        session, Transform, [{"id": i, "kind": s["kind"], "description": s["description"]} for i, s in told.items()]
+    )
+    unknown = {row.id: told[row.id] for row in rows if row.hash is None}  # the others have a place of their own
+    names = ("reference", "reference_type")
+    update_rows(session, Transform, [{"id": i, **{name: s[name] for name in names}} for i, s in unknown.items()])
+    mark(session, Transform, {i: {"labels": s["labels"], "owner": s["owner"]} for i, s in told.items()})
+
+
+def tidy(session: Session, left: Collection[int], declared: Collection[int]) -> None:
     """Of versions that runs have left: drop those that nobody is of any more, and date the others anew."""
-    if not left:
-        return
+    if left:
+        declared = {*declared, *_redate(session, left)}
+    _place_declared(session, declared)
+
+
+def _redate(session: Session, left: Collection[int]) -> set[int]:
+    """The series among theirs that were declared without their code."""
     first = select(func.min(Run.created_at)).where(Run.transform_id == Transform.id).scalar_subquery()
-    query = select(Transform.id, Transform.series_id, Transform.declared_at, first.label("first")).where(
-        Transform.origin == "event"
+    query = select(Transform.id, Transform.series_id, first.label("first")).where(
+        Transform.origin == "event", Transform.hash.is_(None)
     )
     rows = list(select_in(session, query, Transform.id, left))
-    gone = [row for row in rows if row.first is None and row.declared_at is None]
-    delete_rows(session, Transform, [row.id for row in gone])
-    dates = {row.id: [at for at in (row.first, row.declared_at) if at is not None] for row in rows}
-    update_rows(session, Transform, [{"id": key, "created_at": min(times)} for key, times in dates.items() if times])
+    delete_rows(session, Transform, [row.id for row in rows if row.first is None])
+    update_rows(session, Transform, [{"id": r.id, "created_at": r.first} for r in rows if r.first is not None])
     touched = {row.series_id for row in rows}
     settle(session, touched)
+    _forget_empty(session, touched)
     declared = select(TransformSeries.id).where(TransformSeries.declared_at.is_not(None))
-    _place_declared(session, {row.id for row in select_in(session, declared, TransformSeries.id, touched)})
+    return {row.id for row in select_in(session, declared, TransformSeries.id, touched)}
+
+
+def _forget_empty(session: Session, series: Collection[int]) -> None:
+    """Drop the series that have no version and of which nobody said anything."""
+    query = select(TransformSeries.id).where(
+        TransformSeries.declared_at.is_(None),
+        TransformSeries.facets.is_(None),
+        ~exists().where(Transform.series_id == TransformSeries.id),
+    )
+    delete_rows(session, TransformSeries, [row.id for row in select_in(session, query, TransformSeries.id, series)])
 
 
 def _place_declared(session: Session, series: Collection[int]) -> None:
@@ -285,26 +350,30 @@ def _place_declared(session: Session, series: Collection[int]) -> None:
     if not series:
         return
     first = select(func.min(Run.created_at)).where(Run.transform_id == Transform.id).scalar_subquery()
-    query = select(Transform.id, Transform.series_id, Transform.hash, first.label("first"))
+    query = select(
+        Transform.id, Transform.series_id, Transform.hash, Transform.created_at, Transform.origin, first.label("first")
+    )
     grouped: defaultdict[int, list[Any]] = defaultdict(list)
     for row in select_in(session, query, Transform.series_id, series):
         grouped[row.series_id].append(row)
-    every = select(TransformSeries.id, TransformSeries.namespace, TransformSeries.key, TransformSeries.declared_at)
+    columns = ("id", "namespace", "key", "declared_at", "facets")
+    every = select(*(getattr(TransformSeries, name) for name in columns))
     made, dated, gone = [], [], []
     for told in select_in(session, every, TransformSeries.id, series):
         rows = grouped[told.id]
-        idle = next((row for row in rows if row.hash is None and row.first is None), None)
+        unknown = next((row for row in rows if row.hash is None and row.origin == "event"), None)
         if not rows:
             made.append(told)
-        elif idle is not None and len(rows) > 1:
-            gone.append(idle.id)
-        elif idle is not None:
-            dated.append({"id": idle.id, "created_at": told.declared_at})
+        elif unknown is not None and unknown.first is None and len(rows) > 1:
+            gone.append(unknown.id)
+        elif unknown is not None:
+            dated.append({"id": unknown.id, "created_at": unknown.first or told.declared_at})
     delete_rows(session, Transform, gone)
     update_rows(session, Transform, dated)
     ids = reserve(session, Transform, len(made))
     insert_rows(session, Transform, [_unknown(identity, told) for identity, told in zip(ids, made, strict=True)])
     settle(session, series)
+    _say(session, {told.id: _said(told.facets or {}) for told in made})
 
 
 def _unknown(identity: int, told: Any) -> dict[str, Any]:

@@ -75,8 +75,6 @@ class Transform(Versioned, Registry):
     origin: Mapped[str] = mapped_column(String(8))
     """`api` for rows that people made, `event` for rows that a rebuild makes again."""
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
-    declared_at: Mapped[datetime | None]
-    """When somebody first told of this version without a run."""
     stamp: Mapped[str | None]
     """Which event described it last."""
 

@@ -31,8 +31,9 @@ from openlineage.lamin.reading import Facets, facets_of, merged, text_in
 Order = tuple[datetime, int, str]
 Stamped = dict[str, tuple[Order, Any]]
 _ENDS = {"COMPLETE": RunStatus.COMPLETED, "FAIL": RunStatus.FAILED, "ABORT": RunStatus.ABORTED}
-_CODE_FACETS = ("sourceCode", "sourceCodeLocation", "sql", "jobType")
-"""Facets of a job that tell a version of it; the others belong to all versions."""
+_CODE_FACETS = ("sourceCode", "sourceCodeLocation", "sql")
+"""Facets of a job that tell a version of it."""
+Job = tuple[str, str]
 
 
 @dataclass(slots=True)
@@ -68,7 +69,12 @@ class History:
     ends: dict[Order, RunStatus] = field(default_factory=dict)
     is_running: bool = False
     run: Stamped = field(default_factory=dict)
-    code: Stamped = field(default_factory=dict)
+    code: dict[Job, Stamped] = field(default_factory=dict)
+    """What is said of the code of each job that the run was said to be of."""
+    shared: dict[Job, Stamped] = field(default_factory=dict)
+    """What is said of each job for all versions of it."""
+    versions: dict[tuple[str, str, str | None], tuple[TransformFacts, datetime]] = field(default_factory=dict)
+    """The versions of code that single events name, with the first time."""
     mentions: dict[tuple[Direction, str, str], _Mention] = field(default_factory=dict)
     aliases: set[tuple[str, str]] = field(default_factory=set)
 
@@ -80,7 +86,7 @@ class History:
         self.job = job if self.job is None else max(self.job, job)
         self._absorb_type(event.event_type, order)
         _absorb(self.run, order, facets_of(data["run"]))
-        _absorb(self.code, order, facets_of(data["job"]))
+        self._absorb_job(job[1:], facets_of(data["job"]), order)
         for direction, dataset in reading.datasets(data):
             self._absorb_dataset(direction, dataset, order)
 
@@ -91,6 +97,17 @@ class History:
             self.started = order[0] if self.started is None else min(self.started, order[0])
             self.last_start = order if self.last_start is None else max(self.last_start, order)
         self.is_running = self.is_running or kind in ("START", "RUNNING")
+
+    def _absorb_job(self, job: Job, facets: Facets, order: Order) -> None:
+        code = {name: facets[name] for name in _CODE_FACETS if name in facets}
+        _absorb(self.code.setdefault(job, {}), order, code)
+        _absorb(self.shared.setdefault(job, {}), order, _shared(facets))
+        if code:
+            told = transform_facts(*job, code, _stamp(order))
+            if told.source_hash is not None:
+                key = (*job, told.source_hash)
+                held, at = self.versions.get(key, (told, order[0]))
+                self.versions[key] = max(held, told, key=lambda one: one.stamp), min(at, order[0])
 
     def _absorb_dataset(self, direction: Direction, dataset: Mapping[str, Any], order: Order) -> None:
         namespace, name = dataset["namespace"], dataset["name"]
@@ -110,14 +127,15 @@ class History:
         assert self.first is not None
         assert self.job is not None
         _, namespace, name = self.job
-        run, job = merged(self.run), merged(self.code)
+        run = merged(self.run)
+        job = merged(self.shared[namespace, name]) | merged(self.code[namespace, name])
         end = self._end(job)
         own = reading.object_in(run, "lamin_run")
         parent = reading.object_in(run, "parent")
         started = self.started or self.first[0]
         return RunFacts(
             run_id=self.run_id,
-            transform=transform_facts(namespace, name, job, _stamp(self._code_order())),
+            transform=transform_facts(namespace, name, job, ""),
             engine=reading.engine(namespace, run, job),
             engine_version=text_in(reading.object_in(run, "processing_engine"), "version"),
             status=self._status(end),
@@ -134,7 +152,8 @@ class History:
             dependencies=tuple(reading.dependencies(self.run_id, run)),
             datasets=tuple(self._datasets(None if end is None else end[0])),
             first_at=self.first[0],
-            job_facets=shared_facets(self.code),
+            job_facets={key: _kept(said) for key, said in self.shared.items() if said},
+            versions=tuple(self.versions.values()),
             labels=reading.labels(run) or (),
             aliases=tuple(sorted(self.aliases)),
         )
@@ -151,11 +170,6 @@ class History:
         if end is not None:
             return self.ends[end]
         return RunStatus.RUNNING if self.is_running else RunStatus.SCHEDULED
-
-    def _code_order(self) -> Order:
-        orders = [entry[0] for name in _CODE_FACETS if (entry := self.code.get(name)) is not None]
-        assert self.first is not None
-        return max(orders, default=self.first)
 
     def _details(self, run: Facets, started: datetime, end: Order | None) -> dict[str, Any] | None:
         details = reading.details(run)
@@ -192,14 +206,14 @@ def job_facts(event: ParsedEvent) -> JobFacts:
     """What a job event says: the job's code, its facets, and the datasets that it declares to read and write."""
     job = event.data["job"]
     facets: Stamped = {}
-    _absorb(facets, event.order, facets_of(job))
-    said = dict(shared_facets(facets))
+    _absorb(facets, event.order, _shared(facets_of(job)))
+    said = _kept(facets)
     for side in ("inputs", "outputs"):
         declared = [[d["namespace"], d["name"]] for s, d in reading.datasets(event.data) if f"{s}s" == side]
         if declared:
             said[side] = (_stamp(event.order), declared)
-    transform = transform_facts(job["namespace"], job["name"], merged(facets), _stamp(event.order))
-    return JobFacts(transform, event.order[0], said)
+    code = {name: facet for name, facet in facets_of(job).items() if not reading.is_deleted(facet)}
+    return JobFacts(transform_facts(job["namespace"], job["name"], code, _stamp(event.order)), event.order[0], said)
 
 
 def annotation(event: ParsedEvent) -> Annotation:
@@ -235,12 +249,16 @@ def _stamp(order: Order) -> str:
     return f"{order[0].isoformat(timespec='microseconds')} {order[1]} {order[2]}"
 
 
-def shared_facets(code: Stamped) -> dict[str, tuple[str, Any]]:
-    """The facets that belong to all versions of a job, as the registry keeps them; None for what was taken back."""
+def _shared(facets: Facets) -> Facets:
+    """The facets that are kept with the job; its source has a field of its own."""
+    return {name: facet for name, facet in facets.items() if name not in ("sourceCode", "sql")}
+
+
+def _kept(said: Stamped) -> dict[str, tuple[str, Any]]:
+    """The facets of a job as the registry keeps them; None for what was taken back."""
     return {
         name: (_stamp(order), None if reading.is_deleted(facet) else redact(facet))
-        for name, (order, facet) in code.items()
-        if name not in _CODE_FACETS
+        for name, (order, facet) in said.items()
     }
 
 
@@ -250,15 +268,12 @@ def transform_facts(namespace: str, name: str, job: Facets, stamp: str) -> Trans
     location = reading.object_in(job, "sourceCodeLocation")
     source = text_in(code, "sourceCode") or text_in(sql, "query")
     identity = source if source is not None else text_in(location, "version")
-    kind = text_in(reading.object_in(job, "jobType"), "jobType")
     return TransformFacts(
         namespace=namespace,
         key=name,
-        kind=None if kind is None else kind.lower()[:32],
         source=source,
         source_hash=None if identity is None else _source_hash(identity),
         language=text_in(code, "language") or ("sql" if sql else None),
-        description=text_in(reading.object_in(job, "documentation"), "description"),
         reference=text_in(location, "url"),
         reference_type=text_in(location, "type"),
         stamp=stamp,

@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 from lamin_core.bulk import insert_rows, reserve, select_in
 from lamin_core.db import Database
 from lamin_core.errors import Unavailable
-from lamin_core.lineage.recording import record
+from lamin_core.lineage.recording import learn_names, record
 from lamin_core.models import Event as Row
 from lamin_core.models import now
 from openlineage.lamin.fold import alias_pairs, annotation, job_facts
-from openlineage.lamin.histories import Histories, histories_of
+from openlineage.lamin.histories import Histories, histories_of, load
 from openlineage.lamin.parsing import ParsedEvent
 
 logger = logging.getLogger("lamin")
@@ -84,16 +84,18 @@ def _row(event: ParsedEvent, received: Any) -> dict[str, Any]:
 
 def project(session: Session, histories: Histories, events: Sequence[ParsedEvent]) -> None:
     """Bring the registry up to date with these events, which are in the raw log."""
-    told = [event for event in events if event.kind == "run"]
     jobs = [event for event in events if event.kind == "job"]
     datasets = [event for event in events if event.kind == "dataset"]
-    changed = histories.absorb(session, told)
+    changed = histories.absorb(session, [event for event in events if event.kind == "run"])
+    facts = {history.run_id: history.facts() for history in changed}
+    pairs = [pair for one in facts.values() for pair in one.aliases]
+    displaced = learn_names(session, [*pairs, *(pair for event in (*jobs, *datasets) for pair in alias_pairs(event))])
+    facts |= {history.run_id: history.facts() for history in load(session, displaced - set(facts))}
     record(
         session,
-        sorted((history.facts() for history in changed), key=lambda facts: (facts.first_at, facts.run_id)),
+        sorted(facts.values(), key=lambda one: (one.first_at, one.run_id)),
         [job_facts(event) for event in jobs],
         [annotation(event) for event in datasets],
-        [pair for event in (*jobs, *datasets) for pair in alias_pairs(event)],
     )
 
 

@@ -1,0 +1,149 @@
+"""No order of arrival leaves a trace: whatever was told, however mixed and repeated, the registry is the same."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lamin_core.db import Database
+from lamin_core.instance import Instance
+from lamin_core.lineage.digest import lines
+from openlineage.lamin.parsing import parse
+from openlineage.lamin.receiver import ingest
+
+Event = dict[str, Any]
+_RUNS = [f"00000000-0000-7000-8000-{n:012d}" for n in range(1, 6)]
+_JOBS = ["extract", "load", "report"]
+_DATASETS = [("file", "/d/a.csv"), ("file", "/d/folder"), ("file", "/d/folder/b.csv"), ("postgres://db", "x.y.z")]
+_seconds = st.integers(0, 8)
+
+
+@st.composite
+def _facets(draw: st.DrawFn, choices: dict[str, st.SearchStrategy[Any]]) -> dict[str, Any]:
+    names = draw(st.lists(st.sampled_from(sorted(choices)), max_size=2, unique=True))
+    return {name: draw(choices[name]) for name in names}
+
+
+_deleted = st.just({"_deleted": True})
+_tags = st.lists(st.sampled_from(["pii", "gold"]), max_size=2).map(
+    lambda keys: {"tags": [{"key": key, "value": "yes"} for key in keys]}
+)
+_documentation = st.sampled_from("ab").map(lambda text: {"description": text})
+_ownership = st.sampled_from("xy").map(lambda name: {"owners": [{"name": name}]})
+_job_facets = _facets(
+    {
+        "sourceCode": st.sampled_from("pq").map(lambda code: {"language": "python", "sourceCode": code}),
+        "sourceCodeLocation": st.sampled_from("12").map(
+            lambda v: {"type": "git", "url": f"https://x/{v}", "version": v}
+        ),
+        "documentation": _documentation | _deleted,
+        "tags": _tags | _deleted,
+        "ownership": _ownership,
+        "jobType": st.sampled_from(["BATCH", "STREAMING"]).map(lambda p: {"processingType": p, "jobType": "JOB"}),
+    }
+)
+_content = st.integers(1, 3).map(lambda n: {"hash": f"h{n}", "hash_type": "blake3", "size": n})
+_folder = st.integers(1, 2).map(lambda n: {"hash": f"f{n}", "hash_type": "blake3-d", "size": n, "n_files": 1})
+_dataset_facets = {
+    "version": st.sampled_from(["v1", "v2"]).map(lambda v: {"datasetVersion": v}),
+    "documentation": _documentation | _deleted,
+    "tags": _tags,
+    "ownership": _ownership,
+    "schema": st.sampled_from(["int", "str"]).map(lambda t: {"fields": [{"name": "id", "type": t}]}),
+    "symlinks": st.sampled_from(["/d/a.csv", "/d/link.csv"]).map(
+        lambda name: {"identifiers": [{"namespace": "file", "name": name, "type": "TABLE"}]}
+    ),
+    "outputStatistics": st.integers(1, 2).map(lambda n: {"rowCount": n}),
+}
+
+
+@st.composite
+def _dataset(draw: st.DrawFn) -> Event:
+    namespace, name = draw(st.sampled_from(_DATASETS))
+    known = _folder if name == "/d/folder" else _content
+    facets = draw(_facets({**_dataset_facets, "lamin_artifact": known}))
+    return {"namespace": namespace, "name": name, "facets": facets}
+
+
+@st.composite
+def _link(draw: st.DrawFn) -> Event:
+    number = draw(st.integers(0, len(_RUNS) - 1))
+    return {"run": {"runId": _RUNS[number]}, "job": {"namespace": "test", "name": _JOBS[number % len(_JOBS)]}}
+
+
+@st.composite
+def _run_facets(draw: st.DrawFn) -> dict[str, Any]:
+    return draw(
+        _facets(
+            {
+                "parent": _link(),
+                "jobDependencies": st.lists(_link(), max_size=2).map(lambda links: {"upstream": links}),
+                "tags": _tags,
+                "errorMessage": st.sampled_from("mn").map(lambda text: {"message": text}),
+            }
+        )
+    )
+
+
+@st.composite
+def _event(draw: st.DrawFn) -> Event:
+    event: Event = {"eventTime": f"2026-01-01T00:00:{draw(_seconds):02d}Z", "producer": "urn:test"}
+    kind = draw(st.sampled_from(["run"] * 6 + ["job", "dataset"]))
+    if kind == "dataset":
+        return {**event, "dataset": draw(_dataset())}
+    name = draw(st.sampled_from(_JOBS))
+    job = {"namespace": "test", "name": name, "facets": draw(_job_facets)}
+    sides = {side: draw(st.lists(_dataset(), max_size=2)) for side in ("inputs", "outputs")}
+    if kind == "job":
+        return {**event, "job": job, **sides}
+    types = ["START", "RUNNING", "COMPLETE", "FAIL", "ABORT", "OTHER", None]
+    run = {"runId": draw(st.sampled_from(_RUNS)), "facets": draw(_run_facets())}
+    return {**event, "eventType": draw(st.sampled_from(types)), "run": run, "job": job, **sides}
+
+
+def _told(empty: Path, batches: Sequence[Sequence[Event]]) -> list[str]:
+    """What a registry says that is told these; `empty` is the database of one that has heard nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(f"sqlite:///{shutil.copy(empty, folder)}")
+        for batch in batches:
+            receipt = ingest(database, map(parse, batch))
+            assert receipt.quarantined == [], receipt.quarantined
+        with database.reading() as session:
+            found = list(lines(session))
+        database.dispose()
+    return found
+
+
+def _mixed(events: Sequence[Event], seed: int) -> list[list[Event]]:
+    order = random.Random(seed)
+    left = [*events, *order.choices(events, k=len(events) // 2)]
+    order.shuffle(left)
+    batches = []
+    while left:
+        size = order.randint(1, 5)
+        batches.append(left[:size])
+        left = left[size:]
+    return batches
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a registry that has heard nothing."""
+    folder = tmp_path_factory.mktemp("empty")
+    Instance.create(folder, "./data").db.dispose()
+    return folder / ".lamin" / "lamin.db"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(_event(), min_size=2, max_size=14), st.integers(0, 1000))
+def test_any_order_and_repetition_gives_the_same_registry(empty: Path, events: list[Event], seed: int) -> None:
+    ordered = sorted(events, key=lambda event: event["eventTime"])
+    assert _told(empty, _mixed(events, seed)) == _told(empty, [[event] for event in ordered])
