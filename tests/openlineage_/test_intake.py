@@ -178,9 +178,11 @@ def _highest(server: Server) -> Iterator[list[int]]:
 
     thread = threading.Thread(target=watch)
     thread.start()
-    yield found
-    over.set()
-    thread.join()
+    try:
+        yield found
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_a_bomb_is_refused_with_little_memory(shared: Server) -> None:
@@ -279,3 +281,11 @@ def test_a_pause_between_start_and_end_of_a_connection_is_no_slowness(impatient:
         local = connection.sock.getsockname()
         time.sleep(0.8)
     connection.close()
+
+
+@pytest.mark.parametrize("event", [_event(9, "x" * (31 * MB)), _nested(10, 31 * MB)], ids=["one text", "many objects"])
+def test_one_event_may_be_as_large_as_a_body(shared: Server, event: bytes) -> None:
+    assert 0.8 * MAX_BODY < len(event) < MAX_BODY
+    with _highest(shared) as extra:
+        assert shared.post(event)[0] == 201
+    assert extra[0] < 600 * MB

@@ -23,6 +23,8 @@ from openlineage.lamin.parsing import ParsedEvent, parse
 
 PATIENCE = 4.0
 """Seconds until the client is told to come again: OpenLineage's clients wait for five."""
+PACE = 2_000_000
+"""Characters of an event that are another second's patience."""
 BATCH_PATIENCE = 60.0
 """The same for a slice of a batch, which takes longer."""
 
@@ -47,7 +49,7 @@ class _Intake:
         try:
             async with self._bodies.whole(request) as body:
                 event = parse(decoded(body))
-                await self._stored([event], PATIENCE)
+                await self._stored([event], PATIENCE + len(event.body) / PACE)
         except LaminError as error:
             self._count(1, 1)
             return failure(error)

@@ -82,8 +82,6 @@ class Writer:
     def _work(self) -> None:
         while group := self._take():
             self._write([order for order in group if not order.done.done()])
-            with self._changed:
-                self._held -= sum(len(order.events) for order in group)
 
     def _take(self) -> list[Order]:
         """What waits, or the first of it; nothing when the writer is closed and all is written."""
@@ -94,6 +92,7 @@ class Writer:
             while self._waiting and (not group or size + len(self._waiting[0].events) <= GROUP):
                 group.append(self._waiting.popleft())
                 size += len(group[-1].events)
+            self._held -= size
         return group
 
     def _write(self, group: Sequence[Order]) -> None:
@@ -107,7 +106,7 @@ class Writer:
 
     def _write_apart(self, group: Sequence[Order]) -> None:
         """Each order for itself, so that it fails for nobody else; but two failures in a row are the database's."""
-        last: Exception | None = None
+        last: Unavailable | None = None
         for position, order in enumerate(group):
             error = self._stored([order])
             if error is not None and last is not None:
@@ -116,15 +115,16 @@ class Writer:
             _answer([order], error)
             last = error
 
-    def _stored(self, group: Sequence[Order]) -> Exception | None:
+    def _stored(self, group: Sequence[Order]) -> Unavailable | None:
         """Why the group could not be stored; None when it was. The one place where events are taken in."""
         events = [event for order in group for event in order.events]
         try:
             receipt = ingest(self._database, events)
-        except Exception as error:  # the thread lives on, whatever the database says
-            if not isinstance(error, Unavailable):
-                logger.exception("events could not be stored")
+        except Unavailable as error:
             return error
+        except Exception as error:  # the thread lives on, whatever the database says
+            logger.exception("events could not be stored")
+            return Unavailable(f"it could not be stored: {type(error).__name__}", hint="the server's log says why")
         self._metrics.stored(len(events), receipt.taken, len(receipt.quarantined))
         now = time.perf_counter()
         for order in group:
@@ -132,12 +132,12 @@ class Writer:
         return None
 
 
-def _answer(group: Sequence[Order], error: Exception | None) -> None:
+def _answer(group: Sequence[Order], error: Unavailable | None) -> None:
     """Tell those who wait, in one call into their loop."""
     group[0].done.get_loop().call_soon_threadsafe(_resolve, group, error)
 
 
-def _resolve(group: Sequence[Order], error: Exception | None) -> None:
+def _resolve(group: Sequence[Order], error: Unavailable | None) -> None:
     for order in group:
         if order.done.done():
             continue

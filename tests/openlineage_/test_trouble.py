@@ -1,0 +1,196 @@
+"""A database that is locked, full or gone: nothing is promised meanwhile, nothing promised is lost, and it heals."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import psycopg
+import pytest
+from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy import select, text
+
+from lamin_core.db import Database
+from lamin_core.errors import Unavailable
+from lamin_core.instance import Instance
+from lamin_core.models import Event
+from openlineage.lamin.events import complete
+from openlineage.lamin.http.metrics import Metrics
+from openlineage.lamin.http.writer import Overloaded, Writer
+from openlineage.lamin.parsing import ParsedEvent, parse
+
+from .conftest import at, run_of
+from .serving import BATCH, EVENT, Server
+
+if TYPE_CHECKING:
+    from tests.conftest import Postgres
+
+
+def _event(number: int, padding: str = "") -> bytes:
+    event = complete(run_of(number, f"job{number}"), at(number))
+    event["run"]["facets"]["padding"] = {"_producer": "urn:x", "_schemaURL": "urn:x", "text": padding}
+    return json.dumps(event).encode()
+
+
+def _parsed(number: int, padding: str = "") -> ParsedEvent:
+    return parse(_event(number, padding))
+
+
+@pytest.fixture
+def on_sqlite(in_tmp_path: Path) -> Iterator[Database]:
+    """The database of an instance on SQLite."""
+    instance = Instance.create(in_tmp_path, "./data")
+    yield instance.db
+    instance.db.dispose()
+
+
+@contextmanager
+def _locked(database: Database) -> Iterator[None]:
+    """Somebody else writes all the time."""
+    with database.writing() as session:
+        session.connection()
+        yield
+
+
+def test_while_somebody_else_writes_the_client_is_told_to_come_again(on_sqlite: Database, in_tmp_path: Path) -> None:
+    with Server(in_tmp_path) as server:
+        with _locked(on_sqlite):
+            begin = time.monotonic()
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+            connection.request("POST", EVENT, _event(1))
+            answer = connection.getresponse()
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+            assert time.monotonic() - begin < 5  # before OpenLineage's clients give up by themselves
+            connection.close()
+            assert server.get("/healthz")[0] == 200
+        assert server.post(_event(1))[0] == 201
+        assert server.post(_event(2))[0] == 201
+        assert server.runs() == {"job1": "completed", "job2": "completed"}
+
+
+def test_a_full_disk_is_no_loss_and_heals_by_itself(on_sqlite: Database, in_tmp_path: Path) -> None:
+    acknowledged = []
+    with Server(in_tmp_path) as server:
+        assert server.process is not None
+        process = psutil.Process(server.process.pid)
+        assert server.post(_event(0))[0] == 201
+        # The system lets this process write no file beyond this size: to SQLite, the disk is full.
+        largest = max(file.stat().st_size for file in (in_tmp_path / ".lamin").iterdir())
+        hard = process.rlimit(psutil.RLIMIT_FSIZE)[1]
+        process.rlimit(psutil.RLIMIT_FSIZE, (largest + 600_000, hard))
+        for number in range(1, 100):
+            status, answer = server.post(_event(number, "x" * 20_000))
+            if status != 201:
+                break
+            acknowledged.append(f"job{number}")
+        assert status == 503, answer
+        assert len(acknowledged) > 2
+        batch = b"[" + _event(200, "x" * 500_000) + b"," + _event(201, "x" * 500_000) + b"]"
+        assert server.post(batch, BATCH)[0] == 503
+        process.rlimit(psutil.RLIMIT_FSIZE, (hard, hard))
+        assert server.post(batch, BATCH)[0] == 200
+        assert set(acknowledged) < set(server.runs())
+    with on_sqlite.reading() as session:
+        assert session.execute(text("PRAGMA integrity_check")).scalar() == "ok"
+
+
+def test_a_database_that_goes_away_is_used_again_when_it_is_back(
+    postgres: Postgres, postgres_url: str, in_tmp_path: Path
+) -> None:
+    Instance.create(in_tmp_path, "./data", postgres_url).db.dispose()
+    name = postgres_url.partition("?")[0].rpartition("/")[2]
+    with Server(in_tmp_path) as server, psycopg.connect(postgres.url("postgres"), autocommit=True) as admin:
+
+        def say(statement: str) -> None:
+            admin.execute(statement.encode())
+
+        assert server.post(_event(1))[0] == 201
+        say(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        say(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        for _ in range(3):
+            assert server.post(_event(2))[0] == 503
+        say(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        assert server.post(_event(2))[0] == 201
+        # A connection that broke while nobody looked costs no event.
+        say(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        assert _until_stored(server, _event(3)) <= 2
+        assert server.runs() == {"job1": "completed", "job2": "completed", "job3": "completed"}
+
+
+def _until_stored(server: Server, body: bytes) -> int:
+    """How often a client had to send it."""
+    for times in range(1, 10):
+        if server.post(body)[0] == 201:
+            return times
+    raise AssertionError("it was never stored")
+
+
+async def _ended(*orders: asyncio.Future[None]) -> list[Any]:
+    return await asyncio.gather(*orders, return_exceptions=True)
+
+
+def test_when_too_many_wait_the_next_is_told_so(on_sqlite: Database) -> None:
+    async def story() -> None:
+        writer = Writer(on_sqlite, Metrics(), capacity=3)
+        with _locked(on_sqlite):
+            orders = [writer.order([_parsed(0)])]
+            await asyncio.sleep(0.2)  # the writer is at the database with this one
+            orders += [writer.order([_parsed(1)]), writer.order([_parsed(2), _parsed(3)])]
+            with pytest.raises(Overloaded):
+                writer.order([_parsed(4)])
+        assert await _ended(*orders) == [None, None, None]
+        await _ended(writer.order([_parsed(number) for number in range(10, 20)]))  # an idle one takes a large order
+        writer.close()
+        with pytest.raises(Overloaded):
+            writer.order([_parsed(5)])
+
+    asyncio.run(story())
+    with on_sqlite.reading() as session:
+        assert len(session.scalars(select(Event.id)).all()) == 14
+
+
+def test_what_nobody_waits_for_any_more_is_left_out(on_sqlite: Database) -> None:
+    async def story() -> None:
+        writer = Writer(on_sqlite, Metrics())
+        with _locked(on_sqlite):
+            first = writer.order([_parsed(1)])
+            await asyncio.sleep(0.2)  # the writer is at the database with the first
+            second, third = writer.order([_parsed(2)]), writer.order([_parsed(3)])
+            second.cancel()
+        assert await _ended(first, third) == [None, None]
+        writer.close()
+
+    asyncio.run(story())
+    with on_sqlite.reading() as session:
+        assert set(session.scalars(select(Event.run_id))) == {run_of(1, "").id, run_of(3, "").id}
+
+
+def test_an_event_that_the_database_does_not_take_fails_for_nobody_else(on_sqlite: Database) -> None:
+    @sqlalchemy_event.listens_for(on_sqlite.engine, "connect")
+    def _limit(connection: Any, _: Any) -> None:
+        connection.setlimit(0, 100_000)  # SQLITE_LIMIT_LENGTH
+
+    on_sqlite.dispose()
+    metrics = Metrics()
+
+    async def story() -> list[Any]:
+        writer = Writer(on_sqlite, metrics)
+        with _locked(on_sqlite):
+            blocking = writer.order([_parsed(0)])
+            await asyncio.sleep(0.2)
+            orders = [writer.order([_parsed(n, "x" * (200_000 if n in (2, 4) else 1))]) for n in range(1, 6)]
+        ended = await _ended(blocking, *orders)
+        writer.close()
+        return ended
+
+    ended = asyncio.run(story())
+    assert [type(one) for one in ended] == [type(None), type(None), Unavailable, type(None), Unavailable, type(None)]
+    with on_sqlite.reading() as session:
+        assert len(session.scalars(select(Event.id)).all()) == 4
