@@ -44,6 +44,12 @@ class Connection(Protocol):
     def from_values(self, registry: type[Record], values: Iterable[str], field: Any, *, create: bool) -> Any:
         """Records for these names."""
 
+    def reached(self, record: Any, relation: str) -> Any:
+        """The records on all paths from this one over a relation to records of its own kind."""
+
+    def slots(self, schema: Any) -> dict[str, Any]:
+        """The schema of each slot of a composite one."""
+
     def features(self, record: Any) -> Any:
         """The values that this record has for features."""
 

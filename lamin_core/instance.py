@@ -24,9 +24,10 @@ from lamin_core.files import Files
 from lamin_core.lineage.series import storage_for
 from lamin_core.location import FOLDER, SETTINGS, VARIABLE, database_folder, find_instance, instance_folder, is_url
 from lamin_core.models import Artifact, InstanceFacts, Run, Storage, User
+from lamin_core.models.relations import relations_of
 from lamin_core.propagation import Parent
 from lamin_core.querying.queryset import QuerySet
-from lamin_core.querying.related import RelatedSet
+from lamin_core.querying.related import RelatedSet, all_reached, slots
 from lamin_core.questions import Questions
 from lamin_core.redaction import redact_text
 from lamin_core.saving import delete, erase, from_values, replace, restore, save, trash
@@ -211,6 +212,14 @@ class Instance:
     def from_values(self, registry: type[Record], values: Iterable[str], field: Any = None, *, create: bool) -> Any:
         """Records for these names."""
         return from_values(self, registry, values, field, create=create)
+
+    def reached(self, record: Any, relation: str) -> QuerySet[Any]:
+        """The records on all paths from this one over a relation to records of its own kind."""
+        return all_reached(self.db, record, relations_of(type(record))[relation])
+
+    def slots(self, schema: Any) -> dict[str, Any]:
+        """The schema of each slot of a composite one."""
+        return slots(self.db, schema)
 
     def features(self, record: Any) -> FeatureValues:
         """The values that this record has for features."""

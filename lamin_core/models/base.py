@@ -12,6 +12,7 @@ from sqlalchemy.orm.decl_api import DeclarativeAttributeIntercept
 from sqlalchemy.types import TypeDecorator
 
 from lamin_core import context
+from lamin_core.errors import InvalidArgument
 from lamin_core.uids import VERSION_LENGTH
 
 # SQLite only counts up by itself in an INTEGER primary key.
@@ -274,6 +275,39 @@ class Versioned:
         return self.uid[: self._stem_length]
 
 
+class Synonymous:
+    """What a registry whose records have other names adds."""
+
+    synonyms: Mapped[str | None] = mapped_column(Text)
+    """Other names, joined by `|`."""
+
+    def add_synonym(self, *names: str) -> None:
+        """Let these be other names of it, from now on. Raises `InvalidArgument` for a name with `|` in it."""
+        if wrong := [name for name in names if "|" in name or not name.strip()]:
+            raise InvalidArgument(f"{wrong[0]!r} is no name", hint="name them one by one: add_synonym('a', 'b')")
+        self._set_synonyms([*(self.synonyms or "").split("|"), *names])
+
+    def remove_synonym(self, *names: str) -> None:
+        """Let these be other names of it no more."""
+        self._set_synonyms([one for one in (self.synonyms or "").split("|") if one not in names])
+
+    def _set_synonyms(self, names: list[str]) -> None:
+        self.synonyms = "|".join(dict.fromkeys(filter(None, names))) or None
+        context.connection().save(self)
+
+
+class Hierarchical:
+    """What a registry whose records have `parents` and `children` adds."""
+
+    def query_parents(self) -> Any:
+        """All wider terms, over any number of steps."""
+        return context.connection().reached(self, "parents")
+
+    def query_children(self) -> Any:
+        """All narrower terms, over any number of steps."""
+        return context.connection().reached(self, "children")
+
+
 def shown(registry: type[Any]) -> str:
     """The fields of a registry, as the prompt shows them."""
     columns = {
@@ -298,4 +332,6 @@ def _uid_first(line: str) -> bool:
 
 
 def _type_name(column: Any) -> str:
-    return "JSON" if isinstance(column.type, JSON) else column.type.python_type.__name__
+    if isinstance(column.type, JSON | UTC_DateTime):
+        return "JSON" if isinstance(column.type, JSON) else "datetime"
+    return str(column.type.python_type.__name__)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import JSON, Double, ForeignKey, Index, String, UniqueConstraint, false, true
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core.models.base import Base, Identity, Key, Registry
+from lamin_core import context
+from lamin_core.models.base import Base, Identity, Key, Registry, Synonymous
 from lamin_core.models.dtypes import named, registry_called, validated
 from lamin_core.models.relations import Many, One
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from lamin_core.models.user import User
 
 
-class Feature(Registry):
+class Feature(Synonymous, Registry):
     """A dimension that data are measured in, with its type."""
 
     __tablename__ = "feature"
@@ -28,8 +29,6 @@ class Feature(Registry):
     """A plain type (`int`, `float`, `str`, `bool`, `date`, ...), `cat[ULabel]`, or a list of one: `list[str]`."""
     description: Mapped[str | None]
     unit: Mapped[str | None]
-    synonyms: Mapped[str | None]
-    """Other names, joined by `|`."""
     nullable: Mapped[bool] = mapped_column(default=True, server_default=true())
     """Whether a dataset may have missing values in it."""
     default_value: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
@@ -71,6 +70,21 @@ class Feature(Registry):
             coerce=coerce,
         )
 
+    @classmethod
+    def from_df(cls, df: Any) -> Any:
+        """The features that the columns of a table are; those that do not exist yet are made, unsaved."""
+        found = context.connection().from_values(cls, [str(column) for column in df.columns], None, create=False)
+        known = {feature.name for feature in found}
+        new = ((str(column), dtype) for column, dtype in df.dtypes.items() if str(column) not in known)
+        found.extend(cls(name=name, dtype=_of_column(dtype)) for name, dtype in new)
+        return found
+
+    from_dataframe = from_df
+
+    def with_config(self, *, optional: bool = False) -> tuple[Feature, dict[str, bool]]:
+        """This feature in a schema: with `optional` it may be missing."""
+        return self, {"optional": optional}
+
     @property
     def dtype_as_str(self) -> str:
         """The present name of `dtype`."""
@@ -79,6 +93,14 @@ class Feature(Registry):
     @classmethod
     def _shown_fields(cls) -> tuple[str, ...]:
         return ("dtype",)
+
+
+def _of_column(dtype: Any) -> str:
+    """What the type of a column of pandas is called here."""
+    if str(dtype) == "category":
+        return "cat[ULabel]"
+    kinds = {"i": "int", "u": "int", "f": "float", "b": "bool", "M": "datetime"}
+    return kinds.get(getattr(dtype, "kind", ""), "str")
 
 
 class FeatureValue:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core.models.base import Base, Identity, Registry
+from lamin_core.errors import InvalidArgument
+from lamin_core.models.base import Base, Hierarchical, Identity, Registry, Synonymous
 from lamin_core.models.relations import Many, One
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from lamin_core.models.user import User
 
 
-class ULabel(Registry):
+class ULabel(Hierarchical, Synonymous, Registry):
     """A universal label; `type` groups labels, `is_type` marks the groups, `parents` are the wider terms."""
 
     __tablename__ = "ulabel"
@@ -37,8 +38,6 @@ class ULabel(Registry):
 
     name: Mapped[str]
     description: Mapped[str | None]
-    synonyms: Mapped[str | None]
-    """Other names, joined by `|`."""
     is_type: Mapped[bool] = mapped_column(default=False, server_default=false())
     type_id: Mapped[int | None] = mapped_column(ForeignKey("ulabel.id"), index=True)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
@@ -61,7 +60,9 @@ class ULabel(Registry):
     def __init__(
         self, *, name: str, type: ULabel | None = None, is_type: bool = False, description: str | None = None
     ) -> None:
-        """A label to be saved; one with the same name and type is the same label."""
+        """A label to be saved; one with the same name and type is the same label. Raises `InvalidArgument`."""
+        if type is not None and (type.id is None or not type.is_type):
+            raise InvalidArgument(f"{type!r} is no saved type", hint="ln.ULabel(name='x', is_type=True).save()")
         type_id = None if type is None else type.id
         super().__init__(name=name, is_type=is_type, description=description, type_id=type_id)
 

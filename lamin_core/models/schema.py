@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import ForeignKey, String, UniqueConstraint, false, true
 from sqlalchemy.orm import Mapped, mapped_column
 
+from lamin_core import context
+from lamin_core.errors import InvalidArgument
 from lamin_core.models.base import Base, Identity, Registry
+from lamin_core.models.dtypes import named
 from lamin_core.models.feature import Feature
 from lamin_core.models.relations import Many, One
 
@@ -63,10 +67,92 @@ class Schema(Registry):
     """Those that were found to fit it, or a slot of which was."""
     validated_artifacts: ClassVar[Many[Artifact]] = Many("Artifact", own="schema_id")
 
-    def __init__(self, *, features: list[Feature], name: str | None = None, otype: str | None = None, **kwargs: Any):
-        """A schema to be saved, of saved features."""
-        super().__init__(name=name, otype=otype, **kwargs)
-        self.__dict__["_members"] = list(features)
+    def __init__(
+        self,
+        features: Iterable[Any] | None = None,
+        *,
+        index: Feature | None = None,
+        name: str | None = None,
+        description: str | None = None,
+        itype: Any = None,
+        otype: str | None = None,
+        dtype: Any = None,
+        slots: dict[str, Schema] | None = None,
+        components: dict[str, Schema] | None = None,
+        minimal_set: bool = True,
+        maximal_set: bool = False,
+        ordered_set: bool = False,
+        flexible: bool | None = None,
+        coerce: bool = False,
+    ) -> None:
+        """A schema to be saved, of saved features, or of a schema for each slot (`components` is a former name).
+
+        A feature may stand with `feature.with_config(optional=True)`. Without features, `itype` says in which registry
+        the names of the columns are looked up. Raises `InvalidArgument` for features named twice, and for nothing.
+        """
+        members = [_member(one) for one in features or ()]
+        slots = slots or components or {}
+        kind = None if itype is None else _itype(itype)
+        if not (members or slots or kind):
+            raise InvalidArgument("a schema needs features, slots or an itype", hint="ln.Schema(features=[...])")
+        _check_single([feature for feature, _ in members])
+        super().__init__(
+            name=name,
+            description=description,
+            itype=kind or ("Feature" if members else None),
+            otype=otype,
+            dtype=None if dtype is None else str(named(dtype)),
+            n_members=len(members) or None,
+            minimal_set=minimal_set,
+            maximal_set=maximal_set,
+            ordered_set=ordered_set,
+            flexible=not members and not slots if flexible is None else flexible,
+            coerce=coerce,
+        )
+        self.__dict__.update(_members=members, _slots=dict(slots), _asked_index=index)
+
+    @property
+    def slots(self) -> dict[str, Schema]:
+        """The schema of each slot."""
+        found: dict[str, Schema] = context.connection().slots(self)
+        return found
+
+    @classmethod
+    def from_df(cls, df: Any, *, name: str | None = None) -> Schema:
+        """A schema to be saved, of the columns of a table that are features. Raises `InvalidArgument` for none."""
+        known = context.connection().from_values(Feature, [str(column) for column in df.columns], None, create=False)
+        if not known:
+            raise InvalidArgument("no column is a known feature", hint="ln.Feature.from_df(df).save()")
+        return cls(known, name=name)
+
+    from_dataframe = from_df
+
+    @classmethod
+    def _shown_fields(cls) -> tuple[str, ...]:
+        return ("otype", "itype", "n_members")
+
+
+def _member(given: Any) -> tuple[Feature, bool]:
+    """A feature, and whether it may be missing."""
+    feature, config = given if isinstance(given, tuple) else (given, {})
+    if not isinstance(feature, Feature):
+        raise InvalidArgument(f"{feature!r} is no feature", hint="ln.Feature(name='x', dtype=int).save()")
+    return feature, bool(config.get("optional", False))
+
+
+def _check_single(features: list[Feature]) -> None:
+    names = [feature.name for feature in features]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InvalidArgument(f"features are named twice: {twice}")
+
+
+def _itype(itype: Any) -> str:
+    """The registry, or the field of one, as text.
+
+    >>> _itype(Feature), _itype(Feature.name)
+    ('Feature', 'Feature.name')
+    """
+    return str(itype) if isinstance(itype, str) else str(named(itype).options[0])
 
 
 FeatureSet = Schema

@@ -6,16 +6,18 @@ import difflib
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from sqlalchemy import and_, false, func, not_, or_, select, true
+from sqlalchemy import and_, false, func, literal, not_, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from lamin_core.db import Database
 from lamin_core.errors import InvalidArgument
 from lamin_core.models import Many, One
+from lamin_core.models.base import Versioned
 from lamin_core.models.relations import relations_of
 from lamin_core.querying import parts, valued
 from lamin_core.querying.fitting import boolean
 from lamin_core.querying.operators import OPERATORS, Condition
+from lamin_core.uids import VERSION_LENGTH
 
 
 class Q:
@@ -93,6 +95,8 @@ class Lookups:
         aliases: dict[str, str] = getattr(registry, "_aliases", {})
         if path[0] in aliases:
             path = [*aliases[path[0]].split("__"), *path[1:]]
+        if path == ["version"] and issubclass(registry, Versioned):
+            return _is_version(registry, value)
         field = field_named(registry, path[0])
         if field is None:
             return self._of_feature(registry, path, value)
@@ -138,6 +142,14 @@ class Lookups:
 
     def _ids(self, target: type[Any], rest: list[str], value: Any) -> Any:
         return select(target.id).where(self.one(target, rest, value))
+
+
+def _is_version(registry: Any, value: Any) -> Condition:
+    """By the last characters of the uid, or by the tag that people gave."""
+    ends = OPERATORS["endswith"](registry.uid, value)
+    tag = getattr(registry, "version_tag", None)
+    fits = [and_(ends, func.length(literal(str(value))) == VERSION_LENGTH)]
+    return or_(*fits, *([] if tag is None else [OPERATORS["exact"](tag, value)]))
 
 
 def negated(condition: Condition) -> Condition:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, Self, TypeVar, cast
@@ -217,9 +218,14 @@ class QuerySet(Generic[T]):
         wanted = lookups.get(field)
         if not isinstance(wanted, str):
             return None
-        near = self._with(_query=self.registry._listed()).search(wanted, limit=3)
-        names = dict.fromkeys(getattr(one, field) for one in near)
-        return f"nearest: {', '.join(names)}" if names else None
+        everything = self._with(_query=self.registry._listed())
+        near = [getattr(one, field) for one in everything.search(wanted, limit=3)]
+        if not near:
+            known = everything.filter(**{f"{field}__isnull": False})._with(_order=((self.registry.id, True),))
+            with self._reading() as session:
+                names = session.scalars(known._ordered().with_only_columns(column_at(self.registry, field)).limit(2000))
+                near = difflib.get_close_matches(wanted, list(names), n=3)
+        return f"nearest: {', '.join(dict.fromkeys(near))}" if near else None
 
     # By what they are called
 

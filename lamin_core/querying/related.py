@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from lamin_core.db import Database, insert_missing_rows
 from lamin_core.errors import InvalidArgument
-from lamin_core.models import Artifact, Base, Many, Registry, RunArtifact, now
+from lamin_core.models import Artifact, Base, Many, Registry, RunArtifact, Schema, SchemaComponent, now
 from lamin_core.models.relations import table_of
 from lamin_core.querying.lookups import narrowing
 from lamin_core.querying.queryset import QuerySet
@@ -88,6 +88,21 @@ class RelatedSet(QuerySet[Any]):
                 raise InvalidArgument(
                     f"{record!r} would be above and below {self._record!r}", hint="a hierarchy has no circles"
                 )
+
+
+def all_reached(database: Database, record: Any, relation: Any) -> QuerySet[Any]:
+    """The records on all paths from this one over a relation to records of its own kind."""
+    found = reached(relation.link, relation.own, relation.other, record.id)
+    query = select(relation.target).where(relation.target.id.in_(select(found.c.id)))
+    return QuerySet(database, relation.target, query)
+
+
+def slots(database: Database, schema: Schema) -> dict[str, Schema]:
+    """The schema of each slot of a composite one, in the order of their names."""
+    query = select(SchemaComponent.slot, Schema).join(Schema, Schema.id == SchemaComponent.component_id)
+    with database.reading() as session:
+        rows = session.execute(query.where(SchemaComponent.composite_id == schema.id).order_by(SchemaComponent.slot))
+        return dict(row._tuple() for row in rows)
 
 
 def reached(link: Any, own: str, other: str, start: int) -> CTE:

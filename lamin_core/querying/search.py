@@ -50,7 +50,8 @@ def ranked(
     most = CANDIDATES if limit is None else max(limit, CANDIDATES)
     scored = {row.id: score for row in source.exact(string, words, most) if (score := _score(row, wanted, words))}
     if not scored:
-        scored = {row.id: score for row in source.near(words, most) if (score := _score(row, wanted, words))}
+        parts = list(_tokens(wanted))  # a path is as many words as it has parts
+        scored = {row.id: score for row in source.near(parts, most) if (score := _score(row, wanted, parts))}
     best = sorted(scored, key=lambda identity: scored[identity])
     return best if limit is None else best[:limit]
 
@@ -76,6 +77,8 @@ class _Source:
 
     def near(self, words: list[str], most: int) -> Iterator[_Row]:
         """Rows that may have the words with a typo in them; all rows of a small registry."""
+        if not words:
+            return
         count = self._session.scalar(select(func.count()).select_from(self._query.limit(SMALL + 1).subquery()))
         if (count or 0) <= SMALL:
             yield from self._rows(None, SMALL)

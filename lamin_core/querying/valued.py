@@ -9,7 +9,7 @@ from sqlalchemy import false, or_, select
 from lamin_core.db import Database
 from lamin_core.errors import InvalidArgument, ValidationError
 from lamin_core.models import Feature, Registry
-from lamin_core.models.dtypes import Dtype, Option, parse, registry_called, validated
+from lamin_core.models.dtypes import Dtype, Option, is_storable, parse, registry_called, validated
 from lamin_core.models.relations import annotation_of, model
 from lamin_core.querying import parts
 from lamin_core.querying.fitting import boolean
@@ -26,8 +26,9 @@ _COMPARES = ("exact", "gt", "gte", "lt", "lte", "in", "range")
 def feature_named(database: Database, path: list[str]) -> tuple[Feature, list[str]] | None:
     """The feature that a lookup begins with, and what follows; the longest name wins."""
     names = {"__".join(path[:length]): length for length in range(1, len(path) + 1)}
+    storable = [name for name in names if is_storable(name)]
     with database.reading() as session:
-        found = session.scalars(select(Feature).where(Feature.name.in_(names))).all()
+        found = session.scalars(select(Feature).where(Feature.name.in_(storable))).all()
     if not found:
         return None
     feature = max(found, key=lambda one: names[one.name])

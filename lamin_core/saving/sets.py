@@ -8,10 +8,12 @@ from sqlalchemy.orm import Session
 from lamin_core import context
 from lamin_core.models import (
     Artifact,
+    Base,
     Collection,
     CollectionArtifact,
     Feature,
     Schema,
+    SchemaComponent,
     SchemaFeature,
 )
 from lamin_core.saving.place import Place, adopt, check_saved
@@ -19,25 +21,49 @@ from lamin_core.uids import derived_uid, random_uid, version_suffix
 
 
 def save_schema(place: Place, schema: Schema) -> Schema:
-    """Write the schema, or find the one with these features."""
-    members: list[Feature] = schema.__dict__["_members"]
-    check_saved(members)
-    digest = derived_uid(22, "schema", schema.otype or "", *sorted(feature.uid for feature in members))
+    """Write the schema, or find the one that asks for the same."""
+    members: list[tuple[Feature, bool]] = schema.__dict__["_members"]
+    slots: dict[str, Schema] = schema.__dict__["_slots"]
+    index: Feature | None = schema.__dict__["_asked_index"]
+    check_saved([*(feature for feature, _ in members), *slots.values(), *([index] if index else [])])
+    digest, user = _digest(schema, members, slots, index), place.user_id
     with place.db.writing() as session:
         row = session.scalar(select(Schema).where(Schema.hash == digest))
         if row is None:
             row = schema
-            row.uid, row.hash = random_uid(16), digest
+            row.uid, row.hash, row.created_by_id = random_uid(16), digest, user
+            row.index_id = None if index is None else index.id
             session.add(row)
             session.flush()
-            session.add_all(
-                SchemaFeature(schema_id=row.id, feature_id=feature.id, position=place)
-                for place, feature in enumerate(members)
-            )
+            session.add_all(_parts(row.id, members, slots))
     if row is schema:
         return schema
     adopted: Schema = adopt(schema, row)
     return adopted
+
+
+def _parts(schema_id: int, members: list[tuple[Feature, bool]], slots: dict[str, Schema]) -> list[Base]:
+    features = [
+        SchemaFeature(schema_id=schema_id, feature_id=feature.id, position=position, optional=is_optional)
+        for position, (feature, is_optional) in enumerate(members)
+    ]
+    parts = [SchemaComponent(composite_id=schema_id, slot=slot, component_id=one.id) for slot, one in slots.items()]
+    return [*features, *parts]
+
+
+def _digest(
+    schema: Schema, members: list[tuple[Feature, bool]], slots: dict[str, Schema], index: Feature | None
+) -> str:
+    """What it asks for; names and descriptions ask for nothing."""
+    features = [feature.uid + ("?" if is_optional else "") for feature, is_optional in members]
+    parts = features if schema.ordered_set else sorted(features)
+    usual = {"itype": "Feature" if members else None, "dtype": None, "minimal_set": True, "maximal_set": False}
+    usual |= {"ordered_set": False, "coerce": False, "flexible": not members and not slots}
+    asked = {name: getattr(schema, name) for name in usual}
+    parts += [f"{name}={value}" for name, value in sorted(asked.items()) if value != usual[name]]
+    parts += [f"{slot}:{one.hash}" for slot, one in sorted(slots.items())]
+    parts += [] if index is None else [f"index={index.uid}"]
+    return derived_uid(22, "schema", schema.otype or "", *parts)
 
 
 def save_collection(place: Place, collection: Collection) -> Collection:

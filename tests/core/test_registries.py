@@ -1,0 +1,305 @@
+"""Registries: what they all can, how they are shown, and what is told about what they cannot."""
+
+from __future__ import annotations
+
+import datetime as dt
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import lamin_core as ln
+from lamin_core.errors import Conflict, InvalidArgument, MultipleFound, NotFound
+from lamin_core.instance import Instance
+from lamin_core.models import Registry
+
+Write = Callable[[str, str], Path]
+
+REGISTRIES: list[type[Registry]] = [
+    *(ln.Artifact, ln.Collection, ln.Environment, ln.Feature, ln.Project, ln.Reference, ln.Run),
+    *(ln.Schema, ln.Storage, ln.Transform, ln.ULabel, ln.User),
+]
+
+
+@pytest.fixture
+def filled(instance: Instance, write: Write) -> Instance:
+    """Something in every registry."""
+    feature = ln.Feature(name="n", dtype=int).save()
+    ln.Schema(name="s", features=[feature]).save()
+    ln.ULabel(name="l").save()
+    ln.Project(name="p").save()
+    ln.Reference(name="r").save()
+    run = ln.track(
+        ln.Transform(key="t.py", source_code="1").save(), params={"alpha": 0.5, "how": "fast", "deep": {"er": True}}
+    )
+    artifact = ln.Artifact(write("a.txt", "a")).save()
+    ln.Collection([artifact], key="c").save()
+    ln.finish()
+    assert run.status == "completed"
+    return instance
+
+
+def test_every_registry_knows_the_same_words(filled: Instance) -> None:
+    for registry in REGISTRIES:
+        _check_words(registry)
+
+
+def _check_words(registry: Any) -> None:
+    record = registry.first()
+    name = getattr(record, registry._name_field)
+    assert registry.count() == len(registry.all()) == len(registry.df()) == len(registry.to_dataframe()) >= 1
+    assert registry.exists()
+    assert registry.last() is not None
+    assert registry.get(record.uid).uid == record.uid
+    assert registry.filter(uid=record.uid).one().id == record.id
+    assert registry.filter(uid=record.uid).distinct().one_or_none().id == record.id
+    assert registry.exclude(uid=record.uid).filter(uid=record.uid).one_or_none() is None
+    assert [one.id for one in registry.order_by("-created_at", "uid")] == [
+        one.id for one in sorted(registry.all(), key=lambda one: (-one.created_at.timestamp(), one.uid))
+    ]
+    assert registry.filter(uid__in=[record.uid]).values_list("uid", flat=True) == [record.uid]
+    if name is not None:
+        assert record.uid in [one.uid for one in registry.search(name)]
+        assert record.uid in [one.uid for one in registry.lookup()]
+        assert registry.validate([name, "none such"]).tolist() == [True, False]
+        assert registry.inspect([name, "none such"]).non_validated == ["none such"]
+        assert registry.standardize([name.upper(), "none such"]) == [name, "none such"]
+        assert [one.uid for one in registry.from_values([name, "none such"])].count(record.uid) == 1
+    with pytest.raises(InvalidArgument, match="did you mean uid"):
+        registry.filter(udi="x")
+    assert record.save().uid == record.uid
+    assert repr(record).startswith(f"{registry.__name__}(uid=")
+
+
+def test_a_registry_at_the_prompt_lists_its_fields() -> None:
+    shown = repr(ln.Artifact)
+    assert shown.startswith("Artifact\n  Simple fields\n    .uid: str\n")
+    for line in ("    .key: str", "    .is_latest: bool", "    .created_at: datetime", "    .n_observations: int"):
+        assert line in shown.splitlines()
+    related = shown.split("  Relational fields\n")[1].splitlines()
+    assert {"    .run: Run", "    .ulabels: ULabel", "    .input_of_runs: Run"} <= set(related)
+    assert "_id:" not in shown
+    assert str(ln.Artifact) == "<class 'lamin_core.models.artifact.Artifact'>"
+    code = "import lamin_core as ln; import sys; sys.displayhook(ln.ULabel)"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.startswith("ULabel\n  Simple fields\n    .uid: str\n")
+
+
+def test_the_fields_and_relations_are_completed() -> None:
+    assert {"key", "uid", "ulabels", "features", "filter", "search"} <= set(dir(ln.Artifact))
+
+
+def test_lookup_objects_complete_names(instance: Instance) -> None:
+    ln.save([ln.ULabel(name="Candidate marker experiment"), ln.ULabel(name="7SK"), ln.ULabel(name="7-SK")])
+    found = ln.ULabel.lookup()
+    assert found.candidate_marker_experiment.name == "Candidate marker experiment"
+    assert dir(found) == ["candidate_marker_experiment", "dict", "ulabel_7_sk", "ulabel_7sk"]
+    assert found["7-SK"].name == "7-SK"
+    assert found._ipython_key_completions_() == ["Candidate marker experiment", "7SK", "7-SK"]
+    assert ln.ULabel.lookup(return_field="uid").ulabel_7sk == ln.ULabel.get(name="7SK").uid
+    assert ln.ULabel.filter(name__startswith="7").lookup(ln.ULabel.name).dict().keys() == {"ulabel_7_sk", "ulabel_7sk"}
+    with pytest.raises(AttributeError, match="nothing is called"):
+        found.none_such  # noqa: B018
+
+
+def test_labels_have_types_parents_and_children(instance: Instance) -> None:
+    wide, middle, narrow, other = (ln.ULabel(name=name).save() for name in ("wide", "middle", "narrow", "other"))
+    narrow.parents.add(middle)
+    wide.children.add(middle, other)
+    assert [one.name for one in narrow.query_parents().order_by("name")] == ["middle", "wide"]
+    assert [one.name for one in wide.query_children().order_by("name")] == ["middle", "narrow", "other"]
+    assert ln.ULabel.filter(parents__parents=wide).one().name == "narrow"
+    assert ln.ULabel.filter(children__name="narrow").one().name == "middle"
+    for below, above in ((wide, narrow), (wide, wide)):
+        with pytest.raises(InvalidArgument, match="has no circles"):
+            below.parents.add(above)
+    narrow.parents.set([other])
+    assert [one.name for one in narrow.parents] == ["other"]
+    narrow.parents.clear()
+    assert not narrow.parents.exists()
+    kind = ln.ULabel(name="Kind", is_type=True).save()
+    inner = ln.ULabel(name="Inner", is_type=True, type=kind).save()
+    label = ln.ULabel(name="wide", type=inner).save()
+    assert label.uid != wide.uid
+    assert [one.name for one in kind.records] == ["Inner"]
+    for wrong in (wide, ln.ULabel(name="unsaved", is_type=True)):
+        with pytest.raises(InvalidArgument, match="is no saved type"):
+            ln.ULabel(name="x", type=wrong)
+    with pytest.raises(InvalidArgument, match="themselves"):
+        kind.records.add(wide)
+
+
+def test_synonyms_are_standardized(instance: Instance) -> None:
+    ln.save([ln.ULabel(name="DMSO"), ln.ULabel(name="IFNG")])
+    ln.ULabel.get(name="DMSO").add_synonym("dimethyl sulfoxide", "Dimethylsulfoxide")
+    values = ["dimethyl sulfoxide", "IFNG", "ifng", "none such", None]
+    assert ln.ULabel.standardize(values) == ["DMSO", "IFNG", "IFNG", "none such", None]
+    assert ln.ULabel.standardize(values, return_mapper=True) == {"dimethyl sulfoxide": "DMSO", "ifng": "IFNG"}
+    ln.ULabel.get(name="DMSO").remove_synonym("dimethyl sulfoxide")
+    assert ln.ULabel.standardize(["dimethyl sulfoxide", "dimethylsulfoxide"]) == ["dimethyl sulfoxide", "DMSO"]
+    with pytest.raises(InvalidArgument, match="is no name"):
+        ln.ULabel.get(name="DMSO").add_synonym("a|b")
+
+
+def test_what_is_known_of_values_is_said(instance: Instance) -> None:
+    ln.save([ln.ULabel(name="DMSO"), ln.ULabel(name="IFNG")])
+    found = ln.ULabel.inspect(pd.Series(["DMSO", "DMSO", "IFNJ"]))
+    assert (found.validated, found.non_validated, found.frac_validated) == (["DMSO"], ["IFNJ"], 50.0)
+    assert "not: ['IFNJ']" in repr(found)
+    assert ln.ULabel.validate(["DMSO", 1, None], field="name").tolist() == [True, False, False]
+    with pytest.raises(InvalidArgument, match="pass a list"):
+        ln.ULabel.validate("DMSO")
+    with pytest.raises(InvalidArgument, match="is one value"):
+        ln.ULabel.from_values("DMSO")
+
+
+def test_conditions_are_joined(instance: Instance) -> None:
+    ln.save([ln.ULabel(name=name, description=text) for name, text in [("a", "x"), ("b", None), ("c", "z")]])
+
+    def names(*conditions: Any, **lookups: Any) -> str:
+        return "".join(sorted(one.name for one in ln.ULabel.filter(*conditions, **lookups)))
+
+    assert names(ln.Q(name="a") | ln.Q(name="b")) == "ab"
+    assert names((ln.Q(name="a") | ln.Q(name="b")) & ~ln.Q(description="x")) == "b"
+    assert names(~ln.Q(description="x")) == "bc"  # what is not known is not "x"
+    assert names(~(ln.Q(name="a") | ln.Q(description__isnull=True))) == "c"
+    assert names(ln.Q(name="a", description="y")) == ""
+    assert names(ln.Q(), name="a") == "a"
+    assert names(ln.ULabel.name == "a") == "a"
+    assert "".join(one.name for one in ln.ULabel.exclude(description="x").order_by("-name")) == "cb"
+    assert "".join(one.name for one in ln.ULabel.exclude(description="x", name="c").order_by("name")) == "abc"
+    with pytest.raises(InvalidArgument, match="is no condition"):
+        ln.ULabel.filter("a")
+    with pytest.raises(InvalidArgument, match="no field or lookup"):
+        ln.ULabel.filter(ln.Q(name="a") & ~ln.Q(nmae="b"))
+
+
+def test_parts_of_times_and_members_of_json_are_asked_for(filled: Instance) -> None:
+    run = ln.Run.filter(transform__key="t.py").one()
+    at = run.created_at
+    day = at.date()
+    holding: list[dict[str, Any]] = [
+        {"created_at__date": day}, {"created_at__date": day.isoformat()}, {"created_at__date__gte": day},
+        {"created_at__date__lte": day}, {"created_at__date__in": [day]}, {"created_at__date__range": (day, day)},
+        {"created_at__year": at.year}, {"created_at__month__in": [at.month]}, {"created_at__day": at.day},
+        {"created_at__hour": at.hour}, {"created_at__minute__lte": at.minute}, {"created_at": at},
+        {"created_at__lt": at + dt.timedelta(seconds=1)}, {"created_at__gte": at.replace(tzinfo=None)},
+        {"params__alpha": 0.5}, {"params__alpha__gt": 0.1}, {"params__how": "fast"}, {"params__how__icontains": "FA"},
+        {"params__deep__er": True}, {"params__none__isnull": True}, {"params__how__in": ["slow", "fast"]},
+        {"params__alpha__range": (0, 1)}, {"params__isnull": False},
+    ]  # fmt: skip
+    missing: list[dict[str, Any]] = [
+        {"created_at__date__gt": day}, {"created_at__date__lt": day}, {"created_at__year": at.year - 1},
+        {"params__alpha": 1}, {"params__alpha": "0.5"}, {"params__how__gt": 0.1}, {"params__deep__er": False},
+        {"params__deep__er": 1}, {"params__alpha__isnull": True}, {"params__none": 1},
+    ]  # fmt: skip
+    for lookups in holding:
+        assert ln.Run.filter(uid=run.uid, **lookups).exists(), lookups
+    for lookups in missing:
+        assert not ln.Run.filter(uid=run.uid, **lookups).exists(), lookups
+    assert ln.Artifact.filter(run__params__how="fast").one().key == "a.txt"
+    assert ln.Artifact.order_by("run__transform__key", "-key").first().key == "a.txt"
+    assert ln.Artifact.all().values_list("key", "run__transform__key") == [("a.txt", "t.py")]
+    with pytest.raises(InvalidArgument, match="is no single value"):
+        ln.Artifact.order_by("ulabels__name")
+
+
+def test_values_that_do_not_fit_are_told(instance: Instance) -> None:
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"created_at__gt": "soon"}, "needs a moment"), ({"created_at__date": 3}, "needs a day"),
+        ({"number": "two"}, "needs a whole number"), ({"number": 2**70}, "64 bits"), ({"is_latest": "x"}, "True or"),
+        ({"key__in": "abc"}, "needs several values"), ({"number__range": 3}, "needs two values"),
+        ({"key__isnull": "no"}, "True or False"), ({"key__regex": "("}, "is no regular expression"),
+        ({"key": "a\0b"}, "text that a database can hold"), ({"key": "\ud800"}, "text that a database can hold"),
+        ({"is_latest__contains": "x"}, "holds no text"), ({"key__contains": None}, "needs text"),
+        ({"ulabels": ln.ULabel(name="unsaved")}, "is not saved"), ({"key__exact__exact": "x"}, "no field or lookup"),
+    ]  # fmt: skip
+    for lookups, message in wrong:
+        with pytest.raises(InvalidArgument, match=message):
+            ln.Artifact.filter(**lookups)
+
+
+def test_many_values_are_one_question(instance: Instance) -> None:
+    names = [f"label {n}" for n in range(12_000)]
+    made = ln.ULabel.from_values(names, create=True).save()
+    assert ln.ULabel.filter(name__in=names).count() == len(names)
+    assert ln.ULabel.filter(id__in=[one.id for one in made]).count() == len(names)
+    assert ln.ULabel.filter(id__in=ln.ULabel.filter(name__startswith="label 11")).count() == 1111
+    assert [one.name for one in ln.ULabel.from_values(names)] == names
+
+
+def test_slices_and_places_read_no_more_than_they_show(instance: Instance) -> None:
+    ln.save([ln.ULabel(name=name) for name in "abcde"])
+    some = ln.ULabel.order_by("name")
+    assert some[0].name == "a"
+    assert some[-1].name == "e"
+    assert [one.name for one in some[1:3]] == ["b", "c"]
+    assert [one.name for one in some[3:]] == ["d", "e"]
+    assert [one.name for one in some[::2]] == ["a", "c", "e"]
+    assert some.last().name == some.reverse().first().name == "e"
+    with pytest.raises(IndexError):
+        some[5]
+    assert some.to_list("name") == some.list("name") == list("abcde")
+
+
+def test_names_that_are_taken_are_conflicts(instance: Instance, write: Write) -> None:
+    ln.save([ln.ULabel(name="a"), ln.ULabel(name="b"), ln.Project(name="a"), ln.ULabel(name="a")])
+    assert ln.ULabel.count() == 2
+    label = ln.ULabel.get(name="a")
+    label.name = "b"
+    with pytest.raises(Conflict, match="another record is called so"):
+        label.save()
+    ln.save([ln.Feature(name="x", dtype=int)])
+    with pytest.raises(Conflict, match="is int, not str"):
+        ln.save([ln.Feature(name="y", dtype=int), ln.Feature(name="x", dtype=str)])
+    assert not ln.Feature.filter(name="y").exists()  # all or nothing
+
+
+def test_an_ambiguous_get_says_between_what(instance: Instance) -> None:
+    ln.save([ln.ULabel(name="a"), ln.ULabel(name="b"), ln.ULabel(name="ab")])
+    with pytest.raises(MultipleFound, match=r"2 ULabel records fit\n  hint: .*name='a'.*name='b'"):
+        ln.ULabel.get(name__in=["a", "b"])
+    with pytest.raises(NotFound, match="nearest: ab"):
+        ln.ULabel.get(name="aab", description="x")
+
+
+def test_versions_are_asked_for_by_their_number_or_tag(instance: Instance) -> None:
+    for source, tag in (("1", "2.1"), ("2", None)):
+        ln.Transform(key="t.py", source_code=source, version=tag).save()
+    assert ln.Transform.get(key="t.py", version="2.1").source_code == "1"
+    assert ln.Transform.get(key="t.py", version="0000").source_code == "1"
+    assert ln.Transform.get(key="t.py", version="0001").source_code == "2"
+    assert ln.Transform.get(key="t.py").source_code == "2"
+    with pytest.raises(NotFound):
+        ln.Transform.get(key="t.py", version="1")
+
+
+def test_schemas_are_known_by_what_they_ask_for(instance: Instance) -> None:
+    x, y = ln.Feature(name="x", dtype=int).save(), ln.Feature(name="y", dtype=float).save()
+    plain = ln.Schema([x, y], name="plain").save()
+    assert (plain.itype, plain.n_members, plain.flexible) == ("Feature", 2, False)
+    assert ln.Schema(name="again", features=[y, x]).save().name == "plain"  # a name is never overwritten
+    others = [
+        ln.Schema([x, y], ordered_set=True), ln.Schema([y, x], ordered_set=True), ln.Schema([x, y], maximal_set=True),
+        ln.Schema([x, y.with_config(optional=True)]), ln.Schema([x, y], coerce=True), ln.Schema([x], index=y),
+        ln.Schema(itype=ln.Feature), ln.Schema(itype=ln.ULabel.name, dtype=int), ln.Schema([x, y], otype="DataFrame"),
+    ]  # fmt: skip
+    assert len({one.save().uid for one in [plain, *others]}) == len(others) + 1
+    assert others[5].index.name == "y"
+    composite = ln.Schema(otype="AnnData", slots={"obs": plain, "var": others[6]}).save()
+    assert ln.FeatureSet(otype="AnnData", components={"var": others[6], "obs": plain}).save().uid == composite.uid
+    assert {slot: one.uid for slot, one in composite.slots.items()} == {"obs": plain.uid, "var": others[6].uid}
+    assert ln.Schema.filter(components=plain).one().uid == composite.uid
+    assert ln.Schema.filter(features__name="y", otype="DataFrame").one().uid == others[8].uid
+    table = pd.DataFrame({"x": [1], "new": pd.Categorical(["a"]), "when": pd.to_datetime(["2026-01-31"])})
+    assert [one.dtype for one in ln.Feature.from_df(table).save()] == ["int", "cat[ULabel]", "datetime"]
+    assert ln.Schema.from_dataframe(table, name="of a table").save().features.count() == 3
+    for wrong in ({}, {"features": [x, x]}, {"features": ["x"]}, {"features": [ln.Feature(name="u", dtype=int)]}):
+        with pytest.raises(InvalidArgument):
+            ln.Schema(**wrong).save()
+    with pytest.raises(InvalidArgument, match="make another"):
+        plain.features.add(x)
