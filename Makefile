@@ -54,6 +54,7 @@ format: setup ## Put the code into its one format.
 .PHONY: bench
 bench: setup ## Measure: imports, tracking, ingest, queries.
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/lineage.py
 
 .PHONY: chaos
 chaos: setup ## Kill the server 200 times while clients send, and look whether it kept its word.
