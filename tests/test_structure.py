@@ -102,7 +102,7 @@ def test_no_path_of_a_machine_and_no_address_of_an_index_is_in_the_repository() 
 
 
 def test_every_requirement_is_pinned_and_hashed() -> None:
-    for name in ("dev.txt", "next.txt"):
+    for name in ("dev.txt", "next.txt", "producers.txt"):
         entries = (ROOT / "requirements" / name).read_text().replace("\\\n", " ").splitlines()
         assert len(entries) > 50
         assert [entry[:60] for entry in entries if "==" not in entry or "--hash=sha256:" not in entry] == []
