@@ -88,5 +88,6 @@ def serve(host: str, port: int) -> None:
     def announce(taken: int) -> None:
         click.echo(f"taking events for {instance.folder.parent}", err=True)
         click.echo(f"producers set OPENLINEAGE_URL=http://{host}:{taken}", err=True)
+        click.echo(f"what can be asked: http://{host}:{taken}/api/v1/openapi.json", err=True)
 
     run(instance.db, host, port, os.environ.get("LAMIN_API_KEY"), announce)

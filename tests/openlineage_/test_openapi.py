@@ -47,6 +47,15 @@ def test_every_route_is_in_the_document_and_nothing_else(instance: Instance) -> 
     assert _operations(application(instance.db).routes) == told
 
 
+def test_every_question_is_on_its_page() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text("utf-8")
+    told = {*re.findall(r"`(/[^`?]*)`", page), "/namespaces/{namespace}/jobs/{job}/versions/{version}",
+            "/namespaces/{namespace}/datasets/{dataset}/versions/{version}"}  # fmt: skip
+    assert {question.path.removeprefix("/api/v1") for question in QUESTIONS} - told == set()
+    assert [name for question in QUESTIONS for name in (one.name for one in question.parameters)
+            if f"`{name}`" not in page and f"`{name}=" not in page and f"{name}=" not in page] == []  # fmt: skip
+
+
 def test_the_schemas_are_schemas_and_used() -> None:
     schemas = document()["components"]["schemas"]
     for name, schema in schemas.items():

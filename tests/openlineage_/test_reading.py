@@ -11,10 +11,12 @@ from urllib.parse import quote
 
 import pytest
 from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from lamin_core.db import Database
 from lamin_core.instance import Instance
+from lamin_core.models import Artifact, now
 from openlineage.lamin.events import Dataset, Job, Run, complete, fail, start
 from openlineage.lamin.http.app import application
 from openlineage.lamin.http.reading import QUESTIONS
@@ -49,6 +51,8 @@ STORY = [
     start(LATER, at(8), [table("02")]),
     complete(Run("00000000-0000-7000-8000-000000000006", ODD_JOB, "odd", "1"), at(9), [], [Dataset("orders", "t.x")]),
 ]
+RAW_ID, TABLE_ID = "dataset:file:/data/raw.csv", "dataset:file:/data/table.csv"
+REPORT_ID = f"dataset:s3://bucket:{REPORT.name}"
 JOB_EVENT = {
     "eventTime": "2026-01-01T00:00:20Z",
     "job": {"namespace": "test", "name": "declared"},
@@ -165,6 +169,58 @@ def test_every_version_of_a_dataset_has_the_run_that_made_it(client: TestClient)
     assert raw["createdByRun"] is None
 
 
+def test_what_events_say_of_jobs_and_datasets_by_themselves(instance: Instance) -> None:
+    facet = {"_producer": "https://example.org", "_schemaURL": "https://example.org/x.json"}
+    columns = [{"name": "a", "type": "int"}]
+    job = JOB_EVENT | {
+        "job": {"namespace": "test", "name": "declared", "facets": {"my_facet": {**facet, "x": 1}}},
+        "inputs": [{"namespace": "file", "name": "/data/raw.csv"}],
+    }
+    dataset = DATASET_EVENT | {
+        "dataset": {
+            "namespace": "file",
+            "name": "/data/raw.csv",
+            "facets": {
+                "schema": {**facet, "fields": columns},
+                "symlinks": {**facet, "identifiers": [{"namespace": "warehouse", "name": "raw", "type": "TABLE"}]},
+            },
+        }
+    }
+    ingest(instance.db, [parse(event) for event in (*STORY, job, dataset)])
+    client = client_of(instance)
+    told = ask(client, "/namespaces/test/jobs/declared")
+    assert (told["inputs"], told["outputs"], told["latestRun"]) == (
+        [{"namespace": "file", "name": "/data/raw.csv"}],
+        [],
+        None,
+    )
+    assert told["facets"]["my_facet"]["x"] == 1
+    raw = ask(client, f"/namespaces/file/datasets{within('/data/raw.csv')}")
+    assert [(field["name"], field["type"]) for field in raw["fields"]] == [("a", "int")]
+    assert ask(client, "/namespaces/warehouse/datasets/raw") == raw  # another name of it
+    assert ask(client, "/lineage", nodeId="dataset:warehouse:raw") == ask(client, "/lineage", nodeId=RAW_ID)
+
+
+def test_what_is_in_the_trash_says_so_and_stays_in_the_lineage(instance: Instance) -> None:
+    client = tell(instance)
+    with instance.db.writing() as session:
+        gone = session.scalars(select(Artifact).where(Artifact.key == "data/table.csv")).all()
+        for version in gone:
+            version.deleted_at, version.is_latest = now(), False
+    path = f"/namespaces/file/datasets{within('/data/table.csv')}"
+    assert ask(client, path)["deleted"]
+    assert {one["deleted"] for one in ask(client, f"{path}/versions")["versions"]} == {True}
+    assert [one["name"] for one in ask(client, "/namespaces/file/datasets")["datasets"]] == ["/data/raw.csv"]
+    assert (RAW_ID, "job:test:make") in edges(ask(client, "/lineage", nodeId=RAW_ID))
+
+
+def test_run_ids_are_known_in_either_case(instance: Instance) -> None:
+    run = Run("ABCDEF00-0000-7000-8000-00000000000A", Job("test", "loud", "rule"), "test", "1")
+    ingest(instance.db, [parse(start(run, at(1)))])
+    client = client_of(instance)
+    assert ask(client, f"/runs/{run.id}") == ask(client, f"/runs/{run.id.lower()}")
+
+
 def test_one_run_has_all_that_belongs_to_it(client: TestClient) -> None:
     run = ask(client, f"/runs/{SECOND.id}")
     assert run == ask(client, f"/jobs/runs/{SECOND.id}") == ask(client, f"/runs/{run['uid']}")
@@ -265,10 +321,6 @@ def edges(answer: Any) -> set[tuple[str, str]]:
     return into
 
 
-RAW_ID, TABLE_ID = "dataset:file:/data/raw.csv", "dataset:file:/data/table.csv"
-REPORT_ID = f"dataset:s3://bucket:{REPORT.name}"
-
-
 def test_lineage_of_jobs_and_datasets(client: TestClient) -> None:
     found = ask(client, "/lineage", nodeId=TABLE_ID)
     flows = {
@@ -333,6 +385,15 @@ def test_a_cut_graph_says_so(client: TestClient) -> None:
     few = ask(client, "/lineage", nodeId=TABLE_ID, limit=2)
     assert few["truncated"]
     assert len(few["graph"]) <= 2
+
+
+def test_facets_of_a_run_and_of_its_job(instance: Instance) -> None:
+    event = start(run_of(1, "told"), at(1))
+    facet = {"_producer": "https://example.org", "_schemaURL": "https://example.org/x.json", "x": 1}
+    event["run"]["facets"]["my_run"] = event["job"]["facets"]["my_job"] = facet
+    ingest(instance.db, [parse(event)])
+    client, path = client_of(instance), f"/jobs/runs/{run_of(1, 'told').id}/facets"
+    assert ask(client, path)["facets"]["my_run"] == ask(client, path, type="job")["facets"]["my_job"] == facet
 
 
 def test_upstream_runs_as_marquez_tells_them(client: TestClient) -> None:
@@ -479,9 +540,9 @@ LIMITS = {
     "/runs/00000000-0000-7000-8000-000000000010": 6,
     "/datasets": 6,
     "/namespaces/file/datasets": 7,
-    "/namespaces/file/datasets/%2Fdata%2F0%2F0": 7,
-    "/namespaces/file/datasets/%2Fdata%2F0%2F0/versions": 9,
-    "/namespaces/file/datasets/%2Fdata%2F0%2F0/versions/0000": 9,
+    "/namespaces/file/datasets/%2Fdata%2F0%2F0": 8,
+    "/namespaces/file/datasets/%2Fdata%2F0%2F0/versions": 10,
+    "/namespaces/file/datasets/%2Fdata%2F0%2F0/versions/0000": 10,
     "/events/lineage": 9,
     "/lineage?nodeId=dataset:file:/data/raw.csv": 20,
     "/lineage?nodeId=job:test:task%200": 20,

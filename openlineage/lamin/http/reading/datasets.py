@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, or_, select
 from sqlalchemy.orm import Session, defer
 
+from lamin_core.errors import NotFound
 from lamin_core.models import (
     Artifact,
     ArtifactSeries,
@@ -43,8 +45,10 @@ def list_datasets(session: Session, *, limit: int, offset: int, namespace: str |
 
 def one_dataset(session: Session, *, namespace: str, dataset: str) -> Json:
     """One dataset, as its newest version shows it."""
-    series = series_of(session, namespace, dataset)
-    return described(session, [series])[series]
+    found = list(described(session, [series_of(session, namespace, dataset)]).values())
+    if not found:
+        raise NotFound(f"no run read or wrote {dataset!r}", hint="GET /api/v1/datasets lists those that are there")
+    return found[0]
 
 
 def dataset_versions(session: Session, *, namespace: str, dataset: str, limit: int, offset: int) -> Json:
@@ -63,27 +67,28 @@ def one_dataset_version(session: Session, *, namespace: str, dataset: str, versi
 
 
 def described(session: Session, series: Iterable[int]) -> dict[int, Json]:
-    """These datasets, each as its newest version shows it."""
-    wanted = list(series)
-    heads = [
-        version
-        for part in runs.chunks(wanted)
-        for version in _loaded(session, Artifact.series_id.in_(part), Artifact.is_latest)
-    ]
-    ages = {
-        code: (since, count)
-        for part in runs.chunks(wanted)
-        for code, since, count in session.execute(
-            select(Artifact.series_id, func.min(Artifact.created_at), func.count())
-            .where(Artifact.series_id.in_(part))
-            .group_by(Artifact.series_id)
-        )
-    }
+    """These datasets, each as its newest version shows it; one in the trash as the last that it had."""
+    ages: dict[int, tuple[datetime, int]] = {}
+    heads: list[Version] = []
+    for part in runs.chunks(series):
+        query = select(Artifact.series_id, func.min(Artifact.created_at), func.count())
+        rows = session.execute(query.where(Artifact.series_id.in_(part)).group_by(Artifact.series_id))
+        ages |= {one: (since, count) for one, since, count in rows}
+        heads += _loaded(session, Artifact.id.in_(_heads(part)))
     told, labels = _told(session, heads), _labels(session, heads)
     return {
         one.row.series_id: shapes.dataset(one, told[one.row.id], labels[one.row.id], *ages[one.row.series_id])
         for one in heads
     }
+
+
+def _heads(series: Sequence[int]) -> Select[tuple[int]]:
+    """The latest version of each, else the last one."""
+    place = func.row_number().over(
+        partition_by=Artifact.series_id, order_by=(Artifact.is_latest.desc(), Artifact.number.desc())
+    )
+    ranked = select(Artifact.id, place.label("place")).where(Artifact.series_id.in_(series)).subquery()
+    return select(ranked.c.id).where(ranked.c.place == 1)
 
 
 def described_versions(session: Session, artifacts: Sequence[int]) -> dict[int, Json]:
@@ -120,21 +125,24 @@ def _makers(session: Session, versions: Iterable[Version]) -> dict[int, Json]:
 
 
 def _told(session: Session, versions: Iterable[Version]) -> Mapping[int, dict[str, Any]]:
-    """The facets of each version: what its maker said; where none is known, what its last reader said."""
-    wanted = [one.row.id for one in versions]
-    spoke = (
-        select(func.max(RunArtifact.id))
-        .where(RunArtifact.artifact_id == Artifact.id)
-        .where((RunArtifact.run_id == Artifact.run_id) | Artifact.run_id.is_(None))
-        .correlate(Artifact)
-        .scalar_subquery()
+    """The facets of each version: what its maker said, or its last reader where none is known; what was said apart."""
+    maker = (RunArtifact.run_id == Artifact.run_id) | Artifact.run_id.is_(None)
+    query = (
+        select(Artifact.id, RunArtifact.facets)
+        .join(RunArtifact, or_(RunArtifact.id == _last(maker), RunArtifact.id == _last(RunArtifact.run_id.is_(None))))
+        .order_by(RunArtifact.observed_at, RunArtifact.id)
     )
-    query = select(Artifact.id, RunArtifact.facets).join(RunArtifact, RunArtifact.id == spoke)
     found: defaultdict[int, dict[str, Any]] = defaultdict(dict)
-    for part in runs.chunks(wanted):
+    for part in runs.chunks(one.row.id for one in versions):
         for identity, facets in session.execute(query.where(Artifact.id.in_(part))):
-            found[identity] = facets or {}
+            found[identity].update(facets or {})
     return found
+
+
+def _last(said: ColumnElement[bool]) -> ScalarSelect[int]:
+    """The last edge of an artifact of which this is true."""
+    last = select(func.max(RunArtifact.id)).where(RunArtifact.artifact_id == Artifact.id, said)
+    return last.correlate(Artifact).scalar_subquery()
 
 
 def _labels(session: Session, versions: Iterable[Version]) -> Mapping[int, set[str]]:

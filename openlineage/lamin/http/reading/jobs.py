@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, defer
 
 from lamin_core.errors import NotFound
 from lamin_core.models import Run, Transform, TransformSeries
+from lamin_core.uids import VERSION_LENGTH
 from openlineage.lamin.http.reading import runs, shapes
 from openlineage.lamin.http.reading.names import job_of
-from openlineage.lamin.http.reading.shapes import Json
+from openlineage.lamin.http.reading.shapes import Json, Work
 
 
 def list_jobs(session: Session, *, limit: int, offset: int, namespace: str | None = None) -> Json:
@@ -31,8 +32,10 @@ def list_jobs(session: Session, *, limit: int, offset: int, namespace: str | Non
 
 def one_job(session: Session, *, namespace: str, job: str) -> Json:
     """One job, as its newest version shows it."""
-    series = job_of(session, namespace, job)
-    return described(session, [series])[series]
+    found = list(described(session, [job_of(session, namespace, job)]).values())
+    if not found:
+        raise NotFound(f"nothing is left of job {job!r}", hint="GET /api/v1/jobs lists those that are there")
+    return found[0]
 
 
 def job_versions(session: Session, *, namespace: str, job: str, limit: int, offset: int) -> Json:
@@ -45,10 +48,8 @@ def job_versions(session: Session, *, namespace: str, job: str, limit: int, offs
 
 def one_job_version(session: Session, *, namespace: str, job: str, version: str) -> Json:
     """One version of a job, with its source code."""
-    series = job_of(session, namespace, job)
-    stem = session.scalar(select(TransformSeries.stem).where(TransformSeries.id == series))
-    wanted = Transform.uid.in_([version, f"{stem}{version}"])
-    found = session.scalars(select(Transform.id).where(Transform.series_id == series, wanted)).all()
+    versions = select(Transform.id, Transform.uid).where(Transform.series_id == job_of(session, namespace, job))
+    found = [identity for identity, uid in session.execute(versions) if version in (uid, uid[-VERSION_LENGTH:])]
     if not found:
         raise NotFound(f"no version {version!r} of this job", hint="GET .../versions lists them")
     return _versions(session, found)[0]
@@ -57,34 +58,31 @@ def one_job_version(session: Session, *, namespace: str, job: str, version: str)
 def described(session: Session, series: Iterable[int]) -> dict[int, Json]:
     """These jobs, each as its newest version and its latest run show it."""
     wanted = list(series)
-    heads = {row.series_id: row for row in _heads(session, wanted)}
     latest: dict[int, Run] = {}
     for code, run in _latest_runs(session, Transform.series_id, wanted):
         known = latest.get(code)
         if known is None or (run.created_at, run.id) > (known.created_at, known.id):
             latest[code] = run
-    sides = runs.edges_of(session, [run.id for run in latest.values()])
-    shown = _shown(session, latest)
-    return {
-        code: shapes.job(row, shown.get(code), *_names(sides[latest[code].id] if code in latest else ()))
-        for code, row in heads.items()
-    }
+    works = _works(session, latest)
+    query = (
+        select(Transform, TransformSeries)
+        .options(defer(Transform.source_code))
+        .join(TransformSeries, Transform.series_id == TransformSeries.id)
+        .where(Transform.is_latest)
+    )
+    rows = [row for part in runs.chunks(wanted) for row in session.execute(query.where(TransformSeries.id.in_(part)))]
+    return {told.id: shapes.job(row, told, works.get(told.id) or _declared(told)) for row, told in rows}
 
 
 def _versions(session: Session, transforms: Sequence[int]) -> list[Json]:
-    rows = {row.id: row for row in session.scalars(select(Transform).where(Transform.id.in_(transforms)))}
-    latest = dict(_latest_runs(session, Transform.id, transforms))
-    sides = runs.edges_of(session, [run.id for run in latest.values()])
-    shown = _shown(session, latest)
+    """These versions, in this order."""
+    works = _works(session, dict(_latest_runs(session, Transform.id, transforms)))
+    query = select(Transform, TransformSeries).join(TransformSeries, Transform.series_id == TransformSeries.id)
+    rows = {row.id: (row, told) for row, told in session.execute(query.where(Transform.id.in_(transforms)))}
     return [
-        shapes.job_version(rows[one], shown.get(one), *_names(sides[latest[one].id] if one in latest else ()))
-        for one in transforms
+        shapes.job_version(row, told, works.get(row.id) or _declared(told))
+        for row, told in (rows[one] for one in transforms)
     ]
-
-
-def _heads(session: Session, series: Sequence[int]) -> list[Transform]:
-    query = select(Transform).options(defer(Transform.source_code)).where(Transform.is_latest)
-    return [row for part in runs.chunks(series) for row in session.scalars(query.where(Transform.series_id.in_(part)))]
 
 
 def _latest_runs(session: Session, column: InstrumentedAttribute[int], ids: Sequence[int]) -> list[tuple[int, Run]]:
@@ -101,13 +99,20 @@ def _latest_runs(session: Session, column: InstrumentedAttribute[int], ids: Sequ
     return [(key, run) for part in runs.chunks(ids) for key, run in session.execute(query.where(column.in_(part)))]
 
 
-def _shown(session: Session, latest: dict[int, Run]) -> dict[int, Json]:
-    return dict(zip(latest, runs.described(session, list(latest.values())), strict=True))
+def _works(session: Session, latest: Mapping[int, Run]) -> dict[int, Work]:
+    """What these runs did, by the keys that they have here."""
+    sides = runs.edges_of(session, [run.id for run in latest.values()])
+    shown = runs.described(session, list(latest.values()))
+    return {
+        key: Work(told, _names(sides[run.id], "input"), _names(sides[run.id], "output"))
+        for (key, run), told in zip(latest.items(), shown, strict=True)
+    }
 
 
-def _names(sides: Iterable[runs.Side]) -> tuple[list[Json], list[Json]]:
-    """The datasets on both sides."""
-    named: dict[str, list[Json]] = {"input": [], "output": []}
-    for side in sides:
-        named[side.direction].append(side.version.name.as_json())
-    return named["input"], named["output"]
+def _names(sides: Iterable[runs.Side], direction: str) -> list[Json]:
+    return [side.version.name.as_json() for side in sides if side.direction == direction]
+
+
+def _declared(told: TransformSeries) -> Work:
+    """What a job without a run says that it does."""
+    return Work(None, shapes.declared(told, "inputs"), shapes.declared(told, "outputs"))

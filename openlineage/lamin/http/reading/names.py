@@ -11,10 +11,12 @@ from sqlalchemy import ColumnElement, and_, false, or_, select
 from sqlalchemy.orm import Session
 
 from lamin_core.errors import InvalidArgument, NotFound
+from lamin_core.lineage.aliases import canonical
 from lamin_core.models import Artifact, ArtifactSeries, Run, Storage, TransformSeries
 from lamin_core.storage import MANAGED
 from lamin_core.uids import VERSION_LENGTH
 from openlineage.lamin.naming import dataset_path, is_local
+from openlineage.lamin.reading import run_key
 
 MAX_COLONS = 50
 # Names that are paths on a file system begin with a slash; those of objects and tables do not.
@@ -79,7 +81,8 @@ def job_of(session: Session, namespace: str, name: str) -> int:
 
 def run_of(session: Session, identity: str) -> Run:
     """The run with this OpenLineage run id, or this uid. Raises `NotFound`."""
-    found = session.scalars(select(Run).where(or_(Run.external_id == identity, Run.uid == identity)).limit(1)).first()
+    wanted = or_(Run.external_id == run_key(identity), Run.uid == identity)
+    found = session.scalars(select(Run).where(wanted).limit(1)).first()
     if found is None:
         raise NotFound(f"no run {identity!r}", hint="GET /api/v1/runs lists them")
     return found
@@ -168,10 +171,12 @@ def _dataset_node(session: Session, readings: list[Name]) -> Node | None:
 def _first_series(session: Session, readings: list[Name]) -> tuple[Name, int] | None:
     """The first of these names that is a dataset's, and its series; of several roots that hold it, the longest."""
     roots = session.execute(select(Storage.id, Storage.root)).all()
+    paths = {one: dataset_path(one.namespace, one.name) for one in readings}
+    aliases = canonical(session, set(paths.values()))
     places = [
         (one, storage, path[len(root.rstrip("/")) + 1 :])
         for one in readings
-        for path in [dataset_path(one.namespace, one.name)]
+        for path in [aliases.get(paths[one], paths[one])]
         for storage, root in sorted(roots, key=lambda row: -len(row.root))
         if path.startswith(root.rstrip("/") + "/")
     ]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, defer
 
-from lamin_core.models import Artifact, ArtifactSeries, Content, Run, RunArtifact, Storage, Transform
+from lamin_core.models import Artifact, ArtifactSeries, Content, Run, RunArtifact, Storage, Transform, TransformSeries
 from openlineage.lamin.http.reading import shapes
 from openlineage.lamin.http.reading.names import dataset_of, job_of, run_of
 from openlineage.lamin.http.reading.pages import Mark, beyond, following
@@ -126,9 +126,12 @@ def one_run(session: Session, *, id: str) -> Json:
 
 
 def run_facets(session: Session, *, id: str, type: str) -> Json:
-    """The facets of one run."""
+    """The facets of one run, or of its job."""
     row = run_of(session, id)
-    return {"runId": row.external_id, "facets": shapes.run_facets(row)["facets"] if type == "run" else {}}
+    if type == "run":
+        return {"runId": row.external_id, "facets": shapes.run_facets(row)["facets"]}
+    series = session.get_one(TransformSeries, session.get_one(Transform, row.transform_id).series_id)
+    return {"runId": row.external_id, "facets": shapes.job_facets(series)}
 
 
 class Side(NamedTuple):

@@ -61,6 +61,7 @@ _DATASET = {
     "facets": ANYTHING,
     "kind": MAYBE_TEXT,
     "suffix": TEXT,
+    "deleted": TRUTH,
     "createdAt": TIME,
     **_BYTES,
 }
@@ -153,7 +154,6 @@ SCHEMAS: dict[str, Schema] = {
         lastModifiedAt=TIME,
         currentVersion=TEXT,
         versionCount=NUMBER,
-        deleted=TRUTH,
     ),
     "DatasetList": page("datasets", "Dataset"),
     "DatasetVersion": record(

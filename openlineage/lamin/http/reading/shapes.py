@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from lamin_core.models import Artifact, Content, Run, Storage, Transform
+from lamin_core.models import Artifact, Content, Run, Storage, Transform, TransformSeries
 from lamin_core.models.storage import UNKNOWN_SIZE
 from lamin_core.types import RunStatus
 from openlineage.lamin.http.reading.names import Name
@@ -152,6 +152,7 @@ def _dataset(version: Version, facets: Mapping[str, Any], tags: Iterable[str]) -
         "facets": dict(facets),
         "kind": version.row.kind,
         "suffix": version.row.suffix,
+        "deleted": version.row.deleted_at is not None,
         **version.facts(),
     }
 
@@ -166,7 +167,6 @@ def dataset(version: Version, facets: Mapping[str, Any], tags: Iterable[str], si
         "lastModifiedAt": moment(version.row.created_at),
         "currentVersion": version.row.version,
         "versionCount": count,
-        "deleted": False,
     }
 
 
@@ -202,18 +202,40 @@ def _lifecycle(facets: Mapping[str, Any]) -> Any:
     return facet.get("lifecycleStateChange") if isinstance(facet, dict) else None
 
 
-def _job(row: Transform, latest: Json | None, inputs: list[Json], outputs: list[Json]) -> Json:
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a job, or a version of it, does: its latest run, and the datasets on both sides of that."""
+
+    latest: Json | None
+    inputs: list[Json]
+    outputs: list[Json]
+
+
+def job_facets(series: TransformSeries) -> Json:
+    """What events said of a job, facet by facet, but for the datasets that it declares."""
+    told = {name: facet for name, (_, facet) in (series.facets or {}).items()}
+    return {name: facet for name, facet in told.items() if facet is not None and name not in ("inputs", "outputs")}
+
+
+def declared(series: TransformSeries, side: str) -> list[Json]:
+    """The inputs or outputs that a job declares without a run."""
+    _, names = (series.facets or {}).get(side) or (None, None)
+    return [Name(namespace, name).as_json() for namespace, name in names or ()]
+
+
+def _job(row: Transform, series: TransformSeries, work: Work) -> Json:
     return {
         "type": "BATCH",
         "name": row.key,
         "simpleName": row.key,
         "namespace": row.namespace,
         "createdAt": moment(row.created_at),
-        "inputs": inputs,
-        "outputs": outputs,
+        "inputs": work.inputs,
+        "outputs": work.outputs,
         "location": row.reference,
         "description": row.description,
-        "latestRun": latest,
+        "latestRun": work.latest,
+        "facets": job_facets(series),
         "uid": row.uid,
         "kind": row.kind,
         "language": row.language,
@@ -221,27 +243,24 @@ def _job(row: Transform, latest: Json | None, inputs: list[Json], outputs: list[
     }
 
 
-def job(row: Transform, latest: Json | None, inputs: list[Json], outputs: list[Json]) -> Json:
-    """A job as its newest version shows it; inputs and outputs are those of its latest run."""
-    seen = row.created_at if latest is None else None
+def job(row: Transform, series: TransformSeries, work: Work) -> Json:
+    """A job as its newest version shows it."""
     return {
         "id": {"namespace": row.namespace, "name": row.key},
-        **_job(row, latest, inputs, outputs),
-        "updatedAt": moment(seen) or latest["updatedAt"],  # type: ignore[index]
+        **_job(row, series, work),
+        "updatedAt": moment(row.created_at) if work.latest is None else work.latest["updatedAt"],
         "currentVersion": row.version,
-        "facets": {},
     }
 
 
-def job_version(row: Transform, latest: Json | None, inputs: list[Json], outputs: list[Json]) -> Json:
+def job_version(row: Transform, series: TransformSeries, work: Work) -> Json:
     """One version of a job, with its source code."""
     return {
         "id": {"namespace": row.namespace, "name": row.key, "version": row.version},
-        **_job(row, latest, inputs, outputs),
+        **_job(row, series, work),
         "version": row.version,
         "isLatest": row.is_latest,
         "sourceCode": row.source_code,
-        "facets": {},
     }
 
 
