@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from lamin_core import context as context
+    from lamin_core import core as core
     from lamin_core import errors as errors
     from lamin_core import setup as setup
     from lamin_core.configuration import settings as settings
@@ -63,7 +64,7 @@ _HOMES = {
     "step": "tracking",
     "track": "tracking",
 }
-_MODULES = ("context", "errors", "setup")
+_MODULES = ("context", "core", "errors", "setup")
 __all__ = sorted(["__version__", *_HOMES, *_MODULES])
 
 

@@ -1,0 +1,3 @@
+"""What the walkthrough needs beside the registries: `ln.core.datasets`."""
+
+from lamin_core.core import datasets as datasets
