@@ -261,6 +261,13 @@ def _describe(session: Session, series: Mapping[Key, int], wishes: Wishes, renew
     _say(session, described)
 
 
+def restate(session: Session, series: Collection[int]) -> None:
+    """Number the versions of these series again, and have them say what is said of their jobs."""
+    settle(session, series)
+    query = select(TransformSeries.id, TransformSeries.facets)
+    _say(session, {row.id: _said(row.facets or {}) for row in select_in(session, query, TransformSeries.id, series)})
+
+
 def _said(facets: Mapping[str, tuple[str, Any]]) -> dict[str, Any]:
     """What the facets of a job say of every version of it."""
     kind = _text(facets, "jobType", "jobType")

@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from lamin_core.errors import MissingExtra, NotFound
 from lamin_core.instance import Instance, connect
+from lamin_core.lineage.digest import digest
 from lamin_core.location import spool_folder
 from openlineage.lamin.export import export as exported
+from openlineage.lamin.linting import lint_lines, lint_log
+from openlineage.lamin.quarantine import held
+from openlineage.lamin.quarantine import retry as retry_held
+from openlineage.lamin.rebuilding import rebuild as rebuild_registry
 from openlineage.lamin.recovery import recover
 from openlineage.lamin.replay import Report
 from openlineage.lamin.replay import replay as replayed
@@ -72,6 +78,71 @@ def _replay_file(instance: Instance, file: Path, report: Report) -> None:
 
 def _summary(report: Report) -> str:
     return f"{report.taken} taken, {report.known} known already, {len(report.quarantined)} put aside"
+
+
+@events.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def quarantine(as_json: bool) -> None:
+    """List the events that are held back, each with the reason: JSON that is no event, or one that cannot be placed."""
+    with connect().db.reading() as session:
+        found = list(held(session))
+    if as_json:
+        click.echo(json.dumps([one.as_dict() for one in found]))
+        return
+    for one in found:
+        click.echo(f"{one.id}  {one.received_at:%Y-%m-%d %H:%M}  {one.reason}\n    {one.body[:100]}")
+    click.echo(f"{len(found)} held" + ("; try again with: lamin events retry" if found else ""), err=True)
+
+
+@events.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def retry(as_json: bool) -> None:
+    """Try the events that are held back once more; what cannot be placed stays. Exits with 1 when some do."""
+    outcome = retry_held(connect().db)
+    click.echo(json.dumps(asdict(outcome)) if as_json else f"{outcome.taken} taken, {outcome.held} still held")
+    if outcome.held:
+        sys.exit(1)
+
+
+@events.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def rebuild(as_json: bool) -> None:
+    """Make the registry anew from its events; what people made stays. Safe to run at any time, and twice."""
+    database = connect().db
+    outcome = rebuild_registry(database)
+    with database.reading() as session:
+        found = digest(session)
+    told = {**asdict(outcome), "digest": found}
+    text = f"{outcome.runs} runs, {outcome.others} events without one, {outcome.dropped} dropped; digest {found[:16]}"
+    click.echo(json.dumps(told) if as_json else text)
+
+
+@events.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path, allow_dash=True), metavar="[FILE|-]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def lint(file: Path | None, as_json: bool) -> None:
+    """Judge events by the official schemas of OpenLineage, formats and all: the registry's, or those of a file.
+
+    Exits with 1 when something is wrong with one.
+    """
+    report = lint_log(connect().db) if file is None else lint_lines(_lines(file))
+    if as_json:
+        click.echo(json.dumps(report.as_dict()))
+    else:
+        for place, problem in report.problems:
+            click.echo(f"{place}: {problem}")
+        click.echo(f"{report.judged} judged, {report.invalid} invalid", err=True)
+    if report.invalid:
+        sys.exit(1)
+
+
+def _lines(file: Path) -> list[bytes]:
+    if str(file) == "-":
+        return sys.stdin.buffer.read().split(b"\n")
+    try:
+        return file.read_bytes().split(b"\n")
+    except OSError as error:
+        raise NotFound(f"{str(file)!r} cannot be read: {error.strerror}", hint="name an NDJSON file") from error
 
 
 @click.command()

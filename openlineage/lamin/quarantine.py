@@ -1,0 +1,83 @@
+"""Events that were put aside: what is held and why, and another try when the reason may be gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from lamin_core.db import Database
+from lamin_core.models import Event as Row
+from openlineage.lamin.histories import histories_of
+from openlineage.lamin.parsing import ParsedEvent, parse
+from openlineage.lamin.receiver import project, put_aside
+
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An event that was put aside."""
+
+    id: int
+    received_at: datetime
+    reason: str
+    body: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "received_at": self.received_at.isoformat()}
+
+
+@dataclass(slots=True)
+class Retried:
+    """How many events are in the registry now, and how many are still held."""
+
+    taken: int = 0
+    held: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+
+def held(session: Session) -> Iterator[Held]:
+    """What is put aside, oldest first."""
+    columns = select(Row.id, Row.received_at, Row.reason, Row.body)
+    for row in session.execute(columns.where(Row.kind == "quarantined").order_by(Row.id)):
+        yield Held(row.id, row.received_at, row.reason or "", row.body)
+
+
+def retry(database: Database) -> Retried:
+    """Try each again: a later version of this package may know what to do with it. What fails again stays."""
+    outcome, last = Retried(), 0
+    while True:
+        with database.writing() as session:
+            query = select(Row.id, Row.body).where(Row.kind == "quarantined", Row.id > last)
+            rows = session.execute(query.order_by(Row.id).limit(_BATCH)).all()
+            for row in rows:
+                _try(session, database, replace(parse(row.body), id=row.id), outcome)
+        if not rows:
+            return outcome
+        last = rows[-1].id
+
+
+def _try(session: Session, database: Database, event: ParsedEvent, outcome: Retried) -> None:
+    values = {"kind": event.kind, "run_id": event.run_id, "event_type": event.event_type, "reason": event.reason}
+    session.execute(update(Row).where(Row.id == event.id).values(event_time=event.event_time, **values))
+    if event.kind == "quarantined":
+        outcome.held += 1
+        outcome.reasons.append(str(event.reason))
+        return
+    histories = histories_of(database)
+    histories.clear()  # it stands in the middle of the raw log, not at its end
+    try:
+        with session.begin_nested():
+            project(session, histories, [event])
+        outcome.taken += 1
+    except Exception as problem:  # it has been put aside for a reason that nobody foresaw
+        outcome.held += 1
+        outcome.reasons.append(str(put_aside(session, [event], problem)[0].reason))
+    finally:
+        histories.clear()

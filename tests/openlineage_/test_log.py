@@ -1,0 +1,150 @@
+"""The raw log: rebuilt from, judged, and what it holds back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, update
+
+import lamin_core as ln
+from lamin_core import context
+from lamin_core.instance import Instance
+from lamin_core.lineage.digest import digest
+from lamin_core.models import Artifact, Run, RunArtifact, RunDependency, Transform
+from lamin_core.models import Event as Row
+from openlineage.lamin.events import Dataset, Event, complete, start
+from openlineage.lamin.linting import lint_log
+from openlineage.lamin.parsing import parse
+from openlineage.lamin.quarantine import held, retry
+from openlineage.lamin.rebuilding import rebuild
+from openlineage.lamin.receiver import ingest
+
+from .conftest import at, run_of
+
+
+def _digest(instance: Instance) -> str:
+    with instance.db.reading() as session:
+        return digest(session)
+
+
+def _told(instance: Instance) -> list[Event]:
+    workflow = run_of(1, "wf")
+    first, second = run_of(2, "wf:a", workflow), run_of(3, "wf:b", workflow)
+    a, b = Dataset("file", "/x/a.csv", "1" * 64, "blake3", 1), Dataset("file", "/x/b.csv", "2" * 64, "blake3", 1)
+    head = {"eventTime": "2026-01-01T00:01:00Z", "producer": "urn:test", "schemaURL": "urn:test"}
+    facets = {"documentation": {"description": "all orders"}, "tags": {"tags": [{"key": "pii", "value": "yes"}]}}
+    columns = {"schema": {"fields": [{"name": "id", "type": "BIGINT"}, {"name": "day", "type": "DATE"}]}}
+    events: list[Event] = [
+        start(workflow, at(0)),
+        complete(first, at(2), outputs=[a]),
+        complete(second, at(4), inputs=[a], outputs=[b]),
+        complete(workflow, at(5)),
+        {**head, "job": {"namespace": "airflow", "name": "nightly", "facets": {"documentation": {"description": "d"}}}},
+        {**head, "dataset": {"namespace": "postgres://db", "name": "s.orders", "facets": {**facets, **columns}}},
+    ]
+    assert ingest(instance.db, map(parse, events)).taken == len(events)
+    return events
+
+
+def test_a_rebuild_gives_the_same_registry_again(instance: Instance) -> None:
+    _told(instance)
+    before = _digest(instance)
+    outcome = rebuild(instance.db)
+    assert (outcome.runs, outcome.others, outcome.dropped) == (3, 2, 0)
+    assert _digest(instance) == before
+
+
+def test_a_rebuild_brings_back_what_was_lost_and_drops_what_nobody_told(instance: Instance) -> None:
+    _told(instance)
+    before = _digest(instance)
+    with instance.db.writing() as session:
+        session.execute(update(Run).values(parent_id=None))
+        session.execute(update(Run).where(Run.external_id.like("%3")).values(external_id="made up", uid="made up"))
+        session.execute(delete(RunArtifact).where(RunArtifact.direction == "input"))
+        session.execute(update(Transform).values(description="made up"))
+    assert _digest(instance) != before
+    assert rebuild(instance.db).dropped == 1
+    assert _digest(instance) == before
+
+
+def test_an_empty_registry_is_made_again_from_its_events(instance: Instance) -> None:
+    _told(instance)
+    before = _digest(instance)
+    with instance.db.writing() as session:
+        for table in (RunArtifact, RunDependency, Artifact):
+            session.execute(delete(table))
+        session.execute(update(Run).values(parent_id=None))
+        session.execute(delete(Run))
+    rebuild(instance.db)
+    assert _digest(instance) == before
+
+
+def test_what_people_made_outlives_a_rebuild(instance: Instance, in_tmp_path: Path) -> None:
+    context.set_connection(instance)
+    Path("mine.txt").write_text("mine")
+    saved = ln.Artifact("mine.txt", key="mine.txt").save()
+    _told(instance)
+    told = ln.Artifact.filter(key__endswith="b.csv").one()
+    told.ulabels.add(ln.ULabel(name="checked").save())
+    before = _digest(instance)
+    rebuild(instance.db)
+    assert _digest(instance) == before
+    assert ln.Artifact.get(saved.uid).hash == saved.hash
+    assert [label.name for label in ln.Artifact.get(told.uid).ulabels.all()] == ["checked"]
+    context.set_connection(None)
+
+
+def test_events_of_jobs_and_datasets_fill_the_registry_without_a_run(instance: Instance) -> None:
+    _told(instance)
+    context.set_connection(instance)
+    job = ln.Transform.get(key="nightly")
+    assert (job.description, job.hash) == ("d", None)
+    orders = ln.Artifact.get(key="s.orders")
+    assert (orders.description, orders.hash, orders.run) == ("all orders", None, None)
+    assert [(label.type.name, label.name) for label in orders.ulabels.all()] == [("pii", "yes")]
+    assert ln.Run.filter().count() == 3
+    context.set_connection(None)
+
+
+def test_what_is_held_back_says_why_and_comes_in_when_the_reason_is_gone(instance: Instance) -> None:
+    good = start(run_of(1, "a"), at(0))
+    bad: dict[str, Any] = {**good, "eventType": "NOPE"}
+    assert len(ingest(instance.db, [parse(bad)]).quarantined) == 1
+    with instance.db.reading() as session:
+        (one,) = held(session)
+    assert "NOPE" in one.reason
+    assert json.loads(one.body)["eventType"] == "NOPE"
+    assert retry(instance.db).held == 1
+    with instance.db.writing() as session:  # as a later version would read it
+        session.execute(update(Row).values(body=json.dumps(good)))
+    assert retry(instance.db).taken == 1
+    with instance.db.reading() as session:
+        assert list(held(session)) == []
+    assert instance.query(Run).count() == 1
+
+
+def test_what_our_adapters_tell_is_valid_and_what_is_not_is_named(instance: Instance) -> None:
+    ingest(instance.db, [parse(complete(run_of(1, "a"), at(0)))])
+    assert lint_log(instance.db).as_dict() == {"judged": 1, "invalid": 0, "problems": []}
+    ingest(instance.db, [parse({**start(run_of(1, "a"), at(0)), "producer": "not a uri"})])
+    report = lint_log(instance.db)
+    assert (report.judged, report.invalid) == (2, 1)
+    assert report.problems[0][0].startswith("event ")
+    assert "producer" in report.problems[0][1]
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_a_batch_costs_as_many_statements_as_one_event(instance: Instance, count: int) -> None:
+    from sqlalchemy import event as sql
+
+    reference = Dataset("file", "/x/ref.fa", "1" * 64, "blake3", 1)
+    runs = [run_of(n + 1, f"job {n % 3}") for n in range(count)]
+    ingest(instance.db, [parse(start(run, at(n), [reference])) for n, run in enumerate(runs)])
+    statements = [0]
+    sql.listen(instance.db.engine, "before_cursor_execute", lambda *_: statements.append(statements.pop() + 1))
+    ended = [complete(run, at(100 + n), [reference], [Dataset("file", f"/x/{n}")]) for n, run in enumerate(runs)]
+    ingest(instance.db, map(parse, ended))
+    assert statements[0] <= 40
