@@ -65,6 +65,11 @@ def test_events(marquez: Any) -> None:
     assert marquez.list_events(limit=2)["totalCount"] == len(STORY) + 1
 
 
+def test_columns(marquez: Any) -> None:
+    assert marquez.get_column_lineage_by_dataset("file", "/data/table.csv") == {"graph": []}
+    assert marquez.get_column_lineage_by_job("test", "make", depth=2, with_downstream=True) == {"graph": []}
+
+
 def test_what_is_not_there(marquez: Any) -> None:
     with pytest.raises(APIError):
         marquez.get_job("test", "none")

@@ -396,6 +396,57 @@ def test_facets_of_a_run_and_of_its_job(instance: Instance) -> None:
     assert ask(client, path)["facets"]["my_run"] == ask(client, path, type="job")["facets"]["my_job"] == facet
 
 
+def _columns(dataset: Dataset, made: dict[str, list[tuple[str, str]]]) -> dict[str, Any]:
+    """A run that makes these columns of a dataset, each of these columns of other files."""
+    number = 500 + sum(map(ord, dataset.name))
+    event = complete(run_of(number, f"make {dataset.name}"), at(number), [Dataset("file", name) for sources in
+                     made.values() for name, _ in sources], [dataset])  # fmt: skip
+    facet = {"_producer": "https://example.org", "_schemaURL": "https://example.org/x.json"}
+    told = {field: {"inputFields": [{"namespace": "file", "name": name, "field": source} for name, source in sources]}
+            for field, sources in made.items()}  # fmt: skip
+    columns = [{"name": field, "type": "int"} for field in made]
+    event["outputs"][0]["facets"] |= {
+        "columnLineage": {**facet, "fields": told},
+        "schema": {**facet, "fields": columns},
+    }
+    return event
+
+
+def test_columns_come_from_columns(instance: Instance) -> None:
+    story = [
+        _columns(Dataset("file", "/a"), {"x": [], "y": []}),
+        _columns(Dataset("file", "/b"), {"sum": [("/a", "x"), ("/a", "y")], "y": [("/a", "y")]}),
+        _columns(Dataset("file", "/c"), {"z": [("/b", "sum")], "w": [("/b", "y")]}),
+    ]
+    ingest(instance.db, map(parse, story))
+    client = client_of(instance)
+
+    def of(name: str, **query: Any) -> set[str]:
+        answer = ask(client, "/column-lineage", nodeId=name, **query)
+        edges(answer)
+        return {node["id"].removeprefix("datasetField:file:") for node in answer["graph"]}
+
+    assert of("datasetField:file:/c:z") == {"/c:z", "/b:sum", "/a:x", "/a:y"}
+    assert of("datasetField:file:/c:z", depth=1) == {"/c:z", "/b:sum"}
+    assert of("datasetField:file:/a:y", withDownstream="true") == {"/a:y", "/b:sum", "/b:y", "/c:z", "/c:w"}
+    assert of("dataset:file:/b") == {"/b:sum", "/b:y", "/a:x", "/a:y"}
+    assert of("job:test:make /b") == of("dataset:file:/b")
+    (summed,) = (
+        node for node in ask(client, "/column-lineage", nodeId="dataset:file:/b")["graph"]
+        if node["data"]["field"] == "sum"
+    )  # fmt: skip
+    assert summed["data"]["fieldType"] == "int"
+    assert [one["field"] for one in summed["data"]["inputFields"]] == ["x", "y"]
+    for query in ("nodeId=datasetField:file:/b:none", "nodeId=dataset:file:/none"):
+        assert client.get(f"/api/v1/column-lineage?{query}").status_code == 404
+    assert client.get(f"/api/v1/column-lineage?nodeId=run:{run_of(1, 'x').id}").status_code == 404
+
+
+def test_a_job_that_never_ran_is_a_node(client: TestClient) -> None:
+    (node,) = ask(client, "/lineage", nodeId="job:test:declared")["graph"]
+    assert (node["id"], node["type"], node["inEdges"]) == ("job:test:declared", "JOB", [])
+
+
 def test_upstream_runs_as_marquez_tells_them(client: TestClient) -> None:
     found = ask(client, "/runlineage/upstream", runId=USE.id)
     assert [one["run"]["id"] for one in found["runs"]] == [USE.id, FIRST.id]
@@ -548,6 +599,7 @@ LIMITS = {
     "/lineage?nodeId=job:test:task%200": 20,
     "/lineage?nodeId=run:00000000-0000-7000-8000-000000000010": 15,
     "/runlineage/upstream?runId=00000000-0000-7000-8000-000000000010": 15,
+    "/column-lineage?nodeId=dataset:file:/data/0/0": 12,
 }
 
 

@@ -6,7 +6,7 @@ from starlette.routing import BaseRoute
 
 from lamin_core.db import Database
 from lamin_core.types import RunStatus
-from openlineage.lamin.http.reading import datasets, jobs, lineage, log, namespaces, runs
+from openlineage.lamin.http.reading import columns, datasets, jobs, lineage, log, namespaces, runs
 from openlineage.lamin.http.reading.pages import CURSOR
 from openlineage.lamin.http.reading.question import PAGE, Asking, Question, choice, moment, number, text
 
@@ -43,6 +43,11 @@ _UPSTREAM = (
     text("runId", "The run, by its id or uid.", required=True),
     number("depth", "Steps from run to run.", 20, 0, 1000),
 )
+_COLUMNS = (
+    text("nodeId", "`dataset:NS:NAME`, `datasetField:NS:NAME:FIELD` or `job:NS:NAME`.", required=True),
+    number("depth", "Steps from column to column.", 20, 0, 1000),
+    choice("withDownstream", "Whether also what was made from them.", ["true", "false", "True", "False"], "false"),
+)
 _FACETS = (choice("type", "Whose facets.", ["run", "job"], "run"),)
 
 QUESTIONS = (
@@ -75,6 +80,7 @@ QUESTIONS = (
     Question(f"{_V1}/events/lineage", log.list_events, "The events, as they came.", "EventList", _EVENTS),
     Question(f"{_V1}/events", log.list_events, "The events, as they came.", "EventList", _EVENTS),
     Question(f"{_V1}/lineage", lineage.lineage, "The graph around a node.", "LineageGraph", _LINEAGE),
+    Question(f"{_V1}/column-lineage", columns.column_lineage, "What columns were made from.", "ColumnGraph", _COLUMNS),
     Question(f"{_V1}/runlineage/upstream", lineage.upstream, "What a run came from.", "UpstreamRuns", _UPSTREAM),
 )
 

@@ -33,20 +33,29 @@ class Vertex:
 def lineage(session: Session, *, node_id: str, depth: int, direction: str, as_of: datetime | None, limit: int) -> Json:
     """The graph around this node: of runs and versions where the node is one, else of jobs and datasets."""
     node = node_of(session, node_id)
-    starts = _starts(session, node)
-    kind = "artifacts" if node.kind in ("dataset", "version") else "runs"
-    graph = walk(
-        session,
-        **{kind: starts[:MAX_STARTS]},
-        up=0 if direction == "down" else depth,
-        down=0 if direction == "up" else depth,
-        as_of=as_of,
-        limit=limit,
-    )
-    linked = _linked(graph, starts if kind == "artifacts" else [-one for one in starts])
+    up, down = 0 if direction == "down" else depth, 0 if direction == "up" else depth
+    graph, starts = around(session, node, up=up, down=down, as_of=as_of, limit=limit)
+    linked = _linked(graph, starts)
     vertices = _single(session, graph, linked) if node.kind in ("run", "version") else _collapsed(session, linked)
+    if node.kind == "job" and not starts:
+        vertices[0] = _job_vertex(jobs.described(session, [node.id])[node.id])
     flows = {(above, below) for below, above in graph.links()}
     return {"graph": _drawn(vertices, flows), "truncated": graph.truncated or len(starts) > MAX_STARTS}
+
+
+def around(
+    session: Session, node: Node, *, up: int, down: int, as_of: datetime | None = None, limit: int = 5000
+) -> tuple[Graph, list[int]]:
+    """The graph around a node, and where it begins: at versions, and at runs by their negative key.
+
+    One more than `MAX_STARTS` says that there were more.
+    """
+    starts = _starts(session, node)
+    if node.kind in ("dataset", "version"):
+        graph = walk(session, artifacts=starts[:MAX_STARTS], up=up, down=down, as_of=as_of, limit=limit)
+        return graph, list(starts)
+    graph = walk(session, runs=starts[:MAX_STARTS], up=up, down=down, as_of=as_of, limit=limit)
+    return graph, [-run for run in starts]
 
 
 def _starts(session: Session, node: Node) -> Sequence[int]:
@@ -99,12 +108,13 @@ def _collapsed(session: Session, linked: list[int]) -> dict[int, Vertex]:
         one: Vertex(f"dataset:{data['namespace']}:{data['name']}", "DATASET", data)
         for one, data in datasets.described(session, set(series.values())).items()
     }
-    worked = {
-        one: Vertex(f"job:{data['namespace']}:{data['name']}", "JOB", data)
-        for one, data in jobs.described(session, set(code.values())).items()
-    }
+    worked = {one: _job_vertex(data) for one, data in jobs.described(session, set(code.values())).items()}
     found = {artifact: named[one] for artifact, one in series.items() if one in named}
     return found | {-run: worked[one] for run, one in code.items() if one in worked}
+
+
+def _job_vertex(data: Json) -> Vertex:
+    return Vertex(f"job:{data['namespace']}:{data['name']}", "JOB", data)
 
 
 def _series(session: Session, identity: Any, series: Any, ids: Iterable[int]) -> dict[int, int]:

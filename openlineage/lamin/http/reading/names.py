@@ -43,7 +43,11 @@ def dataset_of(root: str, key: str | None, stem: str) -> Name:
     >>> dataset_of("dataset://ware%20house", "orders", "x"), dataset_of("hdfs://nn:8020", "tmp/a", "x")
     (Name(namespace='ware house', name='orders'), Name(namespace='hdfs://nn:8020', name='/tmp/a'))
     """
-    path = f"{root.rstrip('/')}/{key or f'{MANAGED}/{stem}'}"
+    return name_of(f"{root.rstrip('/')}/{key or f'{MANAGED}/{stem}'}")
+
+
+def name_of(path: str) -> Name:
+    """What the dataset at this path or URL is called; the way back from `dataset_path`."""
     scheme, separator, rest = path.partition("://")
     if not separator:
         return Name("file", path)

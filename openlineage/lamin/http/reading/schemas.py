@@ -170,6 +170,17 @@ SCHEMAS: dict[str, Schema] = {
         outEdges=array(_EDGE),
     ),
     "LineageGraph": record(graph=array("GraphNode"), truncated=TRUTH),
+    "ColumnGraph": record(
+        graph=array(
+            record(
+                id=TEXT,
+                type=TEXT,
+                data=record(namespace=TEXT, dataset=TEXT, field=TEXT, fieldType={}, inputFields=array(ANYTHING)),
+                inEdges=array(_EDGE),
+                outEdges=array(_EDGE),
+            )
+        )
+    ),
     "UpstreamRuns": record(
         runs=array(
             record(
