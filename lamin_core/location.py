@@ -51,6 +51,13 @@ def find_instance(start: Path | None = None) -> Path | None:
     return None if located is None else located.folder
 
 
+def instance_for_children() -> str | None:
+    """What `LAMIN_INSTANCE` says to processes that may start in another folder; None where there is no instance."""
+    named = os.environ.get(VARIABLE, "")
+    folder = find_instance()
+    return named if is_url(named) else None if folder is None else str(folder)
+
+
 def instance_folder(where: str | os.PathLike[str]) -> Path:
     """The `.lamin` folder that a user means: it, the folder that holds it, one that is connected, or a database URL.
 

@@ -289,7 +289,7 @@ def test_a_bucket_is_checked_as_a_folder_is(in_tmp_path: Path, bucket: Any) -> N
 def test_a_bucket_out_of_reach_is_said(in_tmp_path: Path, bucket: Any) -> None:
     instance = init("s3://lineage/here")
     artifact = ln.Artifact(_file("../far/a.txt", b"a"), key="a.txt", run=False).save()
-    os.environ["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
+    os.environ |= {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}
     _forget_buckets()
     assert typed("fsck", code=5).stderr.startswith("lamin: ")
     assert artifact.uid

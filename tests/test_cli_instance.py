@@ -19,7 +19,7 @@ import lamin_core as ln
 from lamin_core.db import Database
 from lamin_core.errors import Conflict, InvalidArgument, InvalidKey, NotFound, ReadOnly
 from lamin_core.instance import Instance
-from lamin_core.location import find_instance, user_default
+from lamin_core.location import find_instance, instance_for_children, spool_folder, user_default
 from tests.command import lamin, typed
 
 
@@ -98,6 +98,13 @@ def test_an_instance_is_neither_connected_to_another_nor_disconnected(two: tuple
     assert "is an instance itself" in typed("connect", ".", code=4).stderr
     assert "is an instance itself" in typed("disconnect", code=4).stderr
     assert (home / ".lamin" / "instance.toml").exists()
+
+
+def test_what_scripts_for_lamindb_say_is_taken(in_tmp_path: Path) -> None:
+    assert "changes nothing" in typed("init", "--storage", "./data", "--modules", "bionty").stderr
+    typed("migrate", "deploy")
+    info = typed("info", "--json").json
+    assert list(info) == ["version", "instance", "uid", "storage", "database", "schema"]
 
 
 def test_making_one_below_another_is_said(two: tuple[Path, Path]) -> None:
@@ -255,6 +262,15 @@ def archive(two: tuple[Path, Path]) -> Iterator[Path]:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
+_READ_ALL = """
+from lamin_core.cli import main
+for command in (["artifacts"], ["info"], ["lineage", "a.txt"], ["runs"], ["list", "artifact"], ["describe", "a.txt"]):
+    main(command)
+import lamin_core as ln
+print(ln.Artifact.one().description)
+"""
+
+
 @needs_modes
 @pytest.mark.parametrize("files", ["none", "of a writer"])
 def test_what_may_only_be_read_can_be_asked(archive: Path, files: str) -> None:
@@ -267,11 +283,9 @@ def test_what_may_only_be_read_can_be_asked(archive: Path, files: str) -> None:
             session.execute(text("UPDATE artifact SET description = 'seen'"))
         (archive / ".lamin").chmod(0o555)
         (archive / ".lamin" / "lamin.db").chmod(0o444)
-    for command in (["artifacts"], ["info"], ["lineage", "a.txt"], ["runs"]):
-        done = _reading("-m", "lamin_core", *command, folder=archive)
-        assert done.returncode == 0, done.stderr
-    seen = _reading("-c", "import lamin_core as ln; print(ln.Artifact.one().description)", folder=archive)
-    assert seen.stdout == ("None\n" if writer is None else "seen\n")
+    done = _reading("-c", _READ_ALL, folder=archive)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == ("None" if writer is None else "seen")
     if writer is not None:
         writer.dispose()
 
@@ -326,3 +340,26 @@ def test_a_name_that_no_index_takes_is_refused_in_our_words(in_tmp_path: Path, d
             ln.ULabel(name=long).save()
     ln.disconnect()
     instance.db.dispose()
+
+
+def test_what_a_run_tells_its_children_holds_elsewhere(two: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    home, project = two
+    os.chdir(project)
+    assert instance_for_children() is None
+    typed("connect", "../home")
+    assert instance_for_children() == str(home / ".lamin")
+    monkeypatch.setenv("LAMIN_INSTANCE", "../home")
+    assert instance_for_children() == str(home / ".lamin")
+    monkeypatch.setenv("LAMIN_INSTANCE", "postgresql://me@host/registry")
+    assert instance_for_children() == "postgresql://me@host/registry"
+
+
+def test_events_of_engines_go_where_a_folder_is_connected_to(two: tuple[Path, Path]) -> None:
+    from openlineage.lamin.delivery import destinations
+
+    home, project = two
+    os.chdir(project)
+    assert [to.name for to in destinations()] == ["nowhere"]
+    typed("connect", str(home), "--user")
+    assert [to.name for to in destinations()] == [f"instance {home / '.lamin'}"]
+    assert spool_folder() == home / ".lamin" / "spool"

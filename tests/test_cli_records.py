@@ -36,7 +36,7 @@ def test_a_file_is_saved_found_and_brought_back(folder: Path, tmp_path_factory: 
     outside.write_text("y\n2\n")
     done = typed("save", str(outside), "--key", "raw/b.csv", "--description", "two", "--project", "airway")
     uid = done.stdout.strip()
-    assert "saved raw/b.csv, version 0000" in done.stderr
+    assert "saved artifact raw/b.csv, version 0000" in done.stderr
     local = Path(typed("load", "raw/b.csv").stdout.strip())
     assert local.read_text() == "y\n2\n"
     for how in (["raw/b.csv"], ["artifact", "raw/b.csv"], ["--key", "raw/b.csv"], ["artifact", "--uid", uid[:8]]):
@@ -47,6 +47,30 @@ def test_a_file_is_saved_found_and_brought_back(folder: Path, tmp_path_factory: 
     assert (second["key"], second["version"]) == ("raw/b.csv", "0001")
     assert Path(typed("load", "--key", "raw/b.csv").stdout.strip()).read_text() == "y\n3\n"
     assert Path(typed("load", "--uid", uid).stdout.strip()).read_text() == "y\n2\n"
+
+
+def test_code_is_saved_as_a_transform(folder: Path) -> None:
+    (folder / "a.py").write_text('"""Counts."""\nprint(1)\n')
+    (folder / "b.Rmd").write_text("# Title\n")
+    (folder / "c.ipynb").write_text(json.dumps({"cells": [{"cell_type": "code", "source": "1", "outputs": ["big"]}]}))
+    first = typed("save", "a.py", "--json").json
+    assert (first["key"], first["kind"], first["language"], first["description"]) == (
+        "a.py",
+        "script",
+        "python",
+        "Counts.",
+    )
+    (folder / "a.py").write_text("print(2)\n")
+    second = typed("save", "a.py", "--stem-uid", first["uid"][:12], "--project", "airway", "--json").json
+    assert (second["version"], second["projects"]) == ("0001", ["airway"])
+    assert typed("save", "b.Rmd", "--json").json["kind"] == "notebook"
+    typed("save", "c.ipynb")
+    ln.connect()
+    assert "big" not in (ln.Transform.get(key="c.ipynb").source_code or "")
+    disconnect()
+    assert typed("save", "a.py", "--registry", "artifact", "--json").json["suffix"] == ".py"
+    (folder / "d.py").write_bytes(b"\xff\xfe\x00")
+    assert "--registry artifact" in typed("save", "d.py", code=2).stderr
 
 
 def _everything(folder: Path) -> None:
@@ -237,7 +261,9 @@ def test_errors_say_what_and_what_to_do(in_tmp_path: Path, arguments: list[str],
     assert done.stdout == ""
 
 
-def test_deleting_asks_on_a_terminal(folder: Path) -> None:
+def test_deleting_asks_on_a_terminal(in_tmp_path: Path) -> None:
+    init("./data")
+    Path("a.csv").write_text("x")
     typed("save", "a.csv")
     env: dict[str, Any] = {**os.environ, "TERM": "dumb"}
     shown, code = on_terminal(LAMIN, "delete", "a.csv", answer="n\n", env=env)
@@ -248,7 +274,6 @@ def test_deleting_asks_on_a_terminal(folder: Path) -> None:
     assert code == 0
     assert "is deleted" in shown
     assert typed("list", "artifact", "--json").json == []
-    assert "say --yes" in on_terminal(LAMIN, "delete", "a.csv", env={**env, "CI": "1"})[0] or True
 
 
 def test_a_label_is_deleted_by_its_name(folder: Path) -> None:
@@ -259,13 +284,15 @@ def test_a_label_is_deleted_by_its_name(folder: Path) -> None:
     assert typed("list", "ulabel", "--json").json == []
 
 
-def test_describe_is_for_people_and_a_pipe_is_plain(folder: Path) -> None:
+def test_describe_is_for_people_and_a_pipe_is_plain(in_tmp_path: Path) -> None:
+    init("./data")
+    Path("a.csv").write_text("x")
     typed("save", "a.csv", "--description", "one")
     shown = lamin("describe", "a.csv").stdout
     assert "a.csv" in shown
     assert "one" in shown
     assert "\x1b[" not in shown
-    assert json.loads(lamin("describe", "a.csv", "--json").stdout) == json.loads(lamin("get", "a.csv", "--json").stdout)
+    assert typed("describe", "a.csv", "--json").json == typed("get", "a.csv", "--json").json
     ln.connect()
     ln.ULabel(name="good", description="fine").save()
     disconnect()

@@ -70,8 +70,8 @@ def test_the_version_is_there_at_once() -> None:
     ("arguments", "said"),
     [
         (["lineag"], "Did you mean 'lineage'?"),
-        (["qqqq"], "Commands are: artifacts, "),
-        (["lineage", "--jsn"], "Did you mean '--json'?"),
+        (["qqqq"], "Commands are: annotate, artifacts, "),
+        (["lineage", "--as-off"], "Did you mean '--as-of'?"),
         (["completion", "zhs"], "Did you mean 'zsh'?"),
         (["--debg"], "Did you mean '--debug'?"),
     ],
@@ -147,11 +147,12 @@ def test_who_decides_on_colour(environment: dict[str, str], coloured: bool | Non
 def test_colour_is_for_terminals(in_tmp_path: Path) -> None:
     plain = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "CI")}
     plain["TERM"] = "xterm"
-    assert "\x1b[" in on_terminal(LAMIN, "info", env=plain)[0]
-    assert "\x1b[" not in on_terminal(LAMIN, "info", env={**plain, "NO_COLOR": "1"})[0]
-    assert "\x1b[" not in on_terminal(LAMIN, "info", env={**plain, "CI": "1"})[0]
-    assert "\x1b[" not in lamin("info", code=3, env=plain).stderr
-    assert "\x1b[" in lamin("info", code=3, env={**plain, "FORCE_COLOR": "1"}).stderr
+    wrong = ("settings", "get", "nonsense")  # an error that needs no instance
+    assert "\x1b[" in on_terminal(LAMIN, *wrong, env=plain)[0]
+    assert "\x1b[" not in on_terminal(LAMIN, *wrong, env={**plain, "NO_COLOR": "1"})[0]
+    assert "\x1b[" not in on_terminal(LAMIN, *wrong, env={**plain, "CI": "1"})[0]
+    assert "\x1b[" not in lamin(*wrong, code=2, env=plain).stderr
+    assert "\x1b[" in lamin(*wrong, code=2, env={**plain, "FORCE_COLOR": "1"}).stderr
 
 
 def _completed(shell: str, line: str, folder: Path) -> list[str]:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 
-from lamin_core.location import find_instance
+from lamin_core.location import instance_for_children
 from lamin_core.propagation import Parent, environment_for_children, parent_from_environment
 from openlineage.lamin.delivery import default_sink
 from openlineage.lamin.sinks import Sink
@@ -31,7 +31,7 @@ class Recording:
         self._queue: queue.SimpleQueue[facts.Fact] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._restored: dict[str, str | None] = {}
-        self._instance = find_instance()  # here, not in the folder that Snakemake changes to
+        self._instance = instance_for_children()  # here, not in the folder that Snakemake changes to
         self._outer = sys.exc_info()[1]  # what our caller is handling is no news of this workflow
         strict = os.environ.get("LAMIN_STRICT") == "1"
         self._tap = Tap(self._queue.put, self._contents, self._on_start, strict=strict)
@@ -53,9 +53,9 @@ class Recording:
         name = translate.workflow_name(workflow.snakefile)
         root = parent.outermost if parent else None
         wanted = environment_for_children(Parent(translate.ENGINE, name, workflow.id, root))
-        instance = self._instance or find_instance()
+        instance = self._instance or instance_for_children()
         if instance is not None:
-            wanted["LAMIN_INSTANCE"] = str(instance)
+            wanted["LAMIN_INSTANCE"] = instance
         for variable, value in wanted.items():
             self._restored.setdefault(variable, os.environ.get(variable))
             os.environ[variable] = value

@@ -151,7 +151,7 @@ def main(arguments: list[str] | None = None) -> None:
     """
     said = Options()
     try:
-        lamin.main(arguments, standalone_mode=False, obj=said, color=colour(os.environ))
+        lamin.main(arguments, prog_name="lamin", standalone_mode=False, obj=said, color=colour(os.environ))
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:

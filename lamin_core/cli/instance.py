@@ -21,7 +21,8 @@ _for_user = click.option(
     "--storage", required=True, help="Folder or URL that copies of files go into, such as ./data or s3://bucket."
 )
 @click.option("--db", help="Database URL; by default a SQLite file inside .lamin/.")
-def init(storage: str, db: str | None) -> None:
+@click.option("--modules", help="For scripts written for LaminDB: nothing has to be chosen, what there is is there.")
+def init(storage: str, db: str | None, modules: str | None) -> None:
     """Make an instance in this folder: a .lamin/ folder, a database, a storage."""
     from lamin_core.instance import init as make
 
@@ -30,6 +31,8 @@ def init(storage: str, db: str | None) -> None:
     click.echo(f"instance {instance.uid} in {instance.folder}", err=True)
     click.echo(f"  storage:  {instance.storage}", err=True)
     click.echo(f"  database: {redact_text(instance.db.url)}", err=True)
+    if modules is not None:
+        click.echo(f"  note: --modules {modules} changes nothing; all registries of this version are there", err=True)
     if above is not None:
         click.echo(f"  note: {above} has an instance too; from here on down, this one is at work", err=True)
 

@@ -45,11 +45,11 @@ def _plain(value: Any) -> str:
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], *, nothing: str = "nothing yet") -> None:
-    """Columns as wide as what is in them, under their names; `nothing` where there is no row."""
+    """Columns as wide as what is in them, under their names, the empty ones left out; `nothing` without a row."""
     if not rows:
         click.echo(nothing)
         return
-    names = list(rows[0])
+    names = [name for name in rows[0] if any(row[name] not in (None, "") for row in rows)]
     cells = [[_cell(row[name]) for name in names] for row in rows]
     widths = [max(len(line[place]) for line in [names, *cells]) for place in range(len(names))]
     click.echo(click.style(_line(names, widths), bold=True))

@@ -9,11 +9,10 @@ In `openlineage.yml`, or as `OPENLINEAGE__TRANSPORT__TYPE` in the environment:
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from lamin_core.errors import InstanceNotFound, MissingExtra
-from lamin_core.location import FOLDER, find_instance
+from lamin_core.location import find_instance, instance_folder
 from openlineage.lamin.parsing import parse
 from openlineage.lamin.receiver import ingest
 from openlineage.lamin.registry import RegistrySink
@@ -44,10 +43,10 @@ class LaminTransport(Transport):
     config_class = LaminConfig
 
     def __init__(self, config: LaminConfig) -> None:
-        folder = find_instance() if config.instance is None else Path(config.instance).expanduser().absolute()
+        folder = find_instance() if config.instance is None else instance_folder(config.instance)
         if folder is None:
             raise InstanceNotFound("no instance here or above", hint="set `instance` of the transport to its folder")
-        self._sink = RegistrySink(folder if folder.name == FOLDER else folder / FOLDER)
+        self._sink = RegistrySink(folder)
 
     def emit(self, event: Any) -> None:
         """Take one event of the client, of whatever kind."""
