@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -58,11 +57,13 @@ print([m for m in ("importlib.metadata", "sqlalchemy", "rich", "lamin_core.insta
 
 
 def test_the_version_is_there_at_once() -> None:
-    took = []
+    took = []  # in processor time: how busy the machine is with other things is not the point
     for _ in range(5):
-        start = time.perf_counter()
+        before = os.times()
         subprocess.run([LAMIN, "--version"], check=True, capture_output=True)
-        took.append(time.perf_counter() - start)
+        after = os.times()
+        spent = (after.children_user - before.children_user, after.children_system - before.children_system)
+        took.append(sum(spent))
     assert min(took) < 0.25
 
 
