@@ -17,9 +17,12 @@ from lamin_core.lineage.lists import Wanted
 from lamin_core.lineage.moments import moment
 from lamin_core.lineage.reach import NODE_LIMIT
 from lamin_core.lineage.snapshots import snapshots
-from lamin_core.models import Artifact, Run, Transform
+from lamin_core.models import Artifact, Collection, CollectionArtifact, Run, Transform
 from lamin_core.saving import runs
 from lamin_core.types import RunStatus
+
+Record = Artifact | Run | Transform | Collection
+"""What has a lineage."""
 
 
 class Questions:
@@ -30,22 +33,24 @@ class Questions:
 
     def around(
         self,
-        record: Artifact | Run | Transform,
+        record: Record,
         *,
         up: int | None = None,
         down: int | None = None,
         as_of: datetime | str | None = None,
         limit: int = NODE_LIMIT,
-    ) -> Graph:
-        """The graph around an artifact, a run, or all runs of a transform, as it is or as it was known at a moment.
+    ) -> Lineage:
+        """The graph around an artifact, a run, all runs of a transform, or all artifacts of a collection.
 
-        `up` and `down` count steps, None is all the way. The nearest `limit` nodes; where there are more, the graph is
-        `truncated`.
+        `up` and `down` count steps, None is all the way. With `as_of`, as it was known at that moment. The nearest
+        `limit` nodes; where there are more, the graph is `truncated`.
         """
         at = None if as_of is None else moment(as_of)
         with self._database.reading() as session:
             starts = _starts(session, record, limit)
-            return walk(session, **starts, up=up, down=down, as_of=at, limit=limit)
+            artifacts, runs = ([number for kind, number in starts if kind == one] for one in ("artifact", "run"))
+            graph = walk(session, artifacts=artifacts, runs=runs, up=up, down=down, as_of=at, limit=limit)
+        return Lineage.around(graph, starts, by_code=isinstance(record, Transform))
 
     def between(
         self,
@@ -75,13 +80,12 @@ class Questions:
         with self._database.reading() as session:
             return lists.artifacts(session, wanted)
 
-    def view(self, record: Artifact | Run | Transform, *, return_graph: bool = False, **asked: Any) -> Lineage | None:
+    def view(self, record: Record, *, return_graph: bool = False, **asked: Any) -> Lineage | None:
         """Show what made it and what hangs on it, in a notebook as a picture, elsewhere as text; or return the graph.
 
         `asked` is what `around` takes.
         """
-        graph = self.around(record, **asked)
-        lineage = Lineage.around(graph, _nodes(graph, record), by_code=isinstance(record, Transform))
+        lineage = self.around(record, **asked)
         if return_graph:
             return lineage
         show(lineage)
@@ -129,20 +133,15 @@ def node_of(record: Artifact | Run) -> Node:
     return ("run" if isinstance(record, Run) else "artifact", record.id)
 
 
-def _nodes(graph: Graph, record: Artifact | Run | Transform) -> list[Node]:
-    """The nodes that stand for this record: of a transform its runs, the newest first."""
-    if not isinstance(record, Transform):
+def _starts(session: Session, record: Record, limit: int) -> list[Node]:
+    """The nodes that stand for this record: of a transform its runs, newest first; of a collection its artifacts."""
+    if isinstance(record, Artifact | Run):
         return [node_of(record)]
-    return [("run", run.id) for run in reversed(graph.runs.values()) if run.transform_uid == record.uid]
-
-
-def _starts(session: Session, record: Artifact | Run | Transform, limit: int) -> dict[str, list[int]]:
-    if isinstance(record, Artifact):
-        return {"artifacts": [record.id]}
-    if isinstance(record, Run):
-        return {"runs": [record.id]}
-    newest = select(Run.id).where(Run.transform_id == record.id).order_by(Run.created_at.desc(), Run.id.desc())
-    return {"runs": list(session.scalars(newest.limit(limit + 1)))}
+    if isinstance(record, Transform):
+        newest = select(Run.id).where(Run.transform_id == record.id).order_by(Run.created_at.desc(), Run.id.desc())
+        return [("run", identity) for identity in session.scalars(newest.limit(limit + 1))]
+    held = select(CollectionArtifact.artifact_id).where(CollectionArtifact.collection_id == record.id)
+    return [("artifact", identity) for identity in session.scalars(held.order_by(CollectionArtifact.position))]
 
 
 def description(artifact: Artifact) -> str:

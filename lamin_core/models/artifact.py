@@ -16,6 +16,7 @@ from lamin_core.models.annotated import Features, Labels
 from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
 from lamin_core.models.relations import Many, One
 from lamin_core.models.storage import UNKNOWN_SIZE, Content
+from lamin_core.models.traced import Traced
 from lamin_core.types import MANAGED
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class DatasetAlias(Base):
     canonical: Mapped[str] = mapped_column(Key, index=True)
 
 
-class Artifact(Versioned, Registry):
+class Artifact(Traced, Versioned, Registry):
     """One version of a file, folder, object or table."""
 
     __tablename__ = "artifact"
@@ -292,21 +293,6 @@ class Artifact(Versioned, Registry):
     def describe(self) -> None:
         """Print what is known about it."""
         context.connection().lineage.describe(self)
-
-    def view_lineage(
-        self,
-        *,
-        up: int | None = None,
-        down: int | None = None,
-        as_of: datetime | str | None = None,
-        return_graph: bool = False,
-    ) -> Any:
-        """What made it and what hangs on it: a picture in a notebook, a printed tree elsewhere, or the graph.
-
-        `up` and `down` limit the steps each way; `as_of` is a moment to look back from.
-        """
-        asked = {"up": up, "down": down, "as_of": as_of}
-        return context.connection().lineage.view(self, return_graph=return_graph, **asked)
 
     @classmethod
     def _listed(cls) -> Select[Any]:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from lamin_core.models.annotated import Labels
 from lamin_core.models.base import Base, Key, Registry, Versioned
 from lamin_core.models.relations import Many, One
+from lamin_core.models.traced import Traced
 
 if TYPE_CHECKING:
     from lamin_core.models.artifact import Artifact
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from lamin_core.models.user import User
 
 
-class Collection(Versioned, Registry):
+class Collection(Traced, Versioned, Registry):
     """A named, versioned set of artifacts; the same set under the same key is the same collection."""
 
     __tablename__ = "collection"

@@ -13,6 +13,7 @@ from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Features, Labels
 from lamin_core.models.base import Base, Identity, Registry
 from lamin_core.models.relations import Many, One
+from lamin_core.models.traced import Traced
 from lamin_core.types import RunStatus
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _BEGINNINGS = {
 }
 
 
-class Run(Registry):
+class Run(Traced, Registry):
     """One execution of a transform: a workflow, or one attempt at a step of it."""
 
     __tablename__ = "run"
@@ -182,21 +183,6 @@ class Run(Registry):
     def diff(self, other: Run | str) -> Any:
         """How another run differs from this one: params, code, environment, inputs, outputs, duration; `print` it."""
         return context.connection().lineage.diff(self, other)
-
-    def view_lineage(
-        self,
-        *,
-        up: int | None = None,
-        down: int | None = None,
-        as_of: datetime | str | None = None,
-        return_graph: bool = False,
-    ) -> Any:
-        """What it read and wrote, and what hangs on that: a picture in a notebook, elsewhere a tree, or the graph.
-
-        `up` and `down` limit the steps each way; `as_of` is a moment to look back from.
-        """
-        asked = {"up": up, "down": down, "as_of": as_of}
-        return context.connection().lineage.view(self, return_graph=return_graph, **asked)
 
     @classmethod
     def _shown_fields(cls) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Labels
 from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
 from lamin_core.models.relations import Many, One
+from lamin_core.models.traced import Traced
 from lamin_core.uids import VERSION_LENGTH
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class TransformSeries(Base):
     """What events said of the job, by facet: the stamp of the event, and the facet."""
 
 
-class Transform(Versioned, Registry):
+class Transform(Traced, Versioned, Registry):
     """One version of a workflow, a rule, a process, a task, a script, a notebook or a function."""
 
     __tablename__ = "transform"
@@ -145,21 +146,6 @@ class Transform(Versioned, Registry):
         """The run of this version that started last."""
         found: Run | None = self.runs.order_by("-started_at").first()
         return found
-
-    def view_lineage(
-        self,
-        *,
-        up: int | None = None,
-        down: int | None = None,
-        as_of: datetime | str | None = None,
-        return_graph: bool = False,
-    ) -> Any:
-        """What all its runs read and wrote, and what hangs on that: a picture in a notebook, a printed tree elsewhere.
-
-        The picture has one box for all runs of the same code. The arguments are those of `Artifact.view_lineage`.
-        """
-        asked = {"up": up, "down": down, "as_of": as_of}
-        return context.connection().lineage.view(self, return_graph=return_graph, **asked)
 
     @classmethod
     def _shown_fields(cls) -> tuple[str, ...]:

@@ -161,3 +161,42 @@ def test_a_graph_shows_itself_to_a_notebook_and_its_tree_to_a_terminal(
     of_code = run.transform.view_lineage(return_graph=True)
     assert len(of_code.runs) == 2
     assert sorted(re.findall(r"2 \w+", of_code.svg())) == ["2 completed", "2 versions"]
+
+
+def test_a_collection_is_seen_by_its_artifacts(
+    instance: Instance, write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = []
+    for name in "ab":
+        with ln.run(f"{name}.py"):
+            write(f"{name}.txt", name)
+            saved.append(ln.Artifact(f"{name}.txt").save())
+    collection = ln.Collection(saved, key="both").save()
+    collection.view_lineage()
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["a.txt", "└─", "b.txt", "└─"]
+    shown = collection.view_lineage(return_graph=True)
+    assert (len(shown.artifacts), len(shown.runs)) == (2, 2)
+    assert shown.svg().count("artifact start") == 2
+
+
+NOTEBOOK = """
+import lamin_core as ln
+ln.setup.init("data")
+with ln.run("make.py"):
+    open("made.txt", "w").write("x")
+    made = ln.Artifact("made.txt").save()
+made.view_lineage()
+print("not the last line of the cell")
+"""
+
+
+def test_in_a_real_kernel_it_is_a_picture(in_tmp_path: Path) -> None:
+    import nbclient
+    import nbformat
+
+    cells = [nbformat.v4.new_code_cell(text) for text in (NOTEBOOK, "made.run.view_lineage(return_graph=True)")]
+    notebook = nbclient.NotebookClient(nbformat.v4.new_notebook(cells=cells), kernel_name="python3").execute()
+    for cell in notebook.cells:
+        (shown,) = [out["data"] for out in cell["outputs"] if "data" in out]
+        assert len(boxes(shown["image/svg+xml"])) == 2
+        assert "made.txt" in shown["text/plain"] or "make.py" in shown["text/plain"]
