@@ -157,6 +157,8 @@ def _bind(session: Session, batch: _Batch, series: Series, head: _Head | None, e
                 found = head
             elif found is head:
                 _join(batch, head, seen)
+            elif seen.traits:  # what it says of an older version has its place among what others said
+                batch.late.add(series.id)
             series.last_observed_at, last = seen.at, seen  # sorted: whatever follows in this batch is newer
             batch.bound.append((edge, found))
             continue
