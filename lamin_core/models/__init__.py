@@ -6,7 +6,7 @@ from lamin_core.models.base import Base, Registry, blank, now
 from lamin_core.models.change import RunChange
 from lamin_core.models.collection import Collection, CollectionArtifact
 from lamin_core.models.environment import Environment
-from lamin_core.models.event import Event
+from lamin_core.models.event import Event, EventWaiting
 from lamin_core.models.feature import ArtifactFeatureValue, Feature, RunFeatureValue
 from lamin_core.models.instance import InstanceFacts
 from lamin_core.models.label import (
@@ -52,6 +52,7 @@ __all__ = [
     "DatasetAlias",
     "Environment",
     "Event",
+    "EventWaiting",
     "Feature",
     "InstanceFacts",
     "Many",

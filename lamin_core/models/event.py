@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Index, String, Text, text
+from sqlalchemy import ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.models.base import Base, Identity
@@ -35,3 +35,11 @@ class Event(Base):
     received_at: Mapped[datetime]
     reason: Mapped[str | None]
     body: Mapped[str] = mapped_column(Text)
+
+
+class EventWaiting(Base):
+    """An event of the log that has no part in the registry yet: it came when there was no time for that."""
+
+    __tablename__ = "event_waiting"
+
+    event_id: Mapped[int] = mapped_column(Identity, ForeignKey("event.id", ondelete="CASCADE"), primary_key=True)

@@ -19,6 +19,7 @@ from openlineage.lamin.linting import lint_lines, lint_log
 from openlineage.lamin.quarantine import held
 from openlineage.lamin.quarantine import retry as retry_held
 from openlineage.lamin.rebuilding import rebuild as rebuild_registry
+from openlineage.lamin.receiver import settle_all
 from openlineage.lamin.recovery import recover
 from openlineage.lamin.replay import Report
 from openlineage.lamin.replay import replay as replayed
@@ -52,6 +53,7 @@ def replay(files: tuple[Path, ...], as_json: bool) -> None:
     for file in files:
         _replay_file(instance, file, report)
     dropped = 0
+    settle_all(instance.db)
     if not files:
         recover(instance.db, spool_folder(), report)
         dropped = take_dropped(spool_folder())

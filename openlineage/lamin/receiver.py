@@ -1,14 +1,19 @@
-"""The one write path: events in, raw log and registry updated in one transaction, acknowledged after the commit."""
+"""The one write path: events in, raw log and registry updated in one transaction, acknowledged after the commit.
+
+Only a server that is told more than the registry can follow splits this in two: `log` first, `settle` when there is
+time. Both are durable, and in the end the registry is the same.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from lamin_core.bulk import insert_rows, reserve, select_in
@@ -16,10 +21,10 @@ from lamin_core.db import Database
 from lamin_core.errors import Unavailable
 from lamin_core.lineage.recording import learn_names, record
 from lamin_core.models import Event as Row
-from lamin_core.models import now
+from lamin_core.models import EventWaiting, now
 from openlineage.lamin.fold import alias_pairs, annotation, job_facts
 from openlineage.lamin.histories import Histories, histories_of, load
-from openlineage.lamin.parsing import ParsedEvent
+from openlineage.lamin.parsing import ParsedEvent, parse
 
 logger = logging.getLogger("lamin")
 
@@ -43,16 +48,74 @@ def ingest(database: Database, events: Iterable[ParsedEvent]) -> Receipt:
     if not batch:
         return Receipt()
     histories = histories_of(database)
+    with _forgetting(histories):
+        try:
+            with database.writing() as session:
+                fresh = append(session, list(batch.values()))
+                project(session, histories, fresh)
+        except Unavailable:
+            raise
+        except Exception:  # what nobody foresaw in one event must not hold up the others
+            histories.clear()
+            with database.writing() as session:
+                fresh = _apart(session, histories, append(session, list(batch.values())))
+    settle(database)  # what a server that was killed may have left
+    return _receipt(batch, fresh)
+
+
+def log(database: Database, events: Iterable[ParsedEvent]) -> Receipt:
+    """Append these events to the raw log, and leave the registry for `settle`: for when more come than it can follow.
+
+    Returns after the commit: from then on they are as safe as any. Raises `Unavailable`, as `ingest` does.
+    """
+    batch = {event.hash: event for event in events}
+    with database.writing() as session:
+        fresh = append(session, list(batch.values()))
+        waiting = [{"event_id": event.id} for event in fresh if event.kind != "quarantined"]
+        insert_rows(session, EventWaiting, waiting)
+    return _receipt(batch, fresh)
+
+
+def settle(database: Database, limit: int = 500) -> int:
+    """Bring the registry up to date with the first events that wait for it, as many as `limit`; how many those were."""
+    with database.reading() as session:
+        if session.scalar(select(EventWaiting.event_id).limit(1)) is None:
+            return 0
+    histories = histories_of(database)
+    query = select(Row.id, Row.body).join(EventWaiting, EventWaiting.event_id == Row.id).order_by(Row.id).limit(limit)
+    with _forgetting(histories), database.writing() as session:
+        events = [replace(parse(row.body), id=row.id) for row in session.execute(query)]
+        if events:
+            try:
+                with session.begin_nested():
+                    project(session, histories, events)
+            except Unavailable:
+                raise
+            except Exception:  # as above
+                histories.clear()
+                _apart(session, histories, events)
+            done = [event.id for event in events]
+            session.execute(delete(EventWaiting).where(EventWaiting.event_id.in_(done)))
+    return len(events)
+
+
+def settle_all(database: Database) -> None:
+    """Bring the registry up to date with everything that waits for it."""
+    while settle(database):
+        pass
+
+
+@contextmanager
+def _forgetting(histories: Histories) -> Iterator[None]:
+    """What was absorbed counts only when it was committed."""
     try:
-        with database.writing() as session:
-            fresh = append(session, list(batch.values()))
-            project(session, histories, fresh)
-    except Unavailable:
+        yield
+    except BaseException:
         histories.clear()
         raise
-    except Exception as error:  # what nobody foresaw in one event must not hold up the others
-        histories.clear()
-        fresh = _apart(database, histories, list(batch.values()), error)
+
+
+def _receipt(batch: Mapping[str, ParsedEvent], fresh: Sequence[ParsedEvent]) -> Receipt:
     put_aside = [str(event.reason) for event in fresh if event.kind == "quarantined"]
     return Receipt(len(fresh) - len(put_aside), len(batch) - len(fresh), put_aside)
 
@@ -99,24 +162,21 @@ def project(session: Session, histories: Histories, events: Sequence[ParsedEvent
     )
 
 
-def _apart(
-    database: Database, histories: Histories, events: Sequence[ParsedEvent], error: Exception
-) -> list[ParsedEvent]:
-    """The batch again, each run for itself; the events of one that cannot be recorded are put aside."""
+def _apart(session: Session, histories: Histories, events: Sequence[ParsedEvent]) -> list[ParsedEvent]:
+    """Each run for itself; the events of one that cannot be recorded are put aside."""
     settled: list[ParsedEvent] = []
-    with database.writing() as session:
-        groups: defaultdict[str, list[ParsedEvent]] = defaultdict(list)
-        for event in append(session, events):
-            groups[event.run_id or event.hash].append(event)
-        for group in groups.values():
-            try:
-                with session.begin_nested():
-                    project(session, histories, group)
-                settled += group
-            except Exception as problem:
-                histories.clear()
-                logger.error("events were put aside: %s", problem, exc_info=problem)
-                settled += put_aside(session, group, problem)
+    groups: defaultdict[str, list[ParsedEvent]] = defaultdict(list)
+    for event in events:
+        groups[event.run_id or event.hash].append(event)
+    for group in groups.values():
+        try:
+            with session.begin_nested():
+                project(session, histories, group)
+            settled += group
+        except Exception as problem:
+            histories.clear()
+            logger.error("events were put aside: %s", problem, exc_info=problem)
+            settled += put_aside(session, group, problem)
     return settled
 
 

@@ -24,6 +24,7 @@ from lamin_core.instance import Instance
 from lamin_core.models import Event, Run
 from openlineage.lamin.events import Dataset, complete, start
 from openlineage.lamin.parsing import parse
+from openlineage.lamin.receiver import settle_all
 from openlineage.lamin.sinks import serialize
 
 from .conftest import at, run_of
@@ -147,6 +148,7 @@ def test_killed_at_any_moment_it_has_kept_its_word(nursery: Nursery, instance: I
     acknowledged = {one for client in clients for one in client.acknowledged}
     assert len(acknowledged) > kills * 4
     assert [status for client in clients for status in client.refused] == []
+    settle_all(instance.db)  # what the last server kept, and had no time for
     with instance.db.reading() as session:
         stored = set(session.scalars(select(Event.hash)))
         told = session.scalar(select(func.count(Event.run_id.distinct())))

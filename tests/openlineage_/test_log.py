@@ -20,7 +20,7 @@ from openlineage.lamin.linting import lint_log
 from openlineage.lamin.parsing import parse
 from openlineage.lamin.quarantine import held, retry
 from openlineage.lamin.rebuilding import rebuild
-from openlineage.lamin.receiver import ingest
+from openlineage.lamin.receiver import ingest, log, settle
 
 from .conftest import at, run_of
 
@@ -148,3 +148,19 @@ def test_a_batch_costs_as_many_statements_as_one_event(instance: Instance, count
     ended = [complete(run, at(100 + n), [reference], [Dataset("file", f"/x/{n}")]) for n, run in enumerate(runs)]
     ingest(instance.db, map(parse, ended))
     assert statements[0] <= 40
+
+
+def test_what_is_only_kept_at_first_is_in_the_registry_in_the_end(instance: Instance) -> None:
+    run = run_of(1, "a")
+    events = [parse(start(run, at(0))), parse(complete(run, at(1), outputs=[Dataset("file", "/x/a")]))]
+    assert log(instance.db, events).taken == 2
+    assert log(instance.db, events).known == 2
+    assert instance.query(Run).count() == 0
+    assert (settle(instance.db, limit=1), settle(instance.db), settle(instance.db)) == (1, 1, 0)
+    assert [one.status for one in instance.query(Run)] == ["completed"]
+
+
+def test_whoever_comes_next_settles_what_a_killed_server_left(instance: Instance) -> None:
+    log(instance.db, [parse(start(run_of(1, "a"), at(0)))])
+    ingest(instance.db, [parse(start(run_of(2, "b"), at(0)))])
+    assert instance.query(Run).count() == 2

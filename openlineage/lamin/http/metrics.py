@@ -28,6 +28,9 @@ class Metrics:
         self._quarantined, self._refused = outcomes.labels("quarantined"), outcomes.labels("refused")
         self._answers = Counter("lamin_requests", "Requests by status.", ["status"], registry=self._registry)
         self._queue = Gauge("lamin_queue_events", "Events that wait to be written.", registry=self._registry)
+        self._backlog = Gauge(
+            "lamin_backlog_events", "Events that are kept, and not yet in the registry.", registry=self._registry
+        )
         self._latency = Histogram(
             "lamin_write_seconds", "From parsed to committed.", registry=self._registry, buckets=_SECONDS
         )
@@ -41,6 +44,10 @@ class Metrics:
     def watch_queue(self, depth: Callable[[], int]) -> None:
         """Ask this when somebody wants to know how many wait."""
         self._queue.set_function(depth)
+
+    def backlog(self, events: int) -> None:
+        """So many are kept and have no part in the registry yet."""
+        self._backlog.set(events)
 
     def received(self, events: int) -> None:
         """So many came in."""

@@ -18,13 +18,21 @@ from lamin_core.db import Database
 from lamin_core.errors import Unavailable
 from openlineage.lamin.http.metrics import Metrics
 from openlineage.lamin.parsing import ParsedEvent
-from openlineage.lamin.receiver import ingest
+from openlineage.lamin.receiver import Receipt, ingest, log, settle
 
 logger = logging.getLogger("lamin")
 CAPACITY = 10_000
 """Events that may wait; whoever comes then is told to come again."""
 GROUP = 1_000
 """Events of one transaction, unless a single order has more."""
+FEW = 8
+"""Events of one transaction that are brought into the registry before they are acknowledged, however busy it is."""
+SLICE = 100
+"""Events that are settled at once: who comes meanwhile waits for them."""
+BACKLOG = 100_000
+"""Events that may be kept without a part in the registry; beyond, they are settled while others wait."""
+PAUSE = 0.02
+"""Seconds without a request after which there is time for the backlog."""
 
 
 class Overloaded(Unavailable):
@@ -52,8 +60,11 @@ class Writer:
         self._capacity = capacity
         self._waiting: deque[Order] = deque()
         self._held = 0
+        self._backlog = 1  # until it is known that a server that was killed has left nothing
+        self._wrote_at = 0.0
         self._changed = threading.Condition()
         self._closed = False
+        self._settle()
         metrics.watch_queue(lambda: self._held)
         self._thread = threading.Thread(target=self._work, name="lamin-writer", daemon=True)
         self._thread.start()
@@ -80,20 +91,37 @@ class Writer:
         self._thread.join()
 
     def _work(self) -> None:
-        while group := self._take():
-            self._write([order for order in group if not order.done.done()])
+        while True:
+            group = self._take()
+            if group:
+                self._write([order for order in group if not order.done.done()])
+            if self._closed and not group:
+                return  # what is kept is safe: the next server, or the next event, goes on with it
+            if self._backlog > (BACKLOG if group else 0):
+                self._settle()
 
     def _take(self) -> list[Order]:
-        """What waits, or the first of it; nothing when the writer is closed and all is written."""
+        """What waits, or the first of it; nothing when the writer is closed, or when there is time for the backlog."""
         group: list[Order] = []
         size = 0
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed)
+            self._changed.wait_for(lambda: self._waiting or self._closed, timeout=PAUSE if self._backlog else None)
             while self._waiting and (not group or size + len(self._waiting[0].events) <= GROUP):
                 group.append(self._waiting.popleft())
                 size += len(group[-1].events)
             self._held -= size
         return group
+
+    def _settle(self) -> None:
+        """Bring the registry some steps nearer to what is kept."""
+        try:
+            settled = settle(self._database, SLICE)
+        except Exception as error:  # the thread lives on, and tries again
+            if not isinstance(error, Unavailable):
+                logger.exception("events could not be settled")
+            return
+        self._backlog = max(1, self._backlog - settled) if settled == SLICE else 0
+        self._metrics.backlog(self._backlog)
 
     def _write(self, group: Sequence[Order]) -> None:
         if not group:
@@ -119,7 +147,7 @@ class Writer:
         """Why the group could not be stored; None when it was. The one place where events are taken in."""
         events = [event for order in group for event in order.events]
         try:
-            receipt = ingest(self._database, events)
+            receipt = self._keep(events)
         except Unavailable as error:
             return error
         except Exception as error:  # the thread lives on, whatever the database says
@@ -130,6 +158,19 @@ class Writer:
         for order in group:
             self._metrics.waited(now - order.since)
         return None
+
+    def _keep(self, events: Sequence[ParsedEvent]) -> Receipt:
+        """Events are in the registry when they are acknowledged; where they come one group on the other, in the log."""
+        is_calm = time.monotonic() - self._wrote_at > PAUSE
+        try:
+            if not self._backlog and (is_calm or len(events) <= FEW):
+                return ingest(self._database, events)
+            receipt = log(self._database, events)
+        finally:
+            self._wrote_at = time.monotonic()
+        self._backlog += receipt.taken
+        self._metrics.backlog(self._backlog)
+        return receipt
 
 
 def _answer(group: Sequence[Order], error: Unavailable | None) -> None:
