@@ -98,6 +98,10 @@ SETTINGS = {
 }
 
 
+ANSWERS: dict[str, Callable[[], Plain | None]] = {}
+"""What answers on `ln.settings` where nobody has set a setting: the instance, about its own storage."""
+
+
 class Settings:
     """`ln.settings`: each setting is an attribute; what is set on it holds for this process.
 
@@ -111,7 +115,8 @@ class Settings:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return self.look_up(name).value
+        value = self.look_up(name).value
+        return ANSWERS[name]() if value is None and name in ANSWERS else value
 
     def __setattr__(self, name: str, value: Any) -> None:
         parsed = setting(name).parse(str(value))

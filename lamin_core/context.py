@@ -60,6 +60,10 @@ class Connection(Protocol):
         """The run with the name that an engine gives, or of the shell script that this process was started by."""
 
     @property
+    def storage(self) -> str:
+        """Root of the storage that copies go into."""
+
+    @property
     def files(self) -> Any:
         """The operations on an artifact's bytes."""
 

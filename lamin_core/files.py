@@ -76,8 +76,10 @@ class Files:
 
     def managed(self, storage: str | Storage | None = None) -> Root:
         """The storage that copies go into: this one, by default that of the instance. Raises `NotFound`."""
-        asked = storage or settings.storage
-        wanted = self._storage if asked is None else asked.root if isinstance(asked, Storage) else checked_root(asked)
+        asked = storage or settings.look_up("storage").value
+        wanted = (
+            self._storage if asked is None else asked.root if isinstance(asked, Storage) else checked_root(str(asked))
+        )
         found = next((root for root in self.storages() if root.root == wanted), None)
         if found is None or not found.is_managed:
             raise NotFound(f"{wanted!r} is no storage to copy into", hint=f"ln.Storage({wanted!r}).save()")

@@ -10,6 +10,7 @@ import importlib
 import json
 import sys
 import tomllib
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,6 +196,12 @@ def _open_remote_zarr(fs: Any, path: str) -> Any:
     return _library("zarr", "data").open(stores.FsspecStore(own, read_only=True, path=path), mode="r")
 
 
+def _write_zarr(data: Any, path: Path) -> None:
+    with warnings.catch_warnings():  # which version of the format is the default of anndata, not a choice of the user
+        warnings.filterwarnings("ignore", "Writing zarr v2", UserWarning)
+        data.write_zarr(path)
+
+
 def _write_table(separator: str) -> Callable[[Any, Path], None]:
     return lambda data, path: data.to_csv(path, sep=separator, index=not _is_default_index(data))
 
@@ -227,8 +234,8 @@ FORMATS: dict[str, Format] = {
         lambda p: _anndata().read_h5ad(p, backed="r"),
         lambda d, p: d.write_h5ad(p),
     ),
-    ".zarr": Format(_zarr, _open_zarr, lambda d, p: d.write_zarr(p), _open_remote_zarr),
-    ".anndata.zarr": Format(_zarr, _open_zarr, lambda d, p: d.write_zarr(p), _open_remote_zarr),
+    ".zarr": Format(_zarr, _open_zarr, _write_zarr, _open_remote_zarr),
+    ".anndata.zarr": Format(_zarr, _open_zarr, _write_zarr, _open_remote_zarr),
     ".json": Format(lambda p: json.loads(_text(p))),
     ".jsonl": Format(_json_lines),
     ".yaml": Format(_yaml),

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Row, Select, select
 
 from lamin_core import announcement, context
-from lamin_core.configuration import apply_verbosity, read_toml, settings, write_toml
+from lamin_core.configuration import ANSWERS, apply_verbosity, read_toml, settings, write_toml
 from lamin_core.db import Database
 from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, LaminError, NotFound
 from lamin_core.files import Files
@@ -272,6 +272,7 @@ def _change_to(instance: Instance | None) -> None:
 
 
 context.register_opener(connect)
+ANSWERS["storage"] = lambda: context.connection().storage
 context.register_engine(announcement.above)
 
 

@@ -434,7 +434,7 @@ def test_an_array_of_objects_is_not_unpickled_either(instance: Instance) -> None
     assert not Path("unpickled").exists()
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_an_anndata_in_every_way(instance: Instance) -> None:
     import anndata as ad
 

@@ -90,7 +90,7 @@ def test_a_frame_is_streamed_from_the_bucket_without_a_file_here(instance: Insta
     assert not (instance.folder / "cache").exists()
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_an_anndata_in_zarr_is_opened_in_the_bucket_and_loaded_here(instance: Instance) -> None:
     import anndata as ad
     import numpy as np
