@@ -133,14 +133,20 @@ class Settings:
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={getattr(self, name)!r}' for name in SETTINGS)})"
 
-    def look_up(self, name: str) -> Value:
-        """The value and who said so. Raises `InvalidArgument` for a name that is none, or a value that is none."""
+    def said(self, name: str) -> Value | None:
+        """What this process says, on `ln.settings` or by a variable; no file is asked. Raises as `look_up`."""
         asked = setting(name)
         if name in self.__dict__["_here"]:
             return Value(name, self.__dict__["_here"][name], "ln.settings")
-        said = os.environ.get(asked.variable)
-        if said:
-            return Value(name, asked.parse(said), asked.variable)
+        text = os.environ.get(asked.variable)
+        return Value(name, asked.parse(text), asked.variable) if text else None
+
+    def look_up(self, name: str) -> Value:
+        """The value and who said so. Raises `InvalidArgument` for a name that is none, or a value that is none."""
+        asked = setting(name)
+        said = self.said(name)
+        if said is not None:
+            return said
         for file in (instance_file(), user_file()):
             held = {} if file is None else read_toml(file)
             if name in held:

@@ -60,6 +60,8 @@ class Files:
         self._contents = Contents()
         self._roots: dict[int, str] = {}
         self._storages: list[Root] = []
+        self._chosen: Any = None
+        """The storage that a file of settings names, as it was at most a second ago."""
         self._storages_until = 0.0
 
     def storages(self) -> list[Root]:
@@ -72,15 +74,17 @@ class Files:
         """Ask for them anew: there is another one."""
         with self._database.reading() as session:
             self._storages = roots(session)
+        self._chosen = settings.look_up("storage").value
         self._storages_until = time.monotonic() + 1.0
 
     def managed(self, storage: str | Storage | None = None) -> Root:
         """The storage that copies go into: this one, by default that of the instance. Raises `NotFound`."""
-        asked = storage or settings.look_up("storage").value
+        known, said = self.storages(), settings.said("storage")
+        asked = storage or (self._chosen if said is None else said.value)
         wanted = (
             self._storage if asked is None else asked.root if isinstance(asked, Storage) else checked_root(str(asked))
         )
-        found = next((root for root in self.storages() if root.root == wanted), None)
+        found = next((root for root in known if root.root == wanted), None)
         if found is None or not found.is_managed:
             raise NotFound(f"{wanted!r} is no storage to copy into", hint=f"ln.Storage({wanted!r}).save()")
         return found

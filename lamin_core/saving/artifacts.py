@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Table, func, insert, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lamin_core import context
-from lamin_core.bulk import reserve
+from lamin_core.bulk import insert_rows, reserve, table_of, update_rows
 from lamin_core.copies import Copy, copy_in, holds
 from lamin_core.db import insert_missing, insert_missing_rows
 from lamin_core.errors import Conflict, InvalidArgument
@@ -147,7 +147,7 @@ def _find_contents(session: Session, pending: Sequence[_Pending]) -> None:
 
 def _ids(session: Session, kind: Any, rows: list[dict[str, Any]], *columns: Any) -> dict[tuple[Any, ...], int]:
     """The primary keys of these rows by the first of these columns and the others, made where they are new."""
-    table = cast(Table, kind.__table__)
+    table = table_of(kind)
     if len(rows) == 1:
         made = insert_missing(session, table, rows[0])
         if made is not None:
@@ -211,7 +211,7 @@ def _find_keyed(session: Session, keyed: Sequence[tuple[_Pending, Root, str]]) -
         (root.id, key): {"stem": derived_uid(16, root.uid, key), "storage_id": root.id, "key": key}
         for _, root, key in keyed
     }
-    insert_missing_rows(session, cast(Table, ArtifactSeries.__table__), list(rows.values()))
+    insert_missing_rows(session, table_of(ArtifactSeries), list(rows.values()))
     found = {}
     for chunk in _chunks([row["stem"] for row in rows.values()]):
         for series in session.scalars(select(ArtifactSeries).where(ArtifactSeries.stem.in_(chunk))):
@@ -240,7 +240,8 @@ def _write(session: Session, batch: Sequence[_Pending], user: int) -> None:
     session.flush()
     _add_edges(session, batch)
     _note_observed(session, batch)
-    folders.relink(session, [one.artifact.id for one in new], fresh=True)
+    # A copy lies in no folder, whatever its key.
+    folders.relink(session, [one.artifact.id for one in new if one.artifact.real_key is None], fresh=True)
 
 
 def _find_heads(session: Session, batch: Sequence[_Pending]) -> None:
@@ -256,8 +257,7 @@ def _find_heads(session: Session, batch: Sequence[_Pending]) -> None:
 def _number(session: Session, new: Sequence[_Pending]) -> None:
     """Give each new version the next number of its series, and make it the latest."""
     superseded = [one.head.id for one in new if one.head is not None]
-    for chunk in _chunks(superseded):
-        session.connection().execute(update(Artifact).where(Artifact.id.in_(chunk)).values(is_latest=False))
+    update_rows(session, Artifact, [{"id": identity, "is_latest": False} for identity in superseded])
     observed = [one.series.id for one in new if one.series is not None and one.series.last_observed_at is not None]
     newest: dict[int, int] = {}
     for chunk in _chunks(observed):
@@ -293,8 +293,7 @@ def _add_edges(session: Session, batch: Sequence[_Pending]) -> None:
         assert one.head is not None and one.run is not None  # noqa: PT018 - it is known and written
         if (one.run.id, one.head.id) not in held:
             rows.append(_edge(one, one.head, "recreated" if one.head.run_id not in (None, one.run.id) else None))
-    if rows:
-        session.connection().execute(insert(cast(Table, RunArtifact.__table__)), rows)
+    insert_rows(session, RunArtifact, rows)
 
 
 def _edge(one: _Pending, row: Artifact, role: str | None) -> dict[str, Any]:
@@ -311,15 +310,8 @@ def _edge(one: _Pending, row: Artifact, role: str | None) -> dict[str, Any]:
 
 
 def _note_observed(session: Session, batch: Sequence[_Pending]) -> None:
-    by_moment: dict[datetime, list[ArtifactSeries]] = {}
-    for one in batch:
-        if one.series is not None and (not one.is_known or one.is_written):
-            by_moment.setdefault(one.at, []).append(one.series)
-    for at, observed in by_moment.items():
-        for chunk in _chunks(observed):
-            ids = [series.id for series in chunk]
-            session.connection().execute(
-                update(ArtifactSeries).where(ArtifactSeries.id.in_(ids)).values(last_observed_at=at)
-            )
-        for series in observed:
-            series.__dict__["last_observed_at"] = at  # as in the table now: nothing to write
+    told = [one for one in batch if not one.is_known or one.is_written]
+    rows = [{"id": one.series.id, "last_observed_at": one.at} for one in told if one.series is not None]
+    update_rows(session, ArtifactSeries, rows)
+    for one in told:
+        one.series.__dict__["last_observed_at"] = one.at  # as in the table now: nothing to write
