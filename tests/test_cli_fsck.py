@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ import lamin_core as ln
 from lamin_core import fsck
 from lamin_core.instance import Instance, disconnect, init
 from lamin_core.models import Content, Run, Transform, blank, now
+from openlineage.lamin.events import Dataset, Job, complete, start
+from openlineage.lamin.events import Run as EventRun
+from openlineage.lamin.parsing import parse
+from openlineage.lamin.receiver import ingest
 from tests.command import typed
 
 
@@ -216,6 +221,42 @@ def test_what_it_prints(instance: Instance) -> None:
             "hint": f"restore {Path('a.txt').absolute()}, or `lamin delete artifact {artifact.uid}`",
         }
     ]
+
+
+def test_rows_that_share_a_damaged_copy_are_all_named(instance: Instance) -> None:
+    first, second = (ln.Artifact(_file(f"../far/{n}", b"same"), key=f"k{n}", run=False).save() for n in "ab")
+    assert first.path == second.path
+    _flip(first.path, 0)
+    assert {problem.uid for problem in fsck.check(instance, deep=True).problems} == {first.uid, second.uid}
+
+
+def test_events_in_any_order_leave_tables_that_fit(instance: Instance) -> None:
+    chance = random.Random(7)
+    events = []
+    for number in range(40):
+        job = Job("test", f"job {number % 5}", "rule", source=f"code {number % 3}", language="python")
+        names = [chance.choice("abcdef") for _ in range(3)]
+        digests: list[dict[str, Any]] = [{"hash": digit * 64, "hash_type": "blake3", "size": 1} for digit in "12"]
+        data = [Dataset("file", str(Path(name).absolute()), **chance.choice([*digests, {}])) for name in names]
+        at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number)
+        run = EventRun(f"00000000-0000-7000-8000-{number:012d}", job, "test", "1.0")
+        events += [start(run, at, inputs=data[:2]), complete(run, at + timedelta(seconds=3), outputs=data[2:])]
+    chance.shuffle(events)
+    for event in [*events, *chance.sample(events, 10)]:
+        ingest(instance.db, [parse(event)])
+    assert instance.query(ln.Run).count() == 40
+    assert {kind for kind in _kinds(fsck.check(instance, deep=True)) if kind != "missing"} == set()
+    assert fsck.repair(instance) == 0
+
+
+def test_reading_every_byte_is_shown_to_whoever_looks(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    init("./data")
+    ln.Artifact(_file("a.bin", b"x" * 1000), run=False).save()
+    monkeypatch.setattr("lamin_core.progress.SHOWN_FROM", 1)
+    assert "reading every byte" not in typed("fsck", "--deep").stderr
+    monkeypatch.setattr("lamin_core.progress._somebody_looks", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # for the bar, this is a terminal then
+    assert "reading every byte" in typed("fsck", "--deep").stderr
 
 
 # -- in a bucket

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Row, Select, exists, select
 
@@ -15,6 +14,7 @@ from lamin_core.hashing import Digest
 from lamin_core.instance import Instance
 from lamin_core.models import Artifact, Content, RunArtifact, Storage
 from lamin_core.models.storage import UNKNOWN_SIZE
+from lamin_core.progress import progress
 from lamin_core.storage import is_remote
 from lamin_core.types import MANAGED
 
@@ -43,23 +43,28 @@ class Kept:
         return (self.real_key or "").startswith(f"{MANAGED}/")
 
 
-def check_contents(instance: Instance, checked: Counter[str], *, deep: bool) -> Iterator[Problem]:
+def check_contents(instance: Instance, checked: Counter[str], *, deep: bool) -> list[Problem]:
     """What is wrong with the bytes of the artifacts."""
     with instance.db.reading() as session:
         rows = [_kept(row) for row in session.execute(_rows())]
-    seen: dict[tuple[str, Digest], Problem | None] = {}
-    for kept in rows:
-        if not _is_reachable(kept.root):
-            checked["out of reach"] += 1
-            continue
-        checked["artifacts"] += 1
-        place = (kept.path, kept.content)  # many rows may share a copy
-        if place not in seen:
-            checked["bytes"] += max(kept.content.size, 0) if deep else 0
-            seen[place] = _look(kept, deep=deep)
-        problem = seen[place]
-        if problem is not None:
-            yield problem
+    within_reach = [kept for kept in rows if _is_reachable(kept.root)]
+    checked["artifacts"] += len(within_reach)
+    if len(within_reach) < len(rows):
+        checked["out of reach"] += len(rows) - len(within_reach)
+    places = {(kept.path, kept.content): kept for kept in within_reach}  # many rows may share a copy
+    size = sum(max(kept.content.size, 0) for kept in places.values()) if deep else 0
+    checked["bytes"] += size
+    found = {}
+    with progress("reading every byte", size) as watch:
+        for place, kept in places.items():
+            found[place] = _look(kept, deep=deep)
+            if watch is not None:
+                watch(max(kept.content.size, 0))
+    return [
+        replace(problem, uid=kept.uid)
+        for kept in within_reach
+        if (problem := found[kept.path, kept.content]) is not None
+    ]
 
 
 def _rows() -> Select[tuple[str, str | None, str, str | None, str, str, int, int | None]]:
