@@ -96,7 +96,7 @@ def median(act: Callable[[], Any], times: int = 7) -> float:
 
 
 def fill(instance: Instance) -> None:
-    """Each run reads what a run of the job before wrote, and writes a dataset of its own."""
+    """Workflows of ten: each run reads what the one before wrote, and writes a dataset of its own."""
     with instance.db.writing() as session:
         session.execute(insert(Storage), [{"uid": "root", "root": "/", "type": "local", "is_managed": False}])
         root = session.scalar(select(func.max(Storage.id)))
@@ -123,7 +123,7 @@ def _tables(root: int) -> Iterator[tuple[Any, list[Row]]]:
     ]  # fmt: skip
     facets = {"schema": {"fields": [{"name": f"column {n}", "type": "int"} for n in range(10)]}}
     yield RunArtifact, [_edge(n, n, "output", facets) for n in number]
-    yield RunArtifact, [_edge(n, n - 1, "input", None) for n in number if n % JOBS != 1]
+    yield RunArtifact, [_edge(n, n - 1, "input", None) for n in number if n % 10 != 1]
     body = json.dumps({"eventTime": "2026-01-01T00:00:00Z", "filler": "x" * 2000})
     yield Event, [
         {"hash": f"{n:064d}", "kind": "run", "run_id": _run(n // 2 + 1), "event_type": "START",
