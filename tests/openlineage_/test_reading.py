@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -612,3 +613,30 @@ def test_statements_do_not_grow_with_the_answer(instance: Instance) -> None:
             assert client.get(f"/api/v1{path}").status_code == 200
         found[path] = len(statements)
     assert {path: count for path, count in found.items() if count > LIMITS[path]} == {}
+
+
+def test_what_python_saved_is_asked_like_everything_else(in_tmp_path: Path) -> None:
+    import lamin_core as ln
+
+    instance = ln.setup.init("./data")
+    try:
+        (in_tmp_path / "a.csv").write_text("x\n1\n")
+        with ln.run("work.py", params={"n": 1}):
+            kept = ln.Artifact("a.csv", key="tables/a.csv").save()
+            nameless = ln.Artifact("a.csv", description="no key").save()
+        client = client_of(instance)
+        (run,) = ask(client, "/runs")["runs"]
+        assert (run["status"], run["job"]["name"], run["args"]) == ("completed", "work.py", {"n": 1})
+        wrote = ask(client, f"/runs/{run['id']}")["outputDatasetVersions"]
+        assert {side["uid"] for side in wrote} == {kept.uid, nameless.uid}
+        for side in wrote:
+            named = side["datasetVersionId"]
+            path = f"/namespaces{within(named['namespace'])}/datasets{within(named['name'])}"
+            assert ask(client, path)["uid"] == side["uid"]
+            node = f"dataset:{named['namespace']}:{named['name']}"
+            for one in (node, f"{node}@{named['version']}"):
+                assert len(edges(ask(client, "/lineage", nodeId=one))) == 1
+        assert str(in_tmp_path / "data" / "tables" / "a.csv") in {side["datasetVersionId"]["name"] for side in wrote}
+    finally:
+        ln.setup.disconnect()
+        instance.db.dispose()
