@@ -55,6 +55,7 @@ format: setup ## Put the code into its one format.
 .PHONY: bench
 bench: setup ## Measure: imports, tracking, ingest, queries.
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/registry.py
 	$(BIN)/python benchmarks/lineage.py
 
 .PHONY: chaos

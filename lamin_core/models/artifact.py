@@ -198,6 +198,11 @@ class Artifact(Traced, Versioned, Registry):
         return context.connection().query(cls, select(cls).where(cls.deleted_at.is_not(None)))
 
     @property
+    def feature_sets(self) -> Any:
+        """The former name of `schemas`."""
+        return self.schemas
+
+    @property
     def versions(self) -> Any:
         """All versions, newest first."""
         return context.connection().query(Artifact).filter(series_id=self.series_id).order_by("-number")

@@ -23,6 +23,7 @@ class Feature(Synonymous, Registry):
     __tablename__ = "feature"
     _name_field = "name"
     _search_fields = ("name", "description", "synonyms")
+    _aliases = {"dtype_as_str": "dtype"}
 
     name: Mapped[str] = mapped_column(unique=True)
     dtype: Mapped[str]

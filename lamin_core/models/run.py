@@ -44,6 +44,7 @@ class Run(Traced, Registry):
     )
     _name_field = "name"
     _search_fields = ("name",)
+    _aliases = {"initiated_by_run": "parent", "initiated_runs": "children"}
     _feature_values = "RunFeatureValue"
 
     external_id: Mapped[str] = mapped_column(String(128), unique=True)

@@ -129,7 +129,8 @@ class Lookups:
         target, link = relation.target, relation.link
         own = getattr(target if link is None else link, relation.own)
         other = target.id if link is None else getattr(link, relation.other)
-        tied = select(own).where(own.is_not(None), *narrowing(relation))
+        # The key on the other side may be NULL, which NOT IN would not survive; in a table between it never is.
+        tied = select(own).where(*narrowing(relation)) if link is not None else select(own).where(own.is_not(None))
         if rest == ["isnull"]:
             return registry.id.not_in(tied) if boolean(value) else registry.id.in_(tied)  # type: ignore[no-any-return]
         return registry.id.in_(tied.where(self._named(other, target, rest, value)))  # type: ignore[no-any-return]

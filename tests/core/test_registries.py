@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -89,8 +90,34 @@ def test_a_registry_at_the_prompt_lists_its_fields() -> None:
     assert printed.startswith("ULabel\n  Simple fields\n    .uid: str\n")
 
 
-def test_the_fields_and_relations_are_completed() -> None:
-    assert {"key", "uid", "ulabels", "features", "filter", "search"} <= set(dir(ln.Artifact))
+IPYTHON = """
+import json
+from IPython.core.completer import provisionalcompleter
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.lib.pretty import pretty
+import lamin_core as ln
+
+ln.ULabel(name="Candidate marker").save()
+shell = InteractiveShell(user_ns={"ln": ln, "label": ln.ULabel.first(), "labels": ln.ULabel.lookup()})
+typed = ["ln.Artifact.ula", "ln.Artifact.sea", "label.descr", "labels.cand", 'labels["Cand']
+with provisionalcompleter():
+    found = {one: [each.text for each in shell.Completer.completions(one, len(one))] for one in typed}
+print(json.dumps([pretty(ln.ULabel).splitlines()[:3], found]))
+"""
+
+
+def test_ipython_shows_and_completes_fields_and_lookups(in_tmp_path: Path) -> None:
+    Instance.create(in_tmp_path, "./data").db.dispose()
+    done = subprocess.run([sys.executable, "-c", IPYTHON], capture_output=True, text=True, check=True)
+    shown, completed = json.loads(done.stdout.splitlines()[-1])
+    assert shown == ["ULabel", "  Simple fields", "    .uid: str"]
+    assert completed == {
+        "ln.Artifact.ula": ["ulabels"],
+        "ln.Artifact.sea": ["search"],
+        "label.descr": ["description"],
+        "labels.cand": ["candidate_marker"],
+        'labels["Cand': ["Candidate marker"],
+    }
 
 
 def test_lookup_objects_complete_names(instance: Instance) -> None:
@@ -276,6 +303,18 @@ def test_versions_are_asked_for_by_their_number_or_tag(instance: Instance) -> No
     assert ln.Transform.get(key="t.py").source_code == "2"
     with pytest.raises(NotFound):
         ln.Transform.get(key="t.py", version="1")
+
+
+def test_names_of_the_seed_and_the_present_ones_are_asked_for(filled: Instance) -> None:
+    artifact = ln.Artifact.get(key="a.txt")
+    assert ln.Transform.get(type="pipeline").uid == ln.Transform.get(kind="pipeline").uid
+    assert ln.Run.filter(initiated_by_run__isnull=True).one().transform.key == "t.py"
+    assert ln.Feature.get(dtype_as_str="int").dtype_as_str == "int"
+    assert ln.Collection.filter(transform__key="t.py").one().key == "c"
+    assert not ln.Artifact.filter(feature_sets__in=ln.FeatureSet.all()).exists()
+    artifact.schemas.add(ln.Schema.get(name="s"))
+    assert ln.Artifact.filter(feature_sets__in=ln.FeatureSet.filter(features__name="n")).one().uid == artifact.uid
+    assert artifact.feature_sets.one().name == "s"
 
 
 def test_schemas_are_known_by_what_they_ask_for(instance: Instance) -> None:
