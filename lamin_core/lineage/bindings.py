@@ -19,13 +19,13 @@ from lamin_core.bulk import delete_rows, insert_rows, reserve, select_in, update
 from lamin_core.lineage import folders
 from lamin_core.lineage.datasets import Series, load_series
 from lamin_core.lineage.marks import mark
-from lamin_core.lineage.refolding import refold
+from lamin_core.lineage.refolding import key_of, refold
 from lamin_core.lineage.versions import Observation, Version, place
 from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact
 from lamin_core.storage import suffix_of
 from lamin_core.uids import version_suffix
 
-TRAITS = ("n_observations", "description")
+TRAITS = ("n_observations", "description", "real_key")
 """The traits that are columns of an artifact."""
 _SAID = ("content_id", "observed_at", "role", "facets", "traits")
 
@@ -174,7 +174,7 @@ def _is_newest(series: Series, seen: Observation) -> bool:
 def _was_there(head: _Head, seen: Observation) -> bool:
     """Whether a late reader certainly saw the newest version, and says nothing new of it."""
     return (
-        seen.direction != "output"
+        not seen.wrote
         and head.created_at < seen.at
         and seen.content_id in (None, head.content_id)
         and (head.origin == "api" or all(head.traits.get(name) == v for name, v in (seen.traits or {}).items()))
@@ -185,7 +185,7 @@ def _placed(session: Session, batch: _Batch, series: Series, head: _Head, seen: 
     version = Version(head.created_at, head.content_id, head.run_id)
     if place(seen, [version]) is version:
         return head
-    if seen.direction == "output" or seen.content_id is None:
+    if seen.wrote or seen.content_id is None:
         return None
     made = [one for owner, one in batch.made if owner.id == series.id and one.content_id == seen.content_id]
     return made[-1] if made else _older(session, series, seen.content_id)
@@ -278,7 +278,7 @@ def _version(series: Series, head: _Head) -> dict[str, Any]:
         "number": head.number,
         "is_latest": head.was_latest,
         "storage_id": series.storage_id,
-        "key": series.key,
+        "key": key_of(series.key, head.traits),
         "suffix": suffix_of(series.key or ""),
         "content_id": head.content_id,
         "run_id": head.run_id,

@@ -32,6 +32,10 @@ class Traits:
     labels: tuple[tuple[str, str], ...] | None = None
     """Key and value of each tag."""
     owner: str | None = None
+    real_key: str | None = None
+    """Where a registry keeps its copy, below the root of its storage."""
+    saved: bool | None = None
+    """Whether somebody saved these bytes without a run, where others were before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,8 @@ class _Writer:
             "description": said.description,
             "labels": None if said.labels is None else [list(label) for label in said.labels],
             "owner": said.owner,
+            "real_key": said.real_key,
+            "saved": said.saved,
         }
         return {name: value for name, value in traits.items() if value is not None} or None
 

@@ -20,7 +20,7 @@ from lamin_core.uids import version_suffix
 
 _COLUMNS = (
     *("id", "series_id", "uid", "number", "is_latest", "storage_id", "key", "suffix", "content_id", "run_id"),
-    *("created_at", "origin", "n_observations", "description"),
+    *("created_at", "origin", "n_observations", "description", "real_key"),
 )
 _ROW = select(*(getattr(Artifact, name) for name in _COLUMNS), Artifact.deleted_at)
 _EDGE = select(
@@ -141,7 +141,7 @@ def _target(series: Any, version: Version, row: Any, number: int) -> dict[str, A
         "number": number,
         "is_latest": False,
         "storage_id": series.storage_id,
-        "key": series.key,
+        "key": key_of(series.key, version.traits),
         "suffix": suffix_of(series.key or ""),
         "content_id": version.content_id,
         "run_id": version.writer,
@@ -149,7 +149,13 @@ def _target(series: Any, version: Version, row: Any, number: int) -> dict[str, A
         "origin": "event",
         "n_observations": version.traits.get("n_observations"),
         "description": version.traits.get("description"),
+        "real_key": version.traits.get("real_key"),
     }
+
+
+def key_of(series_key: str | None, traits: Mapping[str, Any]) -> str | None:
+    """The key of a version; what is called by the place of its copy alone was saved without a key."""
+    return None if traits.get("real_key") == series_key else series_key
 
 
 def _write(session: Session, outcome: _Outcome, held: Mapping[int, Any], bound: Mapping[int, int]) -> None:

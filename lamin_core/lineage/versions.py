@@ -33,8 +33,13 @@ class Observation:
     @property
     def order(self) -> tuple[datetime, int, str, int]:
         """At equal times: readers that saw bytes, then writers, then readers that did not look."""
-        rank = 1 if self.direction == "output" else 0 if self.content_id is not None else 2
+        rank = 1 if self.wrote else 0 if self.content_id is not None else 2
         return self.at, rank, self.run_uid, self.edge_id or self.pinned or 0
+
+    @property
+    def wrote(self) -> bool:
+        """Whether the bytes were made then: by a run, or saved by somebody without one."""
+        return self.direction == "output" or bool((self.traits or {}).get("saved"))
 
 
 @dataclass(slots=True)
@@ -74,7 +79,7 @@ def place(observation: Observation, versions: Sequence[Version]) -> Version | No
         return None
     if observation.pinned is not None:
         return head if head.pinned is None and head.content_id == observation.content_id else None
-    if observation.direction == "output":
+    if observation.wrote:
         if observation.content_id is None:  # unverified: one version for each run that wrote it
             return head if head.content_id is None and head.writer in (None, observation.run_id) else None
         return head if head.content_id == observation.content_id else None

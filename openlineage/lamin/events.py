@@ -20,7 +20,7 @@ from lamin_core.types import DependencyRole
 from openlineage.lamin import facets
 from openlineage.lamin.naming import dataset_name
 
-SCHEMA_URL = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
+SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/"
 EventType = Literal["START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"]
 Event = dict[str, Any]
 
@@ -43,6 +43,9 @@ class Job:
     """URL of the code, `file://` for a local path."""
     commit: str | None = None
     repository: str | None = None
+    branch: str | None = None
+    facets: Mapping[str, Any] = field(default_factory=dict)
+    """Others, ready made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,10 @@ class Run:
     dependencies: Sequence[Dependency] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     """What else the engine knows, kept as JSON: wildcards, threads, exit code, log path, external job id."""
+    is_lost: bool = False
+    """Whether its process is gone without having told the end."""
+    facets: Mapping[str, Any] = field(default_factory=dict)
+    """Others, ready made."""
 
     @property
     def reference(self) -> RunReference:
@@ -112,6 +119,11 @@ class Dataset:
     size: int | None = None
     n_files: int | None = None
     role: str | None = None
+    n_observations: int | None = None
+    real_key: str | None = None
+    """Where a registry keeps a copy of it, below the root of its storage."""
+    facets: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Others, ready made."""
 
     @classmethod
     def at(cls, path: str | os.PathLike[str], role: str | None = None, limit: int | None = None) -> Dataset:
@@ -182,6 +194,34 @@ def abort(
     return event
 
 
+def declare(job: Job, at: datetime, inputs: Sequence[Dataset] = (), outputs: Sequence[Dataset] = ()) -> Event:
+    """The job by itself, without a run.
+
+    >>> declare(Job("python", "a.py", "script"), datetime(2026, 1, 1, tzinfo=UTC))["schemaURL"].rpartition("/")[2]
+    'JobEvent'
+    """
+    return {
+        **_head("JobEvent", at),
+        "job": _job(job, job.namespace),
+        "inputs": [_dataset(dataset) for dataset in inputs],
+        "outputs": [_output(dataset) for dataset in outputs],
+    }
+
+
+def describe(dataset: Dataset, at: datetime) -> Event:
+    """The dataset by itself, without a run.
+
+    >>> describe(Dataset("file", "/a.csv"), datetime(2026, 1, 1, tzinfo=UTC))["dataset"]["name"]
+    '/a.csv'
+    """
+    return {**_head("DatasetEvent", at), "dataset": _dataset(dataset)}
+
+
+def schedule(run: Run, at: datetime) -> Event:
+    """The run is known of, and has not begun."""
+    return _event("OTHER", run, at, (), ())
+
+
 def timestamp(at: datetime) -> str:
     """ISO 8601 in UTC with microseconds; a naive time is taken as local.
 
@@ -194,21 +234,26 @@ def timestamp(at: datetime) -> str:
 def _event(kind: EventType, run: Run, at: datetime, inputs: Sequence[Dataset], outputs: Sequence[Dataset]) -> Event:
     return {
         "eventType": kind,
-        "eventTime": timestamp(at),
-        "producer": facets.PRODUCER,
-        "schemaURL": SCHEMA_URL,
+        **_head("RunEvent", at),
         "run": {"runId": run.id, "facets": _run_facets(run)},
-        "job": {"namespace": run.job.namespace, "name": run.job.name, "facets": _job_facets(run)},
+        "job": _job(run.job, run.engine),
         "inputs": [_dataset(dataset) for dataset in inputs],
-        "outputs": [_dataset(dataset) for dataset in outputs],
+        "outputs": [_output(dataset) for dataset in outputs],
     }
+
+
+def _head(kind: str, at: datetime) -> dict[str, Any]:
+    return {"eventTime": timestamp(at), "producer": facets.PRODUCER, "schemaURL": f"{SCHEMA}{kind}"}
 
 
 def _run_facets(run: Run) -> dict[str, Any]:
     params = redact(dict(run.params))
     found = {
         "processing_engine": facets.processing_engine(run.engine, run.engine_version),
-        "lamin_run": facets.lamin_run(run.name, params, run.attempt, run.cached, redact(dict(run.details))),
+        "lamin_run": facets.lamin_run(
+            run.name, params, run.attempt, run.cached, redact(dict(run.details)), "lost" if run.is_lost else None
+        ),
+        **run.facets,
     }
     if params:
         found["executionParameters"] = facets.execution_parameters(params)
@@ -219,20 +264,31 @@ def _run_facets(run: Run) -> dict[str, Any]:
     return found
 
 
-def _job_facets(run: Run) -> dict[str, Any]:
-    job = run.job
-    found = {"jobType": facets.job_type(run.engine, job.type)}
+def _job(job: Job, engine: str) -> dict[str, Any]:
+    return {"namespace": job.namespace, "name": job.name, "facets": _job_facets(job, engine)}
+
+
+def _job_facets(job: Job, engine: str) -> dict[str, Any]:
+    found = {"jobType": facets.job_type(engine, job.type), **job.facets}
     if job.source is not None:
         found["sourceCode"] = facets.source_code(job.language or "text", redact_text(job.source))
     if job.location is not None:
-        found["sourceCodeLocation"] = facets.source_code_location(job.location, job.repository, job.commit)
+        found["sourceCodeLocation"] = facets.source_code_location(job.location, job.repository, job.commit, job.branch)
     if job.description:
         found["documentation"] = facets.documentation(job.description)
     return found
 
 
+def _output(dataset: Dataset) -> dict[str, Any]:
+    told = _dataset(dataset)
+    size, files, rows = dataset.size, dataset.n_files, dataset.n_observations
+    if (size, files, rows) != (None, None, None):
+        told["outputFacets"] = {"outputStatistics": facets.output_statistics(size, files, rows)}
+    return told
+
+
 def _dataset(dataset: Dataset) -> dict[str, Any]:
-    found = {"lamin_artifact": facets.lamin_artifact(dataset)}
+    found = {"lamin_artifact": facets.lamin_artifact(dataset), **dataset.facets}
     if dataset.hash is not None:
         found["version"] = facets.dataset_version(f"{dataset.hash_type}:{dataset.hash}")
     return {"namespace": dataset.namespace, "name": dataset.name, "facets": found}

@@ -1,13 +1,15 @@
-"""The facets we emit: the standard ones of OpenLineage 2-0-2, and the two of ours.
+"""The facets we emit: the standard ones of OpenLineage 2-0-2, and those of ours.
 
-`lamin_artifact` (dataset) says the content: `hash`, `hash_type`, `size`, `n_files`, and the `role` in this run.
-`lamin_run` (run) says `name`, typed `params`, `attempt`, `cached`, and `details` of the engine.
+`lamin_artifact` (dataset) says the content: `hash`, `hash_type`, `size`, `n_files`, and the `role` in this run; of what
+a registry keeps a copy of, `real_key`. `lamin_run` (run) says `name`, typed `params`, `attempt`, `cached`, and
+`details` of the engine. `lamin_environment` (run) says what was installed. `lamin_storage` (dataset) says that a folder
+or bucket is a storage of a registry.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lamin_core import __version__
@@ -75,7 +77,12 @@ def error_message(message: str, trace: str | None) -> Facet:
 
 
 def lamin_run(
-    name: str | None, params: Mapping[str, Any], attempt: int, cached: bool, details: Mapping[str, Any]
+    name: str | None,
+    params: Mapping[str, Any],
+    attempt: int,
+    cached: bool,
+    details: Mapping[str, Any],
+    status: str | None = None,
 ) -> Facet:
     """What the standard has no field for."""
     return _own(
@@ -86,6 +93,21 @@ def lamin_run(
         attempt=attempt,
         cached=cached,
         details=dict(details) or None,
+        status=status,
+    )
+
+
+def lamin_environment(
+    python: str, platform: str, packages: Mapping[str, Any], conda: Mapping[str, Any] | None
+) -> Facet:
+    """What was installed when it ran."""
+    return _own(
+        "LaminEnvironmentRunFacet",
+        "1-0-0",
+        python=python,
+        platform=platform,
+        packages=dict(packages),
+        conda=None if conda is None else dict(conda),
     )
 
 
@@ -101,21 +123,68 @@ def source_code(language: str, text: str) -> Facet:
     return _standard("SourceCodeJobFacet", "1-0-1", language=language, sourceCode=text)
 
 
-def source_code_location(url: str, repository: str | None, commit: str | None) -> Facet:
+def source_code_location(url: str, repository: str | None, commit: str | None, branch: str | None = None) -> Facet:
     """Where the code is kept."""
     return _standard(
         "SourceCodeLocationJobFacet",
-        "1-0-1",
+        "1-1-0",
         type="git" if repository else "file",
         url=url,
         repoUrl=repository,
         version=commit,
+        branch=branch,
     )
 
 
 def documentation(description: str) -> Facet:
     """What the code is for, in its author's words."""
     return _standard("DocumentationJobFacet", "1-0-1", description=description)
+
+
+Tag = tuple[str, str]
+"""Key and value of a tag: the type of a label and its name; a label without a type is a key without a value."""
+
+
+def tags(entity: str, labels: Iterable[Tag]) -> Facet:
+    """Labels, of a `Job`, a `Run` or a `Dataset`."""
+    rows = [{"key": key, "value": value, "source": "USER"} for key, value in labels]
+    return _standard(f"Tags{entity}Facet", "1-0-0", tags=rows)
+
+
+def ownership(entity: str, handle: str) -> Facet:
+    """Who made it, a `Job` or a `Dataset`."""
+    return _standard(f"Ownership{entity}Facet", "1-0-1", owners=[{"name": handle, "type": "MAINTAINER"}])
+
+
+def dataset_documentation(description: str) -> Facet:
+    """What the dataset is, in its author's words."""
+    return _standard("DocumentationDatasetFacet", "1-0-1", description=description)
+
+
+def saved(is_first: bool) -> Facet:
+    """Somebody wrote it, where nothing was before, or where something was."""
+    return _standard(
+        "LifecycleStateChangeDatasetFacet", "1-0-1", lifecycleStateChange="CREATE" if is_first else "OVERWRITE"
+    )
+
+
+def schema(fields: Iterable[tuple[str, str, str | None]]) -> Facet:
+    """Its columns: name, type and description."""
+    rows = [
+        {"name": name, "type": kind, **({} if description is None else {"description": description})}
+        for name, kind, description in fields
+    ]
+    return _standard("SchemaDatasetFacet", "1-2-0", fields=rows)
+
+
+def output_statistics(size: int | None, n_files: int | None, n_rows: int | None) -> Facet:
+    """How much was written."""
+    return _standard("OutputStatisticsOutputDatasetFacet", "1-0-2", size=size, fileCount=n_files, rowCount=n_rows)
+
+
+def lamin_storage(root: str) -> Facet:
+    """A registry keeps data under this root."""
+    return _own("LaminStorageDatasetFacet", "1-0-0", root=root)
 
 
 def dataset_version(version: str) -> Facet:
@@ -133,4 +202,6 @@ def lamin_artifact(dataset: Dataset) -> Facet:
         size=dataset.size,
         n_files=dataset.n_files,
         role=dataset.role,
+        real_key=dataset.real_key,
+        n_observations=dataset.n_observations,
     )

@@ -7,7 +7,7 @@ event in the order of time says: event time, then START before the rest before t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from lamin_core.lineage.facts import (
     DatasetFacts,
     JobFacts,
     RunFacts,
+    Traits,
     TransformFacts,
 )
 from lamin_core.redaction import redact
@@ -133,16 +134,17 @@ class History:
         own = reading.object_in(run, "lamin_run")
         parent = reading.object_in(run, "parent")
         started = self.started or self.first[0]
+        status = self._status(end, text_in(own, "status"))
         return RunFacts(
             run_id=self.run_id,
             transform=transform_facts(namespace, name, job, ""),
             engine=reading.engine(namespace, run, job),
             engine_version=text_in(reading.object_in(run, "processing_engine"), "version"),
-            status=self._status(end),
+            status=status,
             name=text_in(own, "name") or name,
             cached=own.get("cached") is True,
             attempt=reading.count(own.get("attempt")) or 1,
-            started_at=started,
+            started_at=None if status == RunStatus.SCHEDULED else started,
             finished_at=None if end is None else end[0],
             params=reading.params(run),
             details=self._details(run, started, end),
@@ -166,9 +168,11 @@ class History:
         last = max(self.ends)
         return None if self.last_start is not None and self.last_start > last else last
 
-    def _status(self, end: Order | None) -> RunStatus:
+    def _status(self, end: Order | None, said: str | None) -> RunStatus:
         if end is not None:
             return self.ends[end]
+        if said == RunStatus.LOST:
+            return RunStatus.LOST
         return RunStatus.RUNNING if self.is_running else RunStatus.SCHEDULED
 
     def _details(self, run: Facets, started: datetime, end: Order | None) -> dict[str, Any] | None:
@@ -221,7 +225,10 @@ def annotation(event: ParsedEvent) -> Annotation:
     dataset = event.data["dataset"]
     mention = _Mention(_path(dataset["namespace"], dataset["name"]), event.order[0])
     mention.absorb(event.order, dataset)
-    return Annotation(event.hash, _dataset("dataset", mention, None))
+    told = _dataset("dataset", mention, None)
+    if told.role in ("create", "overwrite"):
+        told = replace(told, traits=replace(told.traits or Traits(), saved=True))
+    return Annotation(event.hash, told)
 
 
 def alias_pairs(event: ParsedEvent) -> Iterator[tuple[str, str]]:

@@ -104,12 +104,27 @@ def traits(facets: Facets) -> Traits | None:
     """What a dataset's facets say of its version beside the content."""
     found = Traits(
         fields=_fields(object_in(facets, "schema")),
-        n_observations=count(object_in(facets, "outputStatistics").get("rowCount")),
+        n_observations=_rows(facets),
         description=text_in(object_in(facets, "documentation"), "description"),
         labels=labels(facets),
         owner=owner(facets),
+        real_key=text_in(object_in(facets, "lamin_artifact"), "real_key"),
     )
     return None if found == Traits() else found
+
+
+def _rows(facets: Facets) -> int | None:
+    told = count(object_in(facets, "outputStatistics").get("rowCount"))
+    return count(object_in(facets, "lamin_artifact").get("n_observations")) if told is None else told
+
+
+def storage_root(event: Mapping[str, Any]) -> str | None:
+    """The root that a dataset event says to be a storage of a registry: no dataset, but where keys begin."""
+    dataset = object_in(event, "dataset")
+    if "lamin_storage" not in facets_of(dataset):
+        return None
+    namespace, name = text_in(dataset, "namespace"), text_in(dataset, "name")
+    return dataset_path(namespace, name) if namespace and name else None
 
 
 def _fields(schema: Facets) -> tuple[FieldFacts, ...] | None:

@@ -20,11 +20,13 @@ from lamin_core.bulk import insert_rows, reserve, select_in
 from lamin_core.db import Database
 from lamin_core.errors import Unavailable
 from lamin_core.lineage.recording import learn_names, record
+from lamin_core.lineage.series import storage_for
 from lamin_core.models import Event as Row
 from lamin_core.models import EventWaiting, now
 from openlineage.lamin.fold import alias_pairs, annotation, job_facts
 from openlineage.lamin.histories import Histories, histories_of, load
 from openlineage.lamin.parsing import ParsedEvent, parse
+from openlineage.lamin.reading import storage_root
 
 logger = logging.getLogger("lamin")
 
@@ -145,10 +147,18 @@ def _row(event: ParsedEvent, received: Any) -> dict[str, Any]:
     }
 
 
+def _is_storage(session: Session, event: ParsedEvent) -> bool:
+    """Whether the event speaks of a storage, which there is from now on."""
+    root = storage_root(event.data)
+    if root is not None:
+        storage_for(session, root)
+    return root is not None
+
+
 def project(session: Session, histories: Histories, events: Sequence[ParsedEvent]) -> None:
     """Bring the registry up to date with these events, which are in the raw log."""
     jobs = [event for event in events if event.kind == "job"]
-    datasets = [event for event in events if event.kind == "dataset"]
+    datasets = [event for event in events if event.kind == "dataset" and not _is_storage(session, event)]
     changed = histories.absorb(session, [event for event in events if event.kind == "run"])
     facts = {history.run_id: history.facts() for history in changed}
     pairs = [pair for one in facts.values() for pair in one.aliases]

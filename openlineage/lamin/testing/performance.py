@@ -17,7 +17,7 @@ import uvicorn
 
 from lamin_core.instance import Instance
 from lamin_core.lineage.view import View, view
-from openlineage.lamin.export import export
+from openlineage.lamin.export import received
 from openlineage.lamin.http.app import application
 from openlineage.lamin.http.serve import configured, listen
 
@@ -47,7 +47,7 @@ class Performance:
     def events(self) -> list[dict[str, Any]]:
         """The events that the registry took."""
         with self._instance.db.reading() as session:
-            return [json.loads(line) for line in export(session)]
+            return [json.loads(line) for line in received(session)]
 
     @cached_property
     def spooled(self) -> list[dict[str, Any]]:
