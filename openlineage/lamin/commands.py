@@ -52,14 +52,14 @@ def replay(files: tuple[Path, ...], as_json: bool) -> None:
     report = Report()
     for file in files:
         _replay_file(instance, file, report)
-    dropped = 0
     settle_all(instance.db)
+    lost: dict[str, int] = {}
     if not files:
         recover(instance.db, spool_folder(), report)
-        dropped = take_dropped(spool_folder())
-    click.echo(json.dumps({**report.as_dict(), "dropped": dropped}) if as_json else _summary(report))
-    if dropped:
-        click.echo(f"lost before they could be kept: {dropped} events", err=True)
+        lost["dropped"] = take_dropped(spool_folder())
+    click.echo(json.dumps({**report.as_dict(), **lost}) if as_json else _summary(report))
+    if any(lost.values()):
+        click.echo(f"lost before they could be kept: {lost['dropped']} events", err=True)
     for problem in report.unreadable:
         click.echo(f"not read: {problem}", err=True)
     if report.unreadable:

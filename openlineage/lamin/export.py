@@ -14,12 +14,13 @@ from openlineage.lamin.events import Event
 
 
 def export(session: Session) -> Iterator[str]:
-    """Every event, a line of JSON each. What others refer to comes first: storages, and artifacts that have copies."""
-    yield from map(_line, holdings.storages(session))
+    """Every event, a line of JSON each. What people saved comes first, for those that came may speak of its copies."""
+    yield from map(_line, holdings.storages(session, with_copies=True))
     yield from map(_line, holdings.artifacts(session))
     yield from received(session)
     yield from map(_line, holdings.jobs(session))
     yield from map(_line, holdings.runs(session))
+    yield from map(_line, holdings.storages(session, with_copies=False))
 
 
 def received(session: Session) -> Iterator[str]:

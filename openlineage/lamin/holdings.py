@@ -45,10 +45,15 @@ M = TypeVar("M", bound=Base)
 _PAGE = 500
 
 
-def storages(session: Session) -> Iterator[Event]:
-    """The roots that somebody chose and that hold something: below them keys are short."""
+def storages(session: Session, *, with_copies: bool) -> Iterator[Event]:
+    """The roots that somebody chose and that hold something: below them keys are short.
+
+    Those with what people saved are one half, those with only what events told of are the other.
+    """
     used = exists().where(Artifact.storage_id == Storage.id)
-    for storage in session.scalars(select(Storage).where(used).order_by(Storage.id)):
+    saved = exists().where(Artifact.storage_id == Storage.id, Artifact.origin == "api")
+    half = saved if with_copies else used & ~saved
+    for storage in session.scalars(select(Storage).where(half).order_by(Storage.id)):
         if storage.root != outer_root(f"{storage.root.rstrip('/')}/x"):
             said = {"lamin_storage": facets.lamin_storage(storage.root)}
             yield events.describe(Dataset(*dataset_name(storage.root), facets=said), storage.created_at)

@@ -20,7 +20,7 @@ from lamin_core.bulk import insert_rows, reserve, select_in
 from lamin_core.db import Database
 from lamin_core.errors import Unavailable
 from lamin_core.lineage.recording import learn_names, record
-from lamin_core.lineage.series import storage_for
+from lamin_core.lineage.roots import learn_root
 from lamin_core.models import Event as Row
 from lamin_core.models import EventWaiting, now
 from openlineage.lamin.fold import alias_pairs, annotation, job_facts
@@ -151,7 +151,7 @@ def _is_storage(session: Session, event: ParsedEvent) -> bool:
     """Whether the event speaks of a storage, which there is from now on."""
     root = storage_root(event.data)
     if root is not None:
-        storage_for(session, root)
+        learn_root(session, root)
     return root is not None
 
 

@@ -180,6 +180,22 @@ def test_a_registry_filled_in_every_way_is_the_same_after_export_and_replay(
     assert seen(target) == before
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_registry_that_only_engines_filled_is_the_same_in_whatever_order_its_events_come(
+    source: Instance, target: Instance, in_tmp_path: Path, backwards: bool
+) -> None:
+    (in_tmp_path / "data").mkdir(exist_ok=True)
+    (in_tmp_path / "data" / "plain.txt").write_text("in place, inside of the storage")
+    sink = RegistrySink(source.folder)
+    sink.emit(*by_events(source, in_tmp_path))
+    sink.close()
+    lines = exported(source)
+    assert "run" in json.loads(lines[0])  # what came, first
+    replay(target.db, [line.encode() for line in (reversed(lines) if backwards else lines)])
+    assert seen(target) == seen(source)
+    assert any('"key": "data/plain.txt"' in row or '"key": "plain.txt"' in row for row in seen(target)["artifacts"])
+
+
 def test_what_people_say_goes_out_in_the_words_of_the_standard(source: Instance, in_tmp_path: Path) -> None:
     by_the_api(in_tmp_path)
     told = [json.loads(line) for line in exported(source)]
