@@ -27,7 +27,7 @@ _BUILT_IN = {
     "runs": "lamin_core.cli.lineage:runs",
     "diff": "lamin_core.cli.lineage:diff",
     "artifacts": "lamin_core.cli.lineage:artifacts",
-    "save": "lamin_core.cli.records:save",
+    "save": "lamin_core.cli.saving:save",
     "load": "lamin_core.cli.records:load",
     "get": "lamin_core.cli.records:get",
     "list": "lamin_core.cli.records:list_",

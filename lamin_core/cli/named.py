@@ -103,7 +103,7 @@ def _complete(ctx: click.Context, _argument: click.Parameter, incomplete: str) -
     try:
         kind = registry(typed[0])
         field = kind._name_field
-        found = kind.filter(**{f"{field}__startswith": incomplete}).order_by(f"-{'id'}")
+        found = kind.filter(**{f"{field}__startswith": incomplete}).order_by("-id")
         return list(dict.fromkeys(str(getattr(one, field)) for one in found[:_COMPLETED]))
     except Exception:
         return []  # a line that is being typed is no place for errors

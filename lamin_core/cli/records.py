@@ -1,9 +1,8 @@
-"""Commands on records: save, load, get, list, describe, annotate, delete."""
+"""Commands on records that are there: load, get, list, describe, annotate, delete."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
@@ -11,84 +10,11 @@ import click
 import lamin_core as ln
 from lamin_core.cli import output
 from lamin_core.cli.asking import agreed
-from lamin_core.cli.failure import Word
 from lamin_core.cli.named import by_name, find, registry
+from lamin_core.cli.shape import annotated, shape
 from lamin_core.errors import InvalidArgument
 
 _LISTED = 50
-
-
-_CODE = {
-    ".py": ("script", "python"),
-    ".ipynb": ("notebook", "python"),
-    ".R": ("script", "R"),
-    ".Rmd": ("notebook", "R"),
-    ".qmd": ("notebook", None),
-    ".sh": ("script", "bash"),
-}
-"""Files that are saved as transforms unless told otherwise: their kind and their language."""
-
-
-@click.command()
-@click.argument("path")
-@click.option("--key", help="The key to save it under; by default its path in a storage, or the name of a script.")
-@click.option("--description", help="What it is.")
-@click.option("--kind", help="What kind of data, such as dataset or model.")
-@click.option("--stem-uid", help="Save it as a new version of the record with this uid.")
-@click.option("--project", help="Also add it to this project, made if it is new.")
-@click.option(
-    "--registry", "into", type=Word(["artifact", "transform"]), help="As what; code is by default a transform."
-)
-@output.as_json
-def save(
-    path: str,
-    key: str | None,
-    description: str | None,
-    kind: str | None,
-    stem_uid: str | None,
-    project: str | None,
-    into: str | None,
-    as_json: bool,
-) -> None:
-    """Save a file, a folder or an object in a bucket as an artifact, a script or notebook as a transform.
-
-    Prints the uid.
-    """
-    said = {"key": key, "description": description, "kind": kind}
-    is_code = into == "transform" or (into is None and Path(path).suffix in _CODE)
-    saved = _save_code(path, stem_uid, said) if is_code else _save_artifact(path, stem_uid, said)
-    if project is not None:
-        saved.projects.add(ln.Project(name=project).save())
-    if as_json:
-        output.print_json(annotated(saved))
-    else:
-        click.echo(saved.uid)
-        click.echo(f"saved {type(saved).__name__.lower()} {saved.key or saved.uid}, version {saved.version}", err=True)
-
-
-def _save_artifact(path: str, stem_uid: str | None, said: dict[str, Any]) -> Any:
-    revises = None if stem_uid is None else ln.Artifact.get(stem_uid)
-    return ln.Artifact(path, revises=revises, **said).save()
-
-
-def _save_code(path: str, stem_uid: str | None, said: dict[str, Any]) -> Any:
-    from lamin_core.files import local_path
-    from lamin_core.tracking.code import in_file
-
-    file = local_path(path)
-    kind, language = _CODE.get(file.suffix, ("script", None))
-    revises = None if stem_uid is None else ln.Transform.get(stem_uid)
-    code = in_file(file)
-    if code.source is None:
-        raise InvalidArgument(f"{path!r} is no text, so no code", hint=f"lamin save {path} --registry artifact")
-    return code.transform(revises=revises, language=language, **{**said, "kind": said["kind"] or kind}).save()
-
-
-def annotated(record: Any) -> dict[str, Any]:
-    """The record with what people said of it."""
-    from lamin_core.cli.shape import annotated as shown
-
-    return shown(record)
 
 
 @click.command()
@@ -142,8 +68,6 @@ def describe(words: tuple[str, ...], key: str | None, uid: str | None, name: str
 @output.as_json
 def list_(kind: str, limit: int, search: str | None, as_json: bool) -> None:
     """List the records of a registry, the newest first."""
-    from lamin_core.cli.shape import shape
-
     found = registry(kind)
     rows = found.search(search, limit=limit) if search else found.all().order_by("-id")
     shown = [shape(record) for record in rows[:limit]]
@@ -228,6 +152,3 @@ def delete(
         raise click.Abort
     record.delete(**({"permanent": True} if permanent and has_trash else {}))
     click.echo(f"{record.uid} is deleted{how}", err=True)
-
-
-__all__ = ["annotate", "delete", "describe", "get", "list_", "load", "save"]
