@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from lamin_core.db import Database
 from lamin_core.lineage import lists, names
 from lamin_core.lineage.diff import RunDiff, diff
-from lamin_core.lineage.drawing import Lineage, show
+from lamin_core.lineage.drawing import Lineage, is_notebook, show
 from lamin_core.lineage.graph import ArtifactNode, Graph, Node, RunNode, between, walk, whole
 from lamin_core.lineage.lists import Wanted
 from lamin_core.lineage.moments import moment
@@ -85,10 +85,12 @@ class Questions:
 
         `asked` is what `around` takes.
         """
-        lineage = self.around(record, **asked)
         if return_graph:
-            return lineage
-        show(lineage)
+            return self.around(record, **asked)
+        down = asked.get("down")
+        if not is_notebook():  # the text shows what hangs on it only where that is asked for
+            asked["down"] = down or 0
+        show(self.around(record, **asked), downwards=bool(down))
         return None
 
     def find(self, name: str, *, as_of: datetime | str | None = None) -> Artifact | Run:

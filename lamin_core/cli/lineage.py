@@ -67,6 +67,7 @@ def lineage(
         return
     record = _named(instance.lineage, name, run, as_of)
     if other is None:
+        down = 0 if down is None and not as_json else down  # the text shows it only where it is asked for
         graph = instance.lineage.around(record, up=up, down=down, as_of=as_of, limit=limit)
         text = _trees(graph, record, up=up, down=down)
     else:

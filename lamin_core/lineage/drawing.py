@@ -39,10 +39,10 @@ class Lineage(Graph):
             **{one.name: getattr(graph, one.name) for one in fields(graph)}, starts=tuple(starts), by_code=by_code
         )
 
-    def tree(self) -> str:
-        """As text: what made the nodes it is about."""
+    def tree(self, *, downwards: bool = False) -> str:
+        """As text: what made the nodes it is about, or what hangs on them."""
         shown = [start for start in self.starts if start[1] in (self.runs if start[0] == "run" else self.artifacts)]
-        text = "\n".join(tree(self, start) for start in shown[:_TREES])
+        text = "\n".join(tree(self, start, downwards=downwards) for start in shown[:_TREES])
         left = len(shown) - _TREES
         return f"{text}\nand {left} more" if left > 0 else text
 
@@ -61,13 +61,19 @@ class Lineage(Graph):
         return f"Lineage({len(self.artifacts)} artifacts, {len(self.runs)} runs, {len(self.edges)} edges{cut})"
 
 
-def show(lineage: Lineage) -> None:
-    """In a notebook the picture, elsewhere the text."""
+def is_notebook() -> bool:
+    """Whether a notebook's kernel runs this, which can show pictures."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if hasattr(shell, "kernel"):
+    return hasattr(shell, "kernel")
+
+
+def show(lineage: Lineage, *, downwards: bool = False) -> None:
+    """In a notebook the picture, elsewhere the text: what made it and, if asked for, what hangs on it."""
+    if is_notebook():
         importlib.import_module("IPython.display").display(lineage)
     else:
-        print(lineage.tree())  # noqa: T201 - this is what it is for
+        texts = [lineage.tree(), lineage.tree(downwards=True)] if downwards else [lineage.tree()]
+        print("\n\n".join(texts))  # noqa: T201 - this is what it is for
 
 
 def svg(graph: Graph, starts: Collection[int], *, by_code: bool = False) -> str:

@@ -25,12 +25,11 @@ def tree(graph: Graph, start: Node, *, downwards: bool = False) -> str:
 
 
 def _links(graph: Graph, *, downwards: bool) -> dict[Node, list[Node]]:
-    links: defaultdict[Node, list[Node]] = defaultdict(list)
+    links: defaultdict[Node, dict[Node, None]] = defaultdict(dict)
 
     def add(lower: Node, upper: Node) -> None:
         source, target = (upper, lower) if downwards else (lower, upper)
-        if target not in links[source]:
-            links[source].append(target)
+        links[source][target] = None
 
     newest = {} if downwards else _newest_makers(graph)
     for run, artifact, direction, role in graph.edges:
@@ -45,7 +44,7 @@ def _links(graph: Graph, *, downwards: bool) -> dict[Node, list[Node]]:
             add(("artifact", artifact), ("artifact", folder))
         elif folder not in graph.made:
             add(("artifact", folder), ("artifact", artifact))
-    return links
+    return {source: list(targets) for source, targets in links.items()}
 
 
 def _newest_makers(graph: Graph) -> dict[int, int]:

@@ -154,6 +154,13 @@ def test_a_graph_shows_itself_to_a_notebook_and_its_tree_to_a_terminal(
     assert len(made.view_lineage(up=1, down=0, return_graph=True).nodes) == 2
     assert made.view_lineage(as_of="1w", return_graph=True).nodes == []
 
+    ln.Artifact.get(key="in.txt").view_lineage(down=1)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines() if line] == [
+        "in.txt",
+        "in.txt",
+        "├─",
+        "└─",
+    ]
     run.view_lineage()
     assert capsys.readouterr().out.startswith(f"run {run.uid} of shout.py")
     run.transform.view_lineage()

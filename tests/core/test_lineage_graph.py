@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from lamin_core.db import Database
 from lamin_core.lineage.graph import Graph, Node, between, walk, whole
+from lamin_core.lineage.reach import reach
 from tests.core.planting import BEGIN, Planted, Shape, plant, seen_at
 
 Numbers = tuple[set[int], set[int]]
@@ -180,6 +182,36 @@ def test_a_graph_of_the_past_knows_nothing_of_what_came_later(database: Database
     states = {run.id - first.run: (run.status, run.finished_at is None) for run in graph.runs.values()}
     assert states == {**dict.fromkeys(range(5), ("completed", False)), 5: ("running", True)}
     assert later.nodes == []
+
+
+def test_every_step_is_a_look_up_in_an_index(database: Database) -> None:
+    # So that it costs what it finds, and not what else the registry holds.
+    first = plant(database, chain(2_000))
+    is_sqlite = database.engine.dialect.name == "sqlite"
+    with database.writing() as session:
+        session.execute(text("ANALYZE"))
+    with database.reading() as session:
+        sent = sql_of(database, lambda: reach(session, [first.artifact + 1_999], up=3, down=3))
+        plan = session.connection().exec_driver_sql(f"EXPLAIN {'QUERY PLAN' if is_sqlite else ''} {sent[0]}", sent[1])
+        steps = [str(row[3] if is_sqlite else row[0]) for row in plan]
+    through = [
+        step for step in steps if "run_artifact" in step and ("USING" in step or "using" in step or "on run" in step)
+    ]
+    assert len(through) >= 4
+    assert [step for step in through if "SCAN" in step or "Seq Scan" in step] == []
+
+
+def sql_of(database: Database, ask: Callable[[], object]) -> tuple[str, Any]:
+    """The first statement that is sent meanwhile, and its parameters, as the driver gets them."""
+    sent: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: object, *_rest: object) -> None:
+        sent.append((statement, parameters))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    ask()
+    event.remove(database.engine, "before_cursor_execute", note)
+    return next(one for one in sent if one[0].startswith("WITH"))
 
 
 # -- any shape ---------------------------------------------------------------------------------------------------------
