@@ -88,6 +88,13 @@ def test_a_ladder_is_drawn_without_a_crossing() -> None:
     assert places.corners[1][1] == pytest.approx(places.corners[4][1]) == pytest.approx(places.corners[7][1])
 
 
+def test_nodes_of_a_cycle_stand_side_by_side() -> None:
+    places = layout({1: 60.0, 2: 60.0, 3: 60.0}, [(1, 2), (2, 3), (3, 1)])
+    assert [places.corners[node][1] for node in (1, 2, 3)] == pytest.approx([places.corners[1][1]] * 3, abs=HEIGHT)
+    assert places.corners[1][0] < places.corners[2][0] < places.corners[3][0]
+    assert places.ways[3, 1][0][0] > places.ways[3, 1][-1][0]
+
+
 def test_every_node_is_a_box_and_every_edge_a_curve() -> None:
     shape = ladder(3)
     picture = svg(graph(shape), [10])

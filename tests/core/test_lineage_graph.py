@@ -184,6 +184,24 @@ def test_a_graph_of_the_past_knows_nothing_of_what_came_later(database: Database
     assert later.nodes == []
 
 
+def test_a_run_of_the_past_waited_for_no_run_of_later(database: Database) -> None:
+    first = plant(database, Shape(0, 3, waits=[(1, 2), (2, 0)]))
+    with database.reading() as session:
+        now = walk(session, runs=[first.run + 1])
+        past = walk(session, runs=[first.run + 1], as_of=BEGIN + timedelta(seconds=1, milliseconds=500))
+    assert numbers(now, first) == (set(), {0, 1, 2})
+    assert numbers(past, first) == (set(), {1})
+
+
+def test_a_folder_is_no_short_cut_past_the_run_that_made_the_file(database: Database) -> None:
+    # Artifact 29 lies in artifact 0, which is 58 steps above it by the runs between.
+    shape = chain(30)
+    first = plant(database, Shape(30, 30, shape.edges, holds=[(0, 29)]))
+    with database.reading() as session:
+        for steps, found in ((10, 11), (20, 21)):
+            assert len(walk(session, artifacts=[first.artifact + 29], up=steps, down=0).nodes) == found
+
+
 def test_every_step_is_a_look_up_in_an_index(database: Database) -> None:
     # So that it costs what it finds, and not what else the registry holds.
     first = plant(database, chain(2_000))

@@ -65,6 +65,8 @@ def test_the_past_has_the_versions_of_then(story: Instance) -> None:
     between = first.finished_at + (second.started_at - first.finished_at) / 2
     old = story.lineage.find("out.txt", as_of=between)
     assert (old.version, story.lineage.find("out.txt").version) == ("0000", "0001")
+    assert story.lineage.find("out.txt", as_of="0s").version == "0001"
+    assert story.lineage.find(old.uid[:16], as_of=between).version == "0000"
     seen, _ = asked(commands.lineage, "out.txt", "--as-of", between.isoformat())
     assert keys(seen) == ["in.txt 0000", "out.txt 0000"]
     assert [run["uid"] for run in seen["runs"]] == [first.uid]
@@ -148,6 +150,13 @@ def test_lists_are_narrowed_and_cut(story: Instance, write: Write) -> None:
     assert names("--key", "ou", "--limit", "1") == ["out.txt"]
     assert len(names("--engine", "python")) == 2
     assert len(names()) == 5
+
+
+def test_a_key_begins_with_letters_of_any_alphabet(instance: Instance, write: Write) -> None:
+    for name in ("ou.txt", "oué.txt", "ou語.txt", "ov.txt"):
+        write(name, name)
+        ln.Artifact(name, run=False).save()
+    assert len(instance.lineage.artifacts(Wanted(key="ou"))) == 3
 
 
 def test_a_table_says_that_there_is_more(instance: Instance) -> None:
