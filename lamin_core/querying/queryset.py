@@ -202,9 +202,16 @@ class QuerySet(Generic[T]):
         name = self.registry.__name__
         if not isinstance(uid, str) or not uid.isascii() or not uid.isalnum():
             raise InvalidArgument(f"{uid!a} is no uid", hint=f"{name}.get(key=...) asks for a key")
-        column = self.registry.uid
-        whole = issubclass(self.registry, Versioned) and self._is_whole(uid)
-        return self._with(_query=self._query.where(OPERATORS["exact" if whole else "startswith"](column, uid)))
+        return self._with(_query=self._query.where(self._is_called(uid)))
+
+    def _is_called(self, uid: str) -> Any:
+        """By index wherever that can be: whole uids, and stems, which the series know."""
+        series = self.registry.__table__.c.get("series_id")
+        if series is not None and len(uid) == self.registry._stem_length:
+            table = next(iter(series.foreign_keys)).column.table
+            return self.registry.series_id.in_(select(table.c.id).where(table.c.stem == uid))
+        is_whole = issubclass(self.registry, Versioned) and self._is_whole(uid)
+        return OPERATORS["exact" if is_whole else "startswith"](self.registry.uid, uid)
 
     def _not_found(self, uid: str | None, lookups: dict[str, Any]) -> NotFound:
         asked = [f"uid {uid!r}"] if uid is not None else []

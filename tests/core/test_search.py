@@ -114,6 +114,12 @@ def test_the_index_is_asked_and_not_the_table(many: Instance) -> None:
             assert any("search_ulabel" in line for line in plan)
 
 
+def test_without_an_index_the_table_is_read(many: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [names(ln.ULabel.search(string)) for string in ("sample01234", "smaple01234")]
+    monkeypatch.setattr(search, "SEARCHED", {})
+    assert [names(ln.ULabel.search(string)) for string in ("sample01234", "smaple01234")] == found
+
+
 def test_of_several_versions_the_latest_is_found(instance: Instance) -> None:
     ln.Transform(key="intro.py", source_code="1", description="An introduction").save()
     newer = ln.Transform(key="intro.py", source_code="2", description="An introduction").save()
