@@ -57,7 +57,7 @@ class Files:
         self._storage = storage
         self._cache = cache
         self._records = records
-        self._contents = Contents()
+        self._contents = Contents(cache / "digests.db", shown=True)
         self._roots: dict[int, str] = {}
         self._storages: list[Root] = []
         self._chosen: Any = None

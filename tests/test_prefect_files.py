@@ -11,10 +11,11 @@ from typing import Annotated, Any
 
 import pytest
 
-from lamin_prefect import capture, contents
+from lamin_core import contents
+from lamin_core.hashing import digest
+from lamin_prefect import capture
 from lamin_prefect.contents import Contents
 from lamin_prefect.translate import parameters
-from openlineage.lamin.events import Dataset
 
 
 @dataclass
@@ -96,13 +97,11 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of what was read to be hashed."""
     read: list[str] = []
 
-    class Counting(Dataset):
-        @classmethod
-        def at(cls, path: Any, *args: Any, **kwargs: Any) -> Dataset:
-            read.append(Path(path).name)
-            return Dataset.at(path, *args, **kwargs)
+    def counting(path: Any, *args: Any) -> Any:
+        read.append(Path(path).name)
+        return digest(path, *args)
 
-    monkeypatch.setattr(contents, "Dataset", Counting)
+    monkeypatch.setattr(contents, "digest", counting)
     return read
 
 

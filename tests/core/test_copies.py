@@ -370,6 +370,31 @@ def test_a_file_is_read_again_only_when_it_may_have_changed(tmp_path: Path, monk
     assert known.at(path).digest != first.digest
 
 
+def test_a_large_file_is_known_to_the_next_process_and_damage_to_that_memory_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, shelf = tmp_path / "a.bin", tmp_path / "cache" / "digests.db"
+    path.write_bytes(os.urandom(contents._SHELVED_FROM))
+    monkeypatch.setattr(contents, "_FINE_TICK", -(10**12))
+    first = Contents(shelf).at(path)
+    read: list[object] = []
+
+    def counted(*args: Any) -> Any:
+        read.append(args)
+        return digest(*args)
+
+    monkeypatch.setattr(contents, "digest", counted)
+    assert Contents(shelf).at(path) == first
+    assert read == []
+    with path.open("r+b") as file:
+        file.write(b"other")
+    os.utime(path, ns=(first.state[0][1], first.state[0][1]))
+    assert Contents(shelf).at(path).digest != first.digest
+    shelf.write_bytes(b"this is no database")
+    assert Contents(shelf).at(path).digest.size == first.digest.size
+    assert len(read) == 2
+
+
 def test_every_flipped_byte_is_another_content(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     data = bytearray(os.urandom(5 << 20))
