@@ -13,7 +13,6 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +21,11 @@ from lamin_core import remote
 from lamin_core.contents import Seen
 from lamin_core.errors import Conflict, NotFound, Unavailable
 from lamin_core.hashing import FILE, FOLDER, Digest, Watch, digest, files_in
+from lamin_core.parallel import at_once
 from lamin_core.progress import progress
 from lamin_core.storage import is_remote
 
 _PIECE = 64 << 20
-_AT_ONCE = 8
-"""Copies at a time: most of a small one is waiting for the disk or the network."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_RANGES = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}
 
@@ -47,11 +45,7 @@ def copy_in(wanted: Sequence[Copy]) -> list[bool]:
 
     Raises `Unavailable` when a storage cannot take one, or when a source is not what was seen any more.
     """
-    if len(wanted) < 2:
-        made = [_copy(one) for one in wanted]
-    else:
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            made = list(threads.map(_copy, wanted))
+    made = at_once(_copy, wanted) if len(wanted) > 1 else [_copy(one) for one in wanted]
     # Once for all: the names of the copies, which only now are sure to be on the disk.
     folders = {os.path.dirname(os.path.join(one.root, one.key)) for one in wanted if not is_remote(one.root)}
     for folder in folders if any(made) else ():
@@ -201,10 +195,11 @@ def _fill(source: Path, part: Path, watch: Watch | None) -> None:
     if not source.is_dir():
         _fill_file(str(source), str(part), watch)
         return
-    for name, path in files_in(str(source)):
-        target = part / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _fill_file(path, str(target), watch)
+    files = list(files_in(str(source)))
+    for folder in {os.path.dirname(part / name) for name, _ in files}:
+        os.makedirs(folder, exist_ok=True)
+    # At once, so that what waits for the disk waits together.
+    at_once(lambda file: _fill_file(file[1], str(part / file[0]), watch), files)
     for folder, _, _ in os.walk(part):
         _sync(Path(folder))
 

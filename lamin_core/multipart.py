@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from lamin_core.hashing import Watch
+from lamin_core.parallel import at_once
 
 PART = 16 << 20
 """Bytes; a store takes at most 10,000 parts, so that larger files have larger ones."""
@@ -41,8 +41,7 @@ def upload_parts(fs: Any, source: Path, path: str, watch: Watch | None) -> None:
             watch(len(piece))
         return {"PartNumber": number, "ETag": tag}
 
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        parts = list(threads.map(send, range(1, -(-size // length) + 1)))
+    parts = at_once(send, range(1, -(-size // length) + 1), _AT_ONCE)
     try:
         fs.call_s3("complete_multipart_upload", **where, UploadId=upload, MultipartUpload={"Parts": parts})
     except FileNotFoundError:  # no such upload: whoever sent the same content at the same time has ended it

@@ -20,6 +20,7 @@ from lamin_core.errors import InvalidArgument, LaminError, MissingExtra, NotFoun
 from lamin_core.hashing import Digest, Watch, digest_entries, files_in
 from lamin_core.location import user_config
 from lamin_core.multipart import PART, upload_parts
+from lamin_core.parallel import at_once
 from lamin_core.progress import progress
 from lamin_core.redaction import redact_text
 
@@ -102,10 +103,9 @@ def upload(source: Path, url: str, size: int) -> None:
             _put(fs, source, path, watch)
             return
         there = {name: one.get("size") for name, one in fs.find(path, detail=True).items()}
-        for name, file in files_in(str(source)):
-            target = posixpath.join(path, name)
-            if there.get(target) != os.stat(file).st_size:
-                _put(fs, Path(file), target, watch)
+        files = [(Path(file), posixpath.join(path, name)) for name, file in files_in(str(source))]
+        missing = [(file, target) for file, target in files if there.get(target) != file.stat().st_size]
+        at_once(lambda pair: _put(fs, *pair, watch), missing)
 
 
 def _put(fs: Any, source: Path, path: str, watch: Watch | None) -> None:

@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import anndata as ad
+import numpy as np
+import pandas as pd
 import pytest
 
 import lamin_core as ln
@@ -413,3 +416,94 @@ def test_the_lock_is_left_with_the_copy(instance: Instance, outside: Path) -> No
     assert copies.copy_in([copy]) == [True]
     assert copies.copy_in([copy]) == [False]
     assert stored(instance) == ["x.txt"]
+
+
+def test_two_hundred_odd_keys_stay_inside_or_are_refused(instance: Instance, outside: Path, in_tmp_path: Path) -> None:
+    (outside / "a.txt").write_text("x")
+    odd = [
+        "..",
+        ".",
+        "",
+        "%2e%2e",
+        "%252e%252e",
+        "..;",
+        "..%00",
+        "\u2024\u2024",
+        "\uff0e\uff0e",
+        "~",
+        "$HOME",
+        "C:",
+        "a b",
+        "\t",
+    ]
+    keys = [f"{first}{slash}{second}{slash}a.txt" for first in odd for second in odd for slash in ("/", "\\")]
+    assert len(keys) > 200
+    before = {path for path in in_tmp_path.rglob("*") if Path(instance.storage) not in path.parents}
+    saved = 0
+    for key in keys:
+        try:
+            artifact = ln.Artifact(outside / "a.txt", key=key).save()
+        except InvalidKey:
+            continue
+        saved += 1
+        assert Path(instance.storage) in artifact.path.resolve().parents
+        assert artifact.load() == "x"
+    assert 50 < saved < len(keys)
+    assert {path for path in in_tmp_path.rglob("*") if Path(instance.storage) not in path.parents} - before == set()
+
+
+def test_who_saves_what_another_deletes_has_the_bytes(instance: Instance, outside: Path) -> None:
+    (outside / "a.txt").write_text("the same bytes for all")
+    errors: list[BaseException] = []
+    kept: list[ln.Artifact] = []
+
+    def work(number: int) -> None:
+        try:
+            for turn in range(12):
+                artifact = ln.Artifact(outside / "a.txt", key=f"{number}/{turn}.txt").save()
+                if turn % 3 == number % 3:
+                    kept.append(artifact)
+                else:
+                    artifact.delete(permanent=True)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert ln.Artifact.count() == len(kept) == 24
+    assert all(artifact.load() == "the same bytes for all" for artifact in kept)
+    for artifact in kept:
+        artifact.delete(permanent=True)
+    assert stored(instance) == []
+
+
+UNPICKLED = textwrap.dedent("""
+    import sys
+    import lamin_core as ln
+    def watch(event, args):
+        if event == "pickle.find_class":
+            raise RuntimeError(f"unpickled {args}")
+    artifacts = list(ln.Artifact.all())
+    for artifact in artifacts:
+        artifact.load(is_run_input=False)  # imports, which may do as they like
+    sys.addaudithook(watch)
+    for artifact in artifacts:
+        artifact.load(is_run_input=False)
+    print(len(artifacts))
+""")
+
+
+def test_no_loader_unpickles_anything(instance: Instance, in_tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": [1, 2], "y": pd.Categorical(["a", "b"])}, index=["p", "q"])
+    for suffix in ("parquet", "csv", "tsv.gz"):
+        ln.Artifact.from_df(frame, key=f"t.{suffix}").save()
+    for suffix in ("h5ad", "zarr"):
+        ln.Artifact.from_anndata(ad.AnnData(np.eye(2, dtype="float32"), obs=frame), key=f"cells.{suffix}").save()
+    np.savez(in_tmp_path / "a.npz", x=np.arange(3))
+    ln.Artifact("a.npz").save()
+    done = subprocess.run([sys.executable, "-c", UNPICKLED], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "6\n", done.stderr
