@@ -16,8 +16,11 @@ def above() -> Parent | str | None:
 
 
 def announce(run: Parent) -> None:
-    """Processes started from here are children of this run."""
+    """Processes started from here are children of this run, and of the outermost one that this process was told of."""
     global _before
+    outer = above()
+    if run.root is None and isinstance(outer, Parent):
+        run = run._replace(root=outer.outermost)
     told = environment_for_children(run)
     if _before is None:
         _before = {name: os.environ.get(name) for name in told}

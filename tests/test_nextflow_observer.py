@@ -89,6 +89,8 @@ def test_secrets_are_masked_alike(ask: Ask, tmp_path: Path) -> None:
         "postgresql://me:hunter2@db/x --token=abc --my-api-key k AKIAABCDEFGHIJKLMNOP ghp_"
         + "a" * 36
         + " eyJhbGciOiJI.eyJzdWIiOiIx.sig-_x\n-----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY-----\n"
+        "password = 'hunter3!x' sep_token=\"<sep>\" export DB_PASSWORD=x1y2 TOKEN=$CI\nAuthorization: Bearer abcdefgh\n"
+        'AIzaSy0aB-Sy0aB-Sy0aB-Sy0aB-Sy0aB-abcde xoxb-123456789012-abc "api_key": "k-12345"\n'
         "é-----BEGIN PRIVATE KEY-----\nnever ended $1 \\ nothing secret: tokenizer"
     )
     (tmp_path / "text").write_text(text)

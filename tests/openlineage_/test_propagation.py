@@ -13,7 +13,7 @@ import pytest
 
 from lamin_core.instance import Instance
 from lamin_core.propagation import Parent, environment_for_children, parent_from_environment
-from openlineage.lamin.export import export
+from openlineage.lamin.export import received
 from openlineage.lamin.validation import problems
 from tests.contract.snakemake.playing import play, write
 
@@ -103,7 +103,7 @@ def test_a_foreign_producer_under_a_workflow_of_ours_is_its_child_and_ours_is_a_
     assert (workflow.parent_id, foreign.parent_id) == (top.id, workflow.id)
     assert top.external_id == TOP.run_id
     with instance.db.reading() as session:
-        told = [json.loads(line) for line in export(session)]
+        told = [json.loads(line) for line in received(session)]
     assert not [problem for event in told for problem in problems(event)]
     assert {event["run"]["facets"]["parent"]["root"]["run"]["runId"] for event in told} == {TOP.run_id}
     instance.db.dispose()
@@ -135,4 +135,6 @@ def test_a_tracked_script_tells_its_children_who_it_is(in_tmp_path: Path) -> Non
     assert told is not None
     runs = runs_of(instance)
     assert (told.namespace, told.name, told.run_id) == ("python", "train.py", runs["train.py"].external_id)
+    assert runs["train.py"].parent_id == runs["nightly"].id  # a stub: nobody has told of it yet
+    assert told.outermost == TOP
     instance.db.dispose()

@@ -15,11 +15,21 @@ final class Redaction {
     private static final List<Pattern> SECRET_VALUES = List.of(
         Pattern.compile("\\b(?:AKIA|ASIA)[A-Z0-9]{16}\\b", UNICODE),
         Pattern.compile("\\bgh[pousr]_[A-Za-z0-9]{30,}\\b", UNICODE),
+        Pattern.compile("\\bAIza[A-Za-z0-9_-]{35}", UNICODE),
+        Pattern.compile("\\bxox[abposr]-[A-Za-z0-9-]{10,}", UNICODE),
         Pattern.compile("\\beyJ[\\w-]{8,}\\.[\\w-]{8,}\\.[\\w-]*", UNICODE),
         Pattern.compile("-----BEGIN [A-Z ]*PRIVATE KEY-----[\\s\\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\\z)"));
     private static final Pattern DSN_PASSWORD = Pattern.compile("(\\b[a-z][a-z0-9+.-]*://[^\\s:/@]*:)[^\\s/@]+@", UNICODE);
     private static final Pattern OPTION =
         Pattern.compile("(?i)(--?(?:[\\w-]*(?:password|token|secret|api-?key))[= ])\\S+", UNICODE);
+
+    private static final Pattern ASSIGNED = Pattern.compile(
+        "(?i)((?:password|passwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential)[A-Za-z0-9_-]*[\"']?"
+            + "\\s*[:=]\\s*)([\"'])[A-Za-z0-9_+/=.~!@#%^&*-]{6,}\\2", UNICODE);
+    private static final Pattern EXPORTED = Pattern.compile(
+        "(\\b[A-Z][A-Z0-9_]*(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|ACCESS_KEY|CREDENTIAL)[A-Z0-9_]*=)(?![\"'$])[^\\s\"']+",
+        UNICODE);
+    private static final Pattern BEARER = Pattern.compile("(?i)(\\bbearer\\s+)[A-Za-z0-9_.~+/=-]{8,}", UNICODE);
 
     private Redaction() {}
 
@@ -27,6 +37,9 @@ final class Redaction {
     static String text(String text) {
         for (Pattern pattern : SECRET_VALUES) text = pattern.matcher(text).replaceAll(MASK);
         text = DSN_PASSWORD.matcher(text).replaceAll("$1" + MASK + "@");
+        text = ASSIGNED.matcher(text).replaceAll("$1$2" + MASK + "$2");
+        text = EXPORTED.matcher(text).replaceAll("$1" + MASK);
+        text = BEARER.matcher(text).replaceAll("$1" + MASK);
         return OPTION.matcher(text).replaceAll("$1" + MASK);
     }
 
