@@ -53,9 +53,10 @@ format: setup ## Put the code into its one format.
 	$(BIN)/ruff format
 
 .PHONY: bench
-bench: setup ## Measure: imports, tracking, ingest, queries.
+bench: setup ## Measure: imports, tracking, ingest, queries, the endpoint.
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/registry.py
+	$(BIN)/python benchmarks/endpoint.py
 	$(BIN)/python benchmarks/lineage.py
 
 .PHONY: chaos

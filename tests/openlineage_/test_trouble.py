@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 import psycopg
 import pytest
-from sqlalchemy import event as sqlalchemy_event
-from sqlalchemy import select, text
+from sqlalchemy import text
 
 from lamin_core.db import Database
-from lamin_core.errors import Unavailable
 from lamin_core.instance import Instance
-from lamin_core.models import Event
 from openlineage.lamin.events import complete
-from openlineage.lamin.http.metrics import Metrics
-from openlineage.lamin.http.writer import Overloaded, Writer
-from openlineage.lamin.parsing import ParsedEvent, parse
 
 from .conftest import at, run_of
 from .serving import BATCH, EVENT, Server
@@ -37,10 +30,6 @@ def _event(number: int, padding: str = "") -> bytes:
     event = complete(run_of(number, f"job{number}"), at(number))
     event["run"]["facets"]["padding"] = {"_producer": "urn:x", "_schemaURL": "urn:x", "text": padding}
     return json.dumps(event).encode()
-
-
-def _parsed(number: int, padding: str = "") -> ParsedEvent:
-    return parse(_event(number, padding))
 
 
 @pytest.fixture
@@ -130,67 +119,3 @@ def _until_stored(server: Server, body: bytes) -> int:
         if server.post(body)[0] == 201:
             return times
     raise AssertionError("it was never stored")
-
-
-async def _ended(*orders: asyncio.Future[None]) -> list[Any]:
-    return await asyncio.gather(*orders, return_exceptions=True)
-
-
-def test_when_too_many_wait_the_next_is_told_so(on_sqlite: Database) -> None:
-    async def story() -> None:
-        writer = Writer(on_sqlite, Metrics(), capacity=3)
-        with _locked(on_sqlite):
-            orders = [writer.order([_parsed(0)])]
-            await asyncio.sleep(0.2)  # the writer is at the database with this one
-            orders += [writer.order([_parsed(1)]), writer.order([_parsed(2), _parsed(3)])]
-            with pytest.raises(Overloaded):
-                writer.order([_parsed(4)])
-        assert await _ended(*orders) == [None, None, None]
-        await _ended(writer.order([_parsed(number) for number in range(10, 20)]))  # an idle one takes a large order
-        writer.close()
-        with pytest.raises(Overloaded):
-            writer.order([_parsed(5)])
-
-    asyncio.run(story())
-    with on_sqlite.reading() as session:
-        assert len(session.scalars(select(Event.id)).all()) == 14
-
-
-def test_what_nobody_waits_for_any_more_is_left_out(on_sqlite: Database) -> None:
-    async def story() -> None:
-        writer = Writer(on_sqlite, Metrics())
-        with _locked(on_sqlite):
-            first = writer.order([_parsed(1)])
-            await asyncio.sleep(0.2)  # the writer is at the database with the first
-            second, third = writer.order([_parsed(2)]), writer.order([_parsed(3)])
-            second.cancel()
-        assert await _ended(first, third) == [None, None]
-        writer.close()
-
-    asyncio.run(story())
-    with on_sqlite.reading() as session:
-        assert set(session.scalars(select(Event.run_id))) == {run_of(1, "").id, run_of(3, "").id}
-
-
-def test_an_event_that_the_database_does_not_take_fails_for_nobody_else(on_sqlite: Database) -> None:
-    @sqlalchemy_event.listens_for(on_sqlite.engine, "connect")
-    def _limit(connection: Any, _: Any) -> None:
-        connection.setlimit(0, 100_000)  # SQLITE_LIMIT_LENGTH
-
-    on_sqlite.dispose()
-    metrics = Metrics()
-
-    async def story() -> list[Any]:
-        writer = Writer(on_sqlite, metrics)
-        with _locked(on_sqlite):
-            blocking = writer.order([_parsed(0)])
-            await asyncio.sleep(0.2)
-            orders = [writer.order([_parsed(n, "x" * (200_000 if n in (2, 4) else 1))]) for n in range(1, 6)]
-        ended = await _ended(blocking, *orders)
-        writer.close()
-        return ended
-
-    ended = asyncio.run(story())
-    assert [type(one) for one in ended] == [type(None), type(None), Unavailable, type(None), Unavailable, type(None)]
-    with on_sqlite.reading() as session:
-        assert len(session.scalars(select(Event.id)).all()) == 4

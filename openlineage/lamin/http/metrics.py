@@ -21,23 +21,23 @@ class Metrics:
     """The counts of one server."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        self._received = Counter("lamin_events_received", "Events that came in.", registry=self._registry)
-        outcomes = Counter("lamin_events", "Events by what became of them.", ["outcome"], registry=self._registry)
+        self.registry = CollectorRegistry()
+        self._received = Counter("lamin_events_received", "Events that came in.", registry=self.registry)
+        outcomes = Counter("lamin_events", "Events by what became of them.", ["outcome"], registry=self.registry)
         self._taken, self._known = outcomes.labels("taken"), outcomes.labels("known")
         self._quarantined, self._refused = outcomes.labels("quarantined"), outcomes.labels("refused")
-        self._answers = Counter("lamin_requests", "Requests by status.", ["status"], registry=self._registry)
-        self._queue = Gauge("lamin_queue_events", "Events that wait to be written.", registry=self._registry)
+        self._answers = Counter("lamin_requests", "Requests by status.", ["status"], registry=self.registry)
+        self._queue = Gauge("lamin_queue_events", "Events that wait to be written.", registry=self.registry)
         self._backlog = Gauge(
-            "lamin_backlog_events", "Events that are kept, and not yet in the registry.", registry=self._registry
+            "lamin_backlog_events", "Events that are kept, and not yet in the registry.", registry=self.registry
         )
         self._latency = Histogram(
-            "lamin_write_seconds", "From parsed to committed.", registry=self._registry, buckets=_SECONDS
+            "lamin_write_seconds", "From parsed to committed.", registry=self.registry, buckets=_SECONDS
         )
         self._groups = Histogram(
             "lamin_group_events",
             "Events that one transaction wrote.",
-            registry=self._registry,
+            registry=self.registry,
             buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
         )
 
@@ -77,7 +77,7 @@ class Metrics:
         return [Route("/metrics", self._tell, methods=["GET"])]
 
     async def _tell(self, request: Request) -> Response:
-        return Response(generate_latest(self._registry), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(generate_latest(self.registry), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 class Counted:

@@ -33,6 +33,9 @@ BACKLOG = 100_000
 """Events that may be kept without a part in the registry; beyond, they are settled while others wait."""
 PAUSE = 0.02
 """Seconds without a request after which there is time for the backlog."""
+LINGER = 0.003
+"""Seconds that a group waits for as many orders as the last one had: clients that were answered together send again
+together, and one transaction for all of them costs little more than one for the first."""
 
 
 class Overloaded(Unavailable):
@@ -62,6 +65,7 @@ class Writer:
         self._held = 0
         self._backlog = 1  # until it is known that a server that was killed has left nothing
         self._wrote_at = 0.0
+        self._last = self._wanted = 1
         self._changed = threading.Condition()
         self._closed = False
         self._settle()
@@ -80,7 +84,8 @@ class Writer:
                 raise Overloaded(f"{self._held} events wait to be written", hint="send it again in a moment")
             self._waiting.append(order)
             self._held += len(events)
-            self._changed.notify()
+            if len(self._waiting) >= self._wanted:
+                self._changed.notify()
         return order.done
 
     def close(self) -> None:
@@ -106,11 +111,19 @@ class Writer:
         size = 0
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed, timeout=PAUSE if self._backlog else None)
+            if self._waiting:
+                self._linger()
             while self._waiting and (not group or size + len(self._waiting[0].events) <= GROUP):
                 group.append(self._waiting.popleft())
                 size += len(group[-1].events)
             self._held -= size
+            self._last = len(group)
         return group
+
+    def _linger(self) -> None:
+        self._wanted = self._last
+        self._changed.wait_for(lambda: len(self._waiting) >= self._wanted or self._closed, LINGER)
+        self._wanted = 1
 
     def _settle(self) -> None:
         """Bring the registry some steps nearer to what is kept."""
