@@ -49,7 +49,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_every_mutant_is_stored_or_put_aside_or_refused_and_counted(server: Server, instance: Instance) -> None:
-    sent = list(mutants(every=6))
+    sent = list(mutants(every=17))  # all 3,518 take two minutes; 17 and the number of wrong values share no factor
     assert len(sent) >= 300
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     answers: dict[str, int] = {}
@@ -70,14 +70,14 @@ def test_every_mutant_is_stored_or_put_aside_or_refused_and_counted(server: Serv
         kinds = dict(session.execute(select(Event.kind, func.count()).group_by(Event.kind)).tuples().all())
         bodies = session.scalars(select(Event.body)).all()
     assert sum(kinds.values()) == outcomes["taken"] + outcomes["quarantined"]
-    assert kinds["quarantined"] == outcomes["quarantined"] > 50
+    assert kinds["quarantined"] == outcomes["quarantined"] > 30
     # What was stored is what was sent.
     stored = {body.decode("utf-8").strip() for name, body in sent if answers[name] == 201}
     assert set(bodies) <= stored
 
 
 def test_a_batch_of_mutants_has_a_verdict_for_each(server: Server) -> None:
-    bodies = [body for _, body in mutants(every=40) if _is_json(body)]
+    bodies = [body for _, body in mutants(every=41) if _is_json(body)]
     status, answer = server.post(b"[" + b",".join(bodies) + b"]", BATCH)
     assert status == 200
     assert answer["summary"]["received"] == len(bodies) == answer["summary"]["successful"] + answer["summary"]["failed"]
