@@ -45,8 +45,8 @@ def runs(session: Session, wanted: Wanted) -> tuple[list[RunNode], dict[int, str
 
 
 def artifacts(session: Session, wanted: Wanted) -> list[ArtifactNode]:
-    """The versions of artifacts; by engine, those that a run of it first made."""
-    query = rows.artifact_facts().order_by(Artifact.id.desc())
+    """The versions of artifacts, but for those in the trash; by engine, those that a run of it first made."""
+    query = rows.artifact_facts().where(Artifact.deleted_at.is_(None)).order_by(Artifact.id.desc())
     if wanted.engine is not None:
         query = query.join(Run, Artifact.run_id == Run.id).where(Run.engine == wanted.engine)
     return [

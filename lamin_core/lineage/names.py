@@ -96,7 +96,8 @@ def _latest(session: Session, wanted: ColumnElement[bool], as_of: datetime | Non
     """Of each series the latest version, now or at a moment."""
     if as_of is None:
         return list(session.scalars(select(Artifact).where(wanted, Artifact.is_latest)))
-    there = select(Artifact).where(wanted, Artifact.created_at <= as_of).order_by(Artifact.number)
+    kept = or_(Artifact.deleted_at.is_(None), Artifact.deleted_at > as_of)
+    there = select(Artifact).where(wanted, kept, Artifact.created_at <= as_of).order_by(Artifact.number)
     return list({one.series_id: one for one in session.scalars(there)}.values())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -157,6 +157,15 @@ def test_a_key_begins_with_letters_of_any_alphabet(instance: Instance, write: Wr
         write(name, name)
         ln.Artifact(name, run=False).save()
     assert len(instance.lineage.artifacts(Wanted(key="ou"))) == 3
+
+
+def test_what_is_in_the_trash_is_not_listed_but_stays_in_the_lineage(story: Instance) -> None:
+    newest, before = ln.Artifact.get(key="out.txt"), datetime.now(UTC)
+    newest.delete()
+    assert [one.uid for one in story.lineage.artifacts(Wanted(key="out"))] == [newest.versions.first().uid]
+    assert story.lineage.find("out.txt").version == story.lineage.find("out.txt", as_of="0s").version == "0000"
+    assert story.lineage.find("out.txt", as_of=before).version == "0001"
+    assert newest.id in story.lineage.around(ln.Artifact.get(key="in.txt")).artifacts
 
 
 def test_a_table_says_that_there_is_more(instance: Instance) -> None:
