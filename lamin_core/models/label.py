@@ -92,6 +92,7 @@ def once(thing: str, label: str) -> tuple[Any, ...]:
     return (
         UniqueConstraint(*columns, "feature_id", name=f"uq_{thing}_{label}_once"),
         Index(f"ix_{thing}_{label}_once", *columns, unique=True, postgresql_where=alone, sqlite_where=alone),
+        Index(f"ix_{thing}_{label}_of", f"{label}_id", f"{thing}_id"),  # who has the label, without a look at the row
     )
 
 
@@ -102,7 +103,7 @@ class ArtifactULabel(Annotation, Base):
     __table_args__ = once("artifact", "ulabel")
 
     artifact_id: Mapped[int] = mapped_column(ForeignKey("artifact.id", ondelete="CASCADE"))
-    ulabel_id: Mapped[int] = mapped_column(ForeignKey("ulabel.id", ondelete="CASCADE"), index=True)
+    ulabel_id: Mapped[int] = mapped_column(ForeignKey("ulabel.id", ondelete="CASCADE"))
 
 
 class RunULabel(Annotation, Base):
@@ -112,7 +113,7 @@ class RunULabel(Annotation, Base):
     __table_args__ = once("run", "ulabel")
 
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
-    ulabel_id: Mapped[int] = mapped_column(ForeignKey("ulabel.id", ondelete="CASCADE"), index=True)
+    ulabel_id: Mapped[int] = mapped_column(ForeignKey("ulabel.id", ondelete="CASCADE"))
 
 
 class TransformULabel(Annotation, Base):
@@ -122,7 +123,7 @@ class TransformULabel(Annotation, Base):
     __table_args__ = once("transform", "ulabel")
 
     transform_id: Mapped[int] = mapped_column(ForeignKey("transform.id", ondelete="CASCADE"))
-    ulabel_id: Mapped[int] = mapped_column(ForeignKey("ulabel.id", ondelete="CASCADE"), index=True)
+    ulabel_id: Mapped[int] = mapped_column(ForeignKey("ulabel.id", ondelete="CASCADE"))
 
 
 class CollectionULabel(Annotation, Base):
@@ -132,4 +133,4 @@ class CollectionULabel(Annotation, Base):
     __table_args__ = once("collection", "ulabel")
 
     collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id", ondelete="CASCADE"))
-    ulabel_id: Mapped[int] = mapped_column(ForeignKey("ulabel.id", ondelete="CASCADE"), index=True)
+    ulabel_id: Mapped[int] = mapped_column(ForeignKey("ulabel.id", ondelete="CASCADE"))

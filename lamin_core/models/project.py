@@ -120,7 +120,7 @@ class ArtifactProject(Annotation, Base):
     __table_args__ = once("artifact", "project")
 
     artifact_id: Mapped[int] = mapped_column(ForeignKey("artifact.id", ondelete="CASCADE"))
-    project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"), index=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
 
 
 class RunProject(Annotation, Base):
@@ -130,7 +130,7 @@ class RunProject(Annotation, Base):
     __table_args__ = once("run", "project")
 
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
-    project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"), index=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
 
 
 class TransformProject(Annotation, Base):
@@ -140,7 +140,7 @@ class TransformProject(Annotation, Base):
     __table_args__ = once("transform", "project")
 
     transform_id: Mapped[int] = mapped_column(ForeignKey("transform.id", ondelete="CASCADE"))
-    project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"), index=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
 
 
 class ArtifactReference(Annotation, Base):
@@ -150,7 +150,7 @@ class ArtifactReference(Annotation, Base):
     __table_args__ = once("artifact", "reference")
 
     artifact_id: Mapped[int] = mapped_column(ForeignKey("artifact.id", ondelete="CASCADE"))
-    reference_id: Mapped[int] = mapped_column(ForeignKey("reference.id", ondelete="CASCADE"), index=True)
+    reference_id: Mapped[int] = mapped_column(ForeignKey("reference.id", ondelete="CASCADE"))
 
 
 class TransformReference(Annotation, Base):
@@ -160,7 +160,7 @@ class TransformReference(Annotation, Base):
     __table_args__ = once("transform", "reference")
 
     transform_id: Mapped[int] = mapped_column(ForeignKey("transform.id", ondelete="CASCADE"))
-    reference_id: Mapped[int] = mapped_column(ForeignKey("reference.id", ondelete="CASCADE"), index=True)
+    reference_id: Mapped[int] = mapped_column(ForeignKey("reference.id", ondelete="CASCADE"))
 
 
 class ProjectReference(Base):
