@@ -169,12 +169,12 @@ def event(series: int, number: int, padding: int = 0) -> bytes:
 def loaded(port: int, clients: int, seconds: float, size: int, series: int) -> dict[str, float]:
     """A round of load, from a process of its own."""
     told = json.dumps({"port": port, "clients": clients, "seconds": seconds, "size": size, "series": series})
-    begin = time.perf_counter()
     done = subprocess.run([sys.executable, __file__, "--load", told], check=True, stdout=subprocess.PIPE)
     result: dict[str, float] = json.loads(done.stdout)
+    begin = time.perf_counter()
     while backlog(port):
         time.sleep(0.05)
-    spent = time.perf_counter() - begin
+    spent = result["events"] / result["rate"] + time.perf_counter() - begin
     return {**result, "settled": result["events"] / spent}
 
 

@@ -14,9 +14,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import psutil
+from sqlalchemy import select
 
 from lamin_core.instance import Instance
 from lamin_core.lineage.view import view
+from lamin_core.models import EventWaiting
 
 START_UP = 60
 EVENT = "/api/v1/lineage"
@@ -90,11 +92,19 @@ class Server:
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
     def runs(self) -> dict[str, str]:
-        """The state of each run, by the key of its transform."""
+        """The state of each run, by the key of its transform, once all that was acknowledged is in the registry."""
         instance = Instance.open(self.folder / ".lamin")
+        until = time.monotonic() + START_UP
+        while self._has_backlog(instance):
+            assert time.monotonic() < until, "acknowledged events do not get into the registry"
+            time.sleep(0.05)
         found = view(instance.lineage.everything())["runs"]
         instance.db.dispose()
         return {run["transform_key"]: run["status"] for run in found}
+
+    def _has_backlog(self, instance: Instance) -> bool:
+        with instance.db.reading() as session:
+            return session.scalar(select(EventWaiting.event_id).limit(1)) is not None
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes] | None = None) -> None:

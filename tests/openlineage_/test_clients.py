@@ -172,6 +172,7 @@ def test_dbt_tells_its_models_and_its_tables(server: Server, in_tmp_path: Path, 
         timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert len(server.runs()) == 3
     instance = Instance.open(in_tmp_path / ".lamin")
     told = view(instance.lineage.everything())
     instance.db.dispose()
