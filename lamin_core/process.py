@@ -69,7 +69,7 @@ def born(pid: int) -> str | None:
 
 def ancestors(pid: int) -> Iterator[int]:
     """The ids of its parent, the parent of that, and so on."""
-    while (fields := _stat(pid)) is not None and (pid := int(fields[1])) > 1:
+    while (fields := _stat(pid)) is not None and (pid := int(fields[1])) > 0:
         yield pid
 
 

@@ -34,6 +34,8 @@ _BUILT_IN = {
     "describe": "lamin_core.cli.records:describe",
     "annotate": "lamin_core.cli.records:annotate",
     "delete": "lamin_core.cli.records:delete",
+    "track": "lamin_core.cli.tracking:track",
+    "finish": "lamin_core.cli.tracking:finish",
     "migrate": "lamin_core.cli.instance:migrate",
     "backup": "lamin_core.cli.backup:backup",
     "restore": "lamin_core.cli.backup:restore",

@@ -19,9 +19,18 @@ _LISTED = 50
 
 @click.command()
 @by_name
-def load(words: tuple[str, ...], key: str | None, uid: str | None, name: str | None) -> None:
-    """Bring an artifact here, and print the path of the local copy."""
+@click.option("--force", is_flag=True, help="Write over a script or notebook that has changes the registry lacks.")
+def load(words: tuple[str, ...], key: str | None, uid: str | None, name: str | None, force: bool) -> None:
+    """Bring an artifact, a script or a notebook here, and print its path.
+
+    Of an artifact that is a local copy, of a script or notebook a file to work on.
+    """
+    from lamin_core.tracking.loading import bring_back
+
     record = find(words, key, uid, name)
+    if isinstance(record, ln.Transform):
+        click.echo(bring_back(record, Path.cwd(), force=force))
+        return
     if not isinstance(record, ln.Artifact):
         raise InvalidArgument(f"{record!r} has no bytes to bring here", hint="lamin load artifact NAME")
     click.echo(record.cache())

@@ -187,14 +187,14 @@ def remember_main() -> None:
 
 
 def _outcome_of_process() -> Outcome:
-    error: BaseException | None = getattr(sys, "last_value", None)
-    if _main is None or hasattr(sys, "ps1"):  # a prompt outlives its errors
-        return Outcome(RunStatus.COMPLETED)
     if "ipykernel" in sys.modules:
         return _outcome_of_last_cell()
+    if _main is None or hasattr(sys, "ps1"):  # a prompt outlives its errors
+        return Outcome(RunStatus.COMPLETED)
     if dis.opname[_main.f_code.co_code[_main.f_lasti]].startswith("RETURN"):
         return Outcome(RunStatus.COMPLETED)
     # Of all exceptions that end a script, SystemExit alone leaves no trace.
+    error: BaseException | None = getattr(sys, "last_value", None)
     return outcome(error) if error is not None else _watch.exit or Outcome(RunStatus.FAILED, _UNSEEN)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
@@ -137,41 +138,37 @@ class _Script:
         tell_processes()
 
     def end(self, how: Outcome) -> Run:
-        """Close the run, and keep what belongs to its end."""
+        """Close the run, then keep its report: that takes longer than whoever ends a process may wait."""
         ending.closed(self._run)
-        try:
-            self._keep_report()
-            self._keep_notebook()
-        finally:
-            ended = self._where.lineage.end(self._run, *how)
-            context.set_process_run(None)
-            tell_processes()
-        return ended
-
-    def _keep_report(self) -> None:
         if self._log is not None:
             self._log.close()
-            self._set_report(self._log.path)
-            self._log.path.unlink()
+        self._take_notebook()
+        ended = self._where.lineage.end(self._run, *how)
+        context.set_process_run(None)
+        tell_processes()
+        self._keep_report()
+        return ended
 
-    def _set_report(self, path: Path) -> None:
-        artifact = Artifact(path, key=f"reports/{path.name}", kind="report", run=False).save()
-        runs.set_report(self._where.db, self._run, artifact.id)
+    def _take_notebook(self) -> None:
+        """The notebook as its editor has saved it by now: its source is that of the run."""
+        if self._notebook is None or self._code is None:
+            return
+        with contextlib.suppress(InvalidArgument):  # in the midst of being written
+            source = in_file(self._notebook).source
+            if source is not None and source != self._code.source:
+                amend(self._where.db, self._run, source)
 
-    def _keep_notebook(self) -> None:
-        """The notebook as its editor has saved it by now: its source is that of the run, its page the report."""
-        if self._code is None or self._code.kind != "notebook" or self._code.path is None:
-            return
-        try:
-            now = in_file(self._code.path)
-        except InvalidArgument:  # in the midst of being written
-            return
-        if now.source is not None and now.source != self._code.source:
-            amend(self._where.db, self._run, now.source)
-        page = notebooks.page(self._code.path)
+    @property
+    def _notebook(self) -> Path | None:
+        return self._code.path if self._code is not None and self._code.kind == "notebook" else None
+
+    def _keep_report(self) -> None:
+        page = None if self._notebook is None else notebooks.page(self._notebook)
+        path = self._where.folder / "logs" / f"{self._run.uid}.{'txt' if page is None else 'html'}"
         if page is not None:
-            target = self._where.folder / "logs" / f"{self._run.uid}.html"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(page, encoding="utf-8")
-            self._set_report(target)
-            target.unlink()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(page, encoding="utf-8")
+        if path.exists():
+            artifact = Artifact(path, key=f"reports/{path.name}", kind="report", run=False).save()
+            runs.set_report(self._where.db, self._run, artifact.id)
+            path.unlink()

@@ -9,6 +9,7 @@ import pytest
 
 from lamin_core import context
 from lamin_core.instance import Instance, disconnect, init
+from lamin_core.tracking import finish
 
 
 @pytest.fixture
@@ -16,7 +17,8 @@ def instance(in_tmp_path: Path, database_url: str) -> Iterator[Instance]:
     """A fresh instance in the test's folder, connected."""
     made = init("./data", db=database_url)
     yield made
-    context.set_process_run(None)
+    if context.process_run() is not None:
+        finish()
     disconnect()
     made.db.dispose()
 

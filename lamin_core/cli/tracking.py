@@ -1,0 +1,54 @@
+"""Commands for shell scripts: track, finish."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+import click
+
+from lamin_core.errors import InvalidArgument
+
+
+@click.command()
+@click.option("--key", help="The key of the transform; by default the script's file name.")
+@click.option("--name", help="The name of the run.")
+@click.option("--uid", help="Stem or uid of the transform, as in ln.track().")
+@click.option("--param", "params", metavar="NAME=VALUE", multiple=True, help="A parameter; JSON, or else text.")
+@click.option("--export", is_flag=True, help='Print variables for child processes: eval "$(lamin track --export)".')
+def track(key: str | None, name: str | None, uid: str | None, params: tuple[str, ...], export: bool) -> None:
+    """Start a run of the shell script that calls this; prints its uid."""
+    from lamin_core.instance import connect
+    from lamin_core.propagation import Parent, environment_for_children
+    from lamin_core.tracking.shells import track_shell
+
+    run = track_shell(connect(), key=key, name=name, uid=uid, params=dict(map(_param, params)))
+    if not export:
+        click.echo(run.uid)
+        return
+    assert run.transform is not None
+    told = environment_for_children(Parent(run.transform.namespace, run.transform.key, run.external_id))
+    for variable, value in told.items():
+        click.echo(f"export {variable}={shlex.quote(value)}")
+
+
+@click.command()
+@click.option("--code", type=int, default=0, help="The exit code that the script ends with; 0 is good.")
+def finish(code: int) -> None:
+    """End the run that lamin track has started in this shell script."""
+    from lamin_core.instance import connect
+    from lamin_core.tracking.shells import finish_shell
+
+    run = finish_shell(connect(), code)
+    click.echo(f"run {run.uid} is {run.status}", err=True)
+
+
+def _param(text: str) -> tuple[str, Any]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise InvalidArgument(f"{text!r} is no parameter", hint="--param alpha=0.05")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

@@ -1,0 +1,42 @@
+"""A script or notebook from the registry, back as a file to work on."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from blake3 import blake3
+
+from lamin_core.errors import Conflict, InvalidArgument
+from lamin_core.models import Transform
+from lamin_core.tracking.code import in_file
+
+
+def bring_back(transform: Transform, folder: Path, *, force: bool = False) -> Path:
+    """Write the source of this version into the folder; where the file is.
+
+    What lies there already is written over if the registry has it, as another version; if it does not, only with
+    `force`. Raises `Conflict`, and `InvalidArgument` for what is no file.
+    """
+    if transform.source_code is None or transform.kind not in ("script", "notebook"):
+        raise InvalidArgument(
+            f"{transform.key!r} is a {transform.kind}, and no file"
+            if transform.source_code
+            else "its source is unknown",
+            hint="`lamin list transform` shows scripts and notebooks",
+        )
+    path = folder / PurePosixPath(transform.key).name
+    if path.exists() and not force and not _is_known(transform, path):
+        raise Conflict(
+            f"{str(path)!r} has changes that the registry does not have",
+            hint="run it with ln.track(), move it away, or write over it with --force",
+        )
+    path.write_text(transform.source_code, encoding="utf-8")
+    return path
+
+
+def _is_known(transform: Transform, path: Path) -> bool:
+    source = in_file(path).source
+    if source is None:
+        return False
+    held: bool = transform.versions.filter(hash=blake3(source.encode("utf-8", "surrogatepass")).hexdigest()).exists()
+    return held
