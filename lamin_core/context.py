@@ -122,9 +122,9 @@ def path_in_main() -> tuple[Any, ...]:
     return common
 
 
-def register_engine(current: Callable[[], Any]) -> None:
-    """Say how to find the name of the run in which an engine runs this code; the last that knows one decides."""
-    _engines.insert(0, current)
+def register_engine(current: Callable[[], Any], *, outermost: bool = False) -> None:
+    """Say how to find the name of the run in which an engine runs this code; the innermost that knows one decides."""
+    _engines.insert(len(_engines) if outermost else 0, current)
 
 
 def _named_above() -> Any:

@@ -273,7 +273,7 @@ def _change_to(instance: Instance | None) -> None:
 
 context.register_opener(connect)
 ANSWERS["storage"] = lambda: context.connection().storage
-context.register_engine(announcement.above)
+context.register_engine(announcement.above, outermost=True)
 
 
 def _named_database(folder: Path) -> str | None:

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
+from lamin_core import context
 from lamin_core.propagation import Parent, parent_from_environment
 from lamin_prefect import capture, translate
 from lamin_prefect.contents import Contents
@@ -292,6 +293,18 @@ class Recording:
 
 
 current: ContextVar[Recording | None] = ContextVar("lamin_prefect_current", default=None)
+
+
+def _at_work() -> Parent | None:
+    """The name of the run of the flow or task that is at work here, for the direct Python API."""
+    recording = current.get()
+    if recording is None:
+        return None
+    run = recording.run.reference
+    return Parent(run.namespace, run.name, run.run_id)
+
+
+context.register_engine(_at_work)
 
 
 def _datasets(paths: list[str]) -> list[Dataset]:

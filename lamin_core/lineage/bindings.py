@@ -105,7 +105,8 @@ def write(session: Session, edges: Sequence[Edge], runs: Collection[int], fresh:
 def _compared(session: Session, edges: Sequence[Edge], old: Collection[int]) -> tuple[list[Edge], set[int]]:
     """The edges that are new; and the series in which known edges of old runs say something else than before."""
     columns = [getattr(RunArtifact, name) for name in _SAID]
-    query = select(RunArtifact.id, RunArtifact.run_id, RunArtifact.direction, RunArtifact.series_id, *columns)
+    place = (RunArtifact.run_id, RunArtifact.direction, RunArtifact.series_id, RunArtifact.origin)
+    query = select(RunArtifact.id, *place, *columns)
     held = {
         (row.run_id, row.direction, row.series_id): row for row in select_in(session, query, RunArtifact.run_id, old)
     }
@@ -123,8 +124,9 @@ def _compared(session: Session, edges: Sequence[Edge], old: Collection[int]) -> 
         elif edge.event_hash is None or edge.event_hash not in known:
             new.append(edge)
     update_rows(session, RunArtifact, changes)
-    delete_rows(session, RunArtifact, [row.id for row in held.values()])
-    return new, moved | {row.series_id for row in held.values()}
+    untold = [row for row in held.values() if row.origin == "event"]
+    delete_rows(session, RunArtifact, [row.id for row in untold])
+    return new, moved | {row.series_id for row in untold}
 
 
 def _heads(session: Session, series: Collection[int]) -> dict[int, _Head]:

@@ -61,6 +61,7 @@ def add_edge(
         "direction": direction,
         "role": role,
         "observed_at": at,
+        "origin": "api",
     }
     session.connection().execute(_INSERT_EDGE, values)
 

@@ -215,6 +215,8 @@ class RunArtifact(Base):
     """What it says of the version beside its content: schema, number of observations, description, labels, owner."""
     event_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     """Of a description without a run: the event that gave it."""
+    origin: Mapped[str] = mapped_column(String(8), default="event", server_default="event")
+    """`api` where Python code has read or written it, which no event of the run speaks of."""
 
 
 class RunDependency(Base):

@@ -306,6 +306,7 @@ def _edge(one: _Pending, row: Artifact, role: str | None) -> dict[str, Any]:
         "direction": "output",
         "role": role,
         "observed_at": one.at,
+        "origin": "api",
     }
 
 
