@@ -58,6 +58,7 @@ bench: setup ## Measure: imports, tracking, ingest, queries, the endpoint.
 	$(BIN)/python benchmarks/registry.py
 	$(BIN)/python benchmarks/endpoint.py
 	$(BIN)/python benchmarks/lineage.py
+	$(BIN)/python benchmarks/tracking.py
 
 .PHONY: chaos
 chaos: setup ## Kill the server 200 times while clients send, and look whether it kept its word.

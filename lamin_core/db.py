@@ -12,17 +12,17 @@ import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, Executable, Table, create_engine, event, make_url, select, text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
 from lamin_core.errors import InvalidArgument, MissingExtra, ReadOnly, SchemaMismatch, Unavailable
-from lamin_core.models import Base
+from lamin_core.models import Base, narrow_indexes
 from lamin_core.redaction import redact_text
 
 REVISION = "0010"
@@ -108,9 +108,10 @@ def insert_missing_rows(session: Session, table: Any, rows: Sequence[dict[str, A
 
 @cache
 def _insert_missing(dialect: str, table: Table, *, many: bool = False) -> Executable:
-    maker = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    maker: Any = import_module(f"sqlalchemy.dialects.{dialect}").insert  # only that one: PostgreSQL's takes long
     statement = maker(table).on_conflict_do_nothing()
-    return statement if many else statement.returning(table.c.id)
+    made: Executable = statement if many else statement.returning(table.c.id)
+    return made
 
 
 # Of the errors a driver knows, those that say nothing about our statements ("DatabaseError": the file is none).
@@ -128,6 +129,8 @@ def _engine(url: str) -> Engine:
         ) from error
     if parsed.drivername in ("postgresql", "postgres"):
         parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() == "postgresql":
+        narrow_indexes()
     read_only = _read_only_uri(parsed)
     try:
         engine = (

@@ -2,7 +2,7 @@
 
 from lamin_core.models.api_key import ApiKey
 from lamin_core.models.artifact import Artifact, ArtifactSeries, Containment, DatasetAlias
-from lamin_core.models.base import Base, Registry, blank, now
+from lamin_core.models.base import Base, Registry, blank, narrow_indexes, now
 from lamin_core.models.change import RunChange
 from lamin_core.models.collection import Collection, CollectionArtifact
 from lamin_core.models.environment import Environment
@@ -82,5 +82,6 @@ __all__ = [
     "ULabelParent",
     "User",
     "blank",
+    "narrow_indexes",
     "now",
 ]

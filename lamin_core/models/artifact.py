@@ -68,7 +68,6 @@ class Artifact(Traced, Versioned, Registry):
             "ix_artifact_one_latest",
             "series_id",
             unique=True,
-            postgresql_where=text("is_latest"),
             sqlite_where=text("is_latest"),
         ),
         Index("ix_artifact_real_key", "real_key"),

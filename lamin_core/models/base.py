@@ -74,6 +74,19 @@ class Base(DeclarativeBase):
     }
 
 
+def narrow_indexes() -> None:
+    """Say to PostgreSQL, too, which rows the partial indexes are about; called before it is first used.
+
+    Said with the models, as it is to SQLite, it would import SQLAlchemy's part for PostgreSQL for everybody, which is a
+    tenth of the time that a short script takes.
+    """
+    for table in Base.metadata.tables.values():
+        for index in table.indexes:
+            where = index.dialect_options["sqlite"].get("where")
+            if where is not None:
+                index.dialect_options["postgresql"]["where"] = where
+
+
 R = TypeVar("R", bound=Base)
 
 

@@ -30,7 +30,6 @@ class Collection(Traced, Versioned, Registry):
             "ix_collection_one_latest",
             "key",
             unique=True,
-            postgresql_where=text("is_latest"),
             sqlite_where=text("is_latest"),
         ),
     )

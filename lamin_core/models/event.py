@@ -20,7 +20,6 @@ class Event(Base):
             "ix_event_time",
             "event_time",
             "id",
-            postgresql_where=text("kind <> 'quarantined'"),
             sqlite_where=text("kind <> 'quarantined'"),
         ),
     )

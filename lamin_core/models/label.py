@@ -29,7 +29,6 @@ class ULabel(Hierarchical, Synonymous, Registry):
             "ix_ulabel_untyped",
             "name",
             unique=True,
-            postgresql_where=text("type_id IS NULL"),
             sqlite_where=text("type_id IS NULL"),
         ),
     )
@@ -91,7 +90,7 @@ def once(thing: str, label: str) -> tuple[Any, ...]:
     alone = text("feature_id IS NULL")
     return (
         UniqueConstraint(*columns, "feature_id", name=f"uq_{thing}_{label}_once"),
-        Index(f"ix_{thing}_{label}_once", *columns, unique=True, postgresql_where=alone, sqlite_where=alone),
+        Index(f"ix_{thing}_{label}_once", *columns, unique=True, sqlite_where=alone),
         Index(f"ix_{thing}_{label}_of", f"{label}_id", f"{thing}_id"),  # who has the label, without a look at the row
     )
 

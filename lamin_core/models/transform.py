@@ -50,7 +50,6 @@ class Transform(Traced, Versioned, Registry):
             "ix_transform_one_latest",
             "series_id",
             unique=True,
-            postgresql_where=text("is_latest"),
             sqlite_where=text("is_latest"),
         ),
     )

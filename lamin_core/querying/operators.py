@@ -7,10 +7,10 @@ import operator
 import re
 import warnings
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Text, and_, bindparam, cast, func, literal
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.expression import ColumnElement
 
 from lamin_core.errors import InvalidArgument
@@ -19,7 +19,13 @@ from lamin_core.querying import fitting, functions
 Condition = ColumnElement[bool]
 Operator = Callable[[Any, Any], Condition]
 
-_POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+@cache
+def _postgresql() -> Any:
+    from sqlalchemy.dialects import postgresql  # it takes long to import
+
+    return postgresql.dialect()  # type: ignore[no-untyped-call]
+
 
 MANY = 5_000
 """Values that are passed one by one; more go as one list."""
@@ -120,7 +126,7 @@ def _starts(column: Any, value: Any) -> Condition:
 
 def _is_in_order(column: Any) -> bool:
     """Whether PostgreSQL keeps the column in the order of its bytes anyway."""
-    return getattr(column.type.dialect_impl(_POSTGRESQL), "collation", None) == "C"
+    return getattr(column.type.dialect_impl(_postgresql()), "collation", None) == "C"
 
 
 def _istarts(column: Any, value: Any) -> Condition:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 
 from lamin_core import process
 from lamin_core.db import Database
@@ -52,24 +53,36 @@ def resume(database: Database, run: Run) -> Run:
 
 def end(database: Database, run: Run, status: RunStatus, error: BaseException | str | None) -> Run:
     """Close a run; one that has ended already stays as it ended."""
+    at = now()
+    closing = (
+        update(Run)
+        .where(Run.id == run.id, Run.status.in_(_OPEN))
+        .values(status=status, finished_at=at, started_at=func.coalesce(Run.started_at, at), error=_message(error))
+        .returning(*_STATE)
+        .execution_options(synchronize_session=False)
+    )
     with database.writing() as session:
-        row = session.get_one(Run, run.id)
-        # Whoever says how it ended knows better than we, who only missed its process.
-        if not RunStatus(row.status).is_terminal or row.status == RunStatus.LOST:
-            row.status, row.finished_at = status, now()
-            row.started_at = row.started_at or row.finished_at
-            row.error = None if error is None else redact_text(_message(error))
+        row = session.execute(closing).one_or_none() or session.execute(select(*_STATE).where(Run.id == run.id)).one()
     return _copied(run, row)
 
 
-def _copied(run: Run, row: Run) -> Run:
-    for field in ("status", "started_at", "finished_at", "error", "host", "pid", "process_birth"):
-        run.__dict__[field] = getattr(row, field)
+# Whoever says how a run ended knows better than we, who only missed its process.
+_OPEN = (RunStatus.SCHEDULED, RunStatus.RUNNING, RunStatus.LOST)
+_STATE = tuple(
+    getattr(Run, name) for name in ("status", "started_at", "finished_at", "error", "host", "pid", "process_birth")
+)
+
+
+def _copied(run: Run, row: Any) -> Run:
+    for column in _STATE:
+        run.__dict__[column.key] = getattr(row, column.key)
     return run
 
 
-def _message(error: BaseException | str) -> str:
-    return error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+def _message(error: BaseException | str | None) -> str | None:
+    if error is None:
+        return None
+    return redact_text(error if isinstance(error, str) else f"{type(error).__name__}: {error}")
 
 
 def find_lost(database: Database) -> int:

@@ -35,6 +35,7 @@ def begun(
     run.details = details
     run.engine, run.engine_version = "python", sys.version.split()[0]
     run.environment_id = _environment_id(where, project_folder())
+    run.__dict__["_transform"] = transform  # as it is at hand, nobody needs to look it up
     return run.save()
 
 
