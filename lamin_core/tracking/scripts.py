@@ -35,6 +35,7 @@ def track(
     source_code: str | None = None,
     path: str | os.PathLike[str] | None = None,
     params: dict[str, Any] | None = None,
+    features: dict[str, Any] | None = None,
     name: str | None = None,
     project: str | None = None,
     initiated_by_run: Run | None = None,
@@ -47,8 +48,8 @@ def track(
     The transform is the script itself (key: its file name, or `key`), a new version whenever its source has
     changed; or the one given. `uid` (also as the first argument) keeps it the same transform wherever the file goes:
     12 characters count versions by themselves, 16 are one version, and other source is a `Conflict`. `params` are kept
-    with the run, secrets masked. `new_run=False` goes on with your last run of this version. With `report=True` what
-    is printed is kept as `run.report`.
+    with the run, secrets masked; `features` are values of registered features. `new_run=False` goes on with
+    your last run of this version. With `report=True` what is printed is kept as `run.report`.
 
     End it with `finish()`; a script that ends without is closed as it ended. A run started by another tracked run
     becomes its child. Raises `InstanceNotFound`, `Conflict` or `InvalidArgument`.
@@ -73,10 +74,21 @@ def track(
         run = begun(where, saved, params=params, parent=parent, details=_details(), **facts)
     else:
         runs.resume(where.db, run)
-    for one in wanted:
-        run.projects.add(one)
-    _Script(where, run, code, report).begin()
+    script = _Script(where, run, code, report)
+    script.begin()
+    try:
+        _annotate(run, wanted, features)
+    except Exception as error:  # what was said of it is wrong, so it does not begin
+        script.end(ending.outcome(error))
+        raise
     return run
+
+
+def _annotate(run: Run, projects: list[Project], features: dict[str, Any] | None) -> None:
+    for project in projects:
+        run.projects.add(project)
+    if features:
+        run.features.add_values(features)
 
 
 def finish() -> Run:

@@ -147,6 +147,18 @@ def test_the_project_may_be_said_by_the_environment(instance: Instance, monkeypa
     assert [project.name for project in run.projects] == ["atlas"]
 
 
+def test_a_run_has_values_for_features_from_its_beginning(instance: Instance) -> None:
+    ln.Feature(name="temperature", dtype=float).save()
+    run = ln.track(ln.Transform(key="t"), features={"temperature": 21.6})
+    ln.finish()
+    assert run.features.get_values() == {"temperature": 21.6}
+    assert ln.Run.filter(temperature__gt=20).one().uid == run.uid
+    with pytest.raises(ln.errors.LaminError):
+        ln.track(ln.Transform(key="t"), features={"pressure": 1})
+    assert ln.context.run is None
+    assert [one.status for one in ln.Run.all().order_by("started_at")] == ["completed", "failed"]
+
+
 def test_a_run_goes_on_when_that_is_asked_for(instance: Instance) -> None:
     first = ln.track(key="a.py")
     ln.finish()
