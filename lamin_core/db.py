@@ -25,7 +25,7 @@ from lamin_core.errors import InvalidArgument, MissingExtra, ReadOnly, SchemaMis
 from lamin_core.models import Base, narrow_indexes
 from lamin_core.redaction import redact_text
 
-REVISION = "0010"
+REVISION = "0011"
 """The Alembic revision that this version of the package works with; the migration with this id makes the models."""
 BUSY_TIMEOUT_MS = 30_000
 _WRITER_LOCK = 0x6C616D696E  # "lamin"
