@@ -37,7 +37,7 @@ class Digest:
 def digest(path: str | os.PathLike[str], watch: Watch | None = None) -> Digest:
     """The digest of the file or folder at this path; links are followed. Raises `OSError` if it cannot be read.
 
-    >>> import tempfile; folder = Path(tempfile.mkdtemp()); _ = (folder / "a.txt").write_bytes(b"abc")
+    >>> import pathlib, tempfile; folder = pathlib.Path(tempfile.mkdtemp()); _ = (folder / "a.txt").write_bytes(b"abc")
     >>> digest(folder / "a.txt").hash[:8], digest(folder).n_files
     ('6437b3ac', 1)
     """

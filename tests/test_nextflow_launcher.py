@@ -205,7 +205,7 @@ def test_without_a_network_one_line_says_what_to_do(tmp_path: Path) -> None:
     nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     played = play(tmp_path, "run", PARAMS, XDG_CACHE_HOME=str(tmp_path / "cache"), **nowhere)
     assert played.code == Unavailable.exit_code
-    fetching, message, hint = played.shown.splitlines()
+    fetching, message, *_, hint = played.shown.splitlines()
     assert fetching.startswith("lamin: fetching nextflow 24.10.0")
     assert message.startswith("lamin: nextflow 24.10.0 cannot be fetched: ")
     assert "python -m lamin_nextflow fetch" in hint

@@ -26,7 +26,7 @@ def show(error: BaseException) -> int:
 def lines(error: BaseException) -> list[str]:
     """What happened, why, and what to type next, a line each; the last two where they are known.
 
-    >>> print("\\n".join(lines(LaminError("no such key", hint="lamin artifacts"))))
+    >>> print(click.unstyle("\\n".join(lines(LaminError("no such key", hint="lamin artifacts")))))
     lamin: no such key
       hint: lamin artifacts
     """
