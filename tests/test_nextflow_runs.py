@@ -94,7 +94,13 @@ def retried(tmp_path_factory: pytest.TempPathFactory) -> Played:
 
 
 def rebuilt(event: Event) -> Event:
-    """The same event, made by our Python."""
+    """The same event, made by our Python; the observer says the size of an output in `lamin_artifact` alone."""
+    told = _rebuilt(event)
+    outputs = [{name: said for name, said in each.items() if name != "outputFacets"} for each in told["outputs"]]
+    return {**told, "outputs": outputs}
+
+
+def _rebuilt(event: Event) -> Event:
     facets, job = event["run"]["facets"], event["job"]
     ours = facets["lamin_run"]
     parent = facets.get("parent")

@@ -40,7 +40,7 @@ def test_a_database_with_tables_is_copied_in_no_time(postgres) -> None:
 
 def test_a_test_sees_nothing_of_its_surroundings(home: Path) -> None:
     foreign = [name for name in os.environ if name.startswith(("LAMIN_", "OPENLINEAGE_", "PREFECT_", "AWS_"))]
-    assert foreign == []
+    assert foreign == ["LAMIN_PATIENCE"]  # which says that a slow machine is no reason to spool
     assert Path.home() == home
     assert list(home.iterdir()) == []
     assert Path(os.environ["XDG_STATE_HOME"]).is_relative_to(home)
