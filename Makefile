@@ -8,6 +8,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # Tests run in this many processes at once; `make test WORKERS=0` runs them one by one.
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n > 4 ? 4 : n)))
+# What needs extras that the environment with the newest SQLAlchemy has not got: buckets and notebooks.
+NEXT_LEAVES_OUT := --ignore tests/core/test_storages.py --ignore tests/core/test_tracking_notebooks.py
 # More for pytest: make test PYTEST_ARGS='-k snakemake -x'
 PYTEST_ARGS ?=
 BIN := .venv/bin
@@ -37,7 +39,7 @@ test: setup ## Run every test; then those of the core once more, on the newest S
 	@requirements/install .venv-dbt requirements/producers.txt alone
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 	@requirements/install .venv-next requirements/next.txt
-	.venv-next/bin/python -m pytest -n $(WORKERS) --dist loadfile tests/core $(PYTEST_ARGS) || \
+	.venv-next/bin/python -m pytest -n $(WORKERS) --dist loadfile tests/core $(NEXT_LEAVES_OUT) $(PYTEST_ARGS) || \
 	    { code=$$?; test $$code = 5 -a -n "$(strip $(PYTEST_ARGS))" || exit $$code; } # none of the chosen tests is of the core
 
 .PHONY: lint

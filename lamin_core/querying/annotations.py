@@ -76,7 +76,7 @@ def _named(session: Session, dtype: Dtype, uids: set[str]) -> dict[str, str]:
         target = registry_called(option.registry)
         name = getattr(target, option.field or target._name_field)
         rows = session.execute(select(target.uid, name).where(target.uid.in_(uids), name.is_not(None)))
-        named.update(row._tuple() for row in rows)
+        named.update((row[0], row[1]) for row in rows)
     return named
 
 

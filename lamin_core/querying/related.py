@@ -102,7 +102,7 @@ def slots(database: Database, schema: Schema) -> dict[str, Schema]:
     query = select(SchemaComponent.slot, Schema).join(Schema, Schema.id == SchemaComponent.component_id)
     with database.reading() as session:
         rows = session.execute(query.where(SchemaComponent.composite_id == schema.id).order_by(SchemaComponent.slot))
-        return dict(row._tuple() for row in rows)
+        return {row[0]: row[1] for row in rows}
 
 
 def reached(link: Any, own: str, other: str, start: int) -> CTE:
