@@ -87,8 +87,8 @@ def checked_root(root: str | os.PathLike[str], base: str | os.PathLike[str] = ".
 
     Raises `InvalidArgument` for a URL that holds a password or options: the registry is shared, they are not.
 
-    >>> checked_root("s3://bucket/data/"), checked_root("file:///data"), checked_root("data", "/work")
-    ('s3://bucket/data', '/data', '/work/data')
+    >>> checked_root("s3://bucket/data/"), checked_root("file:///data"), checked_root("data", "/projects")
+    ('s3://bucket/data', '/data', '/projects/data')
     """
     text = os.fspath(root)
     if not text or "\0" in text:

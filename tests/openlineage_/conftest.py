@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from lamin_core.db import Database
 from lamin_core.instance import Instance
 from openlineage.lamin.events import Job, Run
 
@@ -33,3 +35,19 @@ def instance(in_tmp_path: Path, database_url: str) -> Iterator[Instance]:
     made = Instance.create(in_tmp_path, "./data", database_url)
     yield made
     made.db.dispose()
+
+
+@pytest.fixture
+def on_sqlite(in_tmp_path: Path) -> Iterator[Database]:
+    """The database of an instance on SQLite."""
+    instance = Instance.create(in_tmp_path, "./data")
+    yield instance.db
+    instance.db.dispose()
+
+
+@contextmanager
+def locked(database: Database) -> Iterator[None]:
+    """Somebody else writes all the time."""
+    with database.writing() as session:
+        session.connection()
+        yield

@@ -5,21 +5,18 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 import psycopg
-import pytest
 from sqlalchemy import text
 
 from lamin_core.db import Database
 from lamin_core.instance import Instance
 from openlineage.lamin.events import complete
 
-from .conftest import at, run_of
+from .conftest import at, locked, run_of
 from .serving import BATCH, EVENT, Server
 
 if TYPE_CHECKING:
@@ -32,25 +29,9 @@ def _event(number: int, padding: str = "") -> bytes:
     return json.dumps(event).encode()
 
 
-@pytest.fixture
-def on_sqlite(in_tmp_path: Path) -> Iterator[Database]:
-    """The database of an instance on SQLite."""
-    instance = Instance.create(in_tmp_path, "./data")
-    yield instance.db
-    instance.db.dispose()
-
-
-@contextmanager
-def _locked(database: Database) -> Iterator[None]:
-    """Somebody else writes all the time."""
-    with database.writing() as session:
-        session.connection()
-        yield
-
-
 def test_while_somebody_else_writes_the_client_is_told_to_come_again(on_sqlite: Database, in_tmp_path: Path) -> None:
     with Server(in_tmp_path) as server:
-        with _locked(on_sqlite):
+        with locked(on_sqlite):
             begin = time.monotonic()
             connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
             connection.request("POST", EVENT, _event(1))

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,36 +13,19 @@ from sqlalchemy import select
 
 from lamin_core.db import Database
 from lamin_core.errors import Unavailable
-from lamin_core.instance import Instance
 from lamin_core.models import Event
 from openlineage.lamin.events import complete
 from openlineage.lamin.http.metrics import Metrics
 from openlineage.lamin.http.writer import Overloaded, Writer
 from openlineage.lamin.parsing import ParsedEvent, parse
 
-from .conftest import at, run_of
+from .conftest import at, locked, run_of
 
 
 def _parsed(number: int, padding: str = "") -> ParsedEvent:
     event = complete(run_of(number, f"job{number}"), at(number))
     event["run"]["facets"]["padding"] = {"_producer": "urn:x", "_schemaURL": "urn:x", "text": padding}
     return parse(json.dumps(event))
-
-
-@pytest.fixture
-def on_sqlite(in_tmp_path: Path) -> Iterator[Database]:
-    """The database of an instance on SQLite."""
-    instance = Instance.create(in_tmp_path, "./data")
-    yield instance.db
-    instance.db.dispose()
-
-
-@contextmanager
-def _locked(database: Database) -> Iterator[None]:
-    """Somebody else writes all the time."""
-    with database.writing() as session:
-        session.connection()
-        yield
 
 
 async def _ended(*orders: asyncio.Future[None]) -> list[Any]:
@@ -55,7 +35,7 @@ async def _ended(*orders: asyncio.Future[None]) -> list[Any]:
 def test_when_too_many_wait_the_next_is_told_so(on_sqlite: Database) -> None:
     async def story() -> None:
         writer = Writer(on_sqlite, Metrics(), capacity=3)
-        with _locked(on_sqlite):
+        with locked(on_sqlite):
             orders = [writer.order([_parsed(0)])]
             await asyncio.sleep(0.2)  # the writer is at the database with this one
             orders += [writer.order([_parsed(1)]), writer.order([_parsed(2), _parsed(3)])]
@@ -75,7 +55,7 @@ def test_when_too_many_wait_the_next_is_told_so(on_sqlite: Database) -> None:
 def test_what_nobody_waits_for_any_more_is_left_out(on_sqlite: Database) -> None:
     async def story() -> None:
         writer = Writer(on_sqlite, Metrics())
-        with _locked(on_sqlite):
+        with locked(on_sqlite):
             first = writer.order([_parsed(1)])
             await asyncio.sleep(0.2)  # the writer is at the database with the first
             second, third = writer.order([_parsed(2)]), writer.order([_parsed(3)])
@@ -98,7 +78,7 @@ def test_an_event_that_the_database_does_not_take_fails_for_nobody_else(on_sqlit
 
     async def story() -> list[Any]:
         writer = Writer(on_sqlite, metrics)
-        with _locked(on_sqlite):
+        with locked(on_sqlite):
             blocking = writer.order([_parsed(0)])
             await asyncio.sleep(0.2)
             orders = [writer.order([_parsed(n, "x" * (200_000 if n in (2, 4) else 1))]) for n in range(1, 6)]
