@@ -13,6 +13,7 @@ from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from lamin_core.bulk import delete_rows, insert_rows, reserve, select_in, update_rows
+from lamin_core.lineage.facets import labels, object_in, owner, text_in
 from lamin_core.lineage.facts import Facets, JobFacts, TransformFacts
 from lamin_core.lineage.marks import mark
 from lamin_core.models import Run, Transform, TransformSeries
@@ -268,42 +269,18 @@ def restate(session: Session, series: Collection[int]) -> None:
     _say(session, {row.id: _said(row.facets or {}) for row in select_in(session, query, TransformSeries.id, series)})
 
 
-def _said(facets: Mapping[str, tuple[str, Any]]) -> dict[str, Any]:
+def _said(stamped: Facets) -> dict[str, Any]:
     """What the facets of a job say of every version of it."""
-    kind = _text(facets, "jobType", "jobType")
+    facets = {name: value for name, (_, value) in stamped.items()}
+    location = object_in(facets, "sourceCodeLocation")
     return {
-        "kind": (kind or "pipeline").lower()[:32],
-        "description": _text(facets, "documentation", "description"),
-        "reference": _text(facets, "sourceCodeLocation", "url"),
-        "reference_type": _text(facets, "sourceCodeLocation", "type"),
-        "labels": _labels(facets),
-        "owner": _owner(facets),
+        "kind": (text_in(object_in(facets, "jobType"), "jobType") or "pipeline").lower()[:32],
+        "description": text_in(object_in(facets, "documentation"), "description"),
+        "reference": text_in(location, "url"),
+        "reference_type": text_in(location, "type"),
+        "labels": labels(facets),
+        "owner": owner(facets),
     }
-
-
-def _facet(facets: Mapping[str, tuple[str, Any]], name: str) -> Mapping[str, Any]:
-    facet = facets[name][1] if name in facets else None
-    return facet if isinstance(facet, dict) else {}
-
-
-def _text(facets: Mapping[str, tuple[str, Any]], name: str, field: str) -> str | None:
-    value = _facet(facets, name).get(field)
-    return value if isinstance(value, str) and value else None
-
-
-def _rows(facets: Mapping[str, tuple[str, Any]], name: str, field: str) -> list[dict[str, Any]]:
-    rows = _facet(facets, name).get(field)
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-
-
-def _labels(facets: Mapping[str, tuple[str, Any]]) -> list[tuple[str, str]]:
-    tags = _rows(facets, "tags", "tags")
-    return sorted({(t["key"], str(t.get("value") or "")) for t in tags if isinstance(t.get("key"), str) and t["key"]})
-
-
-def _owner(facets: Mapping[str, tuple[str, Any]]) -> str | None:
-    names = (row.get("name") for row in _rows(facets, "ownership", "owners"))
-    return next((name for name in names if isinstance(name, str) and name), None)
 
 
 def _say(session: Session, described: Mapping[int, Mapping[str, Any]]) -> None:

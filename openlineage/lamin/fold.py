@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from blake3 import blake3
 
+from lamin_core.lineage.facets import Facets, labels, object_in, text_in
 from lamin_core.lineage.facts import (
     Annotation,
     DatasetFacts,
@@ -27,7 +28,7 @@ from lamin_core.types import Direction, RunStatus
 from openlineage.lamin import reading
 from openlineage.lamin.naming import dataset_path
 from openlineage.lamin.parsing import ParsedEvent
-from openlineage.lamin.reading import Facets, facets_of, merged, text_in
+from openlineage.lamin.reading import facets_of, merged
 
 Order = tuple[datetime, int, str]
 Stamped = dict[str, tuple[Order, Any]]
@@ -131,15 +132,15 @@ class History:
         run = merged(self.run)
         job = merged(self.shared[namespace, name]) | merged(self.code[namespace, name])
         end = self._end(job)
-        own = reading.object_in(run, "lamin_run")
-        parent = reading.object_in(run, "parent")
+        own = object_in(run, "lamin_run")
+        parent = object_in(run, "parent")
         started = self.started or self.first[0]
         status = self._status(end, text_in(own, "status"))
         return RunFacts(
             run_id=self.run_id,
             transform=transform_facts(namespace, name, job, ""),
             engine=reading.engine(namespace, run, job),
-            engine_version=text_in(reading.object_in(run, "processing_engine"), "version"),
+            engine_version=text_in(object_in(run, "processing_engine"), "version"),
             status=status,
             name=text_in(own, "name") or name,
             cached=own.get("cached") is True,
@@ -150,20 +151,20 @@ class History:
             details=self._details(run, started, end),
             error=reading.error(run),
             parent=reading.link(self.run_id, parent),
-            root=reading.link(self.run_id, reading.object_in(parent, "root")),
+            root=reading.link(self.run_id, object_in(parent, "root")),
             dependencies=tuple(reading.dependencies(self.run_id, run)),
             datasets=tuple(self._datasets(None if end is None else end[0])),
             first_at=self.first[0],
             job_facets={key: _kept(said) for key, said in self.shared.items() if said},
             versions=tuple(self.versions.values()),
-            labels=reading.labels(run) or (),
+            labels=labels(run) or (),
             aliases=tuple(sorted(self.aliases)),
         )
 
     def _end(self, job: Facets) -> Order | None:
         if not self.ends:
             return None
-        if text_in(reading.object_in(job, "jobType"), "processingType") not in ("STREAMING", "SERVICE"):
+        if text_in(object_in(job, "jobType"), "processingType") not in ("STREAMING", "SERVICE"):
             return min(self.ends)
         last = max(self.ends)
         return None if self.last_start is not None and self.last_start > last else last
@@ -271,8 +272,8 @@ def _kept(said: Stamped) -> dict[str, tuple[str, Any]]:
 
 def transform_facts(namespace: str, name: str, job: Facets, stamp: str) -> TransformFacts:
     """The code of a job, as its facets tell it."""
-    code, sql = reading.object_in(job, "sourceCode"), reading.object_in(job, "sql")
-    location = reading.object_in(job, "sourceCodeLocation")
+    code, sql = object_in(job, "sourceCode"), object_in(job, "sql")
+    location = object_in(job, "sourceCodeLocation")
     source = text_in(code, "sourceCode") or text_in(sql, "query")
     identity = source if source is not None else text_in(location, "version")
     return TransformFacts(
@@ -294,7 +295,7 @@ def _source_hash(identity: str) -> str:
 
 def _dataset(direction: Direction | Literal["dataset"], mention: _Mention, ended: datetime | None) -> DatasetFacts:
     facets = merged(mention.facets)
-    own = reading.object_in(facets, "lamin_artifact")
+    own = object_in(facets, "lamin_artifact")
     hash_type, value = reading.identity(facets)
     at = mention.told.get(value, mention.first)
     # Who wrote without saying what, wrote it by the end; who read, read from the first mention on.

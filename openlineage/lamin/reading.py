@@ -5,31 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lamin_core.lineage.facets import Facets, labels, object_in, objects, owner, text_in
 from lamin_core.lineage.facts import FieldFacts, RunLink, Traits
 from lamin_core.redaction import redact
 from lamin_core.types import Direction
 from openlineage.lamin.naming import dataset_path
 
-Facets = Mapping[str, Any]
-_NOTHING: Facets = {}
 _DEPENDENCY_ROLES = {"pipe", "service", "value", "order"}
 _OWN_RUN_FACETS = {
     *("parent", "processing_engine", "lamin_run", "executionParameters", "errorMessage", "jobDependencies", "tags"),
     "environmentVariables",
 }
 _OWN_DATASET_FACETS = {"lamin_artifact", "version"}
-
-
-def object_in(facets: Facets, name: str) -> Facets:
-    """The facet, or an empty one where it is missing or no object."""
-    found = facets.get(name)
-    return found if isinstance(found, dict) else _NOTHING
-
-
-def text_in(facet: Facets, name: str) -> str | None:
-    """A text that is not empty."""
-    value = facet.get(name)
-    return value if isinstance(value, str) and value else None
 
 
 def count(value: Any) -> int | None:
@@ -39,7 +26,7 @@ def count(value: Any) -> int | None:
 
 def facets_of(entity: Any, group: str = "facets") -> Facets:
     """The facets of a run, job or dataset."""
-    return object_in(entity, group) if isinstance(entity, dict) else _NOTHING
+    return object_in(entity, group) if isinstance(entity, dict) else {}
 
 
 def is_deleted(facet: Any) -> bool:
@@ -50,12 +37,6 @@ def is_deleted(facet: Any) -> bool:
 def merged(stamped: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
     """The facets that hold in the end."""
     return {name: facet for name, (_, facet) in stamped.items() if not is_deleted(facet)}
-
-
-def objects(value: Any) -> Iterator[dict[str, Any]]:
-    """The objects in a list."""
-    if isinstance(value, list):
-        yield from (item for item in value if isinstance(item, dict))
 
 
 def datasets(event: Mapping[str, Any]) -> Iterator[tuple[Direction, dict[str, Any]]]:
@@ -134,27 +115,6 @@ def _fields(schema: Facets) -> tuple[FieldFacts, ...] | None:
         if text_in(row, "name")
     ]
     return tuple(named) or None
-
-
-def labels(facets: Facets) -> tuple[tuple[str, str], ...] | None:
-    """Key and value of each tag; tags of single columns are no labels of the whole."""
-    if "tags" not in facets:
-        return None
-    return tuple(
-        sorted(
-            {
-                (str(row["key"]), row["value"] if isinstance(row.get("value"), str) else "")
-                for row in objects(object_in(facets, "tags").get("tags"))
-                if text_in(row, "key") and not row.get("field")
-            }
-        )
-    )
-
-
-def owner(facets: Facets) -> str | None:
-    """The first owner that is named."""
-    named = (text_in(row, "name") for row in objects(object_in(facets, "ownership").get("owners")))
-    return next((name for name in named if name), None)
 
 
 def other_facets(facets: Facets) -> dict[str, Any]:
