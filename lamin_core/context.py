@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -187,7 +188,9 @@ def connection() -> Connection:
     if _connection is None:
         with _lock:
             if _connection is None:
-                assert _open is not None, "import lamin_core.instance first"
+                if _open is None:  # `ln.context.run` is the first that anybody asks here
+                    importlib.import_module("lamin_core.instance")
+                assert _open is not None, "that module registers it"
                 _connection = _open()
     return _connection
 

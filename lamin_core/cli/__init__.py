@@ -36,6 +36,7 @@ _BUILT_IN = {
     "delete": "lamin_core.cli.records:delete",
     "track": "lamin_core.cli.tracking:track",
     "finish": "lamin_core.cli.tracking:finish",
+    "run": "lamin_core.cli.tracking:run",
     "migrate": "lamin_core.cli.instance:migrate",
     "backup": "lamin_core.cli.backup:backup",
     "restore": "lamin_core.cli.backup:restore",

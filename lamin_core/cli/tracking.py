@@ -1,9 +1,10 @@
-"""Commands for shell scripts: track, finish."""
+"""Commands for shell scripts and other programs: track, finish, run."""
 
 from __future__ import annotations
 
 import json
 import shlex
+import sys
 from typing import Any
 
 import click
@@ -31,6 +32,40 @@ def track(key: str | None, name: str | None, uid: str | None, params: tuple[str,
     told = environment_for_children(Parent(run.transform.namespace, run.transform.key, run.external_id))
     for variable, value in told.items():
         click.echo(f"export {variable}={shlex.quote(value)}")
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="PROGRAM [ARGUMENT]...")
+@click.option("--input", "inputs", multiple=True, metavar="PATH|KEY", help="What it reads; as often as needed.")
+@click.option(
+    *("--output", "--register-output", "outputs"),
+    multiple=True,
+    metavar="PATH",
+    help="A file or folder that it writes; as often as needed.",
+)
+@click.option("--key", help="The key of the transform; by default the name of the script or the program.")
+@click.option("--name", help="The name of the run.")
+@click.option("--param", "params", metavar="NAME=VALUE", multiple=True, help="A parameter; JSON, or else text.")
+def run(
+    words: tuple[str, ...],
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+    key: str | None,
+    name: str | None,
+    params: tuple[str, ...],
+) -> None:
+    """Run a script or any other program as a run, and exit as it does.
+
+    Files that its arguments name are noted by themselves: those that stay as they are as inputs, those that are new
+    or changed as outputs.
+    """
+    from lamin_core.instance import connect
+    from lamin_core.tracking.programs import Asked, Program, run_program
+
+    first, *rest = words
+    program = Program([first, *(rest[1:] if rest[:1] == ["--"] else rest)])
+    asked = Asked(inputs, outputs, key=key, name=name, params=dict(map(_param, params)))
+    sys.exit(run_program(connect(), program, asked))
 
 
 @click.command()

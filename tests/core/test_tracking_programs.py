@@ -1,0 +1,117 @@
+"""`lamin run`: real programs as runs, what they read and wrote, and how they ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import lamin_core as ln
+from lamin_core.instance import Instance
+from tests.command import typed
+
+Write = Callable[[str, str], Path]
+LAMIN = [sys.executable, "-m", "lamin_core"]
+
+
+@pytest.fixture
+def folder(in_tmp_path: Path) -> Path:
+    """A folder with an instance on SQLite, where the database is not the point."""
+    ln.setup.init("./data")
+    return in_tmp_path
+
+
+def _edges(run: ln.Run) -> tuple[list[str], list[str]]:
+    made = run.input_artifacts, run.output_artifacts
+    first, second = (sorted(one.key for one in artifacts) for artifacts in made)
+    return first, second
+
+
+def test_files_that_arguments_name_are_noted_by_themselves(instance: Instance, write: Write) -> None:
+    write("in.txt", "b\na\n")
+    write("both.txt", "x\n")
+    write("elsewhere.txt", "not an argument\n")
+    typed("run", "sort", "--output=out.txt", "in.txt")
+    run = ln.Run.filter().one()
+    assert (run.status, run.engine, run.transform.key, run.cli_args) == (
+        *("completed", "shell", "sort"),
+        "sort --output=out.txt in.txt",
+    )
+    assert _edges(run) == (["in.txt"], ["out.txt"])
+    assert ln.Artifact.get(key="in.txt").run is None
+    typed("run", "sed", "-i", "s/x/y/", "both.txt")  # it reads what it writes over
+    assert _edges(ln.Run.filter(transform__key="sed").one()) == ([], ["both.txt"])
+
+
+def test_a_script_is_the_transform_with_what_it_starts(instance: Instance, write: Write) -> None:
+    write("child.py", "import lamin_core as ln\nln.track()\n")
+    write("child.csv", "x\n")
+    save = 'import lamin_core as ln; ln.Artifact("child.csv").save(); assert ln.context.run.name == "daily"'
+    source = f"set -e\n{sys.executable} child.py\n{sys.executable} -c '{save}'\nmkdir plots\necho 1 > plots/a.txt\n"
+    write("job.sh", source)
+    ln.Artifact(write("known.txt", "1"), key="raw/known.txt", run=False).save()
+    options = ["--input", "raw/known.txt", "--output", "plots", "--name", "daily", "--param", "alpha=0.5"]
+    done = subprocess.run([*LAMIN, "run", *options, "job.sh", "--", "--token=secret"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    run = ln.Run.filter(name="daily").one()
+    assert (run.transform.source_code, run.transform.language, run.params) == (source, "shell", {"alpha": 0.5})
+    assert run.cli_args == "job.sh --token=***"
+    assert _edges(run) == (["raw/known.txt"], ["child.csv", "plots"])
+    assert [one.transform.key for one in run.children] == ["child.py"]
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "status", "said"),
+    [
+        (["false"], 1, "failed", "exit code 1"),
+        (["bash", "-c", "kill -TERM $$"], 143, "aborted", "ended by SIGTERM"),
+        (["bash", "-c", "kill -KILL $$"], 137, "failed", "exit code 137"),
+        (["--output", "nothing.txt", "true"], 3, "failed", "there is no 'nothing.txt'"),
+    ],
+)
+def test_it_exits_as_the_program_does(folder: Path, command: list[str], code: int, status: str, said: str) -> None:
+    typed("run", *command, code=code)
+    run = ln.Run.filter().one()
+    assert run.status == status
+    assert said in run.error
+
+
+def test_what_failed_has_read_and_has_written_nothing(folder: Path, write: Write) -> None:
+    write("in.txt", "1\n")
+    write("half.sh", "cat $1 > $2; exit 3\n")
+    typed("run", "half.sh", "in.txt", "half.txt", code=3)
+    assert _edges(ln.Run.filter().one()) == (["in.txt"], [])
+
+
+def test_what_is_not_there_is_said_before_anything_runs(folder: Path) -> None:
+    assert "no program is called 'nix'" in typed("run", "nix", code=3).stderr
+    assert "no artifact or run is called 'gone.csv'" in typed("run", "--input", "gone.csv", "touch", "x", code=3).stderr
+    assert "PROGRAM" in typed("run", code=2).stderr
+    assert ln.Run.count() == 0
+    assert not Path("x").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_goes_to_the_program_and_closes_the_run(folder: Path, number: int) -> None:
+    wait = "trap 'exit 130' INT; trap 'exit 143' TERM; echo in; while :; do sleep 0.05; done"
+    with subprocess.Popen([*LAMIN, "run", "bash", "-c", wait], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "in\n"
+        os.kill(process.pid, number)
+        assert process.wait(30) == 128 + number
+    assert ln.Run.filter().one().status == "aborted"
+
+
+def test_a_run_whose_lamin_was_killed_is_lost(folder: Path) -> None:
+    command = [*LAMIN, "run", "bash", "-c", "echo in; read x"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "in\n"
+        process.kill()
+    assert json.loads(typed("runs", "--json").stdout)[0]["status"] == "lost"
