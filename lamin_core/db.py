@@ -12,12 +12,24 @@ import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, Executable, Table, create_engine, event, make_url, select, text
+from sqlalchemy import (
+    URL,
+    Column,
+    Connection,
+    Engine,
+    Table,
+    TextClause,
+    bindparam,
+    create_engine,
+    event,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
@@ -95,23 +107,28 @@ def insert_missing(session: Session, table: Table, values: dict[str, Any]) -> in
 
     One statement where most rows are new, instead of a look first; not through the mapper, which costs more than both.
     """
-    connection = session.connection()
-    return connection.execute(_insert_missing(connection.dialect.name, table), values).scalar()
+    return session.connection().execute(_insert_missing(table, tuple(values), returning=True), values).scalar()
 
 
 def insert_missing_rows(session: Session, table: Any, rows: Sequence[dict[str, Any]]) -> None:
-    """New rows with these values, except those that a unique constraint says are there already."""
+    """New rows with these values, all for the same columns, except those that a unique constraint says are there."""
     if rows:
-        connection = session.connection()
-        connection.execute(_insert_missing(connection.dialect.name, table, many=True), rows)
+        session.connection().execute(_insert_missing(table, tuple(rows[0]), returning=False), rows)
 
 
 @cache
-def _insert_missing(dialect: str, table: Table, *, many: bool = False) -> Executable:
-    maker: Any = import_module(f"sqlalchemy.dialects.{dialect}").insert  # only that one: PostgreSQL's takes long
-    statement = maker(table).on_conflict_do_nothing()
-    made: Executable = statement if many else statement.returning(table.c.id)
-    return made
+def _insert_missing(table: Table, names: tuple[str, ...], *, returning: bool) -> TextClause:
+    """Both databases say it alike. As a text it is compiled once; SQLAlchemy's own clause is compiled at each use."""
+    columns = [column for column in table.columns if column.key in names or column.default is not None]
+    listed = ", ".join(f'"{column.name}"' for column in columns)
+    values = ", ".join(f":{column.name}" for column in columns)
+    statement = f'INSERT INTO "{table.name}" ({listed}) VALUES ({values}) ON CONFLICT DO NOTHING'  # noqa: S608
+    binds = (bindparam(column.name, _default(column), column.type) for column in columns)
+    return text(statement + " RETURNING id" * returning).bindparams(*binds)
+
+
+def _default(column: Column[Any]) -> Any:
+    return None if column.default is None else column.default.arg  # type: ignore[attr-defined]
 
 
 # Of the errors a driver knows, those that say nothing about our statements ("DatabaseError": the file is none).

@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import insert, inspect, select
-from sqlalchemy.orm import Session, make_transient_to_detached
+from sqlalchemy.orm import Session
 
 from lamin_core.errors import Conflict
 from lamin_core.models import Feature
 from lamin_core.models.relations import table_of
 from lamin_core.querying.operators import OPERATORS
-from lamin_core.saving.place import Place
+from lamin_core.saving.place import Place, become
 from lamin_core.uids import random_uid
 
 UID_LENGTHS = {"ULabel": 8, "Feature": 12, "User": 8, "Storage": 12, "Project": 12, "Reference": 12}
@@ -97,5 +97,4 @@ def _check_same(record: Any, row: dict[str, Any]) -> None:
 def _adopt(record: Any, row: dict[str, Any]) -> None:
     """Make the object that the user holds the saved one, with the values of the row."""
     if not inspect(record).has_identity:
-        record.__dict__.update(row)
-        make_transient_to_detached(record)
+        become(record, row)

@@ -40,6 +40,12 @@ def adopt(record: Any, row: Any) -> Any:
     return record
 
 
+def become(record: Any, row: dict[str, Any]) -> None:
+    """Make the object that the user holds the saved one, with the values of all its columns."""
+    record.__dict__.update(row)
+    make_transient_to_detached(record)
+
+
 def check_saved(members: Iterable[Registry]) -> None:
     """Raise `InvalidArgument` unless all of them are saved."""
     for member in members:
