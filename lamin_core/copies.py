@@ -49,7 +49,7 @@ def copy_in(wanted: Sequence[Copy]) -> list[bool]:
     # Once for all: the names of the copies, which only now are sure to be on the disk.
     folders = {os.path.dirname(os.path.join(one.root, one.key)) for one in wanted if not is_remote(one.root)}
     for folder in folders if any(made) else ():
-        _sync(Path(folder))
+        _sync(folder)
     return made
 
 
@@ -63,10 +63,10 @@ def _copy(copy: Copy) -> bool:
             remove(root, key)
             raise _changed(source)
         return True
-    if not os.path.isdir(root):
-        raise Unavailable(f"the storage {root!r} is gone", hint="is it mounted? or `lamin init` with another one")
+    target = os.path.join(root, key)
     try:
-        _copy_local(source, seen, Path(root, key))
+        _make_folder(root, os.path.dirname(target))
+        _copy_local(source, seen, target)
     except OSError as error:
         hint = "free some space; nothing was recorded" if error.errno in _FULL else "check that you may write there"
         raise Unavailable(f"{str(source)!r} cannot be copied to {root!r}: {error.strerror or error}", hint) from error
@@ -144,17 +144,25 @@ def _changed(source: Path) -> Unavailable:
     return Unavailable(f"{str(source)!r} changed while it was copied", hint="save it again when it is complete")
 
 
-def _copy_local(source: Path, seen: Seen, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
+def _make_folder(root: str, folder: str) -> None:
+    if os.path.isdir(folder):
+        return
+    if not os.path.isdir(root):  # not made anew: what is mounted there comes back
+        raise Unavailable(f"the storage {root!r} is gone", hint="is it mounted? or `lamin init` with another one")
+    os.makedirs(folder, exist_ok=True)
+
+
+def _copy_local(source: Path, seen: Seen, target: str) -> None:
+    folder, name = os.path.split(target)
+    part = os.path.join(folder, f".{name}.part")
     with _alone(part, is_folder=seen.digest.is_folder) as was_there:
-        if holds(str(target.parent), target.name, seen.digest):
+        if holds(folder, name, seen.digest):
             _discard(part)
             return  # whoever held the lock has put it there
         try:
             with progress(f"copying {source.name}", seen.digest.size) as watch:
-                _fill(source, part, watch)
-            if (was_there or not seen.still_holds(source)) and digest(part) != seen.digest:
+                _fill(str(source), part, watch)
+            if (was_there or not seen.still_holds(source)) and digest(Path(part)) != seen.digest:
                 raise _changed(source)
             _rename(part, target)
         except BaseException:
@@ -163,12 +171,12 @@ def _copy_local(source: Path, seen: Seen, target: Path) -> None:
 
 
 @contextmanager
-def _alone(part: Path, *, is_folder: bool) -> Iterator[bool]:
+def _alone(part: str, *, is_folder: bool) -> Iterator[bool]:
     """Hold the lock on the part of a copy, made if it is not there; gives whether a killed process has left it."""
     while True:
-        was_there = part.exists()
+        was_there = os.path.exists(part)
         if is_folder:
-            part.mkdir(exist_ok=True)
+            os.makedirs(part, exist_ok=True)
         try:
             lock = os.open(part, os.O_RDONLY | (0 if is_folder else os.O_CREAT), 0o666)
         except FileNotFoundError:  # discarded by another process, just now
@@ -184,31 +192,30 @@ def _alone(part: Path, *, is_folder: bool) -> Iterator[bool]:
             os.close(lock)
 
 
-def _is_at(descriptor: int, path: Path) -> bool:
+def _is_at(descriptor: int, path: str) -> bool:
     try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except FileNotFoundError:
         return False
 
 
-def _fill(source: Path, part: Path, watch: Watch | None) -> None:
-    if not source.is_dir():
-        _fill_file(str(source), str(part), watch)
+def _fill(source: str, part: str, watch: Watch | None) -> None:
+    if not os.path.isdir(source):
+        _fill_file(source, part, watch)
         return
-    files = list(files_in(str(source)))
-    for folder in {os.path.dirname(part / name) for name, _ in files}:
+    files = list(files_in(source))
+    for folder in {os.path.dirname(os.path.join(part, name)) for name, _ in files}:
         os.makedirs(folder, exist_ok=True)
     # At once, so that what waits for the disk waits together.
-    at_once(lambda file: _fill_file(file[1], str(part / file[0]), watch), files)
+    at_once(lambda file: _fill_file(file[1], os.path.join(part, file[0]), watch), files)
     for folder, _, _ in os.walk(part):
-        _sync(Path(folder))
+        _sync(folder)
 
 
 def _fill_file(source: str, part: str, watch: Watch | None) -> None:
     """Copy what is not there yet, have it on the disk, and let nobody change it by accident."""
     with _opened(source, os.O_RDONLY) as reading:
-        size = os.fstat(reading).st_size
-        done = os.stat(part).st_size if os.path.exists(part) else 0
+        size, done = os.fstat(reading).st_size, _size(part)
         with _opened(part, os.O_RDONLY if 0 < done == size else os.O_RDWR | os.O_CREAT) as writing:
             if done > size:
                 os.ftruncate(writing, done := 0)
@@ -218,6 +225,13 @@ def _fill_file(source: str, part: str, watch: Watch | None) -> None:
                     watch(moved)
             os.fsync(writing)
             os.fchmod(writing, os.fstat(writing).st_mode & 0o555)
+
+
+def _size(part: str) -> int:
+    try:
+        return os.stat(part).st_size
+    except FileNotFoundError:
+        return 0
 
 
 @contextmanager
@@ -240,20 +254,21 @@ def _move(reading: int, writing: int, offset: int, size: int) -> int:
     return os.pwrite(writing, piece, offset) if piece else 0
 
 
-def _sync(folder: Path) -> None:
+def _sync(folder: str) -> None:
     """Have the names in this folder on the disk."""
-    with _opened(str(folder), os.O_RDONLY) as descriptor:
+    with _opened(folder, os.O_RDONLY) as descriptor:
         os.fsync(descriptor)
 
 
-def _rename(source: Path, target: Path) -> None:
-    if target.is_dir():  # of another kind or size than it should be: not what was saved there
+def _rename(source: str | Path, target: str | Path) -> None:
+    if os.path.isdir(target):  # of another kind or size than it should be: not what was saved there
         shutil.rmtree(target)
-    source.replace(target)
+    os.replace(source, target)
 
 
-def _discard(path: Path) -> None:
-    if path.is_dir():
+def _discard(path: str | Path) -> None:
+    if os.path.isdir(path):
         shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+        return
+    with suppress(FileNotFoundError):
+        os.unlink(path)

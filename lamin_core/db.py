@@ -7,7 +7,9 @@ read before they write); on PostgreSQL writers take turns by an advisory lock, s
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
+import time
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -40,6 +42,8 @@ from lamin_core.redaction import redact_text
 REVISION = "0011"
 """The Alembic revision that this version of the package works with; the migration with this id makes the models."""
 BUSY_TIMEOUT_MS = 30_000
+_PAUSE = 0.0002, 0.002
+"""Seconds between two looks whether it is our turn to write."""
 _WRITER_LOCK = 0x6C616D696E  # "lamin"
 
 
@@ -49,12 +53,13 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = _engine(url)
-        self._writer = self.engine.execution_options(lamin_write=True)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session for queries; what it loads stays usable after it is closed."""
         with _translated(self.url), Session(self.engine, expire_on_commit=False, autoflush=False) as session:
+            if self._is_sqlite:
+                _driver(session).execute("BEGIN")  # all that is read is of one moment
             yield session
 
     @contextmanager
@@ -63,10 +68,16 @@ class Database:
 
         Raises `ReadOnly` where the database may only be read.
         """
-        with _translated(self.url), Session(self._writer, expire_on_commit=False) as session, session.begin():
-            if session.get_bind().dialect.name == "postgresql":
+        with _translated(self.url), Session(self.engine, expire_on_commit=False) as session, session.begin():
+            if self._is_sqlite:
+                _take_turn(_driver(session))
+            else:
                 session.execute(_LOCK)
             yield session
+
+    @property
+    def _is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
 
     def create(self) -> None:
         """Make all tables, at the present revision; does nothing where they exist already.
@@ -159,7 +170,6 @@ def _engine(url: str) -> Engine:
         raise InvalidArgument(f"{redact_text(url)!r}: {error}", hint="use SQLite or PostgreSQL") from error
     if parsed.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _on_sqlite_connect if read_only is None else _on_read_only_connect)
-        event.listen(engine, "begin", _on_sqlite_begin)
     _engines.add(engine)
     return engine
 
@@ -205,9 +215,38 @@ def _lower(text: Any) -> Any:
     return text.lower() if isinstance(text, str) else text
 
 
-def _on_sqlite_begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("lamin_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _driver(session: Session) -> sqlite3.Connection:
+    """SQLite's own connection: SQLAlchemy begins no transaction there, and would ask its events at each statement."""
+    driver: sqlite3.Connection = session.connection().connection.dbapi_connection  # type: ignore[assignment]
+    return driver
+
+
+def _take_turn(driver: sqlite3.Connection) -> None:
+    """Begin to write as soon as nobody else does.
+
+    SQLite itself waits up to a tenth of a second between two looks, a hundred times as long as a transaction takes.
+    """
+    until = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    driver.execute("PRAGMA busy_timeout=0")
+    try:
+        while not _has_begun(driver, until):
+            time.sleep(random.uniform(*_PAUSE))  # noqa: S311 - no two of those who wait look at once
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+
+
+def _has_begun(driver: sqlite3.Connection, until: float) -> bool:
+    try:
+        driver.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if not _is_busy(error) or time.monotonic() > until:
+            raise
+        return False
+    return True
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) == sqlite3.SQLITE_BUSY
 
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
@@ -233,15 +272,16 @@ def _translated(url: str) -> Iterator[None]:
     """Errors of the driver that are about the database being out of reach, in our words."""
     try:
         yield
-    except DBAPIError as error:
-        if _is_refused(error.orig):
+    except (DBAPIError, sqlite3.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if _is_refused(cause):
             raise ReadOnly(
                 f"the database {redact_text(url)} may only be read", hint="ask its owner for the right to write"
             ) from error
-        if getattr(error.orig, "sqlstate", None) == _TOO_LONG_FOR_AN_INDEX:
+        if getattr(cause, "sqlstate", None) == _TOO_LONG_FOR_AN_INDEX:
             raise InvalidArgument("a name is longer than an index takes", hint="names up to 2,600 bytes fit") from error
-        if error.connection_invalidated or type(error).__name__ in _OUT_OF_REACH:
-            raise Unavailable(f"the database {redact_text(url)} cannot be used: {error.orig}") from error
+        if getattr(error, "connection_invalidated", False) or type(error).__name__ in _OUT_OF_REACH:
+            raise Unavailable(f"the database {redact_text(url)} cannot be used: {cause}") from error
         raise
 
 

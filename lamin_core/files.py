@@ -19,7 +19,7 @@ from lamin_core import copies, formats, remote
 from lamin_core.configuration import settings
 from lamin_core.contents import Contents, Seen, state_of
 from lamin_core.db import Database
-from lamin_core.errors import Conflict, InvalidArgument, NotFound
+from lamin_core.errors import Conflict, InvalidArgument, LaminError, NotFound
 from lamin_core.hashing import FILE, FOLDER, Digest, files_in
 from lamin_core.lineage.series import roots
 from lamin_core.lineage.usage import Reader, note_input
@@ -257,13 +257,17 @@ def local_path(path: str) -> Path:
     if "\0" in text:
         raise InvalidArgument(f"{text!r} is no path", hint="there is a NUL character in it")
     text = os.path.abspath(os.path.expanduser(text))
-    if not os.path.lexists(text):
-        raise NotFound(f"no file or folder at {text!r}", hint="check the path; `ls` shows what is there")
-    if not os.path.exists(text):
-        raise NotFound(f"{text!r} is a broken link to {os.readlink(text)!r}", hint="ls -l shows where links lead")
     if not (os.path.isfile(text) or os.path.isdir(text)):
-        raise InvalidArgument(f"{text!r} is neither a file nor a folder", hint="write it to a file and save that")
+        raise _no_data(text)
     return Path(text)
+
+
+def _no_data(path: str) -> LaminError:
+    if not os.path.lexists(path):
+        return NotFound(f"no file or folder at {path!r}", hint="check the path; `ls` shows what is there")
+    if not os.path.exists(path):
+        return NotFound(f"{path!r} is a broken link to {os.readlink(path)!r}", hint="ls -l shows where links lead")
+    return InvalidArgument(f"{path!r} is neither a file nor a folder", hint="write it to a file and save that")
 
 
 def _is_older(path: Path, moment: datetime) -> bool:
