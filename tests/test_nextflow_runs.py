@@ -16,6 +16,7 @@ import pytest
 from lamin_core.hashing import digest
 from lamin_core.uids import derived_run_id, run_uid
 from openlineage.lamin import events as emit
+from openlineage.lamin import reading
 from openlineage.lamin.validation import problems
 from tests.contract.nextflow.playing import (
     PIPELINES,
@@ -122,6 +123,7 @@ def _rebuilt(event: Event) -> Event:
         attempt=ours["attempt"],
         cached=ours["cached"],
         details=ours["details"],
+        process=reading.process(facets),
     )
     inputs, outputs = ([dataset(each) for each in event[side]] for side in ("inputs", "outputs"))
     at = datetime.fromisoformat(event["eventTime"])

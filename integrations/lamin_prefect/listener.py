@@ -20,6 +20,7 @@ from prefect.context import FlowRunContext, TaskRunContext
 from prefect.futures import PrefectFuture, resolve_futures_to_states
 from prefect.transactions import get_transaction
 
+from lamin_core import process
 from lamin_core.errors import NotTracked
 from lamin_prefect import capture, translate
 from lamin_prefect.recording import Called, Recording, announcement, current, delivery, harmless, upstream, warn
@@ -223,7 +224,8 @@ def _recording_of_flow(
     arguments = context.parameters or {}
     run = translate.flow_run(context, declaration, prefect.__version__, *_lineage(outer, None))
     passed = [run for value in arguments.values() for run in upstream.of(value)]
-    run = replace(run, dependencies=translate.dependencies({}, upstream.run, (), passed, run.parent))
+    waited = translate.dependencies({}, upstream.run, (), passed, run.parent)
+    run = replace(run, dependencies=waited, process=process.current())
     called = Called(function, declaration, arguments, context.flow.timeout_seconds, context.flow_run.id)
     return Recording(run, called, outer, flush=outer is None)
 
@@ -239,7 +241,7 @@ def _recording_of_task(
     run = translate.task_run(
         context, flow and flow.flow, declaration, prefect.__version__, *_lineage(outer, flow), cached=cached
     )
-    run = replace(run, dependencies=_dependencies(context, function, run.parent))
+    run = replace(run, dependencies=_dependencies(context, function, run.parent), process=process.current())
     called = Called(function, declaration, context.parameters, context.task.timeout_seconds, context.task_run.id)
     in_child_process = flow is not None and flow.detached
     return Recording(run, called, outer, flush=outer is None and in_child_process)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lamin_core.hashing import Digest
+from lamin_core.process import Process
 from lamin_core.types import DependencyRole
 
 CodeKind = Literal["shell", "run", "script", "notebook", "wrapper", "cwl", "template_engine", "none"]
@@ -91,6 +92,7 @@ class Workflow:
     sources: tuple[str, ...]
     config: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
+    process: Process | None = None
 
 
 @dataclass(frozen=True, slots=True)

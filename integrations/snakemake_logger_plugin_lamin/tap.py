@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from lamin_core import process
 from lamin_core.hashing import digest
 from lamin_core.types import DependencyRole
 from snakemake_logger_plugin_lamin import facts
@@ -313,6 +314,7 @@ def _workflow(record: logging.LogRecord, live: Any, executor: str | None) -> fac
         tuple(included),
         plain(dict(getattr(live, "config", None) or {})),
         {name: value for name, value in details.items() if value not in (None, [], "")},
+        process.current(),
     )
 
 

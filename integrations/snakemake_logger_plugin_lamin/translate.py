@@ -54,6 +54,7 @@ def workflow_run(workflow: facts.Workflow, job: Job, parent: Parent | None) -> R
         root=RunReference.of(parent.outermost) if parent else None,
         params=workflow.config,
         details=workflow.details,
+        process=workflow.process,
     )
 
 
@@ -104,6 +105,7 @@ def step_run(
         attempt=attempt,
         dependencies=dependencies,
         details=job.details,
+        process=workflow.process,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from lamin_core.process import Process
 from lamin_core.types import Direction, RunStatus
 
 Facets = Mapping[str, tuple[str, Any]]
@@ -116,6 +117,8 @@ class RunFacts:
     params: Mapping[str, Any] | None = None
     details: Mapping[str, Any] | None = None
     error: str | None = None
+    process: Process | None = None
+    """The process that tells of it."""
     parent: RunLink | None = None
     root: RunLink | None = None
     dependencies: tuple[RunLink, ...] = field(default=())

@@ -16,13 +16,16 @@ from lamin_core.lineage.facts import JobFacts, RunFacts, RunLink, TransformFacts
 from lamin_core.lineage.transforms import Version, Wishes, tidy, version_of
 from lamin_core.lineage.transforms import write as write_transforms
 from lamin_core.models import Run, RunDependency, Transform, now
+from lamin_core.process import Process
 from lamin_core.types import RunStatus
 from lamin_core.uids import run_uid as _run_uid
 
 run_uid = lru_cache(maxsize=20_000)(_run_uid)
+_PROCESS = ("host", "pid", "process_birth")
 _SAID = (
     *("origin", "engine", "engine_version", "name", "cached", "attempt", "status", "error", "started_at"),
     *("finished_at", "params", "details", "root_run_id", "created_at", "transform_id", "parent_id"),
+    *_PROCESS,
 )
 """The columns that events decide."""
 _ROW = select(
@@ -161,7 +164,14 @@ def _values(facts: RunFacts, ids: Mapping[str, int], versions: Mapping[Version, 
         "created_at": first_at(facts),
         "transform_id": versions[version_of(facts.transform)],
         "parent_id": None if facts.parent is None else ids[facts.parent.run_id],
+        **_process(facts.process),
     }
+
+
+def _process(told: Process | None) -> dict[str, Any]:
+    if told is None:
+        return dict.fromkeys(_PROCESS)
+    return {"host": told.host, "pid": told.pid, "process_birth": told.birth}
 
 
 def _stub(link: RunLink, versions: Mapping[Version, int], at: datetime) -> dict[str, Any]:
@@ -191,6 +201,8 @@ def _update(
         if row is None:
             continue
         values = _values(one, ids, versions)
+        if _stays_lost(row, values):
+            values |= {"status": row.status, "error": row.error}
         if any(getattr(row, name) != value for name, value in values.items()):
             changes.append({"id": row.id, **values})
         if row.transform_id != values["transform_id"] or row.created_at != values["created_at"]:
@@ -199,6 +211,12 @@ def _update(
             deserted.add(row.parent_id)
     update_rows(session, Run, changes)
     return left, deserted
+
+
+def _stays_lost(row: Any, values: Mapping[str, Any]) -> bool:
+    """Whether all that is new of a run that was found lost was told before its process was gone."""
+    is_open = values["status"] in (RunStatus.RUNNING, RunStatus.SCHEDULED)
+    return is_open and row.status == RunStatus.LOST and all(getattr(row, name) == values[name] for name in _PROCESS)
 
 
 def _redate(

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from lamin_core.hashing import digest
+from lamin_core.process import Process
 from lamin_core.propagation import Parent, environment_for_children
 from lamin_core.redaction import redact, redact_text
 from lamin_core.types import DependencyRole
@@ -92,6 +93,8 @@ class Run:
     dependencies: Sequence[Dependency] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     """What else the engine knows, kept as JSON: wildcards, threads, exit code, log path, external job id."""
+    process: Process | None = None
+    """The process that will tell the end: if it is gone and has not, the run is lost."""
     is_lost: bool = False
     """Whether its process is gone without having told the end."""
     facets: Mapping[str, Any] = field(default_factory=dict)
@@ -157,7 +160,10 @@ def start(run: Run, at: datetime, inputs: Sequence[Dataset] = (), outputs: Seque
     >>> event["eventType"], event["eventTime"], event["job"]["name"]
     ('START', '2026-01-01T00:00:00.000000Z', 'a.py')
     """
-    return _event("START", run, at, inputs, outputs)
+    event = _event("START", run, at, inputs, outputs)
+    if run.process is not None:
+        event["run"]["facets"]["lamin_process"] = facets.lamin_process(run.process)
+    return event
 
 
 def running(run: Run, at: datetime, inputs: Sequence[Dataset] = (), outputs: Sequence[Dataset] = ()) -> Event:

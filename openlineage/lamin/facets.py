@@ -2,7 +2,8 @@
 
 `lamin_artifact` (dataset) says the content: `hash`, `hash_type`, `size`, `n_files`, and the `role` in this run; of what
 a registry keeps a copy of, `real_key`. `lamin_run` (run) says `name`, typed `params`, `attempt`, `cached`, and
-`details` of the engine. `lamin_environment` (run) says what was installed. `lamin_storage` (dataset) says that a folder
+`details` of the engine. `lamin_process` (run) says which process will tell the end, `lamin_environment` (run) what was
+installed. `lamin_storage` (dataset) says that a folder
 or bucket is a storage of a registry.
 """
 
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lamin_core import __version__
+from lamin_core.process import Process
 
 if TYPE_CHECKING:
     from openlineage.lamin.events import Dataset, Dependency, RunReference
@@ -95,6 +97,11 @@ def lamin_run(
         details=dict(details) or None,
         status=status,
     )
+
+
+def lamin_process(process: Process) -> Facet:
+    """The process that tells of this run, so that whoever sees it gone knows that no more will be told."""
+    return _own("LaminProcessRunFacet", "1-0-0", host=process.host, pid=process.pid, birth=process.birth)
 
 
 def lamin_environment(

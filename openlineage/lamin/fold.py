@@ -150,6 +150,7 @@ class History:
             params=reading.params(run),
             details=self._details(run, started, end),
             error=reading.error(run),
+            process=reading.process(run),
             parent=reading.link(self.run_id, parent),
             root=reading.link(self.run_id, object_in(parent, "root")),
             dependencies=tuple(reading.dependencies(self.run_id, run)),

@@ -35,6 +35,7 @@ from lamin_core.models import (
 from lamin_core.models import Event as Row
 from lamin_core.models import Run as RunRow
 from lamin_core.models.storage import UNKNOWN_SIZE
+from lamin_core.process import Process
 from lamin_core.storage import outer_root
 from lamin_core.types import RunStatus
 from openlineage.lamin import events, facets
@@ -275,6 +276,7 @@ class _Runs:
             cached=row.cached,
             dependencies=self._waited[row.id],
             details=details,
+            process=None if row.host is None or row.pid is None else Process(row.host, row.pid, row.process_birth),
             is_lost=is_lost,
             facets=said,
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 from lamin_core.lineage.facets import Facets, labels, object_in, objects, owner, text_in
 from lamin_core.lineage.facts import FieldFacts, RunLink, Traits
+from lamin_core.process import Process
 from lamin_core.redaction import redact
 from lamin_core.types import Direction
 from openlineage.lamin.naming import dataset_path
@@ -14,7 +15,7 @@ from openlineage.lamin.naming import dataset_path
 _DEPENDENCY_ROLES = {"pipe", "service", "value", "order"}
 _OWN_RUN_FACETS = {
     *("parent", "processing_engine", "lamin_run", "executionParameters", "errorMessage", "jobDependencies", "tags"),
-    "environmentVariables",
+    *("environmentVariables", "lamin_process"),
 }
 _OWN_DATASET_FACETS = {"lamin_artifact", "version"}
 
@@ -135,6 +136,17 @@ def params(run: Facets) -> dict[str, Any] | None:
         return dict(redact(own)) or None
     rows = objects(object_in(run, "executionParameters").get("parameters"))
     return dict(redact({str(row["key"]): row.get("value") for row in rows if "key" in row})) or None
+
+
+def process(run: Facets) -> Process | None:
+    """The process that tells of this run.
+
+    >>> process({"lamin_process": {"host": "node1", "pid": 7}})
+    Process(host='node1', pid=7, birth=None)
+    """
+    told = object_in(run, "lamin_process")
+    host, pid = text_in(told, "host"), count(told.get("pid"))
+    return Process(host, pid, text_in(told, "birth")) if host and pid and pid < 1 << 31 else None
 
 
 def error(run: Facets) -> str | None:

@@ -14,7 +14,7 @@ import java.util.Map;
 
 /**
  * OpenLineage run events, in the very form of openlineage/lamin/events.py and facets.py (a test rebuilds every event there).
- * Nothing here touches a file or a socket.
+ * Nothing here touches a file or a socket, but to learn once which process this is.
  */
 final class Events {
     static final String ENGINE = "nextflow";
@@ -26,7 +26,10 @@ final class Events {
     private Events() {}
 
     static Map<String, Object> start(Run run, Instant at, List<Dataset> inputs) {
-        return event("START", run, at, inputs, List.of());
+        Map<String, Object> event = event("START", run, at, inputs, List.of());
+        facets(event).put("lamin_process", own("LaminProcessRunFacet", "1-0-0",
+            "host", ThisProcess.HOST, "pid", ThisProcess.PID, "birth", ThisProcess.BIRTH));
+        return event;
     }
 
     static Map<String, Object> running(Run run, Instant at, List<Dataset> outputs) {
@@ -58,9 +61,12 @@ final class Events {
     }
 
     @SuppressWarnings("unchecked")
+    private static Map<String, Object> facets(Map<String, Object> event) {
+        return (Map<String, Object>) ((Map<String, Object>) event.get("run")).get("facets");
+    }
+
     private static Map<String, Object> withError(Map<String, Object> event, String message, String trace) {
-        Map<String, Object> facets = (Map<String, Object>) ((Map<String, Object>) event.get("run")).get("facets");
-        facets.put("errorMessage", standard("ErrorMessageRunFacet", "1-0-1",
+        facets(event).put("errorMessage", standard("ErrorMessageRunFacet", "1-0-1",
             "message", Redaction.text(message),
             "programmingLanguage", ENGINE,
             "stackTrace", trace == null ? null : Redaction.text(trace)));

@@ -1,0 +1,81 @@
+"""Runs whose process is gone: what was told before it went changes nothing, what it has told of its end holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import permutations
+from typing import Any
+
+from sqlalchemy import select
+
+from lamin_core import process
+from lamin_core.instance import Instance
+from lamin_core.models import Run
+from openlineage.lamin.events import Event, complete, running, start
+from openlineage.lamin.parsing import parse
+from openlineage.lamin.rebuilding import rebuild
+from openlineage.lamin.receiver import ingest
+
+from .conftest import at, run_of
+
+# No kernel gives this id, so nobody has it.
+GONE = replace(process.current(), pid=2**22 + 1)
+
+
+def take(instance: Instance, *events: Event) -> None:
+    ingest(instance.db, map(parse, events))
+
+
+def states(instance: Instance) -> set[tuple[str, str | None, int | None]]:
+    """Status, reason and process of the runs."""
+    with instance.db.reading() as session:
+        return {(run.status, run.error, run.pid) for run in session.scalars(select(Run))}
+
+
+def state(instance: Instance) -> tuple[str, str | None, int | None]:
+    """That of the only run."""
+    (found,) = states(instance)
+    return found
+
+
+def test_late_news_of_a_lost_run_do_not_wake_it(instance: Instance) -> None:
+    run = run_of(1, "job", process=GONE)
+    take(instance, start(run, at(0)))
+    assert instance.lineage.find_lost() == 1
+    lost = "lost", "the process ended without a word", GONE.pid
+    assert state(instance) == lost
+    take(instance, running(run, at(1)))
+    assert state(instance) == lost
+    rebuild(instance.db)
+    assert state(instance) == lost
+    take(instance, complete(run, at(2)))
+    assert state(instance) == ("completed", None, GONE.pid)
+    assert instance.lineage.find_lost() == 0
+
+
+def test_a_run_that_was_taken_up_by_another_process_is_at_work(instance: Instance) -> None:
+    run = run_of(1, "job", process=GONE)
+    take(instance, start(run, at(0)))
+    assert instance.lineage.find_lost() == 1
+    take(instance, start(replace(run, process=process.current()), at(5)))
+    assert state(instance) == ("running", None, process.current().pid)
+    assert instance.lineage.find_lost() == 0
+
+
+def test_the_order_of_arrival_does_not_matter(instance: Instance) -> None:
+    for number, order in enumerate(permutations(range(3))):
+        run = run_of(number, "job", process=GONE)
+        story = [start(run, at(0)), running(run, at(1)), complete(run, at(2))]
+        for one in order:
+            take(instance, story[one])
+            instance.lineage.find_lost()
+    assert states(instance) == {("completed", None, GONE.pid)}
+
+
+def test_a_process_that_cannot_be_is_none(instance: Instance) -> None:
+    odd: list[Any] = [{"pid": 1}, {"host": "a"}, {"host": "a", "pid": 2**40}, {"host": "a", "pid": "7"}, []]
+    for number, told in enumerate(odd):
+        event = start(run_of(number, "job"), at(0))
+        event["run"]["facets"]["lamin_process"] = told
+        take(instance, event)
+    assert states(instance) == {("running", None, None)}
