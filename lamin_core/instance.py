@@ -80,6 +80,7 @@ class Instance:
         if (folder / SETTINGS).exists():
             return _reopened(folder, root, url)
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".gitignore").write_text("# A registry, and perhaps a password: nothing for a repository.\n*\n")
         instance = cls(folder, url)
         try:
             instance.db.create()

@@ -149,7 +149,6 @@ def test_what_waits_in_the_spool_comes_in_without_being_named(story: Path) -> No
         (["lineage", "out.csv", "--up", "-1"], 2, "Invalid value"),
         (["nonsense"], 2, "Commands are: "),
         (["init", "--storage", "./other"], 4, "has an instance already"),
-        (["init"], 2, "--storage"),
         (["--debug", "lineage", "none"], 1, "Traceback"),
     ],
 )

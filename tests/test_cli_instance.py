@@ -116,6 +116,14 @@ def test_making_one_below_another_is_said(two: tuple[Path, Path]) -> None:
     assert "has an instance too" not in typed("init", "--storage", "./data").stderr
 
 
+def test_the_first_time_it_says_what_to_do_next_and_then_it_is_there(in_tmp_path: Path) -> None:
+    first, again = typed("init").stderr, typed("init").stderr
+    assert "ln.track() in a script" in first
+    assert first.startswith(again)
+    assert typed("info", "--json").json["storage"] == str(in_tmp_path / "data")
+    assert (in_tmp_path / ".lamin" / ".gitignore").read_text().endswith("\n*\n")
+
+
 def test_whoever_knows_the_database_knows_the_instance(in_tmp_path: Path, postgres_url: str) -> None:
     for name in ("first", "second", "third"):
         (in_tmp_path / name).mkdir()

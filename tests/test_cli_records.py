@@ -206,6 +206,9 @@ def test_the_newest_come_first_and_the_limit_holds(folder: Path) -> None:
     disconnect()
     names = [row["name"] for row in typed("list", "ulabel", "--limit", "2", "--json").json]
     assert names == ["label e", "label d"]
+    assert "the first 2; there is more" in typed("list", "ulabel", "--limit", "2").stderr
+    assert typed("list", "ulabel", "--limit", "5").stderr == ""
+    assert {"registry": "ulabel", "records": 5} in typed("list", "--json").json
     assert typed("list", "ulabel", "--search", "label b", "--json").json[0]["name"] == "label b"
     assert typed("list", "project").stdout == "nothing yet\n"
     assert typed("list", "project", "--json").json == []
@@ -268,11 +271,11 @@ def test_deleting_asks_on_a_terminal(in_tmp_path: Path) -> None:
     env: dict[str, Any] = {**os.environ, "TERM": "dumb"}
     shown, code = on_terminal(LAMIN, "delete", "a.csv", answer="n\n", env=env)
     assert code == 130
-    assert "Delete Artifact(" in shown
+    assert "Delete artifact 'a.csv' (" in shown
     assert typed("list", "artifact", "--json").json
     shown, code = on_terminal(LAMIN, "delete", "a.csv", answer="y\n", env=env)
     assert code == 0
-    assert "is deleted" in shown
+    assert "is in the trash" in shown
     assert typed("list", "artifact", "--json").json == []
 
 

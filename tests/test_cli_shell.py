@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
-from lamin_core.cli import Commands, failure
+from lamin_core.cli import SECTIONS, Commands, failure
 from lamin_core.cli import lamin as group
 from lamin_core.cli.output import colour
 from lamin_core.errors import Unavailable
@@ -31,6 +34,43 @@ def test_every_summary_is_the_help_of_its_command() -> None:
         assert command is not None
         said = (command.short_help or command.help or "").split("\n\n")[0]
         assert " ".join(said.split())[:90].rsplit(" ", 1)[0] in shown, name
+
+
+def _below(typed: list[str], command: click.Command) -> Iterator[tuple[list[str], click.Command]]:
+    yield typed, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None
+            yield from _below([*typed, name], child)
+
+
+def _typed_in(line: str) -> list[list[str]]:
+    """The commands of ours in a line of a shell."""
+    inner = re.findall(r"\$\((lamin [^)]*)\)|^trap '(lamin [^']*)'", line)
+    parts = [one or other for one, other in inner] or re.split(r" && | > ", line)
+    return [shlex.split(part.replace("$?", "0")) for part in parts if part.startswith("lamin ")]
+
+
+def test_every_command_shows_an_example_that_it_takes() -> None:
+    for words, command in _below(["lamin"], group):
+        if words in (["lamin"], ["lamin", "nextflow"]):  # the start, and what is Nextflow's
+            continue
+        lines = (command.epilog or "").splitlines()[2:]
+        examples = [said for line in lines for said in _typed_in(line.strip()) if said[: len(words)] == words]
+        assert examples, words
+        for example in examples:
+            context = command.make_context(words[-1], example[len(words) :], parent=click.Context(group))
+            assert not context.args or isinstance(command, click.Group), example
+
+
+def test_the_help_names_every_command_under_what_it_is_for() -> None:
+    shown = typed("--help").stdout
+    assert [title for title in SECTIONS if f"\n{title}:\n" not in shown] == []
+    assert "Others:" not in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    assert " ..." not in re.sub(r"main\.nf \.\.\.|ARGS\]\.\.\.", "", shown)
 
 
 def test_help_loads_no_command_and_nothing_heavy() -> None:

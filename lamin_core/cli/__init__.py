@@ -45,6 +45,16 @@ _BUILT_IN = {
     "fsck": "lamin_core.cli.fsck:fsck",
 }
 
+SECTIONS = {
+    "Begin": ("init", "connect", "disconnect", "info", "settings"),
+    "Record": ("run", "track", "finish", "nextflow", "save"),
+    "Ask": ("lineage", "runs", "artifacts", "diff", "list", "get", "describe", "load"),
+    "Change": ("annotate", "delete"),
+    "Events": ("serve", "keys", "events"),
+    "Keep well": ("doctor", "fsck", "backup", "restore", "migrate", "completion"),
+}
+"""What stands together in the help; commands of other packages stand under a title of their own."""
+
 
 @dataclass(slots=True)
 class Options:
@@ -80,9 +90,14 @@ class Commands(click.Group):
         raise click.UsageError(f"No such command {name!r}. {meant}", ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands, without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, _summary(name)) for name in self.list_commands(ctx)])
+        """The commands by what they are for, without importing any."""
+        left = set(self.list_commands(ctx))
+        widest = max(map(len, left))
+        for title, names in (*SECTIONS.items(), ("Others", sorted(left.difference(*SECTIONS.values())))):
+            rows = [(f"{name:<{widest}}", _summary(name)) for name in names if name in left]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Names of commands, without importing any, then options."""
@@ -137,10 +152,12 @@ def _instance(ctx: click.Context, _option: click.Parameter, where: str | None) -
     metavar="WHERE",
     expose_value=False,
     callback=_instance,
-    help="The instance to use: its folder. Wins over LAMIN_INSTANCE.",
+    help="The instance to use: its folder, or the URL of its database. Wins over LAMIN_INSTANCE.",
 )
 def lamin() -> None:
     """The lineage registry that fills itself.
+
+    Start with `lamin init`; `lamin COMMAND --help` explains a command, with examples.
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 database, storage or endpoint out of
     reach, 130 interrupted.

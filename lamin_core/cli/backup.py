@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from lamin_core.cli.asking import agreed
+from lamin_core.cli.example import examples
 
 
-@click.command()
+@click.command(epilog=examples("lamin backup registry.db"))
 @click.argument("file", type=click.Path(path_type=Path))
 def backup(file: Path) -> None:
-    """Copy the SQLite database of this instance into a file, while others write."""
+    """Copy the SQLite database into a file, while others write."""
     from lamin_core.backup import backup as copied
     from lamin_core.instance import connect
 
@@ -21,11 +22,11 @@ def backup(file: Path) -> None:
     click.echo(f"{file}: {size} bytes; copies of files are in the storage, not in it", err=True)
 
 
-@click.command()
+@click.command(epilog=examples("lamin restore registry.db"))
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def restore(file: Path, yes: bool) -> None:
-    """Put a backup in the place of the database of this instance; asks first, and keeps what was there."""
+    """Put a backup in its place; asks first, keeps what was there."""
     from lamin_core.backup import restore as restored
     from lamin_core.instance import connect
 

@@ -5,16 +5,25 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from lamin_core.cli.example import examples
 from lamin_core.cli.failure import Word
 
 VARIABLE = "_LAMIN_COMPLETE"
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        'eval "$(lamin completion bash)"',
+        'eval "$(lamin completion zsh)"',
+        "lamin completion fish > ~/.config/fish/completions/lamin.fish",
+    )
+)
 @click.argument("shell", type=Word(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print the script that completes commands, options and values in a shell.
+    """Print the script that completes commands in a shell.
+
+    It completes names of commands, options and values, such as keys.
 
     bash: eval "$(lamin completion bash)" in ~/.bashrc; zsh: the same with zsh in ~/.zshrc; fish: lamin completion
     fish > ~/.config/fish/completions/lamin.fish

@@ -7,14 +7,15 @@ import sys
 import click
 
 from lamin_core.cli import output
+from lamin_core.cli.example import examples
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
 
 
-@click.command()
+@click.command(epilog=examples("lamin doctor", "lamin doctor --json"))
 @output.as_json
 def doctor(as_json: bool) -> None:
-    """Examine what is installed, the database, the storage, clocks, permissions and the spool.
+    """Is all well: what is installed, database, storage, clocks?
 
     Exits with 1 when a check fails; each that is not ok says what to type.
     """

@@ -9,12 +9,13 @@ import click
 
 from lamin_core.cli import output
 from lamin_core.cli.asking import agreed
+from lamin_core.cli.example import examples
 
 if TYPE_CHECKING:
     from lamin_core.fsck import Report
 
 
-@click.command()
+@click.command(epilog=examples("lamin fsck --deep", "lamin fsck --repair --delete-orphans"))
 @click.option("--deep", is_flag=True, help="Read every byte, and compare it with its digest.")
 @click.option("--repair", is_flag=True, help="Mend what follows from the rest of the tables.")
 @click.option("--delete-orphans", is_flag=True, help="Remove copies that belong to no artifact; asks first.")
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @output.as_json
 def fsck(deep: bool, repair: bool, delete_orphans: bool, grace: float, yes: bool, as_json: bool) -> None:
-    """Check that every artifact has its bytes, every copy its artifact, and that the tables fit together.
+    """Is the registry true: has every artifact its bytes?
+
+    And every copy its artifact, and do the tables fit together?
 
     Exits with 1 when something is wrong, and says what to type for each.
     """

@@ -8,7 +8,8 @@ import click
 
 from lamin_core import __version__
 from lamin_core.cli import output
-from lamin_core.location import VARIABLE, Located, locate_instance, nearest_marked
+from lamin_core.cli.example import examples
+from lamin_core.location import FOLDER, SETTINGS, VARIABLE, Located, locate_instance, nearest_marked
 from lamin_core.redaction import redact_text
 
 _for_user = click.option(
@@ -16,18 +17,22 @@ _for_user = click.option(
 )
 
 
-@click.command()
-@click.option(
-    "--storage", required=True, help="Folder or URL that copies of files go into, such as ./data or s3://bucket."
-)
+@click.command(epilog=examples("lamin init", "lamin init --storage s3://bucket --db postgresql://user@host/lineage"))
+@click.option("--storage", help="Folder or URL that copies of files go into, such as s3://bucket; by default ./data.")
 @click.option("--db", help="Database URL; by default a SQLite file inside .lamin/.")
 @click.option("--modules", help="For scripts written for LaminDB: nothing has to be chosen, what there is is there.")
-def init(storage: str, db: str | None, modules: str | None) -> None:
-    """Make an instance in this folder: a .lamin/ folder, a database, a storage."""
+def init(storage: str | None, db: str | None, modules: str | None) -> None:
+    """Make an instance in this folder: a database and a storage.
+
+    The same again opens the one that is there.
+    """
+    from lamin_core.instance import connect as open_instance
     from lamin_core.instance import init as make
 
     above = nearest_marked(Path.cwd().parent)
-    instance = make(storage, db=db)
+    is_there = (Path.cwd() / FOLDER / SETTINGS).exists()
+    is_open = is_there and storage is None and db is None
+    instance = open_instance(Path.cwd()) if is_open else make(storage or "./data", db=db)
     click.echo(f"instance {instance.uid} in {instance.folder}", err=True)
     click.echo(f"  storage:  {instance.storage}", err=True)
     click.echo(f"  database: {redact_text(instance.db.url)}", err=True)
@@ -35,13 +40,22 @@ def init(storage: str, db: str | None, modules: str | None) -> None:
         click.echo(f"  note: --modules {modules} changes nothing; all registries of this version are there", err=True)
     if above is not None:
         click.echo(f"  note: {above} has an instance too; from here on down, this one is at work", err=True)
+    if not is_there:
+        click.echo(_NEXT, err=True)
 
 
-@click.command()
+_NEXT = """  next:     ln.track() in a script, lamin run PROGRAM, snakemake --logger lamin, lamin nextflow run;
+            then lamin runs, and lamin lineage FILE"""
+
+
+@click.command(epilog=examples("lamin connect ~/projects/atlas", "lamin connect postgresql://user@host/lineage --user"))
 @click.argument("where", metavar="FOLDER|URL")
 @_for_user
 def connect(where: str, for_user: bool) -> None:
-    """Work with another instance from this folder on down: one in a folder, or one whose database is at a URL."""
+    """Work with another instance from this folder on down.
+
+    WHERE it is: its folder, or the URL of its database.
+    """
     from lamin_core.setup import attach
 
     pointer = attach(where, None if for_user else Path.cwd())
@@ -51,7 +65,7 @@ def connect(where: str, for_user: bool) -> None:
         click.echo(f"  note: here {located.origin} wins, which names {located.folder}", err=True)
 
 
-@click.command()
+@click.command(epilog=examples("lamin disconnect"))
 @_for_user
 def disconnect(for_user: bool) -> None:
     """Undo lamin connect. The instance itself stays as it is."""
@@ -61,7 +75,7 @@ def disconnect(for_user: bool) -> None:
     click.echo(f"{gone} is removed", err=True)
 
 
-@click.command()
+@click.command(epilog=examples("lamin info --show-origin", "lamin info --json"))
 @click.option("--show-origin", is_flag=True, help="Say also who decided that it is this instance.")
 @output.as_json
 @click.pass_context
@@ -95,10 +109,10 @@ def _origin(located: Located | None, ctx: click.Context) -> str:
     return "--instance" if named_before and located.origin == VARIABLE else located.origin
 
 
-@click.command()
+@click.command(epilog=examples("lamin backup before.db && lamin migrate"))
 @click.argument("deploy", type=click.Choice(["deploy"]), required=False)
 def migrate(deploy: str | None) -> None:
-    """Bring the database of this instance to the schema of this version."""
+    """Bring the database to the schema of this version."""
     from lamin_core.db import REVISION
     from lamin_core.migrations import upgrade
 

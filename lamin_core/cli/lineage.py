@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from lamin_core.cli.output import as_json, print_json, print_table
+from lamin_core.cli.example import examples
+from lamin_core.cli.output import as_json, local, print_json, print_table, there_is_more
 from lamin_core.errors import InvalidArgument
 from lamin_core.instance import connect
 from lamin_core.lineage.graph import Graph
@@ -28,7 +29,14 @@ def _moment(_context: click.Context, _option: click.Parameter, value: str | None
     return None if value is None else moment(value)
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "lamin lineage results/figure.png",
+        "lamin lineage raw/counts.csv --up 0 --down 20",
+        "lamin lineage raw/counts.csv --to results/figure.png",
+        "lamin lineage results/figure.png --as-of 2026-03-01 --json",
+    )
+)
 @click.argument("name", metavar="[KEY|UID]", required=False)
 @click.option("--up", type=click.IntRange(0), help="At most this many steps towards the sources.")
 @click.option("--down", type=click.IntRange(0), help="At most this many steps towards what hangs on it.")
@@ -54,7 +62,9 @@ def lineage(
     everything: bool,
     as_json: bool,
 ) -> None:
-    """What made this artifact, or what this run did, back to the sources; and what hangs on it.
+    """What made this artifact, back to the sources; what hangs on it.
+
+    Of a run: what it read and wrote, and what is around that.
 
     A step is from an artifact to a run or back; --up and --down each limit their own way, 0 leaves it out. As text,
     the tree of what made it; with --down, also of what hangs on it. With --all as text, counts for each engine.
@@ -87,8 +97,12 @@ def _named(questions: Questions, name: str | None, run: str | None, as_of: datet
 
 def _trees(graph: Graph, record: Artifact | Run, *, up: int | None, down: int | None) -> str:
     start = node_of(record)
-    upwards, downwards = tree(graph, start), tree(graph, start, downwards=True) if down else ""
-    return "\n\n".join(part for part in (upwards if up != 0 or not down else "", downwards) if part)
+    if not down:
+        return tree(graph, start)
+    downwards = tree(graph, start, downwards=True)
+    if up == 0:
+        return downwards
+    return f"What made it:\n{tree(graph, start)}\n\nWhat hangs on it:\n{downwards}"
 
 
 def _paths(graph: Graph, record: Artifact | Run, target: Artifact | Run) -> str:
@@ -114,7 +128,7 @@ def _choices(command: Any) -> Any:
     return command
 
 
-@click.command()
+@click.command(epilog=examples("lamin runs --status failed --since 2d", "lamin runs --engine snakemake --limit 500"))
 @click.option("--status", multiple=True, type=click.Choice([str(one) for one in RunStatus]), help="Only in this state.")
 @click.option("--key", help="Only of transforms whose key begins so.")
 @_choices
@@ -143,7 +157,7 @@ def runs(
             "engine": node.engine,
             "name": node.name,
             "status": node.status + (" (cached)" if node.cached else ""),
-            "started": None if node.started_at is None else node.started_at.isoformat()[:19],
+            "started": None if node.started_at is None else local(node.started_at),
             "took": "" if node.duration is None else duration(node.duration),
         }
         for node in nodes
@@ -151,7 +165,7 @@ def runs(
     _print_first(rows, asked)
 
 
-@click.command()
+@click.command(epilog=examples("lamin artifacts --key results/ --since 2026-03-01", "lamin artifacts --json"))
 @click.option("--key", help="Only with a key that begins so.")
 @_choices
 @as_json
@@ -176,15 +190,17 @@ def _print_first(rows: list[dict[str, Any]], limit: int | None) -> None:
     """The table; one row more than the limit was asked for, so as to know whether there is more."""
     print_table(rows[:limit])
     if limit is not None and len(rows) > limit:
-        click.echo(f"the newest {limit}; more with --limit", err=True)
+        there_is_more(limit)
 
 
-@click.command()
+@click.command(epilog=examples("lamin diff aT8AlECy jr4MVlJR", "lamin diff aT8AlECy fit.py"))
 @click.argument("first", metavar="RUN_A")
 @click.argument("second", metavar="RUN_B")
 @as_json
 def diff(first: str, second: str, as_json: bool) -> None:
-    """How the second run differs from the first: params, code, environment, inputs, outputs, duration.
+    """How the second run differs from the first.
+
+    In params, code, environment, inputs, outputs, status, engine and duration.
 
     A run is named by its uid, its OpenLineage run id, or the key of its transform, which is the newest run of that.
     """

@@ -62,11 +62,23 @@ def find(words: Sequence[str], key: str | None, uid: str | None, name: str | Non
     said = [*rest, *(value for value in (key, uid, name) if value is not None)]
     if len(said) != 1:
         raise InvalidArgument("name one record", hint="by NAME, --key, --uid or --name: lamin describe artifact a.csv")
-    if uid is not None:
-        return kind.get(uid)
-    if key is not None or name is not None:
-        return kind.get(**({"key": key} if key is not None else {"name": name}))
-    return _called(kind, rest[0])
+    try:
+        if uid is not None:
+            return kind.get(uid)
+        if key is not None or name is not None:
+            return kind.get(**({"key": key} if key is not None else {"name": name}))
+        return _by_word(kind, rest[0])
+    except NotFound as error:
+        if error.hint is not None and ".df()" in error.hint:  # that is for Python
+            error.hint = f"lamin list {kind.__name__.lower()}"
+        raise
+
+
+def called(record: Any) -> str:
+    """What people call this record: its registry, its name and its uid."""
+    kind = type(record)
+    name = getattr(record, kind._name_field, None)
+    return f"{kind.__name__.lower()} {record.uid if name is None else f'{name!r} ({record.uid})'}"
 
 
 def _split(words: Sequence[str]) -> tuple[Any, list[str]]:
@@ -77,7 +89,7 @@ def _split(words: Sequence[str]) -> tuple[Any, list[str]]:
     return ln.Artifact, list(words)
 
 
-def _called(kind: Any, word: str) -> Any:
+def _by_word(kind: Any, word: str) -> Any:
     """By the name that people know it by, else by its uid."""
     if kind is ln.Artifact:
         found = ln.connect().lineage.find(word)  # keys, paths and uids

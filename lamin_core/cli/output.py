@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import click
@@ -55,6 +56,21 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, nothing: str = "nothing ye
     click.echo(click.style(_line(names, widths), bold=True))
     for line in cells:
         click.echo(_line(line, widths))
+
+
+def there_is_more(limit: int) -> None:
+    """Say that a list ended before its end."""
+    click.echo(f"the first {limit}; there is more: --limit", err=True)
+
+
+def local(moment: datetime) -> str:
+    """A moment as people's clocks here show it, and as `--since` and `--as-of` take it.
+
+    >>> import re
+    >>> bool(re.fullmatch("2026-03-01T..:..:15", local(datetime(2026, 3, 1, 12, 30, 15, tzinfo=UTC))))
+    True
+    """
+    return moment.astimezone().isoformat()[:19]
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

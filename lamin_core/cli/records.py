@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,19 @@ import click
 import lamin_core as ln
 from lamin_core.cli import output
 from lamin_core.cli.asking import agreed
-from lamin_core.cli.named import by_name, find, registry
+from lamin_core.cli.example import examples
+from lamin_core.cli.named import REGISTRIES, by_name, called, find, registry
 from lamin_core.cli.shape import annotated, shape
 from lamin_core.errors import InvalidArgument
 
 _LISTED = 50
 
 
-@click.command()
+@click.command(epilog=examples('head "$(lamin load results/genes.csv)"', "lamin load transform fit.py"))
 @by_name
 @click.option("--force", is_flag=True, help="Write over a script or notebook that has changes the registry lacks.")
 def load(words: tuple[str, ...], key: str | None, uid: str | None, name: str | None, force: bool) -> None:
-    """Bring an artifact, a script or a notebook here, and print its path.
+    """Bring an artifact, script or notebook here; print its path.
 
     Of an artifact that is a local copy, of a script or notebook a file to work on.
     """
@@ -37,7 +39,7 @@ def load(words: tuple[str, ...], key: str | None, uid: str | None, name: str | N
     click.echo(record.cache())
 
 
-@click.command()
+@click.command(epilog=examples("lamin get results/genes.csv", "lamin get run aT8AlECy --json"))
 @by_name
 @output.as_json
 def get(words: tuple[str, ...], key: str | None, uid: str | None, name: str | None, as_json: bool) -> None:
@@ -57,11 +59,14 @@ def _print_fields(fields: dict[str, Any]) -> None:
         click.echo(f"{name + ':':<{width}} {output.one_line(text)}")
 
 
-@click.command()
+@click.command(epilog=examples("lamin describe results/genes.csv", "lamin describe run aT8AlECy"))
 @by_name
 @output.as_json
 def describe(words: tuple[str, ...], key: str | None, uid: str | None, name: str | None, as_json: bool) -> None:
-    """Say what is known about one record, for people; with --json the same as lamin get."""
+    """Say what is known about one record, for people.
+
+    With --json the same as lamin get.
+    """
     record = find(words, key, uid, name)
     if as_json:
         output.print_json(annotated(record))
@@ -71,30 +76,47 @@ def describe(words: tuple[str, ...], key: str | None, uid: str | None, name: str
         _print_fields(annotated(record))
 
 
-@click.command("list")
-@click.argument("kind", metavar="REGISTRY")
+@click.command(
+    "list",
+    epilog=examples("lamin list", "lamin list transforms --search align", "lamin list ulabels --limit 500 --json"),
+)
+@click.argument("kind", metavar="[REGISTRY]", required=False)
 @click.option("--limit", type=click.IntRange(1), default=_LISTED, show_default=True, help="At most this many.")
 @click.option("--search", help="Only those that this finds, the best first.")
 @output.as_json
-def list_(kind: str, limit: int, search: str | None, as_json: bool) -> None:
-    """List the records of a registry, the newest first."""
+def list_(kind: str | None, limit: int, search: str | None, as_json: bool) -> None:
+    """List the records of a registry, the newest first.
+
+    Without a registry: all of them, and how many records each has.
+    """
+    if kind is None:
+        counts = [{"registry": name, "records": registry(name).filter().count()} for name in REGISTRIES]
+        output.print_json(counts) if as_json else output.print_table(counts)
+        return
     found = registry(kind)
-    rows = found.search(search, limit=limit) if search else found.all().order_by("-id")
-    shown = [shape(record) for record in rows[:limit]]
+    rows = found.search(search, limit=limit + 1) if search else found.all().order_by("-id")
+    shown = [shape(record) for record in rows[: limit + 1]]
     if as_json:
-        output.print_json(shown)
+        output.print_json(shown[:limit])
     else:
-        output.print_table([_short(fields) for fields in shown])
+        output.print_table([_short(fields) for fields in shown[:limit]])
+    if len(shown) > limit:
+        output.there_is_more(limit)
 
 
 def _short(fields: dict[str, Any]) -> dict[str, Any]:
     """What fits a line: without long fields, digests and moments to the second."""
     left_out = ("hash", "hash_type", "otype", "external_id", "params", "error", "path", "reference", "transform")
     short = {name: value for name, value in fields.items() if name not in left_out}
-    return {name: str(value)[:19] if name.endswith("_at") and value else value for name, value in short.items()}
+    return {name: output.local(value) if isinstance(value, datetime) else value for name, value in short.items()}
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "lamin annotate results/genes.csv --labels checked --project airway",
+        "lamin annotate run aT8AlECy --features temperature=21.6",
+    )
+)
 @by_name
 @click.option("--features", multiple=True, metavar="NAME=VALUE", help="A value of a feature; as often as needed.")
 @click.option("--labels", "--ulabel", multiple=True, metavar="LABEL", help="A label, made if it is new; as often.")
@@ -112,7 +134,7 @@ def annotate(
     description: str | None,
     as_json: bool,
 ) -> None:
-    """Say something about a record: values of features, labels, projects, a description."""
+    """Give a record labels, values of features, a description."""
     if not (features or labels or project or description):
         raise InvalidArgument("nothing to say", hint="--features NAME=VALUE, --labels LABEL, --project, --description")
     values = dict(_value(said) for said in features)
@@ -147,18 +169,21 @@ def _value(said: str) -> tuple[str, Any]:
         return name, text
 
 
-@click.command()
+@click.command(epilog=examples("lamin delete results/genes.csv", "lamin delete ulabel checked --yes"))
 @by_name
 @click.option("--permanent", is_flag=True, help="For good, with its copy in the storage, instead of into the trash.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(
     words: tuple[str, ...], key: str | None, uid: str | None, name: str | None, permanent: bool, yes: bool
 ) -> None:
-    """Delete one record; asks first. An artifact goes into the trash, unless --permanent is said."""
+    """Delete one record; asks first.
+
+    An artifact goes into the trash, unless --permanent is said.
+    """
     record = find(words, key, uid, name)
     has_trash = isinstance(record, ln.Artifact)
     how = " for good" if permanent or not has_trash else ""
-    if not agreed(f"Delete {record!r}{how}?", yes):
+    if not agreed(f"Delete {called(record)}{how}?", yes):
         raise click.Abort
     record.delete(**({"permanent": True} if permanent and has_trash else {}))
-    click.echo(f"{record.uid} is deleted{how}", err=True)
+    click.echo(f"{called(record)} is deleted{how}" if how else f"{called(record)} is in the trash", err=True)

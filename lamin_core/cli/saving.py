@@ -9,6 +9,7 @@ import click
 
 import lamin_core as ln
 from lamin_core.cli import output
+from lamin_core.cli.example import examples
 from lamin_core.cli.failure import Word
 from lamin_core.cli.shape import annotated
 from lamin_core.errors import InvalidArgument
@@ -24,7 +25,13 @@ _CODE = {
 """Files that are saved as transforms unless told otherwise: their kind and their language."""
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        'lamin save counts.csv --key raw/counts.csv --description "as they came"',
+        "lamin save s3://bucket/images/",
+        "lamin save analysis.ipynb",
+    )
+)
 @click.argument("path")
 @click.option("--key", help="The key to save it under; by default its path in a storage, or the name of a script.")
 @click.option("--description", help="What it is.")
@@ -45,9 +52,9 @@ def save(
     into: str | None,
     as_json: bool,
 ) -> None:
-    """Save a file, a folder or an object in a bucket as an artifact, a script or notebook as a transform.
+    """Save a file or folder as an artifact; prints its uid.
 
-    Prints the uid.
+    So an object in a bucket; a script or a notebook is saved as a transform.
     """
     said = {"key": key, "description": description, "kind": kind}
     is_code = into == "transform" or (into is None and Path(path).suffix in _CODE)

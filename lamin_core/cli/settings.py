@@ -8,6 +8,7 @@ import click
 
 from lamin_core import configuration
 from lamin_core.cli import output
+from lamin_core.cli.example import examples
 from lamin_core.configuration import SETTINGS, Value
 from lamin_core.errors import InstanceNotFound
 
@@ -21,12 +22,15 @@ def _names(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) ->
 _name = click.argument("name", shell_complete=_names)
 
 
-@click.group(invoke_without_command=True)
+@click.group(
+    invoke_without_command=True,
+    epilog=examples("lamin settings --show-origin", "lamin settings set track_run_inputs false"),
+)
 @click.option("--show-origin", is_flag=True, help="Say also who decided.")
 @output.as_json
 @click.pass_context
 def settings(ctx: click.Context, show_origin: bool, as_json: bool) -> None:
-    """Show all settings, or see and change one.
+    """Show all settings, or change one.
 
     In this order: the variable (LAMIN_ and the name in capitals), the instance, the user, the default.
     """
@@ -44,7 +48,7 @@ def _row(value: Value, show_origin: bool) -> dict[str, object]:
     return {**row, "origin": value.origin} if show_origin else row
 
 
-@settings.command()
+@settings.command(epilog=examples("lamin settings get verbosity"))
 @_name
 @output.as_json
 def get(name: str, as_json: bool) -> None:
@@ -56,7 +60,7 @@ def get(name: str, as_json: bool) -> None:
         click.echo("" if found.value is None else found.value)
 
 
-@settings.command("set")
+@settings.command("set", epilog=examples("lamin settings set verbosity info --user"))
 @_name
 @click.argument("value")
 @_for_user
@@ -65,7 +69,7 @@ def put(name: str, value: str, for_user: bool) -> None:
     _store(name, value, for_user)
 
 
-@settings.command()
+@settings.command(epilog=examples("lamin settings unset verbosity"))
 @_name
 @_for_user
 def unset(name: str, for_user: bool) -> None:

@@ -9,17 +9,18 @@ from typing import Any
 
 import click
 
+from lamin_core.cli.example import examples
 from lamin_core.errors import InvalidArgument
 
 
-@click.command()
+@click.command(epilog=examples("lamin track --param genome=hg38", 'eval "$(lamin track --key nightly --export)"'))
 @click.option("--key", help="The key of the transform; by default the script's file name.")
 @click.option("--name", help="The name of the run.")
 @click.option("--uid", help="Stem or uid of the transform, as in ln.track().")
 @click.option("--param", "params", metavar="NAME=VALUE", multiple=True, help="A parameter; JSON, or else text.")
 @click.option("--export", is_flag=True, help='Print variables for child processes: eval "$(lamin track --export)".')
 def track(key: str | None, name: str | None, uid: str | None, params: tuple[str, ...], export: bool) -> None:
-    """Start a run of the shell script that calls this; prints its uid."""
+    """Start a run of this shell script; prints its uid."""
     from lamin_core.instance import connect
     from lamin_core.propagation import Parent, environment_for_children
     from lamin_core.tracking.shells import track_shell
@@ -34,7 +35,14 @@ def track(key: str | None, name: str | None, uid: str | None, params: tuple[str,
         click.echo(f"export {variable}={shlex.quote(value)}")
 
 
-@click.command(context_settings={"allow_interspersed_args": False})
+@click.command(
+    context_settings={"allow_interspersed_args": False},
+    epilog=examples(
+        "lamin run fit.py --epochs 3",
+        "lamin run Rscript fit.R raw.csv fit.txt",
+        "lamin run --input raw --output plots -- make plots",
+    ),
+)
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="PROGRAM [ARGUMENT]...")
 @click.option("--input", "inputs", multiple=True, metavar="PATH|KEY", help="What it reads; as often as needed.")
 @click.option(
@@ -68,7 +76,7 @@ def run(
     sys.exit(run_program(connect(), program, asked))
 
 
-@click.command()
+@click.command(epilog=examples("trap 'lamin finish --code $?' EXIT"))
 @click.option("--code", type=int, default=0, help="The exit code that the script ends with; 0 is good.")
 def finish(code: int) -> None:
     """End the run that lamin track has started in this shell script."""

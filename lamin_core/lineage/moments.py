@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from lamin_core.errors import InvalidArgument
 
-_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+_AGO = re.compile(
+    r"(\d{1,6}) ?(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)( ago)?", re.IGNORECASE | re.ASCII
+)
+_HINT = "2026-03-01, 2026-03-01T14:30, 2026-03-01T14:30Z, yesterday, or how long ago: 45min, 2h, 3d"
 
 
 def moment(value: datetime | str) -> datetime:
@@ -17,17 +21,23 @@ def moment(value: datetime | str) -> datetime:
 
     >>> moment("2026-03-01T12:00:00+01:00").isoformat()
     '2026-03-01T11:00:00+00:00'
-    >>> moment("2h") < moment("90min") < moment("30s")
+    >>> moment("yesterday") < moment("today") <= moment("now")
+    True
+    >>> moment("2 hours ago") < moment("90min") < moment("30s")
     True
     """
-    if isinstance(value, datetime):
-        return value.astimezone(UTC)
-    ago = re.fullmatch(r"(\d{1,6})\s*(s|m|min|h|d|w)", value.strip())
     try:
-        if ago is not None:
-            return datetime.now(UTC) - timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])
-        return datetime.fromisoformat(value.strip()).astimezone(UTC)
+        said = value if isinstance(value, datetime) else _said(" ".join(value.split()))
+        return said.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise InvalidArgument(
-            f"{value!r} is no time", hint="2026-03-01, 2026-03-01T14:30, or how long ago: 45min, 2h, 3d"
-        ) from None
+        raise InvalidArgument(f"{str(value)!r} is no time", hint=_HINT) from None
+
+
+def _said(text: str) -> datetime:
+    ago = _AGO.fullmatch(text)
+    if ago is not None:
+        return datetime.now(UTC) - timedelta(seconds=int(ago[1]) * _UNITS[ago[2][0].lower()])
+    days = {"today": 0, "yesterday": 1}.get(text.lower())
+    if days is not None:
+        return datetime.combine(date.today() - timedelta(days), time())
+    return datetime.now(UTC) if text.lower() == "now" else datetime.fromisoformat(text)

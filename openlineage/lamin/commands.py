@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from lamin_core.cli.example import examples
+from lamin_core.cli.output import as_json
 from lamin_core.errors import MissingExtra, NotFound
 from lamin_core.instance import Instance, connect
 from lamin_core.lineage.digest import digest
@@ -26,12 +28,12 @@ from openlineage.lamin.replay import replay as replayed
 from openlineage.lamin.spool import take_dropped
 
 
-@click.group()
+@click.group(epilog=examples("lamin events export > events.ndjson", "lamin events replay events.ndjson"))
 def events() -> None:
     """OpenLineage events: out of the registry and into it."""
 
 
-@events.command()
+@events.command(epilog=examples("lamin events export > events.ndjson"))
 def export() -> None:
     """Print every event, one JSON object a line, as it was received."""
     with connect().db.reading() as session:
@@ -39,14 +41,14 @@ def export() -> None:
             click.echo(line)
 
 
-@events.command()
+@events.command(epilog=examples("lamin events replay", "lamin events replay events.ndjson"))
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, allow_dash=True), metavar="[FILE|-]...")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json
 def replay(files: tuple[Path, ...], as_json: bool) -> None:
-    """Bring events from NDJSON files into the registry; each event once, however often it is replayed.
+    """Bring events from NDJSON files into the registry.
 
-    Without a FILE: the spool, where events wait that found no registry; what is taken is removed from it. Exits
-    with 1 when something could not be read.
+    Each event once, however often it is replayed. Without a FILE: the spool, where events wait that found no
+    registry; what is taken is removed from it. Exits with 1 when something could not be read.
     """
     instance = connect()
     report = Report()
@@ -82,10 +84,13 @@ def _summary(report: Report) -> str:
     return f"{report.taken} taken, {report.known} known already, {len(report.quarantined)} put aside"
 
 
-@events.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@events.command(epilog=examples("lamin events quarantine"))
+@as_json
 def quarantine(as_json: bool) -> None:
-    """List the events that are held back, each with the reason: JSON that is no event, or one that cannot be placed."""
+    """List the events that are held back, each with the reason.
+
+    JSON that is no event, or an event that cannot be placed.
+    """
     with connect().db.reading() as session:
         found = list(held(session))
     if as_json:
@@ -96,20 +101,26 @@ def quarantine(as_json: bool) -> None:
     click.echo(f"{len(found)} held" + ("; try again with: lamin events retry" if found else ""), err=True)
 
 
-@events.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@events.command(epilog=examples("lamin events retry"))
+@as_json
 def retry(as_json: bool) -> None:
-    """Try the events that are held back once more; what cannot be placed stays. Exits with 1 when some do."""
+    """Try the events that are held back once more.
+
+    What cannot be placed stays. Exits with 1 when some do.
+    """
     outcome = retry_held(connect().db)
     click.echo(json.dumps(asdict(outcome)) if as_json else f"{outcome.taken} taken, {outcome.held} still held")
     if outcome.held:
         sys.exit(1)
 
 
-@events.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@events.command(epilog=examples("lamin events rebuild"))
+@as_json
 def rebuild(as_json: bool) -> None:
-    """Make the registry anew from its events; what people made stays. Safe to run at any time, and twice."""
+    """Make the registry anew from its events.
+
+    What people made stays. Safe to run at any time, and twice.
+    """
     database = connect().db
     outcome = rebuild_registry(database)
     with database.reading() as session:
@@ -119,13 +130,13 @@ def rebuild(as_json: bool) -> None:
     click.echo(json.dumps(told) if as_json else text)
 
 
-@events.command()
+@events.command(epilog=examples("lamin events lint", "lamin events lint events.ndjson --json"))
 @click.argument("file", required=False, type=click.Path(path_type=Path, allow_dash=True), metavar="[FILE|-]")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json
 def lint(file: Path | None, as_json: bool) -> None:
-    """Judge events by the official schemas of OpenLineage, formats and all: the registry's, or those of a file.
+    """Judge events by the official schemas of OpenLineage.
 
-    Exits with 1 when something is wrong with one.
+    Formats and all: the registry's events, or those of a file. Exits with 1 when something is wrong with one.
     """
     report = lint_log(connect().db) if file is None else lint_lines(_lines(file))
     if as_json:
@@ -147,7 +158,7 @@ def _lines(file: Path) -> list[bytes]:
         raise NotFound(f"{str(file)!r} cannot be read: {error.strerror}", hint="name an NDJSON file") from error
 
 
-@click.command()
+@click.command(epilog=examples("lamin serve", "lamin serve --host 0.0.0.0 --port 5001"))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need LAMIN_API_KEY.")
 @click.option("--port", default=5000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
 def serve(host: str, port: int) -> None:

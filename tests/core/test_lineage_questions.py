@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,9 +15,11 @@ from click.testing import CliRunner, Result
 import lamin_core as ln
 from lamin_core import context
 from lamin_core.cli import lineage as commands
+from lamin_core.cli.output import local
 from lamin_core.errors import InvalidArgument, NotFound
 from lamin_core.instance import Instance
 from lamin_core.lineage.lists import Wanted
+from lamin_core.lineage.moments import moment
 from tests.core.planting import BEGIN, Shape, plant
 from tests.core.test_lineage_graph import chain, statements
 
@@ -75,8 +78,39 @@ def test_the_past_has_the_versions_of_then(story: Instance) -> None:
     assert keys(asked(commands.lineage, "in.txt", "--as-of", "0s")[0]) == keys(asked(commands.lineage, "--all")[0])
     with pytest.raises(NotFound, match=r"there was no 'out.txt' at"):
         story.lineage.find("out.txt", as_of="1w")
-    with pytest.raises(InvalidArgument, match="is no time"):
+    with pytest.raises(NotFound, match=r"there was no 'out.txt' at"):
         story.lineage.find("out.txt", as_of="yesterday")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "tomorrow", "2026-02-30", "25/11/2026", "2026-03-01T25:00", "1 fortnight", "999999w", "0001-01-01"],
+)
+def test_what_is_no_time_is_refused_with_what_is(text: str) -> None:
+    with pytest.raises(InvalidArgument, match="is no time") as refused:
+        moment(text)
+    assert "2026-03-01T14:30" in (refused.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2026-03-01", "2026-02-28T15:00:00+00:00"),
+        ("2026-03-01 14:30", "2026-03-01T05:30:00+00:00"),
+        ("2026-03-01T14:30Z", "2026-03-01T14:30:00+00:00"),
+        ("2026-03-01T14:30:15.5+05:30", "2026-03-01T09:00:15.500000+00:00"),
+        ("20260301", "2026-02-28T15:00:00+00:00"),
+    ],
+)
+def test_a_time_without_a_zone_is_that_of_the_clock_here(text: str, utc: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        with monkeypatch.context() as patch:
+            patch.setenv("TZ", "Asia/Tokyo")
+            time.tzset()
+            assert moment(text).isoformat() == utc
+            assert local(datetime(2026, 3, 1, 5, 30, tzinfo=UTC)) == "2026-03-01T14:30:00"
+    finally:
+        time.tzset()
 
 
 def test_paths_between_two_are_found_whichever_is_named_first(story: Instance, write: Write) -> None:
@@ -173,7 +207,7 @@ def test_a_table_says_that_there_is_more(instance: Instance) -> None:
     for command in (commands.runs, commands.artifacts):
         done = told(command)
         assert len(done.stdout.splitlines()) == 51
-        assert "the newest 50; more with --limit" in done.stderr
+        assert "the first 50; there is more: --limit" in done.stderr
         assert len(told(command, "--limit", "60").stdout.splitlines()) == 61
         assert len(asked(command)[0]) == 60
 

@@ -6,26 +6,28 @@ import json
 
 import click
 
+from lamin_core.cli.example import examples
+from lamin_core.cli.output import as_json
 from lamin_core.instance import connect
 from openlineage.lamin.http import keys as ring
 
 
-@click.group()
+@click.group(epilog=examples("lamin keys create airflow", "lamin keys list"))
 def keys() -> None:
     """Keys of those who may use the server."""
 
 
-@keys.command()
+@keys.command(epilog=examples("lamin keys create airflow"))
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json
 def create(name: str, as_json: bool) -> None:
     """Make a key and print it: this once, for only its SHA-256 is kept."""
     key = ring.create(connect().db, name)
     click.echo(json.dumps({"name": name, "key": key}) if as_json else key)
 
 
-@keys.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@keys.command("list", epilog=examples("lamin keys list --json"))
+@as_json
 def list_(as_json: bool) -> None:
     """Show the names of all keys, with those that were revoked."""
     shown = [
@@ -39,14 +41,16 @@ def list_(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(shown))
         return
+    if not shown:
+        click.echo("nobody has a key yet: lamin keys create NAME", err=True)
     for key in shown:
         state = "in force" if key["revoked_at"] is None else f"revoked {key['revoked_at']}"
         click.echo(f"{key['name']}  made {key['created_at']}  {state}")
 
 
-@keys.command()
+@keys.command(epilog=examples("lamin keys revoke airflow"))
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json
 def revoke(name: str, as_json: bool) -> None:
     """Refuse this key from now on; a server that runs knows within a second."""
     ring.revoke(connect().db, name)
