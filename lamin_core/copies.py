@@ -26,7 +26,6 @@ from lamin_core.progress import progress
 from lamin_core.storage import is_remote
 
 _PIECE = 64 << 20
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_RANGES = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}
 
 
@@ -68,7 +67,8 @@ def _copy(copy: Copy) -> bool:
         _make_folder(root, os.path.dirname(target))
         _copy_local(source, seen, target)
     except OSError as error:
-        hint = "free some space; nothing was recorded" if error.errno in _FULL else "check that you may write there"
+        is_full = error.errno in remote.FULL
+        hint = "free some space; nothing was recorded" if is_full else "check that you may write there"
         raise Unavailable(f"{str(source)!r} cannot be copied to {root!r}: {error.strerror or error}", hint) from error
     return True
 
@@ -111,7 +111,7 @@ def bring(url: str, target: Path, content: Digest | None) -> Path:
 
     Raises `Conflict` when the storage gives other bytes than those recorded.
     """
-    if target.exists():
+    if _is_whole(target, content):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
@@ -120,12 +120,23 @@ def bring(url: str, target: Path, content: Digest | None) -> Path:
         remote.fetch(url, aside, None if content is None else content.size)
         if content is not None and content.hash_type in (FILE, FOLDER) and digest(aside) != content:
             raise Conflict(f"{url!r} does not hold the bytes that were saved there", hint="lamin fsck --deep")
-        _rename(aside, target)
+        if not _is_whole(target, content):  # another process may have brought it meanwhile, and be reading it
+            _rename(aside, target)
     except OSError as error:
-        raise Unavailable(f"{url!r} cannot be kept at {str(target)!r}: {error.strerror}") from error
+        raise Unavailable(
+            f"{url!r} cannot be kept at {str(target)!r}: {error.strerror}",
+            hint="free some space, or choose another folder: lamin settings set --user cache_dir FOLDER",
+        ) from error
     finally:
         _discard(aside)
     return target
+
+
+def _is_whole(here: Path, content: Digest | None) -> bool:
+    """Whether it was brought here before, and nobody has cut it short since."""
+    if not here.exists():
+        return False
+    return content is None or content.hash_type != FILE or here.stat().st_size == content.size
 
 
 def check_tag(url: str, content: Digest | None) -> None:

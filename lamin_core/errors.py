@@ -91,5 +91,7 @@ class MalformedEvent(LaminError, ValueError):
 class MissingExtra(LaminError, ImportError):
     """An optional part of this package is not installed."""
 
-    def __init__(self, module: str, extra: str) -> None:
-        super().__init__(f"{module} is not installed", hint=f"pip install 'lamin-core[{extra}]'")
+    def __init__(self, module: str, extra: str | None) -> None:
+        """Without an extra of ours that has it, the module is to be installed itself."""
+        wanted = module if extra is None else f"'lamin-core[{extra}]'"
+        super().__init__(f"{module} is not installed", hint=f"pip install {wanted}")

@@ -13,18 +13,30 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from lamin_core import copies, formats, remote
 from lamin_core.configuration import settings
 from lamin_core.contents import Contents, Seen, state_of
 from lamin_core.db import Database
-from lamin_core.errors import Conflict, InvalidArgument, LaminError, NotFound
+from lamin_core.errors import Conflict, InvalidArgument, LaminError, NotFound, Unavailable
 from lamin_core.hashing import FILE, FOLDER, Digest, files_in
 from lamin_core.lineage.series import roots
 from lamin_core.lineage.usage import Reader, note_input
 from lamin_core.models import Artifact, Storage, blank
-from lamin_core.storage import Place, Root, check_key, checked_root, is_remote, locate, suffix_of
+from lamin_core.storage import (
+    Place,
+    Root,
+    check_key,
+    check_name,
+    check_url,
+    checked_root,
+    is_file_url,
+    is_remote,
+    locate,
+    name_of,
+    path_of,
+    suffix_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +110,13 @@ class Files:
         storage: str | Storage | None = None,
     ) -> Source:
         """Look at what is to be saved; reads all of its bytes once. Raises what is wrong with path or key."""
-        if revises is not None and key not in (None, revises.key):
-            raise InvalidArgument(f"a revision of {revises.key!r} cannot have the key {key!r}", hint="leave `key` out")
+        if revises is not None:
+            _check_revised(revises, key)
         if key is not None:
             check_key(key)
-        text = os.fspath(path)
-        if is_remote(text) and not text.startswith("file://"):
-            return self._remote(text.rstrip("/"), key)
+        text = _path_text(path)
+        if is_remote(text) and not is_file_url(text):
+            return self._remote(check_url(text.rstrip("/")), key)
         return self._local(local_path(text), key, storage)
 
     def _local(self, path: Path, key: str | None, storage: str | Storage | None) -> Source:
@@ -115,6 +127,10 @@ class Files:
         place = locate(str(path), [root for root in self.storages() if root.root != "/"])
         stays = place.root is not None and key in (None, place.key) and storage is None
         target = None if stays else self.managed(storage)
+        if target is None:
+            check_name(place.key)
+        elif is_folder:
+            _check_apart(path, target)
         seen = self._contents.at(path)
         return Source(str(path), suffix, place, seen.digest, target, seen)
 
@@ -125,7 +141,7 @@ class Files:
                 f"{url!r} is registered where it lies", hint="leave `key` out; it is the object's own"
             )
         found = remote.look(url)
-        return Source(url, suffix_of(url, is_folder=found.is_folder), place, found.content)
+        return Source(url, suffix_of(name_of(url), is_folder=found.is_folder), place, found.content)
 
     def from_folder(
         self, kind: type[Artifact], folder: str | os.PathLike[str], key: str | None, storage: str | Storage | None
@@ -162,8 +178,13 @@ class Files:
         folder = tempfile.mkdtemp(prefix="lamin-")
         try:
             formats.write(data, Path(folder, f"data{suffix}"), suffix)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, OSError) and error.errno in remote.FULL:
+                raise Unavailable(
+                    f"there is no room for a {suffix} file in {tempfile.gettempdir()!r}",
+                    hint="free some space there, or let TMPDIR name another folder",
+                ) from error
             raise
         return Path(folder, f"data{suffix}")
 
@@ -200,8 +221,11 @@ class Files:
 
     def load(self, artifact: Artifact, *, reader: Reader = None, trust: bool = False) -> Any:
         """The content in memory; the current run has then read it."""
+        self.where(artifact)
         formats.check_trusted(artifact.suffix, trust=trust)
-        loaded = formats.load(self._here(artifact), artifact.suffix, trust=trust)
+        path = self._here(artifact)
+        with formats.understood(artifact.key or path.name, artifact.suffix):
+            loaded = formats.load(path, artifact.suffix, trust=trust)
         note_input(self._database, reader, artifact)
         return loaded
 
@@ -210,19 +234,23 @@ class Files:
         path = self.path(artifact)
         handle = self._opened_there(path, artifact) if isinstance(path, str) else None
         if handle is None:
-            handle = formats.open_stream(self._here(artifact), artifact.suffix)
+            here = self._here(artifact)
+            with formats.understood(artifact.key or here.name, artifact.suffix):
+                handle = formats.open_stream(here, artifact.suffix)
         note_input(self._database, reader, artifact)
         return handle
 
     def _opened_there(self, url: str, artifact: Artifact) -> Any:
         """Read from the storage itself, as far as it is used; None where the file must be fetched."""
         copies.check_tag(url, artifact.content_digest)
-        return formats.open_remote(*remote.filesystem(url), artifact.suffix)
+        # What is no error of the way there is one of the file.
+        with remote.reaching(url), formats.understood(artifact.key or url, artifact.suffix, OSError):
+            return formats.open_remote(*remote.filesystem(url), artifact.suffix)
 
     def _here(self, artifact: Artifact) -> Path:
         path = self.path(artifact)
         if isinstance(path, str):
-            return copies.bring(path, self._cache / artifact.uid / Path(path).name, artifact.content_digest)
+            return copies.bring(path, self._cache / artifact.uid / name_of(path), artifact.content_digest)
         if not path.exists():
             raise NotFound(f"the bytes of {artifact.uid} are gone: nothing at {path!s}", hint="restore the file")
         self._check_unchanged(artifact, path)
@@ -253,9 +281,9 @@ class Files:
 
 def local_path(path: str) -> Path:
     """The absolute path, links kept. Raises `NotFound` when nothing is there, `InvalidArgument` when it is no data."""
-    text = urlsplit(path).path if path.startswith("file://") else path
-    if "\0" in text:
-        raise InvalidArgument(f"{text!r} is no path", hint="there is a NUL character in it")
+    text = path_of(path) if is_file_url(path) else path
+    if not text or "\0" in text:
+        raise InvalidArgument(f"{text!r} is no path", hint="a file or a folder, such as 'raw/counts.csv'")
     text = os.path.abspath(os.path.expanduser(text))
     if not (os.path.isfile(text) or os.path.isdir(text)):
         raise _no_data(text)
@@ -268,6 +296,33 @@ def _no_data(path: str) -> LaminError:
     if not os.path.exists(path):
         return NotFound(f"{path!r} is a broken link to {os.readlink(path)!r}", hint="ls -l shows where links lead")
     return InvalidArgument(f"{path!r} is neither a file nor a folder", hint="write it to a file and save that")
+
+
+def _path_text(path: Any) -> str:
+    """The path as text. Raises `InvalidArgument` for what is no path, with what to call instead."""
+    if isinstance(path, str | os.PathLike):
+        text = os.fspath(path)
+        if isinstance(text, str):
+            return text
+    kind = type(path).__name__
+    makers = {"DataFrame": "ln.Artifact.from_df(df, key=...)", "AnnData": "ln.Artifact.from_anndata(adata, key=...)"}
+    raise InvalidArgument(f"a {kind} is no path", hint=makers.get(kind, "a path or a URL, as text or pathlib.Path"))
+
+
+def _check_revised(revises: Any, key: str | None) -> None:
+    if not isinstance(revises, Artifact) or revises.id is None:
+        raise InvalidArgument(f"{revises!r} is no saved artifact", hint="revises=ln.Artifact.get(...)")
+    if key not in (None, revises.key):
+        raise InvalidArgument(f"a revision of {revises.key!r} cannot have the key {key!r}", hint="leave `key` out")
+
+
+def _check_apart(folder: Path, target: Root) -> None:
+    """Raise `InvalidArgument` for a folder that would be copied into itself."""
+    if not is_remote(target.root) and Path(os.path.realpath(target.root)).is_relative_to(os.path.realpath(folder)):
+        raise InvalidArgument(
+            f"{str(folder)!r} holds the storage that it would be copied into",
+            hint="save the folders in it that hold data, or give another `storage`",
+        )
 
 
 def _is_older(path: Path, moment: datetime) -> bool:

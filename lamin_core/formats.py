@@ -5,18 +5,22 @@ Formats that can run code when they are loaded are a table of their own, for `tr
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import importlib
 import json
+import lzma
+import posixpath
 import sys
 import tomllib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lamin_core.errors import InvalidArgument, MissingExtra
+from lamin_core.errors import InvalidArgument, LaminError, MissingExtra
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ def load(path: Path, suffix: str, *, trust: bool = False) -> Any:
     {'a': 1}
     """
     check_trusted(suffix, trust=trust)
-    known = FORMATS.get(suffix) or TRUSTED_FORMATS.get(suffix)
+    known = _format_of(suffix) or TRUSTED_FORMATS.get(suffix.lower())
     return path if known is None else known.load(path)
 
 
@@ -49,7 +53,7 @@ def check_trusted(suffix: str, *, trust: bool) -> None:
 
     >>> check_trusted(".csv", trust=False)
     """
-    if suffix in TRUSTED_FORMATS and not trust:
+    if suffix.lower() in TRUSTED_FORMATS and not trust:
         raise InvalidArgument(
             f"loading a {suffix} file runs whatever code is in it",
             hint="if you know who wrote it: .load(trust=True); .cache() gives the path without loading",
@@ -58,7 +62,7 @@ def check_trusted(suffix: str, *, trust: bool) -> None:
 
 def open_stream(path: Path, suffix: str) -> Any:
     """A handle that reads as it is used. Raises `InvalidArgument` for a suffix that cannot be streamed."""
-    known = FORMATS.get(suffix)
+    known = _format_of(suffix)
     if known is None or known.open is None:
         streamed = ", ".join(sorted(name for name, one in FORMATS.items() if one.open))
         raise InvalidArgument(f"{suffix or 'a file without suffix'} cannot be opened for streaming; {streamed} can",
@@ -68,8 +72,36 @@ def open_stream(path: Path, suffix: str) -> Any:
 
 def open_remote(fs: Any, path: str, suffix: str) -> Any:
     """A handle that reads from a remote storage as it is used; None where the file must be fetched for that."""
-    known = FORMATS.get(suffix)
+    known = _format_of(suffix)
     return None if known is None or known.open_remote is None else known.open_remote(fs, path)
+
+
+def _format_of(suffix: str) -> Format | None:
+    """The format of this suffix, in small letters or capitals; of a compressed text, that of the text."""
+    lower = suffix.lower()
+    inner, outer = posixpath.splitext(lower)
+    return FORMATS.get(lower) or (FORMATS.get(inner) if outer in _UNZIPS and inner in _OF_TEXT else None)
+
+
+@contextmanager
+def understood(name: str, suffix: str, *but: type[Exception]) -> Iterator[None]:
+    """Whatever a library says of a file that is damaged, empty or of another kind, in our words.
+
+    >>> with understood("a.json", ".json"): json.loads("{")
+    Traceback (most recent call last):
+    lamin_core.errors.InvalidArgument: 'a.json' cannot be read as .json: JSONDecodeError: ...
+    """
+    passed: tuple[type[Exception], ...] = (LaminError, MemoryError, *but)
+    try:
+        yield
+    except passed:
+        raise
+    except Exception as error:
+        said = str(error).strip().partition("\n")[0]
+        raise InvalidArgument(
+            f"{name!r} cannot be read as {suffix}: {type(error).__name__}{said and ': '}{said}",
+            hint="is it complete, and what its suffix says? .cache() gives its path",
+        ) from error
 
 
 _FOR_TABLES = (".parquet", ".csv", ".tsv", ".csv.gz", ".tsv.gz")
@@ -95,7 +127,15 @@ def write(data: Any, path: Path, suffix: str) -> None:
     """Write the object to this path."""
     writer = FORMATS[suffix].write
     assert writer is not None
-    writer(data, path)
+    try:
+        writer(data, path)
+    except (LaminError, MemoryError, OSError):
+        raise
+    except Exception as error:
+        said = str(error).strip().partition("\n")[0]
+        raise InvalidArgument(
+            f"this {otype(data)} cannot be written as {suffix}: {said}", hint="mend it, or write a file and save that"
+        ) from error
 
 
 def otype(data: Any) -> str:
@@ -144,13 +184,13 @@ def _remotely(opened: Callable[..., Any]) -> Callable[[Any, str], Any]:
     return lambda fs, path: opened(path, fs)
 
 
+_UNZIPS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bgz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+
+
 def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
-
-
-def _zipped_text(path: Path) -> str:
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        return file.read()
+    with _UNZIPS.get(path.suffix.lower(), open)(path, "rt", encoding="utf-8") as file:
+        text: str = file.read()
+    return text
 
 
 def _json_lines(path: Path) -> list[Any]:
@@ -169,7 +209,7 @@ def _image(path: Path) -> Path:
     """The path; in a notebook the picture is shown as well."""
     if "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None:
         display = importlib.import_module("IPython.display")
-        display.display(display.SVG(str(path)) if path.suffix == ".svg" else display.Image(str(path)))
+        display.display(display.Image(str(path)))
     return path
 
 
@@ -219,6 +259,9 @@ def _unpickle(path: Path) -> Any:
         return importlib.import_module("pickle").load(file)
 
 
+_TEXTS = (".txt", ".log", ".md", ".rst", ".html", ".svg", ".xml", ".fasta", ".fa", ".fna", ".faa", ".fastq", ".fq")
+_OF_TEXT = {*_TEXTS, ".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".toml", ".csv", ".tsv"}
+"""What may be compressed as well: `.json.gz`, `.csv.bz2`."""
 _PARQUET, _CSV, _TSV = _arrow(), _arrow("csv"), _arrow("csv", delimiter="\t")
 
 FORMATS: dict[str, Format] = {
@@ -226,9 +269,9 @@ FORMATS: dict[str, Format] = {
         lambda p: _pandas().read_parquet(p), _PARQUET, lambda d, p: d.to_parquet(p), _remotely(_PARQUET)
     ),
     ".csv": Format(_read_table(","), _CSV, _write_table(","), _remotely(_CSV)),
-    ".csv.gz": Format(_read_table(","), _CSV, _write_table(",")),
+    ".csv.gz": Format(_read_table(","), _CSV, _write_table(","), _remotely(_CSV)),
     ".tsv": Format(_read_table("\t"), _TSV, _write_table("\t"), _remotely(_TSV)),
-    ".tsv.gz": Format(_read_table("\t"), _TSV, _write_table("\t")),
+    ".tsv.gz": Format(_read_table("\t"), _TSV, _write_table("\t"), _remotely(_TSV)),
     ".h5ad": Format(
         lambda p: _anndata().read_h5ad(p),
         lambda p: _anndata().read_h5ad(p, backed="r"),
@@ -238,6 +281,7 @@ FORMATS: dict[str, Format] = {
     ".anndata.zarr": Format(_zarr, _open_zarr, _write_zarr, _open_remote_zarr),
     ".json": Format(lambda p: json.loads(_text(p))),
     ".jsonl": Format(_json_lines),
+    ".ndjson": Format(_json_lines),
     ".yaml": Format(_yaml),
     ".yml": Format(_yaml),
     ".toml": Format(lambda p: tomllib.loads(_text(p))),
@@ -247,10 +291,7 @@ FORMATS: dict[str, Format] = {
     ".jpg": Format(_image),
     ".jpeg": Format(_image),
     ".gif": Format(_image),
-    ".fasta.gz": Format(_zipped_text),
-    ".fa.gz": Format(_zipped_text),
-    ".txt.gz": Format(_zipped_text),
-    **dict.fromkeys((".txt", ".log", ".md", ".html", ".svg", ".fasta", ".fa"), Format(_text)),
+    **dict.fromkeys(_TEXTS, Format(_text)),
 }
 
 TRUSTED_FORMATS: dict[str, Format] = {

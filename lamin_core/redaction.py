@@ -19,6 +19,11 @@ _SECRET_VALUES = (
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"),
 )
 _DSN_PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/@]+@")
+# In a query: a signed address is open to whoever knows it.
+_QUERY = re.compile(
+    r"(?i)([?&](?:[\w-]*(?:signature|token|password|passwd|secret|credential|api[_-]?key|access[_-]?key(?:id)?)|sig)=)"
+    r"[^&#\s\"']+"
+)
 _OPTION = re.compile(r"(?i)(--?(?:[\w-]*(?:password|token|secret|api-?key))[= ])\S+")
 
 
@@ -43,6 +48,7 @@ def redact_text(text: str) -> str:
     for pattern in _SECRET_VALUES:
         text = pattern.sub(MASK, text)
     text = _DSN_PASSWORD.sub(rf"\1{MASK}@", text)
+    text = _QUERY.sub(rf"\1{MASK}", text)
     text = _ASSIGNED.sub(rf"\1\2{MASK}\2", text)
     text = _EXPORTED.sub(rf"\1{MASK}", text)
     text = _BEARER.sub(rf"\1{MASK}", text)

@@ -6,6 +6,7 @@ per root in `lamin/storages.toml` of the user's configuration folder. The regist
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import secrets
@@ -23,7 +24,10 @@ from lamin_core.multipart import PART, upload_parts
 from lamin_core.parallel import at_once
 from lamin_core.progress import progress
 from lamin_core.redaction import redact_text
+from lamin_core.storage import ON_THE_WEB, root_type
 
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What a disk says that is full."""
 TAG, TAGS = "etag", "etag-dir"
 """Hash types of what only the storage has read: the entity tag of an object, and of all objects below a prefix."""
 _OF_BUCKETS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
@@ -41,7 +45,7 @@ class Found:
 
 def look(url: str) -> Found:
     """What is at this URL, by what its storage says; nothing is fetched. Raises `NotFound` or `Unavailable`."""
-    with _reaching(url):
+    with reaching(url):
         fs, path = filesystem(url)
         info = fs.info(path)
         if info["type"] != "directory":
@@ -69,14 +73,16 @@ def _tag(info: dict[str, Any]) -> str | None:
 
 def exists(url: str) -> bool:
     """Whether there is an object, or a prefix with objects. Raises `Unavailable` when nobody can say."""
-    with _reaching(url):
+    with reaching(url):
         fs, path = filesystem(url)
         return bool(fs.exists(path))
 
 
 def ensure(url: str) -> None:
-    """Raise `NotFound` or `Unavailable` unless things can be written below this URL; folders are made."""
-    with _reaching(url):
+    """Raise `InvalidArgument`, `NotFound` or `Unavailable` unless things can be written here; folders are made."""
+    if root_type(url) in ON_THE_WEB:
+        raise InvalidArgument(f"{url!r} can only be read", hint="a storage is a folder or a bucket")
+    with reaching(url):
         fs, path = filesystem(url)
         if _protocols(fs) & _OF_BUCKETS:
             fs.info(path.split("/")[0])  # a bucket is made by whoever pays for it
@@ -86,7 +92,7 @@ def ensure(url: str) -> None:
 
 def remove(url: str) -> None:
     """Remove the object, or everything below the prefix; nothing happens where nothing is."""
-    with _reaching(url):
+    with reaching(url):
         fs, path = filesystem(url)
         if fs.exists(path):
             fs.rm(path, recursive=True)
@@ -97,7 +103,7 @@ def upload(source: Path, url: str, size: int) -> None:
 
     A file shows when it is complete. Of a folder, files show one by one, so nobody may be told its name before.
     """
-    with _reaching(url), progress(f"uploading {source.name}", size) as watch:
+    with reaching(url), progress(f"uploading {source.name}", size) as watch:
         fs, path = filesystem(url)
         if not source.is_dir():
             _put(fs, source, path, watch)
@@ -140,9 +146,9 @@ def _put_aside(fs: Any, source: Path, path: str, watch: Watch | None) -> None:
 
 def fetch(url: str, target: Path, size: int | None) -> None:
     """Bring an object, or everything below a prefix, to this local path, which may be half written when it fails."""
-    with _reaching(url), progress(f"fetching {target.name.lstrip('.')}", size or 0) as watch:
+    with reaching(url), progress(f"fetching {target.name.lstrip('.')}", size or 0) as watch:
         fs, path = filesystem(url)
-        if not fs.isdir(path):
+        if fs.info(path)["type"] != "directory":
             fs.get_file(path, str(target), callback=_callback(watch))
             return
         for name in fs.find(path):
@@ -182,8 +188,8 @@ def filesystem(url: str) -> tuple[Any, str]:
     try:
         fs, target = fsspec.core.url_to_fs(url, use_listings_cache=False, **options_for(url))
     except ImportError as error:
-        scheme = url.partition("://")[0]
-        raise MissingExtra(f"the library for {scheme}:// URLs", scheme if scheme == "s3" else "all") from error
+        library = getattr(error.__cause__ or error, "name", None) or "the library of that scheme"
+        raise MissingExtra(library, "s3" if library in ("s3fs", "aiobotocore") else None) from error
     except ValueError as error:
         raise InvalidArgument(f"{redact_text(url)!r}: {error}", hint="is the scheme one that fsspec knows?") from error
     return fs, target
@@ -201,7 +207,7 @@ def options_for(url: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _reaching(url: str) -> Iterator[None]:
+def reaching(url: str) -> Iterator[None]:
     """What the libraries of storages raise, in our words."""
     shown = redact_text(url)
     try:
@@ -213,6 +219,8 @@ def _reaching(url: str) -> Iterator[None]:
     except PermissionError as error:
         raise Unavailable(f"{shown!r} is refused: {error}", hint="check your credentials for this storage") from error
     except Exception as error:  # each library has its own
+        if getattr(error, "errno", None) in FULL:
+            raise Unavailable(f"there is no room for {shown!r}", hint="free some space") from error
         reason = redact_text(f"{type(error).__name__}: {error}")
         raise Unavailable(
             f"{shown!r} cannot be reached: {reason}", hint="check the network, the endpoint and your credentials"

@@ -6,10 +6,11 @@ import os
 import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from lamin_core.errors import InvalidArgument, InvalidKey
 from lamin_core.hashing import Digest
+from lamin_core.redaction import redact_text
 from lamin_core.types import MANAGED as MANAGED
 from lamin_core.uids import derived_uid
 
@@ -95,14 +96,66 @@ def checked_root(root: str | os.PathLike[str], base: str | os.PathLike[str] = ".
         raise InvalidArgument(f"{text!r} is no storage", hint="a folder, or a URL such as s3://bucket/data")
     if not is_remote(text):
         return os.path.abspath(os.path.join(base, os.path.expanduser(text)))
-    parts = urlsplit(text)
-    if parts.password is not None or parts.query:
-        shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
-        raise InvalidArgument(
-            f"the root {shown!r} comes with a password or options, and would be stored with them",
-            hint="keep those in the environment, or in lamin/storages.toml of your configuration folder",
-        )
-    return os.path.abspath(parts.path) if parts.scheme == "file" else text.rstrip("/")
+    if is_file_url(text):
+        return os.path.abspath(path_of(text))
+    if "?" in check_url(text):
+        raise _with_secrets(text)
+    return text.rstrip("/")
+
+
+def check_url(url: str) -> str:
+    """The URL itself. Raises `InvalidArgument` when it shows a password, a token or a signature: it would be stored.
+
+    >>> check_url("https://example.org/a.csv?download=1")
+    'https://example.org/a.csv?download=1'
+    """
+    if "\0" in url or not _is_text(url):
+        raise InvalidArgument(f"{url!r} is no URL", hint="there are characters in it that no URL has")
+    user = url.partition("://")[2].partition("/")[0].rpartition("@")[0]
+    if redact_text(url) != url or ":" in user:
+        raise _with_secrets(url)
+    return url
+
+
+def _with_secrets(url: str) -> InvalidArgument:
+    scheme, _, rest = url.partition("://")
+    shown = f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+    return InvalidArgument(
+        f"the URL {shown!r} comes with a password or options, and would be stored with them",
+        hint="keep those in the environment, or in lamin/storages.toml of your configuration folder",
+    )
+
+
+def is_file_url(path: str) -> bool:
+    """Whether it is a URL of this machine.
+
+    >>> is_file_url("file:///a"), is_file_url("/a")
+    (True, False)
+    """
+    return path.startswith("file://")
+
+
+def path_of(url: str) -> str:
+    """The path that a `file://` URL means.
+
+    >>> path_of("file:///my%20data/a.csv")
+    '/my data/a.csv'
+    """
+    return unquote(urlsplit(url).path, errors="surrogateescape")
+
+
+def name_of(path: str) -> str:
+    """What a file is called that is fetched from here; of an address on the web without what is asked of it.
+
+    >>> name_of("https://example.org/files/a.csv.gz?download=1"), name_of("s3://bucket/a?.csv")
+    ('a.csv.gz', 'a?.csv')
+    """
+    path = path.partition("?")[0] if root_type(path) in ON_THE_WEB else path
+    return posixpath.basename(path.rstrip("/"))
+
+
+ON_THE_WEB = {"http", "https"}
+"""Where things can be read, but not written."""
 
 
 def check_key(key: str) -> str:
@@ -111,14 +164,36 @@ def check_key(key: str) -> str:
     >>> check_key("my data/a (1).csv")
     'my data/a (1).csv'
     """
+    if not isinstance(key, str):
+        raise InvalidKey(f"{key!r} cannot be a key", hint="a key is text, such as 'raw/a.csv'")
     parts = key.split("/")
     if {"", ".", ".."} & set(parts) or "\\" in key or "\0" in key:
         raise InvalidKey(f"{key!r} cannot be a key", hint="a relative path such as 'raw/a.csv', without '..' or '\\\\'")
     if MANAGED in parts:
         raise InvalidKey(f"{key!r} goes into {MANAGED!r}, which is the registry's own", hint="choose another key")
-    if len(key.encode(errors="surrogatepass")) > KEY_BYTES:
+    return check_name(key)
+
+
+def check_name(key: str) -> str:
+    """A key, or the path of a file that is its own key. Raises `InvalidKey` for what a database does not take.
+
+    >>> check_name("new\\nline.csv")
+    'new\\nline.csv'
+    """
+    if not _is_text(key):
+        raise InvalidKey(f"{key!r} is no text in UTF-8", hint="rename the file, or give it a `key`")
+    if len(key.encode()) > KEY_BYTES:
         raise InvalidKey(f"a key of {len(key)} characters is too long: {key[:40]!r}...", hint="choose a shorter one")
     return key
+
+
+def _is_text(name: str) -> bool:
+    """Whether it can be written in UTF-8; a file of Linux may be called by any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def suffix_of(name: str, *, is_folder: bool = False) -> str:

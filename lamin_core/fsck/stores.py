@@ -17,7 +17,7 @@ from lamin_core.remote import filesystem
 from lamin_core.storage import is_remote
 from lamin_core.types import MANAGED
 
-REACHABLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "memory", "file")
+REACHABLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "memory", "file", "http", "https")
 _PIECE = 1 << 20
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from lamin_core.models import Artifact, ArtifactSeries, Content, Run, RunArtifac
 from lamin_core.models.artifact import UNSET
 from lamin_core.saving import numbering
 from lamin_core.saving.pending import Pending
-from lamin_core.saving.place import Place, adopt, become
+from lamin_core.saving.place import Place, adopt, become, check_saved
 from lamin_core.storage import managed_key
 from lamin_core.uids import version_suffix
 
@@ -59,7 +59,11 @@ def _run_of(artifact: Artifact) -> Run | None:
     asked = artifact.__dict__.get("_asked_run", UNSET)
     if asked is False:
         return None
-    run: Run | None = context.current_run() if asked is UNSET or asked is None else asked
+    run: Any = context.current_run() if asked is UNSET or asked is None else asked
+    if run is not None and not isinstance(run, Run):
+        raise InvalidArgument(f"{run!r} is no run", hint="run=ln.Run.get(...), or run=False for none")
+    if run is not None:
+        check_saved([run])
     return run
 
 

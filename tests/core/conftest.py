@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lamin_core import context
+from lamin_core import context, remote
 from lamin_core.instance import Instance, disconnect, init
 from lamin_core.tracking import finish
+from tests.object_store import KEYS, serving
 
 
 @pytest.fixture
@@ -34,3 +37,33 @@ def write(in_tmp_path: Path) -> Callable[[str, str], Path]:
         return path
 
     return writer
+
+
+@pytest.fixture
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder outside of every storage."""
+    return tmp_path_factory.mktemp("outside")
+
+
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real S3 endpoint."""
+    with serving(tmp_path_factory.mktemp("moto")) as url:
+        yield url
+
+
+@pytest.fixture
+def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The file system of that endpoint, which the environment names."""
+    for name, value in {**KEYS, "AWS_ENDPOINT_URL": endpoint}.items():
+        monkeypatch.setenv(name, value)
+    fs, _ = remote.filesystem("s3://any")
+    return fs
+
+
+@pytest.fixture
+def bucket(s3: Any) -> str:
+    """The URL of an empty bucket."""
+    name = f"bucket-{uuid.uuid4().hex[:12]}"
+    s3.mkdir(name)
+    return f"s3://{name}"

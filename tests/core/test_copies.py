@@ -37,12 +37,6 @@ def instance(in_tmp_path: Path) -> Iterator[Instance]:
     made.db.dispose()
 
 
-@pytest.fixture
-def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder outside of every storage."""
-    return tmp_path_factory.mktemp("outside")
-
-
 def stored(instance: Instance) -> list[str]:
     """Everything that lies in the storage, parts of copies included."""
     return sorted(path.name for path in Path(instance.storage).rglob("*") if path.is_file())

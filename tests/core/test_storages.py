@@ -19,33 +19,9 @@ import lamin_core as ln
 from lamin_core import copies, multipart, remote
 from lamin_core.errors import Conflict, InvalidArgument, LaminError, NotFound, Unavailable
 from lamin_core.instance import Instance, disconnect, init
-from tests.object_store import KEYS, serving
+from tests.object_store import KEYS
 
 Write = Callable[[str, str], Path]
-
-
-@pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real S3 endpoint."""
-    with serving(tmp_path_factory.mktemp("moto")) as url:
-        yield url
-
-
-@pytest.fixture
-def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The file system of that endpoint, which the environment names."""
-    for name, value in {**KEYS, "AWS_ENDPOINT_URL": endpoint}.items():
-        monkeypatch.setenv(name, value)
-    fs, _ = remote.filesystem("s3://any")
-    return fs
-
-
-@pytest.fixture
-def bucket(s3: Any) -> str:
-    """The URL of an empty bucket."""
-    name = f"bucket-{uuid.uuid4().hex[:12]}"
-    s3.mkdir(name)
-    return f"s3://{name}"
 
 
 @pytest.fixture
@@ -55,12 +31,6 @@ def instance(in_tmp_path: Path, bucket: str) -> Iterator[Instance]:
     yield made
     disconnect()
     made.db.dispose()
-
-
-@pytest.fixture
-def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder outside of every storage."""
-    return tmp_path_factory.mktemp("outside")
 
 
 def objects(s3: Any, url: str) -> dict[str, int]:

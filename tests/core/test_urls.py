@@ -1,0 +1,220 @@
+"""Addresses: those that show a secret are refused, what is on the web is read, and a missing library is named."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+import lamin_core as ln
+from lamin_core import fsck, remote
+from lamin_core.errors import InvalidArgument, LaminError, MissingExtra, NotFound, Unavailable
+from lamin_core.instance import Instance, disconnect, init
+from lamin_core.models import Base
+from tests.object_store import KEYS
+
+SECRET = "s3cr3t/Pass+word"
+SECRETS = [
+    "s3://AKIAIOSFODNN7EXAMPLE:s3cr3t@bucket/a.csv",
+    "s3://user:s3cr3t@bucket/a.csv",
+    f"s3://AKIAIOSFODNN7EXAMPLE:{SECRET}@bucket/a.csv",
+    "https://me:s3cr3t@127.0.0.1:9/a.csv",
+    "https://bucket.s3.amazonaws.com/a.csv?X-Amz-Credential=x&X-Amz-Signature=s3cr3t",
+    "https://blob.example.org/a.csv?sv=2020&sig=s3cr3t",
+    "https://example.org/a.csv?access_token=s3cr3t&download=1",
+    "sftp://me:s3cr3t@127.0.0.1/a.csv",
+]
+
+
+@pytest.mark.parametrize("url", SECRETS)
+def test_a_url_that_shows_a_secret_is_refused(instance: Instance, url: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="lamin_core")
+    for make in (lambda: ln.Artifact(url), lambda: ln.Storage(url).save(), lambda: ln.Artifact(url, key="a.csv")):
+        with pytest.raises(InvalidArgument, match="comes with a password or options") as failure:
+            make()
+        assert "s3cr3t" not in str(failure.value)
+        assert "a.csv" in str(failure.value)
+        assert "storages.toml" in str(failure.value)
+    assert "s3cr3t" not in caplog.text
+    assert ln.Artifact.count() == 0
+    assert not ln.Storage.filter(root__contains="s3cr3t").exists()
+
+
+def test_the_keys_of_a_store_are_in_no_table_log_or_error(
+    in_tmp_path: Path,
+    outside: Path,
+    bucket: str,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="lamin_core")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    made = init(bucket, db=database_url)
+    try:
+        (outside / "a.txt").write_text("a")
+        with ln.run("step"):
+            artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        _forget_clients()
+        with pytest.raises(LaminError) as failure:
+            artifact.cache()
+        assert SECRET not in str(failure.value)
+        with made.db.reading() as session:
+            rows = [row for table in Base.metadata.sorted_tables for row in session.execute(select(table))]
+        assert len(rows) > 5
+        assert SECRET not in str(rows) + caplog.text
+        settings = "".join(path.read_text() for path in made.folder.rglob("*.toml"))
+        assert SECRET not in settings
+    finally:
+        disconnect()
+        made.db.dispose()
+        _forget_clients()
+
+
+def _forget_clients() -> None:
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.mark.parametrize(
+    ("url", "library"),
+    [("gs://bucket/a.csv", "gcsfs"), ("hf://datasets/a/b.csv", "huggingface_hub"), ("az://box/a.csv", "adlfs")],
+)
+def test_a_library_that_is_missing_is_named(instance: Instance, url: str, library: str) -> None:
+    with pytest.raises(MissingExtra, match=f"{library} is not installed") as failure:
+        ln.Artifact(url)
+    assert failure.value.hint == f"pip install {library}"
+    with pytest.raises(MissingExtra, match=library):
+        ln.Storage(url.rpartition("/")[0]).save()
+    assert ln.Artifact.count() == 0
+
+
+def test_a_scheme_that_nobody_knows_is_said(instance: Instance) -> None:
+    with pytest.raises(InvalidArgument, match="Protocol not known: nonsense"):
+        ln.Artifact("nonsense://somewhere/a.csv")
+    with pytest.raises(InvalidArgument, match="is no URL"):
+        ln.Artifact("https://example.org/a\0.csv")
+
+
+# On the web
+
+
+class _Site(http.server.SimpleHTTPRequestHandler):
+    """Files of a folder; with an entity tag where their name says so."""
+
+    def end_headers(self) -> None:
+        if "tagged" in self.path:
+            body = Path(self.translate_path(self.path)).read_bytes()
+            self.send_header("ETag", f'"{hash(body)}"')
+        super().end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing on standard error."""
+
+
+@pytest.fixture
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A folder and the address that serves it."""
+    folder = tmp_path_factory.mktemp("site")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Site, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_what_is_on_the_web_is_read_where_it_lies(instance: Instance, site: tuple[Path, str]) -> None:
+    folder, address = site
+    (folder / "a.csv").write_text("x\n1\n")
+    (folder / "page.html").write_text('<a href="other.html">x</a>')
+    artifact = ln.Artifact(f"{address}/a.csv?download=1", run=False).save()
+    assert (artifact.key, artifact.suffix, artifact.path) == (
+        "a.csv?download=1", ".csv", f"{address}/a.csv?download=1",
+    )  # fmt: skip
+    assert artifact.load().x.to_list() == [1]
+    assert artifact.cache().name == "a.csv"
+    assert ln.Artifact(f"{address}/a.csv?download=1", run=False).save().uid
+    page = ln.Artifact(f"{address}/page.html").save()
+    assert page.load() == '<a href="other.html">x</a>'
+    assert fsck.check(instance).is_clean
+    with pytest.raises(NotFound, match="nothing at"):
+        ln.Artifact(f"{address}/nowhere.csv")
+    with pytest.raises(InvalidArgument, match="can only be read"):
+        ln.Storage(address).save()
+
+
+def test_what_was_changed_on_the_web_is_found_out(instance: Instance, site: tuple[Path, str]) -> None:
+    folder, address = site
+    (folder / "tagged.txt").write_text("old")
+    old = ln.Artifact(f"{address}/tagged.txt").save()
+    assert (old.hash_type, old.size) == ("etag", 3)
+    assert ln.Artifact(f"{address}/tagged.txt").save().uid == old.uid
+    (folder / "tagged.txt").write_text("other")
+    assert [(one.kind, one.uid) for one in fsck.check(instance).problems] == [("changed", old.uid)]
+    with pytest.raises(LaminError, match="has changed since it was registered"):
+        old.load()
+    new = ln.Artifact(f"{address}/tagged.txt").save()
+    assert (new.version, new.load()) == ("0001", "other")
+    (folder / "tagged.txt").unlink()
+    assert new.load() == "other"  # it was fetched before
+    new.cache().unlink()
+    with pytest.raises(NotFound):
+        new.load()
+    assert [(one.kind, one.uid) for one in fsck.check(instance).problems] == [("missing", new.uid)]
+
+
+def test_a_server_that_is_down_is_said(instance: Instance) -> None:
+    with pytest.raises((NotFound, Unavailable), match=r"127\.0\.0\.1:9/a\.csv"):
+        ln.Artifact("http://127.0.0.1:9/a.csv")
+
+
+# On this machine, and in memory
+
+
+@pytest.mark.parametrize("name", ["a b.txt", "50%.txt", "ü#?.txt"])
+def test_a_file_url_is_the_path_it_means(instance: Instance, outside: Path, name: str) -> None:
+    (outside / name).write_text("x")
+    assert ln.Artifact((outside / name).as_uri(), key="a.txt").save().load() == "x"
+
+
+def test_a_storage_by_a_file_url_is_the_folder(instance: Instance, outside: Path) -> None:
+    assert ln.Storage((outside / "a b").as_uri()).save().root == str(outside / "a b")
+
+
+# An endpoint of one's own
+
+
+def test_an_endpoint_comes_from_a_profile(
+    in_tmp_path: Path, outside: Path, home: Path, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _forget_clients()
+    (home / ".aws").mkdir()
+    (home / ".aws" / "config").write_text(f"[profile minio]\nendpoint_url = {endpoint}\nregion = us-east-1\n")
+    keys = f"aws_access_key_id = {KEYS['AWS_ACCESS_KEY_ID']}\naws_secret_access_key = {SECRET}\n"
+    (home / ".aws" / "credentials").write_text(f"[minio]\n{keys}")
+    monkeypatch.setenv("AWS_PROFILE", "minio")
+    fs, _ = remote.filesystem("s3://of-a-profile")
+    fs.mkdir("of-a-profile")
+    made = init("s3://of-a-profile/lineage")
+    try:
+        (outside / "a.txt").write_text("a")
+        artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
+        assert artifact.load() == "a"
+        assert fsck.check(made, deep=True, grace=0).is_clean
+        assert SECRET not in (made.folder / "instance.toml").read_text()
+    finally:
+        disconnect()
+        made.db.dispose()
+        _forget_clients()
