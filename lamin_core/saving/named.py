@@ -9,9 +9,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import insert, inspect, select
+from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 
+from lamin_core.bulk import insertion
 from lamin_core.errors import Conflict
 from lamin_core.models import Feature
 from lamin_core.models.relations import table_of
@@ -49,7 +50,7 @@ def _write(session: Session, kind: type[Any], records: list[Any], user: int) -> 
         _check_same(given[identity], row)
     new = [record for identity, record in reversed(given.items()) if identity not in found]
     if new:
-        session.connection().execute(insert(table_of(kind)), _values(kind, new, user))
+        session.connection().execute(insertion(table_of(kind), many=len(new) > 1), _values(kind, new, user))
         found |= _rows(session, kind, {_identity(kind, record.__dict__): None for record in new})
     return found
 
