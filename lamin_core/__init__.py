@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from lamin_core.models import Transform as Transform
     from lamin_core.models import ULabel as ULabel
     from lamin_core.models import User as User
+    from lamin_core.models.conditions import Q as Q
     from lamin_core.models.schema import FeatureSet as FeatureSet
-    from lamin_core.querying.lookups import Q as Q
     from lamin_core.setup import save as save
     from lamin_core.tracking import finish as finish
     from lamin_core.tracking import flow as flow
@@ -46,7 +46,7 @@ _HOMES = {
     "Feature": "models",
     "FeatureSet": "models.schema",
     "Project": "models",
-    "Q": "querying.lookups",
+    "Q": "models.conditions",
     "Reference": "models",
     "Run": "models",
     "Schema": "models",
@@ -64,6 +64,11 @@ _HOMES = {
     "step": "tracking",
     "track": "tracking",
 }
+_NOT_YET = {
+    "bionty": "label with ln.ULabel: its types, parents and synonyms hold ontologies too",
+    "curators": "compare a table with a ln.Schema: ln.Schema(...).features, ln.ULabel.validate(df['column'])",
+}
+"""Parts of LaminDB that this version has not, and what to use until then."""
 _MODULES = ("context", "core", "errors", "setup")
 __all__ = sorted(["__version__", *_HOMES, *_MODULES])
 
@@ -71,11 +76,19 @@ __all__ = sorted(["__version__", *_HOMES, *_MODULES])
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"lamin_core.{name}")
+    if name in _NOT_YET:
+        raise _not_yet(name)
     if name not in _HOMES:
         raise AttributeError(f"module 'lamin_core' has no attribute {name!r}")
     importlib.import_module("lamin_core.instance")  # so that records find the instance they live in
     found = getattr(importlib.import_module(f"lamin_core.{_HOMES[name]}"), name)
     globals()[name] = found
+    return found
+
+
+def _not_yet(name: str) -> Exception:
+    errors = importlib.import_module("lamin_core.errors")
+    found: Exception = errors.NotYet(f"lamin_core {__version__} has no {name} yet", hint=_NOT_YET[name])
     return found
 
 

@@ -42,8 +42,11 @@ class Connection(Protocol):
     def replace(self, artifact: Any, data: Any, run: Any) -> None:
         """Put other bytes in its place."""
 
-    def from_values(self, registry: type[Record], values: Iterable[str], field: Any, *, create: bool) -> Any:
+    def from_values(self, registry: type[Record], values: Iterable[Any], field: Any, *, create: bool) -> Any:
         """Records for these names."""
+
+    def describe(self, record: Any) -> None:
+        """Print what is known about this record."""
 
     def reached(self, record: Any, relation: str) -> Any:
         """The records on all paths from this one over a relation to records of its own kind."""

@@ -13,7 +13,8 @@ LaminError
 │   └── ReadOnly         it may only be read
 ├── NotTracked           a run was needed and none is current
 ├── MalformedEvent       JSON that is not an OpenLineage event
-└── MissingExtra         an optional part is not installed
+├── MissingExtra         an optional part is not installed
+└── NotYet               a part of LaminDB that this version has not
 """
 
 
@@ -95,3 +96,7 @@ class MissingExtra(LaminError, ImportError):
         """Without an extra of ours that has it, the module is to be installed itself."""
         wanted = module if extra is None else f"'lamin-core[{extra}]'"
         super().__init__(f"{module} is not installed", hint=f"pip install {wanted}")
+
+
+class NotYet(LaminError, ImportError):
+    """A part of LaminDB that this version of the package has not."""

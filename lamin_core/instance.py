@@ -26,13 +26,15 @@ from lamin_core.location import FOLDER, SETTINGS, VARIABLE, database_folder, fin
 from lamin_core.models import Artifact, InstanceFacts, Run, Storage, User
 from lamin_core.models.relations import relations_of
 from lamin_core.propagation import Parent
+from lamin_core.querying.description import description
 from lamin_core.querying.queryset import QuerySet
 from lamin_core.querying.related import RelatedSet, all_reached, slots
 from lamin_core.questions import Questions
 from lamin_core.redaction import redact_text
-from lamin_core.saving import delete, erase, from_values, replace, restore, save, trash
+from lamin_core.saving import delete, erase, replace, restore, save, trash
 from lamin_core.saving.above import run_above
 from lamin_core.saving.annotations import FeatureValues, LabelSet
+from lamin_core.saving.values import from_values
 from lamin_core.storage import checked_root, is_remote
 from lamin_core.uids import random_uid
 
@@ -210,9 +212,13 @@ class Instance:
         with self.files.as_path(data, artifact.suffix) as path:
             replace(self, artifact, path, run)
 
-    def from_values(self, registry: type[Record], values: Iterable[str], field: Any = None, *, create: bool) -> Any:
+    def from_values(self, registry: type[Record], values: Iterable[Any], field: Any = None, *, create: bool) -> Any:
         """Records for these names."""
         return from_values(self, registry, values, field, create=create)
+
+    def describe(self, record: Any) -> None:
+        """Print what is known about this record."""
+        print(description(self.db, record))  # noqa: T201 - this is what it is for
 
     def reached(self, record: Any, relation: str) -> QuerySet[Any]:
         """The records on all paths from this one over a relation to records of its own kind."""

@@ -18,6 +18,7 @@ from lamin_core.lineage.moments import moment
 from lamin_core.lineage.reach import NODE_LIMIT
 from lamin_core.lineage.snapshots import snapshots
 from lamin_core.models import Artifact, Collection, CollectionArtifact, Run, Transform
+from lamin_core.querying.description import lines
 from lamin_core.saving import runs
 from lamin_core.types import RunStatus
 
@@ -163,7 +164,7 @@ def description(artifact: Artifact) -> str:
         ("created at", artifact.created_at.isoformat(timespec="seconds")),
     ]
     title = f"Artifact: {artifact.key or artifact.description or artifact.uid} (version {artifact.version})"
-    return "\n".join([title, *(f"  {name + ':':<14}{value}" for name, value in rows if value is not None)])
+    return "\n".join([title, *lines(rows)])
 
 
 def _maker(run: Run) -> str:

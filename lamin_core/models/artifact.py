@@ -75,6 +75,8 @@ class Artifact(Traced, Versioned, Registry):
     _stem_length = 16
     _name_field = "key"
     _search_fields = ("key", "description")
+    _has_trash = True
+    _editable = ("description", "kind", "otype", "n_observations")
     _feature_values = "ArtifactFeatureValue"
     _aliases = {
         "transform": "run__transform",

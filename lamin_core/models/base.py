@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Self, TypeVar
 
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, MetaData, Select, String, Text, select
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, validates
 from sqlalchemy.orm.decl_api import DeclarativeAttributeIntercept
 from sqlalchemy.types import TypeDecorator
 
@@ -87,6 +87,27 @@ def narrow_indexes() -> None:
                 index.dialect_options["postgresql"]["where"] = where
 
 
+def is_storable(text: str) -> bool:
+    """Whether every database can keep this text: PostgreSQL takes no NUL, and neither takes half a character."""
+    try:
+        return "\0" not in text and bool(text.encode() or True)
+    except UnicodeEncodeError:
+        return False
+
+
+def check_texts(record: Base) -> None:
+    """Raise `InvalidArgument` for a text that not every database can keep, or that is too long for its column."""
+    for name, column in type(record).__table__.columns.items():
+        text = record.__dict__.get(name)
+        if not isinstance(text, str):
+            continue
+        longest = getattr(column.type, "length", None)
+        if not is_storable(text):
+            raise InvalidArgument(f"{name}={text!a} is no text that a database can hold", hint="leave out NUL")
+        if longest is not None and len(text) > longest:
+            raise InvalidArgument(f"{name}={text[:40]!r}... is too long", hint=f"at most {longest} characters")
+
+
 R = TypeVar("R", bound=Base)
 
 
@@ -126,6 +147,10 @@ class Registry(Base, metaclass=RegistryType):
 
     _search_fields: ClassVar[tuple[str, ...]] = ()
     """The texts that a search looks into, the name first."""
+    _has_trash: ClassVar[bool] = False
+    """Whether what is deleted can be restored."""
+    _editable: ClassVar[tuple[str, ...]] = ()
+    """The fields that may be changed in many records at once: what people say of them, not what they are known by."""
     _feature_values: ClassVar[str | None] = None
     """The table of the values that its records have for features, if they can have any."""
 
@@ -234,7 +259,7 @@ class Registry(Base, metaclass=RegistryType):
         return context.connection().query(cls).lookup(field, return_field)
 
     @classmethod
-    def from_values(cls, values: Iterable[str], field: Any = None, *, create: bool = False) -> Any:
+    def from_values(cls, values: Iterable[Any], field: Any = None, *, create: bool = False) -> Any:
         """The records with these names; with `create`, those that do not exist yet are made, unsaved."""
         return context.connection().from_values(cls, values, field, create=create)
 
@@ -261,6 +286,21 @@ class Registry(Base, metaclass=RegistryType):
         """Remove it."""
         context.connection().delete(self)
 
+    def describe(self) -> None:
+        """Print what is known about it."""
+        context.connection().describe(self)
+
+    def __eq__(self, other: object) -> Any:
+        """Two are equal if they are the same row, whoever has read it."""
+        return self is other or (type(self) is type(other) and self.uid is not None and self.uid == other.uid)
+
+    def __hash__(self) -> int:
+        """By the uid; what was asked for it before it had one keeps its answer."""
+        own = self.__dict__
+        if "_hash" not in own:
+            own["_hash"] = object.__hash__(self) if self.uid is None else hash(self.uid)
+        return int(own["_hash"])
+
     def __repr__(self) -> str:
         shown = {
             name: getattr(self, name, None) for name in dict.fromkeys(("uid", self._name_field, *self._shown_fields()))
@@ -275,6 +315,21 @@ class Registry(Base, metaclass=RegistryType):
     @classmethod
     def _shown_fields(cls) -> tuple[str, ...]:
         return ()
+
+
+class Named:
+    """What a registry whose records are known by a name that people give adds."""
+
+    @validates("name")
+    def _check_name(self, _field: str, name: Any) -> str:
+        return self.checked(name)
+
+    @staticmethod
+    def checked(name: Any) -> str:
+        """The name, if it is one. Raises `InvalidArgument`."""
+        if not isinstance(name, str) or not name.strip() or not is_storable(name):
+            raise InvalidArgument(f"{name!a} is no name", hint="a name is text, and not blank")
+        return str.__str__(name)
 
 
 class Versioned:

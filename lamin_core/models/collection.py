@@ -36,6 +36,7 @@ class Collection(Traced, Versioned, Registry):
     _stem_length = 16
     _name_field = "key"
     _search_fields = ("key", "description")
+    _editable = ("description",)
     _aliases = {"transform": "run__transform"}
 
     key: Mapped[str] = mapped_column(Key)

@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import Any
 
 from lamin_core.errors import InvalidArgument, ValidationError
-from lamin_core.models.base import Base, Registry
+from lamin_core.models.base import Base, Registry, is_storable
 
 PLAIN: dict[str, tuple[type, ...]] = {
     "int": (int,),
@@ -199,14 +199,6 @@ def _bool(value: Any) -> Any:
 
 def _text(value: Any) -> Any:
     return str(value) if isinstance(value, str) and is_storable(value) else _WRONG
-
-
-def is_storable(text: str) -> bool:
-    """Whether every database can keep this text: PostgreSQL takes no NUL, and neither takes half a character."""
-    try:
-        return "\0" not in text and bool(text.encode() or True)
-    except UnicodeEncodeError:
-        return False
 
 
 def _path(value: Any) -> Any:

@@ -8,7 +8,8 @@ from sqlalchemy import JSON, Double, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core import context
-from lamin_core.models.base import Base, Identity, Key, Registry, Synonymous
+from lamin_core.models.base import Base, Identity, Key, Named, Registry, Synonymous
+from lamin_core.models.conditions import Comparable
 from lamin_core.models.dtypes import named, registry_called, validated
 from lamin_core.models.relations import Many, One
 
@@ -17,12 +18,16 @@ if TYPE_CHECKING:
     from lamin_core.models.user import User
 
 
-class Feature(Synonymous, Registry):
-    """A dimension that data are measured in, with its type."""
+class Feature(Comparable, Synonymous, Named, Registry):
+    """A dimension that data are measured in, with its type.
+
+    Compared with a value it is a condition: `ln.Artifact.filter(temperature > 20)`.
+    """
 
     __tablename__ = "feature"
     _name_field = "name"
     _search_fields = ("name", "description", "synonyms")
+    _editable = ("name", "description", "unit", "nullable", "coerce")
     _aliases = {"dtype_as_str": "dtype"}
 
     name: Mapped[str] = mapped_column(unique=True)
@@ -74,11 +79,11 @@ class Feature(Synonymous, Registry):
     @classmethod
     def from_df(cls, df: Any) -> Any:
         """The features that the columns of a table are; those that do not exist yet are made, unsaved."""
-        found = context.connection().from_values(cls, [str(column) for column in df.columns], None, create=False)
-        known = {feature.name for feature in found}
-        new = ((str(column), dtype) for column, dtype in df.dtypes.items() if str(column) not in known)
-        found.extend(cls(name=name, dtype=_of_column(dtype)) for name, dtype in new)
-        return found
+        dtypes = {str(column): dtype for column, dtype in df.dtypes.items()}
+        known = {feature.name: feature for feature in cls.filter(name__in=list(dtypes))}
+        features = context.connection().from_values(cls, [], None, create=False)
+        features.extend(known.get(name) or cls(name=name, dtype=_of_column(dtype)) for name, dtype in dtypes.items())
+        return features
 
     from_dataframe = from_df
 

@@ -8,7 +8,7 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.errors import InvalidArgument
-from lamin_core.models.base import Base, Hierarchical, Identity, Registry, Synonymous
+from lamin_core.models.base import Base, Hierarchical, Identity, Named, Registry, Synonymous
 from lamin_core.models.relations import Many, One
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lamin_core.models.user import User
 
 
-class ULabel(Hierarchical, Synonymous, Registry):
+class ULabel(Hierarchical, Synonymous, Named, Registry):
     """A universal label; `type` groups labels, `is_type` marks the groups, `parents` are the wider terms."""
 
     __tablename__ = "ulabel"
@@ -34,6 +34,7 @@ class ULabel(Hierarchical, Synonymous, Registry):
     )
     _name_field = "name"
     _search_fields = ("name", "description", "synonyms")
+    _editable = ("name", "description", "is_type")
 
     name: Mapped[str]
     description: Mapped[str | None]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from sqlalchemy import Date, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core.models.base import Base, Registry
+from lamin_core.models.base import Base, Named, Registry
 from lamin_core.models.label import Annotation, once
 from lamin_core.models.relations import Many, One
 
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from lamin_core.models.user import User
 
 
-class Project(Registry):
+class Project(Named, Registry):
     """A project that data, code and runs belong to."""
 
     __tablename__ = "project"
     _name_field = "name"
     _search_fields = ("name", "abbr", "description")
+    _editable = ("name", "abbr", "description", "url", "start_date", "end_date")
 
     name: Mapped[str] = mapped_column(unique=True)
     abbr: Mapped[str | None] = mapped_column(String(32))
@@ -62,12 +63,13 @@ class Project(Registry):
         )
 
 
-class Reference(Registry):
+class Reference(Named, Registry):
     """A paper, a preprint or a document that work refers to."""
 
     __tablename__ = "reference"
     _name_field = "name"
     _search_fields = ("name", "abbr", "description", "authors", "doi")
+    _editable = ("name", "abbr", "description", "url", "doi", "pubmed_id", "authors", "date")
 
     name: Mapped[str] = mapped_column(unique=True)
     abbr: Mapped[str | None] = mapped_column(String(32))

@@ -126,7 +126,9 @@ def annotations_of(registry: type[Any]) -> dict[str, Many[Any]]:
     return {
         name: relation
         for name, relation in relations_of(registry).items()
-        if isinstance(relation, Many) and hasattr(relation.link, "feature_id")
+        if isinstance(relation, Many)
+        and hasattr(relation.link, "feature_id")
+        and "feature_id" not in (relation.own, relation.other)
     }
 
 

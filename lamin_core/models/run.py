@@ -44,6 +44,7 @@ class Run(Traced, Registry):
     )
     _name_field = "name"
     _search_fields = ("name",)
+    _editable = ("name", "description", "reference", "reference_type")
     _aliases = {"initiated_by_run": "parent", "initiated_runs": "children"}
     _feature_values = "RunFeatureValue"
 

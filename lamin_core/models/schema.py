@@ -26,6 +26,7 @@ class Schema(Registry):
     __tablename__ = "schema"
     _name_field = "name"
     _search_fields = ("name", "description")
+    _editable = ("name", "description")
 
     name: Mapped[str | None]
     hash: Mapped[str] = mapped_column(String(64), unique=True)

@@ -56,6 +56,7 @@ class Transform(Traced, Versioned, Registry):
     _stem_length = 12
     _name_field = "key"
     _search_fields = ("key", "description")
+    _editable = ("description", "kind", "language", "reference", "reference_type")
     _aliases = {"type": "kind"}
 
     series_id: Mapped[int] = mapped_column(ForeignKey("transform_series.id"))

@@ -13,6 +13,7 @@ class User(Registry):
     __tablename__ = "user"
     _name_field = "handle"
     _search_fields = ("handle", "name")
+    _editable = ("name",)
 
     handle: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str | None]

@@ -15,8 +15,8 @@ from sqlalchemy.types import TypeEngine
 
 from lamin_core.errors import InvalidArgument
 from lamin_core.models import Registry
-from lamin_core.models.base import UTC_DateTime
-from lamin_core.models.dtypes import is_storable, moment
+from lamin_core.models.base import UTC_DateTime, is_storable
+from lamin_core.models.dtypes import moment
 
 
 def bound(column: Any, value: Any) -> Any:

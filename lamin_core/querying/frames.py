@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Integer, Select, select
 from sqlalchemy.orm import Session
 
 from lamin_core.errors import MissingExtra
 from lamin_core.models import Many
 from lamin_core.querying.annotations import values_of
-from lamin_core.querying.lookups import column_at, field_named, fields_of, narrowing
+from lamin_core.querying.lookups import column_at, field_named, narrowing
 from lamin_core.querying.operators import OPERATORS
 
 
 def fields(registry: type[Any]) -> list[str]:
-    """The fields that a table shows: those that are columns and not long; the uid and the name first."""
-    columns = registry.__mapper__.column_attrs
-    plain = [name for name in fields_of(registry) if name in columns and not columns[name].columns[0].info.get("long")]
-    return list(dict.fromkeys(["uid", *plain]))
+    """The fields that a table shows, those that are columns and not long: the uid and what people know a record by
+    first, then as they are declared, keys of other records last.
+    """
+    columns = {attribute.key: attribute.columns[0] for attribute in registry.__mapper__.column_attrs}
+    plain = [name for name, column in columns.items() if name != "id" and not column.info.get("long")]
+    own = [name for name in plain if not columns[name].foreign_keys]
+    known = [name for name in (registry._name_field, *registry._shown_fields()) if name in columns]
+    return list(dict.fromkeys(["uid", *known, *own, *plain]))
 
 
 def frame(
@@ -36,6 +40,8 @@ def frame(
     rows = [tuple(row) for row in session.execute(query.with_only_columns(*columns))]
     table = pd.DataFrame.from_records(rows, columns=["id", *names, *single]).set_index("uid")
     ids = table.pop("id").tolist()
+    for name in _whole_numbers(registry, table):
+        table[name] = table[name].astype("Int64")
     for path in included:
         if path not in single:
             table[path] = pd.Series(_several(session, registry, path, ids), index=table.index, dtype=object)
@@ -43,6 +49,12 @@ def frame(
         for name, values in values_of(session, registry, ids).items():
             table[name] = pd.Series([values.get(one) for one in ids], index=table.index, dtype=object)
     return table
+
+
+def _whole_numbers(registry: type[Any], table: Any) -> list[str]:
+    """The columns of whole numbers that some records have none of: pandas would make them fractions."""
+    kinds = {attribute.key: attribute.columns[0].type for attribute in registry.__mapper__.column_attrs}
+    return [name for name in table if isinstance(kinds.get(name), Integer) and table[name].dtype != "int64"]
 
 
 def _several(session: Session, registry: type[Any], path: str, ids: list[int]) -> list[list[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import and_, false, func, literal, not_, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, aliased
@@ -13,48 +13,12 @@ from lamin_core.db import Database
 from lamin_core.errors import InvalidArgument
 from lamin_core.models import Many, One
 from lamin_core.models.base import Versioned
+from lamin_core.models.conditions import Compared, Q
 from lamin_core.models.relations import relations_of
 from lamin_core.querying import parts, valued
 from lamin_core.querying.fitting import boolean
 from lamin_core.querying.operators import OPERATORS, Condition
 from lamin_core.uids import VERSION_LENGTH
-
-
-class Q:
-    """A condition that can be joined with others: `&` is and, `|` is or, `~` is not.
-
-    >>> Q(name="a") | ~Q(name__startswith="b", is_type=True)
-    (Q(name='a') | ~Q(name__startswith='b', is_type=True))
-    """
-
-    def __init__(self, *conditions: Q, **lookups: Any) -> None:
-        """All of these conditions and lookups."""
-        self.conditions = conditions
-        self.lookups = lookups
-        self.joined: Literal["and", "or"] = "and"
-        self.is_negated = False
-
-    def _with(self, *conditions: Q, joined: Literal["and", "or"], is_negated: bool = False) -> Q:
-        made = Q(*conditions)
-        made.joined, made.is_negated = joined, is_negated
-        return made
-
-    def __and__(self, other: Q) -> Q:
-        return self._with(self, other, joined="and")
-
-    def __or__(self, other: Q) -> Q:
-        return self._with(self, other, joined="or")
-
-    def __invert__(self) -> Q:
-        return self._with(self, joined="and", is_negated=True)
-
-    def __repr__(self) -> str:
-        shown = [*map(repr, self.conditions), *(f"{name}={value!r}" for name, value in self.lookups.items())]
-        if not self.conditions:
-            return f"Q({', '.join(shown)})"
-        if self.is_negated:
-            return f"~{shown[0]}"
-        return f"({(' | ' if self.joined == 'or' else ' & ').join(shown)})"
 
 
 class Lookups:
@@ -74,9 +38,19 @@ class Lookups:
                 found: Condition = condition
                 return found
             raise InvalidArgument(f"{condition!r} is no condition", hint="filter(name='x'), or filter(ln.Q(name='x'))")
+        if isinstance(condition, Compared):
+            return self._of_compared(registry, condition)
         inner = self.all_of(registry, condition.conditions, condition.lookups)
         joined = or_(false(), *inner) if condition.joined == "or" else and_(true(), *inner)
         return negated(joined) if condition.is_negated else joined
+
+    def _of_compared(self, registry: type[Any], compared: Compared) -> Condition:
+        feature = compared.feature
+        if registry._feature_values is None:
+            raise InvalidArgument(f"a {registry.__name__} has no values of features", hint="ask artifacts or runs")
+        if feature.id is None:
+            raise InvalidArgument(f"{feature!r} is not saved", hint="call .save() first")
+        return valued.condition(self, registry, feature, [compared.operator], compared.value)
 
     def of_features(self, registry: type[Any], lookups: dict[str, Any]) -> list[Condition]:
         """A condition for each, where names are those of features before they are those of fields."""

@@ -71,7 +71,7 @@ class Inspection:
 def inspect(session: Session, registry: type[Any], ids: Select[Any], values: Iterable[Any], field: Any) -> Inspection:
     """Look the values up in this field of the records with these ids."""
     name = field_name(registry, field)
-    given = tuple(_checked(values))
+    given = tuple(checked(values))
     column = getattr(registry, name)
     unique = [one for one in dict.fromkeys(given) if isinstance(one, str)]
     found = session.scalars(select(column).where(registry.id.in_(ids), OPERATORS["in"](column, unique)))
@@ -91,11 +91,12 @@ def mapper(
         exact.add(row[0])
         for other in [*split(row[1] if synonyms is not None else None), row[0]]:
             names.setdefault(other.lower(), row[0])
-    wanted = (one for one in dict.fromkeys(_checked(values)) if isinstance(one, str) and one not in exact)
+    wanted = (one for one in dict.fromkeys(checked(values)) if isinstance(one, str) and one not in exact)
     return {one: names[one.lower()] for one in wanted if one.lower() in names}
 
 
-def _checked(values: Iterable[Any]) -> Iterable[Any]:
+def checked(values: Iterable[Any]) -> Iterable[Any]:
+    """The values, unless they are a single text, or nothing that has several. Raises `InvalidArgument`."""
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise InvalidArgument(f"{values!a} are no values", hint="pass a list, a column of a DataFrame or an array")
     return values

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from lamin_core.db import Database
 from lamin_core.errors import InvalidArgument, MultipleFound, NotFound
 from lamin_core.models.base import Versioned
-from lamin_core.querying import frames, naming, search
+from lamin_core.querying import changing, frames, naming, search
 from lamin_core.querying.lookups import Lookups, column_at, negated
 from lamin_core.querying.operators import OPERATORS
 from lamin_core.uids import VERSION_LENGTH
@@ -291,10 +291,24 @@ class QuerySet(Generic[T]):
 
     to_dataframe = df
 
-    def delete(self) -> None:
-        """Remove them."""
-        for record in self:
+    # Changing
+
+    def update(self, **values: Any) -> int:
+        """Give all of them these values, in one statement; how many they are.
+
+        Raises `InvalidArgument` for a field that records are known by, or a value that does not fit it, and `Conflict`;
+        then none is changed.
+        """
+        return changing.change(self._database, self.registry, self.ids(), values)
+
+    def delete(self) -> int:
+        """Remove them, artifacts into the trash; how many they are. Raises `Conflict` while others need one of them."""
+        if not self.registry._has_trash:
+            return changing.remove(self._database, self.registry, self.ids())
+        records = list(self)
+        for record in records:
             record.delete()  # type: ignore[attr-defined]
+        return len(records)
 
 
 def _counts_up(bound: int | None) -> bool:

@@ -9,7 +9,8 @@ from sqlalchemy import false, or_, select
 from lamin_core.db import Database
 from lamin_core.errors import InvalidArgument, ValidationError
 from lamin_core.models import Feature, Registry
-from lamin_core.models.dtypes import Dtype, Option, is_storable, parse, registry_called, validated
+from lamin_core.models.base import is_storable
+from lamin_core.models.dtypes import Dtype, Option, parse, registry_called, validated
 from lamin_core.models.relations import annotation_of, model
 from lamin_core.querying import parts
 from lamin_core.querying.fitting import boolean
@@ -49,6 +50,8 @@ def own_key(registry: type[Any], table: Any) -> Any:
 def condition(lookups: Lookups, registry: type[Any], feature: Feature, rest: list[str], value: Any) -> Condition:
     """That a record has such a value for the feature. Raises `InvalidArgument`."""
     dtype = parse(feature.dtype)
+    if value is None and rest in ([], ["exact"], ["iexact"]):
+        rest, value = ["isnull"], True
     if rest == ["isnull"]:
         has = or_(false(), *(registry.id.in_(ids) for ids in _annotated(registry, feature, dtype)))
         return ~has if boolean(value) else has

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import inspect, select
+from sqlalchemy import inspect
 from sqlalchemy.exc import IntegrityError
 
-from lamin_core.errors import Conflict, InvalidArgument, NotFound
+from lamin_core.errors import Conflict, NotFound
 from lamin_core.models import Artifact, Base, Collection, Run, Schema, Storage, Transform
-from lamin_core.querying.naming import field_name
-from lamin_core.querying.operators import OPERATORS
+from lamin_core.models.base import check_texts
 from lamin_core.saving.artifacts import save_artifact, save_artifacts
 from lamin_core.saving.named import save_all_named, save_named
 from lamin_core.saving.place import Place
@@ -28,7 +27,8 @@ R = TypeVar("R")
 def save(place: Place, record: R) -> R:
     """Write the record, or find the one that it is. Raises `Conflict`, `InvalidArgument` or `Unavailable`."""
     if _is_saved(record):
-        return _update(place, record)
+        updated: R = _update(place, record)
+        return updated
     saver: Any = _SAVERS.get(type(record), save_named)
     saved: R = saver(place, record)
     return saved
@@ -38,26 +38,14 @@ def _is_saved(record: Any) -> bool:
     return bool(inspect(record).has_identity)
 
 
-def _update(place: Place, record: R) -> R:
+def _update(place: Place, record: Any) -> Any:
+    check_texts(record)
     try:
         with place.db.writing() as session:
             session.merge(record)
     except IntegrityError as error:
         raise Conflict(f"{record!r} cannot be saved so: another record is called so", hint="choose another") from error
     return record
-
-
-class Records(list[Any]):
-    """Records made or found together; `save` writes those that are new in one transaction."""
-
-    def __init__(self, place: Place, records: Iterable[Any]) -> None:
-        super().__init__(records)
-        self._place = place
-
-    def save(self) -> Records:
-        """Write the new ones; returns itself."""
-        save_all(self._place, self)
-        return self
 
 
 def save_all(place: Place, records: Iterable[Any]) -> None:
@@ -73,20 +61,6 @@ def save_all(place: Place, records: Iterable[Any]) -> None:
             named.append(record)
     if named:
         save_all_named(place, named)
-
-
-def from_values(place: Place, registry: Any, values: Iterable[Any], field: Any, *, create: bool) -> Records:
-    """The records with these names, in their order; with `create` the missing ones are made, unsaved."""
-    name = field_name(registry, field)
-    if isinstance(values, str):
-        raise InvalidArgument(f"{values!r} is one value", hint=f"from_values([{values!r}])")
-    names = [one for one in dict.fromkeys(values) if isinstance(one, str)]
-    with place.db.reading() as session:
-        column = getattr(registry, name)
-        rows = session.scalars(select(registry).where(OPERATORS["in"](column, names)).order_by(registry.id.desc()))
-        found = {getattr(row, name): row for row in rows}
-    made = ((found.get(one) or (registry(**{name: one}) if create else None)) for one in names)
-    return Records(place, (record for record in made if record is not None))
 
 
 def delete(place: Place, record: Base) -> None:
@@ -112,4 +86,4 @@ _SAVERS: dict[type[Any], Callable[[Place, Any], Any]] = {
     Storage: save_storage,
 }
 
-__all__ = ["Place", "Records", "delete", "erase", "from_values", "replace", "restore", "save", "save_all", "trash"]
+__all__ = ["Place", "delete", "erase", "replace", "restore", "save", "save_all", "trash"]

@@ -99,7 +99,7 @@ import lamin_core as ln
 
 ln.ULabel(name="Candidate marker").save()
 shell = InteractiveShell(user_ns={"ln": ln, "label": ln.ULabel.first(), "labels": ln.ULabel.lookup()})
-typed = ["ln.Artifact.ula", "ln.Artifact.sea", "label.descr", "labels.cand", 'labels["Cand']
+typed = ["ln.Artifact.ula", "ln.Artifact.sea", "label.descript", "labels.cand", 'labels["Cand']
 with provisionalcompleter():
     found = {one: [each.text for each in shell.Completer.completions(one, len(one))] for one in typed}
 print(json.dumps([pretty(ln.ULabel).splitlines()[:3], found]))
@@ -114,7 +114,7 @@ def test_ipython_shows_and_completes_fields_and_lookups(in_tmp_path: Path) -> No
     assert completed == {
         "ln.Artifact.ula": ["ulabels"],
         "ln.Artifact.sea": ["search"],
-        "label.descr": ["description"],
+        "label.descript": ["description"],
         "labels.cand": ["candidate_marker"],
         'labels["Cand': ["Candidate marker"],
     }
@@ -180,7 +180,7 @@ def test_what_is_known_of_values_is_said(instance: Instance) -> None:
     assert ln.ULabel.validate(["DMSO", 1, None], field="name").tolist() == [True, False, False]
     with pytest.raises(InvalidArgument, match="pass a list"):
         ln.ULabel.validate("DMSO")
-    with pytest.raises(InvalidArgument, match="is one value"):
+    with pytest.raises(InvalidArgument, match="are no values"):
         ln.ULabel.from_values("DMSO")
 
 
@@ -342,3 +342,133 @@ def test_schemas_are_known_by_what_they_ask_for(instance: Instance) -> None:
             ln.Schema(**wrong).save()
     with pytest.raises(InvalidArgument, match="make another"):
         plain.features.add(x)
+
+
+def test_what_is_known_of_a_record_is_described(filled: Instance, capsys: pytest.CaptureFixture[str]) -> None:
+    for registry in REGISTRIES:
+        record: Any = registry.first()
+        record.describe()
+        shown = capsys.readouterr().out
+        assert shown.startswith(f"{registry.__name__}: ")
+        assert record.uid in shown
+    label, group = ln.ULabel.get(name="l"), ln.ULabel(name="group", is_type=True).save()
+    narrow = ln.ULabel(name="narrow", type=group, description="of a group").save()
+    narrow.parents.add(label)
+    narrow.describe()
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == ["ULabel:", "narrow"]
+    for line in (["description:", "of", "a", "group"], ["type:", "group"], ["parents:", "1"]):
+        assert line in lines
+    ln.Collection.first().describe()
+    shown = capsys.readouterr().out
+    assert shown.startswith("Collection: c (version 0000)\n")
+    assert shown.splitlines()[-1].split() == ["artifacts:", "1"]
+
+
+def test_a_table_begins_with_what_a_record_is_known_by(filled: Instance) -> None:
+    assert ln.Artifact.df().columns[:4].tolist() == ["key", "description", "suffix", "kind"]
+    labels = ln.ULabel.df()
+    assert labels.columns[0] == "name"
+    assert labels.columns[-1] == "created_by_id"
+    group = ln.ULabel(name="group", is_type=True).save()
+    ln.ULabel(name="in it", type=group).save()
+    assert ln.ULabel.df()["type_id"].dtype == "Int64"  # a label without a type makes no fraction of the others'
+    assert ln.Schema.df(features=True).shape[0] == 1
+
+
+def test_values_that_name_nothing_are_told_once(filled: Instance, caplog: pytest.LogCaptureFixture) -> None:
+    names = ["l", *(f"none {n}" for n in range(1_000)), None, float("nan")]
+    assert [one.name for one in ln.ULabel.from_values(names)] == ["l"]
+    (told,) = caplog.messages
+    assert told.startswith("1000 of the values name no ULabel by name: 'none 0', 'none 1', ")
+    assert told.endswith("..., ...; to make them: ln.ULabel.from_values(..., create=True).save()".removeprefix("..."))
+    caplog.clear()
+    assert len(ln.ULabel.from_values(["l", "m"], create=True).save()) == 2
+    assert ln.Feature.from_df(pd.DataFrame({"n": [1], "o": [2]})).save()[1].name == "o"
+    assert ln.ULabel.from_values([]) == ln.ULabel.from_values([None, pd.NA, pd.NaT]) == []
+    assert caplog.messages == []
+    wrong: list[tuple[Any, str]] = [
+        ("l", "are no values"), (["x", 3], "3 is no name"), (["x", ""], "'' is no name"), (["x", "a\0"], "is no name"),
+        ([["x"]], "not all of these are values"), (7, "are no values"),
+    ]  # fmt: skip
+    for values, message in wrong:
+        with pytest.raises(InvalidArgument, match=message):
+            ln.ULabel.from_values(values, create=True)
+    with pytest.raises(InvalidArgument, match=r"is more than name='x'\n  hint: make each: ln.Feature"):
+        ln.Feature.from_values(["x"], create=True)
+
+
+def test_the_latest_version_is_what_a_value_names(filled: Instance, write: Write) -> None:
+    newest = ln.Artifact(write("a.txt", "b")).save()
+    assert [one.uid for one in ln.Artifact.from_values(["a.txt"])] == [newest.uid]
+    newest.delete()
+    assert [one.version for one in ln.Artifact.from_values(["a.txt"])] == ["0000"]
+
+
+def test_names_are_text_that_is_not_blank(instance: Instance) -> None:
+    for name in (None, 3, "", "  ", "a\0b", "\ud800", b"x"):
+        for make in (lambda name: ln.ULabel(name=name), lambda name: ln.Feature(name=name, dtype=int),
+                     lambda name: ln.Project(name=name), lambda name: ln.Reference(name=name)):  # fmt: skip
+            with pytest.raises(InvalidArgument, match="is no name"):
+                make(name)
+    label = ln.ULabel(name="x" * 1_000).save()
+    with pytest.raises(InvalidArgument, match="is no name"):
+        label.name = " "
+    label.description = "a\0b"
+    with pytest.raises(InvalidArgument, match=r"description='a.x00b' is no text"):
+        label.save()
+    with pytest.raises(InvalidArgument, match=r"description=.* is no text"):
+        ln.ULabel(name="y", description="\0").save()
+    with pytest.raises(InvalidArgument, match=r"abbr=.* is too long\n  hint: at most 32"):
+        ln.save([ln.Project(name="p"), ln.Project(name="q", abbr="q" * 33)])
+    assert ln.Project.count() == 0
+
+
+def test_all_records_of_a_query_are_changed_at_once(filled: Instance) -> None:
+    ln.save([ln.ULabel(name=name) for name in "abc"])
+    some = ln.ULabel.filter(name__in=["a", "b"])
+    assert some.update(description="changed", is_type=True) == 2
+    assert ln.ULabel.filter(description="changed", is_type=True).order_by("name").list("name") == ["a", "b"]
+    assert [one.name for one in ln.ULabel.search("changed")] == ["a", "b"]  # the index follows
+    assert some.update(description=None) == 2
+    assert some.update() == 0
+    assert ln.ULabel.filter(name="a").update(name="z") == 1
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"uid": "x"}, "'uid' of ULabel cannot be changed in many"), ({"nmae": "x"}, "did you mean name"),
+        ({"parents": []}, "cannot be changed in many"), ({"is_type": "x"}, "True or False"),
+        ({"is_type": None}, "True or False"),
+        ({"name": ""}, "is no name"), ({"description": "\0"}, "text that a database can hold"),
+    ]  # fmt: skip
+    for values, message in wrong:
+        with pytest.raises(InvalidArgument, match=message):
+            ln.ULabel.all().update(**{"description": "lost", **values})
+    with pytest.raises(Conflict, match="cannot be changed so"):
+        ln.ULabel.filter(name__in=["b", "c"]).update(name="z")
+    assert not ln.ULabel.filter(description="lost").exists()
+    assert ln.Artifact.filter(key="a.txt").update(description="of a") == 1
+    assert ln.Artifact.get(key="a.txt").description == "of a"
+    with pytest.raises(InvalidArgument, match="'key' of Artifact"):
+        ln.Artifact.all().update(key="b.txt")
+
+
+def test_all_records_of_a_query_are_removed_at_once(filled: Instance) -> None:
+    ln.save([ln.ULabel(name=name) for name in "abc"])
+    assert ln.ULabel.filter(name__in=["a", "b"]).delete() == 2
+    assert ln.ULabel.order_by("name").list("name") == ["c", "l"]
+    with pytest.raises(Conflict, match="needed by others"):
+        ln.Feature.all().delete()
+    assert ln.Feature.count() == 1
+    assert ln.Artifact.all().delete() == 1
+    assert ln.Artifact.count() == 0
+    assert ln.Artifact.trash().one().key == "a.txt"
+    assert ln.ULabel.filter(name="none").delete() == 0
+
+
+def test_what_is_not_there_yet_says_so() -> None:
+    import importlib
+
+    for ask in (lambda: importlib.import_module("lamin_core.bionty"), lambda: ln.bionty, lambda: ln.curators):
+        with pytest.raises(ln.errors.NotYet, match=r"lamin_core [\d.]+ has no (bionty|curators) yet\n  hint: "):
+            ask()
+    with pytest.raises(AttributeError, match="has no attribute 'none_such'"):
+        ln.none_such  # noqa: B018

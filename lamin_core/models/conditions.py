@@ -1,0 +1,114 @@
+"""Conditions as people write them: lookups in a `Q`, features compared with values, joined by `&`, `|` and `~`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from lamin_core.errors import InvalidArgument
+from lamin_core.models.base import Registry
+
+
+class Q:
+    """A condition that can be joined with others: `&` is and, `|` is or, `~` is not.
+
+    >>> Q(name="a") | ~Q(name__startswith="b", is_type=True)
+    (Q(name='a') | ~Q(name__startswith='b', is_type=True))
+    """
+
+    def __init__(self, *conditions: Q, **lookups: Any) -> None:
+        """All of these conditions and lookups."""
+        self.conditions = conditions
+        self.lookups = lookups
+        self.joined: Literal["and", "or"] = "and"
+        self.is_negated = False
+
+    def _with(self, *conditions: Q, joined: Literal["and", "or"], is_negated: bool = False) -> Q:
+        made = Q(*conditions)
+        made.joined, made.is_negated = joined, is_negated
+        return made
+
+    def __and__(self, other: Q) -> Q:
+        return self._with(self, other, joined="and")
+
+    def __or__(self, other: Q) -> Q:
+        return self._with(self, other, joined="or")
+
+    def __invert__(self) -> Q:
+        return self._with(self, joined="and", is_negated=True)
+
+    def __bool__(self) -> bool:
+        raise InvalidArgument(
+            f"{self!r} is neither true nor false", hint="pass it to filter(); join with & | ~ and not with and, or, not"
+        )
+
+    def __repr__(self) -> str:
+        shown = [*map(repr, self.conditions), *(f"{name}={value!r}" for name, value in self.lookups.items())]
+        if not self.conditions:
+            return f"Q({', '.join(shown)})"
+        if self.is_negated:
+            return f"~{shown[0]}"
+        return f"({(' | ' if self.joined == 'or' else ' & ').join(shown)})"
+
+
+class Compared(Q):
+    """That a record has such a value for a feature; made by comparing the feature: `temperature > 20`."""
+
+    def __init__(self, feature: Any, operator: str, value: Any) -> None:
+        super().__init__()
+        self.feature, self.operator, self.value = feature, operator, value
+
+    def __repr__(self) -> str:
+        return f"({self.feature.name!r} {self.operator} {self.value!r})"
+
+
+class Comparable:
+    """What a record whose comparisons are conditions adds; with a record of its own kind it is equal or not."""
+
+    def __eq__(self, other: object) -> Any:
+        return super().__eq__(other) if isinstance(other, type(self)) else Compared(self, "exact", other)
+
+    def __ne__(self, other: object) -> Any:
+        return super().__ne__(other) if isinstance(other, type(self)) else ~Compared(self, "exact", other)
+
+    __hash__ = Registry.__hash__
+
+    def __lt__(self, value: Any) -> Compared:
+        return Compared(self, "lt", value)
+
+    def __le__(self, value: Any) -> Compared:
+        return Compared(self, "lte", value)
+
+    def __gt__(self, value: Any) -> Compared:
+        return Compared(self, "gt", value)
+
+    def __ge__(self, value: Any) -> Compared:
+        return Compared(self, "gte", value)
+
+    def in_(self, values: Iterable[Any]) -> Compared:
+        """That the value is one of these."""
+        return Compared(self, "in", values)
+
+    def between(self, low: Any, high: Any) -> Compared:
+        """That the value is not below the one and not above the other."""
+        return Compared(self, "range", (low, high))
+
+    def contains(self, text: str) -> Compared:
+        """That the value has this text in it."""
+        return Compared(self, "contains", text)
+
+    def icontains(self, text: str) -> Compared:
+        """That the value has this text in it, in upper or lower case."""
+        return Compared(self, "icontains", text)
+
+    def startswith(self, text: str) -> Compared:
+        """That the value begins with this text."""
+        return Compared(self, "startswith", text)
+
+    def endswith(self, text: str) -> Compared:
+        """That the value ends with this text."""
+        return Compared(self, "endswith", text)
+
+    def is_null(self, is_missing: bool = True) -> Compared:
+        """That there is no value; with False, that there is one."""
+        return Compared(self, "isnull", is_missing)
