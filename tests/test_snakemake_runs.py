@@ -197,9 +197,10 @@ def test_a_rerun_has_the_same_jobs_and_the_same_code_but_fresh_ids(first: Played
     assert "0x7" not in source(second.one("unstable", "START"))
 
 
-def test_scripts_find_the_workflow_as_their_parent(second: Played, folder: Path) -> None:
-    workflow = second.one("", "START")["run"]["runId"]
-    assert (folder / "told.txt").read_text().strip() == f"snakemake/project/workflow/Snakefile/{workflow}"
+def test_scripts_find_their_job_as_their_parent(second: Played, folder: Path) -> None:
+    start = second.one("included", "START")
+    told = f"snakemake/project/workflow/Snakefile:included/{start['run']['runId']}"
+    assert (folder / "told.txt").read_text().strip() == told
 
 
 def test_the_id_of_a_job_follows_from_the_workflow_and_its_number(first: Played) -> None:
@@ -248,7 +249,7 @@ def test_paths_follow_the_directory_and_the_workdir(tmp_path: Path) -> None:
     assert done.one("a", "COMPLETE")["outputs"][0]["name"] == str(tmp_path / "third" / "a.txt")
 
 
-def test_a_workflow_started_by_a_rule_is_its_childs_child(tmp_path: Path) -> None:
+def test_a_workflow_started_by_a_rule_is_the_child_of_its_job(tmp_path: Path) -> None:
     inner = " ".join([sys.executable, "-m", "snakemake", "-s", "inner.smk", "-c1", "--nolock", "--logger", "lamin"])
     write(tmp_path, f'rule outer:\n    output: "inner.txt"\n    shell: "{inner}"\n')
     write(tmp_path, 'rule inner:\n    output: "inner.txt"\n    shell: "echo inner > {output}"\n', "inner.smk")
@@ -258,7 +259,9 @@ def test_a_workflow_started_by_a_rule_is_its_childs_child(tmp_path: Path) -> Non
     if outer["job"]["name"].endswith("inner.smk"):
         outer, inner_start = inner_start, outer
     assert outer["run"]["facets"]["parent"]["job"] == {"namespace": "python", "name": "run.py"}
-    assert inner_start["run"]["facets"]["parent"]["run"]["runId"] == outer["run"]["runId"]
+    job = done.one("outer", "START")["run"]
+    assert inner_start["run"]["facets"]["parent"]["run"]["runId"] == job["runId"]
+    assert job["facets"]["parent"]["run"]["runId"] == outer["run"]["runId"]
     assert done.one("outer", "START")["run"]["facets"]["parent"]["root"]["job"]["name"] == "run.py"
 
 

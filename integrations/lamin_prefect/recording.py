@@ -300,8 +300,9 @@ def _at_work() -> Parent | None:
     recording = current.get()
     if recording is None:
         return None
-    run = recording.run.reference
-    return Parent(run.namespace, run.name, run.run_id)
+    run, root = recording.run.reference, recording.run.root
+    outermost = None if root is None or root == run else Parent(root.namespace, root.name, root.run_id)
+    return Parent(run.namespace, run.name, run.run_id, outermost)
 
 
 context.register_engine(_at_work)

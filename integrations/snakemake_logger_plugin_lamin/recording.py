@@ -10,10 +10,11 @@ import threading
 import time
 
 from lamin_core.location import instance_for_children
-from lamin_core.propagation import Parent, environment_for_children, parent_from_environment
+from lamin_core.propagation import environment_for_children, parent_from_environment
 from openlineage.lamin.delivery import default_sink
 from openlineage.lamin.sinks import Sink
-from snakemake_logger_plugin_lamin import facts, translate
+from snakemake_logger_plugin_lamin import facts
+from snakemake_logger_plugin_lamin.children import Children
 from snakemake_logger_plugin_lamin.contents import Contents
 from snakemake_logger_plugin_lamin.listener import Listener
 from snakemake_logger_plugin_lamin.tap import Tap
@@ -31,28 +32,36 @@ class Recording:
         self._queue: queue.SimpleQueue[facts.Fact] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._restored: dict[str, str | None] = {}
+        self._parent = parent_from_environment()  # before we say ourselves what is above
         self._instance = instance_for_children()  # here, not in the folder that Snakemake changes to
         self._outer = sys.exc_info()[1]  # what our caller is handling is no news of this workflow
         strict = os.environ.get("LAMIN_STRICT") == "1"
-        self._tap = Tap(self._queue.put, self._contents, self._on_start, strict=strict)
+        self._children: Children | None = None
+        self._tap = Tap(self._tell, self._contents, self._on_start, strict=strict)
         logging.getLogger(SNAKEMAKE_LOGGER).addFilter(self._tap)
 
+    def _tell(self, fact: facts.Fact) -> None:
+        if self._children is not None:
+            self._children.hear(fact)
+        self._queue.put(fact)
+
     def _on_start(self, workflow: facts.Workflow) -> None:
-        parent = parent_from_environment()
-        self._set_environment(workflow, parent)
+        self._take_children(Children(workflow, self._parent.outermost if self._parent else None))
         if self._thread is None:
             sink = default_sink()
-            listener = Listener(sink, self._contents, parent)
+            listener = Listener(sink, self._contents, self._parent)
             self._thread = threading.Thread(
                 target=self._listen, args=(listener, sink), name="lamin-snakemake", daemon=True
             )
             self._thread.start()
 
-    def _set_environment(self, workflow: facts.Workflow, parent: Parent | None) -> None:
-        """Make scripts and workflows that jobs start children of this run, in the same instance."""
-        name = translate.workflow_name(workflow.snakefile)
-        root = parent.outermost if parent else None
-        wanted = environment_for_children(Parent(translate.ENGINE, name, workflow.id, root))
+    def _take_children(self, children: Children) -> None:
+        """Make what is started for a job its child, all else a child of the workflow; in the same instance."""
+        if self._children is not None:  # one API session may execute twice
+            self._children.remove()
+        self._children = children
+        children.put_in_place()
+        wanted = environment_for_children(children.run)
         instance = self._instance or instance_for_children()
         if instance is not None:
             wanted["LAMIN_INSTANCE"] = instance
@@ -84,6 +93,8 @@ class Recording:
         if thread is not None:
             self._tell_the_end(sys.exc_info()[1])
             self._wait(thread)
+        if self._children is not None:
+            self._children.remove()
         for variable, value in self._restored.items():
             if value is None:
                 os.environ.pop(variable, None)

@@ -69,8 +69,12 @@ def step_name(workflow: str, rule: str) -> str:
 
 def step_reference(workflow: Run, rule: str, jobid: int, attempt: int) -> RunReference:
     """An attempt at a job of the workflow, by its name."""
-    run_id = derived_run_id(workflow.id, str(jobid), str(attempt))
-    return RunReference(run_id, ENGINE, step_name(workflow.job.name, rule))
+    return RunReference(step_run_id(workflow.id, jobid, attempt), ENGINE, step_name(workflow.job.name, rule))
+
+
+def step_run_id(workflow: str, jobid: int, attempt: int) -> str:
+    """The id of the run that is this attempt at a job of the workflow with this id."""
+    return derived_run_id(workflow, str(jobid), str(attempt))
 
 
 def step_run(

@@ -129,6 +129,7 @@ class Run(Traced, Registry):
             status=_BEGINNINGS[status],
             transform_id=transform.id,
             parent_id=None if above is None else above.id,
+            root_run_id=None if above is None else above.root_run_id or above.external_id,
             reference=reference,
             reference_type=reference_type,
         )

@@ -61,6 +61,7 @@ def _stub(session: Session, parent: Parent) -> Run:
         Run,
         uid=run_uid(parent.run_id),
         external_id=parent.run_id,
+        root_run_id=None if parent.root is None else parent.root.run_id,
         transform_id=_unknown_version(session, parent).id,
         engine=parent.namespace,
         status=RunStatus.RUNNING,

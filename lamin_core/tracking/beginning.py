@@ -12,6 +12,7 @@ from lamin_core import context
 from lamin_core.environment import current_environment
 from lamin_core.instance import Instance
 from lamin_core.models import Environment, Run, Transform
+from lamin_core.tracking.code import script
 from lamin_core.tracking.params import kept
 from lamin_core.uids import random_uid
 
@@ -41,7 +42,7 @@ def begun(
 
 def project_folder() -> Path:
     """Where the script is, or where Python was started."""
-    file = getattr(sys.modules.get("__main__"), "__file__", None)
+    file = script()
     return Path.cwd() if file is None else Path(file).absolute().parent
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import os
 import sys
+import sysconfig
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import lamin_core
 from lamin_core.models import Transform
 from lamin_core.redaction import redact_text
 from lamin_core.tracking import notebooks
@@ -41,10 +44,36 @@ class Code:
 def at_work(path: str | os.PathLike[str] | None = None) -> Code:
     """The code of this process, or at `path`."""
     if path is None:
-        path = notebooks.path() if notebooks.is_running() else getattr(sys.modules.get("__main__"), "__file__", None)
+        path = notebooks.path() if notebooks.is_running() else script()
     if path is None:
         return Code("interactive", "notebook" if notebooks.is_running() else "script")
     return in_file(Path(path).absolute())
+
+
+def script() -> str | None:
+    """The file that this process runs; where that is an installed program, such as Snakemake, the one that calls us."""
+    main: str | None = getattr(sys.modules.get("__main__"), "__file__", None)
+    return main if main is None or not _is_installed(main) else _caller() or main
+
+
+def _caller() -> str | None:
+    frame = sys._getframe().f_back
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(_OURS) and not _is_installed(file) and os.path.isfile(file):
+            return file
+        frame = frame.f_back
+    return None
+
+
+_OURS = str(Path(lamin_core.__file__).parent) + os.sep
+
+
+@cache
+def _is_installed(file: str) -> bool:
+    places = sysconfig.get_paths()
+    folders = {os.path.realpath(places[name]) + os.sep for name in ("stdlib", "purelib", "platlib", "scripts")}
+    return os.path.realpath(file).startswith(tuple(folders))
 
 
 def in_file(path: Path) -> Code:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -207,19 +208,24 @@ def _current(started: Run) -> Iterator[None]:
 
 def tell_processes() -> None:
     """Processes that are started now belong to the innermost run of the main thread, else to that of the script."""
-    path = context.path_in_main()
-    run: Run | None = path[-1] if path else context.process_run()
+    path, script = context.path_in_main(), context.process_run()
+    run: Run | None = path[-1] if path else script
     if run is None:
         announcement.withdraw()
-    else:
-        assert run.transform is not None
-        announcement.announce(Parent(run.transform.namespace, run.transform.key, run.external_id))
+        return
+    outermost = next((one for one in (script, *path) if one is not None and one.external_id == run.root_run_id), None)
+    announcement.announce(_name(run)._replace(root=None if outermost is None else _name(outermost)))
+
+
+def _name(run: Run) -> Parent:
+    assert run.transform is not None
+    return Parent(run.transform.namespace, run.transform.key, run.external_id)
 
 
 def _function_transform(tracked: _Tracked) -> Transform:
     function = tracked.function
     try:
-        file = Path(inspect.getsourcefile(function) or "interactive").name
+        file = Path(_file_of(function) or "interactive").name
         source = inspect.getsource(function)
     except (OSError, TypeError):  # typed at a prompt, or written in C
         file, source = function.__module__ or "interactive", None
@@ -231,6 +237,12 @@ def _function_transform(tracked: _Tracked) -> Transform:
         language="python",
         description=(inspect.getdoc(function) or "").partition("\n")[0] or None,
     )
+
+
+def _file_of(function: Callable[..., Any]) -> str | None:
+    """Its file; of a function of the script itself what the script says, for an engine may run a copy of it."""
+    said: str | None = getattr(sys.modules.get("__main__"), "__file__", None)
+    return said if function.__module__ == "__main__" and said is not None else inspect.getsourcefile(function)
 
 
 def _arguments(function: Callable[..., Any], args: Any, kwargs: Any) -> dict[str, Any]:

@@ -1,0 +1,130 @@
+"""The direct Python API inside of Snakemake: what it reads and writes belongs to the job that does it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import lamin_core as ln
+from lamin_core.instance import Instance
+from openlineage.lamin.rebuilding import rebuild
+from tests.contract.snakemake.playing import play, write
+
+SNAKEFILE = """
+rule all:
+    input: "shell.csv", "script.csv", "run.csv", "tracked.csv", "threads_1.csv", "threads_2.csv"
+
+rule by_shell:
+    output: "shell.csv"
+    shell: "{PYTHON} made.py {{output}}"
+
+rule by_script:
+    input: "shell.csv"
+    output: "script.csv"
+    script: "scripts/made.py"
+
+rule by_run:
+    input: "script.csv"
+    output: "run.csv"
+    run:
+        import lamin_core as ln
+        ln.Artifact.get(key="script.csv").load()
+        with open(output[0], "w") as file:
+            file.write("x\\n3\\n")
+        ln.Artifact(output[0]).save()
+
+rule by_tracked_run:
+    output: "tracked.csv"
+    run:
+        import lamin_core as ln
+        ln.track()
+        with open(output[0], "w") as file:
+            file.write("x\\n4\\n")
+        ln.Artifact(output[0]).save()
+        ln.finish()
+
+rule at_once:
+    output: "threads_{{number}}.csv"
+    shell: "{PYTHON} made.py {{output}}"
+
+onsuccess:
+    import lamin_core as ln
+    with open("summary.txt", "w") as file:
+        file.write("all is well")
+    ln.Artifact("summary.txt").save()
+"""
+
+BY_SHELL = """
+import sys
+import lamin_core as ln
+path = sys.argv[1]
+open(path, "w").write(f"{path}\\n1\\n")
+ln.Artifact(path).save()
+ln.Artifact(path, key=f"kept/{path}").save()
+"""
+
+BY_SCRIPT = """
+import lamin_core as ln
+
+@ln.step
+def read() -> None:
+    ln.Artifact.get(key=snakemake.input[0]).load()
+
+ln.track(params=dict(snakemake.wildcards))
+read()
+with open(snakemake.output[0], "w") as file:
+    file.write("x\\n2\\n")
+ln.Artifact(snakemake.output[0]).save()
+"""
+
+
+@pytest.fixture
+def instance(in_tmp_path: Path) -> Iterator[Instance]:
+    made = ln.setup.init("./data")
+    yield made
+    ln.setup.disconnect()
+    made.db.dispose()
+
+
+def run_of(rule: str) -> ln.Run:
+    found: ln.Run = ln.Run.filter(transform__key__endswith=f"Snakefile:{rule}").one()
+    return found
+
+
+def made_by(run: ln.Run) -> list[str | None]:
+    return sorted(one.key for one in run.output_artifacts)
+
+
+def test_it_belongs_to_the_job(instance: Instance, tmp_path: Path) -> None:
+    write(tmp_path, SNAKEFILE.format(PYTHON=sys.executable))
+    write(tmp_path, BY_SHELL, "made.py")
+    write(tmp_path, BY_SCRIPT, "scripts/made.py")
+    done = play(tmp_path, LAMIN_SPOOL="")
+    assert done.code == 0, done.shown
+    assert "lineage" not in done.shown
+    workflow = ln.Run.filter(transform__key__endswith="/Snakefile").one()
+    for _ in range(2):
+        shell, script, run = run_of("by_shell"), run_of("by_script"), run_of("by_run")
+        assert {one.status for one in ln.Run.all()} == {"completed"}
+        assert {one.parent.uid for one in (shell, script, run)} == {workflow.uid}
+        assert made_by(shell) == ["kept/shell.csv", "shell.csv"]
+        assert made_by(run) == ["run.csv"]
+        assert [one.key for one in run.input_artifacts] == ["script.csv"]
+        assert made_by(workflow) == ["summary.txt"]
+        tracked = script.children.one()
+        assert (tracked.transform.key, tracked.engine) == ("made.py", "python")
+        assert tracked.root_run_id == workflow.external_id
+        assert made_by(tracked) == made_by(script) == ["script.csv"]
+        step = tracked.children.one()
+        assert (step.transform.key, [one.key for one in step.input_artifacts]) == ("made.py:read", ["shell.csv"])
+        in_process = run_of("by_tracked_run").children.one()
+        assert (in_process.transform.key, in_process.transform.kind) == ("Snakefile", "script")
+        assert made_by(in_process) == made_by(run_of("by_tracked_run")) == ["tracked.csv"]
+        at_once = ln.Run.filter(transform__key__endswith=":at_once").all()
+        assert sorted(made_by(one)[1] or "" for one in at_once) == ["threads_1.csv", "threads_2.csv"]
+        assert ln.Artifact.filter(key__endswith="shell.csv").count() == 2
+        assert ln.Artifact.filter(key="script.csv").count() == ln.Artifact.filter(key="run.csv").count() == 1
+        rebuild(instance.db)  # and stays so
