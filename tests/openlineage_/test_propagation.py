@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from lamin_core.instance import Instance
+from lamin_core.models import Run
 from lamin_core.propagation import Parent, environment_for_children, parent_from_environment
 from openlineage.lamin.export import received
 from openlineage.lamin.validation import problems
@@ -100,12 +102,45 @@ def test_a_foreign_producer_under_a_workflow_of_ours_is_its_child_and_ours_is_a_
     runs = runs_of(instance)
     workflow = next(run for key, run in runs.items() if key.endswith("Snakefile"))
     top, foreign = runs["nightly"], runs["model"]
-    assert (workflow.parent_id, foreign.parent_id) == (top.id, workflow.id)
+    job = next(run for key, run in runs.items() if key.endswith("Snakefile:model"))
+    assert (workflow.parent_id, job.parent_id, foreign.parent_id) == (top.id, workflow.id, job.id)
     assert top.external_id == TOP.run_id
     with instance.db.reading() as session:
         told = [json.loads(line) for line in received(session)]
     assert not [problem for event in told for problem in problems(event)]
     assert {event["run"]["facets"]["parent"]["root"]["run"]["runId"] for event in told} == {TOP.run_id}
+    instance.db.dispose()
+
+
+NESTED = """
+import json, os
+import lamin_core as ln
+
+@ln.flow
+def inner():
+    return os.environ["OPENLINEAGE_CONTEXT"]
+
+@ln.flow
+def outer():
+    return inner()
+
+print(outer())
+ln.track()
+print(outer())
+"""
+
+
+def test_the_outermost_of_nested_runs_is_told_to_what_they_start(in_tmp_path: Path) -> None:
+    instance = Instance.create(in_tmp_path, "./data")
+    (in_tmp_path / "nested.py").write_text(NESTED)
+    printed = subprocess.check_output([sys.executable, "nested.py"], text=True, cwd=in_tmp_path)
+    for line, outermost in zip(printed.splitlines(), ("nested.py:outer", "nested.py"), strict=True):
+        told = parent_from_environment({"OPENLINEAGE_CONTEXT": line})
+        assert told is not None
+        assert (told.name, told.outermost.name) == ("nested.py:inner", outermost)
+        with instance.db.reading() as session:
+            kept = session.scalars(select(Run).where(Run.external_id == told.run_id)).one()
+        assert kept.root_run_id == told.outermost.run_id
     instance.db.dispose()
 
 
