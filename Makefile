@@ -55,12 +55,8 @@ format: setup ## Put the code into its one format.
 	$(BIN)/ruff format
 
 .PHONY: bench
-bench: setup ## Measure: imports, tracking, ingest, queries, the endpoint.
-	$(BIN)/python benchmarks/run.py
-	$(BIN)/python benchmarks/registry.py
-	$(BIN)/python benchmarks/endpoint.py
-	$(BIN)/python benchmarks/lineage.py
-	$(BIN)/python benchmarks/tracking.py
+bench: setup ## Measure imports, saving, tracking, queries, lineage, the endpoint; kept to be compared.
+	$(BIN)/python benchmarks/record.py
 
 .PHONY: chaos
 chaos: setup ## Kill the server 200 times while clients send, and look whether it kept its word.

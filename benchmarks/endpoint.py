@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -55,51 +56,61 @@ def main() -> None:
     elif given.curve:
         curve(given.curve)
     else:
-        singles("SQLite", given.clients, given.seconds, given.rounds)
-        singles("SQLite, raw log alone", given.clients, given.seconds, given.rounds, floor=True)
-        singles("SQLite", 1, given.seconds, given.rounds)
-        with postgres() as url:
-            batches("PostgreSQL", 500, 2, given.seconds, given.rounds, url)
-        batches("SQLite", 500, 2, given.seconds, given.rounds)
-        largest()
+        print(json.dumps(measured(given), indent=2))
 
 
-def singles(what: str, clients: int, seconds: float, rounds: int, floor: bool = False) -> None:
+def measured(given: argparse.Namespace) -> dict[str, Any]:
+    """One event a request, many, and the largest body."""
+    length = given.seconds, given.rounds
+    found = {
+        f"sqlite, {given.clients} clients": singles(given.clients, *length),
+        f"sqlite, raw log alone, {given.clients} clients": singles(given.clients, *length, floor=True),
+        "sqlite, 1 client": singles(1, *length),
+        "sqlite, 2 clients, batches of 500": batches(500, 2, *length),
+    }
+    with postgres() as url:
+        found["postgresql, 2 clients, batches of 500"] = batches(500, 2, *length, url)
+    return {**found, "megabytes held for a body of 30": largest()}
+
+
+Round = dict[str, float]
+
+
+def singles(clients: int, seconds: float, rounds: int, floor: bool = False) -> Round:
     """One event a request."""
     with served(floor=floor) as (port, _):
-        results = [loaded(port, clients, seconds, 1, number) for number in range(rounds + 1)]
-    report(f"{what}, {clients} clients", results)
+        return medians([loaded(port, clients, seconds, 1, number) for number in range(rounds + 1)])
 
 
-def batches(what: str, size: int, clients: int, seconds: float, rounds: int, url: str | None = None) -> None:
+def batches(size: int, clients: int, seconds: float, rounds: int, url: str | None = None) -> Round:
     """Many events a request."""
     with served(url) as (port, _):
-        results = [loaded(port, clients, seconds, size, number) for number in range(rounds + 1)]
-    report(f"{what}, {clients} clients, batches of {size}", results)
+        return medians([loaded(port, clients, seconds, size, number) for number in range(rounds + 1)])
 
 
-def report(what: str, results: list[dict[str, float]]) -> None:
-    """One line: medians, without the first round; `settled` is with the time until all was in the registry."""
-    names = ("rate", "settled", "p50", "p99")
-    rate, settled, p50, p99 = (statistics.median(one[name] for one in results[1:]) for name in names)
-    shown = f"p50 {p50 * 1000:6.1f} ms   p99 {p99 * 1000:6.1f} ms   settled {settled:8.0f} events/s"
-    print(f"{what:44} {rate:8.0f} events/s   {shown}", flush=True)
+def medians(results: list[Round]) -> Round:
+    """Without the first round; `settled` is with the time until all was in the registry."""
+    names = {"rate": "acknowledged_per_s", "settled": "settled_per_s", "p50": "p50_ms", "p99": "p99_ms"}
+    found = {name: statistics.median(one[name] for one in results[1:]) for name in names}
+    return {said: round(found[name] * (1000 if said.endswith("_ms") else 1), 1) for name, said in names.items()}
 
 
-def largest() -> None:
-    """Memory for a body of 32 MB: as a batch, as one event with a large text."""
+def largest() -> Round:
+    """Memory for a body of 30 MB: as a batch, as one event with a large text."""
     many = b"[" + b",".join(event(0, number, 30_000) for number in range(1000)) + b"]"
-    for what, path, body in (
-        ("1,000 events", "/api/v1/lineage/batch", many),
-        ("one", "/api/v1/lineage", event(1, 0, 30 * MB)),
-    ):
-        found = []
+    bodies = {
+        "1,000 events": ("/api/v1/lineage/batch", many),
+        "one event": ("/api/v1/lineage", event(1, 0, 30 * MB)),
+    }
+    found = {}
+    for what, (path, body) in bodies.items():
+        held = []
         for _ in range(3):
             with served() as (port, process):
                 post(port, "/api/v1/lineage", event(2, 0))
-                found.append(extra(process, lambda: post(port, path, body)))  # noqa: B023
-        shown = f"a body of {len(body) / MB:.0f} MB, {what}"
-        print(f"{shown:44} {statistics.median(found) / MB:8.0f} MB more memory", flush=True)
+                held.append(extra(process, lambda: post(port, path, body)))  # noqa: B023
+        found[what] = round(statistics.median(held) / MB, 1)
+    return found
 
 
 def extra(process: psutil.Process, work: Callable[[], None]) -> int:

@@ -1,6 +1,7 @@
 """Measures the read API over a registry of 10,000 jobs, 100,000 runs, 100,000 datasets and 200,000 events.
 
-`python benchmarks/reading.py [DATABASE URL]`: the median of some requests for each question, without the network.
+`python benchmarks/reading.py [DATABASE URL]`: prints JSON, medians of some requests for each question, in
+milliseconds, without the network.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ def main() -> None:
         instance = Instance.create(Path(folder), "./data", url)
         fill(instance)
         client = TestClient(application(instance.db), base_url="http://localhost")
-        for question in QUESTIONS:
-            print(f"{question:60} {median(lambda: client.get(f'/api/v1{question}')):9.1f} ms")  # noqa: B023 - at once
+        found = {asked: median(lambda: client.get(f"/api/v1{asked}")) for asked in QUESTIONS}  # noqa: B023 - at once
+        print(json.dumps({asked: round(taken, 1) for asked, taken in found.items()}, indent=2))
         instance.db.dispose()
 
 

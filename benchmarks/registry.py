@@ -1,7 +1,6 @@
-"""Measures the registries with 50,000 artifacts and 10,000 labels; prints JSON: milliseconds, and what LaminDB took.
+"""Measures the registries with 50,000 artifacts and 10,000 labels; prints JSON: medians, in milliseconds.
 
-`python benchmarks/registry.py [DATABASE URL] [ARTIFACTS]`: medians, in one process. LaminDB's figures are of version
-2.12.1 on SQLite, as `against_lamindb` measures them; a ratio means something only where both ran on one quiet machine.
+`python benchmarks/registry.py [DATABASE URL] [ARTIFACTS]`, in one process. `against_lamindb` asks LaminDB the same.
 """
 
 from __future__ import annotations
@@ -22,30 +21,6 @@ from lamin_core.models import Artifact, ArtifactSeries, ArtifactULabel, Content,
 from lamin_core.uids import derived_uid
 
 LABELS = 10_000
-LAMINDB = {
-    "from_values_create": 67_200,
-    "from_values_existing": 830,
-    "get_by_uid": 8.3,
-    "get_by_stem": 13.3,
-    "get_by_key": 10.9,
-    "filter_prefix_label": 32.5,
-    "filter_prefix": 44.4,
-    "count_prefix": 14.4,
-    "count_label": 3.4,
-    "search": 71,
-    "df": 106,
-}
-"""Milliseconds, medians."""
-WANTED = {
-    "from_values_create": 0.015,
-    "get_by_uid": 0.05,
-    "get_by_key": 0.05,
-    "filter_prefix_label": 0.35,
-    "filter_prefix": 0.35,
-    "search": 0.25,
-    "df": 0.3,
-}
-"""The share of LaminDB's time that is enough."""
 
 
 def main() -> None:
@@ -57,14 +32,7 @@ def main() -> None:
         instance = ln.setup.init("./data", db=url)
         measured = {**labels(), **artifacts(instance, count)}
         instance.db.dispose()
-    print(json.dumps({name: _told(name, taken) for name, taken in measured.items()}, indent=2))
-
-
-def _told(name: str, taken: float) -> dict[str, Any]:
-    told: dict[str, Any] = {"ms": round(taken, 3)}
-    if name in LAMINDB:
-        told |= {"lamindb_ms": LAMINDB[name], "ratio": round(taken / LAMINDB[name], 4)}
-    return told | ({"wanted": WANTED[name]} if name in WANTED else {})
+    print(json.dumps({name: round(taken, 3) for name, taken in measured.items()}, indent=2))
 
 
 def median(question: Callable[[], Any], repeats: int) -> float:
