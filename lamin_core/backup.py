@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from lamin_core.db import BUSY_TIMEOUT_MS, Database
+from lamin_core.db import BUSY_TIMEOUT_MS, Database, is_damage
 from lamin_core.errors import Conflict, InvalidArgument, NotFound, Unavailable
 from lamin_core.instance import Instance
 from lamin_core.redaction import redact_text
@@ -44,6 +44,8 @@ def backup(instance: Instance, target: Path) -> int:
 def restore(instance: Instance, source: Path, *, kept: Path) -> None:
     """Put a backup in the place of the instance's database, of which a backup is kept first.
 
+    One that is damaged is kept as it is; one that is gone is made anew.
+
     Raises what `backup` does, `NotFound`, and `SchemaMismatch` for one of another version: nothing has changed then.
     """
     current = _file(instance)
@@ -55,9 +57,23 @@ def restore(instance: Instance, source: Path, *, kept: Path) -> None:
         found.check()
     finally:
         found.dispose()
-    backup(instance, kept)
-    with _translated(current), _opened(source, "ro") as reading, _opened(current, "rw") as writing:
+    _keep(instance, current, kept)
+    with _translated(current), _opened(source, "ro") as reading, _opened(current, "rwc") as writing:
         reading.backup(writing)
+
+
+def _keep(instance: Instance, current: Path, kept: Path) -> None:
+    """What is there, as a backup; where SQLite cannot read it, the file itself with what lies beside it."""
+    if not current.exists():
+        return
+    try:
+        backup(instance, kept)
+    except Unavailable as error:
+        if not is_damage(error.__cause__):
+            raise
+        for beside in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(f"{current}{beside}", f"{kept}{beside}")
 
 
 def _file(instance: Instance) -> Path:

@@ -93,7 +93,8 @@ class Database:
         self.check()
 
     def check(self) -> None:
-        """Raise `SchemaMismatch` unless the tables are those of this version."""
+        """Raise `SchemaMismatch` unless the tables are those of this version, `Unavailable` where there is no file."""
+        self.require_file()
         with self.reading() as session:
             found = _revision(session.connection())
         if found == REVISION:
@@ -107,6 +108,14 @@ class Database:
                 hint="pip install --upgrade lamin-core",
             )
         raise SchemaMismatch(f"{shown} has schema {found}, older than {REVISION}", hint="lamin migrate")
+
+    def require_file(self) -> None:
+        """Raise `Unavailable` where SQLite would make an empty file, since the one with the registry is gone."""
+        file = self.engine.url.database if self._is_sqlite else None
+        if file and file != ":memory:" and not Path(file).exists():
+            raise Unavailable(
+                f"the database {file} is gone", hint="bring it back, or put a backup in its place: lamin restore FILE"
+            )
 
     def dispose(self) -> None:
         """Close all connections."""
@@ -155,6 +164,8 @@ def _engine(url: str) -> Engine:
         raise InvalidArgument(
             f"{redact_text(url)!r} is no database URL", hint="--db postgresql://user@host/name"
         ) from error
+    if parsed.get_backend_name() not in ("sqlite", "postgresql", "postgres"):
+        raise InvalidArgument(f"{redact_text(url)!r} is no database for this", hint="use SQLite or PostgreSQL")
     if parsed.drivername in ("postgresql", "postgres"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() == "postgresql":
@@ -281,8 +292,24 @@ def _translated(url: str) -> Iterator[None]:
         if getattr(cause, "sqlstate", None) == _TOO_LONG_FOR_AN_INDEX:
             raise InvalidArgument("a name is longer than an index takes", hint="names up to 2,600 bytes fit") from error
         if getattr(error, "connection_invalidated", False) or type(error).__name__ in _OUT_OF_REACH:
-            raise Unavailable(f"the database {redact_text(url)} cannot be used: {cause}") from error
+            raise Unavailable(
+                f"the database {redact_text(url)} cannot be used: {cause}", hint=_remedy(url, cause)
+            ) from error
         raise
+
+
+def _remedy(url: str, cause: Any) -> str:
+    """What to type when a database cannot be used."""
+    if not isinstance(cause, sqlite3.Error):
+        return f"is its server up, and {redact_text(url)} right? `lamin doctor` tries it"
+    if is_damage(cause):
+        return "put a backup in its place: lamin restore FILE"
+    return "another process writes for long: wait for it" if _is_busy(cause) else "`lamin doctor` looks at all of it"
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Whether SQLite finds that the file is no database, or no whole one."""
+    return getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
 def _is_refused(error: Any) -> bool:

@@ -55,6 +55,8 @@ class Instance:
         url = _named_database(folder) or read_toml(folder / SETTINGS).get("db")
         if url is None:
             raise InstanceNotFound(f"no instance in {str(folder.parent)!r}", hint="lamin init --storage ./data")
+        if not isinstance(url, str):
+            raise Conflict(f"{str(folder / SETTINGS)!r} names no database", hint='it says: db = "sqlite:///lamin.db"')
         return cls(folder, url)._checked() if check else cls(folder, url)
 
     @classmethod
@@ -243,7 +245,7 @@ def connect(where: str | os.PathLike[str] | None = None) -> Instance:
     By default the one that is at work here: that `LAMIN_INSTANCE` names, else the nearest one in or above the working
     directory, else the user's default. Raises `InstanceNotFound`, `SchemaMismatch` or `Unavailable`.
     """
-    instance = _at_work() if where is None else _opened(where)
+    instance = at_work() if where is None else _opened(where)
     apply_verbosity(settings.verbosity)
     _change_to(instance)
     return instance
@@ -253,11 +255,12 @@ def _opened(where: str | os.PathLike[str]) -> Instance:
     return Instance.at(os.fspath(where)) if is_url(where) else Instance.open(instance_folder(where))
 
 
-def _at_work() -> Instance:
+def at_work(*, check: bool = True) -> Instance:
+    """The instance that is at work here, not connected; without `check`, also where its database is of no use."""
     folder = find_instance()
     if folder is None:
         raise InstanceNotFound(f"no instance in {str(Path.cwd())!r} or above", hint="lamin init --storage ./data")
-    return Instance.open(folder)
+    return Instance.open(folder, check=check)
 
 
 def init(storage: str | os.PathLike[str], *, db: str | None = None, path: str | os.PathLike[str] = ".") -> Instance:

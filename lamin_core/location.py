@@ -12,6 +12,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from lamin_core.errors import NotFound
+
 FOLDER = ".lamin"
 SETTINGS = "instance.toml"
 CONNECTED = "connected"
@@ -83,8 +85,15 @@ def database_folder(url: str) -> Path:
 
 def nearest_marked(start: Path | None = None) -> Path | None:
     """The nearest folder at or above `start` that has an instance, or is connected to one."""
-    here = Path(start or Path.cwd()).absolute()
+    here = Path(start or _working_directory()).absolute()
     return next((folder for folder in (here, *here.parents) if _is_marked(folder / FOLDER)), None)
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise NotFound("the working directory is gone", hint="cd to one that is there") from None
 
 
 def _is_marked(folder: Path) -> bool:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +68,83 @@ def test_a_bucket_that_does_not_answer(in_tmp_path: Path) -> None:
     assert "AWS_ENDPOINT_URL set" in found["hint"]
 
 
-def test_a_schema_of_another_version(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("revision", "said", "hint"),
+    [("0000", "older than", "lamin migrate"), ("9999", "newer than", "pip install --upgrade lamin-core")],
+)
+def test_a_schema_of_another_version(folder: Path, revision: str, said: str, hint: str) -> None:
     instance = connect()
     with instance.db.writing() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+        session.execute(text(f"UPDATE alembic_version SET version_num = '{revision}'"))
     found = _found("database")
-    assert (found["status"], found["hint"]) == ("failure", "lamin migrate")
+    assert (found["status"], found["hint"]) == ("failure", hint)
+    assert said in found["detail"]
+    assert hint in typed("runs", code=5).stderr
+    assert "storage" not in {finding.check for finding in doctor.examine()}  # nobody knows where it is
+
+
+def _gone(file: Path) -> None:
+    for path in file.parent.glob("lamin.db*"):
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "said", "hint"),
+    [
+        (_gone, "is gone", "lamin restore FILE"),
+        (lambda file: file.write_text("garbage " * 1000), "file is not a database", "lamin restore FILE"),
+        (lambda file: file.write_bytes(file.read_bytes()[:20000]), "malformed", "lamin restore FILE"),
+        (lambda file: file.write_bytes(b""), "holds no registry", "lamin migrate"),
+    ],
+    ids=["gone", "garbage", "half", "empty"],
+)
+def test_a_database_that_is_none_any_more(
+    in_tmp_path: Path, damage: Callable[[Path], Any], said: str, hint: str
+) -> None:
+    Instance.create(in_tmp_path, "./data").db.dispose()
+    typed("backup", "copy.db")
+    file = in_tmp_path / ".lamin" / "lamin.db"
+    damage(file)
+    was_there = file.exists()
+    found = _found("database")
+    assert found["status"] == "failure"
+    assert said in found["detail"]
+    assert hint in found["hint"]
+    assert said in typed("runs", code=5).stderr
+    assert file.exists() == was_there  # looking makes no new one
+    typed("restore", "copy.db", "--yes")
+    assert {finding.status for finding in doctor.examine()} <= {"ok", "warning"}
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "hint"),
+    [
+        ("db = 3", "names no database", "sqlite:///lamin.db"),
+        ('db = "mysql://me@host/x"', "no database for this", "SQLite or PostgreSQL"),
+        ('db = "nonsense"', "no database URL", "postgresql://"),
+        ("db = [", "cannot be read", "restore it"),
+        ("", "no instance", "lamin init"),
+    ],
+)
+def test_a_file_of_settings_that_says_something_else(in_tmp_path: Path, line: str, said: str, hint: str) -> None:
+    (in_tmp_path / ".lamin").mkdir()
+    (in_tmp_path / ".lamin" / "instance.toml").write_text(line)
+    found = _found("instance")
+    assert found["status"] == "failure"
+    assert said in found["detail"]
+    assert hint in found["hint"]
+
+
+def test_a_plugin_that_is_missing(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lamin_prefect", None)
+    found = _found("engine prefect")
+    assert (found["status"], found["hint"]) == ("warning", "pip install 'lamin-core[prefect]'")
+
+
+def test_a_working_directory_that_is_gone(in_tmp_path: Path) -> None:
+    command = f"mkdir below && cd below && rmdir ../below && {sys.executable} -m lamin_core runs"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, "the working directory is gone" in done.stderr) == (3, True)
 
 
 def test_a_database_out_of_reach(in_tmp_path: Path) -> None:
@@ -83,12 +155,6 @@ def test_a_database_out_of_reach(in_tmp_path: Path) -> None:
     assert "hunter2" not in str(found)
     (in_tmp_path / ".lamin" / "instance.toml").chmod(0o644)
     assert _found("secrecy")["hint"] == f"chmod 600 {in_tmp_path / '.lamin' / 'instance.toml'}"
-
-
-def test_a_settings_file_that_cannot_be_read(in_tmp_path: Path) -> None:
-    (in_tmp_path / ".lamin").mkdir()
-    (in_tmp_path / ".lamin" / "instance.toml").write_text("db = ")
-    assert _found("instance")["status"] == "failure"
 
 
 def test_events_that_wait(folder: Path) -> None:

@@ -96,6 +96,22 @@ print([m for m in ("importlib.metadata", "sqlalchemy", "rich", "lamin_core.insta
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_the_version_imports_little() -> None:
+    code = """
+import sys
+from lamin_core.cli import lamin
+lamin(["--version"], standalone_mode=False)
+print(len(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, env=_site())
+    assert int(done.stdout.splitlines()[-1]) < 150
+
+
+def _site() -> dict[str, str]:
+    """Packages without what their `.pth` files load at every start of Python."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
 def test_the_version_is_there_at_once() -> None:
     took = []  # in processor time: how busy the machine is with other things is not the point
     for _ in range(5):

@@ -28,11 +28,11 @@ def backup(file: Path) -> None:
 def restore(file: Path, yes: bool) -> None:
     """Put a backup in its place; asks first, keeps what was there."""
     from lamin_core.backup import restore as restored
-    from lamin_core.instance import connect
+    from lamin_core.instance import at_work
 
-    instance = connect()
+    instance = at_work(check=False)  # it may be damaged, or gone
     kept = instance.folder / f"before-restore-{datetime.now(UTC):%Y%m%dT%H%M%S}.db"
     if not agreed(f"Replace {instance.folder / 'lamin.db'} by {file}?", yes):
         raise click.Abort
     restored(instance, file, kept=kept)
-    click.echo(f"restored; what was there is in {kept}", err=True)
+    click.echo(f"restored; what was there is in {kept}" if kept.exists() else "restored; nothing was there", err=True)

@@ -30,4 +30,9 @@ def completion(ctx: click.Context, shell: str) -> None:
     """
     made = get_completion_class(shell)
     assert made is not None, "click knows these three"
-    click.echo(made(ctx.find_root().command, {}, "lamin", VARIABLE).source())
+    script = made(ctx.find_root().command, {}, "lamin", VARIABLE).source()
+    click.echo(script.replace(*_QUOTED) if shell == "bash" else script)
+
+
+_QUOTED = "COMPREPLY+=($value)", 'COMPREPLY+=("$(printf %q "$value")")'
+"""A key with a space in it is one word in bash, too."""

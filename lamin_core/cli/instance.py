@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lamin_core import __version__
-from lamin_core.cli import output
+from lamin_core.cli import offered, output
 from lamin_core.cli.example import examples
 from lamin_core.location import FOLDER, SETTINGS, VARIABLE, Located, locate_instance, nearest_marked
 from lamin_core.redaction import redact_text
@@ -18,7 +18,11 @@ _for_user = click.option(
 
 
 @click.command(epilog=examples("lamin init", "lamin init --storage s3://bucket --db postgresql://user@host/lineage"))
-@click.option("--storage", help="Folder or URL that copies of files go into, such as s3://bucket; by default ./data.")
+@click.option(
+    "--storage",
+    shell_complete=offered.folders,
+    help="Folder or URL that copies of files go into, such as s3://bucket; by default ./data.",
+)
 @click.option("--db", help="Database URL; by default a SQLite file inside .lamin/.")
 @click.option("--modules", help="For scripts written for LaminDB: nothing has to be chosen, what there is is there.")
 def init(storage: str | None, db: str | None, modules: str | None) -> None:
@@ -49,7 +53,7 @@ _NEXT = """  next:     ln.track() in a script, lamin run PROGRAM, snakemake --lo
 
 
 @click.command(epilog=examples("lamin connect ~/projects/atlas", "lamin connect postgresql://user@host/lineage --user"))
-@click.argument("where", metavar="FOLDER|URL")
+@click.argument("where", metavar="FOLDER|URL", shell_complete=offered.folders)
 @_for_user
 def connect(where: str, for_user: bool) -> None:
     """Work with another instance from this folder on down.

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from lamin_core.cli import offered
 from lamin_core.cli.example import examples
 from lamin_core.cli.output import as_json, local, print_json, print_table, there_is_more
 from lamin_core.errors import InvalidArgument
@@ -37,11 +38,21 @@ def _moment(_context: click.Context, _option: click.Parameter, value: str | None
         "lamin lineage results/figure.png --as-of 2026-03-01 --json",
     )
 )
-@click.argument("name", metavar="[KEY|UID]", required=False)
+@click.argument("name", metavar="[KEY|UID]", required=False, shell_complete=offered.keys)
 @click.option("--up", type=click.IntRange(0), help="At most this many steps towards the sources.")
 @click.option("--down", type=click.IntRange(0), help="At most this many steps towards what hangs on it.")
-@click.option("--to", "other", metavar="KEY|UID", help="Only the paths between the two, whichever is above the other.")
-@click.option("--run", "run", metavar="RUN", help="Of this run: its uid, its OpenLineage id, or a key for its newest.")
+@click.option(
+    *("--to", "other"),
+    metavar="KEY|UID",
+    shell_complete=offered.keys,
+    help="Only the paths between the two, whichever is above the other.",
+)
+@click.option(
+    "--run",
+    metavar="RUN",
+    shell_complete=offered.transforms,
+    help="Of this run: its uid, its OpenLineage id, or a key for its newest.",
+)
 @click.option(
     "--as-of",
     metavar="TIME",
@@ -122,7 +133,11 @@ def _choices(command: Any) -> Any:
             callback=_moment,
             help="From this time on: 2026-03-01, or how long ago, such as 3d.",
         ),
-        click.option("--engine", help="Only of this engine: snakemake, nextflow, prefect, python ..."),
+        click.option(
+            "--engine",
+            shell_complete=offered.engines,
+            help="Only of this engine: snakemake, nextflow, prefect, python ...",
+        ),
     ):
         command = option(command)
     return command
@@ -130,7 +145,7 @@ def _choices(command: Any) -> Any:
 
 @click.command(epilog=examples("lamin runs --status failed --since 2d", "lamin runs --engine snakemake --limit 500"))
 @click.option("--status", multiple=True, type=click.Choice([str(one) for one in RunStatus]), help="Only in this state.")
-@click.option("--key", help="Only of transforms whose key begins so.")
+@click.option("--key", shell_complete=offered.transforms, help="Only of transforms whose key begins so.")
 @_choices
 @as_json
 def runs(
@@ -166,7 +181,7 @@ def runs(
 
 
 @click.command(epilog=examples("lamin artifacts --key results/ --since 2026-03-01", "lamin artifacts --json"))
-@click.option("--key", help="Only with a key that begins so.")
+@click.option("--key", shell_complete=offered.keys, help="Only with a key that begins so.")
 @_choices
 @as_json
 def artifacts(key: str | None, engine: str | None, since: datetime | None, limit: int | None, as_json: bool) -> None:
@@ -194,8 +209,8 @@ def _print_first(rows: list[dict[str, Any]], limit: int | None) -> None:
 
 
 @click.command(epilog=examples("lamin diff aT8AlECy jr4MVlJR", "lamin diff aT8AlECy fit.py"))
-@click.argument("first", metavar="RUN_A")
-@click.argument("second", metavar="RUN_B")
+@click.argument("first", metavar="RUN_A", shell_complete=offered.transforms)
+@click.argument("second", metavar="RUN_B", shell_complete=offered.transforms)
 @as_json
 def diff(first: str, second: str, as_json: bool) -> None:
     """How the second run differs from the first.

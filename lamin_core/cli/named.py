@@ -9,6 +9,7 @@ import click
 
 import lamin_core as ln
 from lamin_core.cli import failure
+from lamin_core.cli.offered import beginning, keys
 from lamin_core.errors import InvalidArgument, NotFound
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -26,7 +27,6 @@ REGISTRIES = {
     "ulabel": "ULabel",
     "user": "User",
 }
-_COMPLETED = 50
 
 
 def registry(word: str) -> Any:
@@ -107,15 +107,13 @@ def _by_word(kind: Any, word: str) -> Any:
             raise error from None
 
 
-def _complete(ctx: click.Context, _argument: click.Parameter, incomplete: str) -> list[str]:
-    """Registries, then names in the one that was typed; nothing where there is no instance."""
+def _complete(ctx: click.Context, argument: click.Parameter, incomplete: str) -> list[str]:
+    """Registries and keys of artifacts, then names in the registry that was typed."""
     typed = ctx.params.get("words") or ()
     if not typed:
-        return [name for name in REGISTRIES if name.startswith(incomplete)]
+        return [*(name for name in REGISTRIES if name.startswith(incomplete)), *keys(ctx, argument, incomplete)]
     try:
         kind = registry(typed[0])
-        field = kind._name_field
-        found = kind.filter(**{f"{field}__startswith": incomplete}).order_by("-id")
-        return list(dict.fromkeys(str(getattr(one, field)) for one in found[:_COMPLETED]))
-    except Exception:
-        return []  # a line that is being typed is no place for errors
+    except InvalidArgument:
+        return []
+    return beginning(kind.__name__, kind._name_field, incomplete)

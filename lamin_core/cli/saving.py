@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 import lamin_core as ln
-from lamin_core.cli import output
+from lamin_core.cli import offered, output
 from lamin_core.cli.example import examples
 from lamin_core.cli.failure import Word
 from lamin_core.cli.shape import annotated
@@ -32,7 +32,7 @@ _CODE = {
         "lamin save analysis.ipynb",
     )
 )
-@click.argument("path")
+@click.argument("path", shell_complete=offered.files)
 @click.option("--key", help="The key to save it under; by default its path in a storage, or the name of a script.")
 @click.option("--description", help="What it is.")
 @click.option("--kind", help="What kind of data, such as dataset or model.")

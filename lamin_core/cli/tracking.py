@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from lamin_core.cli import offered
 from lamin_core.cli.example import examples
 from lamin_core.errors import InvalidArgument
 
@@ -43,12 +44,27 @@ def track(key: str | None, name: str | None, uid: str | None, params: tuple[str,
         "lamin run --input raw --output plots -- make plots",
     ),
 )
-@click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="PROGRAM [ARGUMENT]...")
-@click.option("--input", "inputs", multiple=True, metavar="PATH|KEY", help="What it reads; as often as needed.")
+@click.argument(
+    "words",
+    nargs=-1,
+    required=True,
+    type=click.UNPROCESSED,
+    metavar="PROGRAM [ARGUMENT]...",
+    shell_complete=offered.files,
+)
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="PATH|KEY",
+    shell_complete=offered.files,
+    help="What it reads; as often as needed.",
+)
 @click.option(
     *("--output", "--register-output", "outputs"),
     multiple=True,
     metavar="PATH",
+    shell_complete=offered.files,
     help="A file or folder that it writes; as often as needed.",
 )
 @click.option("--key", help="The key of the transform; by default the name of the script or the program.")

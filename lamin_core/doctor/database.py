@@ -31,11 +31,11 @@ def checks(instance: Instance) -> Iterator[Finding]:
     """All of it; where the database is out of reach that is all there is to say."""
     yield _secrecy(instance)
     try:
+        instance.db.check()
         with instance.db.reading() as session:
             yield ok("database", f"{redact_text(instance.db.url)} ({_server(session)})")
             yield latency([_answer(session) for _ in range(5)])
             yield skew("clock of the database", _clock(session))
-        instance.db.check()
     except LaminError as error:
         yield failure("database", error.message, error.hint or "check the URL in .lamin/instance.toml")
         return

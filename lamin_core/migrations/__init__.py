@@ -22,6 +22,7 @@ def upgrade(start: Path) -> None:
         raise InstanceNotFound(f"no instance in {str(start)!r} or above", hint="lamin init --storage ./data")
     instance = Instance.open(folder, check=False)
     try:
+        instance.db.require_file()
         with instance.db.writing() as session:
             apply(session.connection())
         instance.db.check()

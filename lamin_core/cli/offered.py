@@ -1,0 +1,45 @@
+"""What a shell offers in the place of a value: files, keys of artifacts, transforms, engines. Silent where it can."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import CompletionItem
+
+_AT_MOST = 50
+_ENGINES = ("snakemake", "nextflow", "prefect", "python", "shell")
+
+
+def files(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Paths, which the shell itself knows best."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def folders(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Paths of folders."""
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def keys(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Keys of artifacts."""
+    return beginning("Artifact", "key", incomplete)
+
+
+def transforms(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Keys of transforms, each of which stands for its newest run."""
+    return beginning("Transform", "key", incomplete)
+
+
+def engines(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The engines that are tracked here."""
+    return [name for name in _ENGINES if name.startswith(incomplete)]
+
+
+def beginning(registry: str, field: str, incomplete: str) -> list[str]:
+    """The values of this field that begin so, the newest first; nothing where there is no instance."""
+    import lamin_core as ln
+
+    try:
+        found = getattr(ln, registry).filter(**{f"{field}__startswith": incomplete}).order_by("-id")
+        return list(dict.fromkeys(str(getattr(one, field)) for one in found[:_AT_MOST]))
+    except Exception:
+        return []  # a line that is being typed is no place for errors
