@@ -77,7 +77,11 @@ def test_a_database_out_of_reach_is_said_without_its_password(in_tmp_path: Path)
 
 def test_a_database_that_is_no_registry_is_refused(in_tmp_path: Path) -> None:
     instance = Instance.create(in_tmp_path, "./data")
+    instance.db.dispose()
     (in_tmp_path / ".lamin" / "lamin.db").unlink()
+    with pytest.raises(Unavailable, match="is gone"):
+        Instance.open(instance.folder)
+    (in_tmp_path / ".lamin" / "lamin.db").touch()
     with pytest.raises(SchemaMismatch, match="holds no registry"):
         Instance.open(instance.folder)
 
