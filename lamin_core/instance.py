@@ -245,13 +245,14 @@ def connect(where: str | os.PathLike[str] | None = None) -> Instance:
     By default the one that is at work here: that `LAMIN_INSTANCE` names, else the nearest one in or above the working
     directory, else the user's default. Raises `InstanceNotFound`, `SchemaMismatch` or `Unavailable`.
     """
-    instance = at_work() if where is None else _opened(where)
+    instance = at_work() if where is None else opened(where)
     apply_verbosity(settings.verbosity)
     _change_to(instance)
     return instance
 
 
-def _opened(where: str | os.PathLike[str]) -> Instance:
+def opened(where: str | os.PathLike[str]) -> Instance:
+    """The instance in this folder, or of the database at this URL, without connecting this process to it."""
     return Instance.at(os.fspath(where)) if is_url(where) else Instance.open(instance_folder(where))
 
 

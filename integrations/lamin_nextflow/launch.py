@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from lamin_core.errors import LaminError, Unavailable
-from lamin_core.location import spool_folder
+from lamin_core.location import VARIABLE, instance_for_children, spool_folder
 from lamin_core.propagation import environment_for_children, parent_from_environment
 from lamin_nextflow.build import observer_jar
 from lamin_nextflow.forward import Forwarder
@@ -38,6 +38,9 @@ def launch(arguments: Sequence[str], environment: Mapping[str, str] = os.environ
     above = parent_from_environment(environment)
     if above is not None:  # said in one way or the other; the observer reads the elder one
         environment = {**environment, **environment_for_children(above)}
+    instance = instance_for_children()
+    if instance is not None:  # tasks work elsewhere
+        environment = {**environment, VARIABLE: instance}
     if environment.get("OPENLINEAGE_URL") or environment.get(EVENTS):
         return _run(runtime, arguments, environment, None)  # the observer needs no help
     events = _private_file()

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lamin_core.instance import Instance
+from lamin_core.instance import opened
 from openlineage.lamin.events import Event
 from openlineage.lamin.parsing import parse
 from openlineage.lamin.receiver import ingest
 
 
 class RegistrySink:
-    """Takes events into the instance in this `.lamin` folder; each call is one transaction.
+    """Takes events into the instance in this folder, or of the database at this URL; each call is one transaction.
 
     Raises `InstanceNotFound`, `SchemaMismatch` or `Unavailable`.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.database = Instance.open(folder).db
+    def __init__(self, where: str | Path) -> None:
+        self.database = opened(where).db
 
     def emit(self, *events: Event | bytes) -> None:
         """Take them; returns after the commit."""

@@ -4,7 +4,7 @@ In `openlineage.yml`, or as `OPENLINEAGE__TRANSPORT__TYPE` in the environment:
 
     transport:
       type: openlineage.lamin.transport.LaminTransport
-      instance: /projects/airway        # optional; else LAMIN_INSTANCE, else the nearest .lamin/ above
+      instance: /projects/airway    # or the URL of its database; else LAMIN_INSTANCE, else the nearest .lamin/ above
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from lamin_core.errors import InstanceNotFound, MissingExtra
-from lamin_core.location import find_instance, instance_folder
+from lamin_core.location import find_instance
 from openlineage.lamin.parsing import parse
 from openlineage.lamin.receiver import ingest
 from openlineage.lamin.registry import RegistrySink
@@ -25,7 +25,7 @@ except ImportError as error:
 
 
 class LaminConfig(Config):
-    """Where the registry is: `instance` names its folder, or the folder that holds `.lamin/`."""
+    """Where the registry is: `instance` names its folder, the one that holds `.lamin/`, or the URL of its database."""
 
     def __init__(self, instance: str | None = None) -> None:
         self.instance = instance
@@ -43,10 +43,10 @@ class LaminTransport(Transport):
     config_class = LaminConfig
 
     def __init__(self, config: LaminConfig) -> None:
-        folder = find_instance() if config.instance is None else instance_folder(config.instance)
-        if folder is None:
+        where = config.instance or find_instance()
+        if where is None:
             raise InstanceNotFound("no instance here or above", hint="set `instance` of the transport to its folder")
-        self._sink = RegistrySink(folder)
+        self._sink = RegistrySink(where)
 
     def emit(self, event: Any) -> None:
         """Take one event of the client, of whatever kind."""

@@ -107,18 +107,27 @@ def test_any_openlineage_client_can_send_to_it(server: Server) -> None:
     assert server.runs()["client"] == "completed"
 
 
-def test_any_openlineage_client_can_write_without_a_server(in_tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", ["folder", "database", "variable"])
+def test_any_openlineage_client_can_write_without_a_server(
+    in_tmp_path: Path, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from openlineage.client import OpenLineageClient
     from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
 
-    Instance.create(in_tmp_path, "./data").db.dispose()
-    transport = {"type": "openlineage.lamin.transport.LaminTransport", "instance": str(in_tmp_path)}
+    instance = Instance.create(in_tmp_path, "./data")
+    instance.db.dispose()
+    transport = {"type": "openlineage.lamin.transport.LaminTransport"}
+    if named == "variable":
+        monkeypatch.setenv("LAMIN_INSTANCE", instance.db.url)
+    else:
+        transport["instance"] = str(in_tmp_path) if named == "folder" else instance.db.url
     client = OpenLineageClient(config={"transport": transport})
     run = Run(runId="0194e0a0-0000-7000-8000-000000000002")
     job = Job(namespace="foreign", name="client")
     for state in (RunState.START, RunState.FAIL):
         client.emit(RunEvent(eventType=state, eventTime="2026-01-01T00:00:00Z", run=run, job=job))
     client.close()
+    monkeypatch.delenv("LAMIN_INSTANCE", raising=False)
     assert Server(in_tmp_path).runs() == {"client": "failed"}
 
 
