@@ -21,6 +21,7 @@ from urllib.parse import quote
 from sqlalchemy import (
     URL,
     Column,
+    ColumnElement,
     Connection,
     Engine,
     Table,
@@ -28,7 +29,9 @@ from sqlalchemy import (
     bindparam,
     create_engine,
     event,
+    exists,
     make_url,
+    or_,
     select,
     text,
 )
@@ -149,6 +152,21 @@ def _insert_missing(table: Table, names: tuple[str, ...], *, returning: bool) ->
 
 def _default(column: Column[Any]) -> Any:
     return None if column.default is None else column.default.arg  # type: ignore[attr-defined]
+
+
+def is_named(kind: type[Base], *, but: type[Base] | None = None) -> ColumnElement[bool]:
+    """Whether any row points to one of this kind; those of one kind of row left out that does not count."""
+    target = kind.__table__
+    tables = [table for table in Base.metadata.tables.values() if but is None or table is not but.__table__]
+    pointing = [column for table in tables for column in _pointers(table, target)]
+    return or_(*(exists().where(column == target.c.id) for column in pointing))
+
+
+def _pointers(table: Table, target: Any) -> list[ColumnElement[Any]]:
+    """The columns of a table that name rows of the other; of the table itself under another name."""
+    named = [key.parent.name for key in table.foreign_keys if key.column.table is target]
+    source = table.alias() if table is target else table
+    return [source.c[name] for name in named]
 
 
 # Of the errors a driver knows, those that say nothing about our statements ("DatabaseError": the file is none).

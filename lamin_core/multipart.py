@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +50,48 @@ def upload_parts(fs: Any, source: Path, path: str, watch: Watch | None) -> None:
             raise
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What was begun and not ended: where it was to go, how the store calls it, its bytes so far, and its last part."""
+
+    path: str
+    name: str
+    size: int
+    written: float
+
+
+def unfinished(fs: Any, path: str) -> Iterator[Upload]:
+    """Every upload to somewhere below this path that was not ended; a store keeps them, and its owner pays for them."""
+    bucket, key, _ = fs.split_path(path)
+    for found in _begun(fs, bucket, f"{key}/"):
+        where = {"Bucket": bucket, "Key": found["Key"]}
+        try:
+            parts = list(_parts(fs, where, found["UploadId"]))
+        except FileNotFoundError:  # it was ended just now
+            continue
+        last = max((part["LastModified"] for part in parts), default=found["Initiated"])
+        size = sum(part["Size"] for part in parts)
+        yield Upload(f"{bucket}/{found['Key']}", found["UploadId"], size, last.timestamp())
+
+
+def give_up(fs: Any, path: str, name: str) -> None:
+    """Let the store forget the parts of this upload."""
+    bucket, key, _ = fs.split_path(path)
+    fs.call_s3("abort_multipart_upload", Bucket=bucket, Key=key, UploadId=name)
+
+
 def _unfinished(fs: Any, bucket: str, key: str) -> str | None:
     """The newest upload to this key that was begun and not ended."""
-    try:
-        listed = fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=key).get("Uploads") or []
-    except PermissionError:  # who may write need not be allowed to list: then the upload starts anew
-        return None
-    same = [upload for upload in listed if upload["Key"] == key]
+    same = [upload for upload in _begun(fs, bucket, key) if upload["Key"] == key]
     return max(same, key=lambda upload: str(upload["Initiated"]))["UploadId"] if same else None
+
+
+def _begun(fs: Any, bucket: str, prefix: str) -> list[dict[str, Any]]:
+    try:
+        listed = fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=prefix).get("Uploads") or []
+    except PermissionError:  # who may write need not be allowed to list: then an upload starts anew
+        return []
+    return [upload for upload in listed if upload["Key"].startswith(prefix)]  # not every store looks at the prefix
 
 
 def _parts(fs: Any, where: dict[str, str], upload: str) -> Iterator[dict[str, Any]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
+import shlex
 import shutil
 import sqlite3
 import time
@@ -18,9 +20,9 @@ import pytest
 from sqlalchemy import text
 
 import lamin_core as ln
-from lamin_core import fsck
+from lamin_core import copies, fsck, remote
 from lamin_core.instance import Instance, disconnect, init
-from lamin_core.models import Content, Run, Transform, blank, now
+from lamin_core.models import ArtifactSeries, Content, Run, Transform, blank, now
 from openlineage.lamin.events import Dataset, Job, complete, start
 from openlineage.lamin.events import Run as EventRun
 from openlineage.lamin.parsing import parse
@@ -103,6 +105,115 @@ def test_what_is_gone_is_said_with_what_to_type(instance: Instance, in_tmp_path:
     assert report.problems[0].hint.startswith("save the same file again")
     ln.Artifact("../elsewhere/a.txt", key="again.txt", run=False).save()
     assert [problem.uid for problem in fsck.check(instance).problems] == [in_place.uid]
+
+
+# What it says to type is typed
+
+
+@pytest.fixture(params=["local", "s3"])
+def storage(request: pytest.FixtureRequest) -> str:
+    """Where copies go."""
+    if request.param == "local":
+        return "./data"
+    request.getfixturevalue("bucket")
+    return "s3://lineage/here"
+
+
+def test_what_is_said_to_be_typed_mends_the_bytes(in_tmp_path: Path, storage: str, database_url: str) -> None:
+    instance = init(storage, db=database_url)
+    far = in_tmp_path.parent / f"far of {in_tmp_path.name}"
+    _file(f"{far}/folder/x", b"1")
+    kept = {name: ln.Artifact(_file(f"{far}/{name}.txt", name.encode()), key=f"{name}.txt", run=False).save()
+            for name in ("whole", "gone", "flipped", "shorter")}  # fmt: skip
+    folder = ln.Artifact(f"{far}/folder", key="folder", run=False).save()
+    lost = ln.Artifact(_file("lost it's.txt", b"1"), run=False).save()
+    changed = ln.Artifact(_file("changed it's $HOME.txt", b"1"), run=False).save()
+    for name, data in {"flipped": b"flipqed", "shorter": b"s"}.items():
+        _write_over(kept[name], data)
+    _write_over(folder, b"2", "/x")
+    copies.remove(instance.storage, kept["gone"].real_key or "")
+    _put(instance.storage, ".lamindb/left over.txt", b"orphan")
+    os.unlink(lost.path)
+    _file(str(changed.path), b"2")
+    report = fsck.check(instance, deep=True, grace=0)
+    assert _kinds(report) == {"damaged": 3, "missing": 2, "changed": 1, "orphan": 1}
+    for problem in report.problems:
+        if problem.kind == "orphan":
+            typed("fsck", "--delete-orphans", "--grace", "0", "--yes", code=None)
+        elif problem.kind == "missing" and problem.uid == kept["gone"].uid:
+            assert "save the same file again" in problem.hint
+        else:
+            command = re.findall(r"`lamin ([^`]+)`", problem.hint)[-1]
+            typed(*shlex.split(command), *(["--yes"] if "delete" in command else []), code=None)
+    for name in ("gone", "flipped", "shorter"):
+        typed("save", f"{far}/{name}.txt", "--key", f"{name}.txt")
+    typed("save", f"{far}/folder", "--key", "folder")
+    ln.connect()
+    assert fsck.check(instance, deep=True, grace=0).problems == []
+    assert all(ln.Artifact.get(one.uid).load() == name for name, one in kept.items())
+    assert ln.Artifact.get(key=changed.key).version == "0001"
+    assert not ln.Artifact.filter(uid=lost.uid).exists()
+    instance.db.dispose()
+
+
+def _write_over(artifact: ln.Artifact, data: bytes, below: str = "") -> None:
+    _put(f"{artifact.path}{below}".rpartition("/")[0], f"{artifact.path}{below}".rpartition("/")[2], data)
+
+
+def _put(root: str, key: str, data: bytes) -> None:
+    if "://" in root:
+        remote.filesystem(root)[0].pipe(f"{root}/{key}", data)
+        return
+    path = Path(root, key)
+    if path.exists():
+        path.chmod(0o644)
+    _file(str(path), data)
+
+
+def test_a_copy_that_is_gone_can_be_given_up(instance: Instance) -> None:
+    artifact = ln.Artifact(_file("../elsewhere/a.txt", b"1"), key="a.txt", run=False).save()
+    os.unlink(artifact.path)
+    (problem,) = fsck.check(instance).problems
+    typed(*shlex.split(re.findall(r"`lamin ([^`]+)`", problem.hint)[-1]), "--yes")
+    assert fsck.check(instance, grace=0).is_clean
+
+
+def test_a_storage_that_is_gone_is_one_problem(instance: Instance) -> None:
+    for number in range(3):
+        ln.Artifact(_file(f"../elsewhere/{number}.txt", b"%d" % number), key=f"{number}.txt", run=False).save()
+    os.rename("data", "unmounted")
+    report = fsck.check(instance, deep=True)
+    assert [(problem.kind, problem.path) for problem in report.problems] == [("storage", instance.storage)]
+    os.rename("unmounted", "data")
+    assert fsck.check(instance, deep=True).is_clean
+
+
+def test_a_folder_that_is_still_being_copied_is_no_orphan(instance: Instance) -> None:
+    for name, age in (("x", 7200), ("sub/y", 60)):
+        part = _file(f"data/.lamindb/.abc.part/{name}", b"1")
+        os.utime(part, (time.time() - age,) * 2)
+    assert fsck.check(instance).is_clean
+    os.utime(part, (time.time() - 7200,) * 2)
+    assert _kinds(fsck.check(instance)) == {"orphan": 2}
+    typed("fsck", "--delete-orphans", "--yes")
+    assert not Path("data/.lamindb/.abc.part").exists()
+
+
+def test_an_upload_that_was_not_ended_is_found_and_given_up(in_tmp_path: Path, bucket: Any) -> None:
+    instance = init("s3://lineage/here")
+    begun = bucket.create_multipart_upload(Bucket="lineage", Key="here/.lamindb/big.bin")
+    part = {"Bucket": "lineage", "Key": "here/.lamindb/big.bin", "UploadId": begun["UploadId"]}
+    bucket.upload_part(**part, PartNumber=1, Body=b"123")
+    bucket.create_multipart_upload(Bucket="lineage", Key="of-somebody-else.bin")
+    assert fsck.check(instance).is_clean  # it may be one that is under way
+    (problem,) = fsck.check(instance, grace=0).problems
+    assert problem.what == "s3://lineage/here/.lamindb/big.bin (3 bytes) was not uploaded to its end"
+    typed("fsck", "--delete-orphans", "--grace", "0", "--yes")
+    assert fsck.check(instance, grace=0).is_clean
+    left = bucket.list_multipart_uploads(Bucket="lineage")["Uploads"]
+    assert [one["Key"] for one in left] == ["of-somebody-else.bin"]
+    disconnect()
+    instance.db.dispose()
 
 
 CHANGES: dict[str, tuple[Callable[[Path], Any], bool]] = {
@@ -191,15 +302,102 @@ def test_what_nothing_names_is_left_over(instance: Instance) -> None:
     assert ln.Transform.count() == 1
 
 
-def test_sqlite_says_what_points_nowhere_and_what_is_damaged(in_tmp_path: Path) -> None:
+def test_collections_are_led_by_one(instance: Instance) -> None:
+    first, second = (ln.Artifact(_file(f"{name}.txt", name.encode()), run=False).save() for name in "ab")
+    for members in ([first], [first, second]):
+        ln.Collection(members, key="c").save()
+    with instance.db.writing() as session:
+        session.execute(text("UPDATE collection SET is_latest = false"))
+    assert _kinds(fsck.check(instance)) == {"latest": 1}
+    assert fsck.repair(instance) == 1
+    assert ln.Collection.get(key="c").artifacts.count() == 2
+    assert fsck.check(instance).is_clean
+
+
+def test_a_series_without_a_version_is_left_over(instance: Instance) -> None:
+    artifact = ln.Artifact(_file("a.txt", b"1"), run=False).save()
+    with instance.db.writing() as session:
+        session.add(ArtifactSeries(stem="s" * 16, storage_id=artifact.storage_id, key="nothing"))
+    (problem,) = fsck.check(instance).problems
+    assert (problem.kind, problem.what) == ("series", "the series of 'nothing' has no version")
+    typed(*shlex.split(problem.hint.strip("`"))[1:])
+    assert fsck.check(instance).is_clean
+
+
+def test_what_was_deleted_for_good_leaves_nothing_behind(instance: Instance) -> None:
+    far = [ln.Artifact(_file(f"../far/{n}", b"same"), key=f"k{n}", run=False).save() for n in "ab"]
+    far[0].replace(_file("../far/other", b"right"))
+    assert fsck.check(instance, deep=True, grace=0).is_clean
+    for artifact in far:
+        artifact.delete(permanent=True)
+        assert fsck.check(instance, deep=True, grace=0).is_clean
+    assert not any(path.is_file() for path in Path("data").rglob("*"))
+
+
+def _sqlite(statement: str) -> None:
+    """Change the file behind the back of its constraints, as a damaged disk does."""
+    with contextlib.closing(sqlite3.connect(".lamin/lamin.db")) as connection, connection:
+        connection.execute(statement)
+
+
+BEHIND = {
+    "pointer": "UPDATE artifact SET created_by_id = 99",
+    "transform": "UPDATE run SET transform_id = 99",
+}
+
+
+@pytest.mark.parametrize("kind", BEHIND)
+def test_what_points_nowhere_is_found_and_a_backup_brings_it_back(in_tmp_path: Path, kind: str) -> None:
     instance = init("./data")
-    ln.Artifact(_file("a.txt", b"1"), run=False).save()
-    instance.db.dispose()
-    with contextlib.closing(sqlite3.connect(".lamin/lamin.db")) as connection, connection:  # foreign keys are off here
-        connection.execute("UPDATE artifact SET created_by_id = 99")
-    kinds = _kinds(fsck.check(instance))
-    assert kinds["pointer"] == 1
+    with ln.run("step"):
+        ln.Artifact(_file("a.txt", b"1")).save()
+    typed("backup", "last.db")
+    _sqlite(BEHIND[kind])
+    report = fsck.check(instance)
+    assert kind in _kinds(report)
+    assert fsck.repair(instance) == 0
+    (hint,) = {problem.hint for problem in report.problems}
+    typed(*shlex.split(re.findall(r"`lamin ([^`]+)`", hint)[0].replace("FILE", "last.db")), "--yes")
+    assert fsck.check(instance, deep=True).is_clean
     disconnect()
+    instance.db.dispose()
+
+
+def test_damaged_pages_are_found_and_a_backup_brings_them_back(in_tmp_path: Path) -> None:
+    instance = init("./data")
+    for number in range(300):
+        ln.ULabel(name=f"label {number} of many, with a long name to fill the pages").save()
+    typed("backup", "last.db")
+    disconnect()
+    instance.db.dispose()
+    with contextlib.closing(sqlite3.connect(".lamin/lamin.db")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        pages = [page for (page,) in connection.execute("SELECT pageno FROM dbstat WHERE name = 'ulabel'")]
+    with open(".lamin/lamin.db", "r+b") as file:
+        file.seek((max(pages) - 1) * size)
+        file.write(b"\xff" * size)
+    found = typed("fsck", code=1)
+    assert found.stdout.startswith("database: SQLite says: ")
+    assert "hint: `lamin restore FILE`" in found.stdout
+    typed("restore", "last.db", "--yes")
+    typed("fsck", "--deep")
+    assert len(list(Path(".lamin").glob("before-restore-*.db"))) == 1
+    assert ln.ULabel.count() == 300
+    disconnect()
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_what_cannot_be_read_is_said_to_be_so(in_tmp_path: Path, deep: bool) -> None:
+    instance = init("./data")
+    artifact = ln.Artifact(_file("a.txt", b"1"), run=False).save()
+    os.unlink("a.txt")
+    os.mkfifo("a.txt")  # whoever reads it, waits for ever
+    (problem,) = fsck.check(instance, deep=deep).problems
+    assert (problem.kind, problem.uid) == ("unreadable", artifact.uid)
+    assert "neither a file nor a folder" in problem.what
+    disconnect()
+    instance.db.dispose()
 
 
 def test_what_it_prints(instance: Instance) -> None:
@@ -208,7 +406,7 @@ def test_what_it_prints(instance: Instance) -> None:
     os.unlink("a.txt")
     shown = typed("fsck", "--deep", code=1).stdout.splitlines()
     assert shown[0].startswith("missing: nothing at ")
-    assert shown[1].startswith("  hint: restore ")
+    assert shown[1].startswith("  hint: restore it, or `lamin delete artifact ")
     assert shown[2].startswith("1 problems; looked at 1 artifacts")
     found = typed("fsck", "--json", code=1).json
     assert set(found) == {"deep", "checked", "problems"}
@@ -218,7 +416,7 @@ def test_what_it_prints(instance: Instance) -> None:
             "uid": artifact.uid,
             "path": str(Path("a.txt").absolute()),
             "what": f"nothing at {Path('a.txt').absolute()}",
-            "hint": f"restore {Path('a.txt').absolute()}, or `lamin delete artifact {artifact.uid}`",
+            "hint": f"restore it, or `lamin delete artifact {artifact.uid}`",
         }
     ]
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.option("--deep", is_flag=True, help="Read every byte, and compare it with its digest.")
 @click.option("--repair", is_flag=True, help="Mend what follows from the rest of the tables.")
 @click.option("--delete-orphans", is_flag=True, help="Remove copies that belong to no artifact; asks first.")
+@click.option("--delete-damaged", is_flag=True, help="Remove copies that hold other bytes than were saved; asks first.")
 @click.option(
     "--grace",
     type=click.FloatRange(0),
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @output.as_json
-def fsck(deep: bool, repair: bool, delete_orphans: bool, grace: float, yes: bool, as_json: bool) -> None:
+def fsck(
+    deep: bool, repair: bool, delete_orphans: bool, delete_damaged: bool, grace: float, yes: bool, as_json: bool
+) -> None:
     """Is the registry true: has every artifact its bytes?
 
     And every copy its artifact, and do the tables fit together?
@@ -44,6 +47,10 @@ def fsck(deep: bool, repair: bool, delete_orphans: bool, grace: float, yes: bool
     report = checks.check(instance, deep=deep, grace=grace)
     if delete_orphans and report.orphans and agreed(f"Remove {len(report.orphans)} files?", yes):
         click.echo(f"{checks.remove_orphans(report)} files removed", err=True)
+        report = checks.check(instance, deep=deep, grace=grace)
+    damaged = sum(problem.kind == "damaged" for problem in report.problems) if delete_damaged else 0
+    if damaged and agreed(f"Remove the copies of {damaged} artifacts?", yes):
+        click.echo(f"{checks.remove_damaged(report)} copies removed", err=True)
         report = checks.check(instance, deep=deep, grace=grace)
     if as_json:
         output.print_json(report.as_dict())

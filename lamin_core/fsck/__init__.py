@@ -9,13 +9,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from lamin_core.fsck.contents import check_contents
+from lamin_core.fsck.contents import check_contents, remove_copy
 from lamin_core.fsck.copies import GRACE, Orphan, find_orphans, remove
 from lamin_core.fsck.problem import Problem
-from lamin_core.fsck.rules import RULES
+from lamin_core.fsck.rules import RULES, find_damage
 from lamin_core.instance import Instance
 
-__all__ = ["GRACE", "Problem", "Report", "check", "remove_orphans", "repair"]
+__all__ = ["GRACE", "Problem", "Report", "check", "remove_damaged", "remove_orphans", "repair"]
 
 
 @dataclass(slots=True)
@@ -45,6 +45,11 @@ def check(instance: Instance, *, deep: bool = False, grace: float = GRACE) -> Re
     that is under way copies first and writes the row last.
     """
     report = Report(deep)
+    with instance.db.reading() as session:
+        report.problems = find_damage(session)
+        report.checked["rules"] += 1
+    if report.problems:
+        return report
     report.problems += check_contents(instance, report.checked, deep=deep)
     report.orphans = list(find_orphans(instance, report.checked, grace=grace))
     report.problems += [orphan.problem for orphan in report.orphans]
@@ -62,6 +67,14 @@ def repair(instance: Instance) -> int:
         with instance.db.writing() as session:
             mended += rule.mend(session)
     return mended
+
+
+def remove_damaged(report: Report) -> int:
+    """Remove the copies that do not hold what was saved; how many there were. Saving the originals brings them back."""
+    damaged = {problem.path for problem in report.problems if problem.kind == "damaged" and problem.path}
+    for path in sorted(damaged):
+        remove_copy(path)
+    return len(damaged)
 
 
 def remove_orphans(report: Report) -> int:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections import Counter
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Row, Select, exists, select
 
+from lamin_core.copies import remove
 from lamin_core.errors import LaminError, NotFound
 from lamin_core.fsck.problem import Problem
-from lamin_core.fsck.stores import REACHABLE, Store, store_at
+from lamin_core.fsck.stores import REACHABLE, store_at
 from lamin_core.hashing import Digest
 from lamin_core.instance import Instance
 from lamin_core.models import Artifact, Content, RunArtifact, Storage
@@ -47,7 +50,9 @@ def check_contents(instance: Instance, checked: Counter[str], *, deep: bool) -> 
     """What is wrong with the bytes of the artifacts."""
     with instance.db.reading() as session:
         rows = [_kept(row) for row in session.execute(_rows())]
-    within_reach = [kept for kept in rows if _is_reachable(kept.root)]
+        managed = session.scalars(select(Storage.root).where(Storage.is_managed)).all()
+    gone = {root for root in managed if not is_remote(root) and not os.path.isdir(root)}
+    within_reach = [kept for kept in rows if _is_reachable(kept.root) and kept.root not in gone]
     checked["artifacts"] += len(within_reach)
     if len(within_reach) < len(rows):
         checked["out of reach"] += len(rows) - len(within_reach)
@@ -60,11 +65,21 @@ def check_contents(instance: Instance, checked: Counter[str], *, deep: bool) -> 
             found[place] = _look(kept, deep=deep)
             if watch is not None:
                 watch(max(kept.content.size, 0))
-    return [
+    return [_gone(root) for root in sorted(gone)] + [
         replace(problem, uid=kept.uid)
         for kept in within_reach
         if (problem := found[kept.path, kept.content]) is not None
     ]
+
+
+def _gone(root: str) -> Problem:
+    return Problem("storage", f"the storage {root} is gone, with all copies in it", "is it mounted?", path=root)
+
+
+def remove_copy(path: str) -> None:
+    """Remove the file or folder, the object or all below it. Raises `Unavailable`."""
+    folder, _, name = path.rpartition("/")
+    remove(folder, name)
 
 
 def _rows() -> Select[tuple[str, str | None, str, str | None, str, str, int, int | None]]:
@@ -108,7 +123,7 @@ def _look(kept: Kept, *, deep: bool) -> Problem | None:
         return _missing(kept)
     except LaminError as error:
         return Problem("unreadable", error.message, "check the path and its permissions", kept.uid, kept.path)
-    return None if _agrees(kept.content, found) else _differs(kept, found, store)
+    return None if _agrees(kept.content, found) else _differs(kept, found)
 
 
 def _agrees(told: Digest, found: Digest) -> bool:
@@ -122,15 +137,15 @@ def _missing(kept: Kept) -> Problem:
     if kept.is_copy:
         hint = f"save the same file again, or `lamin delete artifact {kept.uid} --permanent`"
     else:
-        hint = f"restore {kept.path}, or `lamin delete artifact {kept.uid}`"
+        hint = f"restore it, or `lamin delete artifact {kept.uid}`"
     return Problem("missing", f"nothing at {kept.path}", hint, kept.uid, kept.path)
 
 
-def _differs(kept: Kept, found: Digest, store: Store) -> Problem:
+def _differs(kept: Kept, found: Digest) -> Problem:
     told = kept.content
     how = f"{found.size} bytes instead of {told.size}" if found.size != told.size else "other bytes of the same size"
     if kept.is_copy:
-        hint = f"`{store.removal(kept.path)}`, then save the original again"
+        hint = "`lamin fsck --deep --delete-damaged`, then save the original again"
         return Problem("damaged", f"{kept.path} has {how}", hint, kept.uid, kept.path)
-    hint = f"`lamin save {kept.path}` makes it a new version; or restore it"
+    hint = f"`lamin save {shlex.quote(kept.path)}` makes it a new version; or restore it"
     return Problem("changed", f"{kept.path} has {how}", hint, kept.uid, kept.path)

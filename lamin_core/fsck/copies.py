@@ -28,7 +28,9 @@ class Orphan:
     @property
     def problem(self) -> Problem:
         """It, in words."""
-        what = f"{self.file.path} ({self.file.size} bytes) belongs to no artifact"
+        is_part = self.file.upload is not None
+        why = "was not uploaded to its end" if is_part else "belongs to no artifact"
+        what = f"{self.file.path} ({self.file.size} bytes) {why}"
         return Problem("orphan", what, "`lamin fsck --delete-orphans` removes it", path=self.file.path)
 
 
@@ -41,9 +43,13 @@ def find_orphans(instance: Instance, checked: Counter[str], *, grace: float = GR
         found = list(store_at(root).copies(root))  # first the files: what is saved meanwhile has its row by then
         with instance.db.reading() as session:
             known = set(session.scalars(_keys(storage_id)))
-        checked["copies"] += len(found)
+        checked["copies"] += sum(file.upload is None for file in found)
+        last: dict[str, float] = {}  # of a folder, files are there one by one until the last one is
         for file in found:
-            if file.written <= before and not _is_known(_key(file.path, root), known):
+            last[_copy(file.path, root)] = max(file.written, last.get(_copy(file.path, root), 0.0))
+        for file in found:
+            is_kept = file.upload is None and _is_known(_key(file.path, root), known)
+            if last[_copy(file.path, root)] <= before and not is_kept:
                 yield Orphan(root, file)
 
 
@@ -53,6 +59,11 @@ def _keys(storage_id: int) -> Select[tuple[str | None]]:
 
 def _key(path: str, root: str) -> str:
     return path[len(root.rstrip("/")) + 1 :]
+
+
+def _copy(path: str, root: str) -> str:
+    """The copy that this file is or belongs to: a folder has many files, and is one copy."""
+    return "/".join(_key(path, root).split("/")[:2])
 
 
 def _is_known(key: str, known: set[str | None]) -> bool:
@@ -67,4 +78,4 @@ def _is_known(key: str, known: set[str | None]) -> bool:
 
 def remove(orphan: Orphan) -> None:
     """Remove the file. Raises `Unavailable`."""
-    store_at(orphan.root).remove(orphan.file.path)
+    store_at(orphan.root).remove(orphan.file)

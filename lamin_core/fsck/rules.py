@@ -6,15 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Table, case, delete, exists, func, or_, select, text
+from sqlalchemy import Row, case, delete, exists, func, or_, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from lamin_core.db import is_named
 from lamin_core.fsck.problem import Problem
 from lamin_core.lineage.refolding import refold
 from lamin_core.models import (
     Artifact,
     ArtifactSeries,
-    Base,
     Collection,
     Content,
     Run,
@@ -129,7 +130,7 @@ def _bring_back(session: Session, row: Row[Any]) -> None:
 
 def _idle_stubs(session: Session) -> Rows:
     """Runs that only another one spoke of, and now none does."""
-    return session.execute(select(Run.id, Run.uid).where(Run.origin == "stub", ~_is_named(Run))).all()
+    return session.execute(select(Run.id, Run.uid).where(Run.origin == "stub", ~is_named(Run, but=RunChange))).all()
 
 
 def _drop_run(session: Session, row: Row[Any]) -> None:
@@ -137,26 +138,11 @@ def _drop_run(session: Session, row: Row[Any]) -> None:
 
 
 def _unused_contents(session: Session) -> Rows:
-    return session.execute(select(Content.id, Content.hash).where(~_is_named(Content))).all()
+    return session.execute(select(Content.id, Content.hash).where(~is_named(Content))).all()
 
 
 def _drop_content(session: Session, row: Row[Any]) -> None:
     session.execute(delete(Content).where(Content.id == row.id))
-
-
-def _is_named(kind: Any) -> Any:
-    """Whether any row points to this one, the diary of its own changes aside."""
-    target: Table = kind.__table__
-    tables = [table for table in Base.metadata.tables.values() if table is not RunChange.__table__]
-    pointing = [column for table in tables for column in _pointers(table, target)]
-    return or_(*(exists().where(column == target.c.id) for column in pointing))
-
-
-def _pointers(table: Table, target: Table) -> list[Any]:
-    """The columns of a table that name rows of the other; of the table itself under another name."""
-    named = [key.parent.name for key in table.foreign_keys if key.column.table is target]
-    source = table.alias() if table is target else table
-    return [source.c[name] for name in named]
 
 
 def _broken_pointers(session: Session) -> Rows:
@@ -167,12 +153,17 @@ def _broken_pointers(session: Session) -> Rows:
     return session.execute(text(query)).all()
 
 
-def _damaged_pages(session: Session) -> Rows:
-    """What SQLite itself finds wrong with its file."""
+def find_damage(session: Session) -> list[Problem]:
+    """What SQLite itself finds wrong with its file: to be asked before all else, which such pages may not answer."""
     if session.get_bind().dialect.name != "sqlite":
         return []
-    found = session.execute(text("SELECT integrity_check AS said FROM pragma_integrity_check")).all()
-    return [row for row in found if row.said != "ok"]
+    said = []
+    try:
+        for row in session.execute(text("PRAGMA integrity_check")):
+            said.append(row[0])
+    except DBAPIError as error:  # it may stumble itself
+        said.append(str(error.orig))
+    return [Problem("database", f"SQLite says: {one}", _BACKUP) for one in said if one != "ok"]
 
 
 def _unknown_transforms(session: Session) -> Rows:
@@ -183,7 +174,7 @@ def _unknown_transforms(session: Session) -> Rows:
 
 def _empty_series(session: Session) -> Rows:
     """Series that have no version and are named by nothing."""
-    artifacts = select(ArtifactSeries.id, ArtifactSeries.key.label("key")).where(~_is_named(ArtifactSeries))
+    artifacts = select(ArtifactSeries.id, ArtifactSeries.key.label("key")).where(~is_named(ArtifactSeries))
     return session.execute(artifacts).all()
 
 
@@ -192,12 +183,12 @@ def _drop_series(session: Session, row: Row[Any]) -> None:
 
 
 _LATEST = "the versions of {key!r} are led by {latest} of them instead of one"
+_BACKUP = "`lamin restore FILE`, with the last one that `lamin backup` wrote"
 RULES = (
-    Rule("database", _damaged_pages, "SQLite says: {said}", None, "restore the last `lamin backup`"),
     Rule("pointer", _broken_pointers, "row {row_id} of {pointing} names a row of {target} that is not there", None,
-         "restore the last `lamin backup`"),
+         _BACKUP),
     Rule("transform", _unknown_transforms, "run {uid} is of a transform that is not there", None,
-         "restore the last `lamin backup`"),
+         _BACKUP),
     Rule("latest", _artifacts_without_one_latest, _LATEST, _refold),
     Rule("latest", _transforms_without_one_latest, _LATEST, _mend_transforms),
     Rule("latest", _collections_without_one_latest, _LATEST, _mend_collections),
@@ -208,4 +199,4 @@ RULES = (
     Rule("series", _empty_series, "the series of {key!r} has no version", _drop_series),
 )  # fmt: skip
 
-__all__ = ["RULES", "Rule"]
+__all__ = ["RULES", "Rule", "find_damage"]

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from blake3 import blake3
 
+from lamin_core import multipart
 from lamin_core.errors import LaminError, NotFound, Unavailable
 from lamin_core.hashing import FILE, FOLDER, Digest, digest
 from lamin_core.remote import filesystem
@@ -29,6 +30,8 @@ class Found:
     path: str
     size: int
     written: float
+    upload: str | None = None
+    """Of an upload in parts that was begun and not ended: by which name the bucket knows it."""
 
 
 class Store(Protocol):
@@ -43,11 +46,8 @@ class Store(Protocol):
     def copies(self, root: str) -> Iterator[Found]:
         """Every file in the folder of this storage that belongs to the registry."""
 
-    def remove(self, path: str) -> None:
-        """Remove this file."""
-
-    def removal(self, path: str) -> str:
-        """What to type to remove it."""
+    def remove(self, file: Found) -> None:
+        """Remove this file, or what was uploaded of it."""
 
 
 def store_at(root: str) -> Store:
@@ -77,26 +77,25 @@ class Local:
     def _there(self, path: str) -> Path:
         if not os.path.exists(path):
             raise NotFound(f"nothing at {path!r}")
+        if not (os.path.isfile(path) or os.path.isdir(path)):
+            raise Unavailable(f"{path!r} is neither a file nor a folder any more")
         return Path(path)
 
     def copies(self, root: str) -> Iterator[Found]:
         """Below `.lamindb/`."""
         yield from _walked(Path(root, MANAGED))
 
-    def remove(self, path: str) -> None:
+    def remove(self, file: Found) -> None:
         """Remove the file, and the folders that are empty then."""
+        path = Path(file.path)
         try:
-            Path(path).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         except OSError as error:
-            raise Unavailable(f"{path!r} cannot be removed: {error.strerror}") from error
-        for folder in Path(path).parents:
+            raise Unavailable(f"{file.path!r} cannot be removed: {error.strerror}", hint="who may write?") from error
+        for folder in path.parents:
             if folder.name == MANAGED or any(folder.iterdir()):
                 return
             folder.rmdir()
-
-    def removal(self, path: str) -> str:
-        """What to type to remove it."""
-        return f"rm -r {path}"
 
 
 def _walked(root: Path) -> Iterator[Found]:
@@ -144,15 +143,17 @@ class Remote:
         for name, facts in listed.items():
             written = facts.get("LastModified") or facts.get("created")
             yield Found(f"{scheme}://{name.lstrip('/')}", facts["size"] or 0, written.timestamp() if written else 0.0)
+        if scheme in ("s3", "s3a"):
+            for upload in _asked(url, lambda: multipart.unfinished(fs, target)):
+                yield Found(f"{scheme}://{upload.path}", upload.size, upload.written, upload.name)
 
-    def remove(self, path: str) -> None:
-        """Remove the object."""
-        fs, target = _filesystem(path)
-        _asked(path, lambda: fs.rm_file(target))
-
-    def removal(self, path: str) -> str:
-        """What to type to remove it."""
-        return f"aws s3 rm --recursive {path}" if path.startswith("s3") else f"remove {path}"
+    def remove(self, file: Found) -> None:
+        """Remove the object, or the parts of it."""
+        fs, target = _filesystem(file.path)
+        if file.upload is None:
+            _asked(file.path, lambda: fs.rm_file(target))
+        else:
+            _asked(file.path, lambda: multipart.give_up(fs, target, file.upload or ""))
 
 
 @cache

@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
 from lamin_core import context, copies
+from lamin_core.db import is_named
 from lamin_core.errors import Conflict, InvalidArgument, NotFound
 from lamin_core.lineage import series as versions
 from lamin_core.lineage.usage import link
-from lamin_core.models import Artifact, Run, RunArtifact, now
+from lamin_core.models import Artifact, ArtifactSeries, Content, Run, RunArtifact, now
 from lamin_core.saving.place import Place
 from lamin_core.storage import managed_key
 
@@ -50,9 +51,10 @@ def erase(place: Place, artifact: Artifact, *, storage: bool | None) -> None:
     try:
         with place.db.writing() as session:
             row = _row(session, artifact)
-            series_id = row.series_id
+            series_id, content_id = row.series_id, row.content_id
             session.execute(delete(Artifact).where(Artifact.id == row.id))
             settle_latest(session, series_id)
+            _forget(session, content_id, series_id)
             if (artifact.is_copy if storage is None else storage) and not _is_needed(session, row.storage_id, key):
                 copies.remove(root, key)  # here, so that nobody finds the bytes in the moment before they are gone
     except IntegrityError as error:
@@ -75,17 +77,24 @@ def replace(place: Place, artifact: Artifact, path: str | os.PathLike[str], run:
     copies.copy_in([copies.Copy(Path(source.path), source.seen, source.target.root, copy)])
     with place.db.writing() as session:
         row = _row(session, artifact)
-        was_copy, storage_id = row.is_copy, row.storage_id
+        was_copy, storage_id, content_id = row.is_copy, row.storage_id, row.content_id
         row.content_id, row.real_key, row.storage_id = versions.content_for(session, content), copy, source.target.id
         session.execute(update(RunArtifact).where(RunArtifact.artifact_id == row.id).values(content_id=row.content_id))
         if isinstance(maker, Run):
             row.run_id = maker.id
             link(session, maker.id, row, "output", "replaced")
         session.flush()
+        _forget(session, content_id)
         if was_copy and not _is_needed(session, storage_id, key):
             copies.remove(root, key)
     _show(artifact, row)
     artifact.__dict__.pop("_content", None)
+
+
+def _forget(session: Session, content_id: int | None, series_id: int | None = None) -> None:
+    """Remove what only the artifact needed that is gone: what its bytes were, and the series of its versions."""
+    session.execute(delete(Content).where(Content.id == content_id, ~is_named(Content)))
+    session.execute(delete(ArtifactSeries).where(ArtifactSeries.id == series_id, ~is_named(ArtifactSeries)))
 
 
 def settle_latest(session: Session, series_id: int) -> None:
