@@ -116,7 +116,7 @@ def storage(request: pytest.FixtureRequest) -> str:
     if request.param == "local":
         return "./data"
     request.getfixturevalue("bucket")
-    return "s3://lineage/here"
+    return "s3://lineage/typed"
 
 
 def test_what_is_said_to_be_typed_mends_the_bytes(in_tmp_path: Path, storage: str, database_url: str) -> None:
@@ -200,14 +200,14 @@ def test_a_folder_that_is_still_being_copied_is_no_orphan(instance: Instance) ->
 
 
 def test_an_upload_that_was_not_ended_is_found_and_given_up(in_tmp_path: Path, bucket: Any) -> None:
-    instance = init("s3://lineage/here")
-    begun = bucket.create_multipart_upload(Bucket="lineage", Key="here/.lamindb/big.bin")
-    part = {"Bucket": "lineage", "Key": "here/.lamindb/big.bin", "UploadId": begun["UploadId"]}
+    instance = init("s3://lineage/unended")
+    begun = bucket.create_multipart_upload(Bucket="lineage", Key="unended/.lamindb/big.bin")
+    part = {"Bucket": "lineage", "Key": "unended/.lamindb/big.bin", "UploadId": begun["UploadId"]}
     bucket.upload_part(**part, PartNumber=1, Body=b"123")
     bucket.create_multipart_upload(Bucket="lineage", Key="of-somebody-else.bin")
     assert fsck.check(instance).is_clean  # it may be one that is under way
     (problem,) = fsck.check(instance, grace=0).problems
-    assert problem.what == "s3://lineage/here/.lamindb/big.bin (3 bytes) was not uploaded to its end"
+    assert problem.what == "s3://lineage/unended/.lamindb/big.bin (3 bytes) was not uploaded to its end"
     typed("fsck", "--delete-orphans", "--grace", "0", "--yes")
     assert fsck.check(instance, grace=0).is_clean
     left = bucket.list_multipart_uploads(Bucket="lineage")["Uploads"]
