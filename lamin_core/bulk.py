@@ -5,11 +5,32 @@ For transactions that hold the writer's turn (`Database.writing`): nobody else c
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
-from sqlalchemy import Executable, Row, Select, Table, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    ColumnElement,
+    Executable,
+    Integer,
+    Row,
+    Select,
+    Table,
+    Text,
+    any_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
+from sqlalchemy import column as column_named
 from sqlalchemy.orm import Session
 
 from lamin_core.models import Base
@@ -30,7 +51,10 @@ def reserve(session: Session, model: type[Base], count: int) -> range:
     table = table_of(model)
     connection = session.connection()
     if connection.dialect.name == "sqlite":
-        last = connection.execute(_newest(table)).scalar() or 0
+        counted = session.info.get(_COUNTED, {})
+        last = counted[table] if table in counted else connection.execute(_newest((table,))).scalar() or 0
+        if table in counted:
+            counted[table] = last + count
         return range(last + 1, last + 1 + count)
     # All at once, and in one piece, since no other writer is at work: the last value tells the others.
     taken = connection.execute(_NEXT_VALUES, {"sequence": f"{table.name}_id_seq", "count": count}).scalar_one()
@@ -40,9 +64,23 @@ def reserve(session: Session, model: type[Base], count: int) -> range:
 _NEXT_VALUES = text("SELECT max(nextval(CAST(:sequence AS regclass))) FROM generate_series(1, :count)")
 
 
+_COUNTED = "primary keys that are counted"
+
+
+def count_keys(session: Session, models: Iterable[type[Base]]) -> None:
+    """Have `reserve` look once what the last keys of these tables are, and count on from there.
+
+    For transactions that give all rows of these tables the keys that they reserved.
+    """
+    connection, tables = session.connection(), tuple(table_of(model) for model in models)
+    if connection.dialect.name == "sqlite":
+        found = connection.execute(_newest(tables)).one()
+        session.info[_COUNTED] = {table: last or 0 for table, last in zip(tables, found, strict=True)}
+
+
 @cache
-def _newest(table: Table) -> Executable:
-    return select(func.max(table.c.id))
+def _newest(tables: tuple[Table, ...]) -> Executable:
+    return select(*(select(func.max(table.c.id)).scalar_subquery() for table in tables))
 
 
 def insert_rows(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -77,15 +115,46 @@ def _update(table: Table, columns: tuple[str, ...]) -> Executable:
 
 def delete_rows(session: Session, model: type[Base], ids: Collection[int]) -> None:
     """Remove the rows with these primary keys."""
-    table = table_of(model)
-    for part in parts(ids):
-        session.connection().execute(delete(table).where(table.c.id.in_(part)))
+    if ids:
+        connection = session.connection()
+        connection.execute(_delete(connection.dialect.name, table_of(model).c.id), {"among": listed(session, ids)})
 
 
-def select_in(session: Session, query: Select[Any], column: Any, values: Collection[Any]) -> Iterator[Row[Any]]:
-    """The rows of the query whose column has one of these values."""
-    for part in parts(values):
-        yield from session.connection().execute(query.where(column.in_(part)))
+@cache
+def _delete(dialect: str, key: Column[Any]) -> Executable:
+    return delete(key.table).where(among(dialect, key, "among"))
+
+
+def select_in(
+    session: Session, query: Select[Any], column: Any, values: Collection[Any], **given: Any
+) -> Iterator[Row[Any]]:
+    """The rows of the query whose column has one of these values: one statement, however many they are.
+
+    `given` are the query's own parameters. Best with a query that is made once: what is made of it is kept.
+    """
+    if values:
+        connection = session.connection()
+        statement = _having(connection.dialect.name, query, column)
+        yield from connection.execute(statement, {"among": listed(session, values), **given})
+
+
+@lru_cache(maxsize=200)
+def _having(dialect: str, query: Select[Any], column: Any) -> Select[Any]:
+    return query.where(among(dialect, column, "among"))
+
+
+def listed(session: Session, values: Iterable[Any]) -> Any:
+    """The value of the parameter that `among` makes."""
+    return json.dumps(list(values)) if session.get_bind().dialect.name == "sqlite" else list(values)
+
+
+def among(dialect: str, column: Any, name: str) -> ColumnElement[bool]:
+    """Whether the column has one of the values in this parameter: one, so that the statement is always the same."""
+    kind = BigInteger() if isinstance(column.type, Integer) else Text()
+    if dialect == "sqlite":
+        rows = func.json_each(bindparam(name)).table_valued(column_named("value", kind))
+        return cast(ColumnElement[bool], column.in_(select(rows.c.value)))
+    return cast(ColumnElement[bool], column == any_(bindparam(name, type_=ARRAY(kind))))
 
 
 def parts(values: Iterable[Any], size: int = _PART) -> Iterator[list[Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 MASK = "***"
@@ -45,6 +46,10 @@ def redact_text(text: str) -> str:
     >>> redact_text("postgresql://me:hunter2@db/x --token=abc")
     'postgresql://me:***@db/x --token=***'
     """
+    return _redacted_short(text) if len(text) <= _SHORT else _redacted(text)
+
+
+def _redacted(text: str) -> str:
     for pattern in _SECRET_VALUES:
         text = pattern.sub(MASK, text)
     text = _DSN_PASSWORD.sub(rf"\1{MASK}@", text)
@@ -53,6 +58,11 @@ def redact_text(text: str) -> str:
     text = _EXPORTED.sub(rf"\1{MASK}", text)
     text = _BEARER.sub(rf"\1{MASK}", text)
     return _OPTION.sub(rf"\1{MASK}", text)
+
+
+_SHORT = 200
+_redacted_short = lru_cache(maxsize=5_000)(_redacted)
+"""Events say the same short things over and over: the URL of a schema, the name of an engine."""
 
 
 def redact(value: Any, name: str = "") -> Any:

@@ -37,8 +37,10 @@ def learn(session: Session, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def canonical(session: Session, paths: Collection[str]) -> dict[str, str]:
     """The canonical name of those of these paths that have several names."""
-    query = select(DatasetAlias.path, DatasetAlias.canonical)
-    return {row.path: row.canonical for row in select_in(session, query, DatasetAlias.path, paths)}
+    return {row.path: row.canonical for row in select_in(session, _NAMES, DatasetAlias.path, paths)}
+
+
+_NAMES = select(DatasetAlias.path, DatasetAlias.canonical)
 
 
 def _preference(path: str) -> tuple[bool, str]:
@@ -62,9 +64,8 @@ def _joined(known: Mapping[str, str], pairs: Iterable[tuple[str, str]]) -> dict[
 
 
 def _members(session: Session, names: Collection[str]) -> dict[str, list[str]]:
-    query = select(DatasetAlias.path, DatasetAlias.canonical)
     found: dict[str, list[str]] = {}
-    for row in select_in(session, query, DatasetAlias.canonical, names):
+    for row in select_in(session, _NAMES, DatasetAlias.canonical, names):
         found.setdefault(row.canonical, []).append(row.path)
     return found
 

@@ -81,8 +81,17 @@ class _Batch:
     """Series that have to be folded again."""
 
 
-def write(session: Session, edges: Sequence[Edge], runs: Collection[int], fresh: Collection[int]) -> None:
-    """Write these edges, which are all that these runs have; `fresh` are the runs that had none before."""
+def write(
+    session: Session,
+    edges: Sequence[Edge],
+    runs: Collection[int],
+    fresh: Collection[int],
+    sizes: Mapping[int, int],
+) -> None:
+    """Write these edges: all that these runs have, and more of others.
+
+    `fresh` are the runs that had none before; `sizes` how many files those contents have that are of folders.
+    """
     new, late = _compared(session, edges, set(runs) - set(fresh))
     series = {edge.series.id: edge.series for edge in new}
     heads = _heads(session, [one.id for one in series.values() if one.last_observed_at is not None])
@@ -98,21 +107,17 @@ def write(session: Session, edges: Sequence[Edge], runs: Collection[int], fresh:
     mark(session, Artifact, _merged(batch.marks))
     if batch.late:
         refold(session, batch.late)
-    folders.relink(session, [head.id for one, head in batch.made if one.id not in batch.late], fresh=True)
+    folders.link(session, [_lying(one, head, sizes) for one, head in batch.made if one.id not in batch.late])
     folders.relink(session, list(batch.changed))
 
 
 def _compared(session: Session, edges: Sequence[Edge], old: Collection[int]) -> tuple[list[Edge], set[int]]:
     """The edges that are new; and the series in which known edges of old runs say something else than before."""
-    columns = [getattr(RunArtifact, name) for name in _SAID]
-    place = (RunArtifact.run_id, RunArtifact.direction, RunArtifact.series_id, RunArtifact.origin)
-    query = select(RunArtifact.id, *place, *columns)
     held = {
-        (row.run_id, row.direction, row.series_id): row for row in select_in(session, query, RunArtifact.run_id, old)
+        (row.run_id, row.direction, row.series_id): row for row in select_in(session, _HELD, RunArtifact.run_id, old)
     }
     told = {edge.event_hash for edge in edges if edge.event_hash is not None}
-    by_event = select(RunArtifact.event_hash)
-    known = {row.event_hash for row in select_in(session, by_event, RunArtifact.event_hash, told)}
+    known = {row.event_hash for row in select_in(session, _TOLD, RunArtifact.event_hash, told)}
     new, changes, moved = [], [], set()
     for edge in edges:
         row = held.pop((edge.run_id, edge.direction, edge.series.id), None)
@@ -129,22 +134,31 @@ def _compared(session: Session, edges: Sequence[Edge], old: Collection[int]) -> 
     return new, moved | {row.series_id for row in untold}
 
 
+_HELD = select(
+    *(RunArtifact.id, RunArtifact.run_id, RunArtifact.direction, RunArtifact.series_id, RunArtifact.origin),
+    *(getattr(RunArtifact, name) for name in _SAID),
+)
+_TOLD = select(RunArtifact.event_hash)
+
+
 def _heads(session: Session, series: Collection[int]) -> dict[int, _Head]:
-    columns = select(
-        Artifact.series_id,
-        Artifact.id,
-        Artifact.number,
-        Artifact.content_id,
-        Artifact.run_id,
-        Artifact.created_at,
-        Artifact.origin,
-        *(getattr(Artifact, name) for name in TRAITS),
-    ).where(Artifact.is_latest)
     found = {}
-    for row in select_in(session, columns, Artifact.series_id, series):
+    for row in select_in(session, _LATEST, Artifact.series_id, series):
         traits = dict(zip(TRAITS, row[7:], strict=True))
         found[row.series_id] = _Head(row.id, row.number, row.content_id, row.run_id, row.created_at, row.origin, traits)
     return found
+
+
+_LATEST = select(
+    Artifact.series_id,
+    Artifact.id,
+    Artifact.number,
+    Artifact.content_id,
+    Artifact.run_id,
+    Artifact.created_at,
+    Artifact.origin,
+    *(getattr(Artifact, name) for name in TRAITS),
+).where(Artifact.is_latest)
 
 
 def _bind(session: Session, batch: _Batch, series: Series, head: _Head | None, edges: Iterable[Edge]) -> None:
@@ -266,10 +280,12 @@ def _write_versions(session: Session, batch: _Batch) -> None:
 def _number(session: Session, batch: _Batch) -> None:
     """New versions follow the highest number of their series."""
     after = {series.id for series, head in batch.made if head.number < 0}
-    query = select(Artifact.series_id, func.max(Artifact.number)).group_by(Artifact.series_id)
-    last = {row[0]: row[1] for row in select_in(session, query, Artifact.series_id, after)}
+    last = {row[0]: row[1] for row in select_in(session, _LAST_NUMBER, Artifact.series_id, after)}
     for series, head in batch.made:
         head.number = last[series.id] = last.get(series.id, -1) + 1
+
+
+_LAST_NUMBER = select(Artifact.series_id, func.max(Artifact.number)).group_by(Artifact.series_id)
 
 
 def _version(series: Series, head: _Head) -> dict[str, Any]:
@@ -288,6 +304,13 @@ def _version(series: Series, head: _Head) -> dict[str, Any]:
         "origin": "event",
         **head.traits,
     }
+
+
+def _lying(series: Series, head: _Head, sizes: Mapping[int, int]) -> folders.Lying:
+    """The new version as far as folders are concerned."""
+    n_files = None if head.content_id is None else sizes.get(head.content_id)
+    key, real_key = key_of(series.key, head.traits), head.traits.get("real_key")
+    return folders.Lying(head.id, series.id, series.storage_id, key, real_key, head.created_at, head.number, n_files)
 
 
 def _row(edge: Edge, head: _Head) -> dict[str, Any]:

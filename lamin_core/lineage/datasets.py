@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -85,22 +85,26 @@ def _kept_copies(session: Session, places: Mapping[str, Place]) -> dict[str, int
         for path, place in places.items()
         if place.root is not None and place.key.startswith(MANAGED + "/")
     }
-    query = select(Artifact.storage_id, Artifact.real_key, Artifact.series_id).order_by(Artifact.id)
-    rows = select_in(session, query, Artifact.real_key, {key for _, key in copies})
+    rows = select_in(session, _COPIES, Artifact.real_key, {key for _, key in copies})
     return {
         copies[row.storage_id, row.real_key]: row.series_id for row in rows if (row.storage_id, row.real_key) in copies
     }
 
 
+_COPIES = select(Artifact.storage_id, Artifact.real_key, Artifact.series_id).order_by(Artifact.id)
+
+
 def _load(session: Session, column: Any, values: Collection[Any]) -> dict[int, Series]:
-    query = select(
-        ArtifactSeries.id,
-        ArtifactSeries.stem,
-        ArtifactSeries.storage_id,
-        ArtifactSeries.key,
-        ArtifactSeries.last_observed_at,
-    )
-    return {row.id: Series(*row) for row in select_in(session, query, column, values)}
+    return {row.id: Series(*row) for row in select_in(session, _SERIES, column, values)}
+
+
+_SERIES = select(
+    ArtifactSeries.id,
+    ArtifactSeries.stem,
+    ArtifactSeries.storage_id,
+    ArtifactSeries.key,
+    ArtifactSeries.last_observed_at,
+)
 
 
 def load_series(session: Session, ids: Collection[int]) -> dict[int, Series]:
@@ -130,27 +134,39 @@ def bytes_of(dataset: DatasetFacts) -> Bytes | None:
     return dataset.hash, dataset.hash_type or "unknown", UNKNOWN_SIZE if dataset.size is None else dataset.size
 
 
-def find_contents(session: Session, datasets: Iterable[DatasetFacts]) -> dict[Bytes, int]:
-    """The primary key of each content."""
+class Kept(NamedTuple):
+    """A content as the registry has it; `n_files` where it is a folder's."""
+
+    id: int
+    n_files: int | None
+
+
+def find_contents(session: Session, datasets: Iterable[DatasetFacts]) -> dict[Bytes, Kept]:
+    """The content that each of these datasets has, made where it is new."""
     wanted = {content: one.n_files for one in datasets if (content := bytes_of(one)) is not None}
-    query = select(Content.id, Content.hash, Content.hash_type, Content.size)
-    rows = select_in(session, query, Content.hash, {content[0] for content in wanted})
-    found = {(row.hash, row.hash_type, row.size): row.id for row in rows}
+    rows = select_in(session, _CONTENTS, Content.hash, {content[0] for content in wanted})
+    found = {(row.hash, row.hash_type, row.size): Kept(row.id, row.n_files) for row in rows}
     missing = sorted(content for content in wanted if content not in found)
-    made = dict(zip(missing, reserve(session, Content, len(missing)), strict=True))
+    ids = reserve(session, Content, len(missing))
+    made = {content: Kept(identity, wanted[content]) for content, identity in zip(missing, ids, strict=True)}
     insert_rows(
         session,
         Content,
         [
-            {"id": identity, "hash": c[0], "hash_type": c[1], "size": c[2], "n_files": wanted[c]}
-            for c, identity in made.items()
+            {"id": kept.id, "hash": c[0], "hash_type": c[1], "size": c[2], "n_files": kept.n_files}
+            for c, kept in made.items()
         ],
     )
     return {content: found.get(content) or made[content] for content in wanted}
 
 
+_CONTENTS = select(Content.id, Content.hash, Content.hash_type, Content.size, Content.n_files)
+
+
 def known_series(session: Session, paths: Collection[str]) -> dict[str, Series]:
     """The series that are known by just these paths, whatever other names there are."""
+    if not paths:
+        return {}
     known = roots(session)
     places = {path: locate(path, known) for path in paths}
     stems = {_stem(place.root.uid, place.key): path for path, place in places.items() if place.root is not None}

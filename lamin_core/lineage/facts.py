@@ -23,11 +23,14 @@ class FieldFacts:
     description: str | None = None
 
 
+Fields = tuple[FieldFacts, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Traits:
     """What else was said of a version of a dataset; None where nobody said anything."""
 
-    fields: tuple[FieldFacts, ...] | None = None
+    fields: Fields | None = None
     n_observations: int | None = None
     description: str | None = None
     labels: tuple[tuple[str, str], ...] | None = None
@@ -53,7 +56,12 @@ class TransformFacts:
     reference: str | None = None
     reference_type: str | None = None
     stamp: str = ""
-    """When this was said: of two descriptions of the same version the one with the greater stamp holds."""
+    """When the reference was said; empty where none was."""
+
+    @property
+    def precedence(self) -> tuple[str, str]:
+        """Of two descriptions of the same version the one that is greater here holds."""
+        return self.stamp, self.language or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,5 +139,7 @@ class RunFacts:
     """The versions of code that its events name, each with the first time; that of `transform` is among them."""
     labels: tuple[tuple[str, str], ...] = ()
     """Key and value of each tag."""
+    schemas: frozenset[Fields] = frozenset()
+    """All columns that its events name, also those that a later one replaced."""
     aliases: tuple[tuple[str, str], ...] = ()
     """Pairs of paths that are names of one dataset."""

@@ -14,7 +14,7 @@ from lamin_core.bulk import insert_rows, parts, select_in
 from lamin_core.models import Artifact, Containment, Content
 
 
-class _Row(NamedTuple):
+class Lying(NamedTuple):
     """An artifact as far as folders are concerned."""
 
     id: int
@@ -37,30 +37,42 @@ _ROW = select(
     Artifact.number,
     Content.n_files,
 ).outerjoin(Content, Artifact.content_id == Content.id)
+_FOLDERS = _ROW.where(Content.n_files.is_not(None), Artifact.real_key.is_(None))
 
 
 def relink(session: Session, artifacts: Collection[int], *, fresh: bool = False) -> None:
     """Say anew which folders these versions lie in, and which files lie in them; `fresh` where none was linked yet."""
-    mine = [_Row(*row) for row in select_in(session, _ROW, Artifact.id, artifacts)]
-    mine = [row for row in mine if row.key is not None and row.real_key is None]  # a copy lies in no folder
+    rows = [Lying(*row) for row in select_in(session, _ROW, Artifact.id, artifacts)]
+    if not fresh:
+        _unlink(session, [row.id for row in rows if _lies(row)])
+    link(session, rows)
+
+
+def link(session: Session, rows: Iterable[Lying]) -> None:
+    """Say which folders these versions lie in, and which files lie in them, of versions that are not linked yet."""
+    mine = [row for row in rows if _lies(row)]
     if not mine:
         return
     above = _folders_above(session, mine)
     own = [row for row in mine if row.n_files is not None]
-    if not fresh:
-        _unlink(session, [row.id for row in mine])
     pairs = {pair for row in mine for pair in _inside(row, above)}
     for series_id in {row.series_id for row in own}:
         pairs |= _below(session, series_id)
     if pairs:
         held = {(row.directory_id, row.artifact_id) for row in _held(session, {below for _, below in pairs})}
-        rows = sorted(pairs - held)
-        insert_rows(session, Containment, [{"directory_id": above, "artifact_id": below} for above, below in rows])
+        ties = sorted(pairs - held)
+        insert_rows(session, Containment, [{"directory_id": above, "artifact_id": below} for above, below in ties])
+
+
+def _lies(row: Lying) -> bool:
+    return row.key is not None and row.real_key is None  # a copy lies in no folder
 
 
 def _held(session: Session, artifacts: Collection[int]) -> Iterable[Any]:
-    query = select(Containment.directory_id, Containment.artifact_id)
-    return select_in(session, query, Containment.artifact_id, artifacts)
+    return select_in(session, _TIES, Containment.artifact_id, artifacts)
+
+
+_TIES = select(Containment.directory_id, Containment.artifact_id)
 
 
 def _unlink(session: Session, artifacts: Sequence[int]) -> None:
@@ -69,13 +81,12 @@ def _unlink(session: Session, artifacts: Sequence[int]) -> None:
         session.connection().execute(delete(Containment).where(is_of))
 
 
-def _folders_above(session: Session, rows: Iterable[_Row]) -> dict[tuple[int, str], dict[int, list[_Row]]]:
+def _folders_above(session: Session, rows: Iterable[Lying]) -> dict[tuple[int, str], dict[int, list[Lying]]]:
     """The folder versions at each storage and key on the way to these rows, by their series."""
     wanted = {(row.storage_id, above) for row in rows for above in _ancestors(row.key or "")}
-    query = _ROW.where(Content.n_files.is_not(None), Artifact.real_key.is_(None))
-    found: defaultdict[tuple[int, str], dict[int, list[_Row]]] = defaultdict(dict)
-    for row in select_in(session, query, Artifact.key, {key for _, key in wanted}):
-        folder = _Row(*row)
+    found: defaultdict[tuple[int, str], dict[int, list[Lying]]] = defaultdict(dict)
+    for row in select_in(session, _FOLDERS, Artifact.key, {key for _, key in wanted}):
+        folder = Lying(*row)
         if folder.key is not None and (folder.storage_id, folder.key) in wanted:
             found[folder.storage_id, folder.key].setdefault(folder.series_id, []).append(folder)
     return found
@@ -91,7 +102,7 @@ def _ancestors(key: str) -> list[str]:
     return ["/".join(steps[:depth]) for depth in range(1, len(steps))]
 
 
-def _inside(row: _Row, above: dict[tuple[int, str], dict[int, list[_Row]]]) -> Iterable[tuple[int, int]]:
+def _inside(row: Lying, above: dict[tuple[int, str], dict[int, list[Lying]]]) -> Iterable[tuple[int, int]]:
     """The version of each folder that was there when this version of the file was seen, else the first one after."""
     if not above:
         return
@@ -104,7 +115,7 @@ def _inside(row: _Row, above: dict[tuple[int, str], dict[int, list[_Row]]]) -> I
 
 def _below(session: Session, series_id: int) -> set[tuple[int, int]]:
     """The files below a folder, each with the version of the folder that it belongs to; outdated ties are cut."""
-    folders = [_Row(*row) for row in session.connection().execute(_ROW.where(Artifact.series_id == series_id))]
+    folders = [Lying(*row) for row in session.connection().execute(_ROW.where(Artifact.series_id == series_id))]
     folders = [row for row in folders if row.n_files is not None]
     if not folders:
         return set()
@@ -115,7 +126,7 @@ def _below(session: Session, series_id: int) -> set[tuple[int, int]]:
         Artifact.key < prefix[:-1] + chr(ord("/") + 1),
         Artifact.real_key.is_(None),
     )
-    files = [_Row(*row) for row in session.connection().execute(query)]
+    files = [Lying(*row) for row in session.connection().execute(query)]
     _cut(session, [folder.id for folder in folders])
     versions = {(folders[0].storage_id, str(folders[0].key)): {series_id: folders}}
     return {pair for file in files for pair in _inside(file, versions)}

@@ -72,8 +72,7 @@ def _labels(session: Session, labels: Collection[Label]) -> dict[Label, int]:
 
 
 def _found(session: Session, wanted: Collection[tuple[str, int | None]], *, is_type: bool) -> dict[Any, int]:
-    query = select(ULabel.id, ULabel.name, ULabel.type_id)
-    rows = {(row.name, row.type_id): row.id for row in select_in(session, query, ULabel.name, {n for n, _ in wanted})}
+    rows = {(row.name, row.type_id): row.id for row in select_in(session, _LABELS, ULabel.name, {n for n, _ in wanted})}
     found = {key: rows[key] for key in wanted if key in rows}
     missing = sorted((key for key in wanted if key not in found), key=str)
     made = dict(zip(missing, reserve(session, ULabel, len(missing)), strict=True))
@@ -93,6 +92,9 @@ def _found(session: Session, wanted: Collection[tuple[str, int | None]], *, is_t
         ],
     )
     return found | made
+
+
+_LABELS = select(ULabel.id, ULabel.name, ULabel.type_id)
 
 
 def _own(session: Session, kind: type[Artifact | Transform], owners: Mapping[int, str | None]) -> None:

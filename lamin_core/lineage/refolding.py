@@ -22,7 +22,7 @@ _COLUMNS = (
     *("id", "series_id", "uid", "number", "is_latest", "storage_id", "key", "suffix", "content_id", "run_id"),
     *("created_at", "origin", "n_observations", "description", "real_key"),
 )
-_ROW = select(*(getattr(Artifact, name) for name in _COLUMNS), Artifact.deleted_at)
+_ROW = select(*(getattr(Artifact, name) for name in _COLUMNS), Artifact.deleted_at).order_by(Artifact.number)
 _EDGE = select(
     RunArtifact.id,
     RunArtifact.series_id,
@@ -53,7 +53,7 @@ class _Outcome:
 def refold(session: Session, ids: Collection[int]) -> None:
     """Fold these series again."""
     series = {row.id: row for row in select_in(session, _SERIES, ArtifactSeries.id, ids)}
-    rows = _grouped(select_in(session, _ROW.order_by(Artifact.number), Artifact.series_id, series))
+    rows = _grouped(select_in(session, _ROW, Artifact.series_id, series))
     edges = _grouped(select_in(session, _EDGE, RunArtifact.series_id, series))
     held = {row.id: row for group in rows.values() for row in group}
     bound = {edge.id: edge.artifact_id for group in edges.values() for edge in group}

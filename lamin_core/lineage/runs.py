@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, exists, func, select
@@ -33,10 +34,16 @@ _ROW = select(
 ).join(Transform, Run.transform_id == Transform.id)
 
 
-def write(session: Session, told: Sequence[RunFacts], jobs: Iterable[JobFacts] = ()) -> tuple[dict[str, int], set[int]]:
+def write(
+    session: Session,
+    told: Sequence[RunFacts],
+    jobs: Iterable[JobFacts] = (),
+    written: Mapping[str, RunFacts] = MappingProxyType({}),
+) -> tuple[dict[str, int], set[int]]:
     """Write these runs and jobs; the primary key of each run by its run id, and which of them are new.
 
-    Runs that Python tracks stay as Python says and are left out of the answer.
+    `written` is what the registry says already of some of them. Runs that Python tracks stay as Python says and are
+    left out of the answer.
     """
     links: dict[str, RunLink] = {}
     for link in (link for facts in told for link in _links(facts)):
@@ -55,7 +62,8 @@ def write(session: Session, told: Sequence[RunFacts], jobs: Iterable[JobFacts] =
     _insert(session, fresh, facts, stubs, ids, versions, heard)
     left, deserted = _update(session, facts, held, ids, versions)
     left |= _redate(session, stubs, held, heard, versions)
-    deserted |= _dependencies(session, facts, ids, {ids[key] for key in fresh})
+    free = {key for key, one in written.items() if not one.dependencies}
+    deserted |= _dependencies(session, facts, ids, {*fresh, *free})
     tidy(session, left | _forget_stubs(session, deserted), declared)
     return {key: ids[key] for key in facts}, {ids[key] for key in fresh}
 
@@ -244,18 +252,17 @@ def _redate(
 
 
 def _dependencies(
-    session: Session, facts: Mapping[str, RunFacts], ids: Mapping[str, int], fresh: Collection[int]
+    session: Session, facts: Mapping[str, RunFacts], ids: Mapping[str, int], free: Collection[str]
 ) -> set[int]:
-    """What each run waited for; the runs that some no longer say they waited for."""
+    """What each run waited for; the runs that some no longer say they waited for. `free` waited for none so far."""
     wanted = {
         (ids[key], ids[link.run_id], link.role or "order")
         for key, one in facts.items()
         for link in one.dependencies
         if link.run_id != key
     }
-    old = [ids[key] for key in facts if ids[key] not in fresh]
-    columns = select(RunDependency.run_id, RunDependency.source_id, RunDependency.role)
-    held = {tuple(row) for row in select_in(session, columns, RunDependency.run_id, old)}
+    old = [ids[key] for key in facts if key not in free]
+    held = {tuple(row) for row in select_in(session, _WAITS, RunDependency.run_id, old)}
     gone, rows = held - wanted, sorted(wanted - held)
     for row in gone:
         session.connection().execute(
@@ -267,6 +274,7 @@ def _dependencies(
     return {source for _, source, _ in gone}
 
 
+_WAITS = select(RunDependency.run_id, RunDependency.source_id, RunDependency.role)
 _DEPENDENCY = ("run", "source", "why")
 _IS_DEPENDENCY = and_(
     RunDependency.run_id == bindparam("run"),

@@ -8,11 +8,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lamin_core.bulk import insert_rows, reserve, select_in, update_rows
-from lamin_core.lineage.facts import FieldFacts
+from lamin_core.lineage.facts import FieldFacts, Fields
 from lamin_core.models import Feature, Schema, SchemaFeature, now
 from lamin_core.uids import derived_uid
 
-Fields = tuple[FieldFacts, ...]
 _TYPES = (
     ("bool", ("bool",)),
     ("datetime", ("timestamp", "datetime")),
@@ -38,7 +37,7 @@ def find_schemas(session: Session, wanted: Iterable[Fields]) -> dict[Fields, int
     hashes = {_hash(fields): fields for fields in wanted}
     if not hashes:
         return {}
-    rows = select_in(session, select(Schema.id, Schema.hash), Schema.hash, hashes)
+    rows = select_in(session, _BY_HASH, Schema.hash, hashes)
     found = {hashes[row.hash]: row.id for row in rows}
     missing = [fields for fields in hashes.values() if fields not in found]
     features = _features(
@@ -58,6 +57,10 @@ def find_schemas(session: Session, wanted: Iterable[Fields]) -> dict[Fields, int
     return found | made
 
 
+_BY_HASH = select(Schema.id, Schema.hash)
+_FEATURES = select(Feature.id, Feature.name, Feature.uid, Feature.dtype)
+
+
 def _hash(fields: Fields) -> str:
     return derived_uid(22, "fields", *(f"{field.name}:{field.type or ''}" for field in fields))
 
@@ -72,8 +75,7 @@ def _features(session: Session, fields: dict[str, FieldFacts], all_fields: Colle
     dtypes: dict[str, str] = {}
     for field in (field for group in all_fields for field in group):
         dtypes[field.name] = min(dtype_of(field.type), dtypes.get(field.name, "~"))
-    query = select(Feature.id, Feature.name, Feature.uid, Feature.dtype)
-    rows = list(select_in(session, query, Feature.name, fields))
+    rows = list(select_in(session, _FEATURES, Feature.name, fields))
     told = [row for row in rows if row.uid == _uid(row.name) and dtypes[row.name] < row.dtype]
     update_rows(session, Feature, [{"id": row.id, "dtype": dtypes[row.name]} for row in told])
     found = {row.name: row.id for row in rows}

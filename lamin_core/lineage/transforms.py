@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import Select, and_, exists, func, select
 from sqlalchemy.orm import Session
 
-from lamin_core.bulk import delete_rows, insert_rows, reserve, select_in, update_rows
+from lamin_core.bulk import among, delete_rows, insert_rows, listed, reserve, select_in, update_rows
 from lamin_core.lineage.facets import labels, object_in, owner, text_in
 from lamin_core.lineage.facts import Facets, JobFacts, TransformFacts
 from lamin_core.lineage.marks import mark
@@ -45,8 +45,7 @@ class Wishes:
         """Somebody told of this code, first at this time."""
         held = self.versions.setdefault(version_of(facts), _Wanted(facts, at))
         held.at = min(held.at, at)
-        if facts.stamp > held.facts.stamp:
-            held.facts = facts
+        held.facts = max(held.facts, facts, key=lambda one: one.precedence)
 
     def declare(self, job: JobFacts) -> None:
         """Somebody told of the job without a run."""
@@ -83,10 +82,12 @@ def write(session: Session, wishes: Wishes) -> tuple[dict[Version, int], set[int
     keys = {version[:2] for version in wishes.versions} | set(wishes.facets) | set(wishes.declared)
     if not keys:
         return {}, set()
-    series, declared = _series(session, keys, wishes)
-    found, made = _versions(session, series, wishes)
-    _describe(session, series, wishes, made)
-    return found, declared
+    known = _known(session, keys, wishes)
+    _make_series(session, keys, known, wishes)
+    _date(session, known, wishes)
+    found, made = _versions(session, known, wishes)
+    _describe(session, known, wishes, made)
+    return found, {one.id for key, one in known.items() if key in wishes.declared or one.declared_at is not None}
 
 
 @lru_cache(maxsize=10_000)
@@ -94,59 +95,77 @@ def _stem(namespace: str, key: str) -> str:
     return derived_uid(12, "transform", namespace, key)
 
 
-def _series(session: Session, keys: Collection[Key], wishes: Wishes) -> tuple[dict[Key, int], set[int]]:
-    """The series of these jobs, and which of them were declared without their code."""
+@dataclass(slots=True)
+class _Series:
+    """What is known of a job: its series, and those versions of it that may be asked for, by the hash of their code."""
+
+    id: int
+    declared_at: datetime | None = None
+    facets: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    versions: dict[str | None, Any] = field(default_factory=dict)
+
+
+def _known(session: Session, keys: Collection[Key], wishes: Wishes) -> dict[Key, _Series]:
     stems = {_stem(*key): key for key in keys}
-    rows = {stems[row.stem]: row for row in select_in(session, _BY_STEM, TransformSeries.stem, stems)}
-    missing = sorted(key for key in keys if key not in rows)
-    made = dict(zip(missing, reserve(session, TransformSeries, len(missing)), strict=True))
-    insert_rows(session, TransformSeries, [_new_series(identity, key, wishes) for key, identity in made.items()])
-    earlier = {
-        rows[key].id: at
-        for key, at in wishes.declared.items()
-        if key in rows and (rows[key].declared_at is None or at < rows[key].declared_at)
-    }
-    update_rows(session, TransformSeries, [{"id": identity, "declared_at": at} for identity, at in earlier.items()])
-    series = made | {key: row.id for key, row in rows.items()}
-    return series, {series[key] for key in wishes.declared} | {r.id for r in rows.values() if r.declared_at is not None}
+    hashes = {version[2] for version in wishes.versions} - {None}
+    values = {"stems": listed(session, stems), "hashes": listed(session, hashes)}
+    known: dict[Key, _Series] = {}
+    for row in session.connection().execute(_asked(session.get_bind().dialect.name), values):
+        facets = {name: (stamp, value) for name, (stamp, value) in (row.facets or {}).items()}
+        one = known.setdefault(stems[row.stem], _Series(row.series_id, row.declared_at, facets))
+        if row.id is not None:
+            one.versions[row.hash] = row
+    return known
 
 
-def _new_series(identity: int, key: Key, wishes: Wishes) -> dict[str, Any]:
-    at = wishes.declared.get(key)
-    return {"id": identity, "stem": _stem(*key), "namespace": key[0], "key": key[1], "facets": None, "declared_at": at}
+@cache
+def _asked(dialect: str) -> Select[Any]:
+    """Series and versions in one: this is asked for every event."""
+    version = Transform.hash.is_(None) | among(dialect, Transform.hash, "hashes")
+    return (
+        select(
+            TransformSeries.id.label("series_id"),
+            *(TransformSeries.stem, TransformSeries.declared_at, TransformSeries.facets),
+            *(Transform.id, Transform.hash, Transform.origin, Transform.created_at),
+            *(Transform.stamp, Transform.reference, Transform.reference_type),
+        )
+        .outerjoin(Transform, and_(Transform.series_id == TransformSeries.id, version))
+        .where(among(dialect, TransformSeries.stem, "stems"))
+    )
 
 
-_BY_STEM = select(TransformSeries.id, TransformSeries.stem, TransformSeries.declared_at)
-_ROW = select(
-    Transform.id,
-    Transform.series_id,
-    Transform.hash,
-    Transform.origin,
-    Transform.created_at,
-    Transform.stamp,
-    Transform.reference,
-    Transform.reference_type,
-)
+def _make_series(session: Session, keys: Collection[Key], known: dict[Key, _Series], wishes: Wishes) -> None:
+    missing = sorted(key for key in keys if key not in known)
+    for key, identity in zip(missing, reserve(session, TransformSeries, len(missing)), strict=True):
+        known[key] = _Series(identity, wishes.declared.get(key))
+    insert_rows(session, TransformSeries, [_new_series(key, known[key]) for key in missing])
 
 
-def _versions(session: Session, series: Mapping[Key, int], wishes: Wishes) -> tuple[dict[Version, int], set[Key]]:
+def _new_series(key: Key, one: _Series) -> dict[str, Any]:
+    named = {"id": one.id, "stem": _stem(*key), "namespace": key[0], "key": key[1]}
+    return {**named, "facets": None, "declared_at": one.declared_at}
+
+
+def _date(session: Session, known: Mapping[Key, _Series], wishes: Wishes) -> None:
+    """Some jobs were declared earlier than known."""
+    changes = []
+    for key, at in wishes.declared.items():
+        before = known[key].declared_at
+        if before is None or at < before:
+            changes.append({"id": known[key].id, "declared_at": at})
+    update_rows(session, TransformSeries, changes)
+
+
+def _versions(session: Session, known: Mapping[Key, _Series], wishes: Wishes) -> tuple[dict[Version, int], set[Key]]:
     """The version for each wish, and the jobs that have new ones."""
-    keys = {identity: key for key, identity in series.items()}
-    wanted_hashes = {version[2] for version in wishes.versions}
-    query = _ROW.where(Transform.hash.in_(wanted_hashes - {None}) | Transform.hash.is_(None))
-    held = {
-        (*keys[row.series_id], row.hash): row
-        for row in select_in(session, query, Transform.series_id, {series[v[:2]] for v in wishes.versions})
-    }
-    found = {version: held[version].id for version in wishes.versions if version in held}
-    moved = _complete(session, [(held[v], wanted) for v, wanted in wishes.versions.items() if v in held])
+    held = {v: known[v[:2]].versions[v[2]] for v in wishes.versions if v[2] in known[v[:2]].versions}
+    moved = _complete(session, [(row, wishes.versions[version]) for version, row in held.items()])
     missing = [version for version in wishes.versions if version not in held]
     made = dict(zip(missing, reserve(session, Transform, len(missing)), strict=True))
-    insert_rows(
-        session, Transform, [_new(identity, series, wishes.versions[version]) for version, identity in made.items()]
-    )
-    settle(session, moved | {series[version[:2]] for version in made})
-    return found | made, {version[:2] for version in made}
+    rows = [_new(identity, known[v[:2]].id, wishes.versions[v]) for v, identity in made.items()]
+    insert_rows(session, Transform, rows)
+    settle(session, moved | {known[version[:2]].id for version in made})
+    return {version: row.id for version, row in held.items()} | made, {version[:2] for version in made}
 
 
 def _complete(session: Session, pairs: Iterable[tuple[Any, _Wanted]]) -> set[int]:
@@ -177,14 +196,14 @@ def _reference(facts: TransformFacts) -> dict[str, Any]:
     }
 
 
-def _new(identity: int, series: Mapping[Key, int], wanted: _Wanted) -> dict[str, Any]:
+def _new(identity: int, series_id: int, wanted: _Wanted) -> dict[str, Any]:
     facts = wanted.facts
     return {
         "id": identity,
         "uid": f"~{identity}",  # until it is numbered
         "number": -identity,
         "is_latest": False,
-        "series_id": series[facts.namespace, facts.key],
+        "series_id": series_id,
         "namespace": facts.namespace,
         "key": facts.key,
         "hash": facts.source_hash,
@@ -246,19 +265,16 @@ def _numbering(rows: list[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _describe(session: Session, series: Mapping[Key, int], wishes: Wishes, renewed: Collection[Key]) -> None:
+def _describe(session: Session, known: Mapping[Key, _Series], wishes: Wishes, renewed: Collection[Key]) -> None:
     """Keep what is said of each job with its series, and have all its versions that events told of say so."""
-    ids = {series[key]: key for key in {*wishes.facets, *renewed}}
-    query = select(TransformSeries.id, TransformSeries.facets)
     changes, described = [], {}
-    for identity, facets in select_in(session, query, TransformSeries.id, ids):
-        before = {name: (stamp, value) for name, (stamp, value) in (facets or {}).items()}
-        held = dict(before)
-        if merge(held, wishes.facets.get(ids[identity], {})):
-            changes.append({"id": identity, "facets": held})
-        if ids[identity] in renewed or _said(before) != _said(held):
-            described[identity] = _said(held)
-    update_rows(session, TransformSeries, changes)
+    for key in {*wishes.facets, *renewed}:
+        one, held = known[key], dict(known[key].facets)
+        if merge(held, wishes.facets.get(key, {})):
+            changes.append({"id": one.id, "facets": held})
+        if key in renewed or _said(one.facets) != _said(held):
+            described[one.id] = _said(held)
+    update_rows(session, TransformSeries, sorted(changes, key=lambda row: row["id"]))
     _say(session, described)
 
 
@@ -361,5 +377,4 @@ def _place_declared(session: Session, series: Collection[int]) -> None:
 
 
 def _unknown(identity: int, told: Any) -> dict[str, Any]:
-    facts = TransformFacts(told.namespace, told.key)
-    return _new(identity, {(told.namespace, told.key): told.id}, _Wanted(facts, told.declared_at))
+    return _new(identity, told.id, _Wanted(TransformFacts(told.namespace, told.key), told.declared_at))

@@ -18,6 +18,7 @@ from lamin_core.lineage.facets import Facets, labels, object_in, text_in
 from lamin_core.lineage.facts import (
     Annotation,
     DatasetFacts,
+    Fields,
     JobFacts,
     RunFacts,
     Traits,
@@ -47,6 +48,7 @@ class _Mention:
     facets: Stamped = field(default_factory=dict)
     told: dict[str | None, datetime] = field(default_factory=dict)
     """When each identity was first named."""
+    schemas: set[Fields] = field(default_factory=set)
 
     def absorb(self, order: Order, dataset: Mapping[str, Any]) -> None:
         """One event speaks of it."""
@@ -55,6 +57,7 @@ class _Mention:
         for group in ("inputFacets", "outputFacets"):
             _absorb(self.facets, order, facets_of(dataset, group))
         self.first = min(self.first, order[0])
+        self.schemas.update(reading.schemas(facets))
         value = reading.identity(facets)[1]
         self.told[value] = min(order[0], self.told.get(value, order[0]))
 
@@ -109,7 +112,7 @@ class History:
             if told.source_hash is not None:
                 key = (*job, told.source_hash)
                 held, at = self.versions.get(key, (told, order[0]))
-                self.versions[key] = max(held, told, key=lambda one: one.stamp), min(at, order[0])
+                self.versions[key] = max(held, told, key=lambda one: one.precedence), min(at, order[0])
 
     def _absorb_dataset(self, direction: Direction, dataset: Mapping[str, Any], order: Order) -> None:
         namespace, name = dataset["namespace"], dataset["name"]
@@ -159,6 +162,7 @@ class History:
             job_facets={key: _kept(said) for key, said in self.shared.items() if said},
             versions=tuple(self.versions.values()),
             labels=labels(run) or (),
+            schemas=frozenset(fields for mention in self.mentions.values() for fields in mention.schemas),
             aliases=tuple(sorted(self.aliases)),
         )
 
@@ -285,7 +289,7 @@ def transform_facts(namespace: str, name: str, job: Facets, stamp: str) -> Trans
         language=text_in(code, "language") or ("sql" if sql else None),
         reference=text_in(location, "url"),
         reference_type=text_in(location, "type"),
-        stamp=stamp,
+        stamp=stamp if location else "",
     )
 
 

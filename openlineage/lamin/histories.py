@@ -3,64 +3,81 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import func, select
+from sqlalchemy import BindParameter, bindparam, case, func, select
 from sqlalchemy.orm import Session
 
 from lamin_core.bulk import select_in
 from lamin_core.db import Database
+from lamin_core.lineage.facts import RunFacts
 from lamin_core.models import Event as Row
 from openlineage.lamin.fold import History
-from openlineage.lamin.parsing import ParsedEvent, parse
+from openlineage.lamin.parsing import ParsedEvent, stored
 
 _KEPT = 5_000
+
+
+@dataclass(slots=True)
+class Remembered:
+    """The history of a run, the last event in it, and what the registry says of the run since it was last written."""
+
+    history: History
+    last: int = 0
+    written: RunFacts | None = None
+
+    def absorb(self, event: ParsedEvent) -> None:
+        """Take one more event."""
+        self.history.absorb(event)
+        self.last = max(self.last, event.id)
 
 
 class Histories:
     """The histories of the runs that were heard of last; each counts only while it is all that the raw log holds."""
 
     def __init__(self) -> None:
-        self._held: OrderedDict[str, tuple[int, History]] = OrderedDict()
+        self._held: OrderedDict[str, Remembered] = OrderedDict()
 
-    def absorb(self, session: Session, events: Sequence[ParsedEvent]) -> list[History]:
-        """The histories of the runs of these events, which are the newest of the raw log, with the events in them."""
+    def absorb(self, session: Session, events: Sequence[ParsedEvent]) -> list[Remembered]:
+        """The histories of the runs of these events, which are in the raw log, with all that it holds of them."""
         by_run: defaultdict[str, list[ParsedEvent]] = defaultdict(list)
         for event in events:
             by_run[str(event.run_id)].append(event)
-        before = _last_before(session, by_run, min((event.id for event in events), default=0))
-        stale = {run for run, last in before.items() if self._held.get(run, (0,))[0] != last}
-        for run in by_run:
-            if run not in before or run in stale:
-                self._held[run] = 0, History(run)
-        for event in _load(session, stale):
-            self._held[str(event.run_id)][1].absorb(event)
-        for run, group in by_run.items():
-            history = self._held.pop(run)[1]
-            for event in group:
-                history.absorb(event)
-            self._held[run] = group[-1].id, history
+        first = min((event.id for event in events), default=0)
+        anew = set()
+        for row in select_in(session, _SPAN, Row.run_id, by_run, first=first):
+            one = self._held.setdefault(row.run_id, Remembered(History(row.run_id)))
+            # Others may have logged what comes before these, or between them, or after.
+            if one.last != (row.last or 0) or row.since != len(by_run[row.run_id]):
+                self._held[row.run_id] = Remembered(History(row.run_id))
+                anew.add(row.run_id)
+            self._held.move_to_end(row.run_id)
+        for event in (*_load(session, anew), *(e for run, group in by_run.items() if run not in anew for e in group)):
+            self._held[str(event.run_id)].absorb(event)
         while len(self._held) > max(_KEPT, len(by_run)):
             self._held.popitem(last=False)
-        return [self._held[run][1] for run in by_run]
+        return [self._held[run] for run in by_run]
 
     def clear(self) -> None:
         """Forget all: what was absorbed was not committed."""
         self._held.clear()
 
 
-def _last_before(session: Session, runs: Collection[str], first: int) -> dict[str, int]:
-    """The last event of each run before this one."""
-    query = select(Row.run_id, func.max(Row.id)).where(Row.id < first).group_by(Row.run_id)
-    return {row[0]: row[1] for row in select_in(session, query, Row.run_id, runs)}
+_FIRST: BindParameter[int] = bindparam("first")
+_SPAN = select(
+    Row.run_id,
+    func.max(case((Row.id < _FIRST, Row.id))).label("last"),
+    func.count(case((Row.id >= _FIRST, 1))).label("since"),
+).group_by(Row.run_id)
+"""The last event of each run before a place in the raw log, and how many come after."""
+STORED = select(Row.id, Row.hash, Row.kind, Row.run_id, Row.event_type, Row.event_time, Row.body)
+"""The rows of the raw log as `stored` takes them."""
 
 
-def _load(session: Session, runs: Collection[str]) -> Iterable[ParsedEvent]:
-    query = select(Row.id, Row.body, Row.run_id)
-    for row in select_in(session, query, Row.run_id, runs):
-        yield replace(parse(row.body), id=row.id)
+def _load(session: Session, runs: Collection[str]) -> Iterator[ParsedEvent]:
+    return map(stored, select_in(session, STORED, Row.run_id, runs))
 
 
 def load(session: Session, runs: Collection[str]) -> list[History]:

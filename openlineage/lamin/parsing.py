@@ -92,6 +92,13 @@ def _parsed(data: Event, text: str) -> ParsedEvent:
         return ParsedEvent("quarantined", reason=str(problem), **known)
 
 
+def stored(row: Any) -> ParsedEvent:
+    """The event in this row of the raw log (of `STORED`), which was parsed before it was written."""
+    data = json.loads(row.body, parse_constant=str)
+    known = _storable(data) if _UNSTORABLE.search(row.body) else data
+    return ParsedEvent(row.kind, row.hash, row.body, known, row.run_id, row.event_type, row.event_time, id=row.id)
+
+
 class _Misplaced(ValueError):
     """Why an event cannot be placed."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lamin_core.lineage.facets import Facets, labels, object_in, objects, owner, text_in
-from lamin_core.lineage.facts import FieldFacts, RunLink, Traits
+from lamin_core.lineage.facts import FieldFacts, Fields, RunLink, Traits
 from lamin_core.process import Process
 from lamin_core.redaction import redact
 from lamin_core.types import Direction
@@ -109,7 +109,14 @@ def storage_root(event: Mapping[str, Any]) -> str | None:
     return dataset_path(namespace, name) if namespace and name else None
 
 
-def _fields(schema: Facets) -> tuple[FieldFacts, ...] | None:
+def schemas(facets: Facets) -> Iterator[Fields]:
+    """The columns that a dataset is said to have, if anything is said of them."""
+    fields = _fields(object_in(facets, "schema"))
+    if fields is not None:
+        yield fields
+
+
+def _fields(schema: Facets) -> Fields | None:
     named = [
         FieldFacts(str(row["name"]), text_in(row, "type"), text_in(row, "description"))
         for row in objects(schema.get("fields"))

@@ -16,16 +16,16 @@ from typing import Any
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from lamin_core.bulk import insert_rows, reserve, select_in
+from lamin_core.bulk import count_keys, insert_rows, reserve, select_in
 from lamin_core.db import Database
 from lamin_core.errors import Unavailable
 from lamin_core.lineage.recording import learn_names, record
 from lamin_core.lineage.roots import learn_root
+from lamin_core.models import Artifact, ArtifactSeries, Content, EventWaiting, Run, Transform, TransformSeries, now
 from lamin_core.models import Event as Row
-from lamin_core.models import EventWaiting, now
 from openlineage.lamin.fold import alias_pairs, annotation, job_facts
-from openlineage.lamin.histories import Histories, histories_of, load
-from openlineage.lamin.parsing import ParsedEvent, parse
+from openlineage.lamin.histories import STORED, Histories, histories_of, load
+from openlineage.lamin.parsing import ParsedEvent, stored
 from openlineage.lamin.reading import storage_root
 
 logger = logging.getLogger("lamin")
@@ -52,16 +52,19 @@ def ingest(database: Database, events: Iterable[ParsedEvent]) -> Receipt:
     histories = histories_of(database)
     with _forgetting(histories):
         try:
-            with database.writing() as session:
+            with _writing(database) as session:
                 fresh = append(session, list(batch.values()))
                 project(session, histories, fresh)
+                waits = session.execute(_WAITS).first() is not None
         except Unavailable:
             raise
         except Exception:  # what nobody foresaw in one event must not hold up the others
             histories.clear()
-            with database.writing() as session:
+            with _writing(database) as session:
                 fresh = _apart(session, histories, append(session, list(batch.values())))
-    settle(database)  # what a server that was killed may have left
+                waits = session.execute(_WAITS).first() is not None
+    if waits:  # a server that was killed has left something
+        settle(database)
     return _receipt(batch, fresh)
 
 
@@ -81,12 +84,11 @@ def log(database: Database, events: Iterable[ParsedEvent]) -> Receipt:
 def settle(database: Database, limit: int = 500) -> int:
     """Bring the registry up to date with the first events that wait for it, as many as `limit`; how many those were."""
     with database.reading() as session:
-        if session.scalar(select(EventWaiting.event_id).limit(1)) is None:
+        if session.execute(_WAITS).first() is None:
             return 0
     histories = histories_of(database)
-    query = select(Row.id, Row.body).join(EventWaiting, EventWaiting.event_id == Row.id).order_by(Row.id).limit(limit)
-    with _forgetting(histories), database.writing() as session:
-        events = [replace(parse(row.body), id=row.id) for row in session.execute(query)]
+    with _forgetting(histories), _writing(database) as session:
+        events = [stored(row) for row in session.execute(_WAITING.limit(limit))]
         if events:
             try:
                 with session.begin_nested():
@@ -96,8 +98,7 @@ def settle(database: Database, limit: int = 500) -> int:
             except Exception:  # as above
                 histories.clear()
                 _apart(session, histories, events)
-            done = [event.id for event in events]
-            session.execute(delete(EventWaiting).where(EventWaiting.event_id.in_(done)))
+            session.execute(delete(EventWaiting).where(EventWaiting.event_id <= events[-1].id))
     return len(events)
 
 
@@ -105,6 +106,19 @@ def settle_all(database: Database) -> None:
     """Bring the registry up to date with everything that waits for it."""
     while settle(database):
         pass
+
+
+_WAITS = select(EventWaiting.event_id).limit(1)
+_WAITING = STORED.join(EventWaiting, EventWaiting.event_id == Row.id).order_by(Row.id)
+_COUNTED = (Row, Run, TransformSeries, Transform, ArtifactSeries, Content, Artifact)
+
+
+@contextmanager
+def _writing(database: Database) -> Iterator[Session]:
+    """A transaction in which all rows of the tables that most events add to are given the keys that they reserved."""
+    with database.writing() as session:
+        count_keys(session, _COUNTED)
+        yield session
 
 
 @contextmanager
@@ -125,12 +139,15 @@ def _receipt(batch: Mapping[str, ParsedEvent], fresh: Sequence[ParsedEvent]) -> 
 def append(session: Session, events: Sequence[ParsedEvent]) -> list[ParsedEvent]:
     """Write those of these events that the raw log has not got; each with the number of its row."""
     hashes = {event.hash for event in events}
-    known = {row.hash for row in select_in(session, select(Row.hash), Row.hash, hashes)}
+    known = {row.hash for row in select_in(session, _HASH, Row.hash, hashes)}
     fresh = [event for event in events if event.hash not in known]
     received = now()
     numbered = [replace(e, id=i) for e, i in zip(fresh, reserve(session, Row, len(fresh)), strict=True)]
     insert_rows(session, Row, [_row(event, received) for event in numbered])
     return numbered
+
+
+_HASH = select(Row.hash)
 
 
 def _row(event: ParsedEvent, received: Any) -> dict[str, Any]:
@@ -160,7 +177,8 @@ def project(session: Session, histories: Histories, events: Sequence[ParsedEvent
     jobs = [event for event in events if event.kind == "job"]
     datasets = [event for event in events if event.kind == "dataset" and not _is_storage(session, event)]
     changed = histories.absorb(session, [event for event in events if event.kind == "run"])
-    facts = {history.run_id: history.facts() for history in changed}
+    remembered = {one.history.run_id: one for one in changed}
+    facts = {run: one.history.facts() for run, one in remembered.items()}
     pairs = [pair for one in facts.values() for pair in one.aliases]
     displaced = learn_names(session, [*pairs, *(pair for event in (*jobs, *datasets) for pair in alias_pairs(event))])
     facts |= {history.run_id: history.facts() for history in load(session, displaced - set(facts))}
@@ -169,7 +187,10 @@ def project(session: Session, histories: Histories, events: Sequence[ParsedEvent
         sorted(facts.values(), key=lambda one: (one.first_at, one.run_id)),
         [job_facts(event) for event in jobs],
         [annotation(event) for event in datasets],
+        {run: one.written for run, one in remembered.items() if one.written is not None and run not in displaced},
     )
+    for run, one in remembered.items():
+        one.written = facts[run]
 
 
 def _apart(session: Session, histories: Histories, events: Sequence[ParsedEvent]) -> list[ParsedEvent]:

@@ -17,7 +17,7 @@ from lamin_core.db import Database
 from lamin_core.instance import Instance
 from lamin_core.lineage.digest import lines
 from openlineage.lamin.parsing import parse
-from openlineage.lamin.receiver import ingest
+from openlineage.lamin.receiver import ingest, log, settle, settle_all
 
 Event = dict[str, Any]
 _RUNS = [f"00000000-0000-7000-8000-{n:012d}" for n in range(1, 6)]
@@ -147,3 +147,29 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_any_order_and_repetition_gives_the_same_registry(empty: Path, events: list[Event], seed: int) -> None:
     ordered = sorted(events, key=lambda event: event["eventTime"])
     assert _told(empty, _mixed(events, seed)) == _told(empty, [[event] for event in ordered])
+
+
+def _told_by_two(empty: Path, batches: Sequence[Sequence[Event]], seed: int) -> list[str]:
+    """What a registry says that two processes are told these; some they only keep, and settle some later."""
+    choices = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{shutil.copy(empty, folder)}"
+        both = [Database(url), Database(url)]  # what they remember of runs, each has for itself
+        for batch in batches:
+            receipt = choices.choice([ingest, log])(choices.choice(both), [parse(event) for event in batch])
+            assert receipt.quarantined == [], receipt.quarantined
+            if choices.random() < 0.3:
+                settle(choices.choice(both), choices.randint(1, 3))
+        settle_all(both[0])
+        with both[0].reading() as session:
+            found = list(lines(session))
+        for database in both:
+            database.dispose()
+    return found
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(_event(), min_size=2, max_size=14), st.integers(0, 1000))
+def test_nor_does_it_matter_who_is_told_and_what_is_settled_later(empty: Path, events: list[Event], seed: int) -> None:
+    ordered = sorted(events, key=lambda event: event["eventTime"])
+    assert _told_by_two(empty, _mixed(events, seed), seed) == _told(empty, [[event] for event in ordered])

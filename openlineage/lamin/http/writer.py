@@ -27,8 +27,9 @@ GROUP = 1_000
 """Events of one transaction, unless a single order has more."""
 FEW = 8
 """Events of one transaction that are brought into the registry before they are acknowledged, however busy it is."""
-SLICE = 100
-"""Events that are settled at once: who comes meanwhile waits for them."""
+SLICE, WHOLE = 100, 800
+"""Events that are settled at once: who comes meanwhile waits for them; the longer nobody comes, the more, twice as
+many each time, since each transaction costs something of its own."""
 BACKLOG = 100_000
 """Events that may be kept without a part in the registry; beyond, they are settled while others wait."""
 PAUSE = 0.02
@@ -65,6 +66,7 @@ class Writer:
         self._held = 0
         self._backlog = 1  # until it is known that a server that was killed has left nothing
         self._wrote_at = 0.0
+        self._slice = SLICE
         self._last = self._wanted = 1
         self._changed = threading.Condition()
         self._closed = False
@@ -103,6 +105,7 @@ class Writer:
             if self._closed and not group:
                 return  # what is kept is safe: the next server, or the next event, goes on with it
             if self._backlog > (BACKLOG if group else 0):
+                self._slice = SLICE if group else min(2 * self._slice, WHOLE)
                 self._settle()
 
     def _take(self) -> list[Order]:
@@ -128,12 +131,12 @@ class Writer:
     def _settle(self) -> None:
         """Bring the registry some steps nearer to what is kept."""
         try:
-            settled = settle(self._database, SLICE)
+            settled = settle(self._database, self._slice)
         except Exception as error:  # the thread lives on, and tries again
             if not isinstance(error, Unavailable):
                 logger.exception("events could not be settled")
             return
-        self._backlog = max(1, self._backlog - settled) if settled == SLICE else 0
+        self._backlog = max(1, self._backlog - settled) if settled == self._slice else 0
         self._metrics.backlog(self._backlog)
 
     def _write(self, group: Sequence[Order]) -> None:
