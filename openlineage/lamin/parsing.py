@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from blake3 import blake3
-
 from lamin_core.errors import MalformedEvent
 from openlineage.lamin.events import Event
+from openlineage.lamin.large import LARGE, canonical_hash, without_large
 from openlineage.lamin.reading import run_key
 from openlineage.lamin.sinks import serialize
 
@@ -84,8 +83,10 @@ def parsed(value: Any, text: str) -> ParsedEvent:
 
 
 def _parsed(data: Event, text: str) -> ParsedEvent:
-    canonical = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    known: dict[str, Any] = {"hash": blake3(canonical.encode()).hexdigest(), "body": text, "data": data}
+    digest = canonical_hash(data, len(text))
+    if len(text) > LARGE:
+        data = without_large(data, digest)
+    known: dict[str, Any] = {"hash": digest, "body": text, "data": data}
     try:
         return _place(data, known)
     except _Misplaced as problem:
@@ -96,6 +97,8 @@ def stored(row: Any) -> ParsedEvent:
     """The event in this row of the raw log (of `STORED`), which was parsed before it was written."""
     data = json.loads(row.body, parse_constant=str)
     known = _storable(data) if _UNSTORABLE.search(row.body) else data
+    if len(row.body) > LARGE:
+        known = without_large(known, row.hash)
     return ParsedEvent(row.kind, row.hash, row.body, known, row.run_id, row.event_type, row.event_time, id=row.id)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 import lamin_core as ln
 from lamin_core import context
@@ -195,3 +195,27 @@ def test_whoever_comes_next_settles_what_a_killed_server_left(instance: Instance
     log(instance.db, [parse(start(run_of(1, "a"), at(0)))])
     ingest(instance.db, [parse(start(run_of(2, "b"), at(0)))])
     assert instance.query(Run).count() == 2
+
+
+def test_a_large_facet_that_nothing_reads_is_in_the_raw_log_alone(instance: Instance) -> None:
+    run = run_of(1, "a")
+    event = complete(run, at(0), outputs=[Dataset("file", "/x/a")])
+    head = {"_producer": "urn:x", "_schemaURL": "urn:x"}
+    event["run"]["facets"]["plan"] = {**head, "rows": ["é" * 100] * 20_000}
+    event["run"]["facets"]["small"] = {**head, "rows": [1]}
+    event["job"]["facets"]["sourceCode"] = {**head, "language": "python", "sourceCode": "#" * 2_000_000}
+    event["outputs"][0]["outputFacets"] = {"profile": {**head, "rows": [{"column": n} for n in range(200_000)]}}
+    parsed = parse(event)
+    ingest(instance.db, [parsed])
+    omitted = {**head, "lamin_omitted": {"event": parsed.hash, "more_than": 1_000_000}}
+    with instance.db.reading() as session:
+        told = session.scalars(select(Run)).one()
+        assert (told.details or {})["facets"] == {"plan": omitted, "small": {**head, "rows": [1]}}
+        assert len(session.scalars(select(Transform.source_code)).one() or "") == 2_000_000
+        assert (session.scalars(select(RunArtifact.facets)).one() or {})["profile"] == omitted
+        body = session.scalars(select(Row.body)).one()
+    assert json.loads(body) == event
+    assert parse(json.dumps(event, indent=1, ensure_ascii=False)).hash == parsed.hash
+    before = _digest(instance)
+    rebuild(instance.db)
+    assert _digest(instance) == before

@@ -19,6 +19,7 @@ from openlineage.lamin.http.batch import Slice, Verdicts, slices
 from openlineage.lamin.http.body import Bodies, decoded
 from openlineage.lamin.http.metrics import Metrics
 from openlineage.lamin.http.writer import Writer
+from openlineage.lamin.large import LARGE
 from openlineage.lamin.parsing import ParsedEvent, parse
 
 PATIENCE = 4.0
@@ -48,7 +49,8 @@ class _Intake:
         """One event."""
         try:
             async with self._bodies.whole(request) as body:
-                event = parse(decoded(body))
+                text = decoded(body)
+                event = parse(text) if len(text) <= LARGE else await asyncio.to_thread(parse, text)
                 await self._stored([event], PATIENCE + len(event.body) / PACE)
         except LaminError as error:
             self._count(1, 1)
