@@ -20,7 +20,7 @@ _FIELDS = {
     *("parent", "processing_engine", "lamin_run", "executionParameters", "errorMessage", "jobDependencies", "tags"),
     *("environmentVariables", "nominalTime", "sourceCode", "sql", "sourceCodeLocation", "jobType", "documentation"),
     *("ownership", "schema", "lamin_artifact", "version", "symlinks", "lifecycleStateChange", "outputStatistics"),
-    *("columnLineage", "lamin_environment", "lamin_storage"),
+    *("columnLineage", "lamin_environment", "lamin_process", "lamin_storage"),
 }
 """The facets that become something: they are taken however large they are."""
 _SLICE, _ROWS, _DEPTH = 1 << 20, 1_000, 6
