@@ -80,7 +80,7 @@ def _found_or_made(session: Session, rows: list[dict[str, Any]]) -> dict[tuple[i
         row = rows[0]
         made = insert_missing(session, table, row)
         if made is not None:
-            return {(row["storage_id"], row["key"]): Series(made, row["stem"], row["key"], None, is_new=True)}
+            return {(row["storage_id"], row["key"]): Series(made, row["stem"], row["key"], row["last_observed_at"], is_new=True)}
     before = _there(session, rows)
     missing = [row for row in rows if (row["storage_id"], row["key"]) not in before]
     if not missing:
@@ -88,7 +88,7 @@ def _found_or_made(session: Session, rows: list[dict[str, Any]]) -> dict[tuple[i
     insert_missing_rows(session, table, missing)
     made_now = _there(session, missing)
     for series in made_now.values():
-        series.observed_at, series.is_new = None, True
+        series.is_new = True
     return before | made_now
 
 
@@ -101,7 +101,7 @@ def _make_unnamed(session: Session, unnamed: Sequence[Pending]) -> None:
     """A series of its own for each artifact without a key."""
     moment = now()
     for one, identity in zip(unnamed, reserve(session, ArtifactSeries, len(unnamed)), strict=True):
-        one.series = Series(identity, random_uid(16), None, None, is_new=True)
+        one.series = Series(identity, random_uid(16), None, moment, is_new=True)
     rows = [
         {
             "id": one.series.id,
@@ -130,7 +130,10 @@ def tell_moments(batch: Sequence[Pending]) -> None:
     moment = now()
     for one in batch:
         last = one.series.observed_at
-        one.at = moment if last is None or last < moment else last + timedelta(microseconds=1)
+        if last is not None and one.series.is_new:
+            one.at = last  # as its series says
+        else:
+            one.at = moment if last is None or last < moment else last + timedelta(microseconds=1)
 
 
 def next_numbers(session: Session, new: Sequence[Pending]) -> list[int]:
