@@ -80,7 +80,8 @@ def _found_or_made(session: Session, rows: list[dict[str, Any]]) -> dict[tuple[i
         row = rows[0]
         made = insert_missing(session, table, row)
         if made is not None:
-            return {(row["storage_id"], row["key"]): Series(made, row["stem"], row["key"], row["last_observed_at"], is_new=True)}
+            series = Series(made, row["stem"], row["key"], row["last_observed_at"], is_new=True)
+            return {(row["storage_id"], row["key"]): series}
     before = _there(session, rows)
     missing = [row for row in rows if (row["storage_id"], row["key"]) not in before]
     if not missing:
