@@ -184,10 +184,21 @@ def test_info_says_which_instance_is_at_work(story: Path) -> None:
 
 
 def test_a_reader_that_stops_early_is_no_error(story: Path) -> None:
-    done = subprocess.run(
-        f"{sys.executable} -m lamin_core artifacts | head -1", shell=True, capture_output=True, text=True, check=True
-    )
-    assert done.stderr == ""
+    ln.ULabel.from_values([f"label {number}" for number in range(3000)], create=True).save()
+    disconnect()
+    lamin_core = f"{sys.executable} -m lamin_core"
+    for command in ("artifacts", "list ulabels --limit 3000", "list ulabels --limit 3000 --json", "events export"):
+        piped = ["bash", "-o", "pipefail", "-c", f"{lamin_core} {command} | head -c 1"]
+        done = subprocess.run(piped, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), command
+
+
+def test_output_that_goes_nowhere_is_said(story: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "lamin_core", "runs"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "lamin: No space left on device")
 
 
 def test_the_plain_commands_load_nothing_heavy() -> None:

@@ -169,7 +169,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     An error is three lines and an exit code; its traceback is shown only with `--debug`.
     """
-    said = Options()
+    said, out = Options(), sys.stdout
     try:
         lamin.main(arguments, prog_name="lamin", standalone_mode=False, obj=said, color=colour(os.environ))
     except click.exceptions.Exit as done:
@@ -180,9 +180,9 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("lamin: interrupted", err=True)
         sys.exit(failure.INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except SystemExit as end:
+        # Where the reader of our output has seen enough, click puts another stream in its place, and calls it a failure.
+        sys.exit(0 if sys.stdout is not out else end.code)
     except Exception as error:
         if said.debug:
             raise

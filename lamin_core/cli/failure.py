@@ -32,6 +32,9 @@ def lines(error: BaseException) -> list[str]:
     """
     if isinstance(error, LaminError):
         return _lines(error.message, _reason(error), error.hint)
+    if isinstance(error, OSError) and error.strerror:  # a full disk, a folder that is not ours
+        of_what = "" if error.filename is None else f": {error.filename!r}"
+        return _lines(f"{error.strerror}{of_what}", "", "`lamin --debug COMMAND` shows where")
     return _lines("something went wrong that should not", f"{type(error).__name__}: {error}", _BUG)
 
 
