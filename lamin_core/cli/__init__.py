@@ -181,7 +181,7 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo("lamin: interrupted", err=True)
         sys.exit(failure.INTERRUPTED)
     except SystemExit as end:
-        # Where the reader of our output has seen enough, click puts another stream in its place, and calls it a failure.
+        # click takes it for a failure, and exchanges the stream, where the reader of our output has seen enough.
         sys.exit(0 if sys.stdout is not out else end.code)
     except Exception as error:
         if said.debug:
