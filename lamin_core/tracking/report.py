@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import io
+import os
+import subprocess
 import sys
+import termios
 from pathlib import Path
 from typing import Any, TextIO
+
+from lamin_core.tracking import copying
 
 
 class Tee:
@@ -41,16 +48,28 @@ class Tee:
 
 
 class Log:
-    """From here to `close`, what Python prints on standard output and standard error goes into this file as well."""
+    """From here to `close`, what is printed on standard output and standard error goes into this file as well.
+
+    That is all that goes through the descriptors 1 and 2 of this process, so what other programs that it starts print, and
+    libraries written in C. Where Python's own streams lead elsewhere, in a test or an editor, it is what Python prints.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         # By lines: of a process that is killed, the log is there up to its last one.
         self._copy: TextIO = io.TextIOWrapper(
-            path.open("wb", buffering=0), encoding="utf-8", errors="backslashreplace", line_buffering=True
+            path.open("ab", buffering=0), encoding="utf-8", errors="backslashreplace", line_buffering=True
         )
-        self._tees = {name: Tee(getattr(sys, name), self._copy) for name in ("stdout", "stderr")}
+        streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
+        self._diverted = _diverted(
+            [number for name, number in _NUMBERS.items() if _leads_to(streams[name], number)], path
+        )
+        self._tees = {
+            name: Tee(stream, self._copy)
+            for name, stream in streams.items()
+            if self._diverted is None or _NUMBERS[name] not in self._diverted.kept
+        }
         for name, tee in self._tees.items():
             setattr(sys, name, tee)
 
@@ -60,3 +79,75 @@ class Log:
             if getattr(sys, name) is tee:
                 setattr(sys, name, tee._stream)
         self._copy.close()
+        if self._diverted is not None:
+            self._diverted.restore()
+
+
+_NUMBERS = {"stdout": 1, "stderr": 2}
+_PATIENCE = 1.0
+"""Seconds that the end waits for what is on its way; what started processes still print comes later, or not at all."""
+
+
+def _leads_to(stream: Any, number: int) -> bool:
+    try:
+        return bool(stream.fileno() == number)
+    except (AttributeError, OSError, ValueError):
+        return False
+
+
+def _diverted(numbers: list[int], path: Path) -> _Diverted | None:
+    try:
+        return _Diverted(numbers, path) if numbers else None
+    except OSError:  # no more processes or descriptors: then it is what Python prints
+        return None
+
+
+class _Diverted:
+    """These descriptors lead through a process of its own, which copies; to a terminal through one like it."""
+
+    def __init__(self, numbers: list[int], path: Path) -> None:
+        _flush()
+        self.kept = {number: os.dup(number) for number in numbers}
+        ends = {number: _pair(number) for number in numbers}
+        ways = [f"{ends[number][0]}:{kept}" for number, kept in self.kept.items()]
+        # In a session of its own, so that Ctrl-C ends the script and not what keeps its last words.
+        self._copier = subprocess.Popen(
+            [sys.executable, "-I", "-S", copying.__file__, str(path), *ways],
+            pass_fds=[*self.kept.values(), *(source for source, _ in ends.values())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        for number, (source, target) in ends.items():
+            os.dup2(target, number)
+            os.close(source)
+            os.close(target)
+
+    def restore(self) -> None:
+        """Put them back, and wait a moment for what is on its way."""
+        _flush()
+        for number, kept in self.kept.items():
+            os.dup2(kept, number)
+            os.close(kept)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._copier.wait(_PATIENCE)
+        self._copier.returncode = self._copier.poll() or 0  # it may go on without us, and that is no news
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+
+
+def _pair(number: int) -> tuple[int, int]:
+    """Two ends to read from and to write to; a terminal for a terminal, which is what programs look at."""
+    if not os.isatty(number):
+        return os.pipe()
+    source, target = os.openpty()
+    modes = termios.tcgetattr(target)
+    modes[1] &= ~termios.OPOST  # the real one will do that
+    termios.tcsetattr(target, termios.TCSANOW, modes)
+    fcntl.ioctl(target, termios.TIOCSWINSZ, fcntl.ioctl(number, termios.TIOCGWINSZ, bytes(8)))
+    return source, target

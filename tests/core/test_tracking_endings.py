@@ -16,6 +16,7 @@ import pytest
 import lamin_core as ln
 from lamin_core import process
 from lamin_core.instance import Instance
+from tests.command import on_terminal
 
 Write = Callable[[str, str], Path]
 SCRIPT = """
@@ -154,6 +155,48 @@ def test_the_log_is_kept_on_request(begin: Callable[..., subprocess.Popen[str]],
     assert errors.endswith("ValueError: no luck\n")
     assert run.output_artifacts.count() == 0
     assert list((instance.folder / "logs").iterdir()) == []
+
+
+ALL_WAYS = """
+print('one')
+subprocess.run(['echo', 'two'])
+print('three')
+subprocess.run([sys.executable, '-c', "import sys; print('four', file=sys.stderr)"])
+os.write(1, b'five\\n')
+print(sys.stdout.isatty(), subprocess.run(['test', '-t', '1']).returncode == 0)
+ln.finish()
+print('six')
+"""
+
+
+def test_the_log_has_what_started_programs_print(begin: Callable[..., subprocess.Popen[str]]) -> None:
+    script = begin(ALL_WAYS, before="import subprocess", track="report=True")
+    out, errors = script.communicate(timeout=120)
+    assert (out, errors) == ("one\ntwo\nthree\nfive\nFalse False\nsix\n", "four\n")
+    text = ln.Run.one().report.load(is_run_input=False)
+    assert text.replace("four\n", "") == "one\ntwo\nthree\nfive\nFalse False\n"
+    assert text.count("four\n") == 1
+
+
+def test_on_a_terminal_the_log_leaves_it_one(instance: Instance, write: Write) -> None:
+    then = ALL_WAYS
+    path = write("a.py", SCRIPT.format(before="import subprocess", then=then, track="report=True"))
+    shown, code = on_terminal(sys.executable, str(path))
+    assert (shown, code) == ("one\ntwo\nthree\nfour\nfive\nTrue True\nsix\n", 0)
+    assert "True True" in ln.Run.one().report.load(is_run_input=False)
+
+
+def test_a_program_that_outlives_the_script_can_still_print(
+    begin: Callable[..., subprocess.Popen[str]], in_tmp_path: Path
+) -> None:
+    later = "while [ ! -e go ]; do sleep 0.1; done; echo later; echo $? > done"
+    script = begin(f"subprocess.Popen(['sh', '-c', {later!r}])", before="import subprocess", track="report=True")
+    assert script.wait(60) == 0
+    assert ln.Run.one().status == "completed"
+    (in_tmp_path / "go").touch()
+    assert script.stdout is not None
+    assert script.stdout.read() == "later\n"
+    assert (in_tmp_path / "done").read_text() == "0\n"
 
 
 def test_no_log_is_kept_unasked(begin: Callable[..., subprocess.Popen[str]]) -> None:
