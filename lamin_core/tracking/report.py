@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import termios
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -50,8 +51,8 @@ class Tee:
 class Log:
     """From here to `close`, what is printed on standard output and standard error goes into this file as well.
 
-    That is all that goes through the descriptors 1 and 2 of this process, so what other programs that it starts print, and
-    libraries written in C. Where Python's own streams lead elsewhere, in a test or an editor, it is what Python prints.
+    That is all that goes through the descriptors 1 and 2 of this process, so also what programs that it starts print,
+    and libraries written in C. Where Python's own streams lead elsewhere, as in a test, it is what Python prints.
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,9 +63,8 @@ class Log:
             path.open("ab", buffering=0), encoding="utf-8", errors="backslashreplace", line_buffering=True
         )
         streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
-        self._diverted = _diverted(
-            [number for name, number in _NUMBERS.items() if _leads_to(streams[name], number)], path
-        )
+        numbers = [number for name, number in _NUMBERS.items() if _leads_to(streams[name], number)]
+        self._diverted = _diverted(numbers, path)
         self._tees = {
             name: Tee(stream, self._copy)
             for name, stream in streams.items()
@@ -108,21 +108,22 @@ class _Diverted:
     def __init__(self, numbers: list[int], path: Path) -> None:
         _flush()
         self.kept = {number: os.dup(number) for number in numbers}
-        ends = {number: _pair(number) for number in numbers}
-        ways = [f"{ends[number][0]}:{kept}" for number, kept in self.kept.items()]
+        # What leads to one place goes one way, and keeps its order.
+        way = {number: next(one for one in numbers if os.path.sameopenfile(one, number)) for number in numbers}
+        ends = {number: _pair(number) for number in dict.fromkeys(way.values())}
         # In a session of its own, so that Ctrl-C ends the script and not what keeps its last words.
         self._copier = subprocess.Popen(
-            [sys.executable, "-I", "-S", copying.__file__, str(path), *ways],
+            [sys.executable, "-I", "-S", copying.__file__, str(path), *(f"{ends[n][0]}:{self.kept[n]}" for n in ends)],
             pass_fds=[*self.kept.values(), *(source for source, _ in ends.values())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        for number, (source, target) in ends.items():
-            os.dup2(target, number)
-            os.close(source)
-            os.close(target)
+        for number in numbers:
+            os.dup2(ends[way[number]][1], number)
+        for end in chain.from_iterable(ends.values()):
+            os.close(end)
 
     def restore(self) -> None:
         """Put them back, and wait a moment for what is on its way."""
