@@ -9,17 +9,20 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lamin_core.db import Database
-from lamin_core.lineage import lists, names
+from lamin_core.lineage import hierarchy, lists, names
 from lamin_core.lineage.diff import RunDiff, diff
 from lamin_core.lineage.drawing import Lineage, is_notebook, show
 from lamin_core.lineage.graph import ArtifactNode, Graph, Node, RunNode, between, walk, whole
+from lamin_core.lineage.hierarchy import Hierarchy
 from lamin_core.lineage.lists import Wanted
 from lamin_core.lineage.moments import moment
 from lamin_core.lineage.reach import NODE_LIMIT
 from lamin_core.lineage.snapshots import snapshots
 from lamin_core.models import Artifact, Collection, CollectionArtifact, Run, Transform
 from lamin_core.querying.description import lines
+from lamin_core.querying.naming import field_name
 from lamin_core.saving import runs
+from lamin_core.saving.place import check_saved
 from lamin_core.types import RunStatus
 
 Record = Artifact | Run | Transform | Collection
@@ -92,6 +95,19 @@ class Questions:
         if not is_notebook():  # the text shows what hangs on it only where that is asked for
             asked["down"] = down or 0
         show(self.around(record, **asked), downwards=bool(down))
+        return None
+
+    def view_hierarchy(
+        self, record: Any, *, up: int | None, down: int | None, field: Any, return_graph: bool
+    ) -> Hierarchy | None:
+        """Show the terms above and below this one, in a notebook as a picture, elsewhere as text; or return them."""
+        check_saved([record])
+        name = field_name(type(record), field)
+        with self._database.reading() as session:
+            found = hierarchy.around(session, record, up=up, down=down, field=name)
+        if return_graph:
+            return found
+        show(found, downwards=up != 0 and down != 0)
         return None
 
     def find(self, name: str, *, as_of: datetime | str | None = None) -> Artifact | Run:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from lamin_core.lineage.graph import Graph, Node, RunNode
+from lamin_core.lineage.hierarchy import Hierarchy
 from lamin_core.lineage.layout import Link, layout
 from lamin_core.lineage.svg import Box, written
 from lamin_core.lineage.tree import duration, printable, tree
@@ -67,12 +68,12 @@ def is_notebook() -> bool:
     return hasattr(shell, "kernel")
 
 
-def show(lineage: Lineage, *, downwards: bool = False) -> None:
-    """In a notebook the picture, elsewhere the text: what made it and, if asked for, what hangs on it."""
+def show(shown: Lineage | Hierarchy, *, downwards: bool = False) -> None:
+    """In a notebook the picture, elsewhere the text: what is above it and, if asked for, what is below."""
     if is_notebook():
-        importlib.import_module("IPython.display").display(lineage)
+        importlib.import_module("IPython.display").display(shown)
     else:
-        texts = [lineage.tree(), lineage.tree(downwards=True)] if downwards else [lineage.tree()]
+        texts = [shown.tree(), shown.tree(downwards=True)] if downwards else [shown.tree()]
         print("\n\n".join(texts))  # noqa: T201 - this is what it is for
 
 

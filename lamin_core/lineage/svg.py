@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
@@ -33,8 +33,15 @@ class Box:
         return max(7.0 * len(self.name), 5.8 * len(self.detail), 60.0) + 18.0
 
 
-def written(boxes: Mapping[int, Box], links: Sequence[Link], places: Layout, note: str) -> str:
-    """The picture: boxes at their places, links as curves with tips, and a note below."""
+def written(
+    boxes: Mapping[int, Box],
+    links: Sequence[Link],
+    places: Layout,
+    note: str,
+    kind: Callable[[Link], str] | None = None,
+) -> str:
+    """The picture: boxes at their places, links as curves with tips, and a note below. `kind` says how a link looks."""
+    kind = kind or _kind
     width, height = places.width, places.height + (20 if note else 0)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
@@ -44,7 +51,7 @@ def written(boxes: Mapping[int, Box], links: Sequence[Link], places: Layout, not
         'orient="auto"><polygon points="0 0 8 4 0 8" fill="#8c959f"/></marker></defs>',
         f'<rect width="{width:.0f}" height="{height:.0f}" style="fill:#fff;stroke:none"/>',
     ]
-    parts += [_path(places.ways[link], _kind(link)) for link in links]
+    parts += [_path(places.ways[link], kind(link)) for link in links]
     parts += [_drawn(box, places.corners[node]) for node, box in boxes.items()]
     if note:
         parts.append(f'<text class="d" x="12" y="{height - 10:.0f}">{escape(note)}</text>')

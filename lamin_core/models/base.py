@@ -381,6 +381,29 @@ class Hierarchical:
         """All narrower terms, over any number of steps."""
         return context.connection().reached(self, "children")
 
+    def view_parents(
+        self,
+        field: Any = None,
+        *,
+        distance: int | None = 5,
+        with_children: bool = False,
+        return_graph: bool = False,
+    ) -> Any:
+        """Show the wider terms, up to so many steps: in a notebook as a picture, elsewhere as text.
+
+        `field` is what they are shown by, `distance=None` all the way. With `return_graph` they are returned, with
+        `svg()` and `tree()`.
+        """
+        return self._viewed(field, distance, distance if with_children else 0, return_graph=return_graph)
+
+    def view_children(self, field: Any = None, *, distance: int | None = 5, return_graph: bool = False) -> Any:
+        """Show the narrower terms, as `view_parents` shows the wider ones."""
+        return self._viewed(field, 0, distance, return_graph=return_graph)
+
+    def _viewed(self, field: Any, up: int | None, down: int | None, *, return_graph: bool) -> Any:
+        lineage = context.connection().lineage
+        return lineage.view_hierarchy(self, up=up, down=down, field=field, return_graph=return_graph)
+
 
 def shown(registry: type[Any]) -> str:
     """The fields of a registry, as the prompt shows them."""
