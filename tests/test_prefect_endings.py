@@ -1,0 +1,258 @@
+"""How flows and tasks end: well, badly, cut short, taken back; and what goes wrong on our side, which harms nobody."""
+
+# mypy: disable-error-code="no-any-return"
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import lamin_prefect
+
+if TYPE_CHECKING:
+    from tests.prefect_server import Told
+
+ours: Any = lamin_prefect  # what Prefect says of the types of awaited, mapped and submitted tasks is not looked at here
+
+pytest_plugins = ["tests.prefect_server"]
+# Prefect leaves its connections to the garbage collector at the end of an asynchronous flow.
+pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+
+
+def test_asynchronous_tasks_keep_to_their_own_runs(told: Told) -> None:
+    names: dict[int, str] = {}
+
+    @ours.task
+    async def inner(number: int) -> None: ...
+
+    @ours.task
+    async def outer(number: int) -> int:
+        await asyncio.sleep(0.01 * (3 - number))
+        run = lamin_prefect.current_run()
+        assert run is not None
+        names[number] = run.run_id
+        await inner(number)
+        return number
+
+    @ours.flow
+    async def pipeline() -> list[int]:
+        return list(await asyncio.gather(*(outer(number) for number in range(3))))
+
+    assert asyncio.run(pipeline()) == [0, 1, 2]
+    runs = {run.params["number"]: run for run in told.runs("outer")}
+    assert {number: run.id for number, run in runs.items()} == names
+    assert {run.params["number"]: run.parent for run in told.runs("inner")} == names
+    assert {run.root for run in told.runs("inner")} == {told.run("pipeline").id}
+
+
+def test_generators_are_runs_from_their_first_to_their_last_value(told: Told) -> None:
+    @ours.task
+    def lines(count: int) -> Iterator[Path]:
+        for number in range(count):
+            path = Path(f"{number}.txt")
+            path.write_text(str(number))
+            yield path
+
+    @ours.task
+    def use(path: Path) -> None:
+        assert lamin_prefect.current_run() is not None
+
+    @ours.flow
+    def pipeline() -> list[str]:
+        mine = lamin_prefect.current_run()
+        seen = []
+        for path in lines(3):
+            assert lamin_prefect.current_run() == mine
+            use(path)
+            seen.append(path.name)
+        return seen
+
+    assert pipeline() == ["0.txt", "1.txt", "2.txt"]
+    run = told.run("lines")
+    assert run.kinds == ["START", "COMPLETE"]
+    assert run.outputs == ["0.txt", "1.txt", "2.txt"]
+    assert {used.parent for used in told.runs("use")} == {told.run("pipeline").id}
+
+
+def test_a_generator_that_is_not_used_up_has_ended_well(told: Told) -> None:
+    @ours.task
+    def numbers() -> Iterator[int]:
+        yield 1
+        yield 2
+
+    @ours.task
+    async def more() -> AsyncIterator[int]:
+        yield 1
+        yield 2
+
+    @ours.flow
+    def pipeline() -> int:
+        generator = numbers()
+        first = next(iter(generator))
+        generator.close()
+        return first
+
+    @ours.flow
+    async def async_pipeline() -> list[int]:
+        return [number async for number in more()]
+
+    assert pipeline() == 1
+    assert asyncio.run(async_pipeline()) == [1, 2]
+    assert told.run("numbers").kinds == ["START", "COMPLETE"]
+    assert told.run("more").kinds == ["START", "COMPLETE"]
+
+
+def test_a_failure_carries_its_message_and_the_users_part_of_the_trace(told: Told) -> None:
+    @ours.task
+    def bad() -> int:
+        raise LookupError("no such luck")
+
+    @ours.task
+    def never(value: int) -> None: ...
+
+    @ours.flow
+    def pipeline() -> None:
+        failed = bad.submit()
+        assert never.submit(failed).state.name in ("Pending", "NotReady")
+        failed.result()
+
+    with pytest.raises(LookupError, match="no such luck"):
+        pipeline()
+    run = told.run("bad")
+    assert (run.kinds, run.message) == (["START", "FAIL"], "LookupError: no such luck")
+    trace = run.facets["errorMessage"]["stackTrace"]
+    assert "in bad" in trace
+    assert "lamin_prefect/listener.py" not in trace
+    assert told.run("pipeline").kinds == ["START", "FAIL"]
+    assert told.of("never") == []
+
+
+def test_a_timeout_is_a_failure(told: Told) -> None:
+    @ours.task(timeout_seconds=0.2)
+    def slow() -> None:
+        for _ in range(100):  # a thread cannot be interrupted while it sleeps
+            time.sleep(0.02)
+
+    @ours.task(timeout_seconds=0.2)
+    async def slow_async() -> None:
+        await asyncio.sleep(5)
+
+    @ours.flow
+    def pipeline() -> list[str]:
+        return [slow(return_state=True).name, slow.submit(return_state=True).name]
+
+    @ours.flow
+    async def async_pipeline() -> str:
+        return str((await slow_async(return_state=True)).name)
+
+    assert pipeline()[0] == "TimedOut"
+    assert asyncio.run(async_pipeline()) == "TimedOut"
+    assert {run.message for run in [*told.runs("slow"), told.run("slow_async")]} == {"timed out after 0.2 s"}
+    assert {kind for run in told.runs("slow") for kind in run.kinds} == {"START", "FAIL"}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_what_cuts_a_run_short_aborts_it(told: Told, error: type[BaseException]) -> None:
+    @ours.task
+    def stopped() -> None:
+        raise error()
+
+    @ours.flow
+    def pipeline() -> None:
+        stopped()
+
+    with pytest.raises(error):
+        pipeline()
+    for job in ("stopped", "pipeline"):
+        run = told.run(job)
+        assert (run.kinds, run.message) == (["START", "ABORT"], error.__name__)
+
+
+def test_states_and_futures_that_are_returned_decide_the_end(told: Told) -> None:
+    from prefect.states import Completed, Failed
+
+    @ours.task
+    def bad() -> None:
+        raise ValueError("bad")
+
+    @ours.task
+    def says_failed() -> Any:
+        return Failed(message="said so")
+
+    @ours.flow
+    def by_future() -> Any:
+        return bad.submit()
+
+    @ours.flow
+    def by_states() -> Any:
+        return [Completed(), says_failed(return_state=True)]
+
+    @ours.flow
+    def all_good() -> Any:
+        bad(return_state=True)
+        return Completed(message="never mind")
+
+    assert by_future(return_state=True).is_failed()
+    assert by_states(return_state=True).is_failed()
+    assert all_good(return_state=True).is_completed()
+    assert told.run("by-future").kinds == ["START", "FAIL"]
+    assert told.run("by-states").kinds == ["START", "FAIL"]
+    assert told.run("says_failed").message == "said so"
+    assert told.run("all-good").kinds == ["START", "COMPLETE"]
+
+
+def test_an_error_of_ours_is_a_warning_and_nothing_more(
+    told: Told, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from lamin_prefect import capture
+
+    def broken(*anything: Any) -> None:
+        raise RuntimeError("our fault")
+
+    monkeypatch.setattr(capture, "in_result", broken)
+
+    @ours.task(outputs="{no_such_parameter}.txt")
+    def step() -> int:
+        return 1
+
+    @ours.flow
+    def pipeline() -> int:
+        return step() + step()
+
+    assert pipeline() == 2
+    assert [record.message for record in caplog.records if "our fault" in record.message] == [
+        "lineage of this run is incomplete: RuntimeError: our fault"
+    ]
+    assert [run.kinds for run in told.runs("step")] == [["START", "COMPLETE"]] * 2
+    monkeypatch.setenv("LAMIN_STRICT", "1")
+    with pytest.raises(Exception, match="no instance here"):
+        pipeline()
+
+
+def test_saying_something_outside_of_a_run_is_a_warning(
+    told: Told, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from lamin_core.errors import NotTracked
+
+    assert lamin_prefect.read("a.txt") == "a.txt"
+    assert "no flow or task" in caplog.text
+    monkeypatch.setenv("LAMIN_STRICT", "1")
+    with pytest.raises(NotTracked):
+        lamin_prefect.wrote("a.txt")
+
+
+def test_events_are_json_of_the_standard(told: Told) -> None:
+    @ours.flow
+    def pipeline() -> None: ...
+
+    pipeline()
+    start, end = told.of("pipeline")
+    assert start["schemaURL"].startswith("https://openlineage.io/spec/2-0-2/")
+    assert json.loads(json.dumps(end)) == end
+    assert start["run"]["facets"]["processing_engine"]["name"] == "prefect"
