@@ -35,7 +35,7 @@ def begun(
     run = Run(transform, params=kept(params), parent=parent, **facts)
     run.details = details
     run.engine, run.engine_version = "python", sys.version.split()[0]
-    run.environment_id = _environment_id(where, project_folder())
+    run.environment_id = environment_id(where, project_folder())
     run.__dict__["_transform"] = transform  # as it is at hand, nobody needs to look it up
     return run.save()
 
@@ -49,7 +49,8 @@ def project_folder() -> Path:
 _environments: dict[tuple[str, Path], int] = {}
 
 
-def _environment_id(where: Instance, project: Path) -> int:
+def environment_id(where: Instance, project: Path) -> int:
+    """The primary key of what is installed here, stored once for each different set."""
     if (where.uid, project) not in _environments:
         _environments[where.uid, project] = _stored_environment(where, project)
     return _environments[where.uid, project]

@@ -31,6 +31,7 @@ from lamin_core.redaction import redact_text
 from lamin_core.saving.above import SHELL
 from lamin_core.storage import locate
 from lamin_core.tracking import ending
+from lamin_core.tracking.beginning import environment_id
 from lamin_core.tracking.code import in_file
 from lamin_core.tracking.ending import Outcome
 from lamin_core.tracking.params import kept
@@ -150,12 +151,15 @@ def _begun(where: Instance, program: Program, asked: Asked) -> Run:
     transform = program.transform(asked.key).save()
     parent = where.run_above(announcement.above())
     run = Run(transform, name=asked.name or transform.key, params=kept(asked.params), parent=parent)
-    checkout = git.checkout(Path.cwd() if program.code is None else program.code.absolute().parent)
+    folder = Path.cwd() if program.code is None else program.code.absolute().parent
+    checkout = git.checkout(folder)
     said = {
         "git": None if checkout is None else checkout.facts(),
         "arguments": redact_text(shlex.join(program.words)),
     }
     run.engine, run.details = SHELL, {name: value for name, value in said.items() if value}
+    if program.command[0] == sys.executable:  # of another Python nobody here knows what it has
+        run.environment_id = environment_id(where, folder)
     return run.save()
 
 

@@ -82,6 +82,17 @@ def test_it_exits_as_the_program_does(folder: Path, command: list[str], code: in
     assert said in run.error
 
 
+def test_a_script_of_python_has_an_environment_and_a_program_has_none(folder: Path, write: Write) -> None:
+    write("fit.py", "import sys; print(open(sys.argv[1]).read())\n")
+    write("raw.csv", "x\n")
+    typed("run", "fit.py", "raw.csv")
+    typed("run", "true")
+    fit, plain = ln.Run.all().order_by("started_at")
+    assert "sqlalchemy" in {name.lower() for name in fit.environment.packages}
+    assert plain.environment is None
+    assert (fit.transform.key, _edges(fit)) == ("fit.py", (["raw.csv"], []))
+
+
 def test_what_failed_has_read_and_has_written_nothing(folder: Path, write: Write) -> None:
     write("in.txt", "1\n")
     write("half.sh", "cat $1 > $2; exit 3\n")
