@@ -7,10 +7,10 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import CTE, Executable, Row, Select, case, column, func, literal, null, select, union_all
+from sqlalchemy import CTE, Executable, Row, Select, Text, case, cast, column, func, literal, null, select, union_all
 from sqlalchemy.orm import Session
 
-from lamin_core.lineage.reach import Then, dialect, given, ids, is_made
+from lamin_core.lineage.reach import Then, dialect, given, ids, is_made, streamed
 from lamin_core.models import Artifact, Containment, Content, Run, RunArtifact, RunDependency, Storage, Transform
 
 EDGE, WAIT, HOLD = range(3)
@@ -47,7 +47,7 @@ def _rows(
 ) -> Iterable[Row[Any]]:
     values = {"artifacts": ids(session, artifacts or ()), "runs": ids(session, runs or ()), "at": as_of}
     asked: Executable = statement(dialect(session), artifacts is None or runs is None, as_of is not None)
-    return session.connection().execute(asked, values).yield_per(1000)
+    return streamed(session, asked, values)
 
 
 @cache
@@ -88,7 +88,7 @@ def run_facts() -> Select[Any]:
     """What a `RunNode` holds, of every run."""
     return (
         select(Run.id, Run.uid, Run.external_id, Run.name, Run.engine, Run.parent_id, Run.status, Run.cached,
-               Run.attempt, Run.started_at, Run.finished_at, Run.params, func.substr(Run.error, 1, 500),
+               Run.attempt, Run.started_at, Run.finished_at, cast(Run.params, Text), func.substr(Run.error, 1, 500),
                Transform.uid, Transform.key, Transform.kind)
         .join(Transform, Run.transform_id == Transform.id)
     )  # fmt: skip

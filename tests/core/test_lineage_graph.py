@@ -15,6 +15,8 @@ from sqlalchemy import event, text
 from lamin_core.db import Database
 from lamin_core.lineage.graph import Graph, Node, between, walk, whole
 from lamin_core.lineage.reach import reach
+from lamin_core.models import Artifact
+from lamin_core.questions import Questions
 from tests.core.planting import BEGIN, Planted, Shape, plant, seen_at
 
 Numbers = tuple[set[int], set[int]]
@@ -69,13 +71,20 @@ def ladder(rungs: int) -> Shape:
     return Shape(3 * rungs + 1, 3 * rungs + 1, edges)
 
 
+def fan(width: int) -> Shape:
+    """One file is read by many runs, and what they write by one."""
+    written = [(n, n, "output", None) for n in range(width + 2)]
+    out = [(n, 0, "input", None) for n in range(1, width + 1)]
+    return Shape(width + 2, width + 2, [*written, *out, *((width + 1, n, "input", None) for n in range(1, width + 1))])
+
+
 def dense(size: int) -> Shape:
     """Each run reads what all before it wrote: every node lies at many distances."""
     written = [(n, n, "output", None) for n in range(size)]
     return Shape(size, size, [*written, *((n, a, "input", None) for n in range(size) for a in range(n))])
 
 
-@pytest.mark.parametrize(("shape", "nodes"), [(chain(300), 600), (ladder(100), 602), (dense(60), 120)])
+@pytest.mark.parametrize(("shape", "nodes"), [(chain(300), 600), (fan(298), 600), (ladder(100), 602), (dense(60), 120)])
 def test_the_whole_ancestry_takes_four_statements(database: Database, shape: Shape, nodes: int) -> None:
     first = plant(database, shape)
     last = first.artifact + shape.artifacts - 1
@@ -90,6 +99,17 @@ def test_the_whole_ancestry_takes_four_statements(database: Database, shape: Sha
         graph = between(session, ("artifact", last), ("artifact", first.artifact))
     assert len(sent) <= 5
     assert len(graph.nodes) >= nodes - 1
+
+
+@pytest.mark.parametrize("shape", [chain(300), fan(298), ladder(100)], ids=["chain", "fan", "diamonds"])
+def test_asking_for_the_lineage_of_an_artifact_takes_at_most_five_statements(database: Database, shape: Shape) -> None:
+    first = plant(database, shape)
+    with database.reading() as session:
+        last = session.get_one(Artifact, first.artifact + shape.artifacts - 1)
+    with statements(database) as sent:
+        graph = Questions(database).around(last)
+    assert len(sent) <= 5
+    assert len(graph.nodes) == shape.artifacts + shape.runs
 
 
 def test_steps_are_counted_one_by_one_near_and_far(database: Database) -> None:
