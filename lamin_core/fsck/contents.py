@@ -17,6 +17,7 @@ from lamin_core.hashing import Digest
 from lamin_core.instance import Instance
 from lamin_core.models import Artifact, Content, RunArtifact, Storage
 from lamin_core.models.storage import UNKNOWN_SIZE
+from lamin_core.parallel import at_once
 from lamin_core.progress import progress
 from lamin_core.storage import is_remote
 from lamin_core.types import MANAGED
@@ -59,12 +60,15 @@ def check_contents(instance: Instance, checked: Counter[str], *, deep: bool) -> 
     places = {(kept.path, kept.content): kept for kept in within_reach}  # many rows may share a copy
     size = sum(max(kept.content.size, 0) for kept in places.values()) if deep else 0
     checked["bytes"] += size
-    found = {}
     with progress("reading every byte", size) as watch:
-        for place, kept in places.items():
-            found[place] = _look(kept, deep=deep)
+
+        def look(kept: Kept) -> Problem | None:
+            problem = _look(kept, deep=deep)
             if watch is not None:
                 watch(max(kept.content.size, 0))
+            return problem
+
+        found = dict(zip(places, at_once(look, places.values()), strict=True))
     return [_gone(root) for root in sorted(gone)] + [
         replace(problem, uid=kept.uid)
         for kept in within_reach
