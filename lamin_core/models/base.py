@@ -19,6 +19,7 @@ from lamin_core.uids import VERSION_LENGTH
 Identity = BigInteger().with_variant(Integer(), "sqlite")
 # Byte order on both databases, so that prefixes are ranges and use the index.
 Key = Text().with_variant(Text(collation="C"), "postgresql")
+Uid = String(24).with_variant(String(24, collation="C"), "postgresql")
 
 
 class UTC_DateTime(TypeDecorator[datetime]):
@@ -137,7 +138,7 @@ class Registry(Base, metaclass=RegistryType):
     __abstract__ = True
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
-    uid: Mapped[str] = mapped_column(String(24), unique=True)
+    uid: Mapped[str] = mapped_column(Uid, unique=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     _aliases: ClassVar[dict[str, str]] = {}

@@ -30,7 +30,7 @@ class Feature(Comparable, Synonymous, Named, Registry):
     _editable = ("name", "description", "unit", "nullable", "coerce")
     _aliases = {"dtype_as_str": "dtype"}
 
-    name: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str] = mapped_column(Key, unique=True)
     dtype: Mapped[str]
     """A plain type (`int`, `float`, `str`, `bool`, `date`, ...), `cat[ULabel]`, or a list of one: `list[str]`."""
     description: Mapped[str | None]

@@ -8,7 +8,7 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.errors import InvalidArgument
-from lamin_core.models.base import Base, Hierarchical, Identity, Named, Registry, Synonymous
+from lamin_core.models.base import Base, Hierarchical, Identity, Key, Named, Registry, Synonymous
 from lamin_core.models.relations import Many, One
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class ULabel(Hierarchical, Synonymous, Named, Registry):
     _search_fields = ("name", "description", "synonyms")
     _editable = ("name", "description", "is_type")
 
-    name: Mapped[str]
+    name: Mapped[str] = mapped_column(Key)
     description: Mapped[str | None]
     is_type: Mapped[bool] = mapped_column(default=False, server_default=false())
     type_id: Mapped[int | None] = mapped_column(ForeignKey("ulabel.id"), index=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from sqlalchemy import Date, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core.models.base import Base, Named, Registry
+from lamin_core.models.base import Base, Key, Named, Registry
 from lamin_core.models.label import Annotation, once
 from lamin_core.models.relations import Many, One
 
@@ -27,7 +27,7 @@ class Project(Named, Registry):
     _search_fields = ("name", "abbr", "description")
     _editable = ("name", "abbr", "description", "url", "start_date", "end_date")
 
-    name: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str] = mapped_column(Key, unique=True)
     abbr: Mapped[str | None] = mapped_column(String(32))
     description: Mapped[str | None]
     url: Mapped[str | None]
@@ -71,7 +71,7 @@ class Reference(Named, Registry):
     _search_fields = ("name", "abbr", "description", "authors", "doi")
     _editable = ("name", "abbr", "description", "url", "doi", "pubmed_id", "authors", "date")
 
-    name: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str] = mapped_column(Key, unique=True)
     abbr: Mapped[str | None] = mapped_column(String(32))
     description: Mapped[str | None]
     url: Mapped[str | None]

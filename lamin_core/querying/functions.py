@@ -80,7 +80,7 @@ def _written(element: Any, *, sqlite: str, postgresql: str) -> None:
     compiles(element, "postgresql")(writer(postgresql))
 
 
-_written(lower, sqlite="lamin_lower({0})", postgresql="lower({0})")
+_written(lower, sqlite="lamin_lower({0})", postgresql='lower({0} COLLATE "default")')
 _written(bytewise, sqlite="{0}", postgresql='({0} COLLATE "C")')
 _written(place, sqlite="instr({0}, {1})", postgresql="strpos({0}, {1})")
 _written(in_utc, sqlite="{0}", postgresql="timezone('UTC', {0})")

@@ -7,7 +7,6 @@ import operator
 import re
 import warnings
 from collections.abc import Callable, Iterable
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Text, and_, bindparam, cast, func, literal
@@ -18,13 +17,6 @@ from lamin_core.querying import fitting, functions
 
 Condition = ColumnElement[bool]
 Operator = Callable[[Any, Any], Condition]
-
-
-@cache
-def _postgresql() -> Any:
-    from sqlalchemy.dialects import postgresql  # it takes long to import
-
-    return postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 MANY = 5_000
@@ -62,8 +54,13 @@ def _is_in(column: Any, several: Any) -> Condition:
 
 def _range(column: Any, value: Any) -> Condition:
     low, high = fitting.pair(value)
-    found: Condition = column.between(fitting.bound(column, low), fitting.bound(column, high))
+    found: Condition = bytewise(column).between(fitting.bound(column, low), fitting.bound(column, high))
     return found
+
+
+def bytewise(column: Any) -> Any:
+    """The column, so that texts in it are ordered by their bytes on both databases; an index that is so serves it."""
+    return functions.bytewise(column) if fitting.is_text(column) else column
 
 
 def _isnull(column: Any, value: Any) -> Condition:
@@ -73,7 +70,7 @@ def _isnull(column: Any, value: Any) -> Condition:
 
 def _ordered(compare: Callable[[Any, Any], Any]) -> Operator:
     def condition(column: Any, value: Any) -> Condition:
-        found: Condition = compare(column, fitting.bound(column, value))
+        found: Condition = compare(bytewise(column), fitting.bound(column, value))
         return found
 
     return condition
@@ -120,13 +117,8 @@ def _starts(column: Any, value: Any) -> Condition:
         return _isnull(shown, False)
     if ord(text[-1]) >= 0xD7FF:
         return _equal(func.substr(shown, 1, len(text)), wanted)
-    shown = shown if _is_in_order(shown) else functions.bytewise(shown)
+    shown = bytewise(shown)
     return and_(shown >= wanted, shown < literal(text[:-1] + chr(ord(text[-1]) + 1), Text()))
-
-
-def _is_in_order(column: Any) -> bool:
-    """Whether PostgreSQL keeps the column in the order of its bytes anyway."""
-    return getattr(column.type.dialect_impl(_postgresql()), "collation", None) == "C"
 
 
 def _istarts(column: Any, value: Any) -> Condition:

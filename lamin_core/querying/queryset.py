@@ -16,7 +16,7 @@ from lamin_core.errors import InvalidArgument, MultipleFound, NotFound
 from lamin_core.models.base import Versioned
 from lamin_core.querying import changing, frames, naming, search
 from lamin_core.querying.lookups import Lookups, column_at, negated
-from lamin_core.querying.operators import OPERATORS
+from lamin_core.querying.operators import OPERATORS, bytewise
 from lamin_core.uids import VERSION_LENGTH
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class QuerySet(Generic[T]):
 
     def order_by(self, *names: str) -> Self:
         """In this order; `-` before a name turns it round, and fields of relations are named as in lookups."""
-        order = [(column_at(self.registry, name.removeprefix("-")), name.startswith("-")) for name in names]
+        order = [(bytewise(column_at(self.registry, name.removeprefix("-"))), name.startswith("-")) for name in names]
         return self._with(_order=tuple(order))
 
     def reverse(self) -> Self:

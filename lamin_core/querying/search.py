@@ -116,7 +116,8 @@ class _Source:
         return self._registry.id.in_(select(found.c.rowid).where(matches))  # type: ignore[no-any-return]
 
     def _contains(self, piece: str) -> Condition:
-        return or_(*(functions.place(func.lower(text), literal(piece, Text())) > 0 for text in self._columns))
+        lower = func.lower if piece.isascii() else functions.lower
+        return or_(*(functions.place(lower(text), literal(piece, Text())) > 0 for text in self._columns))
 
     def _has_trigrams(self, *pieces: str) -> Condition:
         covered = index.SEARCHED[self._registry.__tablename__]

@@ -49,6 +49,25 @@ def test_the_migrations_make_what_the_models_say(database: Database) -> None:
     database.check()
 
 
+def test_migrations_order_texts_as_the_models_do(postgres: Any) -> None:
+    made, migrated = (Database(postgres.url(postgres.create())) for _ in range(2))
+    made.create()
+    with migrated.writing() as session:
+        apply(session.connection())
+    found = _collations(migrated)
+    assert found == _collations(made)
+    assert found["ulabel", "name"] == found["artifact", "uid"] == "C"
+    made.dispose()
+    migrated.dispose()
+
+
+def _collations(database: Database) -> dict[tuple[str, str], str | None]:
+    columns = "SELECT table_name, column_name, collation_name FROM information_schema.columns"
+    with database.reading() as session:
+        rows = session.execute(text(f"{columns} WHERE table_schema = 'public'"))
+        return {(row[0], row[1]): row[2] for row in rows}
+
+
 def test_a_new_instance_has_the_tables_of_the_migrations(database: Database, tmp_path: Path) -> None:
     database.create()
     migrated = Database(f"sqlite:///{tmp_path / 'migrated.db'}")

@@ -1,0 +1,136 @@
+"""What is looked up by its beginning is found by an index, and texts have one order, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, text
+
+import lamin_core as ln
+from lamin_core.instance import Instance
+from lamin_core.models.base import now
+from lamin_core.models.relations import table_of
+from lamin_core.querying.queryset import QuerySet
+
+Write = Callable[[str, str], Path]
+
+
+def plan(instance: Instance, found: QuerySet[Any]) -> str:
+    """How the database answers this, when it has no small table to read whole."""
+    with instance.db.reading() as session:
+        is_sqlite = session.get_bind().dialect.name == "sqlite"
+        asked = found.ids().compile(session.get_bind(), compile_kwargs={"literal_binds": True})
+        if not is_sqlite:
+            session.execute(text("SET enable_seqscan = off"))
+        explain = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
+        rows = session.execute(text(f"{explain} {asked}".replace(":", "\\:"))).all()
+        return "\n".join(str(row[-1]) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("registry", "lookups", "index"),
+    [
+        (ln.Artifact, {"uid__startswith": "abcd"}, "uid"),
+        (ln.Run, {"uid__startswith": "abcd"}, "uid"),
+        (ln.ULabel, {"uid__startswith": "abcd"}, "uid"),
+        (ln.ULabel, {"name__startswith": "abcd"}, "name"),
+        (ln.ULabel, {"name": "abcd"}, "name"),
+        (ln.Feature, {"name__startswith": "abcd"}, "name"),
+        (ln.Project, {"name__startswith": "abcd"}, "name"),
+        (ln.Transform, {"key__startswith": "abcd"}, "key"),
+        (ln.Artifact, {"key__startswith": "abcd"}, "key"),
+        (ln.Artifact, {"key": "abcd"}, "key"),
+    ],
+)
+def test_beginnings_are_looked_up_in_an_index(
+    instance: Instance, registry: Any, lookups: dict[str, Any], index: str
+) -> None:
+    shown = plan(instance, registry.filter(**lookups))
+    assert "SCAN" not in shown
+    assert any(index in line for line in shown.splitlines() if "Index Cond" in line or "SEARCH" in line), shown
+
+
+def test_a_stem_is_looked_up_in_an_index(instance: Instance, write: Write) -> None:
+    artifact = ln.Artifact(write("a.txt", "a")).save()
+    for uid in (artifact.uid, artifact.stem_uid, artifact.uid[:6]):
+        shown = plan(instance, instance.query(ln.Artifact)._by_uid(uid))
+        assert "SCAN" not in shown
+        assert "Seq Scan" not in shown
+        assert ln.Artifact.get(uid) == artifact
+
+
+TEXTS = [
+    "",
+    "A",
+    "Ab",
+    "B",
+    "Z",
+    "_x",
+    "a",
+    "a b",
+    "ab",
+    "b%",
+    "b_",
+    "z",
+    "É",
+    "é",
+    "Ärger",
+    "ärger",
+    "日本",
+    "\U0001f600",
+]
+
+
+@pytest.fixture
+def labels(instance: Instance) -> None:
+    """One for each text, as its description, and as its name where it may be one."""
+    rows = [
+        {"uid": f"{n:08d}", "name": text or "-", "description": text, "is_type": False, "created_at": now()}
+        for n, text in enumerate(TEXTS)
+    ]
+    with instance.db.writing() as session:
+        session.execute(insert(table_of(ln.ULabel)), rows)
+
+
+def found(**lookups: Any) -> list[str]:
+    return sorted(ln.ULabel.filter(**lookups).values_list("description", flat=True))
+
+
+def test_texts_have_one_order(labels: None) -> None:
+    assert ln.ULabel.order_by("description").list("description") == sorted(TEXTS)
+    assert ln.ULabel.order_by("-name").list("name") == sorted((one or "-" for one in TEXTS), reverse=True)
+    for one in TEXTS:
+        assert found(description__gt=one) == sorted(text for text in TEXTS if text > one)
+        assert found(description__lte=one) == sorted(text for text in TEXTS if text <= one)
+        assert found(description__range=("B", one)) == sorted(text for text in TEXTS if "B" <= text <= one)
+
+
+def test_case_counts_unless_it_is_said_not_to(labels: None) -> None:
+    says: dict[str, Callable[[str, str], bool]] = {
+        "exact": lambda text, one: text == one, "iexact": lambda text, one: text.lower() == one.lower(),
+        "contains": lambda text, one: one in text, "icontains": lambda text, one: one.lower() in text.lower(),
+        "startswith": lambda text, one: text.startswith(one), "endswith": lambda text, one: text.endswith(one),
+        "istartswith": lambda text, one: text.lower().startswith(one.lower()),
+        "iendswith": lambda text, one: text.lower().endswith(one.lower()),
+        "in": lambda text, one: text in (one, "A"),
+    }  # fmt: skip
+    for operator, holds in says.items():
+        for one in [*TEXTS, "ÄRGER", "rGe", "É", "B%", "%", "_"]:
+            value = [one, "A"] if operator == "in" else one
+            for field in ("description", "name"):
+                expected = sorted(text for text in TEXTS if holds(text if field == "description" else text or "-", one))
+                assert found(**{f"{field}__{operator}": value}) == expected, (field, operator, one)
+    assert found(name__regex="^[A-Z]b?$") == ["A", "Ab", "B", "Z"]
+    assert found(name__iregex="^[A-B]B?$") == ["A", "Ab", "B", "a", "ab"]
+
+
+def test_keys_know_upper_and_lower_case_of_all_scripts(instance: Instance, write: Write) -> None:
+    ln.Artifact(write("Ärger.txt", "a")).save()
+    assert ln.Artifact.filter(key__icontains="ärGER").count() == 1
+    assert ln.Artifact.filter(key__iexact="äRGER.TXT").count() == 1
+    assert ln.Artifact.filter(key__istartswith="ä").count() == 1
+    for string in ("ärger", "ÄRG", "ärgre"):
+        assert [one.key for one in ln.Artifact.search(string)] == ["Ärger.txt"], string
