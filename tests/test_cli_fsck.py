@@ -400,6 +400,21 @@ def test_what_cannot_be_read_is_said_to_be_so(in_tmp_path: Path, deep: bool) -> 
     instance.db.dispose()
 
 
+def test_of_many_problems_of_a_kind_the_first_are_shown(in_tmp_path: Path) -> None:
+    init("./data")
+    for number in range(60):
+        _file(f"{number}.txt", b"%d" % number)
+    ln.save([ln.Artifact(f"{number}.txt", run=False) for number in range(60)])
+    for number in range(60):
+        Path(f"{number}.txt").unlink()
+    disconnect()
+    done = typed("fsck", code=1)
+    assert done.stdout.count("missing: ") == 50
+    assert "missing: 10 more; --json has all of them" in done.stderr
+    assert "60 problems" in done.stdout
+    assert len(typed("fsck", "--json", code=1).json["problems"]) == 60
+
+
 def test_what_it_prints(instance: Instance) -> None:
     assert typed("fsck").stdout.startswith("nothing wrong; looked at ")
     artifact = ln.Artifact(_file("a.txt", b"1"), run=False).save()

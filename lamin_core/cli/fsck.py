@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
@@ -59,10 +60,21 @@ def fsck(
     sys.exit(0 if report.is_clean else 1)
 
 
+_SHOWN = 50
+"""Problems of one kind as text: a storage that is not mounted misses every file."""
+
+
 def _print(report: Report) -> None:
+    seen: Counter[str] = Counter()
     for problem in report.problems:
+        seen[problem.kind] += 1
+        if seen[problem.kind] > _SHOWN:
+            continue
         click.echo(f"{click.style(problem.kind, fg='red', bold=True)}: {output.one_line(problem.what)}")
         click.echo(f"  hint: {output.one_line(problem.hint)}")
+    for kind, number in seen.items():
+        if number > _SHOWN:
+            click.echo(f"{kind}: {number - _SHOWN} more; --json has all of them", err=True)
     checked = ", ".join(f"{number} {what}" for what, number in sorted(report.checked.items()))
     found = f"{len(report.problems)} problems" if report.problems else "nothing wrong"
     click.echo(f"{found}; looked at {checked or 'nothing'}")

@@ -63,6 +63,19 @@ def of_exit(code: Any) -> Outcome:
     return Outcome(RunStatus.FAILED, f"exit code {int(code)}" if isinstance(code, int) else str(code))
 
 
+def of_shell(code: int) -> Outcome:
+    """What the exit code of a shell or a program means: 128 and the number of a signal say that this ended it.
+
+    >>> of_shell(143).error, of_shell(1).error
+    ('ended by SIGTERM', 'exit code 1')
+    """
+    if code == 0:
+        return Outcome(RunStatus.COMPLETED)
+    if code - 128 in (signal.SIGINT, *_SIGNALS):
+        return Outcome(RunStatus.ABORTED, f"ended by {signal.Signals(code - 128).name}")
+    return Outcome(RunStatus.FAILED, f"exit code {code}")
+
+
 Close = Callable[[Outcome], Any]
 
 

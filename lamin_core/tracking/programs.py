@@ -33,9 +33,7 @@ from lamin_core.storage import locate
 from lamin_core.tracking import ending
 from lamin_core.tracking.beginning import environment_id
 from lamin_core.tracking.code import in_file
-from lamin_core.tracking.ending import Outcome
 from lamin_core.tracking.params import kept
-from lamin_core.types import RunStatus
 
 _INTERPRETERS = {".py": sys.executable, ".sh": "bash", ".R": "Rscript", ".r": "Rscript", ".jl": "julia", ".pl": "perl"}
 _LANGUAGES = {".py": "python", ".sh": "shell", ".R": "R", ".r": "R", ".jl": "julia", ".pl": "perl"}
@@ -125,7 +123,7 @@ def run_program(where: Instance, program: Program, asked: Asked) -> int:
     where.db.dispose()  # hours may pass, which no idle connection has to outlive
     try:
         code = _executed(command, run)
-        how = _outcome(code)
+        how = ending.of_shell(code)
         _note_files(where, run, before, is_good=code == 0)
         for path in asked.outputs if code == 0 else ():
             _save(where, run, _promised(path))
@@ -231,11 +229,3 @@ def _is_in_foreground() -> bool:
         return os.tcgetpgrp(0) == os.getpgrp()
     except OSError:  # no terminal
         return False
-
-
-def _outcome(code: int) -> Outcome:
-    if code == 0:
-        return Outcome(RunStatus.COMPLETED)
-    if code - 128 in _SIGNALS:
-        return Outcome(RunStatus.ABORTED, f"ended by {signal.Signals(code - 128).name}")
-    return Outcome(RunStatus.FAILED, f"exit code {code}")

@@ -6,7 +6,6 @@ The run is that of the shell, not of `lamin`: it is lost with the shell, and wha
 from __future__ import annotations
 
 import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from lamin_core.instance import Instance
 from lamin_core.models import Run, Transform
 from lamin_core.redaction import redact_text
 from lamin_core.saving.above import SHELL, run_of_shell
-from lamin_core.tracking.ending import Outcome
+from lamin_core.tracking.ending import of_shell
 from lamin_core.tracking.params import kept
 from lamin_core.types import RunStatus
 
@@ -46,16 +45,7 @@ def finish_shell(where: Instance, code: int) -> Run:
     run = run_of_shell(where.db, [os.getpid(), _shell()]) or _named(where)
     if run is None:
         raise NotTracked("no run of this shell script is being tracked", hint="call lamin track first")
-    return where.lineage.end(run, *_outcome(code))
-
-
-def _outcome(code: int) -> Outcome:
-    """A shell says that a signal ended something by 128 and the number of the signal."""
-    if code == 0:
-        return Outcome(RunStatus.COMPLETED)
-    if code - 128 in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        return Outcome(RunStatus.ABORTED, f"ended by {signal.Signals(code - 128).name}")
-    return Outcome(RunStatus.FAILED, f"exit code {code}")
+    return where.lineage.end(run, *of_shell(code))
 
 
 def _shell() -> int:
