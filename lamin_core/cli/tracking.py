@@ -22,6 +22,7 @@ from lamin_core.errors import InvalidArgument
 @click.option("--export", is_flag=True, help='Print variables for child processes: eval "$(lamin track --export)".')
 def track(key: str | None, name: str | None, uid: str | None, params: tuple[str, ...], export: bool) -> None:
     """Start a run of this shell script; prints its uid."""
+    from lamin_core.announcement import above
     from lamin_core.instance import connect
     from lamin_core.propagation import Parent, environment_for_children
     from lamin_core.tracking.shells import track_shell
@@ -31,7 +32,9 @@ def track(key: str | None, name: str | None, uid: str | None, params: tuple[str,
         click.echo(run.uid)
         return
     assert run.transform is not None
-    told = environment_for_children(Parent(run.transform.namespace, run.transform.key, run.external_id))
+    outer = above()
+    root = outer.outermost if isinstance(outer, Parent) else None
+    told = environment_for_children(Parent(run.transform.namespace, run.transform.key, run.external_id, root))
     for variable, value in told.items():
         click.echo(f"export {variable}={shlex.quote(value)}")
 

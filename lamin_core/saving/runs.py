@@ -82,7 +82,13 @@ def _copied(run: Run, row: Any) -> Run:
 def _message(error: BaseException | str | None) -> str | None:
     if error is None:
         return None
-    return redact_text(error if isinstance(error, str) else f"{type(error).__name__}: {error}")
+    if isinstance(error, str):
+        return redact_text(error)
+    try:
+        text = str(error)
+    except Exception:  # an exception whose own text fails
+        text = ""
+    return redact_text(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
 def find_lost(database: Database) -> int:

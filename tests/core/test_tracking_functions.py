@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -230,6 +232,109 @@ def test_processes_belong_to_what_started_them(instance: Instance, write: Write,
     assert len({run.uid for run in runs}) == 4
     assert len({run.pid for run in runs} - {_runs("main")[0].pid}) > 1
     assert sorted(one.key for run in runs for one in run.output_artifacts) == ["1.txt"] * 2 + ["2.txt"] * 2
+
+
+class Contrary:
+    """An object of which nothing can be asked."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+@ln.flow
+def anything(first: Any, /, second: Any, *rest: Any, only: Any, usual: int = 3, **more: Any) -> None:
+    """Takes arguments of every kind."""
+
+
+def test_any_argument_of_any_kind_is_kept_as_well_as_can_be(instance: Instance) -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    big = bytearray(10_000_000)
+    began = time.monotonic()
+    anything(
+        big, Contrary(), [0] * 10**7, endless, {"password": "hunter2"}, only="x" * 10**7, usual=4, api_key="k", n=2
+    )
+    assert time.monotonic() - began < 5
+    params = _params(_runs("anything")[0])
+    assert str(params["rest"][1]).strip("[']") == "<list>"
+    del params["rest"][1]
+    assert params == {
+        "first": "<bytearray>",
+        "second": "<Contrary>",
+        "rest": ["<list of 10000000 items>", {"password": "***"}],
+        "only": "<str of 10000000 characters>",
+        "usual": 4,
+        "more": {"api_key": "***", "n": 2},
+    }
+
+
+def test_a_function_may_call_itself(instance: Instance) -> None:
+    @ln.flow
+    def factorial(number: int) -> int:
+        return 1 if number < 2 else number * int(factorial(number - 1))
+
+    assert factorial(4) == 24
+    above = {_params(run)["number"]: run.parent and _params(run.parent)["number"] for run in _runs("factorial")}
+    assert above == {4: None, 3: 4, 2: 3, 1: 2}
+
+
+class Wordless(Exception):
+    """An exception whose text cannot be had."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (KeyboardInterrupt, "aborted", "KeyboardInterrupt"),
+        (ValueError("no luck"), "failed", "ValueError: no luck"),
+        (Wordless, "failed", "Wordless"),
+        (ValueError("postgresql://me:hunter2@db/x"), "failed", "ValueError: postgresql://me:***@db/x"),
+    ],
+)
+def test_an_error_goes_up_and_is_kept(
+    instance: Instance, error: BaseException | type[BaseException], status: str, message: str
+) -> None:
+    @ln.flow
+    def fails() -> None:
+        raise error
+
+    with pytest.raises(error if isinstance(error, type) else type(error)):
+        fails()
+    (run,) = _runs("fails")
+    assert (run.status, run.error) == (status, message)
+
+
+STOPPED = """
+import os, signal, time
+import lamin_core as ln
+
+@ln.step
+def inner():
+    os.kill(os.getpid(), signal.{name})
+    time.sleep(60)
+
+@ln.flow
+def outer():
+    inner()
+
+outer()
+"""
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", "aborted"), ("SIGINT", "aborted"), ("SIGKILL", "lost")])
+def test_a_signal_ends_all_that_is_open(instance: Instance, write: Write, name: str, status: str) -> None:
+    script = write("stopped.py", STOPPED.format(name=name))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert done.returncode == -getattr(signal, name), done.stderr
+    instance.lineage.find_lost()
+    assert {run.status for run in ln.Run.all()} == {status}
+    assert ln.Run.all().count() == 2
 
 
 def test_a_decorated_function_stays_what_it_was(instance: Instance) -> None:
