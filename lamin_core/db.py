@@ -221,14 +221,12 @@ def _open(uri: str) -> sqlite3.Connection:
 
 
 def _on_read_only_connect(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None
+    _prepare(connection)
     connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
 
 
 def _on_sqlite_connect(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the driver must not begin transactions of its own
-    # SQLite's own lower() knows ASCII alone.
-    connection.create_function("lamin_lower", 1, _lower, deterministic=True)
+    _prepare(connection)
     cursor = connection.cursor()
     for pragma in (
         f"busy_timeout={BUSY_TIMEOUT_MS}",
@@ -238,6 +236,12 @@ def _on_sqlite_connect(connection: Any, _record: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _prepare(connection: Any) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions of its own
+    # SQLite's own lower() knows ASCII alone.
+    connection.create_function("lamin_lower", 1, _lower, deterministic=True)
 
 
 def _lower(text: Any) -> Any:

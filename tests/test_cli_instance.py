@@ -275,12 +275,23 @@ from lamin_core.cli import main
 for command in (["artifacts"], ["info"], ["lineage", "a.txt"], ["runs"], ["list", "artifact"], ["describe", "a.txt"]):
     main(command)
 import lamin_core as ln
+assert ln.Artifact.one().load() == ln.Artifact.filter(key__icontains="A.T").one().load() == "x"
+assert ln.Artifact.filter(key__iregex="^A").count() == len(ln.Artifact.search("a.txt").to_list()) == 1
+assert ln.Artifact.filter(key__icontains="Ä").count() == 0
+assert ln.Artifact.df().key.to_list() == ["a.txt"]
 print(ln.Artifact.one().description)
+"""
+_WRITE_AND_DIE = """
+import os, signal, sqlite3
+connection = sqlite3.connect(".lamin/lamin.db")
+connection.execute("UPDATE artifact SET description = 'seen'")
+connection.commit()
+os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 @needs_modes
-@pytest.mark.parametrize("files", ["none", "of a writer"])
+@pytest.mark.parametrize("files", ["none", "of a writer", "of a writer that was killed"])
 def test_what_may_only_be_read_can_be_asked(archive: Path, files: str) -> None:
     writer = None
     if files == "of a writer":  # who has the database open, and has written to it
@@ -291,9 +302,17 @@ def test_what_may_only_be_read_can_be_asked(archive: Path, files: str) -> None:
             session.execute(text("UPDATE artifact SET description = 'seen'"))
         (archive / ".lamin").chmod(0o555)
         (archive / ".lamin" / "lamin.db").chmod(0o444)
+    if files == "of a writer that was killed":
+        for path in (archive / ".lamin", archive / ".lamin" / "lamin.db"):
+            path.chmod(0o755)
+        subprocess.run([sys.executable, "-c", _WRITE_AND_DIE], cwd=archive, check=False)
+        assert (archive / ".lamin" / "lamin.db-wal").exists()
+        for path in (archive / ".lamin").iterdir():
+            path.chmod(0o444)
+        (archive / ".lamin").chmod(0o555)
     done = _reading("-c", _READ_ALL, folder=archive)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == ("None" if writer is None else "seen")
+    assert done.stdout.splitlines()[-1] == ("None" if files == "none" else "seen")
     if writer is not None:
         writer.dispose()
 

@@ -8,9 +8,10 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
+from lamin_core.configuration import read_toml
 from lamin_core.errors import InstanceNotFound
 from lamin_core.instance import Instance
-from lamin_core.location import find_instance
+from lamin_core.location import SETTINGS, find_instance
 from lamin_core.models import search
 from lamin_core.models.change import note_changes
 
@@ -24,15 +25,18 @@ def upgrade(start: Path) -> None:
     try:
         instance.db.require_file()
         with instance.db.writing() as session:
-            apply(session.connection())
+            # Before it was in the database, the name of an instance was in its folder.
+            apply(session.connection(), uid=read_toml(folder / SETTINGS).get("uid"))
         instance.db.check()
     finally:
         instance.db.dispose()
 
 
-def apply(connection: Connection, revision: str = "head") -> None:
-    """Run the migrations up to this revision, in the transaction of this connection."""
-    command.upgrade(configuration(connection), revision)
+def apply(connection: Connection, revision: str = "head", *, uid: str | None = None) -> None:
+    """Run the migrations up to this revision, in the transaction of this connection; `uid` is what the instance was."""
+    config = configuration(connection)
+    config.attributes["uid"] = uid
+    command.upgrade(config, revision)
     if connection.dialect.has_table(connection, "run_change"):
         note_changes(connection)  # a migration that made the table of runs anew has dropped its triggers
     if revision == "head":

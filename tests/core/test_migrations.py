@@ -150,3 +150,37 @@ def test_every_change_of_a_run_is_noted(in_tmp_path: Path, database: Database, m
     assert [change.status for change in changes] == ["running", "completed"]
     assert all(abs((change.at - now()).total_seconds()) < 60 for change in changes)
     instance.db.dispose()
+
+
+def _of_the_fifth_schema(database: Database) -> None:
+    with database.writing() as session:
+        apply(session.connection(), "0005")
+        session.execute(
+            text(
+                "INSERT INTO storage (id, uid, root, type, is_managed, created_at)"
+                " VALUES (7, 'storageuid12', '/data', 'local', true, '2026-01-01 00:00:00')"
+            )
+        )
+
+
+def test_a_migrated_instance_is_called_what_it_was(in_tmp_path: Path, database: Database) -> None:
+    _of_the_fifth_schema(database)
+    (in_tmp_path / ".lamin").mkdir()
+    url = database.engine.url.render_as_string(hide_password=False)
+    (in_tmp_path / ".lamin" / "instance.toml").write_text(f'uid = "itsolduid123"\nstorage = "/data"\ndb = "{url}"\n')
+    upgrade(in_tmp_path)
+    instance = Instance.open(in_tmp_path / ".lamin")
+    assert (instance.uid, instance.storage) == ("itsolduid123", "/data")
+    instance.db.dispose()
+
+
+def test_two_copies_that_nobody_has_a_name_of_are_migrated_to_the_same(tmp_path: Path, database: Database) -> None:
+    found = set()
+    for one in (database, Database(f"sqlite:///{tmp_path / 'copy.db'}")):
+        _of_the_fifth_schema(one)
+        with one.writing() as session:
+            apply(session.connection())
+            found.add(session.scalar(text("SELECT uid FROM instance")))
+        one.dispose()
+    assert len(found) == 1
+    assert len(found.pop() or "") == 12

@@ -1,6 +1,6 @@
 """The database says which instance it is, and where copies go"""
 
-import secrets
+import hashlib
 
 import sqlalchemy as sa
 from alembic import op
@@ -24,7 +24,13 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["storage_id"], ["storage.id"], name="fk_instance_storage_id_storage"),
         sa.PrimaryKeyConstraint("id", name="pk_instance"),
     )
-    storage = sa.table("storage", sa.column("id", sa.Integer), sa.column("is_managed", sa.Boolean))
-    managed = op.get_bind().scalar(sa.select(sa.func.min(storage.c.id)).where(storage.c.is_managed))
+    columns = sa.column("id", sa.Integer), sa.column("uid", sa.String), sa.column("is_managed", sa.Boolean)
+    storage = sa.table("storage", *columns)
+    first = sa.select(storage.c.id, storage.c.uid).where(storage.c.is_managed).order_by(storage.c.id).limit(1)
+    managed = op.get_bind().execute(first).first()
     if managed is not None:
-        op.bulk_insert(table, [{"id": 1, "uid": secrets.token_hex(6), "storage_id": managed}])
+        # What it was called in its folder; where nobody knows that, the same name whoever migrates it, and how often.
+        config = op.get_context().config
+        known = None if config is None else config.attributes.get("uid")
+        derived = hashlib.sha256(managed.uid.encode()).hexdigest()[:12]
+        op.bulk_insert(table, [{"id": 1, "uid": known or derived, "storage_id": managed.id}])
