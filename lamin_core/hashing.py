@@ -90,7 +90,10 @@ def _file(path: str, watch: Watch | None) -> Digest:
     # Not by a memory map: a file that is cut short while it is mapped kills the process.
     with open(path, "rb", buffering=0) as file:
         if os.fstat(file.fileno()).st_size < _LARGE:
-            return digest_bytes(file.read())
+            data = file.read()
+            if watch is not None:
+                watch(len(data))
+            return digest_bytes(data)
         hasher, buffer, size = blake3(max_threads=blake3.AUTO), memoryview(bytearray(_BUFFER)), 0
         while count := file.readinto(buffer):
             hasher.update(buffer[:count])

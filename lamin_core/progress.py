@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from lamin_core.hashing import Watch
 
@@ -23,15 +25,54 @@ def progress(what: str, size: int) -> Iterator[Watch | None]:
     if size < SHOWN_FROM or not _somebody_looks():
         yield None
         return
+    bars = _board.enter()
+    # A name may hold what moves the cursor.
+    task = bars.add_task("".join(one if one.isprintable() else "?" for one in what), total=size)
+    try:
+        yield lambda count: bars.advance(task, count)
+    finally:
+        bars.refresh()  # as it was at the end
+        bars.remove_task(task)
+        _board.leave()
+
+
+class _Board:
+    """Where all bars of the process are drawn, one below the other, while there are any: threads have one each."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bars: Any = None
+        self._users = 0
+
+    def enter(self) -> Any:
+        """What to add a bar to."""
+        with self._lock:
+            self._users += 1
+            if self._bars is None:
+                self._bars = _drawn()
+                self._bars.start()
+            return self._bars
+
+    def leave(self) -> None:
+        """One bar less; with the last one, nothing is left on the terminal."""
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self._bars.stop()
+                self._bars = None
+
+
+_board = _Board()
+
+
+def _drawn() -> Any:
     # Heavy, and only people at a terminal need it.
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     console = Console(stderr=True)
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True, redirect_stdout=False) as bars:
-        task = bars.add_task(what, total=size)
-        yield lambda count: bars.advance(task, count)
+    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True, redirect_stdout=False)
 
 
 def _somebody_looks() -> bool:

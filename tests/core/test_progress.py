@@ -6,8 +6,11 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from tests.command import on_terminal
 
 CODE = """
 import sys
@@ -58,3 +61,42 @@ def test_without_colour_there_is_none() -> None:
 def test_a_pipe_sees_nothing() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=60)
     assert (done.stderr, done.stdout) == ("", "unseen\n")
+
+
+SAVE = """
+import pathlib, sys
+from lamin_core import progress
+progress.SHOWN_FROM = 1
+import lamin_core as ln
+from lamin_core.instance import init
+init(sys.argv[1])
+artifacts = [ln.Artifact(path, key=pathlib.Path(path).name) for path in sys.argv[2:]]
+ln.save(artifacts)
+for artifact in artifacts:
+    artifact.cache()
+print("saved", [artifact.size for artifact in artifacts])
+"""
+
+
+@pytest.mark.parametrize("where", ["local", "s3"])
+def test_somebody_who_saves_at_a_terminal_sees_what_is_done(
+    request: pytest.FixtureRequest, in_tmp_path: Path, outside: Path, where: str
+) -> None:
+    storage = "./data" if where == "local" else f"{request.getfixturevalue('bucket')}/lineage"
+    for name in ("one.bin", "[red]two.bin"):
+        (outside / name).write_bytes(os.urandom((17 << 20) if name == "one.bin" else 1000))
+    (outside / "folder").mkdir()
+    for number in range(3):
+        (outside / "folder" / f"{number}\x1b[31m.bin").write_bytes(os.urandom(1000))
+    paths = [str(path) for path in sorted(outside.iterdir())]
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"}
+    shown, code = on_terminal(sys.executable, "-c", SAVE, storage, *paths, env=environment)
+    assert code == 0, shown
+    assert shown.rstrip().endswith("saved [1000, 3000, 17825792]")
+    assert ("fetching " in shown) == (where == "s3")
+    for what in ("hashing", "copying" if where == "local" else "uploading"):
+        for name in ("one.bin", "[red]two.bin", "folder"):
+            assert f"{what} {name}" in shown, (what, name)
+    assert "17.8/17.8 MB" in shown
+    assert "3.0/3.0 kB" in shown  # files in a folder count as well, however small
+    assert "\x1b[?25h" in shown  # the cursor is there again
