@@ -177,11 +177,11 @@ def _lines(found: RunDiff) -> Iterator[str]:
         yield f"{sign} run {found.runs[place]} of {told}"
     yield from _section("params", found.params)
     if found.code is None:
-        yield "code: of one of them unknown"
+        yield "code: not known of both, so not compared"
     elif found.code:
         yield from ["code", *(f"  {printable(line.expandtabs())}" for line in found.code.splitlines())]
     if found.environment is None:
-        yield "environment: of one of them unknown"
+        yield "environment: not known of both, so not compared"
     for name, part in (found.environment or {}).items():
         yield from _section("environment" if name == "system" else name, part)
     for title, files in (("inputs", found.inputs), ("outputs", found.outputs)):

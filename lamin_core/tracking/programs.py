@@ -25,6 +25,7 @@ from lamin_core.errors import NotFound
 from lamin_core.files import local_path
 from lamin_core.instance import Instance
 from lamin_core.lineage.usage import note_input
+from lamin_core.location import VARIABLE, instance_for_children
 from lamin_core.models import Artifact, Run, Transform
 from lamin_core.propagation import Parent
 from lamin_core.redaction import redact_text
@@ -198,8 +199,10 @@ def _executed(command: list[str], run: Run) -> int:
     """The exit code of the command, in which this run is at work."""
     assert run.transform is not None
     announcement.announce(Parent(run.transform.namespace, run.transform.key, run.external_id))
+    instance = instance_for_children()  # wherever it changes to
+    environment = {**os.environ, **({} if instance is None else {VARIABLE: instance})}
     try:
-        with subprocess.Popen(command) as process, _handing_on(process):
+        with subprocess.Popen(command, env=environment) as process, _handing_on(process):
             code = process.wait()
     finally:
         announcement.withdraw()

@@ -86,7 +86,7 @@ def test_runs_that_events_told_of_are_compared_too(instance: Instance) -> None:
     assert [one.state for one in found.inputs] == ["same"]
     assert [(one.state, Path(one.name).name) for one in found.outputs] == [("changed", "a"), ("moved", "b")]
     text = str(found)
-    assert "environment: of one of them unknown" in text
+    assert "environment: not known of both, so not compared" in text
     assert "  ~ /w/a  111111111111 → 333333333333" in text
     assert "  > /w/b → /w/c" in text
 
