@@ -13,11 +13,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 from lamin_core import announcement, git
 from lamin_core.contents import state_of
@@ -39,7 +39,6 @@ from lamin_core.tracking.params import kept
 _INTERPRETERS = {".py": sys.executable, ".sh": "bash", ".R": "Rscript", ".r": "Rscript", ".jl": "julia", ".pl": "perl"}
 _LANGUAGES = {".py": "python", ".sh": "shell", ".R": "R", ".r": "R", ".jl": "julia", ".pl": "perl"}
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_Command = subprocess.Popen[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,29 +201,43 @@ def _executed(command: list[str], run: Run) -> int:
     instance = instance_for_children()  # wherever it changes to
     environment = {**os.environ, **({} if instance is None else {VARIABLE: instance})}
     try:
-        with subprocess.Popen(command, env=environment) as process, _handing_on(process):
+        with _Relay() as relay, subprocess.Popen(command, env=environment) as process:
+            relay.to(process)
             code = process.wait()
     finally:
         announcement.withdraw()
     return code if code >= 0 else 128 - code
 
 
-@contextmanager
-def _handing_on(process: _Command) -> Iterator[None]:
+class _Relay:
     """Signals that would end us go to the program; we stay to see how it ends."""
 
-    def hand_on(number: int, _frame: FrameType | None) -> None:
+    def __init__(self) -> None:
+        self._program: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._hand_on) for number in _SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def to(self, program: subprocess.Popen[bytes]) -> None:
+        """From here on to this program, which also gets those that came while it was started."""
+        self._program = program
+        for number in self._early:
+            self._hand_on(number, None)
+
+    def _hand_on(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGINT and _is_in_foreground():
             return  # Ctrl-C has reached the program already
-        with suppress(ProcessLookupError):
-            process.send_signal(number)
-
-    before = {number: signal.signal(number, hand_on) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if self._program is None:
+            self._early.append(number)
+        else:
+            with suppress(ProcessLookupError):
+                self._program.send_signal(number)
 
 
 def _is_in_foreground() -> bool:

@@ -54,7 +54,9 @@ def test_a_script_is_the_transform_with_what_it_starts(instance: Instance, write
     write("child.csv", "x\n")
     save = 'import lamin_core as ln; ln.Artifact("child.csv").save()'
     ask = 'import lamin_core as ln; assert ln.context.run.name == "daily"'
-    source = f"set -e\n{sys.executable} child.py\n{sys.executable} -c '{save}'\n(cd / && {sys.executable} -c '{ask}')\nmkdir plots\necho 1 > plots/a.txt\n"
+    python = sys.executable
+    lines = "set -e", f"{python} child.py", f"{python} -c '{save}'", f"(cd / && {python} -c '{ask}')"
+    source = "\n".join([*lines, "mkdir plots", "echo 1 > plots/a.txt"])
     write("job.sh", source)
     ln.Artifact(write("known.txt", "1"), key="raw/known.txt", run=False).save()
     options = ["--input", "raw/known.txt", "--output", "plots", "--name", "daily", "--param", "alpha=0.5"]
