@@ -37,7 +37,13 @@ class Receipt:
 
     taken: int = 0
     known: int = 0
-    quarantined: list[str] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Why events were put aside, by their hashes."""
+
+    @property
+    def quarantined(self) -> list[str]:
+        """The reasons alone."""
+        return list(self.reasons.values())
 
 
 def ingest(database: Database, events: Iterable[ParsedEvent]) -> Receipt:
@@ -132,8 +138,8 @@ def _forgetting(histories: Histories) -> Iterator[None]:
 
 
 def _receipt(batch: Mapping[str, ParsedEvent], fresh: Sequence[ParsedEvent]) -> Receipt:
-    put_aside = [str(event.reason) for event in fresh if event.kind == "quarantined"]
-    return Receipt(len(fresh) - len(put_aside), len(batch) - len(fresh), put_aside)
+    reasons = {event.hash: str(event.reason) for event in fresh if event.kind == "quarantined"}
+    return Receipt(len(fresh) - len(reasons), len(batch) - len(fresh), reasons)
 
 
 def append(session: Session, events: Sequence[ParsedEvent]) -> list[ParsedEvent]:

@@ -10,14 +10,19 @@ import pytest
 from prometheus_client import generate_latest
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import select
+from starlette.testclient import TestClient
 
 from lamin_core.db import Database
 from lamin_core.errors import Unavailable
+from lamin_core.lineage.facts import RunFacts
 from lamin_core.models import Event
 from openlineage.lamin.events import complete
+from openlineage.lamin.fold import History
+from openlineage.lamin.http.app import application
 from openlineage.lamin.http.metrics import Metrics
 from openlineage.lamin.http.writer import Overloaded, Writer
 from openlineage.lamin.parsing import ParsedEvent, parse
+from openlineage.lamin.receiver import Receipt
 
 from .conftest import at, locked, run_of
 
@@ -28,7 +33,7 @@ def _parsed(number: int, padding: str = "") -> ParsedEvent:
     return parse(json.dumps(event))
 
 
-async def _ended(*orders: asyncio.Future[None]) -> list[Any]:
+async def _ended(*orders: asyncio.Future[Receipt]) -> list[Any]:
     return await asyncio.gather(*orders, return_exceptions=True)
 
 
@@ -41,7 +46,7 @@ def test_when_too_many_wait_the_next_is_told_so(on_sqlite: Database) -> None:
             orders += [writer.order([_parsed(1)]), writer.order([_parsed(2), _parsed(3)])]
             with pytest.raises(Overloaded):
                 writer.order([_parsed(4)])
-        assert await _ended(*orders) == [None, None, None]
+        assert [receipt.taken for receipt in await _ended(*orders)] == [1, 3, 3]  # the last two were one group
         await _ended(writer.order([_parsed(number) for number in range(10, 20)]))  # an idle one takes a large order
         writer.close()
         with pytest.raises(Overloaded):
@@ -60,7 +65,7 @@ def test_what_nobody_waits_for_any_more_is_left_out(on_sqlite: Database) -> None
             await asyncio.sleep(0.2)  # the writer is at the database with the first
             second, third = writer.order([_parsed(2)]), writer.order([_parsed(3)])
             second.cancel()
-        assert await _ended(first, third) == [None, None]
+        assert [receipt.taken for receipt in await _ended(first, third)] == [1, 1]
         writer.close()
 
     asyncio.run(story())
@@ -87,9 +92,30 @@ def test_an_event_that_the_database_does_not_take_fails_for_nobody_else(on_sqlit
         return ended
 
     ended = asyncio.run(story())
-    assert [type(one) for one in ended] == [type(None), type(None), Unavailable, type(None), Unavailable, type(None)]
+    assert [type(one) for one in ended] == [Receipt, Receipt, Unavailable, Receipt, Unavailable, Receipt]
     with on_sqlite.reading() as session:
         assert len(session.scalars(select(Event.id)).all()) == 4
+
+
+def test_who_sends_what_cannot_be_recorded_is_told_why(on_sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The failure is provoked: every one that we know of is dealt with before."""
+
+    def failing(history: History) -> RunFacts:
+        if history.run_id == run_of(2, "").id:
+            raise AssertionError("nobody foresaw this")
+        return told(history)
+
+    told = History.facts
+    monkeypatch.setattr(History, "facts", failing)
+    events = [json.loads(_parsed(number).body) for number in (1, 2, 3)]
+    with TestClient(application(on_sqlite), base_url="http://localhost") as client:
+        answer = client.post("/api/v1/lineage/batch", json=events).json()
+        assert (answer["status"], answer["summary"]["successful"]) == ("success", 3)
+        assert [one["index"] for one in answer["quarantined"]] == [1]
+        assert "nobody foresaw this" in answer["quarantined"][0]["reason"]
+        events[1]["eventTime"] = "2026-03-01T00:00:00Z"
+        answer = client.post("/api/v1/lineage", json=events[1])
+        assert (answer.status_code, "nobody foresaw this" in answer.json()["reason"]) == (201, True)
 
 
 def test_who_comes_while_others_are_written_shares_a_transaction(on_sqlite: Database) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -114,12 +114,13 @@ class Verdicts:
         for index, reason in part.malformed.items():
             self._failed.append({"index": index, "reason": reason, "retriable": False})
 
-    def stored(self, part: Slice) -> None:
-        """These are, some of them put aside."""
+    def stored(self, part: Slice, reasons: Mapping[str, str]) -> None:
+        """These are, some of them put aside; `reasons` are those that were found when they were written, by hash."""
         self.successful += len(part.events)
         for index, event in part.events.items():
-            if event.reason is not None:
-                self._quarantined.append({"index": index, "reason": event.reason})
+            reason = reasons.get(event.hash, event.reason)
+            if reason is not None:
+                self._quarantined.append({"index": index, "reason": reason})
 
     def unstored(self, part: Slice, error: LaminError) -> None:
         """These may be sent again."""

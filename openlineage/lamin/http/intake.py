@@ -21,6 +21,7 @@ from openlineage.lamin.http.metrics import Metrics
 from openlineage.lamin.http.writer import Writer
 from openlineage.lamin.large import LARGE
 from openlineage.lamin.parsing import ParsedEvent, parse
+from openlineage.lamin.receiver import Receipt
 
 PATIENCE = 4.0
 """Seconds until the client is told to come again: OpenLineage's clients wait for five."""
@@ -51,12 +52,13 @@ class _Intake:
             async with self._bodies.whole(request) as body:
                 text = decoded(body)
                 event = parse(text) if len(text) <= LARGE else await asyncio.to_thread(parse, text)
-                await self._stored([event], PATIENCE + len(event.body) / PACE)
+                receipt = await self._stored([event], PATIENCE + len(event.body) / PACE)
         except LaminError as error:
             self._count(1, 1)
             return failure(error)
         self._count(1, 0)
-        return JsonResponse({"reason": event.reason} if event.reason else {}, status_code=201)
+        reason = receipt.reasons.get(event.hash, event.reason)
+        return JsonResponse({"reason": reason} if reason else {}, status_code=201)
 
     async def take_many(self, request: Request) -> Response:
         """An array of events, each with a verdict of its own."""
@@ -77,20 +79,20 @@ class _Intake:
     async def _judge(self, part: Slice, verdicts: Verdicts) -> None:
         verdicts.malformed(part)
         try:
-            await self._stored(list(part.events.values()), BATCH_PATIENCE)
+            receipt = await self._stored(list(part.events.values()), BATCH_PATIENCE)
         except Unavailable as error:
             verdicts.unstored(part, error)
         else:
-            verdicts.stored(part)
+            verdicts.stored(part, receipt.reasons)
 
-    async def _stored(self, events: Sequence[ParsedEvent], patience: float) -> None:
-        """Return after the commit. Raises `Unavailable`."""
+    async def _stored(self, events: Sequence[ParsedEvent], patience: float) -> Receipt:
+        """What became of them, after the commit. Raises `Unavailable`."""
         if not events:
-            return
+            return Receipt()
         stored = self._writer.order(events)
         expiry = stored.get_loop().call_later(patience, _expire, stored)
         try:
-            await stored
+            return await stored
         finally:
             expiry.cancel()
 
@@ -99,6 +101,6 @@ class _Intake:
         self._metrics.refused(refused)
 
 
-def _expire(stored: asyncio.Future[None]) -> None:
+def _expire(stored: asyncio.Future[Receipt]) -> None:
     if not stored.done():
         stored.set_exception(Unavailable("the database is busy", hint="send it again in a moment"))

@@ -45,10 +45,10 @@ class Overloaded(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Events of one request; `done` ends when they are stored, or with the reason why they are not."""
+    """Events of one request; `done` ends when they are stored, with why some were put aside, or why they are not."""
 
     events: Sequence[ParsedEvent]
-    done: asyncio.Future[None]
+    done: asyncio.Future[Receipt]
     since: float
 
 
@@ -75,7 +75,7 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="lamin-writer", daemon=True)
         self._thread.start()
 
-    def order(self, events: Sequence[ParsedEvent]) -> asyncio.Future[None]:
+    def order(self, events: Sequence[ParsedEvent]) -> asyncio.Future[Receipt]:
         """Have these written; to be called, and its answer awaited, on an event loop.
 
         Raises `Overloaded`, unless nothing waits at all: a large order is taken by an idle writer.
@@ -142,25 +142,26 @@ class Writer:
     def _write(self, group: Sequence[Order]) -> None:
         if not group:
             return
-        error = self._stored(group)
-        if error is not None and len(group) > 1:
+        outcome = self._stored(group)
+        if isinstance(outcome, Unavailable) and len(group) > 1:
             self._write_apart(group)
         else:
-            _answer(group, error)
+            _answer(group, outcome)
 
     def _write_apart(self, group: Sequence[Order]) -> None:
         """Each order for itself, so that it fails for nobody else; but two failures in a row are the database's."""
-        last: Unavailable | None = None
+        failed_before = False
         for position, order in enumerate(group):
-            error = self._stored([order])
-            if error is not None and last is not None:
-                _answer(group[position:], error)
+            outcome = self._stored([order])
+            failed = isinstance(outcome, Unavailable)
+            if failed and failed_before:
+                _answer(group[position:], outcome)
                 return
-            _answer([order], error)
-            last = error
+            _answer([order], outcome)
+            failed_before = failed
 
-    def _stored(self, group: Sequence[Order]) -> Unavailable | None:
-        """Why the group could not be stored; None when it was. The one place where events are taken in."""
+    def _stored(self, group: Sequence[Order]) -> Receipt | Unavailable:
+        """What became of the events, or why the group could not be stored. The one place where events are taken in."""
         events = [event for order in group for event in order.events]
         try:
             receipt = self._keep(events)
@@ -173,7 +174,7 @@ class Writer:
         now = time.perf_counter()
         for order in group:
             self._metrics.waited(now - order.since)
-        return None
+        return receipt
 
     def _keep(self, events: Sequence[ParsedEvent]) -> Receipt:
         """Events are in the registry when they are acknowledged; where they come one group on the other, in the log."""
@@ -189,16 +190,16 @@ class Writer:
         return receipt
 
 
-def _answer(group: Sequence[Order], error: Unavailable | None) -> None:
+def _answer(group: Sequence[Order], outcome: Receipt | Unavailable) -> None:
     """Tell those who wait, in one call into their loop."""
-    group[0].done.get_loop().call_soon_threadsafe(_resolve, group, error)
+    group[0].done.get_loop().call_soon_threadsafe(_resolve, group, outcome)
 
 
-def _resolve(group: Sequence[Order], error: Unavailable | None) -> None:
+def _resolve(group: Sequence[Order], outcome: Receipt | Unavailable) -> None:
     for order in group:
         if order.done.done():
             continue
-        if error is None:
-            order.done.set_result(None)
+        if isinstance(outcome, Unavailable):
+            order.done.set_exception(outcome)
         else:
-            order.done.set_exception(error)
+            order.done.set_result(outcome)
