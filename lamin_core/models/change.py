@@ -27,21 +27,30 @@ class RunChange(Base):
     at: Mapped[datetime]
 
 
+KEPT = 100_000
+"""Changes that are kept: each new one drops what is that far behind it."""
 _SQLITE = [
-    f"""CREATE TRIGGER IF NOT EXISTS run_change_{name} AFTER {happened} BEGIN
-        INSERT INTO run_change (run_id, status, at)
-        VALUES (NEW.id, NEW.status, strftime('%Y-%m-%d %H:%M:%f', 'now') || '000');
-    END"""  # noqa: S608 - constants
+    statement
     for name, happened in (
         ("inserted", "INSERT ON run"),
         ("updated", "UPDATE OF status ON run WHEN OLD.status <> NEW.status"),
     )
+    for statement in (
+        f"DROP TRIGGER IF EXISTS run_change_{name}",
+        f"""CREATE TRIGGER run_change_{name} AFTER {happened} BEGIN
+            INSERT INTO run_change (run_id, status, at)
+            VALUES (NEW.id, NEW.status, strftime('%Y-%m-%d %H:%M:%f', 'now') || '000');
+            DELETE FROM run_change WHERE id <= last_insert_rowid() - {KEPT};
+        END""",  # noqa: S608 - constants
+    )
 ]
 _POSTGRESQL = [
-    """CREATE OR REPLACE FUNCTION run_change() RETURNS trigger AS $$ BEGIN
-        INSERT INTO run_change (run_id, status, at) VALUES (NEW.id, NEW.status, clock_timestamp());
+    f"""CREATE OR REPLACE FUNCTION run_change() RETURNS trigger AS $$ DECLARE made bigint; BEGIN
+        INSERT INTO run_change (run_id, status, at) VALUES (NEW.id, NEW.status, clock_timestamp())
+        RETURNING id INTO made;
+        DELETE FROM run_change WHERE id <= made - {KEPT};
         RETURN NULL;
-    END $$ LANGUAGE plpgsql""",
+    END $$ LANGUAGE plpgsql""",  # noqa: S608 - constants
     "DROP TRIGGER IF EXISTS run_change_inserted ON run",
     "CREATE TRIGGER run_change_inserted AFTER INSERT ON run FOR EACH ROW EXECUTE FUNCTION run_change()",
     "DROP TRIGGER IF EXISTS run_change_updated ON run",
@@ -51,7 +60,7 @@ _POSTGRESQL = [
 
 
 def note_changes(connection: Connection) -> None:
-    """Have every change of a run noted from now on; does nothing where that is so already."""
+    """Have every change of a run noted from now on, as this version does it."""
     for statement in _POSTGRESQL if connection.dialect.name == "postgresql" else _SQLITE:
         connection.exec_driver_sql(statement)
 

@@ -41,6 +41,7 @@ class Run(Traced, Registry):
         Index("ix_run_created_at", "created_at", "id"),
         Index("ix_run_transform_id", "transform_id", "created_at", "id"),
         Index("ix_run_status", "status", "created_at", "id"),
+        Index("ix_run_engine", "engine", "created_at", "id"),
     )
     _name_field = "name"
     _search_fields = ("name",)

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from lamin_core.bulk import reserve
 from lamin_core.db import Database
 from lamin_core.models import Event as Row
 from openlineage.lamin.histories import histories_of
@@ -64,20 +65,26 @@ def retry(database: Database) -> Retried:
 
 
 def _try(session: Session, database: Database, event: ParsedEvent, outcome: Retried) -> None:
-    values = {"kind": event.kind, "run_id": event.run_id, "event_type": event.event_type, "reason": event.reason}
-    session.execute(update(Row).where(Row.id == event.id).values(event_time=event.event_time, **values))
     if event.kind == "quarantined":
+        session.execute(update(Row).where(Row.id == event.id).values(reason=event.reason))
         outcome.held += 1
         outcome.reasons.append(str(event.reason))
         return
     histories = histories_of(database)
-    histories.clear()  # it stands in the middle of the raw log, not at its end
     try:
         with session.begin_nested():
-            project(session, histories, [event])
+            project(session, histories, [_moved(session, event)])
         outcome.taken += 1
     except Exception as problem:  # it has been put aside for a reason that nobody foresaw
         outcome.held += 1
         outcome.reasons.append(str(put_aside(session, [event], problem)[0].reason))
     finally:
         histories.clear()
+
+
+def _moved(session: Session, event: ParsedEvent) -> ParsedEvent:
+    """To the end of the raw log: what other processes remember of its run is all that comes before."""
+    last = reserve(session, Row, 1)[0]
+    named = {"kind": event.kind, "run_id": event.run_id, "event_type": event.event_type, "event_time": event.event_time}
+    session.execute(update(Row).where(Row.id == event.id).values(id=last, reason=None, **named))
+    return replace(event, id=last)

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 import lamin_core as ln
 from lamin_core import context
+from lamin_core.db import Database
 from lamin_core.instance import Instance
 from lamin_core.lineage.digest import digest
 from lamin_core.models import Artifact, Run, RunArtifact, RunDependency, Transform
 from lamin_core.models import Event as Row
-from openlineage.lamin.events import Dataset, Event, complete, start
+from openlineage.lamin.events import Dataset, Event, complete, running, start
 from openlineage.lamin.linting import lint_log
 from openlineage.lamin.parsing import parse
 from openlineage.lamin.quarantine import held, retry
@@ -124,6 +125,22 @@ def test_what_is_held_back_says_why_and_comes_in_when_the_reason_is_gone(instanc
     with instance.db.reading() as session:
         assert list(held(session)) == []
     assert instance.query(Run).count() == 1
+
+
+def test_what_is_tried_again_is_heard_of_by_those_who_remember_the_run(instance: Instance) -> None:
+    run = run_of(1, "a")
+    early = complete(run, at(1), outputs=[Dataset("file", "/x/a", "1" * 64, "blake3", 1)])
+    ingest(instance.db, [parse({**early, "eventType": "NOPE"})])
+    ingest(instance.db, [parse(start(run, at(0)))])
+    with instance.db.writing() as session:
+        session.execute(update(Row).where(Row.kind == "quarantined").values(body=json.dumps(early)))
+    other = Database(instance.db.url)
+    assert retry(other).taken == 1
+    other.dispose()
+    ingest(instance.db, [parse(running(run, at(0.5), outputs=[Dataset("file", "/x/b", "2" * 64, "blake3", 1)]))])
+    assert [one.status for one in instance.query(Run)] == ["completed"]
+    with instance.db.reading() as session:
+        assert session.scalar(select(func.count(RunArtifact.id))) == 2
 
 
 def test_what_our_adapters_tell_is_valid_and_what_is_not_is_named(instance: Instance) -> None:

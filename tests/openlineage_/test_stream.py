@@ -12,8 +12,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from sqlalchemy import select, text
 
 from lamin_core.instance import Instance
+from lamin_core.models import RunChange
+from lamin_core.models.change import KEPT
 from openlineage.lamin.events import complete, fail, start
 from openlineage.lamin.http import stream
 from openlineage.lamin.parsing import parse
@@ -106,6 +109,23 @@ def test_a_listener_that_comes_back_misses_nothing(served: tuple[Instance, str])
     with listening(url, Last_Event_ID=str(int(last) + len(runs))) as line:
         ingest(instance.db, [parse(start(run_of(19, "now"), at(3)))])
         assert line.next()[1]["job"]["name"] == "now"
+
+
+def test_of_the_changes_the_newest_are_kept(instance: Instance) -> None:
+    def kept() -> list[int]:
+        with instance.db.reading() as session:
+            return list(session.scalars(select(RunChange.id).order_by(RunChange.id)))
+
+    ingest(instance.db, [parse(start(run_of(number, "early"), at(number))) for number in (1, 2, 3)])
+    early = kept()
+    with instance.db.writing() as session:
+        late = KEPT + early[1] - 1  # the next one is as far behind as the second may be
+        if instance.db.url.startswith("sqlite"):
+            session.execute(text("UPDATE sqlite_sequence SET seq = :late WHERE name = 'run_change'"), {"late": late})
+        else:
+            session.execute(text("SELECT setval('run_change_id_seq', :late)"), {"late": late})
+    ingest(instance.db, [parse(start(run_of(4, "late"), at(4)))])
+    assert kept() == [early[2], late + 1]
 
 
 def test_listeners_are_bounded_and_forgotten_when_they_go(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

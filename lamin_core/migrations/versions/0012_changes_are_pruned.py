@@ -1,0 +1,13 @@
+"""Of changes of runs the newest are kept (their triggers are made anew after every migration); runs by engine"""
+
+from alembic import op
+
+revision = "0012"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Up to this schema."""
+    op.create_index("ix_run_engine", "run", ["engine", "created_at", "id"])
