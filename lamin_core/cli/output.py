@@ -67,6 +67,7 @@ def local(moment: datetime) -> str:
     """A moment as people's clocks here show it, and as `--since` and `--as-of` take it.
 
     >>> import re
+    >>> from datetime import UTC, datetime
     >>> bool(re.fullmatch("2026-03-01T..:..:15", local(datetime(2026, 3, 1, 12, 30, 15, tzinfo=UTC))))
     True
     """

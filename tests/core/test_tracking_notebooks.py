@@ -18,6 +18,7 @@ import lamin_core as ln
 from lamin_core.errors import InvalidArgument
 from lamin_core.instance import Instance
 from lamin_core.tracking import notebooks
+from tests.command import typed
 
 Execute = Callable[..., None]
 
@@ -105,6 +106,25 @@ def test_a_notebook_run_from_the_shell_is_found_by_the_command(instance: Instanc
     assert done.returncode == 0, done.stderr
     assert {run.transform.key for run in ln.Run.all()} == {"moved.ipynb"}  # renamed: its cells are the same
     assert ln.Transform.count() == 1
+
+
+def test_a_notebook_comes_back_to_be_worked_on(instance: Instance) -> None:
+    path = Path("counts.ipynb").absolute()
+    nbformat.write(new_notebook(cells=[new_markdown_cell("# Count genes"), new_code_cell("1 + 1")]), path)
+    first = ln.track(path=path).transform
+    ln.finish()
+    path.unlink()
+    typed("load", "transform", first.key)
+    assert path.read_text() == first.source_code
+    nbformat.validate(nbformat.read(path, 4))
+    assert ln.track(path=path).transform.uid == first.uid
+    ln.finish()
+    notebook = nbformat.read(path, 4)
+    notebook.cells.append(new_code_cell("2 + 2"))
+    nbformat.write(notebook, path)
+    changed = ln.track(path=path).transform
+    ln.finish()
+    assert (changed.uid[:12], changed.version, first.version) == (first.uid[:12], "0001", "0000")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": 3}', "{"])

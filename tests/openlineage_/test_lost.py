@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
@@ -17,6 +19,7 @@ from openlineage.lamin.rebuilding import rebuild
 from openlineage.lamin.receiver import ingest
 
 from .conftest import at, run_of
+from .serving import Server
 
 # No kernel gives this id, so nobody has it.
 GONE = replace(process.current(), pid=2**22 + 1)
@@ -79,3 +82,13 @@ def test_a_process_that_cannot_be_is_none(instance: Instance) -> None:
         event["run"]["facets"]["lamin_process"] = told
         take(instance, event)
     assert states(instance) == {("running", None, None)}
+
+
+def test_a_server_finds_the_lost_runs_of_its_machine(instance: Instance, in_tmp_path: Path) -> None:
+    take(instance, start(run_of(1, "job", process=GONE), at(0)))
+    with Server(in_tmp_path) as server:
+        deadline = time.monotonic() + 30
+        while server.runs() != {"job": "lost"}:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    assert state(instance)[0] == "lost"

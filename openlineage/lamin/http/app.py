@@ -23,6 +23,7 @@ from openlineage.lamin.http.answers import JsonResponse, on_error, on_http_error
 from openlineage.lamin.http.gate import KeyAsked, OwnName
 from openlineage.lamin.http.keys import Keyring
 from openlineage.lamin.http.metrics import Counted, Metrics
+from openlineage.lamin.http.sweeping import sweeping
 from openlineage.lamin.http.writer import Writer
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -53,7 +54,8 @@ def application(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        yield
+        async with sweeping(database):
+            yield
         writer.close()
 
     return Starlette(
