@@ -49,12 +49,14 @@ class Program:
 
     @property
     def command(self) -> list[str]:
-        """What is started: a script by its interpreter, all else as it is. Raises `NotFound`.
+        """What is started: a script by its interpreter, unless it names its own; all else as it is. Raises `NotFound`.
 
         >>> Program(["env", "A=1"]).command
         ['env', 'A=1']
         """
         first, *rest = self.words
+        if _names_its_interpreter(first):
+            return [os.path.abspath(first), *rest]
         interpreter = _INTERPRETERS.get(Path(first).suffix) if Path(first).is_file() else None
         command = [*([] if interpreter is None else [interpreter]), first, *rest]
         if shutil.which(command[0]) is None:
@@ -133,6 +135,15 @@ def run_program(where: Instance, program: Program, asked: Asked) -> int:
     finally:
         where.lineage.end(run, *how)
     return code
+
+
+def _names_its_interpreter(path: str) -> bool:
+    """Whether this is a file that may be executed, and begins with `#!`."""
+    if not (os.path.isfile(path) and os.access(path, os.X_OK)):
+        return False
+    with suppress(OSError), open(path, "rb") as file:
+        return file.read(2) == b"#!"
+    return False
 
 
 def _input(where: Instance, name: str) -> Artifact:

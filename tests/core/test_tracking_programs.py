@@ -96,6 +96,14 @@ def test_a_script_of_python_has_an_environment_and_a_program_has_none(folder: Pa
     assert (fit.transform.key, _edges(fit)) == ("fit.py", (["raw.csv"], []))
 
 
+def test_a_script_that_names_its_interpreter_is_run_by_that(folder: Path, write: Write) -> None:
+    write("other.py", "#!/bin/cat\nand this is no Python\n").chmod(0o755)
+    done = subprocess.run([*LAMIN, "run", "other.py"], capture_output=True, text=True, check=True)
+    assert done.stdout == "#!/bin/cat\nand this is no Python\n"
+    run = ln.Run.filter().one()
+    assert (run.transform.key, run.transform.source_code, run.environment) == ("other.py", done.stdout, None)
+
+
 def test_what_failed_has_read_and_has_written_nothing(folder: Path, write: Write) -> None:
     write("in.txt", "1\n")
     write("half.sh", "cat $1 > $2; exit 3\n")
