@@ -106,6 +106,42 @@ def remove(root: str, key: str) -> None:
         raise Unavailable(f"{str(path)!r} cannot be removed: {error.strerror}", hint="check who may write") from error
 
 
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Bytes on their way out: nobody finds them any more, and they can be put back."""
+
+    place: Path
+    here: Path
+
+    def put_back(self) -> None:
+        """As if nothing had happened."""
+        with suppress(OSError):  # somebody has put the same bytes there meanwhile
+            self.here.rename(self.place)
+
+    def remove(self) -> None:
+        """For good; what cannot be removed is an orphan of `lamin fsck`."""
+        _discard(self.here)
+
+
+def set_aside(root: str, key: str) -> list[Aside]:
+    """Take a copy, or any file or folder in a storage, out of its place, at once however large it is.
+
+    What lies in a bucket is removed right away. Empty where nothing is left to be done.
+    """
+    if is_remote(root):
+        remove(root, key)
+        return []
+    path = Path(root, key)
+    aside = Aside(path, path.with_name(f".{secrets.token_hex(8)}.part"))
+    try:
+        path.rename(aside.here)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise Unavailable(f"{str(path)!r} cannot be removed: {error.strerror}", hint="check who may write") from error
+    return [aside]
+
+
 def bring(url: str, target: Path, content: Digest | None) -> Path:
     """Bring a remote file or folder here, whole or not at all; kept if it is here already.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,17 +51,32 @@ def erase(place: Place, artifact: Artifact, *, storage: bool | None) -> None:
     if storage:
         place.files.check_unchanged(artifact)
     try:
-        with place.db.writing() as session:
+        with _removing() as gone, place.db.writing() as session:
             row = _row(session, artifact)
             series_id, content_id = row.series_id, row.content_id
             session.execute(delete(Artifact).where(Artifact.id == row.id))
             settle_latest(session, series_id)
             _forget(session, content_id, series_id)
             if (artifact.is_copy if storage is None else storage) and not _is_needed(session, row.storage_id, key):
-                copies.remove(root, key)  # here, so that nobody finds the bytes in the moment before they are gone
+                # Here, so that nobody finds the bytes in the moment before they are gone.
+                gone += copies.set_aside(root, key)
     except IntegrityError as error:
         hint = "remove those first, or leave it in the trash"
         raise Conflict(f"{artifact!r} is needed by other records", hint) from error
+
+
+@contextmanager
+def _removing() -> Iterator[list[copies.Aside]]:
+    """What is set aside meanwhile is removed at the end, when nobody waits for it, or put back if it goes wrong."""
+    gone: list[copies.Aside] = []
+    try:
+        yield gone
+    except BaseException:
+        for aside in gone:
+            aside.put_back()
+        raise
+    for aside in gone:
+        aside.remove()
 
 
 def replace(place: Place, artifact: Artifact, path: str | os.PathLike[str], run: Run | bool | None) -> None:
@@ -74,9 +91,11 @@ def replace(place: Place, artifact: Artifact, path: str | os.PathLike[str], run:
         )
     content, maker = source.seen.digest, context.current_run() if run is None else run
     copy = managed_key(content, source.suffix)
-    copies.copy_in([copies.Copy(Path(source.path), source.seen, source.target.root, copy)])
-    with place.db.writing() as session:
+    wanted = copies.Copy(Path(source.path), source.seen, source.target.root, copy)
+    copies.copy_in([wanted])
+    with _removing() as gone, place.db.writing() as session:
         row = _row(session, artifact)
+        copies.copy_in([wanted])  # if it was there already, it may have been deleted meanwhile
         was_copy, storage_id, content_id = row.is_copy, row.storage_id, row.content_id
         row.content_id, row.real_key, row.storage_id = versions.content_for(session, content), copy, source.target.id
         session.execute(update(RunArtifact).where(RunArtifact.artifact_id == row.id).values(content_id=row.content_id))
@@ -86,7 +105,7 @@ def replace(place: Place, artifact: Artifact, path: str | os.PathLike[str], run:
         session.flush()
         _forget(session, content_id)
         if was_copy and not _is_needed(session, storage_id, key):
-            copies.remove(root, key)
+            gone += copies.set_aside(root, key)
     _show(artifact, row)
     artifact.__dict__.pop("_content", None)
 

@@ -233,15 +233,6 @@ def test_links_are_followed_and_broken_ones_left_out(instance: Instance, outside
         ln.Artifact(folder / "pipe")
 
 
-def test_ten_thousand_files_are_one_artifact(instance: Instance, outside: Path) -> None:
-    for number in range(10_000):
-        folder = outside / f"{number % 100:02d}"
-        folder.mkdir(exist_ok=True)
-        (folder / f"{number}.txt").write_bytes(b"%d" % number)
-    artifact = ln.Artifact(outside)
-    assert artifact.__dict__["_source"].content.n_files == 10_000
-
-
 KEYS = [
     *(
         "../a.txt",
