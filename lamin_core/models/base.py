@@ -110,6 +110,8 @@ def check_texts(record: Base) -> None:
 
 
 R = TypeVar("R", bound=Base)
+_LONGEST_NAME = 2_600
+"""Bytes: what an index of PostgreSQL takes."""
 
 
 def blank(registry: type[R], **values: Any) -> R:
@@ -185,6 +187,10 @@ class Registry(Base, metaclass=RegistryType):
 
         Where several versions answer, the latest. Raises `NotFound`, and `MultipleFound` when several records answer.
         """
+        if uid is None and not lookups:
+            raise InvalidArgument(
+                f"which {cls.__name__}?", hint=f"{cls.__name__}.get(uid), or get({cls._name_field}=...)"
+            )
         record: Self = context.connection().query(cls).get(uid, **lookups)
         return record
 
@@ -330,6 +336,8 @@ class Named:
         """The name, if it is one. Raises `InvalidArgument`."""
         if not isinstance(name, str) or not name.strip() or not is_storable(name):
             raise InvalidArgument(f"{name!a} is no name", hint="a name is text, and not blank")
+        if len(name.encode()) > _LONGEST_NAME:
+            raise InvalidArgument(f"{name[:40]!r}... is too long", hint=f"a name has at most {_LONGEST_NAME:,} bytes")
         return str.__str__(name)
 
 
@@ -338,6 +346,11 @@ class Versioned:
 
     uid: Mapped[str]
     _stem_length: ClassVar[int]
+
+    @classmethod
+    def _series_column(cls) -> Any:
+        """What all versions of one thing share."""
+        return getattr(cls, "series_id", None) or getattr(cls, cls._name_field)  # type: ignore[attr-defined]
 
     @property
     def version(self) -> str:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Labels
 from lamin_core.models.base import Base, Key, Registry, Versioned
-from lamin_core.models.relations import Many, One
+from lamin_core.models.relations import Many, One, model
 from lamin_core.models.traced import Traced
 
 if TYPE_CHECKING:
@@ -56,9 +57,14 @@ class Collection(Traced, Versioned, Registry):
     )
 
     def __init__(self, artifacts: list[Any], *, key: str, description: str | None = None) -> None:
-        """A collection to be saved, of saved artifacts."""
+        """A collection to be saved, of saved artifacts. Raises `InvalidArgument`."""
+        members = [artifacts] if isinstance(artifacts, Registry) else list(artifacts)
+        if wrong := [one for one in members if not isinstance(one, model("Artifact"))]:
+            raise InvalidArgument(f"{wrong[0]!r} is no artifact", hint="ln.Collection([artifact, ...], key=...)")
+        if not isinstance(key, str) or not key.strip():
+            raise InvalidArgument(f"{key!r} is no key", hint='ln.Collection([...], key="my-collection")')
         super().__init__(key=key, description=description)
-        self.__dict__["_members"] = list(artifacts)
+        self.__dict__["_members"] = members
 
 
 class CollectionArtifact(Base):

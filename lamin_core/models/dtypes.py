@@ -153,15 +153,28 @@ def validated(feature: str, dtype: Dtype, value: Any) -> Any:
     checked = _CHECKS[dtype.plain or ""](value)
     if checked is not _WRONG:
         return checked
-    wanted = dtype.plain
+    wanted = f"{'an' if (dtype.plain or '')[:1] in 'aeiou' else 'a'} {dtype.plain}"
+    hint = f"pass {wanted}, or annotate with another feature"
+    if value is None:
+        hint = f"leave it out; features.remove_values({feature!r}) removes what is there"
     raise ValidationError(
-        f"the value {value!r} of feature {feature!r} is {_called(value)}, not {wanted}",
-        hint=f"pass a {wanted}, or annotate with another feature",
+        f"the value {_shortly(value)} of feature {feature!r} is {_called(dtype, value)}, not {dtype.plain}", hint=hint
     )
 
 
-def _called(value: Any) -> str:
-    return f"{value!r}" if isinstance(value, float) and not math.isfinite(value) else type(value).__name__
+def _shortly(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) < 200 else f"{shown[:197]}..."
+
+
+def _called(dtype: Dtype, value: Any) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{value!r}"
+    if isinstance(value, int) and dtype.plain in ("int", "float", "num") and not isinstance(value, bool):
+        return "too large"
+    if dtype.plain in ("dict", "object") and isinstance(value, dict | list):
+        return f"a {type(value).__name__} with parts that JSON has not"
+    return type(value).__name__
 
 
 _WRONG: Any = object()
@@ -169,7 +182,8 @@ _WRONG: Any = object()
 
 def _plain(value: Any) -> Any:
     """The Python value of a scalar of numpy or pandas."""
-    return value.item() if hasattr(value, "item") and not isinstance(value, type) else value
+    is_scalar = hasattr(value, "item") and not isinstance(value, type) and getattr(value, "ndim", 0) == 0
+    return value.item() if is_scalar else value
 
 
 def _int(value: Any) -> Any:
@@ -206,22 +220,24 @@ def _path(value: Any) -> Any:
 
 
 def _date(value: Any) -> Any:
+    value = _plain(value)
     if isinstance(value, str):
         try:
             value = dt.date.fromisoformat(value)
         except ValueError:
             return _WRONG
-    is_date = isinstance(value, dt.date) and not isinstance(value, dt.datetime)
+    is_date = isinstance(value, dt.date) and not isinstance(value, dt.datetime) and value == value
     return value.isoformat() if is_date else _WRONG
 
 
 def _datetime(value: Any) -> Any:
+    value = _plain(value)
     if isinstance(value, str):
         try:
             value = dt.datetime.fromisoformat(value)
         except ValueError:
             return _WRONG
-    if not isinstance(value, dt.datetime):
+    if not isinstance(value, dt.datetime) or value != value:  # what pandas has for no time calls itself one
         return _WRONG
     return moment(value).isoformat(timespec="microseconds")
 
@@ -269,6 +285,8 @@ def restored(dtype: Dtype, value: Any) -> Any:
     >>> restored(parse("date"), "2026-01-31")
     datetime.date(2026, 1, 31)
     """
+    if dtype.plain == "float":
+        return float(value)  # SQLite keeps 2.0 as 2
     if dtype.plain == "date":
         return dt.date.fromisoformat(value)
     return dt.datetime.fromisoformat(value) if dtype.plain == "datetime" else value

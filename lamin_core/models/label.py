@@ -61,7 +61,7 @@ class ULabel(Hierarchical, Synonymous, Named, Registry):
         self, *, name: str, type: ULabel | None = None, is_type: bool = False, description: str | None = None
     ) -> None:
         """A label to be saved; one with the same name and type is the same label. Raises `InvalidArgument`."""
-        if type is not None and (type.id is None or not type.is_type):
+        if type is not None and not (isinstance(type, ULabel) and type.id is not None and type.is_type):
             raise InvalidArgument(f"{type!r} is no saved type", hint="ln.ULabel(name='x', is_type=True).save()")
         type_id = None if type is None else type.id
         super().__init__(name=name, is_type=is_type, description=description, type_id=type_id)

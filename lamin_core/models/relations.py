@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Generic, Self, TypeVar, overload
 
 from lamin_core import context
+from lamin_core.errors import InvalidArgument
 from lamin_core.models.base import Base
 
 Target = TypeVar("Target")
@@ -58,6 +59,8 @@ class One(Generic[Target]):
         return found
 
     def __set__(self, record: Any, value: Target | None) -> None:
+        if value is not None and not isinstance(value, self.target):
+            raise InvalidArgument(f"{value!r} is no {self.target_name}", hint=f"{self.target_name}.get(...)")
         record.__dict__[f"_{self.name}"] = value
         identity = None if value is None else value.id  # type: ignore[attr-defined]
         setattr(record, self.column, identity)

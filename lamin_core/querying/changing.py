@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, delete, null, update
+from sqlalchemy import Select, delete, null, or_, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, aliased
 
 from lamin_core.db import Database
 from lamin_core.errors import Conflict, InvalidArgument
-from lamin_core.models.base import Named
+from lamin_core.models.base import Named, Versioned
 from lamin_core.querying import fitting
 from lamin_core.querying.lookups import field_named, fields_of, unknown
+from lamin_core.querying.operators import OPERATORS, Condition
 
 
 def change(database: Database, registry: type[Any], ids: Select[Any], values: dict[str, Any]) -> int:
@@ -29,13 +31,34 @@ def change(database: Database, registry: type[Any], ids: Select[Any], values: di
         ) from error
 
 
+def settle_latest(session: Session, registry: type[Any], series: list[Any]) -> None:
+    """In each of these series that has lost its latest version, the newest that is left is the latest."""
+    column = registry._series_column()
+    other = aliased(registry)
+    newer = select(other.id).where(
+        getattr(other, column.key) == column, or_(other.is_latest, other.number > registry.number)
+    )
+    newest = update(registry).where(OPERATORS["in"](column, series), ~newer.exists()).values(is_latest=True)
+    session.connection().execute(newest)
+
+
 def remove(database: Database, registry: type[Any], ids: Select[Any]) -> int:
     """Remove all of them; how many they were. Raises `Conflict` while others need one of them, and removes none."""
     try:
         with database.writing() as session:
-            return int(session.connection().execute(delete(registry).where(registry.id.in_(ids))).rowcount)
+            return remove_rows(session, registry, registry.id.in_(ids))
     except IntegrityError as error:
         raise Conflict(f"{registry.__name__} records are needed by others", hint="remove those first") from error
+
+
+def remove_rows(session: Session, registry: type[Any], which: Condition) -> int:
+    """Remove these rows; how many they were. Each series that is left has a latest version."""
+    is_versioned = issubclass(registry, Versioned) and not registry._has_trash  # type: ignore[attr-defined]
+    series = list(session.scalars(select(registry._series_column()).where(which).distinct())) if is_versioned else []
+    number = int(session.connection().execute(delete(registry).where(which)).rowcount)
+    if series:
+        settle_latest(session, registry, series)
+    return number
 
 
 def _fitted(registry: type[Any], name: str, value: Any) -> Any:

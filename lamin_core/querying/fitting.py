@@ -78,7 +78,8 @@ def boolean(value: Any) -> bool:
     raise unfit(value, "True or False")
 
 
-def _integer(value: Any) -> int:
+def integer(value: Any) -> int:
+    """A whole number that every database can hold."""
     try:
         number = int(value)
         is_whole = not isinstance(value, float) or number == value
@@ -139,7 +140,7 @@ def unfit(value: Any, wanted: str) -> InvalidArgument:
 
 _TYPES: tuple[tuple[Any, TypeEngine[Any], Any], ...] = (
     (Boolean, Boolean(), boolean),
-    (Integer, BigInteger(), _integer),
+    (Integer, BigInteger(), integer),
     ((Float, Numeric), Double(), _real),
     (UTC_DateTime, UTC_DateTime(), time),
     (Date, Date(), day),

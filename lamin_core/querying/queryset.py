@@ -201,7 +201,7 @@ class QuerySet(Generic[T]):
     def _by_uid(self, uid: str) -> Self:
         name = self.registry.__name__
         if not isinstance(uid, str) or not uid.isascii() or not uid.isalnum():
-            raise InvalidArgument(f"{uid!a} is no uid", hint=f"{name}.get(key=...) asks for a key")
+            raise InvalidArgument(f"{uid!a} is no uid", hint=f"{name}.get({self.registry._name_field}=...)")
         return self._with(_query=self._query.where(self._is_called(uid)))
 
     def _is_called(self, uid: str) -> Any:
@@ -241,6 +241,7 @@ class QuerySet(Generic[T]):
 
         `field` looks into this one alone. Of several versions the latest is found.
         """
+        _check_limit(limit)
         with self._reading() as session:
             best = search.ranked(session, self.registry, self._query, string, field, limit)
         rank = case({identity: place for place, identity in enumerate(best)}, value=self.registry.id)
@@ -282,6 +283,7 @@ class QuerySet(Generic[T]):
         `limit` keeps the newest; `include` adds fields of relations (`created_by__handle`, `ulabels__name`);
         `features` adds a column for each feature that one of them has a value for. Raises `MissingExtra`.
         """
+        _check_limit(limit)
         query = self._ordered()
         if limit is not None and not self._order:
             query = self._query.order_by(self.registry.id.desc())
@@ -309,6 +311,11 @@ class QuerySet(Generic[T]):
         for record in records:
             record.delete()  # type: ignore[attr-defined]
         return len(records)
+
+
+def _check_limit(limit: int | None) -> None:
+    if limit is not None and (not isinstance(limit, int) or limit < 0):
+        raise InvalidArgument(f"limit={limit!r} is no number of records", hint="limit=None for all")
 
 
 def _counts_up(bound: int | None) -> bool:

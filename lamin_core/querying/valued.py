@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import false, or_, select
+from sqlalchemy import Text, false, func, or_, select
 
 from lamin_core.db import Database
 from lamin_core.errors import InvalidArgument, ValidationError
@@ -12,8 +12,7 @@ from lamin_core.models import Feature, Registry
 from lamin_core.models.base import is_storable
 from lamin_core.models.dtypes import Dtype, Option, parse, registry_called, validated
 from lamin_core.models.relations import annotation_of, model
-from lamin_core.querying import parts
-from lamin_core.querying.fitting import boolean
+from lamin_core.querying import fitting, parts
 from lamin_core.querying.operators import OPERATORS, Condition
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 _NUMBERS = ("int", "float", "num", "bool")
 _TIMES = ("date", "datetime")
 _COMPARES = ("exact", "gt", "gte", "lt", "lte", "in", "range")
+_PARTS = {"date": (1, 10), "year": (1, 4), "month": (6, 2), "day": (9, 2), "hour": (12, 2), "minute": (15, 2)}
+"""Where the parts of a time stand in its text, which is in UTC, and how long they are."""
 
 
 def feature_named(database: Database, path: list[str]) -> tuple[Feature, list[str]] | None:
@@ -54,8 +55,10 @@ def condition(lookups: Lookups, registry: type[Any], feature: Feature, rest: lis
         rest, value = ["isnull"], True
     if rest == ["isnull"]:
         has = or_(false(), *(registry.id.in_(ids) for ids in _annotated(registry, feature, dtype)))
-        return ~has if boolean(value) else has
+        return ~has if fitting.boolean(value) else has
     if dtype.is_categorical:
+        if not rest or rest[0] in OPERATORS:
+            _check_registry(feature, dtype, value)
         options = [_labelled(lookups, registry, feature, option, rest, value) for option in dtype.options]
         return or_(false(), *options)
     table = model(registry._feature_values or "")
@@ -66,6 +69,17 @@ def condition(lookups: Lookups, registry: type[Any], feature: Feature, rest: lis
         )
     tied = select(own_key(registry, table)).where(table.feature_id == feature.id, found)
     return registry.id.in_(tied)  # type: ignore[no-any-return]
+
+
+def _check_registry(feature: Feature, dtype: Dtype, value: Any) -> None:
+    """Raise `InvalidArgument` for a record of a registry that no value of the feature comes from."""
+    allowed = [option.registry for option in dtype.options]
+    for one in value if isinstance(value, list | tuple | set) else [value]:
+        if isinstance(one, Registry) and type(one)._registry_name() not in allowed:
+            raise InvalidArgument(
+                f"{one!r} is no value of feature {feature.name!r}, which is {feature.dtype}",
+                hint=f"compare it with a {allowed[0]}, or its name",
+            )
 
 
 def _annotated(registry: type[Any], feature: Feature, dtype: Dtype) -> list[Any]:
@@ -80,14 +94,30 @@ def _annotated(registry: type[Any], feature: Feature, dtype: Dtype) -> list[Any]
 def _compared(table: Any, feature: Feature, dtype: Dtype, rest: list[str], value: Any) -> Condition | None:
     if dtype.plain in ("dict", "object"):
         return parts.compared(table.value, rest, value)
+    if dtype.plain == "bool" and rest in ([], ["exact"]):
+        value = fitting.boolean(value)
     if dtype.plain in _NUMBERS:
         return parts.compared(table.number, rest, value)
     if dtype.plain in _TIMES:
-        if (rest or ["exact"])[0] not in _COMPARES:
-            return None
-        several = rest[:1] in (["in"], ["range"])
-        value = [_stored(feature, dtype, one) for one in value] if several else _stored(feature, dtype, value)
+        return _at_time(table.string, feature, dtype, rest, value)
     return parts.compared(table.string, rest, value)
+
+
+def _at_time(column: Any, feature: Feature, dtype: Dtype, rest: list[str], value: Any) -> Condition | None:
+    """Times are texts of one form, and their parts are pieces of it: both stand in the order of time."""
+    part, words = (rest[0], rest[1:]) if rest and rest[0] in _PARTS else (None, rest)
+    if (words or ["exact"])[0] not in _COMPARES:
+        return None
+    if part is not None:
+        column = func.substr(column, *_PARTS[part], type_=Text())
+
+    def fitted(one: Any) -> str:
+        if part is None:
+            return str(_stored(feature, dtype, one))
+        return fitting.day(one).isoformat() if part == "date" else f"{fitting.integer(one):0{_PARTS[part][1]}}"
+
+    several = words[:1] in (["in"], ["range"])
+    return parts.compared(column, words, [fitted(one) for one in value] if several else fitted(value))
 
 
 def _stored(feature: Feature, dtype: Dtype, value: Any) -> Any:
@@ -120,6 +150,6 @@ def _label(lookups: Lookups, target: type[Any], option: Option, rest: list[str],
     several = rest == ["in"] and not isinstance(value, str)
     given = list(value) if several else [value]
     if given and all(isinstance(one, Registry) for one in given):
-        fitting = [one.id for one in given if isinstance(one, target)]
-        return target.id.in_(fitting)  # type: ignore[no-any-return]
+        meant = [one.id for one in given if isinstance(one, target)]
+        return target.id.in_(meant)  # type: ignore[no-any-return]
     return lookups.one(target, [field, *rest], given if several else value)

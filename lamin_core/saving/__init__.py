@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from sqlalchemy import delete as delete_rows
 from sqlalchemy import inspect
 from sqlalchemy.exc import IntegrityError
 
 from lamin_core.errors import Conflict, NotFound
 from lamin_core.models import Artifact, Base, Collection, Run, Schema, Storage, Transform
 from lamin_core.models.base import check_texts
+from lamin_core.querying.changing import remove_rows
 from lamin_core.saving.artifacts import save_artifact, save_artifacts
 from lamin_core.saving.named import save_all_named, save_named
 from lamin_core.saving.place import Place
@@ -68,8 +68,7 @@ def delete(place: Place, record: Base) -> None:
     kind: Any = type(record)
     try:
         with place.db.writing() as session:
-            removed = session.execute(delete_rows(kind).where(kind.id == record.id))  # type: ignore[attr-defined]
-            if not removed.rowcount:  # type: ignore[attr-defined]
+            if not remove_rows(session, kind, kind.id == record.id):  # type: ignore[attr-defined]
                 raise NotFound(f"{record!r} is not in the registry")
             if isinstance(record, Artifact):
                 settle_latest(session, record.series_id)

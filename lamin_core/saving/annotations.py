@@ -8,19 +8,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from blake3 import blake3
-from sqlalchemy import Select, delete, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from lamin_core.db import Database, insert_missing_rows
 from lamin_core.errors import InvalidArgument, ValidationError
 from lamin_core.models import Feature, Many, Registry
-from lamin_core.models.dtypes import Dtype, Option, parse, registry_called, validated
+from lamin_core.models.dtypes import Dtype, parse, registry_called, validated
 from lamin_core.models.relations import annotation_of, annotations_of, model, table_of
 from lamin_core.querying.annotations import described, labels_of, values_of
 from lamin_core.querying.operators import OPERATORS
 from lamin_core.querying.queryset import QuerySet
 from lamin_core.querying.valued import own_key
 from lamin_core.saving.place import check_saved
+from lamin_core.saving.terms import Terms, unknown_terms
 
 Rows = dict[Any, list[dict[str, Any]]]
 
@@ -82,6 +83,10 @@ class FeatureValues:
         with self._database.reading() as session:
             return described(session, self._record)
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of this feature, or the default."""
+        return self.get_values().get(name, default)
+
     def __getitem__(self, name: str) -> Any:
         return self.get_values()[name]
 
@@ -103,7 +108,7 @@ class LabelSet:
             found = None if feature is None else _one_feature(session, feature)
             grouped: Rows = defaultdict(list)
             for label in labels:
-                relation = _relation(self._record, label, found)
+                relation = _relation(session, self._record, label, found)
                 grouped[table_of(_between(relation))].append(_link(self._record, relation, label.id, found))
             for table, rows in grouped.items():
                 insert_missing_rows(session, table, rows)
@@ -113,7 +118,7 @@ class LabelSet:
         with self._database.writing() as session:
             found = None if feature is None else _one_feature(session, feature)
             for label in _several(records):
-                relation = _relation(self._record, label, found)
+                relation = _relation(session, self._record, label, found)
                 link: Any = relation.link
                 theirs = [getattr(link, relation.own) == self._record.id, getattr(link, relation.other) == label.id]
                 session.execute(delete(link).where(*theirs, *([] if found is None else [link.feature_id == found.id])))
@@ -180,16 +185,23 @@ def _rows(session: Session, record: Any, values: Mapping[Any, Any]) -> Rows:
     unknown: dict[str, list[str]] = {}
     for key, feature in features.items():
         dtype, value = parse(feature.dtype), values[key]
-        items = list(value) if isinstance(value, list | tuple | set | frozenset) else [value]
+        several = _items(value)
+        items = [value] if several is None else several
         if dtype.is_categorical:
             _label_rows(session, record, feature, dtype, items, made, unknown)
-        elif dtype.is_list or dtype.plain in ("dict", "object") or (len(items) == 1 and items[0] is value):
+        elif dtype.is_list or dtype.plain in ("dict", "object") or several is None:
             _value_rows(record, feature, dtype, items if dtype.is_list else [value], made)
         else:
             validated(feature.name, dtype, value)  # a list is none of the plain types
     if unknown:
-        raise ValidationError(_unknown_labels(unknown))
+        raise ValidationError(unknown_terms(unknown))
     return made
+
+
+def _items(value: Any) -> list[Any] | None:
+    """What is in a list, a set, a query set, an array or a column of a table; None where it is one value."""
+    is_array = hasattr(value, "tolist") and getattr(value, "ndim", 0) == 1
+    return list(value) if is_array or isinstance(value, list | tuple | set | frozenset | QuerySet) else None
 
 
 def _features_for(session: Session, values: Mapping[Any, Any]) -> dict[Any, Feature]:
@@ -240,7 +252,9 @@ def _label_rows(
     made: Rows,
     unknown: dict[str, list[str]],
 ) -> None:
-    labels = _labels(session, feature, dtype, items, unknown)
+    labels, missing = Terms(session, feature, dtype).of(items)
+    if missing:
+        unknown.setdefault(str(dtype.options[0]), []).extend(missing)
     for position, label in enumerate(labels):
         relation = annotation_of(type(record), type(label))
         if relation is None:  # a record of a registry that is no label, kept by its uid
@@ -265,72 +279,6 @@ def _link(record: Any, relation: Many[Any], label_id: int, feature: Feature | No
     return {relation.own: record.id, relation.other: label_id, "feature_id": feature_id, "origin": "api"}
 
 
-def _labels(
-    session: Session, feature: Feature, dtype: Dtype, items: list[Any], unknown: dict[str, list[str]]
-) -> list[Any]:
-    """The records that are meant; names that are none are noted."""
-    names = [item for item in items if not isinstance(item, Registry)]
-    if wrong := [name for name in names if not isinstance(name, str)]:
-        raise ValidationError(
-            f"the value {wrong[0]!r} of feature {feature.name!r} is no label",
-            hint=f"pass the name of a {dtype.options[0].registry}, or the record",
-        )
-    found = [_allowed(feature, dtype, item) for item in items if isinstance(item, Registry)]
-    for name in dict.fromkeys(names):
-        label = next((one for option in dtype.options if (one := _called(session, option, name)) is not None), None)
-        if label is None:
-            unknown.setdefault(str(dtype.options[0]), []).append(name)
-        else:
-            found.append(label)
-    return found
-
-
-def _allowed(feature: Feature, dtype: Dtype, record: Registry) -> Registry:
-    check_saved([record])
-    if type(record)._registry_name() not in {option.registry for option in dtype.options}:
-        raise ValidationError(
-            f"{record!r} is no value of feature {feature.name!r}, which is {feature.dtype}",
-            hint=f"pass a {dtype.options[0].registry}",
-        )
-    return record
-
-
-def _called(session: Session, option: Option, name: str) -> Any:
-    target = registry_called(option.registry)
-    column = getattr(target, option.field or target._name_field)
-    query: Select[Any] = select(target).where(column == name)
-    if option.type is not None:
-        query = query.where(target.type_id.in_(types_called(session, target, option.type)))
-    if hasattr(target, "is_latest"):
-        query = query.order_by(target.is_latest.desc())
-    return session.scalar(query.order_by(target.id).limit(1))
-
-
-def types_called(session: Session, registry: type[Any], name: str) -> list[int]:
-    """The primary keys of the labels with this name (or uid) that group others, and of the groups within them."""
-    found = list(session.scalars(select(registry.id).where((registry.name == name) | (registry.uid == name))))
-    reached = found
-    while reached:
-        inner = select(registry.id).where(registry.type_id.in_(reached), registry.is_type)
-        reached = [one for one in session.scalars(inner) if one not in found]
-        found = found + reached
-    return found
-
-
-def _unknown_labels(unknown: dict[str, list[str]]) -> str:
-    lines = ["These values could not be validated:"]
-    lines += [f"  {registry}: {names}" for registry, names in unknown.items()]
-    lines += ["Fix typos, or create records for them:", ""]
-    for registry, names in unknown.items():
-        option = parse(f"cat[{registry}]").options[0]
-        call = f"ln.{option.registry}.from_values({names}, create=True).save()"
-        if option.type is not None:
-            group = f"type=ln.{option.registry}.get(name={option.type!r})"
-            call = f"ln.save([ln.{option.registry}(name=name, {group}) for name in {names}])"
-        lines.append(f"  {call}")
-    return "\n".join(lines)
-
-
 def _several(records: Any) -> list[Any]:
     labels = [records] if isinstance(records, Registry) else records
     if isinstance(labels, str) or not isinstance(labels, Iterable):
@@ -341,19 +289,18 @@ def _several(records: Any) -> list[Any]:
     return labels
 
 
-def _relation(record: Any, label: Registry, feature: Feature | None) -> Many[Any]:
+def _relation(session: Session, record: Any, label: Registry, feature: Feature | None) -> Many[Any]:
     relation = annotation_of(type(record), type(label))
     kind, other = type(record).__name__, type(label).__name__
     if relation is None:
         names = ", ".join(one.target_name for one in annotations_of(type(record)).values())
         raise InvalidArgument(f"a {kind} has no labels that are {other} records", hint=f"it may have: {names}")
     if feature is not None:
-        _allowed(feature, parse(feature.dtype), label) if parse(feature.dtype).is_categorical else _refuse(feature)
+        dtype = parse(feature.dtype)
+        if not dtype.is_categorical:
+            raise InvalidArgument(f"feature {feature.name!r} is {feature.dtype}: its values are no labels")
+        Terms(session, feature, dtype).checked(label)
     return relation
-
-
-def _refuse(feature: Feature) -> None:
-    raise InvalidArgument(f"feature {feature.name!r} is {feature.dtype}: its values are no labels")
 
 
 # Removing

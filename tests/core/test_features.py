@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from sqlalchemy import event
 
 import lamin_core as ln
 from lamin_core.errors import Conflict, InvalidArgument, ValidationError
@@ -262,3 +265,163 @@ def test_describe_shows_features_and_labels(
     assert "Experiment 1" in shown
     assert "temperature" in shown
     assert "21.6" in shown
+
+
+ALL = {
+    "i": (int, 1), "f": (float, 2.0), "s": (str, "x"), "b": (bool, False), "d": (dt.date, dt.date(2026, 1, 31)),
+    "t": (dt.datetime, WHEN), "j": (dict, {"a": {"b": 1.5}}), "ints": (list[int], [2, 1]),
+}  # fmt: skip
+
+
+@pytest.fixture
+def said(artifact: ln.Artifact) -> ln.Artifact:
+    """An artifact that has a value of each plain type."""
+    ln.save([ln.Feature(name=name, dtype=dtype) for name, (dtype, _) in ALL.items()])
+    artifact.features.add_values({name: value for name, (_, value) in ALL.items()})
+    return artifact
+
+
+def test_a_float_stays_one(said: ln.Artifact) -> None:
+    assert {name: type(value) for name, value in said.features.get_values().items()}["f"] is float
+    assert said.features.get("f") == 2.0
+    assert said.features.get("none", "nothing") == "nothing"
+    with pytest.raises(KeyError):
+        said.features["none"]
+
+
+def test_one_bad_value_of_ten_writes_none(said: ln.Artifact) -> None:
+    before = said.features.get_values()
+    good: dict[str, Any] = {"i": 7, "f": 7.0, "s": "seven", "b": True, "d": "2026-07-07", "t": WHEN, "ints": [7]}
+    bad: list[tuple[dict[Any, Any], str]] = [
+        ({"j": {"a": object()}}, "is a dict with parts that JSON has not, not dict"),
+        ({"j": {1: 2}}, "parts that JSON has not"), ({"i": 2**70}, "is too large, not int"),
+        ({"i": None}, r"is NoneType, not int\n  hint: leave it out; features.remove_values\('i'\)"),
+        ({"t": pd.NaT}, "is NaTType, not datetime"), ({"d": pd.NaT}, "not date"), ({"f": np.nan}, "is nan, not float"),
+        ({"s": "a\0b"}, "not str"), ({"s": b"x"}, "is bytes, not str"), ({"d": WHEN}, "is datetime, not date"),
+        ({"ints": [1, "2"]}, "is str, not int"), ({"i": np.array([1, 2])}, "is ndarray, not int"),
+        ({"none": 1}, "could not be validated"), ({"b": 1}, "is int, not bool"), ({3: 1}, "could not be validated"),
+    ]  # fmt: skip
+    for values, message in bad:
+        for write in (said.features.add_values, said.features.set_values):
+            with pytest.raises(ValidationError, match=message):
+                write({**good, **values})
+        assert said.features.get_values() == before, values
+
+
+def test_arrays_columns_and_query_sets_are_several_values(
+    artifact: ln.Artifact, experiments: list[ln.ULabel], write: Write
+) -> None:
+    for name, dtype in (("ints", list[int]), ("words", list[str]), ("label", ln.ULabel), ("when", dt.datetime)):
+        ln.Feature(name=name, dtype=dtype).save()
+    names = ["Experiment 2", "Experiment 1"]
+    several: list[dict[str, Any]] = [
+        {"ints": np.array([2, 1])}, {"words": pd.Series(["b", "a"])}, {"label": np.array(names)},
+        {"label": pd.Series(names).astype("category")}, {"label": pd.Index(names)}, {"ints": (2, 1)},
+    ]  # fmt: skip
+    for values in several:
+        artifact.features.set_values(values)
+        (found,) = artifact.features.get_values().values()
+        assert found in ([2, 1], ["b", "a"], names)
+    artifact.features.set_values({"label": ln.ULabel.filter(name="Experiment 1")})
+    assert artifact.features["label"] == "Experiment 1"
+    none: list[Any] = [[], np.array([]), ln.ULabel.filter(name="none"), set()]
+    for nothing in none:
+        artifact.features.set_values({"label": nothing})
+        assert artifact.features.get_values() == {}
+    artifact.features.set_values({"when": np.datetime64("2026-01-31T12:30")})
+    assert artifact.features["when"] == WHEN
+
+
+def test_a_label_given_as_a_record_has_the_type_too(artifact: ln.Artifact, experiments: list[ln.ULabel]) -> None:
+    group = ln.ULabel.get(name="Experiment")
+    inner = ln.ULabel(name="Pilot", type=group, is_type=True).save()
+    pilot, stray = ln.ULabel(name="Pilot 1", type=inner).save(), ln.ULabel(name="stray").save()
+    artifact.features.add_values({"experiment": [pilot, "Experiment 1"]})
+    assert artifact.features["experiment"] == ["Pilot 1", "Experiment 1"]
+    for write in (lambda: artifact.features.add_values({"experiment": stray}),
+                  lambda: artifact.labels.add(stray, feature="experiment")):  # fmt: skip
+        with pytest.raises(ValidationError, match=r"is no value of feature.*\n  hint: .*of the type 'Experiment'"):
+            write()
+    assert artifact.features["experiment"] == ["Pilot 1", "Experiment 1"]
+
+
+def test_other_records_are_named_by_key_or_uid(artifact: ln.Artifact, write: Write) -> None:
+    raw = ln.Artifact(write("raw.txt", "1")).save()
+    newer = ln.Artifact(write("raw.txt", "2")).save()
+    with ln.run("measure.py") as run:
+        pass
+    ln.save([ln.Feature(name="raw", dtype=ln.Artifact), ln.Feature(name="run", dtype=ln.Run)])
+    for given, meant in ((raw.uid, raw), ("raw.txt", newer), (newer, newer)):
+        artifact.features.set_values({"raw": given})
+        assert ln.Artifact.features.filter(raw=meant).one() == artifact
+    artifact.features.set_values({"run": run.uid})
+    assert ln.Artifact.features.filter(run=run).one() == artifact
+    with pytest.raises(ValidationError, match=r"Artifact: \['none'\].*\n.*\n\n  ln.Artifact\(\.\.\.\)\.save\(\), then"):
+        artifact.features.set_values({"raw": "none"})
+    with pytest.raises(InvalidArgument, match="is no value of feature 'raw'"):
+        ln.Artifact.features.filter(raw=run)
+
+
+def test_parts_of_times_are_asked_for_in_values_too(said: ln.Artifact) -> None:
+    holding: list[dict[str, Any]] = [
+        {"t__date": "2026-01-31"}, {"t__date__lte": dt.date(2026, 1, 31)}, {"t__year": 2026}, {"t__month__in": [1, 2]},
+        {"t__day__gt": 30}, {"t__hour": 12}, {"t__minute__range": (30, 31)}, {"d__year__gte": 2026}, {"d__month": 1},
+        {"j__a__b__gt": 1}, {"b": False}, {"b": 0}, {"f": 2}, {"i__in": [1, 5]}, {"ints": 2},
+    ]  # fmt: skip
+    missing: list[dict[str, Any]] = [
+        {"t__date": "2026-02-01"}, {"t__year__lt": 2026}, {"t__month__gt": 1}, {"d__day__lt": 31}, {"b": True},
+        {"i": None},
+    ]  # fmt: skip
+    for lookups in holding:
+        assert ln.Artifact.filter(**lookups).one() == said, lookups
+    for lookups in missing:
+        assert not ln.Artifact.filter(**lookups).exists(), lookups
+    for lookups, message in (({"t__year": "x"}, "whole number"), ({"t__date": 3}, "a day"), ({"b": "yes"}, "True or")):
+        with pytest.raises(InvalidArgument, match=message):
+            ln.Artifact.filter(**lookups)
+
+
+ODD = ["a__b", "with space", "ünï", "'; DROP", "a.b", "__x", "x__gt", "in", "\\", "日本", "key", "%s", ":p"]
+
+
+def test_features_may_be_called_anything(artifact: ln.Artifact) -> None:
+    ln.save([ln.Feature(name=name, dtype=int) for name in ODD])
+    artifact.features.add_values(dict.fromkeys(ODD, 3))
+    assert artifact.features.get_values() == dict.fromkeys(sorted(ODD), 3)
+    for name in ODD:
+        assert ln.Artifact.features.filter(**{name: 3, f"{name}__gt": 2}).one() == artifact, name
+        assert ln.Artifact.filter(ln.Feature.get(name=name) == 3).one() == artifact, name
+
+
+def test_ten_thousand_values_are_a_few_statements(artifact: ln.Artifact, instance: Instance) -> None:
+    names = [f"label {n}" for n in range(10_000)]
+    ln.ULabel.from_values(names, create=True).save()
+    ln.save([ln.Feature(name="label", dtype=ln.ULabel), ln.Feature(name="ints", dtype=list[int])])
+    statements: list[str] = []
+
+    @event.listens_for(instance.db.engine, "before_cursor_execute")
+    def _count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    artifact.features.add_values({"label": names, "ints": list(range(10_000))})
+    assert len(statements) < 20
+    assert artifact.features["label"] == names
+    assert artifact.features["ints"] == list(range(10_000))
+    with pytest.raises(ValidationError) as caught:
+        artifact.features.add_values({"label": [f"none {n}" for n in range(10_000)]})
+    assert len(str(caught.value)) < 1_000
+    assert "from_values(names, create=True)" in str(caught.value)
+
+
+def test_threads_say_the_same_once(artifact: ln.Artifact) -> None:
+    ln.Feature(name="word", dtype=str).save()
+
+    def say(_: int) -> None:
+        for n in range(10):
+            artifact.features.add_values({"word": f"word {n}"})
+            artifact.ulabels.add(ln.ULabel(name=f"label {n}").save())
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(say, range(4)))
+    assert sorted(artifact.features["word"]) == [f"word {n}" for n in range(10)]
+    assert artifact.ulabels.count() == ln.ULabel.count() == 10

@@ -169,3 +169,41 @@ def test_the_source_of_a_transform_is_at_hand(instance: Instance) -> None:
     ln.Transform(key="t", source_code="print(1)").save()
     assert ln.Transform.get(key="t").source_code == "print(1)"
     assert "source_code" not in ln.Transform.df()
+
+
+def test_without_its_latest_version_the_one_before_is_the_latest(instance: Instance, write: Write) -> None:
+    artifacts = [ln.Artifact(write(f"{n}.txt", str(n))).save() for n in range(3)]
+    kinds: list[Callable[[int], Any]] = [
+        lambda n: ln.Transform(key="t", source_code=str(n)).save(),
+        lambda n: ln.Collection(artifacts[: n + 1], key="t").save(),
+    ]
+    for make in kinds:
+        first, second, third = (make(n) for n in range(3))
+        registry: Any = type(first)
+        second.delete()
+        assert registry.get(key="t") == third
+        third.delete()
+        assert registry.get(key="t") == registry.filter(is_latest=True).one() == first
+        fourth = make(2)
+        assert registry.get(key="t") == fourth
+        registry.filter(key="t").filter(uid=fourth.uid).delete()
+        assert registry.filter(is_latest=True).one() == first
+        registry.filter(key="t").delete()
+        assert registry.count() == 0
+
+
+def test_what_is_no_collection_and_no_question_is_told(instance: Instance, write: Write) -> None:
+    artifact = ln.Artifact(write("a.txt", "a")).save()
+    wrong: list[tuple[Callable[[], Any], str]] = [
+        (lambda: ln.Collection(["a.txt"], key="c"), "'a.txt' is no artifact"),
+        (lambda: ln.Collection([artifact], key=None), "None is no key"),  # type: ignore[arg-type]
+        (lambda: ln.ULabel.get(), "which ULabel?"), (lambda: ln.ULabel.get(None), "which ULabel?"),
+        (lambda: ln.ULabel.get(""), r"is no uid\n  hint: ULabel.get\(name="),
+        (lambda: ln.ULabel.search("x", limit=-1), "limit=-1"), (lambda: ln.ULabel.df(limit=-1), "limit=-1"),
+        (lambda: ln.ULabel(name="x", type="group"), "'group' is no saved type"),  # type: ignore[arg-type]
+        (lambda: setattr(ln.ULabel(name="x"), "type", "group"), "'group' is no ULabel"),
+        (lambda: ln.ULabel(name="x" * 2_601), "is too long"),
+    ]  # fmt: skip
+    for ask, message in wrong:
+        with pytest.raises(InvalidArgument, match=message):
+            ask()
