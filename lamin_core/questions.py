@@ -11,11 +11,12 @@ from sqlalchemy.orm import Session
 from lamin_core.db import Database
 from lamin_core.lineage import hierarchy, lists, names
 from lamin_core.lineage.diff import RunDiff, diff
-from lamin_core.lineage.drawing import Lineage, is_notebook, show
+from lamin_core.lineage.drawing import Lineage
 from lamin_core.lineage.graph import ArtifactNode, Graph, Node, RunNode, between, walk, whole
 from lamin_core.lineage.hierarchy import Hierarchy
 from lamin_core.lineage.lists import Wanted
 from lamin_core.lineage.moments import moment
+from lamin_core.lineage.pictures import is_notebook, show
 from lamin_core.lineage.reach import NODE_LIMIT
 from lamin_core.lineage.snapshots import snapshots
 from lamin_core.models import Artifact, Collection, CollectionArtifact, Run, Transform

@@ -18,6 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from lamin_core.instance import Instance
+from lamin_core.setup import disconnect, init
+
 # What the shell of the person who runs the tests says about lineage, engines, clouds and terminals.
 _FOREIGN = (
     *("LAMIN_", "OPENLINEAGE_", "PREFECT_", "SNAKEMAKE_", "NXF_"),
@@ -93,6 +96,15 @@ def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The test's own folder, which is also the working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def instance(in_tmp_path: Path) -> Iterator[Instance]:
+    """A fresh instance in the test's folder, connected, on the embedded default."""
+    made = init("./data")
+    yield made
+    disconnect()
+    made.db.dispose()
 
 
 class Postgres:

@@ -78,14 +78,6 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture
-def instance(in_tmp_path: Path) -> Iterator[Instance]:
-    made = ln.setup.init("./data")
-    yield made
-    ln.setup.disconnect()
-    made.db.dispose()
-
-
 @contextmanager
 def started(*command: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
     """An engine at work, in a session of its own."""

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 import lamin_core as ln
 from lamin_core.instance import Instance
@@ -62,14 +59,6 @@ with open("more.csv", "w") as file:
     file.write("x\\n2\\n")
 ln.Artifact("more.csv", key="results/more.csv").save()
 """
-
-
-@pytest.fixture
-def instance(in_tmp_path: Path) -> Iterator[Instance]:
-    made = ln.setup.init("./data")
-    yield made
-    ln.setup.disconnect()
-    made.db.dispose()
 
 
 def run_of(process: str) -> ln.Run:

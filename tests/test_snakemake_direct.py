@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 import lamin_core as ln
 from lamin_core.instance import Instance
@@ -79,14 +76,6 @@ with open(snakemake.output[0], "w") as file:
     file.write("x\\n2\\n")
 ln.Artifact(snakemake.output[0]).save()
 """
-
-
-@pytest.fixture
-def instance(in_tmp_path: Path) -> Iterator[Instance]:
-    made = ln.setup.init("./data")
-    yield made
-    ln.setup.disconnect()
-    made.db.dispose()
 
 
 def run_of(rule: str) -> ln.Run:

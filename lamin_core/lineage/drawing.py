@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from lamin_core.lineage.graph import Graph, Node, RunNode
-from lamin_core.lineage.hierarchy import Hierarchy
 from lamin_core.lineage.layout import Link, layout
+from lamin_core.lineage.pictures import LETTERS, MOST, Picture
 from lamin_core.lineage.svg import Box, written
 from lamin_core.lineage.tree import duration, printable, tree
 from lamin_core.lineage.view import path_of
 from lamin_core.uids import VERSION_LENGTH
 
-MOST = 150
-"""Boxes in a picture: more cannot be looked at."""
 _MANY = 8
 """Artifacts with the same makers and readers, from which on they are one box."""
 _TREES = 10
-_LETTERS = 34
 
 
 @dataclass(frozen=True)
-class Lineage(Graph):
+class Lineage(Graph, Picture):
     """The graph around some nodes; a notebook shows it as a picture, `print(graph.tree())` as text."""
 
     starts: tuple[Node, ...] = ()
@@ -40,10 +35,10 @@ class Lineage(Graph):
             **{one.name: getattr(graph, one.name) for one in fields(graph)}, starts=tuple(starts), by_code=by_code
         )
 
-    def tree(self, *, downwards: bool = False) -> str:
+    def tree(self, *, downwards: bool | None = None) -> str:
         """As text: what made the nodes it is about, or what hangs on them."""
         shown = [start for start in self.starts if start[1] in (self.runs if start[0] == "run" else self.artifacts)]
-        text = "\n".join(tree(self, start, downwards=downwards) for start in shown[:_TREES])
+        text = "\n".join(tree(self, start, downwards=bool(downwards)) for start in shown[:_TREES])
         left = len(shown) - _TREES
         return f"{text}\nand {left} more" if left > 0 else text
 
@@ -51,30 +46,9 @@ class Lineage(Graph):
         """As a picture."""
         return svg(self, [-number if kind == "run" else number for kind, number in self.starts], by_code=self.by_code)
 
-    def _repr_svg_(self) -> str:
-        return self.svg()
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": self.tree(), "image/svg+xml": self.svg()}
-
     def __repr__(self) -> str:
         cut = ", truncated" if self.truncated else ""
         return f"Lineage({len(self.artifacts)} artifacts, {len(self.runs)} runs, {len(self.edges)} edges{cut})"
-
-
-def is_notebook() -> bool:
-    """Whether a notebook's kernel runs this, which can show pictures."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return hasattr(shell, "kernel")
-
-
-def show(shown: Lineage | Hierarchy, *, downwards: bool = False) -> None:
-    """In a notebook the picture, elsewhere the text: what is above it and, if asked for, what is below."""
-    if is_notebook():
-        importlib.import_module("IPython.display").display(shown)
-    else:
-        texts = [shown.tree(), shown.tree(downwards=True)] if downwards else [shown.tree()]
-        print("\n\n".join(texts))  # noqa: T201 - this is what it is for
 
 
 def svg(graph: Graph, starts: Collection[int], *, by_code: bool = False) -> str:
@@ -166,4 +140,4 @@ def _run_box(runs: Sequence[RunNode], start: str) -> Box:
 def _short(text: str) -> str:
     """The end of it, which tells files and steps apart."""
     text = printable(text)
-    return text if len(text) <= _LETTERS else "…" + text[1 - _LETTERS :]
+    return text if len(text) <= LETTERS else "…" + text[1 - LETTERS :]

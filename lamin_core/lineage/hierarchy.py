@@ -11,18 +11,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lamin_core.lineage.layout import Link, layout
+from lamin_core.lineage.pictures import LETTERS, MOST, Picture
 from lamin_core.lineage.svg import Box, written
 from lamin_core.lineage.tree import printable
 from lamin_core.models.relations import Many, relations_of
 
 LIMIT = 1_000
 """Terms at most, the nearest ones."""
-_MOST = 150
-_LETTERS = 34
 
 
 @dataclass(frozen=True)
-class Hierarchy:
+class Hierarchy(Picture):
     """Terms around one; a notebook shows a picture, `print(found.tree())` the text."""
 
     start: int
@@ -61,7 +60,7 @@ class Hierarchy:
 
     def svg(self) -> str:
         """As a picture: wider terms to the left. At most 150, the nearest."""
-        drawn = list(self.names)[:_MOST]
+        drawn = list(self.names)[:MOST]
         boxes = {one: self._box(one) for one in drawn}
         links = [link for link in self.links if link[0] in boxes and link[1] in boxes]
         note = "" if len(drawn) == len(self.names) and not self.truncated else f"the nearest {len(drawn)}"
@@ -70,14 +69,8 @@ class Hierarchy:
 
     def _box(self, term: int) -> Box:
         name = printable(self.names[term])
-        short = name if len(name) <= _LETTERS else name[: _LETTERS - 1] + "…"
+        short = name if len(name) <= LETTERS else name[: LETTERS - 1] + "…"
         return Box(short, "", name, "artifact" + " start" * (term == self.start))
-
-    def _repr_svg_(self) -> str:
-        return self.svg()
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": self.tree(), "image/svg+xml": self.svg()}
 
     def __repr__(self) -> str:
         cut = ", truncated" if self.truncated else ""

@@ -1,0 +1,45 @@
+"""What a notebook shows as a picture, and everything else as text."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+MOST = 150
+"""Boxes in a picture: more cannot be looked at."""
+LETTERS = 34
+"""Letters on a line of a box."""
+
+
+class Picture:
+    """Something with both: Jupyter asks for the one, and `show` for what fits where it is shown."""
+
+    def tree(self, *, downwards: bool | None = None) -> str:
+        """As text: what is above it, or what is below it; by default what it was asked for."""
+        raise NotImplementedError
+
+    def svg(self) -> str:
+        """As a picture."""
+        raise NotImplementedError
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": self.tree(), "image/svg+xml": self.svg()}
+
+
+def show(picture: Picture, *, downwards: bool = False) -> None:
+    """In a notebook the picture, elsewhere the text: what is above it and, if asked for, what is below."""
+    if is_notebook():
+        importlib.import_module("IPython.display").display(picture)
+    else:
+        texts = [picture.tree(), picture.tree(downwards=True)] if downwards else [picture.tree()]
+        print("\n\n".join(texts))  # noqa: T201 - this is what it is for
+
+
+def is_notebook() -> bool:
+    """Whether a notebook's kernel runs this, which can show pictures."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return hasattr(shell, "kernel")
