@@ -92,11 +92,12 @@ def _job_above() -> tuple[int | None, str]:
     """Number and rule of the job that a caller of this is at work for."""
     frame = sys._getframe(1).f_back
     while frame is not None:
-        name, here = frame.f_code.co_name, frame.f_locals
-        if name == "run_wrapper" and "job_rule" in here:
-            return here["jobid"], here["job_rule"].name
-        if name == "spawn_job" and "job" in here:
-            return here["job"].jobid, here["job"].rule.name
+        code = frame.f_code
+        if code.co_name == "run_wrapper" and "job_rule" in code.co_varnames:
+            return frame.f_locals["jobid"], frame.f_locals["job_rule"].name
+        if code.co_name == "spawn_job" and "job" in code.co_varnames:
+            job = frame.f_locals["job"]
+            return job.jobid, job.rule.name
         frame = frame.f_back
     return None, ""
 
