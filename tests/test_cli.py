@@ -14,15 +14,15 @@ import pytest
 import lamin_core as ln
 from lamin_core import context
 from lamin_core.instance import Instance, disconnect, init
+from tests import command
+from tests.command import Done
 
 
-def lamin(*arguments: str, code: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run the command, and check its exit code."""
-    done = subprocess.run(
-        [sys.executable, "-m", "lamin_core", *arguments], capture_output=True, text=True, check=False, **options
-    )
-    assert done.returncode == code, done.stderr
-    return done
+def lamin(*arguments: str, code: int = 0, **options: Any) -> Done | subprocess.CompletedProcess[str]:
+    """Run the command, in a process of its own where it needs one, and check its exit code."""
+    if options or "--debug" in arguments:
+        return command.lamin(*arguments, code=code, **options)
+    return command.typed(*arguments, code=code)
 
 
 @pytest.fixture
@@ -159,8 +159,8 @@ def test_errors_say_what_and_what_to_do(story: Path, arguments: list[str], code:
 
 
 def test_without_an_instance_every_command_says_how_to_make_one(in_tmp_path: Path) -> None:
-    for command in (["runs"], ["artifacts"], ["lineage", "--all"], ["info"], ["events", "export"], ["serve"]):
-        assert "lamin init --storage ./data" in lamin(*command, code=3).stderr
+    for asked in (["runs"], ["artifacts"], ["lineage", "--all"], ["info"], ["events", "export"], ["serve"]):
+        assert "lamin init --storage ./data" in lamin(*asked, code=3).stderr
 
 
 @pytest.mark.parametrize("name", ["with space.txt", "quo'te\".txt", "ünïcode-☃.txt", "new\nline.txt", "-dash.txt"])
@@ -187,10 +187,10 @@ def test_a_reader_that_stops_early_is_no_error(story: Path) -> None:
     ln.ULabel.from_values([f"label {number}" for number in range(3000)], create=True).save()
     disconnect()
     lamin_core = f"{sys.executable} -m lamin_core"
-    for command in ("artifacts", "list ulabels --limit 3000", "list ulabels --limit 3000 --json", "events export"):
-        piped = ["bash", "-o", "pipefail", "-c", f"{lamin_core} {command} | head -c 1"]
+    for asked in ("artifacts", "list ulabels --limit 3000", "list ulabels --limit 3000 --json", "events export"):
+        piped = ["bash", "-o", "pipefail", "-c", f"{lamin_core} {asked} | head -c 1"]
         done = subprocess.run(piped, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stderr) == (0, ""), command
+        assert (done.returncode, done.stderr) == (0, ""), asked
 
 
 def test_output_that_goes_nowhere_is_said(story: Path) -> None:
