@@ -394,6 +394,19 @@ def test_every_flipped_byte_is_another_content(tmp_path: Path) -> None:
     assert len(seen) == 6
 
 
+def test_the_byte_in_the_middle_of_two_gibibytes_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "large.bin"
+    with path.open("wb") as file:
+        file.truncate(2 << 30)  # no blocks: only what is read of it takes time
+    before = digest(path)
+    with path.open("r+b") as file:
+        file.seek(1 << 30)
+        file.write(b"\1")
+    after = digest(path)
+    assert (before.size, after.size) == (2 << 30, 2 << 30)
+    assert before.hash != after.hash
+
+
 def test_the_lock_is_left_with_the_copy(instance: Instance, outside: Path) -> None:
     (outside / "a.txt").write_text("x")
     seen = Contents().at(outside / "a.txt")
