@@ -98,11 +98,11 @@ def is_storable(text: str) -> bool:
 
 def check_texts(record: Base) -> None:
     """Raise `InvalidArgument` for a text that not every database can keep, or that is too long for its column."""
-    for name, column in type(record).__table__.columns.items():
-        text = record.__dict__.get(name)
-        if not isinstance(text, str):
+    columns = type(record).__table__.columns
+    for name, text in record.__dict__.items():
+        if not isinstance(text, str) or name not in columns:
             continue
-        longest = getattr(column.type, "length", None)
+        longest = getattr(columns[name].type, "length", None)
         if not is_storable(text):
             raise InvalidArgument(f"{name}={text!a} is no text that a database can hold", hint="leave out NUL")
         if longest is not None and len(text) > longest:
