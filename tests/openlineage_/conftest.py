@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from lamin_core.db import Database
 from lamin_core.instance import Instance
@@ -51,3 +52,18 @@ def locked(database: Database) -> Iterator[None]:
     with database.writing() as session:
         session.connection()
         yield
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A registry that was told the story and hears no more, for all tests that only ask."""
+    from .story import tell
+
+    folder = tmp_path_factory.mktemp("told")
+    postgres = request.getfixturevalue("postgres") if request.param == "postgresql" else None
+    name = None if postgres is None else postgres.create()
+    made = Instance.create(folder, "./data", f"sqlite:///{folder / 'r.db'}" if postgres is None else postgres.url(name))
+    yield tell(made)
+    made.db.dispose()
+    if postgres is not None:
+        postgres.drop(name)

@@ -14,7 +14,7 @@ from openlineage.lamin.parsing import parse
 from openlineage.lamin.receiver import ingest
 
 from .serving import Server
-from .test_reading import FIRST, JOB_EVENT, ODD_JOB, REPORT, SECOND, STORY
+from .story import FIRST, JOB_EVENT, ODD_JOB, REPORT, SECOND, STORY
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from openlineage.lamin.parsing import parse
 from openlineage.lamin.receiver import ingest
 
 from .serving import Server
-from .test_reading import DATASET_EVENT, FIRST, JOB_EVENT, STORY, USE
+from .story import DATASET_EVENT, FIRST, JOB_EVENT, STORY, USE
 
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,"

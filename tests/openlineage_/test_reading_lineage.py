@@ -1,0 +1,142 @@
+"""Lineage over HTTP, on both databases: of jobs, datasets, runs, versions and columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.testclient import TestClient
+
+from lamin_core.instance import Instance
+from openlineage.lamin.events import Dataset, complete
+from openlineage.lamin.parsing import parse
+from openlineage.lamin.receiver import ingest
+
+from .conftest import at, run_of
+from .story import FIRST, LATER, RAW_ID, REPORT_ID, SECOND, TABLE_ID, USE, ask, client_of, edges
+
+
+def test_lineage_of_jobs_and_datasets(client: TestClient) -> None:
+    found = ask(client, "/lineage", nodeId=TABLE_ID)
+    flows = {
+        (RAW_ID, "job:test:make"),
+        ("job:test:make", TABLE_ID),
+        (TABLE_ID, "job:test:use"),
+        ("job:test:use", REPORT_ID),
+    }
+    assert edges(found) == flows
+    assert {node["id"]: node["type"] for node in found["graph"]} == {
+        RAW_ID: "DATASET",
+        TABLE_ID: "DATASET",
+        REPORT_ID: "DATASET",
+        "job:test:make": "JOB",
+        "job:test:use": "JOB",
+    }
+    assert not found["truncated"]
+    assert found == ask(client, "/lineage", nodeId="job:test:use") == ask(client, "/lineage", nodeId=RAW_ID)
+    near = ask(client, "/lineage", nodeId=TABLE_ID, depth=1)
+    assert edges(near) == {("job:test:make", TABLE_ID), (TABLE_ID, "job:test:use")}
+    assert edges(ask(client, "/lineage", nodeId=TABLE_ID, direction="up")) == {
+        (RAW_ID, "job:test:make"),
+        ("job:test:make", TABLE_ID),
+    }
+
+
+def test_lineage_of_every_run_and_version_stays(client: TestClient) -> None:
+    first = ask(client, "/lineage", nodeId=f"run:{FIRST.id}")
+    made, used = f"{TABLE_ID}@0000", f"run:{USE.id}"
+    assert edges(first) == {
+        (f"{RAW_ID}@0000", f"run:{FIRST.id}"),
+        (f"run:{FIRST.id}", made),
+        (made, used),
+        (used, f"{REPORT_ID}@0000"),
+    }
+    assert {node["type"] for node in first["graph"]} == {"RUN", "DATASET_VERSION"}
+    newest = ask(client, "/lineage", nodeId=f"{TABLE_ID}@0001")
+    assert edges(newest) == {
+        (f"{RAW_ID}@0000", f"run:{SECOND.id}"),
+        (f"run:{SECOND.id}", f"{TABLE_ID}@0001"),
+        (f"{TABLE_ID}@0001", f"run:{LATER.id}"),
+    }
+    assert {node["data"]["status"] for node in newest["graph"] if node["type"] == "RUN"} == {"completed", "running"}
+    assert edges(ask(client, "/lineage", nodeId=f"{TABLE_ID}@0000", direction="down")) == {
+        (made, used),
+        (used, f"{REPORT_ID}@0000"),
+    }
+    assert ask(client, "/lineage", nodeId=f"{REPORT_ID}@0000")["graph"]
+    assert ask(client, "/lineage", nodeId=f"{REPORT_ID}#0000")["graph"]
+
+
+def test_lineage_as_it_was(client: TestClient) -> None:
+    early = ask(client, "/lineage", nodeId=RAW_ID, asOf="2026-01-01T00:00:03.5Z")
+    assert (TABLE_ID, "job:test:use") in edges(early)
+    assert REPORT_ID not in {node["id"] for node in early["graph"]}
+    run = ask(client, "/lineage", nodeId=f"run:{USE.id}", asOf="2026-01-01T00:00:03.5Z")
+    (using,) = (node["data"] for node in run["graph"] if node["id"] == f"run:{USE.id}")
+    assert (using["status"], using["endedAt"]) == ("running", None)
+
+
+def test_a_cut_graph_says_so(client: TestClient) -> None:
+    few = ask(client, "/lineage", nodeId=TABLE_ID, limit=2)
+    assert few["truncated"]
+    assert len(few["graph"]) <= 2
+
+
+def _columns(dataset: Dataset, made: dict[str, list[tuple[str, str]]]) -> dict[str, Any]:
+    """A run that makes these columns of a dataset, each of these columns of other files."""
+    number = 500 + sum(map(ord, dataset.name))
+    event = complete(run_of(number, f"make {dataset.name}"), at(number), [Dataset("file", name) for sources in
+                     made.values() for name, _ in sources], [dataset])  # fmt: skip
+    facet = {"_producer": "https://example.org", "_schemaURL": "https://example.org/x.json"}
+    told = {field: {"inputFields": [{"namespace": "file", "name": name, "field": source} for name, source in sources]}
+            for field, sources in made.items()}  # fmt: skip
+    columns = [{"name": field, "type": "int"} for field in made]
+    event["outputs"][0]["facets"] |= {
+        "columnLineage": {**facet, "fields": told},
+        "schema": {**facet, "fields": columns},
+    }
+    return event
+
+
+def test_columns_come_from_columns(instance: Instance) -> None:
+    story = [
+        _columns(Dataset("file", "/a"), {"x": [], "y": []}),
+        _columns(Dataset("file", "/b"), {"sum": [("/a", "x"), ("/a", "y")], "y": [("/a", "y")]}),
+        _columns(Dataset("file", "/c"), {"z": [("/b", "sum")], "w": [("/b", "y")]}),
+    ]
+    ingest(instance.db, map(parse, story))
+    client = client_of(instance)
+
+    def of(name: str, **query: Any) -> set[str]:
+        answer = ask(client, "/column-lineage", nodeId=name, **query)
+        edges(answer)
+        return {node["id"].removeprefix("datasetField:file:") for node in answer["graph"]}
+
+    assert of("datasetField:file:/c:z") == {"/c:z", "/b:sum", "/a:x", "/a:y"}
+    assert of("datasetField:file:/c:z", depth=1) == {"/c:z", "/b:sum"}
+    assert of("datasetField:file:/a:y", withDownstream="true") == {"/a:y", "/b:sum", "/b:y", "/c:z", "/c:w"}
+    assert of("dataset:file:/b") == {"/b:sum", "/b:y", "/a:x", "/a:y"}
+    assert of("job:test:make /b") == of("dataset:file:/b")
+    (summed,) = (
+        node for node in ask(client, "/column-lineage", nodeId="dataset:file:/b")["graph"]
+        if node["data"]["field"] == "sum"
+    )  # fmt: skip
+    assert summed["data"]["fieldType"] == "int"
+    assert [one["field"] for one in summed["data"]["inputFields"]] == ["x", "y"]
+    for query in ("nodeId=datasetField:file:/b:none", "nodeId=dataset:file:/none"):
+        assert client.get(f"/api/v1/column-lineage?{query}").status_code == 404
+    assert client.get(f"/api/v1/column-lineage?nodeId=run:{run_of(1, 'x').id}").status_code == 404
+
+
+def test_a_job_that_never_ran_is_a_node(client: TestClient) -> None:
+    (node,) = ask(client, "/lineage", nodeId="job:test:declared")["graph"]
+    assert (node["id"], node["type"], node["inEdges"]) == ("job:test:declared", "JOB", [])
+
+
+def test_upstream_runs_as_marquez_tells_them(client: TestClient) -> None:
+    found = ask(client, "/runlineage/upstream", runId=USE.id)
+    assert [one["run"]["id"] for one in found["runs"]] == [USE.id, FIRST.id]
+    assert found["runs"][0]["inputs"] == [
+        {"namespace": "file", "name": "/data/table.csv", "version": "0000", "producedByRunId": FIRST.id}
+    ]
+    assert found["runs"][1]["job"]["name"] == "make"
+    assert [one["run"]["id"] for one in ask(client, "/runlineage/upstream", runId=USE.id, depth=0)["runs"]] == [USE.id]

@@ -1,0 +1,124 @@
+"""Runs and raw events over HTTP, on both databases, page by page."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from lamin_core.instance import Instance
+from openlineage.lamin.events import Job, Run, complete, start
+from openlineage.lamin.parsing import parse
+from openlineage.lamin.receiver import ingest
+
+from .conftest import at, run_of
+from .story import DATASET_EVENT, FIRST, FLOW, JOB_EVENT, SECOND, STORY, USE, ask, client_of, tell
+
+
+def test_run_ids_are_known_in_either_case(instance: Instance) -> None:
+    run = Run("ABCDEF00-0000-7000-8000-00000000000A", Job("test", "loud", "rule"), "test", "1")
+    ingest(instance.db, [parse(start(run, at(1)))])
+    client = client_of(instance)
+    assert ask(client, f"/runs/{run.id}") == ask(client, f"/runs/{run.id.lower()}")
+
+
+def test_one_run_has_all_that_belongs_to_it(client: TestClient) -> None:
+    run = ask(client, f"/runs/{SECOND.id}")
+    assert run == ask(client, f"/jobs/runs/{SECOND.id}") == ask(client, f"/runs/{run['uid']}")
+    assert (run["state"], run["status"], run["durationMs"], run["args"]) == (
+        "COMPLETED",
+        "completed",
+        1000,
+        {"seed": 7},
+    )
+    assert run["parent"]["id"] == FLOW.id
+    assert [one["datasetVersionId"] for one in run["inputDatasetVersions"]] == [
+        {"namespace": "file", "name": "/data/raw.csv", "version": "0000"}
+    ]
+    assert [one["datasetVersionId"]["version"] for one in run["outputDatasetVersions"]] == ["0001"]
+    flow = ask(client, f"/runs/{FLOW.id}")
+    assert [child["id"] for child in flow["children"]] == [FIRST.id, USE.id, SECOND.id]
+    assert (flow["childrenCount"], flow["error"], flow["parent"]) == (3, "no space", None)
+
+
+FILTERS: list[tuple[dict[str, Any], str]] = [
+    ({}, "653421"),
+    ({"status": "failed"}, "1"),
+    ({"status": "running"}, "5"),
+    ({"engine": "odd"}, "6"),
+    ({"namespace": "test"}, "53421"),
+    ({"job": "use"}, "54"),
+    ({"namespace": "test", "job": "make"}, "32"),
+    ({"parent": FLOW.id}, "342"),
+    ({"after": "2026-01-01T00:00:05Z"}, "653"),
+    ({"before": "2026-01-01T00:00:03Z"}, "21"),
+    ({"after": "2026-01-01T01:00:05 01:00", "limit": 2}, "65"),
+    ({"limit": 2, "offset": 3}, "42"),
+    ({"engine": "nobody's"}, ""),
+]
+
+
+def test_runs_are_filtered_and_newest_first(client: TestClient) -> None:
+    for query, found in FILTERS:
+        answer = ask(client, "/runs", **query)
+        assert "".join(run["id"][-1] for run in answer["runs"]) == found, query
+        if not {"limit", "offset"} & set(query):
+            assert answer["totalCount"] == len(found), query
+
+
+def test_pages_lose_and_repeat_nothing_while_runs_come_in(instance: Instance) -> None:
+    client = tell(instance)
+    seen: list[str] = []
+    cursor: dict[str, str] = {}
+    for number in range(20):
+        page = ask(client, "/runs", limit=2, **cursor)
+        seen += [run["id"][-1] for run in page["runs"]]
+        if page["nextCursor"] is None:
+            break
+        cursor = {"cursor": page["nextCursor"]}
+        ingest(instance.db, [parse(start(run_of(100 + number, "new"), at(1000 + number)))])
+    assert "".join(seen) == "653421"
+
+
+def test_events_come_back_as_they_were_received(client: TestClient) -> None:
+    found = ask(client, "/events/lineage", sortDirection="asc")
+    assert found["events"] == [*STORY, JOB_EVENT, DATASET_EVENT]
+    assert found["totalCount"] == len(STORY) + 2
+    assert ask(client, "/events")["events"] == found["events"][::-1]
+    some = ask(
+        client, "/events/lineage", after="2026-01-01T00:00:02Z", before="2026-01-01T00:00:05Z", limit=1, offset=1
+    )
+    assert (some["events"], some["totalCount"]) == ([STORY[3]], 3)
+
+
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+def test_pages_of_events_follow_each_other(client: TestClient, direction: str) -> None:
+    seen: list[Any] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = ask(client, "/events/lineage", limit=3, sortDirection=direction, **cursor)
+        seen += page["events"]
+        if page["nextCursor"] is None:
+            break
+        cursor = {"cursor": page["nextCursor"]}
+    whole = [*STORY, JOB_EVENT, DATASET_EVENT]
+    assert seen == (whole if direction == "asc" else whole[::-1])
+
+
+def test_what_python_alone_reads_is_sent_as_json(instance: Instance) -> None:
+    text = json.dumps(complete(run_of(1, "odd"), at(1)) | {"custom": [1.5, 2.5]})
+    ingest(instance.db, [parse(text.replace("1.5", "NaN"))])
+    answer = client_of(instance).get("/api/v1/events/lineage")
+    found = json.loads(answer.text, parse_constant=lambda word: pytest.fail(word))
+    assert found["events"][0]["custom"] == [None, 2.5]
+
+
+def test_facets_of_a_run_and_of_its_job(instance: Instance) -> None:
+    event = start(run_of(1, "told"), at(1))
+    facet = {"_producer": "https://example.org", "_schemaURL": "https://example.org/x.json", "x": 1}
+    event["run"]["facets"]["my_run"] = event["job"]["facets"]["my_job"] = facet
+    ingest(instance.db, [parse(event)])
+    client, path = client_of(instance), f"/jobs/runs/{run_of(1, 'told').id}/facets"
+    assert ask(client, path)["facets"]["my_run"] == ask(client, path, type="job")["facets"]["my_job"] == facet
