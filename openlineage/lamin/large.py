@@ -23,6 +23,8 @@ _FIELDS = {
     *("columnLineage", "lamin_environment", "lamin_process", "lamin_storage"),
 }
 """The facets that become something: they are taken however large they are."""
+HEAD = ("_producer", "_schemaURL", "_deleted")
+"""What a mark keeps of the facet."""
 _SLICE, _ROWS, _DEPTH = 1 << 20, 1_000, 6
 
 
@@ -34,43 +36,44 @@ def canonical_hash(value: Any, size: int) -> str:
     True
     """
     state = blake3()
-    for piece in _pieces(value, 0) if size > LARGE else (_canonical(value),):
+    for piece in pieces_of(value) if size > LARGE else (canonical(value),):
         state.update(piece.encode())
     return state.hexdigest()
 
 
-def _canonical(value: Any) -> str:
+def canonical(value: Any) -> str:
+    """The JSON that is the same for the same value."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
-def _pieces(value: Any, depth: int) -> Iterator[str]:
-    """The same text, a megabyte or so at a time."""
+def pieces_of(value: Any, depth: int = 0) -> Iterator[str]:
+    """The canonical JSON of the value, a megabyte or so at a time."""
     if isinstance(value, str):
         yield '"'
-        yield from (_canonical(value[at : at + _SLICE])[1:-1] for at in range(0, len(value), _SLICE))
+        yield from (canonical(value[at : at + _SLICE])[1:-1] for at in range(0, len(value), _SLICE))
         yield '"'
     elif isinstance(value, dict) and depth < _DEPTH:
         for number, name in enumerate(sorted(value)):
-            yield f"{',' if number else '{'}{_canonical(name)}:"
-            yield from _pieces(value[name], depth + 1)
+            yield f"{',' if number else '{'}{canonical(name)}:"
+            yield from pieces_of(value[name], depth + 1)
         yield "}" if value else "{}"
     elif isinstance(value, list) and depth < _DEPTH:
         yield "["
         yield from _items(value, depth)
         yield "]"
     else:
-        yield _canonical(value)
+        yield canonical(value)
 
 
 def _items(values: list[Any], depth: int) -> Iterator[str]:
     for start in range(0, len(values), _ROWS):
         yield "," if start else ""
         if len(values) > _ROWS:
-            yield _canonical(values[start : start + _ROWS])[1:-1]
+            yield canonical(values[start : start + _ROWS])[1:-1]
             continue
         for number, value in enumerate(values):
             yield "," if number else ""
-            yield from _pieces(value, depth + 1)
+            yield from pieces_of(value, depth + 1)
 
 
 def without_large(event: Mapping[str, Any], digest: str) -> dict[str, Any]:
@@ -97,10 +100,19 @@ def _without(entity: Any, digest: str) -> Any:
 
 
 def _marked(name: str, facet: Any, digest: str) -> Any:
-    if name in _FIELDS or not isinstance(facet, dict) or _weight(facet, LARGE) <= LARGE:
+    if not isinstance(facet, dict) or not is_left_out(name, _weight(facet, LARGE), LARGE):
         return facet
-    mark = {member: facet[member] for member in ("_producer", "_schemaURL", "_deleted") if member in facet}
-    return mark | {OMITTED: {"event": digest, "more_than": LARGE}}
+    return mark({member: facet[member] for member in HEAD if member in facet}, digest, LARGE)
+
+
+def is_left_out(name: str, size: int, limit: int) -> bool:
+    """Whether a facet of this name and size is in the raw log alone."""
+    return size > limit and name not in _FIELDS
+
+
+def mark(head: Mapping[str, Any], digest: str, limit: int) -> dict[str, Any]:
+    """What stands for a facet that the event of this hash has."""
+    return {**head, OMITTED: {"event": digest, "more_than": limit}}
 
 
 def _weight(value: Any, enough: int) -> int:

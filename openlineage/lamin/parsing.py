@@ -12,6 +12,7 @@ from lamin_core.errors import MalformedEvent
 from openlineage.lamin.events import Event
 from openlineage.lamin.large import LARGE, canonical_hash, without_large
 from openlineage.lamin.reading import run_key
+from openlineage.lamin.scanning import scan
 from openlineage.lamin.sinks import serialize
 
 Kind = Literal["run", "job", "dataset", "quarantined"]
@@ -53,18 +54,27 @@ def parse(body: bytes | str | Event) -> ParsedEvent:
     >>> parse('{"run": {}}').reason
     'eventTime None is no ISO 8601 time'
     """
-    text = serialize(body) if isinstance(body, dict) else body
-    return parsed(*load(text))
-
-
-def load(body: bytes | str) -> tuple[Any, str]:
-    """The JSON value in this body, and the body as text. Raises `MalformedEvent` for what is no JSON."""
+    told = serialize(body) if isinstance(body, dict) else body
     try:
-        text = (body.decode("utf-8") if isinstance(body, bytes) else body).strip()
-        # NaN is no JSON, yet Python's producers write it.
-        return json.loads(text, parse_constant=str), text
+        text = (told.decode("utf-8") if isinstance(told, bytes) else told).strip()
+        digest, value = _light(text) if _is_large(text) else (None, _decoded(text))
     except (ValueError, RecursionError) as error:
         raise MalformedEvent(f"not JSON: {error}", hint=_HINT) from error
+    return parsed(value, text) if digest is None or not isinstance(value, dict) else _placed(value, text, digest)
+
+
+def _decoded(text: str) -> Any:
+    return json.loads(text, parse_constant=str)  # NaN is no JSON, yet Python's producers write it
+
+
+def _is_large(text: str) -> bool:
+    return len(text) > LARGE and _UNSTORABLE.search(text) is None
+
+
+def _light(text: str) -> tuple[str, Any]:
+    """The hash of this large JSON, and its value without what is left out of large events."""
+    digest, left = scan(text, LARGE)
+    return digest, _decoded(left)
 
 
 _HINT = "send one OpenLineage event as a JSON object"
@@ -84,8 +94,10 @@ def parsed(value: Any, text: str) -> ParsedEvent:
 
 def _parsed(data: Event, text: str) -> ParsedEvent:
     digest = canonical_hash(data, len(text))
-    if len(text) > LARGE:
-        data = without_large(data, digest)
+    return _placed(without_large(data, digest) if len(text) > LARGE else data, text, digest)
+
+
+def _placed(data: Event, text: str, digest: str) -> ParsedEvent:
     known: dict[str, Any] = {"hash": digest, "body": text, "data": data}
     try:
         return _place(data, known)
@@ -95,10 +107,12 @@ def _parsed(data: Event, text: str) -> ParsedEvent:
 
 def stored(row: Any) -> ParsedEvent:
     """The event in this row of the raw log (of `STORED`), which was parsed before it was written."""
-    data = json.loads(row.body, parse_constant=str)
-    known = _storable(data) if _UNSTORABLE.search(row.body) else data
-    if len(row.body) > LARGE:
-        known = without_large(known, row.hash)
+    if _is_large(row.body):
+        known = _light(row.body)[1]
+    else:
+        data = _decoded(row.body)
+        known = _storable(data) if _UNSTORABLE.search(row.body) else data
+        known = without_large(known, row.hash) if len(row.body) > LARGE else known
     return ParsedEvent(row.kind, row.hash, row.body, known, row.run_id, row.event_type, row.event_time, id=row.id)
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from lamin_core.bulk import count_keys, insert_rows, reserve, select_in
@@ -88,13 +88,13 @@ def log(database: Database, events: Iterable[ParsedEvent]) -> Receipt:
 
 
 def settle(database: Database, limit: int = 500) -> int:
-    """Bring the registry up to date with the first events that wait for it, as many as `limit`; how many those were."""
+    """Bring the registry up to date with the first events that wait for it; how many those were: at most `limit`."""
     with database.reading() as session:
         if session.execute(_WAITS).first() is None:
             return 0
     histories = histories_of(database)
     with _forgetting(histories), _writing(database) as session:
-        events = [stored(row) for row in session.execute(_WAITING.limit(limit))]
+        events = [stored(row) for row in select_in(session, _BODIES, Row.id, _first_waiting(session, limit))]
         if events:
             try:
                 with session.begin_nested():
@@ -115,7 +115,23 @@ def settle_all(database: Database) -> None:
 
 
 _WAITS = select(EventWaiting.event_id).limit(1)
-_WAITING = STORED.join(EventWaiting, EventWaiting.event_id == Row.id).order_by(Row.id)
+_WAITING = select(Row.id, func.length(Row.body)).join(EventWaiting, EventWaiting.event_id == Row.id).order_by(Row.id)
+_BODIES = STORED.order_by(Row.id)
+_AT_ONCE = 4_000_000
+"""Characters of events that are settled at once; of a larger one, that one alone."""
+
+
+def _first_waiting(session: Session, limit: int) -> list[int]:
+    chosen: list[int] = []
+    held = 0
+    for identity, size in session.execute(_WAITING.limit(limit)):
+        held += size
+        if chosen and held > _AT_ONCE:
+            break
+        chosen.append(identity)
+    return chosen
+
+
 _COUNTED = (Row, Run, TransformSeries, Transform, ArtifactSeries, Content, Artifact)
 
 
@@ -196,7 +212,8 @@ def project(session: Session, histories: Histories, events: Sequence[ParsedEvent
         {run: one.written for run, one in remembered.items() if one.written is not None and run not in displaced},
     )
     for run, one in remembered.items():
-        one.written = facts[run]
+        # All that is asked of it again: params and details may be large.
+        one.written = replace(facts[run], params=None, details=None, error=None)
 
 
 def _apart(session: Session, histories: Histories, events: Sequence[ParsedEvent]) -> list[ParsedEvent]:

@@ -13,8 +13,8 @@ from typing import Any
 from lamin_core.errors import LaminError, MalformedEvent
 from openlineage.lamin.parsing import ParsedEvent, parsed
 
-SLICE = 500
-"""Events that are parsed, and then stored, together."""
+SLICE, CHARACTERS = 500, 4_000_000
+"""Events that are parsed, and then stored, together, at most; and how many characters they have about."""
 _SPACE = re.compile(r"[ \t\n\r]*")
 _HINT = "send a JSON array of events, or one event to /api/v1/lineage"
 
@@ -34,12 +34,22 @@ def slices(text: str, size: int = SLICE) -> Iterator[Slice]:
     [[1], [2]]
     """
     numbered = enumerate(items(text))
-    part = list(islice(numbered, size))
-    if len(part) == size:
+    part = _next(numbered, size)
+    if sum(len(told) for _, (_, told) in part) + len(part) + 1 < len(text):
         deque(items(text), maxlen=0)  # nothing is stored of an array that breaks off further on
     while part:
         yield _sliced(part)
-        part = list(islice(numbered, size))
+        part = _next(numbered, size)
+
+
+def _next(numbered: Iterator[tuple[int, tuple[Any, str]]], size: int) -> list[tuple[int, tuple[Any, str]]]:
+    part, held = [], 0
+    for one in islice(numbered, size):
+        part.append(one)
+        held += len(one[1][1])
+        if held > CHARACTERS:
+            break
+    return part
 
 
 def _sliced(part: list[tuple[int, tuple[Any, str]]]) -> Slice:

@@ -136,7 +136,7 @@ class Writer:
             if not isinstance(error, Unavailable):
                 logger.exception("events could not be settled")
             return
-        self._backlog = max(1, self._backlog - settled) if settled == self._slice else 0
+        self._backlog = max(1, self._backlog - settled) if settled else 0
         self._metrics.backlog(self._backlog)
 
     def _write(self, group: Sequence[Order]) -> None:
