@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from threading import Event
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -16,9 +17,24 @@ def at_once(do: Callable[[Item], Result], items: Iterable[Item], threads: int = 
     >>> at_once(len, ["a", "bb"])
     [1, 2]
     """
+    wanted = list(items)
+    results: list[Any] = [None] * len(wanted)
+    left, is_over = iter(range(len(wanted))), Event()
+
+    def work() -> None:
+        for number in left:  # each thread takes the next, which costs less than handing each to a thread
+            if is_over.is_set():
+                return
+            try:
+                results[number] = do(wanted[number])
+            except BaseException:
+                is_over.set()
+                raise
+
     with ThreadPoolExecutor(threads) as pool:
         try:
-            return list(pool.map(do, items))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+            for thread in [pool.submit(work) for _ in range(min(threads, len(wanted)))]:
+                thread.result()
+        finally:
+            is_over.set()
+    return results
