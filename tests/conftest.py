@@ -41,8 +41,10 @@ _FOREIGN_NAMES = {
 
 def pytest_configure(config: pytest.Config) -> None:
     """Leave the outer environment before any fixture of the session starts a server in it."""
-    # Started in the background of a script, everything below would ignore Ctrl-C, and some tests press it.
+    # Started in the background of a script, everything below would ignore Ctrl-C, and under nohup the end of the
+    # terminal; some tests send both.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # Only the cache stays: what was fetched from the network and checked need not be fetched by every test.
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
     for name in list(os.environ):

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from lamin_core.fsck import stores
+
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
@@ -29,6 +31,14 @@ def serving(folder: Path) -> Iterator[str]:
         finally:
             server.kill()
             server.wait()
+
+
+def forget_clients() -> None:
+    """s3fs keeps its clients, with the endpoint that the environment named when they were made."""
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
+    stores._opened.cache_clear()
 
 
 def _wait(port: int, server: subprocess.Popen[bytes]) -> None:

@@ -17,6 +17,7 @@ from lamin_core import doctor
 from lamin_core.doctor.database import file_system
 from lamin_core.instance import Instance, connect
 from tests.command import typed
+from tests.object_store import forget_clients
 
 
 @pytest.fixture
@@ -66,6 +67,7 @@ def test_a_bucket_that_does_not_answer(in_tmp_path: Path) -> None:
     found = _found("storage")
     assert found["status"] == "failure"
     assert "AWS_ENDPOINT_URL set" in found["hint"]
+    forget_clients()
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from openlineage.lamin.events import Run as EventRun
 from openlineage.lamin.parsing import parse
 from openlineage.lamin.receiver import ingest
 from tests.command import typed
+from tests.object_store import forget_clients
 
 
 @pytest.fixture
@@ -491,21 +492,13 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
-    _forget_buckets()
+    forget_clients()
     client = boto3.client("s3")
     client.create_bucket(Bucket="lineage")
     yield client
     client.close()
     server.stop()
-    _forget_buckets()
-
-
-def _forget_buckets() -> None:
-    """s3fs keeps its clients, with the address that they had."""
-    import s3fs
-
-    s3fs.S3FileSystem.clear_instance_cache()
-    fsck.stores._opened.cache_clear()
+    forget_clients()
 
 
 def test_a_bucket_is_checked_as_a_folder_is(in_tmp_path: Path, bucket: Any) -> None:
@@ -544,10 +537,11 @@ def test_a_bucket_out_of_reach_is_said(in_tmp_path: Path, bucket: Any) -> None:
     instance = init("s3://lineage/here")
     artifact = ln.Artifact(_file("../far/a.txt", b"a"), key="a.txt", run=False).save()
     os.environ |= {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}
-    _forget_buckets()
+    forget_clients()
     assert typed("fsck", code=5).stderr.startswith("lamin: ")
     assert artifact.uid
     instance.db.dispose()
+    forget_clients()
 
 
 def test_only_this_instance_is_looked_at(in_tmp_path: Path) -> None:

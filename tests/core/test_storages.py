@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -273,13 +274,15 @@ def test_a_folder_that_was_cut_short_is_completed(
     (outside / "d").mkdir()
     for number in range(4):
         (outside / "d" / f"{number}.txt").write_text("x" * number)
-    real, put = s3.put_file, []
+    real, put, others = s3.put_file, [], threading.Semaphore(0)
 
     def fail(source: str, *args: Any, **values: Any) -> None:
         put.append(Path(source).name)
         if put.count("2.txt") == 1 and source.endswith("2.txt"):
+            assert all(others.acquire(timeout=60) for _ in range(3))
             raise ConnectionError("the cable was pulled")
         real(source, *args, **values)
+        others.release()
 
     monkeypatch.setattr(s3, "put_file", fail)
     with pytest.raises(Unavailable, match="the cable was pulled"):

@@ -69,7 +69,7 @@ def _ended(script: subprocess.Popen[str]) -> tuple[int, str | None, str | None]:
         ),
         ("try:\n    sys.exit(3)\nexcept SystemExit:\n    pass", 0, "completed", None),
         ("try:\n    sys.exit(3)\nfinally:\n    ln.finish()", 3, "completed", None),
-        ("raise KeyboardInterrupt", -signal.SIGINT, "aborted", "KeyboardInterrupt: "),
+        ("raise KeyboardInterrupt", -signal.SIGINT, "aborted", "KeyboardInterrupt"),
         ("ln.context.run.fail('bad data')\nln.finish()", 0, "failed", "bad data"),
         ("ln.context.run.abort()", 0, "aborted", "aborted"),
     ],
@@ -91,7 +91,7 @@ def test_a_signal_aborts_the_run_and_does_what_it_always_does(
     script.send_signal(number)
     code, status, error = _ended(script)
     assert (code, status) == (-number, "aborted")
-    assert error == ("KeyboardInterrupt: " if number is signal.SIGINT else f"ended by {number.name}")
+    assert error == ("KeyboardInterrupt" if number is signal.SIGINT else f"ended by {number.name}")
     assert {run.status for run in ln.Run.all()} == {"aborted"}
 
 
