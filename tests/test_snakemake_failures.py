@@ -177,17 +177,18 @@ rule write:
     assert done.story()[-1] == ("FAIL", "")
 
 
+# No program makes the files that are waited for: a shell that is told to end while such a one has just ended goes on.
 SLEEPING = """
 rule all:
     input: "a.txt", "b.txt"
 
 rule a:
     output: "a.txt"
-    shell: "touch started; sleep 300; touch {output}"
+    shell: ": > started; sleep 300; touch {output}"
 
 rule b:
     output: "b.txt"
-    shell: "touch began; sleep 300; touch {output}"
+    shell: ": > began; sleep 300; touch {output}"
 """
 
 
@@ -213,7 +214,7 @@ def interrupt(folder: Path, *signals: int, to_group: bool) -> tuple[int, str]:
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            process.communicate()
     return process.returncode, shown
 
 
