@@ -9,7 +9,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # Tests run in this many processes at once; `make test WORKERS=0` runs them one by one.
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n > 4 ? 4 : n)))
 # What needs extras that the environment with the newest SQLAlchemy has not got: buckets and notebooks.
-NEXT_LEAVES_OUT := --ignore tests/core/test_storages.py --ignore tests/core/test_tracking_notebooks.py
+NEXT_LEAVES_OUT := --ignore tests/core/test_storages.py --ignore tests/core/test_urls.py --ignore tests/core/test_tracking_notebooks.py
 # More for pytest: make test PYTEST_ARGS='-k snakemake -x'
 PYTEST_ARGS ?=
 BIN := .venv/bin
