@@ -15,13 +15,16 @@ def above() -> Parent | str | None:
     return parent_from_environment(told) or told.get(PARENT_UID) or None
 
 
+def placed(run: Parent) -> Parent:
+    """The run below the outermost one that this process was told of, unless it says itself which that is."""
+    outer = above()
+    return run._replace(root=outer.outermost) if run.root is None and isinstance(outer, Parent) else run
+
+
 def announce(run: Parent) -> None:
     """Processes started from here are children of this run, and of the outermost one that this process was told of."""
     global _before
-    outer = above()
-    if run.root is None and isinstance(outer, Parent):
-        run = run._replace(root=outer.outermost)
-    told = environment_for_children(run)
+    told = environment_for_children(placed(run))
     if _before is None:
         _before = {name: os.environ.get(name) for name in told}
     os.environ.update(told)

@@ -1,4 +1,4 @@
-"""Many rows at once: read by a set of values, written in one statement, with primary keys known beforehand.
+"""Rows past the mapper: read by a set of values, written many at once or where they are missing, keys known beforehand.
 
 For transactions that hold the writer's turn (`Database.writing`): nobody else can take the keys that `reserve` gives.
 """
@@ -21,6 +21,7 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
+    TextClause,
     any_,
     bindparam,
     delete,
@@ -34,14 +35,10 @@ from sqlalchemy import column as column_named
 from sqlalchemy.orm import Session
 
 from lamin_core.models import Base
+from lamin_core.models.relations import table_of
 
 _PART = 5_000
 """How many values one statement names: SQLite takes 32,766 in all, PostgreSQL 65,535."""
-
-
-def table_of(model: type[Base]) -> Table:
-    """The table of this model."""
-    return cast(Table, model.__table__)
 
 
 def reserve(session: Session, model: type[Base], count: int) -> range:
@@ -97,6 +94,39 @@ def insertion(table: Table, *, many: bool) -> Executable:
     after each row.
     """
     return insert(table).returning(*table.primary_key) if many else insert(table)
+
+
+def insert_missing(session: Session, table: Table, values: dict[str, Any]) -> int | None:
+    """The primary key of a new row with these values; None where a unique constraint says that it is there already.
+
+    One statement where most rows are new, instead of a look first; not through the mapper, which costs more than both.
+    """
+    return session.connection().execute(_insert_missing(table, tuple(values), returning=True), values).scalar()
+
+
+def insert_missing_rows(session: Session, table: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """New rows with these values, all for the same columns, except those that a unique constraint says are there."""
+    if rows:
+        session.connection().execute(_insert_missing(table, tuple(rows[0]), returning=False), rows)
+
+
+@cache
+def _insert_missing(table: Table, names: tuple[str, ...], *, returning: bool) -> TextClause:
+    """Both databases say it alike. As a text it is compiled once; SQLAlchemy's own clause is compiled at each use."""
+    columns = [one for one in table.columns if one.key in names or (one.default is not None and one.default.is_scalar)]
+    listed = ", ".join(f'"{column.name}"' for column in columns)
+    values = ", ".join(f":{column.name}" for column in columns)
+    statement = f'INSERT INTO "{table.name}" ({listed}) VALUES ({values}) ON CONFLICT DO NOTHING'  # noqa: S608
+    binds = (bindparam(column.name, default(column), column.type) for column in columns)
+    return text(statement + " RETURNING id" * returning).bindparams(*binds)
+
+
+def default(column: Column[Any]) -> Any:
+    """What a new row has in this column where nobody says anything; None where that is nothing."""
+    made: Any = column.default
+    if made is None:
+        return None
+    return made.arg(None) if made.is_callable else made.arg
 
 
 def update_rows(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:

@@ -11,30 +11,14 @@ import random
 import sqlite3
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import (
-    URL,
-    Column,
-    ColumnElement,
-    Connection,
-    Engine,
-    Table,
-    TextClause,
-    bindparam,
-    create_engine,
-    event,
-    exists,
-    make_url,
-    or_,
-    select,
-    text,
-)
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
@@ -123,50 +107,6 @@ class Database:
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
-
-
-def insert_missing(session: Session, table: Table, values: dict[str, Any]) -> int | None:
-    """The primary key of a new row with these values; None where a unique constraint says that it is there already.
-
-    One statement where most rows are new, instead of a look first; not through the mapper, which costs more than both.
-    """
-    return session.connection().execute(_insert_missing(table, tuple(values), returning=True), values).scalar()
-
-
-def insert_missing_rows(session: Session, table: Any, rows: Sequence[dict[str, Any]]) -> None:
-    """New rows with these values, all for the same columns, except those that a unique constraint says are there."""
-    if rows:
-        session.connection().execute(_insert_missing(table, tuple(rows[0]), returning=False), rows)
-
-
-@cache
-def _insert_missing(table: Table, names: tuple[str, ...], *, returning: bool) -> TextClause:
-    """Both databases say it alike. As a text it is compiled once; SQLAlchemy's own clause is compiled at each use."""
-    columns = [column for column in table.columns if column.key in names or column.default is not None]
-    listed = ", ".join(f'"{column.name}"' for column in columns)
-    values = ", ".join(f":{column.name}" for column in columns)
-    statement = f'INSERT INTO "{table.name}" ({listed}) VALUES ({values}) ON CONFLICT DO NOTHING'  # noqa: S608
-    binds = (bindparam(column.name, _default(column), column.type) for column in columns)
-    return text(statement + " RETURNING id" * returning).bindparams(*binds)
-
-
-def _default(column: Column[Any]) -> Any:
-    return None if column.default is None else column.default.arg  # type: ignore[attr-defined]
-
-
-def is_named(kind: type[Base], *, but: type[Base] | None = None) -> ColumnElement[bool]:
-    """Whether any row points to one of this kind; those of one kind of row left out that does not count."""
-    target = kind.__table__
-    tables = [table for table in Base.metadata.tables.values() if but is None or table is not but.__table__]
-    pointing = [column for table in tables for column in _pointers(table, target)]
-    return or_(*(exists().where(column == target.c.id) for column in pointing))
-
-
-def _pointers(table: Table, target: Any) -> list[ColumnElement[Any]]:
-    """The columns of a table that name rows of the other; of the table itself under another name."""
-    named = [key.parent.name for key in table.foreign_keys if key.column.table is target]
-    source = table.alias() if table is target else table
-    return [source.c[name] for name in named]
 
 
 # Of the errors a driver knows, those that say nothing about our statements ("DatabaseError": the file is none).

@@ -97,7 +97,7 @@ def understood(name: str, suffix: str, *but: type[Exception]) -> Iterator[None]:
     except passed:
         raise
     except Exception as error:
-        said = str(error).strip().partition("\n")[0]
+        said = _first_line(error)
         raise InvalidArgument(
             f"{name!r} cannot be read as {suffix}: {type(error).__name__}{said and ': '}{said}",
             hint="is it complete, and what its suffix says? .cache() gives its path",
@@ -132,10 +132,14 @@ def write(data: Any, path: Path, suffix: str) -> None:
     except (LaminError, MemoryError, OSError):
         raise
     except Exception as error:
-        said = str(error).strip().partition("\n")[0]
         raise InvalidArgument(
-            f"this {otype(data)} cannot be written as {suffix}: {said}", hint="mend it, or write a file and save that"
+            f"this {otype(data)} cannot be written as {suffix}: {_first_line(error)}",
+            hint="mend it, or write a file and save that",
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def otype(data: Any) -> str:

@@ -101,12 +101,18 @@ def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def instance(in_tmp_path: Path) -> Iterator[Instance]:
+def embedded(in_tmp_path: Path) -> Iterator[Instance]:
     """A fresh instance in the test's folder, connected, on the embedded default."""
     made = init("./data")
     yield made
     disconnect()
     made.db.dispose()
+
+
+@pytest.fixture
+def instance(embedded: Instance) -> Instance:
+    """What most tests need; those of the core ask for it on both databases."""
+    return embedded
 
 
 class Postgres:

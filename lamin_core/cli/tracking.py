@@ -22,19 +22,17 @@ from lamin_core.errors import InvalidArgument
 @click.option("--export", is_flag=True, help='Print variables for child processes: eval "$(lamin track --export)".')
 def track(key: str | None, name: str | None, uid: str | None, params: tuple[str, ...], export: bool) -> None:
     """Start a run of this shell script; prints its uid."""
-    from lamin_core.announcement import above
+    from lamin_core.announcement import placed
     from lamin_core.instance import connect
-    from lamin_core.propagation import Parent, environment_for_children
+    from lamin_core.propagation import environment_for_children
+    from lamin_core.saving.above import name_of
     from lamin_core.tracking.shells import track_shell
 
     run = track_shell(connect(), key=key, name=name, uid=uid, params=dict(map(_param, params)))
     if not export:
         click.echo(run.uid)
         return
-    assert run.transform is not None
-    outer = above()
-    root = outer.outermost if isinstance(outer, Parent) else None
-    told = environment_for_children(Parent(run.transform.namespace, run.transform.key, run.external_id, root))
+    told = environment_for_children(placed(name_of(run)))
     for variable, value in told.items():
         click.echo(f"export {variable}={shlex.quote(value)}")
 

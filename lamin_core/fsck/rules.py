@@ -10,7 +10,6 @@ from sqlalchemy import Row, case, delete, exists, func, or_, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from lamin_core.db import is_named
 from lamin_core.fsck.problem import Problem
 from lamin_core.lineage.refolding import refold
 from lamin_core.models import (
@@ -23,6 +22,7 @@ from lamin_core.models import (
     RunChange,
     Transform,
 )
+from lamin_core.models.relations import is_named
 from lamin_core.uids import version_suffix
 
 Rows = Sequence[Row[Any]]

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from lamin_core.bulk import delete_rows, insert_rows, reserve, select_in, update_rows
 from lamin_core.lineage import folders
-from lamin_core.lineage.datasets import Series, load_series
+from lamin_core.lineage.datasets import Series, last_numbers, load_series
 from lamin_core.lineage.marks import mark
 from lamin_core.lineage.refolding import key_of, refold
 from lamin_core.lineage.versions import Observation, Version, place
@@ -280,12 +280,9 @@ def _write_versions(session: Session, batch: _Batch) -> None:
 def _number(session: Session, batch: _Batch) -> None:
     """New versions follow the highest number of their series."""
     after = {series.id for series, head in batch.made if head.number < 0}
-    last = {row[0]: row[1] for row in select_in(session, _LAST_NUMBER, Artifact.series_id, after)}
+    last = last_numbers(session, after)
     for series, head in batch.made:
         head.number = last[series.id] = last.get(series.id, -1) + 1
-
-
-_LAST_NUMBER = select(Artifact.series_id, func.max(Artifact.number)).group_by(Artifact.series_id)
 
 
 def _version(series: Series, head: _Head) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lamin_core.bulk import insert_rows, reserve, select_in
@@ -33,6 +33,8 @@ class Series:
     storage_id: int
     key: str | None
     last_observed_at: datetime | None
+    is_new: bool = False
+    """Whether it was made just now, and has no version yet."""
 
 
 @lru_cache(maxsize=20_000)
@@ -50,10 +52,10 @@ def find_series(session: Session, paths: Collection[str]) -> dict[str, Series]:
         for path, place in places.items()
         if path not in kept and place.root is not None
     }
-    found = _load(session, ArtifactSeries.stem, stems)
+    found = series_where(session, ArtifactSeries.stem, stems)
     by_stem = {one.stem: one for one in found.values()}
     by_stem |= _made(session, {stem: place for stem, place in stems.items() if stem not in by_stem})
-    copies = _load(session, ArtifactSeries.id, set(kept.values()))
+    copies = series_where(session, ArtifactSeries.id, set(kept.values()))
 
     def series_of(path: str) -> Series:
         name = names.get(path, path)
@@ -94,7 +96,8 @@ def _kept_copies(session: Session, places: Mapping[str, Place]) -> dict[str, int
 _COPIES = select(Artifact.storage_id, Artifact.real_key, Artifact.series_id).order_by(Artifact.id)
 
 
-def _load(session: Session, column: Any, values: Collection[Any]) -> dict[int, Series]:
+def series_where(session: Session, column: Any, values: Collection[Any]) -> dict[int, Series]:
+    """The series that have one of these values in this column, by primary key."""
     return {row.id: Series(*row) for row in select_in(session, _SERIES, column, values)}
 
 
@@ -109,21 +112,23 @@ _SERIES = select(
 
 def load_series(session: Session, ids: Collection[int]) -> dict[int, Series]:
     """The series with these primary keys."""
-    return _load(session, ArtifactSeries.id, ids)
+    return series_where(session, ArtifactSeries.id, ids)
 
 
 def _made(session: Session, places: Mapping[str, Place]) -> dict[str, Series]:
-    ids = reserve(session, ArtifactSeries, len(places))
-    made = {
-        stem: Series(identity, stem, place.root.id, place.key, None)
-        for identity, (stem, place) in zip(ids, places.items(), strict=True)
-        if place.root is not None
-    }
-    insert_rows(
-        session,
-        ArtifactSeries,
-        [{"id": s.id, "stem": s.stem, "storage_id": s.storage_id, "key": s.key} for s in made.values()],
-    )
+    new = [(stem, place.root.id, place.key) for stem, place in places.items() if place.root is not None]
+    return {one.stem: one for one in make_series(session, new)}
+
+
+def make_series(
+    session: Session, new: Sequence[tuple[str, int, str | None]], at: datetime | None = None
+) -> list[Series]:
+    """New series by their stem, storage and key, which are not there; with `at`, observed then."""
+    made = [
+        Series(i, *one, at, is_new=True) for i, one in zip(reserve(session, ArtifactSeries, len(new)), new, strict=True)
+    ]
+    names = ("id", "stem", "storage_id", "key", "last_observed_at")
+    insert_rows(session, ArtifactSeries, [{name: getattr(one, name) for name in names} for one in made])
     return made
 
 
@@ -143,7 +148,11 @@ class Kept(NamedTuple):
 
 def find_contents(session: Session, datasets: Iterable[DatasetFacts]) -> dict[Bytes, Kept]:
     """The content that each of these datasets has, made where it is new."""
-    wanted = {content: one.n_files for one in datasets if (content := bytes_of(one)) is not None}
+    return contents_of(session, {content: one.n_files for one in datasets if (content := bytes_of(one)) is not None})
+
+
+def contents_of(session: Session, wanted: Mapping[Bytes, int | None]) -> dict[Bytes, Kept]:
+    """These contents, each with how many files it has if it is a folder's; made where they are new."""
     rows = select_in(session, _CONTENTS, Content.hash, {content[0] for content in wanted})
     found = {(row.hash, row.hash_type, row.size): Kept(row.id, row.n_files) for row in rows}
     missing = sorted(content for content in wanted if content not in found)
@@ -163,6 +172,14 @@ def find_contents(session: Session, datasets: Iterable[DatasetFacts]) -> dict[By
 _CONTENTS = select(Content.id, Content.hash, Content.hash_type, Content.size, Content.n_files)
 
 
+def last_numbers(session: Session, series: Collection[int]) -> dict[int, int]:
+    """The highest number that a version of each of these series has."""
+    return {row[0]: row[1] for row in select_in(session, _LAST_NUMBER, Artifact.series_id, series)}
+
+
+_LAST_NUMBER = select(Artifact.series_id, func.max(Artifact.number)).group_by(Artifact.series_id)
+
+
 def known_series(session: Session, paths: Collection[str]) -> dict[str, Series]:
     """The series that are known by just these paths, whatever other names there are."""
     if not paths:
@@ -170,4 +187,4 @@ def known_series(session: Session, paths: Collection[str]) -> dict[str, Series]:
     known = roots(session)
     places = {path: locate(path, known) for path in paths}
     stems = {_stem(place.root.uid, place.key): path for path, place in places.items() if place.root is not None}
-    return {stems[series.stem]: series for series in _load(session, ArtifactSeries.stem, stems).values()}
+    return {stems[series.stem]: series for series in series_where(session, ArtifactSeries.stem, stems).values()}

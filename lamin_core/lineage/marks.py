@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lamin_core.bulk import delete_rows, insert_rows, reserve, select_in, table_of, update_rows
+from lamin_core.bulk import delete_rows, insert_rows, reserve, select_in, update_rows
 from lamin_core.models import (
     Artifact,
     ArtifactSchema,
@@ -21,6 +21,7 @@ from lamin_core.models import (
     User,
     now,
 )
+from lamin_core.models.relations import table_of
 from lamin_core.uids import derived_uid
 
 Label = tuple[str, str]

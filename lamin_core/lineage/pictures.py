@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from abc import ABC, abstractmethod
 from typing import Any
 
 MOST = 150
@@ -12,16 +13,16 @@ LETTERS = 34
 """Letters on a line of a box."""
 
 
-class Picture:
+class Picture(ABC):
     """Something with both: Jupyter asks for the one, and `show` for what fits where it is shown."""
 
+    @abstractmethod
     def tree(self, *, downwards: bool | None = None) -> str:
         """As text: what is above it, or what is below it; by default what it was asked for."""
-        raise NotImplementedError
 
+    @abstractmethod
     def svg(self) -> str:
         """As a picture."""
-        raise NotImplementedError
 
     def _repr_svg_(self) -> str:
         return self.svg()

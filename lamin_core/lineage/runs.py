@@ -12,11 +12,12 @@ from typing import Any
 from sqlalchemy import and_, bindparam, delete, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
-from lamin_core.bulk import insert_rows, parts, reserve, select_in, table_of, update_rows
+from lamin_core.bulk import insert_rows, parts, reserve, select_in, update_rows
 from lamin_core.lineage.facts import JobFacts, RunFacts, RunLink, TransformFacts
 from lamin_core.lineage.transforms import Version, Wishes, tidy, version_of
 from lamin_core.lineage.transforms import write as write_transforms
 from lamin_core.models import Run, RunDependency, Transform, now
+from lamin_core.models.relations import table_of
 from lamin_core.process import Process
 from lamin_core.types import RunStatus
 from lamin_core.uids import run_uid as _run_uid

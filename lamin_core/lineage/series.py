@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from sqlalchemy import Table, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lamin_core.db import insert_missing
+from lamin_core.bulk import insert_missing
 from lamin_core.hashing import Digest
 from lamin_core.models import Artifact, Content, Storage
+from lamin_core.models.relations import table_of
 from lamin_core.storage import Root, locate, root_type
 from lamin_core.uids import random_uid
 
@@ -42,7 +41,7 @@ def copied_series(session: Session, path: str, known: list[Root]) -> int | None:
 def content_for(session: Session, digest: Digest) -> int:
     """The primary key of this content, made if it is new."""
     values = {"hash": digest.hash, "hash_type": digest.hash_type, "size": digest.size}
-    made = insert_missing(session, cast(Table, Content.__table__), {**values, "n_files": digest.n_files})
+    made = insert_missing(session, table_of(Content), {**values, "n_files": digest.n_files})
     if made is not None:
         return made
     return session.scalars(select(Content.id).filter_by(**values)).one()

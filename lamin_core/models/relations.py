@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Generic, Self, TypeVar, overload
 
+from sqlalchemy import ColumnElement, Table, exists, or_
+
 from lamin_core import context
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.base import Base
@@ -140,6 +142,22 @@ def annotation_of(registry: type[Any], target: type[Any]) -> Many[Any] | None:
     return next((one for one in annotations_of(registry).values() if one.target is target), None)
 
 
-def table_of(record: type[Any]) -> Any:
+def table_of(record: type[Any]) -> Table:
     """The table that a class is mapped to."""
-    return record.__table__
+    table: Table = record.__table__
+    return table
+
+
+def is_named(kind: type[Base], *, but: type[Base] | None = None) -> ColumnElement[bool]:
+    """Whether any row points to one of this kind; those of one kind of row left out that does not count."""
+    target = kind.__table__
+    tables = [table for table in Base.metadata.tables.values() if but is None or table is not but.__table__]
+    pointing = [column for table in tables for column in _pointers(table, target)]
+    return or_(*(exists().where(column == target.c.id) for column in pointing))
+
+
+def _pointers(table: Table, target: Any) -> list[ColumnElement[Any]]:
+    """The columns of a table that name rows of the other; of the table itself under another name."""
+    named = [key.parent.name for key in table.foreign_keys if key.column.table is target]
+    source = table.alias() if table is target else table
+    return [source.c[name] for name in named]

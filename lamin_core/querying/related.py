@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import CTE, delete, select
 from sqlalchemy.orm import Session
 
-from lamin_core.db import Database, insert_missing_rows
+from lamin_core.bulk import insert_missing_rows
+from lamin_core.db import Database
 from lamin_core.errors import InvalidArgument
 from lamin_core.models import Artifact, Base, Many, Registry, RunArtifact, Schema, SchemaComponent, now
 from lamin_core.models.relations import table_of

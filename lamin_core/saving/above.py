@@ -21,6 +21,12 @@ SHELL = "shell"
 """The engine of scripts that `lamin track` tracks."""
 
 
+def name_of(run: Run) -> Parent:
+    """What processes that the run starts know it by."""
+    assert run.transform is not None  # a run has one
+    return Parent(run.transform.namespace, run.transform.key, run.external_id)
+
+
 def run_above(database: Database, named: Parent | str | None) -> Run | None:
     """The run with this name or uid; where nothing is named, that of the tracked shell script we are called in."""
     if isinstance(named, Parent):

@@ -11,7 +11,8 @@ from blake3 import blake3
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from lamin_core.db import Database, insert_missing_rows
+from lamin_core.bulk import insert_missing_rows
+from lamin_core.db import Database
 from lamin_core.errors import InvalidArgument, ValidationError
 from lamin_core.models import Feature, Many, Registry
 from lamin_core.models.dtypes import Dtype, parse, registry_called, validated

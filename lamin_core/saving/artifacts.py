@@ -10,13 +10,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lamin_core import context
-from lamin_core.bulk import insert_rows, reserve, select_in, table_of, update_rows
+from lamin_core.bulk import insert_rows, reserve, select_in, update_rows
 from lamin_core.copies import Copy, copy_in, holds
-from lamin_core.db import insert_missing, insert_missing_rows
 from lamin_core.errors import Conflict, InvalidArgument
+from lamin_core.hashing import Digest
 from lamin_core.lineage import folders
-from lamin_core.models import Artifact, ArtifactSeries, Content, Run, RunArtifact
+from lamin_core.lineage.datasets import Bytes, contents_of
+from lamin_core.lineage.series import content_for
+from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact
 from lamin_core.models.artifact import UNSET
+from lamin_core.models.relations import table_of
 from lamin_core.saving import numbering
 from lamin_core.saving.pending import Pending
 from lamin_core.saving.place import Place, adopt, become, check_saved
@@ -105,25 +108,17 @@ def _keep_copies(pending: Sequence[Pending]) -> None:
 
 def _find_contents(session: Session, pending: Sequence[Pending]) -> None:
     digests = {one.source.content for one in pending if one.source.content is not None}
-    rows = [{"hash": d.hash, "hash_type": d.hash_type, "size": d.size, "n_files": d.n_files} for d in digests]
-    ids = _content_ids(session, rows)
+    if len(digests) == 1:  # the common case, in one statement
+        ids = {digest: content_for(session, digest) for digest in digests}
+    else:
+        kept = contents_of(session, {_bytes(digest): digest.n_files for digest in digests})
+        ids = {digest: kept[_bytes(digest)].id for digest in digests}
     for one in pending:
-        content = one.source.content
-        one.content_id = None if content is None else ids[content.hash, content.hash_type, content.size]
+        one.content_id = None if one.source.content is None else ids[one.source.content]
 
 
-_CONTENTS = select(Content.id, Content.hash, Content.hash_type, Content.size)
-
-
-def _content_ids(session: Session, rows: list[dict[str, Any]]) -> dict[tuple[Any, ...], int]:
-    """The primary keys of these contents, made where they are new."""
-    if len(rows) == 1:
-        row, made = rows[0], insert_missing(session, table_of(Content), rows[0])
-        if made is not None:
-            return {(row["hash"], row["hash_type"], row["size"]): made}
-    insert_missing_rows(session, table_of(Content), rows)
-    found = select_in(session, _CONTENTS, Content.hash, {row["hash"] for row in rows})
-    return {tuple(key): identity for identity, *key in found}
+def _bytes(digest: Digest) -> Bytes:
+    return digest.hash, digest.hash_type, digest.size
 
 
 def _rounds(pending: Sequence[Pending]) -> Iterator[list[Pending]]:
@@ -225,4 +220,4 @@ def _note_observed(session: Session, batch: Sequence[Pending]) -> None:
     rows = [{"id": one.series.id, "last_observed_at": one.at} for one in told if not one.series.is_new]
     update_rows(session, ArtifactSeries, rows)
     for one in told:
-        one.series.observed_at, one.series.is_new = one.at, False
+        one.series.last_observed_at, one.series.is_new = one.at, False

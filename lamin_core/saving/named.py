@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 
-from lamin_core.bulk import insertion
+from lamin_core.bulk import default, insertion
 from lamin_core.errors import Conflict
 from lamin_core.models import Feature
 from lamin_core.models.base import check_texts
@@ -72,7 +72,7 @@ def _rows(session: Session, kind: type[Any], wanted: dict[Any, Any]) -> dict[Any
 def _values(kind: type[Any], records: list[Any], user: int) -> list[dict[str, Any]]:
     """What is written of new records: their own values, else the defaults of the columns."""
     columns = [column for column in table_of(kind).columns if column.key != "id"]
-    blank = {column.key: _default(column) for column in columns}
+    blank = {column.key: default(column) for column in columns}
     if "created_by_id" in blank:
         blank["created_by_id"] = user
     length = UID_LENGTHS.get(kind.__name__, 12)
@@ -81,12 +81,6 @@ def _values(kind: type[Any], records: list[Any], user: int) -> list[dict[str, An
         own = {name: value for name, value in record.__dict__.items() if name in blank and value is not None}
         rows.append({**blank, "uid": random_uid(length), **own})
     return rows
-
-
-def _default(column: Any) -> Any:
-    if column.default is None:
-        return None
-    return column.default.arg(None) if column.default.is_callable else column.default.arg
 
 
 def _check_same(record: Any, row: dict[str, Any]) -> None:

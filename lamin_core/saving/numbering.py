@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lamin_core.bulk import insert_rows, parts, reserve, select_in, table_of, update_rows
-from lamin_core.db import insert_missing, insert_missing_rows
+from lamin_core.bulk import insert_missing, parts, update_rows
+from lamin_core.lineage.datasets import Series, last_numbers, load_series, make_series, series_where
 from lamin_core.lineage.series import copied_series, roots, storage_for
 from lamin_core.models import Artifact, ArtifactSeries, now
-from lamin_core.saving.pending import Pending, Series
+from lamin_core.models.relations import table_of
+from lamin_core.saving.pending import Pending
 from lamin_core.storage import Root, outer_root
 from lamin_core.types import MANAGED
 from lamin_core.uids import derived_uid, random_uid
-
-_SERIES = select(ArtifactSeries.id, ArtifactSeries.stem, ArtifactSeries.key, ArtifactSeries.last_observed_at)
-
-_PLACED = _SERIES.add_columns(ArtifactSeries.storage_id)
-_NEWEST = select(Artifact.series_id, func.max(Artifact.number)).group_by(Artifact.series_id)
 
 
 def find_series(session: Session, pending: Sequence[Pending]) -> None:
@@ -34,7 +29,7 @@ def find_series(session: Session, pending: Sequence[Pending]) -> None:
         key = one.artifact.key if source.target is not None else source.path[len(one.root.root.rstrip("/")) + 1 :]
         known = _known_series(session, one, key)
         if known is not None:
-            one.series = _by_id(session, known)
+            one.series = load_series(session, [known])[known]
         elif key is not None:
             keyed.append((one, one.root, key))
         else:
@@ -53,67 +48,40 @@ def _known_series(session: Session, one: Pending, key: str | None) -> int | None
     return None
 
 
-def _by_id(session: Session, identity: int) -> Series:
-    return Series(*session.connection().execute(_SERIES.where(ArtifactSeries.id == identity)).one())
-
-
 def _find_keyed(session: Session, keyed: Sequence[tuple[Pending, Root, str]]) -> None:
-    moment = now()
-    rows = {
-        (root.id, key): {
-            "stem": derived_uid(16, root.uid, key),
-            "storage_id": root.id,
-            "key": key,
-            "last_observed_at": moment,
-        }
-        for _, root, key in keyed
-    }
-    found = _found_or_made(session, list(rows.values()))
+    places = {(root.id, key): derived_uid(16, root.uid, key) for _, root, key in keyed}
+    found = _added(session, places, now()) or _found_or_made(session, places, now())
     for one, root, key in keyed:
         one.series = found[root.id, key]
 
 
-def _found_or_made(session: Session, rows: list[dict[str, Any]]) -> dict[tuple[int, str], Series]:
-    """The series of these storages and keys; the missing ones are made."""
-    table = table_of(ArtifactSeries)
-    if len(rows) == 1:  # the common case, in one statement
-        row = rows[0]
-        made = insert_missing(session, table, row)
-        if made is not None:
-            series = Series(made, row["stem"], row["key"], row["last_observed_at"], is_new=True)
-            return {(row["storage_id"], row["key"]): series}
-    before = _there(session, rows)
-    missing = [row for row in rows if (row["storage_id"], row["key"]) not in before]
-    if not missing:
-        return before
-    insert_missing_rows(session, table, missing)
-    made_now = _there(session, missing)
-    for series in made_now.values():
-        series.is_new = True
-    return before | made_now
+_Placed = dict[tuple[int, str | None], Series]
+"""Series by storage and key."""
 
 
-def _there(session: Session, rows: list[dict[str, Any]]) -> dict[tuple[int, str], Series]:
-    found = select_in(session, _PLACED, ArtifactSeries.key, {row["key"] for row in rows})
-    return {(storage, key): Series(identity, stem, key, at) for identity, stem, key, at, storage in found}
+def _added(session: Session, places: Mapping[tuple[int, str], str], moment: datetime) -> _Placed:
+    """The common case in one statement: the series of a single artifact, unless it is there."""
+    if len(places) != 1:
+        return {}
+    [((storage_id, key), stem)] = places.items()
+    row = {"stem": stem, "storage_id": storage_id, "key": key, "last_observed_at": moment}
+    made = insert_missing(session, table_of(ArtifactSeries), row)
+    return {} if made is None else {(storage_id, key): Series(made, stem, storage_id, key, moment, is_new=True)}
+
+
+def _found_or_made(session: Session, places: Mapping[tuple[int, str], str], moment: datetime) -> _Placed:
+    """The series of these places; the missing ones are made."""
+    rows = series_where(session, ArtifactSeries.key, {key for _, key in places}).values()
+    found: _Placed = {(one.storage_id, one.key): one for one in rows}
+    missing = [(stem, *place) for place, stem in places.items() if place not in found]
+    return found | {(one.storage_id, one.key): one for one in make_series(session, missing, moment)}
 
 
 def _make_unnamed(session: Session, unnamed: Sequence[Pending]) -> None:
     """A series of its own for each artifact without a key."""
-    moment = now()
-    for one, identity in zip(unnamed, reserve(session, ArtifactSeries, len(unnamed)), strict=True):
-        one.series = Series(identity, random_uid(16), None, moment, is_new=True)
-    rows = [
-        {
-            "id": one.series.id,
-            "stem": one.series.stem,
-            "storage_id": None if one.root is None else one.root.id,
-            "key": None,
-            "last_observed_at": moment,
-        }
-        for one in unnamed
-    ]
-    insert_rows(session, ArtifactSeries, rows)
+    new = [(random_uid(16), one.root.id, None) for one in unnamed if one.root is not None]
+    for one, series in zip(unnamed, make_series(session, new, now()), strict=True):
+        one.series = series
 
 
 def find_heads(session: Session, batch: Sequence[Pending]) -> None:
@@ -130,7 +98,7 @@ def tell_moments(batch: Sequence[Pending]) -> None:
     """Say of each when it is observed: now, but not before what was observed already, should the clocks differ."""
     moment = now()
     for one in batch:
-        last = one.series.observed_at
+        last = one.series.last_observed_at
         if last is not None and one.series.is_new:
             one.at = last  # as its series says
         else:
@@ -142,5 +110,5 @@ def next_numbers(session: Session, new: Sequence[Pending]) -> list[int]:
     superseded = [{"id": one.head.id, "is_latest": False} for one in new if one.head is not None]
     update_rows(session, Artifact, superseded)
     older = {one.series.id for one in new if not one.series.is_new}
-    newest = {row[0]: row[1] for row in select_in(session, _NEWEST, Artifact.series_id, older)}
+    newest = last_numbers(session, older)
     return [newest.get(one.series.id, -1) + 1 for one in new]

@@ -1,4 +1,4 @@
-"""An artifact on its way into the tables, and the series that it becomes a version of."""
+"""An artifact on its way into the tables."""
 
 from __future__ import annotations
 
@@ -8,23 +8,11 @@ from typing import Any
 
 from lamin_core.copies import Copy
 from lamin_core.files import Source
+from lamin_core.lineage.datasets import Series
 from lamin_core.models import Artifact, Run
 from lamin_core.storage import Root
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(slots=True)
-class Series:
-    """What is known of the versions under one key."""
-
-    id: int
-    stem: str
-    key: str | None
-    observed_at: datetime | None
-    """When one of them was last read or written."""
-    is_new: bool = False
-    """Whether it has no version yet."""
 
 
 @dataclass(slots=True)

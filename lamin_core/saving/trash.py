@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
 from lamin_core import context, copies
-from lamin_core.db import is_named
 from lamin_core.errors import Conflict, InvalidArgument, NotFound
 from lamin_core.lineage import series as versions
 from lamin_core.lineage.usage import link
 from lamin_core.models import Artifact, ArtifactSeries, Content, Run, RunArtifact, now
+from lamin_core.models.relations import is_named
 from lamin_core.saving.place import Place
 from lamin_core.storage import managed_key
 

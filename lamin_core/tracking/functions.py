@@ -15,7 +15,7 @@ from lamin_core import announcement, context
 from lamin_core.errors import NotTracked
 from lamin_core.instance import Instance
 from lamin_core.models import Run, Transform
-from lamin_core.propagation import Parent
+from lamin_core.saving.above import name_of
 from lamin_core.tracking import ending
 from lamin_core.tracking.beginning import begun, instance
 from lamin_core.tracking.ending import Outcome, outcome
@@ -214,12 +214,7 @@ def tell_processes() -> None:
         announcement.withdraw()
         return
     outermost = next((one for one in (script, *path) if one is not None and one.external_id == run.root_run_id), None)
-    announcement.announce(_name(run)._replace(root=None if outermost is None else _name(outermost)))
-
-
-def _name(run: Run) -> Parent:
-    assert run.transform is not None
-    return Parent(run.transform.namespace, run.transform.key, run.external_id)
+    announcement.announce(name_of(run)._replace(root=None if outermost is None else name_of(outermost)))
 
 
 def _function_transform(tracked: _Tracked) -> Transform:

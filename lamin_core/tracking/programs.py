@@ -27,9 +27,8 @@ from lamin_core.instance import Instance
 from lamin_core.lineage.usage import note_input
 from lamin_core.location import VARIABLE, instance_for_children
 from lamin_core.models import Artifact, Run, Transform
-from lamin_core.propagation import Parent
 from lamin_core.redaction import redact_text
-from lamin_core.saving.above import SHELL
+from lamin_core.saving.above import SHELL, name_of
 from lamin_core.storage import locate
 from lamin_core.tracking import ending
 from lamin_core.tracking.beginning import environment_id
@@ -207,8 +206,7 @@ def _save(where: Instance, run: Run | bool, path: Path) -> Artifact:
 
 def _executed(command: list[str], run: Run) -> int:
     """The exit code of the command, in which this run is at work."""
-    assert run.transform is not None
-    announcement.announce(Parent(run.transform.namespace, run.transform.key, run.external_id))
+    announcement.announce(name_of(run))
     instance = instance_for_children()  # wherever it changes to
     environment = {**os.environ, **({} if instance is None else {VARIABLE: instance})}
     try:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +23,15 @@ from lamin_core import contents, copies
 from lamin_core.contents import Contents
 from lamin_core.errors import Conflict, InvalidArgument, InvalidKey, NotFound, Unavailable
 from lamin_core.hashing import digest
-from lamin_core.instance import Instance, disconnect, init
+from lamin_core.instance import Instance
 
 Write = Callable[[str, str], Path]
 
 
 @pytest.fixture
-def instance(in_tmp_path: Path) -> Iterator[Instance]:
-    """An instance; that of these tests is about files, so one database is enough."""
-    made = init("./data")
-    yield made
-    disconnect()
-    made.db.dispose()
+def instance(embedded: Instance) -> Instance:
+    """These tests are about files, so one database is enough."""
+    return embedded
 
 
 def stored(instance: Instance) -> list[str]:
