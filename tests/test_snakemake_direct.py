@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from tests.contract.snakemake.playing import play, write
 
 SNAKEFILE = """
 rule all:
-    input: "shell.csv", "script.csv", "run.csv", "tracked.csv", "threads_1.csv", "threads_2.csv"
+    input: "shell.csv", "script.csv", "run.csv", "tracked.csv", "threads_1.csv", "threads_2.csv",
+           "wrapper.csv", "notebook.csv"
 
 rule by_shell:
     output: "shell.csv"
@@ -43,6 +45,14 @@ rule by_tracked_run:
         ln.Artifact(output[0]).save()
         ln.finish()
 
+rule by_wrapper:
+    output: "wrapper.csv"
+    wrapper: "file:wrapped"
+
+rule by_notebook:
+    output: "notebook.csv"
+    notebook: "notebooks/made.py.ipynb"
+
 rule at_once:
     output: "threads_{{number}}.csv"
     shell: "{PYTHON} made.py {{output}}"
@@ -63,6 +73,13 @@ ln.Artifact(path).save()
 ln.Artifact(path, key=f"kept/{path}").save()
 """
 
+BY_WRAPPER = """
+import lamin_core as ln
+with open(snakemake.output[0], "w") as file:
+    file.write(f"{snakemake.output[0]}\\n5\\n")
+ln.Artifact(snakemake.output[0]).save()
+"""
+
 BY_SCRIPT = """
 import lamin_core as ln
 
@@ -78,6 +95,22 @@ ln.Artifact(snakemake.output[0]).save()
 """
 
 
+def as_notebook(code: str) -> str:
+    cell: dict[str, object] = {
+        "cell_type": "code",
+        "id": "a",
+        "execution_count": None,
+        "metadata": {},
+        "outputs": [],
+        "source": code,
+    }
+    kernel = {
+        "kernelspec": {"name": "python3", "display_name": "Python", "language": "python"},
+        "language_info": {"name": "python", "file_extension": ".py"},
+    }
+    return json.dumps({"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5})
+
+
 def run_of(rule: str) -> ln.Run:
     found: ln.Run = ln.Run.filter(transform__key__endswith=f"Snakefile:{rule}").one()
     return found
@@ -91,6 +124,9 @@ def test_it_belongs_to_the_job(instance: Instance, tmp_path: Path) -> None:
     write(tmp_path, SNAKEFILE.format(PYTHON=sys.executable))
     write(tmp_path, BY_SHELL, "made.py")
     write(tmp_path, BY_SCRIPT, "scripts/made.py")
+    write(tmp_path, BY_WRAPPER, "wrapped/wrapper.py")
+    write(tmp_path, "dependencies: []\n", "wrapped/environment.yaml")
+    write(tmp_path, as_notebook(BY_WRAPPER), "notebooks/made.py.ipynb")
     done = play(tmp_path, LAMIN_SPOOL="")
     assert done.code == 0, done.shown
     assert "lineage" not in done.shown
@@ -101,6 +137,7 @@ def test_it_belongs_to_the_job(instance: Instance, tmp_path: Path) -> None:
         assert {one.parent.uid for one in (shell, script, run)} == {workflow.uid}
         assert made_by(shell) == ["kept/shell.csv", "shell.csv"]
         assert made_by(run) == ["run.csv"]
+        assert (made_by(run_of("by_wrapper")), made_by(run_of("by_notebook"))) == (["wrapper.csv"], ["notebook.csv"])
         assert [one.key for one in run.input_artifacts] == ["script.csv"]
         assert made_by(workflow) == ["summary.txt"]
         tracked = script.children.one()
