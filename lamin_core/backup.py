@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +29,7 @@ def backup(instance: Instance, target: Path) -> int:
     source = _file(instance)
     if target.exists():
         raise Conflict(f"{str(target)!r} is there already", hint="name another file")
-    part = target.with_name(f".{target.name}.part")
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         with _translated(target), _opened(source, "ro") as reading, _opened(part, "rwc") as writing:
             reading.backup(writing)

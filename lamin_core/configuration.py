@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from tempfile import mkstemp
 from typing import Any
 
 from lamin_core.errors import Conflict, InvalidArgument, Unavailable
@@ -207,12 +208,21 @@ def _read(path: Path, _changed: int) -> dict[str, Any]:
 
 
 def write_toml(path: Path, values: Mapping[str, Plain]) -> None:
-    """Write names and values, whole or not at all, readable by this user alone."""
-    temporary = path.with_suffix(".part")
-    temporary.unlink(missing_ok=True)
-    temporary.touch(mode=0o600)  # a database URL may hold a password
-    temporary.write_text("".join(f"{name} = {_toml(value)}\n" for name, value in values.items()), encoding="utf-8")
-    temporary.rename(path)
+    """Write names and values, as `write_whole` does."""
+    write_whole(path, "".join(f"{name} = {_toml(value)}\n" for name, value in values.items()))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all, readable by this user alone; of several writers the last one stays."""
+    # Each writer has a file of its own, for its user alone: a database URL may hold a password.
+    descriptor, temporary = mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
 
 
 def _toml(value: Plain) -> str:

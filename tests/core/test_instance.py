@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import lamin_core as ln
+from lamin_core.configuration import write_toml
 from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, SchemaMismatch, Unavailable
 from lamin_core.instance import Instance, connect, disconnect
 
@@ -62,6 +65,20 @@ def test_two_processes_may_make_it_at_once(in_tmp_path: Path) -> None:
     assert connect().query(ln.Storage).count() == 2
 
 
+def test_settings_that_many_write_at_once_are_whole_at_each_moment(tmp_path: Path) -> None:
+    file = tmp_path / "instance.toml"
+
+    def write(writer: int) -> None:
+        for _ in range(100):
+            write_toml(file, {"writer": str(writer), "text": "x" * 10_000})
+            assert len(str(tomllib.loads(file.read_text())["text"])) == 10_000
+
+    with ThreadPoolExecutor(4) as writers:
+        list(writers.map(write, range(4)))
+    assert [entry.name for entry in tmp_path.iterdir()] == [file.name]
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("url", ["nonsense", "mysql://x/y", "oracle+none://x"])
 def test_a_database_that_is_none_is_refused(in_tmp_path: Path, url: str) -> None:
     with pytest.raises((InvalidArgument, ImportError)):
@@ -99,6 +116,8 @@ def test_a_file_that_is_no_database_is_said_to_be_none(in_tmp_path: Path) -> Non
 def test_everything_works_without_a_network(in_tmp_path: Path) -> None:
     code = """
 import sys
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
 def refuse(event, args):
     if event in ("socket.__new__", "socket.connect", "socket.bind", "socket.getaddrinfo"): raise AssertionError(event)
 sys.addaudithook(refuse)
