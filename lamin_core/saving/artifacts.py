@@ -17,7 +17,7 @@ from lamin_core.hashing import Digest
 from lamin_core.lineage import folders
 from lamin_core.lineage.datasets import Bytes, contents_of
 from lamin_core.lineage.series import content_for
-from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact
+from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact, Storage
 from lamin_core.models.artifact import UNSET
 from lamin_core.models.relations import table_of
 from lamin_core.saving import numbering
@@ -41,7 +41,7 @@ def save_artifacts(place: Place, artifacts: Iterable[Artifact]) -> None:
     _copy(pending)
     user = place.user_id
     with place.db.writing() as session:
-        _keep_copies(pending)
+        _keep_copies(session, pending)
         _find_contents(session, pending)
         numbering.find_series(session, pending)
         for batch in _rounds(pending):
@@ -98,12 +98,20 @@ def _copy(pending: Sequence[Pending]) -> None:
         one.is_new_copy = one.copy is not None and is_new[one.copy.root, one.copy.key]
 
 
-def _keep_copies(pending: Sequence[Pending]) -> None:
-    """A copy that was there already may have been deleted meanwhile; now that nobody else writes, look again."""
-    for one in pending:
-        copy = one.copy
-        if copy is not None and not one.is_new_copy and not holds(copy.root, copy.key, copy.seen.digest):
+def _keep_copies(session: Session, pending: Sequence[Pending]) -> None:
+    """A copy that was there already may have been deleted meanwhile; now that nobody else writes, look again.
+
+    Not where a record has its bytes there: those stay. So a bucket is hardly ever asked while others wait.
+    """
+    copies = (one.copy for one in pending if one.copy is not None and not one.is_new_copy)
+    there = {(copy.root, copy.key): copy for copy in copies}
+    named = {tuple(row) for row in select_in(session, _COPIES, Artifact.real_key, {key for _, key in there})}
+    for copy in (there[place] for place in there.keys() - named):
+        if not holds(copy.root, copy.key, copy.seen.digest):
             copy_in([copy])
+
+
+_COPIES = select(Storage.root, Artifact.real_key).join(Storage, Storage.id == Artifact.storage_id)
 
 
 def _find_contents(session: Session, pending: Sequence[Pending]) -> None:

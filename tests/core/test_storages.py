@@ -12,14 +12,18 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pandas as pd
 import pytest
+from sqlalchemy import update
 
 import lamin_core as ln
 from lamin_core import copies, multipart, remote
 from lamin_core.errors import Conflict, InvalidArgument, LaminError, NotFound, Unavailable
 from lamin_core.instance import Instance, disconnect, init
+from lamin_core.models import Artifact
+from lamin_core.saving import artifacts
 from tests.object_store import KEYS
 
 Write = Callable[[str, str], Path]
@@ -121,6 +125,22 @@ def test_a_truncated_object_is_uploaded_again(instance: Instance, outside: Path,
     s3.pipe(artifact.path.removeprefix("s3://"), b"ab")
     again = ln.Artifact(outside / "a.txt", key="b.txt").save()
     assert again.load() == "abc"
+
+
+def test_what_a_record_names_in_the_bucket_is_not_looked_for_while_others_wait(
+    instance: Instance, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Mock(wraps=copies.holds)
+    monkeypatch.setattr(artifacts, "holds", asked)
+    (outside / "a.txt").write_text("the same bytes")
+    ln.Artifact(outside / "a.txt", key="1.txt").save()
+    ln.save([ln.Artifact(outside / "a.txt", key=f"{number}.txt") for number in range(2, 5)])
+    asked.assert_not_called()
+    # A copy without a record, as a killed process leaves it, may be one that somebody removes.
+    with instance.db.writing() as session:
+        session.execute(update(Artifact).values(real_key=None))
+    ln.Artifact(outside / "a.txt", key="5.txt").save()
+    asked.assert_called_once()
 
 
 def test_a_bucket_that_is_not_there_and_an_endpoint_that_is_down(
