@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -66,6 +66,8 @@ class _Head:
     origin: str
     traits: dict[str, Any]
     was_latest: bool = True
+    is_hidden: bool = False
+    """Whether it is in the trash, as all versions of its series are."""
 
 
 @dataclass(slots=True)
@@ -142,14 +144,19 @@ _TOLD = select(RunArtifact.event_hash)
 
 
 def _heads(session: Session, series: Collection[int]) -> dict[int, _Head]:
-    found = {}
-    for row in select_in(session, _LATEST, Artifact.series_id, series):
-        traits = dict(zip(TRAITS, row[7:], strict=True))
-        found[row.series_id] = _Head(row.id, row.number, row.content_id, row.run_id, row.created_at, row.origin, traits)
+    found = {row.series_id: _head(row) for row in select_in(session, _LATEST, Artifact.series_id, series)}
+    left = set(series) - set(found)
+    for row in select_in(session, _HIDDEN, Artifact.series_id, left):
+        found[row.series_id] = replace(_head(row), is_hidden=True)  # the last of them is the newest
     return found
 
 
-_LATEST = select(
+def _head(row: Any) -> _Head:
+    traits = {name: getattr(row, name) for name in TRAITS}
+    return _Head(row.id, row.number, row.content_id, row.run_id, row.created_at, row.origin, traits)
+
+
+_NEWEST = select(
     Artifact.series_id,
     Artifact.id,
     Artifact.number,
@@ -158,7 +165,9 @@ _LATEST = select(
     Artifact.created_at,
     Artifact.origin,
     *(getattr(Artifact, name) for name in TRAITS),
-).where(Artifact.is_latest)
+)
+_LATEST = _NEWEST.where(Artifact.is_latest)
+_HIDDEN = _NEWEST.where(Artifact.deleted_at.is_not(None)).order_by(Artifact.created_at, Artifact.number)
 
 
 def _bind(session: Session, batch: _Batch, series: Series, head: _Head | None, edges: Iterable[Edge]) -> None:
@@ -166,6 +175,10 @@ def _bind(session: Session, batch: _Batch, series: Series, head: _Head | None, e
     last: Observation | None = None
     for edge in edges:
         seen = edge.seen
+        if head is not None and head.is_hidden:  # the fold says what comes back out of the trash, and what stays
+            batch.late.add(series.id)
+            batch.bound.append((edge, head))
+            continue
         if head is None or last is not None or _is_newest(series, seen):
             found = None if head is None else _placed(session, batch, series, head, seen)
             if found is None:

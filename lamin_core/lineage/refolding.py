@@ -20,9 +20,9 @@ from lamin_core.uids import version_suffix
 
 _COLUMNS = (
     *("id", "series_id", "uid", "number", "is_latest", "storage_id", "key", "suffix", "content_id", "run_id"),
-    *("created_at", "origin", "n_observations", "description", "real_key"),
+    *("created_at", "origin", "n_observations", "description", "real_key", "deleted_at"),
 )
-_ROW = select(*(getattr(Artifact, name) for name in _COLUMNS), Artifact.deleted_at).order_by(Artifact.number)
+_ROW = select(*(getattr(Artifact, name) for name in _COLUMNS)).order_by(Artifact.number)
 _EDGE = select(
     RunArtifact.id,
     RunArtifact.series_id,
@@ -116,17 +116,25 @@ def _assigned(series: Any, versions: Sequence[Version], rows: Sequence[Any]) -> 
     targets = []
     for position, version in enumerate(versions):
         if version.pinned is not None:
-            targets.append({**_values(pinned[version.pinned]), "is_latest": False})
+            row = pinned[version.pinned]
+            targets.append({**_values(row), "is_latest": False, "deleted_at": _hidden_since(row, version)})
             continue
         row = next((pool[c].pop(0) for c in (version.content_id, None) if pool[c]), None)
         number = position
         if pinned:  # numbers that people may have noted stay
             number, spare = (row.number, spare) if row is not None else (spare, spare + 1)
         targets.append(_target(series, version, row, number))
-    hidden = {row.id for row in rows if row.deleted_at is not None}
-    for target in [target for target in targets if target["id"] not in hidden][-1:]:
+    for target in [target for target in targets if target["deleted_at"] is None][-1:]:
         target["is_latest"] = True
     return targets
+
+
+def _hidden_since(row: Any, version: Version) -> Any:
+    """Since when it is in the trash; what a run has written once more after that is out of it again."""
+    if row is None or row.deleted_at is None:
+        return None
+    again = any(seen.pinned is None and seen.wrote and seen.at > row.deleted_at for seen in version.seen_by)
+    return None if again else row.deleted_at
 
 
 def _values(row: Any) -> dict[str, Any]:
@@ -150,6 +158,7 @@ def _target(series: Any, version: Version, row: Any, number: int) -> dict[str, A
         "n_observations": version.traits.get("n_observations"),
         "description": version.traits.get("description"),
         "real_key": version.traits.get("real_key"),
+        "deleted_at": _hidden_since(row, version),
     }
 
 

@@ -10,9 +10,9 @@ from sqlalchemy.exc import IntegrityError
 
 from lamin_core.errors import Conflict, NotFound
 from lamin_core.models import Artifact, Base, Collection, Run, Schema, Storage, Transform
-from lamin_core.models.base import check_texts
 from lamin_core.querying.changing import remove_rows
 from lamin_core.saving.artifacts import save_artifact, save_artifacts
+from lamin_core.saving.edits import update
 from lamin_core.saving.named import save_all_named, save_named
 from lamin_core.saving.place import Place
 from lamin_core.saving.runs import save_run
@@ -27,7 +27,7 @@ R = TypeVar("R")
 def save(place: Place, record: R) -> R:
     """Write the record, or find the one that it is. Raises `Conflict`, `InvalidArgument` or `Unavailable`."""
     if _is_saved(record):
-        updated: R = _update(place, record)
+        updated: R = update(place, record)
         return updated
     saver: Any = _SAVERS.get(type(record), save_named)
     saved: R = saver(place, record)
@@ -36,16 +36,6 @@ def save(place: Place, record: R) -> R:
 
 def _is_saved(record: Any) -> bool:
     return bool(inspect(record).has_identity)
-
-
-def _update(place: Place, record: Any) -> Any:
-    check_texts(record)
-    try:
-        with place.db.writing() as session:
-            session.merge(record)
-    except IntegrityError as error:
-        raise Conflict(f"{record!r} cannot be saved so: another record is called so", hint="choose another") from error
-    return record
 
 
 def save_all(place: Place, records: Iterable[Any]) -> None:

@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, inspect, or_, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
-from sqlalchemy.orm.attributes import set_committed_value
 
 from lamin_core import context, copies
 from lamin_core.errors import Conflict, InvalidArgument, NotFound
@@ -19,6 +18,7 @@ from lamin_core.lineage import series as versions
 from lamin_core.lineage.usage import link
 from lamin_core.models import Artifact, ArtifactSeries, Content, Run, RunArtifact, now
 from lamin_core.models.relations import is_named
+from lamin_core.saving.edits import show
 from lamin_core.saving.place import Place
 from lamin_core.storage import managed_key
 
@@ -29,7 +29,7 @@ def trash(place: Place, artifact: Artifact) -> None:
         row = _row(session, artifact)
         row.deleted_at = row.deleted_at or now()
         settle_latest(session, row.series_id)
-    _show(artifact, row)
+    show(artifact, row)
 
 
 def restore(place: Place, artifact: Artifact) -> None:
@@ -38,7 +38,7 @@ def restore(place: Place, artifact: Artifact) -> None:
         row = _row(session, artifact)
         row.deleted_at = None
         settle_latest(session, row.series_id)
-    _show(artifact, row)
+    show(artifact, row)
 
 
 def erase(place: Place, artifact: Artifact, *, storage: bool | None) -> None:
@@ -106,7 +106,7 @@ def replace(place: Place, artifact: Artifact, path: str | os.PathLike[str], run:
         _forget(session, content_id)
         if was_copy and not _is_needed(session, storage_id, key):
             gone += copies.set_aside(root, key)
-    _show(artifact, row)
+    show(artifact, row)
     artifact.__dict__.pop("_content", None)
 
 
@@ -135,12 +135,6 @@ def _row(session: Session, artifact: Any) -> Artifact:
     if row is None:
         raise NotFound(f"{artifact!r} is not in the registry", hint="was it deleted, or never saved?")
     return row
-
-
-def _show(artifact: Artifact, row: Artifact) -> None:
-    """Let the object that the user holds say what the row says."""
-    for attribute in inspect(Artifact).column_attrs:
-        set_committed_value(artifact, attribute.key, getattr(row, attribute.key))
 
 
 def _is_needed(session: Session, storage_id: int, key: str) -> bool:

@@ -1,0 +1,111 @@
+"""What people do by hand with what events told of, and what events told afterwards do to that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import lamin_core as ln
+from lamin_core import context
+from lamin_core.instance import Instance
+from lamin_core.models import now
+from openlineage.lamin.events import Dataset, Event, complete, start
+from openlineage.lamin.parsing import parse
+from openlineage.lamin.rebuilding import rebuild
+from openlineage.lamin.receiver import ingest
+
+from .conftest import at, run_of
+
+FILE = Dataset("file", "/x/out.txt", "1" * 64, "blake3", 1)
+
+
+@pytest.fixture
+def connected(instance: Instance) -> Iterator[Instance]:
+    """The instance, connected."""
+    context.set_connection(instance)
+    yield instance
+    context.set_connection(None)
+
+
+def take(instance: Instance, *events: Event) -> None:
+    receipt = ingest(instance.db, map(parse, events))
+    assert not receipt.quarantined
+
+
+def ran(instance: Instance, number: int, moment: datetime, reads: list[Dataset], writes: list[Dataset]) -> None:
+    run = run_of(number, "job")
+    take(instance, start(run, moment, reads), complete(run, moment + timedelta(seconds=1), reads, writes))
+
+
+def seen() -> tuple[list[tuple[str, bool]], list[tuple[str, bool]]]:
+    """Versions that are shown, and those in the trash, each with whether it is the latest."""
+    shown, hidden = ln.Artifact.filter().order_by("uid"), ln.Artifact.trash().order_by("uid")
+    return [(one.version, one.is_latest) for one in shown], [(one.version, one.is_latest) for one in hidden]
+
+
+def test_a_run_that_reads_what_is_in_the_trash_is_known_and_leaves_it_there(connected: Instance) -> None:
+    ran(connected, 1, at(0), [], [FILE])
+    ln.Artifact.get(key="x/out.txt").delete()
+    ran(connected, 2, now() + timedelta(minutes=1), [FILE], [])
+    assert ln.Run.filter().count() == 2
+    assert seen() == ([], [("0000", False)])
+    assert ln.Artifact.trash().one().input_of_runs.count() == 1
+    rebuild(connected.db)
+    assert seen() == ([], [("0000", False)])
+
+
+def test_what_is_written_again_comes_back_out_of_the_trash(connected: Instance) -> None:
+    ran(connected, 1, at(0), [], [FILE])
+    ln.Artifact.get(key="x/out.txt").delete()
+    ran(connected, 2, at(10), [], [FILE])  # heard of late: it was before
+    assert seen() == ([], [("0000", False)])
+    ran(connected, 3, now() + timedelta(minutes=1), [], [FILE])
+    back: tuple[list[tuple[str, bool]], list[tuple[str, bool]]] = [("0000", True)], []
+    assert seen() == back
+    assert ln.Artifact.get(key="x/out.txt").output_of_runs.count() == 3
+    rebuild(connected.db)
+    assert seen() == back
+
+
+def test_other_bytes_are_a_new_version_beside_what_is_in_the_trash(connected: Instance) -> None:
+    ran(connected, 1, at(0), [], [FILE])
+    ln.Artifact.get(key="x/out.txt").delete()
+    ran(connected, 2, now() + timedelta(minutes=1), [], [Dataset("file", "/x/out.txt", "2" * 64, "blake3", 1)])
+    after = [("0001", True)], [("0000", False)]
+    assert seen() == after
+    rebuild(connected.db)
+    assert seen() == after
+
+
+def test_what_is_said_of_a_run_at_work_takes_nothing_of_its_end_back(connected: Instance) -> None:
+    run = run_of(1, "job")
+    take(connected, start(run, at(0)))
+    held = ln.Run.filter().one()
+    take(connected, complete(run, at(1)))
+    held.description = "the one for the paper"
+    held.save()
+    assert held.status == "completed"
+    told = ln.Run.filter().one()
+    assert (told.status, told.description, told.finished_at) == ("completed", "the one for the paper", at(1))
+
+
+def test_an_older_version_can_be_described(connected: Instance) -> None:
+    Path("a.txt").write_text("1")
+    old = ln.Artifact("a.txt", key="a.txt").save()
+    Path("a.txt").write_text("2")
+    ln.Artifact("a.txt", key="a.txt").save()
+    old.description = "the first"
+    assert old.save().is_latest is False
+    assert [(one.description, one.is_latest) for one in old.versions] == [(None, True), ("the first", False)]
+
+
+def test_what_was_deleted_meanwhile_is_not_made_again_by_a_description(connected: Instance) -> None:
+    label = ln.ULabel(name="x").save()
+    ln.ULabel.get(name="x").delete()
+    label.description = "y"
+    with pytest.raises(ln.errors.NotFound, match="not in the registry"):
+        label.save()
+    assert ln.ULabel.filter().count() == 0
