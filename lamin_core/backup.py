@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import make_url
 
+from lamin_core.copies import beside
 from lamin_core.db import BUSY_TIMEOUT_MS, Database, is_damage
 from lamin_core.errors import Conflict, InvalidArgument, NotFound, Unavailable
 from lamin_core.instance import Instance
@@ -29,7 +29,7 @@ def backup(instance: Instance, target: Path) -> int:
     source = _file(instance)
     if target.exists():
         raise Conflict(f"{str(target)!r} is there already", hint="name another file")
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    part = beside(target)
     try:
         with _translated(target), _opened(source, "ro") as reading, _opened(part, "rwc") as writing:
             reading.backup(writing)

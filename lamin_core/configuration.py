@@ -208,12 +208,8 @@ def _read(path: Path, _changed: int) -> dict[str, Any]:
 
 
 def write_toml(path: Path, values: Mapping[str, Plain]) -> None:
-    """Write names and values, as `write_whole` does."""
-    write_whole(path, "".join(f"{name} = {_toml(value)}\n" for name, value in values.items()))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all, readable by this user alone; of several writers the last one stays."""
+    """Write names and values, whole or not at all, readable by this user alone; the last writer's stay."""
+    text = "".join(f"{name} = {_toml(value)}\n" for name, value in values.items())
     # Each writer has a file of its own, for its user alone: a database URL may hold a password.
     descriptor, temporary = mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:

@@ -150,7 +150,7 @@ def bring(url: str, target: Path, content: Digest | None) -> Path:
     if _is_whole(target, content):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    aside = beside(target)
     try:
         check_tag(url, content)
         remote.fetch(url, aside, None if content is None else content.size)
@@ -166,6 +166,11 @@ def bring(url: str, target: Path, content: Digest | None) -> Path:
     finally:
         _discard(aside)
     return target
+
+
+def beside(path: Path) -> Path:
+    """A hidden name in the same folder that nobody else writes to."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
 
 def _is_whole(here: Path, content: Digest | None) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from lamin_core import context
-from lamin_core.configuration import write_toml, write_whole
+from lamin_core.configuration import write_toml
 from lamin_core.errors import Conflict, NotFound, ReadOnly
 from lamin_core.instance import Instance, connect, disconnect, init
 from lamin_core.location import CONNECTED, FOLDER, SETTINGS, is_url, nearest_marked, user_default
@@ -38,7 +38,7 @@ def attach(where: str, project: Path | None = None) -> Path:
         instance.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_toml(instance.folder / SETTINGS, {"db": where})
     pointer.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(pointer, f"{instance.folder}\n")
+    pointer.write_text(f"{instance.folder}\n", encoding="utf-8")  # no secret: who shares the folder reads it
     if project is not None:
         with contextlib.suppress(ReadOnly):  # reading needs no storage of its own
             instance.adopt_folder(project)

@@ -8,6 +8,7 @@ import multiprocessing
 import sqlite3
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,24 @@ def test_what_is_no_backup_changes_nothing(
     make(in_tmp_path / "copy.db")
     assert said in typed("restore", "copy.db", "--yes", code=code).stderr
     assert ln.connect().query(ln.ULabel).count() == 1
+    ln.disconnect()
+
+
+def test_backups_to_one_file_at_once_are_each_whole(in_tmp_path: Path) -> None:
+    instance = init("./data")
+    target = in_tmp_path / "copy.db"
+
+    def one(_: int) -> None:
+        with contextlib.suppress(ln.errors.Conflict):  # another one was there first
+            backup(instance, target)
+
+    for _ in range(5):
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(one, range(4)))
+        with contextlib.closing(sqlite3.connect(target)) as copy:
+            assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        target.unlink()
+        assert list(in_tmp_path.glob(".copy.db*")) == []
     ln.disconnect()
 
 

@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import text
 
 import lamin_core as ln
+from lamin_core import setup
 from lamin_core.db import Database
 from lamin_core.errors import Conflict, InvalidArgument, InvalidKey, NotFound, ReadOnly
 from lamin_core.instance import Instance
@@ -51,6 +52,18 @@ def test_a_folder_is_connected_and_disconnected(two: tuple[Path, Path]) -> None:
     assert not (project / ".lamin").exists()
     typed("info", code=3)
     assert "is connected to no instance" in typed("disconnect", code=3).stderr
+
+
+def test_who_shares_a_connected_folder_may_read_where_it_is_connected_to(two: tuple[Path, Path]) -> None:
+    home, project = two
+    before = os.umask(0o022)
+    try:
+        setup.attach(str(home), project)
+    finally:
+        os.umask(before)
+        ln.disconnect()
+    assert (project / ".lamin" / "connected").stat().st_mode & 0o777 == 0o644
+    assert (home / ".lamin" / "instance.toml").stat().st_mode & 0o777 == 0o600  # may hold a password
 
 
 def test_files_of_a_connected_folder_have_short_keys(two: tuple[Path, Path]) -> None:

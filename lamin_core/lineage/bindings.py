@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
@@ -147,13 +147,16 @@ def _heads(session: Session, series: Collection[int]) -> dict[int, _Head]:
     found = {row.series_id: _head(row) for row in select_in(session, _LATEST, Artifact.series_id, series)}
     left = set(series) - set(found)
     for row in select_in(session, _HIDDEN, Artifact.series_id, left):
-        found[row.series_id] = replace(_head(row), is_hidden=True)  # the last of them is the newest
+        found[row.series_id] = _head(row)  # the last of them is the newest
     return found
 
 
 def _head(row: Any) -> _Head:
     traits = {name: getattr(row, name) for name in TRAITS}
-    return _Head(row.id, row.number, row.content_id, row.run_id, row.created_at, row.origin, traits)
+    return _Head(
+        *(row.id, row.number, row.content_id, row.run_id, row.created_at, row.origin, traits),
+        is_hidden=row.deleted_at is not None,
+    )
 
 
 _NEWEST = select(
@@ -164,6 +167,7 @@ _NEWEST = select(
     Artifact.run_id,
     Artifact.created_at,
     Artifact.origin,
+    Artifact.deleted_at,
     *(getattr(Artifact, name) for name in TRAITS),
 )
 _LATEST = _NEWEST.where(Artifact.is_latest)
@@ -172,13 +176,13 @@ _HIDDEN = _NEWEST.where(Artifact.deleted_at.is_not(None)).order_by(Artifact.crea
 
 def _bind(session: Session, batch: _Batch, series: Series, head: _Head | None, edges: Iterable[Edge]) -> None:
     """Bind the edges of one series, oldest first."""
+    if head is not None and head.is_hidden:  # the fold says what comes back out of the trash, and what stays
+        batch.late.add(series.id)
+        batch.bound += [(edge, head) for edge in edges]
+        return
     last: Observation | None = None
     for edge in edges:
         seen = edge.seen
-        if head is not None and head.is_hidden:  # the fold says what comes back out of the trash, and what stays
-            batch.late.add(series.id)
-            batch.bound.append((edge, head))
-            continue
         if head is None or last is not None or _is_newest(series, seen):
             found = None if head is None else _placed(session, batch, series, head, seen)
             if found is None:

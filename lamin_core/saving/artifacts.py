@@ -23,7 +23,7 @@ from lamin_core.models.relations import table_of
 from lamin_core.saving import numbering
 from lamin_core.saving.pending import Pending
 from lamin_core.saving.place import Place, adopt, become, check_saved
-from lamin_core.storage import managed_key
+from lamin_core.storage import is_remote, managed_key
 from lamin_core.uids import version_suffix
 
 
@@ -101,11 +101,12 @@ def _copy(pending: Sequence[Pending]) -> None:
 def _keep_copies(session: Session, pending: Sequence[Pending]) -> None:
     """A copy that was there already may have been deleted meanwhile; now that nobody else writes, look again.
 
-    Not where a record has its bytes there: those stay. So a bucket is hardly ever asked while others wait.
+    Not in a bucket where a record has its bytes: those stay, and others need not wait for the answer.
     """
     copies = (one.copy for one in pending if one.copy is not None and not one.is_new_copy)
     there = {(copy.root, copy.key): copy for copy in copies}
-    named = {tuple(row) for row in select_in(session, _COPIES, Artifact.real_key, {key for _, key in there})}
+    far = {key for root, key in there if is_remote(root)}
+    named = {tuple(row) for row in select_in(session, _COPIES, Artifact.real_key, far)}
     for copy in (there[place] for place in there.keys() - named):
         if not holds(copy.root, copy.key, copy.seen.digest):
             copy_in([copy])

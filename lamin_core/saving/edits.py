@@ -6,11 +6,10 @@ from typing import Any
 
 from sqlalchemy import JSON, inspect
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm.attributes import set_committed_value
 
-from lamin_core.errors import Conflict, NotFound
+from lamin_core.errors import Conflict
 from lamin_core.models.base import check_texts
-from lamin_core.saving.place import Place
+from lamin_core.saving.place import Place, row_of, show
 
 
 def update(place: Place, record: Any) -> Any:
@@ -21,9 +20,7 @@ def update(place: Place, record: Any) -> Any:
     check_texts(record)
     try:
         with place.db.writing() as session:
-            row = session.get(type(record), record.id)
-            if row is None:
-                raise NotFound(f"{record!r} is not in the registry", hint="was it deleted?")
+            row = row_of(session, record)
             for name, value in _changes(record, row).items():
                 setattr(row, name, value)
     except IntegrityError as error:
@@ -33,7 +30,10 @@ def update(place: Place, record: Any) -> Any:
 
 
 def _changes(record: Any, row: Any) -> dict[str, Any]:
-    """The columns that were set; and those of JSON that were changed in place, which nobody noticed."""
+    """The columns that were set; and those of JSON that may have been changed in place, which nobody notices.
+
+    Not on rows that events write: there it may only be old.
+    """
     state, found = inspect(record), {}
     for attribute in state.mapper.column_attrs:
         name = attribute.key
@@ -41,9 +41,3 @@ def _changes(record: Any, row: Any) -> dict[str, Any]:
         if name in record.__dict__ and (state.attrs[name].history.has_changes() or is_open):
             found[name] = record.__dict__[name]
     return found
-
-
-def show(record: Any, row: Any) -> None:
-    """Let the object that the user holds say what the row says."""
-    for attribute in inspect(type(record)).column_attrs:
-        set_committed_value(record, attribute.key, getattr(row, attribute.key))

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from sqlalchemy import inspect
-from sqlalchemy.orm import make_transient_to_detached
+from sqlalchemy.orm import Session, make_transient_to_detached
+from sqlalchemy.orm.attributes import set_committed_value
 
 from lamin_core.db import Database
-from lamin_core.errors import InvalidArgument
+from lamin_core.errors import InvalidArgument, NotFound
 from lamin_core.files import Files
 from lamin_core.models import (
     Registry,
@@ -44,6 +45,20 @@ def become(record: Any, row: dict[str, Any]) -> None:
     """Make the object that the user holds the saved one, with the values of all its columns."""
     record.__dict__.update(row)
     make_transient_to_detached(record)
+
+
+def row_of(session: Session, record: Any) -> Any:
+    """The row of a record that is saved. Raises `NotFound`."""
+    row = None if record.id is None else session.get(type(record), record.id)
+    if row is None:
+        raise NotFound(f"{record!r} is not in the registry", hint="was it deleted, or never saved?")
+    return row
+
+
+def show(record: Any, row: Any) -> None:
+    """Let the object that the user holds, and that is saved, say what the row says now."""
+    for attribute in inspect(type(record)).column_attrs:
+        set_committed_value(record, attribute.key, getattr(row, attribute.key))
 
 
 def check_saved(members: Iterable[Registry]) -> None:

@@ -6,27 +6,25 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lamin_core import context, copies
-from lamin_core.errors import Conflict, InvalidArgument, NotFound
+from lamin_core.errors import Conflict, InvalidArgument
 from lamin_core.lineage import series as versions
 from lamin_core.lineage.usage import link
 from lamin_core.models import Artifact, ArtifactSeries, Content, Run, RunArtifact, now
 from lamin_core.models.relations import is_named
-from lamin_core.saving.edits import show
-from lamin_core.saving.place import Place
+from lamin_core.saving.place import Place, row_of, show
 from lamin_core.storage import managed_key
 
 
 def trash(place: Place, artifact: Artifact) -> None:
     """Hide it from queries; the newest version that is left is the latest. Its bytes stay."""
     with place.db.writing() as session:
-        row = _row(session, artifact)
+        row = row_of(session, artifact)
         row.deleted_at = row.deleted_at or now()
         settle_latest(session, row.series_id)
     show(artifact, row)
@@ -35,7 +33,7 @@ def trash(place: Place, artifact: Artifact) -> None:
 def restore(place: Place, artifact: Artifact) -> None:
     """Take it out of the trash."""
     with place.db.writing() as session:
-        row = _row(session, artifact)
+        row = row_of(session, artifact)
         row.deleted_at = None
         settle_latest(session, row.series_id)
     show(artifact, row)
@@ -52,7 +50,7 @@ def erase(place: Place, artifact: Artifact, *, storage: bool | None) -> None:
         place.files.check_unchanged(artifact)
     try:
         with _removing() as gone, place.db.writing() as session:
-            row = _row(session, artifact)
+            row = row_of(session, artifact)
             series_id, content_id = row.series_id, row.content_id
             session.execute(delete(Artifact).where(Artifact.id == row.id))
             settle_latest(session, series_id)
@@ -94,7 +92,7 @@ def replace(place: Place, artifact: Artifact, path: str | os.PathLike[str], run:
     wanted = copies.Copy(Path(source.path), source.seen, source.target.root, copy)
     copies.copy_in([wanted])
     with _removing() as gone, place.db.writing() as session:
-        row = _row(session, artifact)
+        row = row_of(session, artifact)
         copies.copy_in([wanted])  # if it was there already, it may have been deleted meanwhile
         was_copy, storage_id, content_id = row.is_copy, row.storage_id, row.content_id
         row.content_id, row.real_key, row.storage_id = versions.content_for(session, content), copy, source.target.id
@@ -128,13 +126,6 @@ def settle_latest(session: Session, series_id: int) -> None:
             .values(is_latest=is_latest)
             .execution_options(synchronize_session="fetch")
         )
-
-
-def _row(session: Session, artifact: Any) -> Artifact:
-    row = None if artifact.id is None else session.get(Artifact, artifact.id)
-    if row is None:
-        raise NotFound(f"{artifact!r} is not in the registry", hint="was it deleted, or never saved?")
-    return row
 
 
 def _is_needed(session: Session, storage_id: int, key: str) -> bool:

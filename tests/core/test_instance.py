@@ -116,8 +116,6 @@ def test_a_file_that_is_no_database_is_said_to_be_none(in_tmp_path: Path) -> Non
 def test_everything_works_without_a_network(in_tmp_path: Path) -> None:
     code = """
 import sys
-import tomllib
-from concurrent.futures import ThreadPoolExecutor
 def refuse(event, args):
     if event in ("socket.__new__", "socket.connect", "socket.bind", "socket.getaddrinfo"): raise AssertionError(event)
 sys.addaudithook(refuse)

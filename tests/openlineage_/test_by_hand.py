@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 import lamin_core as ln
 from lamin_core import context
 from lamin_core.instance import Instance
-from lamin_core.models import now
+from lamin_core.models import Run, now
 from openlineage.lamin.events import Dataset, Event, complete, start
 from openlineage.lamin.parsing import parse
 from openlineage.lamin.rebuilding import rebuild
@@ -90,6 +91,22 @@ def test_what_is_said_of_a_run_at_work_takes_nothing_of_its_end_back(connected: 
     assert held.status == "completed"
     told = ln.Run.filter().one()
     assert (told.status, told.description, told.finished_at) == ("completed", "the one for the paper", at(1))
+
+
+def test_what_was_changed_within_params_is_written_and_what_is_only_old_is_not(connected: Instance) -> None:
+    mine = ln.Run(transform=ln.Transform(key="mine.py").save(), params={"a": [1]}).save()
+    assert mine.params is not None
+    mine.params["a"].append(2)
+    mine.save()
+    assert ln.Run.get(mine.uid).params == {"a": [1, 2]}
+    run = run_of(1, "job")
+    take(connected, start(run, at(0)))
+    held = ln.Run.filter(origin="event").one()
+    with connected.db.writing() as session:
+        session.execute(update(Run).where(Run.id == held.id).values(params={"told": "meanwhile"}))
+    held.description = "the one for the paper"
+    held.save()
+    assert ln.Run.get(held.uid).params == {"told": "meanwhile"}
 
 
 def test_an_older_version_can_be_described(connected: Instance) -> None:
