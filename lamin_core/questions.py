@@ -20,6 +20,7 @@ from lamin_core.lineage.pictures import is_notebook, show
 from lamin_core.lineage.reach import NODE_LIMIT
 from lamin_core.lineage.snapshots import snapshots
 from lamin_core.models import Artifact, Collection, CollectionArtifact, Run, Transform
+from lamin_core.printable import printable
 from lamin_core.querying.description import lines
 from lamin_core.querying.naming import field_name
 from lamin_core.saving import runs
@@ -180,7 +181,7 @@ def description(artifact: Artifact) -> str:
         *artifact.features.described(),
         ("created at", artifact.created_at.isoformat(timespec="seconds")),
     ]
-    title = f"Artifact: {artifact.key or artifact.description or artifact.uid} (version {artifact.version})"
+    title = f"Artifact: {printable(artifact.key or artifact.description or artifact.uid)} (version {artifact.version})"
     return "\n".join([title, *lines(rows)])
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
+import traceback
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -13,8 +15,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from lamin_core import __version__
-from lamin_core.cli import failure
-from lamin_core.cli.output import colour
+from lamin_core.cli import failure, messages, streams
+from lamin_core.cli.output import colour, echo
 from lamin_core.cli.summary import summary
 
 _BUILT_IN = {
@@ -127,6 +129,7 @@ def _plugged_in() -> dict[str, str]:
 def _debug(ctx: click.Context, _option: click.Parameter, asked: bool) -> None:
     """Kept while options are read: a command that cannot even be imported has its traceback, too."""
     ctx.ensure_object(Options).debug = asked
+    messages.show_tracebacks(asked)
 
 
 def _instance(ctx: click.Context, _option: click.Parameter, where: str | None) -> None:
@@ -167,26 +170,47 @@ def lamin() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line, with the arguments of the process unless some are given.
 
-    An error is three lines and an exit code; its traceback is shown only with `--debug`.
+    An error is three lines and an exit code; its traceback is shown only with `--debug`. Output that cannot be
+    written is an error too, unless its reader has gone away, having read enough.
     """
-    said, out = Options(), sys.stdout
+    streams.prepare()
+    with messages.printed():
+        code = _run(arguments, Options())
+        refused = streams.flush()
+        if refused is not None and not isinstance(refused, BrokenPipeError) and not code:
+            code = failure.show(refused)
+    sys.exit(code)
+
+
+def _run(arguments: list[str] | None, options: Options) -> Any:
+    """Run one command; its exit code, or a text as `sys.exit` takes it."""
+    stdout = sys.stdout
     try:
-        lamin.main(arguments, prog_name="lamin", standalone_mode=False, obj=said, color=colour(os.environ))
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        code = lamin.main(arguments, prog_name="lamin", standalone_mode=False, obj=options, color=colour(os.environ))
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        return _show_usage(error)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("lamin: interrupted", err=True)
-        sys.exit(failure.INTERRUPTED)
+        echo("lamin: interrupted", err=True)
+        return failure.INTERRUPTED
     except SystemExit as end:
-        # click takes it for a failure, and exchanges the stream, where the reader of our output has seen enough.
-        sys.exit(0 if sys.stdout is not out else end.code)
+        # click takes a broken pipe for a failure, and exchanges the stream: its reader has seen enough.
+        return 0 if sys.stdout is not stdout else end.code
     except Exception as error:
-        if said.debug:
-            raise
-        sys.exit(failure.show(error))
+        if options.debug:
+            echo(traceback.format_exc(), nl=False, err=True)
+            return failure.UNEXPECTED
+        return failure.show(error)
+
+
+def _show_usage(error: click.ClickException) -> int:
+    """Print what click says of wrong usage: it repeats what was typed."""
+    text = io.StringIO()
+    error.show(text)
+    echo(text.getvalue(), nl=False, err=True)
+    return error.exit_code
 
 
 __all__ = ["Commands", "Options", "lamin", "main"]

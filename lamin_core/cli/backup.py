@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from lamin_core.cli import output
 from lamin_core.cli.asking import agreed
 from lamin_core.cli.example import examples
 
@@ -19,7 +20,7 @@ def backup(file: Path) -> None:
     from lamin_core.instance import connect
 
     size = copied(connect(), file)
-    click.echo(f"{file}: {size} bytes; copies of files are in the storage, not in it", err=True)
+    output.echo(f"{file}: {size} bytes; copies of files are in the storage, not in it", err=True)
 
 
 @click.command(epilog=examples("lamin restore registry.db"))
@@ -35,4 +36,4 @@ def restore(file: Path, yes: bool) -> None:
     if not agreed(f"Replace {instance.folder / 'lamin.db'} by {file}?", yes):
         raise click.Abort
     restored(instance, file, kept=kept)
-    click.echo(f"restored; what was there is in {kept}" if kept.exists() else "restored; nothing was there", err=True)
+    output.echo(f"restored; what was there is in {kept}" if kept.exists() else "restored; nothing was there", err=True)

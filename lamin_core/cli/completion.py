@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from lamin_core.cli import output
 from lamin_core.cli.example import examples
 from lamin_core.cli.failure import Word
 
@@ -31,7 +32,7 @@ def completion(ctx: click.Context, shell: str) -> None:
     made = get_completion_class(shell)
     assert made is not None, "click knows these three"
     script = made(ctx.find_root().command, {}, "lamin", VARIABLE).source()
-    click.echo(script.replace(*_QUOTED) if shell == "bash" else script)
+    output.echo(script.replace(*_QUOTED) if shell == "bash" else script)
 
 
 _QUOTED = "COMPREPLY+=($value)", 'COMPREPLY+=("$(printf %q "$value")")'

@@ -8,6 +8,7 @@ import click
 
 from lamin_core.cli import output
 from lamin_core.cli.example import examples
+from lamin_core.printable import printable
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
 
@@ -27,8 +28,8 @@ def doctor(as_json: bool) -> None:
     else:
         width = max(len(finding.check) for finding in findings)
         for finding in findings:
-            status = click.style(f"{finding.status:<8}", fg=_COLOURS[finding.status], bold=True)
-            click.echo(f"{status} {finding.check:<{width}}  {output.one_line(finding.detail)}")
+            status = output.Styled(f"{finding.status:<8}", _COLOURS[finding.status])
+            output.echo(status, f" {finding.check:<{width}}  {printable(finding.detail)}")
             if finding.hint is not None:
-                click.echo(f"{'':<8} {'':<{width}}  hint: {finding.hint}")
+                output.echo(f"{'':<8} {'':<{width}}  hint: {printable(finding.hint)}")
     sys.exit(1 if any(finding.status == "failure" for finding in findings) else 0)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterable
 from typing import Any
 
 import click
 
-from lamin_core.cli.output import colour
+from lamin_core.cli.output import Styled, echo
 from lamin_core.errors import LaminError
 
 UNEXPECTED = 1
@@ -19,14 +18,17 @@ INTERRUPTED = 130
 def show(error: BaseException) -> int:
     """Print the error to standard error; the exit code that belongs to it."""
     for line in lines(error):
-        click.echo(line, err=True, color=colour(os.environ))
+        if line.startswith(_NAME):
+            echo(Styled(_NAME, "red"), line.removeprefix(_NAME), err=True)
+        else:
+            echo(line, err=True)
     return error.exit_code if isinstance(error, LaminError) else UNEXPECTED
 
 
 def lines(error: BaseException) -> list[str]:
     """What happened, why, and what to type next, a line each; the last two where they are known.
 
-    >>> print(click.unstyle("\\n".join(lines(LaminError("no such key", hint="lamin artifacts")))))
+    >>> print("\\n".join(lines(LaminError("no such key", hint="lamin artifacts"))))
     lamin: no such key
       hint: lamin artifacts
     """
@@ -39,11 +41,15 @@ def lines(error: BaseException) -> list[str]:
 
 
 def _lines(what: str, why: str, hint: str | None) -> list[str]:
-    said = [f"{_red('lamin:')} {what}"]
-    said += [f"  why: {why}"] if why else []
-    return [*said, f"  hint: {hint}"] if hint else said
+    text = [f"{_NAME} {what}"]
+    if why:
+        text.append(f"  why: {why}")
+    if hint:
+        text.append(f"  hint: {hint}")
+    return text
 
 
+_NAME = "lamin:"
 _BUG = "lamin --debug COMMAND shows where; please report it"
 
 
@@ -54,10 +60,6 @@ def _reason(error: LaminError) -> str:
         return ""
     said = str(getattr(cause, "orig", None) or getattr(cause, "strerror", None) or cause).strip().partition("\n")[0]
     return "" if not said or said in error.message else f"{type(cause).__name__}: {said}"
-
-
-def _red(text: str) -> str:
-    return click.style(text, fg="red", bold=True)
 
 
 def near(wanted: str, known: Iterable[str]) -> str:

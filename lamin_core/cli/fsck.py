@@ -11,6 +11,7 @@ import click
 from lamin_core.cli import output
 from lamin_core.cli.asking import agreed
 from lamin_core.cli.example import examples
+from lamin_core.printable import printable
 
 if TYPE_CHECKING:
     from lamin_core.fsck import Report
@@ -44,14 +45,14 @@ def fsck(
 
     instance = connect()
     if repair:
-        click.echo(f"{checks.repair(instance)} problems mended", err=True)
+        output.echo(f"{checks.repair(instance)} problems mended", err=True)
     report = checks.check(instance, deep=deep, grace=grace)
     if delete_orphans and report.orphans and agreed(f"Remove {len(report.orphans)} files?", yes):
-        click.echo(f"{checks.remove_orphans(report)} files removed", err=True)
+        output.echo(f"{checks.remove_orphans(report)} files removed", err=True)
         report = checks.check(instance, deep=deep, grace=grace)
     damaged = sum(problem.kind == "damaged" for problem in report.problems) if delete_damaged else 0
     if damaged and agreed(f"Remove the copies of {damaged} artifacts?", yes):
-        click.echo(f"{checks.remove_damaged(report)} copies removed", err=True)
+        output.echo(f"{checks.remove_damaged(report)} copies removed", err=True)
         report = checks.check(instance, deep=deep, grace=grace)
     if as_json:
         output.print_json(report.as_dict())
@@ -70,11 +71,11 @@ def _print(report: Report) -> None:
         seen[problem.kind] += 1
         if seen[problem.kind] > _SHOWN:
             continue
-        click.echo(f"{click.style(problem.kind, fg='red', bold=True)}: {output.one_line(problem.what)}")
-        click.echo(f"  hint: {output.one_line(problem.hint)}")
+        output.echo(output.Styled(problem.kind, "red"), ": ", printable(problem.what))
+        output.echo(f"  hint: {printable(problem.hint)}")
     for kind, number in seen.items():
         if number > _SHOWN:
-            click.echo(f"{kind}: {number - _SHOWN} more; --json has all of them", err=True)
+            output.echo(f"{kind}: {number - _SHOWN} more; --json has all of them", err=True)
     checked = ", ".join(f"{number} {what}" for what, number in sorted(report.checked.items()))
     found = f"{len(report.problems)} problems" if report.problems else "nothing wrong"
-    click.echo(f"{found}; looked at {checked or 'nothing'}")
+    output.echo(f"{found}; looked at {checked or 'nothing'}")

@@ -10,6 +10,7 @@ from lamin_core import __version__
 from lamin_core.cli import offered, output
 from lamin_core.cli.example import examples
 from lamin_core.location import FOLDER, SETTINGS, VARIABLE, Located, locate_instance, nearest_marked
+from lamin_core.printable import printable
 from lamin_core.redaction import redact_text
 
 _for_user = click.option(
@@ -37,15 +38,15 @@ def init(storage: str | None, db: str | None, modules: str | None) -> None:
     is_there = (Path.cwd() / FOLDER / SETTINGS).exists()
     is_open = is_there and storage is None and db is None
     instance = open_instance(Path.cwd()) if is_open else make(storage or "./data", db=db)
-    click.echo(f"instance {instance.uid} in {instance.folder}", err=True)
-    click.echo(f"  storage:  {instance.storage}", err=True)
-    click.echo(f"  database: {redact_text(instance.db.url)}", err=True)
+    output.echo(f"instance {instance.uid} in {instance.folder}", err=True)
+    output.echo(f"  storage:  {instance.storage}", err=True)
+    output.echo(f"  database: {redact_text(instance.db.url)}", err=True)
     if modules is not None:
-        click.echo(f"  note: --modules {modules} changes nothing; all registries of this version are there", err=True)
+        output.echo(f"  note: --modules {modules} changes nothing; all registries of this version are there", err=True)
     if above is not None:
-        click.echo(f"  note: {above} has an instance too; from here on down, this one is at work", err=True)
+        output.echo(f"  note: {above} has an instance too; from here on down, this one is at work", err=True)
     if not is_there:
-        click.echo(_NEXT, err=True)
+        output.echo(_NEXT, err=True)
 
 
 _NEXT = """  next:     ln.track() in a script, lamin run PROGRAM, snakemake --logger lamin, lamin nextflow run;
@@ -64,9 +65,9 @@ def connect(where: str, for_user: bool) -> None:
 
     pointer = attach(where, None if for_user else Path.cwd())
     located = locate_instance()
-    click.echo(f"{pointer} says: {redact_text(where)}", err=True)
+    output.echo(f"{pointer} says: {redact_text(where)}", err=True)
     if located is not None and located.origin != str(pointer):
-        click.echo(f"  note: here {located.origin} wins, which names {located.folder}", err=True)
+        output.echo(f"  note: here {located.origin} wins, which names {located.folder}", err=True)
 
 
 @click.command(epilog=examples("lamin disconnect"))
@@ -76,7 +77,7 @@ def disconnect(for_user: bool) -> None:
     from lamin_core.setup import detach
 
     gone = detach(None if for_user else Path.cwd())
-    click.echo(f"{gone} is removed", err=True)
+    output.echo(f"{gone} is removed", err=True)
 
 
 @click.command(epilog=examples("lamin info --show-origin", "lamin info --json"))
@@ -103,7 +104,7 @@ def info(ctx: click.Context, show_origin: bool, as_json: bool) -> None:
         output.print_json(facts)
         return
     for name, value in facts.items():
-        click.echo(f"{name + ':':<10} {value}")
+        output.echo(f"{name + ':':<10} {printable(value)}")
 
 
 def _origin(located: Located | None, ctx: click.Context) -> str:
@@ -121,4 +122,4 @@ def migrate(deploy: str | None) -> None:
     from lamin_core.migrations import upgrade
 
     upgrade(Path.cwd())
-    click.echo(f"the database is at schema {REVISION}", err=True)
+    output.echo(f"the database is at schema {REVISION}", err=True)

@@ -9,7 +9,7 @@ import click
 
 from lamin_core.cli import offered
 from lamin_core.cli.example import examples
-from lamin_core.cli.output import as_json, local, print_json, print_table, there_is_more
+from lamin_core.cli.output import as_json, echo, local, print_json, print_table, there_is_more
 from lamin_core.errors import InvalidArgument
 from lamin_core.instance import connect
 from lamin_core.lineage.graph import Graph
@@ -95,9 +95,9 @@ def lineage(
         target = instance.lineage.find(other, as_of=as_of)
         graph = instance.lineage.between(record, target, as_of=as_of, limit=limit)
         text = _paths(graph, record, target)
-    print_json(view(graph)) if as_json else click.echo(text)
+    print_json(view(graph)) if as_json else echo(text)
     if graph.truncated:
-        click.echo(f"there is more than these {limit} nodes: --limit, --up, --down", err=True)
+        echo(f"there is more than these {limit} nodes: --limit, --up, --down", err=True)
 
 
 def _named(questions: Questions, name: str | None, run: str | None, as_of: datetime | None) -> Artifact | Run:
@@ -220,4 +220,4 @@ def diff(first: str, second: str, as_json: bool) -> None:
     A run is named by its uid, its OpenLineage run id, or the key of its transform, which is the newest run of that.
     """
     found = connect().lineage.diff(first, second)
-    print_json(found.view()) if as_json else click.echo(str(found))
+    print_json(found.view()) if as_json else echo(str(found))

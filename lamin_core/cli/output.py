@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import click
+
+from lamin_core.printable import printable, printable_json, printable_lines, printable_path
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
 """The option that every command which reads has."""
@@ -30,6 +34,37 @@ def colour(environment: Mapping[str, str]) -> bool | None:
     return False if environment.get("CI") or environment.get("TERM") == "dumb" else None
 
 
+@dataclass(frozen=True, slots=True)
+class Styled:
+    """A piece of text in a colour, or bold."""
+
+    text: str
+    fg: str | None = None
+    bold: bool = True
+
+
+def echo(*parts: object, err: bool = False, nl: bool = True) -> None:
+    """Print the parts, one after the other, with what a terminal would obey as escapes: colours are `Styled` parts.
+
+    Everything that a command prints for people goes through here. What standard error does not take is lost: it
+    must not end a command, nor change its exit code.
+    """
+    text = "".join(map(_shown, parts))
+    with contextlib.suppress(OSError) if err else contextlib.nullcontext():
+        click.echo(text, err=err, nl=nl, color=colour(os.environ))
+
+
+def echo_path(path: object) -> None:
+    """Print a path for other programs, as in `head "$(lamin load a.csv)"`: only control characters are escaped."""
+    click.echo(printable_path(path))
+
+
+def _shown(part: object) -> str:
+    if isinstance(part, Styled):
+        return click.style(printable(part.text), fg=part.fg, bold=part.bold)
+    return printable_lines(part)
+
+
 def is_interactive() -> bool:
     """Whether a person can be asked: both ends are a terminal, and this is no CI."""
     return sys.stdin.isatty() and sys.stderr.isatty() and not os.environ.get("CI")
@@ -37,7 +72,7 @@ def is_interactive() -> bool:
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output; moments as ISO 8601, paths as text."""
-    click.echo(json.dumps(value, default=_plain, ensure_ascii=False))
+    click.echo(printable_json(json.dumps(value, default=_plain, ensure_ascii=False)))
 
 
 def _plain(value: Any) -> str:
@@ -48,19 +83,19 @@ def _plain(value: Any) -> str:
 def print_table(rows: Sequence[Mapping[str, Any]], *, nothing: str = "nothing yet") -> None:
     """Columns as wide as what is in them, under their names, the empty ones left out; `nothing` without a row."""
     if not rows:
-        click.echo(nothing)
+        echo(nothing)
         return
     names = [name for name in rows[0] if any(row[name] not in (None, "") for row in rows)]
     cells = [[_cell(row[name]) for name in names] for row in rows]
     widths = [max(len(line[place]) for line in [names, *cells]) for place in range(len(names))]
-    click.echo(click.style(_line(names, widths), bold=True))
+    echo(Styled(_line(names, widths)))
     for line in cells:
-        click.echo(_line(line, widths))
+        echo(_line(line, widths))
 
 
 def there_is_more(limit: int) -> None:
     """Say that a list ended before its end."""
-    click.echo(f"the first {limit}; there is more: --limit", err=True)
+    echo(f"the first {limit}; there is more: --limit", err=True)
 
 
 def local(moment: datetime) -> str:
@@ -79,13 +114,4 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else one_line(str(value))
-
-
-def one_line(text: str) -> str:
-    r"""The text with what would move the cursor escaped.
-
-    >>> one_line("a\nb\x1b[31m")
-    'a\\nb\\x1b[31m'
-    """
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return "" if value is None else printable(value)

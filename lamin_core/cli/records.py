@@ -16,6 +16,7 @@ from lamin_core.cli.example import examples
 from lamin_core.cli.named import REGISTRIES, by_name, called, find, registry
 from lamin_core.cli.shape import annotated, shape
 from lamin_core.errors import InvalidArgument
+from lamin_core.printable import printable
 
 _LISTED = 50
 
@@ -32,11 +33,11 @@ def load(words: tuple[str, ...], key: str | None, uid: str | None, name: str | N
 
     record = find(words, key, uid, name)
     if isinstance(record, ln.Transform):
-        click.echo(bring_back(record, Path.cwd(), force=force))
+        output.echo_path(bring_back(record, Path.cwd(), force=force))
         return
     if not isinstance(record, ln.Artifact):
         raise InvalidArgument(f"{record!r} has no bytes to bring here", hint="lamin load artifact NAME")
-    click.echo(record.cache())
+    output.echo_path(record.cache())
 
 
 @click.command(epilog=examples("lamin get results/genes.csv", "lamin get run aT8AlECy --json"))
@@ -56,7 +57,7 @@ def _print_fields(fields: dict[str, Any]) -> None:
     width = max(len(name) for name in shown) + 1
     for name, value in shown.items():
         text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
-        click.echo(f"{name + ':':<{width}} {output.one_line(text)}")
+        output.echo(f"{name + ':':<{width}} {printable(text)}")
 
 
 @click.command(epilog=examples("lamin describe results/genes.csv", "lamin describe run aT8AlECy"))
@@ -151,7 +152,7 @@ def annotate(
     if as_json:
         output.print_json(annotated(record))
     else:
-        click.echo(f"{record.uid} is annotated", err=True)
+        output.echo(f"{record.uid} is annotated", err=True)
 
 
 def _value(said: str) -> tuple[str, Any]:
@@ -186,4 +187,4 @@ def delete(
     if not agreed(f"Delete {called(record)}{how}?", yes):
         raise click.Abort
     record.delete(**({"permanent": True} if permanent and has_trash else {}))
-    click.echo(f"{called(record)} is deleted{how}" if how else f"{called(record)} is in the trash", err=True)
+    output.echo(f"{called(record)} is deleted{how}" if how else f"{called(record)} is in the trash", err=True)

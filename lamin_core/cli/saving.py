@@ -64,8 +64,8 @@ def save(
     if as_json:
         output.print_json(annotated(saved))
     else:
-        click.echo(saved.uid)
-        click.echo(f"saved {type(saved).__name__.lower()} {saved.key or saved.uid}, version {saved.version}", err=True)
+        output.echo(saved.uid)
+        output.echo(f"saved {type(saved).__name__.lower()} {saved.key or saved.uid}, version {saved.version}", err=True)
 
 
 def _save_artifact(path: str, stem_uid: str | None, said: dict[str, Any]) -> Any:

@@ -57,7 +57,7 @@ def get(name: str, as_json: bool) -> None:
     if as_json:
         output.print_json(_row(found, show_origin=True))
     else:
-        click.echo("" if found.value is None else found.value)
+        output.echo("" if found.value is None else found.value)
 
 
 @settings.command("set", epilog=examples("lamin settings set verbosity info --user"))
@@ -81,7 +81,7 @@ def _store(name: str, value: str | None, for_user: bool) -> None:
     file = _file(for_user)
     configuration.store(name, value, file)
     now = configuration.settings.look_up(name)
-    click.echo(f"{name} is {now.value} ({now.origin})", err=True)
+    output.echo(f"{name} is {now.value} ({now.origin})", err=True)
 
 
 def _file(for_user: bool) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from lamin_core.cli import offered
+from lamin_core.cli import offered, output
 from lamin_core.cli.example import examples
 from lamin_core.errors import InvalidArgument
 
@@ -30,11 +30,11 @@ def track(key: str | None, name: str | None, uid: str | None, params: tuple[str,
 
     run = track_shell(connect(), key=key, name=name, uid=uid, params=dict(map(_param, params)))
     if not export:
-        click.echo(run.uid)
+        output.echo(run.uid)
         return
     told = environment_for_children(placed(name_of(run)))
     for variable, value in told.items():
-        click.echo(f"export {variable}={shlex.quote(value)}")
+        output.echo(f"export {variable}={shlex.quote(value)}")
 
 
 @click.command(
@@ -101,7 +101,7 @@ def finish(code: int) -> None:
     from lamin_core.tracking.shells import finish_shell
 
     run = finish_shell(connect(), code)
-    click.echo(f"run {run.uid} is {run.status}", err=True)
+    output.echo(f"run {run.uid} is {run.status}", err=True)
 
 
 def _param(text: str) -> tuple[str, Any]:

@@ -11,8 +11,9 @@ from lamin_core.lineage.graph import Graph, Node, RunNode
 from lamin_core.lineage.layout import Link, layout
 from lamin_core.lineage.pictures import LETTERS, MOST, Picture
 from lamin_core.lineage.svg import Box, written
-from lamin_core.lineage.tree import duration, printable, tree
+from lamin_core.lineage.tree import duration, tree
 from lamin_core.lineage.view import path_of
+from lamin_core.printable import printable
 from lamin_core.uids import VERSION_LENGTH
 
 _MANY = 8

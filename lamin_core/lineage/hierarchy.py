@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from lamin_core.lineage.layout import Link, layout
 from lamin_core.lineage.pictures import LETTERS, MOST, Picture
 from lamin_core.lineage.svg import Box, written
-from lamin_core.lineage.tree import printable
 from lamin_core.models.relations import Many, relations_of
+from lamin_core.printable import printable
 
 LIMIT = 1_000
 """Terms at most, the nearest ones."""

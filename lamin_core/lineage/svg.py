@@ -8,7 +8,7 @@ from html import escape
 from itertools import pairwise
 
 from lamin_core.lineage.layout import HEIGHT, Layout, Link, Point
-from lamin_core.lineage.tree import printable
+from lamin_core.printable import printable
 
 _STYLE = """
 text{font:12px system-ui,sans-serif;fill:#1f2328}text.d{font-size:10px;fill:#656d76}

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from lamin_core.lineage.graph import Graph
 from lamin_core.lineage.reach import ROLLED_BACK
 from lamin_core.lineage.view import path_of
+from lamin_core.printable import printable
 from lamin_core.uids import VERSION_LENGTH
 
 Node = tuple[str, int]
@@ -97,15 +98,6 @@ def _line(graph: Graph, node: Node) -> str:
         facts.append(run.error.splitlines()[0][:100])
     name = f" {run.name!r}" if run.name and run.name not in run.transform_key else ""
     return f"run {run.uid}{name} of " + " · ".join(printable(fact) for fact in facts)
-
-
-def printable(text: str) -> str:
-    """The text on one line: control characters as escapes.
-
-    >>> printable("a\\nb")
-    'a\\\\nb'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
 def duration(seconds: float) -> str:

@@ -9,6 +9,7 @@ from lamin_core.db import Database
 from lamin_core.models import Many, One
 from lamin_core.models.base import Versioned
 from lamin_core.models.relations import annotations_of, relations_of
+from lamin_core.printable import printable, printable_lines
 from lamin_core.querying.annotations import described
 from lamin_core.querying.frames import fields
 
@@ -21,18 +22,24 @@ def description(database: Database, record: Any) -> str:
     with database.reading() as session:
         said = described(session, record)
     rows = [*_fields(record), *_relations(record), *said]
-    return "\n".join([f"{registry.__name__}: {title}{version}", *lines(rows)])
+    return "\n".join([f"{registry.__name__}: {printable(title)}{version}", *lines(rows)])
 
 
 def lines(rows: list[tuple[str, Any]]) -> list[str]:
     """Names and values side by side; what is None is left out.
 
+    A value of several lines keeps them, below each other: no line of a value begins where a name does.
+
     >>> lines([("uid", "a"), ("type", None)])
     ['  uid:          a']
     """
-    shown = [(name, value) for name, value in rows if value is not None]
+    shown = [(printable(name), printable_lines(value)) for name, value in rows if value is not None]
     width = max([14, *(len(name) + 2 for name, _ in shown)])
-    return [f"  {name + ':':<{width}}{value}".rstrip() for name, value in shown]
+    indent = "\n" + " " * (width + 2)
+    return [f"  {name + ':':<{width}}{indent.join(value.split(_LINE_END))}".rstrip() for name, value in shown]
+
+
+_LINE_END = "\n"
 
 
 def _fields(record: Any) -> list[tuple[str, Any]]:

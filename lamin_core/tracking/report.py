@@ -65,6 +65,7 @@ class Log:
         streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
         numbers = [number for name, number in _NUMBERS.items() if _leads_to(streams[name], number)]
         self._diverted = _diverted(numbers, path)
+        self._by_lines = _write_by_lines(streams["stdout"]) if self._diverted is not None else None
         self._tees = {
             name: Tee(stream, self._copy)
             for name, stream in streams.items()
@@ -81,6 +82,23 @@ class Log:
         self._copy.close()
         if self._diverted is not None:
             self._diverted.restore()
+        if self._by_lines is not None:
+            self._by_lines.reconfigure(line_buffering=False)
+
+
+def _write_by_lines(stream: Any) -> Any | None:
+    """Let what Python prints leave the process line by line, as on a terminal; the stream, if it did not before.
+
+    Python keeps up to 8 KiB of what it prints into a pipe or a file, and started programs would come before it in
+    the log.
+    """
+    try:
+        if stream.line_buffering or stream.write_through:
+            return None
+        stream.reconfigure(line_buffering=True)
+    except (AttributeError, OSError, ValueError):  # somebody's own stream
+        return None
+    return stream
 
 
 _NUMBERS = {"stdout": 1, "stderr": 2}

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from lamin_core.cli import messages, output
 from lamin_core.cli.example import examples
-from lamin_core.cli.output import as_json
 from lamin_core.errors import MissingExtra, NotFound
 from lamin_core.instance import Instance, connect
 from lamin_core.lineage.digest import digest
 from lamin_core.location import spool_folder
+from lamin_core.printable import printable, printable_json
 from openlineage.lamin.export import export as exported
 from openlineage.lamin.linting import lint_lines, lint_log
 from openlineage.lamin.quarantine import held
@@ -37,13 +39,15 @@ def events() -> None:
 def export() -> None:
     """Print every event, one JSON object a line, as it was received."""
     with connect().db.reading() as session:
+        is_terminal = sys.stdout.isatty()
         for line in exported(session):
-            click.echo(line)
+            # For a program each line stays as it was received; a terminal would obey what is in it.
+            click.echo(printable_json(line) if is_terminal else line)
 
 
 @events.command(epilog=examples("lamin events replay", "lamin events replay events.ndjson"))
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, allow_dash=True), metavar="[FILE|-]...")
-@as_json
+@output.as_json
 def replay(files: tuple[Path, ...], as_json: bool) -> None:
     """Bring events from NDJSON files into the registry.
 
@@ -52,18 +56,22 @@ def replay(files: tuple[Path, ...], as_json: bool) -> None:
     """
     instance = connect()
     report = Report()
-    for file in files:
-        _replay_file(instance, file, report)
+    with messages.reported_by_command():
+        for file in files:
+            _replay_file(instance, file, report)
     settle_all(instance.db)
     lost: dict[str, int] = {}
     if not files:
-        recover(instance.db, spool_folder(), report)
+        with messages.reported_by_command():
+            recover(instance.db, spool_folder(), report)
         lost["dropped"] = take_dropped(spool_folder())
-    click.echo(json.dumps({**report.as_dict(), **lost}) if as_json else _summary(report))
+    output.print_json({**report.as_dict(), **lost}) if as_json else output.echo(_summary(report))
     if any(lost.values()):
-        click.echo(f"lost before they could be kept: {lost['dropped']} events", err=True)
-    for problem in report.unreadable:
-        click.echo(f"not read: {problem}", err=True)
+        output.echo(f"lost before they could be kept: {lost['dropped']} events", err=True)
+    for reason, number in Counter(report.quarantined).items():
+        output.echo(f"put aside, {number}: {printable(reason)}", err=True)
+    for problem in _by_reason(report.unreadable):
+        output.echo(f"not read: {printable(problem)}", err=True)
     if report.unreadable:
         sys.exit(1)
 
@@ -80,12 +88,35 @@ def _replay_file(instance: Instance, file: Path, report: Report) -> None:
         raise NotFound(f"{str(file)!r} cannot be read: {error.strerror}", hint="name an NDJSON file") from error
 
 
+_NAMED = 5
+"""Lines of a file that are named of each reason."""
+
+
+def _by_reason(problems: Sequence[str]) -> list[str]:
+    """What could not be read, a line for each reason.
+
+    >>> _by_reason(["line 1: not JSON", "line 3: not JSON", "line 4: no run"])
+    ['line 1, line 3: not JSON', 'line 4: no run']
+    """
+    positions: dict[str, list[str]] = {}
+    for problem in problems:
+        position, _, reason = problem.partition(": ") if problem.startswith("line ") else (problem, "", "")
+        positions.setdefault(reason, []).append(position)
+    lines = []
+    for reason, lines_with_it in positions.items():
+        number = len(lines_with_it) - _NAMED
+        more = f" and {number} more" if number > 0 else ""
+        named = f"{', '.join(lines_with_it[:_NAMED])}{more}"
+        lines.append(f"{named}: {reason}" if reason else named)
+    return lines
+
+
 def _summary(report: Report) -> str:
     return f"{report.taken} taken, {report.known} known already, {len(report.quarantined)} put aside"
 
 
 @events.command(epilog=examples("lamin events quarantine"))
-@as_json
+@output.as_json
 def quarantine(as_json: bool) -> None:
     """List the events that are held back, each with the reason.
 
@@ -94,28 +125,30 @@ def quarantine(as_json: bool) -> None:
     with connect().db.reading() as session:
         found = list(held(session))
     if as_json:
-        click.echo(json.dumps([one.as_dict() for one in found]))
+        output.print_json([event.as_dict() for event in found])
         return
-    for one in found:
-        click.echo(f"{one.id}  {one.received_at:%Y-%m-%d %H:%M}  {one.reason}\n    {one.body[:100]}")
-    click.echo(f"{len(found)} held" + ("; try again with: lamin events retry" if found else ""), err=True)
+    for event in found:
+        output.echo(printable(f"{event.id}  {event.received_at:%Y-%m-%d %H:%M}  {event.reason}"))
+        output.echo("    ", printable(event.body[:100]))
+    output.echo(f"{len(found)} held" + ("; try again with: lamin events retry" if found else ""), err=True)
 
 
 @events.command(epilog=examples("lamin events retry"))
-@as_json
+@output.as_json
 def retry(as_json: bool) -> None:
     """Try the events that are held back once more.
 
     What cannot be placed stays. Exits with 1 when some do.
     """
     outcome = retry_held(connect().db)
-    click.echo(json.dumps(asdict(outcome)) if as_json else f"{outcome.taken} taken, {outcome.held} still held")
+    text = f"{outcome.taken} taken, {outcome.held} still held"
+    output.print_json(asdict(outcome)) if as_json else output.echo(text)
     if outcome.held:
         sys.exit(1)
 
 
 @events.command(epilog=examples("lamin events rebuild"))
-@as_json
+@output.as_json
 def rebuild(as_json: bool) -> None:
     """Make the registry anew from its events.
 
@@ -125,14 +158,14 @@ def rebuild(as_json: bool) -> None:
     outcome = rebuild_registry(database)
     with database.reading() as session:
         found = digest(session)
-    told = {**asdict(outcome), "digest": found}
+    facts = {**asdict(outcome), "digest": found}
     text = f"{outcome.runs} runs, {outcome.others} events without one, {outcome.dropped} dropped; digest {found[:16]}"
-    click.echo(json.dumps(told) if as_json else text)
+    output.print_json(facts) if as_json else output.echo(text)
 
 
 @events.command(epilog=examples("lamin events lint", "lamin events lint events.ndjson --json"))
 @click.argument("file", required=False, type=click.Path(path_type=Path, allow_dash=True), metavar="[FILE|-]")
-@as_json
+@output.as_json
 def lint(file: Path | None, as_json: bool) -> None:
     """Judge events by the official schemas of OpenLineage.
 
@@ -140,11 +173,11 @@ def lint(file: Path | None, as_json: bool) -> None:
     """
     report = lint_log(connect().db) if file is None else lint_lines(_lines(file))
     if as_json:
-        click.echo(json.dumps(report.as_dict()))
+        output.print_json(report.as_dict())
     else:
         for place, problem in report.problems:
-            click.echo(f"{place}: {problem}")
-        click.echo(f"{report.judged} judged, {report.invalid} invalid", err=True)
+            output.echo(printable(f"{place}: {problem}"))
+        output.echo(f"{report.judged} judged, {report.invalid} invalid", err=True)
     if report.invalid:
         sys.exit(1)
 
@@ -170,8 +203,8 @@ def serve(host: str, port: int) -> None:
     instance = connect()
 
     def announce(taken: int) -> None:
-        click.echo(f"taking events for {instance.folder.parent}", err=True)
-        click.echo(f"producers set OPENLINEAGE_URL=http://{host}:{taken}", err=True)
-        click.echo(f"what can be asked: http://{host}:{taken}/api/v1/openapi.json", err=True)
+        output.echo(f"taking events for {instance.folder.parent}", err=True)
+        output.echo(f"producers set OPENLINEAGE_URL=http://{host}:{taken}", err=True)
+        output.echo(f"what can be asked: http://{host}:{taken}/api/v1/openapi.json", err=True)
 
     run(instance.db, host, port, os.environ.get("LAMIN_API_KEY"), announce)

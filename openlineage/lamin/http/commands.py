@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
+from lamin_core.cli import output
 from lamin_core.cli.example import examples
-from lamin_core.cli.output import as_json
 from lamin_core.instance import connect
+from lamin_core.printable import printable
 from openlineage.lamin.http import keys as ring
 
 
@@ -19,15 +18,15 @@ def keys() -> None:
 
 @keys.command(epilog=examples("lamin keys create airflow"))
 @click.argument("name")
-@as_json
+@output.as_json
 def create(name: str, as_json: bool) -> None:
     """Make a key and print it: this once, for only its SHA-256 is kept."""
     key = ring.create(connect().db, name)
-    click.echo(json.dumps({"name": name, "key": key}) if as_json else key)
+    output.print_json({"name": name, "key": key}) if as_json else output.echo(key)
 
 
 @keys.command("list", epilog=examples("lamin keys list --json"))
-@as_json
+@output.as_json
 def list_(as_json: bool) -> None:
     """Show the names of all keys, with those that were revoked."""
     shown = [
@@ -39,19 +38,19 @@ def list_(as_json: bool) -> None:
         for key in ring.listed(connect().db)
     ]
     if as_json:
-        click.echo(json.dumps(shown))
+        output.print_json(shown)
         return
     if not shown:
-        click.echo("nobody has a key yet: lamin keys create NAME", err=True)
+        output.echo("nobody has a key yet: lamin keys create NAME", err=True)
     for key in shown:
         state = "in force" if key["revoked_at"] is None else f"revoked {key['revoked_at']}"
-        click.echo(f"{key['name']}  made {key['created_at']}  {state}")
+        output.echo(printable(f"{key['name']}  made {key['created_at']}  {state}"))
 
 
 @keys.command(epilog=examples("lamin keys revoke airflow"))
 @click.argument("name")
-@as_json
+@output.as_json
 def revoke(name: str, as_json: bool) -> None:
     """Refuse this key from now on; a server that runs knows within a second."""
     ring.revoke(connect().db, name)
-    click.echo(json.dumps({"revoked": name}) if as_json else f"revoked {name}")
+    output.print_json({"revoked": name}) if as_json else output.echo("revoked ", printable(name))
