@@ -112,6 +112,8 @@ class Database:
 # Of the errors a driver knows, those that say nothing about our statements ("DatabaseError": the file is none).
 _OUT_OF_REACH = {"OperationalError", "InterfaceError", "DatabaseError"}
 _TOO_LONG_FOR_AN_INDEX = "54000"
+_OUT_OF_RANGE = "22003"
+_RANGE = "numbers from -9223372036854775808 to 9223372036854775807 fit"
 _LOCK = select(text(f"pg_advisory_xact_lock({_WRITER_LOCK})"))
 
 
@@ -245,6 +247,12 @@ def _translated(url: str) -> Iterator[None]:
     """Errors of the driver that are about the database being out of reach, in our words."""
     try:
         yield
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(
+            f"{_short(error.object)} is no text in UTF-8", hint="names in another encoding have to be renamed"
+        ) from None
+    except OverflowError as error:
+        raise InvalidArgument(f"a number is too large for the database: {error}", hint=_RANGE) from error
     except (DBAPIError, sqlite3.Error) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         if _is_refused(cause):
@@ -253,11 +261,19 @@ def _translated(url: str) -> Iterator[None]:
             ) from error
         if getattr(cause, "sqlstate", None) == _TOO_LONG_FOR_AN_INDEX:
             raise InvalidArgument("a name is longer than an index takes", hint="names up to 2,600 bytes fit") from error
+        if getattr(cause, "sqlstate", None) == _OUT_OF_RANGE:
+            raise InvalidArgument(f"a number is too large for the database: {cause}", hint=_RANGE) from error
         if getattr(error, "connection_invalidated", False) or type(error).__name__ in _OUT_OF_REACH:
             raise Unavailable(
                 f"the database {redact_text(url)} cannot be used: {cause}", hint=_remedy(url, cause)
             ) from error
         raise
+
+
+def _short(text: str) -> str:
+    """The text in quotes, with escapes, and not longer than a line takes."""
+    shown = ascii(text)
+    return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
 
 def _remedy(url: str, cause: Any) -> str:

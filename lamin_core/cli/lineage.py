@@ -9,7 +9,7 @@ import click
 
 from lamin_core.cli import offered
 from lamin_core.cli.example import examples
-from lamin_core.cli.output import as_json, echo, local, print_json, print_table, there_is_more
+from lamin_core.cli.output import LIMIT, as_json, echo, local, print_json, print_table, there_is_more
 from lamin_core.errors import InvalidArgument
 from lamin_core.instance import connect
 from lamin_core.lineage.graph import Graph
@@ -59,7 +59,7 @@ def _moment(_context: click.Context, _option: click.Parameter, value: str | None
     callback=_moment,
     help="As it was known then: 2026-03-01T14:30, or how long ago, such as 2h.",
 )
-@click.option("--limit", type=click.IntRange(1), default=NODE_LIMIT, help="At most this many nodes, the nearest.")
+@click.option("--limit", type=LIMIT, default=NODE_LIMIT, help="At most this many nodes, the nearest.")
 @click.option("--all", "everything", is_flag=True, help="The whole registry.")
 @as_json
 def lineage(
@@ -126,7 +126,7 @@ def _paths(graph: Graph, record: Artifact | Run, target: Artifact | Run) -> str:
 def _choices(command: Any) -> Any:
     """The options that `runs` and `artifacts` share."""
     for option in (
-        click.option("--limit", type=click.IntRange(1), help=f"At most this many; as text {_SHOWN} unless told."),
+        click.option("--limit", type=LIMIT, help=f"At most this many; as text {_SHOWN} unless told."),
         click.option(
             "--since",
             metavar="TIME",

@@ -18,6 +18,9 @@ from lamin_core.printable import printable, printable_json, printable_lines, pri
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
 """The option that every command which reads has."""
 
+LIMIT = click.IntRange(1, 2**31 - 1)
+"""How many records may be asked for: one more still fits what databases count with."""
+
 
 def colour(environment: Mapping[str, str]) -> bool | None:
     """Whether to colour: never, always, or (None) where the stream is a terminal.

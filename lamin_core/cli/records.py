@@ -82,7 +82,7 @@ def describe(words: tuple[str, ...], key: str | None, uid: str | None, name: str
     epilog=examples("lamin list", "lamin list transforms --search align", "lamin list ulabels --limit 500 --json"),
 )
 @click.argument("kind", metavar="[REGISTRY]", required=False)
-@click.option("--limit", type=click.IntRange(1), default=_LISTED, show_default=True, help="At most this many.")
+@click.option("--limit", type=output.LIMIT, default=_LISTED, show_default=True, help="At most this many.")
 @click.option("--search", help="Only those that this finds, the best first.")
 @output.as_json
 def list_(kind: str | None, limit: int, search: str | None, as_json: bool) -> None:

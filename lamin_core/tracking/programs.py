@@ -6,6 +6,7 @@ there and stay as they are have been read, those that are new or changed have be
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import shutil
@@ -21,7 +22,7 @@ from typing import Any, Self
 
 from lamin_core import announcement, git
 from lamin_core.contents import state_of
-from lamin_core.errors import NotFound
+from lamin_core.errors import LaminError, NotFound
 from lamin_core.files import local_path
 from lamin_core.instance import Instance
 from lamin_core.lineage.usage import note_input
@@ -35,6 +36,7 @@ from lamin_core.tracking.beginning import environment_id
 from lamin_core.tracking.code import in_file
 from lamin_core.tracking.params import kept
 
+logger = logging.getLogger("lamin")
 _INTERPRETERS = {".py": sys.executable, ".sh": "bash", ".R": "Rscript", ".r": "Rscript", ".jl": "julia", ".pl": "perl"}
 _LANGUAGES = {".py": "python", ".sh": "shell", ".R": "R", ".r": "R", ".jl": "julia", ".pl": "perl"}
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -86,7 +88,7 @@ class Program:
         """Its script, or else the program by its name."""
         code = self.code
         if code is None:
-            return Transform(key=key or Path(self.words[0]).name, kind="script")
+            return Transform(key=key or _storable(Path(self.words[0]).name), kind="script")
         found = in_file(code.absolute())
         return Transform(
             key=key or found.key,
@@ -163,7 +165,7 @@ def _begun(where: Instance, program: Program, asked: Asked) -> Run:
     checkout = git.checkout(folder)
     said = {
         "git": None if checkout is None else checkout.facts(),
-        "arguments": redact_text(shlex.join(program.words)),
+        "arguments": redact_text(_storable(shlex.join(program.words))),
     }
     run.engine, run.details = SHELL, {name: value for name, value in said.items() if value}
     if program.command[0] == sys.executable:  # of another Python nobody here knows what it has
@@ -184,11 +186,28 @@ def _state(path: Path) -> Any:
 def _note_files(where: Instance, run: Run, before: dict[Path, Any], *, is_good: bool) -> None:
     """What is as it was has been read; what is new or changed has been written, and is kept if all went well."""
     for path, state in before.items():
-        now = _state(path)
-        if now is not None and now == state:
-            note_input(where.db, run, _save(where, False, path))
-        elif now is not None and is_good:
-            _save(where, run, path)
+        try:
+            _note_file(where, run, path, state, is_good=is_good)
+        except LaminError as error:
+            # Nobody asked for this file to be noted: the program's exit code stays what it is.
+            logger.warning("lineage is incomplete: %s", error.message)
+
+
+def _note_file(where: Instance, run: Run, path: Path, state: Any, *, is_good: bool) -> None:
+    now = _state(path)
+    if now is not None and now == state:
+        note_input(where.db, run, _save(where, False, path))
+    elif now is not None and is_good:
+        _save(where, run, path)
+
+
+def _storable(text: str) -> str:
+    """The text with bytes that are not UTF-8 as escapes: no database takes them.
+
+    >>> _storable("caf\udce9.txt")
+    'caf\\udce9.txt'
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _promised(path: str) -> Path:

@@ -79,7 +79,7 @@ def _script(shell: int) -> Path | None:
 
 def _transform(script: Path | None, key: str | None, uid: str | None) -> Transform:
     if script is None:
-        if key is None:
+        if not key:
             raise InvalidArgument("this is no script, and has no name", hint="lamin track --key NAME")
         return Transform(key=key, kind="script", uid=uid, language="shell")
     return Transform(

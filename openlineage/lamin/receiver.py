@@ -229,7 +229,8 @@ def _apart(session: Session, histories: Histories, events: Sequence[ParsedEvent]
             settled += group
         except Exception as problem:
             histories.clear()
-            logger.error("events were put aside: %s", problem, exc_info=problem)
+            # One line: `lamin --debug` prints the traceback of an error that is an argument of a message.
+            logger.error("events were put aside: %s: %s", type(problem).__name__, problem)
             settled += put_aside(session, group, problem)
     return settled
 
