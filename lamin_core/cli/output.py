@@ -75,7 +75,10 @@ def is_interactive() -> bool:
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output; moments as ISO 8601, paths as text."""
-    click.echo(printable_json(json.dumps(value, default=_plain, ensure_ascii=False)))
+    encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
+    # In other encodings a letter may be lacking, and what stands for it would be no JSON.
+    document = json.dumps(value, default=_plain, ensure_ascii=not encoding.startswith("utf"))
+    click.echo(printable_json(document))
 
 
 def _plain(value: Any) -> str:
