@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 
@@ -111,3 +113,21 @@ def test_every_requirement_is_pinned_and_hashed() -> None:
 def test_the_core_is_tried_on_the_newest_sqlalchemy() -> None:
     assert "\nsqlalchemy==2.0." in (ROOT / "requirements" / "dev.txt").read_text()
     assert "\nsqlalchemy==2.1." in (ROOT / "requirements" / "next.txt").read_text()
+
+
+def test_the_build_uses_the_hatchling_that_is_locked() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (pinned,) = project["build-system"]["requires"]
+    assert pinned in project["dependency-groups"]["test"]
+    for name in ("dev.txt", "next.txt"):
+        assert f"\n{pinned} " in (ROOT / "requirements" / name).read_text()
+
+
+def test_the_extra_data_promises_a_numcodecs_that_refuses_pickle() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    requirements = map(Requirement, project["project"]["optional-dependencies"]["data"])
+    bounds = {requirement.name: requirement.specifier for requirement in requirements}
+    # GHSA-jqc8-qjfv-5m6r: mended in 0.16.6 and in 0.17.1.
+    assert [version for version in ("0.15.1", "0.16.5", "0.17.0") if version in bounds["numcodecs"]] == []
+    assert [version for version in ("0.16.6", "0.17.1") if version not in bounds["numcodecs"]] == []
+    assert "2.18.7" not in bounds["zarr"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 import lzma
 import pickle
 import sys
@@ -218,6 +219,32 @@ def test_nothing_that_can_run_code_is_loaded_unless_it_is_trusted(instance: Inst
     assert not Path("unpickled").exists()
     ln.Artifact.get(key="model.pkl").load(trust=True)
     assert Path("unpickled").exists()
+
+
+def test_a_zarr_that_asks_for_pickle_is_refused(instance: Instance, outside: Path) -> None:
+    import anndata as ad
+
+    payload = pickle.dumps(Marker())
+    array = outside / "array.zarr"
+    array.mkdir()
+    described = {"zarr_format": 2, "shape": [1], "chunks": [1], "dtype": "<f4", "order": "C", "fill_value": 0}
+    described |= {"compressor": {"id": "pickle"}, "filters": None}
+    (array / ".zarray").write_text(json.dumps(described))
+    (array / "0").write_bytes(payload)
+    loaded = ln.Artifact(array, key="array.zarr").save().load()
+    with pytest.raises(RuntimeError, match="ALLOW_UNSAFE_PICKLE_DECODE"):
+        loaded[:]
+
+    matrix = outside / "matrix.zarr"
+    formats.write(ad.AnnData(np.eye(2, dtype="f4")), matrix, ".zarr")
+    for summary in (matrix / ".zmetadata", matrix / "zarr.json"):
+        summary.unlink(missing_ok=True)
+    described = json.loads((matrix / "X" / ".zarray").read_text())
+    (matrix / "X" / ".zarray").write_text(json.dumps(described | {"compressor": {"id": "pickle"}, "filters": None}))
+    (matrix / "X" / "0.0").write_bytes(payload)
+    with pytest.raises(Exception, match="ALLOW_UNSAFE_PICKLE_DECODE"):
+        ln.Artifact(matrix, key="matrix.zarr").save().load()
+    assert not Path("unpickled").exists()
 
 
 def test_a_library_that_is_not_installed_is_named(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
