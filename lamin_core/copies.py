@@ -160,7 +160,8 @@ def set_aside(root: str, key: str) -> list[Aside]:
 def bring(url: str, target: Path, content: Digest | None, contents: Contents | None = None) -> Path:
     """Bring a remote file or folder here, whole or not at all; kept if it is here already and nobody changed it.
 
-    `contents` remembers digests, so that what is here already need not be read again. Raises `Conflict` when the storage gives other bytes than those recorded.
+    `contents` remembers digests, so that what is here already need not be read again. Raises `Conflict` when the
+    storage gives other bytes than those recorded.
     """
     contents = Contents() if contents is None else contents
     if _is_whole(target, content, contents):

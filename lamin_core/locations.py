@@ -39,7 +39,8 @@ def location(root: str, key: str) -> str:
     ('/data/raw/a.csv', 's3://bucket/data/a.csv')
     """
     place = Location(root, key)
-    if not is_below(key):
+    climbs = not is_below(key) and root != "/"  # above that there is nothing
+    if climbs or "\0" in key:
         raise _outside(place)
     if ".." in key.split("/") and not is_remote(root):
         _check_real(place, place.text)
