@@ -188,6 +188,11 @@ def bring(url: str, target: Path, content: Digest | None, contents: Contents | N
     return target
 
 
+def beside(path: Path) -> Path:
+    """A hidden name in the same folder that nobody else writes to."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+
+
 def _is_whole(here: Path, content: Digest | None, contents: Contents) -> bool:
     """Whether it was brought here before, and nobody has changed it since."""
     if here.is_symlink() or not here.exists():

@@ -303,8 +303,6 @@ class Files:
         content = artifact.content_digest
         if content is None or content.hash_type not in (FILE, FOLDER):
             return
-        if artifact.is_copy and not content.is_folder and path.stat().st_size != content.size:
-            raise _damaged(str(path))
         if _is_untouched(path, content, artifact.created_at) or self._contents.at(path).digest == content:
             return
         if artifact.is_copy:
@@ -378,7 +376,9 @@ def _is_untouched(path: Path, content: Digest, moment: datetime) -> bool:
     One look at each file. Whoever writes to a file changes its times; only `ctime` cannot be put back.
     """
     state = state_of(path)
-    if content.is_folder and (len(state), sum(entry[3] for entry in state)) != (content.n_files, content.size):
+    size = sum(entry[3] for entry in state)
+    n_files = 1 if content.n_files is None else content.n_files
+    if (len(state), size) != (n_files, content.size):
         return False
     at = moment.timestamp() * 1e9
     return all(max(modified, changed) < at for _, modified, changed, *_ in state)
