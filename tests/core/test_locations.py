@@ -29,11 +29,11 @@ RUN = "0194e0a0-0000-7000-8000-000000000001"
 
 
 @pytest.fixture
-def instance(in_tmp_path: Path, database_url: str) -> Iterator[Instance]:
+def instance(in_tmp_path: Path, outside: Path, database_url: str) -> Iterator[Instance]:
     """A fresh instance with one copy in it, on both databases."""
     made = init("./data", db=database_url)
-    Path("own.txt").write_text("own")
-    ln.Artifact("own.txt", key="own.txt", run=False).save()
+    (outside / "own.txt").write_text("own")
+    ln.Artifact(outside / "own.txt", key="own.txt", run=False).save()
     yield made
     disconnect()
     made.db.dispose()
@@ -49,9 +49,8 @@ def victim(in_tmp_path: Path) -> Path:
 
 
 def _receive(instance: Instance, *outputs: Dataset, run: str = RUN) -> None:
-    event = complete(Run(run, Job("n", "j"), "engine"), AT, outputs=outputs)
-    with instance.db.writing() as session:
-        ingest(session, [parse(event)])
+    event = complete(Run(run, Job("n", "j", "task"), "engine"), AT, outputs=outputs)
+    ingest(instance.db, [parse(event)])
 
 
 def _dataset(instance: Instance, name: str, real_key: str, size: int = 8) -> Dataset:
@@ -125,8 +124,7 @@ def test_a_file_outside_of_the_storage_is_not_handed_out(instance: Instance, vic
 
 def test_a_dataset_event_names_no_copy_outside(instance: Instance, victim: Path) -> None:
     event = describe(_dataset(instance, "a.txt", ".lamindb/../../victim/file.txt"), AT)
-    with instance.db.writing() as session:
-        ingest(session, [parse(event)])
+    ingest(instance.db, [parse(event)])
     assert ln.Artifact.get(key="a.txt").real_key is None
 
 
@@ -209,12 +207,11 @@ def test_folding_a_series_again_does_not_bring_a_refused_place_back(instance: In
         session.execute(update(ln.models.RunArtifact).values(traits={"real_key": "../victim/file.txt"}))
     # An observation before all others folds the series anew.
     event = complete(
-        Run(RUN[:-1] + "2", Job("n", "j"), "engine"),
+        Run(RUN[:-1] + "2", Job("n", "j", "task"), "engine"),
         AT - timedelta(days=1),
         outputs=[Dataset("file", f"{instance.storage}/a.txt", hash="cd", hash_type="blake3", size=1)],
     )
-    with instance.db.writing() as session:
-        ingest(session, [parse(event)])
+    ingest(instance.db, [parse(event)])
     assert {artifact.real_key for artifact in ln.Artifact.filter(key="a.txt")} <= {None, "other.txt"}
 
 
@@ -222,7 +219,7 @@ def test_folding_a_series_again_does_not_bring_a_refused_place_back(instance: In
 
 
 def test_a_copy_that_is_a_link_out_of_the_storage_is_neither_read_nor_written_through(
-    instance: Instance, victim: Path
+    instance: Instance, outside: Path, victim: Path
 ) -> None:
     artifact = ln.Artifact.get(key="own.txt")
     path = artifact.path
@@ -232,7 +229,7 @@ def test_a_copy_that_is_a_link_out_of_the_storage_is_neither_read_nor_written_th
     with pytest.raises(Conflict, match="does not lie below"):
         artifact.load()
     assert "outside" in {problem.kind for problem in fsck.check(instance, deep=True).problems}
-    ln.Artifact("own.txt", key="again.txt", run=False).save()
+    ln.Artifact(outside / "own.txt", key="again.txt", run=False).save()
     assert not path.is_symlink()
     assert artifact.load() == "own"
 
@@ -269,25 +266,25 @@ def test_a_link_in_place_is_removed_and_not_what_it_leads_to(instance: Instance,
     assert [path.name for path in Path(instance.storage).iterdir()] == [".lamindb"]
 
 
-def test_the_folder_of_copies_may_be_a_link_of_its_owner(instance: Instance, in_tmp_path: Path) -> None:
+def test_the_folder_of_copies_may_be_a_link_of_its_owner(instance: Instance, outside: Path, in_tmp_path: Path) -> None:
     folder = Path(instance.storage, ".lamindb")
     folder.rename(in_tmp_path / "larger disk")
     folder.symlink_to(in_tmp_path / "larger disk")
-    Path("new.txt").write_text("new")
-    assert ln.Artifact("new.txt", key="new.txt", run=False).save().load() == "new"
+    (outside / "new.txt").write_text("new")
+    assert ln.Artifact(outside / "new.txt", key="new.txt", run=False).save().load() == "new"
     assert ln.Artifact.get(key="own.txt").load() == "own"
     assert fsck.check(instance, deep=True, grace=0).is_clean
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what belongs to others")
-def test_the_folder_of_copies_is_no_link_of_somebody_else(instance: Instance, victim: Path) -> None:
+def test_the_folder_of_copies_is_no_link_of_somebody_else(instance: Instance, outside: Path, victim: Path) -> None:
     folder = Path(instance.storage, ".lamindb")
     folder.rename(folder.with_name("moved"))
     folder.symlink_to(victim)
     os.chown(folder, 65534, 65534, follow_symlinks=False)
-    Path("new.txt").write_text("new")
+    (outside / "new.txt").write_text("new")
     with pytest.raises(Conflict, match="does not lie below"):
-        ln.Artifact("new.txt", key="new.txt", run=False).save()
+        ln.Artifact(outside / "new.txt", key="new.txt", run=False).save()
     report = fsck.check(instance, grace=0)
     assert "outside" in {problem.kind for problem in report.problems}
     assert report.orphans == []
