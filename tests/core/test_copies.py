@@ -713,3 +713,14 @@ def test_what_is_said_to_be_typed_brings_a_damaged_copy_back(instance: Instance,
     typed("fsck", "--deep", "--delete-damaged", "--yes", code=1)
     typed("save", str(outside / "a.txt"), "--key", "a.txt")
     assert typed("load", "a.txt").stdout.strip() == str(artifact.path)
+
+
+def test_a_link_out_of_a_folder_is_saved_as_what_it_leads_to_and_no_wider(
+    instance: Instance, outside: Path, umask: Callable[[int], int]
+) -> None:
+    (outside / "d").mkdir()
+    (outside / "private.txt").write_text("private")
+    (outside / "private.txt").chmod(0o600)
+    (outside / "d" / "link.txt").symlink_to(outside / "private.txt")
+    copy = ln.Artifact(outside / "d", key="d").save().path / "link.txt"
+    assert (copy.is_symlink(), copy.read_text(), _mode(copy)) == (False, "private", 0o400)

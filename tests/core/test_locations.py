@@ -49,7 +49,7 @@ def victim(in_tmp_path: Path) -> Path:
 
 
 def _receive(instance: Instance, *outputs: Dataset, run: str = RUN) -> None:
-    event = complete(Run(run, Job("n", "j", "task"), "engine"), AT, outputs=outputs)
+    event = complete(Run(run, Job("n", "j", "task"), "engine", "1"), AT, outputs=outputs)
     ingest(instance.db, [parse(event)])
 
 
@@ -207,7 +207,7 @@ def test_folding_a_series_again_does_not_bring_a_refused_place_back(instance: In
         session.execute(update(ln.models.RunArtifact).values(traits={"real_key": "../victim/file.txt"}))
     # An observation before all others folds the series anew.
     event = complete(
-        Run(RUN[:-1] + "2", Job("n", "j", "task"), "engine"),
+        Run(RUN[:-1] + "2", Job("n", "j", "task"), "engine", "1"),
         AT - timedelta(days=1),
         outputs=[Dataset("file", f"{instance.storage}/a.txt", hash="cd", hash_type="blake3", size=1)],
     )
