@@ -22,6 +22,7 @@ from lamin_core.errors import Conflict, InvalidArgument, LaminError, NotFound, U
 from lamin_core.hashing import FILE, FOLDER, Digest, files_in
 from lamin_core.lineage.series import roots
 from lamin_core.lineage.usage import Reader, note_input
+from lamin_core.locations import copy_location, location
 from lamin_core.models import Artifact, Storage, blank
 from lamin_core.storage import (
     Place,
@@ -201,9 +202,10 @@ class Files:
             shutil.rmtree(path.parent, ignore_errors=True)
 
     def path(self, artifact: Artifact) -> Any:
-        """Where the bytes are: a `Path`, or a URL as text."""
+        """Where the bytes are: a `Path`, or a URL as text. Raises `Conflict` where that is outside of the storage."""
         root, key = self.where(artifact)
-        return f"{root.rstrip('/')}/{key}" if is_remote(root) else Path(root, key)
+        text = copy_location(root, key) if artifact.is_copy else location(root, key)
+        return text if is_remote(root) else Path(text)
 
     def where(self, artifact: Artifact) -> tuple[str, str]:
         """The root of the storage that has the bytes, and their key in it."""
@@ -243,18 +245,47 @@ class Files:
     def _opened_there(self, url: str, artifact: Artifact) -> Any:
         """Read from the storage itself, as far as it is used; None where the file must be fetched."""
         copies.check_tag(url, artifact.content_digest)
+        if artifact.is_copy and not self._stands(url, artifact):
+            return None
         # What is no error of the way there is one of the file.
         with remote.reaching(url), formats.understood(artifact.key or url, artifact.suffix, OSError):
             return formats.open_remote(*remote.filesystem(url), artifact.suffix)
 
+    def _stands(self, url: str, artifact: Artifact) -> bool:
+        """Whether the store says nothing against a copy, by one request: its size, and that nobody wrote it since.
+
+        What was written since is fetched, which compares every byte. Of a folder of more objects than the store
+        lists at once, nothing is asked.
+        """
+        content = artifact.content_digest
+        if content is None or (content.n_files or 0) > _LISTED_AT_ONCE:
+            return True
+        found = remote.look(url)
+        if found.size is not None and found.size != content.size:
+            raise _damaged(url)
+        return found.written is None or found.written <= artifact.created_at.timestamp()
+
     def _here(self, artifact: Artifact) -> Path:
         path = self.path(artifact)
         if isinstance(path, str):
-            return copies.bring(path, self._cache / artifact.uid / name_of(path), artifact.content_digest)
+            target = self._cache / artifact.uid / name_of(path)
+            self._make_cache()
+            return copies.bring(path, target, artifact.content_digest, self._contents)
         if not path.exists():
             raise NotFound(f"the bytes of {artifact.uid} are gone: nothing at {path!s}", hint="restore the file")
         self._check_unchanged(artifact, path)
         return Path(path)
+
+    def _make_cache(self) -> None:
+        """Make the cache this user's alone: what a bucket keeps private stays so. One that is there stays as it is."""
+        try:
+            self._cache.parent.mkdir(parents=True, exist_ok=True)
+            self._cache.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(
+                f"{str(self._cache)!r} cannot be made: {error.strerror}",
+                hint="choose another folder: lamin settings set --user cache_dir FOLDER",
+            ) from error
 
     def check_unchanged(self, artifact: Artifact) -> None:
         """Raise `Conflict` when what lies there is not this version, `NotFound` when nothing does."""
@@ -265,18 +296,32 @@ class Files:
             self._here(artifact)
 
     def _check_unchanged(self, artifact: Artifact, path: Path) -> None:
-        """A file registered in place may be written over: then these are not the bytes of this version."""
+        """Raise `Conflict` unless these are the bytes of this version; they are read only if they may be others.
+
+        Nobody changes a copy, but it may be damaged; a file registered in place may be written over.
+        """
         content = artifact.content_digest
         if content is None or content.hash_type not in (FILE, FOLDER):
             return
-        if artifact.is_copy:  # nobody changes it, but it may be damaged
-            if not content.is_folder and path.stat().st_size != content.size:
-                raise Conflict(f"the copy at {str(path)!r} is damaged", hint="lamin fsck --deep says what else is")
-        elif not _is_older(path, artifact.created_at) and self._contents.at(path).digest != content:
-            raise Conflict(
-                f"{str(path)!r} has changed: it no longer holds version {artifact.version} of {artifact.key!r}",
-                hint="save it again as a new version; give a `key` to keep copies of all versions",
-            )
+        if _is_untouched(path, content, artifact.created_at) or self._contents.at(path).digest == content:
+            return
+        if artifact.is_copy:
+            raise _damaged(str(path))
+        raise Conflict(
+            f"{str(path)!r} has changed: it no longer holds version {artifact.version} of {artifact.key!r}",
+            hint="save it again as a new version; give a `key` to keep copies of all versions",
+        )
+
+
+_LISTED_AT_ONCE = 1_000
+"""Objects that a bucket lists in one answer."""
+
+
+def _damaged(path: str) -> Conflict:
+    return Conflict(
+        f"the copy at {path!r} is damaged: these are not the bytes that were saved",
+        hint="lamin fsck --deep --delete-damaged, then save the original again",
+    )
 
 
 def local_path(path: str) -> Path:
@@ -325,10 +370,18 @@ def _check_apart(folder: Path, target: Root) -> None:
         )
 
 
-def _is_older(path: Path, moment: datetime) -> bool:
-    """Whether nothing there was written or moved since; then it need not be read to know that it is the same."""
+def _is_untouched(path: Path, content: Digest, moment: datetime) -> bool:
+    """Whether nothing there was written, moved or removed since; then it need not be read to know that it is the same.
+
+    One look at each file. Whoever writes to a file changes its times; only `ctime` cannot be put back.
+    """
+    state = state_of(path)
+    size = sum(entry[3] for entry in state)
+    n_files = 1 if content.n_files is None else content.n_files
+    if (len(state), size) != (n_files, content.size):
+        return False
     at = moment.timestamp() * 1e9
-    return all(max(modified, changed) < at for _, modified, changed, *_ in state_of(path))
+    return all(max(modified, changed) < at for _, modified, changed, *_ in state)
 
 
 def _check_suffix(suffix: str, of_key: str, key: str, name: str) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lamin_core.db import Database
+from lamin_core.errors import Conflict
 from lamin_core.lineage import hierarchy, lists, names
 from lamin_core.lineage.diff import RunDiff, diff
 from lamin_core.lineage.drawing import Lineage
@@ -171,7 +172,7 @@ def description(artifact: Artifact) -> str:
     rows: list[tuple[str, Any]] = [
         ("uid", artifact.uid),
         ("description", artifact.description),
-        ("path", artifact.path),
+        ("path", _shown_path(artifact)),
         ("size", None if artifact.size is None else f"{artifact.size} bytes"),
         ("hash", None if artifact.hash is None else f"{artifact.hash_type}:{artifact.hash}"),
         ("files", artifact.n_files),
@@ -183,6 +184,13 @@ def description(artifact: Artifact) -> str:
     ]
     title = f"Artifact: {printable(artifact.key or artifact.description or artifact.uid)} (version {artifact.version})"
     return "\n".join([title, *lines(rows)])
+
+
+def _shown_path(artifact: Artifact) -> Any:
+    try:
+        return artifact.path
+    except Conflict as error:
+        return error.message
 
 
 def _maker(run: Run) -> str:

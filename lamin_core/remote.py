@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ class Found:
     size: int | None
     content: Digest | None
     is_folder: bool
+    written: float | None = None
+    """When the last of it was written (seconds since 1970); None where the storage does not say."""
 
 
 def look(url: str) -> Found:
@@ -50,7 +53,8 @@ def look(url: str) -> Found:
         info = fs.info(path)
         if info["type"] != "directory":
             size, tag = info.get("size"), _tag(info)
-            return Found(size, None if tag is None else Digest(TAG, tag, size or 0), is_folder=False)
+            content = None if tag is None else Digest(TAG, tag, size or 0)
+            return Found(size, content, is_folder=False, written=_written(info))
         below = fs.find(path, detail=True)
         if not below:
             raise NotFound(f"nothing at {url!r}", hint="check the path, and that you may list it")
@@ -63,7 +67,20 @@ def _folder(path: str, below: dict[str, Any]) -> Found:
     ]
     size = sum(size for _, size, _ in entries)
     tagged = [(name, size, tag) for name, size, tag in entries if tag is not None]
-    return Found(size, digest_entries(TAGS, tagged) if len(tagged) == len(entries) else None, is_folder=True)
+    content = digest_entries(TAGS, tagged) if len(tagged) == len(entries) else None
+    moments = [moment for info in below.values() if (moment := _written(info)) is not None]
+    return Found(size, content, is_folder=True, written=max(moments, default=None))
+
+
+def _written(info: dict[str, Any]) -> float | None:
+    """When an object was written, by whichever name its file system has for that."""
+    for name in ("LastModified", "last_modified", "mtime", "modified", "created"):
+        value = info.get(name)
+        if isinstance(value, datetime):
+            return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+        if isinstance(value, int | float):
+            return float(value)
+    return None
 
 
 def _tag(info: dict[str, Any]) -> str | None:

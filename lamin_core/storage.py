@@ -59,7 +59,30 @@ def locate(path: str, roots: Sequence[Root]) -> Place:
 
 
 def _holds(root: str, path: str) -> bool:
-    return path.startswith(root.rstrip("/") + "/")
+    """Whether the path lies below the root, also where `..` in it climbs."""
+    prefix = root.rstrip("/") + "/"
+    if not path.startswith(prefix):
+        return False
+    return "/../" not in f"{path}/" or root == outer_root(path) or is_below(path[len(prefix) :])
+
+
+def is_below(key: str) -> bool:
+    """Whether a key stays below the root that it is joined to, as far as its text says.
+
+    >>> is_below("raw/a.csv"), is_below("raw/../a.csv"), is_below("../a.csv"), is_below("raw/../../a.csv")
+    (True, True, False, False)
+    """
+    if "\0" in key:
+        return False
+    depth = 0
+    for part in key.split("/"):
+        if part == "..":
+            depth -= 1
+        elif part not in ("", "."):
+            depth += 1
+        if depth < 0:
+            return False
+    return True
 
 
 def outer_root(path: str) -> str:
@@ -194,6 +217,28 @@ def _is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def is_copy_key(key: str | None) -> bool:
+    """Whether only the registry writes there: a name directly in the folder of copies.
+
+    >>> is_copy_key(".lamindb/Ab3dEf5hIj7l.csv"), is_copy_key(".lamindb/../a.csv"), is_copy_key("raw/a.csv")
+    (True, False, False)
+    """
+    folder, _, name = (key or "").partition("/")
+    return folder == MANAGED and name not in ("", ".", "..") and not {"/", "\\", "\0"} & set(name)
+
+
+def is_place(real_key: str) -> bool:
+    """Whether a row may say that its bytes lie there: a copy, or a file below the root that is nobody's copy.
+
+    >>> is_place(".lamindb/Ab3dEf5hIj7l.csv"), is_place("raw/old.csv"), is_place(".lamindb"), is_place("/etc/passwd")
+    (True, True, False, False)
+    """
+    parts = real_key.split("/")
+    if is_copy_key(real_key):
+        return True
+    return not ({"", ".", "..", MANAGED} & set(parts) or "\0" in real_key)
 
 
 def suffix_of(name: str, *, is_folder: bool = False) -> str:

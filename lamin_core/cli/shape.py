@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lamin_core.errors import Conflict
+
 _VERSIONED = {"uid": "uid", "key": "key", "version": "version", "is_latest": "is_latest"}
 _SAID = {"description": "description", "created_by": "created_by.handle", "created_at": "created_at"}
 _CALLED = {"uid": "uid", "name": "name"}
@@ -102,7 +104,10 @@ def _walk(record: Any, path: str) -> Any:
     for name in path.split("."):
         if record is None:
             return None
-        record = getattr(record, name)
+        try:
+            record = getattr(record, name)
+        except Conflict:  # the path of what is said to lie outside of its storage, as `lamin fsck` tells
+            return None
     return record
 
 

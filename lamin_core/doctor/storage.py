@@ -12,6 +12,7 @@ from lamin_core.doctor.database import skew
 from lamin_core.doctor.finding import Finding, failure, ok
 from lamin_core.errors import LaminError, Unavailable
 from lamin_core.instance import Instance
+from lamin_core.locations import own_location
 from lamin_core.remote import filesystem
 from lamin_core.storage import is_remote
 from lamin_core.types import MANAGED
@@ -31,6 +32,7 @@ def checks(instance: Instance) -> Iterator[Finding]:
 
 def _tried_local(root: str) -> float:
     """By how many seconds the clock of its file system is ahead. Raises `Unavailable`."""
+    own_location(root, f"{MANAGED}/any")
     folder = Path(root, MANAGED)
     path = folder / f".doctor-{secrets.token_hex(8)}"
     try:
@@ -38,7 +40,9 @@ def _tried_local(root: str) -> float:
             raise Unavailable(f"no folder at {root!r}", hint=f"mkdir -p {root}, or mount it")
         made = not folder.exists()
         folder.mkdir(exist_ok=True)
-        path.write_bytes(b"x")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(b"x")
         ahead = path.stat().st_mtime - time.time()
         path.unlink()
         if made:

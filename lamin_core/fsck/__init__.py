@@ -9,7 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from lamin_core.fsck.contents import check_contents, remove_copy
+from lamin_core.copies import remove as remove_copy
+from lamin_core.fsck.contents import check_contents
 from lamin_core.fsck.copies import GRACE, Orphan, find_orphans, remove
 from lamin_core.fsck.problem import Problem
 from lamin_core.fsck.rules import RULES, find_damage
@@ -70,10 +71,16 @@ def repair(instance: Instance) -> int:
 
 
 def remove_damaged(report: Report) -> int:
-    """Remove the copies that do not hold what was saved; how many there were. Saving the originals brings them back."""
-    damaged = {problem.path for problem in report.problems if problem.kind == "damaged" and problem.path}
-    for path in sorted(damaged):
-        remove_copy(path)
+    """Remove the copies that do not hold what was saved; how many there were. Saving the originals brings them back.
+
+    Raises `Conflict` for what does not lie below its storage, and `Unavailable`.
+    """
+    damaged = set()
+    for problem in report.problems:
+        if problem.kind == "damaged" and problem.path and problem.root:
+            damaged.add((problem.root, problem.path))
+    for root, path in sorted(damaged):
+        remove_copy(root, path[len(root.rstrip("/")) + 1 :])
     return len(damaged)
 
 

@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Row, Select, exists, select
 
-from lamin_core.copies import remove
-from lamin_core.errors import LaminError, NotFound
+from lamin_core.errors import Conflict, LaminError, NotFound
 from lamin_core.fsck.problem import Problem
 from lamin_core.fsck.stores import REACHABLE, store_at
 from lamin_core.hashing import Digest
 from lamin_core.instance import Instance
+from lamin_core.locations import Location, copy_location, location, own_location
 from lamin_core.models import Artifact, Content, RunArtifact, Storage
 from lamin_core.models.storage import UNKNOWN_SIZE
 from lamin_core.parallel import at_once
 from lamin_core.progress import progress
-from lamin_core.storage import is_remote
+from lamin_core.storage import is_below, is_copy_key, is_remote
 from lamin_core.types import MANAGED
 
 _REMOVED = ("temporary", "rolled_back")
@@ -38,13 +38,23 @@ class Kept:
 
     @property
     def path(self) -> str:
-        """Where the bytes are."""
-        return f"{self.root.rstrip('/')}/{self.real_key or self.key}"
+        """Where the bytes are, as the row says it."""
+        return Location(self.root, self.place).text
+
+    @property
+    def place(self) -> str:
+        """The same below the root."""
+        return self.real_key or self.key or ""
+
+    @property
+    def checked_path(self) -> str:
+        """Where the bytes are. Raises `Conflict` where that is outside of the storage."""
+        return copy_location(self.root, self.place) if self.is_copy else location(self.root, self.place)
 
     @property
     def is_copy(self) -> bool:
         """Whether only the registry writes there."""
-        return (self.real_key or "").startswith(f"{MANAGED}/")
+        return is_copy_key(self.real_key)
 
 
 def check_contents(instance: Instance, checked: Counter[str], *, deep: bool) -> list[Problem]:
@@ -52,6 +62,7 @@ def check_contents(instance: Instance, checked: Counter[str], *, deep: bool) -> 
     with instance.db.reading() as session:
         rows = [_kept(row) for row in session.execute(_rows())]
         managed = session.scalars(select(Storage.root).where(Storage.is_managed)).all()
+    rows = [kept for kept in rows if is_below(kept.place) or kept.root == "/"]  # of the others the rules tell
     gone = {root for root in managed if not is_remote(root) and not os.path.isdir(root)}
     within_reach = [kept for kept in rows if _is_reachable(kept.root) and kept.root not in gone]
     checked["artifacts"] += len(within_reach)
@@ -69,21 +80,42 @@ def check_contents(instance: Instance, checked: Counter[str], *, deep: bool) -> 
             return problem
 
         found = dict(zip(places, at_once(look, places.values()), strict=True))
-    return [_gone(root) for root in sorted(gone)] + [
-        replace(problem, uid=kept.uid)
-        for kept in within_reach
-        if (problem := found[kept.path, kept.content]) is not None
-    ]
+    intact = {path for (path, _), problem in found.items() if problem is None}
+    problems = [_gone(root) for root in sorted(gone)]
+    problems += [_led_away(root) for root in sorted(managed) if root not in gone and not _is_own(root)]
+    for kept in within_reach:
+        problem = found[kept.path, kept.content]
+        if problem is not None and problem.kind == "damaged" and kept.path in intact:
+            problem = _not_its_own(kept)
+        if problem is not None:
+            problems.append(replace(problem, uid=kept.uid))
+    return problems
+
+
+def _is_own(root: str) -> bool:
+    """Whether the folder of copies lies in the storage."""
+    try:
+        copy_location(root, MANAGED)
+        own_location(root, f"{MANAGED}/any")
+    except Conflict:
+        return False
+    return True
+
+
+def _led_away(root: str) -> Problem:
+    path = Location(root, MANAGED).text
+    hint = "remove the link; or let the owner of the storage make it, if it was meant"
+    return Problem("outside", f"{path} is a link of somebody else, out of the storage", hint, path=path)
+
+
+def _not_its_own(kept: Kept) -> Problem:
+    """Its row says other bytes than the row of another artifact, which are the right ones."""
+    what = f"{kept.path} is the copy of another artifact"
+    return Problem("missing", what, f"`lamin delete artifact {kept.uid} --permanent`", kept.uid, kept.path)
 
 
 def _gone(root: str) -> Problem:
     return Problem("storage", f"the storage {root} is gone, with all copies in it", "is it mounted?", path=root)
-
-
-def remove_copy(path: str) -> None:
-    """Remove the file or folder, the object or all below it. Raises `Unavailable`."""
-    folder, _, name = path.rpartition("/")
-    remove(folder, name)
 
 
 def _rows() -> Select[tuple[str, str | None, str, str | None, str, str, int, int | None]]:
@@ -122,7 +154,11 @@ def _is_reachable(root: str) -> bool:
 def _look(kept: Kept, *, deep: bool) -> Problem | None:
     store = store_at(kept.root)
     try:
-        found = store.digest(kept.path, kept.content) if deep else store.measure(kept.path, kept.content)
+        path = kept.checked_path
+    except Conflict as error:
+        return Problem("outside", error.message, "remove the link; then `lamin fsck` once more", kept.uid, kept.path)
+    try:
+        found = store.digest(path, kept.content) if deep else store.measure(path, kept.content)
     except NotFound:
         return _missing(kept)
     except LaminError as error:
@@ -150,6 +186,6 @@ def _differs(kept: Kept, found: Digest) -> Problem:
     how = f"{found.size} bytes instead of {told.size}" if found.size != told.size else "other bytes of the same size"
     if kept.is_copy:
         hint = "`lamin fsck --deep --delete-damaged`, then save the original again"
-        return Problem("damaged", f"{kept.path} has {how}", hint, kept.uid, kept.path)
+        return Problem("damaged", f"{kept.path} has {how}", hint, kept.uid, kept.path, kept.root)
     hint = f"`lamin save {shlex.quote(kept.path)}` makes it a new version; or restore it"
     return Problem("changed", f"{kept.path} has {how}", hint, kept.uid, kept.path)

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Select, select
 
+from lamin_core.errors import Conflict
 from lamin_core.fsck.problem import Problem
 from lamin_core.fsck.stores import Found, store_at
 from lamin_core.instance import Instance
+from lamin_core.locations import own_location
 from lamin_core.models import Artifact, Storage
 
 GRACE = 3600.0
@@ -40,7 +42,10 @@ def find_orphans(instance: Instance, checked: Counter[str], *, grace: float = GR
         roots = [(row.id, row.root) for row in session.scalars(select(Storage).where(Storage.is_managed))]
     before = time.time() - grace
     for storage_id, root in roots:
-        found = list(store_at(root).copies(root))  # first the files: what is saved meanwhile has its row by then
+        try:
+            found = list(store_at(root).copies(root))  # first the files: what is saved meanwhile has its row by then
+        except Conflict:  # the folder of copies leads out of the storage, which is a problem of its own
+            continue
         with instance.db.reading() as session:
             known = set(session.scalars(_keys(storage_id)))
         checked["copies"] += sum(file.upload is None for file in found)
@@ -77,5 +82,6 @@ def _is_known(key: str, known: set[str | None]) -> bool:
 
 
 def remove(orphan: Orphan) -> None:
-    """Remove the file. Raises `Unavailable`."""
+    """Remove the file. Raises `Unavailable`, and `Conflict` where it does not lie below its storage."""
+    own_location(orphan.root, _key(orphan.file.path, orphan.root))
     store_at(orphan.root).remove(orphan.file)

@@ -14,6 +14,8 @@ class Problem:
     hint: str
     uid: str | None = None
     path: str | None = None
+    root: str | None = None
+    """The storage that the path lies in."""
 
     def as_dict(self) -> dict[str, str | None]:
         """For JSON."""

@@ -20,9 +20,12 @@ from lamin_core.models import (
     Run,
     RunArtifact,
     RunChange,
+    Storage,
     Transform,
 )
 from lamin_core.models.relations import is_named
+from lamin_core.storage import is_below, is_place
+from lamin_core.types import MANAGED
 from lamin_core.uids import version_suffix
 
 Rows = Sequence[Row[Any]]
@@ -117,6 +120,39 @@ def _put_in_place(session: Session, row: Row[Any]) -> None:
     artifact.key, artifact.storage_id = series.key, series.storage_id
 
 
+def _outside(session: Session) -> Rows:
+    """Versions whose bytes are said to be where none of this storage can be."""
+    suspicious = or_(
+        Artifact.key.contains(".."),
+        Artifact.real_key.contains(".."),
+        ~Artifact.real_key.startswith(f"{MANAGED}/"),
+        Artifact.real_key.like(f"{MANAGED}/%/%"),
+        Artifact.real_key.contains("\\", autoescape=True),
+    )
+    query = select(Artifact.uid, Artifact.key, Artifact.real_key, Artifact.series_id.label("series"), Storage.root)
+    query = query.join(Storage, Storage.id == Artifact.storage_id).where(suspicious).order_by(Artifact.id)
+    return session.execute(query).all()
+
+
+def _copies_outside(session: Session) -> Rows:
+    return [row for row in _outside(session) if row.real_key is not None and not is_place(row.real_key)]
+
+
+def _keys_outside(session: Session) -> Rows:
+    rows = []
+    for row in _outside(session):
+        is_inside = row.root == "/" or is_below(row.key or "")
+        if row.real_key is None and not is_inside:
+            rows.append(row)
+    return rows
+
+
+def _forget_copy(session: Session, row: Row[Any]) -> None:
+    """Forget where the copy is said to be: nobody knows of any."""
+    artifact = session.scalars(select(Artifact).where(Artifact.uid == row.uid)).one()
+    artifact.real_key, artifact.key = None, session.get_one(ArtifactSeries, row.series).key
+
+
 def _strayed_edges(session: Session) -> Rows:
     """Edges that name one series and a version of another."""
     query = select(RunArtifact.id, Artifact.uid, Artifact.series_id.label("series"), Run.uid.label("run"))
@@ -184,6 +220,7 @@ def _drop_series(session: Session, row: Row[Any]) -> None:
 
 _LATEST = "the versions of {key!r} are led by {latest} of them instead of one"
 _BACKUP = "`lamin restore FILE`, with the last one that `lamin backup` wrote"
+_OUTSIDE = "artifact {uid} is said to lie at {place!r}, which is not below its storage {root}"
 RULES = (
     Rule("pointer", _broken_pointers, "row {row_id} of {pointing} names a row of {target} that is not there", None,
          _BACKUP),
@@ -193,6 +230,10 @@ RULES = (
     Rule("latest", _transforms_without_one_latest, _LATEST, _mend_transforms),
     Rule("latest", _collections_without_one_latest, _LATEST, _mend_collections),
     Rule("version", _misplaced_artifacts, "artifact {uid} is not where its series has number {number}", _put_in_place),
+    Rule("outside", _copies_outside, _OUTSIDE.replace("{place", "{real_key"), _forget_copy,
+         "`lamin fsck --repair` forgets that place; nothing there is touched"),
+    Rule("outside", _keys_outside, _OUTSIDE.replace("{place", "{key"), None,
+         "`lamin delete artifact UID --permanent` removes the record; nothing there is touched"),
     Rule("edge", _strayed_edges, "run {run} is tied to artifact {uid} as one of another series", _bring_back),
     Rule("stub", _idle_stubs, "run {uid} was only spoken of, by a run that is gone", _drop_run),
     Rule("content", _unused_contents, "content {hash} is that of no artifact", _drop_content),

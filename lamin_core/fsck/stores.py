@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,8 @@ from blake3 import blake3
 
 from lamin_core import multipart
 from lamin_core.errors import LaminError, NotFound, Unavailable
-from lamin_core.hashing import FILE, FOLDER, Digest, digest
+from lamin_core.hashing import FILE, FOLDER, Digest, digest, files_in
+from lamin_core.locations import own_location
 from lamin_core.remote import filesystem
 from lamin_core.storage import is_remote
 from lamin_core.types import MANAGED
@@ -63,7 +65,7 @@ class Local:
         here = self._there(path)
         if not here.is_dir():
             return Digest("", "", here.stat().st_size)
-        sizes = [file.size for file in _walked(here)]
+        sizes = [os.stat(path).st_size for _, path in files_in(str(here))]
         return Digest("", "", sum(sizes), len(sizes))
 
     def digest(self, path: str, told: Digest) -> Digest:
@@ -82,7 +84,8 @@ class Local:
         return Path(path)
 
     def copies(self, root: str) -> Iterator[Found]:
-        """Below `.lamindb/`."""
+        """Below `.lamindb/`; a link in there is not followed, but an orphan itself."""
+        own_location(root, f"{MANAGED}/any")
         yield from _walked(Path(root, MANAGED))
 
     def remove(self, file: Found) -> None:
@@ -99,11 +102,12 @@ class Local:
 
 
 def _walked(root: Path) -> Iterator[Found]:
-    for folder, _, names in os.walk(root, followlinks=True):
-        for name in names:
+    for folder, subfolders, names in os.walk(root):
+        links = [name for name in subfolders if os.path.islink(os.path.join(folder, name))]
+        for name in [*names, *links]:
             path = Path(folder, name)
-            if path.exists():
-                facts = path.stat()
+            with suppress(FileNotFoundError):
+                facts = path.lstat()
                 yield Found(str(path), facts.st_size, facts.st_mtime)
 
 

@@ -15,7 +15,7 @@ from lamin_core.lineage import folders
 from lamin_core.lineage.marks import mark
 from lamin_core.lineage.versions import Observation, Version, fold
 from lamin_core.models import Artifact, ArtifactSeries, CollectionArtifact, Containment, Run, RunArtifact
-from lamin_core.storage import suffix_of
+from lamin_core.storage import is_place, suffix_of
 from lamin_core.uids import version_suffix
 
 _COLUMNS = (
@@ -97,8 +97,15 @@ def _as_observation(edge: Any) -> Observation:
         edge.run_id,
         edge.id,
         run_uid=edge.run_uid or edge.event_hash or "",
-        traits=edge.traits,
+        traits=_believed(edge.traits),
     )
+
+
+def _believed(traits: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """What was said of a version, without a place that can be none: it may have been taken before that was checked."""
+    if traits is None or "real_key" not in traits or is_place(traits["real_key"]):
+        return traits
+    return {name: value for name, value in traits.items() if name != "real_key"}
 
 
 def _as_pin(row: Any) -> Observation:

@@ -17,7 +17,7 @@ from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
 from lamin_core.models.relations import Many, One
 from lamin_core.models.storage import UNKNOWN_SIZE, Content
 from lamin_core.models.traced import Traced
-from lamin_core.types import MANAGED
+from lamin_core.storage import is_copy_key
 
 if TYPE_CHECKING:
     from lamin_core.models.collection import Collection
@@ -239,7 +239,7 @@ class Artifact(Traced, Versioned, Registry):
     @property
     def is_copy(self) -> bool:
         """Whether the bytes are a copy that the registry made; else they lie where somebody put them."""
-        return (self.real_key or "").startswith(f"{MANAGED}/")
+        return is_copy_key(self.real_key)
 
     @property
     def transform(self) -> Any:

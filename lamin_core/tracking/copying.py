@@ -46,5 +46,5 @@ def _write(target: int, piece: bytes) -> None:
 if __name__ == "__main__":
     copy(
         {int(source): int(target) for source, target in (way.split(":") for way in sys.argv[2:])},
-        os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600),
+        os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 
 from blake3 import blake3
@@ -24,8 +25,11 @@ def bring_back(transform: Transform, folder: Path, *, force: bool = False) -> Pa
             else "its source is unknown",
             hint="`lamin list transform` shows scripts and notebooks",
         )
-    path = folder / PurePosixPath(transform.key).name
-    if path.exists() and not force and not _is_known(transform, path):
+    name = PurePosixPath(transform.key).name
+    if name in ("", ".."):
+        raise InvalidArgument(f"{transform.key!r} is no name of a file", hint="`lamin list transform` shows the names")
+    path = folder / name
+    if os.path.lexists(path) and not force and not _is_known(transform, path):
         raise Conflict(
             f"{str(path)!r} has changes that the registry does not have",
             hint="run it with ln.track(), move it away, or write over it with --force",
@@ -35,6 +39,8 @@ def bring_back(transform: Transform, folder: Path, *, force: bool = False) -> Pa
 
 
 def _is_known(transform: Transform, path: Path) -> bool:
+    if not path.is_file():  # a folder, or a link to nothing yet, through which a file would be made elsewhere
+        return False
     source = in_file(path).source
     if source is None:
         return False

@@ -58,10 +58,10 @@ class Log:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
+        # Not through a link: somebody could have us write elsewhere by one.
+        log = io.FileIO(path, "ab", opener=lambda file, flags: os.open(file, flags | os.O_NOFOLLOW, 0o666))
         # By lines: of a process that is killed, the log is there up to its last one.
-        self._copy: TextIO = io.TextIOWrapper(
-            path.open("ab", buffering=0), encoding="utf-8", errors="backslashreplace", line_buffering=True
-        )
+        self._copy: TextIO = io.TextIOWrapper(log, encoding="utf-8", errors="backslashreplace", line_buffering=True)
         streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
         numbers = [number for name, number in _NUMBERS.items() if _leads_to(streams[name], number)]
         self._diverted = _diverted(numbers, path)

@@ -187,10 +187,20 @@ class History:
             *(["the start was not told"] if self.started is None else []),
             *(["it ends before it starts: the clocks differ"] if end is not None and end[0] < started else []),
             *(["its ends contradict each other"] if len(set(self.ends.values())) > 1 else []),
+            *self._refused_places(),
         ]
         if doubts:
             details["doubts"] = doubts
         return details or None
+
+    def _refused_places(self) -> Iterator[str]:
+        """What is said of copies that lie where no copy can lie: it is not believed."""
+        paths = set()
+        for mention in self.mentions.values():
+            if reading.has_refused_place(merged(mention.facets)):
+                paths.add(mention.path)
+        for path in sorted(paths):
+            yield f"it names a copy of {path!r} where none can be: ignored"
 
     def _datasets(self, ended: datetime | None) -> Iterator[DatasetFacts]:
         for (direction, _, _), mention in self.mentions.items():

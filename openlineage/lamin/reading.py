@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lamin_core.hashing import Digest
 from lamin_core.lineage.facets import Facets, labels, object_in, objects, owner, text_in
 from lamin_core.lineage.facts import FieldFacts, Fields, RunLink, Traits
 from lamin_core.process import Process
 from lamin_core.redaction import redact
+from lamin_core.storage import is_copy_key, is_place, managed_key
 from lamin_core.types import Direction
 from openlineage.lamin.naming import dataset_path
 
@@ -90,9 +92,42 @@ def traits(facets: Facets) -> Traits | None:
         description=text_in(object_in(facets, "documentation"), "description"),
         labels=labels(facets),
         owner=owner(facets),
-        real_key=text_in(object_in(facets, "lamin_artifact"), "real_key"),
+        real_key=real_key(facets),
     )
     return None if found == Traits() else found
+
+
+def real_key(facets: Facets) -> str | None:
+    """Where a registry keeps the copy; None where nothing is said, or what is said can be no such place.
+
+    Whoever sends an event could name any file of the user otherwise, to be read, or removed as a copy. The name of a
+    copy follows from its content, so that nobody can name the copy of somebody else either.
+
+    >>> real_key({"lamin_artifact": {"real_key": "raw/old.csv"}})
+    'raw/old.csv'
+    >>> real_key({"lamin_artifact": {"real_key": ".lamindb/../../.ssh/config"}})
+    """
+    own = object_in(facets, "lamin_artifact")
+    place = text_in(own, "real_key")
+    if place is None or not is_place(place):
+        return None
+    if is_copy_key(place) and not _is_copy_of(own, place):
+        return None
+    return place
+
+
+def _is_copy_of(own: Facets, place: str) -> bool:
+    """Whether this is what the copy of the content is called that the same facet tells."""
+    value, size = text_in(own, "hash"), count(own.get("size"))
+    if value is None or size is None:
+        return False
+    name = managed_key(Digest(text_in(own, "hash_type") or "", value, size), "")
+    return place == name or place.startswith(f"{name}.")
+
+
+def has_refused_place(facets: Facets) -> bool:
+    """Whether it names a place of a copy that cannot be one."""
+    return text_in(object_in(facets, "lamin_artifact"), "real_key") is not None and real_key(facets) is None
 
 
 def _rows(facets: Facets) -> int | None:

@@ -290,16 +290,20 @@ def aside(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(SUFFIX) + ".aside")
 
 
+def _opened_here(path: str, flags: int) -> int:
+    """Open a file of the spool: this user's alone, and no link, by which somebody could have us write elsewhere."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+
+
 def _put_aside(path: Path, lines: Sequence[bytes]) -> None:
-    descriptor = os.open(aside(path), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    with open(descriptor, "wb") as file:
+    with open(aside(path), "ab", opener=_opened_here) as file:
         file.write(b"".join(line.rstrip(b"\n") + b"\n" for line in lines))
 
 
 def note_dropped(folder: Path, count: int, reason: str) -> None:
     """Leave a note of events that could not be kept, for `lamin events replay` to tell; a full disk takes none."""
     note = {"at": datetime.now(UTC).isoformat(), "pid": os.getpid(), "dropped": count, "reason": reason}
-    with suppress(OSError), open(folder / _DROPPED, "a") as file:
+    with suppress(OSError), open(folder / _DROPPED, "a", opener=_opened_here) as file:
         file.write(json.dumps(note) + "\n")
 
 

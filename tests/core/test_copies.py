@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import anndata as ad
 import numpy as np
@@ -24,6 +27,8 @@ from lamin_core.contents import Contents
 from lamin_core.errors import Conflict, InvalidArgument, InvalidKey, NotFound, Unavailable
 from lamin_core.hashing import digest
 from lamin_core.instance import Instance
+from lamin_core.storage import managed_key
+from tests.command import typed
 
 Write = Callable[[str, str], Path]
 
@@ -502,3 +507,220 @@ def test_no_loader_unpickles_anything(instance: Instance, in_tmp_path: Path) -> 
     ln.Artifact("a.npz").save()
     done = subprocess.run([sys.executable, "-c", UNPICKLED], capture_output=True, text=True, timeout=120)
     assert done.stdout == "6\n", done.stderr
+
+
+# What lies where an unfinished copy would
+
+
+def _part_of(instance: Instance, path: Path, suffix: str = ".txt") -> Path:
+    """Where the unfinished copy of this is, before anybody has begun it."""
+    folder = Path(instance.storage, ".lamindb")
+    folder.mkdir(exist_ok=True)
+    name = Path(managed_key(digest(path), suffix)).name
+    return folder / f".{name}.{os.geteuid()}.part"
+
+
+@pytest.mark.parametrize("kind", ["link", "broken link", "hard link", "fifo", "folder"])
+def test_what_was_planted_in_the_place_of_a_part_is_replaced(instance: Instance, outside: Path, kind: str) -> None:
+    (outside / "reads.txt").write_text("what everybody has")
+    precious = outside / "precious.txt"
+    precious.write_text("PRECIOUS, and longer than that")
+    part = _part_of(instance, outside / "reads.txt")
+    if kind == "link":
+        part.symlink_to(precious)
+    elif kind == "broken link":
+        part.symlink_to(outside / "nothing.txt")
+    elif kind == "hard link":
+        part.hardlink_to(precious)
+    elif kind == "fifo":
+        os.mkfifo(part)
+    else:
+        part.mkdir()
+    mode = precious.stat().st_mode
+    artifact = ln.Artifact(outside / "reads.txt", key="raw/reads.txt").save()
+    assert artifact.load() == "what everybody has"
+    assert (precious.read_text(), precious.stat().st_mode) == ("PRECIOUS, and longer than that", mode)
+    assert not (outside / "nothing.txt").exists()
+    assert stored(instance) == [artifact.path.name]
+
+
+@pytest.mark.parametrize("where", ["", "a.txt", "sub"])
+def test_what_was_planted_in_the_part_of_a_folder_is_replaced(instance: Instance, outside: Path, where: str) -> None:
+    source, elsewhere = outside / "source", outside / "elsewhere"
+    (source / "sub").mkdir(parents=True)
+    (source / "a.txt").write_text("a")
+    (source / "sub" / "b.txt").write_text("b")
+    elsewhere.mkdir()
+    (elsewhere / "a.txt").write_text("PRECIOUS, and longer")
+    part = _part_of(instance, source, "")
+    if where:
+        part.mkdir()
+        part.chmod(0o777)  # as in a storage that a group may write to
+    (part / where if where else part).symlink_to(elsewhere / "a.txt" if where == "a.txt" else elsewhere)
+    artifact = ln.Artifact(source, key="source").save()
+    assert digest(artifact.path) == artifact.content_digest
+    assert [path.name for path in elsewhere.iterdir()] == ["a.txt"]
+    assert (elsewhere / "a.txt").read_text() == "PRECIOUS, and longer"
+    assert not [path for path in artifact.path.rglob("*") if path.is_symlink()]
+
+
+def test_a_part_is_readable_by_its_user_alone(instance: Instance, outside: Path) -> None:
+    (outside / "big.bin").write_bytes(os.urandom(8 << 20))
+    (outside / "big.bin").chmod(0o644)
+    _killed(outside / "big.bin", "big.bin")
+    (part,) = Path(instance.storage).rglob("*.part")
+    assert stat.S_IMODE(part.stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what belongs to others")
+def test_the_part_of_somebody_else_is_not_continued(instance: Instance, outside: Path) -> None:
+    (outside / "a.txt").write_text("abcdef")
+    part = _part_of(instance, outside / "a.txt")
+    part.write_text("abX")
+    os.chown(part, 65534, 65534)
+    assert ln.Artifact(outside / "a.txt", key="a.txt").save().load() == "abcdef"
+
+
+# Who may read a copy
+
+
+@pytest.fixture
+def umask() -> Iterator[Callable[[int], int]]:
+    """A way to set the umask, which is put back."""
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    ("mask", "source", "expected"),
+    [
+        (0o022, 0o600, 0o400),
+        (0o022, 0o640, 0o440),
+        (0o022, 0o664, 0o444),
+        (0o022, 0o755, 0o444),
+        (0o002, 0o660, 0o440),
+        (0o077, 0o644, 0o400),
+        (0o027, 0o644, 0o440),
+    ],
+)
+def test_a_copy_is_no_wider_than_its_source(
+    instance: Instance, outside: Path, umask: Callable[[int], int], mask: int, source: int, expected: int
+) -> None:
+    (outside / "a.txt").write_text("a")
+    (outside / "a.txt").chmod(source)
+    umask(mask)
+    assert _mode(ln.Artifact(outside / "a.txt", key="a.txt").save().path) == expected
+
+
+def test_the_copy_of_a_folder_is_no_wider_than_it(
+    instance: Instance, outside: Path, umask: Callable[[int], int]
+) -> None:
+    for name, folder_mode, file_mode in (("private", 0o700, 0o600), ("shared", 0o750, 0o640), ("public", 0o755, 0o644)):
+        (outside / "d" / name).mkdir(parents=True)
+        (outside / "d" / name / "a.txt").write_text(name)
+        (outside / "d" / name / "a.txt").chmod(file_mode)
+        (outside / "d" / name).chmod(folder_mode)
+    (outside / "d").chmod(0o710)
+    copy = ln.Artifact(outside / "d", key="d").save().path
+    assert _mode(copy) == 0o710
+    found = {name: (_mode(copy / name), _mode(copy / name / "a.txt")) for name in ("private", "shared", "public")}
+    assert found == {"private": (0o700, 0o400), "shared": (0o750, 0o440), "public": (0o755, 0o444)}
+
+
+def test_the_same_bytes_from_a_wider_source_are_readable_by_its_readers(
+    instance: Instance, outside: Path, umask: Callable[[int], int]
+) -> None:
+    for name, mode in (("mine.txt", 0o600), ("ours.txt", 0o640)):
+        (outside / name).write_text("the same")
+        (outside / name).chmod(mode)
+    first = ln.Artifact(outside / "mine.txt", key="mine.txt").save()
+    assert _mode(first.path) == 0o400
+    second = ln.Artifact(outside / "ours.txt", key="ours.txt").save()
+    assert second.path == first.path
+    assert _mode(first.path) == 0o440
+    ln.Artifact(outside / "mine.txt", key="mine.txt").save()
+    assert _mode(first.path) == 0o440
+    assert (first.load(), second.load()) == ("the same", "the same")
+
+
+# Damaged
+
+
+def _flip(path: Path) -> None:
+    """Turn one bit over; size, mode and the time of the last change stay as they were."""
+    times = path.stat()
+    data = bytearray(path.read_bytes())
+    data[0] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+    path.chmod(times.st_mode)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_a_damaged_copy_is_not_handed_out(instance: Instance, outside: Path) -> None:
+    (outside / "n.csv").write_text("x\n1\n")
+    artifact = ln.Artifact(outside / "n.csv", key="n.csv").save()
+    _flip(artifact.path)
+    for read in (artifact.load, artifact.cache, artifact.open):
+        with pytest.raises(Conflict, match="is damaged"):
+            read()
+    done = typed("load", "n.csv", code=4)
+    assert (done.stdout, "is damaged" in done.stderr) == ("", True)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "removed", "added", "renamed"])
+def test_a_damaged_copy_of_a_folder_is_not_handed_out(instance: Instance, outside: Path, damage: str) -> None:
+    for name in ("a.txt", "b.txt"):
+        (outside / name).write_text(name)
+    artifact = ln.Artifact(outside, key="folder").save()
+    first = artifact.path / "a.txt"
+    if damage == "flipped":
+        _flip(first)
+    elif damage == "removed":
+        first.unlink()
+    elif damage == "added":
+        (artifact.path / "c.txt").write_text("")
+    else:
+        first.rename(artifact.path / "c.txt")
+    with pytest.raises(Conflict, match="is damaged"):
+        artifact.cache()
+
+
+def test_a_copy_is_read_to_be_checked_only_if_it_was_touched(
+    instance: Instance, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (outside / "a.txt").write_text("a")
+    artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
+    read = Mock(wraps=contents.digest)
+    monkeypatch.setattr(contents, "digest", read)
+    artifact.load()
+    assert read.call_count == 0
+    os.utime(artifact.path)  # as a restored or moved storage looks
+    time.sleep(0.1)
+    assert [artifact.load(), artifact.load()] == ["a", "a"]
+    assert read.call_count == 1
+
+
+def test_what_is_said_to_be_typed_brings_a_damaged_copy_back(instance: Instance, outside: Path) -> None:
+    (outside / "a.txt").write_text("a")
+    artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
+    _flip(artifact.path)
+    typed("fsck", "--deep", "--delete-damaged", "--yes", code=1)
+    typed("save", str(outside / "a.txt"), "--key", "a.txt")
+    assert typed("load", "a.txt").stdout.strip() == str(artifact.path)
+
+
+def test_a_link_out_of_a_folder_is_saved_as_what_it_leads_to_and_no_wider(
+    instance: Instance, outside: Path, umask: Callable[[int], int]
+) -> None:
+    (outside / "d").mkdir()
+    (outside / "private.txt").write_text("private")
+    (outside / "private.txt").chmod(0o600)
+    (outside / "d" / "link.txt").symlink_to(outside / "private.txt")
+    copy = ln.Artifact(outside / "d", key="d").save().path / "link.txt"
+    assert (copy.is_symlink(), copy.read_text(), _mode(copy)) == (False, "private", 0o400)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 import textwrap
@@ -336,3 +337,61 @@ def test_an_object_cannot_lead_out_of_the_folder_it_is_fetched_to(
         ln.Artifact(f"{bucket}/evil").save().cache()
     assert not list(in_tmp_path.rglob("escaped.txt"))
     assert os.listdir(in_tmp_path.parent).count("escaped.txt") == 0
+
+
+# What is here already, and what the bucket says
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(instance: Instance, outside: Path) -> None:
+    (outside / "a.txt").write_text("abc")
+    artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
+    cached = artifact.cache()
+    cached.chmod(0o644)
+    cached.write_text("abX")
+    assert artifact.load() == "abc"
+
+
+def test_a_link_in_the_cache_is_replaced(instance: Instance, outside: Path) -> None:
+    (outside / "a.txt").write_text("abc")
+    (outside / "precious.txt").write_text("abc")
+    artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
+    cached = artifact.cache()
+    cached.unlink()
+    cached.symlink_to(outside / "precious.txt")
+    assert not artifact.cache().is_symlink()
+    assert (outside / "precious.txt").read_text() == "abc"
+
+
+def test_the_cache_is_of_this_user_alone(instance: Instance, outside: Path) -> None:
+    (outside / "a.txt").write_text("abc")
+    ln.Artifact(outside / "a.txt", key="a.txt").save().cache()
+    assert stat.S_IMODE((instance.folder / "cache").stat().st_mode) == 0o700
+
+
+def test_a_damaged_object_is_not_streamed(instance: Instance, s3: Any) -> None:
+    for name, data in (("same size", None), ("another size", b"x\n1\n")):
+        frame = pd.DataFrame({"x": [1, 2, len(name)]})
+        artifact = ln.Artifact.from_df(frame, key=f"{name}.csv").save()
+        assert artifact.open().count_rows() == 3
+        time.sleep(1.1)  # S3 tells whole seconds
+        path = artifact.path.removeprefix("s3://")
+        s3.pipe(path, data or s3.cat(path).replace(b"1", b"7"))
+        with pytest.raises(Conflict):
+            artifact.open()
+
+
+def test_an_object_that_was_put_back_is_compared_and_opened(instance: Instance, s3: Any) -> None:
+    artifact = ln.Artifact.from_df(pd.DataFrame({"x": [1, 2]}), key="t.csv").save()
+    time.sleep(1.1)
+    path = artifact.path.removeprefix("s3://")
+    s3.pipe(path, s3.cat(path))
+    assert artifact.open().count_rows() == 2
+
+
+def test_nothing_below_another_prefix_of_the_bucket_is_removed(instance: Instance, bucket: str, s3: Any) -> None:
+    s3.pipe(f"{bucket}/precious.txt", b"precious")
+    for key in (".lamindb/../../precious.txt", "../precious.txt"):
+        for take in (copies.remove, copies.set_aside):
+            with pytest.raises(Conflict, match="does not lie below"):
+                take(instance.storage, key)
+    assert s3.cat(f"{bucket}/precious.txt") == b"precious"

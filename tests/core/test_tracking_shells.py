@@ -106,3 +106,16 @@ def test_a_script_comes_back_to_be_worked_on(instance: Instance, write: Write, t
     assert (target / "job.sh").read_text() == first.source_code
     with pytest.raises(InvalidArgument, match="is a pipeline, and no file"):
         bring_back(ln.Transform(key="p", source_code="x").save(), target)
+
+
+def test_bring_back_writes_through_no_link_and_into_no_other_folder(instance: Instance, tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "fit.py").symlink_to(tmp_path / "nothing.py")
+    script = ln.Transform(key="fit.py", kind="script", source_code="print(1)").save()
+    with pytest.raises(Conflict, match="has changes"):
+        bring_back(script, folder)
+    assert not (tmp_path / "nothing.py").exists()
+    above = ln.Transform(key="code/..", kind="script", source_code="print(1)").save()
+    with pytest.raises(InvalidArgument, match="no name of a file"):
+        bring_back(above, folder, force=True)

@@ -461,3 +461,16 @@ def test_all_waits_together_are_no_longer_than_the_patience(tmp_path: Path) -> N
             assert not sink.flush()
         sink.close()
         assert time.monotonic() - began < 1.5
+
+
+def test_nothing_is_written_through_a_link_in_the_spool(tmp_path: Path) -> None:
+    folder, precious = tmp_path / "spool", tmp_path / "precious.txt"
+    folder.mkdir()
+    precious.write_text("precious")
+    segment = folder / "00000000000000000001-7-abcdef.72c23682.ndjson"
+    spool_module.aside(segment).symlink_to(precious)
+    (folder / "dropped.log").symlink_to(precious)
+    with pytest.raises(OSError, match="symbolic"):
+        spool_module._put_aside(segment, [b"{}"])
+    spool_module.note_dropped(folder, 3, "full")
+    assert precious.read_text() == "precious"
