@@ -19,7 +19,8 @@ from typing import Any
 
 from lamin_core.errors import Conflict, InvalidArgument, Unavailable
 from lamin_core.location import SETTINGS as INSTANCE_FILE
-from lamin_core.location import find_instance, user_config
+from lamin_core.location import find_trusted_instance, user_config
+from lamin_core.trust import permission_denied
 
 Plain = str | float | bool
 LEVELS = ("debug", "info", "warning", "error")
@@ -178,8 +179,8 @@ def store(name: str, text: str | None, file: Path) -> None:
 
 
 def instance_file() -> Path | None:
-    """The file with the settings of the instance that is at work here, if there is one."""
-    folder = find_instance()
+    """The file with the settings of the instance that is at work here, if there is one that may be used."""
+    folder = find_trusted_instance()
     return None if folder is None else folder / INSTANCE_FILE
 
 
@@ -192,6 +193,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     """What is in the file; nothing where there is none. Raises `Conflict` or `Unavailable`."""
     try:
         changed = path.stat().st_mtime_ns
+    except PermissionError as error:
+        raise permission_denied(path) from error
     except OSError:
         return {}
     return _read(path, changed)
@@ -203,6 +206,8 @@ def _read(path: Path, _changed: int) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Conflict(f"{str(path)!r} cannot be read: {error}", hint="restore it, or init anew") from error
+    except PermissionError as error:
+        raise permission_denied(path) from error
     except OSError as error:
         raise Unavailable(f"{str(path)!r} cannot be read: {error.strerror}") from error
 
