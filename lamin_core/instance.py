@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Row, Select, select
 
 from lamin_core import announcement, context, sharing
-from lamin_core.configuration import ANSWERS, apply_verbosity, read_toml, settings, write_toml
+from lamin_core.configuration import ANSWERS, apply_verbosity, read_toml, secret_settings, settings, write_toml
 from lamin_core.db import Database
 from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, LaminError, NotFound
 from lamin_core.files import Files
@@ -47,7 +47,9 @@ from lamin_core.saving import delete, erase, replace, restore, save, trash
 from lamin_core.saving.above import run_above
 from lamin_core.saving.annotations import FeatureValues, LabelSet
 from lamin_core.saving.values import from_values
+from lamin_core.sharing import Sharing
 from lamin_core.storage import checked_root, is_remote
+from lamin_core.trust import permission_denied, require_own_folder
 from lamin_core.uids import random_uid
 
 logger = logging.getLogger("lamin")
@@ -105,6 +107,7 @@ class Instance:
         if (folder / SETTINGS).exists():
             return _reopened(folder, root, url)
         sharing.make_instance_folder(folder)
+        require_own_folder(folder)
         (folder / ".gitignore").write_text("# A registry, and perhaps a password: nothing for a repository.\n*\n")
         instance = cls(folder, url)
         try:
@@ -133,6 +136,19 @@ class Instance:
             storage_for(session, str(self.folder.parent))
         if not is_remote(root):
             Path(root).mkdir(parents=True, exist_ok=True)
+
+    def share(self, choice: Sharing) -> None:
+        """Let the group of the project folder use the instance, or this user alone.
+
+        A SQLite database, settings without a password, the cache and the spool get modes for it, and the local folder
+        of the storage. Raises `Unavailable` where something belongs to somebody else.
+        """
+        try:
+            sharing.share(self.folder, choice, secret=secret_settings(self.folder / SETTINGS))
+            if not is_remote(self.storage) and choice is not Sharing.PRIVATE:
+                sharing.share_storage(Path(self.storage), choice)
+        except PermissionError as error:
+            raise permission_denied(Path(os.fsdecode(error.filename))) from error
 
     def adopt_folder(self, project: Path) -> None:
         """Know this folder as a storage, so that files in it have short keys."""

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from lamin_core import trust
-from lamin_core.errors import LaminError, NotFound
+from lamin_core.errors import LaminError, NotFound, Unavailable, UntrustedInstance
 from lamin_core.trust import CONNECTED, SETTINGS
 
 FOLDER = ".lamin"
@@ -144,18 +144,23 @@ def _state(path: Path) -> tuple[int, ...] | None:
 
 @lru_cache(maxsize=64)
 def _examined(folder: Path, _states: tuple[tuple[int, ...] | None, ...], allowed: Path, _user: int) -> Located:
-    marker = trust.read_marker(folder)
-    if not trust.is_allowed(marker, allowed):
-        trust.require_trust(marker, _is_own_database(folder))
+    marker = _trusted_marker(folder, allowed)
     if marker.name == SETTINGS:
         return Located(folder, str(folder), marker.named)
     target = Path(marker.named)
-    if not _is_marked(target):
+    if not _is_marked(target):  # for whoever opens it to say so
         return Located(target, str(marker.path))
-    named = trust.read_marker(target)
-    if not trust.is_allowed(named, allowed):
-        trust.require_trust(named, _is_own_database(target))
-    return Located(target, str(marker.path), named.named)
+    return Located(target, str(marker.path), _trusted_marker(target, allowed).named)
+
+
+def _trusted_marker(folder: Path, allowed: Path) -> trust.Marker:
+    try:
+        marker = trust.read_marker(folder)
+    except Unavailable as error:
+        raise UntrustedInstance(error.message, error.hint, folder) from error
+    if not trust.is_allowed(marker, allowed):
+        trust.require_trust(marker, _is_own_database(folder))
+    return marker
 
 
 def _is_own_database(folder: Path) -> bool:
@@ -177,6 +182,17 @@ def allow_instance(folder: Path) -> None:
         trust.require_trust(marker, _is_own_database(folder))
     except LaminError:
         trust.allow(marker, allowed_instances())
+
+
+def forget_instance(start: Path) -> bool:
+    """Take somebody else's instance, the nearest at or above `start`, off the user's list; whether it was on it."""
+    marked = nearest_marked(start)
+    if marked is None:
+        return False
+    marker = trust.read_marker(marked / FOLDER)
+    if trust.is_own(marker):
+        return False
+    return trust.forget(marker.folder, allowed_instances())
 
 
 def allowed_instances() -> Path:
@@ -206,19 +222,21 @@ def user_config() -> Path:
 def spool_folder() -> Path:
     """Where events wait while no registry can be reached.
 
-    `LAMIN_SPOOL`, else the instance's own folder, else the user's state folder.
+    `LAMIN_SPOOL`, else the instance's own folder, else, also where that may only be read, the user's state folder.
     """
     named = os.environ.get("LAMIN_SPOOL")
     if named:
         return Path(named).expanduser().absolute()
     instance = find_trusted_instance()
-    if instance is not None and os.path.isdir(instance):
-        return instance / "spool"
-    return user_spool()
+    if instance is None or not os.path.isdir(instance):
+        return user_spool()
+    spool = instance / "spool"
+    may_write = os.access(spool if spool.exists() else instance, os.W_OK)
+    return spool if may_write else user_spool()
 
 
 def user_spool() -> Path:
-    """Where events of this user wait that have no instance, or one that may not be used yet."""
+    """Where events of this user wait that have no instance, or one that may not be used or written to yet."""
     return _base("XDG_STATE_HOME", "~/.local/state") / "spool"
 
 

@@ -24,8 +24,6 @@ class Sharing(StrEnum):
 
 _FOLDER_MODES = {Sharing.PRIVATE: 0o700, Sharing.GROUP: 0o2770, Sharing.GROUP_READ: 0o2750}
 _FILE_MODES = {Sharing.PRIVATE: 0o600, Sharing.GROUP: 0o660, Sharing.GROUP_READ: 0o640}
-_OWNER_ONLY = ("spool", "logs")
-"""Folders whose files hold what the registry has not taken yet; a group that may write brings them in for each other."""
 
 
 def sharing_of(folder: Path) -> Sharing:
@@ -101,6 +99,14 @@ def share(folder: Path, sharing: Sharing, secret: Path | None = None) -> None:
             # What is in the cache may be read-only on purpose.
             writable = path.stat().st_mode & stat.S_IWUSR
             _set(path, files if writable else files & 0o444, group)
+
+
+def share_storage(root: Path, sharing: Sharing) -> None:
+    """Let the group put copies into the folder of a storage; the modes of the copies are those of their sources."""
+    if root.is_dir():
+        status = root.stat()
+        writable = stat.S_IWGRP if sharing is Sharing.GROUP else 0
+        root.chmod(stat.S_IMODE(status.st_mode) | stat.S_ISGID | stat.S_IRGRP | stat.S_IXGRP | writable)
 
 
 def _set(path: Path, mode: int, group: int) -> None:

@@ -129,8 +129,13 @@ def require_trust(marker: Marker, is_own: bool = False) -> None:
         raise UntrustedInstance(
             f"the instance {str(marker.folder)!r} is not used: {objection}",
             hint=f"if you trust it: lamin connect {shlex.quote(str(marker.folder.parent))}",
-            folder=marker.folder,
+            folder=Path(marker.named) if marker.name == CONNECTED else marker.folder,
         )
+
+
+def is_own(marker: Marker) -> bool:
+    """Whether the folder and the file belong to this user, or to root."""
+    return _objection_to_owners(marker) is None
 
 
 def require_own_folder(folder: Path) -> None:
@@ -143,18 +148,25 @@ def require_own_folder(folder: Path) -> None:
 
 
 def _objection(marker: Marker, is_own: bool) -> str | None:
+    objection = _objection_to_owners(marker)
+    if objection is not None:
+        return objection
+    repository = _repository_with(marker.folder, marker.name)
+    if repository is not None:
+        return f"it came with the git repository {str(repository)!r}"
+    if marker.name == CONNECTED or is_own:
+        return None
+    return _objection_to_database(marker)
+
+
+def _objection_to_owners(marker: Marker) -> str | None:
     folder, path = marker.folder, marker.path
     statuses = [(folder, os.lstat(folder)), (folder, os.stat(folder)), (path, os.lstat(path)), (path, marker.status)]
     for owned, status in statuses:
         objection = _foreign(owned, status)
         if objection is not None:
             return objection
-    repository = _repository_with(folder, marker.name)
-    if repository is not None:
-        return f"it came with the git repository {str(repository)!r}"
-    if marker.name == CONNECTED or is_own:
-        return None
-    return _objection_to_database(marker)
+    return None
 
 
 def _foreign(path: Path, status: os.stat_result) -> str | None:
@@ -214,7 +226,7 @@ def _repository_with(folder: Path, name: str) -> Path | None:
 
 
 def _index(git: Path) -> bytes:
-    """The index, in which each path is followed by a zero byte; git itself is not asked, as its settings may be foreign."""
+    """The index, in which a zero byte follows each path; git itself is not asked, as its settings may be foreign."""
     try:
         if git.is_file():  # a worktree or a submodule
             git = git.parent / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()

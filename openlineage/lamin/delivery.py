@@ -119,14 +119,18 @@ def _found_registry() -> Destination | None:
     try:
         located = locate_instance()
     except UntrustedInstance as error:
-        return Destination(registry_name(error.folder), partial(_refuse, error))
+        return Destination(_registry_name(error.folder), partial(_refuse, error))
     except LaminError as error:
         return Destination("nowhere", partial(_refuse, error))
     return None if located is None else _registry(located)
 
 
-def registry_name(folder: Path) -> str:
-    """The name of the instance in this folder as a destination; segments of the spool carry it as their key."""
+def registry_key(folder: Path) -> str:
+    """The key in the names of those segments of a spool that wait for the instance in this folder."""
+    return key_of(Destination(_registry_name(folder), _nowhere))
+
+
+def _registry_name(folder: Path) -> str:
     return f"instance {folder}"
 
 
@@ -148,7 +152,7 @@ def _registry(located: Located) -> Destination:
         sink: Sink = importlib.import_module("openlineage.lamin.registry").RegistrySink(located)
         return sink
 
-    return Destination(registry_name(located.folder), open_registry)
+    return Destination(_registry_name(located.folder), open_registry)
 
 
 def _nowhere() -> Sink:
