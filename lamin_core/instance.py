@@ -108,6 +108,7 @@ class Instance:
             return _reopened(folder, root, url)
         sharing.make_instance_folder(folder)
         require_own_folder(folder)
+        sharing.create_file(folder / ".gitignore", sharing.file_mode(folder))
         (folder / ".gitignore").write_text("# A registry, and perhaps a password: nothing for a repository.\n*\n")
         instance = cls(folder, url)
         try:

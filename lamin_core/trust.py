@@ -165,7 +165,7 @@ def _objection_to_owners(marker: Marker) -> str | None:
     for owned, status in statuses:
         objection = _foreign(owned, status)
         if objection is not None:
-            return objection
+            return objection.replace(repr(str(folder)), "it")
     return None
 
 
