@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -160,6 +161,8 @@ def _trusted_marker(folder: Path, allowed: Path) -> trust.Marker:
         raise UntrustedInstance(error.message, error.hint, folder) from error
     if not trust.is_allowed(marker, allowed):
         trust.require_trust(marker, _is_own_database(folder))
+        with suppress(OSError):  # of one from before there were records, the first
+            _record(marker)
     return marker
 
 
@@ -176,11 +179,13 @@ def require_trusted_instance(folder: Path) -> None:
 def allow_instance(folder: Path) -> None:
     """Let the instance, or the connection, in this `.lamin` folder be used when it is found. Raises `OSError`."""
     marker = trust.read_marker(folder)
-    if trust.is_allowed(marker, allowed_instances()):
-        return
-    try:
-        trust.require_trust(marker, _is_own_database(folder))
-    except LaminError:
+    if not trust.is_allowed(marker, allowed_instances()):
+        _record(marker)
+
+
+def _record(marker: trust.Marker) -> None:
+    """Note it on the user's list, unless it may be used anyway."""
+    if trust.objection(marker, _is_own_database(marker.folder)) is not None:
         trust.allow(marker, allowed_instances())
 
 

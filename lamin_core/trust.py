@@ -29,6 +29,7 @@ _RECORDED_SINCE = datetime(2027, 1, 1, tzinfo=UTC).timestamp()
 readable by their owner alone as `lamin` writes them, count as recorded. The inode's change time cannot be forged by
 an archive."""
 _MAX_BYTES = 1 << 16
+_ELSEWHERE = "it names a database outside of its folder, and was not made by you with `lamin init` or `lamin connect`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,48 +125,53 @@ def require_trust(marker: Marker, is_own: bool = False) -> None:
 
     With `is_own` it lies where `lamin connect` itself keeps what it knows about a database, so that it may name one.
     """
-    objection = _objection(marker, is_own)
-    if objection is not None:
-        raise UntrustedInstance(
-            f"the instance {str(marker.folder)!r} is not used: {objection}",
-            hint=f"if you trust it: lamin connect {shlex.quote(str(marker.folder.parent))}",
-            folder=Path(marker.named) if marker.name == CONNECTED else marker.folder,
-        )
+    reason = objection(marker, is_own)
+    if reason is None or (reason == _ELSEWHERE and _predates_records(marker.status)):
+        return
+    raise UntrustedInstance(
+        f"the instance {str(marker.folder)!r} is not used: {reason}",
+        hint=f"if you trust it: lamin connect {shlex.quote(str(marker.folder.parent))}",
+        folder=Path(marker.named) if marker.name == CONNECTED else marker.folder,
+    )
 
 
 def is_own(marker: Marker) -> bool:
-    """Whether the folder and the file belong to this user, or to root."""
-    return _objection_to_owners(marker) is None
+    """Whether it is this user's, or root's, and did not come with a repository."""
+    return _objection_to_origin(marker) is None
 
 
 def require_own_folder(folder: Path) -> None:
     """Raise `UntrustedInstance` where somebody else owns, or may write to, the folder that an instance is to be in."""
-    objection = _foreign(folder, os.lstat(folder)) or _foreign(folder, os.stat(folder))
-    if objection is not None:
+    reason = _foreign(folder, os.lstat(folder)) or _foreign(folder, os.stat(folder))
+    if reason is not None:
         raise UntrustedInstance(
-            f"no instance is made in {str(folder)!r}: {objection}", hint=f"remove {folder}, or choose another folder"
+            f"no instance is made in {str(folder)!r}: {reason}", hint=f"remove {folder}, or choose another folder"
         )
 
 
-def _objection(marker: Marker, is_own: bool) -> str | None:
-    objection = _objection_to_owners(marker)
-    if objection is not None:
-        return objection
-    repository = _repository_with(marker.folder, marker.name)
-    if repository is not None:
-        return f"it came with the git repository {str(repository)!r}"
-    if marker.name == CONNECTED or is_own:
-        return None
+def objection(marker: Marker, is_own: bool = False) -> str | None:
+    """Why this instance may not be used without having been named or allowed; None where it may."""
+    reason = _objection_to_origin(marker)
+    if reason is not None or marker.name == CONNECTED or is_own:
+        return reason
     return _objection_to_database(marker)
+
+
+def _objection_to_origin(marker: Marker) -> str | None:
+    reason = _objection_to_owners(marker)
+    if reason is not None:
+        return reason
+    repository = _repository_with(marker.folder, marker.name)
+    return None if repository is None else f"it came with the git repository {str(repository)!r}"
 
 
 def _objection_to_owners(marker: Marker) -> str | None:
     folder, path = marker.folder, marker.path
     statuses = [(folder, os.lstat(folder)), (folder, os.stat(folder)), (path, os.lstat(path)), (path, marker.status)]
     for owned, status in statuses:
-        objection = _foreign(owned, status)
-        if objection is not None:
-            return objection.replace(repr(str(folder)), "it")
+        reason = _foreign(owned, status)
+        if reason is not None:
+            return reason.replace(repr(str(folder)), "it")
     return None
 
 
@@ -192,9 +198,7 @@ def _objection_to_database(marker: Marker) -> str | None:
         database = Path(os.path.realpath(marker.folder / file))
         if database.is_relative_to(os.path.realpath(marker.folder)):
             return _foreign(database, os.stat(database)) if database.exists() else None
-    if _predates_records(marker.status):
-        return None
-    return "it names a database outside of its folder, and was not made by you with `lamin init` or `lamin connect`"
+    return _ELSEWHERE
 
 
 def _sqlite_file(url: str) -> str | None:

@@ -12,18 +12,21 @@ from pathlib import Path
 
 import pytest
 
+import lamin_core as ln
 from lamin_core.instance import Instance
+from lamin_core.location import spool_folder
 from lamin_core.sharing import Sharing, sharing_of
+from openlineage.lamin.spool import Spool
 from tests.command import typed
-from tests.people import GROUP, Person, alice, bob, disk, mallory, needs_root
+from tests.people import GROUP, Person, alice, bob, disk, everything_is_imported, mallory, needs_root
 
-__all__ = ["alice", "bob", "disk", "mallory"]
+__all__ = ["alice", "bob", "disk", "everything_is_imported", "mallory"]
 
 _WORK = """
 import lamin_core as ln
 ln.track(report=True)
 print("a line of the report")
-ln.Label = ln.ULabel(name="private").save()
+ln.ULabel(name="private").save()
 open("a.txt", "w").write("x")
 ln.Artifact("a.txt", key="copies/a.txt").save()
 from openlineage.lamin import events
@@ -184,40 +187,22 @@ def test_colleagues_of_the_group_write_into_a_shared_instance(
 ) -> None:
     project = _project(disk, alice)
     alice.lamin("init", "--shared", cwd=project, umask=umask)
-    holding = "import lamin_core as ln, sys; ln.ULabel(name='a').save(); print('open', flush=True); sys.stdin.read()"
-    writer = subprocess.Popen(
-        [sys.executable, "-c", holding],
-        cwd=project,
-        env={"PATH": os.environ["PATH"], "HOME": str(alice.home)},
-        user=alice.uid,
-        group=alice.gid,
-        extra_groups=[],
-        umask=umask,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert writer.stdout is not None
-    writer.stdout.readline()  # -wal and -shm are Alice's
-    bob.lamin("connect", ".", cwd=project, umask=umask)
-    saving = "import lamin_core as ln; ln.ULabel(name='b').save(); print(ln.ULabel.df().name.to_list())"
-    done = bob.run("-c", saving, cwd=project, umask=umask)
-    assert done.returncode == 0, done.stderr
-    writer.communicate()
-    # Now the files beside the database are made by Bob, and Alice goes on.
-    done = bob.run("-c", saving.replace("'b'", "'c'"), cwd=project, umask=umask)
-    assert done.returncode == 0, done.stderr
-    done = alice.run("-c", saving.replace("'b'", "'d'"), cwd=project, umask=umask)
-    assert sorted(eval(done.stdout)) == ["a", "b", "c", "d"]
+    with alice.doing(lambda: ln.ULabel(name="a").save(), project, umask):  # -wal and -shm are Alice's
+        bob.lamin("connect", ".", cwd=project, umask=umask)
+        done = bob.run(lambda: ln.ULabel(name="b").save(), project, umask)
+        assert done.returncode == 0, done.stderr
+    with bob.doing(lambda: ln.ULabel(name="c").save(), project, umask):  # now they are Bob's
+        done = alice.run(lambda: ln.ULabel(name="d").save(), project, umask)
+        assert done.returncode == 0, done.stderr
+    done = alice.run(lambda: print(sorted(ln.ULabel.df().name)), project, umask)
+    assert done.stdout == "['a', 'b', 'c', 'd']\n"
     refused = mallory.lamin("runs", cwd=project, code=5)
     assert "permission denied" in refused.stderr
-    emitting = (
-        "from openlineage.lamin.spool import Spool\nfrom lamin_core.location import spool_folder\n"
-        "Spool(spool_folder(), '00000000', 1 << 20).append([b'{}'])"
-    )
     for person in (alice, bob):
-        done = person.run("-c", emitting, cwd=project, umask=umask)
+        done = person.run(lambda: Spool(spool_folder(), "00000000", 1 << 20).append([b"{}"]), project, umask)
         assert done.returncode == 0, done.stderr
-    assert len(list((project / ".lamin" / "spool").iterdir())) == 2
+    segments = list((project / ".lamin" / "spool").iterdir())
+    assert [_mode(segment) for segment in segments] == [0o660, 0o660]
 
 
 @needs_root
@@ -230,7 +215,7 @@ def test_group_that_may_read_asks_and_does_not_write(disk: Path, alice: Person, 
     assert len(json.loads(bob.lamin("artifacts", "--json", cwd=project).stdout)) == 1
     refused = bob.lamin("annotate", "a.txt", "--labels", "raw", cwd=project, code=5)
     assert "may only be read" in refused.stderr
-    waiting = bob.run("-c", "from lamin_core.location import spool_folder; print(spool_folder())", cwd=project)
+    waiting = bob.run(lambda: print(spool_folder()), project)
     assert waiting.stdout.strip() == str(bob.home / ".local/state/lamin/spool")
 
 

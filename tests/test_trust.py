@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,15 +16,16 @@ import pytest
 
 import lamin_core as ln
 from lamin_core import location, trust
+from lamin_core.cli import main
 from lamin_core.errors import UntrustedInstance
 from lamin_core.instance import Instance
 from lamin_core.location import find_instance, find_trusted_instance, instance_for_children, spool_folder, user_spool
 from openlineage.lamin import events
 from openlineage.lamin.delivery import default_sink
 from tests.command import lamin, typed
-from tests.people import Person, alice, bob, disk, mallory, needs_root
+from tests.people import Person, alice, bob, disk, everything_is_imported, mallory, needs_root
 
-__all__ = ["alice", "bob", "disk", "mallory"]
+__all__ = ["alice", "bob", "disk", "everything_is_imported", "mallory"]
 
 
 def _instance(project: Path, database_url: str | None = None) -> Path:
@@ -60,7 +61,7 @@ def cloned(in_tmp_path: Path, database_url: str) -> Path:
 def test_cloned_instance_is_refused_until_allowed(cloned: Path) -> None:
     (cloned / "below").mkdir()
     os.chdir("below")
-    for command in (["runs"], ["info"], ["save", "x"], ["migrate"], ["doctor"], ["events", "replay"]):
+    for command in (["runs"], ["info"], ["migrate"], ["doctor"], ["events", "replay"]):
         shown = typed(*command, code=None)
         assert "came with the git repository" in shown.stdout + shown.stderr, command
         assert f"lamin connect {cloned}" in shown.stdout + shown.stderr, command
@@ -165,12 +166,15 @@ def test_instance_on_a_server_made_by_an_older_version_is_used(
     folder = _instance(in_tmp_path / "own", postgres_url)
     location.allowed_instances().unlink()  # which older versions did not write
     assert find_instance(in_tmp_path / "own") == folder
-    (folder / "instance.toml").chmod(0o644)  # not as `lamin` writes it
-    with pytest.raises(UntrustedInstance, match="outside of its folder"):
-        find_instance(in_tmp_path / "own")
-    (folder / "instance.toml").chmod(0o600)
+    assert location.allowed_instances().exists()
     monkeypatch.setattr(trust, "_RECORDED_SINCE", 0.0)
     location._examined.cache_clear()
+    assert find_instance(in_tmp_path / "own") == folder  # recorded when it was used first
+    location.allowed_instances().unlink()
+    with pytest.raises(UntrustedInstance, match="outside of its folder"):
+        find_instance(in_tmp_path / "own")
+    monkeypatch.setattr(trust, "_RECORDED_SINCE", time.time() + 1000)
+    (folder / "instance.toml").chmod(0o644)  # not as `lamin` writes it
     with pytest.raises(UntrustedInstance, match="outside of its folder"):
         find_instance(in_tmp_path / "own")
 
@@ -297,10 +301,16 @@ def test_children_of_an_engine_are_not_asked_again(disk: Path, alice: Person, bo
     assert f"belongs to uid {alice.uid}, not to you" in refused.stderr
     assert f"lamin connect {project}" in refused.stderr
     bob.lamin("connect", str(project), cwd=work)
-    script = "import os, subprocess, sys; import lamin_core as ln; ln.track()\n"
-    script += "subprocess.run([sys.executable, '-m', 'lamin_core', 'run', 'true'], cwd='/', check=True); ln.finish()"
-    (work / "s.py").write_text(script)
-    done = bob.run("-m", "lamin_core", "run", "s.py", cwd=work, LAMIN_USER="bob")
+
+    def child_of_an_engine() -> None:
+        os.environ["LAMIN_INSTANCE"] = str(instance_for_children())
+        os.chdir("/")
+        main(["info", "--json"])
+
+    bob_home = bob.home / ".config" / "lamin" / "allowed"
+    assert bob_home.is_file()
+    done = bob.run(child_of_an_engine, work)
     assert done.returncode == 0, done.stderr
-    runs = json.loads(bob.lamin("runs", "--json", cwd=work).stdout)
-    assert len(runs) == 3
+    bob_home.unlink()  # who names the instance is not asked
+    done = bob.lamin("info", cwd=work, LAMIN_INSTANCE=str(project))
+    assert str(project / ".lamin") in done.stdout
