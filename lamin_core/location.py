@@ -17,9 +17,10 @@ from pathlib import Path
 
 from lamin_core import trust
 from lamin_core.errors import LaminError, NotFound, Unavailable, UntrustedInstance
-from lamin_core.trust import CONNECTED, SETTINGS
 
 FOLDER = ".lamin"
+SETTINGS = trust.SETTINGS
+CONNECTED = trust.CONNECTED
 VARIABLE = "LAMIN_INSTANCE"
 
 
@@ -207,7 +208,9 @@ def allowed_instances() -> Path:
 
 def _followed(folder: Path) -> Located:
     pointer = folder / CONNECTED
-    return Located(_read_pointer(pointer), str(pointer)) if pointer.is_file() else Located(folder, str(folder))
+    if os.path.isfile(pointer):  # False also where this user may not look: whoever opens the instance says so
+        return Located(_read_pointer(pointer), str(pointer))
+    return Located(folder, str(folder))
 
 
 def _read_pointer(pointer: Path) -> Path:
