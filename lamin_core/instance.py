@@ -49,7 +49,7 @@ from lamin_core.saving.annotations import FeatureValues, LabelSet
 from lamin_core.saving.values import from_values
 from lamin_core.sharing import Sharing
 from lamin_core.storage import checked_root, is_remote
-from lamin_core.trust import permission_denied, require_own_folder
+from lamin_core.trust import permission_denied, require_own_folder, require_readable
 from lamin_core.uids import random_uid
 
 logger = logging.getLogger("lamin")
@@ -67,7 +67,10 @@ class Instance:
     @classmethod
     def open(cls, folder: Path, *, check: bool = True) -> Instance:
         """The instance in this `.lamin` folder. Raises `InstanceNotFound`, `SchemaMismatch` or `Unavailable`."""
-        url = _named_database(folder) or read_toml(folder / SETTINGS).get("db")
+        url = _named_database(folder)
+        if url is None:
+            require_readable(folder / SETTINGS)
+            url = read_toml(folder / SETTINGS).get("db")
         if url is None:
             raise InstanceNotFound(f"no instance in {str(folder.parent)!r}", hint="lamin init --storage ./data")
         if not isinstance(url, str):

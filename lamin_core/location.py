@@ -55,7 +55,7 @@ def locate_instance(start: Path | None = None) -> Located | None:
     if marked is not None:
         return _trusted(marked / FOLDER)
     default = user_default()
-    return Located(_read_pointer(default), str(default)) if default.is_file() else None
+    return Located(_read_pointer(default), str(default)) if os.path.isfile(default) else None
 
 
 def find_instance(start: Path | None = None) -> Path | None:

@@ -61,8 +61,9 @@ def make_instance_folder(folder: Path) -> None:
 
 def make_folder(path: Path, folder: Path) -> None:
     """Make a folder in the `.lamin` folder, with its mode whatever the umask."""
+    make_instance_folder(folder)
     with suppress(FileExistsError):
-        path.mkdir(parents=True, mode=0o700)
+        path.mkdir(mode=0o700)
         path.chmod(folder_mode(folder))
 
 
@@ -85,20 +86,21 @@ def is_wide(folder: Path) -> bool:
 def share(folder: Path, sharing: Sharing, secret: Path | None = None) -> None:
     """Give the `.lamin` folder and everything in it the modes of this choice, and the group of the project folder.
 
-    `secret` names a file that stays readable by its owner alone. Raises `PermissionError` for what is not the user's.
+    `secret` names a file that stays readable by its owner alone. What a colleague owns in it stays as it is. Raises
+    `PermissionError` where the folder is not the user's.
     """
     group = folder.parent.stat().st_gid
-    folders, files = _FOLDER_MODES[sharing], _FILE_MODES[sharing]
-    _set(folder, folders, group)
+    _set(folder, _FOLDER_MODES[sharing], group)
     for path in _below(folder):
-        if path == secret:
-            path.chmod(0o600)
-        elif path.is_dir():
-            _set(path, folders, group)
-        else:
-            # What is in the cache may be read-only on purpose.
-            writable = path.stat().st_mode & stat.S_IWUSR
-            _set(path, files if writable else files & 0o444, group)
+        with suppress(PermissionError):
+            _set(path, 0o600 if path == secret else _shared_mode(path, sharing), group)
+
+
+def _shared_mode(path: Path, sharing: Sharing) -> int:
+    if path.is_dir():
+        return _FOLDER_MODES[sharing]
+    is_writable = path.stat().st_mode & stat.S_IWUSR  # what is in the cache may be read-only on purpose
+    return _FILE_MODES[sharing] if is_writable else _FILE_MODES[sharing] & 0o444
 
 
 def share_storage(root: Path, sharing: Sharing) -> None:

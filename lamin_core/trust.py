@@ -90,6 +90,16 @@ def _read(folder: Path, name: str, directory: int) -> Marker | None:
     return Marker(folder, name, text.decode("utf-8", "replace"), status)
 
 
+def require_readable(path: Path) -> None:
+    """Raise `Unavailable` where this user may not look at the file; one that is not there is no matter here."""
+    try:
+        os.stat(path)
+    except PermissionError as error:
+        raise permission_denied(path) from error
+    except OSError:
+        return
+
+
 def permission_denied(path: Path) -> Unavailable:
     """The error for a file or folder of an instance that this user may not read."""
     blocking = _unreadable(path)
