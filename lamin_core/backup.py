@@ -19,6 +19,7 @@ from lamin_core.db import BUSY_TIMEOUT_MS, Database, is_damage
 from lamin_core.errors import Conflict, InvalidArgument, NotFound, Unavailable
 from lamin_core.instance import Instance
 from lamin_core.redaction import redact_text
+from lamin_core.sharing import create_file, file_mode
 
 
 def backup(instance: Instance, target: Path) -> int:
@@ -31,7 +32,9 @@ def backup(instance: Instance, target: Path) -> int:
         raise Conflict(f"{str(target)!r} is there already", hint="name another file")
     part = beside(target)
     try:
-        with _translated(target), _opened(source, "ro") as reading, _opened(part, "rwc") as writing:
+        with _translated(target):
+            create_file(part, 0o600)  # all that the database holds, for this user alone
+        with _translated(target), _opened(source, "ro") as reading, _opened(part, "rw") as writing:
             reading.backup(writing)
             writing.execute("PRAGMA journal_mode=DELETE")  # one file, with nothing beside it
         _check(part)
@@ -59,7 +62,9 @@ def restore(instance: Instance, source: Path, *, kept: Path) -> None:
     finally:
         found.dispose()
     _keep(instance, current, kept)
-    with _translated(current), _opened(source, "ro") as reading, _opened(current, "rwc") as writing:
+    with _translated(current):
+        create_file(current, file_mode(current.parent))
+    with _translated(current), _opened(source, "ro") as reading, _opened(current, "rw") as writing:
         reading.backup(writing)
 
 
@@ -75,6 +80,7 @@ def _keep(instance: Instance, current: Path, kept: Path) -> None:
         for beside in ("", "-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
                 os.replace(f"{current}{beside}", f"{kept}{beside}")
+                os.chmod(f"{kept}{beside}", 0o600)
 
 
 def _file(instance: Instance) -> Path:

@@ -19,7 +19,10 @@ from typing import Any
 
 from lamin_core.errors import Conflict, InvalidArgument, Unavailable
 from lamin_core.location import SETTINGS as INSTANCE_FILE
-from lamin_core.location import find_instance, user_config
+from lamin_core.location import find_trusted_instance, user_config
+from lamin_core.redaction import redact_text
+from lamin_core.sharing import file_mode
+from lamin_core.trust import permission_denied
 
 Plain = str | float | bool
 LEVELS = ("debug", "info", "warning", "error")
@@ -172,14 +175,27 @@ def setting(name: str) -> Setting:
 def store(name: str, text: str | None, file: Path) -> None:
     """Write this setting into a file; None takes it out. Raises `InvalidArgument` for a value that is none."""
     asked = setting(name)
-    held = {key: value for key, value in read_toml(file).items() if key != name}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_toml(file, held if text is None else {**held, name: asked.parse(text)})
+    values = {key: value for key, value in read_toml(file).items() if key != name}
+    if text is not None:
+        values[name] = asked.parse(text)
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    is_instance = file.name == INSTANCE_FILE
+    write_toml(file, values, file_mode(file.parent) if is_instance and not _holds_password(values) else 0o600)
+
+
+def secret_settings(file: Path) -> Path | None:
+    """This file of an instance, if it holds a password; None otherwise."""
+    return file if _holds_password(read_toml(file)) else None
+
+
+def _holds_password(values: Mapping[str, Plain]) -> bool:
+    url = str(values.get("db", ""))
+    return redact_text(url) != url
 
 
 def instance_file() -> Path | None:
-    """The file with the settings of the instance that is at work here, if there is one."""
-    folder = find_instance()
+    """The file with the settings of the instance that is at work here, if there is one that may be used."""
+    folder = find_trusted_instance()
     return None if folder is None else folder / INSTANCE_FILE
 
 
@@ -192,7 +208,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """What is in the file; nothing where there is none. Raises `Conflict` or `Unavailable`."""
     try:
         changed = path.stat().st_mtime_ns
-    except OSError:
+    except OSError:  # also where the home is not this user's, as after `su`
         return {}
     return _read(path, changed)
 
@@ -203,18 +219,21 @@ def _read(path: Path, _changed: int) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Conflict(f"{str(path)!r} cannot be read: {error}", hint="restore it, or init anew") from error
+    except PermissionError as error:
+        raise permission_denied(path) from error
     except OSError as error:
         raise Unavailable(f"{str(path)!r} cannot be read: {error.strerror}") from error
 
 
-def write_toml(path: Path, values: Mapping[str, Plain]) -> None:
-    """Write names and values, whole or not at all, readable by this user alone; the last writer's stay."""
+def write_toml(path: Path, values: Mapping[str, Plain], mode: int = 0o600) -> None:
+    """Write names and values, whole or not at all, by default readable by this user alone; the last writer's stay."""
     text = "".join(f"{name} = {_toml(value)}\n" for name, value in values.items())
     # Each writer has a file of its own, for its user alone: a database URL may hold a password.
     descriptor, temporary = mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
+            os.fchmod(descriptor, mode)
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)

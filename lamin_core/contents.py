@@ -136,7 +136,7 @@ class _Shelf:
             return
 
     def _opened(self) -> sqlite3.Connection:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         database = sqlite3.connect(self._file, timeout=1)
         database.execute(
             "CREATE TABLE IF NOT EXISTS digest"

@@ -25,6 +25,8 @@ from sqlalchemy.orm import Session
 from lamin_core.errors import InvalidArgument, MissingExtra, ReadOnly, SchemaMismatch, Unavailable
 from lamin_core.models import Base, narrow_indexes
 from lamin_core.redaction import redact_text
+from lamin_core.sharing import create_file, file_mode
+from lamin_core.trust import permission_denied
 
 REVISION = "0013"
 """The Alembic revision that this version of the package works with; the migration with this id makes the models."""
@@ -71,6 +73,9 @@ class Database:
 
         Raises `SchemaMismatch` when what is there was made by another version.
         """
+        file = self._file()
+        if file is not None:
+            create_file(file, file_mode(file.parent))  # its -wal and -shm get the mode that it has
         with self.writing() as session:
             connection = session.connection()
             if _revision(connection) is None:
@@ -98,11 +103,24 @@ class Database:
 
     def require_file(self) -> None:
         """Raise `Unavailable` where SQLite would make an empty file, since the one with the registry is gone."""
-        file = self.engine.url.database if self._is_sqlite else None
-        if file and file != ":memory:" and not Path(file).exists():
+        file = self._file()
+        if file is None:
+            return
+        try:
+            os.stat(file)
+        except PermissionError as error:
+            raise permission_denied(file) from error
+        except OSError as error:
             raise Unavailable(
                 f"the database {file} is gone", hint="bring it back, or put a backup in its place: lamin restore FILE"
-            )
+            ) from error
+        if not os.access(file, os.R_OK):
+            raise permission_denied(file)
+
+    def _file(self) -> Path | None:
+        """Where SQLite keeps the database; None for another one, or one in memory."""
+        file = self.engine.url.database if self._is_sqlite else None
+        return Path(file) if file and file != ":memory:" else None
 
     def dispose(self) -> None:
         """Close all connections."""

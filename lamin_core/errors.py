@@ -10,12 +10,15 @@ LaminError
 │   └── ValidationError
 ├── Unavailable          database, storage or endpoint out of reach (exit 5)
 │   ├── SchemaMismatch   the database is newer or older than this version
-│   └── ReadOnly         it may only be read
+│   ├── ReadOnly         it may only be read
+│   └── UntrustedInstance  an instance was found that this user has not allowed
 ├── NotTracked           a run was needed and none is current
 ├── MalformedEvent       JSON that is not an OpenLineage event
 ├── MissingExtra         an optional part is not installed
 └── NotYet               a part of LaminDB that this version has not
 """
+
+from pathlib import Path
 
 
 class LaminError(Exception):
@@ -79,6 +82,17 @@ class SchemaMismatch(Unavailable):
 
 class ReadOnly(Unavailable):
     """A registry that may only be read was to be written to."""
+
+
+class UntrustedInstance(Unavailable):
+    """An instance was found here or above that is somebody else's, and that this user has not allowed.
+
+    `folder` is its `.lamin` folder.
+    """
+
+    def __init__(self, message: str, hint: str | None = None, folder: Path = Path(".lamin")) -> None:
+        super().__init__(message, hint)
+        self.folder = folder
 
 
 class NotTracked(LaminError):

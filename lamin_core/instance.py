@@ -8,6 +8,7 @@ URL of a database has the instance.
 from __future__ import annotations
 
 import getpass
+import logging
 import os
 from collections.abc import Iterable
 from functools import cached_property
@@ -16,13 +17,24 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Row, Select, select
 
-from lamin_core import announcement, context
-from lamin_core.configuration import ANSWERS, apply_verbosity, read_toml, settings, write_toml
+from lamin_core import announcement, context, sharing
+from lamin_core.configuration import ANSWERS, apply_verbosity, read_toml, secret_settings, settings, write_toml
 from lamin_core.db import Database
 from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, LaminError, NotFound
 from lamin_core.files import Files
 from lamin_core.lineage.series import storage_for
-from lamin_core.location import FOLDER, SETTINGS, VARIABLE, database_folder, find_instance, instance_folder, is_url
+from lamin_core.location import (
+    FOLDER,
+    SETTINGS,
+    VARIABLE,
+    Located,
+    allow_instance,
+    database_folder,
+    instance_folder,
+    is_url,
+    locate_instance,
+    require_trusted_instance,
+)
 from lamin_core.models import Artifact, InstanceFacts, Run, Storage, User
 from lamin_core.models.relations import relations_of
 from lamin_core.propagation import Parent
@@ -35,9 +47,12 @@ from lamin_core.saving import delete, erase, replace, restore, save, trash
 from lamin_core.saving.above import run_above
 from lamin_core.saving.annotations import FeatureValues, LabelSet
 from lamin_core.saving.values import from_values
+from lamin_core.sharing import Sharing
 from lamin_core.storage import checked_root, is_remote
+from lamin_core.trust import permission_denied, require_own_folder, require_readable
 from lamin_core.uids import random_uid
 
+logger = logging.getLogger("lamin")
 Record = TypeVar("Record")
 _FACTS = select(InstanceFacts.uid, Storage.root).join(Storage, Storage.id == InstanceFacts.storage_id)
 
@@ -52,12 +67,23 @@ class Instance:
     @classmethod
     def open(cls, folder: Path, *, check: bool = True) -> Instance:
         """The instance in this `.lamin` folder. Raises `InstanceNotFound`, `SchemaMismatch` or `Unavailable`."""
-        url = _named_database(folder) or read_toml(folder / SETTINGS).get("db")
+        url = _named_database(folder)
+        if url is None:
+            require_readable(folder / SETTINGS)
+            url = read_toml(folder / SETTINGS).get("db")
         if url is None:
             raise InstanceNotFound(f"no instance in {str(folder.parent)!r}", hint="lamin init --storage ./data")
         if not isinstance(url, str):
             raise Conflict(f"{str(folder / SETTINGS)!r} names no database", hint='it says: db = "sqlite:///lamin.db"')
         return cls(folder, url)._checked() if check else cls(folder, url)
+
+    @classmethod
+    def located(cls, located: Located, *, check: bool = True) -> Instance:
+        """The instance that was located; of one that was found, the database that was read when it was trusted."""
+        if not located.database:
+            return cls.open(located.folder, check=check)
+        instance = cls(located.folder, located.database)
+        return instance._checked() if check else instance
 
     @classmethod
     def at(cls, url: str) -> Instance:
@@ -83,7 +109,9 @@ class Instance:
         root, url = _storage_root(os.fspath(storage), parent), db or "sqlite:///lamin.db"
         if (folder / SETTINGS).exists():
             return _reopened(folder, root, url)
-        folder.mkdir(parents=True, exist_ok=True)
+        sharing.make_instance_folder(folder)
+        require_own_folder(folder)
+        sharing.create_file(folder / ".gitignore", sharing.file_mode(folder))
         (folder / ".gitignore").write_text("# A registry, and perhaps a password: nothing for a repository.\n*\n")
         instance = cls(folder, url)
         try:
@@ -93,6 +121,7 @@ class Instance:
             instance.db.dispose()
             raise
         write_toml(folder / SETTINGS, {"db": url})
+        remember(folder)
         return instance
 
     def _settle(self, root: str) -> None:
@@ -111,6 +140,19 @@ class Instance:
             storage_for(session, str(self.folder.parent))
         if not is_remote(root):
             Path(root).mkdir(parents=True, exist_ok=True)
+
+    def share(self, choice: Sharing) -> None:
+        """Let the group of the project folder use the instance, or this user alone.
+
+        A SQLite database, settings without a password, the cache and the spool get modes for it, and the local folder
+        of the storage. Raises `Unavailable` where something belongs to somebody else.
+        """
+        try:
+            sharing.share(self.folder, choice, secret=secret_settings(self.folder / SETTINGS))
+            if not is_remote(self.storage) and choice is not Sharing.PRIVATE:
+                sharing.share_storage(Path(self.storage), choice)
+        except PermissionError as error:
+            raise permission_denied(Path(os.fsdecode(error.filename))) from error
 
     def adopt_folder(self, project: Path) -> None:
         """Know this folder as a storage, so that files in it have short keys."""
@@ -251,17 +293,19 @@ def connect(where: str | os.PathLike[str] | None = None) -> Instance:
     return instance
 
 
-def opened(where: str | os.PathLike[str]) -> Instance:
+def opened(where: str | os.PathLike[str] | Located) -> Instance:
     """The instance in this folder, or of the database at this URL, without connecting this process to it."""
+    if isinstance(where, Located):
+        return Instance.located(where)
     return Instance.at(os.fspath(where)) if is_url(where) else Instance.open(instance_folder(where))
 
 
 def at_work(*, check: bool = True) -> Instance:
     """The instance that is at work here, not connected; without `check`, also where its database is of no use."""
-    folder = find_instance()
-    if folder is None:
+    located = locate_instance()
+    if located is None:
         raise InstanceNotFound(f"no instance in {str(Path.cwd())!r} or above", hint="lamin init --storage ./data")
-    return Instance.open(folder, check=check)
+    return Instance.located(located, check=check)
 
 
 def init(storage: str | os.PathLike[str], *, db: str | None = None, path: str | os.PathLike[str] = ".") -> Instance:
@@ -269,6 +313,14 @@ def init(storage: str | os.PathLike[str], *, db: str | None = None, path: str | 
     instance = Instance.create(Path(path), storage, db)
     _change_to(instance)
     return instance
+
+
+def remember(folder: Path) -> None:
+    """Note that this user chose the instance in this `.lamin` folder, so that it is used wherever it is found."""
+    try:
+        allow_instance(folder)
+    except OSError as error:  # a home that cannot be written to, as in a container
+        logger.debug("%s is not noted as allowed: %s", folder, error)
 
 
 def disconnect() -> None:
@@ -308,6 +360,7 @@ def _storage_root(storage: str, parent: Path) -> str:
 
 
 def _reopened(folder: Path, root: str, url: str) -> Instance:
+    require_trusted_instance(folder)
     instance = Instance.open(folder)
     if instance.storage != root or instance.db.url != _database_url(folder, url):
         raise Conflict(

@@ -13,6 +13,7 @@ import pytest
 from blake3 import blake3
 
 from lamin_core.hashing import digest
+from lamin_core.location import user_spool
 from lamin_core.propagation import parent_from_environment
 from lamin_core.redaction import redact
 from lamin_core.uids import derived_run_id, run_uid
@@ -144,3 +145,14 @@ def test_any_text_survives_json(ask: Ask) -> None:
     assert said["numbers"] == [1, -2, 0.5, 1e300, 1000, "NaN", "Infinity"]
     assert said["empty"] == [None, True, {}, [], ""]
     assert said["anything"] == "text"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+@pytest.mark.parametrize("theirs", [".lamin", ".lamin/spool"])
+def test_events_do_not_wait_in_the_instance_of_another_user(ask: Ask, in_tmp_path: Path, theirs: str) -> None:
+    (in_tmp_path / ".lamin" / "spool").mkdir(parents=True)
+    assert ask("spool") == str(in_tmp_path / ".lamin" / "spool")
+    os.chown(theirs, 65_534, 65_534)
+    assert ask("spool") == str(user_spool())
+    os.environ["LAMIN_INSTANCE"] = str(in_tmp_path)  # named
+    assert ask("spool") == str(in_tmp_path / ".lamin" / "spool")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -9,9 +10,19 @@ import click
 from lamin_core import __version__
 from lamin_core.cli import offered, output
 from lamin_core.cli.example import examples
-from lamin_core.location import FOLDER, SETTINGS, VARIABLE, Located, locate_instance, nearest_marked
+from lamin_core.location import (
+    FOLDER,
+    SETTINGS,
+    VARIABLE,
+    Located,
+    allowed_instances,
+    locate_instance,
+    nearest_marked,
+    require_trusted_instance,
+)
 from lamin_core.printable import printable
 from lamin_core.redaction import redact_text
+from lamin_core.sharing import Sharing
 
 _for_user = click.option(
     "--user", "for_user", is_flag=True, help="For all folders of this user that are in no instance."
@@ -25,22 +36,35 @@ _for_user = click.option(
     help="Folder or URL that copies of files go into, such as s3://bucket; by default ./data.",
 )
 @click.option("--db", help="Database URL; by default a SQLite file inside .lamin/.")
+@click.option(
+    "--shared",
+    type=click.Choice([choice.value for choice in Sharing]),
+    is_flag=False,
+    flag_value="group",
+    help="Who else may use it: `group` (if none is named), `group-read`, or `private`, as it is by default.",
+)
 @click.option("--modules", help="For scripts written for LaminDB: nothing has to be chosen, what there is is there.")
-def init(storage: str | None, db: str | None, modules: str | None) -> None:
+def init(storage: str | None, db: str | None, shared: str | None, modules: str | None) -> None:
     """Make an instance in this folder: a database and a storage.
 
-    The same again opens the one that is there.
+    The same again opens the one that is there, and `--shared` changes who may use it.
     """
     from lamin_core.instance import connect as open_instance
     from lamin_core.instance import init as make
 
     above = nearest_marked(Path.cwd().parent)
-    is_there = (Path.cwd() / FOLDER / SETTINGS).exists()
+    is_there = os.path.exists(Path.cwd() / FOLDER / SETTINGS)
     is_open = is_there and storage is None and db is None
+    if is_open:
+        require_trusted_instance(Path.cwd() / FOLDER)
     instance = open_instance(Path.cwd()) if is_open else make(storage or "./data", db=db)
+    if shared is not None:
+        instance.share(Sharing(shared))
     output.echo(f"instance {instance.uid} in {instance.folder}", err=True)
     output.echo(f"  storage:  {instance.storage}", err=True)
     output.echo(f"  database: {redact_text(instance.db.url)}", err=True)
+    if shared is not None:
+        output.echo(f"  shared:   {shared}", err=True)
     if modules is not None:
         output.echo(f"  note: --modules {modules} changes nothing; all registries of this version are there", err=True)
     if above is not None:
@@ -59,10 +83,17 @@ _NEXT = """  next:     ln.track() in a script, lamin run PROGRAM, snakemake --lo
 def connect(where: str, for_user: bool) -> None:
     """Work with another instance from this folder on down.
 
-    WHERE it is: its folder, or the URL of its database.
+    WHERE it is: its folder, or the URL of its database. Somebody else's instance at or above this folder is used
+    only after this.
     """
-    from lamin_core.setup import attach
+    from lamin_core.setup import allow, attach
 
+    allowed = None if for_user else allow(where, Path.cwd())
+    if allowed is not None:
+        output.echo(
+            f"the instance {allowed} is used from now on; what waited comes in with: lamin events replay", err=True
+        )
+        return
     pointer = attach(where, None if for_user else Path.cwd())
     located = locate_instance()
     output.echo(f"{pointer} says: {redact_text(where)}", err=True)
@@ -77,7 +108,10 @@ def disconnect(for_user: bool) -> None:
     from lamin_core.setup import detach
 
     gone = detach(None if for_user else Path.cwd())
-    output.echo(f"{gone} is removed", err=True)
+    if gone == allowed_instances():
+        output.echo("the instance found here is not used any longer, until lamin connect allows it", err=True)
+    else:
+        output.echo(f"{gone} is removed", err=True)
 
 
 @click.command(epilog=examples("lamin info --show-origin", "lamin info --json"))

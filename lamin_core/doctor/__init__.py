@@ -22,12 +22,12 @@ def examine() -> list[Finding]:
 
 
 def _instance() -> Iterator[Finding]:
-    located = locate_instance()
-    if located is None:
-        yield failure("instance", "none here or above", "lamin init --storage ./data")
-        return
     try:
-        instance = Instance.open(located.folder, check=False)
+        located = locate_instance()
+        if located is None:
+            yield failure("instance", "none here or above", "lamin init --storage ./data")
+            return
+        instance = Instance.located(located, check=False)
     except LaminError as error:
         yield failure("instance", error.message, error.hint or "lamin init --storage ./data")
         return

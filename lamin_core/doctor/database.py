@@ -20,6 +20,7 @@ from lamin_core.instance import Instance
 from lamin_core.location import SETTINGS
 from lamin_core.models import Storage
 from lamin_core.redaction import redact_text
+from lamin_core.sharing import is_wide, sharing_of
 
 SLOW = 0.05
 SKEW = 2.0
@@ -106,12 +107,27 @@ def _writable(instance: Instance) -> Finding:
 
 
 def _secrecy(instance: Instance) -> Finding:
-    """Whether others can read a file that may hold a password."""
+    """Whether others can read a file that may hold a password, or all that the registry holds."""
     settings = instance.folder / SETTINGS
     holds = make_url(instance.db.url).password is not None
     if holds and settings.is_file() and settings.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         return warning("secrecy", f"others can read {settings}, and it holds a password", f"chmod 600 {settings}")
-    return ok("secrecy", "no password lies open")
+    wide = _readable_by_others(instance)
+    if wide is not None:
+        hint = "lamin init --shared=private narrows it, --shared=group is for a team"
+        return warning("secrecy", f"others can read {wide}: parameters, source code and events", hint)
+    return ok("secrecy", f"no password lies open; shared: {sharing_of(instance.folder)}")
+
+
+def _readable_by_others(instance: Instance) -> Path | None:
+    """The database or the folder of the instance, where it was not shared on purpose; older versions made it so."""
+    url = make_url(instance.db.url)
+    is_server = not instance.db.url.startswith("sqlite")
+    if not instance.folder.is_dir() or is_server or not url.database or not is_wide(instance.folder):
+        return None
+    file = Path(url.database)
+    readable = file.is_file() and file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
+    return file if readable else None
 
 
 def _network(instance: Instance) -> Iterator[Finding]:

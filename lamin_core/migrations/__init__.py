@@ -11,22 +11,22 @@ from sqlalchemy import Connection
 from lamin_core.configuration import read_toml
 from lamin_core.errors import InstanceNotFound
 from lamin_core.instance import Instance
-from lamin_core.location import SETTINGS, find_instance
+from lamin_core.location import SETTINGS, locate_instance
 from lamin_core.models import search
 from lamin_core.models.change import note_changes
 
 
 def upgrade(start: Path) -> None:
     """Bring the database of the instance in or above this folder to the newest schema, whole or not at all."""
-    folder = find_instance(start)
-    if folder is None:
+    located = locate_instance(start)
+    if located is None:
         raise InstanceNotFound(f"no instance in {str(start)!r} or above", hint="lamin init --storage ./data")
-    instance = Instance.open(folder, check=False)
+    instance = Instance.located(located, check=False)
     try:
         instance.db.require_file()
         with instance.db.writing() as session:
             # Before it was in the database, the name of an instance was in its folder.
-            apply(session.connection(), uid=read_toml(folder / SETTINGS).get("uid"))
+            apply(session.connection(), uid=read_toml(located.folder / SETTINGS).get("uid"))
         instance.db.check()
     finally:
         instance.db.dispose()

@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
+from lamin_core.sharing import create_file, make_folder
 from lamin_core.tracking import copying
 
 
@@ -56,7 +57,8 @@ class Log:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent, path.parent.parent)
+        create_file(path, 0o600)
         self.path = path
         # Not through a link: somebody could have us write elsewhere by one.
         log = io.FileIO(path, "ab", opener=lambda file, flags: os.open(file, flags | os.O_NOFOLLOW, 0o666))

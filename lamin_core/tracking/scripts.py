@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy
+
 from lamin_core import context, git
-from lamin_core.errors import InvalidArgument, NotFound, NotTracked
+from lamin_core.errors import InvalidArgument, NotFound, NotTracked, UntrustedInstance
 from lamin_core.instance import Instance
 from lamin_core.models import Artifact, Project, Run, Transform
 from lamin_core.redaction import redact_text
 from lamin_core.saving import runs
 from lamin_core.saving.transforms import amend
+from lamin_core.sharing import create_file, make_folder
 from lamin_core.tracking import ending, notebooks
 from lamin_core.tracking.beginning import begun, instance, project_folder
 from lamin_core.tracking.code import Code, at_work, in_file
@@ -23,6 +27,9 @@ from lamin_core.tracking.ending import Outcome
 from lamin_core.tracking.functions import tell_processes
 from lamin_core.tracking.report import Log
 from lamin_core.types import RunStatus
+from lamin_core.uids import random_uid
+
+logger = logging.getLogger("lamin")
 
 
 def track(
@@ -52,9 +59,13 @@ def track(
     your last run of this version. With `report=True` what is printed is kept as `run.report`.
 
     End it with `finish()`; a script that ends without is closed as it ended. A run started by another tracked run
-    becomes its child. Raises `InstanceNotFound`, `Conflict` or `InvalidArgument`.
+    becomes its child. Below somebody else's instance that was not allowed, one warning says so, nothing is recorded,
+    and the run that is returned is nowhere. Raises `InstanceNotFound`, `Conflict` or `InvalidArgument`.
     """
-    where = instance()
+    try:
+        where = instance()
+    except UntrustedInstance as error:
+        return _untracked(error)
     where.lineage.find_lost()
     if context.process_run() is not None:  # a notebook that is run again from the top
         finish()
@@ -84,6 +95,19 @@ def track(
     return run
 
 
+_untracked_runs: list[Run] = []
+"""The run of this process where its instance may not be used, so that `finish()` has something to return."""
+
+
+def _untracked(error: UntrustedInstance) -> Run:
+    """A run that is recorded nowhere: somebody else's folder above must not stop a user's script."""
+    logger.warning("this run is not tracked: %s; %s", error.message, error.hint)
+    run: Run = sqlalchemy.inspect(Run).class_manager.new_instance()
+    run.uid = random_uid(16)
+    _untracked_runs[:] = [run]
+    return run
+
+
 def _annotate(run: Run, projects: list[Project], features: dict[str, Any] | None) -> None:
     for project in projects:
         run.projects.add(project)
@@ -94,6 +118,8 @@ def _annotate(run: Run, projects: list[Project], features: dict[str, Any] | None
 def finish() -> Run:
     """End the run that `track()` started. Raises `NotTracked` when there is none."""
     run: Run | None = context.process_run()
+    if run is None and _untracked_runs:
+        return _untracked_runs.pop()
     if run is None:
         raise NotTracked("no run is being tracked", hint="call ln.track() first")
     script: _Script = run.__dict__["_script"]
@@ -178,7 +204,8 @@ class _Script:
         page = None if self._notebook is None else notebooks.page(self._notebook)
         path = self._where.folder / "logs" / f"{self._run.uid}.{'txt' if page is None else 'html'}"
         if page is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent, self._where.folder)
+            create_file(path, 0o600)
             path.write_text(page, encoding="utf-8")
         if path.exists():
             artifact = Artifact(path, key=f"reports/{path.name}", kind="report", run=False).save()

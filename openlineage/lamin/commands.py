@@ -16,8 +16,9 @@ from lamin_core.cli.example import examples
 from lamin_core.errors import MissingExtra, NotFound
 from lamin_core.instance import Instance, connect
 from lamin_core.lineage.digest import digest
-from lamin_core.location import spool_folder
+from lamin_core.location import spool_folder, user_spool
 from lamin_core.printable import printable, printable_json
+from openlineage.lamin.delivery import registry_key
 from openlineage.lamin.export import export as exported
 from openlineage.lamin.linting import lint_lines, lint_log
 from openlineage.lamin.quarantine import held
@@ -64,6 +65,9 @@ def replay(files: tuple[Path, ...], as_json: bool) -> None:
     if not files:
         with messages.reported_by_command():
             recover(instance.db, spool_folder(), report)
+            # Kept there while this instance could not be used by this user, or could not be written to.
+            if user_spool() != spool_folder():
+                recover(instance.db, user_spool(), report, registry_key(instance.folder))
         lost["dropped"] = take_dropped(spool_folder())
     output.print_json({**report.as_dict(), **lost}) if as_json else output.echo(_summary(report))
     if any(lost.values()):

@@ -3,7 +3,8 @@
 1. `OPENLINEAGE_URL` (with `OPENLINEAGE_ENDPOINT`, `OPENLINEAGE_API_KEY`): an HTTP endpoint, ours or any other.
    Without it, the instance at or above the working directory, or the one that `LAMIN_INSTANCE` names.
 2. As well: the transports of `openlineage.yml` and `OPENLINEAGE__TRANSPORT__...`, see `openlineage.lamin.forwarding`.
-3. Nobody at all: the spool, and one warning that says where it is.
+3. Nobody at all, or an instance that was found and that this user has not allowed: the spool, and one warning that
+   says where it is.
 
 Whatever the choice, events are in the spool first, and a failure costs one warning; `LAMIN_STRICT=1` leaves out the
 spool and lets failures raise.
@@ -15,11 +16,12 @@ import importlib
 import logging
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from lamin_core.configuration import settings
-from lamin_core.errors import InstanceNotFound, LaminError
-from lamin_core.location import find_instance, spool_folder
+from lamin_core.errors import InstanceNotFound, LaminError, Unavailable, UntrustedInstance
+from lamin_core.location import Located, locate_instance, spool_folder
 from openlineage.lamin.courier import PATIENCE, Courier
 from openlineage.lamin.endpoint import HttpSink
 from openlineage.lamin.events import Event
@@ -100,14 +102,41 @@ def direct_sink() -> Sink:
 
 def destinations() -> list[Destination]:
     """Where events go, at least one."""
-    url, instance = os.environ.get("OPENLINEAGE_URL"), find_instance()
+    url = os.environ.get("OPENLINEAGE_URL")
     others = forwarded()
-    own = []
+    own = None
     if url and not is_disabled():
-        own.append(_endpoint(url))
-    elif instance is not None and not any(map(writes_to_a_registry, others)):
-        own.append(_registry(instance))
-    return [*own, *others] or [Destination("nowhere", _nowhere)]
+        own = _endpoint(url)
+    elif not any(map(writes_to_a_registry, others)):
+        own = _found_registry()
+    if own is not None:
+        return [own, *others]
+    return others or [Destination("nowhere", _nowhere)]
+
+
+def _found_registry() -> Destination | None:
+    """The instance that is at work here, if any; one that may not be used refuses, and its events wait in the spool."""
+    try:
+        located = locate_instance()
+    except UntrustedInstance as error:
+        return Destination(_registry_name(error.folder), partial(_refuse, error))
+    except LaminError as error:
+        return Destination("nowhere", partial(_refuse, error))
+    return None if located is None else _registry(located)
+
+
+def registry_key(folder: Path) -> str:
+    """The key in the names of those segments of a spool that wait for the instance in this folder."""
+    return key_of(Destination(_registry_name(folder), _nowhere))
+
+
+def _registry_name(folder: Path) -> str:
+    return f"instance {folder}"
+
+
+def _refuse(error: LaminError) -> Sink:
+    """Raise it, in one line with what to type: that is all a job's log gets to see."""
+    raise Unavailable(error.message if error.hint is None else f"{error.message}; {error.hint}") from error
 
 
 def _endpoint(url: str) -> Destination:
@@ -117,13 +146,13 @@ def _endpoint(url: str) -> Destination:
     return Destination(address, lambda: HttpSink(address, api_key, *(() if strict else (_BACKGROUND_TIMEOUT,))))
 
 
-def _registry(instance: Path) -> Destination:
+def _registry(located: Located) -> Destination:
     def open_registry() -> Sink:
         # By name, so that a process which only emits over HTTP never loads the database half.
-        sink: Sink = importlib.import_module("openlineage.lamin.registry").RegistrySink(instance)
+        sink: Sink = importlib.import_module("openlineage.lamin.registry").RegistrySink(located)
         return sink
 
-    return Destination(f"instance {instance}", open_registry)
+    return Destination(_registry_name(located.folder), open_registry)
 
 
 def _nowhere() -> Sink:

@@ -12,9 +12,10 @@ from openlineage.lamin.replay import Report, replay
 from openlineage.lamin.spool import Drained, aside, drain, is_forwarded, segments
 
 
-def recover(database: Database, folder: Path, report: Report) -> Drained:
+def recover(database: Database, folder: Path, report: Report, key: str | None = None) -> Drained:
     """Bring in everything that waits in this spool, and remove it; what an emitter is still writing is read, and stays.
 
+    With `key`, only what waits for that destination.
     Events for other backends are left to their next run: this registry has its own copy of them.
     """
     done = Drained()
@@ -26,7 +27,7 @@ def recover(database: Database, folder: Path, report: Report) -> Drained:
         report.known += len(batch) - receipt.taken - len(receipt.quarantined)
         report.quarantined += receipt.quarantined
 
-    for path in segments(folder):
+    for path in segments(folder, key):
         if is_forwarded(path):
             continue
         before = done.torn + len(done.refused)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lamin_core.instance import opened
+from lamin_core.location import Located
 from openlineage.lamin.events import Event
 from openlineage.lamin.parsing import parse
 from openlineage.lamin.receiver import ingest
@@ -16,7 +17,7 @@ class RegistrySink:
     Raises `InstanceNotFound`, `SchemaMismatch` or `Unavailable`.
     """
 
-    def __init__(self, where: str | Path) -> None:
+    def __init__(self, where: str | Path | Located) -> None:
         self.database = opened(where).db
 
     def emit(self, *events: Event | bytes) -> None:

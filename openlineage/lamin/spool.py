@@ -21,6 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lamin_core.errors import LaminError, MalformedEvent
+from lamin_core.location import FOLDER
+from lamin_core.sharing import file_mode, make_folder
 from openlineage.lamin.sinks import Destination, Refused
 
 SUFFIX = ".ndjson"
@@ -120,11 +122,12 @@ class Spool:
             self._looked = time.monotonic()
 
     def _open(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        mode = _make_folder(self.folder)
         name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(3)}.{self.key}{SUFFIX}"
         hidden = self.folder / f"{name}.new"  # until it is locked: an empty one that nobody holds would be drained away
         descriptor = os.open(hidden, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
         try:
+            os.fchmod(descriptor, mode)
             with suppress(OSError):  # a file system without locks: then only a replay that names the file takes it
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.rename(hidden, self.folder / name)
@@ -165,6 +168,15 @@ class Spool:
         self.seal()
         with suppress(OSError):
             self.folder.rmdir()
+
+
+def _make_folder(folder: Path) -> int:
+    """Make the folder of a spool; the mode of files in it: private, but in an instance that is shared as it is."""
+    if folder.parent.name != FOLDER:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return 0o600
+    make_folder(folder, folder.parent)
+    return file_mode(folder.parent)
 
 
 def segments(folder: Path, key: str | None = None) -> list[Path]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from lamin_core.errors import InstanceNotFound, MissingExtra
-from lamin_core.location import find_instance
+from lamin_core.location import locate_instance
 from openlineage.lamin.parsing import parse
 from openlineage.lamin.receiver import ingest
 from openlineage.lamin.registry import RegistrySink
@@ -43,7 +43,7 @@ class LaminTransport(Transport):
     config_class = LaminConfig
 
     def __init__(self, config: LaminConfig) -> None:
-        where = config.instance or find_instance()
+        where = config.instance or locate_instance()
         if where is None:
             raise InstanceNotFound("no instance here or above", hint="set `instance` of the transport to its folder")
         self._sink = RegistrySink(where)

@@ -1,5 +1,6 @@
 package lamin.nextflow;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.Paths;
@@ -37,9 +38,26 @@ final class Spool {
             return folder.endsWith(INSTANCE) ? folder : folder.resolve(INSTANCE);
         }
         for (Path here = Paths.get("").toAbsolutePath(); here != null; here = here.getParent()) {
-            if (Files.isDirectory(here.resolve(INSTANCE))) return here.resolve(INSTANCE);
+            Path folder = here.resolve(INSTANCE);
+            if (Files.isDirectory(folder)) return isOwn(folder) ? folder : null;
         }
         return null;
+    }
+
+    /** Whether a folder that was found is this user's: events would be read by whoever owns it (lamin_core/trust.py). */
+    private static boolean isOwn(Path folder) {
+        try {
+            Path home = Paths.get(System.getProperty("user.home"));
+            Object user = Files.isDirectory(Paths.get("/proc/self")) ? owner(Paths.get("/proc/self")) : owner(home);
+            Path spool = folder.resolve("spool");
+            return user.equals(owner(folder)) && (!Files.exists(spool) || user.equals(owner(spool)));
+        } catch (IOException | UnsupportedOperationException | IllegalArgumentException unknown) {
+            return false;
+        }
+    }
+
+    private static Object owner(Path path) throws IOException {
+        return Files.getAttribute(path, "unix:uid");
     }
 
     private static Path expand(String path) {

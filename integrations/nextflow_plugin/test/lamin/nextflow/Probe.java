@@ -29,6 +29,7 @@ public final class Probe {
             case "slugs": return slugs(arguments);
             case "parent": return parent(arguments.get(0));
             case "json": return oddities();
+            case "spool": return Spool.file(System.getenv()).path.getParent().toString();
             default: throw new IllegalArgumentException(word);
         }
     }
