@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -198,7 +198,7 @@ _NEXT_WORD = re.compile(r"[.,;]?[ \t]+[A-Za-z(`\"']")
 _RANDOM = re.compile(r"(?=[^0-9]*+[0-9])(?=[^A-Za-z]*+[A-Za-z])[\s\S]{6,}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _PLACEHOLDER = re.compile(
-    r"\*+|\.{2,}|[xX]{3,}|<[^<>]*+>?|\[[A-Za-z_]++\]|\$\{?[A-Za-z_][A-Za-z0-9_.:-]*+\}?|\$[({][\s\S]*+"
+    r"\*{3}[\s\S]*+|\*+|\.{2,}|[xX]{3,}|<[^<>]*+>?|\[[A-Za-z_]++\]|\$\{?[A-Za-z_][A-Za-z0-9_.:-]*+\}?|\$[({][\s\S]*+"
     r"|%\([A-Za-z_]++\)s|%[a-zA-Z]%?|\{[\s\S]*+|[0-9]{1,3}|[:=!?/#@+-]++"
 )
 
@@ -297,28 +297,85 @@ def _is_prose(text: str, match: re.Match[str], end: int, value: str, name: Secre
     return _PLAIN_WORD.fullmatch(value) is not None and _NEXT_WORD.match(text, end) is not None
 
 
-def redact(value: Any, name: str = "") -> Any:
+Identify = Callable[[str, Mapping[Any, Any]], Mapping[str, Any]]
+"""Given a field's name and the mapping in it: the entries that identify something, masked in a manner of their own."""
+
+
+def redact(value: Any, name: str = "", identify: Identify | None = None) -> Any:
     """Return the value with every secret in it masked, at any depth.
+
+    Args:
+        value: What JSON can hold; anything else stays as it is.
+        name: The name of the field that holds it.
+        identify: Asked about each mapping; the entries that it returns are taken as they are.
 
     >>> redact({"alpha": 1, "db_password": "hunter2", "nested": [{"api_key": "k"}]})
     {'alpha': 1, 'db_password': '***', 'nested': [{'api_key': '***'}]}
     >>> redact([{"name": "DB_PASS", "value": "x"}, ["run", "--token", "abc"]])
     [{'name': 'DB_PASS', 'value': '***'}, ['run', '--token', '***']]
     """
-    return _redacted_value(value, secret_name(name) if name else None, 0)
+    return _Redactor(identify).value(value, name, secret_name(name) if name else None, 0)
 
 
-def _redacted_value(value: Any, name: SecretName | None, depth: int) -> Any:
+class _Redactor:
+    """Walks through one value."""
+
+    def __init__(self, identify: Identify | None) -> None:
+        self._identify = identify
+
+    def value(self, value: Any, field: str, name: SecretName | None, depth: int) -> Any:
+        """The value of this field; `name` says what makes it a secret."""
+        if isinstance(value, str):
+            return _redacted_string(value, name)
+        if isinstance(value, Mapping | list | tuple) and depth >= _DEEPEST:
+            return redact_text(json.dumps(value, default=str, skipkeys=True))
+        if isinstance(value, Mapping):
+            return self._mapping(value, field, name, depth)
+        if isinstance(value, list | tuple):
+            return list(self._items(value, field, name, depth))
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return MASK if is_number and name is not None and name.is_strong else value
+
+    def _mapping(self, value: Mapping[Any, Any], field: str, name: SecretName | None, depth: int) -> dict[str, Any]:
+        inherited = name if name is not None and name.words in _CONTAINERS else None
+        described = _described_name(value)
+        identity = self._identify(field, value) if self._identify is not None else {}
+        masked = {}
+        for key, item in value.items():
+            text = str(key)
+            if text in identity:
+                masked[text] = identity[text]
+                continue
+            own = secret_name(text) or inherited
+            if described is not None and text == "value":
+                own = described
+            masked[text] = self.value(item, text, own, depth + 1)
+        return masked
+
+    def _items(self, values: Sequence[Any], field: str, name: SecretName | None, depth: int) -> Iterator[Any]:
+        """The items; of the words of a command, the one that follows a secret's option is masked."""
+        option: SecretName | None = None
+        for value in values:
+            is_text = isinstance(value, str)
+            follows = is_text and option is not None and not value.startswith("-")
+            yield self.value(value, field, option if follows else name, depth + 1)
+            is_option = is_text and value.startswith("-") and "=" not in value and " " not in value
+            option = secret_name(value) if is_option else None
+
+
+_CONTAINERS = {"secret", "secrets", "credential", "credentials"}
+"""What holds secrets under names of any kind: `{"secrets": {"github": "x"}}`."""
+
+
+def redact_strings(value: Any) -> Any:
+    """Mask secrets by the shape of texts alone: where names are those of columns, say."""
     if isinstance(value, str):
-        return _redacted_string(value, name)
-    if isinstance(value, Mapping | list | tuple) and depth >= _DEEPEST:
-        return redact_text(json.dumps(value, default=str, skipkeys=True))
+        return redact_text(value)
     if isinstance(value, Mapping):
-        return _redacted_mapping(value, name, depth)
+        return {str(key): redact_strings(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return list(_redacted_items(value, name, depth))
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return MASK if is_number and name is not None and name.is_strong else value
+        return [redact_strings(item) for item in value]
+    return value
 
 
 def _redacted_string(value: str, name: SecretName | None) -> str:
@@ -326,18 +383,6 @@ def _redacted_string(value: str, name: SecretName | None) -> str:
         return redact_text(value)
     is_identifier = name.words in ("session id", "sessionid") and _UUID.fullmatch(value) is not None
     return value if is_identifier else MASK
-
-
-def _redacted_mapping(value: Mapping[Any, Any], name: SecretName | None, depth: int) -> dict[str, Any]:
-    inherited = name if name is not None and name.is_strong else None
-    described = _described_name(value)
-    masked = {}
-    for key, item in value.items():
-        own = secret_name(str(key)) or inherited
-        if described is not None and key == "value":
-            own = described
-        masked[str(key)] = _redacted_value(item, own, depth + 1)
-    return masked
 
 
 def _described_name(row: Mapping[Any, Any]) -> SecretName | None:
@@ -351,12 +396,60 @@ def _described_name(row: Mapping[Any, Any]) -> SecretName | None:
     return None
 
 
-def _redacted_items(values: Sequence[Any], name: SecretName | None, depth: int) -> Iterator[Any]:
-    """The items; of the words of a command, the one that follows a secret's option is masked."""
-    option: SecretName | None = None
-    for value in values:
-        is_text = isinstance(value, str)
-        own = option if is_text and option is not None and not value.startswith("-") else name
-        yield _redacted_value(value, own, depth + 1)
-        is_option = is_text and value.startswith("-") and "=" not in value and " " not in value
-        option = secret_name(value) if is_option else None
+_USERS = {"user", "username", "uid", "usr", "user id", "userid"}
+_CONTAINER_SCHEMES = {"abfs", "abfss", "wasb", "wasbs", "adl"}
+"""In their URLs a container stands before the `@`."""
+_LOGIN_SCHEMES = {"ssh", "sftp", "scp", "hdfs", "git+ssh"}
+"""Where a user alone may decide which files are meant: a path may begin in the user's home."""
+_SIGNED = re.compile(r"(?i)[?&](?:[a-z-]{0,20}signature|sig)=")
+_OF_SIGNATURE = re.compile(
+    r"(?i)x-(?:amz|goog)-[a-z-]+|expires|awsaccesskeyid|googleaccessid|key-pair-id|policy|signature"
+    r"|sv|se|st|sp|sr|sig|spr|sip|ss|srt|ske|skoid|sks|skt|sktid|skv"
+)
+
+
+@lru_cache(maxsize=10_000)
+def without_credentials(name: str) -> str:
+    """Return a URL, or the name of a dataset, without who asks for it: no user, password, token or signature.
+
+    >>> without_credentials("postgres://ann:hunter2@db:5432"), without_credentials("abfss://raw@lake.net/a")
+    ('postgres://db:5432', 'abfss://raw@lake.net/a')
+    >>> without_credentials("sqlserver://s:1433;database=x;user=u;password=p;encrypt=true")
+    'sqlserver://s:1433;database=x;encrypt=true'
+    >>> without_credentials("https://h/k.csv?part=1&X-Amz-Date=d&X-Amz-Signature=s")
+    'https://h/k.csv?part=1'
+    """
+    if "://" in name:
+        name = _without_user(name)
+    if "?" in name:
+        name = _without_parameters(name)
+    head, *parameters = name.split(";")
+    return ";".join([head, *(one for one in parameters if not _is_credential(one))])
+
+
+def _without_user(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    authority = re.split(r"[/?#;]", rest, maxsplit=1)[0]
+    user, separator, host = authority.rpartition("@")
+    if not separator:
+        return url
+    kind = scheme.rpartition(":")[2].lower()
+    login = user.partition(":")[0]
+    stays = kind in _CONTAINER_SCHEMES or (kind in _LOGIN_SCHEMES and login == user)
+    return f"{scheme}://{login + '@' if stays else ''}{host}{rest[len(authority) :]}"
+
+
+def _without_parameters(url: str) -> str:
+    head, _, query = url.partition("?")
+    is_signed = _SIGNED.search(url) is not None
+    kept = []
+    for parameter in query.split("&"):
+        of_signature = is_signed and _OF_SIGNATURE.fullmatch(parameter.partition("=")[0]) is not None
+        if not of_signature and not _is_credential(parameter):
+            kept.append(parameter)
+    return f"{head}?{'&'.join(kept)}" if kept else head
+
+
+def _is_credential(parameter: str) -> bool:
+    name, separator, _ = parameter.partition("=")
+    return bool(separator) and (name.strip().lower() in _USERS or is_secret(name))
