@@ -7,12 +7,14 @@ takes time in proportion to the text, whatever the text is: `benchmarks/redactio
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 MASK = "***"
 RULES = Path(__file__).with_name("redaction_rules.txt")
@@ -358,13 +360,73 @@ class _Redactor:
         for value in values:
             is_text = isinstance(value, str)
             follows = is_text and option is not None and not value.startswith("-")
-            yield self.value(value, field, option if follows else name, depth + 1)
+            assigned = _ASSIGNMENT.match(value) if is_text and name is None and not follows else None
+            if assigned is not None and is_secret(assigned[2]):
+                yield _masked_assignment(value, assigned)
+            else:
+                yield self.value(value, field, option if follows else name, depth + 1)
             is_option = is_text and value.startswith("-") and "=" not in value and " " not in value
             option = secret_name(value) if is_option else None
 
 
+_ASSIGNMENT = re.compile(r"(-{0,2}([A-Za-z0-9_.-]{1,120}+)=)[^=]")
+
+
+def _masked_assignment(word: str, match: re.Match[str]) -> str:
+    """`--token=a b` masked to its end, where it has blanks and so is a word of a command."""
+    value = word[len(match[1]) :]
+    return redact_text(word) if _is_placeholder(value, match[2]) else f"{match[1]}{MASK}"
+
+
+def redact_command(arguments: Sequence[str]) -> str:
+    """Return the words of a command as a shell would take them, secrets masked.
+
+    Word by word, since a value may have blanks in it.
+
+    >>> redact_command(["fetch", "--token", "a b", "password=c d", "--out", "my file"])
+    "fetch --token *** password=*** --out 'my file'"
+    """
+    words = []
+    for word in redact(list(arguments)):
+        words.append(word if _SHELL_WORD.fullmatch(word.replace(MASK, "")) else shlex.quote(word))
+    return redact_text(" ".join(words))
+
+
+_SHELL_WORD = re.compile(r"[A-Za-z0-9_@%+=:,./-]+|(?=\Z)")
+
 _CONTAINERS = {"secret", "secrets", "credential", "credentials"}
 """What holds secrets under names of any kind: `{"secrets": {"github": "x"}}`."""
+
+
+_PIECE = 1 << 20
+"""Characters of a file that are masked at once, to the end of a line."""
+
+
+def redact_file(path: Path) -> None:
+    """Mask every secret in a file of text, a megabyte at a time; bytes that are not UTF-8 stay as they are."""
+    temporary = path.with_name(f"{path.name}.redacted")
+    temporary.unlink(missing_ok=True)  # what a killed process has left
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with (
+            open(path, encoding="utf-8", errors="surrogateescape", newline="") as source,
+            open(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as target,
+        ):
+            target.writelines(_masked_pieces(source))
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _masked_pieces(source: TextIO) -> Iterator[str]:
+    while piece := source.read(_PIECE) + source.readline(_PIECE):
+        while piece.count("-----BEGIN ") > piece.count("-----END ") and len(piece) < 3 * _PIECE:
+            line = source.readline(_PIECE)  # a private key is masked as a whole
+            if not line:
+                break
+            piece += line
+        yield redact_text(piece)
 
 
 def redact_strings(value: Any) -> Any:

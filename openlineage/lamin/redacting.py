@@ -5,12 +5,16 @@ What identifies something is treated apart: two datasets stay two, and credentia
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
+from lamin_core.configuration import settings
+from lamin_core.errors import LaminError
 from lamin_core.redaction import redact, redact_strings, redact_text
 from openlineage.lamin.naming import public_name, public_namespace
 
+logger = logging.getLogger("lamin")
 _ENTITIES = ("run", "job", "dataset")
 _SIDES = ("inputs", "outputs")
 _GROUPS = ("facets", "inputFacets", "outputFacets")
@@ -34,6 +38,15 @@ def redact_event(event: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(datasets, list):
             masked[side] = [_entity("dataset", dataset) for dataset in datasets]
     return masked
+
+
+def is_log_redacted() -> bool:
+    """Whether secrets are masked in the raw log as well: the setting `redact_events`; a wrong value counts as yes."""
+    try:
+        return bool(settings.redact_events)
+    except LaminError as error:
+        logger.warning("%s; secrets in events are masked", error.message)
+        return True
 
 
 def _entity(field: str, entity: Any) -> Any:
