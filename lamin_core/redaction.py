@@ -493,7 +493,7 @@ def _without_user(url: str) -> str:
     scheme, _, rest = url.partition("://")
     authority = re.split(r"[/?#;]", rest, maxsplit=1)[0]
     user, separator, host = authority.rpartition("@")
-    if not separator:
+    if not separator or host.startswith(("sha256:", "sha512:")):  # the digest of an image
         return url
     kind = scheme.rpartition(":")[2].lower()
     login = user.partition(":")[0]

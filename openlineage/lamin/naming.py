@@ -34,7 +34,7 @@ def dataset_name(path: str | os.PathLike[str]) -> tuple[str, str]:
         return "file", posixpath.normpath(urlsplit(text).path)
     parts = urlsplit(text)
     name = parts.path.lstrip("/") if scheme in _BUCKET_SCHEMES else parts.path
-    return f"{_ALIASES.get(scheme, scheme)}://{parts.netloc}", name
+    return without_credentials(f"{_ALIASES.get(scheme, scheme)}://{parts.netloc}"), name
 
 
 def dataset_path(namespace: str, name: str) -> str:
