@@ -221,6 +221,8 @@ def _value_span(text: str, match: re.Match[str], kind: str, name: SecretName) ->
         return None if is_computed or _is_placeholder(value, match[1]) else (begin, end)
     if kind == "quoted":
         return None
+    opening = _OPENING.match(text, start)  # never closed: the text was cut off
+    start = start if opening is None else opening.end()
     end = _unquoted_end(text, start)
     value = text[start:end]
     if not value or _is_placeholder(value, match[1]) or _is_computed(text, end, value, name):

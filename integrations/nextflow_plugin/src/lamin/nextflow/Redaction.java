@@ -91,6 +91,7 @@ final class Redaction {
             return computed || isPlaceholder(value, match.group(1)) ? null : new int[] {opening.end(), close};
         }
         if (kind.equals("quoted")) return null;
+        if (opening != null) start = opening.end(); // never closed: the text was cut off
         int end = unquotedEnd(text, start);
         String value = text.substring(start, end);
         if (value.isEmpty() || isPlaceholder(value, match.group(1)) || isComputed(text, end, value, name)) return null;
