@@ -96,6 +96,7 @@ SETTINGS = {
         Setting("cache_dir", None, _folder, "where fetched files are kept; by default in the instance's folder"),
         Setting("storage", None, _text, "root of the storage that copies go into; by default that of the instance"),
         Setting("spool_limit", 512.0, _megabytes, "megabytes of events that may wait; what is above is dropped"),
+        Setting("redact_events", False, _yes_or_no, "whether secrets in events are masked before the raw log has them"),
         Setting("user", None, _text, "your handle in the registry; by default your login name"),
         Setting("user_name", None, _text, "your name in the registry"),
     )

@@ -15,12 +15,13 @@ from blake3 import blake3
 from lamin_core.hashing import digest
 from lamin_core.location import user_spool
 from lamin_core.propagation import parent_from_environment
-from lamin_core.redaction import redact
+from lamin_core.redaction import is_secret, redact, redact_text
 from lamin_core.uids import derived_run_id, run_uid
 from lamin_nextflow import build, library
 from lamin_nextflow.java import find_java
 from openlineage.lamin.naming import dataset_name
 from tests.contract.nextflow.playing import CACHE, SHORT_LIVED
+from tests.redaction_corpus import plants
 
 Ask = Callable[..., Any]
 
@@ -156,3 +157,34 @@ def test_events_do_not_wait_in_the_instance_of_another_user(ask: Ask, in_tmp_pat
     assert ask("spool") == str(user_spool())
     os.environ["LAMIN_INSTANCE"] = str(in_tmp_path)  # named
     assert ask("spool") == str(in_tmp_path / ".lamin" / "spool")
+
+
+def test_texts_and_names_are_masked_as_python_masks_them(ask: Ask, tmp_path: Path) -> None:
+    vectors = json.loads((Path(__file__).parent / "redaction_vectors.json").read_text(encoding="utf-8"))
+    texts = [text for text, _ in vectors["texts"]]
+    planted = plants()
+    texts += [plant.text for plant in planted]
+    (tmp_path / "texts").write_text("\0".join(texts), encoding="utf-8")
+    masked = ask("texts", tmp_path / "texts")
+    assert masked == [redact_text(text) for text in texts]
+    assert masked[: len(vectors["texts"])] == [expected for _, expected in vectors["texts"]]
+    leaks = [plant.text for plant, text in zip(planted, masked[-len(planted) :], strict=True) if plant.secret in text]
+    assert len(leaks) <= 3, leaks
+    names = [*vectors["secret_names"], *vectors["harmless_names"]]
+    assert ask("secret-names", *names) == [is_secret(name) for name in names]
+
+
+@pytest.mark.parametrize("part", ["-", "--a", "eyJaaaaaaaa.", 'password="', "curl -u ", "password=,,,,,", "token   "])
+def test_masking_takes_linear_time_in_java(ask: Ask, part: str) -> None:
+    """A quadratic pattern takes minutes for this many characters, and a recursive one overflows the stack."""
+    assert ask("redaction-time", part, 200_000) < 60_000
+
+
+def test_objects_are_named_without_credentials(ask: Ask) -> None:
+    urls = [
+        "sftp://me:pw@host/a",
+        "sftp://me@host/a",
+        "https://me:pw@host:8080/a.gz?X-Amz-Signature=s",
+        "abfss://c@h/x",
+    ]
+    assert [tuple(each) for each in ask("names", *urls)] == [dataset_name(url) for url in urls]

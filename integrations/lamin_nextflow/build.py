@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lamin_core import __version__
 from lamin_core.errors import LaminError, Unavailable
+from lamin_core.redaction import RULES
 from lamin_nextflow import library
 from lamin_nextflow.java import find_java, find_javac
 
@@ -77,7 +78,7 @@ def compile_java(sources: Iterable[Path], classes: Path, classpath: Iterable[Pat
 def _stamp() -> str:
     """What the jar is made from: every source file, and this module, which says how."""
     digest = hashlib.sha256(__version__.encode())
-    for path in [Path(__file__), *_resources(), *sorted(SOURCE.glob("src/**/*.java"))]:
+    for path in [Path(__file__), RULES, *_resources(), *sorted(SOURCE.glob("src/**/*.java"))]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
@@ -105,6 +106,7 @@ def _entries(classes: Path, stamp: str) -> Iterator[tuple[str, bytes]]:
     yield "META-INF/MANIFEST.MF", _MANIFEST.encode()
     yield _STAMP, stamp.encode()
     yield "lamin/nextflow/version.txt", __version__.encode()
+    yield "lamin/nextflow/redaction_rules.txt", RULES.read_bytes()
     for path in _resources():
         yield path.relative_to(SOURCE / "resources").as_posix(), path.read_bytes()
     for path in sorted(classes.glob("**/*.class")):

@@ -22,6 +22,7 @@ from lamin_core.propagation import environment_for_children, parent_from_environ
 from lamin_nextflow.build import observer_jar
 from lamin_nextflow.forward import Forwarder
 from lamin_nextflow.runtime import Runtime, find_runtime
+from openlineage.lamin.forwarding import is_disabled
 
 logger = logging.getLogger("lamin")
 EVENTS = "LAMIN_NEXTFLOW_EVENTS"
@@ -41,7 +42,8 @@ def launch(arguments: Sequence[str], environment: Mapping[str, str] = os.environ
     instance = instance_for_children()
     if instance is not None:  # tasks work elsewhere
         environment = {**environment, VARIABLE: instance}
-    if environment.get("OPENLINEAGE_URL") or environment.get(EVENTS):
+    is_sent = bool(environment.get("OPENLINEAGE_URL")) and not is_disabled(environment)
+    if is_sent or environment.get(EVENTS):
         return _run(runtime, arguments, environment, None)  # the observer needs no help
     events = _private_file()
     forwarder = Forwarder(events)

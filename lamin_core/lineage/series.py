@@ -9,14 +9,15 @@ from lamin_core.bulk import insert_missing
 from lamin_core.hashing import Digest
 from lamin_core.models import Artifact, Content, Storage
 from lamin_core.models.relations import table_of
+from lamin_core.redaction import without_credentials
 from lamin_core.storage import Root, locate, root_type
 from lamin_core.uids import random_uid
 
 
 def roots(session: Session) -> list[Root]:
-    """All storages, as the resolver wants them."""
+    """Return all storages as the resolver sees them: credentials, which older roots may show, are no part of them."""
     columns = select(Storage.id, Storage.uid, Storage.root, Storage.is_managed)
-    return [Root(*row) for row in session.execute(columns)]
+    return [Root(row.id, row.uid, without_credentials(row.root), row.is_managed) for row in session.execute(columns)]
 
 
 def storage_for(session: Session, root: str, *, is_managed: bool = False) -> Root:

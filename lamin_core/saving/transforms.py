@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from lamin_core.db import Database
 from lamin_core.errors import Conflict, InvalidArgument
 from lamin_core.models import Run, Transform, TransformSeries, now
+from lamin_core.redaction import redact_text
 from lamin_core.saving.place import Place, adopt
 from lamin_core.uids import VERSION_LENGTH, derived_uid, random_uid, version_number, version_suffix
 
@@ -22,7 +23,7 @@ _FILES = ("script", "notebook")
 
 def save_transform(place: Place, transform: Transform) -> Transform:
     """Write the transform, or find the version that it is. Raises `Conflict` or `InvalidArgument`."""
-    source = transform.source_code
+    source = transform.source_code = masked_source(transform.source_code)
     transform.hash = None if source is None else _hash(source)
     transform.created_by_id = place.user_id
     with place.db.writing() as session:
@@ -32,6 +33,11 @@ def save_transform(place: Place, transform: Transform) -> Transform:
         session.flush()
     saved: Transform = transform if row is transform else adopt(transform, row)
     return saved
+
+
+def masked_source(source: str | None) -> str | None:
+    """The source as it is stored: whoever saved it, secrets in it are masked."""
+    return None if source is None else redact_text(source)
 
 
 def _series(session: Session, transform: Transform) -> TransformSeries:

@@ -83,7 +83,7 @@ def in_file(path: Path) -> Code:
     except (OSError, UnicodeDecodeError):
         return Code(path.name, _kind(path), path=path)
     if path.suffix == ".ipynb":
-        return Code(path.name, "notebook", redact_text(notebooks.source(text)), path, notebooks.title(text))
+        return Code(path.name, "notebook", redact_text(notebooks.source(text)), path, _masked(notebooks.title(text)))
     return Code(path.name, _kind(path), redact_text(text), path, _summary(text))
 
 
@@ -97,4 +97,8 @@ def _summary(text: str) -> str | None:
         found = ast.get_docstring(ast.parse(text))
     except (SyntaxError, ValueError):
         return None
-    return (found or "").partition("\n")[0] or None
+    return _masked((found or "").partition("\n")[0] or None)
+
+
+def _masked(description: str | None) -> str | None:
+    return None if description is None else redact_text(description)

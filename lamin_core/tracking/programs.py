@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -28,7 +27,7 @@ from lamin_core.instance import Instance
 from lamin_core.lineage.usage import note_input
 from lamin_core.location import VARIABLE, instance_for_children
 from lamin_core.models import Artifact, Run, Transform
-from lamin_core.redaction import redact_text
+from lamin_core.redaction import redact_command
 from lamin_core.saving.above import SHELL, name_of
 from lamin_core.storage import locate
 from lamin_core.tracking import ending
@@ -165,7 +164,7 @@ def _begun(where: Instance, program: Program, asked: Asked) -> Run:
     checkout = git.checkout(folder)
     said = {
         "git": None if checkout is None else checkout.facts(),
-        "arguments": redact_text(_storable(shlex.join(program.words))),
+        "arguments": _storable(redact_command(program.words)),
     }
     run.engine, run.details = SHELL, {name: value for name, value in said.items() if value}
     if program.command[0] == sys.executable:  # of another Python nobody here knows what it has

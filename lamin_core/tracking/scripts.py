@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from lamin_core import context, git
 from lamin_core.errors import InvalidArgument, NotFound, NotTracked, UntrustedInstance
 from lamin_core.instance import Instance
 from lamin_core.models import Artifact, Project, Run, Transform
-from lamin_core.redaction import redact_text
+from lamin_core.redaction import redact_command, redact_file, redact_text
 from lamin_core.saving import runs
 from lamin_core.saving.transforms import amend
 from lamin_core.sharing import create_file, make_folder
@@ -153,9 +152,19 @@ def _details() -> dict[str, Any] | None:
     arguments = [] if notebooks.is_running() else sys.argv[1:]
     said = {
         "git": None if checkout is None else checkout.facts(),
-        "arguments": redact_text(shlex.join(arguments)),
+        "arguments": redact_command(arguments),
     }
     return {name: value for name, value in said.items() if value} or None
+
+
+def _is_masked(report: Path) -> bool:
+    """Mask the secrets in this log; False, with a warning, where that cannot be done: then it is not shared."""
+    try:
+        redact_file(report)
+    except OSError as error:
+        logger.warning("the report %s is not saved: %s", report, error)
+        return False
+    return True
 
 
 class _Script:
@@ -206,8 +215,10 @@ class _Script:
         if page is not None:
             make_folder(path.parent, self._where.folder)
             create_file(path, 0o600)
-            path.write_text(page, encoding="utf-8")
+            path.write_text(redact_text(page), encoding="utf-8")
         if path.exists():
+            if page is None and not _is_masked(path):
+                return
             artifact = Artifact(path, key=f"reports/{path.name}", kind="report", run=False).save()
             runs.set_report(self._where.db, self._run, artifact.id)
             path.unlink()

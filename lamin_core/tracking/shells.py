@@ -13,7 +13,7 @@ from lamin_core import announcement, git, process
 from lamin_core.errors import InvalidArgument, NotTracked
 from lamin_core.instance import Instance
 from lamin_core.models import Run, Transform
-from lamin_core.redaction import redact_text
+from lamin_core.redaction import redact_command, redact_text
 from lamin_core.saving.above import SHELL, run_of_shell
 from lamin_core.tracking.ending import of_shell
 from lamin_core.tracking.params import kept
@@ -113,6 +113,6 @@ def _details(shell: int) -> dict[str, Any] | None:
     arguments = process.command_line(shell)[1:]
     said = {
         "git": None if checkout is None else checkout.facts(),
-        "arguments": redact_text(" ".join(arguments)) if script is not None else None,
+        "arguments": redact_command(arguments) if script is not None else None,
     }
     return {name: value for name, value in said.items() if value} or None

@@ -20,6 +20,7 @@ from lamin_core.redaction import redact, redact_text
 from lamin_core.types import DependencyRole
 from openlineage.lamin import facets
 from openlineage.lamin.naming import dataset_name
+from openlineage.lamin.redacting import redact_event
 
 SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/"
 EventType = Literal["START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"]
@@ -206,12 +207,13 @@ def declare(job: Job, at: datetime, inputs: Sequence[Dataset] = (), outputs: Seq
     >>> declare(Job("python", "a.py", "script"), datetime(2026, 1, 1, tzinfo=UTC))["schemaURL"].rpartition("/")[2]
     'JobEvent'
     """
-    return {
+    event = {
         **_head("JobEvent", at),
         "job": _job(job, job.namespace),
         "inputs": [_dataset(dataset) for dataset in inputs],
         "outputs": [_output(dataset) for dataset in outputs],
     }
+    return redact_event(event)
 
 
 def describe(dataset: Dataset, at: datetime) -> Event:
@@ -220,7 +222,7 @@ def describe(dataset: Dataset, at: datetime) -> Event:
     >>> describe(Dataset("file", "/a.csv"), datetime(2026, 1, 1, tzinfo=UTC))["dataset"]["name"]
     '/a.csv'
     """
-    return {**_head("DatasetEvent", at), "dataset": _dataset(dataset)}
+    return redact_event({**_head("DatasetEvent", at), "dataset": _dataset(dataset)})
 
 
 def schedule(run: Run, at: datetime) -> Event:
@@ -238,7 +240,7 @@ def timestamp(at: datetime) -> str:
 
 
 def _event(kind: EventType, run: Run, at: datetime, inputs: Sequence[Dataset], outputs: Sequence[Dataset]) -> Event:
-    return {
+    event = {
         "eventType": kind,
         **_head("RunEvent", at),
         "run": {"runId": run.id, "facets": _run_facets(run)},
@@ -246,6 +248,7 @@ def _event(kind: EventType, run: Run, at: datetime, inputs: Sequence[Dataset], o
         "inputs": [_dataset(dataset) for dataset in inputs],
         "outputs": [_output(dataset) for dataset in outputs],
     }
+    return redact_event(event)
 
 
 def _head(kind: str, at: datetime) -> dict[str, Any]:
@@ -253,11 +256,11 @@ def _head(kind: str, at: datetime) -> dict[str, Any]:
 
 
 def _run_facets(run: Run) -> dict[str, Any]:
-    params = redact(dict(run.params))
+    params = redact(dict(run.params))  # before some of them become JSON in a text
     found = {
         "processing_engine": facets.processing_engine(run.engine, run.engine_version),
         "lamin_run": facets.lamin_run(
-            run.name, params, run.attempt, run.cached, redact(dict(run.details)), "lost" if run.is_lost else None
+            run.name, params, run.attempt, run.cached, dict(run.details), "lost" if run.is_lost else None
         ),
         **run.facets,
     }
@@ -277,7 +280,7 @@ def _job(job: Job, engine: str) -> dict[str, Any]:
 def _job_facets(job: Job, engine: str) -> dict[str, Any]:
     found = {"jobType": facets.job_type(engine, job.type), **job.facets}
     if job.source is not None:
-        found["sourceCode"] = facets.source_code(job.language or "text", redact_text(job.source))
+        found["sourceCode"] = facets.source_code(job.language or "text", job.source)
     if job.location is not None:
         found["sourceCodeLocation"] = facets.source_code_location(job.location, job.repository, job.commit, job.branch)
     if job.description:

@@ -24,12 +24,12 @@ from lamin_core.lineage.facts import (
     Traits,
     TransformFacts,
 )
-from lamin_core.redaction import redact
 from lamin_core.types import Direction, RunStatus
 from openlineage.lamin import reading
 from openlineage.lamin.naming import dataset_path
 from openlineage.lamin.parsing import ParsedEvent
 from openlineage.lamin.reading import facets_of, merged
+from openlineage.lamin.redacting import redact_event
 
 Order = tuple[datetime, int, str]
 Stamped = dict[str, tuple[Order, Any]]
@@ -85,7 +85,7 @@ class History:
 
     def absorb(self, event: ParsedEvent) -> None:
         """Take one more event; the same one again changes nothing."""
-        order, data = event.order, event.data
+        order, data = event.order, redact_event(event.data)
         self.first = order if self.first is None else min(self.first, order)
         job = order, data["job"]["namespace"], data["job"]["name"]
         self.job = job if self.job is None else max(self.job, job)
@@ -224,12 +224,13 @@ def fold(events: Iterable[ParsedEvent]) -> RunFacts:
 
 def job_facts(event: ParsedEvent) -> JobFacts:
     """What a job event says: the job's code, its facets, and the datasets that it declares to read and write."""
-    job = event.data["job"]
+    data = redact_event(event.data)
+    job = data["job"]
     facets: Stamped = {}
     _absorb(facets, event.order, _shared(facets_of(job)))
     said = _kept(facets)
     for side in ("inputs", "outputs"):
-        declared = [[d["namespace"], d["name"]] for s, d in reading.datasets(event.data) if f"{s}s" == side]
+        declared = [[d["namespace"], d["name"]] for s, d in reading.datasets(data) if f"{s}s" == side]
         if declared:
             said[side] = (_stamp(event.order), declared)
     code = {name: facet for name, facet in facets_of(job).items() if not reading.is_deleted(facet)}
@@ -238,7 +239,7 @@ def job_facts(event: ParsedEvent) -> JobFacts:
 
 def annotation(event: ParsedEvent) -> Annotation:
     """What a dataset event says: somebody looked at the dataset, without a run."""
-    dataset = event.data["dataset"]
+    dataset = redact_event(event.data)["dataset"]
     mention = _Mention(_path(dataset["namespace"], dataset["name"]), event.order[0])
     mention.absorb(event.order, dataset)
     told = _dataset("dataset", mention, None)
@@ -280,8 +281,7 @@ def _shared(facets: Facets) -> Facets:
 def _kept(said: Stamped) -> dict[str, tuple[str, Any]]:
     """The facets of a job as the registry keeps them; None for what was taken back."""
     return {
-        name: (_stamp(order), None if reading.is_deleted(facet) else redact(facet))
-        for name, (order, facet) in said.items()
+        name: (_stamp(order), None if reading.is_deleted(facet) else facet) for name, (order, facet) in said.items()
     }
 
 

@@ -12,6 +12,7 @@ from lamin_core.errors import MalformedEvent
 from openlineage.lamin.events import Event
 from openlineage.lamin.large import LARGE, canonical_hash, without_large
 from openlineage.lamin.reading import run_key
+from openlineage.lamin.redacting import redact_event
 from openlineage.lamin.scanning import scan
 from openlineage.lamin.sinks import serialize
 
@@ -36,6 +37,8 @@ class ParsedEvent:
     reason: str | None = None
     id: int = 0
     """The number of its row in the raw log; 0 until it has one."""
+    arrived_as: str | None = None
+    """Its hash before secrets in it were masked, where that was done."""
 
     @property
     def order(self) -> tuple[datetime, int, str]:
@@ -114,6 +117,16 @@ def stored(row: Any) -> ParsedEvent:
         known = _storable(data) if _UNSTORABLE.search(row.body) else data
         known = without_large(known, row.hash) if len(row.body) > LARGE else known
     return ParsedEvent(row.kind, row.hash, row.body, known, row.run_id, row.event_type, row.event_time, id=row.id)
+
+
+def redacted(event: ParsedEvent) -> ParsedEvent:
+    """The event with its secrets masked in its body too; itself where it shows none.
+
+    Its hash is that of what is stored, so that an export of it is known as the same event.
+    """
+    data = _decoded(event.body)
+    masked = redact_event(data)
+    return event if masked == data else parse(serialize(masked))
 
 
 class _Misplaced(ValueError):

@@ -9,7 +9,6 @@ from lamin_core.hashing import Digest
 from lamin_core.lineage.facets import Facets, labels, object_in, objects, owner, text_in
 from lamin_core.lineage.facts import FieldFacts, Fields, RunLink, Traits
 from lamin_core.process import Process
-from lamin_core.redaction import redact
 from lamin_core.storage import is_copy_key, is_place, managed_key
 from lamin_core.types import Direction
 from openlineage.lamin.naming import dataset_path
@@ -172,12 +171,12 @@ def engine(namespace: str, run: Facets, job: Facets) -> str:
 
 
 def params(run: Facets) -> dict[str, Any] | None:
-    """The parameters of a run, secrets masked."""
+    """The parameters of a run."""
     own = object_in(run, "lamin_run").get("params")
     if isinstance(own, dict):
-        return dict(redact(own)) or None
+        return dict(own) or None
     rows = objects(object_in(run, "executionParameters").get("parameters"))
-    return dict(redact({str(row["key"]): row.get("value") for row in rows if "key" in row})) or None
+    return {str(row["key"]): row.get("value") for row in rows if "key" in row} or None
 
 
 def process(run: Facets) -> Process | None:
@@ -197,7 +196,7 @@ def error(run: Facets) -> str | None:
 
 
 def details(run: Facets) -> dict[str, Any]:
-    """What else is known of a run, secrets masked: the engine's own details, and facets that have no field."""
+    """What else is known of a run: the engine's own details, and facets that have no field."""
     found = dict(object_in(object_in(run, "lamin_run"), "details"))
     engine_facet = object_in(run, "processing_engine")
     found |= _given("adapter_version", text_in(engine_facet, "openlineageAdapterVersion"))
@@ -205,7 +204,7 @@ def details(run: Facets) -> dict[str, Any]:
     rows = objects(object_in(run, "environmentVariables").get("environmentVariables"))
     found |= _given("environment_variables", {str(row["name"]): row.get("value") for row in rows if "name" in row})
     found |= _given("facets", {name: facet for name, facet in run.items() if name not in _OWN_RUN_FACETS})
-    return dict(redact(found)) if found else {}
+    return found
 
 
 def _given(name: str, value: Any) -> dict[str, Any]:

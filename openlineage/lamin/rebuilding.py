@@ -19,6 +19,7 @@ from lamin_core.lineage.refolding import refold
 from lamin_core.lineage.transforms import restate
 from lamin_core.models import Artifact, ArtifactSeries, Base, Run, RunArtifact, RunDependency, TransformSeries
 from lamin_core.models import Event as Row
+from openlineage.lamin.cleaning import mask_derived
 from openlineage.lamin.fold import alias_pairs, annotation, job_facts
 from openlineage.lamin.histories import histories_of, load
 from openlineage.lamin.parsing import ParsedEvent, parse
@@ -45,6 +46,7 @@ def rebuild(database: Database) -> Rebuilt:
         runs = [row.run_id for row in session.execute(told)]
     with database.writing() as session:
         outcome.dropped = _drop_untold(session)
+        mask_derived(session)
         session.execute(update(TransformSeries).values(facets=None, declared_at=None))
     for part in _slices(runs):
         with database.writing() as session:

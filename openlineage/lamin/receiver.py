@@ -25,8 +25,9 @@ from lamin_core.models import Artifact, ArtifactSeries, Content, EventWaiting, R
 from lamin_core.models import Event as Row
 from openlineage.lamin.fold import alias_pairs, annotation, job_facts
 from openlineage.lamin.histories import STORED, Histories, histories_of, load
-from openlineage.lamin.parsing import ParsedEvent, stored
+from openlineage.lamin.parsing import ParsedEvent, redacted, stored
 from openlineage.lamin.reading import storage_root
+from openlineage.lamin.redacting import is_log_redacted
 
 logger = logging.getLogger("lamin")
 
@@ -52,7 +53,8 @@ def ingest(database: Database, events: Iterable[ParsedEvent]) -> Receipt:
     The same event twice is taken once; any order gives the same registry. What cannot be recorded is put aside and
     holds up no other. Raises `Unavailable` when the database cannot be used: then nothing of the batch was taken.
     """
-    batch = {event.hash: event for event in events}
+    arrived = list(events)
+    batch = {event.hash: event for event in _stored_form(arrived)}
     if not batch:
         return Receipt()
     histories = histories_of(database)
@@ -71,7 +73,7 @@ def ingest(database: Database, events: Iterable[ParsedEvent]) -> Receipt:
                 waits = session.execute(_WAITS).first() is not None
     if waits:  # a server that was killed has left something
         settle(database)
-    return _receipt(batch, fresh)
+    return _receipt(arrived, batch, fresh)
 
 
 def log(database: Database, events: Iterable[ParsedEvent]) -> Receipt:
@@ -79,12 +81,13 @@ def log(database: Database, events: Iterable[ParsedEvent]) -> Receipt:
 
     Returns after the commit: from then on they are as safe as any. Raises `Unavailable`, as `ingest` does.
     """
-    batch = {event.hash: event for event in events}
+    arrived = list(events)
+    batch = {event.hash: event for event in _stored_form(arrived)}
     with database.writing() as session:
         fresh = append(session, list(batch.values()))
         waiting = [{"event_id": event.id} for event in fresh if event.kind != "quarantined"]
         insert_rows(session, EventWaiting, waiting)
-    return _receipt(batch, fresh)
+    return _receipt(arrived, batch, fresh)
 
 
 def settle(database: Database, limit: int = 500) -> int:
@@ -153,16 +156,28 @@ def _forgetting(histories: Histories) -> Iterator[None]:
         raise
 
 
-def _receipt(batch: Mapping[str, ParsedEvent], fresh: Sequence[ParsedEvent]) -> Receipt:
-    reasons = {event.hash: str(event.reason) for event in fresh if event.kind == "quarantined"}
+def _stored_form(events: Sequence[ParsedEvent]) -> list[ParsedEvent]:
+    """The events as the raw log is to have them."""
+    if not is_log_redacted():
+        return list(events)
+    return [replace(redacted(event), arrived_as=event.hash) for event in events]
+
+
+def _receipt(arrived: Sequence[ParsedEvent], batch: Mapping[str, ParsedEvent], fresh: Sequence[ParsedEvent]) -> Receipt:
+    """Whoever sent them knows them by the hashes that they arrived with."""
+    problems = {event.hash: str(event.reason) for event in fresh if event.kind == "quarantined"}
+    arrived_as = {event.hash: event.arrived_as or event.hash for event in batch.values()}
+    reasons = {arrived_as[digest]: reason for digest, reason in problems.items()}
     return Receipt(len(fresh) - len(reasons), len(batch) - len(fresh), reasons)
 
 
 def append(session: Session, events: Sequence[ParsedEvent]) -> list[ParsedEvent]:
     """Write those of these events that the raw log has not got; each with the number of its row."""
     hashes = {event.hash for event in events}
+    # One that was stored as it came, before the log was to be redacted, is known by that hash.
+    hashes |= {event.arrived_as for event in events if event.arrived_as is not None}
     known = {row.hash for row in select_in(session, _HASH, Row.hash, hashes)}
-    fresh = [event for event in events if event.hash not in known]
+    fresh = [event for event in events if not known & {event.hash, event.arrived_as}]
     received = now()
     numbered = [replace(e, id=i) for e, i in zip(fresh, reserve(session, Row, len(fresh)), strict=True)]
     insert_rows(session, Row, [_row(event, received) for event in numbered])

@@ -11,6 +11,8 @@ import nextflow.extension.FilesEx;
 /** Where a file lives, as OpenLineage writes it: the rules of openlineage/lamin/naming.py. */
 final class DatasetName {
     private static final Set<String> BUCKET_SCHEMES = Set.of("s3", "gs", "gcs", "s3a", "s3n", "hf");
+    private static final Set<String> CONTAINER_SCHEMES = Set.of("abfs", "abfss", "wasb", "wasbs", "adl");
+    private static final Set<String> LOGIN_SCHEMES = Set.of("ssh", "sftp", "scp", "hdfs", "git+ssh");
     private static final Map<String, String> ALIASES = Map.of("s3a", "s3", "s3n", "s3", "gcs", "gs");
 
     final String namespace;
@@ -37,9 +39,19 @@ final class DatasetName {
         String rest = url.substring(colon + 3);
         if (bucket && rest.startsWith("/")) rest = rest.substring(1); // s3:///bucket/key, as some versions spell it
         int slash = rest.indexOf('/');
-        String host = slash < 0 ? rest : rest.substring(0, slash);
+        String host = withoutUser(scheme, slash < 0 ? rest : rest.substring(0, slash));
         String path = slash < 0 ? "" : rest.substring(slash).split("[?#]", 2)[0];
         return new DatasetName(ALIASES.getOrDefault(scheme, scheme) + "://" + host, bucket ? path.replaceFirst("^/+", "") : path);
+    }
+
+    /** Credentials are no part of a name; a container, or the login whose home paths begin in, is: lamin_core/redaction.py. */
+    private static String withoutUser(String scheme, String authority) {
+        int at = authority.lastIndexOf('@');
+        if (at < 0) return authority;
+        String user = authority.substring(0, at);
+        String login = user.split(":", 2)[0];
+        boolean stays = CONTAINER_SCHEMES.contains(scheme) || LOGIN_SCHEMES.contains(scheme) && login.equals(user);
+        return stays ? login + authority.substring(at) : authority.substring(at + 1);
     }
 
     static boolean isLocal(Path path) {

@@ -53,10 +53,15 @@ final class Delivery {
     private static Sink sink(Map<String, String> environment, FileSink spool) {
         String url = environment.getOrDefault("OPENLINEAGE_URL", "");
         String file = environment.getOrDefault("LAMIN_NEXTFLOW_EVENTS", "");
-        if (!url.isEmpty()) return http(url, environment);
+        if (!url.isEmpty() && !isDisabled(environment)) return http(url, environment);
         if (!file.isEmpty()) return new FileSink(Paths.get(file));
         Warnings.say("lineage is kept in " + spool.path + "; bring it in with: lamin events replay " + spool.path);
         return spool;
+    }
+
+    /** As openlineage-python reads it: then nothing leaves this machine. */
+    private static boolean isDisabled(Map<String, String> environment) {
+        return environment.getOrDefault("OPENLINEAGE_DISABLED", "").trim().equalsIgnoreCase("true");
     }
 
     private static Sink http(String url, Map<String, String> environment) {

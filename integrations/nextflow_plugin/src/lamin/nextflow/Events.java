@@ -55,7 +55,7 @@ final class Events {
             "producer", PRODUCER,
             "schemaURL", SCHEMA,
             "run", of("runId", run.id, "facets", runFacets(run)),
-            "job", of("namespace", ENGINE, "name", run.job.name, "facets", jobFacets(run.job)),
+            "job", of("namespace", ENGINE, "name", Redaction.text(run.job.name), "facets", jobFacets(run.job)),
             "inputs", datasets(inputs),
             "outputs", datasets(outputs));
     }
@@ -79,7 +79,7 @@ final class Events {
         Map<String, Object> facets = of(
             "processing_engine", standard("ProcessingEngineRunFacet", "1-1-1", "version", run.engineVersion, "name", ENGINE),
             "lamin_run", own("LaminRunFacet", "1-0-0",
-                "name", run.name,
+                "name", Redaction.text(run.name),
                 "params", params,
                 "attempt", run.attempt,
                 "cached", run.cached,
@@ -101,7 +101,8 @@ final class Events {
     }
 
     static Map<String, Object> runAndJob(RunReference reference) {
-        return of("run", of("runId", reference.runId), "job", of("namespace", reference.namespace, "name", reference.name));
+        return of("run", of("runId", reference.runId),
+            "job", of("namespace", reference.namespace, "name", Redaction.text(reference.name)));
     }
 
     private static Map<String, Object> jobFacets(Job job) {

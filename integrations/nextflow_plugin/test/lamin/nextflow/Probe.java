@@ -24,6 +24,9 @@ public final class Probe {
             case "digest": return digests(arguments);
             case "run-id": return RunIds.derived(arguments.toArray(new String[0]));
             case "run-uid": return RunIds.uid(arguments.get(0));
+            case "texts": return texts(Paths.get(arguments.get(0)));
+            case "secret-names": return secretNames(arguments);
+            case "redaction-time": return redactionTime(arguments.get(0), Integer.parseInt(arguments.get(1)));
             case "redact": return redacted(Paths.get(arguments.get(0)));
             case "names": return names(arguments);
             case "slugs": return slugs(arguments);
@@ -59,6 +62,28 @@ public final class Probe {
             found.add(digest == null ? null : Arrays.asList(digest.type, digest.hash, digest.size, digest.files));
         }
         return found;
+    }
+
+    /** Texts with a NUL between them, masked. */
+    private static List<Object> texts(Path path) throws Exception {
+        List<Object> found = new ArrayList<>();
+        String all = new String(Files.readAllBytes(path), StandardCharsets.UTF_8);
+        for (String text : all.split("\0", -1)) found.add(Redaction.text(text));
+        return found;
+    }
+
+    private static List<Object> secretNames(List<String> names) {
+        List<Object> found = new ArrayList<>();
+        for (String name : names) found.add(SecretName.of(name, RedactionRules.read()) != null);
+        return found;
+    }
+
+    /** Milliseconds for a text of this many characters, made of one part again and again. */
+    private static long redactionTime(String part, int size) {
+        String text = part.repeat(size / part.length() + 1).substring(0, size);
+        long start = System.nanoTime();
+        Redaction.text(text);
+        return (System.nanoTime() - start) / 1_000_000;
     }
 
     private static Object redacted(Path path) throws Exception {
