@@ -179,7 +179,8 @@ def main(arguments: list[str] | None = None) -> None:
         refused = streams.flush()
         if refused is not None and not isinstance(refused, BrokenPipeError) and not code:
             code = failure.show(refused)
-    sys.exit(code)
+    if code:
+        sys.exit(code)
 
 
 def _run(arguments: list[str] | None, options: Options) -> Any:
