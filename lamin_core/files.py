@@ -271,10 +271,21 @@ class Files:
             target = self._cache / artifact.uid / name_of(path)
             self._make_cache()
             return copies.bring(path, target, artifact.content_digest, self._contents)
-        if not path.exists():
-            raise NotFound(f"the bytes of {artifact.uid} are gone: nothing at {path!s}", hint="restore the file")
-        self._check_unchanged(artifact, path)
-        return Path(path)
+        local = Path(path)
+        try:
+            self._check_unchanged(artifact, local)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            gone = f"the bytes of {artifact.uid} are gone: nothing at {path!s}"
+            raise NotFound(gone, hint="restore the file") from error
+        except OSError as error:
+            message = f"{str(path)!r} cannot be read: {error.strerror or error}"
+            raise Unavailable(message, hint="check who may read it: ls -l") from error
+        if artifact.is_copy and not os.access(local, os.R_OK):
+            raise Unavailable(
+                f"the copy at {str(path)!r} is not for you to read: its source was not either",
+                hint="let whoever saved it do so again from a file that you may read",
+            )
+        return local
 
     def _make_cache(self) -> None:
         """Make the cache this user's alone: what a bucket keeps private stays so. One that is there stays as it is."""
@@ -298,10 +309,12 @@ class Files:
     def _check_unchanged(self, artifact: Artifact, path: Path) -> None:
         """Raise `Conflict` unless these are the bytes of this version; they are read only if they may be others.
 
-        Nobody changes a copy, but it may be damaged; a file registered in place may be written over.
+        Nobody changes a copy, but it may be damaged; a file registered in place may be written over. Raises `OSError`
+        where nothing is, or this user may not look.
         """
         content = artifact.content_digest
         if content is None or content.hash_type not in (FILE, FOLDER):
+            path.stat()
             return
         if _is_untouched(path, content, artifact.created_at) or self._contents.at(path).digest == content:
             return

@@ -39,11 +39,13 @@ def location(root: str, key: str) -> str:
     ('/data/raw/a.csv', 's3://bucket/data/a.csv')
     """
     place = Location(root, key)
-    climbs = not is_below(key) and root != "/"  # above that there is nothing
-    if climbs or "\0" in key:
+    if "\0" in key:
         raise _outside(place)
-    if ".." in key.split("/") and not is_remote(root):
-        _check_real(place, place.text)
+    if ".." in key and root != "/":  # above that there is nothing
+        if not is_below(key):
+            raise _outside(place)
+        if not is_remote(root):
+            _check_real(place)
     return place.text
 
 
@@ -96,8 +98,8 @@ def _is_trusted(link: str, root: str) -> bool:
         return False
 
 
-def _check_real(place: Location, path: str) -> None:
-    if not _is_within(os.path.realpath(path), os.path.realpath(place.root)):
+def _check_real(place: Location) -> None:
+    if not _is_within(os.path.realpath(place.text), os.path.realpath(place.root)):
         raise _outside(place)
 
 

@@ -225,8 +225,11 @@ def is_copy_key(key: str | None) -> bool:
     >>> is_copy_key(".lamindb/Ab3dEf5hIj7l.csv"), is_copy_key(".lamindb/../a.csv"), is_copy_key("raw/a.csv")
     (True, False, False)
     """
-    folder, _, name = (key or "").partition("/")
-    return folder == MANAGED and name not in ("", ".", "..") and not {"/", "\\", "\0"} & set(name)
+    prefix = f"{MANAGED}/"
+    if key is None or not key.startswith(prefix):
+        return False
+    name = key[len(prefix) :]
+    return name not in ("", ".", "..") and "/" not in name and "\\" not in name and "\0" not in name
 
 
 def is_place(real_key: str) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -696,7 +698,7 @@ def test_a_copy_is_read_to_be_checked_only_if_it_was_touched(
 ) -> None:
     (outside / "a.txt").write_text("a")
     artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
-    read = Mock(wraps=contents.digest)
+    read = Mock(wraps=digest)
     monkeypatch.setattr(contents, "digest", read)
     artifact.load()
     assert read.call_count == 0
@@ -724,3 +726,21 @@ def test_a_link_out_of_a_folder_is_saved_as_what_it_leads_to_and_no_wider(
     (outside / "d" / "link.txt").symlink_to(outside / "private.txt")
     copy = ln.Artifact(outside / "d", key="d").save().path / "link.txt"
     assert (copy.is_symlink(), copy.read_text(), _mode(copy)) == (False, "private", 0o400)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else and comes back")
+def test_a_copy_that_somebody_else_may_not_read_is_said_to_be(instance: Instance, outside: Path) -> None:
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    ln.Storage(str(folder)).save()
+    (outside / "a.csv").write_text("x\n1\n")
+    (outside / "a.csv").chmod(0o600)
+    artifact = ln.Artifact(outside / "a.csv", key="a.csv", storage=str(folder)).save()
+    assert artifact.load().x.to_list() == [1]
+    os.setresuid(65534, 65534, 0)
+    try:
+        with pytest.raises(Unavailable, match="not for you to read"):
+            artifact.load()
+    finally:
+        os.setresuid(0, 0, 0)
+        shutil.rmtree(folder)
