@@ -107,6 +107,7 @@ class Instance:
         """
         folder = parent.absolute() / FOLDER
         root, url = _storage_root(os.fspath(storage), parent), db or "sqlite:///lamin.db"
+        require_readable(folder / SETTINGS)
         if (folder / SETTINGS).exists():
             return _reopened(folder, root, url)
         sharing.make_instance_folder(folder)
