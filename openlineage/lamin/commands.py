@@ -159,7 +159,7 @@ def _lines(file: Path) -> list[bytes]:
 
 
 @click.command(epilog=examples("lamin serve", "lamin serve --host 0.0.0.0 --port 5001"))
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need LAMIN_API_KEY.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need a key.")
 @click.option("--port", default=5000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
 def serve(host: str, port: int) -> None:
     """Take OpenLineage events over HTTP, until interrupted."""
