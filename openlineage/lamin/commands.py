@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from lamin_core.errors import MissingExtra, NotFound
 from lamin_core.instance import Instance, connect
 from lamin_core.lineage.digest import digest
 from lamin_core.location import spool_folder
+from lamin_core.set_aside import REMEDY, AsideFile, aside_files
 from openlineage.lamin.export import export as exported
 from openlineage.lamin.linting import lint_lines, lint_log
 from openlineage.lamin.quarantine import held
@@ -25,6 +27,7 @@ from openlineage.lamin.receiver import settle_all
 from openlineage.lamin.recovery import recover
 from openlineage.lamin.replay import Report
 from openlineage.lamin.replay import replay as replayed
+from openlineage.lamin.spool import requeue as requeue_events
 from openlineage.lamin.spool import take_dropped
 
 
@@ -48,24 +51,59 @@ def replay(files: tuple[Path, ...], as_json: bool) -> None:
     """Bring events from NDJSON files into the registry.
 
     Each event once, however often it is replayed. Without a FILE: the spool, where events wait that found no
-    registry; what is taken is removed from it. Exits with 1 when something could not be read.
+    registry; what is taken is removed from it, and what a receiver has refused is named. Exits with 1 when something
+    could not be read.
     """
     instance = connect()
     report = Report()
     for file in files:
         _replay_file(instance, file, report)
     settle_all(instance.db)
-    lost: dict[str, int] = {}
+    dropped = 0
+    refused: list[AsideFile] = []
     if not files:
         recover(instance.db, spool_folder(), report)
-        lost["dropped"] = take_dropped(spool_folder())
-    click.echo(json.dumps({**report.as_dict(), **lost}) if as_json else _summary(report))
-    if any(lost.values()):
-        click.echo(f"lost before they could be kept: {lost['dropped']} events", err=True)
-    for problem in report.unreadable:
-        click.echo(f"not read: {problem}", err=True)
+        dropped = take_dropped(spool_folder())
+        refused = aside_files(spool_folder())
+    if as_json:
+        answer = report.as_dict()
+        if not files:
+            answer |= {"dropped": dropped, "set_aside": [file.as_dict() for file in refused]}
+        click.echo(json.dumps(answer))
+    else:
+        click.echo(_summary(report))
+    _tell_problems(report, dropped, refused)
     if report.unreadable:
         sys.exit(1)
+
+
+def _tell_problems(report: Report, dropped: int, refused: Sequence[AsideFile]) -> None:
+    if dropped:
+        click.echo(f"lost before they could be kept: {dropped} events", err=True)
+    for problem in report.unreadable:
+        click.echo(f"not read: {problem}", err=True)
+    for file in refused:
+        click.echo(f"set aside: {file}", err=True)
+    if refused:
+        click.echo(REMEDY, err=True)
+
+
+@events.command(epilog=examples("lamin events requeue"))
+@as_json
+def requeue(as_json: bool) -> None:
+    """Let events that a receiver has refused be sent again.
+
+    They wait in the spool as they did before: the next run that sends to the same place delivers them, and
+    `lamin events replay` takes them in here. What is refused again is set aside again.
+    """
+    folder = spool_folder()
+    count = requeue_events(folder)
+    if as_json:
+        click.echo(json.dumps({"requeued": count, "folder": str(folder)}))
+    elif count:
+        click.echo(f"{count} wait again in {folder}: the next run sends them, or: lamin events replay")
+    else:
+        click.echo(f"nothing was set aside in {folder}")
 
 
 def _replay_file(instance: Instance, file: Path, report: Report) -> None:

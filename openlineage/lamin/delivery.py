@@ -100,7 +100,7 @@ def direct_sink() -> Sink:
 
 def destinations() -> list[Destination]:
     """Where events go, at least one."""
-    url, instance = os.environ.get("OPENLINEAGE_URL"), find_instance()
+    url, instance = os.environ.get("OPENLINEAGE_URL", "").strip(), find_instance()
     others = forwarded()
     own = []
     if url and not is_disabled():
