@@ -31,7 +31,7 @@ class BoundedSession(requests.Session):
         response = super().send(request, **options)
         body = _read(response)
         response._content = body[:MAX_ANSWER]
-        response._content_consumed = True  # type: ignore[attr-defined]
+        response._content_consumed = True
         response.close()
         if response.status_code < 400:
             problem = missing_acknowledgement(response.status_code, body, response.headers.get("Location"))

@@ -57,7 +57,7 @@ class _Arriving(io.RawIOBase):
         if seconds <= 0:
             raise TimeoutError("the answer did not end in time")
         self._connection.settimeout(seconds)
-        return self._arriving.readinto(buffer)  # type: ignore[attr-defined, no-any-return]
+        return self._arriving.readinto(buffer)
 
     def close(self) -> None:
         """Close what it reads from."""
@@ -70,7 +70,7 @@ class _Response(http.client.HTTPResponse):
 
     def __init__(self, connection: socket.socket, *arguments: Any, deadline: float, **named: Any) -> None:
         super().__init__(connection, *arguments, **named)
-        arriving = self.fp.detach()  # type: ignore[attr-defined]
+        arriving = self.fp.detach()
         self.fp = io.BufferedReader(_Arriving(arriving, connection, deadline))
 
 
