@@ -26,6 +26,7 @@ _MAX_REMEMBERED = 20_000
 """Steps from one set of states to the next that are remembered; then all are forgotten."""
 _CHARACTERS = (_constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY, _constants.IN)
 _REPEATS = (_constants.MAX_REPEAT, _constants.MIN_REPEAT)
+_ALPHABETS = re.ASCII | re.UNICODE | re.LOCALE
 _LAST_NEWLINE = "\n$"
 """The symbol of a newline that ends the text: `$` holds before it."""
 _END = ""
@@ -123,6 +124,8 @@ class LinearRegex:
             return end
         if operation is _constants.SUBPATTERN:
             _, added, removed, items = argument
+            if added & _ALPHABETS:  # of ASCII and Unicode one holds
+                flags &= ~_ALPHABETS
             return self._sequence(items, state, (flags | added) & ~removed)
         if operation is _constants.BRANCH:
             return self._branch(argument[1], state, flags)

@@ -120,7 +120,7 @@ def test_what_postgresql_does_not_take_is_an_argument_that_does_not_fit(instance
 def test_of_many_different_texts_not_everything_is_remembered() -> None:
     regex = LinearRegex("(a|b)*a(a|b){40}c")
     choice = random.Random(1)
-    for _ in range(40):
+    for _ in range(11):
         assert not regex.search("".join(choice.choices("ab", k=2_000)))
     assert len(regex._remembered) <= 20_001
     assert regex.search("a" * 50 + "c")
