@@ -23,6 +23,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
 from lamin_core.errors import InvalidArgument, MissingExtra, ReadOnly, SchemaMismatch, Unavailable
+from lamin_core.linear_regex import matches
 from lamin_core.models import Base, narrow_indexes
 from lamin_core.redaction import redact_text
 from lamin_core.sharing import create_file, file_mode
@@ -132,6 +133,7 @@ _OUT_OF_REACH = {"OperationalError", "InterfaceError", "DatabaseError"}
 _TOO_LONG_FOR_AN_INDEX = "54000"
 _OUT_OF_RANGE = "22003"
 _RANGE = "numbers from -9223372036854775808 to 9223372036854775807 fit"
+_NO_REGEX = "2201B"
 _LOCK = select(text(f"pg_advisory_xact_lock({_WRITER_LOCK})"))
 
 
@@ -202,6 +204,8 @@ def _prepare(connection: Any) -> None:
     connection.isolation_level = None  # the driver must not begin transactions of its own
     # SQLite's own lower() knows ASCII alone.
     connection.create_function("lamin_lower", 1, _lower, deterministic=True)
+    # SQLAlchemy's is Python's re, which some patterns keep busy for ever.
+    connection.create_function("regexp", 2, matches, deterministic=True)
 
 
 def _lower(text: Any) -> Any:
@@ -281,6 +285,11 @@ def _translated(url: str) -> Iterator[None]:
             raise InvalidArgument("a name is longer than an index takes", hint="names up to 2,600 bytes fit") from error
         if getattr(cause, "sqlstate", None) == _OUT_OF_RANGE:
             raise InvalidArgument(f"a number is too large for the database: {cause}", hint=_RANGE) from error
+        if getattr(cause, "sqlstate", None) == _NO_REGEX:
+            raise InvalidArgument(
+                f"PostgreSQL does not take this regular expression: {str(cause).splitlines()[0]}",
+                hint="write it in a simpler way",
+            ) from error
         if getattr(error, "connection_invalidated", False) or type(error).__name__ in _OUT_OF_REACH:
             raise Unavailable(
                 f"the database {redact_text(url)} cannot be used: {cause}", hint=_remedy(url, cause)

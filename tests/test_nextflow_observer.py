@@ -19,8 +19,11 @@ from lamin_core.redaction import is_secret, redact, redact_text
 from lamin_core.uids import derived_run_id, run_uid
 from lamin_nextflow import build, library
 from lamin_nextflow.java import find_java
+from openlineage.lamin.acknowledgement import missing_acknowledgement
 from openlineage.lamin.naming import dataset_name
 from tests.contract.nextflow.playing import CACHE, SHORT_LIVED
+from tests.openlineage_.receiving import ENDLESS, misbehaving, receiving
+from tests.openlineage_.test_endpoint import ACKNOWLEDGED, UNACKNOWLEDGED
 from tests.redaction_corpus import plants
 
 Ask = Callable[..., Any]
@@ -188,3 +191,46 @@ def test_objects_are_named_without_credentials(ask: Ask) -> None:
         "abfss://c@h/x",
     ]
     assert [tuple(each) for each in ask("names", *urls)] == [dataset_name(url) for url in urls]
+
+
+def test_acknowledgements_are_judged_alike(ask: Ask, tmp_path: Path) -> None:
+    arguments: list[object] = []
+    for number, (status, body) in enumerate(ACKNOWLEDGED):
+        file = tmp_path / f"yes{number}"
+        file.write_bytes(body)
+        arguments += [status, file]
+    assert ask("acknowledged", *arguments) == [None] * len(ACKNOWLEDGED)
+    arguments = []
+    expected = []
+    for number, (status, body, _) in enumerate(UNACKNOWLEDGED):
+        file = tmp_path / f"no{number}"
+        file.write_bytes(body)
+        arguments += [status, file]
+        expected.append(missing_acknowledgement(status, body, "http://elsewhere/"))
+    assert ask("acknowledged", *arguments) == expected
+
+
+@pytest.mark.parametrize("how", ENDLESS)
+def test_answer_without_end_costs_the_observer_neither_memory_nor_patience(ask: Ask, how: str) -> None:
+    with misbehaving(how) as url:
+        problem, milliseconds, megabytes = ask("post", url, "")
+    assert problem
+    assert milliseconds < 10_000  # without an end of patience it never comes
+    assert megabytes < 100
+
+
+def test_observer_sends_no_blank_key_and_none_with_blanks(ask: Ask) -> None:
+    with receiving() as receiver:
+        assert ask("post", receiver.url, " ")[0] is None
+        assert ask("post", receiver.url, " s3cret\n")[0] is None
+    headers = [headers.get("Authorization") for _, _, headers in receiver.requests]
+    assert headers == [None, "Bearer s3cret"]
+
+
+def test_observer_follows_no_redirect_and_takes_no_page_for_a_yes(ask: Ask) -> None:
+    for status, body, problem in UNACKNOWLEDGED:
+        with receiving(lambda *_, answer=(status, body): answer) as receiver:
+            message = ask("post", receiver.url, "")[0]
+        assert problem in message
+        assert "set OPENLINEAGE_URL" in message
+        assert len(receiver.requests) == 1

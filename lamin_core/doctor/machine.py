@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from lamin_core import __version__
 from lamin_core.doctor.finding import Finding, ok, warning
 from lamin_core.location import spool_folder
+from lamin_core.set_aside import REMEDY, aside_files
 
 WAL_RESET_FIXED = (3, 51, 3)
 _ENGINES = {
@@ -29,6 +30,7 @@ def checks() -> Iterator[Finding]:
     for engine, (plugin, package) in _ENGINES.items():
         yield _engine(engine, plugin, package)
     yield spool()
+    yield refused_events()
 
 
 def sqlite(version: tuple[int, ...]) -> Finding:
@@ -71,3 +73,11 @@ def spool() -> Finding:
         return ok("spool", f"nothing waits in {folder}")
     size = sum(file.stat().st_size for file in files)
     return warning("spool", f"{size} bytes in {len(files)} files wait in {folder}", "lamin events replay")
+
+
+def refused_events() -> Finding:
+    """Whether events were set aside because a receiver refused them, or a kill has torn them."""
+    files = aside_files(spool_folder())
+    if not files:
+        return ok("refused events", "none were set aside")
+    return warning("refused events", "; ".join(map(str, files)), REMEDY)

@@ -18,6 +18,7 @@ from lamin_core.instance import Instance, connect
 from lamin_core.lineage.digest import digest
 from lamin_core.location import spool_folder, user_spool
 from lamin_core.printable import printable, printable_json
+from lamin_core.set_aside import REMEDY, AsideFile, aside_files
 from openlineage.lamin.delivery import registry_key
 from openlineage.lamin.export import export as exported
 from openlineage.lamin.linting import lint_lines, lint_log
@@ -28,6 +29,7 @@ from openlineage.lamin.receiver import settle_all
 from openlineage.lamin.recovery import recover
 from openlineage.lamin.replay import Report
 from openlineage.lamin.replay import replay as replayed
+from openlineage.lamin.spool import requeue as requeue_events
 from openlineage.lamin.spool import take_dropped
 
 
@@ -53,7 +55,8 @@ def replay(files: tuple[Path, ...], as_json: bool) -> None:
     """Bring events from NDJSON files into the registry.
 
     Each event once, however often it is replayed. Without a FILE: the spool, where events wait that found no
-    registry; what is taken is removed from it. Exits with 1 when something could not be read.
+    registry; what is taken is removed from it, and what a receiver has refused is named. Exits with 1 when something
+    could not be read.
     """
     instance = connect()
     report = Report()
@@ -61,23 +64,57 @@ def replay(files: tuple[Path, ...], as_json: bool) -> None:
         for file in files:
             _replay_file(instance, file, report)
     settle_all(instance.db)
-    lost: dict[str, int] = {}
+    dropped = 0
+    refused: list[AsideFile] = []
     if not files:
         with messages.reported_by_command():
             recover(instance.db, spool_folder(), report)
             # Kept there while this instance could not be used by this user, or could not be written to.
             if user_spool() != spool_folder():
                 recover(instance.db, user_spool(), report, registry_key(instance.folder))
-        lost["dropped"] = take_dropped(spool_folder())
-    output.print_json({**report.as_dict(), **lost}) if as_json else output.echo(_summary(report))
-    if any(lost.values()):
-        output.echo(f"lost before they could be kept: {lost['dropped']} events", err=True)
+        dropped = take_dropped(spool_folder())
+        refused = aside_files(spool_folder())
+    if as_json:
+        answer = report.as_dict()
+        if not files:
+            answer |= {"dropped": dropped, "set_aside": [file.as_dict() for file in refused]}
+        output.print_json(answer)
+    else:
+        output.echo(_summary(report))
+    _tell_problems(report, dropped, refused)
+    if report.unreadable:
+        sys.exit(1)
+
+
+def _tell_problems(report: Report, dropped: int, refused: Sequence[AsideFile]) -> None:
+    if dropped:
+        output.echo(f"lost before they could be kept: {dropped} events", err=True)
     for reason, number in Counter(report.quarantined).items():
         output.echo(f"put aside, {number}: {printable(reason)}", err=True)
     for problem in _by_reason(report.unreadable):
         output.echo(f"not read: {printable(problem)}", err=True)
-    if report.unreadable:
-        sys.exit(1)
+    for file in refused:
+        output.echo(f"set aside: {printable(str(file))}", err=True)
+    if refused:
+        output.echo(REMEDY, err=True)
+
+
+@events.command(epilog=examples("lamin events requeue"))
+@as_json
+def requeue(as_json: bool) -> None:
+    """Let events that a receiver has refused be sent again.
+
+    They wait in the spool as they did before: the next run that sends to the same place delivers them, and
+    `lamin events replay` takes them in here. What is refused again is set aside again.
+    """
+    folder = spool_folder()
+    count = requeue_events(folder)
+    if as_json:
+        output.print_json({"requeued": count, "folder": str(folder)})
+    elif count:
+        output.echo(f"{count} wait again in {folder}: the next run sends them, or: lamin events replay")
+    else:
+        output.echo(f"nothing was set aside in {folder}")
 
 
 def _replay_file(instance: Instance, file: Path, report: Report) -> None:
@@ -196,7 +233,7 @@ def _lines(file: Path) -> list[bytes]:
 
 
 @click.command(epilog=examples("lamin serve", "lamin serve --host 0.0.0.0 --port 5001"))
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need LAMIN_API_KEY.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need a key.")
 @click.option("--port", default=5000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
 def serve(host: str, port: int) -> None:
     """Take OpenLineage events over HTTP, until interrupted."""

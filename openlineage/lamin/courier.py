@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from lamin_core.errors import LaminError
 from openlineage.lamin.events import Event
 from openlineage.lamin.sinks import Sink, serialize
 from openlineage.lamin.spool import BATCH_EVENTS, Drained, Spool, SpoolFull, drain, note_dropped, segments
@@ -19,6 +20,19 @@ _LINGER = 0.2
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _HELD = 10_000
 """Events kept in memory where the disk takes none."""
+
+
+def _in_a_line(error: Exception) -> str:
+    """What happened, and what to type, in one line of a warning.
+
+    >>> _in_a_line(LaminError("answered 401", hint="set OPENLINEAGE_API_KEY"))
+    'answered 401; set OPENLINEAGE_API_KEY'
+    """
+    if isinstance(error, LaminError):
+        words = error.message if error.hint is None else f"{error.message}; {error.hint}"
+    else:
+        words = str(error)
+    return " ".join(words.split()) or type(error).__name__
 
 
 class Courier:
@@ -127,7 +141,7 @@ class Courier:
             "kept",
             "lineage is kept in %s (%s); the next run delivers it, or: lamin events replay",
             self.spool.folder,
-            reason.splitlines()[0] if reason else "no answer",
+            reason or "no answer",
         )
 
     def _tell_what_is_lost(self) -> None:
@@ -203,12 +217,16 @@ class Courier:
             self._say("torn", "a line torn by a killed process was put aside in %s", self.spool.folder)
         if self._drained.refused:
             self._say(
-                "refused", "events were refused and put aside in %s: %s", self.spool.folder, self._drained.refused[0]
+                "refused",
+                "events were refused and put aside in %s: %s; lamin doctor counts them, "
+                "and lamin events requeue lets them be sent again",
+                self.spool.folder,
+                self._drained.refused[0],
             )
             self._drained.refused.clear()
 
     def _fail(self, error: Exception) -> None:
-        self._reason = str(error) or type(error).__name__
+        self._reason = _in_a_line(error)
         if not isinstance(error, BlockingIOError) and segments(self.spool.folder, self.spool.key):
             self._keep_notice(self._reason)
 

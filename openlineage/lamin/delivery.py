@@ -102,7 +102,7 @@ def direct_sink() -> Sink:
 
 def destinations() -> list[Destination]:
     """Where events go, at least one."""
-    url = os.environ.get("OPENLINEAGE_URL")
+    url = os.environ.get("OPENLINEAGE_URL", "").strip()
     others = forwarded()
     own = None
     if url and not is_disabled():

@@ -28,7 +28,8 @@ _ALIAS = "default_http"
 """The name that openlineage-python gives to OPENLINEAGE_URL among the transports; that address has a sink of ours."""
 _REFUSALS = {400, 409, 411, 413, 414, 415, 422}
 # The spool tries again for as long as it takes; the client's own five attempts would hold up what comes after.
-_RETRY = {"total": 1, "read": 1, "connect": 1, "backoff_factor": 0.1}
+# A status is no reason to try again at once: the client would read all of the answer before, however long it is.
+_RETRY = {"total": 1, "read": 1, "connect": 1, "status": 0, "raise_on_status": False, "backoff_factor": 0.1}
 
 
 def is_disabled(environment: Mapping[str, str] = os.environ) -> bool:
@@ -117,6 +118,10 @@ def _open(config: dict[str, Any]) -> Sink:
 
     patient = {**config, "retry": {**_RETRY, **config.get("retry", {})}} if config["type"] == "http" else dict(config)
     transport = get_default_factory().create(patient)
+    if config["type"] == "http":
+        from openlineage.lamin.bounded_session import BoundedSession
+
+        transport.session = BoundedSession()  # type: ignore[attr-defined]
     return TransportSink(_untouched(lambda: OpenLineageClient(transport=transport)))
 
 

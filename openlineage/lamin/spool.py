@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lamin_core import set_aside
 from lamin_core.errors import LaminError, MalformedEvent
 from lamin_core.location import FOLDER
 from lamin_core.sharing import file_mode, make_folder
@@ -32,6 +33,8 @@ BATCH_EVENTS, BATCH_BYTES = 500, 1 << 20
 _DROPPED = "dropped.log"
 _FORWARDED = "to-"
 _LOOK_AGAIN = 1.0
+_TORN = "torn by a process that was killed, or a disk that was full"
+_MAX_REASON = 500
 
 
 class SpoolFull(LaminError):
@@ -255,7 +258,7 @@ def _drain(path: Path, descriptor: int, deliver: Deliver, done: Drained, at_once
             _deliver(path, [line.rstrip(b"\n") for line in batch if line.strip()], deliver, done)
             if torn:
                 done.torn += 1
-                _put_aside(path, torn)
+                _put_aside(path, torn, [_TORN])
             done.offset += sum(map(len, batch + torn))
     path.unlink(missing_ok=True)
 
@@ -292,14 +295,14 @@ def _deliver(path: Path, lines: list[bytes], deliver: Deliver, done: Drained) ->
 
 
 def _refuse(path: Path, lines: list[bytes], reasons: dict[int, str], done: Drained) -> None:
-    _put_aside(path, [lines[index] for index in reasons])
+    _put_aside(path, [lines[index] for index in reasons], list(reasons.values()))
     done.refused += reasons.values()
     done.sent += len(lines) - len(reasons)
 
 
 def aside(path: Path) -> Path:
     """Where the events of this segment are kept that nobody takes."""
-    return path.with_name(path.name.removesuffix(SUFFIX) + ".aside")
+    return path.with_name(path.name.removesuffix(SUFFIX) + set_aside.SUFFIX)
 
 
 def _opened_here(path: str, flags: int) -> int:
@@ -307,9 +310,40 @@ def _opened_here(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
-def _put_aside(path: Path, lines: Sequence[bytes]) -> None:
-    with open(aside(path), "ab", opener=_opened_here) as file:
+def _put_aside(path: Path, lines: Sequence[bytes], reasons: Sequence[str]) -> None:
+    notes = []
+    for reason in dict.fromkeys(reasons):
+        note = {"at": datetime.now(UTC).isoformat(), "reason": reason[:_MAX_REASON]}
+        notes.append(json.dumps(note).encode())
+    _append_lines(aside(path), lines)
+    with suppress(OSError):  # the events are what matters
+        _append_lines(set_aside.reasons_file(aside(path)), notes)
+
+
+def _append_lines(path: Path, lines: Sequence[bytes]) -> None:
+    with open(path, "ab", opener=_opened_here) as file:
         file.write(b"".join(line.rstrip(b"\n") + b"\n" for line in lines))
+
+
+def requeue(folder: Path) -> int:
+    """Let the events that were set aside wait again as segments; return how many they are.
+
+    Each goes where it was going when it was refused: the next run that sends to that place delivers it, and a replay
+    takes it in. What is refused again is set aside again.
+    """
+    count = 0
+    for file in set_aside.aside_files(folder):
+        name = Path(file.path.name.removesuffix(set_aside.SUFFIX))  # TIME-PID-RANDOM.KEY
+        # Another name than the segment had: events of it may still be refused, by a process that delivers it now.
+        segment = folder / f"{name.stem}-again{secrets.token_hex(3)}{name.suffix}{SUFFIX}"
+        try:
+            os.rename(file.path, segment)
+        except FileNotFoundError:  # by another process
+            continue
+        count += file.events
+        with suppress(OSError):
+            set_aside.reasons_file(file.path).unlink()
+    return count
 
 
 def note_dropped(folder: Path, count: int, reason: str) -> None:

@@ -100,9 +100,29 @@ def receiving(
         stop()
 
 
+_BLOCK = b"x" * (1 << 16)
+ENDLESS = {
+    "endless": (b"HTTP/1.1 200 OK\r\n\r\n", _BLOCK, 0.0),
+    "endless chunks": (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"10000\r\n" + _BLOCK + b"\r\n",
+        0.0,
+    ),
+    "endless error": (b"HTTP/1.1 503 Busy\r\n\r\n", _BLOCK, 0.0),
+    "endless head": (b"HTTP/1.1 200 OK\r\nX: ", _BLOCK, 0.0),
+    "huge length": (b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999999\r\n\r\n", _BLOCK, 0.0),
+    "drips": (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b"{", 0.1),
+    "continues": (b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.01),
+}
+"""Answers that do not end: the head, and what comes over and over, with the seconds between."""
+
+
 @contextmanager
 def misbehaving(how: str) -> Iterator[str]:
-    """A socket that hangs, drops every connection, talks nonsense, or answers a byte at a time; its address."""
+    """A socket that hangs, drops every connection, talks nonsense, or answers a byte at a time; its address.
+
+    Or one whose answer is endless, of a length that nobody has, breaks off, or drips after a whole head.
+    """
     held: list[socket.socket] = []
 
     def treat(connection: socket.socket) -> None:
@@ -112,6 +132,16 @@ def misbehaving(how: str) -> Iterator[str]:
         connection.recv(1 << 20)
         if how == "nonsense":
             connection.sendall(b"what?\r\n\r\n")
+        if how in ENDLESS:
+            held.append(connection)
+            head, block, pause = ENDLESS[how]
+            try:
+                connection.sendall(head)
+                while block:
+                    connection.sendall(block)
+                    time.sleep(pause)
+            except OSError:
+                return
         if how == "slow":
             held.append(connection)
             try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ from lamin_core.errors import Unavailable
 from openlineage.lamin.endpoint import HttpSink
 from openlineage.lamin.sinks import Refused
 
-from .receiving import Answer, misbehaving, receiving, unused_port, without_batches
+from .receiving import ENDLESS, Answer, misbehaving, receiving, unused_port, without_batches
 
 ENDPOINT = "/api/v1/lineage"
 
@@ -146,3 +148,107 @@ def test_a_server_that_was_restarted_is_found_again() -> None:
         with receiving(port=first.port) as second:
             sink.emit({"number": 2})  # over a connection that is gone
     assert (first.events, second.events) == ([{"number": 1}], [{"number": 2}])
+
+
+# -- what is an acknowledgement ----------------------------------------------------------------------
+
+_PAGE = b"\n<!DOCTYPE html><html><title>Sign in</title><form></form></html>"
+ACKNOWLEDGED = [
+    (201, b""),  # Marquez
+    (200, b""),
+    (204, b""),
+    (202, b"\r\n"),
+    (200, b"null"),  # FastAPI
+    (200, b'{"status": "success", "message": "Lineage event processed"}'),  # OpenMetadata
+    (200, b"[" + b"1," * 200 + b"1]"),
+    (201, b"OK"),
+    (200, b"Created"),
+]
+UNACKNOWLEDGED = [
+    (200, _PAGE, "answered 200 with a page"),
+    (201, b"\xef\xbb\xbf" + _PAGE, "answered 201 with a page"),
+    (200, b"<?xml version='1.0'?><ok/>", "answered 200 with a page"),
+    (200, b"Welcome to this proxy. " * 10, "answered 200 with text that is no acknowledgement"),
+    (200, b'{"status": "' + b"x" * 200, "answered 200 with text that is no acknowledgement"),
+    (200, b"[" + b"1," * 600_000 + b"1]", "answered 200 with more than 1048576 bytes"),
+    (302, b"", "answered 302: it redirects to"),
+    (307, _PAGE, "answered 307: it redirects to"),
+]
+
+
+@pytest.mark.parametrize(("status", "body"), ACKNOWLEDGED)
+def test_what_receivers_answer_is_an_acknowledgement(status: int, body: bytes) -> None:
+    def answer(path: str, events: list[dict[str, Any]]) -> Answer:
+        return (404, b"") if path.endswith("/batch") else (status, body)
+
+    with receiving(answer) as receiver, sending(receiver.url + ENDPOINT) as sink:
+        sink.emit(*numbered(3))
+    assert receiver.events == numbered(3)
+
+
+@pytest.mark.parametrize(("status", "body", "problem"), UNACKNOWLEDGED)
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_anybody_answers_is_no_acknowledgement(status: int, body: bytes, problem: str, count: int) -> None:
+    unavailable = pytest.raises(Unavailable, match=problem)
+    with receiving(lambda *_: (status, body)) as receiver, sending(receiver.url + ENDPOINT) as sink:
+        with unavailable as caught:
+            sink.emit(*numbered(count))
+        assert str(caught.value.hint).startswith("set OPENLINEAGE_URL")
+
+
+def test_what_a_stranger_answers_cannot_steer_a_terminal() -> None:
+    page = b"\x1b]0;owned\x07" * 50
+    unavailable = pytest.raises(Unavailable)
+    with receiving(lambda *_: (500, page)) as receiver, sending(receiver.url) as sink, unavailable as caught:
+        sink.emit({})
+    assert "\x1b" not in str(caught.value)
+
+
+@pytest.mark.parametrize("how", ENDLESS)
+def test_answer_without_end_costs_neither_memory_nor_patience(how: str) -> None:
+    script = (
+        "import resource, sys, time\n"
+        "from lamin_core.errors import Unavailable\n"
+        "from openlineage.lamin.endpoint import HttpSink\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "sink = HttpSink(sys.argv[1], timeout=1.0)\n"
+        "before, begin = peak(), time.monotonic()\n"
+        "try: sink.emit({})\n"
+        "except Unavailable as error: print(error.message)\n"
+        "print(peak() - before, time.monotonic() - begin)\n"
+    )
+    with misbehaving(how) as url:
+        done = subprocess.run(
+            [sys.executable, "-c", script, url], capture_output=True, text=True, timeout=60, check=True
+        )
+    message, figures = done.stdout.splitlines()
+    kilobytes, seconds = map(float, figures.split())
+    assert url in message
+    assert kilobytes < 30_000
+    assert seconds < 5  # once; without the deadline it never ends
+
+
+def test_batch_that_does_not_say_which_events_it_refused_is_sent_one_by_one() -> None:
+    def answer(path: str, events: list[dict[str, Any]]) -> Answer:
+        if path.endswith("/batch"):
+            verdict = {"summary": {"failed": 2}, "failed_events": [{"index": 0, "reason": "no"}]}
+            return 200, json.dumps(verdict).encode()
+        return (400, b"no") if events[0]["number"] in (0, 2) else (201, b"")
+
+    refused = pytest.raises(Refused)
+    with receiving(answer) as receiver, sending(receiver.url + ENDPOINT) as sink, refused as caught:
+        sink.emit(*numbered(4))
+    assert sorted(caught.value.reasons) == [0, 2]
+
+
+@pytest.mark.parametrize("key", ["", " ", "\n", None])
+def test_blank_key_is_not_sent(key: str | None) -> None:
+    with receiving() as receiver, sending(receiver.url + ENDPOINT, key) as sink:
+        sink.emit({"number": 1})
+    assert "Authorization" not in receiver.requests[0][2]
+
+
+def test_blanks_around_a_key_are_not_sent() -> None:
+    with receiving() as receiver, sending(receiver.url + ENDPOINT, " s3cret\n") as sink:
+        sink.emit({"number": 1})
+    assert receiver.requests[0][2]["Authorization"] == "Bearer s3cret"

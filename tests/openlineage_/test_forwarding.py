@@ -26,7 +26,8 @@ from openlineage.lamin.spool import is_forwarded, segments
 from openlineage.lamin.validation import problems
 
 from .conftest import at, run_of
-from .receiving import receiving, unused_port, without_batches
+from .receiving import ENDLESS, misbehaving, receiving, unused_port, without_batches
+from .test_endpoint import UNACKNOWLEDGED
 
 VERSION_TAG = "openlineage_client_version"
 
@@ -282,3 +283,42 @@ def test_strict_mode_uses_the_transports_without_a_spool(folder: Path, monkeypat
     tell(*story())
     assert len((folder / "told.ndjson").read_bytes().splitlines()) == 2
     assert [to.is_forwarded for to in destinations()] == [True]
+
+
+@pytest.mark.parametrize(("status", "body", "problem"), UNACKNOWLEDGED)
+def test_backend_that_is_none_takes_no_event(
+    folder: Path, caplog: pytest.LogCaptureFixture, status: int, body: bytes, problem: str
+) -> None:
+    with receiving(lambda *_: (status, body)) as receiver:
+        configured(f"transport: {{type: http, url: '{receiver.url}'}}")
+        tell(*story())
+    waiting = [line for path in segments(folder / "spool") for line in path.read_bytes().splitlines()]
+    assert len(waiting) == 2
+    (warning,) = [record.getMessage() for record in caplog.records if "kept in" in record.getMessage()]
+    assert problem in warning
+    assert "mend the url and endpoint of this transport in openlineage.yml" in warning
+
+
+@pytest.mark.parametrize("how", [how for how in ENDLESS if how not in ("endless head", "continues")])
+def test_answer_of_a_backend_without_end_costs_no_memory(
+    folder: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAMIN_PATIENCE", "2")
+    script = (
+        "import resource, sys\n"
+        "import openlineage.client.transport.http\n"
+        "from openlineage.lamin.delivery import default_sink\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "sink = default_sink()\n"
+        "before = peak()\n"
+        "[sink.emit(line.encode()) for line in sys.stdin.read().splitlines()]\n"
+        "sink.close()\n"
+        "print(peak() - before)\n"
+    )
+    lines = "\n".join(json.dumps(event) for event in story())
+    with misbehaving(how) as url:
+        configured(f"transport: {{type: http, url: '{url}', timeout: 2}}")
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=60, check=True)
+    assert int(done.stdout) < 60_000  # kilobytes
+    assert done.stderr.count("lineage is kept in") == 1

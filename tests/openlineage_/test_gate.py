@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from starlette.routing import BaseRoute, Mount, Route
 
-from lamin_core.errors import Conflict, NotFound
+from lamin_core.errors import Conflict, InvalidArgument, NotFound
 from lamin_core.instance import Instance
 from openlineage.lamin.http import keys
 from openlineage.lamin.http.app import application, open_routes
@@ -94,6 +94,9 @@ def test_no_spelling_of_a_path_goes_round_the_gate(server: Server, path: str) ->
         ("Bearer s3cretx", 401),
         ("Bearer S3CRET", 401),
         ("Bearer ", 401),
+        ("Bearer", 401),
+        ("Bearer    ", 401),
+        ("bearer\t", 401),
         ("Basic s3cret", 401),
         ("Bearer \xff", 401),
     ],
@@ -177,3 +180,33 @@ def test_others_are_let_in_with_a_key_alone(in_tmp_path: Path) -> None:
     keys.revoke(made.db, "somebody")
     made.db.dispose()
     assert _lamin(in_tmp_path, "serve", "--host", "0.0.0.0", "--port", "0").returncode == 2
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t\n"])
+def test_blank_api_key_is_as_if_it_were_not_set(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blank: str) -> None:
+    Instance.create(in_tmp_path, "./data").db.dispose()
+    monkeypatch.setenv("LAMIN_API_KEY", blank)
+    refused = _lamin(in_tmp_path, "serve", "--host", "0.0.0.0", "--port", "0")
+    assert refused.returncode == 2
+    assert "others could write through '0.0.0.0'" in refused.stderr
+    with Server(in_tmp_path) as server:  # this machine alone reaches it: nobody needs a key
+        assert server.post(b"{}")[0] == 201
+        assert server.post(b"{}", Authorization="Bearer any")[0] == 201
+        assert server.post(b"{}", Authorization="Bearer")[0] == 401
+        assert server.post(b"{}", Authorization="Bearer ")[0] == 401
+
+
+def test_blanks_around_a_key_are_no_part_of_it(in_tmp_path: Path) -> None:
+    Instance.create(in_tmp_path, "./data").db.dispose()
+    with Server(in_tmp_path, LAMIN_API_KEY=" s3cret\n") as server:
+        assert server.post(b"{}", Authorization="Bearer s3cret")[0] == 201
+        assert server.post(b"{}", Authorization="Bearer")[0] == 401
+
+
+def test_key_needs_a_name_that_is_not_blank(instance: Instance) -> None:
+    for name in ("", "  ", "\n"):
+        with pytest.raises(InvalidArgument, match="name of a key is blank"):
+            keys.create(instance.db, name)
+        with pytest.raises(InvalidArgument, match="name of a key is blank"):
+            keys.revoke(instance.db, name)
+    assert keys.listed(instance.db) == []

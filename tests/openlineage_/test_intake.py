@@ -10,7 +10,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
@@ -20,14 +20,18 @@ from sqlalchemy import func, select
 
 from lamin_core.instance import Instance
 from lamin_core.models import Event
+from openlineage.lamin.endpoint import HttpSink
 from openlineage.lamin.events import complete, start
+from openlineage.lamin.http import body as body_module
 from openlineage.lamin.http import serve
 from openlineage.lamin.http.app import application
 from openlineage.lamin.http.body import MAX_BODY
+from openlineage.lamin.sinks import Refused
+from openlineage.lamin.testing.performance import served as serving_here
 
 from .conftest import at, run_of
 from .mutants import mutants
-from .serving import BATCH, EVENT, Server
+from .serving import BATCH, EVENT, Server, post
 
 MB = 1 << 20
 
@@ -291,3 +295,152 @@ def test_one_event_may_be_as_large_as_a_body(shared: Server, event: bytes) -> No
     with _highest(shared) as extra:
         assert shared.post(event)[0] == 201
     assert extra[0] < 150 * MB
+
+
+# -- what costs little to send -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("item", [b"{}", b"1", b"null", b"[]", b'""', b"[[[[[[[[]]]]]]]]", b'{"a":{}}'])
+def test_batch_of_a_million_cheap_items_is_refused_with_little_memory(shared: Server, item: bytes) -> None:
+    body = gzip.compress(b"[" + b",".join([item] * 1_000_000) + b"]")
+    shared.post(_event(8))
+    with _highest(shared) as extra:
+        status, answer = shared.post(body, BATCH, Content_Encoding="gzip")
+    assert (status, answer["hint"].startswith("send fewer events at once")) == (413, True)
+    assert extra[0] < 150 * MB
+
+
+@pytest.mark.parametrize("path", [EVENT, BATCH])
+def test_event_of_millions_of_nested_arrays_is_refused_with_little_memory(shared: Server, path: str) -> None:
+    nested = b'{"x":[[' + b",".join([b"[]"] * 5_000_000) + b"]]}"
+    body = gzip.compress(nested if path == EVENT else b"[" + nested + b"]", 1)
+    shared.post(_event(8))
+    with _highest(shared) as extra:
+        status, answer = shared.post(body, path, Content_Encoding="gzip")
+    assert status == 413
+    assert answer["error"] == "a body may have 1000000 JSON objects and arrays, and this has more"
+    assert extra[0] < 150 * MB
+
+
+def test_brackets_within_a_text_are_no_arrays(shared: Server) -> None:
+    event = _event(40, '[{"' * 700_000)
+    assert shared.post(event)[0] == 201
+
+
+def test_batch_with_too_many_verdicts_may_be_sent_again_in_smaller_ones(shared: Server) -> None:
+    events = [_event(41), *(b'{"run": {}, "n": %d}' % number for number in range(6_000)), _event(42)]
+    status, answer = shared.post(b"[" + b",".join(events) + b"]", BATCH)
+    assert status == 413
+    assert "more than 5000 events of this array were refused or put aside" in answer["error"]
+    answers = []
+    for half in (events[:3_001], events[3_001:]):
+        status, answer = shared.post(b"[" + b",".join(half) + b"]", BATCH)
+        assert status == 200
+        answers.append((answer["summary"]["successful"], len(answer["quarantined"])))
+    assert answers == [(3_001, 3_000), (3_001, 3_000)]
+    assert {"job41", "job42"} <= set(shared.runs())
+
+
+def test_our_sink_learns_which_events_of_a_batch_were_refused(shared: Server) -> None:
+    lines = [_event(50_000 + number) for number in range(400)]
+    lines[7] = lines[398] = b"3"
+    sink = HttpSink(shared.url + EVENT, timeout=20)
+    with pytest.raises(Refused) as caught:
+        sink.emit(*lines)
+    sink.close()
+    assert sorted(caught.value.reasons) == [7, 398]
+    assert "not an event but a JSON int" in caught.value.reasons[7]
+
+
+@pytest.mark.parametrize("path", [EVENT, BATCH])
+def test_body_of_many_small_gzip_files_is_refused(shared: Server, path: str) -> None:
+    members = gzip.compress(b"") * 200_000
+    with _highest(shared) as extra:
+        status, answer = shared.post(members, path, Content_Encoding="gzip")
+    assert (status, answer["hint"]) == (413, "compress it as one")
+    assert extra[0] < 100 * MB
+
+
+def test_gzip_that_holds_nothing_is_cut_at_the_limit_too(shared: Server) -> None:
+    stored = zlib.compressobj(0, wbits=31)  # not even deflated: empty blocks without end
+    begin = stored.compress(b"") + stored.flush(zlib.Z_FULL_FLUSH)
+    piece = stored.flush(zlib.Z_FULL_FLUSH) or b"\x00\x00\x00\xff\xff"
+    piece *= MB // len(piece)
+    head = b"POST /api/v1/lineage HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: gzip\r\n"
+    with socket.create_connection(("127.0.0.1", shared.port), timeout=30) as client:
+        client.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n")
+        client.sendall(b"%x\r\n" % len(begin) + begin + b"\r\n")
+        for _ in range(MAX_BODY // len(piece) + 1):
+            client.sendall(b"%x\r\n" % len(piece) + piece + b"\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+# -- bodies that do not move on ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def waiting(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The port of a server that waits a second for a body to move on."""
+    monkeypatch.setattr(body_module, "STALL", 1.0)
+    Instance.create(in_tmp_path, "./data").db.dispose()
+    with serving_here(in_tmp_path) as url:
+        yield int(url.rpartition(":")[2])
+
+
+_LARGE_HEAD = b"POST /api/v1/lineage HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % MAX_BODY
+
+
+@contextmanager
+def _stalled(port: int, count: int = 4) -> Iterator[list[socket.socket]]:
+    """As many bodies as there is room for, all but their last bytes."""
+    with ExitStack() as stack:
+        clients = []
+        for _ in range(count):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+            client.sendall(_LARGE_HEAD + b"x" * (MAX_BODY - 10))
+            clients.append(client)
+        yield clients
+
+
+def _whole_answer(client: socket.socket) -> bytes:
+    """Read until the server hangs up."""
+    answer = b""
+    while part := client.recv(4096):
+        answer += part
+    return answer
+
+
+def test_small_event_is_taken_beside_bodies_that_stall(shared: Server) -> None:
+    with _stalled(shared.port):
+        for number in range(60, 70):
+            assert shared.post(_event(number))[0] == 201
+
+
+def test_body_that_stalls_is_answered_408_and_gives_its_room_back(waiting: int) -> None:
+    with _stalled(waiting) as clients:
+        for client in clients:
+            assert _whole_answer(client).startswith(b"HTTP/1.1 408 ")  # and the connection is closed
+        assert post(waiting, _event(70, "x" * MB))[0] == 201
+
+
+def test_body_that_drips_stalls_too(waiting: int) -> None:
+    with _stalled(waiting, count=1) as (client,):
+        client.settimeout(0.3)
+        for _ in range(9):  # a byte each, all but the last
+            client.sendall(b"x")
+            try:
+                answer = client.recv(4096)
+            except TimeoutError:
+                continue
+            break
+        assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+def test_body_that_moves_slowly_is_taken(waiting: int) -> None:
+    event = _event(71, "x" * 400_000)
+    with socket.create_connection(("127.0.0.1", waiting), timeout=30) as client:
+        client.sendall(_LARGE_HEAD.replace(b"%d" % MAX_BODY, b"%d" % len(event)))
+        for start_ in range(0, len(event), 80_000):
+            client.sendall(event[start_ : start_ + 80_000])
+            time.sleep(0.4)
+        assert client.recv(4096).startswith(b"HTTP/1.1 201 ")

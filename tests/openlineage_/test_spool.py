@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from lamin_core.instance import Instance
+from lamin_core.set_aside import aside_files
 from openlineage.lamin import spool as spool_module
 from openlineage.lamin.courier import Courier
 from openlineage.lamin.delivery import default_sink
@@ -471,6 +472,99 @@ def test_nothing_is_written_through_a_link_in_the_spool(tmp_path: Path) -> None:
     spool_module.aside(segment).symlink_to(precious)
     (folder / "dropped.log").symlink_to(precious)
     with pytest.raises(OSError, match="symbolic"):
-        spool_module._put_aside(segment, [b"{}"])
+        spool_module._put_aside(segment, [b"{}"], ["refused"])
     spool_module.note_dropped(folder, 3, "full")
     assert precious.read_text() == "precious"
+
+
+# -- answers that are no acknowledgement, and what was set aside ---------------------------------------
+
+
+@pytest.mark.parametrize("how", ["page", "redirect"])
+def test_receiver_that_is_none_takes_no_event_and_the_warning_says_what_to_type(folder: Path, how: str) -> None:
+    answer = (200, b"<!doctype html><title>Sign in</title>") if how == "page" else (302, b"")
+    with receiving(lambda *_: answer) as receiver:
+        _, lost, said = ended(host(OPENLINEAGE_URL=receiver.url))
+    assert (lost, numbers(waiting(folder))) == (0, list(range(20)))
+    assert said.count("lineage is kept in") == said.count("\n") == 1
+    assert "; set OPENLINEAGE_URL to the address of an OpenLineage receiver" in said
+
+
+@pytest.mark.parametrize("how", ["endless", "endless error", "huge length", "drips"])
+def test_answer_without_end_costs_a_host_no_more_than_its_patience(folder: Path, how: str) -> None:
+    with misbehaving(how) as url:
+        held_up, lost, said = ended(host(OPENLINEAGE_URL=url))
+    assert (lost, held_up < 2.5, said.count("lineage is kept in")) == (0, True, 1)
+    assert numbers(waiting(folder)) == list(range(20))
+
+
+def lamin(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command, in this folder."""
+    command = [sys.executable, "-m", "lamin_core", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture
+def refused(folder: Path, in_tmp_path: Path) -> str:
+    """The address of a receiver that has refused two of three events; they were set aside."""
+
+    def answer(path: str, events: list[dict[str, Any]]) -> Answer:
+        if path.endswith("/batch"):
+            return 404, b""
+        return (400, b"no eventType that I like") if events[0]["eventType"] == "COMPLETE" else (201, b"")
+
+    runs = [run_of(1, "a"), run_of(2, "b")]
+    with receiving(answer) as receiver, courier(Spool(folder, "0a1b2c3d"), receiver.url) as sink:
+        sink.emit(start(runs[0], at(0)), *(complete(run, at(1)) for run in runs))
+    return receiver.url
+
+
+def test_what_was_set_aside_is_named_by_replay_and_doctor(folder: Path, in_tmp_path: Path, refused: str) -> None:
+    Instance.create(in_tmp_path, "./data").db.dispose()
+    (aside,) = folder.glob("*.aside")
+    reason = f"{refused} answered 400: no eventType that I like"
+    replayed = lamin(in_tmp_path, "events", "replay")
+    assert replayed.returncode == 0
+    assert f"set aside: 2 events in {aside} ({reason})\n" in replayed.stderr
+    assert "lamin events requeue" in replayed.stderr
+    (row,) = json.loads(lamin(in_tmp_path, "events", "replay", "--json").stdout)["set_aside"]
+    assert row == {"file": str(aside), "events": 2, "reason": reason}
+    examined = json.loads(lamin(in_tmp_path, "doctor", "--json").stdout)
+    (finding,) = [row for row in examined if row["check"] == "refused events"]
+    assert (finding["status"], finding["detail"]) == ("warning", f"2 events in {aside} ({reason})")
+    assert finding["hint"].startswith("lamin events requeue")
+
+
+def test_what_was_set_aside_may_be_taken_in_here(folder: Path, in_tmp_path: Path, refused: str) -> None:
+    Instance.create(in_tmp_path, "./data").db.dispose()
+    requeued = lamin(in_tmp_path, "events", "requeue")
+    assert requeued.stdout.startswith(f"2 wait again in {folder}: the next run sends them")
+    assert lamin(in_tmp_path, "events", "replay").stdout.startswith("2 taken, 0 known already, 0 put aside")
+    assert not list(folder.iterdir())
+    assert lamin(in_tmp_path, "events", "requeue").stdout == f"nothing was set aside in {folder}\n"
+
+
+def test_what_was_set_aside_may_be_sent_again(folder: Path, in_tmp_path: Path, refused: str) -> None:
+    requeued = lamin(in_tmp_path, "events", "requeue", "--json")  # there is no instance
+    assert json.loads(requeued.stdout) == {"requeued": 2, "folder": str(folder)}
+    with receiving() as receiver, courier(Spool(folder, "0a1b2c3d"), receiver.url) as sink:
+        sink.emit(start(run_of(3, "next"), at(2)))
+        assert sink.flush()
+    types = [event["eventType"] for event in receiver.events]
+    assert types == ["COMPLETE", "COMPLETE", "START"]
+
+
+def test_what_is_refused_again_is_set_aside_again(folder: Path, in_tmp_path: Path, refused: str) -> None:
+    (aside,) = folder.glob("*.aside")
+    events = aside.read_bytes()
+    lamin(in_tmp_path, "events", "requeue")
+    again = receiving(lambda *_: (422, b"not now either"))
+    with again as receiver, courier(Spool(folder, "0a1b2c3d"), receiver.url) as sink:
+        sink.emit(start(run_of(3, "next"), at(2)))
+        sink.flush()
+    files = aside_files(folder)
+    assert sum(file.events for file in files) == 3
+    assert {file.reason for file in files} == {f"{receiver.url} answered 422: not now either"}
+    assert events in [file.path.read_bytes() for file in files]
+    modes = {path.stat().st_mode & 0o777 for path in folder.iterdir()}
+    assert modes == {0o600}

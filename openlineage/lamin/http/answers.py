@@ -18,9 +18,16 @@ logger = logging.getLogger("lamin")
 class Refused(LaminError):
     """A request that is not taken on, with the status that says why."""
 
-    def __init__(self, status: int, message: str, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        hint: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message, hint)
         self.status = status
+        self.headers = headers
 
 
 class JsonResponse(Response):
@@ -43,12 +50,12 @@ def failure(error: LaminError) -> Response:
     if isinstance(error, Unavailable):
         logger.error("%s", error)
         return refusal(503, error.message, error.hint or "send it again in a moment", {"Retry-After": "1"})
+    if isinstance(error, Refused):
+        return refusal(error.status, error.message, error.hint, error.headers)
     return refusal(_status(error), error.message, error.hint)
 
 
 def _status(error: LaminError) -> int:
-    if isinstance(error, Refused):
-        return error.status
     return 404 if isinstance(error, NotFound) else 409 if isinstance(error, Conflict) else 400
 
 

@@ -1,20 +1,30 @@
-"""An array of events, and the verdict on each: read in slices, so that a large one is never in memory whole."""
+"""An array of events, and the verdict on each: read in slices, so that a large one is never in memory whole.
+
+Two bounds keep the memory of the server apart from the number of items, of which gzip makes millions out of a few
+kilobytes: an array has at most `MAX_ITEMS` of them, and at most `MAX_VERDICTS` are refused or put aside by themselves.
+Beyond, the array is answered with 413. What was stored of it by then stays: each event is known by its hash, so the
+same events may be sent again in smaller arrays, and each then has its verdict.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from lamin_core.errors import LaminError, MalformedEvent
+from openlineage.lamin.http.answers import Refused
 from openlineage.lamin.parsing import ParsedEvent, parsed
 
 SLICE, CHARACTERS = 500, 4_000_000
 """Events that are parsed, and then stored, together, at most; and how many characters they have about."""
+MAX_ITEMS = 100_000
+"""Items of an array; as many real events are more than a body holds."""
+MAX_VERDICTS = 5_000
+"""Events of an array that are answered by themselves: refused, or put aside."""
 _SPACE = re.compile(r"[ \t\n\r]*")
 _HINT = "send a JSON array of events, or one event to /api/v1/lineage"
 
@@ -28,38 +38,54 @@ class Slice:
 
 
 def slices(text: str, size: int = SLICE) -> Iterator[Slice]:
-    """The events in this text. Raises `MalformedEvent` before the first when it is no JSON array to its very end.
+    """Read the events in this text.
+
+    Raises `MalformedEvent` before the first when it is no JSON array to its very end, and `Refused` (413) when the
+    array has more than `MAX_ITEMS`.
 
     >>> [sorted(part.malformed) for part in slices('[{}, 3, "x"]', size=2)]
     [[1], [2]]
     """
     numbered = enumerate(items(text))
-    part = _next(numbered, size)
-    if sum(len(told) for _, (_, told) in part) + len(part) + 1 < len(text):
-        deque(items(text), maxlen=0)  # nothing is stored of an array that breaks off further on
-    while part:
-        yield _sliced(part)
-        part = _next(numbered, size)
+    batch = _next_batch(numbered, size)
+    characters = sum(len(source) for _, (_, source) in batch)
+    if characters + len(batch) + 1 < len(text):
+        _require_whole(text)
+    while batch:
+        yield _sliced(batch)
+        batch = _next_batch(numbered, size)
 
 
-def _next(numbered: Iterator[tuple[int, tuple[Any, str]]], size: int) -> list[tuple[int, tuple[Any, str]]]:
-    part, held = [], 0
-    for one in islice(numbered, size):
-        part.append(one)
-        held += len(one[1][1])
-        if held > CHARACTERS:
+def _require_whole(text: str) -> None:
+    """Read all of it once: nothing is stored of an array that breaks off further on, or is too long."""
+    for count, _ in enumerate(items(text), start=1):
+        if count > MAX_ITEMS:
+            raise Refused(
+                413,
+                f"an array may have {MAX_ITEMS} events, and this has more",
+                hint="send fewer events at once",
+            )
+
+
+def _next_batch(numbered: Iterator[tuple[int, tuple[Any, str]]], size: int) -> list[tuple[int, tuple[Any, str]]]:
+    batch = []
+    characters = 0
+    for item in islice(numbered, size):
+        batch.append(item)
+        characters += len(item[1][1])
+        if characters > CHARACTERS:
             break
-    return part
+    return batch
 
 
-def _sliced(part: list[tuple[int, tuple[Any, str]]]) -> Slice:
-    found = Slice()
-    for index, (value, text) in part:
+def _sliced(batch: list[tuple[int, tuple[Any, str]]]) -> Slice:
+    result = Slice()
+    for index, (value, text) in batch:
         try:
-            found.events[index] = parsed(value, text)
+            result.events[index] = parsed(value, text)
         except MalformedEvent as error:
-            found.malformed[index] = error.message
-    return found
+            result.malformed[index] = error.message
+    return result
 
 
 def items(text: str) -> Iterator[tuple[Any, str]]:
@@ -106,41 +132,60 @@ def _skip(text: str, at: int) -> int:
 
 
 class Verdicts:
-    """What became of each event, in the words of OpenLineage's OpenAPI document."""
+    """What became of each event, in the words of OpenLineage's OpenAPI document.
+
+    Raises `Refused` (413) as soon as more than `MAX_VERDICTS` events need a verdict of their own.
+    """
 
     def __init__(self) -> None:
         self.successful = 0
+        self.failed = 0
         self.unavailable: LaminError | None = None
         self._failed: list[dict[str, object]] = []
         self._quarantined: list[dict[str, object]] = []
 
-    @property
-    def failed(self) -> int:
-        """How many were not stored."""
-        return len(self._failed)
-
     def malformed(self, part: Slice) -> None:
-        """These are no events."""
+        """Note what is no event."""
+        self.failed += len(part.malformed)
         for index, reason in part.malformed.items():
             self._failed.append({"index": index, "reason": reason, "retriable": False})
+        self._check_size()
 
     def stored(self, part: Slice, reasons: Mapping[str, str]) -> None:
-        """These are, some of them put aside; `reasons` are those that were found when they were written, by hash."""
+        """Note what was stored, and which of it was put aside.
+
+        Args:
+            part: the events.
+            reasons: why some were put aside when they were written, by hash.
+        """
         self.successful += len(part.events)
         for index, event in part.events.items():
             reason = reasons.get(event.hash, event.reason)
             if reason is not None:
                 self._quarantined.append({"index": index, "reason": reason})
+        self._check_size()
 
     def unstored(self, part: Slice, error: LaminError) -> None:
-        """These may be sent again."""
+        """Note what may be sent again."""
         self.unavailable = error
+        self.failed += len(part.events)
         for index in part.events:
             self._failed.append({"index": index, "reason": error.message, "retriable": True})
+        self._check_size()
+
+    def _check_size(self) -> None:
+        if len(self._failed) + len(self._quarantined) <= MAX_VERDICTS:
+            return
+        raise Refused(
+            413,
+            f"more than {MAX_VERDICTS} events of this array were refused or put aside "
+            f"({self.successful} were stored, {self.failed} were not); the rest was not read",
+            hint="send fewer events at once: what was stored may be sent again",
+        )
 
     def as_dict(self) -> dict[str, object]:
-        """The answer."""
-        retriable = sum(1 for one in self._failed if one["retriable"])
+        """Return the answer."""
+        retriable = sum(1 for verdict in self._failed if verdict["retriable"])
         answer: dict[str, object] = {
             "status": "partial_success" if self._failed else "success",
             "summary": {
@@ -152,4 +197,6 @@ class Verdicts:
             },
             "failed_events": self._failed,
         }
-        return answer | ({"quarantined": self._quarantined} if self._quarantined else {})
+        if self._quarantined:
+            answer["quarantined"] = self._quarantined
+        return answer

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openlineage.lamin.http.answers import refusal
@@ -46,13 +48,24 @@ class KeyAsked:
         self._keyring = keyring
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass it on, or refuse it."""
-        if await self._keyring.admits(Headers(scope=scope).get("authorization", "")):
+        """Pass it on, or refuse it; what goes on for long asks again by `still_admitted`."""
+        authorization = Headers(scope=scope).get("authorization", "")
+        if await self._keyring.admits(authorization):
+            scope.setdefault("state", {})[_STATE] = partial(self._keyring.admits, authorization)
             await self._app(scope, receive, send)
             return
         hint = "send it as 'Authorization: Bearer KEY'; lamin keys create NAME makes one"
         answer = refusal(401, "the API key is missing or wrong", hint, {"WWW-Authenticate": "Bearer"})
         await answer(scope, receive, send)
+
+
+_STATE = "lamin_still_admitted"
+
+
+def still_admitted(request: Request) -> Callable[[], Awaitable[bool]]:
+    """Return what tells whether the key of this request, which was in force, still is."""
+    check: Callable[[], Awaitable[bool]] = request.scope["state"][_STATE]
+    return check
 
 
 def _name(host: str) -> str:

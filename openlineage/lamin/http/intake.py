@@ -50,7 +50,7 @@ class _Intake:
         """One event."""
         try:
             async with self._bodies.whole(request) as body:
-                text = decoded(body)
+                text = await decoded(body)
                 event = parse(text) if len(text) <= LARGE else await asyncio.to_thread(parse, text)
                 receipt = await self._stored([event], PATIENCE + len(event.body) / PACE)
         except LaminError as error:
@@ -65,11 +65,11 @@ class _Intake:
         verdicts = Verdicts()
         try:
             async with self._bodies.whole(request) as body:
-                parts = slices(decoded(body))
+                parts = slices(await decoded(body))
                 while part := await asyncio.to_thread(next, parts, None):
                     await self._judge(part, verdicts)
         except LaminError as error:
-            self._count(1, 1)
+            self._count(verdicts.successful + verdicts.failed + 1, verdicts.failed + 1)
             return failure(error)
         self._count(verdicts.successful + verdicts.failed, verdicts.failed)
         if verdicts.unavailable is not None and not verdicts.successful:

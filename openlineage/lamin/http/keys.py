@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 
 from lamin_core.db import Database
-from lamin_core.errors import Conflict, NotFound
+from lamin_core.errors import Conflict, InvalidArgument, NotFound
 from lamin_core.models import ApiKey, now
 
 FRESH = 0.5
@@ -20,7 +20,13 @@ FRESH = 0.5
 
 
 def create(database: Database, name: str) -> str:
-    """A new key for whoever goes by this name. Raises `Conflict` where the name is or was in use."""
+    """Make a key for whoever goes by this name.
+
+    Raises:
+        InvalidArgument: the name is blank.
+        Conflict: the name is or was in use.
+    """
+    _require_name(name)
     key = f"lamin_{secrets.token_urlsafe(32)}"
     with database.writing() as session:
         if session.scalar(select(ApiKey.id).where(ApiKey.name == name)) is not None:
@@ -36,7 +42,8 @@ def listed(database: Database) -> Sequence[ApiKey]:
 
 
 def revoke(database: Database, name: str) -> None:
-    """Refuse this key from now on. Raises `NotFound`."""
+    """Refuse this key from now on. Raises `NotFound`, or `InvalidArgument` for a blank name."""
+    _require_name(name)
     with database.writing() as session:
         key = session.scalar(select(ApiKey).where(ApiKey.name == name))
         if key is None:
@@ -44,16 +51,32 @@ def revoke(database: Database, name: str) -> None:
         key.revoked_at = key.revoked_at or now()
 
 
+def _require_name(name: str) -> None:
+    if not name.strip():
+        raise InvalidArgument(f"the name of a key is blank: {name!r}", hint="lamin keys create airflow")
+
+
+def usable(key: str | None) -> str | None:
+    """Return the key without blanks around it; one that is blank is none.
+
+    >>> usable(" s3cret\\n"), usable(" "), usable(None)
+    ('s3cret', None, None)
+    """
+    return (key or "").strip() or None
+
+
 class Keyring:
     """The keys in force: those of the registry, looked up anew as time passes, and `fixed`.
 
-    Where no key was ever made, everybody is let in, unless `required`.
+    Where no key was ever made, everybody is let in, unless `required`; but nobody who says to have
+    a key, and has none. A blank `fixed` is none: a variable that is set to nothing opens no door.
     """
 
     def __init__(self, database: Database, fixed: str | None = None, required: bool = False) -> None:
         self._database = database
-        self._fixed = [] if fixed is None else [_digest(fixed)]
-        self._required = required or fixed is not None
+        key = usable(fixed)
+        self._fixed = [] if key is None else [_digest(key)]
+        self._required = required or key is not None
         self._known: list[str] = []
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
@@ -61,14 +84,17 @@ class Keyring:
     async def admits(self, authorization: str) -> bool:
         """Whether a request with this header may pass. Raises `Unavailable`."""
         await self._refresh()
+        scheme, _, key = authorization.strip().partition(" ")
+        is_bearer = scheme.lower() == "bearer"
+        if is_bearer and not key.strip():
+            return False
         if not self._required:
             return True
-        scheme, _, key = authorization.partition(" ")
-        if scheme.lower() != "bearer":
+        if not is_bearer:
             return False
-        given = _digest(key)
+        digest = _digest(key.strip())
         # All of them, whichever fits: how long it takes says nothing.
-        return sum(hmac.compare_digest(given, known) for known in self._known) > 0
+        return sum(hmac.compare_digest(digest, known) for known in self._known) > 0
 
     async def _refresh(self) -> None:
         if self._is_fresh():

@@ -14,7 +14,7 @@ from lamin_core.db import Database
 from lamin_core.errors import InvalidArgument, Unavailable
 from openlineage.lamin.http import stream
 from openlineage.lamin.http.app import LOOPBACK, application
-from openlineage.lamin.http.keys import listed
+from openlineage.lamin.http.keys import listed, usable
 
 HEAD_PATIENCE = 10.0
 """Seconds for the head of a request to arrive."""
@@ -27,11 +27,21 @@ CONNECTIONS = 1000
 
 
 def serve(database: Database, host: str, port: int, api_key: str | None, announce: Callable[[int], None]) -> None:
-    """Serve until interrupted; `announce` is told the port once it is taken, which matters for port 0.
+    """Serve until interrupted.
 
-    Raises `InvalidArgument` when others could reach it and there is no key, `Unavailable` when the port is taken.
+    Args:
+        database: the registry.
+        host: the address to listen on.
+        port: the port; 0 is any that is free.
+        api_key: one more key, beside those of the registry; a blank one is none.
+        announce: called with the port once it is taken.
+
+    Raises:
+        InvalidArgument: others could reach it, and there is no key.
+        Unavailable: the port is taken.
     """
     host = host.strip("[]")
+    api_key = usable(api_key)
     alone = host in LOOPBACK
     if not alone and api_key is None and not any(key.revoked_at is None for key in listed(database)):
         raise InvalidArgument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 import anyio
@@ -20,6 +20,7 @@ from lamin_core.db import Database
 from lamin_core.errors import InvalidArgument
 from lamin_core.models import Run, RunChange, Transform
 from openlineage.lamin.http.answers import Refused
+from openlineage.lamin.http.gate import still_admitted
 from openlineage.lamin.http.reading import shapes
 
 PATH = "/api/v1/runs/stream"
@@ -50,20 +51,23 @@ class Changes:
         self._listeners = 0
 
     async def listen(self, request: Request) -> StreamingResponse:
-        """All changes from now on; after `Last-Event-ID`, all that came since that one."""
+        """All changes from now on; after `Last-Event-ID`, all that came since that one.
+
+        It ends with the key of whoever listens: within a second of its revocation.
+        """
         if self._listeners >= MAX_LISTENERS:
             raise Refused(503, f"{MAX_LISTENERS} listen already", hint="come again in a moment, or ask /api/v1/runs")
         last = _last_seen(request)
         since = await self._now() if last is None else last
-        return _Line(self._told(since), self._count)
+        return _Line(self._told(since, still_admitted(request)), self._count)
 
     def _count(self, more: int) -> None:
         self._listeners += more
 
-    async def _told(self, last: int) -> AsyncIterator[str]:
+    async def _told(self, last: int, is_admitted: Callable[[], Awaitable[bool]]) -> AsyncIterator[str]:
         yield "retry: 1000\n\n"
         spoke = time.monotonic()
-        while True:
+        while await is_admitted():
             now = await self._now()
             changes = await self._run(self._since, last) if now > last else []
             if changes:

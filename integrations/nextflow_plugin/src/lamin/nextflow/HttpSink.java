@@ -6,42 +6,92 @@ import java.io.OutputStream;
 import java.net.HttpURLConnection;
 import java.net.URL;
 import java.nio.charset.StandardCharsets;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 
-/** Posts to an OpenLineage endpoint, one request an event. */
+/**
+ * Posts to an OpenLineage endpoint, one request an event. Each has so many seconds in all, whatever comes: the time limits of
+ * a connection are about the pause between two bytes, and an answer that drips never makes one.
+ */
 final class HttpSink implements Sink {
     private static final int TIMEOUT = 2_000;
+    private static final long PATIENCE = 5_000;
 
     private final URL url;
     private final String apiKey;
+    private final ExecutorService requests = Executors.newSingleThreadExecutor(HttpSink::daemon);
 
     HttpSink(URL url, String apiKey) {
         this.url = url;
-        this.apiKey = apiKey;
+        this.apiKey = apiKey == null ? "" : apiKey.trim(); // a variable that is set to nothing is no key
+    }
+
+    private static Thread daemon(Runnable work) {
+        Thread thread = new Thread(work, "lamin-http");
+        thread.setDaemon(true);
+        return thread;
     }
 
     @Override
     public void emit(String event) throws IOException {
+        Future<?> request = requests.submit(() -> {
+            post(event);
+            return null;
+        });
+        try {
+            request.get(PATIENCE, TimeUnit.MILLISECONDS);
+        } catch (ExecutionException failure) {
+            if (failure.getCause() instanceof IOException) throw (IOException) failure.getCause();
+            throw new IOException(String.valueOf(failure.getCause()), failure.getCause());
+        } catch (TimeoutException late) {
+            request.cancel(true); // its thread reads on for as long as it is answered; nobody waits for it
+            throw new IOException(shown() + " did not answer in " + PATIENCE / 1000 + " s");
+        } catch (InterruptedException interrupted) {
+            Thread.currentThread().interrupt();
+            throw new IOException(shown() + ": interrupted", interrupted);
+        }
+    }
+
+    private void post(String event) throws IOException {
         HttpURLConnection connection = (HttpURLConnection) url.openConnection();
+        connection.setInstanceFollowRedirects(false);
         connection.setConnectTimeout(TIMEOUT);
         connection.setReadTimeout(TIMEOUT);
         connection.setRequestMethod("POST");
         connection.setDoOutput(true);
         connection.setRequestProperty("Content-Type", "application/json");
-        if (apiKey != null && !apiKey.isEmpty()) connection.setRequestProperty("Authorization", "Bearer " + apiKey);
+        if (!apiKey.isEmpty()) connection.setRequestProperty("Authorization", "Bearer " + apiKey);
         byte[] body = event.getBytes(StandardCharsets.US_ASCII);
         connection.setFixedLengthStreamingMode(body.length); // also: no silent second try
         try (OutputStream out = connection.getOutputStream()) {
             out.write(body);
         }
         int status = connection.getResponseCode();
-        drain(status >= 400 ? connection.getErrorStream() : connection.getInputStream()); // keeps the connection for the next
-        if (status >= 300) throw new IOException(url + " answered " + status);
+        byte[] answer = read(connection, status);
+        String problem = Acknowledgement.problem(status, answer, connection.getHeaderField("Location"));
+        if (problem != null) throw new IOException(shown() + " " + problem + hint(status));
     }
 
-    private static void drain(InputStream answer) throws IOException {
-        if (answer == null) return;
-        try (answer) {
-            answer.readNBytes(1 << 16);
-        }
+    /** All of it keeps the connection for the next event; of one that goes on, enough to see that it does. */
+    private static byte[] read(HttpURLConnection connection, int status) throws IOException {
+        InputStream answer = status >= 400 ? connection.getErrorStream() : connection.getInputStream();
+        if (answer == null) return new byte[0];
+        byte[] body = answer.readNBytes(Acknowledgement.MAX_ANSWER + 1);
+        if (body.length > Acknowledgement.MAX_ANSWER) connection.disconnect();
+        else answer.close();
+        return body;
+    }
+
+    private static String hint(int status) {
+        if (status == 401 || status == 403) return "; set OPENLINEAGE_API_KEY";
+        return status < 400 ? "; " + Acknowledgement.HINT : "";
+    }
+
+    private String shown() {
+        return Redaction.text(url.toString());
     }
 }

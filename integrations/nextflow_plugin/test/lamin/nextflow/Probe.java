@@ -33,6 +33,8 @@ public final class Probe {
             case "parent": return parent(arguments.get(0));
             case "json": return oddities();
             case "spool": return Spool.file(System.getenv()).path.getParent().toString();
+            case "acknowledged": return acknowledged(arguments);
+            case "post": return posted(arguments.get(0), arguments.get(1));
             default: throw new IllegalArgumentException(word);
         }
     }
@@ -114,6 +116,30 @@ public final class Probe {
     private static Object parent(String value) {
         RunReference parent = RunReference.fromEnvironment(Map.of("OPENLINEAGE_PARENT_ID", value));
         return parent == null ? null : List.of(parent.namespace, parent.name, parent.runId);
+    }
+
+    /** Status, then the file with the body, and so on. */
+    private static List<Object> acknowledged(List<String> arguments) throws Exception {
+        List<Object> problems = new ArrayList<>();
+        for (int i = 0; i < arguments.size(); i += 2) {
+            byte[] body = Files.readAllBytes(Paths.get(arguments.get(i + 1)));
+            problems.add(Acknowledgement.problem(Integer.parseInt(arguments.get(i)), body, "http://elsewhere/"));
+        }
+        return problems;
+    }
+
+    /** What came of one event, in how many milliseconds, and with how many megabytes more in use at most. */
+    private static Object posted(String url, String key) throws Exception {
+        Runtime runtime = Runtime.getRuntime();
+        long began = System.nanoTime();
+        String problem = null;
+        try {
+            new HttpSink(new java.net.URL(url), key).emit("{}");
+        } catch (java.io.IOException failure) {
+            problem = failure.getMessage();
+        }
+        long used = (runtime.totalMemory() - runtime.freeMemory()) >> 20;
+        return Arrays.asList(problem, (System.nanoTime() - began) / 1_000_000, used);
     }
 
     private static Object oddities() {
