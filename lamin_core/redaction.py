@@ -32,7 +32,12 @@ class Shape:
     """A pattern of secrets: tried where a lower-case text has the hint, group 1 stays, the rest is masked."""
 
     hint: str
-    pattern: re.Pattern[str]
+    source: str
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """Compiled when it is needed first: all of them together take some 50 ms."""
+        return _compiled(self.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,11 @@ class SecretName:
     words: str
     is_strong: bool
     is_weak: bool
+
+
+@cache
+def _compiled(source: str) -> re.Pattern[str]:
+    return re.compile(source, re.ASCII)
 
 
 @cache
@@ -89,7 +99,7 @@ _BEGINNING = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))"
 def _shape(line: str) -> Shape:
     hint, _, pattern = line.partition("\t")
     source = pattern.replace("{B}", _BEGINNING).replace(r"\z", r"\Z")
-    return Shape(hint, re.compile(source, re.ASCII))
+    return Shape(hint, source)
 
 
 def _named_pattern(line: str) -> tuple[str, re.Pattern[str]]:

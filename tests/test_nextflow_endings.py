@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import http.server
+import json
 import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -155,3 +159,36 @@ def test_a_spool_that_cannot_be_written_costs_lines_and_nothing_else(folder: Pat
     assert done.returncode == 0, done.stderr
     assert "lineage is being lost" in done.stderr
     assert (folder / "results" / "after.txt").exists()
+
+
+class _Receiver(http.server.BaseHTTPRequestHandler):
+    """Keeps what it is sent."""
+
+    bodies: ClassVar[list[bytes]] = []
+
+    def do_POST(self) -> None:
+        self.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(201)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on the terminal."""
+
+
+def test_nothing_is_sent_where_openlineage_is_disabled(folder: Path) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Receiver) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        arguments = ("run", str(PIPELINES / "retry.nf"), "--api_key", "sEcretKey1")
+        disabled = play(folder, *arguments, OPENLINEAGE_URL=url, OPENLINEAGE_DISABLED=" True")
+        sent = list(_Receiver.bodies)
+        enabled = play(folder, *arguments, OPENLINEAGE_URL=url)
+        server.shutdown()
+    assert disabled.code == enabled.code == 0, disabled.shown
+    assert sent == []
+    assert disabled.one("", "COMPLETE")  # the registry here, or its spool, goes on
+    assert len(_Receiver.bodies) > 3
+    told = b"".join(_Receiver.bodies).decode() + json.dumps(disabled.events)
+    assert "--api_key ***" in told
+    assert "sEcretKey1" not in told

@@ -100,7 +100,7 @@ def _tell_problems(report: Report, dropped: int, refused: Sequence[AsideFile]) -
 
 
 @events.command(epilog=examples("lamin events requeue"))
-@as_json
+@output.as_json
 def requeue(as_json: bool) -> None:
     """Let events that a receiver has refused be sent again.
 

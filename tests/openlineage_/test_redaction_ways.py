@@ -170,7 +170,10 @@ def test_what_python_tracks_is_stored_without_secrets(
     texts = [plant.text for plant in planted]
     monkeypatch.setenv("LAMIN_INSTANCE", str(in_tmp_path))
     ln.connect(str(in_tmp_path))
-    with pytest.raises(ValueError), ln.run("a", params={"texts": texts, "named": {"db_password": texts[0]}}):
+    with (
+        pytest.raises(ValueError, match="password"),
+        ln.run("a", params={"texts": texts, "named": {"db_password": texts[0]}}),
+    ):
         raise ValueError("\n".join(texts))
     ln.Transform(key="b", source_code="\n".join(texts)).save()
     assert len(leaks(planted, derived(instance.db))) <= ALLOWED
