@@ -38,6 +38,12 @@ class Collection(Traced, Versioned, Registry):
     _name_field = "key"
     _search_fields = ("key", "description")
     _editable = ("description",)
+    _initial = ("key",)
+    _instead = {
+        "key": "ln.Collection(collection.artifacts.to_list(), key=...).save()",
+        "artifacts": "ln.Collection([...], key=...).save() is its next version",
+        "hash": "ln.Collection([...], key=...).save() is its next version",
+    }
     _aliases = {"transform": "run__transform"}
 
     key: Mapped[str] = mapped_column(Key)

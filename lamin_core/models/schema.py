@@ -27,6 +27,14 @@ class Schema(Registry):
     _name_field = "name"
     _search_fields = ("name", "description")
     _editable = ("name", "description")
+    _initial = (
+        *("itype", "otype", "dtype", "n_members", "minimal_set", "ordered_set", "maximal_set", "flexible", "coerce"),
+        "index_id",
+    )
+    _instead = dict.fromkeys(
+        (*_initial, "index", "hash", "features", "components", "slots"),
+        "a schema is known by what it asks for; ln.Schema([...]).save() is another",
+    )
 
     name: Mapped[str | None]
     hash: Mapped[str] = mapped_column(String(64), unique=True)

@@ -24,6 +24,11 @@ class Storage(Registry):
     __tablename__ = "storage"
     _name_field = "root"
     _search_fields = ("root",)
+    _initial = ("root",)
+    _instead = {
+        "root": "ln.Storage(root).save() is another storage",
+        "is_managed": "ln.Storage(root).save() makes it one that copies go into",
+    }
 
     root: Mapped[str] = mapped_column(Key, unique=True)
     type: Mapped[str] = mapped_column(String(32))

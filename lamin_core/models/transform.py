@@ -12,6 +12,7 @@ from lamin_core import context
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Labels
 from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
+from lamin_core.models.checks import shown
 from lamin_core.models.relations import Many, One
 from lamin_core.models.traced import Traced
 from lamin_core.uids import VERSION_LENGTH
@@ -57,6 +58,15 @@ class Transform(Traced, Versioned, Registry):
     _name_field = "key"
     _search_fields = ("key", "description")
     _editable = ("description", "kind", "language", "reference", "reference_type")
+    _editable_alone = ("version_tag",)
+    _initial = ("key", "namespace", "source_code")
+    _instead = {
+        "key": "ln.Transform(key=..., revises=transform).save() is its next version, under the other key",
+        "source_code": "ln.Transform(key=..., source_code=...).save() is its next version",
+        "hash": "ln.Transform(key=..., source_code=...).save() is its next version",
+        "type": "transform.kind = ...; transform.save()",
+        "version": "transform.version_tag = '2.1'; transform.save()",
+    }
     _aliases = {"type": "kind"}
 
     series_id: Mapped[int] = mapped_column(ForeignKey("transform_series.id"))
@@ -126,6 +136,10 @@ class Transform(Traced, Versioned, Registry):
         self.source_code = source_code
         self.__dict__["_revises"] = revises
         self.__dict__["_asked_uid"] = uid
+
+    def _check_new(self) -> None:
+        if not isinstance(self.key, str) or not self.key.strip():
+            raise InvalidArgument(f"key={shown(self.key)} is no key", hint='Transform(key="align.py")')
 
     @property
     def type(self) -> str | None:

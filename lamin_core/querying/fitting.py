@@ -15,7 +15,8 @@ from sqlalchemy.types import TypeEngine
 
 from lamin_core.errors import InvalidArgument
 from lamin_core.models import Registry
-from lamin_core.models.base import UTC_DateTime, is_storable
+from lamin_core.models.base import UTC_DateTime
+from lamin_core.models.checks import is_storable
 from lamin_core.models.dtypes import moment
 
 

@@ -9,7 +9,8 @@ from sqlalchemy import Double, Integer, Text, and_, case, cast, extract, false, 
 from sqlalchemy.types import JSON
 
 from lamin_core.errors import InvalidArgument
-from lamin_core.models.base import UTC_DateTime, is_storable
+from lamin_core.models.base import UTC_DateTime
+from lamin_core.models.checks import is_storable
 from lamin_core.querying import fitting, functions
 from lamin_core.querying.operators import OPERATORS, Condition
 
