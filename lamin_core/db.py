@@ -26,7 +26,7 @@ from lamin_core.errors import InvalidArgument, MissingExtra, ReadOnly, SchemaMis
 from lamin_core.models import Base, narrow_indexes
 from lamin_core.redaction import redact_text
 
-REVISION = "0013"
+REVISION = "0015"
 """The Alembic revision that this version of the package works with; the migration with this id makes the models."""
 BUSY_TIMEOUT_MS = 30_000
 _PAUSE = 0.0002, 0.002

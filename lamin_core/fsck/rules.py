@@ -22,6 +22,7 @@ from lamin_core.models import (
     RunChange,
     Transform,
 )
+from lamin_core.models.deleted import is_remembered
 from lamin_core.models.relations import is_named
 from lamin_core.uids import version_suffix
 
@@ -174,7 +175,9 @@ def _unknown_transforms(session: Session) -> Rows:
 
 def _empty_series(session: Session) -> Rows:
     """Series that have no version and are named by nothing."""
-    artifacts = select(ArtifactSeries.id, ArtifactSeries.key.label("key")).where(~is_named(ArtifactSeries))
+    artifacts = select(ArtifactSeries.id, ArtifactSeries.key.label("key")).where(
+        ~is_named(ArtifactSeries), ~is_remembered(ArtifactSeries.stem)
+    )
     return session.execute(artifacts).all()
 
 

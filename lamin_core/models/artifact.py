@@ -116,7 +116,7 @@ class Artifact(Traced, Versioned, Registry):
     kind: Mapped[str | None] = mapped_column(String(32))
     otype: Mapped[str | None] = mapped_column(String(64))
     description: Mapped[str | None]
-    n_observations: Mapped[int | None]
+    n_observations: Mapped[int | None] = mapped_column(Identity)  # a table may have more than 2**31 rows
     run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"), index=True)
     """The run that first made it."""
     schema_id: Mapped[int | None] = mapped_column(ForeignKey("schema.id"))

@@ -12,6 +12,7 @@ from lamin_core.db import Database
 from lamin_core.errors import Conflict, InvalidArgument
 from lamin_core.models.base import Named, Versioned, refusal
 from lamin_core.models.checks import column_value
+from lamin_core.models.deleted import remember
 from lamin_core.models.guards import check_many
 from lamin_core.querying import fitting
 from lamin_core.querying.lookups import field_named, fields_of, unknown
@@ -58,6 +59,8 @@ def remove_rows(session: Session, registry: type[Any], which: Condition) -> int:
     """Remove these rows; how many they were. Each series that is left has a latest version."""
     is_versioned = issubclass(registry, Versioned) and not registry._has_trash  # type: ignore[attr-defined]
     series = list(session.scalars(select(registry._series_column()).where(which).distinct())) if is_versioned else []
+    if issubclass(registry, Versioned):
+        remember(session, registry, which)
     number = int(session.connection().execute(delete(registry).where(which)).rowcount)
     if series:
         settle_latest(session, registry, series)

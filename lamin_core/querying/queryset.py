@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Generic, Self, TypeVar, cast
 
 from sqlalchemy import Select, and_, case, func, select
@@ -13,11 +14,12 @@ from sqlalchemy.orm import Session
 
 from lamin_core.db import Database
 from lamin_core.errors import InvalidArgument, MultipleFound, NotFound
+from lamin_core.models import DeletedVersion
 from lamin_core.models.base import Versioned
 from lamin_core.querying import changing, frames, naming, search
 from lamin_core.querying.lookups import Lookups, column_at, negated
 from lamin_core.querying.operators import OPERATORS, bytewise
-from lamin_core.uids import VERSION_LENGTH
+from lamin_core.uids import VERSION_LENGTH, version_number
 
 T = TypeVar("T")
 Several = list[Any]
@@ -217,8 +219,25 @@ class QuerySet(Generic[T]):
         asked = [f"uid {uid!r}"] if uid is not None else []
         asked += [f"{name}={value!r}" for name, value in lookups.items()]
         name = self.registry.__name__
+        deleted_at = self._deleted_at(uid)
+        if deleted_at is not None:
+            said = f"{name} {uid} was deleted for good on {deleted_at:%Y-%m-%d at %H:%M} UTC"
+            return NotFound(said, hint=f"no other version gets its uid; {name}.df() shows what is there")
         shown = f"no {name} with {', '.join(asked)}" if asked else f"no {name} fits"
         return NotFound(shown, hint=self._nearest(lookups) or f"{name}.df() shows what is there")
+
+    def _deleted_at(self, uid: str | None) -> datetime | None:
+        """When the version with this uid was deleted for good, if it was."""
+        if uid is None or not issubclass(self.registry, Versioned) or not self._is_whole(uid):
+            return None
+        stem, suffix = uid[:-VERSION_LENGTH], uid[-VERSION_LENGTH:]
+        query = select(func.max(DeletedVersion.deleted_at)).where(
+            DeletedVersion.registry == self.registry.__name__,
+            DeletedVersion.stem == stem,
+            DeletedVersion.number == version_number(suffix),
+        )
+        with self._reading() as session:
+            return session.scalar(query)
 
     def _nearest(self, lookups: dict[str, Any]) -> str | None:
         field = self.registry._name_field
