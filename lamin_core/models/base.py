@@ -14,7 +14,7 @@ from sqlalchemy.types import TypeDecorator
 
 from lamin_core import context
 from lamin_core.errors import InvalidArgument
-from lamin_core.models.checks import column_value, is_storable
+from lamin_core.models.checks import column_value, is_storable, steps_argument, text_argument
 from lamin_core.uids import VERSION_LENGTH
 
 # SQLite only counts up by itself in an INTEGER primary key.
@@ -440,17 +440,24 @@ class Synonymous:
 
     def add_synonym(self, *names: str) -> None:
         """Let these be other names of it, from now on. Raises `InvalidArgument` for a name with `|` in it."""
+        _check_synonyms(names)
         if wrong := [name for name in names if "|" in name or not name.strip()]:
             raise InvalidArgument(f"{wrong[0]!r} is no name", hint="name them one by one: add_synonym('a', 'b')")
         self._set_synonyms([*(self.synonyms or "").split("|"), *names])
 
     def remove_synonym(self, *names: str) -> None:
         """Let these be other names of it no more."""
+        _check_synonyms(names)
         self._set_synonyms([one for one in (self.synonyms or "").split("|") if one not in names])
 
     def _set_synonyms(self, names: list[str]) -> None:
         self.synonyms = "|".join(dict.fromkeys(filter(None, names))) or None
         context.connection().save(self)
+
+
+def _check_synonyms(names: Iterable[Any]) -> None:
+    for name in names:
+        text_argument(name, "a synonym", "add_synonym('a', 'b')")
 
 
 class Hierarchical:
@@ -484,6 +491,7 @@ class Hierarchical:
         return self._viewed(field, 0, distance, return_graph=return_graph)
 
     def _viewed(self, field: Any, up: int | None, down: int | None, *, return_graph: bool) -> Any:
+        up, down = steps_argument(up, "distance"), steps_argument(down, "distance")
         lineage = context.connection().lineage
         return lineage.view_hierarchy(self, up=up, down=down, field=field, return_graph=return_graph)
 

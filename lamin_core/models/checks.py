@@ -10,6 +10,7 @@ import enum
 import json
 import numbers
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Date, DateTime, Float, Integer, Numeric, String
@@ -20,6 +21,8 @@ from lamin_core.errors import InvalidArgument
 _INTEGER_BITS = 32
 _BIG_INTEGER_BITS = 64
 _SHOWN_CHARACTERS = 60
+_MOST_STEPS = 2**31 - 1
+"""More than any graph has, and what every database takes."""
 
 
 def is_storable(text: str) -> bool:
@@ -37,6 +40,43 @@ def shown(value: Any) -> str:
     except Exception:  # an object whose own repr fails
         text = f"<{type(value).__name__}>"
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+
+
+def text_argument(value: Any, name: str, example: str) -> str:
+    """Return an argument that is text. Raises `InvalidArgument` for anything else, with the example as the hint."""
+    if not isinstance(value, str):
+        raise InvalidArgument(f"{name} is text, not {shown(value)}", hint=example)
+    return value
+
+
+def check_optional_texts(**values: Any) -> None:
+    """Raise `InvalidArgument` for one of these arguments that is neither text nor None."""
+    for name, value in values.items():
+        if value is not None:
+            text_argument(value, name, f"{name}='...'")
+
+
+def text_arguments(values: Any, name: str, example: str) -> list[str]:
+    """Return an argument that is a text or several texts as a list. Raises `InvalidArgument`."""
+    if isinstance(values, str):
+        return [values]
+    return [text_argument(value, name, example) for value in listed_argument(values, name, example)]
+
+
+def listed_argument(values: Any, name: str, example: str) -> list[Any]:
+    """Return an argument that has several values as a list. Raises `InvalidArgument` for text and single values."""
+    if isinstance(values, str | bytes | bytearray) or not isinstance(values, Iterable) or isinstance(values, type):
+        raise InvalidArgument(f"{name} is a list, not {shown(values)}", hint=example)
+    return list(values)
+
+
+def steps_argument(value: Any, name: str) -> int | None:
+    """Return a number of steps, or None for all the way. Raises `InvalidArgument`."""
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise InvalidArgument(f"{name}={shown(value)} is no number of steps", hint=f"{name}=2, or None for all the way")
+    return min(value, _MOST_STEPS)
 
 
 def column_value(column: Column[Any], value: Any) -> Any:

@@ -132,11 +132,13 @@ class Run(Traced, Registry):
 
         `initiated_by_run` is another name of `parent`. Raises `InvalidArgument`.
         """
-        if getattr(transform, "id", None) is None:
+        if not hasattr(transform, "stem_uid") or getattr(transform, "id", None) is None:
             raise InvalidArgument("a run needs a saved transform", hint="Run(transform.save())")
         if not isinstance(status, str) or status not in _BEGINNINGS:
             raise InvalidArgument(f"a run cannot begin {shown(status)}", hint=_HOW_RUNS_BEGIN)
-        above = parent or initiated_by_run
+        above = initiated_by_run if parent is None else parent
+        if above is not None and (not isinstance(above, Run) or above.id is None):
+            raise InvalidArgument(f"{shown(above)} is no saved run", hint="parent=ln.Run.get(...)")
         super().__init__(
             name=name,
             description=description,

@@ -105,6 +105,8 @@ def time(value: Any) -> dt.datetime:
             value = dt.datetime.fromisoformat(value)
         elif isinstance(value, dt.date) and not isinstance(value, dt.datetime):
             value = dt.datetime(value.year, value.month, value.day)
+        if value != value:  # what pandas has for no time calls itself a datetime
+            raise unfit(None, "a moment")
         return moment(value)
     except (ValueError, OverflowError, AttributeError):
         raise unfit(value, "a moment: a datetime, or '2026-01-31T12:00'") from None

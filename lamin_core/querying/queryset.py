@@ -16,6 +16,7 @@ from lamin_core.db import Database
 from lamin_core.errors import InvalidArgument, MultipleFound, NotFound
 from lamin_core.models import DeletedVersion
 from lamin_core.models.base import Versioned
+from lamin_core.models.checks import shown, text_arguments
 from lamin_core.querying import changing, frames, naming, search
 from lamin_core.querying.lookups import Lookups, column_at, negated
 from lamin_core.querying.operators import OPERATORS, bytewise
@@ -78,7 +79,10 @@ class QuerySet(Generic[T]):
 
     def order_by(self, *names: str) -> Self:
         """In this order; `-` before a name turns it round, and fields of relations are named as in lookups."""
-        order = [(bytewise(column_at(self.registry, name.removeprefix("-"))), name.startswith("-")) for name in names]
+        order = []
+        for name in text_arguments(names, "the name of a field", 'order_by("-created_at")'):
+            column = column_at(self.registry, name.removeprefix("-"))
+            order.append((bytewise(column), name.startswith("-")))
         return self._with(_order=tuple(order))
 
     def reverse(self) -> Self:
@@ -107,6 +111,8 @@ class QuerySet(Generic[T]):
         return self.count()
 
     def __getitem__(self, place: int | slice) -> Any:
+        if isinstance(place, slice):
+            _check_bounds(place)
         if isinstance(place, slice) and place.step is None and _counts_up(place.start) and _counts_up(place.stop):
             begin = place.start or 0
             length = None if place.stop is None else max(place.stop - begin, 0)
@@ -116,6 +122,8 @@ class QuerySet(Generic[T]):
             if not found:
                 raise IndexError(f"there is no record {place} among {self.count()}")
             return found[0]
+        if not isinstance(place, int | slice):
+            raise InvalidArgument(f"{shown(place)} is no place of a record", hint="[0], [:10]")
         return list(self)[place]
 
     def __repr__(self) -> str:
@@ -272,7 +280,8 @@ class QuerySet(Generic[T]):
         name = naming.field_name(self.registry, field)
         found = self.filter(is_latest=True) if issubclass(self.registry, Versioned) else self
         records = [one for one in found if getattr(one, name) is not None]
-        answers = records if return_field is None else [getattr(one, _key(return_field)) for one in records]
+        answered = None if return_field is None else naming.field_name(self.registry, return_field)
+        answers = records if answered is None else [getattr(record, answered) for record in records]
         return naming.Lookup(self.registry.__name__, [getattr(one, name) for one in records], answers)
 
     def inspect(self, values: Iterable[Any], field: Any = None) -> naming.Inspection:
@@ -289,7 +298,7 @@ class QuerySet(Generic[T]):
 
         With `return_mapper` only what was replaced, as a dict.
         """
-        values = list(values)
+        values = list(naming.checked(values))
         with self._reading() as session:
             mapper = naming.mapper(session, self.registry, self.ids(), values, field)
         return mapper if return_mapper else [mapper.get(one, one) for one in values]
@@ -306,7 +315,7 @@ class QuerySet(Generic[T]):
         query = self._ordered()
         if limit is not None and not self._order:
             query = self._query.order_by(self.registry.id.desc())
-        included = [include] if isinstance(include, str) else list(include)
+        included = text_arguments(include, "include", 'include="created_by__handle"')
         with self._reading() as session:
             return frames.frame(session, self.registry, query.limit(limit), included, with_features=features)
 
@@ -333,13 +342,15 @@ class QuerySet(Generic[T]):
 
 
 def _check_limit(limit: int | None) -> None:
-    if limit is not None and (not isinstance(limit, int) or limit < 0):
+    if limit is not None and (not isinstance(limit, int) or not 0 <= limit < 2**63):
         raise InvalidArgument(f"limit={limit!r} is no number of records", hint="limit=None for all")
+
+
+def _check_bounds(place: slice) -> None:
+    for bound in (place.start, place.stop, place.step):
+        if bound is not None and not isinstance(bound, int):
+            raise InvalidArgument(f"{shown(bound)} is no place of a record", hint="[0], [:10]")
 
 
 def _counts_up(bound: int | None) -> bool:
     return bound is None or bound >= 0
-
-
-def _key(field: Any) -> str:
-    return field if isinstance(field, str) else str(field.key)

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from lamin_core.errors import Conflict, InvalidArgument, NotFound
 from lamin_core.models import Artifact, Base, Collection, Registry, Run, Schema, Storage, Transform
 from lamin_core.models.base import check_new
-from lamin_core.models.checks import shown
+from lamin_core.models.checks import listed_argument, shown
 from lamin_core.querying.changing import remove_rows
 from lamin_core.saving.artifacts import save_artifact, save_artifacts
 from lamin_core.saving.edits import update
@@ -55,7 +55,7 @@ def _check_new(record: Any) -> None:
 def save_all(place: Place, records: Iterable[Any]) -> None:
     """Save many records: those that are known by a name in a few statements, the others one by one, in their order."""
     named: list[Any] = []
-    records = list(records)
+    records = listed_argument(records, "records", "ln.save([record, ...])")
     artifacts = {id(one): one for one in records if isinstance(one, Artifact) and not _is_saved(one)}
     for artifact in artifacts.values():
         _check_new(artifact)

@@ -43,14 +43,22 @@ def _changed(record: Any) -> set[str]:
     """The columns that were set to other values."""
     state = inspect(record)
     names = (attribute.key for attribute in state.mapper.column_attrs if attribute.key in record.__dict__)
-    return {name for name in names if state.attrs[name].history.has_changes()}
+    return {name for name in names if _is_changed(state.attrs[name])}
+
+
+def _is_changed(attribute: Any) -> bool:
+    try:
+        return bool(attribute.history.has_changes())
+    except (TypeError, ValueError):  # an array or a table does not say whether it is equal to the former value
+        return True
 
 
 def _check_changeable(record: Any, row: Any, changed: set[str]) -> None:
     """Raise `InvalidArgument` for a field that was set to another value than the row has, and may not be."""
     registry = type(record)
     for name in sorted(changed - {*registry._editable, *registry._editable_alone}):
-        if record.__dict__[name] != getattr(row, name):
+        value = checked_values(record, [name])[name]
+        if value != getattr(row, name):
             raise refusal(registry, name)
 
 

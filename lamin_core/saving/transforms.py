@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from lamin_core.db import Database
 from lamin_core.errors import Conflict, InvalidArgument
 from lamin_core.models import DeletedVersion, Run, Transform, TransformSeries, now
+from lamin_core.models.checks import text_argument
 from lamin_core.saving.place import Place, adopt
 from lamin_core.uids import VERSION_LENGTH, derived_uid, random_uid, version_number, version_suffix
 
@@ -45,6 +46,7 @@ def _series(session: Session, transform: Transform) -> TransformSeries:
 
 
 def _checked(uid: str) -> str:
+    text_argument(uid, "uid", f'ln.track("{random_uid(_STEM)}")')
     if len(uid) not in (_STEM, _STEM + VERSION_LENGTH) or not (uid.isascii() and uid.isalnum()):
         raise InvalidArgument(
             f"{uid!r} is no uid of a transform: that is {_STEM} letters and digits, or {_STEM + VERSION_LENGTH} with a "

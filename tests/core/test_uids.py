@@ -22,8 +22,7 @@ Write = Callable[[str, str], Path]
 
 
 def _saved(write: Write, text: str) -> ln.Artifact:
-    artifact = ln.Artifact(write(f"outside/{text}.txt", text), key="t.txt").save()
-    return artifact
+    return ln.Artifact(write(f"outside/{text}.txt", text), key="t.txt").save()
 
 
 @pytest.fixture
@@ -108,14 +107,14 @@ def test_deleted_transforms_and_collections_keep_their_uids(
     assert third.number == 2
     ln.Transform.filter(key="a.py").delete()
     assert ln.Transform(key="a.py", source_code="2").save().number == 3
-    with pytest.raises(NotFound, match="Transform .* was deleted for good"):
+    with pytest.raises(NotFound, match=r"Transform .* was deleted for good"):
         ln.Transform.get(second.uid)
     one, two = saved("one"), saved("two")
     ln.Collection([one], key="c").save()
     larger = ln.Collection([one, two], key="c").save()
     larger.delete()
     assert ln.Collection([two], key="c").save().number == 2
-    with pytest.raises(NotFound, match="Collection .* was deleted for good"):
+    with pytest.raises(NotFound, match=r"Collection .* was deleted for good"):
         ln.Collection.get(larger.uid)
 
 
