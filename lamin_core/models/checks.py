@@ -33,6 +33,15 @@ def is_storable(text: str) -> bool:
         return False
 
 
+def storable(text: str) -> str:
+    r"""Return the text with what no database can hold escaped: messages of errors are kept, whatever is in them.
+
+    >>> storable("a\0b\ud800")
+    'a\\x00b\\ud800'
+    """
+    return text.replace("\0", r"\x00").encode("utf-8", "backslashreplace").decode()
+
+
 def shown(value: Any) -> str:
     """Return a short text for the value, in ASCII, whatever the value does when it is asked for one."""
     try:

@@ -12,7 +12,7 @@ from lamin_core import context
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Labels
 from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
-from lamin_core.models.checks import check_optional_texts, shown
+from lamin_core.models.checks import check_optional_texts, shown, text_argument
 from lamin_core.models.relations import Many, One
 from lamin_core.models.traced import Traced
 from lamin_core.uids import VERSION_LENGTH
@@ -121,6 +121,7 @@ class Transform(Traced, Versioned, Registry):
         of which transform it is the next version, where the key is another. `uid` asks for this stem (12 characters)
         or this very version (16). Raises `InvalidArgument`.
         """
+        text_argument(namespace, "namespace", 'namespace="python"')
         check_optional_texts(key=key, kind=kind, version=version, description=description, type=type, language=language)
         if key is None and revises is None:
             raise InvalidArgument("a transform needs a key", hint='Transform(key="align.py")')

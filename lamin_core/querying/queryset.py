@@ -117,11 +117,13 @@ class QuerySet(Generic[T]):
             begin = place.start or 0
             length = None if place.stop is None else max(place.stop - begin, 0)
             return self._fetched(self._ordered().offset(begin).limit(length))
-        if isinstance(place, int) and place >= 0:
+        if isinstance(place, int) and 0 <= place < 2**63:
             found = self._fetched(self._ordered().offset(place).limit(1))
             if not found:
                 raise IndexError(f"there is no record {place} among {self.count()}")
             return found[0]
+        if isinstance(place, int) and place >= 2**63:
+            raise IndexError(f"there is no record {place}")
         if not isinstance(place, int | slice):
             raise InvalidArgument(f"{shown(place)} is no place of a record", hint="[0], [:10]")
         return list(self)[place]
@@ -348,7 +350,7 @@ def _check_limit(limit: int | None) -> None:
 
 def _check_bounds(place: slice) -> None:
     for bound in (place.start, place.stop, place.step):
-        if bound is not None and not isinstance(bound, int):
+        if bound is not None and not (isinstance(bound, int) and abs(bound) < 2**63):
             raise InvalidArgument(f"{shown(bound)} is no place of a record", hint="[0], [:10]")
 
 

@@ -51,7 +51,7 @@ VALUES: dict[str, Any] = {
     "emoji": "🧬",
     "dunder": "a__b",
     "minus": "-",
-    "dots": "../..",
+    "dots": "../none-such",
     "bytes": b"\xff",
     "bytearray": bytearray(b"a"),
     "list": [],
