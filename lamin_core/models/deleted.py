@@ -22,7 +22,8 @@ class DeletedVersion(Base):
     __table_args__ = (Index("ix_deleted_version_stem", "stem", "number"),)
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
-    registry: Mapped[str] = mapped_column(String(32))
+    kind: Mapped[str] = mapped_column(String(32))
+    """The name of the registry: `Artifact`, `Transform`, `Collection`."""
     stem: Mapped[str] = mapped_column(Uid)
     """The part of the uid that all versions share."""
     number: Mapped[int]
@@ -37,7 +38,7 @@ def remember(session: Session, registry: type[Any], condition: ColumnElement[boo
         registry.number,
         literal(now(), UTC_DateTime()),
     ).where(condition)
-    names = ["registry", "stem", "number", "deleted_at"]
+    names = ["kind", "stem", "number", "deleted_at"]
     session.connection().execute(insert(DeletedVersion).from_select(names, versions))
 
 

@@ -242,7 +242,7 @@ class QuerySet(Generic[T]):
             return None
         stem, suffix = uid[:-VERSION_LENGTH], uid[-VERSION_LENGTH:]
         query = select(func.max(DeletedVersion.deleted_at)).where(
-            DeletedVersion.registry == self.registry.__name__,
+            DeletedVersion.kind == self.registry.__name__,
             DeletedVersion.stem == stem,
             DeletedVersion.number == version_number(suffix),
         )

@@ -110,6 +110,10 @@ def _queries() -> Iterator[tuple[str, Call]]:
     yield "Artifact[...]", lambda value: ln.Artifact.all()[value]
 
 
+def _with(key: str, name: str, value: Any) -> dict[str, Any]:
+    return {"key": key, name: value}
+
+
 def _constructors(artifact: ln.Artifact, feature: ln.Feature, file: Path) -> Iterator[tuple[str, Call]]:
     def saved(make: Callable[..., Any], field: str, /, **values: Any) -> Call:
         return lambda value: make(**values | {field: value}).save()
@@ -132,7 +136,7 @@ def _constructors(artifact: ln.Artifact, feature: ln.Feature, file: Path) -> Ite
         yield f"Run({name}=)", lambda v, n=name: ln.Run(transform, **{n: v}).save()
     yield "Artifact()", lambda value: ln.Artifact(value, key="x.txt").save()
     for name in ("key", "description", "revises", "run", "kind", "storage"):
-        yield f"Artifact({name}=)", lambda v, n=name: ln.Artifact(file, **({"key": "y.txt"} | {n: v})).save()
+        yield f"Artifact({name}=)", lambda v, n=name: ln.Artifact(file, **_with("y.txt", n, v)).save()
     yield "Artifact.from_df", lambda value: ln.Artifact.from_df(value, key="t.parquet")
     yield "Artifact.from_anndata", lambda value: ln.Artifact.from_anndata(value, key="t.h5ad")
     yield "Artifact.from_dir", lambda value: ln.Artifact.from_dir(value)

@@ -16,7 +16,7 @@ def upgrade() -> None:
     op.create_table(
         "deleted_version",
         sa.Column("id", Identity, nullable=False),
-        sa.Column("registry", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("stem", Uid, nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("deleted_at", UTC_DateTime(), nullable=False),
