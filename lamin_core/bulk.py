@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import (
     ARRAY,
@@ -36,6 +36,9 @@ from sqlalchemy.orm import Session
 
 from lamin_core.models import Base
 from lamin_core.models.relations import table_of
+from lamin_core.uids import random_uid
+
+K = TypeVar("K")
 
 _PART = 5_000
 """How many values one statement names: SQLite takes 32,766 in all, PostgreSQL 65,535."""
@@ -166,6 +169,19 @@ def select_in(
         connection = session.connection()
         statement = _having(connection.dialect.name, query, column)
         yield from connection.execute(statement, {"among": listed(session, values), **given})
+
+
+def free_uids(session: Session, model: type[Base], derived: Mapping[K, str]) -> dict[K, str]:
+    """Return a uid for each new row: the derived one, or a random one where a row has that already.
+
+    A record that was renamed keeps the uid that its former name gives; another record may have that name next.
+    """
+    column = table_of(model).c.uid
+    taken = {row.uid for row in select_in(session, select(column), column, set(derived.values()))}
+    uids = {}
+    for key, uid in derived.items():
+        uids[key] = random_uid(len(uid)) if uid in taken else uid
+    return uids
 
 
 @lru_cache(maxsize=200)

@@ -24,6 +24,7 @@ from lamin_core.lineage.series import roots
 from lamin_core.lineage.usage import Reader, note_input
 from lamin_core.locations import copy_location, location
 from lamin_core.models import Artifact, Storage, blank
+from lamin_core.models.checks import shown
 from lamin_core.storage import (
     Place,
     Root,
@@ -92,6 +93,8 @@ class Files:
 
     def managed(self, storage: str | Storage | None = None) -> Root:
         """The storage that copies go into: this one, by default that of the instance. Raises `NotFound`."""
+        if storage is not None and not isinstance(storage, str | os.PathLike | Storage):
+            raise InvalidArgument(f"{shown(storage)} is no storage", hint="storage=ln.Storage(root).save()")
         known, said = self.storages(), settings.said("storage")
         asked = storage or (self._chosen if said is None else said.value)
         wanted = (
@@ -148,6 +151,8 @@ class Files:
         self, kind: type[Artifact], folder: str | os.PathLike[str], key: str | None, storage: str | Storage | None
     ) -> list[Artifact]:
         """An artifact of every file below a local folder, in the order of their paths, not yet saved."""
+        if not isinstance(folder, str | os.PathLike):
+            raise InvalidArgument(f"{shown(folder)} is no folder", hint='Artifact.from_dir("./data")')
         root = local_path(os.fspath(folder))
         if not root.is_dir():
             raise InvalidArgument(f"{str(root)!r} is no folder", hint="Artifact(path) for a single file")

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lamin_core.db import Database
-from lamin_core.errors import Conflict
+from lamin_core.errors import Conflict, NotFound
 from lamin_core.lineage import hierarchy, lists, names
 from lamin_core.lineage.diff import RunDiff, diff
 from lamin_core.lineage.drawing import Lineage
@@ -21,6 +21,7 @@ from lamin_core.lineage.pictures import is_notebook, show
 from lamin_core.lineage.reach import NODE_LIMIT
 from lamin_core.lineage.snapshots import snapshots
 from lamin_core.models import Artifact, Collection, CollectionArtifact, Run, Transform
+from lamin_core.models.checks import is_storable, shown, steps_argument, text_argument
 from lamin_core.printable import printable
 from lamin_core.querying.description import lines
 from lamin_core.querying.naming import field_name
@@ -53,6 +54,7 @@ class Questions:
         `limit` nodes; where there are more, the graph is `truncated`.
         """
         at = None if as_of is None else moment(as_of)
+        up, down = steps_argument(up, "up"), steps_argument(down, "down")
         with self._database.reading() as session:
             starts = _starts(session, record, limit)
             artifacts, runs = ([number for kind, number in starts if kind == one] for one in ("artifact", "run"))
@@ -92,6 +94,8 @@ class Questions:
 
         `asked` is what `around` takes.
         """
+        for name in ("up", "down"):
+            steps_argument(asked.get(name), name)
         if return_graph:
             return self.around(record, **asked)
         down = asked.get("down")
@@ -129,6 +133,11 @@ class Questions:
 
     def diff(self, first: Run | str, second: Run | str) -> RunDiff:
         """How the second run differs from the first; by record, or as `find_run` takes them."""
+        for run in (first, second):
+            if not isinstance(run, Run):
+                text_argument(run, "the name of a run", "diff(ln.Run.get(...))")
+                if not is_storable(run):
+                    raise NotFound(f"no run is called {shown(run)}", hint="`lamin runs` lists them")
         ends = [one if isinstance(one, Run) else self.find_run(one) for one in (first, second)]
         with self._database.reading() as session:
             return diff(*snapshots(session, *(run.id for run in ends)))

@@ -23,6 +23,7 @@ from lamin_core.models import (
     Storage,
     Transform,
 )
+from lamin_core.models.deleted import is_remembered
 from lamin_core.models.relations import is_named
 from lamin_core.storage import is_below, is_place
 from lamin_core.types import MANAGED
@@ -210,7 +211,9 @@ def _unknown_transforms(session: Session) -> Rows:
 
 def _empty_series(session: Session) -> Rows:
     """Series that have no version and are named by nothing."""
-    artifacts = select(ArtifactSeries.id, ArtifactSeries.key.label("key")).where(~is_named(ArtifactSeries))
+    artifacts = select(ArtifactSeries.id, ArtifactSeries.key.label("key")).where(
+        ~is_named(ArtifactSeries), ~is_remembered(ArtifactSeries.stem)
+    )
     return session.execute(artifacts).all()
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from lamin_core.bulk import delete_rows, insert_rows, reserve, select_in, update_rows
 from lamin_core.lineage import folders
 from lamin_core.lineage.datasets import Series, last_numbers, load_series
+from lamin_core.lineage.deleted import deleted_numbers
 from lamin_core.lineage.marks import mark
 from lamin_core.lineage.refolding import key_of, refold
 from lamin_core.lineage.versions import Observation, Version, place
@@ -367,5 +368,7 @@ def move(session: Session, pairs: Mapping[int, int]) -> set[str]:
     refold(session, set(pairs) | set(pairs.values()))
     emptied = load_series(session, pairs)
     held = {row.series_id for row in select_in(session, select(Artifact.series_id), Artifact.series_id, emptied)}
+    deleted = deleted_numbers(session, {series.stem for series in emptied.values()})
+    held |= {key for key, series in emptied.items() if deleted[series.stem]}
     delete_rows(session, ArtifactSeries, [key for key in emptied if key not in held])
     return told

@@ -15,7 +15,7 @@ from lamin_core.bulk import insert_rows, reserve, select_in
 from lamin_core.lineage import aliases
 from lamin_core.lineage.facts import DatasetFacts
 from lamin_core.lineage.series import roots, storage_for
-from lamin_core.models import Artifact, ArtifactSeries, Content
+from lamin_core.models import Artifact, ArtifactSeries, Content, DeletedVersion
 from lamin_core.models.storage import UNKNOWN_SIZE
 from lamin_core.storage import MANAGED, Place, locate, outer_root
 from lamin_core.uids import derived_uid
@@ -173,11 +173,18 @@ _CONTENTS = select(Content.id, Content.hash, Content.hash_type, Content.size, Co
 
 
 def last_numbers(session: Session, series: Collection[int]) -> dict[int, int]:
-    """The highest number that a version of each of these series has."""
-    return {row[0]: row[1] for row in select_in(session, _LAST_NUMBER, Artifact.series_id, series)}
+    """Return the highest number that a version of each of these series has, or had before it was deleted for good."""
+    highest = {}
+    for series_id, *numbers in select_in(session, _LAST_NUMBERS, ArtifactSeries.id, series):
+        highest[series_id] = max((number for number in numbers if number is not None), default=-1)
+    return highest
 
 
-_LAST_NUMBER = select(Artifact.series_id, func.max(Artifact.number)).group_by(Artifact.series_id)
+_LAST_NUMBERS = select(
+    ArtifactSeries.id,
+    select(func.max(Artifact.number)).where(Artifact.series_id == ArtifactSeries.id).scalar_subquery(),
+    select(func.max(DeletedVersion.number)).where(DeletedVersion.stem == ArtifactSeries.stem).scalar_subquery(),
+)
 
 
 def known_series(session: Session, paths: Collection[str]) -> dict[str, Series]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lamin_core.bulk import delete_rows, insert_rows, reserve, select_in, update_rows
+from lamin_core.bulk import delete_rows, free_uids, insert_rows, reserve, select_in, update_rows
 from lamin_core.models import (
     Artifact,
     ArtifactSchema,
@@ -77,13 +77,15 @@ def _found(session: Session, wanted: Collection[tuple[str, int | None]], *, is_t
     found = {key: rows[key] for key in wanted if key in rows}
     missing = sorted((key for key in wanted if key not in found), key=str)
     made = dict(zip(missing, reserve(session, ULabel, len(missing)), strict=True))
+    derived = {(name, type_id): derived_uid(8, "ulabel", name, str(type_id)) for name, type_id in missing}
+    uids = free_uids(session, ULabel, derived)
     insert_rows(
         session,
         ULabel,
         [
             {
                 "id": identity,
-                "uid": derived_uid(8, "ulabel", name, str(type_id)),
+                "uid": uids[name, type_id],
                 "name": name,
                 "type_id": type_id,
                 "is_type": is_type,
@@ -110,7 +112,8 @@ def _users(session: Session, handles: Collection[str]) -> dict[str, int]:
     found = {row.handle: row.id for row in select_in(session, select(User.id, User.handle), User.handle, handles)}
     missing = sorted(handle for handle in handles if handle not in found)
     made = dict(zip(missing, reserve(session, User, len(missing)), strict=True))
-    rows = [{"id": i, "uid": derived_uid(8, "user", h), "handle": h, "created_at": now()} for h, i in made.items()]
+    uids = free_uids(session, User, {handle: derived_uid(8, "user", handle) for handle in missing})
+    rows = [{"id": i, "uid": uids[h], "handle": h, "created_at": now()} for h, i in made.items()]
     insert_rows(session, User, rows)
     return found | made
 

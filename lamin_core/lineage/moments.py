@@ -26,6 +26,8 @@ def moment(value: datetime | str) -> datetime:
     >>> moment("2 hours ago") < moment("90min") < moment("30s")
     True
     """
+    if not isinstance(value, str | datetime):
+        raise InvalidArgument(f"{value!a} is no time", hint=_HINT)
     try:
         said = value if isinstance(value, datetime) else _said(" ".join(value.split()))
         return said.astimezone(UTC)

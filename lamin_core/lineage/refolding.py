@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from lamin_core.bulk import delete_rows, insert_rows, parts, reserve, select_in, update_rows
 from lamin_core.lineage import folders
+from lamin_core.lineage.deleted import deleted_numbers, free_numbers
 from lamin_core.lineage.marks import mark
 from lamin_core.lineage.versions import Observation, Version, fold
 from lamin_core.models import Artifact, ArtifactSeries, CollectionArtifact, Containment, Run, RunArtifact
@@ -58,7 +59,8 @@ def refold(session: Session, ids: Collection[int]) -> None:
     held = {row.id: row for group in rows.values() for row in group}
     bound = {edge.id: edge.artifact_id for group in edges.values() for edge in group}
     outcome = _Outcome()
-    times = [_fold_one(outcome, one, rows[one.id], edges[one.id]) for one in series.values()]
+    deleted = deleted_numbers(session, {one.stem for one in series.values()})
+    times = [_fold_one(outcome, one, rows[one.id], edges[one.id], deleted[one.stem]) for one in series.values()]
     _write(session, outcome, held, bound)
     mark(session, Artifact, {target["id"]: said for target, said in outcome.marks})
     update_rows(session, ArtifactSeries, times)
@@ -72,10 +74,12 @@ def _grouped(rows: Iterable[Any]) -> defaultdict[int, list[Any]]:
     return grouped
 
 
-def _fold_one(outcome: _Outcome, series: Any, rows: Sequence[Any], edges: Sequence[Any]) -> dict[str, Any]:
+def _fold_one(
+    outcome: _Outcome, series: Any, rows: Sequence[Any], edges: Sequence[Any], deleted: Collection[int]
+) -> dict[str, Any]:
     pins = [_as_pin(row) for row in rows if row.origin == "api"]
     versions = fold([*(_as_observation(edge) for edge in edges), *pins])
-    targets = _assigned(series, versions, rows)
+    targets = _assigned(series, versions, rows, deleted)
     for version, target in zip(versions, targets, strict=True):
         outcome.edges += [
             {"id": seen.edge_id, "artifact": target} for seen in version.seen_by if seen.edge_id is not None
@@ -112,16 +116,21 @@ def _as_pin(row: Any) -> Observation:
     return Observation(row.created_at, "output", row.content_id, row.run_id, pinned=row.id)
 
 
-def _assigned(series: Any, versions: Sequence[Version], rows: Sequence[Any]) -> list[dict[str, Any]]:
-    """What each row has to say: pinned rows stay, the others are found by content, as labels stay with the bytes."""
+def _assigned(
+    series: Any, versions: Sequence[Version], rows: Sequence[Any], deleted: Collection[int]
+) -> list[dict[str, Any]]:
+    """What each row has to say: pinned rows stay, the others are found by content, as labels stay with the bytes.
+
+    The numbers of versions that were deleted for good are given to none.
+    """
     pinned = {row.id: row for row in rows if row.origin == "api"}
     pool: defaultdict[int | None, list[Any]] = defaultdict(list)
     for row in rows:
         if row.origin != "api":
             pool[row.content_id].append(row)
-    spare = 1 + max((row.number for row in rows), default=-1)
+    spare = 1 + max([-1, *(row.number for row in rows), *deleted])
     targets = []
-    for position, version in enumerate(versions):
+    for position, version in zip(free_numbers(deleted), versions, strict=False):
         if version.pinned is not None:
             row = pinned[version.pinned]
             targets.append({**_values(row), "is_latest": False, "deleted_at": _hidden_since(row, version)})

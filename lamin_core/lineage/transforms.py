@@ -7,12 +7,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, lru_cache
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Select, and_, exists, func, select
 from sqlalchemy.orm import Session
 
 from lamin_core.bulk import among, delete_rows, insert_rows, listed, reserve, select_in, update_rows
+from lamin_core.lineage.deleted import deleted_numbers, free_numbers
 from lamin_core.lineage.facets import labels, object_in, owner, text_in
 from lamin_core.lineage.facts import Facets, JobFacts, TransformFacts
 from lamin_core.lineage.marks import mark
@@ -234,7 +236,8 @@ def settle(session: Session, series: Collection[int]) -> None:
     grouped: defaultdict[int, list[Any]] = defaultdict(list)
     for row in select_in(session, query, Transform.series_id, series):
         grouped[row.series_id].append(row)
-    changes = [change for rows in grouped.values() for change in _numbering(rows)]
+    deleted = deleted_numbers(session, {rows[0].stem for rows in grouped.values()})
+    changes = [change for rows in grouped.values() for change in _numbering(rows, deleted[rows[0].stem])]
     # Two steps, so that no number and no `latest` is ever given twice.
     away = [{**change, "uid": f"~{change['id']}", "number": -change["id"], "is_latest": False} for change in changes]
     update_rows(session, Transform, [row for row in away if row["id"] not in _unnumbered(grouped)])
@@ -245,15 +248,15 @@ def _unnumbered(grouped: Mapping[int, list[Any]]) -> set[int]:
     return {row.id for rows in grouped.values() for row in rows if row.number < 0}
 
 
-def _numbering(rows: list[Any]) -> list[dict[str, Any]]:
+def _numbering(rows: list[Any], deleted: Collection[int]) -> list[dict[str, Any]]:
     ordered = sorted(rows, key=lambda row: (row.created_at, row.hash or ""))
     if any(row.origin == "api" for row in rows):
         kept = sorted((row for row in rows if row.number >= 0), key=lambda row: row.number)
         ordered = kept + [row for row in ordered if row.number < 0]
-        spare = 1 + max((row.number for row in kept), default=-1)
+        spare = 1 + max([-1, *(row.number for row in kept), *deleted])
         numbers = [row.number for row in kept] + list(range(spare, spare + len(ordered) - len(kept)))
     else:
-        numbers = list(range(len(ordered)))
+        numbers = list(islice(free_numbers(deleted), len(ordered)))
     wanted = [
         (row, number, place == len(ordered) - 1)
         for place, (row, number) in enumerate(zip(ordered, numbers, strict=True))

@@ -5,6 +5,7 @@ from lamin_core.models.artifact import Artifact, ArtifactSeries, Containment, Da
 from lamin_core.models.base import Base, Registry, blank, narrow_indexes, now
 from lamin_core.models.change import RunChange
 from lamin_core.models.collection import Collection, CollectionArtifact
+from lamin_core.models.deleted import DeletedVersion
 from lamin_core.models.environment import Environment
 from lamin_core.models.event import Event, EventWaiting
 from lamin_core.models.feature import ArtifactFeatureValue, Feature, RunFeatureValue
@@ -50,6 +51,7 @@ __all__ = [
     "Containment",
     "Content",
     "DatasetAlias",
+    "DeletedVersion",
     "Environment",
     "Event",
     "EventWaiting",

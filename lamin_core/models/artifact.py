@@ -11,9 +11,11 @@ from sqlalchemy import ForeignKey, Index, Select, String, UniqueConstraint, sele
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core import context
+from lamin_core.errors import InvalidArgument
 from lamin_core.hashing import Digest
 from lamin_core.models.annotated import Features, Labels
 from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
+from lamin_core.models.checks import shown
 from lamin_core.models.relations import Many, One
 from lamin_core.models.storage import UNKNOWN_SIZE, Content
 from lamin_core.models.traced import Traced
@@ -77,6 +79,20 @@ class Artifact(Traced, Versioned, Registry):
     _search_fields = ("key", "description")
     _has_trash = True
     _editable = ("description", "kind", "otype", "n_observations")
+    _initial = ("key",)
+    _instead = {
+        "key": "save it under the other key: ln.Artifact(artifact.cache(), key=...).save()",
+        "suffix": "save it under another key: ln.Artifact(path, key=...).save()",
+        "storage": "copy it there: ln.Artifact(artifact.cache(), key=..., storage=...).save()",
+        "run": "name the run on saving, ln.Artifact(path, run=run), or later: run.output_artifacts.add(artifact)",
+        "number": "save other bytes under the same key: that is its next version",
+        "is_latest": "save other bytes under the same key: that is its next version",
+        "content": "artifact.replace(data)",
+        "hash": "artifact.replace(data)",
+        "size": "artifact.replace(data)",
+        "real_key": "artifact.replace(data)",
+        "deleted_at": "artifact.delete(), artifact.restore()",
+    }
     _feature_values = "ArtifactFeatureValue"
     _aliases = {
         "transform": "run__transform",
@@ -100,7 +116,7 @@ class Artifact(Traced, Versioned, Registry):
     kind: Mapped[str | None] = mapped_column(String(32))
     otype: Mapped[str | None] = mapped_column(String(64))
     description: Mapped[str | None]
-    n_observations: Mapped[int | None]
+    n_observations: Mapped[int | None] = mapped_column(Identity)  # a table may have more than 2**31 rows
     run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"), index=True)
     """The run that first made it."""
     schema_id: Mapped[int | None] = mapped_column(ForeignKey("schema.id"))
@@ -159,6 +175,11 @@ class Artifact(Traced, Versioned, Registry):
         if revises is not None:
             self.key = key or revises.key
             self.description = description or revises.description
+        self.__dict__["_prepared_key"] = self.key
+
+    def _check_new(self) -> None:
+        if self.key != self.__dict__.get("_prepared_key", self.key):
+            raise InvalidArgument(f"key={shown(self.key)} was set after the path", hint="ln.Artifact(path, key=...)")
 
     @classmethod
     def from_df(cls, df: Any, *, key: str | None = None, description: str | None = None, **kwargs: Any) -> Self:

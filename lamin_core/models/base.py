@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import difflib
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, MetaData, Select, String, Text, select
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, MetaData, Select, String, Table, Text, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, validates
 from sqlalchemy.orm.decl_api import DeclarativeAttributeIntercept
 from sqlalchemy.types import TypeDecorator
 
 from lamin_core import context
 from lamin_core.errors import InvalidArgument
+from lamin_core.models.checks import column_value, is_storable, steps_argument, text_argument
 from lamin_core.uids import VERSION_LENGTH
 
 # SQLite only counts up by itself in an INTEGER primary key.
@@ -88,27 +90,6 @@ def narrow_indexes() -> None:
                 index.dialect_options["postgresql"]["where"] = where
 
 
-def is_storable(text: str) -> bool:
-    """Whether every database can keep this text: PostgreSQL takes no NUL, and neither takes half a character."""
-    try:
-        return "\0" not in text and bool(text.encode() or True)
-    except UnicodeEncodeError:
-        return False
-
-
-def check_texts(record: Base) -> None:
-    """Raise `InvalidArgument` for a text that not every database can keep, or that is too long for its column."""
-    columns = type(record).__table__.columns
-    for name, text in record.__dict__.items():
-        if not isinstance(text, str) or name not in columns:
-            continue
-        longest = getattr(columns[name].type, "length", None)
-        if not is_storable(text):
-            raise InvalidArgument(f"{name}={text!a} is no text that a database can hold", hint="leave out NUL")
-        if longest is not None and len(text) > longest:
-            raise InvalidArgument(f"{name}={text[:40]!r}... is too long", hint=f"at most {longest} characters")
-
-
 R = TypeVar("R", bound=Base)
 _LONGEST_NAME = 2_600
 """Bytes: what an index of PostgreSQL takes."""
@@ -154,6 +135,12 @@ class Registry(Base, metaclass=RegistryType):
     """Whether what is deleted can be restored."""
     _editable: ClassVar[tuple[str, ...]] = ()
     """The fields that may be changed in many records at once: what people say of them, not what they are known by."""
+    _editable_alone: ClassVar[tuple[str, ...]] = ()
+    """The fields that may be changed as well, in one record at a time."""
+    _initial: ClassVar[tuple[str, ...]] = ()
+    """The other fields that a record may have before it is first saved; the registry sets the rest."""
+    _instead: ClassVar[dict[str, str]] = {}
+    """What to type instead, by the name of a field that cannot be changed."""
     _feature_values: ClassVar[str | None] = None
     """The table of the values that its records have for features, if they can have any."""
 
@@ -161,6 +148,17 @@ class Registry(Base, metaclass=RegistryType):
     def _registry_name(cls) -> str:
         """How the types of features call it."""
         return cls.__name__
+
+    def _check_new(self) -> None:
+        """Raise `InvalidArgument` unless the fields hold what the constructor would take, before the first save."""
+
+    if not TYPE_CHECKING:  # a checker takes every attribute of a class that has this
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            """Set a field. Raises `InvalidArgument` for what is derived from others, and for what is no field."""
+            if name[0] != "_":
+                check_settable(type(self), name)
+            super().__setattr__(name, value)
 
     @classmethod
     def _listed(cls) -> Select[Any]:
@@ -324,6 +322,77 @@ class Registry(Base, metaclass=RegistryType):
         return ()
 
 
+_settable: dict[type[Registry], frozenset[str]] = {}
+
+
+def check_settable(registry: type[Registry], name: str) -> None:
+    """Raise `InvalidArgument` unless this attribute of a record can be set: a column, or a relation to one record."""
+    if registry not in _settable:
+        _settable[registry] = frozenset(_settable_names(registry))
+    if name in _settable[registry]:
+        return
+    attribute = getattr(registry, name, None)
+    if attribute is None:
+        near = difflib.get_close_matches(name, _settable[registry], n=1)
+        hint = f"did you mean {near[0]}?" if near else f"{registry.__name__} at the prompt lists them"
+        raise InvalidArgument(f"{registry.__name__} has no field {name!r}", hint=hint)
+    if hasattr(attribute, "link") and not attribute.is_fixed:
+        raise InvalidArgument(f"{name!r} of {registry.__name__} cannot be set", hint=f"record.{name}.add(...)")
+    raise refusal(registry, name)
+
+
+def _settable_names(registry: type[Registry]) -> Iterator[str]:
+    yield from registry.__mapper__.column_attrs.keys()
+    for base in registry.__mro__:
+        for name, value in vars(base).items():
+            is_writable = value.fset is not None if isinstance(value, property) else hasattr(value, "__set__")
+            if is_writable and name[0] != "_":
+                yield name
+
+
+def refusal(registry: type[Registry], column: str) -> InvalidArgument:
+    """Return the error for a field that cannot be changed: the registry sets it, or knows the record by it."""
+    name = public_name(registry, column)
+    fields = [public_name(registry, field) for field in (*registry._editable, *registry._editable_alone)]
+    hint = registry._instead.get(name) or f"what can be changed: {', '.join(fields) or 'nothing'}"
+    message = f"{name!r} of {registry.__name__} cannot be changed: the registry sets it, or knows the record by it"
+    return InvalidArgument(message, hint=hint)
+
+
+def public_name(registry: type[Registry], column: str) -> str:
+    """Return the name of the relation that a column with a foreign key belongs to; of other columns their own."""
+    relation = column.removesuffix("_id")
+    return relation if hasattr(getattr(registry, relation, None), "target_name") else column
+
+
+def is_required(registry: type[Registry], name: str) -> bool:
+    """Whether a record of this registry always has a value in this column."""
+    return not registry.__table__.columns[name].nullable
+
+
+def checked_values(record: Registry, names: Iterable[str]) -> dict[str, Any]:
+    """Return the values of these columns as they are written. Raises `InvalidArgument` for one that does not fit."""
+    table = cast(Table, type(record).__table__)
+    return {name: column_value(table.columns[name], record.__dict__.get(name)) for name in names}
+
+
+def check_new(record: Registry) -> None:
+    """Raise `InvalidArgument` where a record that is not saved yet holds what its constructor would refuse.
+
+    The savers of some registries set derived fields before they write, so a save that failed may be tried again.
+    """
+    registry, own = type(record), record.__dict__
+    names = [name for name in registry.__table__.columns.keys() if own.get(name) is not None]  # noqa: SIM118
+    for name, value in checked_values(record, names).items():
+        if value is not own[name]:
+            setattr(record, name, value)
+    record._check_new()
+    allowed = {*registry._editable, *registry._editable_alone, *registry._initial}
+    derived = [name for name in names if name not in allowed]
+    if derived and "_is_tried" not in own:
+        raise refusal(registry, derived[0])
+
+
 class Named:
     """What a registry whose records are known by a name that people give adds."""
 
@@ -371,17 +440,24 @@ class Synonymous:
 
     def add_synonym(self, *names: str) -> None:
         """Let these be other names of it, from now on. Raises `InvalidArgument` for a name with `|` in it."""
+        _check_synonyms(names)
         if wrong := [name for name in names if "|" in name or not name.strip()]:
             raise InvalidArgument(f"{wrong[0]!r} is no name", hint="name them one by one: add_synonym('a', 'b')")
         self._set_synonyms([*(self.synonyms or "").split("|"), *names])
 
     def remove_synonym(self, *names: str) -> None:
         """Let these be other names of it no more."""
+        _check_synonyms(names)
         self._set_synonyms([one for one in (self.synonyms or "").split("|") if one not in names])
 
     def _set_synonyms(self, names: list[str]) -> None:
         self.synonyms = "|".join(dict.fromkeys(filter(None, names))) or None
         context.connection().save(self)
+
+
+def _check_synonyms(names: Iterable[Any]) -> None:
+    for name in names:
+        text_argument(name, "a synonym", "add_synonym('a', 'b')")
 
 
 class Hierarchical:
@@ -415,6 +491,7 @@ class Hierarchical:
         return self._viewed(field, 0, distance, return_graph=return_graph)
 
     def _viewed(self, field: Any, up: int | None, down: int | None, *, return_graph: bool) -> Any:
+        up, down = steps_argument(up, "distance"), steps_argument(down, "distance")
         lineage = context.connection().lineage
         return lineage.view_hierarchy(self, up=up, down=down, field=field, return_graph=return_graph)
 

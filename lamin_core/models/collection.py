@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Labels
 from lamin_core.models.base import Base, Key, Registry, Versioned
+from lamin_core.models.checks import listed_argument, shown
 from lamin_core.models.relations import Many, One, model
 from lamin_core.models.traced import Traced
 
@@ -38,6 +39,12 @@ class Collection(Traced, Versioned, Registry):
     _name_field = "key"
     _search_fields = ("key", "description")
     _editable = ("description",)
+    _initial = ("key",)
+    _instead = {
+        "key": "ln.Collection(collection.artifacts.to_list(), key=...).save()",
+        "artifacts": "ln.Collection([...], key=...).save() is its next version",
+        "hash": "ln.Collection([...], key=...).save() is its next version",
+    }
     _aliases = {"transform": "run__transform"}
 
     key: Mapped[str] = mapped_column(Key)
@@ -58,11 +65,13 @@ class Collection(Traced, Versioned, Registry):
 
     def __init__(self, artifacts: list[Any], *, key: str, description: str | None = None) -> None:
         """A collection to be saved, of saved artifacts. Raises `InvalidArgument`."""
-        members = [artifacts] if isinstance(artifacts, Registry) else list(artifacts)
+        hint = "ln.Collection([artifact, ...], key=...)"
+        listed = [artifacts] if isinstance(artifacts, Registry) else artifacts
+        members = listed_argument(listed, "artifacts", hint)
         if wrong := [one for one in members if not isinstance(one, model("Artifact"))]:
-            raise InvalidArgument(f"{wrong[0]!r} is no artifact", hint="ln.Collection([artifact, ...], key=...)")
+            raise InvalidArgument(f"{shown(wrong[0])} is no artifact", hint=hint)
         if not isinstance(key, str) or not key.strip():
-            raise InvalidArgument(f"{key!r} is no key", hint='ln.Collection([...], key="my-collection")')
+            raise InvalidArgument(f"{shown(key)} is no key", hint='ln.Collection([...], key="my-collection")')
         super().__init__(key=key, description=description)
         self.__dict__["_members"] = members
 

@@ -13,7 +13,8 @@ from pathlib import PurePath
 from typing import Any
 
 from lamin_core.errors import InvalidArgument, ValidationError
-from lamin_core.models.base import Base, Registry, is_storable
+from lamin_core.models.base import Base, Registry
+from lamin_core.models.checks import is_storable
 
 PLAIN: dict[str, tuple[type, ...]] = {
     "int": (int,),

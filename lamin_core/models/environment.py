@@ -14,6 +14,7 @@ class Environment(Registry):
     """Python, platform and packages, stored once for each different set."""
 
     __tablename__ = "environment"
+    _initial = ("hash", "python", "platform", "packages", "conda", "locks")
     _name_field = "python"
     _search_fields = ("python", "platform")
 

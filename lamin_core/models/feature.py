@@ -28,6 +28,7 @@ class Feature(Comparable, Synonymous, Named, Registry):
     _name_field = "name"
     _search_fields = ("name", "description", "synonyms")
     _editable = ("name", "description", "unit", "nullable", "coerce")
+    _editable_alone = ("dtype", "default_value", "synonyms")
     _aliases = {"dtype_as_str": "dtype"}
 
     name: Mapped[str] = mapped_column(Key, unique=True)
@@ -61,20 +62,23 @@ class Feature(Comparable, Synonymous, Named, Registry):
         `dtype` is a Python type, a registry, a label that groups others, a list of one of these, or its name. Raises
         `InvalidArgument` for what is none, and `ValidationError` for a default of another type.
         """
-        kind = named(dtype)
-        for option in kind.options:
-            registry_called(option.registry)
-        if default_value is not None and kind.plain and not kind.is_list:
-            default_value = validated(name, kind, default_value)
+        kind = checked_dtype(dtype)
+        if default_value is not None:
+            default_value = checked_default(name, kind, default_value)
         super().__init__(
             name=name,
-            dtype=str(kind),
+            dtype=kind,
             description=description,
             unit=unit,
             nullable=nullable,
             default_value=default_value,
             coerce=coerce,
         )
+
+    def _check_new(self) -> None:
+        self.dtype = checked_dtype(self.dtype)
+        if self.default_value is not None:
+            self.default_value = checked_default(self.name, self.dtype, self.default_value)
 
     @classmethod
     def from_df(cls, df: Any) -> Any:
@@ -99,6 +103,20 @@ class Feature(Comparable, Synonymous, Named, Registry):
     @classmethod
     def _shown_fields(cls) -> tuple[str, ...]:
         return ("dtype",)
+
+
+def checked_dtype(dtype: Any) -> str:
+    """Return the name of the type. Raises `InvalidArgument` for what is none, or names a registry that is none."""
+    kind = named(dtype)
+    for option in kind.options:
+        registry_called(option.registry)
+    return str(kind)
+
+
+def checked_default(name: str, dtype: str, value: Any) -> Any:
+    """Return the default as it is stored. Raises `ValidationError` for one of another type."""
+    kind = named(dtype)
+    return validated(name, kind, value) if kind.plain and not kind.is_list else value
 
 
 def _of_column(dtype: Any) -> str:

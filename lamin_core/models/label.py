@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.base import Base, Hierarchical, Identity, Key, Named, Registry, Synonymous
+from lamin_core.models.checks import shown
 from lamin_core.models.relations import Many, One
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class ULabel(Hierarchical, Synonymous, Named, Registry):
     _name_field = "name"
     _search_fields = ("name", "description", "synonyms")
     _editable = ("name", "description", "is_type")
+    _editable_alone = ("type_id", "synonyms")
 
     name: Mapped[str] = mapped_column(Key)
     description: Mapped[str | None]
@@ -61,10 +63,15 @@ class ULabel(Hierarchical, Synonymous, Named, Registry):
         self, *, name: str, type: ULabel | None = None, is_type: bool = False, description: str | None = None
     ) -> None:
         """A label to be saved; one with the same name and type is the same label. Raises `InvalidArgument`."""
-        if type is not None and not (isinstance(type, ULabel) and type.id is not None and type.is_type):
-            raise InvalidArgument(f"{type!r} is no saved type", hint="ln.ULabel(name='x', is_type=True).save()")
-        type_id = None if type is None else type.id
+        type_id = None if type is None else checked_type(type).id
         super().__init__(name=name, is_type=is_type, description=description, type_id=type_id)
+
+
+def checked_type(label: Any) -> ULabel:
+    """Return the label if others can be of this type. Raises `InvalidArgument`."""
+    if not isinstance(label, ULabel) or label.id is None or not label.is_type:
+        raise InvalidArgument(f"{shown(label)} is no saved type", hint="ln.ULabel(name='x', is_type=True).save()")
+    return label
 
 
 class ULabelParent(Base):

@@ -63,6 +63,8 @@ class One(Generic[Target]):
     def __set__(self, record: Any, value: Target | None) -> None:
         if value is not None and not isinstance(value, self.target):
             raise InvalidArgument(f"{value!r} is no {self.target_name}", hint=f"{self.target_name}.get(...)")
+        if value is not None and value.id is None:  # type: ignore[attr-defined]
+            raise InvalidArgument(f"{value!r} is not saved", hint="call .save() first")
         record.__dict__[f"_{self.name}"] = value
         identity = None if value is None else value.id  # type: ignore[attr-defined]
         setattr(record, self.column, identity)

@@ -12,6 +12,7 @@ from lamin_core import context
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Features, Labels
 from lamin_core.models.base import Base, Identity, Registry
+from lamin_core.models.checks import shown
 from lamin_core.models.relations import Many, One
 from lamin_core.models.traced import Traced
 from lamin_core.types import RunStatus
@@ -30,6 +31,7 @@ _BEGINNINGS = {
     "running": RunStatus.RUNNING,
     "scheduled": RunStatus.SCHEDULED,
 }
+_HOW_RUNS_BEGIN = "begin it `started` or `scheduled`; complete(), fail() end it"
 
 
 class Run(Traced, Registry):
@@ -46,6 +48,21 @@ class Run(Traced, Registry):
     _name_field = "name"
     _search_fields = ("name",)
     _editable = ("name", "description", "reference", "reference_type")
+    _editable_alone = ("params", "entrypoint")
+    _initial = (
+        *("transform_id", "parent_id", "root_run_id", "status"),
+        *("engine", "engine_version", "details", "environment_id"),
+    )
+    _instead = {
+        "status": "run.complete(), run.fail(error) or run.abort()",
+        "error": "run.fail(error)",
+        "started_at": "run.start()",
+        "finished_at": "run.complete(), run.fail(error) or run.abort()",
+        "transform": "ln.Run(transform).save()",
+        "parent": "ln.Run(transform, parent=run).save()",
+        "initiated_by_run": "ln.Run(transform, initiated_by_run=run).save()",
+        "report": "ln.track(report=True) keeps what is printed",
+    }
     _aliases = {"initiated_by_run": "parent", "initiated_runs": "children"}
     _feature_values = "RunFeatureValue"
 
@@ -115,13 +132,13 @@ class Run(Traced, Registry):
 
         `initiated_by_run` is another name of `parent`. Raises `InvalidArgument`.
         """
-        if getattr(transform, "id", None) is None:
+        if not hasattr(transform, "stem_uid") or getattr(transform, "id", None) is None:
             raise InvalidArgument("a run needs a saved transform", hint="Run(transform.save())")
-        if status not in _BEGINNINGS:
-            raise InvalidArgument(
-                f"a run cannot begin {status!r}", hint="begin it `started` or `scheduled`; complete(), fail() end it"
-            )
-        above = parent or initiated_by_run
+        if not isinstance(status, str) or status not in _BEGINNINGS:
+            raise InvalidArgument(f"a run cannot begin {shown(status)}", hint=_HOW_RUNS_BEGIN)
+        above = initiated_by_run if parent is None else parent
+        if above is not None and (not isinstance(above, Run) or above.id is None):
+            raise InvalidArgument(f"{shown(above)} is no saved run", hint="parent=ln.Run.get(...)")
         super().__init__(
             name=name,
             description=description,
@@ -134,6 +151,10 @@ class Run(Traced, Registry):
             reference=reference,
             reference_type=reference_type,
         )
+
+    def _check_new(self) -> None:
+        if self.status not in _BEGINNINGS.values():
+            raise InvalidArgument(f"a run cannot begin {shown(self.status)}", hint=_HOW_RUNS_BEGIN)
 
     @property
     def initiated_by_run(self) -> Run | None:

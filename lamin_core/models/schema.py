@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import ForeignKey, String, UniqueConstraint, false, true
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from lamin_core import context
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.base import Base, Identity, Registry
+from lamin_core.models.checks import listed_argument, shown
 from lamin_core.models.dtypes import named
 from lamin_core.models.feature import Feature
 from lamin_core.models.relations import Many, One
@@ -27,6 +28,14 @@ class Schema(Registry):
     _name_field = "name"
     _search_fields = ("name", "description")
     _editable = ("name", "description")
+    _initial = (
+        *("itype", "otype", "dtype", "n_members", "minimal_set", "ordered_set", "maximal_set", "flexible", "coerce"),
+        "index_id",
+    )
+    _instead = dict.fromkeys(
+        (*_initial, "index", "hash", "features", "components", "slots"),
+        "a schema is known by what it asks for; ln.Schema([...]).save() is another",
+    )
 
     name: Mapped[str | None]
     hash: Mapped[str] = mapped_column(String(64), unique=True)
@@ -91,8 +100,11 @@ class Schema(Registry):
         A feature may stand with `feature.with_config(optional=True)`. Without features, `itype` says in which registry
         the names of the columns are looked up. Raises `InvalidArgument` for features named twice, and for nothing.
         """
-        members = [_member(one) for one in features or ()]
-        slots = slots or components or {}
+        listed = () if features is None else listed_argument(features, "features", "ln.Schema([feature, ...])")
+        members = [_member(item) for item in listed]
+        slots = _checked_slots(components if slots is None else slots)
+        if index is not None and not isinstance(index, Feature):
+            raise InvalidArgument(f"{shown(index)} is no feature", hint="index=ln.Feature.get(name=...)")
         kind = None if itype is None else _itype(itype)
         if not (members or slots or kind):
             raise InvalidArgument("a schema needs features, slots or an itype", hint="ln.Schema(features=[...])")
@@ -110,7 +122,7 @@ class Schema(Registry):
             flexible=not members and not slots if flexible is None else flexible,
             coerce=coerce,
         )
-        self.__dict__.update(_members=members, _slots=dict(slots), _asked_index=index)
+        self.__dict__.update(_members=members, _slots=slots, _asked_index=index)
 
     @property
     def slots(self) -> dict[str, Schema]:
@@ -133,11 +145,23 @@ class Schema(Registry):
         return ("otype", "itype", "n_members")
 
 
+def _checked_slots(slots: Any) -> dict[str, Schema]:
+    """Return the schema of each slot. Raises `InvalidArgument`."""
+    slots = {} if slots is None else slots
+    if not isinstance(slots, Mapping):
+        raise InvalidArgument(f"{shown(slots)} are no slots", hint="slots={'obs': schema}")
+    for slot, schema in slots.items():
+        if not isinstance(slot, str) or not isinstance(schema, Schema):
+            raise InvalidArgument(f"{shown(slot)}: {shown(schema)} is no slot", hint="slots={'obs': schema}")
+    return dict(slots)
+
+
 def _member(given: Any) -> tuple[Feature, bool]:
     """A feature, and whether it may be missing."""
-    feature, config = given if isinstance(given, tuple) else (given, {})
+    is_configured = isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Mapping)
+    feature, config = given if is_configured else (given, {})
     if not isinstance(feature, Feature):
-        raise InvalidArgument(f"{feature!r} is no feature", hint="ln.Feature(name='x', dtype=int).save()")
+        raise InvalidArgument(f"{shown(feature)} is no feature", hint="ln.Feature(name='x', dtype=int).save()")
     return feature, bool(config.get("optional", False))
 
 
@@ -153,7 +177,12 @@ def _itype(itype: Any) -> str:
     >>> _itype(Feature), _itype(Feature.name)
     ('Feature', 'Feature.name')
     """
-    return str(itype) if isinstance(itype, str) else str(named(itype).options[0])
+    if isinstance(itype, str):
+        return str(itype)
+    options = named(itype).options
+    if not options:
+        raise InvalidArgument(f"{shown(itype)} is no registry", hint="itype=ln.Feature")
+    return str(options[0])
 
 
 FeatureSet = Schema

@@ -8,7 +8,9 @@ from typing import Any
 from sqlalchemy import BigInteger, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from lamin_core.errors import InvalidArgument
 from lamin_core.models.base import Base, Identity, Key, Registry
+from lamin_core.models.checks import shown
 
 UNKNOWN_SIZE = -1
 """The size of content that a producer named without saying how large it is."""
@@ -24,6 +26,11 @@ class Storage(Registry):
     __tablename__ = "storage"
     _name_field = "root"
     _search_fields = ("root",)
+    _initial = ("root",)
+    _instead = {
+        "root": "ln.Storage(root).save() is another storage",
+        "is_managed": "ln.Storage(root).save() makes it one that copies go into",
+    }
 
     root: Mapped[str] = mapped_column(Key, unique=True)
     type: Mapped[str] = mapped_column(String(32))
@@ -32,6 +39,8 @@ class Storage(Registry):
 
     def __init__(self, root: str | os.PathLike[str], **values: Any) -> None:
         """A folder, which is made on saving, or a URL that fsspec understands."""
+        if not isinstance(root, str | os.PathLike):
+            raise InvalidArgument(f"{shown(root)} is no root of a storage", hint='ln.Storage("./data")')
         super().__init__(root=os.fspath(root), **values)
 
     @classmethod

@@ -12,6 +12,7 @@ from lamin_core import context
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Labels
 from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
+from lamin_core.models.checks import check_optional_texts, shown, text_argument
 from lamin_core.models.relations import Many, One
 from lamin_core.models.traced import Traced
 from lamin_core.uids import VERSION_LENGTH
@@ -57,6 +58,15 @@ class Transform(Traced, Versioned, Registry):
     _name_field = "key"
     _search_fields = ("key", "description")
     _editable = ("description", "kind", "language", "reference", "reference_type")
+    _editable_alone = ("version_tag",)
+    _initial = ("key", "namespace", "source_code")
+    _instead = {
+        "key": "ln.Transform(key=..., revises=transform).save() is its next version, under the other key",
+        "source_code": "ln.Transform(key=..., source_code=...).save() is its next version",
+        "hash": "ln.Transform(key=..., source_code=...).save() is its next version",
+        "type": "transform.kind = ...; transform.save()",
+        "version": "transform.version_tag = '2.1'; transform.save()",
+    }
     _aliases = {"type": "kind"}
 
     series_id: Mapped[int] = mapped_column(ForeignKey("transform_series.id"))
@@ -111,8 +121,12 @@ class Transform(Traced, Versioned, Registry):
         of which transform it is the next version, where the key is another. `uid` asks for this stem (12 characters)
         or this very version (16). Raises `InvalidArgument`.
         """
+        text_argument(namespace, "namespace", 'namespace="python"')
+        check_optional_texts(key=key, kind=kind, version=version, description=description, type=type, language=language)
         if key is None and revises is None:
             raise InvalidArgument("a transform needs a key", hint='Transform(key="align.py")')
+        if revises is not None and (not isinstance(revises, Transform) or revises.id is None):
+            raise InvalidArgument(f"{shown(revises)} is no saved transform", hint="revises=ln.Transform.get(...)")
         super().__init__(
             key=key or (None if revises is None else revises.key),
             kind=type or kind,
@@ -126,6 +140,10 @@ class Transform(Traced, Versioned, Registry):
         self.source_code = source_code
         self.__dict__["_revises"] = revises
         self.__dict__["_asked_uid"] = uid
+
+    def _check_new(self) -> None:
+        if not isinstance(self.key, str) or not self.key.strip():
+            raise InvalidArgument(f"key={shown(self.key)} is no key", hint='Transform(key="align.py")')
 
     @property
     def type(self) -> str | None:

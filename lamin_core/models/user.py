@@ -14,6 +14,8 @@ class User(Registry):
     _name_field = "handle"
     _search_fields = ("handle", "name")
     _editable = ("name",)
+    _initial = ("handle",)
+    _instead = {"handle": "the setting `user` says who is at work: ln.settings.user = ..."}
 
     handle: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str | None]

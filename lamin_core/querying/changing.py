@@ -10,7 +10,10 @@ from sqlalchemy.orm import Session, aliased
 
 from lamin_core.db import Database
 from lamin_core.errors import Conflict, InvalidArgument
-from lamin_core.models.base import Named, Versioned
+from lamin_core.models.base import Named, Versioned, refusal
+from lamin_core.models.checks import column_value
+from lamin_core.models.deleted import remember
+from lamin_core.models.guards import check_many
 from lamin_core.querying import fitting
 from lamin_core.querying.lookups import field_named, fields_of, unknown
 from lamin_core.querying.operators import OPERATORS, Condition
@@ -23,6 +26,7 @@ def change(database: Database, registry: type[Any], ids: Select[Any], values: di
         return 0
     try:
         with database.writing() as session:
+            check_many(session, registry, ids, fitted)
             statement = update(registry).where(registry.id.in_(ids)).values(**fitted)
             return int(session.connection().execute(statement).rowcount)
     except IntegrityError as error:
@@ -55,6 +59,8 @@ def remove_rows(session: Session, registry: type[Any], which: Condition) -> int:
     """Remove these rows; how many they were. Each series that is left has a latest version."""
     is_versioned = issubclass(registry, Versioned) and not registry._has_trash  # type: ignore[attr-defined]
     series = list(session.scalars(select(registry._series_column()).where(which).distinct())) if is_versioned else []
+    if issubclass(registry, Versioned):
+        remember(session, registry, which)
     number = int(session.connection().execute(delete(registry).where(which)).rowcount)
     if series:
         settle_latest(session, registry, series)
@@ -66,12 +72,12 @@ def _fitted(registry: type[Any], name: str, value: Any) -> Any:
     if column is None:
         raise unknown(registry, name, fields_of(registry))
     if name not in registry._editable:
-        raise InvalidArgument(
-            f"{name!r} of {registry.__name__} cannot be changed in many at once",
-            hint=f"change one by one and .save(); in many: {', '.join(registry._editable) or 'nothing'}",
-        )
+        in_many = f"in many: {', '.join(registry._editable) or 'nothing'}"
+        is_editable = name in registry._editable_alone
+        hint = f"change one by one and .save(); {in_many}" if is_editable else refusal(registry, name).hint
+        raise InvalidArgument(f"{name!r} of {registry.__name__} cannot be changed in many at once", hint=hint)
     if name == "name" and issubclass(registry, Named):
         value = Named.checked(value)
-    if value is None and column.nullable:
-        return null()
-    return fitting.bound(column, value)
+    if value is None:
+        return null() if column.nullable else fitting.bound(column, value)
+    return column_value(registry.__table__.columns[name], fitting.plain(value))

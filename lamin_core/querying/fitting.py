@@ -15,7 +15,8 @@ from sqlalchemy.types import TypeEngine
 
 from lamin_core.errors import InvalidArgument
 from lamin_core.models import Registry
-from lamin_core.models.base import UTC_DateTime, is_storable
+from lamin_core.models.base import UTC_DateTime
+from lamin_core.models.checks import is_storable
 from lamin_core.models.dtypes import moment
 
 
@@ -104,6 +105,8 @@ def time(value: Any) -> dt.datetime:
             value = dt.datetime.fromisoformat(value)
         elif isinstance(value, dt.date) and not isinstance(value, dt.datetime):
             value = dt.datetime(value.year, value.month, value.day)
+        if value != value:  # what pandas has for no time calls itself a datetime
+            raise unfit(None, "a moment")
         return moment(value)
     except (ValueError, OverflowError, AttributeError):
         raise unfit(value, "a moment: a datetime, or '2026-01-31T12:00'") from None

@@ -13,6 +13,7 @@ from lamin_core.db import Database
 from lamin_core.errors import InvalidArgument
 from lamin_core.models import Many, One
 from lamin_core.models.base import Versioned
+from lamin_core.models.checks import text_argument
 from lamin_core.models.conditions import Compared, Q
 from lamin_core.models.relations import relations_of
 from lamin_core.querying import parts, valued
@@ -153,6 +154,7 @@ def column_at(registry: type[Any], path: str, entity: Any = None) -> Any:
     Raises `InvalidArgument` for a field that is none, or that has several values.
     """
     entity = registry if entity is None else entity
+    text_argument(path, "the name of a field", f"{registry.__name__} at the prompt lists them")
     first, _, rest = path.partition("__")
     if first in registry._aliases:
         first, _, rest = "__".join(filter(None, (registry._aliases[first], rest))).partition("__")

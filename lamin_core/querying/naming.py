@@ -13,6 +13,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from lamin_core.errors import InvalidArgument, MissingExtra
+from lamin_core.models.checks import shown
 from lamin_core.querying.lookups import field_named, fields_of, unknown
 from lamin_core.querying.operators import OPERATORS
 
@@ -97,9 +98,17 @@ def mapper(
 
 def checked(values: Iterable[Any]) -> Iterable[Any]:
     """The values, unless they are a single text, or nothing that has several. Raises `InvalidArgument`."""
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise InvalidArgument(f"{values!a} are no values", hint="pass a list, a column of a DataFrame or an array")
-    return values
+    if isinstance(values, str | bytes | type) or not isinstance(values, Iterable):
+        raise InvalidArgument(f"{shown(values)} are no values", hint=_LISTS)
+    several = list(values)
+    try:
+        dict.fromkeys(several)
+    except TypeError as error:  # what cannot be hashed is no name either
+        raise InvalidArgument(f"not all of these are values: {error}", hint=_LISTS) from error
+    return several
+
+
+_LISTS = "pass a list, a column of a DataFrame or an array"
 
 
 def split(synonyms: str | None) -> list[str]:

@@ -9,7 +9,8 @@ from sqlalchemy import Double, Integer, Text, and_, case, cast, extract, false, 
 from sqlalchemy.types import JSON
 
 from lamin_core.errors import InvalidArgument
-from lamin_core.models.base import UTC_DateTime, is_storable
+from lamin_core.models.base import UTC_DateTime
+from lamin_core.models.checks import is_storable, listed_argument
 from lamin_core.querying import fitting, functions
 from lamin_core.querying.operators import OPERATORS, Condition
 
@@ -67,7 +68,8 @@ def _in_json(column: Any, words: list[str], value: Any) -> Condition | None:
     where = _path(keys)
     kind, found = functions.member_type(column, *where), functions.member(column, *where)
     if name == "in":
-        return or_(false(), *(_member_is(kind, found, "exact", one) for one in value))
+        several = listed_argument(value, "what is compared by `in`", "__in=[1, 2]")
+        return or_(false(), *(_member_is(kind, found, "exact", item) for item in several))
     if name == "range":
         low, high = fitting.pair(value)
         return and_(_member_is(kind, found, "gte", low), _member_is(kind, found, "lte", high))

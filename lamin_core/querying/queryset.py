@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Generic, Self, TypeVar, cast
 
 from sqlalchemy import Select, and_, case, func, select
@@ -13,11 +14,13 @@ from sqlalchemy.orm import Session
 
 from lamin_core.db import Database
 from lamin_core.errors import InvalidArgument, MultipleFound, NotFound
+from lamin_core.models import DeletedVersion
 from lamin_core.models.base import Versioned
+from lamin_core.models.checks import shown, text_arguments
 from lamin_core.querying import changing, frames, naming, search
 from lamin_core.querying.lookups import Lookups, column_at, negated
 from lamin_core.querying.operators import OPERATORS, bytewise
-from lamin_core.uids import VERSION_LENGTH
+from lamin_core.uids import VERSION_LENGTH, version_number
 
 T = TypeVar("T")
 Several = list[Any]
@@ -76,7 +79,10 @@ class QuerySet(Generic[T]):
 
     def order_by(self, *names: str) -> Self:
         """In this order; `-` before a name turns it round, and fields of relations are named as in lookups."""
-        order = [(bytewise(column_at(self.registry, name.removeprefix("-"))), name.startswith("-")) for name in names]
+        order = []
+        for name in text_arguments(names, "the name of a field", 'order_by("-created_at")'):
+            column = column_at(self.registry, name.removeprefix("-"))
+            order.append((bytewise(column), name.startswith("-")))
         return self._with(_order=tuple(order))
 
     def reverse(self) -> Self:
@@ -105,15 +111,21 @@ class QuerySet(Generic[T]):
         return self.count()
 
     def __getitem__(self, place: int | slice) -> Any:
+        if isinstance(place, slice):
+            _check_bounds(place)
         if isinstance(place, slice) and place.step is None and _counts_up(place.start) and _counts_up(place.stop):
             begin = place.start or 0
             length = None if place.stop is None else max(place.stop - begin, 0)
             return self._fetched(self._ordered().offset(begin).limit(length))
-        if isinstance(place, int) and place >= 0:
+        if isinstance(place, int) and 0 <= place < 2**63:
             found = self._fetched(self._ordered().offset(place).limit(1))
             if not found:
                 raise IndexError(f"there is no record {place} among {self.count()}")
             return found[0]
+        if isinstance(place, int) and place >= 2**63:
+            raise IndexError(f"there is no record {place}")
+        if not isinstance(place, int | slice):
+            raise InvalidArgument(f"{shown(place)} is no place of a record", hint="[0], [:10]")
         return list(self)[place]
 
     def __repr__(self) -> str:
@@ -217,8 +229,25 @@ class QuerySet(Generic[T]):
         asked = [f"uid {uid!r}"] if uid is not None else []
         asked += [f"{name}={value!r}" for name, value in lookups.items()]
         name = self.registry.__name__
+        deleted_at = self._deleted_at(uid)
+        if deleted_at is not None:
+            said = f"{name} {uid} was deleted for good on {deleted_at:%Y-%m-%d at %H:%M} UTC"
+            return NotFound(said, hint=f"no other version gets its uid; {name}.df() shows what is there")
         shown = f"no {name} with {', '.join(asked)}" if asked else f"no {name} fits"
         return NotFound(shown, hint=self._nearest(lookups) or f"{name}.df() shows what is there")
+
+    def _deleted_at(self, uid: str | None) -> datetime | None:
+        """When the version with this uid was deleted for good, if it was."""
+        if uid is None or not issubclass(self.registry, Versioned) or not self._is_whole(uid):
+            return None
+        stem, suffix = uid[:-VERSION_LENGTH], uid[-VERSION_LENGTH:]
+        query = select(func.max(DeletedVersion.deleted_at)).where(
+            DeletedVersion.kind == self.registry.__name__,
+            DeletedVersion.stem == stem,
+            DeletedVersion.number == version_number(suffix),
+        )
+        with self._reading() as session:
+            return session.scalar(query)
 
     def _nearest(self, lookups: dict[str, Any]) -> str | None:
         field = self.registry._name_field
@@ -253,7 +282,8 @@ class QuerySet(Generic[T]):
         name = naming.field_name(self.registry, field)
         found = self.filter(is_latest=True) if issubclass(self.registry, Versioned) else self
         records = [one for one in found if getattr(one, name) is not None]
-        answers = records if return_field is None else [getattr(one, _key(return_field)) for one in records]
+        answered = None if return_field is None else naming.field_name(self.registry, return_field)
+        answers = records if answered is None else [getattr(record, answered) for record in records]
         return naming.Lookup(self.registry.__name__, [getattr(one, name) for one in records], answers)
 
     def inspect(self, values: Iterable[Any], field: Any = None) -> naming.Inspection:
@@ -270,7 +300,7 @@ class QuerySet(Generic[T]):
 
         With `return_mapper` only what was replaced, as a dict.
         """
-        values = list(values)
+        values = list(naming.checked(values))
         with self._reading() as session:
             mapper = naming.mapper(session, self.registry, self.ids(), values, field)
         return mapper if return_mapper else [mapper.get(one, one) for one in values]
@@ -287,7 +317,7 @@ class QuerySet(Generic[T]):
         query = self._ordered()
         if limit is not None and not self._order:
             query = self._query.order_by(self.registry.id.desc())
-        included = [include] if isinstance(include, str) else list(include)
+        included = text_arguments(include, "include", 'include="created_by__handle"')
         with self._reading() as session:
             return frames.frame(session, self.registry, query.limit(limit), included, with_features=features)
 
@@ -314,13 +344,15 @@ class QuerySet(Generic[T]):
 
 
 def _check_limit(limit: int | None) -> None:
-    if limit is not None and (not isinstance(limit, int) or limit < 0):
+    if limit is not None and (not isinstance(limit, int) or not 0 <= limit < 2**63):
         raise InvalidArgument(f"limit={limit!r} is no number of records", hint="limit=None for all")
+
+
+def _check_bounds(place: slice) -> None:
+    for bound in (place.start, place.stop, place.step):
+        if bound is not None and not (isinstance(bound, int) and abs(bound) < 2**63):
+            raise InvalidArgument(f"{shown(bound)} is no place of a record", hint="[0], [:10]")
 
 
 def _counts_up(bound: int | None) -> bool:
     return bound is None or bound >= 0
-
-
-def _key(field: Any) -> str:
-    return field if isinstance(field, str) else str(field.key)

@@ -12,6 +12,7 @@ from lamin_core.bulk import insert_missing_rows
 from lamin_core.db import Database
 from lamin_core.errors import InvalidArgument
 from lamin_core.models import Artifact, Base, Many, Registry, RunArtifact, Schema, SchemaComponent, now
+from lamin_core.models.checks import listed_argument
 from lamin_core.models.relations import table_of
 from lamin_core.querying.lookups import narrowing
 from lamin_core.querying.queryset import QuerySet
@@ -42,7 +43,7 @@ class RelatedSet(QuerySet[Any]):
 
     def set(self, records: Iterable[Registry]) -> None:
         """Tie these and no others."""
-        wanted = list(records)
+        wanted = listed_argument(records, "records", f"set([{self.registry.__name__}.get(...)])")
         _check(self.registry, wanted)
         kept = {record.id for record in wanted}
         self.remove(*(record for record in self if record.id not in kept))
@@ -51,6 +52,7 @@ class RelatedSet(QuerySet[Any]):
     def remove(self, *records: Registry) -> None:
         """Untie these."""
         link = self._between()
+        _check(self.registry, records)
         own, other = getattr(link, self._relation.own), getattr(link, self._relation.other)
         theirs = [own == self._record.id, other.in_([r.id for r in records]), *narrowing(self._relation)]
         with self._database.writing() as session:

@@ -9,7 +9,7 @@ from sqlalchemy import Text, false, func, or_, select
 from lamin_core.db import Database
 from lamin_core.errors import InvalidArgument, ValidationError
 from lamin_core.models import Feature, Registry
-from lamin_core.models.base import is_storable
+from lamin_core.models.checks import is_storable
 from lamin_core.models.dtypes import Dtype, Option, parse, registry_called, validated
 from lamin_core.models.relations import annotation_of, model
 from lamin_core.querying import fitting, parts

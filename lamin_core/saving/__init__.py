@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 from sqlalchemy import inspect
 from sqlalchemy.exc import IntegrityError
 
-from lamin_core.errors import Conflict, NotFound
-from lamin_core.models import Artifact, Base, Collection, Run, Schema, Storage, Transform
+from lamin_core.errors import Conflict, InvalidArgument, NotFound
+from lamin_core.models import Artifact, Base, Collection, Registry, Run, Schema, Storage, Transform
+from lamin_core.models.base import check_new
+from lamin_core.models.checks import listed_argument, shown
 from lamin_core.querying.changing import remove_rows
 from lamin_core.saving.artifacts import save_artifact, save_artifacts
 from lamin_core.saving.edits import update
@@ -29,25 +31,40 @@ def save(place: Place, record: R) -> R:
     if _is_saved(record):
         updated: R = update(place, record)
         return updated
+    _check_new(record)
     saver: Any = _SAVERS.get(type(record), save_named)
     saved: R = saver(place, record)
     return saved
 
 
 def _is_saved(record: Any) -> bool:
+    if not isinstance(record, Registry):
+        hint = "pass records, such as ln.ULabel(name='a')"
+        raise InvalidArgument(f"{shown(record)} is no record", hint=hint)
     return bool(inspect(record).has_identity)
+
+
+def _check_new(record: Any) -> None:
+    """Raise `InvalidArgument` where the record holds what its constructor would refuse."""
+    check_new(record)
+    if type(record) in _SAVERS and not isinstance(record, Artifact):
+        # The saver sets derived fields before it writes, and writing may fail and be tried again.
+        record.__dict__["_is_tried"] = True
 
 
 def save_all(place: Place, records: Iterable[Any]) -> None:
     """Save many records: those that are known by a name in a few statements, the others one by one, in their order."""
     named: list[Any] = []
-    records = list(records)
+    records = listed_argument(records, "records", "ln.save([record, ...])")
     artifacts = {id(one): one for one in records if isinstance(one, Artifact) and not _is_saved(one)}
+    for artifact in artifacts.values():
+        _check_new(artifact)
     save_artifacts(place, artifacts.values())
     for record in (one for one in records if id(one) not in artifacts):
         if type(record) in _SAVERS or _is_saved(record):
             save(place, record)
         else:
+            _check_new(record)
             named.append(record)
     if named:
         save_all_named(place, named)

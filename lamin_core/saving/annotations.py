@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 
 from lamin_core.bulk import insert_missing_rows
 from lamin_core.db import Database
-from lamin_core.errors import InvalidArgument, ValidationError
+from lamin_core.errors import InvalidArgument, NotFound, ValidationError
 from lamin_core.models import Feature, Many, Registry
+from lamin_core.models.checks import listed_argument, shown, text_argument
 from lamin_core.models.dtypes import Dtype, parse, registry_called, validated
 from lamin_core.models.relations import annotation_of, annotations_of, model, table_of
 from lamin_core.querying.annotations import described, labels_of, values_of
@@ -68,8 +69,14 @@ class FeatureValues:
 
         Raises `ValidationError` for a feature that does not exist.
         """
-        names = [features] if isinstance(features, str | Feature) else features
-        if value is not None and (names is None or len(list(names)) != 1):
+        names = features
+        if features is not None:
+            listed = [features] if isinstance(features, str | Feature) else features
+            names = listed_argument(listed, "features", 'remove_values("temperature")')
+            for name in names:
+                if not isinstance(name, str | Feature):
+                    raise InvalidArgument(f"{shown(name)} is no feature", hint='remove_values("temperature")')
+        if value is not None and (names is None or len(names) != 1):
             raise InvalidArgument("a value is one of one feature", hint='remove_values("experiment", value="x")')
         with self._database.writing() as session:
             if value is not None:
@@ -86,10 +93,13 @@ class FeatureValues:
 
     def get(self, name: str, default: Any = None) -> Any:
         """The value of this feature, or the default."""
-        return self.get_values().get(name, default)
+        return self.get_values().get(text_argument(name, "the name of a feature", 'get("temperature")'), default)
 
     def __getitem__(self, name: str) -> Any:
-        return self.get_values()[name]
+        values = self.get_values()
+        if not isinstance(name, str) or name not in values:
+            raise NotFound(f"there is no value of {shown(name)}", hint=f"there are: {', '.join(values) or 'none'}")
+        return values[name]
 
     def __repr__(self) -> str:
         return f"<features {self.get_values()}>"
@@ -173,6 +183,8 @@ def _guess(value: Any) -> str:
 
 
 def _one_feature(session: Session, feature: Feature | str) -> Feature:
+    if not isinstance(feature, str | Feature):
+        raise InvalidArgument(f"{shown(feature)} is no feature", hint="ln.Feature.get(name=...), or its name")
     return _features(session, [feature])[feature]
 
 

@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 from lamin_core.bulk import default, insertion
 from lamin_core.errors import Conflict
 from lamin_core.models import Feature
-from lamin_core.models.base import check_texts
 from lamin_core.models.relations import table_of
 from lamin_core.querying.operators import OPERATORS
 from lamin_core.saving.place import Place, become
@@ -34,7 +33,6 @@ def save_all_named(place: Place, records: Iterable[Any]) -> None:
     """Write those whose names are new, find the others. Raises `Conflict`, and then writes none."""
     by_kind: dict[type[Any], list[Any]] = defaultdict(list)
     for record in records:
-        check_texts(record)
         by_kind[type(record)].append(record)
     user = place.user_id
     with place.db.writing() as session:

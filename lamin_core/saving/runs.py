@@ -11,6 +11,7 @@ from lamin_core import process
 from lamin_core.db import Database
 from lamin_core.errors import ReadOnly
 from lamin_core.models import Run, RunReport, now
+from lamin_core.models.checks import storable
 from lamin_core.process import Process
 from lamin_core.redaction import redact_text
 from lamin_core.saving.place import Place
@@ -83,12 +84,12 @@ def _message(error: BaseException | str | None) -> str | None:
     if error is None:
         return None
     if isinstance(error, str):
-        return redact_text(error)
+        return redact_text(storable(error))
     try:
         text = str(error)
     except Exception:  # an exception whose own text fails
         text = ""
-    return redact_text(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+    return redact_text(storable(f"{type(error).__name__}: {text}" if text else type(error).__name__))
 
 
 def find_lost(database: Database) -> int:

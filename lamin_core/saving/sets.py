@@ -11,6 +11,7 @@ from lamin_core.models import (
     Base,
     Collection,
     CollectionArtifact,
+    DeletedVersion,
     Feature,
     Schema,
     SchemaComponent,
@@ -92,11 +93,14 @@ def save_collection(place: Place, collection: Collection) -> Collection:
 
 def _new_collection(session: Session, collection: Collection, digest: str) -> Collection:
     same_key = Collection.key == collection.key
-    newest = session.scalar(select(func.max(Collection.number)).where(same_key))
+    stem = derived_uid(16, "collection", collection.key)
+    deleted = select(func.max(DeletedVersion.number)).where(DeletedVersion.stem == stem).scalar_subquery()
+    last = select(func.max(Collection.number)).where(same_key).scalar_subquery()
+    numbers = session.execute(select(last, deleted)).one()
     session.execute(update(Collection).where(same_key).values(is_latest=False))
-    collection.number = 0 if newest is None else newest + 1
+    collection.number = 1 + max((number for number in numbers if number is not None), default=-1)
     collection.is_latest, collection.hash = True, digest
-    collection.uid = derived_uid(16, "collection", collection.key) + version_suffix(collection.number)
+    collection.uid = stem + version_suffix(collection.number)
     session.add(collection)
     session.flush()
     return collection

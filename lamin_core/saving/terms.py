@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from lamin_core.errors import ValidationError
 from lamin_core.models import Feature, Registry
-from lamin_core.models.base import Named, is_storable
+from lamin_core.models.base import Named
+from lamin_core.models.checks import is_storable
 from lamin_core.models.dtypes import Dtype, Option, parse, registry_called
 from lamin_core.querying.operators import OPERATORS
 from lamin_core.saving.place import check_saved

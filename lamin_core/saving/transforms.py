@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from lamin_core.db import Database
 from lamin_core.errors import Conflict, InvalidArgument
-from lamin_core.models import Run, Transform, TransformSeries, now
+from lamin_core.models import DeletedVersion, Run, Transform, TransformSeries, now
+from lamin_core.models.checks import text_argument
 from lamin_core.redaction import redact_text
 from lamin_core.saving.place import Place, adopt
 from lamin_core.uids import VERSION_LENGTH, derived_uid, random_uid, version_number, version_suffix
@@ -51,6 +52,7 @@ def _series(session: Session, transform: Transform) -> TransformSeries:
 
 
 def _checked(uid: str) -> str:
+    text_argument(uid, "uid", f'ln.track("{random_uid(_STEM)}")')
     if len(uid) not in (_STEM, _STEM + VERSION_LENGTH) or not (uid.isascii() and uid.isalnum()):
         raise InvalidArgument(
             f"{uid!r} is no uid of a transform: that is {_STEM} letters and digits, or {_STEM + VERSION_LENGTH} with a "
@@ -126,10 +128,18 @@ def _new_series(session: Session, transform: Transform, stem: str | None) -> Tra
 
 def _version(session: Session, series: TransformSeries, transform: Transform) -> Transform:
     asked: str = transform.__dict__.get("_asked_uid") or ""
-    newest = session.scalar(select(func.max(Transform.number)).where(Transform.series_id == series.id))
+    newest = _newest_number(session, series)
     if len(asked) > _STEM:
         return _version_asked_for(session, series, transform, asked, newest)
     return _same(session, series, transform) or _next(session, series, transform, 0 if newest is None else newest + 1)
+
+
+def _newest_number(session: Session, series: TransformSeries) -> int | None:
+    """Return the highest number that a version has, or had before it was deleted for good; None where none was."""
+    last = select(func.max(Transform.number)).where(Transform.series_id == series.id).scalar_subquery()
+    deleted = select(func.max(DeletedVersion.number)).where(DeletedVersion.stem == series.stem).scalar_subquery()
+    numbers = session.execute(select(last, deleted)).one()
+    return max((number for number in numbers if number is not None), default=None)
 
 
 def _version_asked_for(
@@ -220,8 +230,7 @@ def _successor(session: Session, version: Transform, source: str) -> Transform:
     )
     made.hash, made.created_by_id = _hash(source), version.created_by_id
     series = session.get_one(TransformSeries, version.series_id)
-    newest = session.scalar(select(func.max(Transform.number)).where(Transform.series_id == series.id))
-    return _next(session, series, made, 1 + (newest or 0))
+    return _next(session, series, made, 1 + (_newest_number(session, series) or 0))
 
 
 def _hash(source: str) -> str:

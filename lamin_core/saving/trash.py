@@ -16,6 +16,7 @@ from lamin_core.errors import Conflict, InvalidArgument
 from lamin_core.lineage import series as versions
 from lamin_core.lineage.usage import link
 from lamin_core.models import Artifact, ArtifactSeries, Content, Run, RunArtifact, now
+from lamin_core.models.deleted import is_remembered, remember
 from lamin_core.models.relations import is_named
 from lamin_core.saving.place import Place, row_of, show
 from lamin_core.storage import managed_key
@@ -52,6 +53,7 @@ def erase(place: Place, artifact: Artifact, *, storage: bool | None) -> None:
         with _removing() as gone, place.db.writing() as session:
             row = row_of(session, artifact)
             series_id, content_id = row.series_id, row.content_id
+            remember(session, Artifact, Artifact.id == row.id)
             session.execute(delete(Artifact).where(Artifact.id == row.id))
             settle_latest(session, series_id)
             _forget(session, content_id, series_id)
@@ -111,7 +113,10 @@ def replace(place: Place, artifact: Artifact, path: str | os.PathLike[str], run:
 def _forget(session: Session, content_id: int | None, series_id: int | None = None) -> None:
     """Remove what only the artifact needed that is gone: what its bytes were, and the series of its versions."""
     session.execute(delete(Content).where(Content.id == content_id, ~is_named(Content)))
-    session.execute(delete(ArtifactSeries).where(ArtifactSeries.id == series_id, ~is_named(ArtifactSeries)))
+    # A series with a key is made again by the next save under that key, and would count from zero.
+    is_counted = ArtifactSeries.key.is_not(None) & is_remembered(ArtifactSeries.stem)
+    unused = ArtifactSeries.id == series_id, ~is_named(ArtifactSeries), ~is_counted
+    session.execute(delete(ArtifactSeries).where(*unused))
 
 
 def settle_latest(session: Session, series_id: int) -> None:

@@ -8,7 +8,8 @@ from inspect import signature
 from typing import Any
 
 from lamin_core.errors import InvalidArgument
-from lamin_core.models.base import Versioned, is_storable
+from lamin_core.models.base import Versioned
+from lamin_core.models.checks import is_storable
 from lamin_core.querying import fitting
 from lamin_core.querying.naming import checked, field_name
 from lamin_core.querying.operators import OPERATORS

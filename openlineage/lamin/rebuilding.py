@@ -19,6 +19,7 @@ from lamin_core.lineage.refolding import refold
 from lamin_core.lineage.transforms import restate
 from lamin_core.models import Artifact, ArtifactSeries, Base, Run, RunArtifact, RunDependency, TransformSeries
 from lamin_core.models import Event as Row
+from lamin_core.models.deleted import is_remembered
 from openlineage.lamin.cleaning import mask_derived
 from openlineage.lamin.fold import alias_pairs, annotation, job_facts
 from openlineage.lamin.histories import histories_of, load
@@ -124,6 +125,7 @@ def _forget_empty(session: Session, ids: Sequence[int]) -> None:
     query: Select[Any] = select(ArtifactSeries.id).where(
         ~exists().where(Artifact.series_id == ArtifactSeries.id),
         ~exists().where(RunArtifact.series_id == ArtifactSeries.id),
+        ~is_remembered(ArtifactSeries.stem),
     )
     for row in list(select_in(session, query, ArtifactSeries.id, ids)):
         session.execute(delete(ArtifactSeries).where(ArtifactSeries.id == row.id))

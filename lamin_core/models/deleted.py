@@ -1,0 +1,47 @@
+"""Versions that were deleted for good: their uids are never given again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Index, String, exists, func, insert, literal, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from lamin_core.models.base import Base, Identity, Uid, UTC_DateTime, now
+
+
+class DeletedVersion(Base):
+    """A version of an artifact, transform or collection that somebody deleted for good.
+
+    The row stays, so that the number is not given to the next version: a paper or a notebook that cites the uid must
+    not find other bytes behind it. It names its series by the stem, since the series may be deleted and made again.
+    """
+
+    __tablename__ = "deleted_version"
+    __table_args__ = (Index("ix_deleted_version_stem", "stem", "number"),)
+
+    id: Mapped[int] = mapped_column(Identity, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    """The name of the registry: `Artifact`, `Transform`, `Collection`."""
+    stem: Mapped[str] = mapped_column(Uid)
+    """The part of the uid that all versions share."""
+    number: Mapped[int]
+    deleted_at: Mapped[datetime]
+
+
+def remember(session: Session, registry: type[Any], condition: ColumnElement[bool]) -> None:
+    """Remember these versions, which are about to be deleted for good."""
+    versions = select(
+        literal(registry.__name__),
+        func.substr(registry.uid, 1, registry._stem_length),
+        registry.number,
+        literal(now(), UTC_DateTime()),
+    ).where(condition)
+    names = ["kind", "stem", "number", "deleted_at"]
+    session.connection().execute(insert(DeletedVersion).from_select(names, versions))
+
+
+def is_remembered(stem: Any) -> ColumnElement[bool]:
+    """Whether a series with this stem has deleted versions: it stays, so that it goes on counting."""
+    return exists().where(DeletedVersion.stem == stem)

@@ -1,0 +1,100 @@
+"""Edits that other rows speak against: a type under its values, a label that groups others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import Select, exists, select
+from sqlalchemy.orm import Session
+
+from lamin_core.errors import Conflict, InvalidArgument
+from lamin_core.models.artifact import Artifact
+from lamin_core.models.base import Named, is_required
+from lamin_core.models.feature import ArtifactFeatureValue, Feature, RunFeatureValue, checked_default, checked_dtype
+from lamin_core.models.label import ULabel, checked_type
+from lamin_core.models.relations import annotations_of
+from lamin_core.models.run import Run
+from lamin_core.models.transform import Transform
+
+Guard = Callable[[Session, Any, Any], Any]
+"""Takes the row and the new value; returns the value to write, or raises."""
+
+
+def check_edit(session: Session, row: Any, name: str, value: Any) -> Any:
+    """Return the value to write into this column of a saved row. Raises `InvalidArgument` or `Conflict`."""
+    registry = type(row)
+    if value is None and is_required(registry, name):
+        raise InvalidArgument(f"{name!r} of {registry.__name__} cannot be None", hint="give it a value")
+    if name == "name" and issubclass(registry, Named):
+        value = Named.checked(value)
+    guard = _GUARDS.get((registry, name))
+    return value if guard is None else guard(session, row, value)
+
+
+def _dtype(session: Session, row: Feature, dtype: Any) -> str:
+    checked = checked_dtype(dtype)
+    if checked == row.dtype:
+        return checked
+    if any(session.scalar(select(column.class_.id).where(column == row.id).limit(1)) for column in _value_columns()):
+        hint = "make another: ln.Feature(name=..., dtype=...).save()"
+        raise Conflict(f"feature {row.name!r} has values of dtype {row.dtype}", hint=hint)
+    return checked
+
+
+def _value_columns() -> list[Any]:
+    """The columns that name a feature in rows that hold or label a value of it."""
+    columns: list[Any] = [ArtifactFeatureValue.feature_id, RunFeatureValue.feature_id]
+    for registry in (Artifact, Run):
+        columns += [relation.link.feature_id for relation in annotations_of(registry).values() if relation.link]
+    return columns
+
+
+def _default(session: Session, row: Feature, value: Any) -> Any:
+    return None if value is None else checked_default(row.name, row.dtype, value)
+
+
+def _type(session: Session, row: ULabel, type_id: int | None) -> int | None:
+    if type_id is None:
+        return None
+    label = session.get(ULabel, type_id)
+    checked_type(label)
+    while label is not None:
+        if label.id == row.id:
+            hint = "a label cannot be of its own type, nor of one that is of it"
+            raise InvalidArgument(f"{row.name!r} would be its own type", hint=hint)
+        label = None if label.type_id is None else session.get(ULabel, label.type_id)
+    return type_id
+
+
+def _is_type(session: Session, row: ULabel, is_type: bool) -> bool:
+    if not is_type and session.scalar(select(exists().where(ULabel.type_id == row.id))):
+        raise Conflict(f"{row.name!r} is the type of other labels", hint="give those another type first")
+    return is_type
+
+
+def _version_tag(session: Session, row: Transform, tag: str | None) -> str | None:
+    same = select(Transform.uid).where(
+        Transform.series_id == row.series_id, Transform.version_tag == tag, Transform.id != row.id
+    )
+    other = None if tag is None else session.scalar(same.limit(1))
+    if other is not None:
+        raise Conflict(f"{tag!r} is the version {other} of {row.key!r}", hint="choose another tag")
+    return tag
+
+
+_GUARDS: dict[tuple[type[Any], str], Guard] = {
+    (Feature, "dtype"): _dtype,
+    (Feature, "default_value"): _default,
+    (ULabel, "type_id"): _type,
+    (ULabel, "is_type"): _is_type,
+    (Transform, "version_tag"): _version_tag,
+}
+
+
+def check_many(session: Session, registry: type[Any], ids: Select[Any], values: Mapping[str, Any]) -> None:
+    """Raise `Conflict` where an edit of many records is one that other rows speak against."""
+    if registry is not ULabel or values.get("is_type") is not False:
+        return
+    if session.scalar(select(exists().where(ULabel.type_id.in_(ids)))):
+        raise Conflict("some of these labels are the types of others", hint="give those another type first")
