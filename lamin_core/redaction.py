@@ -161,12 +161,17 @@ def redact_text(text: str) -> str:
 def _redacted(text: str) -> str:
     known = rules()
     lowered = text.lower()
-    for shape in known.shapes:
-        if shape.hint in lowered:
-            text = shape.pattern.sub(_keep_first_group, text)
+    text = _mask_shapes(text, lowered)
     if any(hint in lowered for hint in known.hints):
         for kind, pattern in known.named.items():
             text = _mask_named(text, kind, pattern)
+    return text
+
+
+def _mask_shapes(text: str, lowered: str) -> str:
+    for shape in rules().shapes:
+        if shape.hint in lowered:
+            text = shape.pattern.sub(_keep_first_group, text)
     return text
 
 
@@ -468,6 +473,21 @@ def _described_name(row: Mapping[Any, Any]) -> SecretName | None:
         if isinstance(name, str):
             return secret_name(name)
     return None
+
+
+def shows_secret(url: str) -> bool:
+    """Whether a URL shows a password, a token or a signature; a folder may be called what it likes.
+
+    >>> shows_secret("https://h/a.csv?access_token=x"), shows_secret("s3://bucket/token=abc/part.parquet")
+    (True, False)
+    """
+    scheme, _, rest = url.partition("://")
+    authority = re.split(r"[/?#;]", rest, maxsplit=1)[0]
+    path, separator, query = rest[len(authority) :].partition("?")
+    path, semicolon, parameters = path.partition(";")
+    server, asked = f"{scheme}://{authority}", f"{semicolon}{parameters}{separator}{query}"
+    in_path = _mask_shapes(path, path.lower()) != path
+    return in_path or redact_text(server) != server or redact_text(asked) != asked
 
 
 _USERS = {"user", "username", "uid", "usr", "user id", "userid"}

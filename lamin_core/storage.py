@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from lamin_core.errors import InvalidArgument, InvalidKey
 from lamin_core.hashing import Digest
-from lamin_core.redaction import redact_text
+from lamin_core.redaction import shows_secret
 from lamin_core.types import MANAGED as MANAGED
 from lamin_core.uids import derived_uid
 
@@ -135,7 +135,7 @@ def check_url(url: str) -> str:
     if "\0" in url or not _is_text(url):
         raise InvalidArgument(f"{url!r} is no URL", hint="there are characters in it that no URL has")
     user = url.partition("://")[2].partition("/")[0].rpartition("@")[0]
-    if redact_text(url) != url or ":" in user:
+    if shows_secret(url) or ":" in user:
         raise _with_secrets(url)
     return url
 

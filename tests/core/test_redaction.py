@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from lamin_core.redaction import is_secret, redact, redact_command, redact_file, redact_text, without_credentials
+from lamin_core.redaction import (
+    is_secret,
+    redact,
+    redact_command,
+    redact_file,
+    redact_text,
+    shows_secret,
+    without_credentials,
+)
 from tests.redaction_corpus import harmless, plants
 
 ROOT = Path(__file__).parents[2]
@@ -106,3 +114,21 @@ def test_redact_file_masks_a_log_of_many_pieces(tmp_path: Path) -> None:
 def test_without_credentials_keeps_what_identifies(name: str, public: str) -> None:
     assert without_credentials(name) == public
     assert without_credentials(public) == public
+
+
+def test_shows_secret_tells_options_of_a_url_from_names_of_folders() -> None:
+    open_urls = [
+        "s3://bucket/token=abc/part.parquet",
+        "https://h/a.csv?download=1",
+        "s3://b/password.csv",
+        "sftp://me@h/a",
+    ]
+    assert [url for url in open_urls if shows_secret(url)] == []
+    telling = [
+        "s3://k:s@b/x",
+        "https://h/a?token=x",
+        "https://h/a?X-Amz-Signature=s",
+        "mssql://h;password=x",
+        "s3://b/ghp_0a1B2c3D4e5F6g7H8i9J0",
+    ]
+    assert [url for url in telling if not shows_secret(url)] == []

@@ -245,3 +245,28 @@ def test_rebuild_masks_rows_that_an_older_release_wrote(instance: Instance) -> N
     with instance.db.reading() as session:
         assert uids <= set(session.scalars(text("select uid from transform union select uid from artifact")))
         assert session.scalar(text("select count(*) from artifact_series")) == 1
+
+
+SNAKEFILE = """
+rule all:
+    input: "a.txt"
+
+rule make:
+    output: "a.txt"
+    params: token="sEcretParam1"
+    shell: "echo hi > {output}; : --api_key sEcretShell1"
+"""
+
+
+def test_a_snakemake_command_line_is_stored_without_secrets(in_tmp_path: Path) -> None:
+    made = Instance.create(in_tmp_path, "./data")
+    (in_tmp_path / "Snakefile").write_text(SNAKEFILE)
+    config = ["password=sEcretConfig1", "api_key=sEcretConfig2", "client_secret=sEcretConfig3", "alpha=1"]
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--logger", "lamin", "--config", *config]
+    done = subprocess.run(command, cwd=in_tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    shown = derived(made.db) + raw_log(made.db)
+    made.db.dispose()
+    assert "password=***" in shown
+    assert "alpha=1" in shown
+    assert "sEcret" not in shown
