@@ -28,6 +28,7 @@ _RECORDED_SINCE = datetime(2027, 1, 1, tzinfo=UTC).timestamp()
 """Versions before this check kept no record of what `lamin init --db` made: settings that are older than this, and
 readable by their owner alone as `lamin` writes them, count as recorded. The inode's change time cannot be forged by
 an archive."""
+_CONNECTABLE = ("sqlite", "postgresql", "postgres")
 _MAX_BYTES = 1 << 16
 _ELSEWHERE = "it names a database outside of its folder, and was not made by you with `lamin init` or `lamin connect`"
 
@@ -203,6 +204,8 @@ def _trusted_owners() -> set[int]:
 
 
 def _objection_to_database(marker: Marker) -> str | None:
+    if marker.named.partition("://")[0].partition("+")[0] not in _CONNECTABLE:
+        return None  # for whoever opens it to say so
     file = _sqlite_file(marker.named)
     if file is not None:
         database = Path(os.path.realpath(marker.folder / file))

@@ -150,6 +150,7 @@ def test_a_working_directory_that_is_gone(in_tmp_path: Path) -> None:
 
 
 def test_a_database_out_of_reach(in_tmp_path: Path) -> None:
+    os.environ["LAMIN_INSTANCE"] = os.getcwd()  # one that is found on a server must be allowed
     (in_tmp_path / ".lamin").mkdir()
     (in_tmp_path / ".lamin" / "instance.toml").write_text('db = "postgresql://me:hunter2@127.0.0.1:9/none"\n')
     found = _found("database")
