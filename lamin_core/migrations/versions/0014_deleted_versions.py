@@ -5,7 +5,7 @@ from alembic import op
 
 from lamin_core.models.base import Identity, Uid, UTC_DateTime
 
-revision = "0015"
+revision = "0014"
 down_revision = "0013"
 branch_labels = None
 depends_on = None
