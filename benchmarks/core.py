@@ -18,13 +18,13 @@ from functools import partial
 from pathlib import Path
 
 import lamin_core as ln
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 from lamin_core.uids import derived_run_id
-from openlineage.lamin import events
-from openlineage.lamin.events import Dataset, Event, Job, Run
-from openlineage.lamin.registry import RegistrySink
+from openlineage.lamin.emit import events
+from openlineage.lamin.emit.events import Dataset, Event, Job, Run
+from openlineage.lamin.receive.registry_sink import RegistrySink
 
-MODULES = ("lamin_core", "lamin_core.cli", "openlineage.lamin.delivery")
+MODULES = ("lamin_core", "lamin_core.cli", "openlineage.lamin.emit.default_sink")
 STEPS = 500
 """Steps of the workflow: each reads what the one before wrote."""
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -23,10 +23,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from openlineage.lamin.courier import Courier
-from openlineage.lamin.endpoint import HttpSink
-from openlineage.lamin.events import Dataset, Event, Job, Run, complete, start
-from openlineage.lamin.spool import Drained, Spool, drain, segments
+from openlineage.lamin.emit.background_sink import Courier
+from openlineage.lamin.emit.events import Dataset, Event, Job, Run, complete, start
+from openlineage.lamin.emit.http_sink import HttpSink
+from openlineage.lamin.emit.spool import Drained, Spool, drain, segments
 
 ROUNDS = 5
 RECEIVER = """

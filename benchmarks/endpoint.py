@@ -28,9 +28,9 @@ from typing import Any
 
 import psutil
 
-from lamin_core.instance import Instance
-from openlineage.lamin import events
-from openlineage.lamin.events import Dataset, Job, Run
+from lamin_core.instance.instance import Instance
+from openlineage.lamin.emit import events
+from openlineage.lamin.emit.events import Dataset, Job, Run
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 JOBS = 100
@@ -280,14 +280,14 @@ def wait_for(port: int) -> None:
 
 def serve_the_floor(port: int) -> None:
     """The server with a registry that only keeps the raw log."""
-    from openlineage.lamin import receiver
     from openlineage.lamin.http import writer
     from openlineage.lamin.http.serve import serve
+    from openlineage.lamin.receive import ingest
 
-    def kept(database: object, batch: list[object]) -> receiver.Receipt:
+    def kept(database: object, batch: list[object]) -> ingest.Receipt:
         with instance.db.writing() as session:
-            fresh = receiver.append(session, batch)  # type: ignore[arg-type]
-        return receiver.Receipt(len(fresh), len(batch) - len(fresh))
+            fresh = ingest.append(session, batch)  # type: ignore[arg-type]
+        return ingest.Receipt(len(fresh), len(batch) - len(fresh))
 
     instance = Instance.open(Path(".lamin"))
     writer.ingest = writer.log = kept  # type: ignore[assignment]

@@ -18,15 +18,15 @@ from typing import Any
 
 import psutil
 
-from lamin_core.db import Database
-from lamin_core.instance import Instance
-from lamin_core.lineage.digest import digest
-from openlineage.lamin import events
-from openlineage.lamin.events import Dataset, Job, Run, RunReference
-from openlineage.lamin.parsing import ParsedEvent, parse
-from openlineage.lamin.rebuilding import rebuild
-from openlineage.lamin.receiver import ingest, log
-from openlineage.lamin.sinks import serialize
+from lamin_core.db.database import Database
+from lamin_core.ingest.state_digest import digest
+from lamin_core.instance.instance import Instance
+from openlineage.lamin.emit import events
+from openlineage.lamin.emit.events import Dataset, Job, Run, RunReference
+from openlineage.lamin.emit.sinks import serialize
+from openlineage.lamin.receive.ingest import ingest, log
+from openlineage.lamin.receive.parse import ParsedEvent, parse
+from openlineage.lamin.receive.rebuild import rebuild
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 JOBS = [Job("bench", f"job {n}", "rule", source=f"code {n}\n" * 10, language="python") for n in range(100)]

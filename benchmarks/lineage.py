@@ -26,12 +26,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from sqlalchemy import event, text
 
-from lamin_core.db import Database
-from lamin_core.lineage.drawing import svg
+from lamin_core.db.database import Database
 from lamin_core.lineage.graph import between, walk
-from lamin_core.lineage.lists import Wanted, artifacts, runs
-from lamin_core.lineage.reach import reach
+from lamin_core.lineage.listing import Wanted, artifacts, runs
+from lamin_core.lineage.traversal import reach
 from lamin_core.lineage.view import view
+from lamin_core.render.drawing import svg
 from tests.core.planting import Planted, Shape, plant
 
 Edge = tuple[int, int, str, str | None]

@@ -19,7 +19,8 @@ from typing import Any
 from sqlalchemy import func, insert, select
 from starlette.testclient import TestClient
 
-from lamin_core.instance import Instance
+from lamin_core.enums import RunStatus
+from lamin_core.instance.instance import Instance
 from lamin_core.models import (
     Artifact,
     ArtifactSeries,
@@ -30,7 +31,6 @@ from lamin_core.models import (
     Transform,
     TransformSeries,
 )
-from lamin_core.types import RunStatus
 from openlineage.lamin.http.app import application
 
 JOBS, RUNS = 10_000, 100_000

@@ -18,8 +18,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from lamin_core.redaction import redact_text
-from openlineage.lamin.redacting import redact_event
+from lamin_core.runtime.redaction import redact_text
+from openlineage.lamin.emit.redaction import redact_event
 
 ADVERSARIAL = {
     "dashes": "-",

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 import lamin_core as ln
-from lamin_core.bulk import insert_rows
-from lamin_core.instance import Instance
+from lamin_core.db.statements import insert_rows
+from lamin_core.instance.instance import Instance
 from lamin_core.models import Artifact, ArtifactSeries, ArtifactULabel, Content, now
 from lamin_core.uids import derived_uid
 

@@ -22,8 +22,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lamin_core import git
-from lamin_core.environment import packages
+from lamin_core.runtime import git
+from lamin_core.runtime.environment import packages
 
 SCRIPT = """
 import json, sys, time

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from lamin_core import context as context
     from lamin_core import core as core
     from lamin_core import errors as errors
-    from lamin_core import setup as setup
-    from lamin_core.configuration import settings as settings
-    from lamin_core.instance import connect as connect
-    from lamin_core.instance import disconnect as disconnect
+    from lamin_core.instance import setup as setup
+    from lamin_core.instance.instance import connect as connect
+    from lamin_core.instance.instance import disconnect as disconnect
+    from lamin_core.instance.setup import save as save
     from lamin_core.models import Artifact as Artifact
     from lamin_core.models import Collection as Collection
     from lamin_core.models import Environment as Environment
@@ -30,9 +29,10 @@ if TYPE_CHECKING:
     from lamin_core.models import Transform as Transform
     from lamin_core.models import ULabel as ULabel
     from lamin_core.models import User as User
-    from lamin_core.models.conditions import Q as Q
+    from lamin_core.models.expressions import Q as Q
     from lamin_core.models.schema import FeatureSet as FeatureSet
-    from lamin_core.setup import save as save
+    from lamin_core.runtime import current as context  # noqa: F401 - `ln.context` is this module
+    from lamin_core.runtime.settings import settings as settings
     from lamin_core.tracking import finish as finish
     from lamin_core.tracking import flow as flow
     from lamin_core.tracking import run as run
@@ -46,7 +46,7 @@ _HOMES = {
     "Feature": "models",
     "FeatureSet": "models.schema",
     "Project": "models",
-    "Q": "models.conditions",
+    "Q": "models.expressions",
     "Reference": "models",
     "Run": "models",
     "Schema": "models",
@@ -54,13 +54,13 @@ _HOMES = {
     "Transform": "models",
     "ULabel": "models",
     "User": "models",
-    "connect": "instance",
-    "disconnect": "instance",
+    "connect": "instance.instance",
+    "disconnect": "instance.instance",
     "finish": "tracking",
     "flow": "tracking",
     "run": "tracking",
-    "save": "setup",
-    "settings": "configuration",
+    "save": "instance.setup",
+    "settings": "runtime.settings",
     "step": "tracking",
     "track": "tracking",
 }
@@ -69,18 +69,18 @@ _NOT_YET = {
     "curators": "compare a table with a ln.Schema: ln.Schema(...).features, ln.ULabel.validate(df['column'])",
 }
 """Parts of LaminDB that this version has not, and what to use until then."""
-_MODULES = ("context", "core", "errors", "setup")
+_MODULES = {"context": "runtime.current", "core": "core", "errors": "errors", "setup": "instance.setup"}
 __all__ = sorted(["__version__", *_HOMES, *_MODULES])
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return importlib.import_module(f"lamin_core.{name}")
+        return importlib.import_module(f"lamin_core.{_MODULES[name]}")
     if name in _NOT_YET:
         raise _not_yet(name)
     if name not in _HOMES:
         raise AttributeError(f"module 'lamin_core' has no attribute {name!r}")
-    importlib.import_module("lamin_core.instance")  # so that records find the instance they live in
+    importlib.import_module("lamin_core.instance.instance")  # so that records find the instance they live in
     found = getattr(importlib.import_module(f"lamin_core.{_HOMES[name]}"), name)
     globals()[name] = found
     return found

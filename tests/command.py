@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lamin_core.cli import main
-from lamin_core.instance import disconnect
+from lamin_core.instance.instance import disconnect
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from lamin_core.instance import Instance
-from lamin_core.setup import disconnect, init
+from lamin_core.instance.instance import Instance
+from lamin_core.instance.setup import disconnect, init
 
 # What the shell of the person who runs the tests says about lineage, engines, clouds and terminals.
 _FOREIGN = (

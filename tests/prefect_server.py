@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from openlineage.lamin.events import Event
+from openlineage.lamin.emit.events import Event
 
 # The first start makes the database, which takes 20 s on a busy machine.
 _PATIENCE = 120.0

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import lamin_core as ln
-from lamin_core import context
-from lamin_core.instance import Instance, disconnect, init
+from lamin_core.instance.instance import Instance, disconnect, init
+from lamin_core.runtime import current
 from tests import command
 from tests.command import Done
 
@@ -169,7 +169,7 @@ def test_strange_names_are_one_line_and_found_again(in_tmp_path: Path, name: str
     (in_tmp_path / name).write_text("x")
     ln.connect()
     ln.Artifact(in_tmp_path / name).save()
-    context.set_connection(None)
+    current.set_connection(None)
     assert len(lamin("lineage", "--", name).stdout.splitlines()) == 1
     assert json.loads(lamin("artifacts", "--json").stdout)[0]["key"] == name
     assert len(lamin("artifacts").stdout.splitlines()) == 2

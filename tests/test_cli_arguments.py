@@ -13,7 +13,7 @@ import pytest
 
 import lamin_core as ln
 from lamin_core.cli import lamin
-from lamin_core.instance import disconnect, init
+from lamin_core.instance.instance import disconnect, init
 from tests.command import typed
 
 HUGE = "99999999999999999999"

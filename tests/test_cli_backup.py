@@ -16,9 +16,9 @@ import pytest
 from sqlalchemy import func, insert, select
 
 import lamin_core as ln
-from lamin_core.backup import backup
-from lamin_core.db import Database
-from lamin_core.instance import Instance, init
+from lamin_core.admin.backup import backup
+from lamin_core.db.database import Database
+from lamin_core.instance.instance import Instance, init
 from lamin_core.models import ULabel, now
 from tests.command import typed
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import lamin_core as ln
-from lamin_core.instance import disconnect, init
+from lamin_core.instance.instance import disconnect, init
 
 LAMIN = Path(sys.executable).with_name("lamin")
 SHELLS = {

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from lamin_core import doctor
-from lamin_core.doctor.database import file_system
-from lamin_core.instance import Instance, connect
+from lamin_core.admin import doctor
+from lamin_core.admin.doctor.database import file_system
+from lamin_core.instance.instance import Instance, connect
 from tests.command import typed
 from tests.object_store import forget_clients
 
@@ -180,7 +180,7 @@ def test_a_clock_that_is_wrong(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_writer_that_does_not_let_go(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lamin_core.db.BUSY_TIMEOUT_MS", 100)
+    monkeypatch.setattr("lamin_core.db.database.BUSY_TIMEOUT_MS", 100)
     instance = Instance.create(in_tmp_path, "./data")
     holds, done = threading.Event(), threading.Event()
 

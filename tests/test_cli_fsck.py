@@ -20,13 +20,14 @@ import pytest
 from sqlalchemy import text
 
 import lamin_core as ln
-from lamin_core import copies, fsck, remote
-from lamin_core.instance import Instance, disconnect, init
+from lamin_core.admin import fsck
+from lamin_core.instance.instance import Instance, disconnect, init
 from lamin_core.models import ArtifactSeries, Content, Run, Transform, blank, now
-from openlineage.lamin.events import Dataset, Job, complete, start
-from openlineage.lamin.events import Run as EventRun
-from openlineage.lamin.parsing import parse
-from openlineage.lamin.receiver import ingest
+from lamin_core.storage import blobs, object_store
+from openlineage.lamin.emit.events import Dataset, Job, complete, start
+from openlineage.lamin.emit.events import Run as EventRun
+from openlineage.lamin.receive.ingest import ingest
+from openlineage.lamin.receive.parse import parse
 from tests.command import typed
 from tests.object_store import forget_clients
 
@@ -132,7 +133,7 @@ def test_what_is_said_to_be_typed_mends_the_bytes(in_tmp_path: Path, storage: st
     for name, data in {"flipped": b"flipqed", "shorter": b"s"}.items():
         _write_over(kept[name], data)
     _write_over(folder, b"2", "/x")
-    copies.remove(instance.storage, kept["gone"].real_key or "")
+    blobs.remove(instance.storage, kept["gone"].real_key or "")
     _put(instance.storage, ".lamindb/left over.txt", b"orphan")
     os.unlink(lost.path)
     _file(str(changed.path), b"2")
@@ -163,7 +164,7 @@ def _write_over(artifact: ln.Artifact, data: bytes, below: str = "") -> None:
 
 def _put(root: str, key: str, data: bytes) -> None:
     if "://" in root:
-        remote.filesystem(root)[0].pipe(f"{root}/{key}", data)
+        object_store.filesystem(root)[0].pipe(f"{root}/{key}", data)
         return
     path = Path(root, key)
     if path.exists():
@@ -466,9 +467,9 @@ def test_events_in_any_order_leave_tables_that_fit(instance: Instance) -> None:
 def test_reading_every_byte_is_shown_to_whoever_looks(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     init("./data")
     ln.Artifact(_file("a.bin", b"x" * 1000), run=False).save()
-    monkeypatch.setattr("lamin_core.progress.SHOWN_FROM", 1)
+    monkeypatch.setattr("lamin_core.runtime.progress.SHOWN_FROM", 1)
     assert "reading every byte" not in typed("fsck", "--deep").stderr
-    monkeypatch.setattr("lamin_core.progress._somebody_looks", lambda: True)
+    monkeypatch.setattr("lamin_core.runtime.progress._somebody_looks", lambda: True)
     monkeypatch.setenv("FORCE_COLOR", "1")  # for the bar, this is a terminal then
     assert "reading every byte" in typed("fsck", "--deep").stderr
 

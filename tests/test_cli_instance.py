@@ -16,11 +16,11 @@ import pytest
 from sqlalchemy import text
 
 import lamin_core as ln
-from lamin_core import setup
-from lamin_core.db import Database
+from lamin_core.db.database import Database
 from lamin_core.errors import Conflict, InvalidArgument, InvalidKey, NotFound, ReadOnly
-from lamin_core.instance import Instance
-from lamin_core.location import find_instance, instance_for_children, spool_folder, user_default
+from lamin_core.instance import setup
+from lamin_core.instance.instance import Instance
+from lamin_core.runtime.paths import find_instance, instance_for_children, spool_folder, user_default
 from tests.command import lamin, typed
 
 
@@ -397,7 +397,7 @@ def test_what_a_run_tells_its_children_holds_elsewhere(two: tuple[Path, Path], m
 
 
 def test_events_of_engines_go_where_a_folder_is_connected_to(two: tuple[Path, Path]) -> None:
-    from openlineage.lamin.delivery import destinations
+    from openlineage.lamin.emit.default_sink import destinations
 
     home, project = two
     os.chdir(project)

@@ -16,8 +16,8 @@ from sqlalchemy import JSON, String, Table, Text, insert, update
 
 import lamin_core as ln
 from lamin_core.cli import messages, output
-from lamin_core.cli.named import REGISTRIES
-from lamin_core.instance import Instance, connect, disconnect, init
+from lamin_core.cli.resolve import REGISTRIES
+from lamin_core.instance.instance import Instance, connect, disconnect, init
 from lamin_core.models import Base, Event, Storage, now
 from tests.command import Done, typed
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import lamin_core as ln
-from lamin_core.cli.named import REGISTRIES
-from lamin_core.cli.shape import FIELDS
-from lamin_core.instance import disconnect, init
+from lamin_core.cli.resolve import REGISTRIES
+from lamin_core.cli.serializers import FIELDS
+from lamin_core.instance.instance import disconnect, init
 from tests.command import lamin, on_terminal, typed
 
 LAMIN = str(Path(sys.executable).with_name("lamin"))

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import pytest
 
-from lamin_core.cli import SECTIONS, Commands, failure
+from lamin_core.cli import SECTIONS, Commands, errors
 from lamin_core.cli import lamin as group
 from lamin_core.cli.output import colour
 from lamin_core.errors import Unavailable
@@ -78,7 +78,7 @@ def test_help_loads_no_command_and_nothing_heavy() -> None:
 import sys
 from lamin_core.cli import lamin
 try: lamin(["--help"], standalone_mode=False)
-finally: print([m for m in ("sqlalchemy", "lamin_core.cli.lineage", "openlineage.lamin.commands") if m in sys.modules])
+finally: print([m for m in ("sqlalchemy", "lamin_core.cli.lineage", "openlineage.lamin.cli") if m in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "What made this artifact" in done.stdout
@@ -90,7 +90,7 @@ def test_the_version_does_not_look_through_installed_packages() -> None:
 import sys
 from lamin_core.cli import lamin
 lamin(["--version"], standalone_mode=False)
-print([m for m in ("importlib.metadata", "sqlalchemy", "rich", "lamin_core.instance") if m in sys.modules])
+print([m for m in ("importlib.metadata", "sqlalchemy", "rich", "lamin_core.instance.instance") if m in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
@@ -142,10 +142,10 @@ def test_what_is_misspelt_is_asked_back(arguments: list[str], said: str) -> None
 def test_an_error_is_what_why_and_what_to_type() -> None:
     error = Unavailable("'/data' takes no more", hint="free some space")
     error.__cause__ = OSError(28, "No space left on device")
-    assert failure.lines(error)[1:] == ["  why: OSError: No space left on device", "  hint: free some space"]
+    assert errors.lines(error)[1:] == ["  why: OSError: No space left on device", "  hint: free some space"]
     error = Unavailable("'/data' takes no more: No space left on device")
     error.__cause__ = OSError(28, "No space left on device")
-    assert len(failure.lines(error)) == 1
+    assert len(errors.lines(error)) == 1
 
 
 def test_a_bug_is_no_traceback_unless_it_is_asked_for(in_tmp_path: Path) -> None:

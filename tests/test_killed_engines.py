@@ -16,9 +16,9 @@ import pytest
 from sqlalchemy import update
 
 import lamin_core as ln
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 from lamin_core.models import Run
-from openlineage.lamin.rebuilding import rebuild
+from openlineage.lamin.receive.rebuild import rebuild
 from tests.command import lamin
 from tests.contract.nextflow import playing
 from tests.contract.snakemake.playing import COMMAND, ROOT

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import lamin_core as ln
-from lamin_core.instance import Instance
-from openlineage.lamin.rebuilding import rebuild
+from lamin_core.instance.instance import Instance
+from openlineage.lamin.receive.rebuild import rebuild
 from tests.contract.nextflow.playing import play
 
 PIPELINE = """

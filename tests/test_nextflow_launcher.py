@@ -23,11 +23,11 @@ import pytest
 
 from lamin_core import __version__
 from lamin_core.errors import LaminError, NotFound, Unavailable
-from lamin_nextflow import build, launch, library, runtime
-from lamin_nextflow.forward import Forwarder
+from lamin_nextflow import build, jar_cache, launch, runtime
 from lamin_nextflow.java import find_java
-from openlineage.lamin.events import Event
-from openlineage.lamin.sinks import MemorySink
+from lamin_nextflow.tail import Forwarder
+from openlineage.lamin.emit.events import Event
+from openlineage.lamin.emit.sinks import MemorySink
 from tests.contract.nextflow.playing import CACHE, COMMAND, PIPELINES, TIMEOUT, environment, play, run, start
 
 PARAMS = str(PIPELINES / "params.nf")
@@ -64,7 +64,7 @@ def test_arguments_output_and_exit_code_pass_through(tmp_path: Path) -> None:
 
 
 def test_the_nextflow_on_the_path_comes_first_with_its_own_options(tmp_path: Path, cache: Path) -> None:
-    jars = library.jars("nextflow-25.04.4")
+    jars = jar_cache.jars("nextflow-25.04.4")
     script(
         tmp_path / "bin" / "nextflow",
         f'echo "own nextflow: $NXF_OPTS" >&2\nexport NXF_PLUGINS_MODE=prod NXF_PLUGINS_DEFAULT=false\n'
@@ -160,7 +160,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type
     digest = hashlib.sha256(Repository.content).hexdigest()
     (tmp_path / "locks").mkdir()
     (tmp_path / "locks" / "thing-1.txt").write_text(f"org.example:thing:1 {digest}\n")
-    monkeypatch.setattr(library, "LOCKS", tmp_path / "locks")
+    monkeypatch.setattr(jar_cache, "LOCKS", tmp_path / "locks")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         url = f"http://127.0.0.1:{server.server_port}"
@@ -172,7 +172,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type
 
 def test_jars_are_fetched_once_however_many_ask_at_once(repository: type[Repository]) -> None:
     with ThreadPoolExecutor(4) as threads:
-        folders = set(threads.map(lambda _: library.jars("thing-1"), range(8)))
+        folders = set(threads.map(lambda _: jar_cache.jars("thing-1"), range(8)))
     (folder,) = folders
     assert (folder / "thing-1.jar").read_bytes() == Repository.content
     assert len(repository.asked) == 1
@@ -180,7 +180,7 @@ def test_jars_are_fetched_once_however_many_ask_at_once(repository: type[Reposit
 
 def test_a_download_that_breaks_off_is_tried_again_and_never_believed(repository: type[Repository]) -> None:
     repository.answers += ["cut", "whole"]
-    assert (library.jars("thing-1") / "thing-1.jar").read_bytes() == Repository.content
+    assert (jar_cache.jars("thing-1") / "thing-1.jar").read_bytes() == Repository.content
     assert len(repository.asked) == 2
 
 
@@ -188,17 +188,17 @@ def test_a_download_that_breaks_off_is_tried_again_and_never_believed(repository
 def test_what_cannot_be_had_whole_is_not_kept(answer: str, repository: type[Repository]) -> None:
     repository.answers += [answer] * 10
     with pytest.raises(Unavailable) as error:
-        library.jars("thing-1")
+        jar_cache.jars("thing-1")
     assert len(error.value.message.splitlines()) == 1
-    left = [path.name for path in library.cache_folder().iterdir()]
+    left = [path.name for path in jar_cache.cache_folder().iterdir()]
     assert left == [".thing-1.lock"]
     repository.answers.clear()
-    assert library.jars("thing-1").is_dir()
+    assert jar_cache.jars("thing-1").is_dir()
 
 
 def test_a_folder_that_lost_a_jar_is_filled_again(repository: type[Repository]) -> None:
-    (library.jars("thing-1") / "thing-1.jar").unlink()
-    assert (library.jars("thing-1") / "thing-1.jar").is_file()
+    (jar_cache.jars("thing-1") / "thing-1.jar").unlink()
+    assert (jar_cache.jars("thing-1") / "thing-1.jar").is_file()
 
 
 def test_without_a_network_one_line_says_what_to_do(tmp_path: Path) -> None:

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
-from lamin_core.hashing import digest
-from lamin_core.location import user_spool
-from lamin_core.propagation import parent_from_environment
-from lamin_core.redaction import is_secret, redact, redact_text
+from lamin_core.runtime.parent_context import parent_from_environment
+from lamin_core.runtime.paths import user_spool
+from lamin_core.runtime.redaction import is_secret, redact, redact_text
+from lamin_core.storage.hashing import digest
 from lamin_core.uids import derived_run_id, run_uid
-from lamin_nextflow import build, library
+from lamin_nextflow import build, jar_cache
 from lamin_nextflow.java import find_java
-from openlineage.lamin.acknowledgement import missing_acknowledgement
-from openlineage.lamin.naming import dataset_name
+from openlineage.lamin.emit.acknowledgement import missing_acknowledgement
+from openlineage.lamin.emit.naming import dataset_name
 from tests.contract.nextflow.playing import CACHE, SHORT_LIVED
 from tests.openlineage_.receiving import ENDLESS, misbehaving, receiving
 from tests.openlineage_.test_endpoint import ACKNOWLEDGED, UNACKNOWLEDGED
@@ -36,7 +36,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Ask:
         patch.setenv("XDG_CACHE_HOME", str(CACHE))
         classes, jar = tmp_path_factory.mktemp("classes"), build.observer_jar()
         build.compile_java(build.SOURCE.glob("test/**/*.java"), classes, [jar])
-        nextflow = library.jars(build.COMPILED_AGAINST)
+        nextflow = jar_cache.jars(build.COMPILED_AGAINST)
     path = os.pathsep.join([str(classes), str(jar), str(nextflow / "*")])
     java = find_java(11, 99)
 

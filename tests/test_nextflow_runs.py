@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from lamin_core.hashing import digest
+from lamin_core.storage.hashing import digest
 from lamin_core.uids import derived_run_id, run_uid
-from openlineage.lamin import events as emit
-from openlineage.lamin import reading
-from openlineage.lamin.validation import problems
+from openlineage.lamin.emit import events as emit
+from openlineage.lamin.receive import facet_reader
+from openlineage.lamin.validation.schema import problems
 from tests.contract.nextflow.playing import (
     PIPELINES,
     Event,
@@ -123,7 +123,7 @@ def _rebuilt(event: Event) -> Event:
         attempt=ours["attempt"],
         cached=ours["cached"],
         details=ours["details"],
-        process=reading.process(facets),
+        process=facet_reader.process(facets),
     )
     inputs, outputs = ([dataset(each) for each in event[side]] for side in ("inputs", "outputs"))
     at = datetime.fromisoformat(event["eventTime"])

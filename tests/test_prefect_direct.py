@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import lamin_core as ln
-from lamin_core.instance import Instance
-from openlineage.lamin.rebuilding import rebuild
+from lamin_core.instance.instance import Instance
+from openlineage.lamin.receive.rebuild import rebuild
 
 pytest_plugins = ["tests.prefect_server"]
 

@@ -210,12 +210,12 @@ def test_states_and_futures_that_are_returned_decide_the_end(told: Told) -> None
 def test_an_error_of_ours_is_a_warning_and_nothing_more(
     told: Told, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from lamin_prefect import capture
+    from lamin_prefect import path_discovery
 
     def broken(*anything: Any) -> None:
         raise RuntimeError("our fault")
 
-    monkeypatch.setattr(capture, "in_result", broken)
+    monkeypatch.setattr(path_discovery, "in_result", broken)
 
     @ours.task(outputs="{no_such_parameter}.txt")
     def step() -> int:

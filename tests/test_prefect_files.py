@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 import pytest
 
-from lamin_core import contents
-from lamin_core.hashing import digest
-from lamin_prefect import capture
-from lamin_prefect.contents import Contents
+from lamin_core.storage import digest_cache
+from lamin_core.storage.hashing import digest
+from lamin_prefect import path_discovery
+from lamin_prefect.digests import Contents
 from lamin_prefect.translate import parameters
 
 
@@ -51,19 +51,19 @@ class Endless(list[int]):
 
 def test_paths_are_found_in_what_holds_them() -> None:
     value = [{"a": Settings(Path("x"), (Path("y"), Path("x")))}, (Path("z"), "text"), {PurePosixPath("w")}]
-    assert capture.locations(value) == ["x", "y", "z", "w"]
+    assert path_discovery.locations(value) == ["x", "y", "z", "w"]
 
 
 def test_what_is_open_or_endless_is_left_alone() -> None:
-    assert capture.locations([Opened(), Path("x")]) == ["x"]
-    assert capture.locations([Path("x"), Endless()]) == ["x"]
+    assert path_discovery.locations([Opened(), Path("x")]) == ["x"]
+    assert path_discovery.locations([Path("x"), Endless()]) == ["x"]
     assert parameters({"file": Opened()}) == {"file": "<tests.test_prefect_files.Opened>"}
 
 
 def test_a_value_that_holds_itself_has_an_end() -> None:
     loop: list[Any] = [Path("x")]
     loop.append(loop)
-    assert capture.locations(loop) == ["x"]
+    assert path_discovery.locations(loop) == ["x"]
     assert parameters({"loop": loop})["loop"][0] == "x"
 
 
@@ -89,7 +89,7 @@ def test_an_annotation_says_whether_text_is_a_path(annotation: Any, is_path: boo
     def function(value: Any) -> None: ...
 
     function.__annotations__["value"] = annotation
-    assert ("value" in capture.path_parameters(function)) == is_path
+    assert ("value" in path_discovery.path_parameters(function)) == is_path
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         read.append(Path(path).name)
         return digest(path, *args)
 
-    monkeypatch.setattr(contents, "digest", counting)
+    monkeypatch.setattr(digest_cache, "digest", counting)
     return read
 
 

@@ -351,7 +351,7 @@ def test_a_task_of_ours_in_a_flow_of_prefects_own(told: Told) -> None:
 
 
 def test_child_processes_find_their_parent(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lamin_core.propagation import parent_from_environment
+    from lamin_core.runtime.parent_context import parent_from_environment
 
     monkeypatch.setenv("OPENLINEAGE_PARENT_ID", "snakemake/Snakefile:map/0194e0a0-0000-7000-8000-000000000000")
     show = [sys.executable, "-c", "import os; print(os.environ['OPENLINEAGE_PARENT_ID'].split('/')[-1])"]

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 import lamin_core as ln
-from lamin_core.instance import Instance
-from lamin_core.location import spool_folder
-from lamin_core.sharing import Sharing, sharing_of
-from openlineage.lamin.spool import Spool
+from lamin_core.instance.instance import Instance
+from lamin_core.runtime.paths import spool_folder
+from lamin_core.runtime.sharing import Sharing, sharing_of
+from openlineage.lamin.emit.spool import Spool
 from tests.command import typed
 from tests.people import GROUP, Person, alice, bob, disk, everything_is_imported, mallory, needs_root
 
@@ -29,9 +29,9 @@ print("a line of the report")
 ln.ULabel(name="private").save()
 open("a.txt", "w").write("x")
 ln.Artifact("a.txt", key="copies/a.txt").save()
-from openlineage.lamin import events
-from openlineage.lamin.spool import Spool
-spool = Spool(__import__("lamin_core.location").location.spool_folder(), "00000000", 1 << 20)
+from openlineage.lamin.emit import events
+from openlineage.lamin.emit.spool import Spool
+spool = Spool(__import__("lamin_core.runtime.paths").location.spool_folder(), "00000000", 1 << 20)
 spool.append([b"{}"])
 import pathlib
 for path in [pathlib.Path(".lamin"), *pathlib.Path(".lamin").rglob("*")]:

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import lamin_core as ln
-from lamin_core.instance import Instance
-from openlineage.lamin.rebuilding import rebuild
+from lamin_core.instance.instance import Instance
+from openlineage.lamin.receive.rebuild import rebuild
 from tests.contract.snakemake.playing import play, write
 
 SNAKEFILE = """

@@ -16,7 +16,7 @@ import pytest
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.tests import TestLogHandlerBase
 
-from openlineage.lamin.validation import problems
+from openlineage.lamin.validation.schema import problems
 from snakemake_logger_plugin_lamin import LogHandler, LogHandlerSettings
 from tests.contract.snakemake.playing import (
     COMMAND,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lamin_core.hashing import digest
-from openlineage.lamin.validation import problems
+from lamin_core.storage.hashing import digest
+from openlineage.lamin.validation.schema import problems
 from tests.contract.snakemake.playing import Played, dataset, names, play, rule, run, write
 
 SNAKEFILE = """

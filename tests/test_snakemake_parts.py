@@ -9,14 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from lamin_core.hashing import Digest, digest
-from openlineage.lamin.sinks import MemorySink
-from snakemake_logger_plugin_lamin import contents, facts, source
-from snakemake_logger_plugin_lamin.contents import Contents, hold, release, stamp
+from lamin_core.storage.hashing import Digest, digest
+from openlineage.lamin.emit.sinks import MemorySink
+from snakemake_logger_plugin_lamin import digests, facts, source
+from snakemake_logger_plugin_lamin.digests import Contents, hold, release, stamp
+from snakemake_logger_plugin_lamin.event_extractor import Tap
 from snakemake_logger_plugin_lamin.facts import File
 from snakemake_logger_plugin_lamin.listener import Listener
 from snakemake_logger_plugin_lamin.recording import SNAKEMAKE_LOGGER, Recording
-from snakemake_logger_plugin_lamin.tap import Tap
 
 
 def seen(path: Path) -> File:
@@ -32,7 +32,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         paths.append(path)
         return digest(path)
 
-    monkeypatch.setattr(contents, "digest", counted)
+    monkeypatch.setattr(digests, "digest", counted)
     return paths
 
 
@@ -79,8 +79,8 @@ def test_a_held_file_can_be_hashed_after_it_is_gone(tmp_path: Path) -> None:
 def test_no_more_than_a_few_files_are_held(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("one")
-    files = [hold(seen(path)) for _ in range(contents.HELD + 10)]
-    assert sum(file.held is not None for file in files) == contents.HELD
+    files = [hold(seen(path)) for _ in range(digests.HELD + 10)]
+    assert sum(file.held is not None for file in files) == digests.HELD
     for file in files:
         release(file)
     again = hold(seen(path))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lamin_core.propagation import PARENT
+from lamin_core.runtime.parent_context import PARENT
 from lamin_core.uids import derived_run_id
-from openlineage.lamin.validation import problems
+from openlineage.lamin.validation.schema import problems
 from tests.contract.snakemake.playing import Played, environment, play, rule, run, source, spooled, write
 
 SNAKEFILE = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lamin_core.hashing import digest
+from lamin_core.storage.hashing import digest
 from tests.contract.snakemake.playing import dataset, environment, play, write
 
 PLUGIN = """

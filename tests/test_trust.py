@@ -15,13 +15,19 @@ from pathlib import Path
 import pytest
 
 import lamin_core as ln
-from lamin_core import location, trust
 from lamin_core.cli import main
 from lamin_core.errors import UntrustedInstance
-from lamin_core.instance import Instance
-from lamin_core.location import find_instance, find_trusted_instance, instance_for_children, spool_folder, user_spool
-from openlineage.lamin import events
-from openlineage.lamin.delivery import default_sink
+from lamin_core.instance.instance import Instance
+from lamin_core.runtime import paths, trust
+from lamin_core.runtime.paths import (
+    find_instance,
+    find_trusted_instance,
+    instance_for_children,
+    spool_folder,
+    user_spool,
+)
+from openlineage.lamin.emit import events
+from openlineage.lamin.emit.default_sink import default_sink
 from tests.command import lamin, typed
 from tests.people import Person, alice, bob, disk, everything_is_imported, mallory, needs_root
 
@@ -50,7 +56,7 @@ def cloned(in_tmp_path: Path, database_url: str) -> Path:
     origin = in_tmp_path / "origin"
     _instance(origin, database_url if database_url.startswith("postgresql") else None)
     # As from a machine on which nobody has run this: only what is in the repository counts.
-    location.allowed_instances().unlink(missing_ok=True)
+    paths.allowed_instances().unlink(missing_ok=True)
     for command in (["init", "-q"], ["add", "-f", ".lamin"], ["commit", "-qm", "all"]):
         subprocess.run(["git", *command], cwd=origin, check=True)
     subprocess.run(["git", "clone", "-q", str(origin), "clone"], check=True)
@@ -164,13 +170,13 @@ def test_instance_on_a_server_made_by_an_older_version_is_used(
     in_tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = _instance(in_tmp_path / "own", postgres_url)
-    location.allowed_instances().unlink()  # which older versions did not write
+    paths.allowed_instances().unlink()  # which older versions did not write
     assert find_instance(in_tmp_path / "own") == folder
-    assert location.allowed_instances().exists()
+    assert paths.allowed_instances().exists()
     monkeypatch.setattr(trust, "_RECORDED_SINCE", 0.0)
-    location._examined.cache_clear()
+    paths._examined.cache_clear()
     assert find_instance(in_tmp_path / "own") == folder  # recorded when it was used first
-    location.allowed_instances().unlink()
+    paths.allowed_instances().unlink()
     with pytest.raises(UntrustedInstance, match="outside of its folder"):
         find_instance(in_tmp_path / "own")
     monkeypatch.setattr(trust, "_RECORDED_SINCE", time.time() + 1000)
@@ -201,7 +207,7 @@ def test_what_everybody_may_write_to_is_refused(in_tmp_path: Path, path: str) ->
 
 def test_list_that_everybody_may_write_to_allows_nothing(cloned: Path) -> None:
     typed("connect", ".")
-    location.allowed_instances().chmod(0o666)
+    paths.allowed_instances().chmod(0o666)
     typed("runs", code=5)
 
 
@@ -276,7 +282,7 @@ def test_sudo_uses_the_instance_of_who_typed_it(
     with pytest.raises(UntrustedInstance):
         find_instance()
     monkeypatch.setenv("SUDO_UID", str(alice.uid))
-    location._examined.cache_clear()
+    paths._examined.cache_clear()
     assert find_instance() is not None
 
 

@@ -223,18 +223,19 @@ class LaminCore(Backend):
 
     def bulk_artifacts(self, ln, rows, label_links):
         # below the public API, as for LaminDB: rows of files that do not exist
-        from lamin_core import bulk, context
+        from lamin_core.db import statements
         from lamin_core.models import ArtifactSeries, ArtifactULabel, Content, now
+        from lamin_core.runtime import current
         from lamin_core.uids import random_uid
 
-        instance = context.connection()
+        instance = current.connection()
         at, user = now(), instance.user_id
         storage = ln.Storage.get(root=instance.storage).id
         with instance.db.writing() as session:
-            ids = [bulk.reserve(session, kind, len(rows)) for kind in (ArtifactSeries, Content, ln.Artifact)]
+            ids = [statements.reserve(session, kind, len(rows)) for kind in (ArtifactSeries, Content, ln.Artifact)]
             stems = [random_uid(16) for _ in rows]
             made = list(zip(*ids, stems, rows, strict=True))
-            bulk.insert_rows(
+            statements.insert_rows(
                 session,
                 ArtifactSeries,
                 [
@@ -242,12 +243,12 @@ class LaminCore(Backend):
                     for s, _, _, stem, (key, _, _) in made
                 ],
             )
-            bulk.insert_rows(
+            statements.insert_rows(
                 session,
                 Content,
                 [{"id": c, "hash": hash_, "hash_type": "md5", "size": size} for _, c, _, _, (_, size, hash_) in made],
             )
-            bulk.insert_rows(
+            statements.insert_rows(
                 session,
                 ln.Artifact,
                 [
@@ -268,7 +269,7 @@ class LaminCore(Backend):
                     for s, c, a, stem, (key, _, _) in made
                 ],
             )
-            bulk.insert_rows(
+            statements.insert_rows(
                 session, ArtifactULabel, [{"artifact_id": ids[2][i], "ulabel_id": label.id} for i, label in label_links]
             )
         return list(ln.Artifact.filter().order_by("id"))

@@ -11,7 +11,7 @@ import click
 
 from lamin_core import __version__
 from lamin_core.errors import LaminError
-from lamin_nextflow import library, runtime
+from lamin_nextflow import jar_cache, runtime
 from lamin_nextflow.build import observer_jar
 
 
@@ -31,7 +31,7 @@ def build() -> None:
 def fetch(version: str) -> None:
     """Fetch this version of Nextflow, so that it is there when there is no network."""
     runtime.fetched(version, None)
-    click.echo(library.cache_folder() / f"nextflow-{version}")
+    click.echo(jar_cache.cache_folder() / f"nextflow-{version}")
 
 
 @main.command()

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from lamin_core import __version__
 from lamin_core.errors import LaminError, Unavailable
-from lamin_core.redaction import RULES
-from lamin_nextflow import library
+from lamin_core.runtime.redaction import RULES
+from lamin_nextflow import jar_cache
 from lamin_nextflow.java import find_java, find_javac
 
 JAR = Path(__file__).with_name("lamin-nextflow.jar")
@@ -61,13 +61,15 @@ def compile_java(sources: Iterable[Path], classes: Path, classpath: Iterable[Pat
     compiler's words when it refuses.
     """
     javac = find_javac(11) if jdk else None
-    path = os.pathsep.join([str(library.jars(COMPILED_AGAINST) / "*"), *map(str, classpath)])
+    path = os.pathsep.join([str(jar_cache.jars(COMPILED_AGAINST) / "*"), *map(str, classpath)])
     if javac:
         command = [str(javac), "--release", "11"]
     else:
         # Eclipse's compiler takes no wildcard.
-        path = os.pathsep.join([*map(str, sorted(library.jars(COMPILED_AGAINST).glob("*.jar"))), *map(str, classpath)])
-        compiler = library.jars(COMPILER) / f"{COMPILER}.jar"
+        path = os.pathsep.join(
+            [*map(str, sorted(jar_cache.jars(COMPILED_AGAINST).glob("*.jar"))), *map(str, classpath)]
+        )
+        compiler = jar_cache.jars(COMPILER) / f"{COMPILER}.jar"
         command = [str(find_java(17, 24)), "-jar", str(compiler), "-source", "11", "-target", "11"]
     command += ["-encoding", "UTF-8", "-proc:none", "-nowarn", "-g", "-cp", path, "-d", str(classes)]
     said = subprocess.run([*command, *map(str, sources)], capture_output=True, text=True)

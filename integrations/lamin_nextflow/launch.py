@@ -17,12 +17,12 @@ from pathlib import Path
 from types import FrameType
 
 from lamin_core.errors import LaminError, Unavailable
-from lamin_core.location import VARIABLE, instance_for_children, spool_folder
-from lamin_core.propagation import environment_for_children, parent_from_environment
+from lamin_core.runtime.parent_context import environment_for_children, parent_from_environment
+from lamin_core.runtime.paths import VARIABLE, instance_for_children, spool_folder
 from lamin_nextflow.build import observer_jar
-from lamin_nextflow.forward import Forwarder
 from lamin_nextflow.runtime import Runtime, find_runtime
-from openlineage.lamin.forwarding import is_disabled
+from lamin_nextflow.tail import Forwarder
+from openlineage.lamin.emit.client_transports import is_disabled
 
 logger = logging.getLogger("lamin")
 EVENTS = "LAMIN_NEXTFLOW_EVENTS"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lamin_core.errors import NotFound
-from lamin_nextflow import library
+from lamin_nextflow import jar_cache
 from lamin_nextflow.java import find_java
 
 DEFAULT_VERSION = "24.10.0"
@@ -67,7 +67,7 @@ def fetched(version: str, observer: Path | None, environment: Mapping[str, str] 
             hint=f"install nextflow yourself, or set NXF_VER to one of {', '.join(JAVA_RANGES)}",
         )
     java = find_java(*JAVA_RANGES[version], environment)
-    jars = library.jars(f"nextflow-{version}")
+    jars = jar_cache.jars(f"nextflow-{version}")
     flags = ["-Dfile.encoding=UTF-8", "-Djava.awt.headless=true"]
     flags += [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED]
     flags += shlex.split(environment.get("NXF_OPTS", ""))

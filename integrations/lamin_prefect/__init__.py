@@ -2,7 +2,7 @@
 
 Every flow run, subflow run and task attempt becomes a Run, every flow and task a Transform, every file that goes in or
 comes out an Artifact. Nothing is sent anywhere but to the sink that the environment names, see
-`openlineage.lamin.delivery`; importing this package imports neither Prefect nor a database.
+`openlineage.lamin.emit.default_sink`; importing this package imports neither Prefect nor a database.
 """
 
 from __future__ import annotations

@@ -20,13 +20,13 @@ from prefect.context import FlowRunContext, TaskRunContext
 from prefect.futures import PrefectFuture, resolve_futures_to_states
 from prefect.transactions import get_transaction
 
-from lamin_core import process
 from lamin_core.errors import NotTracked
-from lamin_prefect import capture, translate
+from lamin_core.runtime import process
+from lamin_prefect import path_discovery, translate
 from lamin_prefect.recording import Called, Recording, announcement, current, delivery, harmless, upstream, warn
 from lamin_prefect.translate import Declaration
-from openlineage.lamin import events
-from openlineage.lamin.events import RunReference
+from openlineage.lamin.emit import events
+from openlineage.lamin.emit.events import RunReference
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -250,7 +250,7 @@ def _recording_of_task(
 def _dependencies(
     context: TaskRunContext, function: Callable[..., Any], above: RunReference | None
 ) -> list[events.Dependency]:
-    with_files = capture.in_arguments(function, context.parameters)
+    with_files = path_discovery.in_arguments(function, context.parameters)
     values = [value for name, value in context.parameters.items() if name not in with_files]
     passed = [run for value in values for run in upstream.of(value)]
     return translate.dependencies(context.task_run.task_inputs, upstream.run, with_files, passed, above)

@@ -20,16 +20,16 @@ from datetime import UTC, datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
-from lamin_core import context
-from lamin_core.propagation import Parent, parent_from_environment
-from lamin_prefect import capture, translate
-from lamin_prefect.contents import Contents
+from lamin_core.runtime import current as context
+from lamin_core.runtime.parent_context import Parent, parent_from_environment
+from lamin_prefect import path_discovery, translate
+from lamin_prefect.digests import Contents
+from lamin_prefect.provenance_map import Upstream
 from lamin_prefect.translate import Declaration, Ending
-from lamin_prefect.upstream import Upstream
-from openlineage.lamin import events
-from openlineage.lamin.delivery import default_sink
-from openlineage.lamin.events import Dataset, Event, Run
-from openlineage.lamin.sinks import Sink
+from openlineage.lamin.emit import events
+from openlineage.lamin.emit.default_sink import default_sink
+from openlineage.lamin.emit.events import Dataset, Event, Run
+from openlineage.lamin.emit.sinks import Sink
 
 logger = logging.getLogger("lamin")
 P = ParamSpec("P")
@@ -178,28 +178,28 @@ class Recording:
         upstream.began(called.prefect_id, self.run.reference)
         if self._is_outermost_flow:
             announcement.make(self, self.run)
-        passed = capture.in_arguments(called.function, called.arguments).values()
+        passed = path_discovery.in_arguments(called.function, called.arguments).values()
         for dataset in _datasets([path for several in passed for path in several]):
             (self._undecided if _is_folder_or_remote(dataset) else self._inputs).append(dataset)
-        self._inputs += _datasets(capture.filled(called.declaration.inputs, called.arguments))
+        self._inputs += _datasets(path_discovery.filled(called.declaration.inputs, called.arguments))
         self._tell_start()
 
     @harmless
     def read(self, path: Any) -> None:
         """The function says that it reads this file (or these), now."""
-        self._inputs += _datasets(capture.locations(path, text=True))
+        self._inputs += _datasets(path_discovery.locations(path, text=True))
 
     @harmless
     def wrote(self, path: Any) -> None:
         """The function says that it writes this file (or these); the end will look at it."""
-        paths = capture.locations(path, text=True)
+        paths = path_discovery.locations(path, text=True)
         self._output_paths += [path if "://" in path else os.path.abspath(path) for path in paths]
 
     @harmless
     def gave(self, value: Any) -> None:
         """The function returned or yielded this."""
         upstream.made(value, self.run.reference)
-        for dataset in _datasets(capture.in_result(self._called.function, value)):
+        for dataset in _datasets(path_discovery.in_result(self._called.function, value)):
             handed_through = dataset in self._inputs or (dataset in self._undecided and dataset.hash is not None)
             if not handed_through:
                 self._outputs.append(dataset)
@@ -209,7 +209,7 @@ class Recording:
         """The function returned this, and this is what it means for the run."""
         self._ending = ending
         self.gave(value)
-        self._output_paths += capture.filled(self._called.declaration.outputs, self._called.arguments)
+        self._output_paths += path_discovery.filled(self._called.declaration.outputs, self._called.arguments)
         self.outputs = self._final_outputs()
 
     def __enter__(self) -> Recording:

@@ -14,10 +14,10 @@ from pathlib import Path, PurePath
 from typing import Any, Literal
 from uuid import UUID
 
-from lamin_core.types import DependencyRole
+from lamin_core.enums import DependencyRole
 from lamin_core.uids import derived_run_id
-from lamin_prefect import capture
-from openlineage.lamin.events import Dependency, Job, Run, RunReference
+from lamin_prefect import path_discovery
+from openlineage.lamin.emit.events import Dependency, Job, Run, RunReference
 
 ENGINE = "prefect"
 _TEXT, _ITEMS, _DEPTH = 2000, 100, 4
@@ -207,7 +207,7 @@ def _collection(value: Any, depth: int) -> Any:
     if isinstance(value, dict):
         within = depth > 0 and len(value) <= _ITEMS
         return _named(value, depth) if within else f"<{_type_name(value)} of {len(value)}>"
-    fields = capture.fields(value) if depth > 0 else {}
+    fields = path_discovery.fields(value) if depth > 0 else {}
     return _named(fields, depth) if fields else f"<{_type_name(value)}>"
 
 

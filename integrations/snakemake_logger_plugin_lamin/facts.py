@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from lamin_core.hashing import Digest
-from lamin_core.process import Process
-from lamin_core.types import DependencyRole
+from lamin_core.enums import DependencyRole
+from lamin_core.runtime.process import Process
+from lamin_core.storage.hashing import Digest
 
 CodeKind = Literal["shell", "run", "script", "notebook", "wrapper", "cwl", "template_engine", "none"]
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from lamin_core.propagation import Parent
-from openlineage.lamin import events
-from openlineage.lamin.events import Dataset, Dependency, Run
-from openlineage.lamin.sinks import Sink
-from snakemake_logger_plugin_lamin import facts, repository, translate
-from snakemake_logger_plugin_lamin.contents import Contents, release
+from lamin_core.runtime.parent_context import Parent
+from openlineage.lamin.emit import events
+from openlineage.lamin.emit.events import Dataset, Dependency, Run
+from openlineage.lamin.emit.sinks import Sink
+from snakemake_logger_plugin_lamin import facts, git_source, translate
+from snakemake_logger_plugin_lamin.digests import Contents, release
 from snakemake_logger_plugin_lamin.source import Sources
 
 
@@ -74,7 +74,7 @@ class Listener:
     def _begin(self, fact: facts.WorkflowStarted) -> None:
         if self._workflow is not None:  # one API session may execute twice
             self._end(self._workflow, fact.at)
-        kept, commit = repository.of(fact.workflow.snakefile)
+        kept, commit = git_source.of(fact.workflow.snakefile)
         source = self._sources.of_workflow(fact.workflow.sources)
         job = translate.workflow_job(fact.workflow, source, kept, commit)
         self._workflow = translate.workflow_run(fact.workflow, job, self._parent)

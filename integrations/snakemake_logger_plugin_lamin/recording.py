@@ -9,15 +9,15 @@ import sys
 import threading
 import time
 
-from lamin_core.location import instance_for_children
-from lamin_core.propagation import environment_for_children, parent_from_environment
-from openlineage.lamin.delivery import default_sink
-from openlineage.lamin.sinks import Sink
+from lamin_core.runtime.parent_context import environment_for_children, parent_from_environment
+from lamin_core.runtime.paths import instance_for_children
+from openlineage.lamin.emit.default_sink import default_sink
+from openlineage.lamin.emit.sinks import Sink
 from snakemake_logger_plugin_lamin import facts
-from snakemake_logger_plugin_lamin.children import Children
-from snakemake_logger_plugin_lamin.contents import Contents
+from snakemake_logger_plugin_lamin.digests import Contents
+from snakemake_logger_plugin_lamin.event_extractor import Tap
 from snakemake_logger_plugin_lamin.listener import Listener
-from snakemake_logger_plugin_lamin.tap import Tap
+from snakemake_logger_plugin_lamin.subprocess_env import Children
 
 logger = logging.getLogger("lamin")
 SNAKEMAKE_LOGGER = "snakemake.logging"

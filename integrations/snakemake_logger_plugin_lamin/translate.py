@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-from lamin_core.propagation import Parent
+from lamin_core.runtime.parent_context import Parent
 from lamin_core.uids import derived_run_id
-from openlineage.lamin.events import Dependency, Job, Run, RunReference
-from openlineage.lamin.naming import dataset_name
+from openlineage.lamin.emit.events import Dependency, Job, Run, RunReference
+from openlineage.lamin.emit.naming import dataset_name
 from snakemake_logger_plugin_lamin import facts
 
 ENGINE = "snakemake"

@@ -15,7 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from lamin_core import __version__
-from lamin_core.cli import failure, messages, streams
+from lamin_core.cli import errors, messages, streams
 from lamin_core.cli.output import colour, echo
 from lamin_core.cli.summary import summary
 
@@ -88,7 +88,7 @@ class Commands(click.Group):
         if name.startswith("-") or ctx.resilient_parsing or _home(name) is not None:
             return super().resolve_command(ctx, args)
         known = self.list_commands(ctx)
-        meant = failure.near(name, known) or f"Commands are: {', '.join(known)}."
+        meant = errors.near(name, known) or f"Commands are: {', '.join(known)}."
         raise click.UsageError(f"No such command {name!r}. {meant}", ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -178,7 +178,7 @@ def main(arguments: list[str] | None = None) -> None:
         code = _run(arguments, Options())
         refused = streams.flush()
         if refused is not None and not isinstance(refused, BrokenPipeError) and not code:
-            code = failure.show(refused)
+            code = errors.show(refused)
     if code:
         sys.exit(code)
 
@@ -195,15 +195,15 @@ def _run(arguments: list[str] | None, options: Options) -> Any:
         return _show_usage(error)
     except (click.Abort, KeyboardInterrupt):
         echo("lamin: interrupted", err=True)
-        return failure.INTERRUPTED
+        return errors.INTERRUPTED
     except SystemExit as end:
         # click takes a broken pipe for a failure, and exchanges the stream: its reader has seen enough.
         return 0 if sys.stdout is not stdout else end.code
     except Exception as error:
         if options.debug:
             echo(traceback.format_exc(), nl=False, err=True)
-            return failure.UNEXPECTED
-        return failure.show(error)
+            return errors.UNEXPECTED
+        return errors.show(error)
 
 
 def _show_usage(error: click.ClickException) -> int:

@@ -8,16 +8,16 @@ from pathlib import Path
 import click
 
 from lamin_core.cli import output
-from lamin_core.cli.asking import agreed
-from lamin_core.cli.example import examples
+from lamin_core.cli.confirm import agreed
+from lamin_core.cli.epilog import examples
 
 
 @click.command(epilog=examples("lamin backup registry.db"))
 @click.argument("file", type=click.Path(path_type=Path))
 def backup(file: Path) -> None:
     """Copy the SQLite database into a file, while others write."""
-    from lamin_core.backup import backup as copied
-    from lamin_core.instance import connect
+    from lamin_core.admin.backup import backup as copied
+    from lamin_core.instance.instance import connect
 
     size = copied(connect(), file)
     output.echo(f"{file}: {size} bytes; copies of files are in the storage, not in it", err=True)
@@ -28,8 +28,8 @@ def backup(file: Path) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def restore(file: Path, yes: bool) -> None:
     """Put a backup in its place; asks first, keeps what was there."""
-    from lamin_core.backup import restore as restored
-    from lamin_core.instance import at_work
+    from lamin_core.admin.backup import restore as restored
+    from lamin_core.instance.instance import at_work
 
     instance = at_work(check=False)  # it may be damaged, or gone
     kept = instance.folder / f"before-restore-{datetime.now(UTC):%Y%m%dT%H%M%S}.db"

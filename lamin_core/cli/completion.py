@@ -6,8 +6,8 @@ import click
 from click.shell_completion import get_completion_class
 
 from lamin_core.cli import output
-from lamin_core.cli.example import examples
-from lamin_core.cli.failure import Word
+from lamin_core.cli.epilog import examples
+from lamin_core.cli.errors import Word
 
 VARIABLE = "_LAMIN_COMPLETE"
 

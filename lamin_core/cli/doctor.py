@@ -7,8 +7,8 @@ import sys
 import click
 
 from lamin_core.cli import output
-from lamin_core.cli.example import examples
-from lamin_core.printable import printable
+from lamin_core.cli.epilog import examples
+from lamin_core.runtime.printable import printable
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
 
@@ -20,7 +20,7 @@ def doctor(as_json: bool) -> None:
 
     Exits with 1 when a check fails; each that is not ok says what to type.
     """
-    from lamin_core.doctor import examine
+    from lamin_core.admin.doctor import examine
 
     findings = examine()
     if as_json:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from lamin_core.cli import output
-from lamin_core.cli.asking import agreed
-from lamin_core.cli.example import examples
-from lamin_core.printable import printable
+from lamin_core.cli.confirm import agreed
+from lamin_core.cli.epilog import examples
+from lamin_core.runtime.printable import printable
 
 if TYPE_CHECKING:
-    from lamin_core.fsck import Report
+    from lamin_core.admin.fsck import Report
 
 
 @click.command(epilog=examples("lamin fsck --deep", "lamin fsck --repair --delete-orphans"))
@@ -40,8 +40,8 @@ def fsck(
 
     Exits with 1 when something is wrong, and says what to type for each.
     """
-    from lamin_core import fsck as checks
-    from lamin_core.instance import connect
+    from lamin_core.admin import fsck as checks
+    from lamin_core.instance.instance import connect
 
     instance = connect()
     if repair:

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from lamin_core import __version__
-from lamin_core.cli import offered, output
-from lamin_core.cli.example import examples
-from lamin_core.location import (
+from lamin_core.cli import completers, output
+from lamin_core.cli.epilog import examples
+from lamin_core.runtime.paths import (
     FOLDER,
     SETTINGS,
     VARIABLE,
@@ -20,9 +20,9 @@ from lamin_core.location import (
     nearest_marked,
     require_trusted_instance,
 )
-from lamin_core.printable import printable
-from lamin_core.redaction import redact_text
-from lamin_core.sharing import Sharing
+from lamin_core.runtime.printable import printable
+from lamin_core.runtime.redaction import redact_text
+from lamin_core.runtime.sharing import Sharing
 
 _for_user = click.option(
     "--user", "for_user", is_flag=True, help="For all folders of this user that are in no instance."
@@ -32,7 +32,7 @@ _for_user = click.option(
 @click.command(epilog=examples("lamin init", "lamin init --storage s3://bucket --db postgresql://user@host/lineage"))
 @click.option(
     "--storage",
-    shell_complete=offered.folders,
+    shell_complete=completers.folders,
     help="Folder or URL that copies of files go into, such as s3://bucket; by default ./data.",
 )
 @click.option("--db", help="Database URL; by default a SQLite file inside .lamin/.")
@@ -49,8 +49,8 @@ def init(storage: str | None, db: str | None, shared: str | None, modules: str |
 
     The same again opens the one that is there, and `--shared` changes who may use it.
     """
-    from lamin_core.instance import connect as open_instance
-    from lamin_core.instance import init as make
+    from lamin_core.instance.instance import connect as open_instance
+    from lamin_core.instance.instance import init as make
 
     above = nearest_marked(Path.cwd().parent)
     is_there = os.path.exists(Path.cwd() / FOLDER / SETTINGS)
@@ -78,7 +78,7 @@ _NEXT = """  next:     ln.track() in a script, lamin run PROGRAM, snakemake --lo
 
 
 @click.command(epilog=examples("lamin connect ~/projects/atlas", "lamin connect postgresql://user@host/lineage --user"))
-@click.argument("where", metavar="FOLDER|URL", shell_complete=offered.folders)
+@click.argument("where", metavar="FOLDER|URL", shell_complete=completers.folders)
 @_for_user
 def connect(where: str, for_user: bool) -> None:
     """Work with another instance from this folder on down.
@@ -86,7 +86,7 @@ def connect(where: str, for_user: bool) -> None:
     WHERE it is: its folder, or the URL of its database. Somebody else's instance at or above this folder is used
     only after this.
     """
-    from lamin_core.setup import allow, attach
+    from lamin_core.instance.setup import allow, attach
 
     allowed = None if for_user else allow(where, Path.cwd())
     if allowed is not None:
@@ -105,7 +105,7 @@ def connect(where: str, for_user: bool) -> None:
 @_for_user
 def disconnect(for_user: bool) -> None:
     """Undo lamin connect. The instance itself stays as it is."""
-    from lamin_core.setup import detach
+    from lamin_core.instance.setup import detach
 
     gone = detach(None if for_user else Path.cwd())
     if gone == allowed_instances():
@@ -120,8 +120,8 @@ def disconnect(for_user: bool) -> None:
 @click.pass_context
 def info(ctx: click.Context, show_origin: bool, as_json: bool) -> None:
     """Say which instance is at work here."""
-    from lamin_core.db import REVISION
-    from lamin_core.instance import connect as open_instance
+    from lamin_core.db.database import REVISION
+    from lamin_core.instance.instance import connect as open_instance
 
     instance = open_instance()
     facts = {
@@ -152,7 +152,7 @@ def _origin(located: Located | None, ctx: click.Context) -> str:
 @click.argument("deploy", type=click.Choice(["deploy"]), required=False)
 def migrate(deploy: str | None) -> None:
     """Bring the database to the schema of this version."""
-    from lamin_core.db import REVISION
+    from lamin_core.db.database import REVISION
     from lamin_core.migrations import upgrade
 
     upgrade(Path.cwd())

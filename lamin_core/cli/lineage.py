@@ -7,20 +7,20 @@ from typing import Any
 
 import click
 
-from lamin_core.cli import offered
-from lamin_core.cli.example import examples
+from lamin_core.cli import completers
+from lamin_core.cli.epilog import examples
 from lamin_core.cli.output import LIMIT, as_json, echo, local, print_json, print_table, there_is_more
+from lamin_core.enums import RunStatus
 from lamin_core.errors import InvalidArgument
-from lamin_core.instance import connect
+from lamin_core.instance.instance import connect
+from lamin_core.instance.lineage_service import Questions, node_of
 from lamin_core.lineage.graph import Graph
-from lamin_core.lineage.lists import Wanted
-from lamin_core.lineage.moments import moment
-from lamin_core.lineage.reach import NODE_LIMIT
-from lamin_core.lineage.tree import duration, tree
+from lamin_core.lineage.listing import Wanted
+from lamin_core.lineage.traversal import NODE_LIMIT
 from lamin_core.lineage.view import artifact_view, counts, run_view, view
 from lamin_core.models import Artifact, Run
-from lamin_core.questions import Questions, node_of
-from lamin_core.types import RunStatus
+from lamin_core.render.tree import duration, tree
+from lamin_core.runtime.timestamps import moment
 
 _SHOWN = 50
 """Rows of a table, where nobody says how many."""
@@ -38,19 +38,19 @@ def _moment(_context: click.Context, _option: click.Parameter, value: str | None
         "lamin lineage results/figure.png --as-of 2026-03-01 --json",
     )
 )
-@click.argument("name", metavar="[KEY|UID]", required=False, shell_complete=offered.keys)
+@click.argument("name", metavar="[KEY|UID]", required=False, shell_complete=completers.keys)
 @click.option("--up", type=click.IntRange(0), help="At most this many steps towards the sources.")
 @click.option("--down", type=click.IntRange(0), help="At most this many steps towards what hangs on it.")
 @click.option(
     *("--to", "other"),
     metavar="KEY|UID",
-    shell_complete=offered.keys,
+    shell_complete=completers.keys,
     help="Only the paths between the two, whichever is above the other.",
 )
 @click.option(
     "--run",
     metavar="RUN",
-    shell_complete=offered.transforms,
+    shell_complete=completers.transforms,
     help="Of this run: its uid, its OpenLineage id, or a key for its newest.",
 )
 @click.option(
@@ -135,7 +135,7 @@ def _choices(command: Any) -> Any:
         ),
         click.option(
             "--engine",
-            shell_complete=offered.engines,
+            shell_complete=completers.engines,
             help="Only of this engine: snakemake, nextflow, prefect, python ...",
         ),
     ):
@@ -145,7 +145,7 @@ def _choices(command: Any) -> Any:
 
 @click.command(epilog=examples("lamin runs --status failed --since 2d", "lamin runs --engine snakemake --limit 500"))
 @click.option("--status", multiple=True, type=click.Choice([str(one) for one in RunStatus]), help="Only in this state.")
-@click.option("--key", shell_complete=offered.transforms, help="Only of transforms whose key begins so.")
+@click.option("--key", shell_complete=completers.transforms, help="Only of transforms whose key begins so.")
 @_choices
 @as_json
 def runs(
@@ -181,7 +181,7 @@ def runs(
 
 
 @click.command(epilog=examples("lamin artifacts --key results/ --since 2026-03-01", "lamin artifacts --json"))
-@click.option("--key", shell_complete=offered.keys, help="Only with a key that begins so.")
+@click.option("--key", shell_complete=completers.keys, help="Only with a key that begins so.")
 @_choices
 @as_json
 def artifacts(key: str | None, engine: str | None, since: datetime | None, limit: int | None, as_json: bool) -> None:
@@ -209,8 +209,8 @@ def _print_first(rows: list[dict[str, Any]], limit: int | None) -> None:
 
 
 @click.command(epilog=examples("lamin diff aT8AlECy jr4MVlJR", "lamin diff aT8AlECy fit.py"))
-@click.argument("first", metavar="RUN_A", shell_complete=offered.transforms)
-@click.argument("second", metavar="RUN_B", shell_complete=offered.transforms)
+@click.argument("first", metavar="RUN_A", shell_complete=completers.transforms)
+@click.argument("second", metavar="RUN_B", shell_complete=completers.transforms)
 @as_json
 def diff(first: str, second: str, as_json: bool) -> None:
     """How the second run differs from the first.

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 
 from lamin_core.cli.output import echo
-from lamin_core.printable import printable, printable_lines
+from lamin_core.runtime.printable import printable, printable_lines
 
 logger = logging.getLogger("lamin")
 

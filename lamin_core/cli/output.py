@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from lamin_core.printable import printable, printable_json, printable_lines, printable_path
+from lamin_core.runtime.printable import printable, printable_json, printable_lines, printable_path
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
 """The option that every command which reads has."""

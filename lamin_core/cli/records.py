@@ -11,12 +11,12 @@ import click
 
 import lamin_core as ln
 from lamin_core.cli import output
-from lamin_core.cli.asking import agreed
-from lamin_core.cli.example import examples
-from lamin_core.cli.named import REGISTRIES, by_name, called, find, registry
-from lamin_core.cli.shape import annotated, shape
+from lamin_core.cli.confirm import agreed
+from lamin_core.cli.epilog import examples
+from lamin_core.cli.resolve import REGISTRIES, by_name, called, find, registry
+from lamin_core.cli.serializers import annotated, shape
 from lamin_core.errors import InvalidArgument
-from lamin_core.printable import printable
+from lamin_core.runtime.printable import printable
 
 _LISTED = 50
 
@@ -29,7 +29,7 @@ def load(words: tuple[str, ...], key: str | None, uid: str | None, name: str | N
 
     Of an artifact that is a local copy, of a script or notebook a file to work on.
     """
-    from lamin_core.tracking.loading import bring_back
+    from lamin_core.tracking.checkout import bring_back
 
     record = find(words, key, uid, name)
     if isinstance(record, ln.Transform):

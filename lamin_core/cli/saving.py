@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 import lamin_core as ln
-from lamin_core.cli import offered, output
-from lamin_core.cli.example import examples
-from lamin_core.cli.failure import Word
-from lamin_core.cli.shape import annotated
+from lamin_core.cli import completers, output
+from lamin_core.cli.epilog import examples
+from lamin_core.cli.errors import Word
+from lamin_core.cli.serializers import annotated
 from lamin_core.errors import InvalidArgument
 
 _CODE = {
@@ -32,7 +32,7 @@ _CODE = {
         "lamin save analysis.ipynb",
     )
 )
-@click.argument("path", shell_complete=offered.files)
+@click.argument("path", shell_complete=completers.files)
 @click.option("--key", help="The key to save it under; by default its path in a storage, or the name of a script.")
 @click.option("--description", help="What it is.")
 @click.option("--kind", help="What kind of data, such as dataset or model.")
@@ -74,7 +74,7 @@ def _save_artifact(path: str, stem_uid: str | None, said: dict[str, Any]) -> Any
 
 
 def _save_code(path: str, stem_uid: str | None, said: dict[str, Any]) -> Any:
-    from lamin_core.files import local_path
+    from lamin_core.saving.files import local_path
     from lamin_core.tracking.code import in_file
 
     file = local_path(path)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from lamin_core import configuration
 from lamin_core.cli import output
-from lamin_core.cli.example import examples
-from lamin_core.configuration import SETTINGS, Value
+from lamin_core.cli.epilog import examples
 from lamin_core.errors import InstanceNotFound
+from lamin_core.runtime import settings as configuration
+from lamin_core.runtime.settings import SETTINGS, Value
 
 _for_user = click.option("--user", "for_user", is_flag=True, help="For all instances of this user.")
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from lamin_core.cli import offered, output
-from lamin_core.cli.example import examples
+from lamin_core.cli import completers, output
+from lamin_core.cli.epilog import examples
 from lamin_core.errors import InvalidArgument
 
 
@@ -22,11 +22,11 @@ from lamin_core.errors import InvalidArgument
 @click.option("--export", is_flag=True, help='Print variables for child processes: eval "$(lamin track --export)".')
 def track(key: str | None, name: str | None, uid: str | None, params: tuple[str, ...], export: bool) -> None:
     """Start a run of this shell script; prints its uid."""
-    from lamin_core.announcement import placed
-    from lamin_core.instance import connect
-    from lamin_core.propagation import environment_for_children
-    from lamin_core.saving.above import name_of
-    from lamin_core.tracking.shells import track_shell
+    from lamin_core.instance.instance import connect
+    from lamin_core.runtime.child_environment import placed
+    from lamin_core.runtime.parent_context import environment_for_children
+    from lamin_core.saving.parent_run import name_of
+    from lamin_core.tracking.shell_scripts import track_shell
 
     run = track_shell(connect(), key=key, name=name, uid=uid, params=dict(map(_param, params)))
     if not export:
@@ -51,21 +51,21 @@ def track(key: str | None, name: str | None, uid: str | None, params: tuple[str,
     required=True,
     type=click.UNPROCESSED,
     metavar="PROGRAM [ARGUMENT]...",
-    shell_complete=offered.files,
+    shell_complete=completers.files,
 )
 @click.option(
     "--input",
     "inputs",
     multiple=True,
     metavar="PATH|KEY",
-    shell_complete=offered.files,
+    shell_complete=completers.files,
     help="What it reads; as often as needed.",
 )
 @click.option(
     *("--output", "--register-output", "outputs"),
     multiple=True,
     metavar="PATH",
-    shell_complete=offered.files,
+    shell_complete=completers.files,
     help="A file or folder that it writes; as often as needed.",
 )
 @click.option("--key", help="The key of the transform; by default the name of the script or the program.")
@@ -84,8 +84,8 @@ def run(
     Files that its arguments name are noted by themselves: those that stay as they are as inputs, those that are new
     or changed as outputs.
     """
-    from lamin_core.instance import connect
-    from lamin_core.tracking.programs import Asked, Program, run_program
+    from lamin_core.instance.instance import connect
+    from lamin_core.tracking.subprocesses import Asked, Program, run_program
 
     first, *rest = words
     program = Program([first, *(rest[1:] if rest[:1] == ["--"] else rest)])
@@ -97,8 +97,8 @@ def run(
 @click.option("--code", type=int, default=0, help="The exit code that the script ends with; 0 is good.")
 def finish(code: int) -> None:
     """End the run that lamin track has started in this shell script."""
-    from lamin_core.instance import connect
-    from lamin_core.tracking.shells import finish_shell
+    from lamin_core.instance.instance import connect
+    from lamin_core.tracking.shell_scripts import finish_shell
 
     run = finish_shell(connect(), code)
     output.echo(f"run {run.uid} is {run.status}", err=True)

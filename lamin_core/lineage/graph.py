@@ -18,9 +18,9 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy.orm import Session
 
+from lamin_core.enums import RunStatus
 from lamin_core.lineage import rows
-from lamin_core.lineage.reach import NODE_LIMIT, ROLLED_BACK, Reached, Way, reach
-from lamin_core.types import RunStatus
+from lamin_core.lineage.traversal import NODE_LIMIT, ROLLED_BACK, Reached, Way, reach
 
 PUBLISHED = "published"
 Node = tuple[Literal["artifact", "run"], int]

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import CTE, Executable, Row, Select, Text, case, cast, column, func, literal, null, select, union_all
 from sqlalchemy.orm import Session
 
-from lamin_core.lineage.reach import Then, dialect, given, ids, is_made, streamed
+from lamin_core.lineage.traversal import Then, dialect, given, ids, is_made, streamed
 from lamin_core.models import Artifact, Containment, Content, Run, RunArtifact, RunDependency, Storage, Transform
 
 EDGE, WAIT, HOLD = range(3)

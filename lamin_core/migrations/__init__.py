@@ -8,12 +8,12 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
-from lamin_core.configuration import read_toml
 from lamin_core.errors import InstanceNotFound
-from lamin_core.instance import Instance
-from lamin_core.location import SETTINGS, locate_instance
+from lamin_core.instance.instance import Instance
 from lamin_core.models import search
-from lamin_core.models.change import note_changes
+from lamin_core.models.run_change import note_changes
+from lamin_core.runtime.paths import SETTINGS, locate_instance
+from lamin_core.runtime.settings import read_toml
 
 
 def upgrade(start: Path) -> None:

@@ -3,7 +3,6 @@
 from lamin_core.models.api_key import ApiKey
 from lamin_core.models.artifact import Artifact, ArtifactSeries, Containment, DatasetAlias
 from lamin_core.models.base import Base, Registry, blank, narrow_indexes, now
-from lamin_core.models.change import RunChange
 from lamin_core.models.collection import Collection, CollectionArtifact
 from lamin_core.models.deleted import DeletedVersion
 from lamin_core.models.environment import Environment
@@ -30,6 +29,7 @@ from lamin_core.models.project import (
 )
 from lamin_core.models.relations import Many, One
 from lamin_core.models.run import Run, RunArtifact, RunDependency, RunReport
+from lamin_core.models.run_change import RunChange
 from lamin_core.models.schema import ArtifactSchema, Schema, SchemaComponent, SchemaFeature
 from lamin_core.models.storage import Content, Storage
 from lamin_core.models.transform import Transform, TransformSeries

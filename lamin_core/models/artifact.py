@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from sqlalchemy import ForeignKey, Index, Select, String, UniqueConstraint, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core import context
 from lamin_core.errors import InvalidArgument
-from lamin_core.hashing import Digest
 from lamin_core.models.annotated import Features, Labels
 from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
 from lamin_core.models.checks import shown
+from lamin_core.models.has_lineage import Traced
 from lamin_core.models.relations import Many, One
 from lamin_core.models.storage import UNKNOWN_SIZE, Content
-from lamin_core.models.traced import Traced
-from lamin_core.storage import is_copy_key
+from lamin_core.runtime import current
+from lamin_core.storage.hashing import Digest
+from lamin_core.storage.locations import is_copy_key
 
 if TYPE_CHECKING:
     from lamin_core.models.collection import Collection
@@ -167,7 +167,7 @@ class Artifact(Traced, Versioned, Registry):
         the current run is its maker. `storage=` copies it into that one instead of the instance's own. Raises
         `InvalidArgument` for a key that is none or suffixes that differ, `NotFound` for a missing path.
         """
-        files = context.connection().files
+        files = current.connection().files
         super().__init__(key=key, description=description, kind=kind)
         self.__dict__["_source"] = files.prepare(path, key=key, revises=revises, storage=storage)
         self.__dict__["_revises"] = revises
@@ -184,7 +184,7 @@ class Artifact(Traced, Versioned, Registry):
     @classmethod
     def from_df(cls, df: Any, *, key: str | None = None, description: str | None = None, **kwargs: Any) -> Self:
         """A `pandas.DataFrame` to be saved as parquet (or csv, by the key's suffix)."""
-        made: Self = context.connection().files.from_object(cls, df, key=key, description=description, **kwargs)
+        made: Self = current.connection().files.from_object(cls, df, key=key, description=description, **kwargs)
         return made
 
     from_dataframe = from_df
@@ -192,7 +192,7 @@ class Artifact(Traced, Versioned, Registry):
     @classmethod
     def from_anndata(cls, adata: Any, *, key: str | None = None, description: str | None = None, **kwargs: Any) -> Self:
         """An `anndata.AnnData` to be saved as h5ad (or zarr, by the key's suffix)."""
-        made: Self = context.connection().files.from_object(cls, adata, key=key, description=description, **kwargs)
+        made: Self = current.connection().files.from_object(cls, adata, key=key, description=description, **kwargs)
         return made
 
     @classmethod
@@ -209,7 +209,7 @@ class Artifact(Traced, Versioned, Registry):
         Keys are the paths below the folder, after its name or after `key`; files inside a known storage are
         registered where they lie. `Artifact(folder)` is the folder as one artifact.
         """
-        made: list[Self] = context.connection().files.from_folder(cls, path, key, storage)
+        made: list[Self] = current.connection().files.from_folder(cls, path, key, storage)
         for one in made:
             one.__dict__["_asked_run"] = run
         return made
@@ -217,7 +217,7 @@ class Artifact(Traced, Versioned, Registry):
     @classmethod
     def trash(cls) -> Any:
         """The artifacts in the trash; no other query shows them."""
-        return context.connection().query(cls, select(cls).where(cls.deleted_at.is_not(None)))
+        return current.connection().query(cls, select(cls).where(cls.deleted_at.is_not(None)))
 
     @property
     def feature_sets(self) -> Any:
@@ -227,7 +227,7 @@ class Artifact(Traced, Versioned, Registry):
     @property
     def versions(self) -> Any:
         """All versions, newest first."""
-        return context.connection().query(Artifact).filter(series_id=self.series_id).order_by("-number")
+        return current.connection().query(Artifact).filter(series_id=self.series_id).order_by("-number")
 
     @property
     def hash(self) -> str | None:
@@ -270,14 +270,14 @@ class Artifact(Traced, Versioned, Registry):
     @property
     def path(self) -> Any:
         """Where the bytes are: a `pathlib.Path`, or the URL as text for remote storages."""
-        return context.connection().files.path(self)
+        return current.connection().files.path(self)
 
     def cache(self, *, is_run_input: Run | bool | None = None) -> Path:
         """A local path to the bytes, fetched once; the current run has then read it.
 
         `is_run_input=False` says that nobody has, `is_run_input=run` that another run has; so in `load` and `open`.
         """
-        local: Path = context.connection().files.cache(self, reader=is_run_input)
+        local: Path = current.connection().files.cache(self, reader=is_run_input)
         return local
 
     def load(self, *, is_run_input: Run | bool | None = None, trust: bool = False) -> Any:
@@ -285,21 +285,21 @@ class Artifact(Traced, Versioned, Registry):
 
         Pickles and the like run code when they are loaded: only with `trust=True`.
         """
-        return context.connection().files.load(self, reader=is_run_input, trust=trust)
+        return current.connection().files.load(self, reader=is_run_input, trust=trust)
 
     def open(self, *, is_run_input: Run | bool | None = None) -> Any:
         """A handle for streaming, also from a bucket; the current run has then read it.
 
         A `pyarrow` dataset of tables, a backed `AnnData` of an h5ad file, a zarr group of a zarr folder.
         """
-        return context.connection().files.open(self, reader=is_run_input)
+        return current.connection().files.open(self, reader=is_run_input)
 
     def replace(self, data: Any, *, run: Run | bool | None = None) -> Self:
         """Put other bytes in the place of this version's: for those that were wrong from the beginning.
 
         A path, a `DataFrame` or an `AnnData` of the same suffix. What changed is better saved as a new version.
         """
-        context.connection().replace(self, data, run)
+        current.connection().replace(self, data, run)
         return self
 
     def delete(self, permanent: bool | None = None, *, storage: bool | None = None) -> None:
@@ -308,18 +308,18 @@ class Artifact(Traced, Versioned, Registry):
         Files registered in place stay, unless `storage=True`; `storage=False` keeps even the copy.
         """
         if permanent or (permanent is None and self.deleted_at is not None):
-            context.connection().erase(self, storage=storage)
+            current.connection().erase(self, storage=storage)
         else:
-            context.connection().trash(self)
+            current.connection().trash(self)
 
     def restore(self) -> Self:
         """Take it out of the trash."""
-        context.connection().restore(self)
+        current.connection().restore(self)
         return self
 
     def describe(self) -> None:
         """Print what is known about it."""
-        context.connection().lineage.describe(self)
+        current.connection().lineage.describe(self)
 
     @classmethod
     def _listed(cls) -> Select[Any]:

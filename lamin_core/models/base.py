@@ -12,9 +12,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, validates
 from sqlalchemy.orm.decl_api import DeclarativeAttributeIntercept
 from sqlalchemy.types import TypeDecorator
 
-from lamin_core import context
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.checks import column_value, is_storable, steps_argument, text_argument
+from lamin_core.runtime import current
 from lamin_core.uids import VERSION_LENGTH
 
 # SQLite only counts up by itself in an INTEGER primary key.
@@ -172,12 +172,12 @@ class Registry(Base, metaclass=RegistryType):
         Conditions are `ln.Q(...)`, joined by `&`, `|` and `~`. Names that are no fields are those of features:
         `temperature__gt=20`. Raises `InvalidArgument` for what is neither.
         """
-        return context.connection().query(cls).filter(*conditions, **lookups)
+        return current.connection().query(cls).filter(*conditions, **lookups)
 
     @classmethod
     def exclude(cls, *conditions: Any, **lookups: Any) -> Any:
         """The records that do not fit."""
-        return context.connection().query(cls).exclude(*conditions, **lookups)
+        return current.connection().query(cls).exclude(*conditions, **lookups)
 
     @classmethod
     def get(cls, uid: str | None = None, **lookups: Any) -> Self:
@@ -189,23 +189,23 @@ class Registry(Base, metaclass=RegistryType):
             raise InvalidArgument(
                 f"which {cls.__name__}?", hint=f"{cls.__name__}.get(uid), or get({cls._name_field}=...)"
             )
-        record: Self = context.connection().query(cls).get(uid, **lookups)
+        record: Self = current.connection().query(cls).get(uid, **lookups)
         return record
 
     @classmethod
     def all(cls) -> Any:
         """All records."""
-        return context.connection().query(cls)
+        return current.connection().query(cls)
 
     @classmethod
     def distinct(cls) -> Any:
         """All records, each once."""
-        return context.connection().query(cls)
+        return current.connection().query(cls)
 
     @classmethod
     def order_by(cls, *names: str) -> Any:
         """All records in this order; `-` before a name turns it round."""
-        return context.connection().query(cls).order_by(*names)
+        return current.connection().query(cls).order_by(*names)
 
     @classmethod
     def df(cls, limit: int | None = 100, *, include: str | Iterable[str] = (), features: bool = False) -> Any:
@@ -213,87 +213,87 @@ class Registry(Base, metaclass=RegistryType):
 
         `include` adds fields of relations (`created_by__handle`, `ulabels__name`), `features` the values of features.
         """
-        return context.connection().query(cls).df(limit=limit, include=include, features=features)
+        return current.connection().query(cls).df(limit=limit, include=include, features=features)
 
     to_dataframe = df
 
     @classmethod
     def first(cls) -> Self | None:
         """The first record, or None."""
-        record: Self | None = context.connection().query(cls).first()
+        record: Self | None = current.connection().query(cls).first()
         return record
 
     @classmethod
     def last(cls) -> Self | None:
         """The last record, or None."""
-        record: Self | None = context.connection().query(cls).last()
+        record: Self | None = current.connection().query(cls).last()
         return record
 
     @classmethod
     def one(cls, **lookups: Any) -> Self:
         """The only record. Raises `NotFound` or `MultipleFound`."""
-        record: Self = context.connection().query(cls).filter(**lookups).one()
+        record: Self = current.connection().query(cls).filter(**lookups).one()
         return record
 
     @classmethod
     def one_or_none(cls, **lookups: Any) -> Self | None:
         """The only record, or None. Raises `MultipleFound`."""
-        record: Self | None = context.connection().query(cls).filter(**lookups).one_or_none()
+        record: Self | None = current.connection().query(cls).filter(**lookups).one_or_none()
         return record
 
     @classmethod
     def count(cls) -> int:
         """How many there are."""
-        number: int = context.connection().query(cls).count()
+        number: int = current.connection().query(cls).count()
         return number
 
     @classmethod
     def exists(cls) -> bool:
         """Whether there is one."""
-        is_there: bool = context.connection().query(cls).exists()
+        is_there: bool = current.connection().query(cls).exists()
         return is_there
 
     @classmethod
     def search(cls, string: str, *, field: Any = None, limit: int | None = 20) -> Any:
         """The records whose texts have all the words of the string, the best first; else those a typo away."""
-        return context.connection().query(cls).search(string, field=field, limit=limit)
+        return current.connection().query(cls).search(string, field=field, limit=limit)
 
     @classmethod
     def lookup(cls, field: Any = None, return_field: Any = None) -> Any:
         """An object to complete names in: `ln.ULabel.lookup().dmso`."""
-        return context.connection().query(cls).lookup(field, return_field)
+        return current.connection().query(cls).lookup(field, return_field)
 
     @classmethod
     def from_values(cls, values: Iterable[Any], field: Any = None, *, create: bool = False) -> Any:
         """The records with these names; with `create`, those that do not exist yet are made, unsaved."""
-        return context.connection().from_values(cls, values, field, create=create)
+        return current.connection().from_values(cls, values, field, create=create)
 
     @classmethod
     def inspect(cls, values: Iterable[Any], field: Any = None) -> Any:
         """Which of the values are names of records (`validated`), and which are not (`non_validated`)."""
-        return context.connection().query(cls).inspect(values, field)
+        return current.connection().query(cls).inspect(values, field)
 
     @classmethod
     def validate(cls, values: Iterable[Any], field: Any = None) -> Any:
         """Whether each of the values is the name of a record, as a `numpy` array."""
-        return context.connection().query(cls).validate(values, field)
+        return current.connection().query(cls).validate(values, field)
 
     @classmethod
     def standardize(cls, values: Iterable[Any], field: Any = None, *, return_mapper: bool = False) -> Any:
         """The values with synonyms, and other spellings in upper and lower case, replaced by names."""
-        return context.connection().query(cls).standardize(values, field, return_mapper=return_mapper)
+        return current.connection().query(cls).standardize(values, field, return_mapper=return_mapper)
 
     def save(self) -> Self:
         """Write it; returns itself, or the record that it turned out to be."""
-        return context.connection().save(self)
+        return current.connection().save(self)
 
     def delete(self) -> None:
         """Remove it."""
-        context.connection().delete(self)
+        current.connection().delete(self)
 
     def describe(self) -> None:
         """Print what is known about it."""
-        context.connection().describe(self)
+        current.connection().describe(self)
 
     def __eq__(self, other: object) -> Any:
         """Two are equal if they are the same row, whoever has read it."""
@@ -452,7 +452,7 @@ class Synonymous:
 
     def _set_synonyms(self, names: list[str]) -> None:
         self.synonyms = "|".join(dict.fromkeys(filter(None, names))) or None
-        context.connection().save(self)
+        current.connection().save(self)
 
 
 def _check_synonyms(names: Iterable[Any]) -> None:
@@ -465,11 +465,11 @@ class Hierarchical:
 
     def query_parents(self) -> Any:
         """All wider terms, over any number of steps."""
-        return context.connection().reached(self, "parents")
+        return current.connection().reached(self, "parents")
 
     def query_children(self) -> Any:
         """All narrower terms, over any number of steps."""
-        return context.connection().reached(self, "children")
+        return current.connection().reached(self, "children")
 
     def view_parents(
         self,
@@ -492,7 +492,7 @@ class Hierarchical:
 
     def _viewed(self, field: Any, up: int | None, down: int | None, *, return_graph: bool) -> Any:
         up, down = steps_argument(up, "distance"), steps_argument(down, "distance")
-        lineage = context.connection().lineage
+        lineage = current.connection().lineage
         return lineage.view_hierarchy(self, up=up, down=down, field=field, return_graph=return_graph)
 
 

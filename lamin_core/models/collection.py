@@ -11,8 +11,8 @@ from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Labels
 from lamin_core.models.base import Base, Key, Registry, Versioned
 from lamin_core.models.checks import listed_argument, shown
+from lamin_core.models.has_lineage import Traced
 from lamin_core.models.relations import Many, One, model
-from lamin_core.models.traced import Traced
 
 if TYPE_CHECKING:
     from lamin_core.models.artifact import Artifact

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import JSON, Double, ForeignKey, Index, String, UniqueConstraint, false, true
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core import context
 from lamin_core.models.base import Base, Identity, Key, Named, Registry, Synonymous
-from lamin_core.models.conditions import Comparable
 from lamin_core.models.dtypes import named, registry_called, validated
+from lamin_core.models.expressions import Comparable
 from lamin_core.models.relations import Many, One
+from lamin_core.runtime import current
 
 if TYPE_CHECKING:
     from lamin_core.models.schema import Schema
@@ -85,7 +85,7 @@ class Feature(Comparable, Synonymous, Named, Registry):
         """The features that the columns of a table are; those that do not exist yet are made, unsaved."""
         dtypes = {str(column): dtype for column, dtype in df.dtypes.items()}
         known = {feature.name: feature for feature in cls.filter(name__in=list(dtypes))}
-        features = context.connection().from_values(cls, [], None, create=False)
+        features = current.connection().from_values(cls, [], None, create=False)
         features.extend(known.get(name) or cls(name=name, dtype=_of_column(dtype)) for name, dtype in dtypes.items())
         return features
 

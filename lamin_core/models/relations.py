@@ -10,9 +10,9 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 from sqlalchemy import ColumnElement, Table, exists, or_
 
-from lamin_core import context
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.base import Base
+from lamin_core.runtime import current
 
 Target = TypeVar("Target")
 
@@ -55,7 +55,7 @@ class One(Generic[Target]):
             return None
         held: Any = record.__dict__.get(f"_{self.name}")
         if held is None or held.id != identity:
-            held = context.connection().by_id(self.target, identity)
+            held = current.connection().by_id(self.target, identity)
             record.__dict__[f"_{self.name}"] = held
         found: Target = held
         return found
@@ -110,7 +110,7 @@ class Many(Generic[Target]):
     def __get__(self, record: Any, owner: type) -> Any: ...
 
     def __get__(self, record: Any, owner: type) -> Any:
-        return self if record is None else context.connection().related(record, self)
+        return self if record is None else current.connection().related(record, self)
 
 
 _relations: dict[Any, dict[str, One[Any] | Many[Any]]] = {}

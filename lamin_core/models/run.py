@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core import context
+from lamin_core.enums import RunStatus
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Features, Labels
 from lamin_core.models.base import Base, Identity, Registry
 from lamin_core.models.checks import shown
+from lamin_core.models.has_lineage import Traced
 from lamin_core.models.relations import Many, One
-from lamin_core.models.traced import Traced
-from lamin_core.types import RunStatus
+from lamin_core.runtime import current
 
 if TYPE_CHECKING:
     from lamin_core.models.artifact import Artifact
@@ -90,7 +90,7 @@ class Run(Traced, Registry):
     host: Mapped[str | None]
     pid: Mapped[int | None]
     process_birth: Mapped[str | None]
-    """What tells the process with this id from later ones with the same, see `lamin_core.process`."""
+    """What tells the process with this id from later ones with the same, see `lamin_core.runtime.process`."""
     description: Mapped[str | None]
     reference: Mapped[str | None]
     reference_type: Mapped[str | None] = mapped_column(String(32))
@@ -186,7 +186,7 @@ class Run(Traced, Registry):
 
     def start(self) -> Run:
         """A scheduled run begins now."""
-        started: Run = context.connection().lineage.start(self)
+        started: Run = current.connection().lineage.start(self)
         return started
 
     def complete(self) -> Run:
@@ -202,12 +202,12 @@ class Run(Traced, Registry):
         return self._end(RunStatus.ABORTED, reason)
 
     def _end(self, status: RunStatus, error: BaseException | str | None) -> Run:
-        ended: Run = context.connection().lineage.end(self, status, error)
+        ended: Run = current.connection().lineage.end(self, status, error)
         return ended
 
     def diff(self, other: Run | str) -> Any:
         """How another run differs from this one: params, code, environment, inputs, outputs, duration; `print` it."""
-        return context.connection().lineage.diff(self, other)
+        return current.connection().lineage.diff(self, other)
 
     @classmethod
     def _shown_fields(cls) -> tuple[str, ...]:

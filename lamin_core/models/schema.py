@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import ForeignKey, String, UniqueConstraint, false, true
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core import context
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.base import Base, Identity, Registry
 from lamin_core.models.checks import listed_argument, shown
 from lamin_core.models.dtypes import named
 from lamin_core.models.feature import Feature
 from lamin_core.models.relations import Many, One
+from lamin_core.runtime import current
 
 if TYPE_CHECKING:
     from lamin_core.models.artifact import Artifact
@@ -127,13 +127,13 @@ class Schema(Registry):
     @property
     def slots(self) -> dict[str, Schema]:
         """The schema of each slot."""
-        found: dict[str, Schema] = context.connection().slots(self)
+        found: dict[str, Schema] = current.connection().slots(self)
         return found
 
     @classmethod
     def from_df(cls, df: Any, *, name: str | None = None) -> Schema:
         """A schema to be saved, of the columns of a table that are features. Raises `InvalidArgument` for none."""
-        known = context.connection().from_values(Feature, [str(column) for column in df.columns], None, create=False)
+        known = current.connection().from_values(Feature, [str(column) for column in df.columns], None, create=False)
         if not known:
             raise InvalidArgument("no column is a known feature", hint="ln.Feature.from_df(df).save()")
         return cls(known, name=name)

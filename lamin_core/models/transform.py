@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core import context
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Labels
 from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
 from lamin_core.models.checks import check_optional_texts, shown, text_argument
+from lamin_core.models.has_lineage import Traced
 from lamin_core.models.relations import Many, One
-from lamin_core.models.traced import Traced
+from lamin_core.runtime import current
 from lamin_core.uids import VERSION_LENGTH
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class Transform(Traced, Versioned, Registry):
     @property
     def versions(self) -> Any:
         """All versions, newest first."""
-        return context.connection().query(Transform).filter(series_id=self.series_id).order_by("-number")
+        return current.connection().query(Transform).filter(series_id=self.series_id).order_by("-number")
 
     @property
     def latest_run(self) -> Run | None:

@@ -12,16 +12,16 @@ from lamin_core.errors import Conflict, InvalidArgument, NotFound
 from lamin_core.models import Artifact, Base, Collection, Registry, Run, Schema, Storage, Transform
 from lamin_core.models.base import check_new
 from lamin_core.models.checks import listed_argument, shown
-from lamin_core.querying.changing import remove_rows
+from lamin_core.query.bulk_write import remove_rows
 from lamin_core.saving.artifacts import save_artifact, save_artifacts
-from lamin_core.saving.edits import update
-from lamin_core.saving.named import save_all_named, save_named
-from lamin_core.saving.place import Place
+from lamin_core.saving.deletion import erase, replace, restore, settle_latest, trash
+from lamin_core.saving.named_records import save_all_named, save_named
+from lamin_core.saving.records import Place
 from lamin_core.saving.runs import save_run
-from lamin_core.saving.sets import save_collection, save_schema
+from lamin_core.saving.schemas import save_collection, save_schema
 from lamin_core.saving.storages import save_storage
 from lamin_core.saving.transforms import save_transform
-from lamin_core.saving.trash import erase, replace, restore, settle_latest, trash
+from lamin_core.saving.updates import update
 
 R = TypeVar("R")
 

@@ -11,19 +11,19 @@ from blake3 import blake3
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from lamin_core.bulk import insert_missing_rows
-from lamin_core.db import Database
+from lamin_core.db.database import Database
+from lamin_core.db.statements import insert_missing_rows
 from lamin_core.errors import InvalidArgument, NotFound, ValidationError
 from lamin_core.models import Feature, Many, Registry
 from lamin_core.models.checks import listed_argument, shown, text_argument
 from lamin_core.models.dtypes import Dtype, parse, registry_called, validated
 from lamin_core.models.relations import annotation_of, annotations_of, model, table_of
-from lamin_core.querying.annotations import described, labels_of, values_of
-from lamin_core.querying.operators import OPERATORS
-from lamin_core.querying.queryset import QuerySet
-from lamin_core.querying.valued import own_key
-from lamin_core.saving.place import check_saved
-from lamin_core.saving.terms import Terms, unknown_terms
+from lamin_core.query.annotations import described, labels_of, values_of
+from lamin_core.query.feature_lookups import own_key
+from lamin_core.query.operators import OPERATORS
+from lamin_core.query.queryset import QuerySet
+from lamin_core.saving.categoricals import Terms, unknown_terms
+from lamin_core.saving.records import check_saved
 
 Rows = dict[Any, list[dict[str, Any]]]
 

@@ -9,21 +9,21 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lamin_core import context
-from lamin_core.bulk import insert_rows, reserve, select_in, update_rows
-from lamin_core.copies import Copy, copy_in, holds
+from lamin_core.db.statements import insert_rows, reserve, select_in, update_rows
 from lamin_core.errors import Conflict, InvalidArgument
-from lamin_core.hashing import Digest
-from lamin_core.lineage import folders
-from lamin_core.lineage.datasets import Bytes, contents_of
-from lamin_core.lineage.series import content_for
+from lamin_core.ingest import containment
+from lamin_core.ingest.datasets import Bytes, contents_of
+from lamin_core.ingest.series import content_for
 from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact, Storage
 from lamin_core.models.artifact import UNSET
 from lamin_core.models.relations import table_of
-from lamin_core.saving import numbering
-from lamin_core.saving.pending import Pending
-from lamin_core.saving.place import Place, adopt, become, check_saved
-from lamin_core.storage import is_remote, managed_key
+from lamin_core.runtime import current
+from lamin_core.saving import versioning
+from lamin_core.saving.draft import Pending
+from lamin_core.saving.records import Place, adopt, become, check_saved
+from lamin_core.storage.blobs import Copy, copy_in, holds
+from lamin_core.storage.hashing import Digest
+from lamin_core.storage.locations import is_remote, managed_key
 from lamin_core.uids import version_suffix
 
 
@@ -43,7 +43,7 @@ def save_artifacts(place: Place, artifacts: Iterable[Artifact]) -> None:
     with place.db.writing() as session:
         _keep_copies(session, pending)
         _find_contents(session, pending)
-        numbering.find_series(session, pending)
+        versioning.find_series(session, pending)
         for batch in _rounds(pending):
             _write(session, batch, user)
     for one in pending:
@@ -62,7 +62,7 @@ def _run_of(artifact: Artifact) -> Run | None:
     asked = artifact.__dict__.get("_asked_run", UNSET)
     if asked is False:
         return None
-    run: Any = context.current_run() if asked is UNSET or asked is None else asked
+    run: Any = current.current_run() if asked is UNSET or asked is None else asked
     if run is not None and not isinstance(run, Run):
         raise InvalidArgument(f"{run!r} is no run", hint="run=ln.Run.get(...), or run=False for none")
     if run is not None:
@@ -141,20 +141,20 @@ def _rounds(pending: Sequence[Pending]) -> Iterator[list[Pending]]:
 
 
 def _write(session: Session, batch: Sequence[Pending], user: int) -> None:
-    numbering.find_heads(session, batch)
-    numbering.tell_moments(batch)
+    versioning.find_heads(session, batch)
+    versioning.tell_moments(batch)
     new = [one for one in batch if not one.is_known]
     for one in batch:
         if one.is_known and one.head is not None:
             one.head.description = one.artifact.description or one.head.description
-    numbers = numbering.next_numbers(session, new)
+    numbers = versioning.next_numbers(session, new)
     for one, number, identity in zip(new, numbers, reserve(session, Artifact, len(new)), strict=True):
         one.row = _row(one, identity, number, user)
     insert_rows(session, Artifact, [one.row for one in new])
     _add_edges(session, batch)
     _note_observed(session, batch)
     # A copy lies in no folder, whatever its key.
-    folders.relink(session, [one.row["id"] for one in new if one.row["real_key"] is None], fresh=True)
+    containment.relink(session, [one.row["id"] for one in new if one.row["real_key"] is None], fresh=True)
 
 
 _COLUMNS = [column.key for column in table_of(Artifact).columns]

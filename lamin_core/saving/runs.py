@@ -7,15 +7,15 @@ from typing import Any
 
 from sqlalchemy import func, select, update
 
-from lamin_core import process
-from lamin_core.db import Database
+from lamin_core.db.database import Database
+from lamin_core.enums import RunStatus
 from lamin_core.errors import ReadOnly
 from lamin_core.models import Run, RunReport, now
 from lamin_core.models.checks import storable
-from lamin_core.process import Process
-from lamin_core.redaction import redact_text
-from lamin_core.saving.place import Place
-from lamin_core.types import RunStatus
+from lamin_core.runtime import process
+from lamin_core.runtime.process import Process
+from lamin_core.runtime.redaction import redact_text
+from lamin_core.saving.records import Place
 from lamin_core.uids import new_run_id, run_uid
 
 

@@ -6,11 +6,11 @@ import os
 
 from sqlalchemy import select
 
-from lamin_core import remote
 from lamin_core.errors import Unavailable
 from lamin_core.models import Storage
-from lamin_core.saving.place import Place, adopt
-from lamin_core.storage import checked_root, is_remote, root_type
+from lamin_core.saving.records import Place, adopt
+from lamin_core.storage import object_store
+from lamin_core.storage.locations import checked_root, is_remote, root_type
 from lamin_core.uids import random_uid
 
 
@@ -18,7 +18,7 @@ def save_storage(place: Place, storage: Storage) -> Storage:
     """Write it, or find the one with this root. Raises `InvalidArgument`, `NotFound` or `Unavailable`."""
     root = checked_root(storage.root)
     if is_remote(root):
-        remote.ensure(root)
+        object_store.ensure(root)
     else:
         try:
             os.makedirs(root, exist_ok=True)

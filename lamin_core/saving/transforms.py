@@ -10,12 +10,12 @@ from blake3 import blake3
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
-from lamin_core.db import Database
+from lamin_core.db.database import Database
 from lamin_core.errors import Conflict, InvalidArgument
 from lamin_core.models import DeletedVersion, Run, Transform, TransformSeries, now
 from lamin_core.models.checks import text_argument
-from lamin_core.redaction import redact_text
-from lamin_core.saving.place import Place, adopt
+from lamin_core.runtime.redaction import redact_text
+from lamin_core.saving.records import Place, adopt
 from lamin_core.uids import VERSION_LENGTH, derived_uid, random_uid, version_number, version_suffix
 
 _STEM = 12

@@ -13,7 +13,7 @@ from typing import Any
 
 import lamin_core
 from lamin_core.models import Transform
-from lamin_core.redaction import redact_text
+from lamin_core.runtime.redaction import redact_text
 from lamin_core.tracking import notebooks
 
 

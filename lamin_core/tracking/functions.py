@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from lamin_core import announcement, context
 from lamin_core.errors import NotTracked
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 from lamin_core.models import Run, Transform
-from lamin_core.saving.above import name_of
-from lamin_core.tracking import ending
-from lamin_core.tracking.beginning import begun, instance
-from lamin_core.tracking.ending import Outcome, outcome
+from lamin_core.runtime import child_environment, current
+from lamin_core.saving.parent_run import name_of
+from lamin_core.tracking import termination
+from lamin_core.tracking.start import begun, instance
+from lamin_core.tracking.termination import Outcome, outcome
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,7 +31,7 @@ def run(name: str, *, params: dict[str, Any] | None = None, kind: str = "functio
     `name` is the key of its transform.
     """
     where = instance()
-    parent = context.current_run()
+    parent = current.current_run()
     transform = Transform(key=name, kind=kind).save()
     started = begun(where, transform, params=params, parent=parent, name=name)
     with _recorded(where, started), _current(started):
@@ -82,7 +82,7 @@ class _Tracked:
     @contextmanager
     def call(self, args: Any, kwargs: Any) -> Iterator[Run]:
         """A run of a call with these arguments, recorded; it is not current yet."""
-        parent = context.current_run()
+        parent = current.current_run()
         if self.kind == "step" and parent is None:
             raise NotTracked(
                 f"step {self.function.__name__!r} needs a run", hint="call ln.track(), or it from an @ln.flow"
@@ -183,7 +183,7 @@ def _recorded(where: Instance, started: Run) -> Iterator[None]:
     def close(how: Outcome) -> None:
         where.lineage.end(started, *how)
 
-    ending.opened(started, close)
+    termination.opened(started, close)
     error: BaseException | None = None
     try:
         yield
@@ -191,7 +191,7 @@ def _recorded(where: Instance, started: Run) -> Iterator[None]:
         error = raised
         raise
     finally:
-        ending.closed(started)
+        termination.closed(started)
         close(outcome(error))
 
 
@@ -199,7 +199,7 @@ def _recorded(where: Instance, started: Run) -> Iterator[None]:
 def _current(started: Run) -> Iterator[None]:
     """In here, this is the current run, for processes that are started as well."""
     try:
-        with context.run_context(started):
+        with current.run_context(started):
             tell_processes()
             yield
     finally:
@@ -208,13 +208,13 @@ def _current(started: Run) -> Iterator[None]:
 
 def tell_processes() -> None:
     """Processes that are started now belong to the innermost run of the main thread, else to that of the script."""
-    path, script = context.path_in_main(), context.process_run()
+    path, script = current.path_in_main(), current.process_run()
     run: Run | None = path[-1] if path else script
     if run is None:
-        announcement.withdraw()
+        child_environment.withdraw()
         return
     outermost = next((one for one in (script, *path) if one is not None and one.external_id == run.root_run_id), None)
-    announcement.announce(name_of(run)._replace(root=None if outermost is None else name_of(outermost)))
+    child_environment.announce(name_of(run)._replace(root=None if outermost is None else name_of(outermost)))
 
 
 def _function_transform(tracked: _Tracked) -> Transform:

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lamin_core import process
 from lamin_core.errors import InvalidArgument
+from lamin_core.runtime import process
 
 
 def is_running() -> bool:

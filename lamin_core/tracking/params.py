@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import date, time, timedelta
 from typing import Any
 
-from lamin_core.redaction import redact
+from lamin_core.runtime.redaction import redact
 
 _LONGEST = 10_000
 """Characters of JSON: what is longer is data, not a parameter."""

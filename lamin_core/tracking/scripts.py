@@ -11,21 +11,21 @@ from typing import Any
 
 import sqlalchemy
 
-from lamin_core import context, git
+from lamin_core.enums import RunStatus
 from lamin_core.errors import InvalidArgument, NotFound, NotTracked, UntrustedInstance
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 from lamin_core.models import Artifact, Project, Run, Transform
-from lamin_core.redaction import redact_command, redact_file, redact_text
+from lamin_core.runtime import current, git
+from lamin_core.runtime.redaction import redact_command, redact_file, redact_text
+from lamin_core.runtime.sharing import create_file, make_folder
 from lamin_core.saving import runs
 from lamin_core.saving.transforms import amend
-from lamin_core.sharing import create_file, make_folder
-from lamin_core.tracking import ending, notebooks
-from lamin_core.tracking.beginning import begun, instance, project_folder
+from lamin_core.tracking import notebooks, termination
 from lamin_core.tracking.code import Code, at_work, in_file
-from lamin_core.tracking.ending import Outcome
 from lamin_core.tracking.functions import tell_processes
-from lamin_core.tracking.report import Log
-from lamin_core.types import RunStatus
+from lamin_core.tracking.log_capture import Log
+from lamin_core.tracking.start import begun, instance, project_folder
+from lamin_core.tracking.termination import Outcome
 from lamin_core.uids import random_uid
 
 logger = logging.getLogger("lamin")
@@ -66,21 +66,21 @@ def track(
     except UntrustedInstance as error:
         return _untracked(error)
     where.lineage.find_lost()
-    if context.process_run() is not None:  # a notebook that is run again from the top
+    if current.process_run() is not None:  # a notebook that is run again from the top
         finish()
-    parent = initiated_by_run or context.current_run()
-    uid = uid or (transform if isinstance(transform, str) else context.asked("uid"))
+    parent = initiated_by_run or current.current_run()
+    uid = uid or (transform if isinstance(transform, str) else current.asked("uid"))
     code = None if isinstance(transform, Transform) else at_work(path)
     made = transform if isinstance(transform, Transform) else None
     if code is not None:
-        said = description or context.asked("description")
+        said = description or current.asked("description")
         made = code.transform(uid=uid, key=key, kind=kind, description=said, source_code=source_code)
     assert made is not None
     saved = made if made.id else made.save()
     wanted = _projects(where, project)
     run = None if new_run else _last(where, saved)
     if run is None:
-        facts = {"name": name or context.asked("name") or saved.key}
+        facts = {"name": name or current.asked("name") or saved.key}
         run = begun(where, saved, params=params, parent=parent, details=_details(), **facts)
     else:
         runs.resume(where.db, run)
@@ -89,7 +89,7 @@ def track(
     try:
         _annotate(run, wanted, features)
     except Exception as error:  # what was said of it is wrong, so it does not begin
-        script.end(ending.outcome(error))
+        script.end(termination.outcome(error))
         raise
     return run
 
@@ -116,7 +116,7 @@ def _annotate(run: Run, projects: list[Project], features: dict[str, Any] | None
 
 def finish() -> Run:
     """End the run that `track()` started. Raises `NotTracked` when there is none."""
-    run: Run | None = context.process_run()
+    run: Run | None = current.process_run()
     if run is None and _untracked_runs:
         return _untracked_runs.pop()
     if run is None:
@@ -179,19 +179,19 @@ class _Script:
     def begin(self) -> None:
         """From here on, it is the current run."""
         self._run.__dict__["_script"] = self
-        context.set_process_run(self._run)
-        ending.remember_main()
-        ending.opened(self._run, self.end)
+        current.set_process_run(self._run)
+        termination.remember_main()
+        termination.opened(self._run, self.end)
         tell_processes()
 
     def end(self, how: Outcome) -> Run:
         """Close the run, then keep its report: that takes longer than whoever ends a process may wait."""
-        ending.closed(self._run)
+        termination.closed(self._run)
         if self._log is not None:
             self._log.close()
         self._take_notebook()
         ended = self._where.lineage.end(self._run, *how)
-        context.set_process_run(None)
+        current.set_process_run(None)
         tell_processes()
         self._keep_report()
         return ended

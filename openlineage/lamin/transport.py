@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import Any
 
 from lamin_core.errors import InstanceNotFound, MissingExtra
-from lamin_core.location import locate_instance
-from openlineage.lamin.parsing import parse
-from openlineage.lamin.receiver import ingest
-from openlineage.lamin.registry import RegistrySink
+from lamin_core.runtime.paths import locate_instance
+from openlineage.lamin.receive.ingest import ingest
+from openlineage.lamin.receive.parse import parse
+from openlineage.lamin.receive.registry_sink import RegistrySink
 
 try:
     from openlineage.client.serde import Serde

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from lamin_core import context, remote
-from lamin_core.instance import Instance, disconnect, init
+from lamin_core.instance.instance import Instance, disconnect, init
+from lamin_core.runtime import current
+from lamin_core.storage import object_store
 from lamin_core.tracking import finish
 from tests.object_store import KEYS, serving
 
@@ -20,7 +21,7 @@ def instance(in_tmp_path: Path, database_url: str) -> Iterator[Instance]:
     """A fresh instance in the test's folder, connected."""
     made = init("./data", db=database_url)
     yield made
-    if context.process_run() is not None:
+    if current.process_run() is not None:
         finish()
     disconnect()
     made.db.dispose()
@@ -58,7 +59,7 @@ def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The file system of that endpoint, which the environment names."""
     for name, value in {**KEYS, "AWS_ENDPOINT_URL": endpoint}.items():
         monkeypatch.setenv(name, value)
-    fs, _ = remote.filesystem("s3://any")
+    fs, _ = object_store.filesystem("s3://any")
     return fs
 
 

@@ -18,16 +18,17 @@ from types import FrameType
 from typing import Any
 
 import lamin_core as ln
-from lamin_core import copies, multipart, saving  # noqa: F401 - so that a child need not import them
+from lamin_core import saving  # noqa: F401 - so that a child need not import them
 from lamin_core.saving import artifacts  # noqa: F401
+from lamin_core.storage import blobs, s3_multipart
 
 OURS = ("/copies.py", "/multipart.py", "/remote.py", "/db.py", "/bulk.py", "/saving/", "/files.py")
 
 
 def main() -> None:
     """Fork until there are no more lines."""
-    copies._PIECE = 1 << 20
-    multipart.PART = 5 << 20  # the least that a store takes
+    blobs._PIECE = 1 << 20
+    s3_multipart.PART = 5 << 20  # the least that a store takes
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

@@ -10,8 +10,8 @@ from typing import Any, cast
 from sqlalchemy import Table, func, insert, select
 from sqlalchemy.orm import Session
 
-from lamin_core.db import Database
-from lamin_core.lineage.series import storage_for
+from lamin_core.db.database import Database
+from lamin_core.ingest.series import storage_for
 from lamin_core.models import (
     Artifact,
     ArtifactSeries,

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import lamin_core as ln
-from lamin_core import context
 from lamin_core.errors import LaminError
-from lamin_core.instance import Instance
-from lamin_core.querying.operators import OPERATORS
+from lamin_core.instance.instance import Instance
+from lamin_core.query.operators import OPERATORS
+from lamin_core.runtime import current
 
 NAMES = [
     "alpha",
@@ -49,12 +49,12 @@ def instance(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         name = server.create()
     url = None if name is None else server.url(name)
     made = Instance.create(folder, Path(folder, "data"), url)
-    context.set_connection(made)
+    current.set_connection(made)
     ln.save([ln.ULabel(name=one, description=one[::-1]) for one in NAMES])
     ln.Feature(name="temperature", dtype=float).save()
     ln.Feature(name="remark", dtype=str).save()
     yield made
-    context.set_connection(None)
+    current.set_connection(None)
     made.db.dispose()
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import event, select
 
 import lamin_core as ln
 from lamin_core.errors import Conflict, InvalidArgument, InvalidKey, LaminError, NotFound
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 from lamin_core.models import Containment
 
 Write = Callable[[str, str], Path]

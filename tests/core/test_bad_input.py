@@ -17,9 +17,9 @@ import pytest
 from sqlalchemy import event
 
 import lamin_core as ln
-from lamin_core import fsck
+from lamin_core.admin import fsck
 from lamin_core.errors import Conflict, InvalidArgument, InvalidKey, LaminError, NotFound, Unavailable
-from lamin_core.instance import Instance, disconnect, init
+from lamin_core.instance.instance import Instance, disconnect, init
 from tests.command import typed
 
 FRAME = pd.DataFrame({"x": [1]})

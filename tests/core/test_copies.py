@@ -24,12 +24,12 @@ import pandas as pd
 import pytest
 
 import lamin_core as ln
-from lamin_core import contents, copies
-from lamin_core.contents import Contents
 from lamin_core.errors import Conflict, InvalidArgument, InvalidKey, NotFound, Unavailable
-from lamin_core.hashing import digest
-from lamin_core.instance import Instance
-from lamin_core.storage import managed_key
+from lamin_core.instance.instance import Instance
+from lamin_core.storage import blobs, digest_cache
+from lamin_core.storage.digest_cache import Contents
+from lamin_core.storage.hashing import digest
+from lamin_core.storage.locations import managed_key
 from tests.command import typed
 
 Write = Callable[[str, str], Path]
@@ -52,7 +52,7 @@ def stored(instance: Instance) -> list[str]:
 KILLED = textwrap.dedent("""
     import os, signal, sys
     import lamin_core as ln
-    from lamin_core import copies
+    from lamin_core.storage import blobs as copies
     copies._PIECE = 1 << 20
     real, moved = os.copy_file_range, []
     def move(*args):
@@ -148,7 +148,7 @@ def test_a_file_that_changes_while_it_is_hashed_is_not_saved(
         path.write_bytes(b"y" * 101)
         return found
 
-    monkeypatch.setattr(contents, "digest", slow)
+    monkeypatch.setattr(digest_cache, "digest", slow)
     with pytest.raises(Unavailable, match="changed while it was read"):
         ln.Artifact(path, key="a.bin")
 
@@ -159,7 +159,7 @@ def test_a_file_that_is_cut_short_while_it_is_hashed_does_not_kill_the_process(t
     path.write_bytes(b"x" * (64 << 20))
     code = textwrap.dedent(f"""
         import os, threading, time
-        from lamin_core.hashing import digest
+        from lamin_core.storage.hashing import digest
         threading.Thread(target=lambda: (time.sleep(0.002), os.truncate({str(path)!r}, 0))).start()
         for _ in range(3):
             digest({str(path)!r})
@@ -349,11 +349,11 @@ def test_a_file_is_read_again_only_when_it_may_have_changed(tmp_path: Path, monk
         read.append(args)
         return digest(*args)
 
-    monkeypatch.setattr(contents, "digest", counted)
+    monkeypatch.setattr(digest_cache, "digest", counted)
     known = Contents()
     known.at(path), known.at(path)
     assert len(read) == 2  # too fresh: a change within the clock's tick would not show
-    monkeypatch.setattr(contents, "_FINE_TICK", -(10**12))
+    monkeypatch.setattr(digest_cache, "_FINE_TICK", -(10**12))
     first = known.at(path)
     assert known.at(path) == first
     assert len(read) == 3
@@ -366,8 +366,8 @@ def test_a_large_file_is_known_to_the_next_process_and_damage_to_that_memory_is_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, shelf = tmp_path / "a.bin", tmp_path / "cache" / "digests.db"
-    path.write_bytes(os.urandom(contents._SHELVED_FROM))
-    monkeypatch.setattr(contents, "_FINE_TICK", -(10**12))
+    path.write_bytes(os.urandom(digest_cache._SHELVED_FROM))
+    monkeypatch.setattr(digest_cache, "_FINE_TICK", -(10**12))
     first = Contents(shelf).at(path)
     read: list[object] = []
 
@@ -375,7 +375,7 @@ def test_a_large_file_is_known_to_the_next_process_and_damage_to_that_memory_is_
         read.append(args)
         return digest(*args)
 
-    monkeypatch.setattr(contents, "digest", counted)
+    monkeypatch.setattr(digest_cache, "digest", counted)
     assert Contents(shelf).at(path) == first
     assert read == []
     with path.open("r+b") as file:
@@ -414,9 +414,9 @@ def test_the_byte_in_the_middle_of_two_gibibytes_is_seen(tmp_path: Path) -> None
 def test_the_lock_is_left_with_the_copy(instance: Instance, outside: Path) -> None:
     (outside / "a.txt").write_text("x")
     seen = Contents().at(outside / "a.txt")
-    copy = copies.Copy(outside / "a.txt", seen, instance.storage, ".lamindb/x.txt")
-    assert copies.copy_in([copy]) == [True]
-    assert copies.copy_in([copy]) == [False]
+    copy = blobs.Copy(outside / "a.txt", seen, instance.storage, ".lamindb/x.txt")
+    assert blobs.copy_in([copy]) == [True]
+    assert blobs.copy_in([copy]) == [False]
     assert stored(instance) == ["x.txt"]
 
 
@@ -699,7 +699,7 @@ def test_a_copy_is_read_to_be_checked_only_if_it_was_touched(
     (outside / "a.txt").write_text("a")
     artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
     read = Mock(wraps=digest)
-    monkeypatch.setattr(contents, "digest", read)
+    monkeypatch.setattr(digest_cache, "digest", read)
     artifact.load()
     assert read.call_count == 0
     os.utime(artifact.path)  # as a restored or moved storage looks

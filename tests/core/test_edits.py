@@ -13,7 +13,7 @@ from sqlalchemy import JSON, BigInteger, Boolean, Date, DateTime, Integer, inspe
 
 import lamin_core as ln
 from lamin_core.errors import Conflict, InvalidArgument, LaminError
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 from lamin_core.models import Registry
 from lamin_core.models.base import UTC_DateTime, now, public_name
 

@@ -15,7 +15,7 @@ from sqlalchemy import event
 
 import lamin_core as ln
 from lamin_core.errors import Conflict, InvalidArgument, ValidationError
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 from lamin_core.models import ArtifactULabel
 from lamin_core.models.dtypes import named, parse
 

@@ -17,9 +17,9 @@ import pandas as pd
 import pytest
 
 import lamin_core as ln
-from lamin_core import copies, formats
 from lamin_core.errors import InvalidArgument, MissingExtra, NotFound
-from lamin_core.instance import Instance, disconnect, init
+from lamin_core.instance.instance import Instance, disconnect, init
+from lamin_core.storage import blobs, formats
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -177,7 +177,7 @@ def test_what_is_damaged_empty_or_another_kind_is_said_to_be(instance: Instance,
 
 def test_what_is_gone_cannot_be_opened(instance: Instance) -> None:
     artifact = ln.Artifact.from_df(FRAME, key="t.parquet").save()
-    copies.remove(instance.storage, artifact.real_key or "")
+    blobs.remove(instance.storage, artifact.real_key or "")
     for use in (artifact.open, artifact.load, artifact.cache):
         with pytest.raises(NotFound, match=r"nothing at"):
             use()

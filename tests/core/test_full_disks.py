@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 
 import lamin_core as ln
-from lamin_core import fsck
+from lamin_core.admin import fsck
 from lamin_core.errors import LaminError, Unavailable
-from lamin_core.instance import disconnect, init
+from lamin_core.instance.instance import disconnect, init
 
 MEGABYTE = 1 << 20
 

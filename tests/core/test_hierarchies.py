@@ -10,8 +10,8 @@ import pytest
 
 import lamin_core as ln
 from lamin_core.errors import InvalidArgument
-from lamin_core.instance import Instance
-from lamin_core.lineage.hierarchy import LIMIT, Hierarchy
+from lamin_core.instance.instance import Instance
+from lamin_core.render.hierarchy import LIMIT, Hierarchy
 
 
 @pytest.fixture

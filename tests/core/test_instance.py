@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import lamin_core as ln
-from lamin_core.configuration import write_toml
 from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, SchemaMismatch, Unavailable
-from lamin_core.instance import Instance, connect, disconnect
+from lamin_core.instance.instance import Instance, connect, disconnect
+from lamin_core.runtime.settings import write_toml
 
 
 @pytest.fixture(autouse=True)

@@ -20,10 +20,11 @@ from typing import Any
 import pytest
 
 import lamin_core as ln
-from lamin_core import fsck, remote
-from lamin_core.hashing import digest
-from lamin_core.instance import Instance, disconnect, init
-from lamin_core.storage import managed_key, suffix_of
+from lamin_core.admin import fsck
+from lamin_core.instance.instance import Instance, disconnect, init
+from lamin_core.storage import object_store
+from lamin_core.storage.hashing import digest
+from lamin_core.storage.locations import managed_key, suffix_of
 from tests.command import typed
 
 Die = Callable[[Path, str, int], int]
@@ -75,7 +76,7 @@ def _visible(instance: Instance, folder: Path) -> list[tuple[str, Path]]:
     if "://" not in instance.storage:
         root = Path(instance.storage, ".lamindb")
         return [(f".lamindb/{one.name}", one) for one in root.glob("*") if not one.name.startswith(".")]
-    fs, root_path = remote.filesystem(f"{instance.storage}/.lamindb")
+    fs, root_path = object_store.filesystem(f"{instance.storage}/.lamindb")
     here = folder / "visible"
     found = []
     for name in fs.find(root_path):

@@ -11,12 +11,12 @@ import pytest
 
 import lamin_core as ln
 from lamin_core.cli import lineage as commands
+from lamin_core.enums import RunStatus
 from lamin_core.errors import NotFound
-from lamin_core.instance import Instance
+from lamin_core.ingest.facts import DatasetFacts, RunFacts, TransformFacts
+from lamin_core.ingest.record import record
+from lamin_core.instance.instance import Instance
 from lamin_core.lineage.diff import Changes, File, Snapshot, diff
-from lamin_core.lineage.facts import DatasetFacts, RunFacts, TransformFacts
-from lamin_core.lineage.recording import record
-from lamin_core.types import RunStatus
 from tests.core.test_lineage_questions import asked, told
 
 Write = Callable[[str, str], Path]

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lamin_core as ln
-from lamin_core.instance import Instance
-from lamin_core.lineage.drawing import Lineage, svg
+from lamin_core.instance.instance import Instance
 from lamin_core.lineage.graph import ArtifactNode, Graph, RunNode
-from lamin_core.lineage.layout import HEIGHT, layout
-from lamin_core.lineage.pictures import MOST
+from lamin_core.render.display import MOST
+from lamin_core.render.drawing import Lineage, svg
+from lamin_core.render.layout import HEIGHT, layout
 from tests.core.planting import BEGIN, Shape
 from tests.core.test_lineage_graph import chain, ladder
 

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, text
 
-from lamin_core.db import Database
+from lamin_core.db.database import Database
+from lamin_core.instance.lineage_service import Questions
 from lamin_core.lineage.graph import Graph, Node, between, walk, whole
-from lamin_core.lineage.reach import reach
+from lamin_core.lineage.traversal import reach
 from lamin_core.models import Artifact
-from lamin_core.questions import Questions
 from tests.core.planting import BEGIN, Planted, Shape, plant, seen_at
 
 Numbers = tuple[set[int], set[int]]

@@ -13,13 +13,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 import lamin_core as ln
-from lamin_core import context
 from lamin_core.cli import lineage as commands
 from lamin_core.cli.output import local
 from lamin_core.errors import InvalidArgument, NotFound
-from lamin_core.instance import Instance
-from lamin_core.lineage.lists import Wanted
-from lamin_core.lineage.moments import moment
+from lamin_core.instance.instance import Instance
+from lamin_core.lineage.listing import Wanted
+from lamin_core.runtime import current
+from lamin_core.runtime.timestamps import moment
 from tests.core.planting import BEGIN, Shape, plant
 from tests.core.test_lineage_graph import chain, statements
 
@@ -28,13 +28,13 @@ Write = Callable[[str, str], Path]
 
 def told(command: Any, *arguments: str) -> Result:
     """Run the command in this process, on a connection of its own."""
-    here = context.connection()
+    here = current.connection()
     try:
         done = CliRunner().invoke(command, list(arguments), catch_exceptions=False)
     finally:
-        if context.connection() is not here:
-            cast(Instance, context.connection()).db.dispose()
-            context.set_connection(here)
+        if current.connection() is not here:
+            cast(Instance, current.connection()).db.dispose()
+            current.set_connection(here)
     assert done.exit_code == 0, done.output
     return done
 

@@ -10,9 +10,9 @@ import sys
 import pytest
 
 import lamin_core as ln
+from lamin_core.db.linear_regex import LinearRegex, matches
 from lamin_core.errors import InvalidArgument
-from lamin_core.instance import Instance
-from lamin_core.linear_regex import LinearRegex, matches
+from lamin_core.instance.instance import Instance
 
 ATOMS = [
     *("a", "b", ".", "[ab]", "[^a]", r"\d", r"\w", r"\W", r"\s", "^", "$", r"\b", r"\B", r"\A", r"\Z"),
@@ -62,7 +62,7 @@ def test_patterns_mean_what_they_mean_to_python() -> None:
 @pytest.mark.parametrize(("source", "text"), ADVERSARIAL)
 def test_no_pattern_takes_for_ever(source: str, text: str) -> None:
     # In a process of its own: nothing interrupts what holds the interpreter.
-    script = "import sys; from lamin_core.linear_regex import matches; print(matches(*sys.argv[1:]))"
+    script = "import sys; from lamin_core.db.database.linear_regex import matches; print(matches(*sys.argv[1:]))"
     done = subprocess.run(
         [sys.executable, "-c", script, source, text], capture_output=True, text=True, timeout=60, check=True
     )

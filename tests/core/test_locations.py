@@ -12,16 +12,17 @@ import pytest
 from sqlalchemy import update
 
 import lamin_core as ln
-from lamin_core import copies, fsck
+from lamin_core.admin import fsck
 from lamin_core.errors import Conflict
-from lamin_core.hashing import Digest
-from lamin_core.instance import Instance, disconnect, init
-from lamin_core.locations import copy_location, location, own_location
+from lamin_core.instance.instance import Instance, disconnect, init
 from lamin_core.models import Artifact
-from lamin_core.storage import Root, is_copy_key, is_place, locate, managed_key
-from openlineage.lamin.events import Dataset, Job, Run, complete, describe
-from openlineage.lamin.parsing import parse
-from openlineage.lamin.receiver import ingest
+from lamin_core.storage import blobs
+from lamin_core.storage.hashing import Digest
+from lamin_core.storage.locations import Root, is_copy_key, is_place, locate, managed_key
+from lamin_core.storage.rooted_paths import copy_location, location, own_location
+from openlineage.lamin.emit.events import Dataset, Job, Run, complete, describe
+from openlineage.lamin.receive.ingest import ingest
+from openlineage.lamin.receive.parse import parse
 from tests.command import typed
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -250,7 +251,7 @@ def test_fsck_removes_a_link_among_the_copies_and_not_what_it_leads_to(instance:
 
 def test_nothing_is_removed_through_a_link_in_a_storage(instance: Instance, victim: Path) -> None:
     Path(instance.storage, "linked").symlink_to(victim)
-    for take in (copies.remove, copies.set_aside):
+    for take in (blobs.remove, blobs.set_aside):
         with pytest.raises(Conflict, match="does not lie below"):
             take(instance.storage, "linked/file.txt")
     artifact = ln.Artifact(f"{instance.storage}/linked/file.txt", run=False).save()

@@ -13,9 +13,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, select, text
 
-from lamin_core.db import REVISION, Database
+from lamin_core.db.database import REVISION, Database
 from lamin_core.errors import SchemaMismatch
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 from lamin_core.migrations import apply, configuration, upgrade
 from lamin_core.models import ArtifactULabel, Base, Run, RunChange, Transform, TransformSeries, blank, now, search
 

@@ -14,7 +14,7 @@ from tests.command import on_terminal
 
 CODE = """
 import sys
-from lamin_core import progress
+from lamin_core.runtime import progress
 progress.SHOWN_FROM = 1
 with progress.progress("hashing big.bin", 100) as watch:
     if watch is not None:
@@ -65,10 +65,10 @@ def test_a_pipe_sees_nothing() -> None:
 
 SAVE = """
 import pathlib, sys
-from lamin_core import progress
+from lamin_core.runtime import progress
 progress.SHOWN_FROM = 1
 import lamin_core as ln
-from lamin_core.instance import init
+from lamin_core.instance.instance import init
 init(sys.argv[1])
 artifacts = [ln.Artifact(path, key=pathlib.Path(path).name) for path in sys.argv[2:]]
 ln.save(artifacts)

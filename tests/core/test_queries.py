@@ -10,7 +10,7 @@ import pytest
 
 import lamin_core as ln
 from lamin_core.errors import Conflict, InvalidArgument, MultipleFound, NotFound
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 
 Write = Callable[[str, str], Path]
 

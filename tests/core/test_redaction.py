@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lamin_core.redaction import (
+from lamin_core.runtime.redaction import (
     is_secret,
     redact,
     redact_command,

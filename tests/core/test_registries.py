@@ -15,7 +15,7 @@ import pytest
 
 import lamin_core as ln
 from lamin_core.errors import Conflict, InvalidArgument, MultipleFound, NotFound
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 from lamin_core.models import Registry
 
 Write = Callable[[str, str], Path]

@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import insert, text
 
 import lamin_core as ln
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 from lamin_core.models import search
 from lamin_core.models.base import now
 from lamin_core.models.relations import table_of
-from lamin_core.querying import search as ranking
+from lamin_core.query import search as ranking
 
 
 def names(found: object) -> list[str]:

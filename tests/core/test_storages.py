@@ -20,11 +20,11 @@ import pytest
 from sqlalchemy import update
 
 import lamin_core as ln
-from lamin_core import copies, multipart, remote
 from lamin_core.errors import Conflict, InvalidArgument, LaminError, NotFound, Unavailable
-from lamin_core.instance import Instance, disconnect, init
+from lamin_core.instance.instance import Instance, disconnect, init
 from lamin_core.models import Artifact
 from lamin_core.saving import artifacts
+from lamin_core.storage import blobs, object_store, s3_multipart
 from tests.object_store import KEYS
 
 Write = Callable[[str, str], Path]
@@ -131,7 +131,7 @@ def test_a_truncated_object_is_uploaded_again(instance: Instance, outside: Path,
 def test_what_a_record_names_in_the_bucket_is_not_looked_for_while_others_wait(
     instance: Instance, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = Mock(wraps=copies.holds)
+    asked = Mock(wraps=blobs.holds)
     monkeypatch.setattr(artifacts, "holds", asked)
     (outside / "a.txt").write_text("the same bytes")
     ln.Artifact(outside / "a.txt", key="1.txt").save()
@@ -151,7 +151,7 @@ def test_a_bucket_that_is_not_there_and_an_endpoint_that_is_down(
     with pytest.raises(NotFound):
         ln.Storage("s3://no-such-bucket-here").save()
     artifact = ln.Artifact(outside / "a.txt", key="a.txt")
-    monkeypatch.setattr(remote, "options_for", lambda url: {"endpoint_url": "http://127.0.0.1:9", "retries": 1})
+    monkeypatch.setattr(object_store, "options_for", lambda url: {"endpoint_url": "http://127.0.0.1:9", "retries": 1})
     began = time.monotonic()
     with pytest.raises(Unavailable, match="cannot be reached") as failure:
         artifact.save()
@@ -176,10 +176,10 @@ def test_options_come_from_the_longest_root_in_the_users_file(
     config = home / ".config" / "lamin" / "storages.toml"
     config.parent.mkdir(parents=True)
     config.write_text(f'["s3://team"]\nanon = true\n["s3://team/minio"]\nendpoint_url = "{endpoint}"\n')
-    assert remote.options_for("s3://team/minio/x") == {"endpoint_url": endpoint}
-    assert remote.options_for("s3://team/other") == {"anon": True}
-    assert remote.options_for("s3://team-b/minio") == {}
-    fs, _ = remote.filesystem("s3://team/minio")
+    assert object_store.options_for("s3://team/minio/x") == {"endpoint_url": endpoint}
+    assert object_store.options_for("s3://team/other") == {"anon": True}
+    assert object_store.options_for("s3://team-b/minio") == {}
+    fs, _ = object_store.filesystem("s3://team/minio")
     if not fs.exists("team"):
         fs.mkdir("team")
     made = init("s3://team/minio")
@@ -202,7 +202,7 @@ def test_any_file_system_of_fsspec_serves(in_tmp_path: Path, outside: Path) -> N
         file = ln.Artifact(outside / "d" / "a.txt", key="a.txt").save()
         assert file.load() == "a"
         assert (folder.cache() / "a.txt").read_text() == "a"
-        fs, _ = remote.filesystem(f"memory://{name}")
+        fs, _ = object_store.filesystem(f"memory://{name}")
         assert not [path for path in fs.find(f"/{name}") if path.endswith(".part")]
         assert ln.Artifact(f"file://{outside}/d/a.txt", key="b.txt").save().load() == "a"
     finally:
@@ -241,7 +241,7 @@ def test_a_revision_may_lie_in_another_storage(instance: Instance, outside: Path
 def _large(path: Path, parts: int) -> Path:
     with path.open("wb") as file:
         for number in range(parts):
-            file.write(bytes([number]) * multipart.PART)
+            file.write(bytes([number]) * s3_multipart.PART)
         file.write(b"end")
     return path
 
@@ -249,7 +249,7 @@ def _large(path: Path, parts: int) -> Path:
 KILLED = textwrap.dedent("""
     import os, signal, sys
     import lamin_core as ln
-    from lamin_core import multipart, remote
+    from lamin_core.storage import s3_multipart as multipart, object_store as remote
     fs, _ = remote.filesystem("s3://any")
     sent, real = [], fs.call_s3
     def call(method, *args, **values):
@@ -284,8 +284,7 @@ def test_an_upload_that_was_killed_shows_nothing_and_is_continued(
     artifact = ln.Artifact(large, key="big.bin").save()
     assert sorted(sent) == [3, 4, 5]  # the first two were there already
     assert (
-        copies.bring(artifact.path, outside / "back.bin", artifact.content_digest).stat().st_size
-        == large.stat().st_size
+        blobs.bring(artifact.path, outside / "back.bin", artifact.content_digest).stat().st_size == large.stat().st_size
     )
 
 
@@ -391,7 +390,7 @@ def test_an_object_that_was_put_back_is_compared_and_opened(instance: Instance, 
 def test_nothing_below_another_prefix_of_the_bucket_is_removed(instance: Instance, bucket: str, s3: Any) -> None:
     s3.pipe(f"{bucket}/precious.txt", b"precious")
     for key in (".lamindb/../../precious.txt", "../precious.txt"):
-        for take in (copies.remove, copies.set_aside):
+        for take in (blobs.remove, blobs.set_aside):
             with pytest.raises(Conflict, match="does not lie below"):
                 take(instance.storage, key)
     assert s3.cat(f"{bucket}/precious.txt") == b"precious"

@@ -13,7 +13,7 @@ import pytest
 
 import lamin_core as ln
 from lamin_core.errors import NotTracked
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 
 Write = Callable[[str, str], Path]
 

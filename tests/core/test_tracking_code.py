@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 import lamin_core as ln
-from lamin_core import git
-from lamin_core.environment import current_environment, lock_files, packages
 from lamin_core.errors import Conflict, InvalidArgument, NotFound
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
+from lamin_core.runtime import git
+from lamin_core.runtime.environment import current_environment, lock_files, packages
 
 Write = Callable[[str, str], Path]
 STEM = "Ab3dEf5hIj7l"

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import lamin_core as ln
-from lamin_core import process
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
+from lamin_core.runtime import process
 from tests.command import on_terminal
 
 Write = Callable[[str, str], Path]

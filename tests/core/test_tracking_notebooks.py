@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import lamin_core as ln
 from lamin_core.errors import InvalidArgument
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 from lamin_core.tracking import notebooks
 from tests.command import typed
 

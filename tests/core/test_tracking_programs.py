@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import lamin_core as ln
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 from tests.command import typed
 
 Write = Callable[[str, str], Path]

@@ -10,8 +10,8 @@ import pytest
 
 import lamin_core as ln
 from lamin_core.errors import Conflict, InvalidArgument
-from lamin_core.instance import Instance
-from lamin_core.tracking.loading import bring_back
+from lamin_core.instance.instance import Instance
+from lamin_core.tracking.checkout import bring_back
 
 Write = Callable[[str, str], Path]
 CHILD = """

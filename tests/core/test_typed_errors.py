@@ -16,7 +16,7 @@ import pytest
 
 import lamin_core as ln
 from lamin_core.errors import LaminError
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 
 Call = Callable[[Any], Any]
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 import lamin_core as ln
-from lamin_core import fsck
+from lamin_core.admin import fsck
 from lamin_core.errors import NotFound
-from lamin_core.instance import Instance
-from openlineage.lamin.parsing import parse
-from openlineage.lamin.rebuilding import rebuild
-from openlineage.lamin.receiver import ingest
+from lamin_core.instance.instance import Instance
+from openlineage.lamin.receive.ingest import ingest
+from openlineage.lamin.receive.parse import parse
+from openlineage.lamin.receive.rebuild import rebuild
 
 Write = Callable[[str, str], Path]
 

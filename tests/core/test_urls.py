@@ -15,10 +15,11 @@ import pytest
 from sqlalchemy import select
 
 import lamin_core as ln
-from lamin_core import fsck, remote
+from lamin_core.admin import fsck
 from lamin_core.errors import InvalidArgument, LaminError, MissingExtra, NotFound, Unavailable
-from lamin_core.instance import Instance, disconnect, init
+from lamin_core.instance.instance import Instance, disconnect, init
 from lamin_core.models import Base
+from lamin_core.storage import object_store
 from tests.object_store import KEYS
 
 SECRET = "s3cr3t/Pass+word"
@@ -59,7 +60,7 @@ def test_the_keys_of_a_store_are_in_no_table_log_or_error(
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="lamin")
     _let_the_user_say(home, key="AKIAIOSFODNN7EXAMPLE", secret=SECRET, endpoint_url=endpoint)
-    fs, _ = remote.filesystem("s3://of-the-file")
+    fs, _ = object_store.filesystem("s3://of-the-file")
     if not fs.exists("of-the-file"):
         fs.mkdir("of-the-file")
     made = init(f"s3://of-the-file/{outside.name}", db=database_url)
@@ -205,7 +206,7 @@ def test_an_endpoint_comes_from_a_profile(in_tmp_path: Path, outside: Path, home
     keys = f"aws_access_key_id = {KEYS['AWS_ACCESS_KEY_ID']}\naws_secret_access_key = {SECRET}\n"
     (home / ".aws" / "credentials").write_text(f"[minio]\n{keys}")
     _let_the_user_say(home, profile="minio")
-    fs, _ = remote.filesystem("s3://of-the-file")
+    fs, _ = object_store.filesystem("s3://of-the-file")
     if not fs.exists("of-the-file"):
         fs.mkdir("of-the-file")
     made = init(f"s3://of-the-file/{outside.name}")

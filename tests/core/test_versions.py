@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lamin_core.db import Database
-from lamin_core.lineage.facts import DatasetFacts, RunFacts, TransformFacts
+from lamin_core.db.database import Database
+from lamin_core.enums import RunStatus
+from lamin_core.ingest.facts import DatasetFacts, RunFacts, TransformFacts
+from lamin_core.ingest.record import record
+from lamin_core.ingest.versions import Observation, fold
 from lamin_core.lineage.graph import whole
-from lamin_core.lineage.recording import record
-from lamin_core.lineage.versions import Observation, fold
 from lamin_core.lineage.view import view
-from lamin_core.types import RunStatus
 
 T = datetime(2026, 1, 1, tzinfo=UTC)
 

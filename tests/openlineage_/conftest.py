@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from lamin_core.db import Database
-from lamin_core.instance import Instance
-from openlineage.lamin.events import Job, Run
+from lamin_core.db.database import Database
+from lamin_core.instance.instance import Instance
+from openlineage.lamin.emit.events import Job, Run
 
 T = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from openlineage.lamin import events
-from openlineage.lamin.events import Dataset, Event
+from openlineage.lamin.emit import events
+from openlineage.lamin.emit.events import Dataset, Event
 
 from .conftest import at, run_of
 

@@ -18,8 +18,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lamin_core.instance import Instance
-from openlineage.lamin.http import intake
+from lamin_core.instance.instance import Instance
+from openlineage.lamin.http import ingest_routes
 from openlineage.lamin.http.serve import serve
 
 OURS = ("/openlineage/lamin/http/", "/openlineage/lamin/parsing.py", "/openlineage/lamin/receiver.py")
@@ -44,7 +44,7 @@ def _die_at(point: int) -> None:
     requests, steps = count(1), count(1)
     armed = threading.Event()
 
-    take_one = intake._Intake.take_one
+    take_one = ingest_routes._Intake.take_one
 
     async def counted(self: Any, request: Request) -> Response:
         if next(requests) == 2:
@@ -58,7 +58,7 @@ def _die_at(point: int) -> None:
         frame.f_trace_lines = False
         return trace
 
-    intake._Intake.take_one = counted  # type: ignore[method-assign]
+    ingest_routes._Intake.take_one = counted  # type: ignore[method-assign]
     threading.settrace(trace)
     sys.settrace(trace)
 

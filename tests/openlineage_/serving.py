@@ -16,7 +16,7 @@ from typing import Any, Self
 import psutil
 from sqlalchemy import select
 
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 from lamin_core.lineage.view import view
 from lamin_core.models import EventWaiting
 

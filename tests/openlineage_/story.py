@@ -7,11 +7,11 @@ from urllib.parse import quote
 
 from starlette.testclient import TestClient
 
-from lamin_core.instance import Instance
-from openlineage.lamin.events import Dataset, Job, Run, complete, fail, start
+from lamin_core.instance.instance import Instance
+from openlineage.lamin.emit.events import Dataset, Job, Run, complete, fail, start
 from openlineage.lamin.http.app import application
-from openlineage.lamin.parsing import parse
-from openlineage.lamin.receiver import ingest
+from openlineage.lamin.receive.ingest import ingest
+from openlineage.lamin.receive.parse import parse
 
 from .conftest import at, run_of
 

@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import update
 
 import lamin_core as ln
-from lamin_core import context
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 from lamin_core.models import Run, now
-from openlineage.lamin.events import Dataset, Event, complete, start
-from openlineage.lamin.parsing import parse
-from openlineage.lamin.rebuilding import rebuild
-from openlineage.lamin.receiver import ingest
+from lamin_core.runtime import current
+from openlineage.lamin.emit.events import Dataset, Event, complete, start
+from openlineage.lamin.receive.ingest import ingest
+from openlineage.lamin.receive.parse import parse
+from openlineage.lamin.receive.rebuild import rebuild
 
 from .conftest import at, run_of
 
@@ -26,9 +26,9 @@ FILE = Dataset("file", "/x/out.txt", "1" * 64, "blake3", 1)
 @pytest.fixture
 def connected(instance: Instance) -> Iterator[Instance]:
     """The instance, connected."""
-    context.set_connection(instance)
+    current.set_connection(instance)
     yield instance
-    context.set_connection(None)
+    current.set_connection(None)
 
 
 def take(instance: Instance, *events: Event) -> None:

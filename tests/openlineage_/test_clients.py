@@ -19,7 +19,7 @@ from openlineage.client import OpenLineageClient
 from openlineage.client.event_v2 import Job, OutputDataset, Run, RunEvent, RunState
 from sqlalchemy import select
 
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 from lamin_core.lineage.view import view
 from lamin_core.models import Event
 

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from sqlalchemy import select, update
 
 import lamin_core as ln
-from lamin_core import context
-from lamin_core.instance import Instance
-from lamin_core.lineage.facts import FieldFacts, Fields
-from lamin_core.lineage.schemas import find_schemas, schema_digest
+from lamin_core.ingest.facts import FieldFacts, Fields
+from lamin_core.ingest.schemas import find_schemas, schema_digest
+from lamin_core.instance.instance import Instance
 from lamin_core.models import Event as EventRow
 from lamin_core.models import Schema
-from openlineage.lamin.parsing import parse
-from openlineage.lamin.quarantine import held, retry
-from openlineage.lamin.rebuilding import rebuild
-from openlineage.lamin.receiver import Receipt, ingest
+from lamin_core.runtime import current
+from openlineage.lamin.receive.ingest import Receipt, ingest
+from openlineage.lamin.receive.parse import parse
+from openlineage.lamin.receive.quarantine import held, retry
+from openlineage.lamin.receive.rebuild import rebuild
 
 Column = dict[str, Any]
 _TOOL = "https://example.org/tool"
@@ -30,9 +30,9 @@ _TOOL = "https://example.org/tool"
 @pytest.fixture
 def connected(instance: Instance) -> Iterator[Instance]:
     """The instance, also for the Python API."""
-    context.set_connection(instance)
+    current.set_connection(instance)
     yield instance
-    context.set_connection(None)
+    current.set_connection(None)
 
 
 def _dataset(name: str, columns: list[Column]) -> dict[str, Any]:

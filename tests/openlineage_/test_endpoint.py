@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from lamin_core.errors import Unavailable
-from openlineage.lamin.endpoint import HttpSink
-from openlineage.lamin.sinks import Refused
+from openlineage.lamin.emit.http_sink import HttpSink
+from openlineage.lamin.emit.sinks import Refused
 
 from .receiving import ENDLESS, Answer, misbehaving, receiving, unused_port, without_batches
 
@@ -209,7 +209,7 @@ def test_answer_without_end_costs_neither_memory_nor_patience(how: str) -> None:
     script = (
         "import resource, sys, time\n"
         "from lamin_core.errors import Unavailable\n"
-        "from openlineage.lamin.endpoint import HttpSink\n"
+        "from openlineage.lamin.emit.http_sink import HttpSink\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "sink = HttpSink(sys.argv[1], timeout=1.0)\n"
         "before, begin = peak(), time.monotonic()\n"

@@ -15,15 +15,15 @@ from typing import Any
 
 import pytest
 
-from lamin_core.instance import Instance
-from openlineage.lamin.delivery import default_sink, destinations
-from openlineage.lamin.events import Dataset, Event, complete, start
-from openlineage.lamin.forwarding import TransportSink, client_event
-from openlineage.lamin.recovery import recover
-from openlineage.lamin.replay import Report
-from openlineage.lamin.sinks import Sink
-from openlineage.lamin.spool import is_forwarded, segments
-from openlineage.lamin.validation import problems
+from lamin_core.instance.instance import Instance
+from openlineage.lamin.emit.client_transports import TransportSink, client_event
+from openlineage.lamin.emit.default_sink import default_sink, destinations
+from openlineage.lamin.emit.events import Dataset, Event, complete, start
+from openlineage.lamin.emit.sinks import Sink
+from openlineage.lamin.emit.spool import is_forwarded, segments
+from openlineage.lamin.receive.replay import Report
+from openlineage.lamin.receive.spool_replay import recover
+from openlineage.lamin.validation.schema import problems
 
 from .conftest import at, run_of
 from .receiving import ENDLESS, misbehaving, receiving, unused_port, without_batches
@@ -270,7 +270,7 @@ def test_the_kafka_transport_finds_the_key_that_keeps_a_run_together() -> None:
 
 def test_nothing_of_the_client_is_loaded_where_nothing_is_configured(folder: Path) -> None:
     script = (
-        "import sys; from openlineage.lamin.delivery import destinations; destinations()\n"
+        "import sys; from openlineage.lamin.emit.default_sink import destinations; destinations()\n"
         "assert 'openlineage.client' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
@@ -307,7 +307,7 @@ def test_answer_of_a_backend_without_end_costs_no_memory(
     script = (
         "import resource, sys\n"
         "import openlineage.client.transport.http\n"
-        "from openlineage.lamin.delivery import default_sink\n"
+        "from openlineage.lamin.emit.default_sink import default_sink\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "sink = default_sink()\n"
         "before = peak()\n"

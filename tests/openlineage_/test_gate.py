@@ -14,8 +14,8 @@ import pytest
 from starlette.routing import BaseRoute, Mount, Route
 
 from lamin_core.errors import Conflict, InvalidArgument, NotFound
-from lamin_core.instance import Instance
-from openlineage.lamin.http import keys
+from lamin_core.instance.instance import Instance
+from lamin_core.server import api_keys
 from openlineage.lamin.http.app import application, open_routes
 
 from .serving import EVENT, Server, ask
@@ -155,16 +155,16 @@ def test_a_key_is_made_used_and_revoked_from_the_shell(in_tmp_path: Path) -> Non
 
 
 def test_of_a_key_only_its_hash_is_kept(instance: Instance, in_tmp_path: Path) -> None:
-    key = keys.create(instance.db, "somebody")
-    (stored,) = keys.listed(instance.db)
+    key = api_keys.create(instance.db, "somebody")
+    (stored,) = api_keys.listed(instance.db)
     assert key.startswith("lamin_")
     assert len(key) > 40
     assert key not in str(vars(stored))
     assert all(key.encode() not in file.read_bytes() for file in in_tmp_path.rglob("*") if file.is_file())
     with pytest.raises(Conflict):
-        keys.create(instance.db, "somebody")
+        api_keys.create(instance.db, "somebody")
     with pytest.raises(NotFound):
-        keys.revoke(instance.db, "nobody")
+        api_keys.revoke(instance.db, "nobody")
 
 
 def test_others_are_let_in_with_a_key_alone(in_tmp_path: Path) -> None:
@@ -173,11 +173,11 @@ def test_others_are_let_in_with_a_key_alone(in_tmp_path: Path) -> None:
     assert refused.returncode == 2
     assert "lamin keys create" in refused.stderr
     assert "LAMIN_API_KEY" in refused.stderr
-    key = keys.create(made.db, "somebody")
+    key = api_keys.create(made.db, "somebody")
     with Server(in_tmp_path, "--host", "0.0.0.0") as server:
         assert server.post(b"{}")[0] == 401
         assert server.post(b"{}", Host="any.name", Authorization=f"Bearer {key}")[0] == 201
-    keys.revoke(made.db, "somebody")
+    api_keys.revoke(made.db, "somebody")
     made.db.dispose()
     assert _lamin(in_tmp_path, "serve", "--host", "0.0.0.0", "--port", "0").returncode == 2
 
@@ -206,7 +206,7 @@ def test_blanks_around_a_key_are_no_part_of_it(in_tmp_path: Path) -> None:
 def test_key_needs_a_name_that_is_not_blank(instance: Instance) -> None:
     for name in ("", "  ", "\n"):
         with pytest.raises(InvalidArgument, match="name of a key is blank"):
-            keys.create(instance.db, name)
+            api_keys.create(instance.db, name)
         with pytest.raises(InvalidArgument, match="name of a key is blank"):
-            keys.revoke(instance.db, name)
-    assert keys.listed(instance.db) == []
+            api_keys.revoke(instance.db, name)
+    assert api_keys.listed(instance.db) == []

@@ -18,16 +18,16 @@ import pytest
 import uvicorn
 from sqlalchemy import func, select
 
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 from lamin_core.models import Event
-from openlineage.lamin.endpoint import HttpSink
-from openlineage.lamin.events import complete, start
-from openlineage.lamin.http import body as body_module
+from lamin_core.server import body_limits as body_module
+from lamin_core.server.body_limits import MAX_BODY
+from openlineage.lamin.emit.events import complete, start
+from openlineage.lamin.emit.http_sink import HttpSink
+from openlineage.lamin.emit.sinks import Refused
 from openlineage.lamin.http import serve
 from openlineage.lamin.http.app import application
-from openlineage.lamin.http.body import MAX_BODY
-from openlineage.lamin.sinks import Refused
-from openlineage.lamin.testing.performance import served as serving_here
+from openlineage.lamin.testing.engine_run import served as serving_here
 
 from .conftest import at, run_of
 from .mutants import mutants

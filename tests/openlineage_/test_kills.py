@@ -20,12 +20,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, text
 
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 from lamin_core.models import Event, Run
-from openlineage.lamin.events import Dataset, complete, start
-from openlineage.lamin.parsing import parse
-from openlineage.lamin.receiver import settle_all
-from openlineage.lamin.sinks import serialize
+from openlineage.lamin.emit.events import Dataset, complete, start
+from openlineage.lamin.emit.sinks import serialize
+from openlineage.lamin.receive.ingest import settle_all
+from openlineage.lamin.receive.parse import parse
 
 from .conftest import at, run_of
 from .serving import free_port, post, wait_for

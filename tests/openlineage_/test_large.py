@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openlineage.lamin.large import canonical_hash, is_left_out
-from openlineage.lamin.scanning import scan
+from openlineage.lamin.receive.json_scanner import scan
+from openlineage.lamin.receive.large_events import canonical_hash, is_left_out
 
 _plain = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20)

@@ -10,18 +10,18 @@ import pytest
 from sqlalchemy import delete, func, select, update
 
 import lamin_core as ln
-from lamin_core import context
-from lamin_core.db import Database
-from lamin_core.instance import Instance
-from lamin_core.lineage.digest import digest
+from lamin_core.db.database import Database
+from lamin_core.ingest.state_digest import digest
+from lamin_core.instance.instance import Instance
 from lamin_core.models import Artifact, Run, RunArtifact, RunDependency, Transform
 from lamin_core.models import Event as Row
-from openlineage.lamin.events import Dataset, Event, complete, running, start
-from openlineage.lamin.linting import lint_log
-from openlineage.lamin.parsing import parse
-from openlineage.lamin.quarantine import held, retry
-from openlineage.lamin.rebuilding import rebuild
-from openlineage.lamin.receiver import ingest, log, settle
+from lamin_core.runtime import current
+from openlineage.lamin.emit.events import Dataset, Event, complete, running, start
+from openlineage.lamin.receive.ingest import ingest, log, settle
+from openlineage.lamin.receive.parse import parse
+from openlineage.lamin.receive.quarantine import held, retry
+from openlineage.lamin.receive.rebuild import rebuild
+from openlineage.lamin.validation.lint import lint_log
 
 from .conftest import at, run_of
 
@@ -84,7 +84,7 @@ def test_an_empty_registry_is_made_again_from_its_events(instance: Instance) -> 
 
 
 def test_what_people_made_outlives_a_rebuild(instance: Instance, in_tmp_path: Path) -> None:
-    context.set_connection(instance)
+    current.set_connection(instance)
     Path("mine.txt").write_text("mine")
     saved = ln.Artifact("mine.txt", key="mine.txt").save()
     _told(instance)
@@ -95,19 +95,19 @@ def test_what_people_made_outlives_a_rebuild(instance: Instance, in_tmp_path: Pa
     assert _digest(instance) == before
     assert ln.Artifact.get(saved.uid).hash == saved.hash
     assert [label.name for label in ln.Artifact.get(told.uid).ulabels.all()] == ["checked"]
-    context.set_connection(None)
+    current.set_connection(None)
 
 
 def test_events_of_jobs_and_datasets_fill_the_registry_without_a_run(instance: Instance) -> None:
     _told(instance)
-    context.set_connection(instance)
+    current.set_connection(instance)
     job = ln.Transform.get(key="nightly")
     assert (job.description, job.hash) == ("d", None)
     orders = ln.Artifact.get(key="s.orders")
     assert (orders.description, orders.hash, orders.run) == ("all orders", None, None)
     assert [(label.type.name, label.name) for label in orders.ulabels.all()] == [("pii", "yes")]
     assert ln.Run.filter().count() == 3
-    context.set_connection(None)
+    current.set_connection(None)
 
 
 def test_what_is_held_back_says_why_and_comes_in_when_the_reason_is_gone(instance: Instance) -> None:

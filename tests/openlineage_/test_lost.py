@@ -10,13 +10,13 @@ from typing import Any
 
 from sqlalchemy import select
 
-from lamin_core import process
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 from lamin_core.models import Run
-from openlineage.lamin.events import Event, complete, running, start
-from openlineage.lamin.parsing import parse
-from openlineage.lamin.rebuilding import rebuild
-from openlineage.lamin.receiver import ingest
+from lamin_core.runtime import process
+from openlineage.lamin.emit.events import Event, complete, running, start
+from openlineage.lamin.receive.ingest import ingest
+from openlineage.lamin.receive.parse import parse
+from openlineage.lamin.receive.rebuild import rebuild
 
 from .conftest import at, run_of
 from .serving import Server

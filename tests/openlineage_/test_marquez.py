@@ -9,9 +9,9 @@ import pytest
 from marquez_client import MarquezClient
 from marquez_client.errors import APIError
 
-from lamin_core.instance import Instance
-from openlineage.lamin.parsing import parse
-from openlineage.lamin.receiver import ingest
+from lamin_core.instance.instance import Instance
+from openlineage.lamin.receive.ingest import ingest
+from openlineage.lamin.receive.parse import parse
 
 from .serving import Server
 from .story import FIRST, JOB_EVENT, ODD_JOB, REPORT, SECOND, STORY

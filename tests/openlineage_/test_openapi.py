@@ -13,13 +13,13 @@ import jsonschema_rs
 import pytest
 from starlette.routing import BaseRoute, Mount, Route
 
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 from openlineage.lamin.http.app import application
 from openlineage.lamin.http.openapi import PATH, document
-from openlineage.lamin.http.reading import QUESTIONS
+from openlineage.lamin.http.queries import QUESTIONS
 from openlineage.lamin.http.stream import PATH as STREAM
-from openlineage.lamin.parsing import parse
-from openlineage.lamin.receiver import ingest
+from openlineage.lamin.receive.ingest import ingest
+from openlineage.lamin.receive.parse import parse
 
 from .serving import Server
 from .story import DATASET_EVENT, FIRST, JOB_EVENT, STORY, USE

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lamin_core.db import Database
-from lamin_core.instance import Instance
-from lamin_core.lineage.digest import lines
-from openlineage.lamin.parsing import parse
-from openlineage.lamin.receiver import ingest, log, settle, settle_all
+from lamin_core.db.database import Database
+from lamin_core.ingest.state_digest import lines
+from lamin_core.instance.instance import Instance
+from openlineage.lamin.receive.ingest import ingest, log, settle, settle_all
+from openlineage.lamin.receive.parse import parse
 
 Event = dict[str, Any]
 _RUNS = [f"00000000-0000-7000-8000-{n:012d}" for n in range(1, 6)]

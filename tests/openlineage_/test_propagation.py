@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 from lamin_core.models import Run
-from lamin_core.propagation import Parent, environment_for_children, parent_from_environment
-from openlineage.lamin.export import received
-from openlineage.lamin.validation import problems
+from lamin_core.runtime.parent_context import Parent, environment_for_children, parent_from_environment
+from openlineage.lamin.export.events import received
+from openlineage.lamin.validation.schema import problems
 from tests.contract.snakemake.playing import play, write
 
 TOP = Parent("airflow", "nightly", "0194e0a0-0000-7000-8000-00000000000a")

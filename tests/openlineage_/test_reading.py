@@ -7,11 +7,11 @@ from urllib.parse import quote
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 from lamin_core.models import Artifact, now
-from openlineage.lamin.events import Job, Run, complete
-from openlineage.lamin.parsing import parse
-from openlineage.lamin.receiver import ingest
+from openlineage.lamin.emit.events import Job, Run, complete
+from openlineage.lamin.receive.ingest import ingest
+from openlineage.lamin.receive.parse import parse
 
 from .conftest import at
 from .story import (

@@ -12,12 +12,12 @@ from urllib.parse import quote
 from sqlalchemy import event as sqlalchemy_event
 from starlette.testclient import TestClient
 
-from lamin_core.db import Database
-from lamin_core.instance import Instance
-from openlineage.lamin.events import Dataset, complete, start
-from openlineage.lamin.http.reading import QUESTIONS
-from openlineage.lamin.parsing import parse
-from openlineage.lamin.receiver import ingest
+from lamin_core.db.database import Database
+from lamin_core.instance.instance import Instance
+from openlineage.lamin.emit.events import Dataset, complete, start
+from openlineage.lamin.http.queries import QUESTIONS
+from openlineage.lamin.receive.ingest import ingest
+from openlineage.lamin.receive.parse import parse
 
 from .conftest import at, run_of
 from .story import RAW, ask, client_of, edges, within

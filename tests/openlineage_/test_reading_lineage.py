@@ -6,10 +6,10 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
-from lamin_core.instance import Instance
-from openlineage.lamin.events import Dataset, complete
-from openlineage.lamin.parsing import parse
-from openlineage.lamin.receiver import ingest
+from lamin_core.instance.instance import Instance
+from openlineage.lamin.emit.events import Dataset, complete
+from openlineage.lamin.receive.ingest import ingest
+from openlineage.lamin.receive.parse import parse
 
 from .conftest import at, run_of
 from .story import FIRST, LATER, RAW_ID, REPORT_ID, SECOND, TABLE_ID, USE, ask, client_of, edges

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from lamin_core.instance import Instance
-from openlineage.lamin.events import Job, Run, complete, start
-from openlineage.lamin.parsing import parse
-from openlineage.lamin.receiver import ingest
+from lamin_core.instance.instance import Instance
+from openlineage.lamin.emit.events import Job, Run, complete, start
+from openlineage.lamin.receive.ingest import ingest
+from openlineage.lamin.receive.parse import parse
 
 from .conftest import at, run_of
 from .story import DATASET_EVENT, FIRST, FLOW, JOB_EVENT, SECOND, STORY, USE, ask, client_of, tell

@@ -10,19 +10,19 @@ import pytest
 from sqlalchemy import event as sql
 
 import lamin_core as ln
-from lamin_core import context
 from lamin_core.errors import MalformedEvent
-from lamin_core.instance import Instance
-from lamin_core.lineage.facts import RunFacts
-from lamin_core.lineage.series import storage_for
-from lamin_core.lineage.tree import tree
+from lamin_core.ingest.facts import RunFacts
+from lamin_core.ingest.series import storage_for
+from lamin_core.instance.instance import Instance
 from lamin_core.lineage.view import View, view
 from lamin_core.models import Transform
-from openlineage.lamin.events import Dataset, Dependency, Event, abort, complete, fail, running, start
-from openlineage.lamin.export import export
-from openlineage.lamin.fold import History
-from openlineage.lamin.parsing import parse
-from openlineage.lamin.receiver import Receipt, ingest
+from lamin_core.render.tree import tree
+from lamin_core.runtime import current
+from openlineage.lamin.emit.events import Dataset, Dependency, Event, abort, complete, fail, running, start
+from openlineage.lamin.export.events import export
+from openlineage.lamin.receive.fold import History
+from openlineage.lamin.receive.ingest import Receipt, ingest
+from openlineage.lamin.receive.parse import parse
 
 from .conftest import at, run_of
 
@@ -295,12 +295,12 @@ def test_foreign_datasets_have_their_own_storages(instance: Instance) -> None:
 
 
 def test_a_copy_that_the_registry_keeps_is_read_as_the_artifact_itself(instance: Instance, in_tmp_path: Path) -> None:
-    context.set_connection(instance)
+    current.set_connection(instance)
     (in_tmp_path / "x.txt").write_text("x")
     artifact = ln.Artifact("x.txt", key="kept/x.txt").save()
     _take(instance, start(run_of(1, "reader"), at(1e9), [Dataset.at(artifact.path)]))
     assert [edge["artifact"] for edge in _seen(instance)["edges"]] == [artifact.uid]
-    context.set_connection(None)
+    current.set_connection(None)
 
 
 def test_a_file_that_everybody_reads_costs_each_reader_the_same(instance: Instance, in_tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import lamin_core as ln
-from lamin_core.redaction import redact_text
-from openlineage.lamin import events
-from openlineage.lamin.export import export
-from openlineage.lamin.sinks import serialize
+from lamin_core.runtime.redaction import redact_text
+from openlineage.lamin.emit import events
+from openlineage.lamin.emit.sinks import serialize
+from openlineage.lamin.export.events import export
 
 from .conftest import at, run_of
 

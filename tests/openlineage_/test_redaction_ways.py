@@ -13,15 +13,15 @@ import pytest
 from sqlalchemy import text
 
 import lamin_core as ln
-from lamin_core.db import Database
-from lamin_core.instance import Instance
+from lamin_core.db.database import Database
+from lamin_core.instance.instance import Instance
 from lamin_core.models import Base
-from openlineage.lamin import events
-from openlineage.lamin.export import export
-from openlineage.lamin.parsing import parse
-from openlineage.lamin.rebuilding import rebuild
-from openlineage.lamin.receiver import ingest, log, settle_all
-from openlineage.lamin.replay import replay
+from openlineage.lamin.emit import events
+from openlineage.lamin.export.events import export
+from openlineage.lamin.receive.ingest import ingest, log, settle_all
+from openlineage.lamin.receive.parse import parse
+from openlineage.lamin.receive.rebuild import rebuild
+from openlineage.lamin.receive.replay import replay
 from tests.redaction_corpus import Plant, plants
 
 from .conftest import at, run_of

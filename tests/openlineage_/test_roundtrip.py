@@ -15,16 +15,16 @@ import pytest
 from sqlalchemy import text
 
 import lamin_core as ln
-from lamin_core.db import Database
-from lamin_core.instance import Instance
+from lamin_core.db.database import Database
+from lamin_core.instance.instance import Instance
 from lamin_core.lineage.view import view
-from openlineage.lamin import events
-from openlineage.lamin.endpoint import HttpSink
-from openlineage.lamin.events import Dataset, Event, RunReference
-from openlineage.lamin.export import export
-from openlineage.lamin.registry import RegistrySink
-from openlineage.lamin.replay import replay
-from openlineage.lamin.validation import problems
+from openlineage.lamin.emit import events
+from openlineage.lamin.emit.events import Dataset, Event, RunReference
+from openlineage.lamin.emit.http_sink import HttpSink
+from openlineage.lamin.export.events import export
+from openlineage.lamin.receive.registry_sink import RegistrySink
+from openlineage.lamin.receive.replay import replay
+from openlineage.lamin.validation.schema import problems
 
 from .conftest import at, run_of
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from openlineage.lamin import validation
+from openlineage.lamin.validation import schema
 from tests.openlineage_.deriving import SCHEMAS, derived_schemas, missing_schemas
 
 OFFICIAL = sorted((SCHEMAS / "facets").glob("*.json"))
@@ -29,7 +29,7 @@ def test_what_is_derived_from_the_client_agrees_with_the_official_file(path: Pat
     assert required == still_required
     # The client may know a newer addition to the same model.
     assert fields == more if official["$id"] == derived["$id"] else fields <= more
-    assert validation._name_and_model(official["$id"]) == validation._name_and_model(derived["$id"])
+    assert schema._name_and_model(official["$id"]) == schema._name_and_model(derived["$id"])
 
 
 def test_the_derived_files_are_those_of_the_client() -> None:
@@ -38,5 +38,5 @@ def test_the_derived_files_are_those_of_the_client() -> None:
 
 
 def test_every_schema_can_be_used() -> None:
-    for url in validation._addresses().values():
-        assert validation._validator(url).is_valid({"_producer": "urn:x"}) is False
+    for url in schema._addresses().values():
+        assert schema._validator(url).is_valid({"_producer": "urn:x"}) is False

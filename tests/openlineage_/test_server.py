@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from lamin_core.instance import Instance
-from openlineage.lamin.delivery import direct_sink
-from openlineage.lamin.endpoint import HttpSink
-from openlineage.lamin.events import Dataset, complete, start
+from lamin_core.instance.instance import Instance
+from openlineage.lamin.emit.default_sink import direct_sink
+from openlineage.lamin.emit.events import Dataset, complete, start
+from openlineage.lamin.emit.http_sink import HttpSink
 
 from .conftest import at, run_of
 from .serving import BATCH, Server

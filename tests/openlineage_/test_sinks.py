@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from lamin_core.errors import Unavailable
-from lamin_core.instance import Instance
-from openlineage.lamin.delivery import default_sink
-from openlineage.lamin.events import complete, start
-from openlineage.lamin.sinks import FileSink
+from lamin_core.instance.instance import Instance
+from openlineage.lamin.emit.default_sink import default_sink
+from openlineage.lamin.emit.events import complete, start
+from openlineage.lamin.emit.sinks import FileSink
 
 from .conftest import at, run_of
 from .receiving import receiving

@@ -18,17 +18,17 @@ from typing import Any
 
 import pytest
 
-from lamin_core.instance import Instance
-from lamin_core.set_aside import aside_files
-from openlineage.lamin import spool as spool_module
-from openlineage.lamin.courier import Courier
-from openlineage.lamin.delivery import default_sink
-from openlineage.lamin.endpoint import HttpSink
-from openlineage.lamin.events import Event, complete, start
-from openlineage.lamin.recovery import recover
-from openlineage.lamin.replay import Report
-from openlineage.lamin.sinks import FileSink, MemorySink
-from openlineage.lamin.spool import Drained, Spool, SpoolFull, drain, folder_size, segments, take_dropped
+from lamin_core.instance.instance import Instance
+from lamin_core.runtime.set_aside import aside_files
+from openlineage.lamin.emit import spool as spool_module
+from openlineage.lamin.emit.background_sink import Courier
+from openlineage.lamin.emit.default_sink import default_sink
+from openlineage.lamin.emit.events import Event, complete, start
+from openlineage.lamin.emit.http_sink import HttpSink
+from openlineage.lamin.emit.sinks import FileSink, MemorySink
+from openlineage.lamin.emit.spool import Drained, Spool, SpoolFull, drain, folder_size, segments, take_dropped
+from openlineage.lamin.receive.replay import Report
+from openlineage.lamin.receive.spool_replay import recover
 
 from .conftest import at, run_of
 from .receiving import Answer, misbehaving, receiving, unused_port
@@ -36,7 +36,7 @@ from .receiving import Answer, misbehaving, receiving, unused_port
 # Emits numbered events as long as it is let, says after each that it is kept, and how long the host was held up.
 HOST = """
 import sys, time
-from openlineage.lamin.delivery import default_sink
+from openlineage.lamin.emit.default_sink import default_sink
 count, pause = int(sys.argv[1]), float(sys.argv[2])
 sink = default_sink()
 began = time.monotonic()
@@ -230,8 +230,8 @@ def test_a_drainer_that_is_killed_leads_to_repeats_and_to_nothing_worse(folder: 
 
     with receiving(slowly) as receiver:
         script = (
-            "import sys; from pathlib import Path; from openlineage.lamin.endpoint import HttpSink\n"
-            "from openlineage.lamin.spool import Drained, drain, segments\n"
+            "import sys; from pathlib import Path; from openlineage.lamin.emit.http_sink import HttpSink\n"
+            "from openlineage.lamin.emit.spool import Drained, drain, segments\n"
             "sink = HttpSink(sys.argv[1])\n"
             "[drain(path, lambda lines: sink.emit(*lines), Drained()) for path in segments(Path(sys.argv[2]))]\n"
         )

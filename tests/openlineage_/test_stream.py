@@ -14,14 +14,15 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import select, text
 
-from lamin_core.instance import Instance
+from lamin_core.instance.instance import Instance
 from lamin_core.models import RunChange
-from lamin_core.models.change import KEPT
-from openlineage.lamin.events import complete, fail, start
-from openlineage.lamin.http import keys, stream
-from openlineage.lamin.parsing import parse
-from openlineage.lamin.receiver import ingest
-from openlineage.lamin.testing.performance import served as serving_here
+from lamin_core.models.run_change import KEPT
+from lamin_core.server import api_keys
+from openlineage.lamin.emit.events import complete, fail, start
+from openlineage.lamin.http import stream
+from openlineage.lamin.receive.ingest import ingest
+from openlineage.lamin.receive.parse import parse
+from openlineage.lamin.testing.engine_run import served as serving_here
 
 from .conftest import at, run_of
 from .serving import Server
@@ -159,14 +160,14 @@ def test_a_server_with_a_listener_ends_when_it_is_told_to(in_tmp_path: Path) -> 
 
 
 def test_stream_ends_when_its_key_is_revoked(instance: Instance, in_tmp_path: Path) -> None:
-    bearer = {name: f"Bearer {keys.create(instance.db, name)}" for name in ("one", "other")}
+    bearer = {name: f"Bearer {api_keys.create(instance.db, name)}" for name in ("one", "other")}
     with ExitStack() as stack:
         server = stack.enter_context(Server(in_tmp_path))
         line = stack.enter_context(listening(server.url, Authorization=bearer["one"]))
         other = stack.enter_context(listening(server.url, Authorization=bearer["other"]))
         ingest(instance.db, [parse(start(run_of(40, "before"), at(1)))])
         assert line.next()[1]["job"]["name"] == other.next()[1]["job"]["name"] == "before"
-        keys.revoke(instance.db, "one")
+        api_keys.revoke(instance.db, "one")
         with pytest.raises(AssertionError, match="the server hung up"):
             line.next()  # a heartbeat would come much later
         ingest(instance.db, [parse(start(run_of(41, "after"), at(2)))])
@@ -175,6 +176,6 @@ def test_stream_ends_when_its_key_is_revoked(instance: Instance, in_tmp_path: Pa
 
 def test_stream_without_a_key_ends_when_the_first_key_is_made(instance: Instance, in_tmp_path: Path) -> None:
     with Server(in_tmp_path) as server, listening(server.url) as line:
-        keys.create(instance.db, "somebody")
+        api_keys.create(instance.db, "somebody")
         with pytest.raises(AssertionError, match="the server hung up"):
             line.next()

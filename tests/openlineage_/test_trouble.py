@@ -12,9 +12,9 @@ import psutil
 import psycopg
 from sqlalchemy import text
 
-from lamin_core.db import Database
-from lamin_core.instance import Instance
-from openlineage.lamin.events import complete
+from lamin_core.db.database import Database
+from lamin_core.instance.instance import Instance
+from openlineage.lamin.emit.events import complete
 
 from .conftest import at, locked, run_of
 from .serving import BATCH, EVENT, Server

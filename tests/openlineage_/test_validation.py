@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from lamin_core.errors import MissingExtra
-from openlineage.lamin import events, validation
-from openlineage.lamin.events import Dataset, Dependency, Event, Job, Run, RunReference
-from openlineage.lamin.validation import problems
+from openlineage.lamin.emit import events
+from openlineage.lamin.emit.events import Dataset, Dependency, Event, Job, Run, RunReference
+from openlineage.lamin.validation import schema
+from openlineage.lamin.validation.schema import problems
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 RUN_ID = "0194e0a0-0000-7000-8000-000000000000"
@@ -92,7 +93,7 @@ def test_every_event_is_valid_when_it_says_as_little_as_can_be(builder: Any, min
 
 def test_every_facet_that_is_emitted_is_judged_by_a_schema(full: Run, datasets: list[Dataset]) -> None:
     event = events.fail(full, AT, "no such luck", trace="line 1", inputs=datasets)
-    places = {place: validation._known(facet["_schemaURL"]) for place, _, facet in validation._apart(event)[1]}
+    places = {place: schema._known(facet["_schemaURL"]) for place, _, facet in schema._apart(event)[1]}
     assert len(places) > 10
     assert [place for place, url in places.items() if url is None] == []
 
@@ -150,7 +151,7 @@ def test_a_foreign_facet_only_has_to_be_a_facet(minimal: Run) -> None:
 
 
 def test_job_and_dataset_events_are_judged_as_such() -> None:
-    head = {"eventTime": "2026-01-01T00:00:00Z", "producer": "urn:me", "schemaURL": validation.CORE}
+    head = {"eventTime": "2026-01-01T00:00:00Z", "producer": "urn:me", "schemaURL": schema.CORE}
     assert problems({**head, "job": {"namespace": "n", "name": "j"}}) == []
     assert problems({**head, "dataset": {"namespace": "n", "name": "d"}}) == []
     assert problems({**head, "dataset": {"namespace": "n"}})
@@ -161,7 +162,7 @@ def test_the_check_opens_no_socket() -> None:
         "import sys\n"
         "seen = []\n"
         "sys.addaudithook(lambda name, _: name.startswith('socket.') and seen.append(name))\n"
-        "from openlineage.lamin.validation import problems\n"
+        "from openlineage.lamin.validation.schema.schema import problems\n"
         "assert problems({'run': {}})\n"
         "assert not seen, seen\n"
     )
@@ -170,6 +171,6 @@ def test_the_check_opens_no_socket() -> None:
 
 def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jsonschema_rs", None)
-    validation._validator.cache_clear()
+    schema._validator.cache_clear()
     with pytest.raises(MissingExtra, match=r"lamin-core\[openlineage\]"):
         problems({"run": {}})

@@ -12,17 +12,17 @@ from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
-from lamin_core.db import Database
+from lamin_core.db.database import Database
 from lamin_core.errors import Unavailable
-from lamin_core.lineage.facts import RunFacts
+from lamin_core.ingest.facts import RunFacts
 from lamin_core.models import Event
-from openlineage.lamin.events import complete
-from openlineage.lamin.fold import History
+from lamin_core.server.metrics import Metrics
+from openlineage.lamin.emit.events import complete
 from openlineage.lamin.http.app import application
-from openlineage.lamin.http.metrics import Metrics
 from openlineage.lamin.http.writer import Overloaded, Writer
-from openlineage.lamin.parsing import ParsedEvent, parse
-from openlineage.lamin.receiver import Receipt
+from openlineage.lamin.receive.fold import History
+from openlineage.lamin.receive.ingest import Receipt
+from openlineage.lamin.receive.parse import ParsedEvent, parse
 
 from .conftest import at, locked, run_of
 

@@ -16,14 +16,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from lamin_core.db import Database
+from lamin_core.db.database import Database
 from lamin_core.errors import LaminError
-from openlineage.lamin.http import intake, openapi, reading, stream
-from openlineage.lamin.http.answers import JsonResponse, on_error, on_http_error
-from openlineage.lamin.http.gate import KeyAsked, OwnName
-from openlineage.lamin.http.keys import Keyring
-from openlineage.lamin.http.metrics import Counted, Metrics
-from openlineage.lamin.http.sweeping import sweeping
+from lamin_core.server.api_keys import Keyring
+from lamin_core.server.lost_run_reaper import sweeping
+from lamin_core.server.metrics import Counted, Metrics
+from lamin_core.server.middleware import KeyAsked, OwnName
+from lamin_core.server.responses import JsonResponse, on_error, on_http_error
+from openlineage.lamin.http import ingest_routes, openapi, queries, stream
 from openlineage.lamin.http.writer import Writer
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -44,9 +44,9 @@ def application(
     metrics = Metrics()
     writer = Writer(database, metrics)
     closed = [
-        *intake.routes(writer, metrics),
+        *ingest_routes.routes(writer, metrics),
         *stream.routes(database),
-        *reading.routes(database),
+        *queries.routes(database),
         *metrics.routes(),
         *openapi.routes(),
     ]

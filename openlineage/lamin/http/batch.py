@@ -16,8 +16,8 @@ from itertools import islice
 from typing import Any
 
 from lamin_core.errors import LaminError, MalformedEvent
-from openlineage.lamin.http.answers import Refused
-from openlineage.lamin.parsing import ParsedEvent, parsed
+from lamin_core.server.responses import Refused
+from openlineage.lamin.receive.parse import ParsedEvent, parsed
 
 SLICE, CHARACTERS = 500, 4_000_000
 """Events that are parsed, and then stored, together, at most; and how many characters they have about."""

@@ -9,11 +9,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 import lamin_core
+from lamin_core.server.endpoint import Question
+from lamin_core.server.responses import JsonResponse
 from openlineage.lamin.http import stream
-from openlineage.lamin.http.answers import JsonResponse
-from openlineage.lamin.http.reading import QUESTIONS
-from openlineage.lamin.http.reading.question import Question
-from openlineage.lamin.http.reading.schemas import MAYBE_TEXT, SCHEMAS, TEXT, Schema, reference
+from openlineage.lamin.http.queries import QUESTIONS
+from openlineage.lamin.http.queries.schemas import MAYBE_TEXT, SCHEMAS, TEXT, Schema, reference
 
 PATH = "/api/v1/openapi.json"
 _WORDS = {

@@ -10,11 +10,11 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from lamin_core.db import Database
+from lamin_core.db.database import Database
 from lamin_core.errors import InvalidArgument, Unavailable
+from lamin_core.server.api_keys import listed, usable
 from openlineage.lamin.http import stream
 from openlineage.lamin.http.app import LOOPBACK, application
-from openlineage.lamin.http.keys import listed, usable
 
 HEAD_PATIENCE = 10.0
 """Seconds for the head of a request to arrive."""

@@ -16,12 +16,12 @@ from starlette.responses import StreamingResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from lamin_core.db import Database
+from lamin_core.db.database import Database
 from lamin_core.errors import InvalidArgument
 from lamin_core.models import Run, RunChange, Transform
-from openlineage.lamin.http.answers import Refused
-from openlineage.lamin.http.gate import still_admitted
-from openlineage.lamin.http.reading import shapes
+from lamin_core.server.middleware import still_admitted
+from lamin_core.server.responses import Refused
+from openlineage.lamin.http.queries import shapes
 
 PATH = "/api/v1/runs/stream"
 PERIOD = 0.25

@@ -14,11 +14,11 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lamin_core.db import Database
+from lamin_core.db.database import Database
 from lamin_core.errors import Unavailable
-from openlineage.lamin.http.metrics import Metrics
-from openlineage.lamin.parsing import ParsedEvent
-from openlineage.lamin.receiver import Receipt, ingest, log, settle
+from lamin_core.server.metrics import Metrics
+from openlineage.lamin.receive.ingest import Receipt, ingest, log, settle
+from openlineage.lamin.receive.parse import ParsedEvent
 
 logger = logging.getLogger("lamin")
 CAPACITY = 10_000

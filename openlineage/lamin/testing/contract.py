@@ -24,9 +24,9 @@ from typing import ClassVar
 
 import pytest
 
-from lamin_core.instance import Instance
-from openlineage.lamin.testing.performance import Performance, play, served
-from openlineage.lamin.validation import problems
+from lamin_core.instance.instance import Instance
+from openlineage.lamin.testing.engine_run import Performance, play, served
+from openlineage.lamin.validation.schema import problems
 
 _TERMINAL = {"COMPLETE", "FAIL", "ABORT"}
 _FINAL_FILES = {"chain": {"c.txt"}, "fan_out": {"all.txt"}, "params": {"told.txt"}, "failing": {"good.txt"}}

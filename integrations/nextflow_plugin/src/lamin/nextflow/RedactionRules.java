@@ -15,7 +15,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.regex.Pattern;
 
-/** The rules of lamin_core/redaction_rules.txt, which the build puts beside this class. */
+/** The rules of lamin_core/runtime/redaction_rules.txt, which the build puts beside this class. */
 final class RedactionRules {
     /** A pattern of secrets: tried where a lower-case text has the hint; group 1 stays, the rest is masked. */
     static final class Shape {

@@ -1,0 +1,1 @@
+"""Checks of an instance and of this machine, and backups."""

@@ -1,0 +1,41 @@
+"""Is everything here as it must be to work? Each check says ok, warning or failure, and what to type.
+
+No check raises, and none changes anything that stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lamin_core.admin.doctor import database, machine, storage
+from lamin_core.admin.doctor.finding import Finding, failure, ok
+from lamin_core.errors import LaminError
+from lamin_core.instance.instance import Instance
+from lamin_core.runtime.paths import locate_instance
+
+__all__ = ["Finding", "examine"]
+
+
+def examine() -> list[Finding]:
+    """All checks, of this machine and of the instance that is at work here."""
+    return [*machine.checks(), *_instance()]
+
+
+def _instance() -> Iterator[Finding]:
+    try:
+        located = locate_instance()
+        if located is None:
+            yield failure("instance", "none here or above", "lamin init --storage ./data")
+            return
+        instance = Instance.located(located, check=False)
+    except LaminError as error:
+        yield failure("instance", error.message, error.hint or "lamin init --storage ./data")
+        return
+    yield ok("instance", f"{located.folder} (by {located.origin})")
+    try:
+        found = list(database.checks(instance))
+        yield from found
+        if all(finding.status != "failure" for finding in found if finding.check == "database"):
+            yield from storage.checks(instance)  # it is the database that knows where it is
+    finally:
+        instance.db.dispose()

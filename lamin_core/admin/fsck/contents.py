@@ -1,0 +1,191 @@
+"""Bytes against rows: what each artifact says of its file, folder or object, and what lies there."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Row, Select, exists, select
+
+from lamin_core.admin.fsck.problem import Problem
+from lamin_core.admin.fsck.stores import REACHABLE, store_at
+from lamin_core.enums import MANAGED
+from lamin_core.errors import Conflict, LaminError, NotFound
+from lamin_core.instance.instance import Instance
+from lamin_core.models import Artifact, Content, RunArtifact, Storage
+from lamin_core.models.storage import UNKNOWN_SIZE
+from lamin_core.runtime.parallel import at_once
+from lamin_core.runtime.progress import progress
+from lamin_core.storage.hashing import Digest
+from lamin_core.storage.locations import is_below, is_copy_key, is_remote
+from lamin_core.storage.rooted_paths import Location, copy_location, location, own_location
+
+_REMOVED = ("temporary", "rolled_back")
+"""Roles of edges whose writer took the file away again, as it was asked to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What one row says: where its bytes are and what they are."""
+
+    uid: str
+    key: str | None
+    root: str
+    real_key: str | None
+    content: Digest
+
+    @property
+    def path(self) -> str:
+        """Where the bytes are, as the row says it."""
+        return Location(self.root, self.place).text
+
+    @property
+    def place(self) -> str:
+        """The same below the root."""
+        return self.real_key or self.key or ""
+
+    @property
+    def checked_path(self) -> str:
+        """Where the bytes are. Raises `Conflict` where that is outside of the storage."""
+        return copy_location(self.root, self.place) if self.is_copy else location(self.root, self.place)
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether only the registry writes there."""
+        return is_copy_key(self.real_key)
+
+
+def check_contents(instance: Instance, checked: Counter[str], *, deep: bool) -> list[Problem]:
+    """What is wrong with the bytes of the artifacts."""
+    with instance.db.reading() as session:
+        rows = [_kept(row) for row in session.execute(_rows())]
+        managed = session.scalars(select(Storage.root).where(Storage.is_managed)).all()
+    rows = [kept for kept in rows if is_below(kept.place) or kept.root == "/"]  # of the others the rules tell
+    gone = {root for root in managed if not is_remote(root) and not os.path.isdir(root)}
+    within_reach = [kept for kept in rows if _is_reachable(kept.root) and kept.root not in gone]
+    checked["artifacts"] += len(within_reach)
+    if len(within_reach) < len(rows):
+        checked["out of reach"] += len(rows) - len(within_reach)
+    places = {(kept.path, kept.content): kept for kept in within_reach}  # many rows may share a copy
+    size = sum(max(kept.content.size, 0) for kept in places.values()) if deep else 0
+    checked["bytes"] += size
+    with progress("reading every byte", size) as watch:
+
+        def look(kept: Kept) -> Problem | None:
+            problem = _look(kept, deep=deep)
+            if watch is not None:
+                watch(max(kept.content.size, 0))
+            return problem
+
+        found = dict(zip(places, at_once(look, places.values()), strict=True))
+    intact = {path for (path, _), problem in found.items() if problem is None}
+    problems = [_gone(root) for root in sorted(gone)]
+    problems += [_led_away(root) for root in sorted(managed) if root not in gone and not _is_own(root)]
+    for kept in within_reach:
+        problem = found[kept.path, kept.content]
+        if problem is not None and problem.kind == "damaged" and kept.path in intact:
+            problem = _not_its_own(kept)
+        if problem is not None:
+            problems.append(replace(problem, uid=kept.uid))
+    return problems
+
+
+def _is_own(root: str) -> bool:
+    """Whether the folder of copies lies in the storage."""
+    try:
+        copy_location(root, MANAGED)
+        own_location(root, f"{MANAGED}/any")
+    except Conflict:
+        return False
+    return True
+
+
+def _led_away(root: str) -> Problem:
+    path = Location(root, MANAGED).text
+    hint = "remove the link; or let the owner of the storage make it, if it was meant"
+    return Problem("outside", f"{path} is a link of somebody else, out of the storage", hint, path=path)
+
+
+def _not_its_own(kept: Kept) -> Problem:
+    """Its row says other bytes than the row of another artifact, which are the right ones."""
+    what = f"{kept.path} is the copy of another artifact"
+    return Problem("missing", what, f"`lamin delete artifact {kept.uid} --permanent`", kept.uid, kept.path)
+
+
+def _gone(root: str) -> Problem:
+    return Problem("storage", f"the storage {root} is gone, with all copies in it", "is it mounted?", path=root)
+
+
+def _rows() -> Select[tuple[str, str | None, str, str | None, str, str, int, int | None]]:
+    """Rows whose bytes must be there: copies of all versions, but of what is written in place only the latest."""
+    removed = exists().where(RunArtifact.artifact_id == Artifact.id, RunArtifact.role.in_(_REMOVED))
+    is_copy = Artifact.real_key.startswith(f"{MANAGED}/", autoescape=True)
+    must_be_there = is_copy | (Artifact.is_latest & ~removed)
+    return (
+        select(
+            Artifact.uid,
+            Artifact.key,
+            Storage.root,
+            Artifact.real_key,
+            Content.hash_type,
+            Content.hash,
+            Content.size,
+            Content.n_files,
+        )
+        .join(Storage, Storage.id == Artifact.storage_id)
+        .join(Content, Content.id == Artifact.content_id)
+        .where(must_be_there)
+        .order_by(Artifact.id)
+    )
+
+
+def _kept(row: Row[tuple[str, str | None, str, str | None, str, str, int, int | None]]) -> Kept:
+    uid, key, root, real_key, hash_type, digest, size, n_files = row
+    return Kept(uid, key, root, real_key, Digest(hash_type, digest, size, n_files))
+
+
+def _is_reachable(root: str) -> bool:
+    """Whether files can be looked at there: not in the tables of a database."""
+    return not is_remote(root) or root.partition("://")[0] in REACHABLE
+
+
+def _look(kept: Kept, *, deep: bool) -> Problem | None:
+    store = store_at(kept.root)
+    try:
+        path = kept.checked_path
+    except Conflict as error:
+        return Problem("outside", error.message, "remove the link; then `lamin fsck` once more", kept.uid, kept.path)
+    try:
+        found = store.digest(path, kept.content) if deep else store.measure(path, kept.content)
+    except NotFound:
+        return _missing(kept)
+    except LaminError as error:
+        return Problem("unreadable", error.message, "check the path and its permissions", kept.uid, kept.path)
+    return None if _agrees(kept.content, found) else _differs(kept, found)
+
+
+def _agrees(told: Digest, found: Digest) -> bool:
+    same_size = UNKNOWN_SIZE in (told.size, found.size) or told.size == found.size
+    same_count = None in (told.n_files, found.n_files) or told.n_files == found.n_files
+    same_hash = not found.hash or found.hash_type != told.hash_type or found.hash == told.hash
+    return same_size and same_count and same_hash
+
+
+def _missing(kept: Kept) -> Problem:
+    if kept.is_copy:
+        hint = f"save the same file again, or `lamin delete artifact {kept.uid} --permanent`"
+    else:
+        hint = f"restore it, or `lamin delete artifact {kept.uid}`"
+    return Problem("missing", f"nothing at {kept.path}", hint, kept.uid, kept.path)
+
+
+def _differs(kept: Kept, found: Digest) -> Problem:
+    told = kept.content
+    how = f"{found.size} bytes instead of {told.size}" if found.size != told.size else "other bytes of the same size"
+    if kept.is_copy:
+        hint = "`lamin fsck --deep --delete-damaged`, then save the original again"
+        return Problem("damaged", f"{kept.path} has {how}", hint, kept.uid, kept.path, kept.root)
+    hint = f"`lamin save {shlex.quote(kept.path)}` makes it a new version; or restore it"
+    return Problem("changed", f"{kept.path} has {how}", hint, kept.uid, kept.path)

@@ -1,0 +1,56 @@
+"""The commands `lamin keys`."""
+
+from __future__ import annotations
+
+import click
+
+from lamin_core.cli import output
+from lamin_core.cli.epilog import examples
+from lamin_core.instance.instance import connect
+from lamin_core.runtime.printable import printable
+from lamin_core.server import api_keys as ring
+
+
+@click.group(epilog=examples("lamin keys create airflow", "lamin keys list"))
+def keys() -> None:
+    """Keys of those who may use the server."""
+
+
+@keys.command(epilog=examples("lamin keys create airflow"))
+@click.argument("name")
+@output.as_json
+def create(name: str, as_json: bool) -> None:
+    """Make a key and print it: this once, for only its SHA-256 is kept."""
+    key = ring.create(connect().db, name)
+    output.print_json({"name": name, "key": key}) if as_json else output.echo(key)
+
+
+@keys.command("list", epilog=examples("lamin keys list --json"))
+@output.as_json
+def list_(as_json: bool) -> None:
+    """Show the names of all keys, with those that were revoked."""
+    shown = [
+        {
+            "name": key.name,
+            "created_at": key.created_at.isoformat(),
+            "revoked_at": None if key.revoked_at is None else key.revoked_at.isoformat(),
+        }
+        for key in ring.listed(connect().db)
+    ]
+    if as_json:
+        output.print_json(shown)
+        return
+    if not shown:
+        output.echo("nobody has a key yet: lamin keys create NAME", err=True)
+    for key in shown:
+        state = "in force" if key["revoked_at"] is None else f"revoked {key['revoked_at']}"
+        output.echo(printable(f"{key['name']}  made {key['created_at']}  {state}"))
+
+
+@keys.command(epilog=examples("lamin keys revoke airflow"))
+@click.argument("name")
+@output.as_json
+def revoke(name: str, as_json: bool) -> None:
+    """Refuse this key from now on; a server that runs knows within a second."""
+    ring.revoke(connect().db, name)
+    output.print_json({"revoked": name}) if as_json else output.echo("revoked ", printable(name))

@@ -1,0 +1,1 @@
+"""The write side of events: facts of runs become rows."""

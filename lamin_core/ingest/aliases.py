@@ -1,0 +1,83 @@
+"""Datasets with several names: which of them the registry goes by, whatever the order in which they became known."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lamin_core.db.statements import insert_rows, reserve, select_in, update_rows
+from lamin_core.models import DatasetAlias
+
+_FILES = ("/", "s3://", "gs://", "hdfs://", "abfss://", "abfs://", "wasbs://", "dbfs:", "file:")
+
+
+def learn(session: Session, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Each pair is two names of one dataset. The new canonical name of every old one that is no longer canonical."""
+    fresh = sorted({pair for pair in pairs if pair[0] != pair[1]})
+    if not fresh:
+        return {}
+    known = canonical(session, {path for pair in fresh for path in pair})
+    groups = _joined(known, fresh)
+    members = _members(session, {known[path] for paths in groups.values() for path in paths if path in known})
+    before = {path: name for name, paths in members.items() for path in paths}
+    renamed: dict[str, str] = {}
+    rows: dict[str, str] = {}
+    for paths in groups.values():
+        whole = set(paths)
+        for path in paths:
+            whole |= set(members.get(known.get(path, ""), ()))
+        best = min(whole, key=_preference)
+        renamed |= {name: best for name in {before.get(path, path) for path in whole} if name != best}
+        rows |= {path: best for path in whole if before.get(path) != best}
+    _write(session, rows)
+    return renamed
+
+
+def canonical(session: Session, paths: Collection[str]) -> dict[str, str]:
+    """The canonical name of those of these paths that have several names."""
+    return {row.path: row.canonical for row in select_in(session, _NAMES, DatasetAlias.path, paths)}
+
+
+_NAMES = select(DatasetAlias.path, DatasetAlias.canonical)
+
+
+def _preference(path: str) -> tuple[bool, str]:
+    """Files before tables, then by the alphabet."""
+    return not path.startswith(_FILES), path
+
+
+def _joined(known: Mapping[str, str], pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+    """The named paths in groups of one dataset each."""
+    groups: dict[str, set[str]] = {}
+    home: dict[str, str] = {}
+    for left, right in [*pairs, *((path, name) for path, name in known.items())]:
+        a, b = home.setdefault(left, left), home.setdefault(right, right)
+        groups.setdefault(a, {left}).add(left)
+        groups.setdefault(b, {right}).add(right)
+        if a != b:
+            for path in groups[b]:
+                home[path] = a
+            groups[a] |= groups.pop(b)
+    return groups
+
+
+def _members(session: Session, names: Collection[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for row in select_in(session, _NAMES, DatasetAlias.canonical, names):
+        found.setdefault(row.canonical, []).append(row.path)
+    return found
+
+
+def _write(session: Session, rows: Mapping[str, str]) -> None:
+    query = select(DatasetAlias.id, DatasetAlias.path)
+    held = {row.path: row.id for row in select_in(session, query, DatasetAlias.path, rows)}
+    update_rows(session, DatasetAlias, [{"id": held[p], "canonical": name} for p, name in rows.items() if p in held])
+    missing = [path for path in rows if path not in held]
+    ids = reserve(session, DatasetAlias, len(missing))
+    insert_rows(
+        session,
+        DatasetAlias,
+        [{"id": identity, "path": path, "canonical": rows[path]} for identity, path in zip(ids, missing, strict=True)],
+    )

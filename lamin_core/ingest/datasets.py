@@ -1,0 +1,197 @@
+"""Finding datasets: the series of each path, the content of each digest, made where they are new."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from lamin_core.db.statements import insert_rows, reserve, select_in
+from lamin_core.ingest import aliases
+from lamin_core.ingest.facts import DatasetFacts
+from lamin_core.ingest.series import roots, storage_for
+from lamin_core.models import Artifact, ArtifactSeries, Content, DeletedVersion
+from lamin_core.models.storage import UNKNOWN_SIZE
+from lamin_core.storage.locations import MANAGED, Place, locate, outer_root
+from lamin_core.uids import derived_uid
+
+Bytes = tuple[str, str, int]
+"""Hash, type of the hash, and size of a content."""
+
+
+@dataclass(slots=True)
+class Series:
+    """A series as the writing of versions sees it."""
+
+    id: int
+    stem: str
+    storage_id: int
+    key: str | None
+    last_observed_at: datetime | None
+    is_new: bool = False
+    """Whether it was made just now, and has no version yet."""
+
+
+@lru_cache(maxsize=20_000)
+def _stem(root: str, key: str) -> str:
+    return derived_uid(16, root, key)
+
+
+def find_series(session: Session, paths: Collection[str]) -> dict[str, Series]:
+    """The series of the file, object or table at each path, by whichever of its names."""
+    names = aliases.canonical(session, paths)
+    places = _places(session, {names.get(path, path) for path in paths})
+    kept = _kept_copies(session, places)
+    stems = {
+        _stem(place.root.uid, place.key): place
+        for path, place in places.items()
+        if path not in kept and place.root is not None
+    }
+    found = series_where(session, ArtifactSeries.stem, stems)
+    by_stem = {one.stem: one for one in found.values()}
+    by_stem |= _made(session, {stem: place for stem, place in stems.items() if stem not in by_stem})
+    copies = series_where(session, ArtifactSeries.id, set(kept.values()))
+
+    def series_of(path: str) -> Series:
+        name = names.get(path, path)
+        if name in kept:
+            return copies[kept[name]]
+        place = places[name]
+        assert place.root is not None
+        return by_stem[_stem(place.root.uid, place.key)]
+
+    return {path: series_of(path) for path in paths}
+
+
+def _places(session: Session, paths: Iterable[str]) -> dict[str, Place]:
+    known = roots(session)
+    found: dict[str, Place] = {}
+    for path in sorted(paths):
+        place = locate(path, known)
+        if place.root is None:
+            known.append(storage_for(session, outer_root(path)))
+            place = locate(path, known)
+        found[path] = place
+    return found
+
+
+def _kept_copies(session: Session, places: Mapping[str, Place]) -> dict[str, int]:
+    """Copies that the registry keeps: the reader means the artifact, not the copy. The series of that, by path."""
+    copies = {
+        (place.root.id, place.key): path
+        for path, place in places.items()
+        if place.root is not None and place.key.startswith(MANAGED + "/")
+    }
+    rows = select_in(session, _COPIES, Artifact.real_key, {key for _, key in copies})
+    return {
+        copies[row.storage_id, row.real_key]: row.series_id for row in rows if (row.storage_id, row.real_key) in copies
+    }
+
+
+_COPIES = select(Artifact.storage_id, Artifact.real_key, Artifact.series_id).order_by(Artifact.id)
+
+
+def series_where(session: Session, column: Any, values: Collection[Any]) -> dict[int, Series]:
+    """The series that have one of these values in this column, by primary key."""
+    return {row.id: Series(*row) for row in select_in(session, _SERIES, column, values)}
+
+
+_SERIES = select(
+    ArtifactSeries.id,
+    ArtifactSeries.stem,
+    ArtifactSeries.storage_id,
+    ArtifactSeries.key,
+    ArtifactSeries.last_observed_at,
+)
+
+
+def load_series(session: Session, ids: Collection[int]) -> dict[int, Series]:
+    """The series with these primary keys."""
+    return series_where(session, ArtifactSeries.id, ids)
+
+
+def _made(session: Session, places: Mapping[str, Place]) -> dict[str, Series]:
+    new = [(stem, place.root.id, place.key) for stem, place in places.items() if place.root is not None]
+    return {one.stem: one for one in make_series(session, new)}
+
+
+def make_series(
+    session: Session, new: Sequence[tuple[str, int, str | None]], at: datetime | None = None
+) -> list[Series]:
+    """New series by their stem, storage and key, which are not there; with `at`, observed then."""
+    made = [
+        Series(i, *one, at, is_new=True) for i, one in zip(reserve(session, ArtifactSeries, len(new)), new, strict=True)
+    ]
+    names = ("id", "stem", "storage_id", "key", "last_observed_at")
+    insert_rows(session, ArtifactSeries, [{name: getattr(one, name) for name in names} for one in made])
+    return made
+
+
+def bytes_of(dataset: DatasetFacts) -> Bytes | None:
+    """What tells the content of this dataset; None where nobody looked."""
+    if dataset.hash is None:
+        return None
+    return dataset.hash, dataset.hash_type or "unknown", UNKNOWN_SIZE if dataset.size is None else dataset.size
+
+
+class Kept(NamedTuple):
+    """A content as the registry has it; `n_files` where it is a folder's."""
+
+    id: int
+    n_files: int | None
+
+
+def find_contents(session: Session, datasets: Iterable[DatasetFacts]) -> dict[Bytes, Kept]:
+    """The content that each of these datasets has, made where it is new."""
+    return contents_of(session, {content: one.n_files for one in datasets if (content := bytes_of(one)) is not None})
+
+
+def contents_of(session: Session, wanted: Mapping[Bytes, int | None]) -> dict[Bytes, Kept]:
+    """These contents, each with how many files it has if it is a folder's; made where they are new."""
+    rows = select_in(session, _CONTENTS, Content.hash, {content[0] for content in wanted})
+    found = {(row.hash, row.hash_type, row.size): Kept(row.id, row.n_files) for row in rows}
+    missing = sorted(content for content in wanted if content not in found)
+    ids = reserve(session, Content, len(missing))
+    made = {content: Kept(identity, wanted[content]) for content, identity in zip(missing, ids, strict=True)}
+    insert_rows(
+        session,
+        Content,
+        [
+            {"id": kept.id, "hash": c[0], "hash_type": c[1], "size": c[2], "n_files": kept.n_files}
+            for c, kept in made.items()
+        ],
+    )
+    return {content: found.get(content) or made[content] for content in wanted}
+
+
+_CONTENTS = select(Content.id, Content.hash, Content.hash_type, Content.size, Content.n_files)
+
+
+def last_numbers(session: Session, series: Collection[int]) -> dict[int, int]:
+    """Return the highest number that a version of each of these series has, or had before it was deleted for good."""
+    highest = {}
+    for series_id, *numbers in select_in(session, _LAST_NUMBERS, ArtifactSeries.id, series):
+        highest[series_id] = max((number for number in numbers if number is not None), default=-1)
+    return highest
+
+
+_LAST_NUMBERS = select(
+    ArtifactSeries.id,
+    select(func.max(Artifact.number)).where(Artifact.series_id == ArtifactSeries.id).scalar_subquery(),
+    select(func.max(DeletedVersion.number)).where(DeletedVersion.stem == ArtifactSeries.stem).scalar_subquery(),
+)
+
+
+def known_series(session: Session, paths: Collection[str]) -> dict[str, Series]:
+    """The series that are known by just these paths, whatever other names there are."""
+    if not paths:
+        return {}
+    known = roots(session)
+    places = {path: locate(path, known) for path in paths}
+    stems = {_stem(place.root.uid, place.key): path for path, place in places.items() if place.root is not None}
+    return {stems[series.stem]: series for series in series_where(session, ArtifactSeries.stem, stems).values()}

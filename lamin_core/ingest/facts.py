@@ -1,0 +1,145 @@
+"""What is known of a run, whoever says it: plain values, no database in sight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from lamin_core.enums import Direction, RunStatus
+from lamin_core.runtime.process import Process
+
+Facets = Mapping[str, tuple[str, Any]]
+"""What is said of a job, by name: the stamp of the event that said it, and the value; None once it was taken back."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFacts:
+    """A column of a dataset."""
+
+    name: str
+    type: str | None = None
+    description: str | None = None
+
+
+Fields = tuple[FieldFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What else was said of a version of a dataset; None where nobody said anything."""
+
+    fields: Fields | None = None
+    n_observations: int | None = None
+    description: str | None = None
+    labels: tuple[tuple[str, str], ...] | None = None
+    """Key and value of each tag."""
+    owner: str | None = None
+    real_key: str | None = None
+    """Where a registry keeps its copy, below the root of its storage."""
+    saved: bool | None = None
+    """Whether somebody saved these bytes without a run, where others were before."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransformFacts:
+    """The code of a run; `source` is None where nobody showed it."""
+
+    namespace: str
+    key: str
+    kind: str | None = None
+    source: str | None = None
+    source_hash: str | None = None
+    language: str | None = None
+    description: str | None = None
+    reference: str | None = None
+    reference_type: str | None = None
+    stamp: str = ""
+    """When the reference was said; empty where none was."""
+
+    @property
+    def precedence(self) -> tuple[str, str]:
+        """Of two descriptions of the same version the one that is greater here holds."""
+        return self.stamp, self.language or ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """A job by itself, without a run: its code, and its facets."""
+
+    transform: TransformFacts
+    at: datetime
+    facets: Facets = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunLink:
+    """Another run, by its OpenLineage run id and the job it is of; `role` says why, where it is a dependency."""
+
+    run_id: str
+    namespace: str
+    key: str
+    role: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFacts:
+    """A dataset on one side of a run; without `hash` its content is unknown. `path` is absolute, or a URL."""
+
+    direction: Direction | Literal["dataset"]
+    """`dataset` where no run is at work."""
+    path: str
+    at: datetime
+    hash: str | None = None
+    hash_type: str | None = None
+    size: int | None = None
+    n_files: int | None = None
+    role: str | None = None
+    facets: Mapping[str, Any] | None = None
+    traits: Traits | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What was said of a dataset by itself, without a run; `event` is the hash of the event that said it."""
+
+    event: str
+    dataset: DatasetFacts
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """One execution as all its events together tell it."""
+
+    run_id: str
+    transform: TransformFacts
+    engine: str
+    status: RunStatus
+    engine_version: str | None = None
+    name: str | None = None
+    cached: bool = False
+    attempt: int = 1
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    params: Mapping[str, Any] | None = None
+    details: Mapping[str, Any] | None = None
+    error: str | None = None
+    process: Process | None = None
+    """The process that tells of it."""
+    parent: RunLink | None = None
+    root: RunLink | None = None
+    dependencies: tuple[RunLink, ...] = field(default=())
+    datasets: tuple[DatasetFacts, ...] = field(default=())
+    first_at: datetime | None = None
+    """When anything was first heard of it."""
+    job_facets: Mapping[tuple[str, str], Facets] = field(default_factory=dict)
+    """What its events say of the jobs with these namespaces and keys."""
+    versions: tuple[tuple[TransformFacts, datetime], ...] = ()
+    """The versions of code that its events name, each with the first time; that of `transform` is among them."""
+    labels: tuple[tuple[str, str], ...] = ()
+    """Key and value of each tag."""
+    schemas: frozenset[Fields] = frozenset()
+    """All columns that its events name, also those that a later one replaced."""
+    aliases: tuple[tuple[str, str], ...] = ()
+    """Pairs of paths that are names of one dataset."""

@@ -1,0 +1,69 @@
+"""Edges by use: what the current run reads and writes through the Python API."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import cast
+
+from sqlalchemy import Table, insert, select
+from sqlalchemy.orm import Session
+
+from lamin_core.db.database import Database
+from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact, now
+from lamin_core.runtime import current
+from lamin_core.runtime.settings import settings
+
+Reader = Run | bool | None
+"""Who reads an artifact: a run, nobody (False), or whoever is at work."""
+
+
+def note_input(database: Database, reader: Reader, artifact: Artifact) -> None:
+    """The reader has read this version.
+
+    Nothing to note when there is no run, when the run itself made it, or when the setting `track_run_inputs` says so
+    and nobody says otherwise.
+    """
+    if reader is None and not settings.track_run_inputs:
+        return
+    run = current.current_run() if reader is None or reader is True else reader
+    if not isinstance(run, Run) or artifact.id in run.__dict__.setdefault("_noted", set()):
+        return
+    with database.writing() as session:
+        link(session, run.id, artifact, "input", None)
+    run.__dict__["_noted"].add(artifact.id)
+
+
+def link(session: Session, run_id: int, artifact: Artifact, direction: str, role: str | None) -> None:
+    """Tie run and artifact, once; a run's own output is no input of it."""
+    held = set(
+        session.scalars(
+            select(RunArtifact.direction).where(RunArtifact.run_id == run_id, RunArtifact.artifact_id == artifact.id)
+        )
+    )
+    if direction in held or (direction == "input" and "output" in held):
+        return
+    at = now()
+    add_edge(session, run_id, artifact, direction, at, role)
+    series = session.get_one(ArtifactSeries, artifact.series_id)
+    if series.last_observed_at is None or series.last_observed_at < at:
+        series.last_observed_at = at
+
+
+def add_edge(
+    session: Session, run_id: int, artifact: Artifact, direction: str, at: datetime, role: str | None = None
+) -> None:
+    """Write the edge between a run and an artifact that are there; not through the mapper, as nobody keeps the row."""
+    values = {
+        "run_id": run_id,
+        "artifact_id": artifact.id,
+        "series_id": artifact.series_id,
+        "content_id": artifact.content_id,
+        "direction": direction,
+        "role": role,
+        "observed_at": at,
+        "origin": "api",
+    }
+    session.connection().execute(_INSERT_EDGE, values)
+
+
+_INSERT_EDGE = insert(cast(Table, RunArtifact.__table__))

@@ -1,0 +1,131 @@
+"""Labels, schemas and owners that events tell of, tied to what they are of; what people said of it stays beside."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lamin_core.db.statements import delete_rows, free_uids, insert_rows, reserve, select_in, update_rows
+from lamin_core.models import (
+    Artifact,
+    ArtifactSchema,
+    ArtifactULabel,
+    Base,
+    RunULabel,
+    Transform,
+    TransformULabel,
+    ULabel,
+    User,
+    now,
+)
+from lamin_core.models.relations import table_of
+from lamin_core.uids import derived_uid
+
+Label = tuple[str, str]
+"""Key and value of a tag: the label's type and its name; a tag without a value is a label without a type."""
+_LINKS: dict[type[Base], tuple[type[Base], str]] = {
+    Artifact: (ArtifactULabel, "artifact_id"),
+    Transform: (TransformULabel, "transform_id"),
+}
+
+
+def label_runs(session: Session, labels: Mapping[int, Sequence[Label]]) -> None:
+    """Each of these runs carries just these labels, as far as events tell."""
+    _tie_labels(session, RunULabel, "run_id", labels)
+
+
+def mark(session: Session, kind: type[Artifact | Transform], said: Mapping[int, Mapping[str, Any]]) -> None:
+    """Tie to each row what was said last; a name that is missing leaves what is there, None removes it."""
+    if not said:
+        return
+    link, column = _LINKS[kind]
+    _tie_labels(session, link, column, _named(said, "labels", ()))
+    _own(session, kind, _named(said, "owner", None))
+    if kind is Artifact:
+        _tie_schemas(session, _named(said, "schema_id", None))
+
+
+def _named(said: Mapping[int, Mapping[str, Any]], name: str, nothing: Any) -> dict[int, Any]:
+    return {identity: one[name] or nothing for identity, one in said.items() if name in one}
+
+
+def _tie_labels(session: Session, link: type[Base], column: str, labels: Mapping[int, Iterable[Sequence[str]]]) -> None:
+    wanted = {(i, (label[0], label[1])) for i, some in labels.items() for label in some}
+    ids = _labels(session, {label for _, label in wanted})
+    table = table_of(link)
+    query = select(table.c.id, table.c[column], table.c.ulabel_id).where(table.c.origin == "event")
+    held = {(row[1], row[2]): row[0] for row in select_in(session, query, table.c[column], labels)}
+    pairs = {(identity, ids[label]) for identity, label in wanted}
+    delete_rows(session, link, [row for pair, row in held.items() if pair not in pairs])
+    missing = sorted(pairs - set(held))
+    insert_rows(session, link, [{column: i, "ulabel_id": label, "origin": "event"} for i, label in missing])
+
+
+def _labels(session: Session, labels: Collection[Label]) -> dict[Label, int]:
+    """The primary key of each label, made where it is new."""
+    types = _found(session, {(key, None) for key, value in labels if value}, is_type=True)
+    named = {label: (label[1], types[label[0], None]) if label[1] else (label[0], None) for label in labels}
+    found = _found(session, set(named.values()), is_type=False)
+    return {label: found[key] for label, key in named.items()}
+
+
+def _found(session: Session, wanted: Collection[tuple[str, int | None]], *, is_type: bool) -> dict[Any, int]:
+    rows = {(row.name, row.type_id): row.id for row in select_in(session, _LABELS, ULabel.name, {n for n, _ in wanted})}
+    found = {key: rows[key] for key in wanted if key in rows}
+    missing = sorted((key for key in wanted if key not in found), key=str)
+    made = dict(zip(missing, reserve(session, ULabel, len(missing)), strict=True))
+    derived = {(name, type_id): derived_uid(8, "ulabel", name, str(type_id)) for name, type_id in missing}
+    uids = free_uids(session, ULabel, derived)
+    insert_rows(
+        session,
+        ULabel,
+        [
+            {
+                "id": identity,
+                "uid": uids[name, type_id],
+                "name": name,
+                "type_id": type_id,
+                "is_type": is_type,
+                "created_at": now(),
+            }
+            for (name, type_id), identity in made.items()
+        ],
+    )
+    return found | made
+
+
+_LABELS = select(ULabel.id, ULabel.name, ULabel.type_id)
+
+
+def _own(session: Session, kind: type[Artifact | Transform], owners: Mapping[int, str | None]) -> None:
+    users = _users(session, {owner for owner in owners.values() if owner})
+    wanted = {i: None if owner is None else users[owner] for i, owner in owners.items()}
+    held = select_in(session, select(kind.id, kind.created_by_id), kind.id, wanted)
+    changed = [row.id for row in held if row.created_by_id != wanted[row.id]]
+    update_rows(session, kind, [{"id": i, "created_by_id": wanted[i]} for i in changed])
+
+
+def _users(session: Session, handles: Collection[str]) -> dict[str, int]:
+    found = {row.handle: row.id for row in select_in(session, select(User.id, User.handle), User.handle, handles)}
+    missing = sorted(handle for handle in handles if handle not in found)
+    made = dict(zip(missing, reserve(session, User, len(missing)), strict=True))
+    uids = free_uids(session, User, {handle: derived_uid(8, "user", handle) for handle in missing})
+    rows = [{"id": i, "uid": uids[h], "handle": h, "created_at": now()} for h, i in made.items()]
+    insert_rows(session, User, rows)
+    return found | made
+
+
+def _tie_schemas(session: Session, schemas: Mapping[int, int | None]) -> None:
+    table = table_of(ArtifactSchema)
+    query = select(table.c.id, table.c.artifact_id, table.c.schema_id).where(table.c.origin == "event")
+    held = {(row[1], row[2]): row[0] for row in select_in(session, query, table.c.artifact_id, schemas)}
+    pairs = {(artifact, schema) for artifact, schema in schemas.items() if schema is not None}
+    delete_rows(session, ArtifactSchema, [row for pair, row in held.items() if pair not in pairs])
+    missing = sorted(pairs - set(held))
+    rows = [
+        {"artifact_id": artifact, "schema_id": schema, "slot": "", "origin": "event"} for artifact, schema in missing
+    ]
+    insert_rows(session, ArtifactSchema, rows)

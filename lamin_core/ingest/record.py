@@ -1,0 +1,141 @@
+"""The one place where what events tell is written: runs, jobs and datasets, from plain facts, however they came about.
+
+Writing the same facts again changes nothing; writing fuller facts of the same run completes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from lamin_core.ingest import aliases, runs
+from lamin_core.ingest import edges as bindings
+from lamin_core.ingest.datasets import Bytes, Series, bytes_of, find_contents, find_series, known_series
+from lamin_core.ingest.edges import Edge
+from lamin_core.ingest.facts import Annotation, DatasetFacts, Fields, JobFacts, RunFacts
+from lamin_core.ingest.schemas import find_schemas
+
+
+def record(
+    session: Session,
+    told: Iterable[RunFacts],
+    jobs: Iterable[JobFacts] = (),
+    annotations: Sequence[Annotation] = (),
+    written: Mapping[str, RunFacts] = MappingProxyType({}),
+) -> None:
+    """Write these with all that belongs to them; runs tracked by Python stay as Python says.
+
+    `annotations` are what was said of datasets without a run. `written` is what the registry says already, by run id,
+    of some of these runs: what has not changed since is not looked at again.
+    """
+    told = list(told)
+    ids, fresh = runs.write(session, told, jobs, written)
+    mine = [facts for facts in told if facts.run_id in ids]
+    paths = {dataset.path for facts in mine for dataset in facts.datasets} | {one.dataset.path for one in annotations}
+    if not paths and not ids:
+        return
+    series = find_series(session, paths)
+    news = [_news(facts, None if ids[facts.run_id] in fresh else written.get(facts.run_id), series) for facts in mine]
+    datasets = [dataset for one in news for dataset in one.datasets] + [one.dataset for one in annotations]
+    schemas = {fields for one in mine for fields in one.schemas}
+    schemas -= {fields for one in mine if one.run_id in written for fields in written[one.run_id].schemas}
+    writer = _Writer(session, series, datasets, schemas)
+    edges = [writer.edge(ids[one.run_id], runs.run_uid(one.run_id), d) for one in news for d in one.datasets]
+    edges += [writer.annotation(one) for one in annotations]
+    bindings.write(session, edges, {ids[one.run_id] for one in news if one.whole}, fresh, writer.folders)
+
+
+def learn_names(session: Session, pairs: Iterable[tuple[str, str]]) -> set[str]:
+    """Each pair is two paths of one dataset; the ids of runs that have to be recorded anew because of that."""
+    renamed = aliases.learn(session, pairs)
+    old = known_series(session, renamed)
+    if not old:
+        return set()
+    new = find_series(session, {renamed[path] for path in old})
+    return bindings.move(session, {series.id: new[renamed[path]].id for path, series in old.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """The datasets of a run that are to be written, one for each series on each side: all, or those that are new."""
+
+    run_id: str
+    datasets: tuple[DatasetFacts, ...]
+    whole: bool
+
+
+def _news(facts: RunFacts, written: RunFacts | None, series: Mapping[str, Series]) -> _News:
+    told = _chosen(facts, series)
+    if written is None or any(dataset.path not in series for dataset in written.datasets):
+        return _News(facts.run_id, tuple(told.values()), True)
+    held = _chosen(written, series)
+    if any(told.get(place) != dataset for place, dataset in held.items()):
+        return _News(facts.run_id, tuple(told.values()), True)
+    return _News(facts.run_id, tuple(dataset for place, dataset in told.items() if place not in held), False)
+
+
+def _chosen(facts: RunFacts, series: Mapping[str, Series]) -> dict[tuple[str, int], DatasetFacts]:
+    """One for each series on each side."""
+    told: dict[tuple[str, int], DatasetFacts] = {}
+    for dataset in sorted(facts.datasets, key=_preference):
+        told.setdefault((dataset.direction, series[dataset.path].id), dataset)
+    return told
+
+
+class _Writer:
+    """Turns facts of datasets into edges, with what they refer to made beforehand, all at once."""
+
+    def __init__(
+        self,
+        session: Session,
+        series: Mapping[str, Series],
+        datasets: Sequence[DatasetFacts],
+        schemas: Collection[Fields],
+    ) -> None:
+        self._series = series
+        self._contents = find_contents(session, datasets)
+        self.folders = {kept.id: kept.n_files for kept in self._contents.values() if kept.n_files is not None}
+        used = {dataset.traits.fields for dataset in datasets if dataset.traits and dataset.traits.fields}
+        self._schemas = find_schemas(session, used.union(schemas))
+
+    def annotation(self, one: Annotation) -> Edge:
+        """The edge of a description without a run."""
+        edge = self.edge(None, one.event, one.dataset)
+        edge.event_hash = one.event
+        return edge
+
+    def edge(self, run_id: int | None, uid: str, dataset: DatasetFacts) -> Edge:
+        """The edge between a run and a dataset."""
+        content: Bytes | None = bytes_of(dataset)
+        values = {
+            "content_id": None if content is None else self._contents[content].id,
+            "observed_at": dataset.at,
+            "role": dataset.role,
+            "facets": None if dataset.facets is None else dict(dataset.facets),
+            "traits": self._traits(dataset),
+        }
+        return Edge(run_id, uid, dataset.direction, self._series[dataset.path], values)
+
+    def _traits(self, dataset: DatasetFacts) -> dict[str, Any] | None:
+        said = dataset.traits
+        if said is None:
+            return None
+        traits = {
+            "schema_id": None if said.fields is None else self._schemas[said.fields],
+            "n_observations": said.n_observations,
+            "description": said.description,
+            "labels": None if said.labels is None else [list(label) for label in said.labels],
+            "owner": said.owner,
+            "real_key": said.real_key,
+            "saved": said.saved,
+        }
+        return {name: value for name, value in traits.items() if value is not None} or None
+
+
+def _preference(dataset: DatasetFacts) -> tuple[bool, Any, str]:
+    """Of several mentions of one dataset the one that looked, then the first, then by name."""
+    return dataset.hash is None, dataset.at, dataset.path

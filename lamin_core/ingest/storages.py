@@ -1,0 +1,61 @@
+"""Storages that events tell of: whether they are heard of before or after what lies in them makes no difference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lamin_core.db.statements import select_in, update_rows
+from lamin_core.ingest.reversion import key_of
+from lamin_core.ingest.series import roots, storage_for
+from lamin_core.models import Artifact, ArtifactSeries
+from lamin_core.storage.locations import Root, locate
+from lamin_core.uids import derived_uid, version_suffix
+
+
+def learn_root(session: Session, root: str) -> None:
+    """There is a storage with this root: what lies below it, by a longer key so far, gets one that begins there.
+
+    What people saved stays where it is, for they may have noted its uid.
+    """
+    known = roots(session)
+    if any(one.root == root for one in known):
+        return
+    place = locate(root, known)
+    storage = storage_for(session, root)
+    if place.root is None:
+        return
+    prefix = f"{place.key}/"
+    below = _series_below(session, place.root.id, prefix)
+    moved = {row.id: _moved(row, storage, row.key[len(prefix) :]) for row in below}
+    update_rows(session, ArtifactSeries, list(moved.values()))
+    columns = select(Artifact.id, Artifact.series_id, Artifact.number, Artifact.real_key)
+    rows = list(select_in(session, columns, Artifact.series_id, moved))
+    update_rows(session, Artifact, [_renamed(row, moved[row.series_id]) for row in rows])
+
+
+def _series_below(session: Session, storage_id: int, prefix: str) -> Sequence[Any]:
+    saved = select(Artifact.series_id).where(Artifact.origin == "api")
+    query = select(ArtifactSeries.id, ArtifactSeries.key).where(
+        ArtifactSeries.storage_id == storage_id,
+        ArtifactSeries.key >= prefix,
+        ArtifactSeries.key < prefix[:-1] + chr(ord("/") + 1),
+        ArtifactSeries.id.not_in(saved),
+    )
+    return session.connection().execute(query).all()
+
+
+def _moved(row: Any, storage: Root, key: str) -> dict[str, Any]:
+    return {"id": row.id, "storage_id": storage.id, "key": key, "stem": derived_uid(16, storage.uid, key)}
+
+
+def _renamed(row: Any, series: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "storage_id": series["storage_id"],
+        "key": key_of(series["key"], {"real_key": row.real_key}),
+        "uid": series["stem"] + version_suffix(row.number),
+    }

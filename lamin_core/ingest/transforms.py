@@ -1,0 +1,383 @@
+"""Writing transforms: a series for each job, a version for each source, numbered in the order of their first runs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache, lru_cache
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Select, and_, exists, func, select
+from sqlalchemy.orm import Session
+
+from lamin_core.db.statements import among, delete_rows, insert_rows, listed, reserve, select_in, update_rows
+from lamin_core.ingest.deleted import deleted_numbers, free_numbers
+from lamin_core.ingest.facet_access import labels, object_in, owner, text_in
+from lamin_core.ingest.facts import Facets, JobFacts, TransformFacts
+from lamin_core.ingest.labels import mark
+from lamin_core.models import Run, Transform, TransformSeries
+from lamin_core.uids import derived_uid, version_suffix
+
+Key = tuple[str, str]
+"""Namespace and key of a job."""
+Version = tuple[str, str, str | None]
+"""Namespace, key and hash of the source of a version."""
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """A version that is asked for, with the latest description of it and its first moment."""
+
+    facts: TransformFacts
+    at: datetime
+
+
+class Wishes:
+    """The versions and facets that a batch asks for, collected before anything is written."""
+
+    def __init__(self) -> None:
+        self.versions: dict[Version, _Wanted] = {}
+        self.facets: dict[Key, dict[str, tuple[str, Any]]] = {}
+        self.declared: dict[Key, datetime] = {}
+
+    def want(self, facts: TransformFacts, at: datetime) -> None:
+        """Somebody told of this code, first at this time."""
+        held = self.versions.setdefault(version_of(facts), _Wanted(facts, at))
+        held.at = min(held.at, at)
+        held.facts = max(held.facts, facts, key=lambda one: one.precedence)
+
+    def declare(self, job: JobFacts) -> None:
+        """Somebody told of the job without a run."""
+        key = job.transform.namespace, job.transform.key
+        self.say(key, job.facets)
+        if job.transform.source_hash is not None:
+            self.want(job.transform, job.at)
+        else:
+            self.declared[key] = min(job.at, self.declared.get(key, job.at))
+
+    def say(self, job: Key, facets: Facets) -> None:
+        """This was said of the job."""
+        if facets:
+            merge(self.facets.setdefault(job, {}), facets)
+
+
+def version_of(facts: TransformFacts) -> Version:
+    """What tells this version from all others."""
+    return facts.namespace, facts.key, facts.source_hash
+
+
+def merge(held: dict[str, tuple[str, Any]], said: Facets) -> bool:
+    """Take what was said later over what is held, name by name; whether anything changed."""
+    newer = {name: entry for name, entry in said.items() if name not in held or entry[0] > held[name][0]}
+    held.update(newer)
+    return bool(newer)
+
+
+def write(session: Session, wishes: Wishes) -> tuple[dict[Version, int], set[int]]:
+    """Make what is missing and complete what is there: the primary key of each version that was asked for.
+
+    And the series that were declared without their code: to be tidied up when the runs are written.
+    """
+    keys = {version[:2] for version in wishes.versions} | set(wishes.facets) | set(wishes.declared)
+    if not keys:
+        return {}, set()
+    known = _known(session, keys, wishes)
+    _make_series(session, keys, known, wishes)
+    _date(session, known, wishes)
+    found, made = _versions(session, known, wishes)
+    _describe(session, known, wishes, made)
+    return found, {one.id for key, one in known.items() if key in wishes.declared or one.declared_at is not None}
+
+
+@lru_cache(maxsize=10_000)
+def _stem(namespace: str, key: str) -> str:
+    return derived_uid(12, "transform", namespace, key)
+
+
+@dataclass(slots=True)
+class _Series:
+    """What is known of a job: its series, and those versions of it that may be asked for, by the hash of their code."""
+
+    id: int
+    declared_at: datetime | None = None
+    facets: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    versions: dict[str | None, Any] = field(default_factory=dict)
+
+
+def _known(session: Session, keys: Collection[Key], wishes: Wishes) -> dict[Key, _Series]:
+    stems = {_stem(*key): key for key in keys}
+    hashes = {version[2] for version in wishes.versions} - {None}
+    values = {"stems": listed(session, stems), "hashes": listed(session, hashes)}
+    known: dict[Key, _Series] = {}
+    for row in session.connection().execute(_asked(session.get_bind().dialect.name), values):
+        facets = {name: (stamp, value) for name, (stamp, value) in (row.facets or {}).items()}
+        one = known.setdefault(stems[row.stem], _Series(row.series_id, row.declared_at, facets))
+        if row.id is not None:
+            one.versions[row.hash] = row
+    return known
+
+
+@cache
+def _asked(dialect: str) -> Select[Any]:
+    """Series and versions in one: this is asked for every event."""
+    version = Transform.hash.is_(None) | among(dialect, Transform.hash, "hashes")
+    return (
+        select(
+            TransformSeries.id.label("series_id"),
+            *(TransformSeries.stem, TransformSeries.declared_at, TransformSeries.facets),
+            *(Transform.id, Transform.hash, Transform.origin, Transform.created_at),
+            *(Transform.stamp, Transform.reference, Transform.reference_type),
+        )
+        .outerjoin(Transform, and_(Transform.series_id == TransformSeries.id, version))
+        .where(among(dialect, TransformSeries.stem, "stems"))
+    )
+
+
+def _make_series(session: Session, keys: Collection[Key], known: dict[Key, _Series], wishes: Wishes) -> None:
+    missing = sorted(key for key in keys if key not in known)
+    for key, identity in zip(missing, reserve(session, TransformSeries, len(missing)), strict=True):
+        known[key] = _Series(identity, wishes.declared.get(key))
+    insert_rows(session, TransformSeries, [_new_series(key, known[key]) for key in missing])
+
+
+def _new_series(key: Key, one: _Series) -> dict[str, Any]:
+    named = {"id": one.id, "stem": _stem(*key), "namespace": key[0], "key": key[1]}
+    return {**named, "facets": None, "declared_at": one.declared_at}
+
+
+def _date(session: Session, known: Mapping[Key, _Series], wishes: Wishes) -> None:
+    """Some jobs were declared earlier than known."""
+    changes = []
+    for key, at in wishes.declared.items():
+        before = known[key].declared_at
+        if before is None or at < before:
+            changes.append({"id": known[key].id, "declared_at": at})
+    update_rows(session, TransformSeries, changes)
+
+
+def _versions(session: Session, known: Mapping[Key, _Series], wishes: Wishes) -> tuple[dict[Version, int], set[Key]]:
+    """The version for each wish, and the jobs that have new ones."""
+    held = {v: known[v[:2]].versions[v[2]] for v in wishes.versions if v[2] in known[v[:2]].versions}
+    moved = _complete(session, [(row, wishes.versions[version]) for version, row in held.items()])
+    missing = [version for version in wishes.versions if version not in held]
+    made = dict(zip(missing, reserve(session, Transform, len(missing)), strict=True))
+    rows = [_new(identity, known[v[:2]].id, wishes.versions[v]) for v, identity in made.items()]
+    insert_rows(session, Transform, rows)
+    settle(session, moved | {known[version[:2]].id for version in made})
+    return {version: row.id for version, row in held.items()} | made, {version[:2] for version in made}
+
+
+def _complete(session: Session, pairs: Iterable[tuple[Any, _Wanted]]) -> set[int]:
+    """Bring rows up to date; the series whose order that may have changed."""
+    changes, moved = [], set()
+    for row, wanted in pairs:
+        if row.origin != "event":
+            continue
+        newer = wanted.facts.stamp > (row.stamp or "")
+        values = _reference(wanted.facts) if newer else {name: getattr(row, name) for name in _REFERENCE}
+        values["created_at"] = min(row.created_at, wanted.at)
+        if values["created_at"] != row.created_at:
+            moved.add(row.series_id)
+        if any(getattr(row, name) != value for name, value in values.items()):
+            changes.append({"id": row.id, **values})
+    update_rows(session, Transform, changes)
+    return moved
+
+
+_REFERENCE = ("stamp", "reference", "reference_type")
+
+
+def _reference(facts: TransformFacts) -> dict[str, Any]:
+    return {
+        "stamp": facts.stamp or None,
+        "reference": facts.reference if facts.source_hash else None,
+        "reference_type": facts.reference_type if facts.source_hash else None,
+    }
+
+
+def _new(identity: int, series_id: int, wanted: _Wanted) -> dict[str, Any]:
+    facts = wanted.facts
+    return {
+        "id": identity,
+        "uid": f"~{identity}",  # until it is numbered
+        "number": -identity,
+        "is_latest": False,
+        "series_id": series_id,
+        "namespace": facts.namespace,
+        "key": facts.key,
+        "hash": facts.source_hash,
+        "source_code": facts.source,
+        "language": facts.language,
+        "kind": facts.kind or "pipeline",
+        "origin": "event",
+        "created_at": wanted.at,
+        **_reference(facts),
+    }
+
+
+def settle(session: Session, series: Collection[int]) -> None:
+    """Number the versions that events told of in the order of their first runs, whatever the order of arrival.
+
+    In a series where people made one, numbers that are given stay, and new ones follow.
+    """
+    query = select(
+        Transform.id,
+        Transform.series_id,
+        Transform.number,
+        Transform.is_latest,
+        Transform.origin,
+        Transform.created_at,
+        Transform.hash,
+        TransformSeries.stem,
+    ).join(TransformSeries, Transform.series_id == TransformSeries.id)
+    grouped: defaultdict[int, list[Any]] = defaultdict(list)
+    for row in select_in(session, query, Transform.series_id, series):
+        grouped[row.series_id].append(row)
+    deleted = deleted_numbers(session, {rows[0].stem for rows in grouped.values()})
+    changes = [change for rows in grouped.values() for change in _numbering(rows, deleted[rows[0].stem])]
+    # Two steps, so that no number and no `latest` is ever given twice.
+    away = [{**change, "uid": f"~{change['id']}", "number": -change["id"], "is_latest": False} for change in changes]
+    update_rows(session, Transform, [row for row in away if row["id"] not in _unnumbered(grouped)])
+    update_rows(session, Transform, changes)
+
+
+def _unnumbered(grouped: Mapping[int, list[Any]]) -> set[int]:
+    return {row.id for rows in grouped.values() for row in rows if row.number < 0}
+
+
+def _numbering(rows: list[Any], deleted: Collection[int]) -> list[dict[str, Any]]:
+    ordered = sorted(rows, key=lambda row: (row.created_at, row.hash or ""))
+    if any(row.origin == "api" for row in rows):
+        kept = sorted((row for row in rows if row.number >= 0), key=lambda row: row.number)
+        ordered = kept + [row for row in ordered if row.number < 0]
+        spare = 1 + max([-1, *(row.number for row in kept), *deleted])
+        numbers = [row.number for row in kept] + list(range(spare, spare + len(ordered) - len(kept)))
+    else:
+        numbers = list(islice(free_numbers(deleted), len(ordered)))
+    wanted = [
+        (row, number, place == len(ordered) - 1)
+        for place, (row, number) in enumerate(zip(ordered, numbers, strict=True))
+    ]
+    return [
+        {"id": row.id, "uid": row.stem + version_suffix(number), "number": number, "is_latest": is_latest}
+        for row, number, is_latest in wanted
+        if (row.number, row.is_latest) != (number, is_latest)
+    ]
+
+
+def _describe(session: Session, known: Mapping[Key, _Series], wishes: Wishes, renewed: Collection[Key]) -> None:
+    """Keep what is said of each job with its series, and have all its versions that events told of say so."""
+    changes, described = [], {}
+    for key in {*wishes.facets, *renewed}:
+        one, held = known[key], dict(known[key].facets)
+        if merge(held, wishes.facets.get(key, {})):
+            changes.append({"id": one.id, "facets": held})
+        if key in renewed or _said(one.facets) != _said(held):
+            described[one.id] = _said(held)
+    update_rows(session, TransformSeries, sorted(changes, key=lambda row: row["id"]))
+    _say(session, described)
+
+
+def restate(session: Session, series: Collection[int]) -> None:
+    """Number the versions of these series again, and have them say what is said of their jobs."""
+    settle(session, series)
+    query = select(TransformSeries.id, TransformSeries.facets)
+    _say(session, {row.id: _said(row.facets or {}) for row in select_in(session, query, TransformSeries.id, series)})
+
+
+def _said(stamped: Facets) -> dict[str, Any]:
+    """What the facets of a job say of every version of it."""
+    facets = {name: value for name, (_, value) in stamped.items()}
+    location = object_in(facets, "sourceCodeLocation")
+    return {
+        "kind": (text_in(object_in(facets, "jobType"), "jobType") or "pipeline").lower()[:32],
+        "description": text_in(object_in(facets, "documentation"), "description"),
+        "reference": text_in(location, "url"),
+        "reference_type": text_in(location, "type"),
+        "labels": labels(facets),
+        "owner": owner(facets),
+    }
+
+
+def _say(session: Session, described: Mapping[int, Mapping[str, Any]]) -> None:
+    query = select(Transform.id, Transform.series_id, Transform.hash).where(Transform.origin == "event")
+    rows = list(select_in(session, query, Transform.series_id, described))
+    told = {row.id: described[row.series_id] for row in rows}
+    update_rows(
+        session, Transform, [{"id": i, "kind": s["kind"], "description": s["description"]} for i, s in told.items()]
+    )
+    unknown = {row.id: told[row.id] for row in rows if row.hash is None}  # the others have a place of their own
+    names = ("reference", "reference_type")
+    update_rows(session, Transform, [{"id": i, **{name: s[name] for name in names}} for i, s in unknown.items()])
+    mark(session, Transform, {i: {"labels": s["labels"], "owner": s["owner"]} for i, s in told.items()})
+
+
+def tidy(session: Session, left: Collection[int], declared: Collection[int]) -> None:
+    """Of versions that runs have left: drop those that nobody is of any more, and date the others anew."""
+    if left:
+        declared = {*declared, *_redate(session, left)}
+    _place_declared(session, declared)
+
+
+def _redate(session: Session, left: Collection[int]) -> set[int]:
+    """The series among theirs that were declared without their code."""
+    first = select(func.min(Run.created_at)).where(Run.transform_id == Transform.id).scalar_subquery()
+    query = select(Transform.id, Transform.series_id, first.label("first")).where(
+        Transform.origin == "event", Transform.hash.is_(None)
+    )
+    rows = list(select_in(session, query, Transform.id, left))
+    delete_rows(session, Transform, [row.id for row in rows if row.first is None])
+    update_rows(session, Transform, [{"id": r.id, "created_at": r.first} for r in rows if r.first is not None])
+    touched = {row.series_id for row in rows}
+    settle(session, touched)
+    _forget_empty(session, touched)
+    declared = select(TransformSeries.id).where(TransformSeries.declared_at.is_not(None))
+    return {row.id for row in select_in(session, declared, TransformSeries.id, touched)}
+
+
+def _forget_empty(session: Session, series: Collection[int]) -> None:
+    """Drop the series that have no version and of which nobody said anything."""
+    query = select(TransformSeries.id).where(
+        TransformSeries.declared_at.is_(None),
+        TransformSeries.facets.is_(None),
+        ~exists().where(Transform.series_id == TransformSeries.id),
+    )
+    delete_rows(session, TransformSeries, [row.id for row in select_in(session, query, TransformSeries.id, series)])
+
+
+def _place_declared(session: Session, series: Collection[int]) -> None:
+    """A job that was declared without its code has a version of unknown code just as long as it has no other."""
+    if not series:
+        return
+    first = select(func.min(Run.created_at)).where(Run.transform_id == Transform.id).scalar_subquery()
+    query = select(
+        Transform.id, Transform.series_id, Transform.hash, Transform.created_at, Transform.origin, first.label("first")
+    )
+    grouped: defaultdict[int, list[Any]] = defaultdict(list)
+    for row in select_in(session, query, Transform.series_id, series):
+        grouped[row.series_id].append(row)
+    columns = ("id", "namespace", "key", "declared_at", "facets")
+    every = select(*(getattr(TransformSeries, name) for name in columns))
+    made, dated, gone = [], [], []
+    for told in select_in(session, every, TransformSeries.id, series):
+        rows = grouped[told.id]
+        unknown = next((row for row in rows if row.hash is None and row.origin == "event"), None)
+        if not rows:
+            made.append(told)
+        elif unknown is not None and unknown.first is None and len(rows) > 1:
+            gone.append(unknown.id)
+        elif unknown is not None:
+            dated.append({"id": unknown.id, "created_at": unknown.first or told.declared_at})
+    delete_rows(session, Transform, gone)
+    update_rows(session, Transform, dated)
+    ids = reserve(session, Transform, len(made))
+    insert_rows(session, Transform, [_unknown(identity, told) for identity, told in zip(ids, made, strict=True)])
+    settle(session, series)
+    _say(session, {told.id: _said(told.facets or {}) for told in made})
+
+
+def _unknown(identity: int, told: Any) -> dict[str, Any]:
+    return _new(identity, told.id, _Wanted(TransformFacts(told.namespace, told.key), told.declared_at))

@@ -1,0 +1,99 @@
+"""Which version of a dataset each run saw: a fold over everything observed of it, in the order of time.
+
+A run that writes other bytes than the newest version makes a new version; the same bytes are the same version; old
+bytes written again are a new version. A reader belongs to the version with the bytes it saw, or, if it did not say,
+to the newest at that time. Who reported first makes no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from lamin_core.enums import Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A run read or wrote the dataset (`edge` is the row of that edge), or a person saved it (`pinned` is its row)."""
+
+    at: datetime
+    direction: Direction | Literal["dataset"]
+    content_id: int | None
+    run_id: int | None = None
+    edge_id: int | None = None
+    pinned: int | None = None
+    run_uid: str = ""
+    """Orders what happened at one moment: primary keys would follow the order of arrival."""
+    traits: Mapping[str, Any] | None = None
+    """What it says of the version beside its content."""
+
+    @property
+    def order(self) -> tuple[datetime, int, str, int]:
+        """At equal times: readers that saw bytes, then writers, then readers that did not look."""
+        rank = 1 if self.wrote else 0 if self.content_id is not None else 2
+        return self.at, rank, self.run_uid, self.edge_id or self.pinned or 0
+
+    @property
+    def wrote(self) -> bool:
+        """Whether the bytes were made then: by a run, or saved by somebody without one."""
+        return self.direction == "output" or bool((self.traits or {}).get("saved"))
+
+
+@dataclass(slots=True)
+class Version:
+    """A stretch of time with the same bytes, and who saw it."""
+
+    at: datetime
+    content_id: int | None
+    writer: int | None
+    pinned: int | None = None
+    seen_by: list[Observation] = field(default_factory=list)
+    traits: dict[str, Any] = field(default_factory=dict)
+
+
+def fold(observations: Iterable[Observation]) -> list[Version]:
+    """The versions that these observations tell, oldest first; their order does not matter.
+
+    >>> from datetime import UTC; t = lambda n: datetime(2026, 1, n, tzinfo=UTC)
+    >>> written, read = Observation(t(1), "output", 7, 1, 1), Observation(t(2), "input", 7, 2, 2)
+    >>> [(v.content_id, len(v.seen_by)) for v in fold([read, written])]
+    [(7, 2)]
+    """
+    versions: list[Version] = []
+    for observation in sorted(observations, key=lambda o: o.order):
+        found = place(observation, versions)
+        if found is None:
+            found = Version(observation.at, observation.content_id, None)
+            versions.append(found)
+        _join(found, observation)
+    return versions
+
+
+def place(observation: Observation, versions: Sequence[Version]) -> Version | None:
+    """The version that an observation made after all others belongs to; None where it shows a new one."""
+    head = versions[-1] if versions else None
+    if head is None:
+        return None
+    if observation.pinned is not None:
+        return head if head.pinned is None and head.content_id == observation.content_id else None
+    if observation.wrote:
+        if observation.content_id is None:  # unverified: one version for each run that wrote it
+            return head if head.content_id is None and head.writer in (None, observation.run_id) else None
+        return head if head.content_id == observation.content_id else None
+    if observation.content_id is None or head.content_id is None:
+        return head  # the newest at that time; a reader that looked tells what an unverified one is
+    return next((v for v in reversed(versions) if v.content_id == observation.content_id), None)
+
+
+def _join(version: Version, observation: Observation) -> None:
+    version.seen_by.append(observation)
+    version.traits.update(observation.traits or {})
+    if version.content_id is None:
+        version.content_id = observation.content_id
+    if observation.direction == "output" and version.writer is None:
+        version.writer = observation.run_id
+    if observation.pinned is not None:
+        version.pinned = observation.pinned

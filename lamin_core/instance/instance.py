@@ -1,0 +1,378 @@
+"""An instance: a database, the storages it knows, and everything that can be done with both.
+
+A `.lamin/` folder marks it, as `.git/` marks a repository; two instances never share anything but what they point to.
+The folder says where the database is, and the database which instance it is and where copies go: whoever knows the
+URL of a database has the instance.
+"""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Row, Select, select
+
+from lamin_core.db.database import Database
+from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, LaminError, NotFound
+from lamin_core.ingest.series import storage_for
+from lamin_core.instance.lineage_service import Questions
+from lamin_core.models import Artifact, InstanceFacts, Run, Storage, User
+from lamin_core.models.relations import relations_of
+from lamin_core.query.describe import description
+from lamin_core.query.queryset import QuerySet
+from lamin_core.query.relation_manager import RelatedSet, all_reached, slots
+from lamin_core.runtime import child_environment, current, sharing
+from lamin_core.runtime.parent_context import Parent
+from lamin_core.runtime.paths import (
+    FOLDER,
+    SETTINGS,
+    VARIABLE,
+    Located,
+    allow_instance,
+    database_folder,
+    instance_folder,
+    is_url,
+    locate_instance,
+    require_trusted_instance,
+)
+from lamin_core.runtime.redaction import redact_text
+from lamin_core.runtime.settings import ANSWERS, apply_verbosity, read_toml, secret_settings, settings, write_toml
+from lamin_core.runtime.sharing import Sharing
+from lamin_core.runtime.trust import permission_denied, require_own_folder, require_readable
+from lamin_core.saving import delete, erase, replace, restore, save, trash
+from lamin_core.saving.annotations import FeatureValues, LabelSet
+from lamin_core.saving.files import Files
+from lamin_core.saving.from_values import from_values
+from lamin_core.saving.parent_run import run_above
+from lamin_core.storage.locations import checked_root, is_remote
+from lamin_core.uids import random_uid
+
+logger = logging.getLogger("lamin")
+Record = TypeVar("Record")
+_FACTS = select(InstanceFacts.uid, Storage.root).join(Storage, Storage.id == InstanceFacts.storage_id)
+
+
+class Instance:
+    """The registry in one `.lamin` folder; `Instance.open` for one that is there, `Instance.create` for a new one."""
+
+    def __init__(self, folder: Path, db: str) -> None:
+        self.folder = folder
+        self.db = Database(_database_url(folder, db))
+
+    @classmethod
+    def open(cls, folder: Path, *, check: bool = True) -> Instance:
+        """The instance in this `.lamin` folder. Raises `InstanceNotFound`, `SchemaMismatch` or `Unavailable`."""
+        url = _named_database(folder)
+        if url is None:
+            require_readable(folder / SETTINGS)
+            url = read_toml(folder / SETTINGS).get("db")
+        if url is None:
+            raise InstanceNotFound(f"no instance in {str(folder.parent)!r}", hint="lamin init --storage ./data")
+        if not isinstance(url, str):
+            raise Conflict(f"{str(folder / SETTINGS)!r} names no database", hint='it says: db = "sqlite:///lamin.db"')
+        return cls(folder, url)._checked() if check else cls(folder, url)
+
+    @classmethod
+    def located(cls, located: Located, *, check: bool = True) -> Instance:
+        """The instance that was located; of one that was found, the database that was read when it was trusted."""
+        if not located.database:
+            return cls.open(located.folder, check=check)
+        instance = cls(located.folder, located.database)
+        return instance._checked() if check else instance
+
+    @classmethod
+    def at(cls, url: str) -> Instance:
+        """The instance whose database is at this URL. Raises `SchemaMismatch` or `Unavailable`."""
+        return cls(database_folder(url), url)._checked()
+
+    def _checked(self) -> Instance:
+        try:
+            self.db.check()
+        except LaminError:
+            self.db.dispose()
+            raise
+        return self
+
+    @classmethod
+    def create(cls, parent: Path, storage: str | os.PathLike[str], db: str | None = None) -> Instance:
+        """Make an instance in `parent`; where one with the same storage and database is already, it is opened.
+
+        `storage` is a folder (made if it is not there) or a URL; `db` an SQLAlchemy URL, by default a SQLite file
+        inside `.lamin/`. Raises `Conflict` when another instance is there.
+        """
+        folder = parent.absolute() / FOLDER
+        root, url = _storage_root(os.fspath(storage), parent), db or "sqlite:///lamin.db"
+        require_readable(folder / SETTINGS)
+        if (folder / SETTINGS).exists():
+            return _reopened(folder, root, url)
+        sharing.make_instance_folder(folder)
+        require_own_folder(folder)
+        sharing.create_file(folder / ".gitignore", sharing.file_mode(folder))
+        (folder / ".gitignore").write_text("# A registry, and perhaps a password: nothing for a repository.\n*\n")
+        instance = cls(folder, url)
+        try:
+            instance.db.create()
+            instance._settle(root)
+        except LaminError:
+            instance.db.dispose()
+            raise
+        write_toml(folder / SETTINGS, {"db": url})
+        remember(folder)
+        return instance
+
+    def _settle(self, root: str) -> None:
+        """Let the database say which instance it is, and know the storage and the project's own folder."""
+        with self.db.writing() as session:
+            found = session.execute(_FACTS).first()
+            if found is None:
+                storage = storage_for(session, root, is_managed=True)
+                session.add(InstanceFacts(uid=random_uid(12), storage_id=storage.id))
+            elif found.root != root:
+                shown = redact_text(self.db.url)
+                raise Conflict(
+                    f"{shown} is a registry already, with storage {found.root!r}", hint=f"lamin connect {shown}"
+                )
+            # What engines write here is registered in place, with short keys.
+            storage_for(session, str(self.folder.parent))
+        if not is_remote(root):
+            Path(root).mkdir(parents=True, exist_ok=True)
+
+    def share(self, choice: Sharing) -> None:
+        """Let the group of the project folder use the instance, or this user alone.
+
+        A SQLite database, settings without a password, the cache and the spool get modes for it, and the local folder
+        of the storage. Raises `Unavailable` where something belongs to somebody else.
+        """
+        try:
+            sharing.share(self.folder, choice, secret=secret_settings(self.folder / SETTINGS))
+            if not is_remote(self.storage) and choice is not Sharing.PRIVATE:
+                sharing.share_storage(Path(self.storage), choice)
+        except PermissionError as error:
+            raise permission_denied(Path(os.fsdecode(error.filename))) from error
+
+    def adopt_folder(self, project: Path) -> None:
+        """Know this folder as a storage, so that files in it have short keys."""
+        with self.db.writing() as session:
+            storage_for(session, str(project))
+
+    @cached_property
+    def _facts(self) -> Row[tuple[str, str]]:
+        with self.db.reading() as session:
+            found = session.execute(_FACTS).first()
+        if found is None:
+            raise Conflict(
+                f"{redact_text(self.db.url)} does not say which instance it is",
+                hint="lamin init --storage WHERE --db URL",
+            )
+        return found
+
+    @property
+    def uid(self) -> str:
+        """12 characters, the same for everybody who works with this database."""
+        uid: str = self._facts.uid
+        return uid
+
+    @cached_property
+    def storage(self) -> str:
+        """Root of the managed storage: an absolute path or a URL."""
+        root: str = self._facts.root
+        return root
+
+    @cached_property
+    def user_id(self) -> int:
+        """The primary key of who is at work here: the setting `user`, or the login name."""
+        handle, name = settings.user or _login_name(), settings.user_name
+        with self.db.writing() as session:
+            found = session.scalar(select(User).where(User.handle == handle))
+            if found is None:
+                found = User(uid=random_uid(8), handle=handle)
+                session.add(found)
+            found.name = name or found.name
+            session.flush()
+            return found.id
+
+    @cached_property
+    def files(self) -> Files:
+        """The operations on an artifact's bytes."""
+        return Files(self.db, self.storage, Path(settings.cache_dir or self.folder / "cache"), self)
+
+    @cached_property
+    def lineage(self) -> Questions:
+        """The questions about what made what."""
+        return Questions(self.db)
+
+    def run_above(self, named: Parent | str | None) -> Run | None:
+        """The run with the name that an engine gives, or of the shell script that this process was started by."""
+        if named not in self._runs_above:
+            self._runs_above[named] = run_above(self.db, named)
+        return self._runs_above[named]
+
+    @cached_property
+    def _runs_above(self) -> dict[Parent | str | None, Run | None]:
+        return {}
+
+    def query(self, registry: type[Record], query: Select[Any] | None = None) -> QuerySet[Record]:
+        """A query set over all records of this registry, or over those of this SQL query."""
+        return QuerySet(self.db, registry, query)
+
+    def by_id(self, registry: type[Record], identity: int) -> Record:
+        """The record with this primary key."""
+        with self.db.reading() as session:
+            found = session.get(registry, identity)
+        if found is None:
+            raise NotFound(f"no {registry.__name__} with id {identity}")
+        return found
+
+    def related(self, record: Any, relation: Any) -> RelatedSet:
+        """The records that this relation ties to this one."""
+        return RelatedSet(self.db, record, relation)
+
+    def save(self, record: Record) -> Record:
+        """Write the record, or find the one it is."""
+        return save(self, record)
+
+    def delete(self, record: Any) -> None:
+        """Remove the record."""
+        delete(self, record)
+
+    def trash(self, artifact: Artifact) -> None:
+        """Hide the artifact from queries."""
+        trash(self, artifact)
+
+    def restore(self, artifact: Artifact) -> None:
+        """Show the artifact again."""
+        restore(self, artifact)
+
+    def erase(self, artifact: Artifact, *, storage: bool | None = None) -> None:
+        """Remove the artifact and its bytes."""
+        erase(self, artifact, storage=storage)
+
+    def replace(self, artifact: Artifact, data: Any, run: Run | bool | None = None) -> None:
+        """Put other bytes in its place: those of a path, or of an object."""
+        with self.files.as_path(data, artifact.suffix) as path:
+            replace(self, artifact, path, run)
+
+    def from_values(self, registry: type[Record], values: Iterable[Any], field: Any = None, *, create: bool) -> Any:
+        """Records for these names."""
+        return from_values(self, registry, values, field, create=create)
+
+    def describe(self, record: Any) -> None:
+        """Print what is known about this record."""
+        print(description(self.db, record))  # noqa: T201 - this is what it is for
+
+    def reached(self, record: Any, relation: str) -> QuerySet[Any]:
+        """The records on all paths from this one over a relation to records of its own kind."""
+        return all_reached(self.db, record, relations_of(type(record))[relation])
+
+    def slots(self, schema: Any) -> dict[str, Any]:
+        """The schema of each slot of a composite one."""
+        return slots(self.db, schema)
+
+    def features(self, record: Any) -> FeatureValues:
+        """The values that this record has for features."""
+        return FeatureValues(self.db, record)
+
+    def labels(self, record: Any) -> LabelSet:
+        """The labels that this record has, also as values of features."""
+        return LabelSet(self.db, record)
+
+
+def connect(where: str | os.PathLike[str] | None = None) -> Instance:
+    """Open the instance in this folder, or of the database at this URL, for this process.
+
+    By default the one that is at work here: that `LAMIN_INSTANCE` names, else the nearest one in or above the working
+    directory, else the user's default. Raises `InstanceNotFound`, `SchemaMismatch` or `Unavailable`.
+    """
+    instance = at_work() if where is None else opened(where)
+    apply_verbosity(settings.verbosity)
+    _change_to(instance)
+    return instance
+
+
+def opened(where: str | os.PathLike[str] | Located) -> Instance:
+    """The instance in this folder, or of the database at this URL, without connecting this process to it."""
+    if isinstance(where, Located):
+        return Instance.located(where)
+    return Instance.at(os.fspath(where)) if is_url(where) else Instance.open(instance_folder(where))
+
+
+def at_work(*, check: bool = True) -> Instance:
+    """The instance that is at work here, not connected; without `check`, also where its database is of no use."""
+    located = locate_instance()
+    if located is None:
+        raise InstanceNotFound(f"no instance in {str(Path.cwd())!r} or above", hint="lamin init --storage ./data")
+    return Instance.located(located, check=check)
+
+
+def init(storage: str | os.PathLike[str], *, db: str | None = None, path: str | os.PathLike[str] = ".") -> Instance:
+    """Make an instance in this folder and connect to it; one that is there already is opened."""
+    instance = Instance.create(Path(path), storage, db)
+    _change_to(instance)
+    return instance
+
+
+def remember(folder: Path) -> None:
+    """Note that this user chose the instance in this `.lamin` folder, so that it is used wherever it is found."""
+    try:
+        allow_instance(folder)
+    except OSError as error:  # a home that cannot be written to, as in a container
+        logger.debug("%s is not noted as allowed: %s", folder, error)
+
+
+def disconnect() -> None:
+    """Forget the instance of this process, and close its idle connections; the next use looks for one again."""
+    _change_to(None)
+
+
+def _change_to(instance: Instance | None) -> None:
+    before = current.set_connection(instance)
+    if isinstance(before, Instance) and before is not instance:
+        before.db.dispose()  # whoever still holds it gets new connections
+
+
+current.register_opener(connect)
+ANSWERS["storage"] = lambda: current.connection().storage
+current.register_engine(child_environment.above, outermost=True)
+
+
+def _named_database(folder: Path) -> str | None:
+    """The URL in `LAMIN_INSTANCE`, where it is what this folder is about: nothing of it need be on disk."""
+    named = os.environ.get(VARIABLE, "")
+    return named if is_url(named) and database_folder(named) == folder else None
+
+
+def _database_url(folder: Path, url: str) -> str:
+    """Relative SQLite files are inside `.lamin/`, so that the folder can be moved."""
+    prefix = "sqlite:///"
+    if url.startswith(prefix) and not url.startswith(prefix + "/"):
+        return f"{prefix}{folder / url.removeprefix(prefix)}"
+    return url
+
+
+def _storage_root(storage: str, parent: Path) -> str:
+    if not storage:
+        raise InvalidArgument("an instance needs a storage", hint="lamin init --storage ./data")
+    return checked_root(storage, parent.absolute())
+
+
+def _reopened(folder: Path, root: str, url: str) -> Instance:
+    require_trusted_instance(folder)
+    instance = Instance.open(folder)
+    if instance.storage != root or instance.db.url != _database_url(folder, url):
+        raise Conflict(
+            f"{str(folder.parent)!r} has an instance already, with storage {instance.storage!r}",
+            hint="work with that one, or init in another folder",
+        )
+    return instance
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no entry for this uid, as in many containers
+        return str(os.getuid())

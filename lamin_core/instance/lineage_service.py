@@ -1,0 +1,208 @@
+"""Questions about lineage, and the end of runs that Python tracks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lamin_core.db.database import Database
+from lamin_core.enums import RunStatus
+from lamin_core.errors import Conflict, NotFound
+from lamin_core.lineage import listing, resolve
+from lamin_core.lineage.diff import RunDiff, diff
+from lamin_core.lineage.graph import ArtifactNode, Graph, Node, RunNode, between, walk, whole
+from lamin_core.lineage.listing import Wanted
+from lamin_core.lineage.snapshot import snapshots
+from lamin_core.lineage.traversal import NODE_LIMIT
+from lamin_core.models import Artifact, Collection, CollectionArtifact, Run, Transform
+from lamin_core.models.checks import is_storable, shown, steps_argument, text_argument
+from lamin_core.query.describe import lines
+from lamin_core.query.validation import field_name
+from lamin_core.render import hierarchy
+from lamin_core.render.display import is_notebook, show
+from lamin_core.render.drawing import Lineage
+from lamin_core.render.hierarchy import Hierarchy
+from lamin_core.runtime.printable import printable
+from lamin_core.runtime.timestamps import moment
+from lamin_core.saving import runs
+from lamin_core.saving.records import check_saved
+
+Record = Artifact | Run | Transform | Collection
+"""What has a lineage."""
+
+
+class Questions:
+    """What one instance can be asked."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def around(
+        self,
+        record: Record,
+        *,
+        up: int | None = None,
+        down: int | None = None,
+        as_of: datetime | str | None = None,
+        limit: int = NODE_LIMIT,
+    ) -> Lineage:
+        """The graph around an artifact, a run, all runs of a transform, or all artifacts of a collection.
+
+        `up` and `down` count steps, None is all the way. With `as_of`, as it was known at that moment. The nearest
+        `limit` nodes; where there are more, the graph is `truncated`.
+        """
+        at = None if as_of is None else moment(as_of)
+        up, down = steps_argument(up, "up"), steps_argument(down, "down")
+        with self._database.reading() as session:
+            starts = _starts(session, record, limit)
+            artifacts, runs = ([number for kind, number in starts if kind == one] for one in ("artifact", "run"))
+            graph = walk(session, artifacts=artifacts, runs=runs, up=up, down=down, as_of=at, limit=limit)
+        return Lineage.around(graph, starts, by_code=isinstance(record, Transform))
+
+    def between(
+        self,
+        source: Artifact | Run,
+        target: Artifact | Run,
+        *,
+        as_of: datetime | str | None = None,
+        limit: int = NODE_LIMIT,
+    ) -> Graph:
+        """All paths between the two, whichever is above the other; an empty graph where there is none."""
+        at = None if as_of is None else moment(as_of)
+        with self._database.reading() as session:
+            return between(session, node_of(source), node_of(target), as_of=at, limit=limit)
+
+    def everything(self, *, as_of: datetime | str | None = None) -> Graph:
+        """The whole graph, as it is or as it was known at a moment."""
+        with self._database.reading() as session:
+            return whole(session, as_of=None if as_of is None else moment(as_of))
+
+    def runs(self, wanted: Wanted) -> tuple[list[RunNode], dict[int, str]]:
+        """These runs, the newest first, and the uids of the runs above them, by primary key."""
+        with self._database.reading() as session:
+            return listing.runs(session, wanted)
+
+    def artifacts(self, wanted: Wanted) -> list[ArtifactNode]:
+        """These artifacts, the newest first."""
+        with self._database.reading() as session:
+            return listing.artifacts(session, wanted)
+
+    def view(self, record: Record, *, return_graph: bool = False, **asked: Any) -> Lineage | None:
+        """Show what made it and what hangs on it, in a notebook as a picture, elsewhere as text; or return the graph.
+
+        `asked` is what `around` takes.
+        """
+        for name in ("up", "down"):
+            steps_argument(asked.get(name), name)
+        if return_graph:
+            return self.around(record, **asked)
+        down = asked.get("down")
+        if not is_notebook():  # the text shows what hangs on it only where that is asked for
+            asked["down"] = down or 0
+        show(self.around(record, **asked), downwards=bool(down))
+        return None
+
+    def view_hierarchy(
+        self, record: Any, *, up: int | None, down: int | None, field: Any, return_graph: bool
+    ) -> Hierarchy | None:
+        """Show the terms above and below this one, in a notebook as a picture, elsewhere as text; or return them."""
+        check_saved([record])
+        name = field_name(type(record), field)
+        with self._database.reading() as session:
+            found = hierarchy.around(session, record, up=up, down=down, field=name)
+        if return_graph:
+            return found
+        show(found, downwards=up != 0 and down != 0)
+        return None
+
+    def find(self, name: str, *, as_of: datetime | str | None = None) -> Artifact | Run:
+        """The artifact or run with this uid (or its first characters), or the artifact with this key or path.
+
+        Of several versions the latest, or the latest there was at a moment. Raises `NotFound`, and `MultipleFound` when
+        several keys answer.
+        """
+        with self._database.reading() as session:
+            return resolve.find(session, name, None if as_of is None else moment(as_of))
+
+    def find_run(self, name: str) -> Run:
+        """The run with this uid or OpenLineage run id, or the newest run of the transform with this key."""
+        with self._database.reading() as session:
+            return resolve.find_run(session, name)
+
+    def diff(self, first: Run | str, second: Run | str) -> RunDiff:
+        """How the second run differs from the first; by record, or as `find_run` takes them."""
+        for run in (first, second):
+            if not isinstance(run, Run):
+                text_argument(run, "the name of a run", "diff(ln.Run.get(...))")
+                if not is_storable(run):
+                    raise NotFound(f"no run is called {shown(run)}", hint="`lamin runs` lists them")
+        ends = [one if isinstance(one, Run) else self.find_run(one) for one in (first, second)]
+        with self._database.reading() as session:
+            return diff(*snapshots(session, *(run.id for run in ends)))
+
+    def describe(self, artifact: Artifact) -> None:
+        """Print what is known about an artifact."""
+        print(description(artifact))  # noqa: T201 - this is what it is for
+
+    def start(self, run: Run) -> Run:
+        """A scheduled run begins now."""
+        return runs.start(self._database, run)
+
+    def end(self, run: Run, status: RunStatus, error: BaseException | str | None) -> Run:
+        """Close a run that Python tracks; one that has ended already stays as it ended."""
+        return runs.end(self._database, run, status, error)
+
+    def find_lost(self) -> int:
+        """Mark runs of this machine whose process is gone as lost; how many there were."""
+        return runs.find_lost(self._database)
+
+
+def node_of(record: Artifact | Run) -> Node:
+    """The node that this record is."""
+    return ("run" if isinstance(record, Run) else "artifact", record.id)
+
+
+def _starts(session: Session, record: Record, limit: int) -> list[Node]:
+    """The nodes that stand for this record: of a transform its runs, newest first; of a collection its artifacts."""
+    if isinstance(record, Artifact | Run):
+        return [node_of(record)]
+    if isinstance(record, Transform):
+        newest = select(Run.id).where(Run.transform_id == record.id).order_by(Run.created_at.desc(), Run.id.desc())
+        return [("run", identity) for identity in session.scalars(newest.limit(limit + 1))]
+    held = select(CollectionArtifact.artifact_id).where(CollectionArtifact.collection_id == record.id)
+    return [("artifact", identity) for identity in session.scalars(held.order_by(CollectionArtifact.position))]
+
+
+def description(artifact: Artifact) -> str:
+    """What is known about an artifact, a line each."""
+    run = artifact.run
+    rows: list[tuple[str, Any]] = [
+        ("uid", artifact.uid),
+        ("description", artifact.description),
+        ("path", _shown_path(artifact)),
+        ("size", None if artifact.size is None else f"{artifact.size} bytes"),
+        ("hash", None if artifact.hash is None else f"{artifact.hash_type}:{artifact.hash}"),
+        ("files", artifact.n_files),
+        ("kind", artifact.kind),
+        ("observations", artifact.n_observations),
+        ("made by", None if run is None else _maker(run)),
+        *artifact.features.described(),
+        ("created at", artifact.created_at.isoformat(timespec="seconds")),
+    ]
+    title = f"Artifact: {printable(artifact.key or artifact.description or artifact.uid)} (version {artifact.version})"
+    return "\n".join([title, *lines(rows)])
+
+
+def _shown_path(artifact: Artifact) -> Any:
+    try:
+        return artifact.path
+    except Conflict as error:
+        return error.message
+
+
+def _maker(run: Run) -> str:
+    code = "" if run.transform is None else f" of {run.transform.key}"
+    return f"run {run.uid}{code} ({run.engine})"

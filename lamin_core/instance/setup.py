@@ -1,0 +1,133 @@
+"""Setting up: make an instance, connect to one, save many records at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, cast
+
+from lamin_core.errors import Conflict, NotFound, ReadOnly, Unavailable, UntrustedInstance
+from lamin_core.instance.instance import Instance, connect, disconnect, init, remember
+from lamin_core.runtime import current
+from lamin_core.runtime.paths import (
+    CONNECTED,
+    FOLDER,
+    SETTINGS,
+    VARIABLE,
+    allow_instance,
+    allowed_instances,
+    forget_instance,
+    is_url,
+    nearest_marked,
+    require_trusted_instance,
+    user_default,
+)
+from lamin_core.runtime.settings import write_toml
+from lamin_core.runtime.sharing import make_instance_folder
+from lamin_core.saving import save_all
+
+__all__ = ["attach", "connect", "detach", "disconnect", "init", "save"]
+
+
+def save(records: Iterable[Any]) -> None:
+    """Save many records; labels, features and users among them in one transaction."""
+    save_all(cast(Instance, current.connection()), records)
+
+
+def attach(where: str, project: Path | None = None) -> Path:
+    """Let this folder and what is below work with the instance at `where`, a folder or the URL of a database.
+
+    Without a folder, the instance becomes the user's default. Returns the file that says so from now on. Raises
+    `Conflict` where the folder is an instance itself, and what `ln.connect` raises.
+    """
+    pointer = user_default() if project is None else project / FOLDER / CONNECTED
+    if project is not None and os.path.exists(project / FOLDER / SETTINGS):
+        raise Conflict(
+            f"{str(project)!r} is an instance itself", hint="connect another folder, or `lamin connect --user`"
+        )
+    instance = connect(where)
+    if is_url(where):
+        make_instance_folder(instance.folder)
+        write_toml(instance.folder / SETTINGS, {"db": where})
+    _write_pointer(pointer, instance.folder)
+    if project is not None:
+        remember(pointer.parent)
+    remember(instance.folder)
+    if project is not None:
+        with contextlib.suppress(ReadOnly):  # reading needs no storage of its own
+            instance.adopt_folder(project)
+    return pointer
+
+
+def _write_pointer(pointer: Path, folder: Path) -> None:
+    """No secret: who shares the folder reads it. But nobody else may write it, whatever the umask."""
+    pointer.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+    descriptor = os.open(pointer, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(f"{folder}\n")
+
+
+def allow(where: str, project: Path) -> Path | None:
+    """Let the instance that is found from this folder be used from now on, if `where` is that one and it is not yet.
+
+    Returns its `.lamin` folder, or None where there is nothing to allow. Raises what `ln.connect` raises.
+    """
+    marked = nearest_marked(project)
+    if marked is None or is_url(where) or not _is_same(where, marked / FOLDER):
+        return None
+    folder = marked / FOLDER
+    try:
+        require_trusted_instance(folder)
+    except UntrustedInstance:
+        instance = connect(folder)
+        for allowed in (folder, instance.folder):
+            _allow(allowed)
+        return folder
+    return None
+
+
+def _is_same(where: str, folder: Path) -> bool:
+    path = Path(os.path.abspath(Path(where).expanduser()))
+    return (path if path.name == FOLDER else path / FOLDER) == folder
+
+
+def _allow(folder: Path) -> None:
+    try:
+        allow_instance(folder)
+    except OSError as error:
+        raise Unavailable(
+            f"{str(allowed_instances())!r} cannot be written: {error.strerror}", hint=f"export {VARIABLE}={folder}"
+        ) from error
+
+
+def detach(start: Path | None = None) -> Path:
+    """Undo `attach`: for the nearest folder at or above `start`, or without one for the user's default.
+
+    Somebody else's instance, which was only allowed, is not allowed any longer. Returns the file that is gone, or the
+    user's list of what is allowed. The instance itself, and what was saved in it, stay. Raises `NotFound`, and
+    `Conflict` where the nearest `.lamin` is an instance itself.
+    """
+    if start is not None and forget_instance(start):
+        disconnect()
+        return allowed_instances()
+    pointer = user_default() if start is None else _pointer_above(start)
+    if not pointer.is_file():
+        raise NotFound("no default instance is set", hint="lamin info --show-origin")
+    pointer.unlink()
+    with contextlib.suppress(OSError):  # something else is in it
+        pointer.parent.rmdir()
+    disconnect()
+    return pointer
+
+
+def _pointer_above(start: Path) -> Path:
+    folder = nearest_marked(start)
+    if folder is None:
+        raise NotFound(f"{str(start)!r} is connected to no instance", hint="lamin info --show-origin")
+    if not (folder / FOLDER / CONNECTED).is_file():
+        raise Conflict(
+            f"{str(folder)!r} is an instance itself, not connected to one", hint=f"to lose it, remove {folder / FOLDER}"
+        )
+    return folder / FOLDER / CONNECTED

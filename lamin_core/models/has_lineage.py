@@ -1,0 +1,28 @@
+"""What has a lineage: artifacts, runs, transforms, collections."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from lamin_core.runtime import current
+
+
+class Traced:
+    """Adds the question where a record comes from, and what hangs on it."""
+
+    def view_lineage(
+        self,
+        *,
+        up: int | None = None,
+        down: int | None = None,
+        as_of: datetime | str | None = None,
+        return_graph: bool = False,
+    ) -> Any:
+        """What made it and what hangs on it: in a notebook a picture, elsewhere a printed tree; or the graph.
+
+        Of a run, what it read and wrote; of a transform, what all its runs did; of a collection, what made its
+        artifacts. `up` and `down` limit the steps each way; `as_of` is a moment to look back from.
+        """
+        asked = {"up": up, "down": down, "as_of": as_of}
+        return current.connection().lineage.view(self, return_graph=return_graph, **asked)

@@ -1,0 +1,107 @@
+"""What is said about records: the values of features, and labels."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lamin_core.models import Feature
+from lamin_core.models.dtypes import Dtype, parse, registry_called, restored
+from lamin_core.models.relations import annotations_of, model
+from lamin_core.query.feature_lookups import own_key
+from lamin_core.query.operators import OPERATORS
+
+
+@dataclass(frozen=True)
+class Said:
+    """One value that a record has for a feature."""
+
+    record_id: int
+    feature_id: int
+    value: Any
+
+
+def values_of(session: Session, registry: type[Any], ids: list[int]) -> dict[str, dict[int, Any]]:
+    """The values of these records, by the name of the feature and by record.
+
+    Several values of one feature are a list, as is the value of a feature whose type is one.
+    """
+    said: dict[int, list[Said]] = defaultdict(list)
+    for one in [*_plain(session, registry, ids), *_labels(session, registry, ids)]:
+        said[one.feature_id].append(one)
+    features = session.scalars(select(Feature).where(Feature.id.in_(said)).order_by(Feature.name))
+    return {feature.name: _by_record(session, parse(feature.dtype), said[feature.id]) for feature in features}
+
+
+def _by_record(session: Session, dtype: Dtype, said: list[Said]) -> dict[int, Any]:
+    named = _named(session, dtype, {one.value for one in said if isinstance(one.value, str)})
+    held: dict[int, list[Any]] = defaultdict(list)
+    for one in said:
+        value = named.get(one.value, one.value) if isinstance(one.value, str) else one.value
+        value = restored(dtype, value)
+        if dtype.is_list or value not in held[one.record_id]:
+            held[one.record_id].append(value)
+    return {record: some if dtype.is_list or len(some) > 1 else some[0] for record, some in held.items()}
+
+
+def _plain(session: Session, registry: type[Any], ids: list[int]) -> list[Said]:
+    if registry._feature_values is None:
+        return []
+    table = model(registry._feature_values)
+    own = own_key(registry, table)
+    query = select(own, table.feature_id, table.value).where(OPERATORS["in"](own, ids))
+    return [Said(*row) for row in session.execute(query.order_by(table.position, table.id))]
+
+
+def _labels(session: Session, registry: type[Any], ids: list[int]) -> list[Said]:
+    said = []
+    for relation in annotations_of(registry).values():
+        link: Any = relation.link
+        target, own = relation.target, getattr(link, relation.own)
+        name = getattr(target, target._name_field)
+        query = select(own, link.feature_id, name).join(target, getattr(link, relation.other) == target.id)
+        query = query.where(OPERATORS["in"](own, ids), link.feature_id.is_not(None)).order_by(link.id)
+        said += [Said(*row) for row in session.execute(query)]
+    return said
+
+
+def _named(session: Session, dtype: Dtype, uids: set[str]) -> dict[str, str]:
+    """The names of records that are no labels, by their uids."""
+    named: dict[str, str] = {}
+    for option in dtype.options:
+        target = registry_called(option.registry)
+        name = getattr(target, option.field or target._name_field)
+        rows = session.execute(select(target.uid, name).where(target.uid.in_(uids), name.is_not(None)))
+        named.update((row[0], row[1]) for row in rows)
+    return named
+
+
+def labels_of(session: Session, record: Any) -> dict[str, list[str]]:
+    """The names of the labels of a record, by the relation they hang on."""
+    found = {}
+    for name, relation in annotations_of(type(record)).items():
+        link: Any = relation.link
+        target = relation.target
+        shown = getattr(target, target._name_field)
+        query = select(shown).join(link, getattr(link, relation.other) == target.id)
+        rows = session.scalars(query.where(getattr(link, relation.own) == record.id).distinct().order_by(shown))
+        if names := list(rows):
+            found[name] = names
+    return found
+
+
+def described(session: Session, record: Any) -> list[tuple[str, str]]:
+    """What `describe()` says of features and labels: a name and a text for each line."""
+    called = {"ulabels": "labels"}
+    lines = [(called.get(name, name), ", ".join(names)) for name, names in labels_of(session, record).items()]
+    values = values_of(session, type(record), [record.id])
+    lines += [("features", "")] if values else []
+    return lines + [(f"  {name}", _shown(by_record[record.id])) for name, by_record in values.items()]
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

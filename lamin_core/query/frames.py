@@ -1,0 +1,75 @@
+"""Query sets as tables of pandas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Integer, Select, select
+from sqlalchemy.orm import Session
+
+from lamin_core.errors import MissingExtra
+from lamin_core.models import Many
+from lamin_core.query.annotations import values_of
+from lamin_core.query.lookups import column_at, field_named, narrowing
+from lamin_core.query.operators import OPERATORS
+
+
+def fields(registry: type[Any]) -> list[str]:
+    """The fields that a table shows, those that are columns and not long: the uid and what people know a record by
+    first, then as they are declared, keys of other records last.
+    """
+    columns = {attribute.key: attribute.columns[0] for attribute in registry.__mapper__.column_attrs}
+    plain = [name for name, column in columns.items() if name != "id" and not column.info.get("long")]
+    own = [name for name in plain if not columns[name].foreign_keys]
+    known = [name for name in (registry._name_field, *registry._shown_fields()) if name in columns]
+    return list(dict.fromkeys(["uid", *known, *own, *plain]))
+
+
+def frame(
+    session: Session, registry: type[Any], query: Select[Any], included: list[str], *, with_features: bool
+) -> Any:
+    """The records of the query, a row each. Raises `MissingExtra` without pandas."""
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise MissingExtra("pandas", "data") from error
+    names = fields(registry)
+    single = [path for path in included if not isinstance(field_named(registry, path.split("__")[0]), Many)]
+    columns = [registry.id, *(getattr(registry, name) for name in names)]
+    columns += [column_at(registry, path).label(path) for path in single]
+    rows = [tuple(row) for row in session.execute(query.with_only_columns(*columns))]
+    table = pd.DataFrame.from_records(rows, columns=["id", *names, *single]).set_index("uid")
+    ids = table.pop("id").tolist()
+    for name in _whole_numbers(registry, table):
+        table[name] = table[name].astype("Int64")
+    for path in included:
+        if path not in single:
+            table[path] = pd.Series(_several(session, registry, path, ids), index=table.index, dtype=object)
+    if with_features:
+        for name, values in values_of(session, registry, ids).items():
+            table[name] = pd.Series([values.get(one) for one in ids], index=table.index, dtype=object)
+    return table
+
+
+def _whole_numbers(registry: type[Any], table: Any) -> list[str]:
+    """The columns of whole numbers that some records have none of: pandas would make them fractions."""
+    kinds = {attribute.key: attribute.columns[0].type for attribute in registry.__mapper__.column_attrs}
+    return [name for name in table if isinstance(kinds.get(name), Integer) and table[name].dtype != "int64"]
+
+
+def _several(session: Session, registry: type[Any], path: str, ids: list[int]) -> list[list[Any]]:
+    """For each record the values at the end of a path that begins with a relation to many."""
+    first, _, rest = path.partition("__")
+    relation = field_named(registry, first)
+    target, link = relation.target, relation.link
+    shown = column_at(target, rest or target._name_field)
+    own = getattr(target if link is None else link, relation.own)
+    query = select(own, shown).where(OPERATORS["in"](own, ids)).order_by(target.id)
+    if link is not None:
+        query = query.join(target, getattr(link, relation.other) == target.id).where(*narrowing(relation))
+    found: dict[int, list[Any]] = {}
+    for one, value in session.execute(query):
+        held = found.setdefault(one, [])
+        if value not in held:
+            held.append(value)
+    return [found.get(one, []) for one in ids]

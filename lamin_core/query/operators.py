@@ -1,0 +1,167 @@
+"""What a lookup ends in: how a column is compared with a value, the same on both databases."""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from sqlalchemy import Text, and_, bindparam, cast, func, literal
+from sqlalchemy.sql.expression import ColumnElement
+
+from lamin_core.db.linear_regex import linear_regex
+from lamin_core.errors import InvalidArgument
+from lamin_core.query import coercion, sql_functions
+
+Condition = ColumnElement[bool]
+Operator = Callable[[Any, Any], Condition]
+
+
+MANY = 5_000
+"""Values that are passed one by one; more go as one list."""
+
+
+def _exact(column: Any, value: Any) -> Condition:
+    if value is None:
+        return _isnull(column, True)
+    return _equal(column, coercion.bound(column, value))
+
+
+def _equal(column: Any, value: Any) -> Condition:
+    found: Condition = column == value
+    return found
+
+
+def _among(column: Any, several: Any) -> Condition:
+    if isinstance(several, str | bytes) or not isinstance(several, Iterable):
+        raise coercion.unfit(several, "several values: a list or a query set")
+    if hasattr(several, "ids"):  # a query set: the database need not be asked before
+        return _is_in(column, several.ids())
+    kind, given = coercion.values(column, several)
+    if len(given) > MANY and (coercion.is_text(column) or coercion.is_number(column)):
+        among: Any = sql_functions.text_among if coercion.is_text(column) else sql_functions.number_among
+        found: Condition = among(column, literal(json.dumps(given), Text()))
+        return found
+    return _is_in(column, bindparam(None, given, expanding=True, type_=kind))
+
+
+def _is_in(column: Any, several: Any) -> Condition:
+    found: Condition = column.in_(several)
+    return found
+
+
+def _range(column: Any, value: Any) -> Condition:
+    low, high = coercion.pair(value)
+    found: Condition = bytewise(column).between(coercion.bound(column, low), coercion.bound(column, high))
+    return found
+
+
+def bytewise(column: Any) -> Any:
+    """The column, so that texts in it are ordered by their bytes on both databases; an index that is so serves it."""
+    return sql_functions.bytewise(column) if coercion.is_text(column) else column
+
+
+def _isnull(column: Any, value: Any) -> Condition:
+    found: Condition = column.is_(None) if coercion.boolean(value) else column.is_not(None)
+    return found
+
+
+def _ordered(compare: Callable[[Any, Any], Any]) -> Operator:
+    def condition(column: Any, value: Any) -> Condition:
+        found: Condition = compare(bytewise(column), coercion.bound(column, value))
+        return found
+
+    return condition
+
+
+def _textual(column: Any) -> Any:
+    if coercion.is_text(column):
+        return column
+    if coercion.is_number(column):
+        return cast(column, Text)
+    raise InvalidArgument(f"{getattr(column, 'key', 'it')!r} holds no text", hint="compare it by exact, gt, lt, range")
+
+
+def _sides(column: Any, value: Any, *, ignore_case: bool) -> tuple[Any, Any, str]:
+    """The column, what it is compared with, and that as text."""
+    shown, text = _textual(column), coercion.text(value)
+    if ignore_case:
+        text = text.lower()
+        # SQLite's own knows ASCII alone: enough where no more is asked for, and fast.
+        shown = func.lower(shown) if text.isascii() else sql_functions.lower(shown)
+    return shown, literal(text, Text()), text
+
+
+def _iexact(column: Any, value: Any) -> Condition:
+    if value is None:
+        return _isnull(column, True)
+    shown, wanted, _ = _sides(column, value, ignore_case=True)
+    return _equal(shown, wanted)
+
+
+def _contains(*, ignore_case: bool) -> Operator:
+    def condition(column: Any, value: Any) -> Condition:
+        shown, wanted, _ = _sides(column, value, ignore_case=ignore_case)
+        found: Condition = sql_functions.place(shown, wanted) > 0
+        return found
+
+    return condition
+
+
+def _starts(column: Any, value: Any) -> Condition:
+    """A range, so that an index serves it; of text that ends in one of the last code points, a comparison."""
+    shown, wanted, text = _sides(column, value, ignore_case=False)
+    if not text:
+        return _isnull(shown, False)
+    if ord(text[-1]) >= 0xD7FF:
+        return _equal(func.substr(shown, 1, len(text)), wanted)
+    shown = bytewise(shown)
+    return and_(shown >= wanted, shown < literal(text[:-1] + chr(ord(text[-1]) + 1), Text()))
+
+
+def _istarts(column: Any, value: Any) -> Condition:
+    shown, wanted, text = _sides(column, value, ignore_case=True)
+    return _equal(func.substr(shown, 1, len(text)), wanted)
+
+
+def _ends(*, ignore_case: bool) -> Operator:
+    def condition(column: Any, value: Any) -> Condition:
+        shown, wanted, text = _sides(column, value, ignore_case=ignore_case)
+        if not text:
+            return _isnull(shown, False)
+        begin = func.length(shown) - len(text) + 1
+        return and_(begin > 0, func.substr(shown, begin) == wanted)
+
+    return condition
+
+
+def _regex(flags: str) -> Operator:
+    def condition(column: Any, value: Any) -> Condition:
+        pattern = flags + coercion.text(value)
+        linear_regex(pattern)  # on PostgreSQL too: what it refuses takes for ever there as well
+        matching: Condition = _textual(column).regexp_match(literal(pattern, Text()))
+        return matching
+
+    return condition
+
+
+OPERATORS: dict[str, Operator] = {
+    "exact": _exact,
+    "iexact": _iexact,
+    "in": _among,
+    "gt": _ordered(operator.gt),
+    "gte": _ordered(operator.ge),
+    "lt": _ordered(operator.lt),
+    "lte": _ordered(operator.le),
+    "range": _range,
+    "isnull": _isnull,
+    "startswith": _starts,
+    "istartswith": _istarts,
+    "endswith": _ends(ignore_case=False),
+    "iendswith": _ends(ignore_case=True),
+    "contains": _contains(ignore_case=False),
+    "icontains": _contains(ignore_case=True),
+    "regex": _regex(""),
+    "iregex": _regex("(?i)"),
+}

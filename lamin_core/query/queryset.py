@@ -1,0 +1,358 @@
+"""Query sets: lazy, chainable, and lists of plain records when they are looked at."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Generic, Self, TypeVar, cast
+
+from sqlalchemy import Select, and_, case, func, select
+from sqlalchemy.exc import DataError
+from sqlalchemy.orm import Session
+
+from lamin_core.db.database import Database
+from lamin_core.errors import InvalidArgument, MultipleFound, NotFound
+from lamin_core.models import DeletedVersion
+from lamin_core.models.base import Versioned
+from lamin_core.models.checks import shown, text_arguments
+from lamin_core.query import bulk_write, frames, search, validation
+from lamin_core.query.lookups import Lookups, column_at, negated
+from lamin_core.query.operators import OPERATORS, bytewise
+from lamin_core.uids import VERSION_LENGTH, version_number
+
+T = TypeVar("T")
+Several = list[Any]
+
+
+class QuerySet(Generic[T]):
+    """Records of one registry that fit some conditions; asks the database when it is iterated, counted or shown."""
+
+    def __init__(self, database: Database, registry: type[T], query: Select[Any] | None = None) -> None:
+        self._database = database
+        self.registry: Any = registry
+        self._query: Select[Any] = cast(Any, registry)._listed() if query is None else query
+        self._order: tuple[tuple[Any, bool], ...] = ()
+        """Columns, and whether they count down."""
+
+    def _with(self, **changes: Any) -> Self:
+        made = type(self).__new__(type(self))
+        made.__dict__ = {**self.__dict__, **changes}
+        return made
+
+    @contextmanager
+    def _reading(self) -> Iterator[Session]:
+        try:
+            with self._database.reading() as session:
+                yield session
+        except DataError as error:  # what only this database does not take, such as a regular expression
+            raise InvalidArgument(f"the database cannot compare this: {error.orig}") from error
+
+    # Which records, in which order
+
+    def filter(self, *conditions: Any, **lookups: Any) -> Self:
+        """Those that also fit these lookups and conditions (`ln.Q`).
+
+        Raises `InvalidArgument` for a field that is none, or a value that cannot be compared with it.
+        """
+        fitting = Lookups(self._database).all_of(self.registry, conditions, lookups)
+        return self._with(_query=self._query.where(*fitting)) if fitting else self
+
+    def exclude(self, *conditions: Any, **lookups: Any) -> Self:
+        """Those that do not fit all of these. Raises as `filter`."""
+        fitting = Lookups(self._database).all_of(self.registry, conditions, lookups)
+        return self._with(_query=self._query.where(negated(and_(*fitting)))) if fitting else self
+
+    def having(self, **lookups: Any) -> Self:
+        """Those that have such values for features; names of features come before those of fields."""
+        fitting = Lookups(self._database).of_features(self.registry, lookups)
+        return self._with(_query=self._query.where(*fitting)) if fitting else self
+
+    def all(self) -> Self:
+        """The same."""
+        return self
+
+    def distinct(self) -> Self:
+        """Each record once, as it is anyway."""
+        return self
+
+    def order_by(self, *names: str) -> Self:
+        """In this order; `-` before a name turns it round, and fields of relations are named as in lookups."""
+        order = []
+        for name in text_arguments(names, "the name of a field", 'order_by("-created_at")'):
+            column = column_at(self.registry, name.removeprefix("-"))
+            order.append((bytewise(column), name.startswith("-")))
+        return self._with(_order=tuple(order))
+
+    def reverse(self) -> Self:
+        """In the opposite order."""
+        order = self._order or ((self.registry.id, False),)
+        return self._with(_order=tuple((column, not is_down) for column, is_down in order))
+
+    def _ordered(self) -> Select[Any]:
+        parts = [column.desc() if is_down else column.asc() for column, is_down in self._order]
+        return self._query.order_by(*parts, self.registry.id)
+
+    def ids(self) -> Select[Any]:
+        """The query for the primary keys, to put into another."""
+        return self._query.with_only_columns(self.registry.id)
+
+    # Looking
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._fetched(self._ordered()))
+
+    def _fetched(self, query: Select[Any]) -> Several:
+        with self._reading() as session:
+            return list(session.scalars(query))
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def __getitem__(self, place: int | slice) -> Any:
+        if isinstance(place, slice):
+            _check_bounds(place)
+        if isinstance(place, slice) and place.step is None and _counts_up(place.start) and _counts_up(place.stop):
+            begin = place.start or 0
+            length = None if place.stop is None else max(place.stop - begin, 0)
+            return self._fetched(self._ordered().offset(begin).limit(length))
+        if isinstance(place, int) and 0 <= place < 2**63:
+            found = self._fetched(self._ordered().offset(place).limit(1))
+            if not found:
+                raise IndexError(f"there is no record {place} among {self.count()}")
+            return found[0]
+        if isinstance(place, int) and place >= 2**63:
+            raise IndexError(f"there is no record {place}")
+        if not isinstance(place, int | slice):
+            raise InvalidArgument(f"{shown(place)} is no place of a record", hint="[0], [:10]")
+        return list(self)[place]
+
+    def __repr__(self) -> str:
+        shown = self._fetched(self._ordered().limit(11))
+        more = ", ..." if len(shown) > 10 else ""
+        return f"<QuerySet [{', '.join(map(repr, shown[:10]))}{more}]>"
+
+    def to_list(self, field: str | None = None) -> Several:
+        """All of them, or this field of all of them."""
+        return list(self) if field is None else self.values_list(field, flat=True)
+
+    list = to_list
+
+    def values_list(self, *fields: str, flat: bool = False) -> Any:
+        """Fields of all of them, as tuples, or with `flat` the values of the one field."""
+        names = fields or tuple(frames.fields(self.registry))
+        columns = [column_at(self.registry, name) for name in names]
+        with self._reading() as session:
+            rows = session.execute(self._ordered().with_only_columns(*columns)).all()
+        return [row[0] for row in rows] if flat else [tuple(row) for row in rows]
+
+    def count(self) -> int:
+        """How many."""
+        with self._reading() as session:
+            return session.scalar(select(func.count()).select_from(self.ids().subquery())) or 0
+
+    def exists(self) -> bool:
+        """Whether there is one."""
+        with self._reading() as session:
+            return session.scalar(self.ids().limit(1)) is not None
+
+    def first(self) -> T | None:
+        """The first, or None."""
+        return next(iter(self._fetched(self._ordered().limit(1))), None)
+
+    def last(self) -> T | None:
+        """The last, or None."""
+        found: T | None = self.reverse().first()
+        return found
+
+    def one(self) -> T:
+        """The only one. Raises `NotFound` or `MultipleFound`."""
+        return self._only(self._fetched(self._query.limit(2)))
+
+    def _only(self, found: Several) -> T:
+        name = self.registry.__name__
+        if not found:
+            raise NotFound(f"no {name} fits", hint=f"{name}.df() shows what is there")
+        if len(found) > 1:
+            shown = ", ".join(map(repr, found[:2]))
+            raise MultipleFound(
+                f"{self.count()} {name} records fit", hint=f"ask for more, or .first(); among them: {shown}"
+            )
+        record: T = found[0]
+        return record
+
+    def one_or_none(self) -> T | None:
+        """The only one, or None. Raises `MultipleFound`."""
+        found = self._fetched(self._query.limit(2))
+        return self._only(found) if found else None
+
+    def get(self, uid: str | None = None, **lookups: Any) -> T:
+        """The one with this uid, these first characters of it, or these fields; of several versions the latest.
+
+        Raises `NotFound`, `MultipleFound`, and `InvalidArgument`.
+        """
+        narrowed = self if uid is None else self._by_uid(uid)
+        narrowed = narrowed.filter(**lookups)
+        try:
+            return narrowed._only(narrowed._answers(uid, lookups))
+        except NotFound:
+            raise self._not_found(uid, lookups) from None
+
+    def _answers(self, uid: str | None, lookups: dict[str, Any]) -> Several:
+        query = self._query.limit(2)
+        asked = {"version", "is_latest", "number"} & set(lookups)
+        if not issubclass(self.registry, Versioned) or asked or self._is_whole(uid):
+            return self._fetched(query)
+        found = self._fetched(query.order_by(self.registry.is_latest.desc()))
+        return [one for one in found if one.is_latest] or found
+
+    def _is_whole(self, uid: str | None) -> bool:
+        return uid is not None and len(uid) == getattr(self.registry, "_stem_length", 0) + VERSION_LENGTH
+
+    def _by_uid(self, uid: str) -> Self:
+        name = self.registry.__name__
+        if not isinstance(uid, str) or not uid.isascii() or not uid.isalnum():
+            raise InvalidArgument(f"{uid!a} is no uid", hint=f"{name}.get({self.registry._name_field}=...)")
+        return self._with(_query=self._query.where(self._is_called(uid)))
+
+    def _is_called(self, uid: str) -> Any:
+        """By index wherever that can be: whole uids, and stems, which the series know."""
+        series = self.registry.__table__.c.get("series_id")
+        if series is not None and len(uid) == self.registry._stem_length:
+            table = next(iter(series.foreign_keys)).column.table
+            return self.registry.series_id.in_(select(table.c.id).where(table.c.stem == uid))
+        is_whole = issubclass(self.registry, Versioned) and self._is_whole(uid)
+        return OPERATORS["exact" if is_whole else "startswith"](self.registry.uid, uid)
+
+    def _not_found(self, uid: str | None, lookups: dict[str, Any]) -> NotFound:
+        asked = [f"uid {uid!r}"] if uid is not None else []
+        asked += [f"{name}={value!r}" for name, value in lookups.items()]
+        name = self.registry.__name__
+        deleted_at = self._deleted_at(uid)
+        if deleted_at is not None:
+            said = f"{name} {uid} was deleted for good on {deleted_at:%Y-%m-%d at %H:%M} UTC"
+            return NotFound(said, hint=f"no other version gets its uid; {name}.df() shows what is there")
+        shown = f"no {name} with {', '.join(asked)}" if asked else f"no {name} fits"
+        return NotFound(shown, hint=self._nearest(lookups) or f"{name}.df() shows what is there")
+
+    def _deleted_at(self, uid: str | None) -> datetime | None:
+        """When the version with this uid was deleted for good, if it was."""
+        if uid is None or not issubclass(self.registry, Versioned) or not self._is_whole(uid):
+            return None
+        stem, suffix = uid[:-VERSION_LENGTH], uid[-VERSION_LENGTH:]
+        query = select(func.max(DeletedVersion.deleted_at)).where(
+            DeletedVersion.kind == self.registry.__name__,
+            DeletedVersion.stem == stem,
+            DeletedVersion.number == version_number(suffix),
+        )
+        with self._reading() as session:
+            return session.scalar(query)
+
+    def _nearest(self, lookups: dict[str, Any]) -> str | None:
+        field = self.registry._name_field
+        wanted = lookups.get(field)
+        if not isinstance(wanted, str):
+            return None
+        everything = self._with(_query=self.registry._listed())
+        near = [getattr(one, field) for one in everything.search(wanted, limit=3)]
+        if not near:
+            known = everything.filter(**{f"{field}__isnull": False})._with(_order=((self.registry.id, True),))
+            with self._reading() as session:
+                names = session.scalars(known._ordered().with_only_columns(column_at(self.registry, field)).limit(2000))
+                near = difflib.get_close_matches(wanted, list(names), n=3)
+        return f"nearest: {', '.join(dict.fromkeys(near))}" if near else None
+
+    # By what they are called
+
+    def search(self, string: str, *, field: Any = None, limit: int | None = 20) -> Self:
+        """Those whose texts have all the words of the string, the best first; if none have, a typo is forgiven.
+
+        `field` looks into this one alone. Of several versions the latest is found.
+        """
+        _check_limit(limit)
+        with self._reading() as session:
+            best = search.ranked(session, self.registry, self._query, string, field, limit)
+        rank = case({identity: place for place, identity in enumerate(best)}, value=self.registry.id)
+        query = select(self.registry).where(self.registry.id.in_(best))
+        return self._with(_query=query, _order=((rank, False),) if best else ())
+
+    def lookup(self, field: Any = None, return_field: Any = None) -> validation.Lookup:
+        """An object to complete names in: `.lookup().candidate_marker`, or `["Candidate marker"]`."""
+        name = validation.field_name(self.registry, field)
+        found = self.filter(is_latest=True) if issubclass(self.registry, Versioned) else self
+        records = [one for one in found if getattr(one, name) is not None]
+        answered = None if return_field is None else validation.field_name(self.registry, return_field)
+        answers = records if answered is None else [getattr(record, answered) for record in records]
+        return validation.Lookup(self.registry.__name__, [getattr(one, name) for one in records], answers)
+
+    def inspect(self, values: Iterable[Any], field: Any = None) -> validation.Inspection:
+        """Which of the values are names of these records, and which are not."""
+        with self._reading() as session:
+            return validation.inspect(session, self.registry, self.ids(), values, field)
+
+    def validate(self, values: Iterable[Any], field: Any = None) -> Any:
+        """Whether each of the values is a name of one of these records, as a `numpy` array."""
+        return self.inspect(values, field).mask
+
+    def standardize(self, values: Iterable[Any], field: Any = None, *, return_mapper: bool = False) -> Any:
+        """The values with synonyms, and other spellings in upper and lower case, replaced by names.
+
+        With `return_mapper` only what was replaced, as a dict.
+        """
+        values = list(validation.checked(values))
+        with self._reading() as session:
+            mapper = validation.mapper(session, self.registry, self.ids(), values, field)
+        return mapper if return_mapper else [mapper.get(one, one) for one in values]
+
+    # As a table
+
+    def df(self, limit: int | None = None, *, include: str | Iterable[str] = (), features: bool = False) -> Any:
+        """As a `pandas.DataFrame`, indexed by `uid`.
+
+        `limit` keeps the newest; `include` adds fields of relations (`created_by__handle`, `ulabels__name`);
+        `features` adds a column for each feature that one of them has a value for. Raises `MissingExtra`.
+        """
+        _check_limit(limit)
+        query = self._ordered()
+        if limit is not None and not self._order:
+            query = self._query.order_by(self.registry.id.desc())
+        included = text_arguments(include, "include", 'include="created_by__handle"')
+        with self._reading() as session:
+            return frames.frame(session, self.registry, query.limit(limit), included, with_features=features)
+
+    to_dataframe = df
+
+    # Changing
+
+    def update(self, **values: Any) -> int:
+        """Give all of them these values, in one statement; how many they are.
+
+        Raises `InvalidArgument` for a field that records are known by, or a value that does not fit it, and `Conflict`;
+        then none is changed.
+        """
+        return bulk_write.change(self._database, self.registry, self.ids(), values)
+
+    def delete(self) -> int:
+        """Remove them, artifacts into the trash; how many they are. Raises `Conflict` while others need one of them."""
+        if not self.registry._has_trash:
+            return bulk_write.remove(self._database, self.registry, self.ids())
+        records = list(self)
+        for record in records:
+            record.delete()  # type: ignore[attr-defined]
+        return len(records)
+
+
+def _check_limit(limit: int | None) -> None:
+    if limit is not None and (not isinstance(limit, int) or not 0 <= limit < 2**63):
+        raise InvalidArgument(f"limit={limit!r} is no number of records", hint="limit=None for all")
+
+
+def _check_bounds(place: slice) -> None:
+    for bound in (place.start, place.stop, place.step):
+        if bound is not None and not (isinstance(bound, int) and abs(bound) < 2**63):
+            raise InvalidArgument(f"{shown(bound)} is no place of a record", hint="[0], [:10]")
+
+
+def _counts_up(bound: int | None) -> bool:
+    return bound is None or bound >= 0

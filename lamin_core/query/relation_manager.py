@@ -1,0 +1,122 @@
+"""The records that a relation ties to one record, and changing that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import CTE, delete, select
+from sqlalchemy.orm import Session
+
+from lamin_core.db.database import Database
+from lamin_core.db.statements import insert_missing_rows
+from lamin_core.errors import InvalidArgument
+from lamin_core.models import Artifact, Base, Many, Registry, RunArtifact, Schema, SchemaComponent, now
+from lamin_core.models.checks import listed_argument
+from lamin_core.models.relations import table_of
+from lamin_core.query.lookups import narrowing
+from lamin_core.query.queryset import QuerySet
+
+
+class RelatedSet(QuerySet[Any]):
+    """The records that a relation ties to one record; `add`, `remove`, `set` and `clear` change that."""
+
+    def __init__(self, database: Database, record: Any, relation: Many[Any]) -> None:
+        self._record, self._relation = record, relation
+        target, link = relation.target, relation.link
+        if link is None:
+            query = target._listed().where(getattr(target, relation.own) == record.id)
+        else:
+            own, other = getattr(link, relation.own), getattr(link, relation.other)
+            query = target._listed().where(target.id.in_(select(other).where(own == record.id, *narrowing(relation))))
+        super().__init__(database, target, query)
+
+    def add(self, *records: Registry) -> None:
+        """Tie these saved records to it; those that are tied already stay so. Raises `InvalidArgument`."""
+        link = self._between()
+        _check(self.registry, records)
+        with self._database.writing() as session:
+            if self._relation.target is type(self._record):
+                self._check_acyclic(session, link, records)
+            rows = [self._row(link, record) for record in records]
+            insert_missing_rows(session, table_of(link), rows)
+
+    def set(self, records: Iterable[Registry]) -> None:
+        """Tie these and no others."""
+        wanted = listed_argument(records, "records", f"set([{self.registry.__name__}.get(...)])")
+        _check(self.registry, wanted)
+        kept = {record.id for record in wanted}
+        self.remove(*(record for record in self if record.id not in kept))
+        self.add(*wanted)
+
+    def remove(self, *records: Registry) -> None:
+        """Untie these."""
+        link = self._between()
+        _check(self.registry, records)
+        own, other = getattr(link, self._relation.own), getattr(link, self._relation.other)
+        theirs = [own == self._record.id, other.in_([r.id for r in records]), *narrowing(self._relation)]
+        with self._database.writing() as session:
+            session.execute(delete(link).where(*theirs))
+
+    def clear(self) -> None:
+        """Untie all."""
+        self.remove(*self)
+
+    def _row(self, link: type[Base], record: Registry) -> dict[str, Any]:
+        values: dict[str, Any] = {self._relation.own: self._record.id, self._relation.other: record.id}
+        if link is RunArtifact:  # the edge also says what was seen, and when
+            artifact = record if isinstance(record, Artifact) else self._record
+            values |= {"series_id": artifact.series_id, "content_id": artifact.content_id, "observed_at": now()}
+        return values | self._relation.only
+
+    def _between(self) -> type[Base]:
+        link = self._relation.link
+        name = type(self._record).__name__
+        if link is None:
+            raise InvalidArgument(
+                f"{self._relation.target_name} records name their {name} themselves", hint="set it there, then .save()"
+            )
+        if self._relation.is_fixed:
+            raise InvalidArgument(
+                f"a {name} is known by its {self._relation.target_name} records", hint=f"make another: ln.{name}([...])"
+            )
+        return link
+
+    def _check_acyclic(self, session: Session, link: Any, records: Iterable[Registry]) -> None:
+        """Nothing is above itself."""
+        above = reached(link, self._relation.other, self._relation.own, self._record.id)
+        found = set(session.scalars(select(above.c.id))) | {self._record.id}
+        for record in records:
+            if record.id in found:
+                raise InvalidArgument(
+                    f"{record!r} would be above and below {self._record!r}", hint="a hierarchy has no circles"
+                )
+
+
+def all_reached(database: Database, record: Any, relation: Any) -> QuerySet[Any]:
+    """The records on all paths from this one over a relation to records of its own kind."""
+    found = reached(relation.link, relation.own, relation.other, record.id)
+    query = select(relation.target).where(relation.target.id.in_(select(found.c.id)))
+    return QuerySet(database, relation.target, query)
+
+
+def slots(database: Database, schema: Schema) -> dict[str, Schema]:
+    """The schema of each slot of a composite one, in the order of their names."""
+    query = select(SchemaComponent.slot, Schema).join(Schema, Schema.id == SchemaComponent.component_id)
+    with database.reading() as session:
+        rows = session.execute(query.where(SchemaComponent.composite_id == schema.id).order_by(SchemaComponent.slot))
+        return {row[0]: row[1] for row in rows}
+
+
+def reached(link: Any, own: str, other: str, start: int) -> CTE:
+    """The primary keys on all paths from a record, over the table between."""
+    first = select(getattr(link, other).label("id")).where(getattr(link, own) == start).cte(recursive=True)
+    return first.union(select(getattr(link, other)).where(getattr(link, own) == first.c.id))
+
+
+def _check(registry: type[Any], records: Iterable[Registry]) -> None:
+    for record in records:
+        if not isinstance(record, registry):
+            raise InvalidArgument(f"{record!r} is no {registry.__name__}", hint=f"pass {registry.__name__} records")
+        if record.id is None:
+            raise InvalidArgument(f"{record!r} is not saved", hint="call .save() first")

@@ -1,0 +1,196 @@
+"""Searching: the database finds candidates by parts of the words, Python ranks them, the same on both databases.
+
+A word with a typo is still right in one of its halves, or in both of its outer parts: so candidates for it are the
+rows that hold those, which an index of trigrams finds without reading the table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import ARRAY, Select, Text, and_, cast, column, func, literal, literal_column, or_, select, table
+from sqlalchemy.orm import Session
+
+from lamin_core.models import search as index
+from lamin_core.models.base import Versioned
+from lamin_core.query import coercion, sql_functions
+from lamin_core.query.operators import OPERATORS, Condition
+from lamin_core.query.validation import field_name
+
+CANDIDATES = 500
+"""How many rows are ranked at most, the newest of those that fit; rows that begin with the string come beside."""
+SMALL = 2_000
+"""A registry with no more rows than this is ranked whole."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    id: int
+    name: str
+    rest: str
+
+
+def ranked(
+    session: Session, registry: type[Any], query: Select[Any], string: str, field: Any, limit: int | None
+) -> list[int]:
+    """The primary keys of what fits best, best first."""
+    string = coercion.text(string).strip()
+    wanted = string.lower()
+    words = wanted.split()
+    if not words:
+        return []
+    if issubclass(registry, Versioned):
+        query = query.where(registry.is_latest)  # type: ignore[attr-defined]
+    places = [field_name(registry, field)] if field is not None else list(registry._search_fields)
+    source = _Source(session, registry, query, places)
+    most = CANDIDATES if limit is None else max(limit, CANDIDATES)
+    scored = {row.id: score for row in source.exact(string, words, most) if (score := _score(row, wanted, words))}
+    if not scored:
+        parts = list(_tokens(wanted))  # a path is as many words as it has parts
+        scored = {row.id: score for row in source.near(parts, most) if (score := _score(row, wanted, parts))}
+    best = sorted(scored, key=lambda identity: scored[identity])
+    return best if limit is None else best[:limit]
+
+
+class _Source:
+    """The rows of a registry, and how to find those that hold a piece of text."""
+
+    def __init__(self, session: Session, registry: type[Any], query: Select[Any], places: list[str]) -> None:
+        self._session = session
+        self._registry = registry
+        self._columns = [getattr(registry, name) for name in places]
+        self._query = query.with_only_columns(registry.id, *self._columns).order_by(registry.id.desc())
+        covered = index.SEARCHED.get(registry.__tablename__, ())
+        self._is_indexed = set(places) <= set(covered)
+        self._dialect = session.get_bind().dialect.name
+
+    def exact(self, string: str, words: list[str], most: int) -> Iterator[_Row]:
+        """Rows with all of the words in them; those that are called so, or begin so, before others."""
+        name = self._columns[0]
+        yield from self._rows(OPERATORS["exact"](name, string), most)
+        yield from self._rows(OPERATORS["startswith"](name, string), most)
+        yield from self._rows(and_(*(self._holds(word) for word in words)), most)
+
+    def near(self, words: list[str], most: int) -> Iterator[_Row]:
+        """Rows that may have the words with a typo in them; all rows of a small registry."""
+        if not words:
+            return
+        count = self._session.scalar(select(func.count()).select_from(self._query.limit(SMALL + 1).subquery()))
+        if (count or 0) <= SMALL:
+            yield from self._rows(None, SMALL)
+            return
+        yield from self._rows(self.nearly(words), most)
+
+    def nearly(self, words: list[str]) -> Condition:
+        """That all of the words are there, each of them whole or in the pieces that a typo leaves."""
+        return and_(*(or_(*map(self._may_hold, [[word], *_pieces(word)])) for word in words))
+
+    def _rows(self, condition: Condition | None, most: int) -> Iterator[_Row]:
+        query = self._query if condition is None else self._query.where(condition)
+        for identity, name, *rest in self._session.execute(query.limit(most)):
+            yield _Row(identity, (name or "").lower(), " ".join(filter(None, rest)).lower())
+
+    def _holds(self, piece: str) -> Condition:
+        """That one of the texts has this in it."""
+        if not self._is_indexed or len(piece) < 3:
+            return or_(*(OPERATORS["icontains"](text, piece) for text in self._columns))
+        if self._dialect == "postgresql":
+            return and_(self._has_trigrams(piece), self._contains(piece))
+        return self._contains(piece) if not index.has_trigrams() else self._matches(piece)
+
+    def _may_hold(self, pieces: list[str]) -> Condition:
+        """That it has all these in it, or at least their trigrams: the index alone tells, the ranking looks closer."""
+        if self._dialect == "postgresql" and self._is_indexed and all(len(piece) >= 3 for piece in pieces):
+            return self._has_trigrams(*pieces)
+        return and_(*map(self._holds, pieces))
+
+    def _matches(self, piece: str) -> Condition:
+        found = table(index.name(self._registry.__tablename__), column("rowid"))
+        phrase = f'"{piece.replace(chr(34), chr(34) * 2)}"'
+        names = " ".join(text.key for text in self._columns)
+        matches = literal_column(found.name).op("MATCH")(literal(f"{{{names}}} : {phrase}", Text()))
+        return self._registry.id.in_(select(found.c.rowid).where(matches))  # type: ignore[no-any-return]
+
+    def _contains(self, piece: str) -> Condition:
+        lower = func.lower if piece.isascii() else sql_functions.lower
+        return or_(*(sql_functions.place(lower(text), literal(piece, Text())) > 0 for text in self._columns))
+
+    def _has_trigrams(self, *pieces: str) -> Condition:
+        covered = index.SEARCHED[self._registry.__tablename__]
+        held: Any = literal_column(f"lamin_trigrams({index.together(covered)})")
+        return held.op("@>")(cast(index.trigrams(*pieces), ARRAY(Text())))  # type: ignore[no-any-return]
+
+
+def _pieces(word: str) -> list[list[str]]:
+    """Parts of a word of which one choice is right though there is a typo in it.
+
+    >>> _pieces("smaple123")
+    [['smap'], ['le123'], ['sma', 'e123']]
+    >>> _pieces("ifnj"), _pieces("ab")
+    ([['ifn'], ['fnj']], [])
+    """
+    middle = len(word) // 2
+    if middle < 3:
+        return [[word[:3]], [word[-3:]]] if len(word) > 3 else []
+    outer = [word[: middle - 1], word[middle + 1 :]]
+    return [[word[:middle]], [word[middle:]], *([outer] if all(len(part) > 2 for part in outer) else [])]
+
+
+def _score(row: _Row, wanted: str, words: list[str]) -> tuple[Any, ...] | None:
+    """How well the row fits, smaller is better; None if it does not."""
+    typos = [_typos(word, row) for word in words]
+    if any(count is None for count in typos):
+        return None
+    return sum(filter(None, typos)), _place(row, wanted, words), len(row.name), row.name, -row.id
+
+
+def _place(row: _Row, wanted: str, words: list[str]) -> int:
+    """Where it was found: the name itself, its beginning, the beginning of a word in it, within it, in other texts."""
+    if row.name == wanted:
+        return 0
+    if row.name.startswith(wanted):
+        return 1
+    if wanted in row.name:
+        return 2 if re.search(rf"\b{re.escape(wanted)}", row.name) else 3
+    return 4 if all(word in row.name for word in words) else 5
+
+
+def _typos(word: str, row: _Row) -> int | None:
+    """How many letters of the word are wrong in the best place for it; None if it is nowhere."""
+    if word in row.name or word in row.rest:
+        return 0
+    allowed = 0 if len(word) < 4 else 1 if len(word) < 8 else 2
+    if not allowed:
+        return None
+    near = (_distance(word, token[: len(word) + 1], allowed) for token in _tokens(f"{row.name} {row.rest}"))
+    return min((count for count in near if count is not None), default=None)
+
+
+@lru_cache(maxsize=10_000)
+def _tokens(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(re.findall(r"[^\W_]+", text)))
+
+
+@lru_cache(maxsize=100_000)
+def _distance(word: str, token: str, allowed: int) -> int | None:
+    """Letters changed, left out, added or swapped between the two; None if more than allowed.
+
+    >>> _distance("smaple", "sample", 1), _distance("ifnj", "ifng", 1), _distance("gene", "cell", 1)
+    (1, 1, None)
+    """
+    if abs(len(word) - len(token)) > allowed:
+        return None
+    before, above = [0] * (len(token) + 1), list(range(len(token) + 1))
+    for row, letter in enumerate(word, start=1):
+        current = [row]
+        for place, other in enumerate(token, start=1):
+            cost = min(above[place] + 1, current[-1] + 1, above[place - 1] + (letter != other))
+            if row > 1 and place > 1 and letter == token[place - 2] and word[row - 2] == other:
+                cost = min(cost, before[place - 2] + 1)
+            current.append(cost)
+        before, above = above, current
+    return above[-1] if above[-1] <= allowed else None

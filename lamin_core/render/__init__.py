@@ -1,0 +1,1 @@
+"""Drawings and trees of lineage and of hierarchies."""

@@ -1,0 +1,117 @@
+"""What is above and below a term of a hierarchy, such as a label: as a picture, and as a text tree."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lamin_core.models.relations import Many, relations_of
+from lamin_core.render.display import LETTERS, MOST, Picture
+from lamin_core.render.layout import Link, layout
+from lamin_core.render.svg import Box, written
+from lamin_core.runtime.printable import printable
+
+LIMIT = 1_000
+"""Terms at most, the nearest ones."""
+
+
+@dataclass(frozen=True)
+class Hierarchy(Picture):
+    """Terms around one; a notebook shows a picture, `print(found.tree())` the text."""
+
+    start: int
+    names: Mapping[int, str]
+    """By primary key, the nearest first."""
+    links: tuple[Link, ...]
+    """The wider and the narrower term."""
+    truncated: bool = False
+    downwards: bool = False
+    """Whether the text begins with what is above it or shows what is below it."""
+
+    def tree(self, *, downwards: bool | None = None) -> str:
+        """As text: under each term those above it, or below it."""
+        is_down = self.downwards if downwards is None else downwards
+        below: defaultdict[int, list[int]] = defaultdict(list)
+        for wider, narrower in self.links:
+            below[wider if is_down else narrower].append(narrower if is_down else wider)
+        lines = [printable(self.names[self.start]), *self._branches(below, self.start, "", {self.start})]
+        return "\n".join([*lines, *(["... and more"] if self.truncated else [])])
+
+    def _branches(self, below: Mapping[int, list[int]], term: int, indent: str, shown: set[int]) -> Iterator[str]:
+        stack = [(iter(below.get(term, ())), len(below.get(term, ())), indent)]
+        while stack:
+            terms, left, indent = stack.pop()
+            one = next(terms, None)
+            if one is None:
+                continue
+            stack.append((terms, left - 1, indent))
+            again = one in shown and bool(below.get(one))
+            name = printable(self.names[one])
+            yield f"{indent}{'├─ ' if left > 1 else '└─ '}{name}{'  (see above)' if again else ''}"
+            if one not in shown:
+                shown.add(one)
+                inner = below.get(one, ())
+                stack.append((iter(inner), len(inner), indent + ("│  " if left > 1 else "   ")))
+
+    def svg(self) -> str:
+        """As a picture: wider terms to the left. At most 150, the nearest."""
+        drawn = list(self.names)[:MOST]
+        boxes = {one: self._box(one) for one in drawn}
+        links = [link for link in self.links if link[0] in boxes and link[1] in boxes]
+        note = "" if len(drawn) == len(self.names) and not self.truncated else f"the nearest {len(drawn)}"
+        places = layout({one: box.width for one, box in boxes.items()}, links)
+        return written(boxes, links, places, note, kind=lambda _: "e")
+
+    def _box(self, term: int) -> Box:
+        name = printable(self.names[term])
+        short = name if len(name) <= LETTERS else name[: LETTERS - 1] + "…"
+        return Box(short, "", name, "artifact" + " start" * (term == self.start))
+
+    def __repr__(self) -> str:
+        cut = ", truncated" if self.truncated else ""
+        return f"Hierarchy({self.names[self.start]!r}: {len(self.names)} terms, {len(self.links)} links{cut})"
+
+
+def around(session: Session, record: Any, *, up: int | None, down: int | None, field: str) -> Hierarchy:
+    """The terms up to so many steps above and below this one; None is all the way. `field` is what names them."""
+    registry = type(record)
+    relations: dict[str, Any] = dict(relations_of(registry))
+    found = {record.id: None}
+    links = [(wider, narrower) for narrower, wider in _steps(session, relations["parents"], found, record.id, up)]
+    links += _steps(session, relations["children"], found, record.id, down)
+    kept = list(found)[:LIMIT]
+    column = getattr(registry, field)
+    rows = session.execute(select(registry.id, registry.uid, column).where(registry.id.in_(kept)))
+    names = {row[0]: str(row[1] if row[2] is None else row[2]) for row in rows}
+    return Hierarchy(
+        record.id,
+        {one: names[one] for one in kept if one in names},
+        tuple(link for link in dict.fromkeys(links) if set(link) <= names.keys()),
+        truncated=len(found) > LIMIT,
+        downwards=up == 0,
+    )
+
+
+def _steps(session: Session, relation: Many[Any], found: dict[int, None], start: int, most: int | None) -> list[Link]:
+    """The links from a term over a relation, step by step; what is reached is noted, each once."""
+    links: list[Link] = []
+    fresh, seen, step = [start], {start}, 0
+    while fresh and (most is None or step < most) and len(found) <= LIMIT:
+        new = _linked(session, relation, fresh)
+        links += new
+        fresh = [one for one in dict.fromkeys(other for _, other in new) if one not in seen]
+        seen.update(fresh)
+        found.update(dict.fromkeys(fresh))
+        step += 1
+    return links
+
+
+def _linked(session: Session, relation: Many[Any], terms: Collection[int]) -> list[Link]:
+    own, other = getattr(relation.link, relation.own), getattr(relation.link, relation.other)
+    rows = session.execute(select(own, other).where(own.in_(terms)).order_by(own, other))
+    return [(row[0], row[1]) for row in rows]

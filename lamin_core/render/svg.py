@@ -1,0 +1,93 @@
+"""Boxes and curves as SVG, which notebooks and browsers show without any other program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import pairwise
+
+from lamin_core.render.layout import HEIGHT, Layout, Link, Point
+from lamin_core.runtime.printable import printable
+
+_STYLE = """
+text{font:12px system-ui,sans-serif;fill:#1f2328}text.d{font-size:10px;fill:#656d76}
+rect{fill:#fff;stroke:#8c959f}.run rect{fill:#f1ebfa;stroke:#8250df}.failed rect{fill:#ffebe9;stroke:#cf222e}
+.open rect{stroke-dasharray:4 3}.start rect{stroke-width:2.5}
+path{fill:none;stroke:#8c959f;stroke-width:1.2}path.w{stroke-dasharray:5 4}path.c{stroke-dasharray:1 4}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Two lines of text, a title that the pointer shows, and classes: `artifact`, `run`, `failed`, `open`, `start`."""
+
+    name: str
+    detail: str
+    title: str
+    classes: str
+
+    @property
+    def width(self) -> float:
+        """As wide as its text, roughly: nobody tells us the font."""
+        return max(7.0 * len(self.name), 5.8 * len(self.detail), 60.0) + 18.0
+
+
+def written(
+    boxes: Mapping[int, Box],
+    links: Sequence[Link],
+    places: Layout,
+    note: str,
+    kind: Callable[[Link], str] | None = None,
+) -> str:
+    """The picture: boxes at their places, links as curves with tips, and a note below. `kind` says how a link looks."""
+    kind = kind or _kind
+    width, height = places.width, places.height + (20 if note else 0)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
+        f'viewBox="0 0 {width:.0f} {height:.0f}" role="img" class="lamin-lineage">',
+        f"<style>{_scoped(_STYLE)}</style>",
+        '<defs><marker id="lamin-tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" '
+        'orient="auto"><polygon points="0 0 8 4 0 8" fill="#8c959f"/></marker></defs>',
+        f'<rect width="{width:.0f}" height="{height:.0f}" style="fill:#fff;stroke:none"/>',
+    ]
+    parts += [_path(places.ways[link], kind(link)) for link in links]
+    parts += [_drawn(box, places.corners[node]) for node, box in boxes.items()]
+    if note:
+        parts.append(f'<text class="d" x="12" y="{height - 10:.0f}">{escape(note)}</text>')
+    return "\n".join([*parts, "</svg>"])
+
+
+def _scoped(style: str) -> str:
+    """The rules, for this picture alone: a page with several pictures, or a dark theme, has rules of its own."""
+    rules = [rule for rule in style.replace("\n", "").split("}") if rule]
+    return "".join(f".lamin-lineage {rule}}}" for rule in rules)
+
+
+def _kind(link: Link) -> str:
+    """Reading and writing is plain; a run that waited for a run, and what lies in a folder, are dashed and dotted."""
+    return "w" if max(link) < 0 else "c" if min(link) > 0 else "e"
+
+
+def _path(points: Sequence[Point], kind: str) -> str:
+    (x, y), steps = points[0], []
+    for left, right in pairwise(points):
+        middle = (left[0] + right[0]) / 2
+        steps.append(f"C{middle:.1f} {left[1]:.1f} {middle:.1f} {right[1]:.1f} {right[0]:.1f} {right[1]:.1f}")
+    return f'<path class="{kind}" marker-end="url(#lamin-tip)" d="M{x:.1f} {y:.1f}{"".join(steps)}"/>'
+
+
+def _drawn(box: Box, corner: Point) -> str:
+    x, y = corner
+    radius = 3 if box.classes.startswith("run") else 12
+    return (
+        f'<g class="{box.classes}"><title>{escape(_lines(box.title))}</title>'
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{box.width:.1f}" height="{HEIGHT:.0f}" rx="{radius}"/>'
+        f'<text x="{x + 9:.1f}" y="{y + 17:.1f}">{escape(box.name)}</text>'
+        f'<text class="d" x="{x + 9:.1f}" y="{y + 31:.1f}">{escape(box.detail)}</text></g>'
+    )
+
+
+def _lines(text: str) -> str:
+    """Each line without control characters, which XML does not take."""
+    return "\n".join(printable(line) for line in text.split("\n"))

@@ -1,0 +1,114 @@
+"""Lineage as a text tree: under each artifact the run that made it, under each run what it read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from lamin_core.lineage.graph import Graph
+from lamin_core.lineage.traversal import ROLLED_BACK
+from lamin_core.lineage.view import path_of
+from lamin_core.runtime.printable import printable
+from lamin_core.uids import VERSION_LENGTH
+
+Node = tuple[str, int]
+
+
+def tree(graph: Graph, start: Node, *, downwards: bool = False) -> str:
+    """The lineage of one node, upwards to its sources (or downwards), a line for each artifact and run.
+
+    `start` is `("artifact", id)` or `("run", id)`. What was shown before is named once more, but not unfolded.
+    """
+    below = _links(graph, downwards=downwards)
+    lines = [_line(graph, start)]
+    lines += _branches(graph, below, start, "", {start})
+    return "\n".join(lines)
+
+
+def _links(graph: Graph, *, downwards: bool) -> dict[Node, list[Node]]:
+    links: defaultdict[Node, dict[Node, None]] = defaultdict(dict)
+
+    def add(lower: Node, upper: Node) -> None:
+        source, target = (upper, lower) if downwards else (lower, upper)
+        links[source][target] = None
+
+    newest = {} if downwards else _newest_makers(graph)
+    for run, artifact, direction, role in graph.edges:
+        if direction == "input":
+            add(("run", run), ("artifact", artifact))
+        elif role != ROLLED_BACK and newest.get(artifact, run) == run:
+            add(("artifact", artifact), ("run", run))
+    for run, source, _ in graph.dependencies:
+        add(("run", run), ("run", source))
+    for folder, artifact in graph.contains:
+        if artifact not in graph.made:
+            add(("artifact", artifact), ("artifact", folder))
+        elif folder not in graph.made:
+            add(("artifact", folder), ("artifact", artifact))
+    return {source: list(targets) for source, targets in links.items()}
+
+
+def _newest_makers(graph: Graph) -> dict[int, int]:
+    """Of the runs that made the same bytes again and again, the last one of each artifact."""
+    return {artifact: max(runs, key=lambda run: (_begun(graph, run), run)) for artifact, runs in graph.makers.items()}
+
+
+def _begun(graph: Graph, run: int) -> str:
+    started = graph.runs[run].started_at
+    return "" if started is None else started.isoformat()
+
+
+def _other_makers(graph: Graph, artifact: int) -> str:
+    """How many runs beside the one that is shown made the same bytes."""
+    others = len(graph.makers.get(artifact, ())) - 1
+    return f"  (and made by {others} earlier run{'s' * (others > 1)})" if others > 0 else ""
+
+
+def _branches(graph: Graph, below: dict[Node, list[Node]], start: Node, indent: str, shown: set[Node]) -> Iterator[str]:
+    stack = [(iter(_with_last(below.get(start, []))), indent)]
+    while stack:
+        children, indent = stack[-1]
+        entry = next(children, None)
+        if entry is None:
+            stack.pop()
+            continue
+        child, is_last = entry
+        again = child in shown and bool(below.get(child))
+        yield f"{indent}{'└─ ' if is_last else '├─ '}{_line(graph, child)}{'  (see above)' if again else ''}"
+        if child not in shown:
+            shown.add(child)
+            stack.append((iter(_with_last(below.get(child, []))), indent + ("   " if is_last else "│  ")))
+
+
+def _with_last(children: list[Node]) -> list[tuple[Node, bool]]:
+    return [(child, place == len(children) - 1) for place, child in enumerate(children)]
+
+
+def _line(graph: Graph, node: Node) -> str:
+    kind, identity = node
+    if kind == "artifact":
+        artifact = graph.artifacts[identity]
+        name = artifact.key if artifact.key is not None and artifact.root != "/" else path_of(artifact)
+        return f"{printable(name)}  v{artifact.uid[-VERSION_LENGTH:]}{_other_makers(graph, identity)}"
+    run = graph.runs[identity]
+    facts = [run.transform_key, run.engine, run.status + (" (cached)" if run.cached else "")]
+    if run.duration is not None:
+        facts.append(duration(run.duration))
+    if run.error:
+        facts.append(run.error.splitlines()[0][:100])
+    name = f" {run.name!r}" if run.name and run.name not in run.transform_key else ""
+    return f"run {run.uid}{name} of " + " · ".join(printable(fact) for fact in facts)
+
+
+def duration(seconds: float) -> str:
+    """For people.
+
+    >>> duration(0.0123), duration(75), duration(7300)
+    ('12 ms', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

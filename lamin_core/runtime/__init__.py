@@ -1,0 +1,1 @@
+"""What this process is: instance and run at work, settings, paths, environment, git."""

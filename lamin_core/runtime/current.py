@@ -1,0 +1,209 @@
+"""What is current: the instance of this process and the run of this context. Knows neither, only holds them."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol, TypeVar
+
+Record = TypeVar("Record")
+
+
+class Connection(Protocol):
+    """What a record needs of the instance it lives in, so that `record.save()` works without importing upwards."""
+
+    def query(self, registry: type[Record], query: Any = None) -> Any:
+        """A query set over all records of this registry, or over those of this SQL query."""
+
+    def by_id(self, registry: type[Record], identity: int) -> Record:
+        """The record with this primary key."""
+
+    def related(self, record: Any, relation: Any) -> Any:
+        """The records that this relation ties to this one."""
+
+    def save(self, record: Record) -> Record:
+        """Write the record, or find the one it is."""
+
+    def delete(self, record: Any) -> None:
+        """Remove the record."""
+
+    def trash(self, artifact: Any) -> None:
+        """Hide the artifact."""
+
+    def restore(self, artifact: Any) -> None:
+        """Show the artifact again."""
+
+    def erase(self, artifact: Any, *, storage: bool | None) -> None:
+        """Remove the artifact and its bytes."""
+
+    def replace(self, artifact: Any, data: Any, run: Any) -> None:
+        """Put other bytes in its place."""
+
+    def from_values(self, registry: type[Record], values: Iterable[Any], field: Any, *, create: bool) -> Any:
+        """Records for these names."""
+
+    def describe(self, record: Any) -> None:
+        """Print what is known about this record."""
+
+    def reached(self, record: Any, relation: str) -> Any:
+        """The records on all paths from this one over a relation to records of its own kind."""
+
+    def slots(self, schema: Any) -> dict[str, Any]:
+        """The schema of each slot of a composite one."""
+
+    def features(self, record: Any) -> Any:
+        """The values that this record has for features."""
+
+    def labels(self, record: Any) -> Any:
+        """The labels that this record has, also as values of features."""
+
+    def run_above(self, named: Any) -> Any:
+        """The run with the name that an engine gives, or of the shell script that this process was started by."""
+
+    @property
+    def storage(self) -> str:
+        """Root of the storage that copies go into."""
+
+    @property
+    def files(self) -> Any:
+        """The operations on an artifact's bytes."""
+
+    @property
+    def lineage(self) -> Any:
+        """The questions about what made what."""
+
+
+_lock = threading.RLock()
+_connection: Connection | None = None
+_open: Callable[[], Connection] | None = None
+
+_path: ContextVar[tuple[Any, ...]] = ContextVar("lamin_current_runs", default=())
+_open_in_main: list[tuple[Any, ...]] = []
+_process_run: Any = None
+_process_above: Any = None
+_engines: list[Callable[[], Any]] = []
+
+uid: str | None
+"""Set before `track()`: the stem or the uid of the transform. Afterwards, the uid that it has."""
+name: str | None
+"""Set before `track()`: the name of the run. Afterwards, the name that it has."""
+description: str | None
+"""Set before `track()`: the description of the transform. Afterwards, what is kept as that."""
+
+
+def current_run() -> Any:
+    """The `Run` that reads and writes here belong to, or None.
+
+    That is the innermost one of this thread or task; in a thread without any, of the main thread; else the one that
+    `track()` has started; else the one in which an engine, or the process that started this one, runs it.
+    """
+    path = _path_here()
+    if path:
+        return path[-1]
+    above = _named_above()
+    if _process_run is not None and above in (None, _process_above):
+        return _process_run
+    return connection().run_above(above)
+
+
+def _path_here() -> tuple[Any, ...]:
+    path = _path.get()
+    if path or threading.current_thread() is threading.main_thread():
+        return path
+    return path_in_main()
+
+
+def path_in_main() -> tuple[Any, ...]:
+    """The runs of functions that all which is under way in the main thread belongs to, from the outermost to the
+    innermost; a thread started there belongs to them as well, and so does a process."""
+    common = max(_open_in_main, key=len, default=())
+    for path in tuple(_open_in_main):
+        if common[: len(path)] != path:
+            common = tuple(one for one, other in zip(common, path, strict=False) if one is other)
+    return common
+
+
+def register_engine(current: Callable[[], Any], *, outermost: bool = False) -> None:
+    """Say how to find the name of the run in which an engine runs this code; the innermost that knows one decides."""
+    _engines.insert(len(_engines) if outermost else 0, current)
+
+
+def _named_above() -> Any:
+    return next((name for engine in _engines if (name := engine()) is not None), None)
+
+
+def __getattr__(asked: str) -> Any:
+    """`ln.context.run`, `transform`, `uid`, `name`, `description`: what is current, or None."""
+    if asked not in ("run", "transform", "uid", "name", "description"):
+        raise AttributeError(f"module 'lamin_core.runtime.current' has no attribute {asked!r}")
+    run = current_run()
+    if run is None or asked == "run":
+        return run
+    if asked == "name":
+        return run.name
+    return run.transform if asked == "transform" else getattr(run.transform, asked)
+
+
+def asked(setting: str) -> Any:
+    """What was set as `ln.context.uid`, `name` or `description`, or None."""
+    return globals().get(setting)
+
+
+def process_run() -> Any:
+    """The run of the whole process, or None."""
+    return _process_run
+
+
+def set_process_run(run: Any) -> None:
+    """Make this the run of the whole process, in every thread; None ends that."""
+    global _process_run, _process_above
+    _process_run, _process_above = run, _named_above()
+
+
+@contextmanager
+def run_context(run: Any) -> Iterator[None]:
+    """While this lasts, the run is current in this thread or task, and nowhere else."""
+    path = (*_path_here(), run)
+    token = _path.set(path)
+    in_main = threading.current_thread() is threading.main_thread()
+    if in_main:
+        _open_in_main.append(path)
+    try:
+        yield
+    finally:
+        _path.reset(token)
+        if in_main:
+            _open_in_main.remove(path)
+
+
+def register_opener(opener: Callable[[], Connection]) -> None:
+    """Say how to find the instance when none is connected yet."""
+    global _open
+    _open = opener
+
+
+def connection() -> Connection:
+    """The instance of this process, opened on first use. Raises `InstanceNotFound` when there is none."""
+    global _connection
+    if _connection is None:
+        with _lock:
+            if _connection is None:
+                if _open is None:  # `ln.context.run` is the first that anybody asks here
+                    importlib.import_module("lamin_core.instance.instance")
+                assert _open is not None, "that module registers it"
+                _connection = _open()
+    return _connection
+
+
+def set_connection(value: Connection | None) -> Connection | None:
+    """Make this the instance of the process, and return the one before.
+
+    None forgets it, so that the next use looks for one again.
+    """
+    global _connection
+    with _lock:
+        before, _connection = _connection, value
+    return before

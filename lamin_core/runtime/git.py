@@ -1,0 +1,62 @@
+"""What git says of the code at work: commit, branch, remote, and whether files differ from the commit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lamin_core.runtime.redaction import redact_text
+
+_PATIENCE = 2.0
+"""Seconds: in a huge repository the question whether anything has changed is left open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A working copy; `dirty` says that a file which git knows differs from the commit."""
+
+    commit: str
+    branch: str | None
+    remote: str | None
+    dirty: bool
+
+    def facts(self) -> dict[str, Any]:
+        """Its fields by name."""
+        return asdict(self)
+
+
+def checkout(folder: Path) -> Checkout | None:
+    """The working copy that this folder is in; None without a repository, a commit, or git itself."""
+    if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
+        return None
+    status = _git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
+    if status is None:
+        return None
+    lines = status.splitlines()
+    said = dict(line.removeprefix("# branch.").split(" ", 1) for line in lines if line.startswith("# branch."))
+    if said.get("oid", "(initial)") == "(initial)":
+        return None
+    branch = None if said.get("head") == "(detached)" else said.get("head")
+    remote = (_git(folder, "config", "--get", "remote.origin.url") or "").strip()
+    dirty = any(not line.startswith("#") for line in lines)
+    return Checkout(said["oid"], branch, redact_text(remote) or None, dirty)
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What git prints; None when it cannot. It takes no lock, so that it is in nobody's way."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PATIENCE,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None

@@ -1,0 +1,84 @@
+"""A bar on a terminal while many bytes are read or written; nothing at all anywhere else."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lamin_core.storage.hashing import Watch
+
+SHOWN_FROM = 256 << 20
+"""Bytes: what is smaller is done before anybody has read the bar."""
+
+
+@contextmanager
+def progress(what: str, size: int) -> Iterator[Watch | None]:
+    """What to tell each piece to while it lasts; None where nobody is looking.
+
+    >>> with progress("hashing a.bin", 10) as watch: print(watch)
+    None
+    """
+    if size < SHOWN_FROM or not _somebody_looks():
+        yield None
+        return
+    bars = _board.enter()
+    # A name may hold what moves the cursor.
+    task = bars.add_task("".join(one if one.isprintable() else "?" for one in what), total=size)
+    try:
+        yield lambda count: bars.advance(task, count)
+    finally:
+        bars.refresh()  # as it was at the end
+        bars.remove_task(task)
+        _board.leave()
+
+
+class _Board:
+    """Where all bars of the process are drawn, one below the other, while there are any: threads have one each."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bars: Any = None
+        self._users = 0
+
+    def enter(self) -> Any:
+        """What to add a bar to."""
+        with self._lock:
+            self._users += 1
+            if self._bars is None:
+                self._bars = _drawn()
+                self._bars.start()
+            return self._bars
+
+    def leave(self) -> None:
+        """One bar less; with the last one, nothing is left on the terminal."""
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self._bars.stop()
+                self._bars = None
+
+
+_board = _Board()
+
+
+def _drawn() -> Any:
+    # Heavy, and only people at a terminal need it.
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    console = Console(stderr=True)
+    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True, redirect_stdout=False)
+
+
+def _somebody_looks() -> bool:
+    """Whether standard error is a terminal that can draw, and not that of an automatic build."""
+    try:
+        is_terminal = sys.stderr.isatty()
+    except (AttributeError, ValueError):  # none, or closed
+        return False
+    return is_terminal and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")

@@ -1,0 +1,258 @@
+"""Settings in layers: what this process set, `LAMIN_*`, the instance, the user, and the default. No secrets in them.
+
+Each setting is a line in `SETTINGS`. The instance's are in `.lamin/instance.toml`, the user's in `config.toml` of the
+user's own settings folder; both are flat, a name and a value a line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from tempfile import mkstemp
+from typing import Any
+
+from lamin_core.errors import Conflict, InvalidArgument, Unavailable
+from lamin_core.runtime.paths import SETTINGS as INSTANCE_FILE
+from lamin_core.runtime.paths import find_trusted_instance, user_config
+from lamin_core.runtime.redaction import redact_text
+from lamin_core.runtime.sharing import file_mode
+from lamin_core.runtime.trust import permission_denied
+
+Plain = str | float | bool
+LEVELS = ("debug", "info", "warning", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Its name, what it is when nobody says, how text becomes a value, and what it is for."""
+
+    name: str
+    default: Plain | None
+    parse: Callable[[str], Plain]
+    meaning: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return f"LAMIN_{self.name.upper()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What a setting is, and who said so: `ln.settings`, a variable, a file, or `default`."""
+
+    name: str
+    value: Plain | None
+    origin: str
+
+
+def _yes_or_no(text: str) -> bool:
+    """
+    >>> _yes_or_no("yes"), _yes_or_no("0")
+    (True, False)
+    """
+    word = text.strip().lower()
+    if word not in {"1", "0", "true", "false", "yes", "no", "on", "off"}:
+        raise InvalidArgument(f"{text!r} is neither true nor false", hint="true or false")
+    return word in {"1", "true", "yes", "on"}
+
+
+def _level(text: str) -> str:
+    if text.lower() not in LEVELS:
+        raise InvalidArgument(f"{text!r} is no verbosity", hint=f"one of {', '.join(LEVELS)}")
+    return text.lower()
+
+
+def _folder(text: str) -> str:
+    if not text:
+        raise InvalidArgument("a folder has a name", hint="a path such as ~/cache")
+    return os.path.abspath(Path(text).expanduser())
+
+
+def _megabytes(text: str) -> float:
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        raise InvalidArgument(f"{text!r} is no number", hint="megabytes, such as 512") from None
+
+
+def _text(text: str) -> str:
+    if not text or not text.isprintable():
+        raise InvalidArgument(f"{text!r} is no name", hint="letters and digits")
+    return text
+
+
+SETTINGS = {
+    setting.name: setting
+    for setting in (
+        Setting("verbosity", "warning", _level, "which messages are shown: debug, info, warning or error"),
+        Setting("track_run_inputs", True, _yes_or_no, "whether loading an artifact makes it an input of the run"),
+        Setting("cache_dir", None, _folder, "where fetched files are kept; by default in the instance's folder"),
+        Setting("storage", None, _text, "root of the storage that copies go into; by default that of the instance"),
+        Setting("spool_limit", 512.0, _megabytes, "megabytes of events that may wait; what is above is dropped"),
+        Setting("redact_events", False, _yes_or_no, "whether secrets in events are masked before the raw log has them"),
+        Setting("user", None, _text, "your handle in the registry; by default your login name"),
+        Setting("user_name", None, _text, "your name in the registry"),
+    )
+}
+
+
+ANSWERS: dict[str, Callable[[], Plain | None]] = {}
+"""What answers on `ln.settings` where nobody has set a setting: the instance, about its own storage."""
+
+
+class Settings:
+    """`ln.settings`: each setting is an attribute; what is set on it holds for this process.
+
+    >>> Settings().verbosity
+    'warning'
+    """
+
+    def __init__(self) -> None:
+        self.__dict__["_here"] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        value = self.look_up(name).value
+        return ANSWERS[name]() if value is None and name in ANSWERS else value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        parsed = setting(name).parse(str(value))
+        self.__dict__["_here"][name] = parsed
+        if name == "verbosity":
+            apply_verbosity(str(parsed))
+
+    def __delattr__(self, name: str) -> None:
+        self.__dict__["_here"].pop(setting(name).name, None)
+
+    def __dir__(self) -> list[str]:
+        return [*SETTINGS, "look_up"]
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{name}={getattr(self, name)!r}' for name in SETTINGS)})"
+
+    def said(self, name: str) -> Value | None:
+        """What this process says, on `ln.settings` or by a variable; no file is asked. Raises as `look_up`."""
+        asked = setting(name)
+        if name in self.__dict__["_here"]:
+            return Value(name, self.__dict__["_here"][name], "ln.settings")
+        text = os.environ.get(asked.variable)
+        return Value(name, asked.parse(text), asked.variable) if text else None
+
+    def look_up(self, name: str) -> Value:
+        """The value and who said so. Raises `InvalidArgument` for a name that is none, or a value that is none."""
+        asked = setting(name)
+        said = self.said(name)
+        if said is not None:
+            return said
+        for file in (instance_file(), user_file()):
+            held = {} if file is None else read_toml(file)
+            if name in held:
+                return Value(name, asked.parse(str(held[name])), str(file))
+        return Value(name, asked.default, "default")
+
+
+settings = Settings()
+
+
+def setting(name: str) -> Setting:
+    """The setting with this name. Raises `InvalidArgument` with the nearest ones."""
+    if name in SETTINGS:
+        return SETTINGS[name]
+    near = difflib.get_close_matches(name, SETTINGS, n=2)
+    raise InvalidArgument(
+        f"no setting is called {name!r}",
+        hint=f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(SETTINGS)}",
+    )
+
+
+def store(name: str, text: str | None, file: Path) -> None:
+    """Write this setting into a file; None takes it out. Raises `InvalidArgument` for a value that is none."""
+    asked = setting(name)
+    values = {key: value for key, value in read_toml(file).items() if key != name}
+    if text is not None:
+        values[name] = asked.parse(text)
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    is_instance = file.name == INSTANCE_FILE
+    write_toml(file, values, file_mode(file.parent) if is_instance and not _holds_password(values) else 0o600)
+
+
+def secret_settings(file: Path) -> Path | None:
+    """This file of an instance, if it holds a password; None otherwise."""
+    return file if _holds_password(read_toml(file)) else None
+
+
+def _holds_password(values: Mapping[str, Plain]) -> bool:
+    url = str(values.get("db", ""))
+    return redact_text(url) != url
+
+
+def instance_file() -> Path | None:
+    """The file with the settings of the instance that is at work here, if there is one that may be used."""
+    folder = find_trusted_instance()
+    return None if folder is None else folder / INSTANCE_FILE
+
+
+def user_file() -> Path:
+    """The file with this user's settings."""
+    return user_config() / "config.toml"
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What is in the file; nothing where there is none. Raises `Conflict` or `Unavailable`."""
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError:  # also where the home is not this user's, as after `su`
+        return {}
+    return _read(path, changed)
+
+
+@lru_cache(maxsize=16)
+def _read(path: Path, _changed: int) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Conflict(f"{str(path)!r} cannot be read: {error}", hint="restore it, or init anew") from error
+    except PermissionError as error:
+        raise permission_denied(path) from error
+    except OSError as error:
+        raise Unavailable(f"{str(path)!r} cannot be read: {error.strerror}") from error
+
+
+def write_toml(path: Path, values: Mapping[str, Plain], mode: int = 0o600) -> None:
+    """Write names and values, whole or not at all, by default readable by this user alone; the last writer's stay."""
+    text = "".join(f"{name} = {_toml(value)}\n" for name, value in values.items())
+    # Each writer has a file of its own, for its user alone: a database URL may hold a password.
+    descriptor, temporary = mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            os.fchmod(descriptor, mode)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _toml(value: Plain) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return str(value)
+    escaped = "".join(f"\\u{ord(c):04X}" if c < " " or c in '"\\\x7f' else c for c in value)
+    return f'"{escaped}"'
+
+
+def apply_verbosity(level: str) -> None:
+    """Let the logger of this project show messages from this level on."""
+    logger = logging.getLogger("lamin")
+    logger.setLevel(level.upper())
+    if level in ("debug", "info") and not logger.hasHandlers():
+        logger.addHandler(logging.StreamHandler())  # without one, Python shows warnings alone

@@ -1,0 +1,128 @@
+"""The records that people mean by the values of a categorical feature: given as records, or by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lamin_core.errors import ValidationError
+from lamin_core.models import Feature, Registry
+from lamin_core.models.base import Named
+from lamin_core.models.checks import is_storable
+from lamin_core.models.dtypes import Dtype, Option, parse, registry_called
+from lamin_core.query.operators import OPERATORS
+from lamin_core.saving.records import check_saved
+
+_SHOWN = 20
+"""Names in a message."""
+
+
+class Terms:
+    """What may be a value of one categorical feature."""
+
+    def __init__(self, session: Session, feature: Feature, dtype: Dtype) -> None:
+        self._session, self._feature, self._dtype = session, feature, dtype
+
+    def of(self, items: Iterable[Any]) -> tuple[list[Any], list[str]]:
+        """The records that are meant, in their order, and the names of none. Raises `ValidationError`."""
+        items = list(items)
+        names = list(dict.fromkeys(item for item in items if not isinstance(item, Registry) and self._is_name(item)))
+        called = self._called(names)
+        found = [self.checked(item) if isinstance(item, Registry) else called.get(item) for item in items]
+        unique = {(type(one), one.id): one for one in found if one is not None}
+        return list(unique.values()), [name for name in names if name not in called]
+
+    def checked(self, record: Registry) -> Registry:
+        """The record, if it may be a value. Raises `ValidationError`."""
+        check_saved([record])
+        own = [option for option in self._dtype.options if option.registry == type(record)._registry_name()]
+        types = [self._types[option] for option in own]
+        if not any(allowed is None or getattr(record, "type_id", None) in allowed for allowed in types):
+            wanted = self._dtype.options[0]
+            raise ValidationError(
+                f"{record!r} is no value of feature {self._feature.name!r}, which is {self._feature.dtype}",
+                hint=f"pass a {wanted.registry}" + (f" of the type {wanted.type!r}" if wanted.type else ""),
+            )
+        return record
+
+    def _is_name(self, item: Any) -> bool:
+        if not isinstance(item, str) or not is_storable(item):
+            raise ValidationError(
+                f"the value {item!a} of feature {self._feature.name!r} is no label",
+                hint=f"pass the name of a {self._dtype.options[0].registry}, or the record",
+            )
+        return True
+
+    def _called(self, names: list[str]) -> dict[str, Any]:
+        """The records with these names, of the first registry that has one; all names in one question to each."""
+        found: dict[str, Any] = {}
+        for option in self._dtype.options:
+            target = registry_called(option.registry)
+            fields = [option.field or target._name_field]
+            fields += [] if issubclass(target, Named) else ["uid"]
+            for field in fields:
+                found = self._in_field(option, field, [name for name in names if name not in found]) | found
+        return found
+
+    def _in_field(self, option: Option, field: str, names: list[str]) -> dict[str, Any]:
+        if not names:
+            return {}
+        target: Any = registry_called(option.registry)
+        column = getattr(target, field)
+        query = target._listed().where(OPERATORS["in"](column, names))
+        types = self._types[option]
+        if types is not None:
+            query = query.where(target.type_id.in_(types))
+        if hasattr(target, "is_latest"):
+            query = query.order_by(target.is_latest)
+        # The latest version, and the record that was there first, come last and stay.
+        return {str(getattr(one, field)): one for one in self._session.scalars(query.order_by(target.id.desc()))}
+
+    @cached_property
+    def _types(self) -> dict[Option, list[int] | None]:
+        """For each registry the groups that a label must be in, by primary key; None where any label may be."""
+        return {
+            option: None
+            if option.type is None
+            else types_called(self._session, registry_called(option.registry), option.type)
+            for option in self._dtype.options
+        }
+
+
+def types_called(session: Session, registry: type[Any], name: str) -> list[int]:
+    """The primary keys of the labels with this name (or uid) that group others, and of the groups within them."""
+    found = list(session.scalars(select(registry.id).where((registry.name == name) | (registry.uid == name))))
+    reached = found
+    while reached:
+        inner = select(registry.id).where(registry.type_id.in_(reached), registry.is_type)
+        reached = [one for one in session.scalars(inner) if one not in found]
+        found = found + reached
+    return found
+
+
+def unknown_terms(unknown: dict[str, list[str]]) -> str:
+    """What is said of names that nothing is called, by the registry that should have them."""
+    lines = ["These values could not be validated:"]
+    lines += [f"  {registry}: {_listed(names)}" for registry, names in unknown.items()]
+    lines += ["Fix typos, or create records for them:", ""]
+    lines += [f"  {_how_to_make(parse(f'cat[{registry}]').options[0], names)}" for registry, names in unknown.items()]
+    return "\n".join(lines)
+
+
+def _listed(names: list[str]) -> str:
+    return repr(names) if len(names) <= _SHOWN else f"[{', '.join(map(repr, names[:_SHOWN]))}, ...] ({len(names):,})"
+
+
+def _how_to_make(option: Option, names: list[str]) -> str:
+    kind = option.registry
+    given = repr(names) if len(names) <= _SHOWN else "names"
+    if not issubclass(registry_called(kind), Named):
+        return f"ln.{kind}(...).save(), then pass the record, its {registry_called(kind)._name_field} or its uid"
+    if option.type is not None:
+        group = f"type=ln.{kind}.get(name={option.type!r})"
+        return f"ln.save([ln.{kind}(name=name, {group}) for name in {given}])"
+    return f"ln.{kind}.from_values({given}, create=True).save()"

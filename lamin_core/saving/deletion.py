@@ -1,0 +1,140 @@
+"""Artifacts that nobody wants to see any more: into the trash, back, gone for good; or with other bytes in place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from lamin_core.errors import Conflict, InvalidArgument
+from lamin_core.ingest import series as versions
+from lamin_core.ingest.inputs import link
+from lamin_core.models import Artifact, ArtifactSeries, Content, Run, RunArtifact, now
+from lamin_core.models.deleted import is_remembered, remember
+from lamin_core.models.relations import is_named
+from lamin_core.runtime import current
+from lamin_core.saving.records import Place, row_of, show
+from lamin_core.storage import blobs
+from lamin_core.storage.locations import managed_key
+
+
+def trash(place: Place, artifact: Artifact) -> None:
+    """Hide it from queries; the newest version that is left is the latest. Its bytes stay."""
+    with place.db.writing() as session:
+        row = row_of(session, artifact)
+        row.deleted_at = row.deleted_at or now()
+        settle_latest(session, row.series_id)
+    show(artifact, row)
+
+
+def restore(place: Place, artifact: Artifact) -> None:
+    """Take it out of the trash."""
+    with place.db.writing() as session:
+        row = row_of(session, artifact)
+        row.deleted_at = None
+        settle_latest(session, row.series_id)
+    show(artifact, row)
+
+
+def erase(place: Place, artifact: Artifact, *, storage: bool | None) -> None:
+    """Remove the record, what ties it to runs and labels, and its copy in the storage.
+
+    `storage=True` removes a file that was registered in place as well, `False` keeps even the copy; bytes that another
+    record needs stay. Raises `NotFound`, and `Conflict` while a collection holds it.
+    """
+    root, key = place.files.where(artifact)
+    if storage:
+        place.files.check_unchanged(artifact)
+    try:
+        with _removing() as gone, place.db.writing() as session:
+            row = row_of(session, artifact)
+            series_id, content_id = row.series_id, row.content_id
+            remember(session, Artifact, Artifact.id == row.id)
+            session.execute(delete(Artifact).where(Artifact.id == row.id))
+            settle_latest(session, series_id)
+            _forget(session, content_id, series_id)
+            if (artifact.is_copy if storage is None else storage) and not _is_needed(session, row.storage_id, key):
+                # Here, so that nobody finds the bytes in the moment before they are gone.
+                gone += blobs.set_aside(root, key)
+    except IntegrityError as error:
+        hint = "remove those first, or leave it in the trash"
+        raise Conflict(f"{artifact!r} is needed by other records", hint) from error
+
+
+@contextmanager
+def _removing() -> Iterator[list[blobs.Aside]]:
+    """What is set aside meanwhile is removed at the end, when nobody waits for it, or put back if it goes wrong."""
+    gone: list[blobs.Aside] = []
+    try:
+        yield gone
+    except BaseException:
+        for aside in gone:
+            aside.put_back()
+        raise
+    for aside in gone:
+        aside.remove()
+
+
+def replace(place: Place, artifact: Artifact, path: str | os.PathLike[str], run: Run | bool | None) -> None:
+    """Put other bytes in the place of this version's: for those that were wrong from the beginning."""
+    root, key = place.files.where(artifact)
+    home = root if any(one.root == root and one.is_managed for one in place.files.storages()) else place.storage
+    source = place.files.prepare(path, storage=home)
+    if source.suffix != artifact.suffix or source.target is None or source.seen is None:
+        raise InvalidArgument(
+            f"{os.fspath(path)!r} cannot replace a {artifact.suffix or 'file without suffix'}",
+            hint="save it as an artifact of its own",
+        )
+    content, maker = source.seen.digest, current.current_run() if run is None else run
+    copy = managed_key(content, source.suffix)
+    wanted = blobs.Copy(Path(source.path), source.seen, source.target.root, copy)
+    blobs.copy_in([wanted])
+    with _removing() as gone, place.db.writing() as session:
+        row = row_of(session, artifact)
+        blobs.copy_in([wanted])  # if it was there already, it may have been deleted meanwhile
+        was_copy, storage_id, content_id = row.is_copy, row.storage_id, row.content_id
+        row.content_id, row.real_key, row.storage_id = versions.content_for(session, content), copy, source.target.id
+        session.execute(update(RunArtifact).where(RunArtifact.artifact_id == row.id).values(content_id=row.content_id))
+        if isinstance(maker, Run):
+            row.run_id = maker.id
+            link(session, maker.id, row, "output", "replaced")
+        session.flush()
+        _forget(session, content_id)
+        if was_copy and not _is_needed(session, storage_id, key):
+            gone += blobs.set_aside(root, key)
+    show(artifact, row)
+    artifact.__dict__.pop("_content", None)
+
+
+def _forget(session: Session, content_id: int | None, series_id: int | None = None) -> None:
+    """Remove what only the artifact needed that is gone: what its bytes were, and the series of its versions."""
+    session.execute(delete(Content).where(Content.id == content_id, ~is_named(Content)))
+    # A series with a key is made again by the next save under that key, and would count from zero.
+    is_counted = ArtifactSeries.key.is_not(None) & is_remembered(ArtifactSeries.stem)
+    unused = ArtifactSeries.id == series_id, ~is_named(ArtifactSeries), ~is_counted
+    session.execute(delete(ArtifactSeries).where(*unused))
+
+
+def settle_latest(session: Session, series_id: int) -> None:
+    """Mark the newest version that is not in the trash as the latest."""
+    left = select(Artifact.id).where(Artifact.series_id == series_id, Artifact.deleted_at.is_(None))
+    newest = session.scalar(left.order_by(Artifact.created_at.desc(), Artifact.number.desc()).limit(1))
+    session.flush()
+    for is_latest, those in ((False, Artifact.id != (newest or 0)), (True, Artifact.id == (newest or 0))):
+        session.execute(
+            update(Artifact)
+            .where(Artifact.series_id == series_id, those, Artifact.is_latest != is_latest)
+            .values(is_latest=is_latest)
+            .execution_options(synchronize_session="fetch")
+        )
+
+
+def _is_needed(session: Session, storage_id: int, key: str) -> bool:
+    """Whether an artifact has its bytes there."""
+    here = or_(Artifact.real_key == key, (Artifact.key == key) & Artifact.real_key.is_(None))
+    return session.scalar(select(Artifact.id).where(Artifact.storage_id == storage_id, here).limit(1)) is not None

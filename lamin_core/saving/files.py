@@ -1,0 +1,410 @@
+"""What can be done with an artifact's bytes: find, cache, load, open; and what a new one is made of."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from lamin_core.db.database import Database
+from lamin_core.errors import Conflict, InvalidArgument, LaminError, NotFound, Unavailable
+from lamin_core.ingest.inputs import Reader, note_input
+from lamin_core.ingest.series import roots
+from lamin_core.models import Artifact, Storage, blank
+from lamin_core.models.checks import shown
+from lamin_core.runtime.settings import settings
+from lamin_core.storage import blobs, formats, object_store
+from lamin_core.storage.digest_cache import Contents, Seen, state_of
+from lamin_core.storage.hashing import FILE, FOLDER, Digest, files_in
+from lamin_core.storage.locations import (
+    Place,
+    Root,
+    check_key,
+    check_name,
+    check_url,
+    checked_root,
+    is_file_url,
+    is_remote,
+    locate,
+    name_of,
+    path_of,
+    suffix_of,
+)
+from lamin_core.storage.rooted_paths import copy_location, location
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a new artifact is made of: where its bytes are, what they are, and where they are copied to on saving."""
+
+    path: str
+    suffix: str
+    place: Place
+    content: Digest | None
+    target: Root | None = None
+    """None where they are registered where they lie."""
+    seen: Seen | None = None
+
+    @property
+    def key(self) -> str:
+        """The key that the place itself gives."""
+        return self.place.key
+
+
+class _Records(Protocol):
+    def by_id(self, registry: Any, identity: int) -> Any: ...
+
+
+class Files:
+    """The files of one instance."""
+
+    def __init__(self, database: Database, storage: str, cache: Path, records: _Records) -> None:
+        self._database = database
+        self._storage = storage
+        self._cache = cache
+        self._records = records
+        self._contents = Contents(cache / "digests.db", shown=True)
+        self._roots: dict[int, str] = {}
+        self._storages: list[Root] = []
+        self._chosen: Any = None
+        """The storage that a file of settings names, as it was at most a second ago."""
+        self._storages_until = 0.0
+
+    def storages(self) -> list[Root]:
+        """All storages, as they were at most a second ago: a loop of saves need not ask for them each time."""
+        if time.monotonic() > self._storages_until:
+            self.forget_storages()
+        return self._storages
+
+    def forget_storages(self) -> None:
+        """Ask for them anew: there is another one."""
+        with self._database.reading() as session:
+            self._storages = roots(session)
+        self._chosen = settings.look_up("storage").value
+        self._storages_until = time.monotonic() + 1.0
+
+    def managed(self, storage: str | Storage | None = None) -> Root:
+        """The storage that copies go into: this one, by default that of the instance. Raises `NotFound`."""
+        if storage is not None and not isinstance(storage, str | os.PathLike | Storage):
+            raise InvalidArgument(f"{shown(storage)} is no storage", hint="storage=ln.Storage(root).save()")
+        known, said = self.storages(), settings.said("storage")
+        asked = storage or (self._chosen if said is None else said.value)
+        wanted = (
+            self._storage if asked is None else asked.root if isinstance(asked, Storage) else checked_root(str(asked))
+        )
+        found = next((root for root in known if root.root == wanted), None)
+        if found is None or not found.is_managed:
+            raise NotFound(f"{wanted!r} is no storage to copy into", hint=f"ln.Storage({wanted!r}).save()")
+        return found
+
+    def prepare(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        key: str | None = None,
+        revises: Artifact | None = None,
+        storage: str | Storage | None = None,
+    ) -> Source:
+        """Look at what is to be saved; reads all of its bytes once. Raises what is wrong with path or key."""
+        if revises is not None:
+            _check_revised(revises, key)
+        if key is not None:
+            check_key(key)
+        text = _path_text(path)
+        if is_remote(text) and not is_file_url(text):
+            return self._remote(check_url(text.rstrip("/")), key)
+        return self._local(local_path(text), key, storage)
+
+    def _local(self, path: Path, key: str | None, storage: str | Storage | None) -> Source:
+        is_folder = path.is_dir()
+        suffix = suffix_of(path.name, is_folder=is_folder)
+        if key is not None:
+            _check_suffix(suffix, suffix_of(key, is_folder=is_folder), key, path.name)
+        place = locate(str(path), [root for root in self.storages() if root.root != "/"])
+        stays = place.root is not None and key in (None, place.key) and storage is None
+        target = None if stays else self.managed(storage)
+        if target is None:
+            check_name(place.key)
+        elif is_folder:
+            _check_apart(path, target)
+        seen = self._contents.at(path)
+        return Source(str(path), suffix, place, seen.digest, target, seen)
+
+    def _remote(self, url: str, key: str | None) -> Source:
+        place = locate(url, self.storages())
+        if key is not None and key != place.key:
+            raise InvalidArgument(
+                f"{url!r} is registered where it lies", hint="leave `key` out; it is the object's own"
+            )
+        found = object_store.look(url)
+        return Source(url, suffix_of(name_of(url), is_folder=found.is_folder), place, found.content)
+
+    def from_folder(
+        self, kind: type[Artifact], folder: str | os.PathLike[str], key: str | None, storage: str | Storage | None
+    ) -> list[Artifact]:
+        """An artifact of every file below a local folder, in the order of their paths, not yet saved."""
+        if not isinstance(folder, str | os.PathLike):
+            raise InvalidArgument(f"{shown(folder)} is no folder", hint='Artifact.from_dir("./data")')
+        root = local_path(os.fspath(folder))
+        if not root.is_dir():
+            raise InvalidArgument(f"{str(root)!r} is no folder", hint="Artifact(path) for a single file")
+        place = locate(str(root), [known for known in self.storages() if known.root != "/"])
+        prefix = root.name if key is None else key.rstrip("/")
+        in_place = place.root is not None and key in (None, place.key) and storage is None
+        made = []
+        for name, path in sorted(files_in(str(root))):
+            source = self.prepare(path, key=None if in_place else f"{prefix}/{name}", storage=storage)
+            made.append(blank(kind, key=source.key if in_place else f"{prefix}/{name}"))
+            made[-1].__dict__["_source"] = source
+        return made
+
+    def from_object(
+        self, kind: type[Artifact], data: Any, *, key: str | None, description: str | None, **kwargs: Any
+    ) -> Artifact:
+        """An artifact of an object in memory, written to a temporary file that is gone after saving."""
+        path = self.written(data, key)
+        artifact = kind(path, key=key, description=description, **kwargs)
+        artifact.otype, artifact.n_observations = formats.otype(data), formats.n_observations(data)
+        artifact.kind = artifact.kind or "dataset"
+        # The file is there as long as the artifact may still be saved.
+        artifact.__dict__["_temporary"] = weakref.finalize(artifact, shutil.rmtree, path.parent, ignore_errors=True)
+        return artifact
+
+    def written(self, data: Any, key: str | None) -> Path:
+        """A temporary file, alone in its folder, with this object in it; the key says in which format."""
+        suffix = formats.suffix_for(data, key, suffix_of(key or ""))
+        folder = tempfile.mkdtemp(prefix="lamin-")
+        try:
+            formats.write(data, Path(folder, f"data{suffix}"), suffix)
+        except BaseException as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, OSError) and error.errno in object_store.FULL:
+                raise Unavailable(
+                    f"there is no room for a {suffix} file in {tempfile.gettempdir()!r}",
+                    hint="free some space there, or let TMPDIR name another folder",
+                ) from error
+            raise
+        return Path(folder, f"data{suffix}")
+
+    @contextmanager
+    def as_path(self, data: Any, suffix: str) -> Iterator[str | os.PathLike[str]]:
+        """The path itself; of an object a temporary file in the format of this suffix, gone afterwards."""
+        if isinstance(data, str | os.PathLike):
+            yield data
+            return
+        path = self.written(data, f"data{suffix}")
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path.parent, ignore_errors=True)
+
+    def path(self, artifact: Artifact) -> Any:
+        """Where the bytes are: a `Path`, or a URL as text. Raises `Conflict` where that is outside of the storage."""
+        root, key = self.where(artifact)
+        text = copy_location(root, key) if artifact.is_copy else location(root, key)
+        return text if is_remote(root) else Path(text)
+
+    def where(self, artifact: Artifact) -> tuple[str, str]:
+        """The root of the storage that has the bytes, and their key in it."""
+        if artifact.storage_id is None:
+            raise InvalidArgument(f"{artifact!r} is not saved, so its bytes are in no storage", hint="call .save()")
+        if artifact.storage_id not in self._roots:
+            self._roots[artifact.storage_id] = self._records.by_id(Storage, artifact.storage_id).root
+        return self._roots[artifact.storage_id], artifact.real_key or artifact.key or ""
+
+    def cache(self, artifact: Artifact, *, reader: Reader = None) -> Path:
+        """A local path to the bytes, fetched once; the current run has then read them. Raises `NotFound`."""
+        path = self._here(artifact)
+        note_input(self._database, reader, artifact)
+        return path
+
+    def load(self, artifact: Artifact, *, reader: Reader = None, trust: bool = False) -> Any:
+        """The content in memory; the current run has then read it."""
+        self.where(artifact)
+        formats.check_trusted(artifact.suffix, trust=trust)
+        path = self._here(artifact)
+        with formats.understood(artifact.key or path.name, artifact.suffix):
+            loaded = formats.load(path, artifact.suffix, trust=trust)
+        note_input(self._database, reader, artifact)
+        return loaded
+
+    def open(self, artifact: Artifact, *, reader: Reader = None) -> Any:
+        """A handle for streaming; the current run has then read it."""
+        path = self.path(artifact)
+        handle = self._opened_there(path, artifact) if isinstance(path, str) else None
+        if handle is None:
+            here = self._here(artifact)
+            with formats.understood(artifact.key or here.name, artifact.suffix):
+                handle = formats.open_stream(here, artifact.suffix)
+        note_input(self._database, reader, artifact)
+        return handle
+
+    def _opened_there(self, url: str, artifact: Artifact) -> Any:
+        """Read from the storage itself, as far as it is used; None where the file must be fetched."""
+        blobs.check_tag(url, artifact.content_digest)
+        if artifact.is_copy and not self._stands(url, artifact):
+            return None
+        # What is no error of the way there is one of the file.
+        with object_store.reaching(url), formats.understood(artifact.key or url, artifact.suffix, OSError):
+            return formats.open_remote(*object_store.filesystem(url), artifact.suffix)
+
+    def _stands(self, url: str, artifact: Artifact) -> bool:
+        """Whether the store says nothing against a copy, by one request: its size, and that nobody wrote it since.
+
+        What was written since is fetched, which compares every byte. Of a folder of more objects than the store
+        lists at once, nothing is asked.
+        """
+        content = artifact.content_digest
+        if content is None or (content.n_files or 0) > _LISTED_AT_ONCE:
+            return True
+        found = object_store.look(url)
+        if found.size is not None and found.size != content.size:
+            raise _damaged(url)
+        return found.written is None or found.written <= artifact.created_at.timestamp()
+
+    def _here(self, artifact: Artifact) -> Path:
+        path = self.path(artifact)
+        if isinstance(path, str):
+            target = self._cache / artifact.uid / name_of(path)
+            self._make_cache()
+            return blobs.bring(path, target, artifact.content_digest, self._contents)
+        local = Path(path)
+        try:
+            self._check_unchanged(artifact, local)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            gone = f"the bytes of {artifact.uid} are gone: nothing at {path!s}"
+            raise NotFound(gone, hint="restore the file") from error
+        except OSError as error:
+            message = f"{str(path)!r} cannot be read: {error.strerror or error}"
+            raise Unavailable(message, hint="check who may read it: ls -l") from error
+        if artifact.is_copy and not os.access(local, os.R_OK):
+            raise Unavailable(
+                f"the copy at {str(path)!r} is not for you to read: its source was not either",
+                hint="let whoever saved it do so again from a file that you may read",
+            )
+        return local
+
+    def _make_cache(self) -> None:
+        """Make the cache this user's alone: what a bucket keeps private stays so. One that is there stays as it is."""
+        try:
+            self._cache.parent.mkdir(parents=True, exist_ok=True)
+            self._cache.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(
+                f"{str(self._cache)!r} cannot be made: {error.strerror}",
+                hint="choose another folder: lamin settings set --user cache_dir FOLDER",
+            ) from error
+
+    def check_unchanged(self, artifact: Artifact) -> None:
+        """Raise `Conflict` when what lies there is not this version, `NotFound` when nothing does."""
+        path = self.path(artifact)
+        if isinstance(path, str):
+            blobs.check_tag(path, artifact.content_digest)
+        else:
+            self._here(artifact)
+
+    def _check_unchanged(self, artifact: Artifact, path: Path) -> None:
+        """Raise `Conflict` unless these are the bytes of this version; they are read only if they may be others.
+
+        Nobody changes a copy, but it may be damaged; a file registered in place may be written over. Raises `OSError`
+        where nothing is, or this user may not look.
+        """
+        content = artifact.content_digest
+        if content is None or content.hash_type not in (FILE, FOLDER):
+            path.stat()
+            return
+        if _is_untouched(path, content, artifact.created_at) or self._contents.at(path).digest == content:
+            return
+        if artifact.is_copy:
+            raise _damaged(str(path))
+        raise Conflict(
+            f"{str(path)!r} has changed: it no longer holds version {artifact.version} of {artifact.key!r}",
+            hint="save it again as a new version; give a `key` to keep copies of all versions",
+        )
+
+
+_LISTED_AT_ONCE = 1_000
+"""Objects that a bucket lists in one answer."""
+
+
+def _damaged(path: str) -> Conflict:
+    return Conflict(
+        f"the copy at {path!r} is damaged: these are not the bytes that were saved",
+        hint="lamin fsck --deep --delete-damaged, then save the original again",
+    )
+
+
+def local_path(path: str) -> Path:
+    """The absolute path, links kept. Raises `NotFound` when nothing is there, `InvalidArgument` when it is no data."""
+    text = path_of(path) if is_file_url(path) else path
+    if not text or "\0" in text:
+        raise InvalidArgument(f"{text!r} is no path", hint="a file or a folder, such as 'raw/counts.csv'")
+    text = os.path.abspath(os.path.expanduser(text))
+    if not (os.path.isfile(text) or os.path.isdir(text)):
+        raise _no_data(text)
+    return Path(text)
+
+
+def _no_data(path: str) -> LaminError:
+    if not os.path.lexists(path):
+        return NotFound(f"no file or folder at {path!r}", hint="check the path; `ls` shows what is there")
+    if not os.path.exists(path):
+        return NotFound(f"{path!r} is a broken link to {os.readlink(path)!r}", hint="ls -l shows where links lead")
+    return InvalidArgument(f"{path!r} is neither a file nor a folder", hint="write it to a file and save that")
+
+
+def _path_text(path: Any) -> str:
+    """The path as text. Raises `InvalidArgument` for what is no path, with what to call instead."""
+    if isinstance(path, str | os.PathLike):
+        text = os.fspath(path)
+        if isinstance(text, str):
+            return text
+    kind = type(path).__name__
+    makers = {"DataFrame": "ln.Artifact.from_df(df, key=...)", "AnnData": "ln.Artifact.from_anndata(adata, key=...)"}
+    raise InvalidArgument(f"a {kind} is no path", hint=makers.get(kind, "a path or a URL, as text or pathlib.Path"))
+
+
+def _check_revised(revises: Any, key: str | None) -> None:
+    if not isinstance(revises, Artifact) or revises.id is None:
+        raise InvalidArgument(f"{revises!r} is no saved artifact", hint="revises=ln.Artifact.get(...)")
+    if key not in (None, revises.key):
+        raise InvalidArgument(f"a revision of {revises.key!r} cannot have the key {key!r}", hint="leave `key` out")
+
+
+def _check_apart(folder: Path, target: Root) -> None:
+    """Raise `InvalidArgument` for a folder that would be copied into itself."""
+    if not is_remote(target.root) and Path(os.path.realpath(target.root)).is_relative_to(os.path.realpath(folder)):
+        raise InvalidArgument(
+            f"{str(folder)!r} holds the storage that it would be copied into",
+            hint="save the folders in it that hold data, or give another `storage`",
+        )
+
+
+def _is_untouched(path: Path, content: Digest, moment: datetime) -> bool:
+    """Whether nothing there was written, moved or removed since; then it need not be read to know that it is the same.
+
+    One look at each file. Whoever writes to a file changes its times; only `ctime` cannot be put back.
+    """
+    state = state_of(path)
+    size = sum(entry[3] for entry in state)
+    n_files = 1 if content.n_files is None else content.n_files
+    if (len(state), size) != (n_files, content.size):
+        return False
+    at = moment.timestamp() * 1e9
+    return all(max(modified, changed) < at for _, modified, changed, *_ in state)
+
+
+def _check_suffix(suffix: str, of_key: str, key: str, name: str) -> None:
+    if of_key != suffix:
+        raise InvalidArgument(
+            f"the suffix of {name!r} is {suffix!r}, that of key {key!r} is {of_key!r}",
+            hint=f"end the key in {suffix!r}" if suffix else "leave the suffix of the key out",
+        )

@@ -1,0 +1,95 @@
+"""Records for the values of a column: those that are called so, and those that are to be made."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from inspect import signature
+from typing import Any
+
+from lamin_core.errors import InvalidArgument
+from lamin_core.models.base import Versioned
+from lamin_core.models.checks import is_storable
+from lamin_core.query import coercion
+from lamin_core.query.operators import OPERATORS
+from lamin_core.query.validation import checked, field_name
+from lamin_core.saving import save_all
+from lamin_core.saving.records import Place
+
+logger = logging.getLogger("lamin")
+_SHOWN = 10
+"""Values in a message."""
+
+
+class Records(list[Any]):
+    """Records made or found together; `save` writes those that are new in one transaction."""
+
+    def __init__(self, place: Place, records: Iterable[Any]) -> None:
+        super().__init__(records)
+        self._place = place
+
+    def save(self) -> Records:
+        """Write the new ones; returns itself."""
+        save_all(self._place, self)
+        return self
+
+
+def from_values(place: Place, registry: Any, values: Iterable[Any], field: Any, *, create: bool) -> Records:
+    """The records with these names, in their order; with `create` the missing ones are made, unsaved.
+
+    Missing values (None, nan) are left out. What is found of several versions is the latest.
+    """
+    name = field_name(registry, field)
+    given = _unique(values)
+    found = _found(place, registry, name, given)
+    missing = [one for one in given if one not in found]
+    if missing:
+        (_check_made_by if create else _tell)(registry, name, missing)
+    made = {one: registry(**{name: one}) for one in missing} if create else {}
+    return Records(place, (record for one in given if (record := found.get(one) or made.get(one)) is not None))
+
+
+def _unique(values: Iterable[Any]) -> list[Any]:
+    try:
+        return [one for one in dict.fromkeys(checked(values)) if _is_there(one)]
+    except TypeError as error:  # what cannot be hashed is no name either
+        raise InvalidArgument(f"not all of these are values: {error}", hint="pass names") from error
+
+
+def _is_there(value: Any) -> bool:
+    """Whether it is a value at all; those of numpy and pandas that are none do not equal themselves."""
+    try:
+        return value is not None and bool(value == value)
+    except TypeError:
+        return False
+
+
+def _found(place: Place, registry: Any, name: str, given: list[Any]) -> dict[Any, Any]:
+    column = getattr(registry, name)
+    asked = [one for one in given if isinstance(one, str) and is_storable(one)] if coercion.is_text(column) else given
+    query = registry._listed().where(OPERATORS["in"](column, asked)).order_by(registry.id.desc())
+    if issubclass(registry, Versioned):
+        query = query.where(registry.is_latest)
+    with place.db.reading() as session:
+        return {getattr(row, name): row for row in session.scalars(query)}
+
+
+def _check_made_by(registry: Any, field: str, missing: list[Any]) -> None:
+    if not _is_made_by(registry, field):
+        kind = registry.__name__
+        raise InvalidArgument(f"a {kind} is more than {field}={missing[0]!r}", hint=f"make each: ln.{kind}(...)")
+
+
+def _tell(registry: Any, field: str, missing: list[Any]) -> None:
+    """One line, however many they are: which values nothing is called, and what to type."""
+    shown = ", ".join(map(repr, missing[:_SHOWN])) + (", ..." if len(missing) > _SHOWN else "")
+    of = registry.__name__
+    makes = f"; to make them: ln.{of}.from_values(..., create=True).save()" if _is_made_by(registry, field) else ""
+    logger.warning("%d of the values name no %s by %s: %s%s", len(missing), of, field, shown, makes)
+
+
+def _is_made_by(registry: Any, field: str) -> bool:
+    """Whether this field alone makes a record."""
+    asked = signature(registry.__init__).parameters.values()
+    needed = {one.name for one in asked if one.default is one.empty and one.kind is not one.VAR_KEYWORD} - {"self"}
+    return needed == {field}

@@ -1,0 +1,95 @@
+"""How records that are known by their names are saved: one with that name is that record.
+
+Many are written in a few statements: those that are there are looked up, the others inserted together.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import inspect, select
+from sqlalchemy.orm import Session
+
+from lamin_core.db.statements import default, insertion
+from lamin_core.errors import Conflict
+from lamin_core.models import Feature
+from lamin_core.models.relations import table_of
+from lamin_core.query.operators import OPERATORS
+from lamin_core.saving.records import Place, become
+from lamin_core.uids import random_uid
+
+UID_LENGTHS = {"ULabel": 8, "Feature": 12, "User": 8, "Storage": 12, "Project": 12, "Reference": 12}
+
+
+def save_named(place: Place, record: Any) -> Any:
+    """Write the record, or find the one with its name."""
+    save_all_named(place, [record])
+    return record
+
+
+def save_all_named(place: Place, records: Iterable[Any]) -> None:
+    """Write those whose names are new, find the others. Raises `Conflict`, and then writes none."""
+    by_kind: dict[type[Any], list[Any]] = defaultdict(list)
+    for record in records:
+        by_kind[type(record)].append(record)
+    user = place.user_id
+    with place.db.writing() as session:
+        rows = {kind: _write(session, kind, some, user) for kind, some in by_kind.items()}
+    for kind, some in by_kind.items():
+        for record in some:
+            _adopt(record, rows[kind][_identity(kind, record.__dict__)])
+
+
+def _write(session: Session, kind: type[Any], records: list[Any], user: int) -> dict[Any, dict[str, Any]]:
+    """The rows of all of them, by what they are known by."""
+    given = {_identity(kind, record.__dict__): record for record in reversed(records)}
+    found = _rows(session, kind, given)
+    for identity, row in found.items():
+        _check_same(given[identity], row)
+    new = [record for identity, record in reversed(given.items()) if identity not in found]
+    if new:
+        session.connection().execute(insertion(table_of(kind), many=len(new) > 1), _values(kind, new, user))
+        found |= _rows(session, kind, {_identity(kind, record.__dict__): None for record in new})
+    return found
+
+
+def _identity(kind: type[Any], values: dict[str, Any]) -> tuple[Any, ...]:
+    """What a record is known by: its name, and its type where there are types."""
+    return (values.get(kind._name_field), values.get("type_id"))
+
+
+def _rows(session: Session, kind: type[Any], wanted: dict[Any, Any]) -> dict[Any, dict[str, Any]]:
+    names = [name for name, _ in wanted]
+    query = select(table_of(kind)).where(OPERATORS["in"](getattr(kind, kind._name_field), names))
+    rows = [dict(row) for row in session.execute(query).mappings()]
+    return {identity: row for row in rows if (identity := _identity(kind, row)) in wanted}
+
+
+def _values(kind: type[Any], records: list[Any], user: int) -> list[dict[str, Any]]:
+    """What is written of new records: their own values, else the defaults of the columns."""
+    columns = [column for column in table_of(kind).columns if column.key != "id"]
+    blank = {column.key: default(column) for column in columns}
+    if "created_by_id" in blank:
+        blank["created_by_id"] = user
+    length = UID_LENGTHS.get(kind.__name__, 12)
+    rows = []
+    for record in records:
+        own = {name: value for name, value in record.__dict__.items() if name in blank and value is not None}
+        rows.append({**blank, "uid": random_uid(length), **own})
+    return rows
+
+
+def _check_same(record: Any, row: dict[str, Any]) -> None:
+    if isinstance(record, Feature) and record.dtype != row["dtype"]:
+        raise Conflict(
+            f"feature {record.name!r} is {row['dtype']}, not {record.dtype}",
+            hint=f"choose another name, or ln.Feature.get(name={record.name!r})",
+        )
+
+
+def _adopt(record: Any, row: dict[str, Any]) -> None:
+    """Make the object that the user holds the saved one, with the values of the row."""
+    if not inspect(record).has_identity:
+        become(record, row)

@@ -1,0 +1,68 @@
+"""What saving needs of an instance, and what every kind of saving does with a record."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from sqlalchemy import inspect
+from sqlalchemy.orm import Session, make_transient_to_detached
+from sqlalchemy.orm.attributes import set_committed_value
+
+from lamin_core.db.database import Database
+from lamin_core.errors import InvalidArgument, NotFound
+from lamin_core.models import (
+    Registry,
+)
+from lamin_core.saving.files import Files
+
+
+class Place(Protocol):
+    """What saving needs of an instance."""
+
+    db: Database
+
+    @property
+    def storage(self) -> str:
+        """Root of the storage that copies go into."""
+
+    @property
+    def files(self) -> Files:
+        """The files of the instance."""
+
+    @property
+    def user_id(self) -> int:
+        """Who is at work."""
+
+
+def adopt(record: Any, row: Any) -> Any:
+    """Make the object that the user holds the saved one, with the values of the row."""
+    for attribute in inspect(type(record)).column_attrs:
+        record.__dict__[attribute.key] = getattr(row, attribute.key)
+    make_transient_to_detached(record)
+    return record
+
+
+def become(record: Any, row: dict[str, Any]) -> None:
+    """Make the object that the user holds the saved one, with the values of all its columns."""
+    record.__dict__.update(row)
+    make_transient_to_detached(record)
+
+
+def row_of(session: Session, record: Any) -> Any:
+    """The row of a record that is saved. Raises `NotFound`."""
+    row = None if record.id is None else session.get(type(record), record.id)
+    if row is None:
+        raise NotFound(f"{record!r} is not in the registry", hint="was it deleted, or never saved?")
+    return row
+
+
+def show(record: Any, row: Any) -> None:
+    """Let the object that the user holds, and that is saved, say what the row says now."""
+    for attribute in inspect(type(record)).column_attrs:
+        set_committed_value(record, attribute.key, getattr(row, attribute.key))
+
+
+def check_saved(members: Iterable[Registry]) -> None:
+    """Raise `InvalidArgument` unless all of them are saved."""
+    for member in members:
+        if member.id is None:
+            raise InvalidArgument(f"{member!r} is not saved", hint="call .save() first")

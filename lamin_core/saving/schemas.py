@@ -1,0 +1,106 @@
+"""How sets are saved: schemas of features, collections of artifacts. The same members are the same set."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from lamin_core.models import (
+    Artifact,
+    Base,
+    Collection,
+    CollectionArtifact,
+    DeletedVersion,
+    Feature,
+    Schema,
+    SchemaComponent,
+    SchemaFeature,
+)
+from lamin_core.runtime import current
+from lamin_core.saving.records import Place, adopt, check_saved
+from lamin_core.uids import derived_uid, random_uid, version_suffix
+
+
+def save_schema(place: Place, schema: Schema) -> Schema:
+    """Write the schema, or find the one that asks for the same."""
+    members: list[tuple[Feature, bool]] = schema.__dict__["_members"]
+    slots: dict[str, Schema] = schema.__dict__["_slots"]
+    index: Feature | None = schema.__dict__["_asked_index"]
+    check_saved([*(feature for feature, _ in members), *slots.values(), *([index] if index else [])])
+    digest, user = _digest(schema, members, slots, index), place.user_id
+    with place.db.writing() as session:
+        row = session.scalar(select(Schema).where(Schema.hash == digest))
+        if row is None:
+            row = schema
+            row.uid, row.hash, row.created_by_id = random_uid(16), digest, user
+            row.index_id = None if index is None else index.id
+            session.add(row)
+            session.flush()
+            session.add_all(_parts(row.id, members, slots))
+    if row is schema:
+        return schema
+    adopted: Schema = adopt(schema, row)
+    return adopted
+
+
+def _parts(schema_id: int, members: list[tuple[Feature, bool]], slots: dict[str, Schema]) -> list[Base]:
+    features = [
+        SchemaFeature(schema_id=schema_id, feature_id=feature.id, position=position, optional=is_optional)
+        for position, (feature, is_optional) in enumerate(members)
+    ]
+    parts = [SchemaComponent(composite_id=schema_id, slot=slot, component_id=one.id) for slot, one in slots.items()]
+    return [*features, *parts]
+
+
+def _digest(
+    schema: Schema, members: list[tuple[Feature, bool]], slots: dict[str, Schema], index: Feature | None
+) -> str:
+    """What it asks for; names and descriptions ask for nothing."""
+    features = [feature.uid + ("?" if is_optional else "") for feature, is_optional in members]
+    parts = features if schema.ordered_set else sorted(features)
+    usual = {"itype": "Feature" if members else None, "dtype": None, "minimal_set": True, "maximal_set": False}
+    usual |= {"ordered_set": False, "coerce": False, "flexible": not members and not slots}
+    asked = {name: getattr(schema, name) for name in usual}
+    parts += [f"{name}={value}" for name, value in sorted(asked.items()) if value != usual[name]]
+    parts += [f"{slot}:{one.hash}" for slot, one in sorted(slots.items())]
+    parts += [] if index is None else [f"index={index.uid}"]
+    return derived_uid(22, "schema", schema.otype or "", *parts)
+
+
+def save_collection(place: Place, collection: Collection) -> Collection:
+    """Write the collection, or find the one with these artifacts."""
+    members: list[Artifact] = collection.__dict__["_members"]
+    check_saved(members)
+    digest = derived_uid(22, "collection", *sorted({artifact.uid for artifact in members}))
+    run, user = current.current_run(), place.user_id
+    with place.db.writing() as session:
+        same_key = select(Collection).where(Collection.key == collection.key)
+        row = session.scalar(same_key.where(Collection.hash == digest))
+        if row is None:
+            row = _new_collection(session, collection, digest)
+            row.run_id, row.created_by_id = None if run is None else run.id, user
+            session.flush()
+            unique = {artifact.id: artifact for artifact in members}
+            session.add_all(
+                CollectionArtifact(collection_id=row.id, artifact_id=artifact_id, position=position)
+                for position, artifact_id in enumerate(unique)
+            )
+    if row is collection:
+        return collection
+    adopted: Collection = adopt(collection, row)
+    return adopted
+
+
+def _new_collection(session: Session, collection: Collection, digest: str) -> Collection:
+    same_key = Collection.key == collection.key
+    stem = derived_uid(16, "collection", collection.key)
+    deleted = select(func.max(DeletedVersion.number)).where(DeletedVersion.stem == stem).scalar_subquery()
+    last = select(func.max(Collection.number)).where(same_key).scalar_subquery()
+    numbers = session.execute(select(last, deleted)).one()
+    session.execute(update(Collection).where(same_key).values(is_latest=False))
+    collection.number = 1 + max((number for number in numbers if number is not None), default=-1)
+    collection.is_latest, collection.hash = True, digest
+    collection.uid = stem + version_suffix(collection.number)
+    session.add(collection)
+    session.flush()
+    return collection

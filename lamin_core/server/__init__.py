@@ -1,0 +1,1 @@
+"""The HTTP server: application, authentication, limits, routes of the read API."""

@@ -1,0 +1,36 @@
+"""Runs of the server's machine whose process is gone: found now and then, so that who listens hears of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from lamin_core.db.database import Database
+from lamin_core.saving.runs import find_lost
+
+logger = logging.getLogger("lamin")
+EVERY = 30.0
+"""Seconds between two looks; each is one query, and writes only where something is found."""
+
+
+@asynccontextmanager
+async def sweeping(database: Database) -> AsyncIterator[None]:
+    """While this lasts, runs are looked after."""
+    task = asyncio.create_task(_sweep(database))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _sweep(database: Database) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(find_lost, database)
+        except Exception as error:  # the database is away: the next look will tell
+            logger.debug("runs could not be looked after: %s", error)
+        await asyncio.sleep(EVERY)

@@ -1,0 +1,80 @@
+"""Who may pass: by which name a request calls the server, from which page it comes, and which key it carries."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from lamin_core.server.api_keys import Keyring
+from lamin_core.server.responses import refusal
+
+
+class OwnName:
+    """Answers to its own names alone, and to no page of another origin.
+
+    A name that a foreign page has pointed at this machine (DNS rebinding) is not ours; what a browser sends for
+    another page says so in `Origin`. Without `names` any name is ours.
+    """
+
+    def __init__(self, app: ASGIApp, names: Collection[str] | None) -> None:
+        self._app = app
+        self._names = None if names is None else frozenset(names)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass it on, or refuse it."""
+        if scope["type"] in ("http", "websocket"):
+            headers = dict(scope["headers"])
+            host = headers.get(b"host", b"").decode("latin-1").lower()
+            if self._names is not None and _name(host) not in self._names:
+                hint = "call it by the name it was started with"
+                return await refusal(400, f"this server is not {host!r}", hint)(scope, receive, send)
+            origin = headers.get(b"origin")
+            if origin is not None and origin.decode("latin-1").lower().partition("://")[2] != host:
+                hint = "only pages of this server itself may call it from a browser"
+                return await refusal(403, "the request comes from a page elsewhere", hint)(scope, receive, send)
+        return await self._app(scope, receive, send)
+
+
+class KeyAsked:
+    """Lets nobody pass without a key in force."""
+
+    def __init__(self, app: ASGIApp, keyring: Keyring) -> None:
+        self._app = app
+        self._keyring = keyring
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass it on, or refuse it; what goes on for long asks again by `still_admitted`."""
+        authorization = Headers(scope=scope).get("authorization", "")
+        if await self._keyring.admits(authorization):
+            scope.setdefault("state", {})[_STATE] = partial(self._keyring.admits, authorization)
+            await self._app(scope, receive, send)
+            return
+        hint = "send it as 'Authorization: Bearer KEY'; lamin keys create NAME makes one"
+        answer = refusal(401, "the API key is missing or wrong", hint, {"WWW-Authenticate": "Bearer"})
+        await answer(scope, receive, send)
+
+
+_STATE = "lamin_still_admitted"
+
+
+def still_admitted(request: Request) -> Callable[[], Awaitable[bool]]:
+    """Return what tells whether the key of this request, which was in force, still is."""
+    check: Callable[[], Awaitable[bool]] = request.scope["state"][_STATE]
+    return check
+
+
+def _name(host: str) -> str:
+    """The host without its port.
+
+    >>> _name("localhost:5000"), _name("[::1]:5000"), _name("[::1]")
+    ('localhost', '::1', '::1')
+    """
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,1 @@
+"""Bytes: roots and keys, digests, copies, objects in remote stores, file formats."""

@@ -1,0 +1,173 @@
+"""What is in local files: read once, and remembered for as long as they stand as they stood."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import threading
+import time
+from collections import OrderedDict
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from blake3 import blake3
+
+from lamin_core.errors import Unavailable
+from lamin_core.runtime.progress import progress
+from lamin_core.storage.hashing import Digest, digest, files_in
+
+# A file changed twice within one tick of the file system's clock shows one time for two contents. Clocks tick every few
+# milliseconds where they know fractions of a second, every two seconds where they do not.
+_FINE_TICK, _COARSE_TICK = 50_000_000, 2_000_000_000
+_KEPT = 4096
+_SHELVED_FROM = 16 << 20
+"""Bytes: what is smaller is read again by the next process as fast as it is looked up."""
+
+State = tuple[tuple[str, int, int, int, int, int], ...]
+"""For every file: relative path, modified and changed (nanoseconds), size, inode, device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A digest, and how the files stood when it was taken."""
+
+    digest: Digest
+    state: State
+    is_settled: bool
+    """Whether any later change would show in the state."""
+
+    def still_holds(self, path: Path) -> bool:
+        """Whether what is there now is known to be the same, without reading it."""
+        return self.is_settled and self.stands(path)
+
+    def stands(self, path: str | Path) -> bool:
+        """Whether what is there now looks the same."""
+        try:
+            return state_of(path) == self.state
+        except OSError:
+            return False
+
+
+class Contents:
+    """Digests of local files and folders, each taken once while it stays the same.
+
+    With a `shelf`, a file that can be thrown away at any time, those of large ones outlive the process. `shown` draws a
+    bar on a terminal while a large one is read.
+    """
+
+    def __init__(self, shelf: Path | None = None, *, shown: bool = False) -> None:
+        self._known: OrderedDict[tuple[str, State], Digest] = OrderedDict()
+        self._lock = threading.Lock()
+        self._shelf = None if shelf is None else _Shelf(shelf)
+        self._shown = shown
+
+    def at(self, path: Path) -> Seen:
+        """What is at this path. Raises `Unavailable` when it cannot be read, or changes while it is.
+
+        >>> import tempfile; file = Path(tempfile.mkdtemp(), "a.txt"); _ = file.write_text("abc")
+        >>> Contents().at(file).digest.size
+        3
+        """
+        try:
+            return self._at(path)
+        except OSError as error:
+            at = "" if error.filename in (None, str(path)) else f" ({error.filename})"
+            raise Unavailable(
+                f"{str(path)!r} cannot be read: {error.strerror or error}{at}", hint="check who may read it: ls -l"
+            ) from error
+
+    def _at(self, path: Path) -> Seen:
+        before = state_of(path)
+        size = sum(entry[3] for entry in before)
+        known = self._recalled(path, before, size)
+        if known is not None:
+            return Seen(known, before, is_settled=True)
+        began = time.time_ns()
+        with progress(f"hashing {path.name}", size) if self._shown else nullcontext() as watch:
+            found = digest(path, watch)
+        if state_of(path) != before:
+            raise Unavailable(f"{str(path)!r} changed while it was read", hint="save it when it is complete")
+        seen = Seen(found, before, is_settled=_settled(before, began))
+        if seen.is_settled:
+            self._remember(path, before, found)
+        return seen
+
+    def _recalled(self, path: Path, state: State, size: int) -> Digest | None:
+        with self._lock:
+            known = self._known.get((str(path), state))
+        if known is None and self._shelf is not None and size >= _SHELVED_FROM:
+            known = self._shelf.get(path, state)
+        return known
+
+    def _remember(self, path: Path, state: State, found: Digest) -> None:
+        with self._lock:
+            self._known[str(path), state] = found
+            while len(self._known) > _KEPT:
+                self._known.popitem(last=False)
+        if self._shelf is not None and found.size >= _SHELVED_FROM:
+            self._shelf.put(path, state, found)
+
+
+class _Shelf:
+    """Digests in a small database of their own; when it is damaged or locked, files are read again."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def get(self, path: Path, state: State) -> Digest | None:
+        try:
+            with closing(self._opened()) as database:
+                row = database.execute(
+                    "SELECT hash_type, hash, size, n_files FROM digest WHERE path = ? AND state = ?",
+                    (os.fsencode(path), _mark(state)),
+                ).fetchone()
+        except (OSError, sqlite3.Error):
+            return None
+        return None if row is None else Digest(*row)
+
+    def put(self, path: Path, state: State, found: Digest) -> None:
+        row = (os.fsencode(path), _mark(state), found.hash_type, found.hash, found.size, found.n_files)
+        try:
+            with closing(self._opened()) as database, database:
+                database.execute("INSERT OR REPLACE INTO digest VALUES (?, ?, ?, ?, ?, ?)", row)
+        except (OSError, sqlite3.Error):
+            return
+
+    def _opened(self) -> sqlite3.Connection:
+        self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        database = sqlite3.connect(self._file, timeout=1)
+        database.execute(
+            "CREATE TABLE IF NOT EXISTS digest"
+            " (path BLOB PRIMARY KEY, state TEXT, hash_type TEXT, hash TEXT, size INTEGER, n_files INTEGER)"
+        )
+        return database
+
+
+def _mark(state: State) -> str:
+    return blake3(repr(state).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def state_of(path: str | Path) -> State:
+    """What tells whether a file, or any file in a folder, is still the same. Raises `OSError`.
+
+    >>> state_of(Path(__file__))[0][0]
+    ''
+    """
+    text = os.fspath(path)
+    found = os.stat(text)
+    if not stat.S_ISDIR(found.st_mode):
+        return (_entry("", found),)
+    return tuple(sorted(_entry(name, os.stat(file)) for name, file in files_in(text)))
+
+
+def _entry(name: str, found: os.stat_result) -> tuple[str, int, int, int, int, int]:
+    return name, found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
+
+
+def _settled(state: State, now: int) -> bool:
+    return all(
+        now - max(modified, changed) > (_FINE_TICK if changed % 1_000_000_000 else _COARSE_TICK)
+        for _, modified, changed, *_ in state
+    )

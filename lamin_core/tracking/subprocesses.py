@@ -1,0 +1,274 @@
+"""Runs of other programs: `lamin run` starts one, waits for it, and notes what it was given and what it made.
+
+The run is that of the program, with all that it starts. Files that its arguments name need not be told: those that are
+there and stay as they are have been read, those that are new or changed have been written.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Self
+
+from lamin_core.errors import LaminError, NotFound
+from lamin_core.ingest.inputs import note_input
+from lamin_core.instance.instance import Instance
+from lamin_core.models import Artifact, Run, Transform
+from lamin_core.runtime import child_environment, git
+from lamin_core.runtime.paths import VARIABLE, instance_for_children
+from lamin_core.runtime.redaction import redact_command
+from lamin_core.saving.files import local_path
+from lamin_core.saving.parent_run import SHELL, name_of
+from lamin_core.storage.digest_cache import state_of
+from lamin_core.storage.locations import locate
+from lamin_core.tracking import termination
+from lamin_core.tracking.code import in_file
+from lamin_core.tracking.params import kept
+from lamin_core.tracking.start import environment_id
+
+logger = logging.getLogger("lamin")
+_INTERPRETERS = {".py": sys.executable, ".sh": "bash", ".R": "Rscript", ".r": "Rscript", ".jl": "julia", ".pl": "perl"}
+_LANGUAGES = {".py": "python", ".sh": "shell", ".R": "R", ".r": "R", ".jl": "julia", ".pl": "perl"}
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program and its arguments, as they were typed."""
+
+    words: Sequence[str]
+
+    @property
+    def command(self) -> list[str]:
+        """What is started: a script by its interpreter, unless it names its own; all else as it is. Raises `NotFound`.
+
+        >>> Program(["env", "A=1"]).command
+        ['env', 'A=1']
+        """
+        first, *rest = self.words
+        if _names_its_interpreter(first):
+            return [os.path.abspath(first), *rest]
+        interpreter = _INTERPRETERS.get(Path(first).suffix) if Path(first).is_file() else None
+        command = [*([] if interpreter is None else [interpreter]), first, *rest]
+        if shutil.which(command[0]) is None:
+            raise NotFound(
+                f"no program is called {command[0]!r}",
+                hint=f"install it, or check the name: `which {first}`",
+            )
+        return command
+
+    @property
+    def code(self) -> Path | None:
+        """The script: the first word that is one, such as `fit.R` in `Rscript --vanilla fit.R raw.csv`."""
+        return next((path for path in map(Path, self.words) if path.suffix in _LANGUAGES and path.is_file()), None)
+
+    @property
+    def files(self) -> Iterator[Path]:
+        """Paths that the arguments may name, also as `--out=PATH`.
+
+        >>> [path.name for path in Program(["sort", "-o", "b.txt", "--parallel=2", "a.txt"]).files]
+        ['-o', 'b.txt', '2', 'a.txt']
+        """
+        for word in self.words[1:]:
+            text = word.partition("=")[2] if word.startswith("--") and "=" in word else word
+            if text and "\0" not in text and Path(text) != self.code:
+                yield Path(os.path.abspath(text))
+
+    def transform(self, key: str | None) -> Transform:
+        """Its script, or else the program by its name."""
+        code = self.code
+        if code is None:
+            return Transform(key=key or _storable(Path(self.words[0]).name), kind="script")
+        found = in_file(code.absolute())
+        return Transform(
+            key=key or found.key,
+            kind=found.kind,
+            source_code=found.source,
+            language=_LANGUAGES[code.suffix],
+            reference=code.absolute().as_uri(),
+            reference_type="file",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was said beside the program."""
+
+    inputs: Sequence[str] = ()
+    outputs: Sequence[str] = ()
+    key: str | None = None
+    name: str | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+def run_program(where: Instance, program: Program, asked: Asked) -> int:
+    """Run it as a run, and return its exit code; 128 and the number of the signal that ended it.
+
+    Outputs are saved where it ends well. Raises `NotFound` where a program, an input or an output is not there.
+    """
+    command = program.command
+    where.lineage.find_lost()
+    inputs = [_input(where, name) for name in asked.inputs]
+    run = _begun(where, program, asked)
+    for artifact in inputs:
+        note_input(where.db, run, artifact)
+    before = _states(where, program)
+    where.db.dispose()  # hours may pass, which no idle connection has to outlive
+    try:
+        code = _executed(command, run)
+        how = termination.of_shell(code)
+        _note_files(where, run, before, is_good=code == 0)
+        for path in asked.outputs if code == 0 else ():
+            _save(where, run, _promised(path))
+    except BaseException as error:  # it cannot be started, or what it promised is not there
+        how = termination.outcome(error)
+        raise
+    finally:
+        where.lineage.end(run, *how)
+    return code
+
+
+def _names_its_interpreter(path: str) -> bool:
+    """Whether this is a file that may be executed, and begins with `#!`."""
+    if not (os.path.isfile(path) and os.access(path, os.X_OK)):
+        return False
+    with suppress(OSError), open(path, "rb") as file:
+        return file.read(2) == b"#!"
+    return False
+
+
+def _input(where: Instance, name: str) -> Artifact:
+    """The artifact of this path, saved if it is new; or the one with this key or uid."""
+    if os.path.exists(name):
+        return _save(where, False, local_path(name))
+    found = where.lineage.find(name)
+    if not isinstance(found, Artifact):
+        raise NotFound(f"{name!r} is a run, no artifact", hint="name a file, or an artifact by its key or uid")
+    return found
+
+
+def _begun(where: Instance, program: Program, asked: Asked) -> Run:
+    transform = program.transform(asked.key).save()
+    parent = where.run_above(child_environment.above())
+    run = Run(transform, name=asked.name or transform.key, params=kept(asked.params), parent=parent)
+    folder = Path.cwd() if program.code is None else program.code.absolute().parent
+    checkout = git.checkout(folder)
+    said = {
+        "git": None if checkout is None else checkout.facts(),
+        "arguments": _storable(redact_command(program.words)),
+    }
+    run.engine, run.details = SHELL, {name: value for name, value in said.items() if value}
+    if program.command[0] == sys.executable:  # of another Python nobody here knows what it has
+        run.environment_id = environment_id(where, folder)
+    return run.save()
+
+
+def _states(where: Instance, program: Program) -> dict[Path, Any]:
+    """The files that its arguments may name, in a known storage, and how they are now."""
+    known = [root for root in where.files.storages() if root.root != "/"]
+    return {path: _state(path) for path in program.files if locate(str(path), known).root is not None}
+
+
+def _state(path: Path) -> Any:
+    return state_of(path) if path.is_file() else None
+
+
+def _note_files(where: Instance, run: Run, before: dict[Path, Any], *, is_good: bool) -> None:
+    """What is as it was has been read; what is new or changed has been written, and is kept if all went well."""
+    for path, state in before.items():
+        try:
+            _note_file(where, run, path, state, is_good=is_good)
+        except LaminError as error:
+            # Nobody asked for this file to be noted: the program's exit code stays what it is.
+            logger.warning("lineage is incomplete: %s", error.message)
+
+
+def _note_file(where: Instance, run: Run, path: Path, state: Any, *, is_good: bool) -> None:
+    now = _state(path)
+    if now is not None and now == state:
+        note_input(where.db, run, _save(where, False, path))
+    elif now is not None and is_good:
+        _save(where, run, path)
+
+
+def _storable(text: str) -> str:
+    """The text with bytes that are not UTF-8 as escapes: no database takes them.
+
+    >>> _storable("caf\udce9.txt")
+    'caf\\udce9.txt'
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _promised(path: str) -> Path:
+    if not os.path.exists(path):
+        raise NotFound(f"the program ended well, but there is no {path!r}", hint="check the path of --output")
+    return local_path(path)
+
+
+def _save(where: Instance, run: Run | bool, path: Path) -> Artifact:
+    """Where it lies, or outside of every storage as a copy under its name."""
+    known = [root for root in where.files.storages() if root.root != "/"]
+    key = None if locate(str(path), known).root is not None else path.name
+    return Artifact(path, key=key, run=run).save()
+
+
+def _executed(command: list[str], run: Run) -> int:
+    """The exit code of the command, in which this run is at work."""
+    child_environment.announce(name_of(run))
+    instance = instance_for_children()  # wherever it changes to
+    environment = {**os.environ, **({} if instance is None else {VARIABLE: instance})}
+    try:
+        with _Relay() as relay, subprocess.Popen(command, env=environment) as process:
+            relay.to(process)
+            code = process.wait()
+    finally:
+        child_environment.withdraw()
+    return code if code >= 0 else 128 - code
+
+
+class _Relay:
+    """Signals that would end us go to the program; we stay to see how it ends."""
+
+    def __init__(self) -> None:
+        self._program: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._hand_on) for number in _SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def to(self, program: subprocess.Popen[bytes]) -> None:
+        """From here on to this program, which also gets those that came while it was started."""
+        self._program = program
+        for number in self._early:
+            self._hand_on(number, None)
+
+    def _hand_on(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT and _is_in_foreground():
+            return  # Ctrl-C has reached the program already
+        if self._program is None:
+            self._early.append(number)
+        else:
+            with suppress(ProcessLookupError):
+                self._program.send_signal(number)
+
+
+def _is_in_foreground() -> bool:
+    try:
+        return os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:  # no terminal
+        return False

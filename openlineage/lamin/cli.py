@@ -1,0 +1,251 @@
+"""The commands `lamin events` and `lamin serve`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from lamin_core.cli import messages, output
+from lamin_core.cli.epilog import examples
+from lamin_core.errors import MissingExtra, NotFound
+from lamin_core.ingest.state_digest import digest
+from lamin_core.instance.instance import Instance, connect
+from lamin_core.runtime.paths import spool_folder, user_spool
+from lamin_core.runtime.printable import printable, printable_json
+from lamin_core.runtime.set_aside import REMEDY, AsideFile, aside_files
+from openlineage.lamin.emit.default_sink import registry_key
+from openlineage.lamin.emit.spool import requeue as requeue_events
+from openlineage.lamin.emit.spool import take_dropped
+from openlineage.lamin.export.events import export as exported
+from openlineage.lamin.receive.ingest import settle_all
+from openlineage.lamin.receive.quarantine import held
+from openlineage.lamin.receive.quarantine import retry as retry_held
+from openlineage.lamin.receive.rebuild import rebuild as rebuild_registry
+from openlineage.lamin.receive.replay import Report
+from openlineage.lamin.receive.replay import replay as replayed
+from openlineage.lamin.receive.spool_replay import recover
+from openlineage.lamin.validation.lint import lint_lines, lint_log
+
+
+@click.group(epilog=examples("lamin events export > events.ndjson", "lamin events replay events.ndjson"))
+def events() -> None:
+    """OpenLineage events: out of the registry and into it."""
+
+
+@events.command(epilog=examples("lamin events export > events.ndjson"))
+def export() -> None:
+    """Print every event, one JSON object a line, as it was received."""
+    with connect().db.reading() as session:
+        is_terminal = sys.stdout.isatty()
+        for line in exported(session):
+            # For a program each line stays as it was received; a terminal would obey what is in it.
+            click.echo(printable_json(line) if is_terminal else line)
+
+
+@events.command(epilog=examples("lamin events replay", "lamin events replay events.ndjson"))
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, allow_dash=True), metavar="[FILE|-]...")
+@output.as_json
+def replay(files: tuple[Path, ...], as_json: bool) -> None:
+    """Bring events from NDJSON files into the registry.
+
+    Each event once, however often it is replayed. Without a FILE: the spool, where events wait that found no
+    registry; what is taken is removed from it, and what a receiver has refused is named. Exits with 1 when something
+    could not be read.
+    """
+    instance = connect()
+    report = Report()
+    with messages.reported_by_command():
+        for file in files:
+            _replay_file(instance, file, report)
+    settle_all(instance.db)
+    dropped = 0
+    refused: list[AsideFile] = []
+    if not files:
+        with messages.reported_by_command():
+            recover(instance.db, spool_folder(), report)
+            # Kept there while this instance could not be used by this user, or could not be written to.
+            if user_spool() != spool_folder():
+                recover(instance.db, user_spool(), report, registry_key(instance.folder))
+        dropped = take_dropped(spool_folder())
+        refused = aside_files(spool_folder())
+    if as_json:
+        answer = report.as_dict()
+        if not files:
+            answer |= {"dropped": dropped, "set_aside": [file.as_dict() for file in refused]}
+        output.print_json(answer)
+    else:
+        output.echo(_summary(report))
+    _tell_problems(report, dropped, refused)
+    if report.unreadable:
+        sys.exit(1)
+
+
+def _tell_problems(report: Report, dropped: int, refused: Sequence[AsideFile]) -> None:
+    if dropped:
+        output.echo(f"lost before they could be kept: {dropped} events", err=True)
+    for reason, number in Counter(report.quarantined).items():
+        output.echo(f"put aside, {number}: {printable(reason)}", err=True)
+    for problem in _by_reason(report.unreadable):
+        output.echo(f"not read: {printable(problem)}", err=True)
+    for file in refused:
+        output.echo(f"set aside: {printable(str(file))}", err=True)
+    if refused:
+        output.echo(REMEDY, err=True)
+
+
+@events.command(epilog=examples("lamin events requeue"))
+@output.as_json
+def requeue(as_json: bool) -> None:
+    """Let events that a receiver has refused be sent again.
+
+    They wait in the spool as they did before: the next run that sends to the same place delivers them, and
+    `lamin events replay` takes them in here. What is refused again is set aside again.
+    """
+    folder = spool_folder()
+    count = requeue_events(folder)
+    if as_json:
+        output.print_json({"requeued": count, "folder": str(folder)})
+    elif count:
+        output.echo(f"{count} wait again in {folder}: the next run sends them, or: lamin events replay")
+    else:
+        output.echo(f"nothing was set aside in {folder}")
+
+
+def _replay_file(instance: Instance, file: Path, report: Report) -> None:
+    database = instance.db
+    if str(file) == "-":
+        replayed(database, sys.stdin.buffer, report)
+        return
+    try:
+        with file.open("rb") as lines:
+            replayed(database, lines, report)
+    except OSError as error:
+        raise NotFound(f"{str(file)!r} cannot be read: {error.strerror}", hint="name an NDJSON file") from error
+
+
+_NAMED = 5
+"""Lines of a file that are named of each reason."""
+
+
+def _by_reason(problems: Sequence[str]) -> list[str]:
+    """What could not be read, a line for each reason.
+
+    >>> _by_reason(["line 1: not JSON", "line 3: not JSON", "line 4: no run"])
+    ['line 1, line 3: not JSON', 'line 4: no run']
+    """
+    positions: dict[str, list[str]] = {}
+    for problem in problems:
+        position, _, reason = problem.partition(": ") if problem.startswith("line ") else (problem, "", "")
+        positions.setdefault(reason, []).append(position)
+    lines = []
+    for reason, lines_with_it in positions.items():
+        number = len(lines_with_it) - _NAMED
+        more = f" and {number} more" if number > 0 else ""
+        named = f"{', '.join(lines_with_it[:_NAMED])}{more}"
+        lines.append(f"{named}: {reason}" if reason else named)
+    return lines
+
+
+def _summary(report: Report) -> str:
+    return f"{report.taken} taken, {report.known} known already, {len(report.quarantined)} put aside"
+
+
+@events.command(epilog=examples("lamin events quarantine"))
+@output.as_json
+def quarantine(as_json: bool) -> None:
+    """List the events that are held back, each with the reason.
+
+    JSON that is no event, or an event that cannot be placed.
+    """
+    with connect().db.reading() as session:
+        found = list(held(session))
+    if as_json:
+        output.print_json([event.as_dict() for event in found])
+        return
+    for event in found:
+        output.echo(printable(f"{event.id}  {event.received_at:%Y-%m-%d %H:%M}  {event.reason}"))
+        output.echo("    ", printable(event.body[:100]))
+    output.echo(f"{len(found)} held" + ("; try again with: lamin events retry" if found else ""), err=True)
+
+
+@events.command(epilog=examples("lamin events retry"))
+@output.as_json
+def retry(as_json: bool) -> None:
+    """Try the events that are held back once more.
+
+    What cannot be placed stays. Exits with 1 when some do.
+    """
+    outcome = retry_held(connect().db)
+    text = f"{outcome.taken} taken, {outcome.held} still held"
+    output.print_json(asdict(outcome)) if as_json else output.echo(text)
+    if outcome.held:
+        sys.exit(1)
+
+
+@events.command(epilog=examples("lamin events rebuild"))
+@output.as_json
+def rebuild(as_json: bool) -> None:
+    """Make the registry anew from its events.
+
+    What people made stays. Safe to run at any time, and twice.
+    """
+    database = connect().db
+    outcome = rebuild_registry(database)
+    with database.reading() as session:
+        found = digest(session)
+    facts = {**asdict(outcome), "digest": found}
+    text = f"{outcome.runs} runs, {outcome.others} events without one, {outcome.dropped} dropped; digest {found[:16]}"
+    output.print_json(facts) if as_json else output.echo(text)
+
+
+@events.command(epilog=examples("lamin events lint", "lamin events lint events.ndjson --json"))
+@click.argument("file", required=False, type=click.Path(path_type=Path, allow_dash=True), metavar="[FILE|-]")
+@output.as_json
+def lint(file: Path | None, as_json: bool) -> None:
+    """Judge events by the official schemas of OpenLineage.
+
+    Formats and all: the registry's events, or those of a file. Exits with 1 when something is wrong with one.
+    """
+    report = lint_log(connect().db) if file is None else lint_lines(_lines(file))
+    if as_json:
+        output.print_json(report.as_dict())
+    else:
+        for place, problem in report.problems:
+            output.echo(printable(f"{place}: {problem}"))
+        output.echo(f"{report.judged} judged, {report.invalid} invalid", err=True)
+    if report.invalid:
+        sys.exit(1)
+
+
+def _lines(file: Path) -> list[bytes]:
+    if str(file) == "-":
+        return sys.stdin.buffer.read().split(b"\n")
+    try:
+        return file.read_bytes().split(b"\n")
+    except OSError as error:
+        raise NotFound(f"{str(file)!r} cannot be read: {error.strerror}", hint="name an NDJSON file") from error
+
+
+@click.command(epilog=examples("lamin serve", "lamin serve --host 0.0.0.0 --port 5001"))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need a key.")
+@click.option("--port", default=5000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
+def serve(host: str, port: int) -> None:
+    """Take OpenLineage events over HTTP, until interrupted."""
+    try:
+        from openlineage.lamin.http.serve import serve as run
+    except ImportError as error:
+        raise MissingExtra(str(error.name), "server") from error
+    instance = connect()
+
+    def announce(taken: int) -> None:
+        output.echo(f"taking events for {instance.folder.parent}", err=True)
+        output.echo(f"producers set OPENLINEAGE_URL=http://{host}:{taken}", err=True)
+        output.echo(f"what can be asked: http://{host}:{taken}/api/v1/openapi.json", err=True)
+
+    run(instance.db, host, port, os.environ.get("LAMIN_API_KEY"), announce)

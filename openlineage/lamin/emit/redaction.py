@@ -1,0 +1,83 @@
+"""Events without secrets: whatever is derived from one, and whatever an adapter sends, has passed through here.
+
+What identifies something is treated apart: two datasets stay two, and credentials are no part of a name.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from lamin_core.errors import LaminError
+from lamin_core.runtime.redaction import redact, redact_strings, redact_text
+from lamin_core.runtime.settings import settings
+from openlineage.lamin.emit.naming import public_name, public_namespace
+
+logger = logging.getLogger("lamin")
+_ENTITIES = ("run", "job", "dataset")
+_SIDES = ("inputs", "outputs")
+_GROUPS = ("facets", "inputFacets", "outputFacets")
+_BY_COLUMN = {"columnLineage", "dataQualityMetrics", "dataQualityAssertions", "schema"}
+"""Facets whose names are those of columns: a column called `password` shows no password."""
+
+
+def redact_event(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the event with every secret in it masked; the event itself stays as it is.
+
+    >>> event = redact_event({"job": {"namespace": "postgres://ann:hunter2@db", "name": "load --token=abc"}})
+    >>> event["job"]
+    {'namespace': 'postgres://db', 'name': 'load --token=***'}
+    """
+    masked = dict(event)
+    for field in _ENTITIES:
+        if isinstance(event.get(field), dict):
+            masked[field] = _entity(field, event[field])
+    for side in _SIDES:
+        datasets = event.get(side)
+        if isinstance(datasets, list):
+            masked[side] = [_entity("dataset", dataset) for dataset in datasets]
+    return masked
+
+
+def is_log_redacted() -> bool:
+    """Whether secrets are masked in the raw log as well: the setting `redact_events`; a wrong value counts as yes."""
+    try:
+        return bool(settings.redact_events)
+    except LaminError as error:
+        logger.warning("%s; secrets in events are masked", error.message)
+        return True
+
+
+def _entity(field: str, entity: Any) -> Any:
+    if not isinstance(entity, dict):
+        return entity
+    masked = entity | _identity(field, entity)
+    for group in _GROUPS:
+        facets = entity.get(group)
+        if isinstance(facets, dict):
+            masked[group] = {name: _facet(name, facet) for name, facet in facets.items()}
+    return masked
+
+
+def _facet(name: str, facet: Any) -> Any:
+    if name in _BY_COLUMN:
+        return redact_strings(facet) if name != "columnLineage" else _column_lineage(facet)
+    return redact(facet, "", _identity)
+
+
+def _column_lineage(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _column_lineage(item) for name, item in value.items()} | _identity("dataset", value)
+    if isinstance(value, list):
+        return [_column_lineage(item) for item in value]
+    return redact_text(value) if isinstance(value, str) else value
+
+
+def _identity(field: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    """The namespace and name in this mapping, if it has both."""
+    namespace, name = value.get("namespace"), value.get("name")
+    if not isinstance(namespace, str) or not isinstance(name, str):
+        return {}
+    shown = redact_text(name) if field == "job" else public_name(namespace, name)
+    return {"namespace": public_namespace(namespace), "name": shown}

@@ -1,0 +1,160 @@
+"""Questions about columns: which columns a column was made from, as the columnLineage facets of all runs tell it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lamin_core.errors import InvalidArgument, NotFound
+from lamin_core.models import Artifact, ArtifactSeries, RunArtifact, Storage
+from openlineage.lamin.emit.naming import dataset_path
+from openlineage.lamin.http.queries import runs
+from openlineage.lamin.http.queries.lineage import around
+from openlineage.lamin.http.queries.names import Name, Node, dataset_of, name_of, node_of
+from openlineage.lamin.http.queries.shapes import Json, fields
+
+_FIELD = "datasetField:"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a dataset."""
+
+    dataset: Name
+    field: str
+
+    @property
+    def id(self) -> str:
+        """Its id as a node."""
+        return f"{_FIELD}{self.dataset.namespace}:{self.dataset.name}:{self.field}"
+
+    def as_json(self) -> Json:
+        """For JSON."""
+        return {"namespace": self.dataset.namespace, "dataset": self.dataset.name, "field": self.field}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A column was made from another, in this way."""
+
+    source: Column
+    target: Column
+    how: Json
+
+
+def column_lineage(session: Session, *, node_id: str, depth: int, with_downstream: str) -> Json:
+    """The columns that those of a dataset, of one field or of a job's outputs came from, and went into."""
+    node, field = _asked(session, node_id)
+    down = depth if with_downstream.lower() == "true" else 0
+    # A step from column to column is two from node to node; what a run wrote is one more.
+    graph, starts = around(session, node, up=2 * depth, down=2 * down + (node.kind == "job"))
+    begun = set(starts)
+    own = begun | {artifact for run, artifact, direction, _ in graph.edges if direction == "output" and -run in begun}
+    told = list(_told(session, {*graph.artifacts}))
+    steps = [step for _, name, facets in told for step in _steps(name, facets)]
+    types = {Column(name, one["name"]): one["type"] for _, name, facets in told for one in fields(facets)}
+    names = {name for artifact, name, _ in told if artifact in own}
+    known = {*types, *(column for step in steps for column in (step.source, step.target))}
+    first = {column for column in known if column.dataset in names and field in (None, column.field)}
+    if field is not None and not first:
+        raise NotFound(f"no column {field!r} is known of this dataset", hint="its fields: GET .../datasets/{dataset}")
+    return {"graph": _drawn(_reached(first, steps, depth, down), steps, types)}
+
+
+def _asked(session: Session, node_id: str) -> tuple[Node, str | None]:
+    """The node, and the field of it that is asked for."""
+    if not node_id.startswith(_FIELD):
+        node = node_of(session, node_id)
+        if node.kind == "run":
+            raise InvalidArgument("a run has no columns", hint="ask for one of the datasets that it wrote")
+        return node, None
+    dataset, _, field = node_id.removeprefix(_FIELD).rpartition(":")
+    name, mark, version = field.partition("#")
+    return node_of(session, f"dataset:{dataset}{mark}{version}"), name
+
+
+def _told(session: Session, artifacts: Iterable[int]) -> Iterator[tuple[int, Name, Json]]:
+    """What was said of these versions: the version, its dataset, the facets of one edge."""
+    query = (
+        select(Artifact.id, Storage.root, Artifact.key, ArtifactSeries.stem, RunArtifact.facets)
+        .join(RunArtifact, RunArtifact.artifact_id == Artifact.id)
+        .join(ArtifactSeries, Artifact.series_id == ArtifactSeries.id)
+        .join(Storage, Artifact.storage_id == Storage.id)
+        .where(RunArtifact.facets.is_not(None))
+        .order_by(RunArtifact.id)
+    )
+    for part in runs.chunks(artifacts):
+        for identity, root, key, stem, facets in session.execute(query.where(Artifact.id.in_(part))):
+            yield identity, dataset_of(root, key, stem), facets
+
+
+def _steps(name: Name, facets: Mapping[str, Any]) -> Iterator[Step]:
+    facet = facets.get("columnLineage")
+    made = facet.get("fields") if isinstance(facet, dict) else None
+    for field, told in (made if isinstance(made, dict) else {}).items():
+        sources = told.get("inputFields") if isinstance(told, dict) else None
+        for source in sources if isinstance(sources, list) else ():
+            if isinstance(source, dict) and all(isinstance(source.get(part), str) for part in _PARTS):
+                origin = name_of(dataset_path(source["namespace"], source["name"]))
+                how = {
+                    "transformationDescription": told.get("transformationDescription"),
+                    "transformationType": told.get("transformationType"),
+                    "transformations": source.get("transformations") or [],
+                }
+                yield Step(Column(origin, source["field"]), Column(name, field), how)
+
+
+_PARTS = ("namespace", "name", "field")
+
+
+def _reached(first: set[Column], steps: Iterable[Step], up: int, down: int) -> set[Column]:
+    above: defaultdict[Column, set[Column]] = defaultdict(set)
+    below: defaultdict[Column, set[Column]] = defaultdict(set)
+    for step in steps:
+        above[step.target].add(step.source)
+        below[step.source].add(step.target)
+    seen = set(first)
+    for onwards, depth in ((above, up), (below, down)):
+        reached = fresh = set(first)
+        while fresh and depth > 0:
+            fresh = {other for one in fresh for other in onwards[one]} - reached
+            reached = reached | fresh
+            depth -= 1
+        seen |= reached
+    return seen
+
+
+def _drawn(columns: set[Column], steps: Iterable[Step], types: Mapping[Column, Any]) -> list[Json]:
+    into: dict[Column, dict[Column, Json]] = {column: {} for column in columns}
+    out: dict[Column, set[Column]] = {column: set() for column in columns}
+    for step in steps:
+        if step.source in columns and step.target in columns:
+            into[step.target][step.source] = step.how
+            out[step.source].add(step.target)
+    return [
+        {
+            "id": column.id,
+            "type": "DATASET_FIELD",
+            "data": {
+                **column.as_json(),
+                "fieldType": types.get(column),
+                "inputFields": [{**source.as_json(), **how} for source, how in _sorted(into[column].items())],
+            },
+            "inEdges": [{"origin": source.id, "destination": column.id} for source, _ in _sorted(into[column].items())],
+            "outEdges": [{"origin": column.id, "destination": one.id} for one in sorted(out[column], key=_by_id)],
+        }
+        for column in sorted(columns, key=_by_id)
+    ]
+
+
+def _sorted(sources: Iterable[tuple[Column, Json]]) -> list[tuple[Column, Json]]:
+    return sorted(sources, key=lambda pair: pair[0].id)
+
+
+def _by_id(column: Column) -> str:
+    return column.id

@@ -1,0 +1,241 @@
+"""Reading facets: what each says, in our words. What is not as the standard has it is as if it were not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lamin_core.enums import Direction
+from lamin_core.ingest.facet_access import Facets, labels, object_in, objects, owner, text_in
+from lamin_core.ingest.facts import FieldFacts, Fields, RunLink, Traits
+from lamin_core.runtime.process import Process
+from lamin_core.storage.hashing import Digest
+from lamin_core.storage.locations import is_copy_key, is_place, managed_key
+from openlineage.lamin.emit.naming import dataset_path
+
+_DEPENDENCY_ROLES = {"pipe", "service", "value", "order"}
+_OWN_RUN_FACETS = {
+    *("parent", "processing_engine", "lamin_run", "executionParameters", "errorMessage", "jobDependencies", "tags"),
+    *("environmentVariables", "lamin_process"),
+}
+_OWN_DATASET_FACETS = {"lamin_artifact", "version"}
+
+
+def count(value: Any) -> int | None:
+    """A number that a database can hold."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63 else None
+
+
+def facets_of(entity: Any, group: str = "facets") -> Facets:
+    """The facets of a run, job or dataset."""
+    return object_in(entity, group) if isinstance(entity, dict) else {}
+
+
+def is_deleted(facet: Any) -> bool:
+    """Whether the facet is a tombstone: it takes back what was said under its name."""
+    return facet is None or (isinstance(facet, dict) and facet.get("_deleted") is True)
+
+
+def merged(stamped: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
+    """The facets that hold in the end."""
+    return {name: facet for name, (_, facet) in stamped.items() if not is_deleted(facet)}
+
+
+def datasets(event: Mapping[str, Any]) -> Iterator[tuple[Direction, dict[str, Any]]]:
+    """The datasets that an event lists, each with its side."""
+    sides: tuple[Direction, ...] = ("input", "output")
+    for direction in sides:
+        for dataset in objects(event.get(f"{direction}s")):
+            if text_in(dataset, "namespace") and text_in(dataset, "name"):
+                yield direction, dataset
+
+
+def identity(facets: Facets) -> tuple[str | None, str | None]:
+    """What tells the version: our content hash, else the version that the producer gave."""
+    own = object_in(facets, "lamin_artifact")
+    value = text_in(own, "hash")
+    if value is not None:
+        return (text_in(own, "hash_type") or "unknown")[:32], value[:128]
+    version = text_in(object_in(facets, "version"), "datasetVersion")
+    return (None, None) if version is None else ("version", version[:128])
+
+
+def other_names(facets: Facets) -> Iterator[str]:
+    """The paths of the same dataset under its other names."""
+    for row in objects(object_in(facets, "symlinks").get("identifiers")):
+        namespace, name = text_in(row, "namespace"), text_in(row, "name")
+        if namespace and name:
+            yield dataset_path(namespace, name)
+
+
+def change(facets: Facets) -> str | None:
+    """What happened to the dataset: `create`, `overwrite`, `alter`, `truncate`, `rename` or `drop`."""
+    state = text_in(object_in(facets, "lifecycleStateChange"), "lifecycleStateChange")
+    return None if state is None else state.lower()[:32]
+
+
+def renamed_from(facets: Facets) -> str | None:
+    """The path that a renamed dataset had before."""
+    previous = object_in(object_in(facets, "lifecycleStateChange"), "previousIdentifier")
+    namespace, name = text_in(previous, "namespace"), text_in(previous, "name")
+    if change(facets) != "rename" or namespace is None or name is None:
+        return None
+    return dataset_path(namespace, name)
+
+
+def traits(facets: Facets) -> Traits | None:
+    """What a dataset's facets say of its version beside the content."""
+    found = Traits(
+        fields=_fields(object_in(facets, "schema")),
+        n_observations=_rows(facets),
+        description=text_in(object_in(facets, "documentation"), "description"),
+        labels=labels(facets),
+        owner=owner(facets),
+        real_key=real_key(facets),
+    )
+    return None if found == Traits() else found
+
+
+def real_key(facets: Facets) -> str | None:
+    """Where a registry keeps the copy; None where nothing is said, or what is said can be no such place.
+
+    Whoever sends an event could name any file of the user otherwise, to be read, or removed as a copy. The name of a
+    copy follows from its content, so that nobody can name the copy of somebody else either.
+
+    >>> real_key({"lamin_artifact": {"real_key": "raw/old.csv"}})
+    'raw/old.csv'
+    >>> real_key({"lamin_artifact": {"real_key": ".lamindb/../../.ssh/config"}})
+    """
+    own = object_in(facets, "lamin_artifact")
+    place = text_in(own, "real_key")
+    if place is None or not is_place(place):
+        return None
+    if is_copy_key(place) and not _is_copy_of(own, place):
+        return None
+    return place
+
+
+def _is_copy_of(own: Facets, place: str) -> bool:
+    """Whether this is what the copy of the content is called that the same facet tells."""
+    value, size = text_in(own, "hash"), count(own.get("size"))
+    if value is None or size is None:
+        return False
+    name = managed_key(Digest(text_in(own, "hash_type") or "", value, size), "")
+    return place == name or place.startswith(f"{name}.")
+
+
+def has_refused_place(facets: Facets) -> bool:
+    """Whether it names a place of a copy that cannot be one."""
+    return text_in(object_in(facets, "lamin_artifact"), "real_key") is not None and real_key(facets) is None
+
+
+def _rows(facets: Facets) -> int | None:
+    told = count(object_in(facets, "outputStatistics").get("rowCount"))
+    return count(object_in(facets, "lamin_artifact").get("n_observations")) if told is None else told
+
+
+def storage_root(event: Mapping[str, Any]) -> str | None:
+    """The root that a dataset event says to be a storage of a registry: no dataset, but where keys begin."""
+    dataset = object_in(event, "dataset")
+    if "lamin_storage" not in facets_of(dataset):
+        return None
+    namespace, name = text_in(dataset, "namespace"), text_in(dataset, "name")
+    return dataset_path(namespace, name) if namespace and name else None
+
+
+def schemas(facets: Facets) -> Iterator[Fields]:
+    """The columns that a dataset is said to have, if anything is said of them."""
+    fields = _fields(object_in(facets, "schema"))
+    if fields is not None:
+        yield fields
+
+
+def _fields(schema: Facets) -> Fields | None:
+    named = [
+        FieldFacts(str(row["name"]), text_in(row, "type"), text_in(row, "description"))
+        for row in objects(schema.get("fields"))
+        if text_in(row, "name")
+    ]
+    return tuple(named) or None
+
+
+def other_facets(facets: Facets) -> dict[str, Any]:
+    """The facets that are kept as they are."""
+    return {name: facet for name, facet in facets.items() if name not in _OWN_DATASET_FACETS}
+
+
+def engine(namespace: str, run: Facets, job: Facets) -> str:
+    """Which engine ran it."""
+    named = text_in(object_in(run, "processing_engine"), "name") or text_in(object_in(job, "jobType"), "integration")
+    return (named or namespace).lower()[:64]
+
+
+def params(run: Facets) -> dict[str, Any] | None:
+    """The parameters of a run."""
+    own = object_in(run, "lamin_run").get("params")
+    if isinstance(own, dict):
+        return dict(own) or None
+    rows = objects(object_in(run, "executionParameters").get("parameters"))
+    return {str(row["key"]): row.get("value") for row in rows if "key" in row} or None
+
+
+def process(run: Facets) -> Process | None:
+    """The process that tells of this run.
+
+    >>> process({"lamin_process": {"host": "node1", "pid": 7}})
+    Process(host='node1', pid=7, birth=None)
+    """
+    told = object_in(run, "lamin_process")
+    host, pid = text_in(told, "host"), count(told.get("pid"))
+    return Process(host, pid, text_in(told, "birth")) if host and pid and pid < 1 << 31 else None
+
+
+def error(run: Facets) -> str | None:
+    """Why it failed."""
+    return text_in(object_in(run, "errorMessage"), "message")
+
+
+def details(run: Facets) -> dict[str, Any]:
+    """What else is known of a run: the engine's own details, and facets that have no field."""
+    found = dict(object_in(object_in(run, "lamin_run"), "details"))
+    engine_facet = object_in(run, "processing_engine")
+    found |= _given("adapter_version", text_in(engine_facet, "openlineageAdapterVersion"))
+    found |= _given("trace", text_in(object_in(run, "errorMessage"), "stackTrace"))
+    rows = objects(object_in(run, "environmentVariables").get("environmentVariables"))
+    found |= _given("environment_variables", {str(row["name"]): row.get("value") for row in rows if "name" in row})
+    found |= _given("facets", {name: facet for name, facet in run.items() if name not in _OWN_RUN_FACETS})
+    return found
+
+
+def _given(name: str, value: Any) -> dict[str, Any]:
+    return {name: value} if value else {}
+
+
+def link(run_id: str, facet: Facets) -> RunLink | None:
+    """The run that a facet names; some producers name the run itself as its parent, which is none."""
+    other = text_in(object_in(facet, "run"), "runId")
+    namespace, name = (text_in(object_in(facet, "job"), field) for field in ("namespace", "name"))
+    if other is None or namespace is None or name is None:
+        return None
+    other = run_key(other)
+    return None if other == run_id or len(other) > 128 else RunLink(other, namespace, name)
+
+
+def run_key(run_id: str) -> str:
+    """The run id as the registry knows it: UUIDs in lower case.
+
+    >>> run_key("0194E0A0-0000-7000-8000-000000000000"), run_key("Scheduled__1")
+    ('0194e0a0-0000-7000-8000-000000000000', 'Scheduled__1')
+    """
+    lowered = run_id.lower()
+    is_uuid = len(lowered) == 36 and lowered.replace("-", "").isalnum() and lowered.count("-") == 4
+    return lowered if is_uuid else run_id
+
+
+def dependencies(run_id: str, run: Facets) -> Iterator[RunLink]:
+    """The runs that this one waited for: control flow, never data lineage."""
+    for row in objects(object_in(run, "jobDependencies").get("upstream")):
+        found = link(run_id, row)
+        if found is not None:
+            role = row.get("dependency_type")
+            yield RunLink(found.run_id, found.namespace, found.key, role if role in _DEPENDENCY_ROLES else "order")

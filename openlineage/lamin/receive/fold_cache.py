@@ -1,0 +1,96 @@
+"""What was folded before, kept in memory: the next event of a run costs the same, however many came before it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import BindParameter, bindparam, case, func, select
+from sqlalchemy.orm import Session
+
+from lamin_core.db.database import Database
+from lamin_core.db.statements import select_in
+from lamin_core.ingest.facts import RunFacts
+from lamin_core.models import Event as Row
+from openlineage.lamin.receive.fold import History
+from openlineage.lamin.receive.parse import ParsedEvent, stored
+
+_KEPT = 5_000
+
+
+@dataclass(slots=True)
+class Remembered:
+    """The history of a run, the last event in it, and what the registry says of the run since it was last written."""
+
+    history: History
+    last: int = 0
+    written: RunFacts | None = None
+
+    def absorb(self, event: ParsedEvent) -> None:
+        """Take one more event."""
+        self.history.absorb(event)
+        self.last = max(self.last, event.id)
+
+
+class Histories:
+    """The histories of the runs that were heard of last; each counts only while it is all that the raw log holds."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[str, Remembered] = OrderedDict()
+
+    def absorb(self, session: Session, events: Sequence[ParsedEvent]) -> list[Remembered]:
+        """The histories of the runs of these events, which are in the raw log, with all that it holds of them."""
+        by_run: defaultdict[str, list[ParsedEvent]] = defaultdict(list)
+        for event in events:
+            by_run[str(event.run_id)].append(event)
+        first = min((event.id for event in events), default=0)
+        anew = set()
+        for row in select_in(session, _SPAN, Row.run_id, by_run, first=first):
+            one = self._held.setdefault(row.run_id, Remembered(History(row.run_id)))
+            # Others may have logged what comes before these, or between them, or after.
+            if one.last != (row.last or 0) or row.since != len(by_run[row.run_id]):
+                self._held[row.run_id] = Remembered(History(row.run_id))
+                anew.add(row.run_id)
+            self._held.move_to_end(row.run_id)
+        for event in (*_load(session, anew), *(e for run, group in by_run.items() if run not in anew for e in group)):
+            self._held[str(event.run_id)].absorb(event)
+        while len(self._held) > max(_KEPT, len(by_run)):
+            self._held.popitem(last=False)
+        return [self._held[run] for run in by_run]
+
+    def clear(self) -> None:
+        """Forget all: what was absorbed was not committed."""
+        self._held.clear()
+
+
+_FIRST: BindParameter[int] = bindparam("first")
+_SPAN = select(
+    Row.run_id,
+    func.max(case((Row.id < _FIRST, Row.id))).label("last"),
+    func.count(case((Row.id >= _FIRST, 1))).label("since"),
+).group_by(Row.run_id)
+"""The last event of each run before a place in the raw log, and how many come after."""
+STORED = select(Row.id, Row.hash, Row.kind, Row.run_id, Row.event_type, Row.event_time, Row.body)
+"""The rows of the raw log as `stored` takes them."""
+
+
+def _load(session: Session, runs: Collection[str]) -> Iterator[ParsedEvent]:
+    return map(stored, select_in(session, STORED, Row.run_id, runs))
+
+
+def load(session: Session, runs: Collection[str]) -> list[History]:
+    """The histories of these runs, from the raw log alone."""
+    found: dict[str, History] = {}
+    for event in _load(session, runs):
+        found.setdefault(str(event.run_id), History(str(event.run_id))).absorb(event)
+    return list(found.values())
+
+
+_histories: WeakKeyDictionary[Database, Histories] = WeakKeyDictionary()
+
+
+def histories_of(database: Database) -> Histories:
+    """Those of this database, in this process."""
+    return _histories.setdefault(database, Histories())

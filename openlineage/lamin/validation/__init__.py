@@ -1,0 +1,1 @@
+"""Validation of events: the official JSON schema, and lint rules."""

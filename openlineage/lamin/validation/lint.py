@@ -1,0 +1,60 @@
+"""Judging events by the official schemas: many at once, with the place of each problem."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+
+from lamin_core.db.database import Database
+from lamin_core.models import Event as Row
+from openlineage.lamin.validation.schema import problems
+
+
+@dataclass(slots=True)
+class Lint:
+    """How many events were judged, how many are invalid, and what is wrong with them, each with its place."""
+
+    judged: int = 0
+    invalid: int = 0
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        rows = [{"event": place, "problem": problem} for place, problem in self.problems]
+        return {"judged": self.judged, "invalid": self.invalid, "problems": rows}
+
+    def judge(self, place: str, text: str | bytes) -> None:
+        """One more event."""
+        self.judged += 1
+        try:
+            found = problems(json.loads(text))
+        except (ValueError, RecursionError) as error:
+            found = [f"not JSON: {error}"]
+        self.invalid += bool(found)
+        self.problems += [(place, problem) for problem in found]
+
+
+def lint_log(database: Database) -> Lint:
+    """Every event of the registry, those that are put aside among them; the place is its number."""
+    report = Lint()
+    with database.reading() as session:
+        for row in session.execute(select(Row.id, Row.body).order_by(Row.id).execution_options(yield_per=500)):
+            report.judge(f"event {row.id}", row.body)
+    return report
+
+
+def lint_lines(lines: Iterable[bytes]) -> Lint:
+    """Every line of NDJSON; the place is its number.
+
+    >>> lint_lines([b"{", b""]).invalid
+    1
+    """
+    report = Lint()
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            report.judge(f"line {number}", line)
+    return report
