@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
-from lamin_core.runtime import current as context
+from lamin_core.runtime.current import register_engine
 from lamin_core.runtime.parent_context import Parent, parent_from_environment
 from lamin_prefect import path_discovery, translate
 from lamin_prefect.digests import Contents
@@ -305,7 +305,7 @@ def _at_work() -> Parent | None:
     return Parent(run.namespace, run.name, run.run_id, outermost)
 
 
-context.register_engine(_at_work)
+register_engine(_at_work)
 
 
 def _datasets(paths: list[str]) -> list[Dataset]:

@@ -19,7 +19,8 @@ from lamin_core.lineage.listing import Wanted
 from lamin_core.lineage.traversal import NODE_LIMIT
 from lamin_core.lineage.view import artifact_view, counts, run_view, view
 from lamin_core.models import Artifact, Run
-from lamin_core.render.tree import duration, tree
+from lamin_core.render.tree import tree
+from lamin_core.runtime.text import duration
 from lamin_core.runtime.timestamps import moment
 
 _SHOWN = 50

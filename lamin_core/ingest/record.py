@@ -13,9 +13,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from lamin_core.ingest import aliases, runs
-from lamin_core.ingest import edges as bindings
 from lamin_core.ingest.datasets import Bytes, Series, bytes_of, find_contents, find_series, known_series
 from lamin_core.ingest.edges import Edge
+from lamin_core.ingest.edges import move as move_edges
+from lamin_core.ingest.edges import write as write_edges
 from lamin_core.ingest.facts import Annotation, DatasetFacts, Fields, JobFacts, RunFacts
 from lamin_core.ingest.schemas import find_schemas
 
@@ -46,7 +47,7 @@ def record(
     writer = _Writer(session, series, datasets, schemas)
     edges = [writer.edge(ids[one.run_id], runs.run_uid(one.run_id), d) for one in news for d in one.datasets]
     edges += [writer.annotation(one) for one in annotations]
-    bindings.write(session, edges, {ids[one.run_id] for one in news if one.whole}, fresh, writer.folders)
+    write_edges(session, edges, {ids[one.run_id] for one in news if one.whole}, fresh, writer.folders)
 
 
 def learn_names(session: Session, pairs: Iterable[tuple[str, str]]) -> set[str]:
@@ -56,7 +57,7 @@ def learn_names(session: Session, pairs: Iterable[tuple[str, str]]) -> set[str]:
     if not old:
         return set()
     new = find_series(session, {renamed[path] for path in old})
-    return bindings.move(session, {series.id: new[renamed[path]].id for path, series in old.items()})
+    return move_edges(session, {series.id: new[renamed[path]].id for path, series in old.items()})
 
 
 @dataclass(frozen=True, slots=True)

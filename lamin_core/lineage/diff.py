@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from lamin_core.render.tree import duration
 from lamin_core.runtime.printable import printable
+from lamin_core.runtime.text import duration
 
 Pair = tuple[Any, Any]
 State = Literal["same", "changed", "moved", "removed", "added"]

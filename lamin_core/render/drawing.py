@@ -12,8 +12,9 @@ from lamin_core.lineage.view import path_of
 from lamin_core.render.display import LETTERS, MOST, Picture
 from lamin_core.render.layout import Link, layout
 from lamin_core.render.svg import Box, written
-from lamin_core.render.tree import duration, tree
+from lamin_core.render.tree import tree
 from lamin_core.runtime.printable import printable
+from lamin_core.runtime.text import duration
 from lamin_core.uids import VERSION_LENGTH
 
 _MANY = 8

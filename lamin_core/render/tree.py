@@ -9,6 +9,7 @@ from lamin_core.lineage.graph import Graph
 from lamin_core.lineage.traversal import ROLLED_BACK
 from lamin_core.lineage.view import path_of
 from lamin_core.runtime.printable import printable
+from lamin_core.runtime.text import duration
 from lamin_core.uids import VERSION_LENGTH
 
 Node = tuple[str, int]
@@ -98,17 +99,3 @@ def _line(graph: Graph, node: Node) -> str:
         facts.append(run.error.splitlines()[0][:100])
     name = f" {run.name!r}" if run.name and run.name not in run.transform_key else ""
     return f"run {run.uid}{name} of " + " · ".join(printable(fact) for fact in facts)
-
-
-def duration(seconds: float) -> str:
-    """For people.
-
-    >>> duration(0.0123), duration(75), duration(7300)
-    ('12 ms', '1 min 15 s', '2 h 1 min')
-    """
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lamin_core.storage.hashing import Watch
+Watch = Callable[[int], Any]
+"""Called after each piece with the number of bytes that were read or written."""
 
 SHOWN_FROM = 256 << 20
 """Bytes: what is smaller is done before anybody has read the bar."""

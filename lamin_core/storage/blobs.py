@@ -24,10 +24,10 @@ from pathlib import Path
 
 from lamin_core.errors import Conflict, NotFound, Unavailable
 from lamin_core.runtime.parallel import at_once
-from lamin_core.runtime.progress import progress
+from lamin_core.runtime.progress import Watch, progress
 from lamin_core.storage import object_store
 from lamin_core.storage.digest_cache import Contents, Seen
-from lamin_core.storage.hashing import FILE, FOLDER, Digest, Watch, digest, files_in
+from lamin_core.storage.hashing import FILE, FOLDER, Digest, digest, files_in
 from lamin_core.storage.locations import is_remote
 from lamin_core.storage.rooted_paths import own_location
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from blake3 import blake3
+
+from lamin_core.runtime.progress import Watch
 
 FILE = "blake3"
 FOLDER = "blake3-dir"
 _BUFFER = 4 << 20
 # Below this one read is faster than a buffer, and one thread than several.
 _LARGE = 1 << 20
-
-Watch = Callable[[int], Any]
-"""Told after each piece how many more bytes have been read or written."""
 
 
 @dataclass(frozen=True, slots=True)

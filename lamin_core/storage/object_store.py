@@ -20,10 +20,10 @@ from typing import Any
 from lamin_core.errors import InvalidArgument, LaminError, MissingExtra, NotFound, Unavailable
 from lamin_core.runtime.parallel import at_once
 from lamin_core.runtime.paths import user_config
-from lamin_core.runtime.progress import progress
+from lamin_core.runtime.progress import Watch, progress
 from lamin_core.runtime.redaction import redact_text
 from lamin_core.runtime.settings import read_toml
-from lamin_core.storage.hashing import Digest, Watch, digest_entries, files_in
+from lamin_core.storage.hashing import Digest, digest_entries, files_in
 from lamin_core.storage.locations import ON_THE_WEB, root_type
 from lamin_core.storage.s3_multipart import PART, upload_parts
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lamin_core.runtime.parallel import at_once
-from lamin_core.storage.hashing import Watch
+from lamin_core.runtime.progress import Watch
 
 PART = 16 << 20
 """Bytes; a store takes at most 10,000 parts, so that larger files have larger ones."""

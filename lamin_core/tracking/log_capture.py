@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from lamin_core.runtime.sharing import create_file, make_folder
-from lamin_core.tracking import tee as copying
+from lamin_core.tracking import tee as tee_program
 
 
 class Tee:
@@ -133,7 +133,14 @@ class _Diverted:
         ends = {number: _pair(number) for number in dict.fromkeys(way.values())}
         # In a session of its own, so that Ctrl-C ends the script and not what keeps its last words.
         self._copier = subprocess.Popen(
-            [sys.executable, "-I", "-S", copying.__file__, str(path), *(f"{ends[n][0]}:{self.kept[n]}" for n in ends)],
+            [
+                sys.executable,
+                "-I",
+                "-S",
+                tee_program.__file__,
+                str(path),
+                *(f"{ends[n][0]}:{self.kept[n]}" for n in ends),
+            ],
             pass_fds=[*self.kept.values(), *(source for source, _ in ends.values())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

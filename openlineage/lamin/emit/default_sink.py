@@ -2,7 +2,7 @@
 
 1. `OPENLINEAGE_URL` (with `OPENLINEAGE_ENDPOINT`, `OPENLINEAGE_API_KEY`): an HTTP endpoint, ours or any other.
    Without it, the instance at or above the working directory, or the one that `LAMIN_INSTANCE` names.
-2. As well: the transports of `openlineage.yml` and `OPENLINEAGE__TRANSPORT__...`, see `openlineage.lamin.emit.client_transports`.
+2. As well: the transports of `openlineage.yml` and `OPENLINEAGE__TRANSPORT__...`, see `client_transports`.
 3. Nobody at all, or an instance that was found and that this user has not allowed: the spool, and one warning that
    says where it is.
 

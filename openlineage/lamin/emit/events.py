@@ -111,8 +111,8 @@ class Run:
 class Dataset:
     """A file, folder, object or table that a run read or wrote.
 
-    `hash`, `hash_type`, `size` (bytes) and `n_files` (folders only) are its content, as `lamin_core.storage.hashing.digest`
-    says it; without a hash the content is unknown and the version is told by the run that wrote it. `role` says
+    `hash`, `hash_type`, `size` (bytes) and `n_files` (folders only) are its content, as `storage.hashing.digest`
+    computes it; without a hash the content is unknown and the version is told by the run that wrote it. `role` says
     how it was used (`published`, `temporary`, `rolled_back` ...); None is plain reading or writing.
     """
 

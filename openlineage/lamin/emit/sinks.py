@@ -1,7 +1,7 @@
 """Where events go: what a sink is, and the two plain ones, memory and a file.
 
-`openlineage.lamin.emit.http_sink` sends them over HTTP, `openlineage.lamin.emit.client_transports` hands them to other backends,
-`openlineage.lamin.emit.default_sink.default_sink` is what adapters use.
+`http_sink` sends them over HTTP, `client_transports` hands them to other backends, `default_sink.default_sink` is
+what adapters use.
 """
 
 from __future__ import annotations
