@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -131,3 +136,58 @@ def test_the_extra_data_promises_a_numcodecs_that_refuses_pickle() -> None:
     assert [version for version in ("0.15.1", "0.16.5", "0.17.0") if version in bounds["numcodecs"]] == []
     assert [version for version in ("0.16.6", "0.17.1") if version not in bounds["numcodecs"]] == []
     assert "2.18.7" not in bounds["zarr"]
+
+
+FOUND_BY_NAME = {"LogHandler", "LogHandlerSettings"}
+"""Snakemake looks for these two in a logger plugin."""
+
+
+def test_every_definition_is_used_somewhere() -> None:
+    """A dead-code gate: what a module defines is named outside of its definition, or it is public API."""
+    used = _words_beside_definitions() | FOUND_BY_NAME
+    assert [name for name in _definitions() if name.rsplit(".", 1)[1] not in used] == []
+
+
+def _definitions() -> Iterator[str]:
+    """Module and name of every function, class and constant at the top of a shipped module, but for plugged-in ones."""
+    for path in _shipped_modules():
+        for node in ast.parse(path.read_text("utf-8")).body:
+            names: list[str] = []
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                names = [] if node.decorator_list and not _is_plain(node) else [node.name]
+            elif isinstance(node, ast.Assign):
+                names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                names = [node.target.id]
+            for name in names:
+                if not name.startswith("__"):
+                    yield f"{path.relative_to(ROOT).with_suffix('').as_posix().replace('/', '.')}.{name}"
+
+
+def _is_plain(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
+    """Whether its decorators leave it a function or class that somebody has to call: not a command or a listener."""
+    plain = {"contextmanager", "asynccontextmanager", "cache", "lru_cache", "dataclass", "overload", "wraps", "final"}
+    for decorator in node.decorator_list:
+        function = decorator.func if isinstance(decorator, ast.Call) else decorator
+        if (function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")) not in plain:
+            return False
+    return True
+
+
+@cache
+def _words_beside_definitions() -> frozenset[str]:
+    """Every word of the shipped code but the names where they are defined; of the documentation and build files all."""
+    words: Counter[str] = Counter()
+    for path in _shipped_modules():
+        words.update(re.findall(r"\w+", path.read_text("utf-8")))
+    for name in _definitions():
+        words[name.rsplit(".", 1)[1]] -= 1
+    for path in (ROOT / "pyproject.toml", *(ROOT / "docs").glob("*.md")):
+        words.update(re.findall(r"\w+", path.read_text("utf-8")))
+    return frozenset(word for word, count in words.items() if count > 0)
+
+
+def _shipped_modules() -> list[Path]:
+    folders = ("lamin_core", "openlineage", "integrations")
+    paths = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    return [path for path in paths if "versions" not in path.parts]

@@ -33,7 +33,9 @@ _LINKS: dict[type[Base], tuple[type[Base], str]] = {
 
 
 def label_runs(session: Session, labels: Mapping[int, Sequence[Label]]) -> None:
-    """Each of these runs carries just these labels, as far as events tell."""
+    """Give each of these runs just these labels, beside those that people gave. No statement where there is none."""
+    if not labels:
+        return
     _tie_labels(session, RunULabel, "run_id", labels)
 
 

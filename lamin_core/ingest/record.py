@@ -18,6 +18,7 @@ from lamin_core.ingest.edges import Edge
 from lamin_core.ingest.edges import move as move_edges
 from lamin_core.ingest.edges import write as write_edges
 from lamin_core.ingest.facts import Annotation, DatasetFacts, Fields, JobFacts, RunFacts
+from lamin_core.ingest.labels import Label, label_runs
 from lamin_core.ingest.schemas import find_schemas
 
 
@@ -39,6 +40,7 @@ def record(
     paths = {dataset.path for facts in mine for dataset in facts.datasets} | {one.dataset.path for one in annotations}
     if not paths and not ids:
         return
+    label_runs(session, _changed_labels(mine, ids, fresh, written))
     series = find_series(session, paths)
     news = [_news(facts, None if ids[facts.run_id] in fresh else written.get(facts.run_id), series) for facts in mine]
     datasets = [dataset for one in news for dataset in one.datasets] + [one.dataset for one in annotations]
@@ -48,6 +50,25 @@ def record(
     edges = [writer.edge(ids[one.run_id], runs.run_uid(one.run_id), d) for one in news for d in one.datasets]
     edges += [writer.annotation(one) for one in annotations]
     write_edges(session, edges, {ids[one.run_id] for one in news if one.whole}, fresh, writer.folders)
+
+
+def _changed_labels(
+    facts_of_runs: Iterable[RunFacts],
+    ids: Mapping[str, int],
+    new_ids: Collection[int],
+    recorded: Mapping[str, RunFacts],
+) -> dict[int, tuple[Label, ...]]:
+    """The labels of each run whose labels are not known to be in the registry as they are, by primary key."""
+    changed = {}
+    for facts in facts_of_runs:
+        identity = ids[facts.run_id]
+        if identity in new_ids:
+            previous: tuple[Label, ...] | None = ()
+        else:
+            previous = recorded[facts.run_id].labels if facts.run_id in recorded else None
+        if facts.labels != previous:
+            changed[identity] = facts.labels
+    return changed
 
 
 def learn_names(session: Session, pairs: Iterable[tuple[str, str]]) -> set[str]:
