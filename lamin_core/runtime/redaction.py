@@ -190,7 +190,7 @@ def _mask_named(text: str, kind: str, pattern: re.Pattern[str]) -> str:
     pieces: list[str] = []
     copied = position = 0
     while (match := pattern.search(text, position)) is not None:
-        position = match.end()
+        position = match.end(1)  # the next name may stand where this one's type would: `params: token="x"`
         name = secret_name(match[1])
         if name is None:
             continue

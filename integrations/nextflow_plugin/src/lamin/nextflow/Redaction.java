@@ -66,7 +66,7 @@ final class Redaction {
         StringBuilder out = new StringBuilder();
         int copied = 0;
         for (int position = 0; position <= text.length() && matcher.find(position); ) {
-            position = matcher.end();
+            position = matcher.end(1); // the next name may stand where this one's type would: `params: token="x"`
             SecretName name = SecretName.of(matcher.group(1), RULES);
             int[] span = name == null ? null : valueSpan(text, matcher, kind, name);
             if (span == null) continue;
