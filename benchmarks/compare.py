@@ -27,10 +27,10 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, float]
 
 def main(before: str, after: str) -> None:
     """Print a line for each number."""
-    told = [json.loads(Path(file).read_text()) for file in (before, after)]
-    for file, one in zip((before, after), told, strict=True):
-        print(f"# {file}: {json.dumps(one.pop('about', {}))}")
-    old, new = (dict(leaves(one)) for one in told)
+    results = [json.loads(Path(file).read_text()) for file in (before, after)]
+    for file, result in zip((before, after), results, strict=True):
+        print(f"# {file}: {json.dumps(result.pop('about', {}))}")
+    old, new = (dict(leaves(result)) for result in results)
     for name in sorted(old.keys() & new.keys()):
         ratio = f"{new[name] / old[name]:8.3f}" if old[name] else "       -"
         print(f"{ratio}  {old[name]:>14} {new[name]:>14}  {name}")

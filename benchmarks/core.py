@@ -36,12 +36,12 @@ def main() -> None:
         Instance.create(Path(folder), "data").db.dispose()
         code = f"import os; os.chdir({folder!r}); import lamin_core as ln; ln.ULabel.filter(name='x').first()"
         idle = median(partial(fresh, ""))
-        found = {f"import {module}": median(partial(fresh, f"import {module}")) - idle for module in MODULES}
-        found["import, connect, the first query"] = median(partial(fresh, code)) - idle
+        figures = {f"import {module}": median(partial(fresh, f"import {module}")) - idle for module in MODULES}
+        figures["import, connect, the first query"] = median(partial(fresh, code)) - idle
     for measure in (saved, taken_in):
         with tempfile.TemporaryDirectory() as folder:
-            found |= measure(Path(folder))
-    print(json.dumps({name: round(value, 3) for name, value in found.items()}, indent=2))
+            figures |= measure(Path(folder))
+    print(json.dumps({name: round(value, 3) for name, value in figures.items()}, indent=2))
 
 
 def saved(folder: Path) -> dict[str, float]:
@@ -66,16 +66,16 @@ def taken_in(folder: Path) -> dict[str, float]:
     """Events, and the graph that they make."""
     instance = Instance.create(folder, str(folder / "data"))
     sink = RegistrySink(instance.folder)
-    found = {"one event, one transaction": median(each(sink, iter(list(chain("single", 60)))), 100)}
+    figures = {"one event, one transaction": median(each(sink, iter(list(chain("single", 60)))), 100)}
     batch = list(chain("batch", STEPS))
     for what in ("events a second, in batches", "the same again, all known, a second"):
-        found[what] = len(batch) / milliseconds(lambda: sink.emit(*batch)) * 1000
+        figures[what] = len(batch) / milliseconds(lambda: sink.emit(*batch)) * 1000
     last = instance.lineage.find(str(folder / "batch" / f"{STEPS - 1}.txt"))
-    found[f"what made the last of {STEPS} files"] = median(lambda: instance.lineage.around(last))
-    found["the whole graph"] = median(instance.lineage.everything)
+    figures[f"what made the last of {STEPS} files"] = median(lambda: instance.lineage.around(last))
+    figures["the whole graph"] = median(instance.lineage.everything)
     sink.close()
     instance.db.dispose()
-    return found
+    return figures
 
 
 def chain(name: str, steps: int) -> Iterator[Event]:

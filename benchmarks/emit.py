@@ -48,12 +48,12 @@ with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
 def story(count: int) -> list[Event]:
     """Runs that start and end, as an adapter tells them; about 2 kB each."""
     job = Job("bench", "step", "rule", source="print('x')\n" * 20, language="python")
-    told = []
+    events = []
     for number in range(count // 2):
         run = Run(f"00000000-0000-7000-8000-{number:012d}", job, "bench", "1.0", params={"sample": number})
         files = [Dataset("file", f"/data/{number}/{name}", "0" * 64, "blake3", 1000) for name in "abc"]
-        told += [start(run, datetime.now(UTC), files[:1]), complete(run, datetime.now(UTC), files[:1], files[1:])]
-    return told
+        events += [start(run, datetime.now(UTC), files[:1]), complete(run, datetime.now(UTC), files[:1], files[1:])]
+    return events
 
 
 @contextmanager
@@ -68,12 +68,12 @@ def receiver() -> Iterator[str]:
 @contextmanager
 def hanging() -> Iterator[str]:
     """An endpoint that takes connections and never answers."""
-    held: list[socket.socket] = []
+    connections: list[socket.socket] = []
 
     def accept() -> None:
         while True:
             try:
-                held.append(server.accept()[0])
+                connections.append(server.accept()[0])
             except OSError:
                 return
 
@@ -139,7 +139,7 @@ def draining(url: str, events: list[Event]) -> dict[str, float]:
 def median(measure: Callable[[], dict[str, float]]) -> dict[str, float]:
     """The median of each figure over all rounds."""
     rounds = [measure() for _ in range(ROUNDS)]
-    return {name: round(statistics.median(one[name] for one in rounds), 2) for name in rounds[0]}
+    return {name: round(statistics.median(figures[name] for figures in rounds), 2) for name in rounds[0]}
 
 
 def main() -> None:

@@ -48,29 +48,29 @@ def main() -> None:
     words.add_argument("--curve", type=int, default=0, metavar="EVENTS", help="only grow a registry to this size")
     words.add_argument("--load", metavar="JSON", help=argparse.SUPPRESS)
     words.add_argument("--floor", type=int, metavar="PORT", help=argparse.SUPPRESS)
-    given = words.parse_args()
-    if given.load:
-        print(json.dumps(load(**json.loads(given.load))))
-    elif given.floor:
-        serve_the_floor(given.floor)
-    elif given.curve:
-        curve(given.curve)
+    options = words.parse_args()
+    if options.load:
+        print(json.dumps(load(**json.loads(options.load))))
+    elif options.floor:
+        serve_the_floor(options.floor)
+    elif options.curve:
+        curve(options.curve)
     else:
-        print(json.dumps(measured(given), indent=2))
+        print(json.dumps(measured(options), indent=2))
 
 
-def measured(given: argparse.Namespace) -> dict[str, Any]:
+def measured(options: argparse.Namespace) -> dict[str, Any]:
     """One event a request, many, and the largest body."""
-    length = given.seconds, given.rounds
-    found = {
-        f"sqlite, {given.clients} clients": singles(given.clients, *length),
-        f"sqlite, raw log alone, {given.clients} clients": singles(given.clients, *length, floor=True),
+    length = options.seconds, options.rounds
+    figures = {
+        f"sqlite, {options.clients} clients": singles(options.clients, *length),
+        f"sqlite, raw log alone, {options.clients} clients": singles(options.clients, *length, floor=True),
         "sqlite, 1 client": singles(1, *length),
         "sqlite, 2 clients, batches of 500": batches(500, 2, *length),
     }
     with postgres() as url:
-        found["postgresql, 2 clients, batches of 500"] = batches(500, 2, *length, url)
-    return {**found, "megabytes held for a body of 30": largest()}
+        figures["postgresql, 2 clients, batches of 500"] = batches(500, 2, *length, url)
+    return {**figures, "megabytes held for a body of 30": largest()}
 
 
 Round = dict[str, float]
@@ -91,8 +91,8 @@ def batches(size: int, clients: int, seconds: float, rounds: int, url: str | Non
 def medians(results: list[Round]) -> Round:
     """Without the first round; `settled` is with the time until all was in the registry."""
     names = {"rate": "acknowledged_per_s", "settled": "settled_per_s", "p50": "p50_ms", "p99": "p99_ms"}
-    found = {name: statistics.median(one[name] for one in results[1:]) for name in names}
-    return {said: round(found[name] * (1000 if said.endswith("_ms") else 1), 1) for name, said in names.items()}
+    values = {name: statistics.median(result[name] for result in results[1:]) for name in names}
+    return {label: round(values[name] * (1000 if label.endswith("_ms") else 1), 1) for name, label in names.items()}
 
 
 def largest() -> Round:
@@ -102,15 +102,15 @@ def largest() -> Round:
         "1,000 events": ("/api/v1/lineage/batch", many),
         "one event": ("/api/v1/lineage", event(1, 0, 30 * MB)),
     }
-    found = {}
+    figures = {}
     for what, (path, body) in bodies.items():
-        held = []
+        sizes = []
         for _ in range(3):
             with served() as (port, process):
                 post(port, "/api/v1/lineage", event(2, 0))
-                held.append(extra(process, lambda: post(port, path, body)))  # noqa: B023
-        found[what] = round(statistics.median(held) / MB, 1)
-    return found
+                sizes.append(extra(process, lambda: post(port, path, body)))  # noqa: B023
+        figures[what] = round(statistics.median(sizes) / MB, 1)
+    return figures
 
 
 def extra(process: psutil.Process, work: Callable[[], None]) -> int:
@@ -139,8 +139,8 @@ def curve(total: int, size: int = 1000) -> None:
             post(port, "/api/v1/lineage/batch", body)
             if (done + size) % max(size, total // 20) == 0:
                 now = time.perf_counter()
-                rate, held = max(size, total // 20) / (now - begin), process.memory_info().rss / MB
-                print(f"{done + size:10,} events {rate:8.0f} events/s {held:6.0f} MB", flush=True)
+                rate, memory = max(size, total // 20) / (now - begin), process.memory_info().rss / MB
+                print(f"{done + size:10,} events {rate:8.0f} events/s {memory:6.0f} MB", flush=True)
                 begin = time.perf_counter()
 
 
@@ -155,13 +155,17 @@ def template(half: int, padding: int) -> bytes:
     """START or COMPLETE of the run `MARK`, which reads what the run before it wrote."""
     run = Run(f"0194e0a0-0000-7000-8000-00{MARK}", Job("bench", "jobNN", "rule", source="cp a b"), "bench", "1")
     if half == 0:
-        said = events.start(run, BEGIN, inputs=[Dataset("file", f"/bench/{MARK - 1}.txt")])
+        template_event = events.start(run, BEGIN, inputs=[Dataset("file", f"/bench/{MARK - 1}.txt")])
     else:
-        made = Dataset("file", f"/bench/{MARK}.txt", f"{MARK:064d}", "blake3", 3)
-        said = events.complete(run, BEGIN + timedelta(seconds=1), outputs=[made])
+        output = Dataset("file", f"/bench/{MARK}.txt", f"{MARK:064d}", "blake3", 3)
+        template_event = events.complete(run, BEGIN + timedelta(seconds=1), outputs=[output])
     if padding:
-        said["run"]["facets"]["padding"] = {"_producer": "urn:x", "_schemaURL": "urn:x", "text": "x" * padding}
-    return json.dumps(said).encode()
+        template_event["run"]["facets"]["padding"] = {
+            "_producer": "urn:x",
+            "_schemaURL": "urn:x",
+            "text": "x" * padding,
+        }
+    return json.dumps(template_event).encode()
 
 
 _templates: dict[tuple[int, int], bytes] = {}
@@ -179,8 +183,8 @@ def event(series: int, number: int, padding: int = 0) -> bytes:
 
 def loaded(port: int, clients: int, seconds: float, size: int, series: int) -> dict[str, float]:
     """A round of load, from a process of its own."""
-    told = json.dumps({"port": port, "clients": clients, "seconds": seconds, "size": size, "series": series})
-    done = subprocess.run([sys.executable, __file__, "--load", told], check=True, stdout=subprocess.PIPE)
+    parameters = json.dumps({"port": port, "clients": clients, "seconds": seconds, "size": size, "series": series})
+    done = subprocess.run([sys.executable, __file__, "--load", parameters], check=True, stdout=subprocess.PIPE)
     result: dict[str, float] = json.loads(done.stdout)
     begin = time.perf_counter()
     while backlog(port):
@@ -284,13 +288,13 @@ def serve_the_floor(port: int) -> None:
     from openlineage.lamin.http.serve import serve
     from openlineage.lamin.receive import ingest
 
-    def kept(database: object, batch: list[object]) -> ingest.Receipt:
+    def append_only(database: object, batch: list[object]) -> ingest.Receipt:
         with instance.db.writing() as session:
-            fresh = ingest.append(session, batch)  # type: ignore[arg-type]
-        return ingest.Receipt(len(fresh), len(batch) - len(fresh))
+            new_events = ingest.append(session, batch)  # type: ignore[arg-type]
+        return ingest.Receipt(len(new_events), len(batch) - len(new_events))
 
     instance = Instance.open(Path(".lamin"))
-    writer.ingest = writer.log = kept  # type: ignore[assignment]
+    writer.ingest = writer.log = append_only  # type: ignore[assignment]
     serve(instance.db, "127.0.0.1", port, None, lambda _: None)
 
 

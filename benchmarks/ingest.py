@@ -56,36 +56,36 @@ def main() -> None:
     words.add_argument("--events", type=int, default=100_000, help="to which the registry grows")
     words.add_argument("--rounds", type=int, default=3)
     words.add_argument("--postgres", metavar="URL", help="an empty database; without it one is made")
-    given = words.parse_args()
+    options = words.parse_args()
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        results["sqlite"] = measure(Path(folder, "sqlite"), None, given)
-        with _postgres(Path(folder, "pg"), given.postgres) as url:
-            results["postgresql"] = measure(Path(folder, "postgresql"), url, given)
+        results["sqlite"] = measure(Path(folder, "sqlite"), None, options)
+        with _postgres(Path(folder, "pg"), options.postgres) as url:
+            results["postgresql"] = measure(Path(folder, "postgresql"), url, options)
     print(json.dumps(results, indent=2))
 
 
-def measure(folder: Path, url: str | None, given: argparse.Namespace) -> dict[str, Any]:
+def measure(folder: Path, url: str | None, options: argparse.Namespace) -> dict[str, Any]:
     """The figures on one database."""
     instance = Instance.create(folder, "./data", url)
     database, batch = instance.db, 1_000
     numbers = iter(range(10**9, 10**12, 10**6))
-    found: dict[str, Any] = {
-        "log_per_s": _rate(database, log, numbers, batch, given.rounds),
-        "ingest_32_per_s": _rate(database, ingest, numbers, 32, given.rounds),
-        "ingest_1000_per_s": _rate(database, ingest, numbers, batch, given.rounds),
-        "curve": curve(database, given.events, batch),
+    figures: dict[str, Any] = {
+        "log_per_s": _rate(database, log, numbers, batch, options.rounds),
+        "ingest_32_per_s": _rate(database, ingest, numbers, 32, options.rounds),
+        "ingest_1000_per_s": _rate(database, ingest, numbers, batch, options.rounds),
+        "curve": curve(database, options.events, batch),
     }
-    if given.events <= 100_000:
+    if options.events <= 100_000:
         with database.reading() as session:
             before = digest(session)
         begin = time.perf_counter()
         rebuild(database)
-        found["rebuild_s"] = round(time.perf_counter() - begin, 1)
+        figures["rebuild_s"] = round(time.perf_counter() - begin, 1)
         with database.reading() as session:
-            found["rebuild_is_the_same"] = digest(session) == before
+            figures["rebuild_is_the_same"] = digest(session) == before
     database.dispose()
-    return found
+    return figures
 
 
 def _rate(

@@ -41,12 +41,12 @@ ANCESTRY = 26_000
 
 def main(databases: list[str]) -> None:
     """Measure each database, and print one JSON object."""
-    found = {}
+    figures = {}
     with tempfile.TemporaryDirectory(prefix="lamin-bench-") as folder:
         for name in databases:
             with opened(name, Path(folder)) as database:
-                found[name] = measured(database)
-    print(json.dumps(found, indent=2))
+                figures[name] = measured(database)
+    print(json.dumps(figures, indent=2))
 
 
 @contextmanager
@@ -77,15 +77,15 @@ def measured(database: Database) -> dict[str, Any]:
     with database.reading() as session:
         if session.get_bind().dialect.name == "postgresql":
             session.execute(text("ANALYZE"))
-        found = {name: shape_figures(database, session, first, last) for name, (first, last) in planted.items()}
-        found["lists"] = {
+        figures = {name: shape_figures(database, session, first, last) for name, (first, last) in planted.items()}
+        figures["lists"] = {
             "runs_50": median(lambda: runs(session, Wanted(limit=50))),
             "runs_50_failed": median(lambda: runs(session, Wanted(status=["failed"], limit=50))),
             "runs_50_key": median(lambda: runs(session, Wanted(key="ste", limit=50))),
             "artifacts_50": median(lambda: artifacts(session, Wanted(limit=50))),
             "artifacts_50_key": median(lambda: artifacts(session, Wanted(key="4000", limit=50))),
         }
-    return found
+    return figures
 
 
 def shape_figures(database: Database, session: Any, first: Planted, last: int) -> dict[str, Any]:

@@ -45,8 +45,8 @@ def main() -> None:
         instance = Instance.create(Path(folder), "./data", url)
         fill(instance)
         client = TestClient(application(instance.db), base_url="http://localhost")
-        found = {asked: median(lambda: client.get(f"/api/v1{asked}")) for asked in QUESTIONS}  # noqa: B023 - at once
-        print(json.dumps({asked: round(taken, 1) for asked, taken in found.items()}, indent=2))
+        figures = {path: median(lambda: client.get(f"/api/v1{path}")) for path in QUESTIONS}  # noqa: B023 - at once
+        print(json.dumps({path: round(taken, 1) for path, taken in figures.items()}, indent=2))
         instance.db.dispose()
 
 

@@ -27,14 +27,14 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("names", nargs="*", default=USUAL, help="scripts in this folder, without .py")
     words.add_argument("--out", type=Path, default=HERE / "results" / f"{version('lamin-core')}.json")
-    given = words.parse_args()
-    found = json.loads(given.out.read_text()) if given.out.exists() else {}
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    for name in given.names:
-        found |= {"about": about(), name: measured(name)}
-        print(json.dumps({name: found[name]}, indent=2), flush=True)
-        given.out.write_text(json.dumps(found, indent=2) + "\n")
-    print(f"kept in {given.out}")
+    options = words.parse_args()
+    results = json.loads(options.out.read_text()) if options.out.exists() else {}
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    for name in options.names:
+        results |= {"about": about(), name: measured(name)}
+        print(json.dumps({name: results[name]}, indent=2), flush=True)
+        options.out.write_text(json.dumps(results, indent=2) + "\n")
+    print(f"kept in {options.out}")
 
 
 def measured(name: str) -> dict[str, Any]:

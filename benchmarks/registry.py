@@ -65,7 +65,7 @@ def artifacts(instance: Instance, count: int) -> dict[str, float]:
     filled = (time.perf_counter() - begin) * 1000
     some = ln.Artifact.get(key=key(count // 2))
     first = ln.Artifact.filter(key__startswith="proj07/")
-    asked: dict[str, tuple[Callable[[], Any], int]] = {
+    queries: dict[str, tuple[Callable[[], Any], int]] = {
         "get_by_uid": (lambda: ln.Artifact.get(some.uid), 200),
         "get_by_stem": (lambda: ln.Artifact.get(some.stem_uid), 200),
         "get_by_key": (lambda: ln.Artifact.get(key=some.key), 200),
@@ -79,7 +79,7 @@ def artifacts(instance: Instance, count: int) -> dict[str, float]:
         "search_of_what_all_have": (lambda: list(ln.Artifact.search("sample")), 20),
         "df": (lambda: first.df(limit=1000), 10),
     }
-    return {"filled": filled} | {name: median(question, repeats) for name, (question, repeats) in asked.items()}
+    return {"filled": filled} | {name: median(question, repeats) for name, (question, repeats) in queries.items()}
 
 
 def key(number: int) -> str:

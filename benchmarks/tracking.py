@@ -63,9 +63,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="lamin-bench-") as folder:
         os.chdir(folder)
         subprocess.run([sys.executable, "-m", "lamin_core", "init", "--storage", "./data"], check=True, stderr=-3)
-        found = scripts() | {"step": milliseconds(run("steps.py", STEPS))}
-        found |= {"packages": timed(_packages), "git": in_repository(Path(folder, "repository"))}
-    print(json.dumps({name: round(value, 2) for name, value in found.items()}, indent=2))
+        figures = scripts() | {"step": milliseconds(run("steps.py", STEPS))}
+        figures |= {"packages": timed(_packages), "git": in_repository(Path(folder, "repository"))}
+    print(json.dumps({name: round(value, 2) for name, value in figures.items()}, indent=2))
 
 
 def scripts() -> dict[str, float]:
@@ -81,8 +81,8 @@ def run(name: str, text: str) -> list[float]:
     """What the script prints."""
     Path(name).write_text(text)
     done = subprocess.run([sys.executable, name], check=True, capture_output=True, text=True)
-    found: list[float] = json.loads(done.stdout)
-    return found
+    durations: list[float] = json.loads(done.stdout)
+    return durations
 
 
 def in_repository(folder: Path) -> float:

@@ -108,11 +108,11 @@ NEXT = (
 def environment() -> dict[str, str]:
     """The user's environment, without what would lead the engines or the lineage out of the demo's folder."""
     foreign = ("OPENLINEAGE_", "LAMIN_", "PREFECT_", "SNAKEMAKE_", "PYTHON", "NXF_WORK", "NXF_RESUME", "NXF_PARAMS_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     if shutil.which("nextflow") is None:  # a Nextflow of one's own finds its jars in the home it knows
-        kept["NXF_HOME"] = str(FOLDER / ".nextflow-home")
-    return kept | {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)]),
+        variables["NXF_HOME"] = str(FOLDER / ".nextflow-home")
+    return variables | {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), variables.get("PATH", os.defpath)]),
         "LAMIN_INSTANCE": str(FOLDER / ".lamin"),
         "LAMIN_PATIENCE": "60",  # each stage looks at what the one before it told, however busy the machine
         "DO_NOT_TRACK": "1",
@@ -169,8 +169,8 @@ def registry(question: str) -> dict[str, Any]:
     """What the demo's registry knows of an artifact, or of `--all`."""
     command = ("lamin", "lineage", question, "--json")
     done = subprocess.run(command, cwd=FOLDER, env=environment(), stdout=subprocess.PIPE, check=True)
-    known: dict[str, Any] = json.loads(done.stdout)
-    return known
+    lineage: dict[str, Any] = json.loads(done.stdout)
+    return lineage
 
 
 def show(before: dict[str, Any], after: dict[str, Any]) -> None:

@@ -81,15 +81,15 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'lamin_core' has no attribute {name!r}")
     importlib.import_module("lamin_core.instance.instance")  # so that records find the instance they live in
-    found = getattr(importlib.import_module(f"lamin_core.{_HOMES[name]}"), name)
-    globals()[name] = found
-    return found
+    value = getattr(importlib.import_module(f"lamin_core.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def _not_yet(name: str) -> Exception:
     errors = importlib.import_module("lamin_core.errors")
-    found: Exception = errors.NotYet(f"lamin_core {__version__} has no {name} yet", hint=_NOT_YET[name])
-    return found
+    error: Exception = errors.NotYet(f"lamin_core {__version__} has no {name} yet", hint=_NOT_YET[name])
+    return error
 
 
 def __dir__() -> list[str]:

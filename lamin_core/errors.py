@@ -108,8 +108,8 @@ class MissingExtra(LaminError, ImportError):
 
     def __init__(self, module: str, extra: str | None) -> None:
         """Without an extra of ours that has it, the module is to be installed itself."""
-        wanted = module if extra is None else f"'lamin-core[{extra}]'"
-        super().__init__(f"{module} is not installed", hint=f"pip install {wanted}")
+        requirement = module if extra is None else f"'lamin-core[{extra}]'"
+        super().__init__(f"{module} is not installed", hint=f"pip install {requirement}")
 
 
 class NotYet(LaminError, ImportError):

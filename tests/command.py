@@ -37,12 +37,12 @@ def typed(*arguments: str, code: int | None = 0) -> Done:
         disconnect()
         try:
             main(list(arguments))
-            found: Any = 0
+            exit_code: Any = 0
         except SystemExit as end:
-            found = end.code or 0
+            exit_code = end.code or 0
         finally:
             disconnect()
-    assert code is None or found == code, f"exit code {found}\n{out.getvalue()}\n{err.getvalue()}"
+    assert code is None or exit_code == code, f"exit code {exit_code}\n{out.getvalue()}\n{err.getvalue()}"
     return Done(out.getvalue(), err.getvalue())
 
 

@@ -103,10 +103,10 @@ def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def embedded(in_tmp_path: Path) -> Iterator[Instance]:
     """A fresh instance in the test's folder, connected, on the embedded default."""
-    made = init("./data")
-    yield made
+    new_instance = init("./data")
+    yield new_instance
     disconnect()
-    made.db.dispose()
+    new_instance.db.dispose()
 
 
 @pytest.fixture

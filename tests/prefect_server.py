@@ -182,12 +182,12 @@ class Ran:
     @property
     def inputs(self) -> list[str]:
         """The names of the files read."""
-        return sorted({Path(found["name"]).name for event in self.events for found in event["inputs"]})
+        return sorted({Path(dataset["name"]).name for event in self.events for dataset in event["inputs"]})
 
     @property
     def outputs(self) -> list[str]:
         """The names of the files written."""
-        return sorted({Path(found["name"]).name for event in self.events for found in event["outputs"]})
+        return sorted({Path(dataset["name"]).name for event in self.events for dataset in event["outputs"]})
 
 
 @pytest.fixture

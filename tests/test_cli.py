@@ -43,7 +43,7 @@ def story(in_tmp_path: Path) -> Path:
 def test_lineage_as_json_has_the_documented_fields(story: Path) -> None:
     seen = json.loads(lamin("lineage", "out.csv", "--json").stdout)
     assert set(seen) == {"artifacts", "runs", "edges", "dependencies", "contains", "truncated"}
-    artifact = next(one for one in seen["artifacts"] if one["key"] == "out.csv" and one["version"] == "0001")
+    artifact = next(row for row in seen["artifacts"] if row["key"] == "out.csv" and row["version"] == "0001")
     assert set(artifact) == {"uid", "key", "version", "hash", "hash_type", "size", "path"}
     assert artifact["path"] == str(story / "out.csv")
     run = seen["runs"][0]
@@ -58,14 +58,14 @@ def test_lineage_as_json_has_the_documented_fields(story: Path) -> None:
         ("input", True),
         ("output", True),
     }
-    uids = {one["uid"] for one in seen["artifacts"]}, {one["uid"] for one in seen["runs"]}
+    uids = {row["uid"] for row in seen["artifacts"]}, {one["uid"] for one in seen["runs"]}
     assert all(edge["artifact"] in uids[0] and edge["run"] in uids[1] for edge in seen["edges"])
 
 
 def test_steps_up_and_down_are_counted(story: Path) -> None:
     def keys(*arguments: str) -> set[str]:
         seen = json.loads(lamin("lineage", *arguments, "--json").stdout)
-        artifacts = {f"{one['key']} {one['version']}" for one in seen["artifacts"]}
+        artifacts = {f"{artifact['key']} {artifact['version']}" for artifact in seen["artifacts"]}
         return artifacts | {run["transform_key"] for run in seen["runs"]}
 
     assert keys("out.csv", "--up", "0", "--down", "0") == {"out.csv 0001"}
@@ -99,7 +99,11 @@ def test_runs_and_artifacts_are_listed_the_newest_first(story: Path) -> None:
     runs = json.loads(lamin("runs", "--json").stdout)
     assert [run["transform_key"] for run in runs] == ["double.py", "double.py"]
     assert runs[0]["started_at"] > runs[1]["started_at"]
-    assert [one["key"] for one in json.loads(lamin("artifacts", "--json").stdout)] == ["out.csv", "out.csv", "in.csv"]
+    assert [artifact["key"] for artifact in json.loads(lamin("artifacts", "--json").stdout)] == [
+        "out.csv",
+        "out.csv",
+        "in.csv",
+    ]
     assert "double.py" in lamin("runs").stdout
     assert "out.csv" in lamin("artifacts").stdout
     assert lamin("lineage", "--all").stdout.splitlines()[1].split() == ["none", "0", "0", "1", "0"]
@@ -117,7 +121,7 @@ def test_export_and_replay_carry_the_whole_lineage_over(story: Path) -> None:
 
     def plain(folder: Path) -> list[tuple[str, Any]]:
         seen = json.loads(lamin("lineage", "--all", "--json", cwd=folder).stdout)
-        paths = {one["uid"]: (one["path"], one["version"]) for one in seen["artifacts"]}
+        paths = {artifact["uid"]: (artifact["path"], artifact["version"]) for artifact in seen["artifacts"]}
         return sorted((edge["run"], *paths[edge["artifact"]], edge["direction"]) for edge in seen["edges"])
 
     assert plain(story / "copy") == plain(story)
@@ -142,7 +146,7 @@ def test_what_waits_in_the_spool_comes_in_without_being_named(story: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["lineage", "ouut.csv"], 3, "nearest: out.csv"),
         (["lineage"], 2, "lamin lineage --all"),
@@ -152,15 +156,15 @@ def test_what_waits_in_the_spool_comes_in_without_being_named(story: Path) -> No
         (["--debug", "lineage", "none"], 1, "Traceback"),
     ],
 )
-def test_errors_say_what_and_what_to_do(story: Path, arguments: list[str], code: int, said: str) -> None:
+def test_errors_say_what_and_what_to_do(story: Path, arguments: list[str], code: int, message: str) -> None:
     done = lamin(*arguments, code=code)
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stdout == ""
 
 
 def test_without_an_instance_every_command_says_how_to_make_one(in_tmp_path: Path) -> None:
-    for asked in (["runs"], ["artifacts"], ["lineage", "--all"], ["info"], ["events", "export"], ["serve"]):
-        assert "lamin init --storage ./data" in lamin(*asked, code=3).stderr
+    for arguments in (["runs"], ["artifacts"], ["lineage", "--all"], ["info"], ["events", "export"], ["serve"]):
+        assert "lamin init --storage ./data" in lamin(*arguments, code=3).stderr
 
 
 @pytest.mark.parametrize("name", ["with space.txt", "quo'te\".txt", "ünïcode-☃.txt", "new\nline.txt", "-dash.txt"])
@@ -187,10 +191,10 @@ def test_a_reader_that_stops_early_is_no_error(story: Path) -> None:
     ln.ULabel.from_values([f"label {number}" for number in range(3000)], create=True).save()
     disconnect()
     lamin_core = f"{sys.executable} -m lamin_core"
-    for asked in ("artifacts", "list ulabels --limit 3000", "list ulabels --limit 3000 --json", "events export"):
-        piped = ["bash", "-o", "pipefail", "-c", f"{lamin_core} {asked} | head -c 1"]
+    for command_line in ("artifacts", "list ulabels --limit 3000", "list ulabels --limit 3000 --json", "events export"):
+        piped = ["bash", "-o", "pipefail", "-c", f"{lamin_core} {command_line} | head -c 1"]
         done = subprocess.run(piped, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stderr) == (0, ""), asked
+        assert (done.returncode, done.stderr) == (0, ""), command_line
 
 
 def test_output_that_goes_nowhere_is_said(story: Path) -> None:

@@ -86,10 +86,10 @@ def test_what_was_there_is_back(in_tmp_path: Path) -> None:
     assert "say --yes" in typed("restore", "copy.db", code=2).stderr
     typed("restore", "copy.db", "--yes")
     assert _labels(reader.db) == ["before"]  # who had it open sees it, too
-    kept = next((in_tmp_path / ".lamin").glob("before-restore-*.db"))
-    held = Database(f"sqlite:///{kept}")
-    assert sorted(_labels(held)) == ["after", "before"]
-    held.dispose()
+    backup_file = next((in_tmp_path / ".lamin").glob("before-restore-*.db"))
+    backup_database = Database(f"sqlite:///{backup_file}")
+    assert sorted(_labels(backup_database)) == ["after", "before"]
+    backup_database.dispose()
     ln.connect()
     ln.ULabel(name="next").save()
     assert ln.ULabel.count() == 2
@@ -104,7 +104,7 @@ def _another_database(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "code", "said"),
+    ("make", "code", "message"),
     [
         (lambda path: None, 3, "no file at"),
         (lambda path: path.write_text("garbage" * 1000), 5, "cannot be used"),
@@ -113,12 +113,12 @@ def _another_database(path: Path) -> None:
     ids=["nothing", "garbage", "another database"],
 )
 def test_what_is_no_backup_changes_nothing(
-    in_tmp_path: Path, make: Callable[[Path], Any], code: int, said: str
+    in_tmp_path: Path, make: Callable[[Path], Any], code: int, message: str
 ) -> None:
     init("./data")
     ln.ULabel(name="before").save()
     make(in_tmp_path / "copy.db")
-    assert said in typed("restore", "copy.db", "--yes", code=code).stderr
+    assert message in typed("restore", "copy.db", "--yes", code=code).stderr
     assert ln.connect().query(ln.ULabel).count() == 1
     ln.disconnect()
 
@@ -127,13 +127,13 @@ def test_backups_to_one_file_at_once_are_each_whole(in_tmp_path: Path) -> None:
     instance = init("./data")
     target = in_tmp_path / "copy.db"
 
-    def one(_: int) -> None:
+    def back_up(_: int) -> None:
         with contextlib.suppress(ln.errors.Conflict):  # another one was there first
             backup(instance, target)
 
     for _ in range(5):
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(one, range(4)))
+            list(pool.map(back_up, range(4)))
         with contextlib.closing(sqlite3.connect(target)) as copy:
             assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         target.unlink()

@@ -48,8 +48,8 @@ def test_a_tab_completes_the_line(folder: Path, shell: str, typed: str, shown: s
     command, begin = SHELLS[shell]
     if shutil.which(shell) is None:
         pytest.skip(f"there is no {shell} here")
-    told = {"TERM": "dumb", "PATH": f"{LAMIN.parent}:{os.environ['PATH']}", "PS1": "$ ", "HISTFILE": ""}
-    assert shown in _session(command, [begin, typed, "exit"], {**os.environ, **told})
+    variables = {"TERM": "dumb", "PATH": f"{LAMIN.parent}:{os.environ['PATH']}", "PS1": "$ ", "HISTFILE": ""}
+    assert shown in _session(command, [begin, typed, "exit"], {**os.environ, **variables})
 
 
 def _session(command: list[str], lines: list[str], environment: dict[str, str]) -> str:
@@ -94,4 +94,4 @@ def test_fish_offers_the_same(folder: Path, line: str, offered: str) -> None:
     path = {**os.environ, "PATH": f"{LAMIN.parent}:{os.environ['PATH']}"}
     ask = ["fish", "--no-config", "-c", f"{SHELLS['fish'][1]}; complete -C '{line}'"]
     done = subprocess.run(ask, capture_output=True, text=True, check=True, env=path)
-    assert [one.partition("\t")[0] for one in done.stdout.splitlines()] == [offered]
+    assert [completion.partition("\t")[0] for completion in done.stdout.splitlines()] == [offered]

@@ -27,7 +27,7 @@ def folder(in_tmp_path: Path, database_url: str) -> Path:
     return in_tmp_path
 
 
-def _found(check: str) -> dict[str, Any]:
+def _finding(check: str) -> dict[str, Any]:
     findings = {finding.check: finding.as_dict() for finding in doctor.examine()}
     return findings[check]
 
@@ -56,31 +56,31 @@ def test_without_an_instance_the_rest_is_still_examined(in_tmp_path: Path) -> No
 def test_a_storage_that_is_gone(folder: Path) -> None:
     (folder / "data").rmdir()
     assert typed("doctor", code=1).stdout.count("failure") == 1
-    found = _found("storage")
-    assert (found["status"], found["hint"]) == ("failure", f"mkdir -p {folder / 'data'}, or mount it")
+    finding = _finding("storage")
+    assert (finding["status"], finding["hint"]) == ("failure", f"mkdir -p {folder / 'data'}, or mount it")
 
 
 def test_a_bucket_that_does_not_answer(in_tmp_path: Path) -> None:
     os.environ |= {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
     os.environ["AWS_MAX_ATTEMPTS"] = "1"
     Instance.create(in_tmp_path, "s3://nowhere/x").db.dispose()
-    found = _found("storage")
-    assert found["status"] == "failure"
-    assert "AWS_ENDPOINT_URL set" in found["hint"]
+    finding = _finding("storage")
+    assert finding["status"] == "failure"
+    assert "AWS_ENDPOINT_URL set" in finding["hint"]
     forget_clients()
 
 
 @pytest.mark.parametrize(
-    ("revision", "said", "hint"),
+    ("revision", "message", "hint"),
     [("0000", "older than", "lamin migrate"), ("9999", "newer than", "pip install --upgrade lamin-core")],
 )
-def test_a_schema_of_another_version(folder: Path, revision: str, said: str, hint: str) -> None:
+def test_a_schema_of_another_version(folder: Path, revision: str, message: str, hint: str) -> None:
     instance = connect()
     with instance.db.writing() as session:
         session.execute(text(f"UPDATE alembic_version SET version_num = '{revision}'"))
-    found = _found("database")
-    assert (found["status"], found["hint"]) == ("failure", hint)
-    assert said in found["detail"]
+    database_finding = _finding("database")
+    assert (database_finding["status"], database_finding["hint"]) == ("failure", hint)
+    assert message in database_finding["detail"]
     assert hint in typed("runs", code=5).stderr
     assert "storage" not in {finding.check for finding in doctor.examine()}  # nobody knows where it is
 
@@ -91,7 +91,7 @@ def _gone(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said", "hint"),
+    ("damage", "message", "hint"),
     [
         (_gone, "is gone", "lamin restore FILE"),
         (lambda file: file.write_text("garbage " * 1000), "file is not a database", "lamin restore FILE"),
@@ -101,25 +101,25 @@ def _gone(file: Path) -> None:
     ids=["gone", "garbage", "half", "empty"],
 )
 def test_a_database_that_is_none_any_more(
-    in_tmp_path: Path, damage: Callable[[Path], Any], said: str, hint: str
+    in_tmp_path: Path, damage: Callable[[Path], Any], message: str, hint: str
 ) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
     typed("backup", "copy.db")
     file = in_tmp_path / ".lamin" / "lamin.db"
     damage(file)
     was_there = file.exists()
-    found = _found("database")
-    assert found["status"] == "failure"
-    assert said in found["detail"]
-    assert hint in found["hint"]
-    assert said in typed("runs", code=5).stderr
+    database_finding = _finding("database")
+    assert database_finding["status"] == "failure"
+    assert message in database_finding["detail"]
+    assert hint in database_finding["hint"]
+    assert message in typed("runs", code=5).stderr
     assert file.exists() == was_there  # looking makes no new one
     typed("restore", "copy.db", "--yes")
     assert {finding.status for finding in doctor.examine()} <= {"ok", "warning"}
 
 
 @pytest.mark.parametrize(
-    ("line", "said", "hint"),
+    ("line", "message", "hint"),
     [
         ("db = 3", "names no database", "sqlite:///lamin.db"),
         ('db = "mysql://me@host/x"', "no database for this", "SQLite or PostgreSQL"),
@@ -128,19 +128,19 @@ def test_a_database_that_is_none_any_more(
         ("", "no instance", "lamin init"),
     ],
 )
-def test_a_file_of_settings_that_says_something_else(in_tmp_path: Path, line: str, said: str, hint: str) -> None:
+def test_a_file_of_settings_that_says_something_else(in_tmp_path: Path, line: str, message: str, hint: str) -> None:
     (in_tmp_path / ".lamin").mkdir()
     (in_tmp_path / ".lamin" / "instance.toml").write_text(line)
-    found = _found("instance")
-    assert found["status"] == "failure"
-    assert said in found["detail"]
-    assert hint in found["hint"]
+    finding = _finding("instance")
+    assert finding["status"] == "failure"
+    assert message in finding["detail"]
+    assert hint in finding["hint"]
 
 
 def test_a_plugin_that_is_missing(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lamin_prefect", None)
-    found = _found("engine prefect")
-    assert (found["status"], found["hint"]) == ("warning", "pip install 'lamin-core[prefect]'")
+    finding = _finding("engine prefect")
+    assert (finding["status"], finding["hint"]) == ("warning", "pip install 'lamin-core[prefect]'")
 
 
 def test_a_working_directory_that_is_gone(in_tmp_path: Path) -> None:
@@ -153,19 +153,19 @@ def test_a_database_out_of_reach(in_tmp_path: Path) -> None:
     os.environ["LAMIN_INSTANCE"] = os.getcwd()  # one that is found on a server must be allowed
     (in_tmp_path / ".lamin").mkdir()
     (in_tmp_path / ".lamin" / "instance.toml").write_text('db = "postgresql://me:hunter2@127.0.0.1:9/none"\n')
-    found = _found("database")
-    assert found["status"] == "failure"
-    assert "hunter2" not in str(found)
+    finding = _finding("database")
+    assert finding["status"] == "failure"
+    assert "hunter2" not in str(finding)
     (in_tmp_path / ".lamin" / "instance.toml").chmod(0o644)
-    assert _found("secrecy")["hint"] == f"chmod 600 {in_tmp_path / '.lamin' / 'instance.toml'}"
+    assert _finding("secrecy")["hint"] == f"chmod 600 {in_tmp_path / '.lamin' / 'instance.toml'}"
 
 
 def test_events_that_wait(folder: Path) -> None:
     (folder / ".lamin" / "spool").mkdir()
     (folder / ".lamin" / "spool" / "a.ndjson").write_text("{}\n")
-    found = _found("spool")
-    assert (found["status"], found["hint"]) == ("warning", "lamin events replay")
-    assert "3 bytes in 1 files" in found["detail"]
+    finding = _finding("spool")
+    assert (finding["status"], finding["hint"]) == ("warning", "lamin events replay")
+    assert "3 bytes in 1 files" in finding["detail"]
     assert typed("doctor").stdout  # a warning is no failure
 
 
@@ -174,9 +174,9 @@ def test_a_clock_that_is_wrong(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     now = time.time
     monkeypatch.setattr(time, "time", lambda: now() - 60)
-    found = _found("clock of the storage")
-    assert found["status"] == "warning"
-    assert "NTP" in found["hint"]
+    finding = _finding("clock of the storage")
+    assert finding["status"] == "warning"
+    assert "NTP" in finding["hint"]
 
 
 def test_a_writer_that_does_not_let_go(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,11 +193,11 @@ def test_a_writer_that_does_not_let_go(in_tmp_path: Path, monkeypatch: pytest.Mo
     writer = threading.Thread(target=hold)
     writer.start()
     holds.wait(30)
-    found = _found("permissions")
+    finding = _finding("permissions")
     done.set()
     writer.join()
-    assert found["status"] == "failure"
-    assert "locked" in found["detail"]
+    assert finding["status"] == "failure"
+    assert "locked" in finding["detail"]
     instance.db.dispose()
 
 

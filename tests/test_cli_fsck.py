@@ -35,10 +35,10 @@ from tests.object_store import forget_clients
 @pytest.fixture
 def instance(in_tmp_path: Path, database_url: str) -> Iterator[Instance]:
     """A fresh instance in the test's folder, connected, on both databases."""
-    made = init("./data", db=database_url)
-    yield made
+    new_instance = init("./data", db=database_url)
+    yield new_instance
     disconnect()
-    made.db.dispose()
+    new_instance.db.dispose()
 
 
 def _file(name: str, data: bytes) -> Path:
@@ -125,15 +125,15 @@ def test_what_is_said_to_be_typed_mends_the_bytes(in_tmp_path: Path, storage: st
     instance = init(storage, db=database_url)
     far = in_tmp_path.parent / f"far of {in_tmp_path.name}"
     _file(f"{far}/folder/x", b"1")
-    kept = {name: ln.Artifact(_file(f"{far}/{name}.txt", name.encode()), key=f"{name}.txt", run=False).save()
+    artifacts = {name: ln.Artifact(_file(f"{far}/{name}.txt", name.encode()), key=f"{name}.txt", run=False).save()
             for name in ("whole", "gone", "flipped", "shorter")}  # fmt: skip
     folder = ln.Artifact(f"{far}/folder", key="folder", run=False).save()
     lost = ln.Artifact(_file("lost it's.txt", b"1"), run=False).save()
     changed = ln.Artifact(_file("changed it's $HOME.txt", b"1"), run=False).save()
     for name, data in {"flipped": b"flipqed", "shorter": b"s"}.items():
-        _write_over(kept[name], data)
+        _write_over(artifacts[name], data)
     _write_over(folder, b"2", "/x")
-    blobs.remove(instance.storage, kept["gone"].real_key or "")
+    blobs.remove(instance.storage, artifacts["gone"].real_key or "")
     _put(instance.storage, ".lamindb/left over.txt", b"orphan")
     os.unlink(lost.path)
     _file(str(changed.path), b"2")
@@ -142,7 +142,7 @@ def test_what_is_said_to_be_typed_mends_the_bytes(in_tmp_path: Path, storage: st
     for problem in report.problems:
         if problem.kind == "orphan":
             typed("fsck", "--delete-orphans", "--grace", "0", "--yes", code=None)
-        elif problem.kind == "missing" and problem.uid == kept["gone"].uid:
+        elif problem.kind == "missing" and problem.uid == artifacts["gone"].uid:
             assert "save the same file again" in problem.hint
         else:
             command = re.findall(r"`lamin ([^`]+)`", problem.hint)[-1]
@@ -152,7 +152,7 @@ def test_what_is_said_to_be_typed_mends_the_bytes(in_tmp_path: Path, storage: st
     typed("save", f"{far}/folder", "--key", "folder")
     ln.connect()
     assert fsck.check(instance, deep=True, grace=0).problems == []
-    assert all(ln.Artifact.get(one.uid).load() == name for name, one in kept.items())
+    assert all(ln.Artifact.get(artifact.uid).load() == name for name, artifact in artifacts.items())
     assert ln.Artifact.get(key=changed.key).version == "0001"
     assert not ln.Artifact.filter(uid=lost.uid).exists()
     instance.db.dispose()
@@ -212,8 +212,8 @@ def test_an_upload_that_was_not_ended_is_found_and_given_up(in_tmp_path: Path, b
     assert problem.what == "s3://lineage/unended/.lamindb/big.bin (3 bytes) was not uploaded to its end"
     typed("fsck", "--delete-orphans", "--grace", "0", "--yes")
     assert fsck.check(instance, grace=0).is_clean
-    left = bucket.list_multipart_uploads(Bucket="lineage")["Uploads"]
-    assert [one["Key"] for one in left] == ["of-somebody-else.bin"]
+    uploads = bucket.list_multipart_uploads(Bucket="lineage")["Uploads"]
+    assert [upload["Key"] for upload in uploads] == ["of-somebody-else.bin"]
     disconnect()
     instance.db.dispose()
 
@@ -243,7 +243,7 @@ def test_a_folder_is_looked_at_as_a_whole(instance: Instance, how: str) -> None:
 
 
 def test_copies_without_a_row_are_orphans(instance: Instance) -> None:
-    kept = ln.Artifact(_file("../elsewhere/a.txt", b"1"), key="a.txt", run=False).save()
+    artifact = ln.Artifact(_file("../elsewhere/a.txt", b"1"), key="a.txt", run=False).save()
     orphan = _file("data/.lamindb/left-over.txt", b"orphan")
     assert fsck.check(instance).is_clean  # it may be one of a save that is under way
     os.utime(orphan, (time.time() - 7200,) * 2)
@@ -254,7 +254,7 @@ def test_copies_without_a_row_are_orphans(instance: Instance) -> None:
     assert orphan.exists()
     typed("fsck", "--delete-orphans", "--yes")
     assert not orphan.exists()
-    assert kept.path.read_bytes() == b"1"
+    assert artifact.path.read_bytes() == b"1"
 
 
 BREAKS = {
@@ -270,14 +270,14 @@ def test_tables_that_do_not_fit_are_found_and_mended(instance: Instance, kind: s
         with ln.run("step"):
             ln.Artifact(_file("a.txt", data)).save()
     ln.Artifact(_file("other.txt", b"3"), run=False).save()
-    before = [(one.uid, one.is_latest, one.number) for one in ln.Artifact.all()]
+    before = [(artifact.uid, artifact.is_latest, artifact.number) for artifact in ln.Artifact.all()]
     assert fsck.check(instance).is_clean
     with instance.db.writing() as session:
         session.execute(text(BREAKS[kind]))
     assert kind in _kinds(fsck.check(instance))
     assert fsck.repair(instance) >= 1
     assert fsck.check(instance, deep=True).is_clean
-    assert [(one.uid, one.is_latest, one.number) for one in ln.Artifact.all()] == before
+    assert [(artifact.uid, artifact.is_latest, artifact.number) for artifact in ln.Artifact.all()] == before
 
 
 def test_transforms_are_led_by_one(instance: Instance) -> None:
@@ -379,9 +379,9 @@ def test_damaged_pages_are_found_and_a_backup_brings_them_back(in_tmp_path: Path
     with open(".lamin/lamin.db", "r+b") as file:
         file.seek((max(pages) - 1) * size)
         file.write(b"\xff" * size)
-    found = typed("fsck", code=1)
-    assert found.stdout.startswith("database: SQLite says: ")
-    assert "hint: `lamin restore FILE`" in found.stdout
+    result = typed("fsck", code=1)
+    assert result.stdout.startswith("database: SQLite says: ")
+    assert "hint: `lamin restore FILE`" in result.stdout
     typed("restore", "last.db", "--yes")
     typed("fsck", "--deep")
     assert len(list(Path(".lamin").glob("before-restore-*.db"))) == 1
@@ -425,9 +425,9 @@ def test_what_it_prints(instance: Instance) -> None:
     assert shown[0].startswith("missing: nothing at ")
     assert shown[1].startswith("  hint: restore it, or `lamin delete artifact ")
     assert shown[2].startswith("1 problems; looked at 1 artifacts")
-    found = typed("fsck", "--json", code=1).json
-    assert set(found) == {"deep", "checked", "problems"}
-    assert found["problems"] == [
+    report = typed("fsck", "--json", code=1).json
+    assert set(report) == {"deep", "checked", "problems"}
+    assert report["problems"] == [
         {
             "kind": "missing",
             "uid": artifact.uid,
@@ -507,7 +507,7 @@ def test_a_bucket_is_checked_as_a_folder_is(in_tmp_path: Path, bucket: Any) -> N
     shutil.rmtree("folder", ignore_errors=True)
     _file("../far/folder/x", b"1")
     _file("../far/folder/sub/y", b"2")
-    kept = {
+    artifacts = {
         name: ln.Artifact(_file(f"../far/{name}.txt", name.encode()), key=f"{name}.txt", run=False).save()
         for name in ("whole", "gone", "flipped", "shorter")
     }
@@ -515,7 +515,7 @@ def test_a_bucket_is_checked_as_a_folder_is(in_tmp_path: Path, bucket: Any) -> N
     assert fsck.check(instance, deep=True, grace=0).is_clean
 
     def where(name: str) -> dict[str, str]:
-        return {"Bucket": "lineage", "Key": kept[name].path.removeprefix("s3://lineage/")}
+        return {"Bucket": "lineage", "Key": artifacts[name].path.removeprefix("s3://lineage/")}
 
     bucket.delete_object(**where("gone"))
     bucket.put_object(**where("flipped"), Body=b"flipqed")
@@ -523,12 +523,15 @@ def test_a_bucket_is_checked_as_a_folder_is(in_tmp_path: Path, bucket: Any) -> N
     bucket.put_object(Bucket="lineage", Key="here/.lamindb/orphan.bin", Body=b"o")
     quick = fsck.check(instance, grace=0)
     assert {(problem.kind, problem.uid) for problem in quick.problems} == {
-        ("missing", kept["gone"].uid),
-        ("damaged", kept["shorter"].uid),
+        ("missing", artifacts["gone"].uid),
+        ("damaged", artifacts["shorter"].uid),
         ("orphan", None),
     }
     deep = fsck.check(instance, deep=True, grace=0)
-    assert {problem.uid for problem in deep.problems} == {None, *(kept[n].uid for n in ("gone", "shorter", "flipped"))}
+    assert {problem.uid for problem in deep.problems} == {
+        None,
+        *(artifacts[n].uid for n in ("gone", "shorter", "flipped")),
+    }
     assert fsck.remove_orphans(deep) == 1
     assert "orphan" not in _kinds(fsck.check(instance, grace=0))
     disconnect()

@@ -80,9 +80,9 @@ def test_the_order_is_flag_variable_folder_user(two: tuple[Path, Path], in_tmp_p
     home, project = two
     uids = {}
     for name in ("flag", "variable", "folder"):
-        made = Instance.create(in_tmp_path / name, in_tmp_path / name / "data")
-        uids[name] = made.uid
-        made.db.dispose()
+        instance = Instance.create(in_tmp_path / name, in_tmp_path / name / "data")
+        uids[name] = instance.uid
+        instance.db.dispose()
     os.chdir(project)
     typed("connect", str(home), "--user")
     assert (_info()["instance"], _info()["origin"]) == (str(home / ".lamin"), str(user_default()))
@@ -168,12 +168,12 @@ def test_a_password_in_the_url_is_kept_from_others_and_never_shown(in_tmp_path: 
     typed("init", "--storage", str(in_tmp_path / "copies"), "--db", postgres_url)
     (in_tmp_path / "second").mkdir()
     os.chdir(in_tmp_path / "second")
-    said = typed("connect", secret)
+    result = typed("connect", secret)
     shown = typed("info", "--show-origin")
-    assert "hunter2" not in said.stdout + said.stderr + shown.stdout + shown.stderr
-    kept = find_instance()
-    assert kept is not None
-    assert oct((kept / "instance.toml").stat().st_mode)[-3:] == "600"
+    assert "hunter2" not in result.stdout + result.stderr + shown.stdout + shown.stderr
+    folder = find_instance()
+    assert folder is not None
+    assert oct((folder / "instance.toml").stat().st_mode)[-3:] == "600"
 
 
 # -- settings
@@ -184,8 +184,8 @@ def test_each_layer_wins_over_the_next(two: tuple[Path, Path]) -> None:
     os.chdir(home)
 
     def seen() -> tuple[object, str]:
-        found = typed("settings", "get", "verbosity", "--json").json
-        return found["value"], found["origin"]
+        setting = typed("settings", "get", "verbosity", "--json").json
+        return setting["value"], setting["origin"]
 
     assert seen() == ("warning", "default")
     typed("settings", "set", "verbosity", "info", "--user")
@@ -214,7 +214,7 @@ def test_all_settings_are_listed_and_say_who_decided(two: tuple[Path, Path]) -> 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["settings", "get", "verbosty"], "did you mean verbosity?"),
         (["settings", "set", "verbosity", "loud"], "one of debug, info"),
@@ -222,9 +222,9 @@ def test_all_settings_are_listed_and_say_who_decided(two: tuple[Path, Path]) -> 
         (["settings", "set", "user", ""], "is no name"),
     ],
 )
-def test_a_setting_that_is_none_is_refused(two: tuple[Path, Path], arguments: list[str], said: str) -> None:
+def test_a_setting_that_is_none_is_refused(two: tuple[Path, Path], arguments: list[str], message: str) -> None:
     os.chdir(two[0])
-    assert said in typed(*arguments, code=2).stderr
+    assert message in typed(*arguments, code=2).stderr
     with pytest.raises(InvalidArgument):
         ln.settings.verbosty = 1
     assert not hasattr(ln.settings, "_nothing")
@@ -240,8 +240,8 @@ def test_settings_are_heeded(two: tuple[Path, Path], in_tmp_path: Path) -> None:
     Path("a.txt").write_text("x")
     artifact = ln.Artifact("a.txt", run=False).save()
     assert (artifact.created_by.handle, artifact.created_by.name) == ("curie", "Marie Curie")
-    for asked, inputs in ((False, 0), (True, 1)):
-        ln.settings.track_run_inputs = asked
+    for enabled, inputs in ((False, 0), (True, 1)):
+        ln.settings.track_run_inputs = enabled
         with ln.run("reads") as run:
             artifact.load()
         assert run.input_artifacts.count() == inputs
@@ -348,8 +348,8 @@ def test_a_reader_of_postgresql_may_read_and_is_told_so(in_tmp_path: Path, postg
     assert reader.lineage.find_lost() == 0
     with pytest.raises(ReadOnly, match="may only be read"):
         _ = reader.user_id
-    for one in (instance, reader):
-        one.db.dispose()
+    for connection in (instance, reader):
+        connection.db.dispose()
 
 
 def test_python_says_the_same(two: tuple[Path, Path]) -> None:

@@ -40,8 +40,8 @@ def test_a_file_is_saved_found_and_brought_back(folder: Path, tmp_path_factory: 
     local = Path(typed("load", "raw/b.csv").stdout.strip())
     assert local.read_text() == "y\n2\n"
     for how in (["raw/b.csv"], ["artifact", "raw/b.csv"], ["--key", "raw/b.csv"], ["artifact", "--uid", uid[:8]]):
-        found = typed("get", *how, "--json").json
-        assert (found["uid"], found["description"], found["projects"]) == (uid, "two", ["airway"])
+        record = typed("get", *how, "--json").json
+        assert (record["uid"], record["description"], record["projects"]) == (uid, "two", ["airway"])
     outside.write_text("y\n3\n")
     second = typed("save", str(outside), "--stem-uid", uid[:16], "--json").json
     assert (second["key"], second["version"]) == ("raw/b.csv", "0001")
@@ -164,16 +164,16 @@ def test_every_registry_is_listed_in_a_shape_that_stays(folder: Path) -> None:
         assert all(list(row) == fields for row in rows), name
         shown = typed("list", f"{name}s").stdout.splitlines()
         assert len(shown) == len(rows) + 1
-        one = typed("get", name, "--uid", rows[0]["uid"], "--json").json
-        assert {field: one[field] for field in fields} == rows[0]
+        record = typed("get", name, "--uid", rows[0]["uid"], "--json").json
+        assert {field: record[field] for field in fields} == rows[0]
         assert rows[0]["uid"] in typed("get", name, "--uid", rows[0]["uid"]).stdout
 
 
 def test_an_artifact_as_json(folder: Path) -> None:
     _everything(folder)
-    found = typed("get", "a.csv", "--json").json
+    record = typed("get", "a.csv", "--json").json
     run = typed("list", "run", "--json").json[-1]
-    assert found | {"uid": "", "created_at": "", "hash": "", "created_by": ""} == {
+    assert record | {"uid": "", "created_at": "", "hash": "", "created_by": ""} == {
         "uid": "",
         "key": "a.csv",
         "version": "0000",
@@ -195,7 +195,7 @@ def test_an_artifact_as_json(folder: Path) -> None:
         "ulabels": [],
         "projects": [],
     }
-    assert found["created_at"].endswith("+00:00")
+    assert record["created_at"].endswith("+00:00")
     assert (run["transform_key"], run["params"], run["status"]) == ("step.py", {"n": 1}, "completed")
 
 
@@ -220,19 +220,21 @@ def test_what_is_said_of_a_record_is_kept(folder: Path) -> None:
     ln.Feature(name="temperature", dtype=float).save()
     ln.Feature(name="site", dtype=str).save()
     disconnect()
-    said = ("--features", "temperature=21.6", "--features", "site=Berlin", "--labels", "good", "--labels", "raw")
-    done = typed("annotate", "artifact", "a.csv", *said, "--project", "airway", "--description", "new", "--json").json
+    options = ("--features", "temperature=21.6", "--features", "site=Berlin", "--labels", "good", "--labels", "raw")
+    done = typed(
+        "annotate", "artifact", "a.csv", *options, "--project", "airway", "--description", "new", "--json"
+    ).json
     assert done["features"] == {"temperature": 21.6, "site": "Berlin"}
     assert sorted(done["ulabels"]) == ["good", "raw"]
     assert (done["projects"], done["description"]) == (["airway"], "new")
-    typed("annotate", "a.csv", *said)  # once more is the same
+    typed("annotate", "a.csv", *options)  # once more is the same
     assert typed("get", "a.csv", "--json").json == done
     ln.connect()
     assert ln.Artifact.get(key="a.csv").features.get_values() == {"temperature": 21.6, "site": "Berlin"}
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["annotate", "a.csv"], 2, "nothing to say"),
         (["annotate", "a.csv", "--features", "temperature"], 2, "is no NAME=VALUE"),
@@ -253,14 +255,14 @@ def test_what_is_said_of_a_record_is_kept(folder: Path) -> None:
         (["delete", "nowhere.csv", "--yes"], 3, "lamin artifacts"),
     ],
 )
-def test_errors_say_what_and_what_to_do(in_tmp_path: Path, arguments: list[str], code: int, said: str) -> None:
+def test_errors_say_what_and_what_to_do(in_tmp_path: Path, arguments: list[str], code: int, message: str) -> None:
     init("./data")
     Path("a.csv").write_text("x")
     ln.Artifact("a.csv", run=False).save()
     for name in ("good", "excellent"):
         ln.ULabel(name=name).save()
     done = typed(*arguments, code=code)
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stdout == ""
 
 

@@ -32,8 +32,8 @@ def test_every_summary_is_the_help_of_its_command() -> None:
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
-        said = (command.short_help or command.help or "").split("\n\n")[0]
-        assert " ".join(said.split())[:90].rsplit(" ", 1)[0] in shown, name
+        summary = (command.short_help or command.help or "").split("\n\n")[0]
+        assert " ".join(summary.split())[:90].rsplit(" ", 1)[0] in shown, name
 
 
 def _below(typed: list[str], command: click.Command) -> Iterator[tuple[list[str], click.Command]]:
@@ -49,7 +49,7 @@ def _below(typed: list[str], command: click.Command) -> Iterator[tuple[list[str]
 def _typed_in(line: str) -> list[list[str]]:
     """The commands of ours in a line of a shell."""
     inner = re.findall(r"\$\((lamin [^)]*)\)|^trap '(lamin [^']*)'", line)
-    parts = [one or other for one, other in inner] or re.split(r" && | > ", line)
+    parts = [command or other for command, other in inner] or re.split(r" && | > ", line)
     return [shlex.split(part.replace("$?", "0")) for part in parts if part.startswith("lamin ")]
 
 
@@ -58,7 +58,8 @@ def test_every_command_shows_an_example_that_it_takes() -> None:
         if words in (["lamin"], ["lamin", "nextflow"]):  # the start, and what is Nextflow's
             continue
         lines = (command.epilog or "").splitlines()[2:]
-        examples = [said for line in lines for said in _typed_in(line.strip()) if said[: len(words)] == words]
+        typed = [arguments for line in lines for arguments in _typed_in(line.strip())]
+        examples = [arguments for arguments in typed if arguments[: len(words)] == words]
         assert examples, words
         for example in examples:
             context = command.make_context(words[-1], example[len(words) :], parent=click.Context(group))
@@ -124,7 +125,7 @@ def test_the_version_is_there_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["lineag"], "Did you mean 'lineage'?"),
         (["qqqq"], "Commands are: annotate, artifacts, "),
@@ -133,9 +134,9 @@ def test_the_version_is_there_at_once() -> None:
         (["--debg"], "Did you mean '--debug'?"),
     ],
 )
-def test_what_is_misspelt_is_asked_back(arguments: list[str], said: str) -> None:
+def test_what_is_misspelt_is_asked_back(arguments: list[str], message: str) -> None:
     done = typed(*arguments, code=2)
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stdout == ""
 
 
@@ -155,8 +156,8 @@ def test_a_bug_is_no_traceback_unless_it_is_asked_for(in_tmp_path: Path) -> None
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert "why: ModuleNotFoundError: No module named 'nowhere'" in done.stderr
     assert "lamin --debug" in done.stderr
-    for arguments, asked in ((["--debug", "broken"], {}), (["broken"], {"LAMIN_DEBUG": "1"})):
-        env = {**os.environ, **asked}
+    for arguments, variables in ((["--debug", "broken"], {}), (["broken"], {"LAMIN_DEBUG": "1"})):
+        env = {**os.environ, **variables}
         done = subprocess.run([*run, *arguments], capture_output=True, text=True, check=False, env=env)
         assert "Traceback" in done.stderr
 

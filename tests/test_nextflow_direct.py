@@ -62,8 +62,8 @@ ln.Artifact("more.csv", key="results/more.csv").save()
 
 
 def run_of(process: str) -> ln.Run:
-    found: ln.Run = ln.Run.filter(transform__key__endswith=f":{process}").one()
-    return found
+    run: ln.Run = ln.Run.filter(transform__key__endswith=f":{process}").one()
+    return run
 
 
 def test_it_belongs_to_the_task(instance: Instance, tmp_path: Path) -> None:
@@ -79,16 +79,16 @@ def test_it_belongs_to_the_task(instance: Instance, tmp_path: Path) -> None:
     workflow = ln.Run.filter(transform__key="prep/main.nf").one()
     for _ in range(2):
         make, tracked, shown = run_of("make"), run_of("tracked"), run_of("shown")
-        assert {one.status for one in ln.Run.all()} == {"completed"}
-        assert {one.parent.uid for one in (make, tracked, shown)} == {workflow.uid}
-        (made,) = make.output_artifacts
+        assert {run.status for run in ln.Run.all()} == {"completed"}
+        assert {run.parent.uid for run in (make, tracked, shown)} == {workflow.uid}
+        (output,) = make.output_artifacts
         assert ln.Artifact.filter(key__endswith="made.csv").count() == 1
-        assert [one.uid for one in tracked.input_artifacts] == [made.uid]
-        assert sorted(one.uid for one in shown.input_artifacts) == sorted(
-            [made.uid, ln.Artifact.get(key="raw/start.csv").uid]
+        assert [artifact.uid for artifact in tracked.input_artifacts] == [output.uid]
+        assert sorted(artifact.uid for artifact in shown.input_artifacts) == sorted(
+            [output.uid, ln.Artifact.get(key="raw/start.csv").uid]
         )
         script = tracked.children.one()
         assert (script.transform.key, script.root_run_id) == ("tracked.py", workflow.external_id)
-        assert [one.key for one in script.input_artifacts] == ["raw/start.csv"]
-        assert [one.key for one in script.output_artifacts] == ["results/more.csv"]
+        assert [artifact.key for artifact in script.input_artifacts] == ["raw/start.csv"]
+        assert [artifact.key for artifact in script.output_artifacts] == ["results/more.csv"]
         rebuild(instance.db)  # and stays so

@@ -190,8 +190,8 @@ def test_what_cannot_be_had_whole_is_not_kept(answer: str, repository: type[Repo
     with pytest.raises(Unavailable) as error:
         jar_cache.jars("thing-1")
     assert len(error.value.message.splitlines()) == 1
-    left = [path.name for path in jar_cache.cache_folder().iterdir()]
-    assert left == [".thing-1.lock"]
+    names = [path.name for path in jar_cache.cache_folder().iterdir()]
+    assert names == [".thing-1.lock"]
     repository.answers.clear()
     assert jar_cache.jars("thing-1").is_dir()
 

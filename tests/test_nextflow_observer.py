@@ -135,20 +135,20 @@ def test_a_repository_is_named_by_owner_and_name(ask: Ask) -> None:
 
 def test_a_parent_is_read_alike(ask: Ask) -> None:
     for value in ("snakemake/wf/Snakefile:map/0194e0a0", "a/b/c", "a/b", "", "a/", "nothing", "a/b/"):
-        known = parent_from_environment({"OPENLINEAGE_PARENT_ID": value})
-        found = ask("parent", value)
-        assert (tuple(found) if found else None) == (known and (known.namespace, known.name, known.run_id))
+        parent = parent_from_environment({"OPENLINEAGE_PARENT_ID": value})
+        answer = ask("parent", value)
+        assert (tuple(answer) if answer else None) == (parent and (parent.namespace, parent.name, parent.run_id))
 
 
 def test_any_text_survives_json(ask: Ask) -> None:
-    said = ask("json")
-    assert said["controls"] == "".join(map(chr, [*range(0x21), 0x7F, 0x80]))
-    assert said['quotes " and \\'] == "\" \\ / ' </script>"
-    assert said["unicode"] == "\u00e9 \u2028 \U0001f600"
-    assert said["lone surrogate"] == "a\ud800b"
-    assert said["numbers"] == [1, -2, 0.5, 1e300, 1000, "NaN", "Infinity"]
-    assert said["empty"] == [None, True, {}, [], ""]
-    assert said["anything"] == "text"
+    values = ask("json")
+    assert values["controls"] == "".join(map(chr, [*range(0x21), 0x7F, 0x80]))
+    assert values['quotes " and \\'] == "\" \\ / ' </script>"
+    assert values["unicode"] == "\u00e9 \u2028 \U0001f600"
+    assert values["lone surrogate"] == "a\ud800b"
+    assert values["numbers"] == [1, -2, 0.5, 1e300, 1000, "NaN", "Infinity"]
+    assert values["empty"] == [None, True, {}, [], ""]
+    assert values["anything"] == "text"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")

@@ -96,16 +96,18 @@ def retried(tmp_path_factory: pytest.TempPathFactory) -> Played:
 
 def rebuilt(event: Event) -> Event:
     """The same event, made by our Python; the observer says the size of an output in `lamin_artifact` alone."""
-    told = _rebuilt(event)
-    outputs = [{name: said for name, said in each.items() if name != "outputFacets"} for each in told["outputs"]]
-    return {**told, "outputs": outputs}
+    rebuilt_event = _rebuilt(event)
+    outputs = [
+        {name: value for name, value in each.items() if name != "outputFacets"} for each in rebuilt_event["outputs"]
+    ]
+    return {**rebuilt_event, "outputs": outputs}
 
 
 def _rebuilt(event: Event) -> Event:
     facets, job = event["run"]["facets"], event["job"]
     ours = facets["lamin_run"]
     parent = facets.get("parent")
-    made = emit.Run(
+    emit_run = emit.Run(
         id=event["run"]["runId"],
         job=emit.Job(
             job["namespace"],
@@ -129,20 +131,20 @@ def _rebuilt(event: Event) -> Event:
     at = datetime.fromisoformat(event["eventTime"])
     if "errorMessage" not in facets:
         made_event = {"START": emit.start, "RUNNING": emit.running, "COMPLETE": emit.complete}[event["eventType"]]
-        return made_event(made, at, inputs, outputs)
+        return made_event(emit_run, at, inputs, outputs)
     error = facets["errorMessage"]
-    told = emit.fail(made, at, error["message"], trace=error.get("stackTrace"))
-    told["run"]["facets"]["errorMessage"]["programmingLanguage"] = "nextflow"
-    return {**told, "eventType": event["eventType"]}
+    failure = emit.fail(emit_run, at, error["message"], trace=error.get("stackTrace"))
+    failure["run"]["facets"]["errorMessage"]["programmingLanguage"] = "nextflow"
+    return {**failure, "eventType": event["eventType"]}
 
 
 def reference(facet: Event) -> emit.RunReference:
     return emit.RunReference(facet["run"]["runId"], facet["job"]["namespace"], facet["job"]["name"])
 
 
-def dataset(told: Event) -> emit.Dataset:
-    content = {k: v for k, v in told["facets"]["lamin_artifact"].items() if not k.startswith("_")}
-    return emit.Dataset(told["namespace"], told["name"], **content)
+def dataset(entry: Event) -> emit.Dataset:
+    content = {k: v for k, v in entry["facets"]["lamin_artifact"].items() if not k.startswith("_")}
+    return emit.Dataset(entry["namespace"], entry["name"], **content)
 
 
 def test_every_event_is_just_what_our_python_would_say(first: Played, odd: Played, retried: Played) -> None:
@@ -166,11 +168,11 @@ def test_every_hash_is_the_one_that_our_python_computes(first: Played, odd: Play
     seen = set()
     for name, content in datasets(first.events + odd.events):
         if Path(name).exists():
-            known = digest(name)
-            assert content["hash"] == known.hash
-            assert (content["hash_type"], content["size"]) == (known.hash_type, known.size)
-            assert content.get("n_files") == known.n_files
-            seen.add(known.hash_type)
+            expected = digest(name)
+            assert content["hash"] == expected.hash
+            assert (content["hash_type"], content["size"]) == (expected.hash_type, expected.size)
+            assert content.get("n_files") == expected.n_files
+            seen.add(expected.hash_type)
     assert seen == {"blake3", "blake3-dir"}
 
 
@@ -200,10 +202,10 @@ def test_the_source_of_a_task_is_the_code_of_its_process(fanout: Path, first: Pl
 
 
 def test_parts_are_read_by_the_tasks_that_got_them(first: Played) -> None:
-    made = {each["name"] for each in first.one("split", "COMPLETE")["outputs"]}
+    written = {each["name"] for each in first.one("split", "COMPLETE")["outputs"]}
     read = [each["name"] for event in first.told("upper", "START") for each in event["inputs"]]
-    assert len(made) == 3
-    assert sorted(read) == sorted(made)
+    assert len(written) == 3
+    assert sorted(read) == sorted(written)
     merged = {each["name"] for each in first.one("merge", "START")["inputs"]}
     assert merged == {each["name"] for event in first.told("upper", "COMPLETE") for each in event["outputs"]}
     assert [run(event)["name"] for event in sorted(first.told("upper", "START"), key=lambda e: run(e)["name"])] == [
@@ -230,8 +232,8 @@ def test_a_resumed_pipeline_tells_its_cached_tasks_with_all_their_files(first: P
     assert not {event["run"]["runId"] for event in first.events} & {event["run"]["runId"] for event in resumed.events}
     for kind, side in {"START": "inputs", "COMPLETE": "outputs"}.items():
         for step in ("split", "upper", "merge"):
-            known = sorted(each["name"] for event in first.told(step, kind) for each in event[side])
-            assert sorted(each["name"] for event in resumed.told(step, kind) for each in event[side]) == known
+            expected = sorted(each["name"] for event in first.told(step, kind) for each in event[side])
+            assert sorted(each["name"] for event in resumed.told(step, kind) for each in event[side]) == expected
 
 
 def test_parameters_keep_their_types_and_no_secret(first: Played, odd: Played) -> None:
@@ -294,8 +296,8 @@ def test_what_a_store_holds_already_is_cached_with_its_files(odd_again: Played) 
     assert len(stored) == 4
     assert all(run(event)["cached"] for event in stored)
     assert len({event["run"]["runId"] for event in stored}) == 2
-    found = {names(event, "outputs")[0] for event in odd_again.told("stored", "COMPLETE")}
-    assert found == {"human.ref", "mouse.ref"}
+    outputs = {names(event, "outputs")[0] for event in odd_again.told("stored", "COMPLETE")}
+    assert outputs == {"human.ref", "mouse.ref"}
 
 
 def test_every_attempt_is_a_run_of_its_own(retried: Played) -> None:
@@ -366,7 +368,7 @@ def test_a_file_too_large_to_be_hashed_in_time_holds_nextflow_only_so_long(tmp_p
     played = play(tmp_path, "run", "main.nf", LAMIN_NEXTFLOW_PATIENCE="1")
     assert played.code == 0, played.shown
     assert "lineage is still being told after 1 s (LAMIN_NEXTFLOW_PATIENCE)" in played.shown
-    content = {Path(name).name: told for name, told in datasets([played.one("large", "COMPLETE")])}
+    content = {Path(name).name: entry for name, entry in datasets([played.one("large", "COMPLETE")])}
     assert content["large"]["size"] == LARGE_SIZE
     assert "hash" not in content["large"]
     assert run(played.one("", "COMPLETE"))["details"]["succeeded_tasks"] == 1
@@ -392,9 +394,9 @@ def test_other_versions_of_nextflow_tell_the_same(version: str, tmp_path: Path, 
     anew = play(folder, "run", "prep/main.nf", "--lines", "2", NXF_VER=version)
     again = play(folder, "run", "prep/main.nf", "--lines", "2", "-resume", NXF_VER=version)
     assert anew.one("", "START")["run"]["facets"]["processing_engine"]["version"] == version
-    for played, known in ((anew, first), (again, resumed)):
+    for played, earlier in ((anew, first), (again, resumed)):
         assert played.code == 0, played.shown
-        assert told_of(played) == told_of(known)
+        assert told_of(played) == told_of(earlier)
         assert all(event == rebuilt(event) for event in played.events)
     published = {step: anew.published(step) for step in ("split", "upper", "merge", "")}
     assert published == {step: first.published(step) for step in published}

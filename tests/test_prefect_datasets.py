@@ -38,14 +38,17 @@ def test_files_are_inputs_where_they_go_in_and_outputs_where_they_come_out(told:
     run = told.run("shout")
     assert run.inputs == ["a.txt", "b.txt"]
     assert run.outputs == ["out.txt"]
-    assert [found["name"] for found in run.events[0]["inputs"]] == [os.path.abspath("a.txt"), os.path.abspath("b.txt")]
-    assert all(found["facets"]["lamin_artifact"]["hash_type"] == "blake3" for found in run.events[0]["inputs"])
+    assert [dataset["name"] for dataset in run.events[0]["inputs"]] == [
+        os.path.abspath("a.txt"),
+        os.path.abspath("b.txt"),
+    ]
+    assert all(dataset["facets"]["lamin_artifact"]["hash_type"] == "blake3" for dataset in run.events[0]["inputs"])
     assert told.run("pipeline").inputs == ["a.txt"]
 
 
 def test_text_is_a_path_only_where_the_annotation_says_so(told: Told) -> None:
     @ours.task
-    def look(said: Path | None, unsaid: str) -> None: ...
+    def look(declared: Path | None, unsaid: str) -> None: ...
 
     @ours.flow
     def pipeline() -> None:
@@ -220,7 +223,7 @@ def test_the_flows_own_result_is_published_where_a_task_wrote_it(told: Told) -> 
 
     pipeline()
     outputs = told.run("pipeline").events[-1]["outputs"]
-    roles = {Path(found["name"]).name: found["facets"]["lamin_artifact"].get("role") for found in outputs}
+    roles = {Path(dataset["name"]).name: dataset["facets"]["lamin_artifact"].get("role") for dataset in outputs}
     assert roles == {"a.txt": "published", "b.txt": None}
 
 

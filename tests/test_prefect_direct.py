@@ -56,15 +56,15 @@ def instance(
     tmp_path: Path, prefect_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Instance]:
     monkeypatch.chdir(tmp_path)
-    made = ln.setup.init("./data")
-    yield made
+    new_instance = ln.setup.init("./data")
+    yield new_instance
     ln.setup.disconnect()
-    made.db.dispose()
+    new_instance.db.dispose()
 
 
 def _run(name: str) -> ln.Run:
-    found: ln.Run = ln.Run.filter(transform__key__endswith=name).one()
-    return found
+    run: ln.Run = ln.Run.filter(transform__key__endswith=name).one()
+    return run
 
 
 def test_it_belongs_to_the_task(instance: Instance, prefect_environment: dict[str, str]) -> None:
@@ -78,13 +78,13 @@ def test_it_belongs_to_the_task(instance: Instance, prefect_environment: dict[st
     assert done.returncode == 0, done.stderr
     for _ in range(2):
         write, read, main = _run(":write"), _run(":read"), _run(":main")
-        assert [one.key for one in write.output_artifacts] == ["made.csv"]
-        assert [one.key for one in read.input_artifacts] == ["made.csv"]
+        assert [artifact.key for artifact in write.output_artifacts] == ["made.csv"]
+        assert [artifact.key for artifact in read.input_artifacts] == ["made.csv"]
         assert {run.status for run in ln.Run.all()} == {"completed"}
         assert main.output_artifacts.count() == 0
         assert [run.name.rpartition(".")[2] for run in write.children] == ["inside"]
         assert [run.transform.key for run in read.children] == ["by hand"]
-        assert [one.key for one in read.children.first().input_artifacts] == ["made.csv"]
+        assert [artifact.key for artifact in read.children.first().input_artifacts] == ["made.csv"]
         assert (write.engine, write.origin) == ("prefect", "event")
         assert (write.parent.uid, read.parent.uid) == (main.uid, main.uid)
         assert ln.Artifact.get(key="made.csv").run.uid == write.uid

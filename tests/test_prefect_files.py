@@ -123,9 +123,9 @@ def test_a_file_written_a_moment_ago_is_read_again(in_tmp_path: Path) -> None:
     seen = set()
     for letter in "abcdefgh":  # same size, and often the same time
         path.write_text(letter)
-        found = files.at("a.txt")
-        assert found is not None
-        seen.add(found.hash)
+        dataset = files.at("a.txt")
+        assert dataset is not None
+        seen.add(dataset.hash)
     assert len(seen) == 8
 
 

@@ -169,9 +169,9 @@ def test_a_cache_asked_for_later_is_seen_too(told: Told) -> None:
 
     @ours.flow
     def by_options() -> None:
-        kept = plain.with_options(name="kept", cache_policy=INPUTS, on_completion=[])
-        kept(f"{told.spool} options")
-        kept(f"{told.spool} options")
+        cached_task = plain.with_options(name="kept", cache_policy=INPUTS, on_completion=[])
+        cached_task(f"{told.spool} options")
+        cached_task(f"{told.spool} options")
 
     tries: list[int] = []
 

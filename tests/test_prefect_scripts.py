@@ -124,7 +124,7 @@ if __name__ == "__main__":
     events = scripts.events()
     flow = next(event["run"]["runId"] for event in events if event["job"]["name"] == "script.py:pipeline")
     ends = [event for event in events if event["job"]["name"] == "script.py:pipeline:work" and event["outputs"]]
-    assert sorted(sorted(Path(found["name"]).name for found in event["outputs"]) for event in ends) == [
+    assert sorted(sorted(Path(dataset["name"]).name for dataset in event["outputs"]) for event in ends) == [
         ["done_1.txt", "said_1.txt"],
         ["done_2.txt", "said_2.txt"],
     ]
@@ -227,8 +227,8 @@ def test_a_sink_that_hangs_does_not_hold_the_job_up(scripts: Scripts) -> None:
 
     free = seconds()
     with socket.create_server(("127.0.0.1", 0)) as server:  # takes the connection, and never answers
-        held = seconds(OPENLINEAGE_URL=f"http://127.0.0.1:{server.getsockname()[1]}", LAMIN_PATIENCE="2")
-    assert held < free + 10
+        duration = seconds(OPENLINEAGE_URL=f"http://127.0.0.1:{server.getsockname()[1]}", LAMIN_PATIENCE="2")
+    assert duration < free + 10
     assert scripts.kinds("pipeline:write") == ["START", "COMPLETE"] * 2
 
 

@@ -62,16 +62,16 @@ async def async_generator(count: int) -> AsyncIterator[int]:
     "function", [plain, generator, coroutine, async_generator], ids=lambda function: function.__name__
 )
 def test_definitions_are_the_same(both: tuple[Decorators, Decorators], function: Callable[..., Any]) -> None:
-    def facts(made: Any) -> dict[str, Any]:
+    def facts(decorated: Any) -> dict[str, Any]:
         names = ["name", "description", "isasync", "isgenerator", "version", "source_code", "parameters", "_entrypoint"]
-        found = {name: getattr(made, name, None) for name in names}
+        attributes = {name: getattr(decorated, name, None) for name in names}
         kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
-        return found | {
-            "kinds": [kind(made.fn) for kind in kinds],
-            "file": inspect.getfile(made.fn),
-            "source": inspect.getsource(made.fn),
-            "signature": inspect.signature(made.fn),
-            "module": (made.fn.__module__, made.fn.__qualname__, made.__doc__),
+        return attributes | {
+            "kinds": [kind(decorated.fn) for kind in kinds],
+            "file": inspect.getfile(decorated.fn),
+            "source": inspect.getsource(decorated.fn),
+            "signature": inspect.signature(decorated.fn),
+            "module": (decorated.fn.__module__, decorated.fn.__qualname__, decorated.__doc__),
         }
 
     theirs, ours = both
@@ -83,7 +83,7 @@ def test_definitions_are_the_same(both: tuple[Decorators, Decorators], function:
 def test_tasks_of_one_name_stay_apart(both: tuple[Decorators, Decorators]) -> None:
     _, ours = both
 
-    def one() -> Any:
+    def first_task() -> Any:
         def step() -> int:
             return 1
 
@@ -95,16 +95,16 @@ def test_tasks_of_one_name_stay_apart(both: tuple[Decorators, Decorators]) -> No
 
         return ours.task(step)
 
-    assert one().task_key != two().task_key
-    assert one().task_key == one().with_options(name="other").task_key
+    assert first_task().task_key != two().task_key
+    assert first_task().task_key == first_task().with_options(name="other").task_key
 
 
 def test_a_function_is_wrapped_once(both: tuple[Decorators, Decorators]) -> None:
     _, ours = both
-    made = ours.task(plain)
-    assert made.with_options(retries=1).fn is made.fn
-    assert ours.task(made.fn).fn is made.fn
-    assert inspect.unwrap(made.fn) is plain
+    decorated = ours.task(plain)
+    assert decorated.with_options(retries=1).fn is decorated.fn
+    assert ours.task(decorated.fn).fn is decorated.fn
+    assert inspect.unwrap(decorated.fn) is plain
 
 
 def test_what_is_no_plain_function_works_too(both: tuple[Decorators, Decorators], told: Told) -> None:
@@ -128,12 +128,12 @@ def test_parameters_are_validated_and_coerced(both: tuple[Decorators, Decorators
         return number, type(path).__name__
 
     for decorators in both:
-        made = decorators.flow(typed)
-        assert made("3", "a/b") == (3, "PosixPath")
+        decorated = decorators.flow(typed)
+        assert decorated("3", "a/b") == (3, "PosixPath")
         with pytest.raises(Exception, match="number"):
-            made("no number", "a/b")
+            decorated("no number", "a/b")
         with pytest.raises(TypeError):
-            made()
+            decorated()
 
 
 def test_results_and_states_are_the_same(both: tuple[Decorators, Decorators]) -> None:
@@ -249,11 +249,11 @@ def test_a_result_that_prefect_kept_is_found_under_our_decorator(
         return len(calls)
 
     def use(flow: Any, task: Any) -> None:
-        kept = task(cache_policy=INPUTS + TASK_SOURCE, persist_result=True)(step)
+        cached_task = task(cache_policy=INPUTS + TASK_SOURCE, persist_result=True)(step)
 
         @flow
         def pipeline() -> None:
-            kept(str(told.spool))
+            cached_task(str(told.spool))
 
         pipeline()
 

@@ -112,12 +112,12 @@ def as_notebook(code: str) -> str:
 
 
 def run_of(rule: str) -> ln.Run:
-    found: ln.Run = ln.Run.filter(transform__key__endswith=f"Snakefile:{rule}").one()
-    return found
+    run: ln.Run = ln.Run.filter(transform__key__endswith=f"Snakefile:{rule}").one()
+    return run
 
 
 def made_by(run: ln.Run) -> list[str | None]:
-    return sorted(one.key for one in run.output_artifacts)
+    return sorted(artifact.key for artifact in run.output_artifacts)
 
 
 def test_it_belongs_to_the_job(instance: Instance, tmp_path: Path) -> None:
@@ -133,24 +133,27 @@ def test_it_belongs_to_the_job(instance: Instance, tmp_path: Path) -> None:
     workflow = ln.Run.filter(transform__key__endswith="/Snakefile").one()
     for _ in range(2):
         shell, script, run = run_of("by_shell"), run_of("by_script"), run_of("by_run")
-        assert {one.status for one in ln.Run.all()} == {"completed"}
-        assert {one.parent.uid for one in (shell, script, run)} == {workflow.uid}
+        assert {job_run.status for job_run in ln.Run.all()} == {"completed"}
+        assert {job_run.parent.uid for job_run in (shell, script, run)} == {workflow.uid}
         assert made_by(shell) == ["kept/shell.csv", "shell.csv"]
         assert made_by(run) == ["run.csv"]
         assert (made_by(run_of("by_wrapper")), made_by(run_of("by_notebook"))) == (["wrapper.csv"], ["notebook.csv"])
-        assert [one.key for one in run.input_artifacts] == ["script.csv"]
+        assert [artifact.key for artifact in run.input_artifacts] == ["script.csv"]
         assert made_by(workflow) == ["summary.txt"]
         tracked = script.children.one()
         assert (tracked.transform.key, tracked.engine) == ("made.py", "python")
         assert tracked.root_run_id == workflow.external_id
         assert made_by(tracked) == made_by(script) == ["script.csv"]
         step = tracked.children.one()
-        assert (step.transform.key, [one.key for one in step.input_artifacts]) == ("made.py:read", ["shell.csv"])
+        assert (step.transform.key, [artifact.key for artifact in step.input_artifacts]) == (
+            "made.py:read",
+            ["shell.csv"],
+        )
         in_process = run_of("by_tracked_run").children.one()
         assert (in_process.transform.key, in_process.transform.kind) == ("Snakefile", "script")
         assert made_by(in_process) == made_by(run_of("by_tracked_run")) == ["tracked.csv"]
         at_once = ln.Run.filter(transform__key__endswith=":at_once").all()
-        assert sorted(made_by(one)[1] or "" for one in at_once) == ["threads_1.csv", "threads_2.csv"]
+        assert sorted(made_by(job_run)[1] or "" for job_run in at_once) == ["threads_1.csv", "threads_2.csv"]
         assert ln.Artifact.filter(key__endswith="shell.csv").count() == 2
         assert ln.Artifact.filter(key="script.csv").count() == ln.Artifact.filter(key="run.csv").count() == 1
         rebuild(instance.db)  # and stays so

@@ -94,9 +94,9 @@ def test_a_job_that_leaves_its_output_out_has_failed(failed: Played) -> None:
 
 
 def test_a_failure_tells_the_end_of_the_log(failed: Played) -> None:
-    told = message(failed.one("script", "FAIL"))
-    assert told.startswith("script failed with exit status 1")
-    assert "ValueError: the script went wrong" in told
+    text = message(failed.one("script", "FAIL"))
+    assert text.startswith("script failed with exit status 1")
+    assert "ValueError: the script went wrong" in text
 
 
 def test_a_failing_run_block_fails(failed: Played) -> None:
@@ -111,10 +111,10 @@ def test_a_failed_job_has_no_outputs(failed: Played) -> None:
 
 
 def test_the_workflow_says_which_jobs_failed(failed: Played) -> None:
-    told = message(failed.one("", "FAIL"))
-    assert told.startswith("At least one job did not complete successfully.")
-    assert all(name in told for name in ("missing", "script", "run_fails", "half"))
-    assert "retried" not in told
+    text = message(failed.one("", "FAIL"))
+    assert text.startswith("At least one job did not complete successfully.")
+    assert all(name in text for name in ("missing", "script", "run_fails", "half"))
+    assert "retried" not in text
 
 
 RETRIED = """

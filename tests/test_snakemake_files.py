@@ -164,8 +164,8 @@ def test_the_target_rule_is_no_run_and_each_other_job_starts_and_ends_once(playe
 
 
 def test_the_jobs_of_a_rule_are_told_apart_by_their_wildcards(played: Played) -> None:
-    found = sorted(run(event)["name"] for event in played.told("part", "START"))
-    assert found == ["part (i=1)", "part (i=2)"]
+    run_names = sorted(run(event)["name"] for event in played.told("part", "START"))
+    assert run_names == ["part (i=1)", "part (i=2)"]
     assert run(played.told("part", "START")[0])["details"]["wildcards"]["i"] in "12"
 
 

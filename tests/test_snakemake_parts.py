@@ -37,23 +37,23 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_file_is_hashed_once_until_it_changes(tmp_path: Path, hashed: list[str]) -> None:
-    path, known = tmp_path / "a.txt", Contents()
+    path, contents = tmp_path / "a.txt", Contents()
     path.write_text("one")
-    first = known.dataset(seen(path))
-    assert known.dataset(seen(path)) == first
+    first = contents.dataset(seen(path))
+    assert contents.dataset(seen(path)) == first
     path.write_text("three")
-    assert known.dataset(seen(path)).hash != first.hash
+    assert contents.dataset(seen(path)).hash != first.hash
     assert len(hashed) == 2
 
 
 def test_a_folder_is_hashed_once_until_something_deep_in_it_changes(tmp_path: Path, hashed: list[str]) -> None:
-    folder, known = tmp_path / "folder", Contents()
+    folder, contents = tmp_path / "folder", Contents()
     (folder / "deep").mkdir(parents=True)
     (folder / "deep" / "a.txt").write_text("one")
-    first = known.dataset(seen(folder))
-    assert known.dataset(seen(folder)) == first
+    first = contents.dataset(seen(folder))
+    assert contents.dataset(seen(folder)) == first
     (folder / "deep" / "a.txt").write_text("three")
-    assert known.dataset(seen(folder)).hash != first.hash
+    assert contents.dataset(seen(folder)).hash != first.hash
     assert len(hashed) == 2
 
 
@@ -62,8 +62,8 @@ def test_a_file_that_is_no_longer_what_the_job_saw_has_no_content(tmp_path: Path
     path.write_text("one")
     file = seen(path)
     path.write_text("three")
-    told = Contents().dataset(file)
-    assert (told.hash, told.size) == (None, 3)
+    dataset = Contents().dataset(file)
+    assert (dataset.hash, dataset.size) == (None, 3)
 
 
 def test_a_held_file_can_be_hashed_after_it_is_gone(tmp_path: Path) -> None:
@@ -97,20 +97,20 @@ def test_a_pipe_is_never_opened(tmp_path: Path) -> None:
 def test_a_limit_holds_for_files_and_folders(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a.txt").write_text("0123456789")
-    known = Contents(limit=5)
-    assert known.dataset(seen(tmp_path / "folder")).hash is None
-    assert known.dataset(seen(tmp_path / "folder" / "a.txt")).size == 10
-    assert known.dataset(seen(tmp_path / "folder" / "a.txt")).hash is None
+    contents = Contents(limit=5)
+    assert contents.dataset(seen(tmp_path / "folder")).hash is None
+    assert contents.dataset(seen(tmp_path / "folder" / "a.txt")).size == 10
+    assert contents.dataset(seen(tmp_path / "folder" / "a.txt")).hash is None
 
 
 def test_in_a_hurry_only_what_is_known_is_told(tmp_path: Path) -> None:
-    known = Contents()
+    contents = Contents()
     for name in "ab":
         (tmp_path / name).write_text(name)
-    before = known.dataset(seen(tmp_path / "a"))
-    known.hurried = True
-    assert known.dataset(seen(tmp_path / "a")) == before
-    assert (known.dataset(seen(tmp_path / "b")).hash, known.dataset(seen(tmp_path / "b")).size) == (None, 1)
+    before = contents.dataset(seen(tmp_path / "a"))
+    contents.hurried = True
+    assert contents.dataset(seen(tmp_path / "a")) == before
+    assert (contents.dataset(seen(tmp_path / "b")).hash, contents.dataset(seen(tmp_path / "b")).size) == (None, 1)
 
 
 SNAKEFILE = '''
@@ -157,8 +157,8 @@ rule twice:
     ],
 )
 def test_a_directive_is_found_as_it_stands(rule: str, keyword: str, text: str | None) -> None:
-    found = source.directive(SNAKEFILE, rule, keyword)
-    assert (found and found.split()) == (text and text.split())
+    result = source.directive(SNAKEFILE, rule, keyword)
+    assert (result and result.split()) == (text and text.split())
 
 
 def test_a_snakefile_that_is_not_python_enough_has_no_directives() -> None:
@@ -177,13 +177,13 @@ def test_a_notebook_is_its_code_without_its_outputs(tmp_path: Path) -> None:
 
 def test_records_alone_tell_a_shorter_story(tmp_path: Path) -> None:
     """Should a later Snakemake keep its jobs out of sight, less is told, and nothing breaks."""
-    told: list[facts.Fact] = []
-    tap = Tap(told.append, Contents(), lambda workflow: None)
+    recorded: list[facts.Fact] = []
+    tap = Tap(recorded.append, Contents(), lambda workflow: None)
     (tmp_path / "in.txt").write_text("in")
     (tmp_path / "out.txt").write_text("out")
 
-    def log(event: str, **said: object) -> None:
-        record = logging.makeLogRecord({"event": SimpleNamespace(name=event), "msg": "", **said})
+    def log(event: str, **fields: object) -> None:
+        record = logging.makeLogRecord({"event": SimpleNamespace(name=event), "msg": "", **fields})
         assert tap.filter(record)
 
     log("WORKFLOW_STARTED", workflow_id="00000000-0000-4000-8000-000000000000", snakefile_main="wf/Snakefile")
@@ -200,7 +200,7 @@ def test_records_alone_tell_a_shorter_story(tmp_path: Path) -> None:
     log("ERROR", exception="WorkflowError")
     sink = MemorySink()
     listener = Listener(sink, Contents())
-    for fact in told:
+    for fact in recorded:
         listener.hear(fact)
     listener.hear(facts.Closed(2.0))
     assert [(event["eventType"], event["job"]["name"]) for event in sink.events] == [

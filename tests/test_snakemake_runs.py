@@ -128,12 +128,12 @@ def test_the_workflow_is_named_by_its_project_and_holds_all_of_its_text(first: P
 
 
 def test_the_config_is_the_params_of_the_workflow(first: Played, folder: Path) -> None:
-    told = run(first.one("", "START"))
-    assert told["params"] == {"genome": "hg38", "min_depth": 10, "nested": {"fast": True}, "extra": 7}
-    assert told["details"]["cores"] == 2
-    assert told["details"]["executor"] == "local"
-    assert told["details"]["working_directory"] == str(folder)
-    assert Path(told["details"]["log"][0]).is_file()
+    run_facet = run(first.one("", "START"))
+    assert run_facet["params"] == {"genome": "hg38", "min_depth": 10, "nested": {"fast": True}, "extra": 7}
+    assert run_facet["details"]["cores"] == 2
+    assert run_facet["details"]["executor"] == "local"
+    assert run_facet["details"]["working_directory"] == str(folder)
+    assert Path(run_facet["details"]["log"][0]).is_file()
 
 
 def test_every_job_is_a_child_of_the_workflow(first: Played) -> None:
@@ -165,9 +165,9 @@ def test_params_keep_their_types(first: Played) -> None:
 
 
 def test_the_details_of_a_job(first: Played) -> None:
-    told = run(first.one("by_shell", "START"))
-    assert told["name"] == "by_shell (sample=A)"
-    details = told["details"]
+    run_facet = run(first.one("by_shell", "START"))
+    assert run_facet["name"] == "by_shell (sample=A)"
+    details = run_facet["details"]
     assert details["wildcards"] == {"sample": "A"}
     assert details["threads"] == 2
     assert details["resources"]["mem_mb"] == 100
@@ -199,8 +199,8 @@ def test_a_rerun_has_the_same_jobs_and_the_same_code_but_fresh_ids(first: Played
 
 def test_scripts_find_their_job_as_their_parent(second: Played, folder: Path) -> None:
     start = second.one("included", "START")
-    told = f"snakemake/project/workflow/Snakefile:included/{start['run']['runId']}"
-    assert (folder / "told.txt").read_text().strip() == told
+    parent = f"snakemake/project/workflow/Snakefile:included/{start['run']['runId']}"
+    assert (folder / "told.txt").read_text().strip() == parent
 
 
 def test_the_id_of_a_job_follows_from_the_workflow_and_its_number(first: Played) -> None:

@@ -99,13 +99,13 @@ def test_no_path_of_a_machine_and_no_address_of_an_index_is_in_the_repository() 
         "--index" + "-url",
     )
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
-    found = []
+    matches = []
     for name in listed.decode().split("\0"):
         path = ROOT / name
         if name and path.is_file() and not path.is_symlink():
             text = path.read_bytes().decode(errors="ignore")
-            found += [(name, word) for word in suspicious if word in text]
-    assert found == []
+            matches += [(name, word) for word in suspicious if word in text]
+    assert matches == []
 
 
 def test_every_requirement_is_pinned_and_hashed() -> None:

@@ -234,19 +234,22 @@ class LaminCore(Backend):
         with instance.db.writing() as session:
             ids = [statements.reserve(session, kind, len(rows)) for kind in (ArtifactSeries, Content, ln.Artifact)]
             stems = [random_uid(16) for _ in rows]
-            made = list(zip(*ids, stems, rows, strict=True))
+            numbered_rows = list(zip(*ids, stems, rows, strict=True))
             statements.insert_rows(
                 session,
                 ArtifactSeries,
                 [
                     {"id": s, "stem": stem, "storage_id": storage, "key": key, "last_observed_at": at}
-                    for s, _, _, stem, (key, _, _) in made
+                    for s, _, _, stem, (key, _, _) in numbered_rows
                 ],
             )
             statements.insert_rows(
                 session,
                 Content,
-                [{"id": c, "hash": hash_, "hash_type": "md5", "size": size} for _, c, _, _, (_, size, hash_) in made],
+                [
+                    {"id": c, "hash": hash_, "hash_type": "md5", "size": size}
+                    for _, c, _, _, (_, size, hash_) in numbered_rows
+                ],
             )
             statements.insert_rows(
                 session,
@@ -266,7 +269,7 @@ class LaminCore(Backend):
                         "created_at": at,
                         "origin": "api",
                     }
-                    for s, c, a, stem, (key, _, _) in made
+                    for s, c, a, stem, (key, _, _) in numbered_rows
                 ],
             )
             statements.insert_rows(

@@ -25,12 +25,12 @@ def run(ctx):
     ln.save(objs)
     m["construct_per_label_ms"] = h.ms((t1 - t) / K)
     m["ln_save_per_label_ms"] = h.ms((time.perf_counter() - t1) / K)
-    one = []
+    durations = []
     for i in range(h.n(50)):
         t = time.perf_counter()
         ln.ULabel(name=f"single-{i}").save()
-        one.append(time.perf_counter() - t)
-    m["single_construct_save"] = h.summarize_ms(one)
+        durations.append(time.perf_counter() - t)
+    m["single_construct_save"] = h.summarize_ms(durations)
     with h.count_sql() as c:
         ln.ULabel(name="counted").save()
     m["sql_single"] = c.summary()

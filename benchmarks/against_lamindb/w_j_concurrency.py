@@ -119,12 +119,12 @@ def run(ctx):
         b.save_path(ln, p, key=f"solo/{p.name}")
         solo.append(time.perf_counter() - t)
     m["solo_latency"] = h.summarize_ms(solo[1:] or solo)
-    found = {a.uid: a for a in ln.Artifact.filter(key__startswith="conc/")}
-    m["in_db"] = len(found)
-    m["lost_reported"] = len(uids - set(found))
-    m["unreported_rows"] = len(set(found) - uids)
-    m["db_rows_without_file"] = sum(not Path(str(a.path)).exists() for a in found.values())
-    m["artifacts_per_s"] = round(len(found) / m["wall_s"], 1)
+    artifacts = {a.uid: a for a in ln.Artifact.filter(key__startswith="conc/")}
+    m["in_db"] = len(artifacts)
+    m["lost_reported"] = len(uids - set(artifacts))
+    m["unreported_rows"] = len(set(artifacts) - uids)
+    m["db_rows_without_file"] = sum(not Path(str(a.path)).exists() for a in artifacts.values())
+    m["artifacts_per_s"] = round(len(artifacts) / m["wall_s"], 1)
     return m
 
 

@@ -72,9 +72,9 @@ def compile_java(sources: Iterable[Path], classes: Path, classpath: Iterable[Pat
         compiler = jar_cache.jars(COMPILER) / f"{COMPILER}.jar"
         command = [str(find_java(17, 24)), "-jar", str(compiler), "-source", "11", "-target", "11"]
     command += ["-encoding", "UTF-8", "-proc:none", "-nowarn", "-g", "-cp", path, "-d", str(classes)]
-    said = subprocess.run([*command, *map(str, sources)], capture_output=True, text=True)
-    if said.returncode:
-        raise LaminError(f"the observer does not compile:\n{said.stderr or said.stdout}")
+    result = subprocess.run([*command, *map(str, sources)], capture_output=True, text=True)
+    if result.returncode:
+        raise LaminError(f"the observer does not compile:\n{result.stderr or result.stdout}")
 
 
 def _stamp() -> str:

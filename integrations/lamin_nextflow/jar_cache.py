@@ -48,8 +48,8 @@ def locked(program: str) -> tuple[Jar, ...]:
     """
     lock = LOCKS / f"{program}.txt"
     if not lock.is_file():
-        known = ", ".join(sorted(path.stem for path in LOCKS.glob("*.txt")))
-        raise NotFound(f"{program} is not one that can be fetched", hint=f"known are: {known}")
+        programs = ", ".join(sorted(path.stem for path in LOCKS.glob("*.txt")))
+        raise NotFound(f"{program} is not one that can be fetched", hint=f"known are: {programs}")
     return tuple(_jar(line) for line in lock.read_text().splitlines())
 
 
@@ -64,13 +64,13 @@ def jars(program: str) -> Path:
 
     Raises `Unavailable` when they cannot be had; a folder that is there is whole, whoever was killed while filling it.
     """
-    wanted = locked(program)
+    required = locked(program)
     folder = cache_folder() / program
-    if _is_whole(folder, wanted):
+    if _is_whole(folder, required):
         return folder
     with _alone(folder):
-        if not _is_whole(folder, wanted):
-            _fetch(program, wanted, folder)
+        if not _is_whole(folder, required):
+            _fetch(program, required, folder)
     return folder
 
 
@@ -80,8 +80,8 @@ def cache_folder() -> Path:
     return Path(cache) / "lamin" / "nextflow"
 
 
-def _is_whole(folder: Path, wanted: tuple[Jar, ...]) -> bool:
-    return all((folder / jar.name).is_file() for jar in wanted)
+def _is_whole(folder: Path, required: tuple[Jar, ...]) -> bool:
+    return all((folder / jar.name).is_file() for jar in required)
 
 
 @contextmanager
@@ -98,14 +98,14 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _fetch(program: str, wanted: tuple[Jar, ...], folder: Path) -> None:
+def _fetch(program: str, required: tuple[Jar, ...], folder: Path) -> None:
     sys.stderr.write(f"lamin: fetching {program.replace('-', ' ')} (once, into {folder})\n")
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{program}-") as staging:
         filled = Path(staging, "jars")
         filled.mkdir()
         try:
             with ThreadPoolExecutor(_AT_ONCE) as threads:
-                list(threads.map(lambda jar: _download(jar, Path(staging), filled / jar.name), wanted))
+                list(threads.map(lambda jar: _download(jar, Path(staging), filled / jar.name), required))
         except LaminError:
             raise
         except Exception as error:  # jgo lets through whatever its HTTP client raises
@@ -113,7 +113,7 @@ def _fetch(program: str, wanted: tuple[Jar, ...], folder: Path) -> None:
                 f"{program.replace('-', ' ')} cannot be fetched: {_first_line(error)}",
                 hint="install nextflow yourself, or run `python -m lamin_nextflow fetch` once while there is a network",
             ) from error
-        _put(filled, folder, wanted)
+        _put(filled, folder, required)
 
 
 def _first_line(error: Exception) -> str:
@@ -125,15 +125,15 @@ def _download(jar: Jar, staging: Path, target: Path) -> None:
         # A repository of its own for each try: jgo takes a half file for a whole one.
         repository = staging / f"{jar.name}.{attempt}"
         try:
-            found = _resolve(jar, repository)
+            jar_path = _resolve(jar, repository)
         except MissingExtra:
             raise
         except Exception:
             if attempt == _TRIES:
                 raise
             continue
-        if hashlib.sha256(found.read_bytes()).hexdigest() == jar.sha256:
-            os.replace(found, target)
+        if hashlib.sha256(jar_path.read_bytes()).hexdigest() == jar.sha256:
+            os.replace(jar_path, target)
             return
     raise Unavailable(f"{jar.name} is not the file it should be: its checksum differs from our lock")
 
@@ -146,15 +146,15 @@ def _resolve(jar: Jar, repository: Path) -> Path:
         raise MissingExtra("jgo", "nextflow") from error
     context = MavenContext(repo_cache=repository)
     context.remote_repos.update(GlobalSettings.load().repositories)
-    found: Path = context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
-    return found
+    jar_path: Path = context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
+    return jar_path
 
 
-def _put(filled: Path, folder: Path, wanted: tuple[Jar, ...]) -> None:
-    if folder.exists() and not _is_whole(folder, wanted):
+def _put(filled: Path, folder: Path, required: tuple[Jar, ...]) -> None:
+    if folder.exists() and not _is_whole(folder, required):
         shutil.rmtree(folder, ignore_errors=True)
     try:
         os.rename(filled, folder)
     except OSError:
-        if not _is_whole(folder, wanted):
+        if not _is_whole(folder, required):
             raise

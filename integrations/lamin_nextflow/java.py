@@ -52,8 +52,8 @@ def _candidates(environment: Mapping[str, str]) -> Iterator[Path]:
 def _major(program: Path) -> int:
     """The feature version: 17 of `openjdk version "17.0.9"`, 8 of `"1.8.0_392"`, 0 of what cannot be run."""
     try:
-        said = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=60)
+        result = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
         return 0
-    match = re.search(r'(?:version "|javac )(?:1\.)?(\d+)', said.stderr + said.stdout)
+    match = re.search(r'(?:version "|javac )(?:1\.)?(\d+)', result.stderr + result.stdout)
     return int(match[1]) if match else 0

@@ -52,8 +52,8 @@ class Forwarder:
     def _new_events(self) -> list[Event]:
         try:
             with open(self.path, "rb") as file:
-                found = os.fstat(file.fileno())
-                identity = (found.st_dev, found.st_ino)
+                stat_result = os.fstat(file.fileno())
+                identity = (stat_result.st_dev, stat_result.st_ino)
                 if identity != self._file:  # the first one, or its successor after a replay has taken it away
                     self._file, self._offset = identity, 0
                 file.seek(self._offset)
@@ -102,12 +102,12 @@ def _parsed(line: bytes) -> Event | None:
 def _abort(start: Event, reason: str) -> Event:
     """The end of a run that Nextflow could not tell any more."""
     run = start["run"]
-    told = {**run["facets"], "errorMessage": facets.error_message(reason, None)}
+    run_facets = {**run["facets"], "errorMessage": facets.error_message(reason, None)}
     return {
         **start,
         "eventType": "ABORT",
         "eventTime": timestamp(datetime.now(UTC)),
-        "run": {**run, "facets": told},
+        "run": {**run, "facets": run_facets},
         "inputs": [],
         "outputs": [],
     }

@@ -88,11 +88,11 @@ class RecordedTask(Task[P, R]):
         return _watched(changed)
 
 
-def _watched(made: Task[P, R]) -> Task[P, R]:
-    listener.watch_rollback(made)
-    if made.persist_result:  # Prefect sets it for whatever can be answered from a cache
-        listener.watch_cache(made)
-    return made
+def _watched(prefect_task: Task[P, R]) -> Task[P, R]:
+    listener.watch_rollback(prefect_task)
+    if prefect_task.persist_result:  # Prefect sets it for whatever can be answered from a cache
+        listener.watch_cache(prefect_task)
+    return prefect_task
 
 
 def wrap(function: Any, kind: Literal["flow", "task"], inputs: Templates = (), outputs: Templates = ()) -> Any:

@@ -35,19 +35,21 @@ class Contents:
         if not _holds_bytes(dataset.name):
             return None
         with suppress(Unavailable):  # unreadable: its name is still worth telling
-            found = self._digests.at(Path(dataset.name)).digest
-            return replace(dataset, hash=found.hash, hash_type=found.hash_type, size=found.size, n_files=found.n_files)
+            digest = self._digests.at(Path(dataset.name)).digest
+            return replace(
+                dataset, hash=digest.hash, hash_type=digest.hash_type, size=digest.size, n_files=digest.n_files
+            )
         return dataset
 
 
 def _holds_bytes(name: str) -> bool:
     """Whether this is a file, or a folder with a file in it that is not just where the job runs."""
     try:
-        found = os.stat(name)
+        stat_result = os.stat(name)
     except (OSError, ValueError):  # ValueError: a NUL in the name
         return False
-    if not stat.S_ISDIR(found.st_mode):
-        return stat.S_ISREG(found.st_mode)
+    if not stat.S_ISDIR(stat_result.st_mode):
+        return stat.S_ISREG(stat_result.st_mode)
     if _holds_the_working_directory(name):
         return False
     try:

@@ -111,12 +111,12 @@ def _means_path(annotation: Any) -> bool:
 def in_arguments(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, list[str]]:
     """The paths in each argument of a call, by parameter; parameters without one are left out."""
     as_paths = path_parameters(function)
-    found = {
+    paths_by_parameter = {
         name: locations(value, text=name in as_paths)
         for name, value in arguments.items()
         if name not in ("self", "cls")
     }
-    return {name: paths for name, paths in found.items() if paths}
+    return {name: paths for name, paths in paths_by_parameter.items() if paths}
 
 
 def in_result(function: Callable[..., Any], result: Any) -> list[str]:

@@ -54,16 +54,16 @@ class Upstream:
                 self._values[key] = (ref(part, functools.partial(self._forget, key)), run)
 
     def _forget(self, key: int, gone: ref[Any]) -> None:
-        kept = self._values.get(key)
-        if kept is not None and kept[0] is gone:
+        entry = self._values.get(key)
+        if entry is not None and entry[0] is gone:
             del self._values[key]
 
     def of(self, value: Any) -> Iterator[RunReference]:
         """The runs that gave out this value, or what lies in it one level down."""
         for part in _with_parts(value):
-            kept = self._values.get(id(part))
-            if kept is not None and kept[0]() is part:
-                yield kept[1]
+            entry = self._values.get(id(part))
+            if entry is not None and entry[0]() is part:
+                yield entry[1]
 
 
 def _with_parts(value: Any) -> Iterator[Any]:

@@ -171,8 +171,8 @@ def _job(name: str, definition: Any, declaration: Declaration) -> Job:
 
 
 def _details(tags: Iterable[str], **facts: Any) -> dict[str, Any]:
-    known = {name: str(value) for name, value in facts.items() if value is not None}
-    return {**known, "tags": sorted(tags)} if tags else known
+    details = {name: str(value) for name, value in facts.items() if value is not None}
+    return {**details, "tags": sorted(tags)} if tags else details
 
 
 def parameters(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -222,7 +222,7 @@ def _type_name(value: Any) -> str:
 
 def dependencies(
     task_inputs: Mapping[str, Sequence[Any]],
-    known: Callable[[UUID], RunReference | None],
+    run_of: Callable[[UUID], RunReference | None],
     with_files: Iterable[str],
     values: Iterable[RunReference],
     above: RunReference | None,
@@ -242,8 +242,8 @@ def dependencies(
     for name, upstream in task_inputs.items():
         if name in files:
             continue
-        found = [known(run.id) for run in upstream if hasattr(run, "id")]
-        (order if name == "wait_for" else value).extend(found)
+        references = [run_of(run.id) for run in upstream if hasattr(run, "id")]
+        (order if name == "wait_for" else value).extend(references)
     roles: dict[RunReference | None, DependencyRole] = {}
     roles.update(dict.fromkeys(order, "order"))
     roles.update(dict.fromkeys(value, "value"))

@@ -27,13 +27,13 @@ def stamp(path: str) -> Stamp | None:
     True
     """
     try:
-        found = os.stat(path)
+        stat_result = os.stat(path)
     except (OSError, ValueError):
         return None
-    is_folder = stat.S_ISDIR(found.st_mode)
-    if not is_folder and not stat.S_ISREG(found.st_mode):
+    is_folder = stat.S_ISDIR(stat_result.st_mode)
+    if not is_folder and not stat.S_ISREG(stat_result.st_mode):
         return None
-    return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, is_folder)
+    return Stamp(stat_result.st_dev, stat_result.st_ino, stat_result.st_size, stat_result.st_mtime_ns, is_folder)
 
 
 def hold(file: File) -> File:
@@ -69,12 +69,12 @@ class Contents:
     def dataset(self, file: File) -> Dataset:
         """The file as a dataset: with its content, or with only its name and size."""
         namespace, name = dataset_name(file.url or file.path)
-        found = file.digest or self._digest(file)
-        if found is None:
+        content = file.digest or self._digest(file)
+        if content is None:
             size = file.stamp.size if file.stamp and not file.stamp.is_folder else None
             return Dataset(namespace, name, size=size, role=file.role)
         return Dataset(
-            namespace, name, found.hash, found.hash_type, size=found.size, n_files=found.n_files, role=file.role
+            namespace, name, content.hash, content.hash_type, size=content.size, n_files=content.n_files, role=file.role
         )
 
     def known(self, path: str, seen: Stamp) -> Digest | None:
@@ -87,33 +87,33 @@ class Contents:
             return None
         if seen.is_folder:
             return self._folder(file.path)
-        known = self._files.get((file.path, seen))
-        if known is not None or self._is_too_large(seen.size):
-            return known
+        cached = self._files.get((file.path, seen))
+        if cached is not None or self._is_too_large(seen.size):
+            return cached
         source = file.path if file.held is None else f"/dev/fd/{file.held}"
         try:
-            found = digest(source)
+            computed = digest(source)
         except OSError:
             return None
         # A file that changed while it was read, or before, is not what the job saw: its content stays unknown.
         if stamp(source) != seen:
             return None
-        self._files[file.path, seen] = found
-        return found
+        self._files[file.path, seen] = computed
+        return computed
 
     def _folder(self, path: str) -> Digest | None:
         before = _signature(path)
-        signature, known = self._folders.get(path, (None, None))
+        signature, cached = self._folders.get(path, (None, None))
         if signature == before or self._is_too_large(sum(size for _, size, _, _ in before)):
-            return known if signature == before else None
+            return cached if signature == before else None
         try:
-            found = digest(path)
+            computed = digest(path)
         except OSError:
             return None
         if _signature(path) != before:
             return None
-        self._folders[path] = before, found
-        return found
+        self._folders[path] = before, computed
+        return computed
 
     def _is_too_large(self, size: int) -> bool:
         return self.hurried or (self.limit is not None and size > self.limit)

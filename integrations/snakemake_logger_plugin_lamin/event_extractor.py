@@ -220,12 +220,12 @@ class Tap(logging.Filter):
 
     def _rule(self, live: Any) -> facts.Rule:
         rule = live.rule
-        known = self._rules.get(rule.name)
-        if known is None:
-            known = facts.Rule(rule.name, str(rule.snakefile), _code(live), rule.docstring or None)
-            if known.code.path is None or "{" not in str(rule.script or rule.notebook):
-                self._rules[rule.name] = known
-        return known
+        rule_fact = self._rules.get(rule.name)
+        if rule_fact is None:
+            rule_fact = facts.Rule(rule.name, str(rule.snakefile), _code(live), rule.docstring or None)
+            if rule_fact.code.path is None or "{" not in str(rule.script or rule.notebook):
+                self._rules[rule.name] = rule_fact
+        return rule_fact
 
     def _files(self, live: Iterable[Any]) -> Iterator[facts.File]:
         for file in live:
@@ -238,9 +238,9 @@ class Tap(logging.Filter):
 
     def _results(self, live: Iterable[Any]) -> Iterator[facts.File]:
         for file in self._files(live):
-            kept = self._kept.pop(file.path, None)
+            captured = self._kept.pop(file.path, None)
             will_vanish = file.role == "temporary" or file.url is not None
-            yield kept or (hold(file) if will_vanish else file)
+            yield captured or (hold(file) if will_vanish else file)
 
     def _keep(self, live: Any, job: Any) -> None:
         """Hold an output whose local copy is removed before its job is said to have finished."""
@@ -253,11 +253,11 @@ class Tap(logging.Filter):
             seen = file.stamp
             if seen is None:
                 continue
-            found = self._contents.known(file.path, seen)
-            if found is None and not seen.is_folder and seen.size <= _ON_THE_SPOT:
-                found = _quietly(lambda path=file.path: digest(path))  # type: ignore[misc]
+            content = self._contents.known(file.path, seen)
+            if content is None and not seen.is_folder and seen.size <= _ON_THE_SPOT:
+                content = _quietly(lambda path=file.path: digest(path))  # type: ignore[misc]
             # Without a digest only name and size are told: by the time it could be read it has changed.
-            yield facts.File(file.path, file.url, seen if found else None, digest=found)
+            yield facts.File(file.path, file.url, seen if content else None, digest=content)
 
     def _log_tail(self, record: logging.LogRecord, live: Any) -> str:
         shadow = getattr(live, "shadow_dir", None) or ""
@@ -272,11 +272,11 @@ class Tap(logging.Filter):
 def _in_frame(function: str, variable: str) -> Any:
     """The value of a variable of the nearest caller with this name; None if nobody is called so."""
     frame = sys._getframe(1)
-    found = frame.f_back
-    while found is not None:
-        if found.f_code.co_name == function and variable in found.f_code.co_varnames + found.f_code.co_cellvars:
-            return found.f_locals.get(variable)
-        found = found.f_back
+    caller = frame.f_back
+    while caller is not None:
+        if caller.f_code.co_name == function and variable in caller.f_code.co_varnames + caller.f_code.co_cellvars:
+            return caller.f_locals.get(variable)
+        caller = caller.f_back
     return None
 
 
@@ -289,27 +289,27 @@ def _members(jobs: Iterable[Any]) -> Iterator[Any]:
 
 
 def _workflow(record: logging.LogRecord, live: Any, executor: str | None) -> facts.Workflow:
-    said = record.__dict__
-    snakefile = os.fspath(getattr(live, "main_snakefile", None) or said.get("snakefile_main") or "Snakefile")
+    attributes = record.__dict__
+    snakefile = os.fspath(getattr(live, "main_snakefile", None) or attributes.get("snakefile_main") or "Snakefile")
     included = _quietly(lambda: [str(file) for file in live.included]) or [snakefile]
     details = {
-        "command": said.get("cmd"),
+        "command": attributes.get("cmd"),
         "cores": _quietly(lambda: live.resource_settings.cores),
         "nodes": _quietly(lambda: live.resource_settings.nodes),
-        "host": said.get("host"),
-        "user": said.get("user"),
-        "platform": said.get("platform"),
-        "python_version": str(said.get("python_version") or "").partition(" ")[0] or None,
-        "snakemake_version": said.get("snakemake_version"),
-        "configfiles": [os.fspath(file) for file in said.get("configfiles") or ()],
+        "host": attributes.get("host"),
+        "user": attributes.get("user"),
+        "platform": attributes.get("platform"),
+        "python_version": str(attributes.get("python_version") or "").partition(" ")[0] or None,
+        "snakemake_version": attributes.get("snakemake_version"),
+        "configfiles": [os.fspath(file) for file in attributes.get("configfiles") or ()],
         "working_directory": os.getcwd(),
         "targets": _quietly(lambda: plain(live.dag_settings.targets)),
         "executor": executor,
         "log": _quietly(lambda: live.logger_manager.get_logfile()),
     }
     return facts.Workflow(
-        str(said["workflow_id"]),
-        str(said.get("snakemake_version", "")),
+        str(attributes["workflow_id"]),
+        str(attributes.get("snakemake_version", "")),
         os.path.abspath(snakefile) if "://" not in snakefile else snakefile,
         tuple(included),
         plain(dict(getattr(live, "config", None) or {})),
@@ -319,16 +319,16 @@ def _workflow(record: logging.LogRecord, live: Any, executor: str | None) -> fac
 
 
 def _job_details(record: logging.LogRecord, live: Any) -> dict[str, Any]:
-    said = record.__dict__
+    attributes = record.__dict__
     details = {
         "jobid": live.jobid,
         "wildcards": dict(live.wildcards_dict or {}),
         "threads": _quietly(lambda: live.threads),
         "resources": _quietly(lambda: _resources(live.resources)),
-        "priority": said.get("priority"),
-        "reason": said.get("reason"),
-        "message": said.get("rule_msg"),
-        "command": said.get("shellcmd"),
+        "priority": attributes.get("priority"),
+        "reason": attributes.get("reason"),
+        "message": attributes.get("rule_msg"),
+        "command": attributes.get("shellcmd"),
         "log": [os.fspath(file) for file in live.log],
         "benchmark": _quietly(lambda: live.benchmark and os.fspath(live.benchmark)),
         "conda": _quietly(lambda: _conda(live)),
@@ -342,8 +342,8 @@ def _job_details(record: logging.LogRecord, live: Any) -> dict[str, Any]:
 
 def _resources(resources: Any) -> dict[str, Any]:
     hidden = {"_cores", "_nodes", "tmpdir"}
-    found = {name: plain(value) for name, value in resources.items() if name not in hidden}
-    return {name: value for name, value in found.items() if value != "<TBD>"}
+    values = {name: plain(value) for name, value in resources.items() if name not in hidden}
+    return {name: value for name, value in values.items() if value != "<TBD>"}
 
 
 def _conda(live: Any) -> str | None:
@@ -355,12 +355,12 @@ def _conda(live: Any) -> str | None:
 
 def _params(params: Any) -> dict[str, Any]:
     """Named params by name, the others as they are written in a rule: `params[0]`."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     position = 0
     for name, value in params._allitems():
-        found[name or f"params[{position}]"] = plain(value)
+        values[name or f"params[{position}]"] = plain(value)
         position += len(value) if name and type(value).__name__ == "Namedlist" else 1
-    return found
+    return values
 
 
 def plain(value: Any) -> Any:
@@ -428,8 +428,8 @@ def _resolved(live: Any, script: Any) -> str:
             snakemake_format(text, wildcards=live.wildcards, params=live.params) if "{" in text else text
         )
     base = live.rule.basedir
-    found = infer_source_file(path, base if isinstance(base, SourceFile) else infer_source_file(base))
-    where = str(found.get_path_or_uri(secret_free=True))
+    source_file = infer_source_file(path, base if isinstance(base, SourceFile) else infer_source_file(base))
+    where = str(source_file.get_path_or_uri(secret_free=True))
     return where if "://" in where else os.path.abspath(where)
 
 
@@ -437,8 +437,8 @@ def _local_wrapper(live: Any) -> str | None:
     """The script of a wrapper that lies on this machine; any other is told by its name, which holds its version."""
     from snakemake.wrapper import EXTENSIONS, get_path
 
-    found = get_path(live.rule.wrapper, prefix=live.dag.workflow.workflow_settings.wrapper_prefix)
-    where = str(found.get_path_or_uri(secret_free=True))
+    source_file = get_path(live.rule.wrapper, prefix=live.dag.workflow.workflow_settings.wrapper_prefix)
+    where = str(source_file.get_path_or_uri(secret_free=True))
     scripts = [where, *(os.path.join(where, f"wrapper{suffix}") for suffix in EXTENSIONS)]
     return next((os.path.abspath(script) for script in scripts if os.path.isfile(script)), None)
 
@@ -496,19 +496,19 @@ def _tail(path: str) -> str:
 
 def _job_of_record(record: logging.LogRecord, folder: str) -> facts.Job:
     """What a record alone can tell, should a later Snakemake keep its jobs out of sight."""
-    said = record.__dict__
+    attributes = record.__dict__
 
     def files(names: Iterable[str]) -> tuple[facts.File, ...]:
         paths = [os.path.join(folder, str(name)) for name in names]
         return tuple(facts.File(path, stamp=stamp(path)) for path in paths)
 
     return facts.Job(
-        said["jobid"],
-        facts.Rule(said["rule_name"], "", facts.Code("none")),
-        wildcards=dict(said.get("wildcards") or {}),
-        inputs=files(said.get("input") or ()),
-        outputs=files(said.get("output") or ()),
-        details={"jobid": said["jobid"], "wildcards": dict(said.get("wildcards") or {})},
+        attributes["jobid"],
+        facts.Rule(attributes["rule_name"], "", facts.Code("none")),
+        wildcards=dict(attributes.get("wildcards") or {}),
+        inputs=files(attributes.get("input") or ()),
+        outputs=files(attributes.get("output") or ()),
+        details={"jobid": attributes["jobid"], "wildcards": dict(attributes.get("wildcards") or {})},
     )
 
 

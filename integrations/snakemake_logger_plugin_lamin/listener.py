@@ -74,9 +74,9 @@ class Listener:
     def _begin(self, fact: facts.WorkflowStarted) -> None:
         if self._workflow is not None:  # one API session may execute twice
             self._end(self._workflow, fact.at)
-        kept, commit = git_source.of(fact.workflow.snakefile)
+        repository, commit = git_source.of(fact.workflow.snakefile)
         source = self._sources.of_workflow(fact.workflow.sources)
-        job = translate.workflow_job(fact.workflow, source, kept, commit)
+        job = translate.workflow_job(fact.workflow, source, repository, commit)
         self._workflow = translate.workflow_run(fact.workflow, job, self._parent)
         self._sink.emit(events.start(self._workflow, _time(fact.at)))
 
@@ -183,11 +183,11 @@ class Listener:
             memory.clear()
 
     def _datasets(self, files: Iterable[facts.File]) -> list[Dataset]:
-        found: dict[tuple[str, str], Dataset] = {}
+        datasets: dict[tuple[str, str], Dataset] = {}
         for file in files:
             dataset = self._contents.dataset(file)
-            found.setdefault((dataset.namespace, dataset.name), dataset)
-        return list(found.values())
+            datasets.setdefault((dataset.namespace, dataset.name), dataset)
+        return list(datasets.values())
 
 
 def _time(at: float) -> datetime:

@@ -61,11 +61,11 @@ class Recording:
             self._children.remove()
         self._children = children
         children.put_in_place()
-        wanted = environment_for_children(children.run)
+        variables = environment_for_children(children.run)
         instance = self._instance or instance_for_children()
         if instance is not None:
-            wanted["LAMIN_INSTANCE"] = instance
-        for variable, value in wanted.items():
+            variables["LAMIN_INSTANCE"] = instance
+        for variable, value in variables.items():
             self._restored.setdefault(variable, os.environ.get(variable))
             os.environ[variable] = value
 

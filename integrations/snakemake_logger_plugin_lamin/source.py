@@ -46,10 +46,10 @@ def directive(snakefile: str, rule: str, keyword: str) -> str | None:
     "shell:\\n    'echo'  # loud"
     """
     try:
-        found = list(_directives(snakefile, rule, keyword))
+        matches = list(_directives(snakefile, rule, keyword))
     except (tokenize.TokenError, SyntaxError):
         return None
-    return found[0] if len(found) == 1 else None
+    return matches[0] if len(matches) == 1 else None
 
 
 def _directives(snakefile: str, rule: str, keyword: str) -> Iterator[str]:
@@ -66,14 +66,14 @@ def _directives(snakefile: str, rule: str, keyword: str) -> Iterator[str]:
 
 def _statements(tokens: list[tokenize.TokenInfo]) -> Iterator[int]:
     """Where a logical line begins."""
-    fresh = True
+    at_start = True
     for index, token in enumerate(tokens):
         if token.type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT):
-            fresh = True
+            at_start = True
         elif token.type not in (tokenize.NL, tokenize.COMMENT):
-            if fresh:
+            if at_start:
                 yield index
-            fresh = False
+            at_start = False
 
 
 def _body(tokens: list[tokenize.TokenInfo], header: int) -> Iterator[tuple[int, int]]:

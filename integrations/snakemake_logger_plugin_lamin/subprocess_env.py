@@ -105,19 +105,19 @@ def _job_above() -> tuple[int | None, str]:
 class _Subprocess:
     """The module `subprocess`, whose processes learn by their environment whose they are."""
 
-    def __init__(self, told: Callable[[], Mapping[str, str]]) -> None:
-        self.Popen = _telling(subprocess.Popen, told)
-        self.check_call = _telling(subprocess.check_call, told)
+    def __init__(self, get_environment: Callable[[], Mapping[str, str]]) -> None:
+        self.Popen = _telling(subprocess.Popen, get_environment)
+        self.check_call = _telling(subprocess.check_call, get_environment)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(subprocess, name)
 
 
-def _telling(start: Callable[..., Any], told: Callable[[], Mapping[str, str]]) -> Callable[..., Any]:
+def _telling(start: Callable[..., Any], get_environment: Callable[[], Mapping[str, str]]) -> Callable[..., Any]:
     @functools.wraps(start)
     def started(*arguments: Any, env: Mapping[str, str] | None = None, **options: Any) -> Any:
         try:
-            ours = told()
+            ours = get_environment()
         except Exception as error:  # the job runs without; what it reads and writes is the workflow's
             logger.warning("a job is not told of its run: %s: %s", type(error).__name__, error)
             ours = {}

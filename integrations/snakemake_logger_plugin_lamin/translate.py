@@ -24,8 +24,8 @@ def workflow_name(snakefile: str) -> str:
     ('align/Snakefile', 'align/workflow/Snakefile')
     """
     *folders, name = [part for part in PurePosixPath(snakefile).parts if part.strip("/")]
-    kept = folders[-2:] if folders[-1:] == ["workflow"] else folders[-1:]
-    return "/".join([*kept, name])
+    project = folders[-2:] if folders[-1:] == ["workflow"] else folders[-1:]
+    return "/".join([*project, name])
 
 
 def workflow_job(workflow: facts.Workflow, source: str, repository: str | None, commit: str | None) -> Job:

@@ -45,7 +45,7 @@ def backup(instance: Instance, target: Path) -> int:
     return target.stat().st_size
 
 
-def restore(instance: Instance, source: Path, *, kept: Path) -> None:
+def restore(instance: Instance, source: Path, *, previous: Path) -> None:
     """Put a backup in the place of the instance's database, of which a backup is kept first.
 
     One that is damaged is kept as it is; one that is gone is made anew.
@@ -56,31 +56,31 @@ def restore(instance: Instance, source: Path, *, kept: Path) -> None:
     if not source.is_file():
         raise NotFound(f"no file at {str(source)!r}", hint="name a file that `lamin backup` wrote")
     _check(source)
-    found = Database(f"sqlite:///{source}")
+    database = Database(f"sqlite:///{source}")
     try:
-        found.check()
+        database.check()
     finally:
-        found.dispose()
-    _keep(instance, current, kept)
+        database.dispose()
+    _keep(instance, current, previous)
     with _translated(current):
         create_file(current, file_mode(current.parent))
     with _translated(current), _opened(source, "ro") as reading, _opened(current, "rw") as writing:
         reading.backup(writing)
 
 
-def _keep(instance: Instance, current: Path, kept: Path) -> None:
+def _keep(instance: Instance, current: Path, previous: Path) -> None:
     """What is there, as a backup; where SQLite cannot read it, the file itself with what lies beside it."""
     if not current.exists():
         return
     try:
-        backup(instance, kept)
+        backup(instance, previous)
     except Unavailable as error:
         if not is_damage(error.__cause__):
             raise
         for beside in ("", "-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
-                os.replace(f"{current}{beside}", f"{kept}{beside}")
-                os.chmod(f"{kept}{beside}", 0o600)
+                os.replace(f"{current}{beside}", f"{previous}{beside}")
+                os.chmod(f"{previous}{beside}", 0o600)
 
 
 def _file(instance: Instance) -> Path:
@@ -95,9 +95,9 @@ def _file(instance: Instance) -> Path:
 def _check(file: Path) -> None:
     """Raise `Unavailable` unless this is a whole database."""
     with _translated(file), _opened(file, "ro") as connection:
-        said = connection.execute("PRAGMA quick_check").fetchone()[0]
-    if said != "ok":
-        raise Unavailable(f"{str(file)!r} is damaged: {said}", hint="use another backup")
+        verdict = connection.execute("PRAGMA quick_check").fetchone()[0]
+    if verdict != "ok":
+        raise Unavailable(f"{str(file)!r} is damaged: {verdict}", hint="use another backup")
 
 
 @contextlib.contextmanager

@@ -79,24 +79,24 @@ class Commands(click.Group):
         if home is None:
             return None
         module, _, name = home.partition(":")
-        found: click.Command = getattr(importlib.import_module(module), name)
-        return found
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """As click does it; a name that is none is asked back with the nearest."""
         name = args[0]
         if name.startswith("-") or ctx.resilient_parsing or _home(name) is not None:
             return super().resolve_command(ctx, args)
-        known = self.list_commands(ctx)
-        meant = errors.near(name, known) or f"Commands are: {', '.join(known)}."
+        commands = self.list_commands(ctx)
+        meant = errors.near(name, commands) or f"Commands are: {', '.join(commands)}."
         raise click.UsageError(f"No such command {name!r}. {meant}", ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands by what they are for, without importing any."""
-        left = set(self.list_commands(ctx))
-        widest = max(map(len, left))
-        for title, names in (*SECTIONS.items(), ("Others", sorted(left.difference(*SECTIONS.values())))):
-            rows = [(f"{name:<{widest}}", _summary(name)) for name in names if name in left]
+        commands = set(self.list_commands(ctx))
+        widest = max(map(len, commands))
+        for title, names in (*SECTIONS.items(), ("Others", sorted(commands.difference(*SECTIONS.values())))):
+            rows = [(f"{name:<{widest}}", _summary(name)) for name in names if name in commands]
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
@@ -126,10 +126,10 @@ def _plugged_in() -> dict[str, str]:
     return {point.name: point.value for point in importlib.metadata.entry_points(group="lamin_core.commands")}
 
 
-def _debug(ctx: click.Context, _option: click.Parameter, asked: bool) -> None:
+def _debug(ctx: click.Context, _option: click.Parameter, enabled: bool) -> None:
     """Kept while options are read: a command that cannot even be imported has its traceback, too."""
-    ctx.ensure_object(Options).debug = asked
-    messages.show_tracebacks(asked)
+    ctx.ensure_object(Options).debug = enabled
+    messages.show_tracebacks(enabled)
 
 
 def _instance(ctx: click.Context, _option: click.Parameter, where: str | None) -> None:

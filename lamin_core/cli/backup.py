@@ -32,8 +32,10 @@ def restore(file: Path, yes: bool) -> None:
     from lamin_core.instance.instance import at_work
 
     instance = at_work(check=False)  # it may be damaged, or gone
-    kept = instance.folder / f"before-restore-{datetime.now(UTC):%Y%m%dT%H%M%S}.db"
+    previous = instance.folder / f"before-restore-{datetime.now(UTC):%Y%m%dT%H%M%S}.db"
     if not agreed(f"Replace {instance.folder / 'lamin.db'} by {file}?", yes):
         raise click.Abort
-    restored(instance, file, kept=kept)
-    output.echo(f"restored; what was there is in {kept}" if kept.exists() else "restored; nothing was there", err=True)
+    restored(instance, file, previous=previous)
+    output.echo(
+        f"restored; what was there is in {previous}" if previous.exists() else "restored; nothing was there", err=True
+    )

@@ -39,7 +39,7 @@ def beginning(registry: str, field: str, incomplete: str) -> list[str]:
     import lamin_core as ln
 
     try:
-        found = getattr(ln, registry).filter(**{f"{field}__startswith": incomplete}).order_by("-id")
-        return list(dict.fromkeys(str(getattr(one, field)) for one in found[:_AT_MOST]))
+        records = getattr(ln, registry).filter(**{f"{field}__startswith": incomplete}).order_by("-id")
+        return list(dict.fromkeys(str(getattr(record, field)) for record in records[:_AT_MOST]))
     except Exception:
         return []  # a line that is being typed is no place for errors

@@ -29,9 +29,9 @@ def completion(ctx: click.Context, shell: str) -> None:
     bash: eval "$(lamin completion bash)" in ~/.bashrc; zsh: the same with zsh in ~/.zshrc; fish: lamin completion
     fish > ~/.config/fish/completions/lamin.fish
     """
-    made = get_completion_class(shell)
-    assert made is not None, "click knows these three"
-    script = made(ctx.find_root().command, {}, "lamin", VARIABLE).source()
+    completion_class = get_completion_class(shell)
+    assert completion_class is not None, "click knows these three"
+    script = completion_class(ctx.find_root().command, {}, "lamin", VARIABLE).source()
     output.echo(script.replace(*_QUOTED) if shell == "bash" else script)
 
 

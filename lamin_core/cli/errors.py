@@ -58,18 +58,18 @@ def _reason(error: LaminError) -> str:
     cause = error.__cause__
     if cause is None:
         return ""
-    said = str(getattr(cause, "orig", None) or getattr(cause, "strerror", None) or cause).strip().partition("\n")[0]
-    return "" if not said or said in error.message else f"{type(cause).__name__}: {said}"
+    text = str(getattr(cause, "orig", None) or getattr(cause, "strerror", None) or cause).strip().partition("\n")[0]
+    return "" if not text or text in error.message else f"{type(cause).__name__}: {text}"
 
 
-def near(wanted: str, known: Iterable[str]) -> str:
+def near(name: str, choices: Iterable[str]) -> str:
     """A question after what was probably meant; empty where nothing is near.
 
     >>> near("lineag", ["lineage", "runs"])
     "Did you mean 'lineage'?"
     """
-    found = difflib.get_close_matches(wanted, list(known), n=3, cutoff=0.55)
-    return f"Did you mean {' or '.join(map(repr, found))}?" if found else ""
+    matches = difflib.get_close_matches(name, list(choices), n=3, cutoff=0.55)
+    return f"Did you mean {' or '.join(map(repr, matches))}?" if matches else ""
 
 
 class Word(click.Choice[str]):

@@ -77,5 +77,5 @@ def _print(report: Report) -> None:
         if number > _SHOWN:
             output.echo(f"{kind}: {number - _SHOWN} more; --json has all of them", err=True)
     checked = ", ".join(f"{number} {what}" for what, number in sorted(report.checked.items()))
-    found = f"{len(report.problems)} problems" if report.problems else "nothing wrong"
-    output.echo(f"{found}; looked at {checked or 'nothing'}")
+    verdict = f"{len(report.problems)} problems" if report.problems else "nothing wrong"
+    output.echo(f"{verdict}; looked at {checked or 'nothing'}")

@@ -143,8 +143,8 @@ def info(ctx: click.Context, show_origin: bool, as_json: bool) -> None:
 
 def _origin(located: Located | None, ctx: click.Context) -> str:
     assert located is not None, "one was opened"
-    said = ctx.find_root().obj
-    named_before = getattr(said, "instance", None) is not None
+    options = ctx.find_root().obj
+    named_before = getattr(options, "instance", None) is not None
     return "--instance" if named_before and located.origin == VARIABLE else located.origin
 
 

@@ -27,7 +27,7 @@ _SHOWN = 50
 """Rows of a table, where nobody says how many."""
 
 
-def _moment(_context: click.Context, _option: click.Parameter, value: str | None) -> datetime | None:
+def _time_option(_context: click.Context, _option: click.Parameter, value: str | None) -> datetime | None:
     return None if value is None else moment(value)
 
 
@@ -57,7 +57,7 @@ def _moment(_context: click.Context, _option: click.Parameter, value: str | None
 @click.option(
     "--as-of",
     metavar="TIME",
-    callback=_moment,
+    callback=_time_option,
     help="As it was known then: 2026-03-01T14:30, or how long ago, such as 2h.",
 )
 @click.option("--limit", type=LIMIT, default=NODE_LIMIT, help="At most this many nodes, the nearest.")
@@ -121,7 +121,7 @@ def _paths(graph: Graph, record: Artifact | Run, target: Artifact | Run) -> str:
     if not graph.nodes:
         return f"nothing leads from {record.uid} to {target.uid}, nor back"
     # Both are on every path: the lower one is that whose tree reaches the other.
-    return max((tree(graph, node_of(one)) for one in (target, record)), key=lambda text: text.count("\n"))
+    return max((tree(graph, node_of(endpoint)) for endpoint in (target, record)), key=lambda text: text.count("\n"))
 
 
 def _choices(command: Any) -> Any:
@@ -131,7 +131,7 @@ def _choices(command: Any) -> Any:
         click.option(
             "--since",
             metavar="TIME",
-            callback=_moment,
+            callback=_time_option,
             help="From this time on: 2026-03-01, or how long ago, such as 3d.",
         ),
         click.option(
@@ -145,7 +145,12 @@ def _choices(command: Any) -> Any:
 
 
 @click.command(epilog=examples("lamin runs --status failed --since 2d", "lamin runs --engine snakemake --limit 500"))
-@click.option("--status", multiple=True, type=click.Choice([str(one) for one in RunStatus]), help="Only in this state.")
+@click.option(
+    "--status",
+    multiple=True,
+    type=click.Choice([str(run_status) for run_status in RunStatus]),
+    help="Only in this state.",
+)
 @click.option("--key", shell_complete=completers.transforms, help="Only of transforms whose key begins so.")
 @_choices
 @as_json
@@ -160,11 +165,13 @@ def runs(
     """All runs, the newest first."""
     instance = connect()
     instance.lineage.find_lost()
-    asked = limit or (None if as_json else _SHOWN)
-    wanted = Wanted(status=status, engine=engine, key=key, since=since, limit=None if asked is None else asked + 1)
-    nodes, uids = instance.lineage.runs(wanted)
+    max_rows = limit or (None if as_json else _SHOWN)
+    list_filter = Wanted(
+        status=status, engine=engine, key=key, since=since, limit=None if max_rows is None else max_rows + 1
+    )
+    nodes, uids = instance.lineage.runs(list_filter)
     if as_json:
-        print_json([run_view(node, uids) for node in nodes[:asked]])
+        print_json([run_view(node, uids) for node in nodes[:max_rows]])
         return
     rows = [
         {
@@ -178,7 +185,7 @@ def runs(
         }
         for node in nodes
     ]
-    _print_first(rows, asked)
+    _print_first(rows, max_rows)
 
 
 @click.command(epilog=examples("lamin artifacts --key results/ --since 2026-03-01", "lamin artifacts --json"))
@@ -187,18 +194,23 @@ def runs(
 @as_json
 def artifacts(key: str | None, engine: str | None, since: datetime | None, limit: int | None, as_json: bool) -> None:
     """All versions of all artifacts, the newest first."""
-    asked = limit or (None if as_json else _SHOWN)
-    wanted = Wanted(engine=engine, key=key, since=since, limit=None if asked is None else asked + 1)
-    shown = [artifact_view(node) for node in connect().lineage.artifacts(wanted)]
+    max_rows = limit or (None if as_json else _SHOWN)
+    list_filter = Wanted(engine=engine, key=key, since=since, limit=None if max_rows is None else max_rows + 1)
+    shown = [artifact_view(node) for node in connect().lineage.artifacts(list_filter)]
     if as_json:
-        print_json(shown[:asked])
+        print_json(shown[:max_rows])
         return
     _print_first(
         [
-            {"uid": one["uid"], "key": one["key"], "size": one["size"], "hash": (one["hash"] or "")[:12]}
-            for one in shown
+            {
+                "uid": artifact["uid"],
+                "key": artifact["key"],
+                "size": artifact["size"],
+                "hash": (artifact["hash"] or "")[:12],
+            }
+            for artifact in shown
         ],
-        asked,
+        max_rows,
     )
 
 
@@ -220,5 +232,5 @@ def diff(first: str, second: str, as_json: bool) -> None:
 
     A run is named by its uid, its OpenLineage run id, or the key of its transform, which is the newest run of that.
     """
-    found = connect().lineage.diff(first, second)
-    print_json(found.view()) if as_json else echo(str(found))
+    difference = connect().lineage.diff(first, second)
+    print_json(difference.view()) if as_json else echo(str(difference))

@@ -82,8 +82,8 @@ def print_json(value: Any) -> None:
 
 
 def _plain(value: Any) -> str:
-    moment = getattr(value, "isoformat", None)
-    return str(moment()) if moment is not None else str(value)
+    isoformat = getattr(value, "isoformat", None)
+    return str(isoformat()) if isoformat is not None else str(value)
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], *, nothing: str = "nothing yet") -> None:
@@ -93,7 +93,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, nothing: str = "nothing ye
         return
     names = [name for name in rows[0] if any(row[name] not in (None, "") for row in rows)]
     cells = [[_cell(row[name]) for name in names] for row in rows]
-    widths = [max(len(line[place]) for line in [names, *cells]) for place in range(len(names))]
+    widths = [max(len(line[column]) for line in [names, *cells]) for column in range(len(names))]
     echo(Styled(_line(names, widths)))
     for line in cells:
         echo(_line(line, widths))
@@ -104,7 +104,7 @@ def there_is_more(limit: int) -> None:
     echo(f"the first {limit}; there is more: --limit", err=True)
 
 
-def local(moment: datetime) -> str:
+def local(timestamp: datetime) -> str:
     """A moment as people's clocks here show it, and as `--since` and `--as-of` take it.
 
     >>> import re
@@ -112,7 +112,7 @@ def local(moment: datetime) -> str:
     >>> bool(re.fullmatch("2026-03-01T..:..:15", local(datetime(2026, 3, 1, 12, 30, 15, tzinfo=UTC))))
     True
     """
-    return moment.astimezone().isoformat()[:19]
+    return timestamp.astimezone().isoformat()[:19]
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -94,8 +94,8 @@ def list_(kind: str | None, limit: int, search: str | None, as_json: bool) -> No
         counts = [{"registry": name, "records": registry(name).filter().count()} for name in REGISTRIES]
         output.print_json(counts) if as_json else output.print_table(counts)
         return
-    found = registry(kind)
-    rows = found.search(search, limit=limit + 1) if search else found.all().order_by("-id")
+    registry_class = registry(kind)
+    rows = registry_class.search(search, limit=limit + 1) if search else registry_class.all().order_by("-id")
     shown = [shape(record) for record in rows[: limit + 1]]
     if as_json:
         output.print_json(shown[:limit])
@@ -138,7 +138,7 @@ def annotate(
     """Give a record labels, values of features, a description."""
     if not (features or labels or project or description):
         raise InvalidArgument("nothing to say", hint="--features NAME=VALUE, --labels LABEL, --project, --description")
-    values = dict(_value(said) for said in features)
+    values = dict(_value(assignment) for assignment in features)
     record = find(words, key, uid, name)
     if description is not None:
         record.description = description
@@ -146,7 +146,7 @@ def annotate(
     if labels:
         record.ulabels.add(*(ln.ULabel(name=label).save() for label in labels))
     if project:
-        record.projects.add(*(ln.Project(name=one).save() for one in project))
+        record.projects.add(*(ln.Project(name=project_name).save() for project_name in project))
     if values:
         record.features.add_values(values)
     if as_json:
@@ -155,15 +155,15 @@ def annotate(
         output.echo(f"{record.uid} is annotated", err=True)
 
 
-def _value(said: str) -> tuple[str, Any]:
+def _value(assignment: str) -> tuple[str, Any]:
     """Name and value: JSON where it is some, else text.
 
     >>> _value("temperature=21.6"), _value("site=a b"), _value("when=2026-03-01")
     (('temperature', 21.6), ('site', 'a b'), ('when', '2026-03-01'))
     """
-    name, equals, text = said.partition("=")
+    name, equals, text = assignment.partition("=")
     if not name or not equals:
-        raise InvalidArgument(f"{said!r} is no NAME=VALUE", hint="--features temperature=21.6")
+        raise InvalidArgument(f"{assignment!r} is no NAME=VALUE", hint="--features temperature=21.6")
     try:
         return name, json.loads(text)
     except ValueError:

@@ -59,8 +59,8 @@ def find(words: Sequence[str], key: str | None, uid: str | None, name: str | Non
     `MultipleFound`.
     """
     kind, rest = _split(words)
-    said = [*rest, *(value for value in (key, uid, name) if value is not None)]
-    if len(said) != 1:
+    identifiers = [*rest, *(value for value in (key, uid, name) if value is not None)]
+    if len(identifiers) != 1:
         raise InvalidArgument("name one record", hint="by NAME, --key, --uid or --name: lamin describe artifact a.csv")
     try:
         if uid is not None:
@@ -92,10 +92,10 @@ def _split(words: Sequence[str]) -> tuple[Any, list[str]]:
 def _by_word(kind: Any, word: str) -> Any:
     """By the name that people know it by, else by its uid."""
     if kind is ln.Artifact:
-        found = ln.connect().lineage.find(word)  # keys, paths and uids
-        if not isinstance(found, ln.Artifact):
+        record = ln.connect().lineage.find(word)  # keys, paths and uids
+        if not isinstance(record, ln.Artifact):
             raise NotFound(f"{word!r} is a run, no artifact", hint=f"lamin describe run {word}")
-        return found
+        return record
     try:
         return kind.get(**{kind._name_field: word})
     except NotFound as error:

@@ -56,9 +56,9 @@ def save(
 
     So an object in a bucket; a script or a notebook is saved as a transform.
     """
-    said = {"key": key, "description": description, "kind": kind}
+    attributes = {"key": key, "description": description, "kind": kind}
     is_code = into == "transform" or (into is None and Path(path).suffix in _CODE)
-    saved = _save_code(path, stem_uid, said) if is_code else _save_artifact(path, stem_uid, said)
+    saved = _save_code(path, stem_uid, attributes) if is_code else _save_artifact(path, stem_uid, attributes)
     if project is not None:
         saved.projects.add(ln.Project(name=project).save())
     if as_json:
@@ -68,12 +68,12 @@ def save(
         output.echo(f"saved {type(saved).__name__.lower()} {saved.key or saved.uid}, version {saved.version}", err=True)
 
 
-def _save_artifact(path: str, stem_uid: str | None, said: dict[str, Any]) -> Any:
+def _save_artifact(path: str, stem_uid: str | None, attributes: dict[str, Any]) -> Any:
     revises = None if stem_uid is None else ln.Artifact.get(stem_uid)
-    return ln.Artifact(path, revises=revises, **said).save()
+    return ln.Artifact(path, revises=revises, **attributes).save()
 
 
-def _save_code(path: str, stem_uid: str | None, said: dict[str, Any]) -> Any:
+def _save_code(path: str, stem_uid: str | None, attributes: dict[str, Any]) -> Any:
     from lamin_core.saving.files import local_path
     from lamin_core.tracking.code import in_file
 
@@ -83,4 +83,6 @@ def _save_code(path: str, stem_uid: str | None, said: dict[str, Any]) -> Any:
     code = in_file(file)
     if code.source is None:
         raise InvalidArgument(f"{path!r} is no text, so no code", hint=f"lamin save {path} --registry artifact")
-    return code.transform(revises=revises, language=language, **{**said, "kind": said["kind"] or kind}).save()
+    return code.transform(
+        revises=revises, language=language, **{**attributes, "kind": attributes["kind"] or kind}
+    ).save()

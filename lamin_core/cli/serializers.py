@@ -121,9 +121,9 @@ _ANNOTATED: dict[str, tuple[str, ...]] = {
 
 def annotated(record: Any) -> dict[str, Any]:
     """The same with what people said of it, where its registry takes that."""
-    said = {name: _said(record, name) for name in _ANNOTATED.get(type(record).__name__, ())}
-    return {**shape(record), **said}
+    values = {name: _annotation(record, name) for name in _ANNOTATED.get(type(record).__name__, ())}
+    return {**shape(record), **values}
 
 
-def _said(record: Any, name: str) -> Any:
-    return record.features.get_values() if name == "features" else [one.name for one in getattr(record, name)]
+def _annotation(record: Any, name: str) -> Any:
+    return record.features.get_values() if name == "features" else [item.name for item in getattr(record, name)]

@@ -53,11 +53,11 @@ def _row(value: Value, show_origin: bool) -> dict[str, object]:
 @output.as_json
 def get(name: str, as_json: bool) -> None:
     """Print one setting."""
-    found = configuration.settings.look_up(name)
+    resolved = configuration.settings.look_up(name)
     if as_json:
-        output.print_json(_row(found, show_origin=True))
+        output.print_json(_row(resolved, show_origin=True))
     else:
-        output.echo("" if found.value is None else found.value)
+        output.echo("" if resolved.value is None else resolved.value)
 
 
 @settings.command("set", epilog=examples("lamin settings set verbosity info --user"))

@@ -22,25 +22,25 @@ def summary(home: str) -> str:
     'Say which instance is at work here.'
     """
     module, _, name = home.partition(":")
-    said = _docstrings(module).get(name)
-    if said is None:  # no plain function in a plain source file
-        said = getattr(importlib.import_module(module), name).help
-    line = " ".join((said or "").split("\n\n")[0].split())
+    text = _docstrings(module).get(name)
+    if text is None:  # no plain function in a plain source file
+        text = getattr(importlib.import_module(module), name).help
+    line = " ".join((text or "").split("\n\n")[0].split())
     return line if len(line) <= LENGTH else f"{line[: LENGTH - 3].rsplit(' ', 1)[0]} ..."
 
 
 @cache
 def _docstrings(module: str) -> dict[str, str]:
-    found = importlib.util.find_spec(module)
-    if found is None or found.origin is None or not found.origin.endswith(".py"):
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return {}
-    tree = ast.parse(Path(found.origin).read_text(encoding="utf-8"))
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    return {node.name: said for node in functions if (said := _short_help(node) or ast.get_docstring(node))}
+    return {node.name: docstring for node in functions if (docstring := _short_help(node) or ast.get_docstring(node))}
 
 
 def _short_help(function: ast.FunctionDef) -> str | None:
     """What a decorator says as `short_help`."""
     keywords = [word for call in function.decorator_list if isinstance(call, ast.Call) for word in call.keywords]
-    said = [word.value for word in keywords if word.arg == "short_help"]
-    return next((value.value for value in said if isinstance(value, ast.Constant)), None)  # type: ignore[return-value]
+    values = [word.value for word in keywords if word.arg == "short_help"]
+    return next((value.value for value in values if isinstance(value, ast.Constant)), None)  # type: ignore[return-value]

@@ -32,8 +32,8 @@ def track(key: str | None, name: str | None, uid: str | None, params: tuple[str,
     if not export:
         output.echo(run.uid)
         return
-    told = environment_for_children(placed(name_of(run)))
-    for variable, value in told.items():
+    environment = environment_for_children(placed(name_of(run)))
+    for variable, value in environment.items():
         output.echo(f"export {variable}={shlex.quote(value)}")
 
 
@@ -89,8 +89,8 @@ def run(
 
     first, *rest = words
     program = Program([first, *(rest[1:] if rest[:1] == ["--"] else rest)])
-    asked = Asked(inputs, outputs, key=key, name=name, params=dict(map(_param, params)))
-    sys.exit(run_program(connect(), program, asked))
+    request = Asked(inputs, outputs, key=key, name=name, params=dict(map(_param, params)))
+    sys.exit(run_program(connect(), program, request))
 
 
 @click.command(epilog=examples("trap 'lamin finish --code $?' EXIT"))

@@ -26,7 +26,7 @@ def small_dataset1(otype: Otype = "DataFrame", *, with_typo: bool = False) -> An
         "treatment_time_h": [24, 24, 6],
         "donor": ["D0001", "D0002", None],
     }
-    return _made(["sample1", "sample2", "sample3"], genes, perturbations, described, otype)
+    return _dataset(["sample1", "sample2", "sample3"], genes, perturbations, described, otype)
 
 
 def small_dataset2(otype: Otype = "DataFrame") -> Any:
@@ -42,10 +42,10 @@ def small_dataset2(otype: Otype = "DataFrame") -> Any:
         "treatment_time_h": [24, 6, 24],
         "donor": ["D0003", "D0003", "D0004"],
     }
-    return _made(["sample4", "sample5", "sample6"], genes, ["IFNG", "DMSO", "IFNG"], described, otype)
+    return _dataset(["sample4", "sample5", "sample6"], genes, ["IFNG", "DMSO", "IFNG"], described, otype)
 
 
-def _made(
+def _dataset(
     samples: list[str],
     genes: dict[str, list[int]],
     perturbations: list[str],

@@ -89,18 +89,18 @@ class Database:
         """Raise `SchemaMismatch` unless the tables are those of this version, `Unavailable` where there is no file."""
         self.require_file()
         with self.reading() as session:
-            found = _revision(session.connection())
-        if found == REVISION:
+            revision = _revision(session.connection())
+        if revision == REVISION:
             return
         shown = redact_text(self.url)
-        if found is None:
+        if revision is None:
             raise SchemaMismatch(f"{shown} holds no registry", hint="lamin migrate makes its tables anew")
-        if found > REVISION:
+        if revision > REVISION:
             raise SchemaMismatch(
-                f"{shown} has schema {found}, newer than the {REVISION} that this version knows",
+                f"{shown} has schema {revision}, newer than the {REVISION} that this version knows",
                 hint="pip install --upgrade lamin-core",
             )
-        raise SchemaMismatch(f"{shown} has schema {found}, older than {REVISION}", hint="lamin migrate")
+        raise SchemaMismatch(f"{shown} has schema {revision}, older than {REVISION}", hint="lamin migrate")
 
     def require_file(self) -> None:
         """Raise `Unavailable` where SQLite would make an empty file, since the one with the registry is gone."""

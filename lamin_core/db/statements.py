@@ -74,8 +74,8 @@ def count_keys(session: Session, models: Iterable[type[Base]]) -> None:
     """
     connection, tables = session.connection(), tuple(table_of(model) for model in models)
     if connection.dialect.name == "sqlite":
-        found = connection.execute(_newest(tables)).one()
-        session.info[_COUNTED] = {table: last or 0 for table, last in zip(tables, found, strict=True)}
+        last_keys = connection.execute(_newest(tables)).one()
+        session.info[_COUNTED] = {table: last or 0 for table, last in zip(tables, last_keys, strict=True)}
 
 
 @cache
@@ -116,7 +116,11 @@ def insert_missing_rows(session: Session, table: Any, rows: Sequence[dict[str, A
 @cache
 def _insert_missing(table: Table, names: tuple[str, ...], *, returning: bool) -> TextClause:
     """Both databases say it alike. As a text it is compiled once; SQLAlchemy's own clause is compiled at each use."""
-    columns = [one for one in table.columns if one.key in names or (one.default is not None and one.default.is_scalar)]
+    columns = [
+        column
+        for column in table.columns
+        if column.key in names or (column.default is not None and column.default.is_scalar)
+    ]
     listed = ", ".join(f'"{column.name}"' for column in columns)
     values = ", ".join(f":{column.name}" for column in columns)
     statement = f'INSERT INTO "{table.name}" ({listed}) VALUES ({values}) ON CONFLICT DO NOTHING'  # noqa: S608
@@ -126,10 +130,10 @@ def _insert_missing(table: Table, names: tuple[str, ...], *, returning: bool) ->
 
 def default(column: Column[Any]) -> Any:
     """What a new row has in this column where nobody says anything; None where that is nothing."""
-    made: Any = column.default
-    if made is None:
+    column_default: Any = column.default
+    if column_default is None:
         return None
-    return made.arg(None) if made.is_callable else made.arg
+    return column_default.arg(None) if column_default.is_callable else column_default.arg
 
 
 def update_rows(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -159,7 +163,7 @@ def _delete(dialect: str, key: Column[Any]) -> Executable:
 
 
 def select_in(
-    session: Session, query: Select[Any], column: Any, values: Collection[Any], **given: Any
+    session: Session, query: Select[Any], column: Any, values: Collection[Any], **parameters: Any
 ) -> Iterator[Row[Any]]:
     """The rows of the query whose column has one of these values: one statement, however many they are.
 
@@ -168,7 +172,7 @@ def select_in(
     if values:
         connection = session.connection()
         statement = _having(connection.dialect.name, query, column)
-        yield from connection.execute(statement, {"among": listed(session, values), **given})
+        yield from connection.execute(statement, {"among": listed(session, values), **parameters})
 
 
 def free_uids(session: Session, model: type[Base], derived: Mapping[K, str]) -> dict[K, str]:

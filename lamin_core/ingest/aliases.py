@@ -15,19 +15,21 @@ _FILES = ("/", "s3://", "gs://", "hdfs://", "abfss://", "abfs://", "wasbs://", "
 
 def learn(session: Session, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Each pair is two names of one dataset. The new canonical name of every old one that is no longer canonical."""
-    fresh = sorted({pair for pair in pairs if pair[0] != pair[1]})
-    if not fresh:
+    distinct_pairs = sorted({pair for pair in pairs if pair[0] != pair[1]})
+    if not distinct_pairs:
         return {}
-    known = canonical(session, {path for pair in fresh for path in pair})
-    groups = _joined(known, fresh)
-    members = _members(session, {known[path] for paths in groups.values() for path in paths if path in known})
+    canonical_names = canonical(session, {path for pair in distinct_pairs for path in pair})
+    groups = _joined(canonical_names, distinct_pairs)
+    members = _members(
+        session, {canonical_names[path] for paths in groups.values() for path in paths if path in canonical_names}
+    )
     before = {path: name for name, paths in members.items() for path in paths}
     renamed: dict[str, str] = {}
     rows: dict[str, str] = {}
     for paths in groups.values():
         whole = set(paths)
         for path in paths:
-            whole |= set(members.get(known.get(path, ""), ()))
+            whole |= set(members.get(canonical_names.get(path, ""), ()))
         best = min(whole, key=_preference)
         renamed |= {name: best for name in {before.get(path, path) for path in whole} if name != best}
         rows |= {path: best for path in whole if before.get(path) != best}
@@ -48,13 +50,13 @@ def _preference(path: str) -> tuple[bool, str]:
     return not path.startswith(_FILES), path
 
 
-def _joined(known: Mapping[str, str], pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+def _joined(canonical_names: Mapping[str, str], pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
     """The named paths in groups of one dataset each."""
     groups: dict[str, set[str]] = {}
     home: dict[str, str] = {}
-    for left, right in [*pairs, *((path, name) for path, name in known.items())]:
-        a, b = home.setdefault(left, left), home.setdefault(right, right)
-        groups.setdefault(a, {left}).add(left)
+    for first, right in [*pairs, *((path, name) for path, name in canonical_names.items())]:
+        a, b = home.setdefault(first, first), home.setdefault(right, right)
+        groups.setdefault(a, {first}).add(first)
         groups.setdefault(b, {right}).add(right)
         if a != b:
             for path in groups[b]:
@@ -64,17 +66,19 @@ def _joined(known: Mapping[str, str], pairs: Iterable[tuple[str, str]]) -> dict[
 
 
 def _members(session: Session, names: Collection[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    members: dict[str, list[str]] = {}
     for row in select_in(session, _NAMES, DatasetAlias.canonical, names):
-        found.setdefault(row.canonical, []).append(row.path)
-    return found
+        members.setdefault(row.canonical, []).append(row.path)
+    return members
 
 
 def _write(session: Session, rows: Mapping[str, str]) -> None:
     query = select(DatasetAlias.id, DatasetAlias.path)
-    held = {row.path: row.id for row in select_in(session, query, DatasetAlias.path, rows)}
-    update_rows(session, DatasetAlias, [{"id": held[p], "canonical": name} for p, name in rows.items() if p in held])
-    missing = [path for path in rows if path not in held]
+    existing = {row.path: row.id for row in select_in(session, query, DatasetAlias.path, rows)}
+    update_rows(
+        session, DatasetAlias, [{"id": existing[p], "canonical": name} for p, name in rows.items() if p in existing]
+    )
+    missing = [path for path in rows if path not in existing]
     ids = reserve(session, DatasetAlias, len(missing))
     insert_rows(
         session,

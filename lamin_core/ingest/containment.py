@@ -40,10 +40,10 @@ _ROW = select(
 _FOLDERS = _ROW.where(Content.n_files.is_not(None), Artifact.real_key.is_(None))
 
 
-def relink(session: Session, artifacts: Collection[int], *, fresh: bool = False) -> None:
+def relink(session: Session, artifacts: Collection[int], *, is_new: bool = False) -> None:
     """Say anew which folders these versions lie in, and which files lie in them; `fresh` where none was linked yet."""
     rows = [Lying(*row) for row in select_in(session, _ROW, Artifact.id, artifacts)]
-    if not fresh:
+    if not is_new:
         _unlink(session, [row.id for row in rows if _lies(row)])
     link(session, rows)
 
@@ -59,8 +59,10 @@ def link(session: Session, rows: Iterable[Lying]) -> None:
     for series_id in {row.series_id for row in own}:
         pairs |= _below(session, series_id)
     if pairs:
-        held = {(row.directory_id, row.artifact_id) for row in _held(session, {below for _, below in pairs})}
-        ties = sorted(pairs - held)
+        existing = {
+            (row.directory_id, row.artifact_id) for row in _containment_rows(session, {below for _, below in pairs})
+        }
+        ties = sorted(pairs - existing)
         insert_rows(session, Containment, [{"directory_id": above, "artifact_id": below} for above, below in ties])
 
 
@@ -68,7 +70,7 @@ def _lies(row: Lying) -> bool:
     return row.key is not None and row.real_key is None  # a copy lies in no folder
 
 
-def _held(session: Session, artifacts: Collection[int]) -> Iterable[Any]:
+def _containment_rows(session: Session, artifacts: Collection[int]) -> Iterable[Any]:
     return select_in(session, _TIES, Containment.artifact_id, artifacts)
 
 
@@ -83,13 +85,13 @@ def _unlink(session: Session, artifacts: Sequence[int]) -> None:
 
 def _folders_above(session: Session, rows: Iterable[Lying]) -> dict[tuple[int, str], dict[int, list[Lying]]]:
     """The folder versions at each storage and key on the way to these rows, by their series."""
-    wanted = {(row.storage_id, above) for row in rows for above in _ancestors(row.key or "")}
-    found: defaultdict[tuple[int, str], dict[int, list[Lying]]] = defaultdict(dict)
-    for row in select_in(session, _FOLDERS, Artifact.key, {key for _, key in wanted}):
+    folder_keys = {(row.storage_id, above) for row in rows for above in _ancestors(row.key or "")}
+    folders: defaultdict[tuple[int, str], dict[int, list[Lying]]] = defaultdict(dict)
+    for row in select_in(session, _FOLDERS, Artifact.key, {key for _, key in folder_keys}):
         folder = Lying(*row)
-        if folder.key is not None and (folder.storage_id, folder.key) in wanted:
-            found[folder.storage_id, folder.key].setdefault(folder.series_id, []).append(folder)
-    return found
+        if folder.key is not None and (folder.storage_id, folder.key) in folder_keys:
+            folders[folder.storage_id, folder.key].setdefault(folder.series_id, []).append(folder)
+    return folders
 
 
 def _ancestors(key: str) -> list[str]:

@@ -46,46 +46,46 @@ def find_series(session: Session, paths: Collection[str]) -> dict[str, Series]:
     """The series of the file, object or table at each path, by whichever of its names."""
     names = aliases.canonical(session, paths)
     places = _places(session, {names.get(path, path) for path in paths})
-    kept = _kept_copies(session, places)
+    copied_series_ids = _kept_copies(session, places)
     stems = {
-        _stem(place.root.uid, place.key): place
-        for path, place in places.items()
-        if path not in kept and place.root is not None
+        _stem(location.root.uid, location.key): location
+        for path, location in places.items()
+        if path not in copied_series_ids and location.root is not None
     }
-    found = series_where(session, ArtifactSeries.stem, stems)
-    by_stem = {one.stem: one for one in found.values()}
-    by_stem |= _made(session, {stem: place for stem, place in stems.items() if stem not in by_stem})
-    copies = series_where(session, ArtifactSeries.id, set(kept.values()))
+    existing = series_where(session, ArtifactSeries.stem, stems)
+    by_stem = {series.stem: series for series in existing.values()}
+    by_stem |= _make_series_at(session, {stem: location for stem, location in stems.items() if stem not in by_stem})
+    copies = series_where(session, ArtifactSeries.id, set(copied_series_ids.values()))
 
     def series_of(path: str) -> Series:
         name = names.get(path, path)
-        if name in kept:
-            return copies[kept[name]]
-        place = places[name]
-        assert place.root is not None
-        return by_stem[_stem(place.root.uid, place.key)]
+        if name in copied_series_ids:
+            return copies[copied_series_ids[name]]
+        location = places[name]
+        assert location.root is not None
+        return by_stem[_stem(location.root.uid, location.key)]
 
     return {path: series_of(path) for path in paths}
 
 
 def _places(session: Session, paths: Iterable[str]) -> dict[str, Place]:
-    known = roots(session)
-    found: dict[str, Place] = {}
+    storage_roots = roots(session)
+    locations: dict[str, Place] = {}
     for path in sorted(paths):
-        place = locate(path, known)
-        if place.root is None:
-            known.append(storage_for(session, outer_root(path)))
-            place = locate(path, known)
-        found[path] = place
-    return found
+        location = locate(path, storage_roots)
+        if location.root is None:
+            storage_roots.append(storage_for(session, outer_root(path)))
+            location = locate(path, storage_roots)
+        locations[path] = location
+    return locations
 
 
 def _kept_copies(session: Session, places: Mapping[str, Place]) -> dict[str, int]:
     """Copies that the registry keeps: the reader means the artifact, not the copy. The series of that, by path."""
     copies = {
-        (place.root.id, place.key): path
-        for path, place in places.items()
-        if place.root is not None and place.key.startswith(MANAGED + "/")
+        (location.root.id, location.key): path
+        for path, location in places.items()
+        if location.root is not None and location.key.startswith(MANAGED + "/")
     }
     rows = select_in(session, _COPIES, Artifact.real_key, {key for _, key in copies})
     return {
@@ -115,21 +115,22 @@ def load_series(session: Session, ids: Collection[int]) -> dict[int, Series]:
     return series_where(session, ArtifactSeries.id, ids)
 
 
-def _made(session: Session, places: Mapping[str, Place]) -> dict[str, Series]:
-    new = [(stem, place.root.id, place.key) for stem, place in places.items() if place.root is not None]
-    return {one.stem: one for one in make_series(session, new)}
+def _make_series_at(session: Session, places: Mapping[str, Place]) -> dict[str, Series]:
+    new = [(stem, location.root.id, location.key) for stem, location in places.items() if location.root is not None]
+    return {series.stem: series for series in make_series(session, new)}
 
 
 def make_series(
     session: Session, new: Sequence[tuple[str, int, str | None]], at: datetime | None = None
 ) -> list[Series]:
     """New series by their stem, storage and key, which are not there; with `at`, observed then."""
-    made = [
-        Series(i, *one, at, is_new=True) for i, one in zip(reserve(session, ArtifactSeries, len(new)), new, strict=True)
+    new_series = [
+        Series(i, *fields, at, is_new=True)
+        for i, fields in zip(reserve(session, ArtifactSeries, len(new)), new, strict=True)
     ]
     names = ("id", "stem", "storage_id", "key", "last_observed_at")
-    insert_rows(session, ArtifactSeries, [{name: getattr(one, name) for name in names} for one in made])
-    return made
+    insert_rows(session, ArtifactSeries, [{name: getattr(series, name) for name in names} for series in new_series])
+    return new_series
 
 
 def bytes_of(dataset: DatasetFacts) -> Bytes | None:
@@ -148,25 +149,27 @@ class Kept(NamedTuple):
 
 def find_contents(session: Session, datasets: Iterable[DatasetFacts]) -> dict[Bytes, Kept]:
     """The content that each of these datasets has, made where it is new."""
-    return contents_of(session, {content: one.n_files for one in datasets if (content := bytes_of(one)) is not None})
+    return contents_of(
+        session, {content: dataset.n_files for dataset in datasets if (content := bytes_of(dataset)) is not None}
+    )
 
 
-def contents_of(session: Session, wanted: Mapping[Bytes, int | None]) -> dict[Bytes, Kept]:
+def contents_of(session: Session, file_counts: Mapping[Bytes, int | None]) -> dict[Bytes, Kept]:
     """These contents, each with how many files it has if it is a folder's; made where they are new."""
-    rows = select_in(session, _CONTENTS, Content.hash, {content[0] for content in wanted})
-    found = {(row.hash, row.hash_type, row.size): Kept(row.id, row.n_files) for row in rows}
-    missing = sorted(content for content in wanted if content not in found)
+    rows = select_in(session, _CONTENTS, Content.hash, {content[0] for content in file_counts})
+    existing = {(row.hash, row.hash_type, row.size): Kept(row.id, row.n_files) for row in rows}
+    missing = sorted(content for content in file_counts if content not in existing)
     ids = reserve(session, Content, len(missing))
-    made = {content: Kept(identity, wanted[content]) for content, identity in zip(missing, ids, strict=True)}
+    created = {content: Kept(identity, file_counts[content]) for content, identity in zip(missing, ids, strict=True)}
     insert_rows(
         session,
         Content,
         [
-            {"id": kept.id, "hash": c[0], "hash_type": c[1], "size": c[2], "n_files": kept.n_files}
-            for c, kept in made.items()
+            {"id": content_row.id, "hash": c[0], "hash_type": c[1], "size": c[2], "n_files": content_row.n_files}
+            for c, content_row in created.items()
         ],
     )
-    return {content: found.get(content) or made[content] for content in wanted}
+    return {content: existing.get(content) or created[content] for content in file_counts}
 
 
 _CONTENTS = select(Content.id, Content.hash, Content.hash_type, Content.size, Content.n_files)
@@ -191,7 +194,9 @@ def known_series(session: Session, paths: Collection[str]) -> dict[str, Series]:
     """The series that are known by just these paths, whatever other names there are."""
     if not paths:
         return {}
-    known = roots(session)
-    places = {path: locate(path, known) for path in paths}
-    stems = {_stem(place.root.uid, place.key): path for path, place in places.items() if place.root is not None}
+    storage_roots = roots(session)
+    places = {path: locate(path, storage_roots) for path in paths}
+    stems = {
+        _stem(location.root.uid, location.key): path for path, location in places.items() if location.root is not None
+    }
     return {stems[series.stem]: series for series in series_where(session, ArtifactSeries.stem, stems).values()}

@@ -88,16 +88,16 @@ def write(
     session: Session,
     edges: Sequence[Edge],
     runs: Collection[int],
-    fresh: Collection[int],
+    new_runs: Collection[int],
     sizes: Mapping[int, int],
 ) -> None:
     """Write these edges: all that these runs have, and more of others.
 
     `fresh` are the runs that had none before; `sizes` how many files those contents have that are of folders.
     """
-    new, late = _compared(session, edges, set(runs) - set(fresh))
+    new, late = _compared(session, edges, set(runs) - set(new_runs))
     series = {edge.series.id: edge.series for edge in new}
-    heads = _heads(session, [one.id for one in series.values() if one.last_observed_at is not None])
+    heads = _heads(session, [item.id for item in series.values() if item.last_observed_at is not None])
     batch = _Batch(late=late)
     grouped: defaultdict[int, list[Edge]] = defaultdict(list)
     for edge in new:
@@ -110,29 +110,29 @@ def write(
     mark(session, Artifact, _merged(batch.marks))
     if batch.late:
         refold(session, batch.late)
-    containment.link(session, [_lying(one, head, sizes) for one, head in batch.made if one.id not in batch.late])
+    containment.link(session, [_lying(item, head, sizes) for item, head in batch.made if item.id not in batch.late])
     containment.relink(session, list(batch.changed))
 
 
 def _compared(session: Session, edges: Sequence[Edge], old: Collection[int]) -> tuple[list[Edge], set[int]]:
     """The edges that are new; and the series in which known edges of old runs say something else than before."""
-    held = {
+    existing = {
         (row.run_id, row.direction, row.series_id): row for row in select_in(session, _HELD, RunArtifact.run_id, old)
     }
-    told = {edge.event_hash for edge in edges if edge.event_hash is not None}
-    known = {row.event_hash for row in select_in(session, _TOLD, RunArtifact.event_hash, told)}
+    event_hashes = {edge.event_hash for edge in edges if edge.event_hash is not None}
+    recorded_hashes = {row.event_hash for row in select_in(session, _TOLD, RunArtifact.event_hash, event_hashes)}
     new, changes, moved = [], [], set()
     for edge in edges:
-        row = held.pop((edge.run_id, edge.direction, edge.series.id), None)
+        row = existing.pop((edge.run_id, edge.direction, edge.series.id), None)
         if row is not None:
             if any(getattr(row, name) != edge.values[name] for name in _SAID):
                 changes.append({"id": row.id, **edge.values})
             if any(getattr(row, name) != edge.values[name] for name in ("content_id", "observed_at", "traits")):
                 moved.add(edge.series.id)
-        elif edge.event_hash is None or edge.event_hash not in known:
+        elif edge.event_hash is None or edge.event_hash not in recorded_hashes:
             new.append(edge)
     update_rows(session, RunArtifact, changes)
-    untold = [row for row in held.values() if row.origin == "event"]
+    untold = [row for row in existing.values() if row.origin == "event"]
     delete_rows(session, RunArtifact, [row.id for row in untold])
     return new, moved | {row.series_id for row in untold}
 
@@ -145,11 +145,11 @@ _TOLD = select(RunArtifact.event_hash)
 
 
 def _heads(session: Session, series: Collection[int]) -> dict[int, _Head]:
-    found = {row.series_id: _head(row) for row in select_in(session, _LATEST, Artifact.series_id, series)}
-    left = set(series) - set(found)
-    for row in select_in(session, _HIDDEN, Artifact.series_id, left):
-        found[row.series_id] = _head(row)  # the last of them is the newest
-    return found
+    heads = {row.series_id: _head(row) for row in select_in(session, _LATEST, Artifact.series_id, series)}
+    missing = set(series) - set(heads)
+    for row in select_in(session, _HIDDEN, Artifact.series_id, missing):
+        heads[row.series_id] = _head(row)  # the last of them is the newest
+    return heads
 
 
 def _head(row: Any) -> _Head:
@@ -185,16 +185,16 @@ def _bind(session: Session, batch: _Batch, series: Series, head: _Head | None, e
     for edge in edges:
         seen = edge.seen
         if head is None or last is not None or _is_newest(series, seen):
-            found = None if head is None else _placed(session, batch, series, head, seen)
-            if found is None:
+            version = None if head is None else _placed(session, batch, series, head, seen)
+            if version is None:
                 head = _appended(batch, series, head, seen)
-                found = head
-            elif found is head:
+                version = head
+            elif version is head:
                 _join(batch, head, seen)
             elif seen.traits:  # what it says of an older version has its place among what others said
                 batch.late.add(series.id)
             series.last_observed_at, last = seen.at, seen  # sorted: whatever follows in this batch is newer
-            batch.bound.append((edge, found))
+            batch.bound.append((edge, version))
             continue
         if not _was_there(head, seen):
             batch.late.add(series.id)
@@ -221,8 +221,12 @@ def _placed(session: Session, batch: _Batch, series: Series, head: _Head, seen: 
         return head
     if seen.wrote or seen.content_id is None:
         return None
-    made = [one for owner, one in batch.made if owner.id == series.id and one.content_id == seen.content_id]
-    return made[-1] if made else _older(session, series, seen.content_id)
+    matches = [
+        candidate
+        for owner, candidate in batch.made
+        if owner.id == series.id and candidate.content_id == seen.content_id
+    ]
+    return matches[-1] if matches else _older(session, series, seen.content_id)
 
 
 def _older(session: Session, series: Series, content_id: int) -> _Head | None:
@@ -246,23 +250,23 @@ def _appended(batch: _Batch, series: Series, head: _Head | None, seen: Observati
             batch.replaced.append(head)
     writer = seen.run_id if seen.direction == "output" else None
     traits = {name: (seen.traits or {}).get(name) for name in TRAITS}
-    made = _Head(0, 0 if head is None else -1, seen.content_id, writer, seen.at, "event", traits)
-    batch.made.append((series, made))
-    _mark(batch, made, seen)
-    return made
+    new_head = _Head(0, 0 if head is None else -1, seen.content_id, writer, seen.at, "event", traits)
+    batch.made.append((series, new_head))
+    _collect_annotations(batch, new_head, seen)
+    return new_head
 
 
-def _mark(batch: _Batch, head: _Head, seen: Observation) -> None:
+def _collect_annotations(batch: _Batch, head: _Head, seen: Observation) -> None:
     """Keep what becomes no column, but a tie to other rows."""
-    said = {name: value for name, value in (seen.traits or {}).items() if name not in TRAITS}
-    if said and head.origin == "event":
-        batch.marks.append((head, said))
+    attributes = {name: value for name, value in (seen.traits or {}).items() if name not in TRAITS}
+    if attributes and head.origin == "event":
+        batch.marks.append((head, attributes))
 
 
 def _merged(marks: Iterable[tuple[_Head, Mapping[str, Any]]]) -> dict[int, dict[str, Any]]:
     merged: defaultdict[int, dict[str, Any]] = defaultdict(dict)
-    for head, said in marks:
-        merged[head.id].update(said)
+    for head, attributes in marks:
+        merged[head.id].update(attributes)
     return merged
 
 
@@ -276,7 +280,7 @@ def _join(batch: _Batch, head: _Head, seen: Observation) -> None:
         head.traits |= {name: value for name, value in (seen.traits or {}).items() if name in TRAITS}
     if head.id and before != (head.content_id, head.run_id, head.traits):
         batch.changed[head.id] = head
-    _mark(batch, head, seen)
+    _collect_annotations(batch, head, seen)
 
 
 def _write_versions(session: Session, batch: _Batch) -> None:
@@ -356,21 +360,23 @@ def move(session: Session, pairs: Mapping[int, int]) -> set[str]:
         RunArtifact.id, RunArtifact.series_id, RunArtifact.direction, RunArtifact.run_id, Run.origin, Run.external_id
     ).outerjoin(Run, RunArtifact.run_id == Run.id)
     rows = list(select_in(session, query, RunArtifact.series_id, set(pairs) | set(pairs.values())))
-    told = {row.external_id for row in rows if row.series_id in pairs and row.origin == "event"}
+    affected_run_ids = {row.external_id for row in rows if row.series_id in pairs and row.origin == "event"}
     taken = {(row.run_id, row.direction, row.series_id) for row in rows if row.series_id not in pairs}
     stays: list[Any] = []
     goes: list[Any] = []
     for row in (row for row in rows if row.series_id in pairs):
-        place = (row.run_id, row.direction, pairs[row.series_id])
-        is_double = row.run_id is not None and (row.origin == "event" or place in taken)
+        edge_key = (row.run_id, row.direction, pairs[row.series_id])
+        is_double = row.run_id is not None and (row.origin == "event" or edge_key in taken)
         (goes if is_double else stays).append(row)
-        taken.add(place)
+        taken.add(edge_key)
     delete_rows(session, RunArtifact, [row.id for row in goes])
     update_rows(session, RunArtifact, [{"id": row.id, "series_id": pairs[row.series_id]} for row in stays])
     refold(session, set(pairs) | set(pairs.values()))
     emptied = load_series(session, pairs)
-    held = {row.series_id for row in select_in(session, select(Artifact.series_id), Artifact.series_id, emptied)}
+    used_series_ids = {
+        row.series_id for row in select_in(session, select(Artifact.series_id), Artifact.series_id, emptied)
+    }
     deleted = deleted_numbers(session, {series.stem for series in emptied.values()})
-    held |= {key for key, series in emptied.items() if deleted[series.stem]}
-    delete_rows(session, ArtifactSeries, [key for key in emptied if key not in held])
-    return told
+    used_series_ids |= {key for key, series in emptied.items() if deleted[series.stem]}
+    delete_rows(session, ArtifactSeries, [key for key in emptied if key not in used_series_ids])
+    return affected_run_ids

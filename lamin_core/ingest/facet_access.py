@@ -11,8 +11,8 @@ _NOTHING: Facets = {}
 
 def object_in(facets: Facets, name: str) -> Facets:
     """The facet, or an empty one where it is missing or no object."""
-    found = facets.get(name)
-    return found if isinstance(found, dict) else _NOTHING
+    value = facets.get(name)
+    return value if isinstance(value, dict) else _NOTHING
 
 
 def text_in(facet: Facets, name: str) -> str | None:

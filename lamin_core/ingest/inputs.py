@@ -35,12 +35,12 @@ def note_input(database: Database, reader: Reader, artifact: Artifact) -> None:
 
 def link(session: Session, run_id: int, artifact: Artifact, direction: str, role: str | None) -> None:
     """Tie run and artifact, once; a run's own output is no input of it."""
-    held = set(
+    directions = set(
         session.scalars(
             select(RunArtifact.direction).where(RunArtifact.run_id == run_id, RunArtifact.artifact_id == artifact.id)
         )
     )
-    if direction in held or (direction == "input" and "output" in held):
+    if direction in directions or (direction == "input" and "output" in directions):
         return
     at = now()
     add_edge(session, run_id, artifact, direction, at, role)

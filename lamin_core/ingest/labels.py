@@ -39,46 +39,46 @@ def label_runs(session: Session, labels: Mapping[int, Sequence[Label]]) -> None:
     _tie_labels(session, RunULabel, "run_id", labels)
 
 
-def mark(session: Session, kind: type[Artifact | Transform], said: Mapping[int, Mapping[str, Any]]) -> None:
+def mark(session: Session, kind: type[Artifact | Transform], attributes: Mapping[int, Mapping[str, Any]]) -> None:
     """Tie to each row what was said last; a name that is missing leaves what is there, None removes it."""
-    if not said:
+    if not attributes:
         return
     link, column = _LINKS[kind]
-    _tie_labels(session, link, column, _named(said, "labels", ()))
-    _own(session, kind, _named(said, "owner", None))
+    _tie_labels(session, link, column, _named(attributes, "labels", ()))
+    _own(session, kind, _named(attributes, "owner", None))
     if kind is Artifact:
-        _tie_schemas(session, _named(said, "schema_id", None))
+        _tie_schemas(session, _named(attributes, "schema_id", None))
 
 
-def _named(said: Mapping[int, Mapping[str, Any]], name: str, nothing: Any) -> dict[int, Any]:
-    return {identity: one[name] or nothing for identity, one in said.items() if name in one}
+def _named(attributes: Mapping[int, Mapping[str, Any]], name: str, nothing: Any) -> dict[int, Any]:
+    return {identity: values[name] or nothing for identity, values in attributes.items() if name in values}
 
 
 def _tie_labels(session: Session, link: type[Base], column: str, labels: Mapping[int, Iterable[Sequence[str]]]) -> None:
-    wanted = {(i, (label[0], label[1])) for i, some in labels.items() for label in some}
-    ids = _labels(session, {label for _, label in wanted})
+    expected = {(i, (label[0], label[1])) for i, some in labels.items() for label in some}
+    ids = _labels(session, {label for _, label in expected})
     table = table_of(link)
     query = select(table.c.id, table.c[column], table.c.ulabel_id).where(table.c.origin == "event")
-    held = {(row[1], row[2]): row[0] for row in select_in(session, query, table.c[column], labels)}
-    pairs = {(identity, ids[label]) for identity, label in wanted}
-    delete_rows(session, link, [row for pair, row in held.items() if pair not in pairs])
-    missing = sorted(pairs - set(held))
+    existing = {(row[1], row[2]): row[0] for row in select_in(session, query, table.c[column], labels)}
+    pairs = {(identity, ids[label]) for identity, label in expected}
+    delete_rows(session, link, [row for pair, row in existing.items() if pair not in pairs])
+    missing = sorted(pairs - set(existing))
     insert_rows(session, link, [{column: i, "ulabel_id": label, "origin": "event"} for i, label in missing])
 
 
 def _labels(session: Session, labels: Collection[Label]) -> dict[Label, int]:
     """The primary key of each label, made where it is new."""
-    types = _found(session, {(key, None) for key, value in labels if value}, is_type=True)
+    types = _get_or_create(session, {(key, None) for key, value in labels if value}, is_type=True)
     named = {label: (label[1], types[label[0], None]) if label[1] else (label[0], None) for label in labels}
-    found = _found(session, set(named.values()), is_type=False)
-    return {label: found[key] for label, key in named.items()}
+    label_ids = _get_or_create(session, set(named.values()), is_type=False)
+    return {label: label_ids[key] for label, key in named.items()}
 
 
-def _found(session: Session, wanted: Collection[tuple[str, int | None]], *, is_type: bool) -> dict[Any, int]:
-    rows = {(row.name, row.type_id): row.id for row in select_in(session, _LABELS, ULabel.name, {n for n, _ in wanted})}
-    found = {key: rows[key] for key in wanted if key in rows}
-    missing = sorted((key for key in wanted if key not in found), key=str)
-    made = dict(zip(missing, reserve(session, ULabel, len(missing)), strict=True))
+def _get_or_create(session: Session, keys: Collection[tuple[str, int | None]], *, is_type: bool) -> dict[Any, int]:
+    rows = {(row.name, row.type_id): row.id for row in select_in(session, _LABELS, ULabel.name, {n for n, _ in keys})}
+    existing = {key: rows[key] for key in keys if key in rows}
+    missing = sorted((key for key in keys if key not in existing), key=str)
+    created = dict(zip(missing, reserve(session, ULabel, len(missing)), strict=True))
     derived = {(name, type_id): derived_uid(8, "ulabel", name, str(type_id)) for name, type_id in missing}
     uids = free_uids(session, ULabel, derived)
     insert_rows(
@@ -93,10 +93,10 @@ def _found(session: Session, wanted: Collection[tuple[str, int | None]], *, is_t
                 "is_type": is_type,
                 "created_at": now(),
             }
-            for (name, type_id), identity in made.items()
+            for (name, type_id), identity in created.items()
         ],
     )
-    return found | made
+    return existing | created
 
 
 _LABELS = select(ULabel.id, ULabel.name, ULabel.type_id)
@@ -104,29 +104,29 @@ _LABELS = select(ULabel.id, ULabel.name, ULabel.type_id)
 
 def _own(session: Session, kind: type[Artifact | Transform], owners: Mapping[int, str | None]) -> None:
     users = _users(session, {owner for owner in owners.values() if owner})
-    wanted = {i: None if owner is None else users[owner] for i, owner in owners.items()}
-    held = select_in(session, select(kind.id, kind.created_by_id), kind.id, wanted)
-    changed = [row.id for row in held if row.created_by_id != wanted[row.id]]
-    update_rows(session, kind, [{"id": i, "created_by_id": wanted[i]} for i in changed])
+    owner_ids = {i: None if owner is None else users[owner] for i, owner in owners.items()}
+    rows = select_in(session, select(kind.id, kind.created_by_id), kind.id, owner_ids)
+    changed = [row.id for row in rows if row.created_by_id != owner_ids[row.id]]
+    update_rows(session, kind, [{"id": i, "created_by_id": owner_ids[i]} for i in changed])
 
 
 def _users(session: Session, handles: Collection[str]) -> dict[str, int]:
-    found = {row.handle: row.id for row in select_in(session, select(User.id, User.handle), User.handle, handles)}
-    missing = sorted(handle for handle in handles if handle not in found)
-    made = dict(zip(missing, reserve(session, User, len(missing)), strict=True))
+    existing = {row.handle: row.id for row in select_in(session, select(User.id, User.handle), User.handle, handles)}
+    missing = sorted(handle for handle in handles if handle not in existing)
+    created = dict(zip(missing, reserve(session, User, len(missing)), strict=True))
     uids = free_uids(session, User, {handle: derived_uid(8, "user", handle) for handle in missing})
-    rows = [{"id": i, "uid": uids[h], "handle": h, "created_at": now()} for h, i in made.items()]
+    rows = [{"id": i, "uid": uids[h], "handle": h, "created_at": now()} for h, i in created.items()]
     insert_rows(session, User, rows)
-    return found | made
+    return existing | created
 
 
 def _tie_schemas(session: Session, schemas: Mapping[int, int | None]) -> None:
     table = table_of(ArtifactSchema)
     query = select(table.c.id, table.c.artifact_id, table.c.schema_id).where(table.c.origin == "event")
-    held = {(row[1], row[2]): row[0] for row in select_in(session, query, table.c.artifact_id, schemas)}
+    existing = {(row[1], row[2]): row[0] for row in select_in(session, query, table.c.artifact_id, schemas)}
     pairs = {(artifact, schema) for artifact, schema in schemas.items() if schema is not None}
-    delete_rows(session, ArtifactSchema, [row for pair, row in held.items() if pair not in pairs])
-    missing = sorted(pairs - set(held))
+    delete_rows(session, ArtifactSchema, [row for pair, row in existing.items() if pair not in pairs])
+    missing = sorted(pairs - set(existing))
     rows = [
         {"artifact_id": artifact, "schema_id": schema, "slot": "", "origin": "event"} for artifact, schema in missing
     ]

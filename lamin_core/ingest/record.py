@@ -24,7 +24,7 @@ from lamin_core.ingest.schemas import find_schemas
 
 def record(
     session: Session,
-    told: Iterable[RunFacts],
+    reported_runs: Iterable[RunFacts],
     jobs: Iterable[JobFacts] = (),
     annotations: Sequence[Annotation] = (),
     written: Mapping[str, RunFacts] = MappingProxyType({}),
@@ -34,22 +34,26 @@ def record(
     `annotations` are what was said of datasets without a run. `written` is what the registry says already, by run id,
     of some of these runs: what has not changed since is not looked at again.
     """
-    told = list(told)
-    ids, fresh = runs.write(session, told, jobs, written)
-    mine = [facts for facts in told if facts.run_id in ids]
-    paths = {dataset.path for facts in mine for dataset in facts.datasets} | {one.dataset.path for one in annotations}
+    reported_runs = list(reported_runs)
+    ids, new_run_ids = runs.write(session, reported_runs, jobs, written)
+    mine = [facts for facts in reported_runs if facts.run_id in ids]
+    paths = {dataset.path for facts in mine for dataset in facts.datasets} | {
+        annotation.dataset.path for annotation in annotations
+    }
     if not paths and not ids:
         return
-    label_runs(session, _changed_labels(mine, ids, fresh, written))
+    label_runs(session, _changed_labels(mine, ids, new_run_ids, written))
     series = find_series(session, paths)
-    news = [_news(facts, None if ids[facts.run_id] in fresh else written.get(facts.run_id), series) for facts in mine]
-    datasets = [dataset for one in news for dataset in one.datasets] + [one.dataset for one in annotations]
-    schemas = {fields for one in mine for fields in one.schemas}
-    schemas -= {fields for one in mine if one.run_id in written for fields in written[one.run_id].schemas}
+    news = [
+        _news(facts, None if ids[facts.run_id] in new_run_ids else written.get(facts.run_id), series) for facts in mine
+    ]
+    datasets = [dataset for delta in news for dataset in delta.datasets] + [one.dataset for one in annotations]
+    schemas = {fields for facts in mine for fields in facts.schemas}
+    schemas -= {fields for facts in mine if facts.run_id in written for fields in written[facts.run_id].schemas}
     writer = _Writer(session, series, datasets, schemas)
-    edges = [writer.edge(ids[one.run_id], runs.run_uid(one.run_id), d) for one in news for d in one.datasets]
-    edges += [writer.annotation(one) for one in annotations]
-    write_edges(session, edges, {ids[one.run_id] for one in news if one.whole}, fresh, writer.folders)
+    edges = [writer.edge(ids[delta.run_id], runs.run_uid(delta.run_id), d) for delta in news for d in delta.datasets]
+    edges += [writer.annotation(annotation) for annotation in annotations]
+    write_edges(session, edges, {ids[delta.run_id] for delta in news if delta.whole}, new_run_ids, writer.folders)
 
 
 def _changed_labels(
@@ -91,21 +95,21 @@ class _News:
 
 
 def _news(facts: RunFacts, written: RunFacts | None, series: Mapping[str, Series]) -> _News:
-    told = _chosen(facts, series)
+    datasets = _chosen(facts, series)
     if written is None or any(dataset.path not in series for dataset in written.datasets):
-        return _News(facts.run_id, tuple(told.values()), True)
-    held = _chosen(written, series)
-    if any(told.get(place) != dataset for place, dataset in held.items()):
-        return _News(facts.run_id, tuple(told.values()), True)
-    return _News(facts.run_id, tuple(dataset for place, dataset in told.items() if place not in held), False)
+        return _News(facts.run_id, tuple(datasets.values()), True)
+    recorded = _chosen(written, series)
+    if any(datasets.get(key) != dataset for key, dataset in recorded.items()):
+        return _News(facts.run_id, tuple(datasets.values()), True)
+    return _News(facts.run_id, tuple(dataset for key, dataset in datasets.items() if key not in recorded), False)
 
 
 def _chosen(facts: RunFacts, series: Mapping[str, Series]) -> dict[tuple[str, int], DatasetFacts]:
     """One for each series on each side."""
-    told: dict[tuple[str, int], DatasetFacts] = {}
+    datasets: dict[tuple[str, int], DatasetFacts] = {}
     for dataset in sorted(facts.datasets, key=_preference):
-        told.setdefault((dataset.direction, series[dataset.path].id), dataset)
-    return told
+        datasets.setdefault((dataset.direction, series[dataset.path].id), dataset)
+    return datasets
 
 
 class _Writer:
@@ -120,14 +124,18 @@ class _Writer:
     ) -> None:
         self._series = series
         self._contents = find_contents(session, datasets)
-        self.folders = {kept.id: kept.n_files for kept in self._contents.values() if kept.n_files is not None}
+        self.folders = {
+            content_row.id: content_row.n_files
+            for content_row in self._contents.values()
+            if content_row.n_files is not None
+        }
         used = {dataset.traits.fields for dataset in datasets if dataset.traits and dataset.traits.fields}
         self._schemas = find_schemas(session, used.union(schemas))
 
-    def annotation(self, one: Annotation) -> Edge:
+    def annotation(self, annotation: Annotation) -> Edge:
         """The edge of a description without a run."""
-        edge = self.edge(None, one.event, one.dataset)
-        edge.event_hash = one.event
+        edge = self.edge(None, annotation.event, annotation.dataset)
+        edge.event_hash = annotation.event
         return edge
 
     def edge(self, run_id: int | None, uid: str, dataset: DatasetFacts) -> Edge:
@@ -143,17 +151,17 @@ class _Writer:
         return Edge(run_id, uid, dataset.direction, self._series[dataset.path], values)
 
     def _traits(self, dataset: DatasetFacts) -> dict[str, Any] | None:
-        said = dataset.traits
-        if said is None:
+        reported = dataset.traits
+        if reported is None:
             return None
         traits = {
-            "schema_id": None if said.fields is None else self._schemas[said.fields],
-            "n_observations": said.n_observations,
-            "description": said.description,
-            "labels": None if said.labels is None else [list(label) for label in said.labels],
-            "owner": said.owner,
-            "real_key": said.real_key,
-            "saved": said.saved,
+            "schema_id": None if reported.fields is None else self._schemas[reported.fields],
+            "n_observations": reported.n_observations,
+            "description": reported.description,
+            "labels": None if reported.labels is None else [list(label) for label in reported.labels],
+            "owner": reported.owner,
+            "real_key": reported.real_key,
+            "saved": reported.saved,
         }
         return {name: value for name, value in traits.items() if value is not None} or None
 

@@ -56,13 +56,13 @@ def refold(session: Session, ids: Collection[int]) -> None:
     series = {row.id: row for row in select_in(session, _SERIES, ArtifactSeries.id, ids)}
     rows = _grouped(select_in(session, _ROW, Artifact.series_id, series))
     edges = _grouped(select_in(session, _EDGE, RunArtifact.series_id, series))
-    held = {row.id: row for group in rows.values() for row in group}
+    rows_by_id = {row.id: row for group in rows.values() for row in group}
     bound = {edge.id: edge.artifact_id for group in edges.values() for edge in group}
     outcome = _Outcome()
     deleted = deleted_numbers(session, {one.stem for one in series.values()})
     times = [_fold_one(outcome, one, rows[one.id], edges[one.id], deleted[one.stem]) for one in series.values()]
-    _write(session, outcome, held, bound)
-    mark(session, Artifact, {target["id"]: said for target, said in outcome.marks})
+    _write(session, outcome, rows_by_id, bound)
+    mark(session, Artifact, {target["id"]: attributes for target, attributes in outcome.marks})
     update_rows(session, ArtifactSeries, times)
     containment.relink(session, [row["id"] for row in outcome.targets])
 
@@ -87,8 +87,8 @@ def _fold_one(
         if target["origin"] == "event":
             outcome.marks.append((target, {name: version.traits.get(name) for name in MARKS}))
     outcome.targets += targets
-    kept = {target["id"] for target in targets}
-    outcome.gone += [row.id for row in rows if row.id not in kept]
+    target_ids = {target["id"] for target in targets}
+    outcome.gone += [row.id for row in rows if row.id not in target_ids]
     seen_at = [*(edge.observed_at for edge in edges), *(pin.at for pin in pins)]
     return {"id": series.id, "last_observed_at": max(seen_at, default=None)}
 
@@ -183,14 +183,14 @@ def key_of(series_key: str | None, traits: Mapping[str, Any]) -> str | None:
     return None if traits.get("real_key") == series_key else series_key
 
 
-def _write(session: Session, outcome: _Outcome, held: Mapping[int, Any], bound: Mapping[int, int]) -> None:
+def _write(session: Session, outcome: _Outcome, rows_by_id: Mapping[int, Any], bound: Mapping[int, int]) -> None:
     new = [target for target in outcome.targets if target["id"] is None]
     for target, identity in zip(new, reserve(session, Artifact, len(new)), strict=True):
         target["id"] = identity
-    fresh = {target["id"] for target in new}
-    changed = [t for t in outcome.targets if t["id"] not in fresh and t != _values(held[t["id"]])]
+    new_ids = {target["id"] for target in new}
+    changed = [t for t in outcome.targets if t["id"] not in new_ids and t != _values(rows_by_id[t["id"]])]
     # Two steps, so that no number and no `latest` is ever given twice.
-    away = [row for row in changed if _is_renumbered(row, held[row["id"]])]
+    away = [row for row in changed if _is_renumbered(row, rows_by_id[row["id"]])]
     update_rows(
         session, Artifact, [{"id": i, "is_latest": False} for i in [*outcome.gone, *(r["id"] for r in changed)]]
     )

@@ -37,7 +37,7 @@ _ROW = select(
 
 def write(
     session: Session,
-    told: Sequence[RunFacts],
+    reported_runs: Sequence[RunFacts],
     jobs: Iterable[JobFacts] = (),
     written: Mapping[str, RunFacts] = MappingProxyType({}),
 ) -> tuple[dict[str, int], set[int]]:
@@ -47,26 +47,35 @@ def write(
     left out of the answer.
     """
     links: dict[str, RunLink] = {}
-    for link in (link for facts in told for link in _links(facts)):
+    for link in (link for facts in reported_runs for link in _links(facts)):
         links[link.run_id] = min(link, links.get(link.run_id, link), key=_job)
-    held = {
-        row.external_id: row for row in select_in(session, _ROW, Run.external_id, {f.run_id for f in told} | set(links))
+    existing = {
+        row.external_id: row
+        for row in select_in(session, _ROW, Run.external_id, {f.run_id for f in reported_runs} | set(links))
     }
-    facts = {one.run_id: one for one in told if one.run_id not in held or held[one.run_id].origin != "api"}
+    facts = {
+        run_facts.run_id: run_facts
+        for run_facts in reported_runs
+        if run_facts.run_id not in existing or existing[run_facts.run_id].origin != "api"
+    }
     stubs = {
-        key: link for key, link in links.items() if key not in facts and (key not in held or held[key].origin == "stub")
+        key: link
+        for key, link in links.items()
+        if key not in facts and (key not in existing or existing[key].origin == "stub")
     }
     heard = _heard(facts.values(), stubs)
-    versions, declared = write_transforms(session, _wishes(facts.values(), stubs, heard, held, jobs))
-    fresh = [key for key in _parents_first(facts, stubs) if key not in held]
-    ids = dict(zip(fresh, reserve(session, Run, len(fresh)), strict=True)) | {key: row.id for key, row in held.items()}
-    _insert(session, fresh, facts, stubs, ids, versions, heard)
-    left, deserted = _update(session, facts, held, ids, versions)
-    left |= _redate(session, stubs, held, heard, versions)
-    free = {key for key, one in written.items() if not one.dependencies}
-    deserted |= _dependencies(session, facts, ids, {*fresh, *free})
-    tidy(session, left | _forget_stubs(session, deserted), declared)
-    return {key: ids[key] for key in facts}, {ids[key] for key in fresh}
+    versions, declared = write_transforms(session, _wishes(facts.values(), stubs, heard, existing, jobs))
+    new_keys = [key for key in _parents_first(facts, stubs) if key not in existing]
+    ids = dict(zip(new_keys, reserve(session, Run, len(new_keys)), strict=True)) | {
+        key: row.id for key, row in existing.items()
+    }
+    _insert(session, new_keys, facts, stubs, ids, versions, heard)
+    stale_versions, deserted = _update(session, facts, existing, ids, versions)
+    stale_versions |= _redate(session, stubs, existing, heard, versions)
+    free = {key for key, run_facts in written.items() if not run_facts.dependencies}
+    deserted |= _dependencies(session, facts, ids, {*new_keys, *free})
+    tidy(session, stale_versions | _forget_stubs(session, deserted), declared)
+    return {key: ids[key] for key in facts}, {ids[key] for key in new_keys}
 
 
 def _job(link: RunLink) -> tuple[str, str]:
@@ -82,10 +91,10 @@ def first_at(facts: RunFacts) -> datetime:
     return facts.first_at or facts.started_at or facts.finished_at or now()
 
 
-def _heard(told: Iterable[RunFacts], stubs: Collection[str]) -> dict[str, datetime]:
+def _heard(reported_runs: Iterable[RunFacts], stubs: Collection[str]) -> dict[str, datetime]:
     """When each stub was first spoken of."""
     heard: dict[str, datetime] = {}
-    for facts in told:
+    for facts in reported_runs:
         at = first_at(facts)
         for link in _links(facts):
             if link.run_id in stubs:
@@ -94,22 +103,22 @@ def _heard(told: Iterable[RunFacts], stubs: Collection[str]) -> dict[str, dateti
 
 
 def _wishes(
-    told: Iterable[RunFacts],
+    reported_runs: Iterable[RunFacts],
     stubs: Mapping[str, RunLink],
     heard: Mapping[str, datetime],
-    held: Mapping[str, Any],
+    existing: Mapping[str, Any],
     jobs: Iterable[JobFacts],
 ) -> Wishes:
     wishes = Wishes()
-    for facts in told:
+    for facts in reported_runs:
         for named, at in facts.versions:
             wishes.want(named, at)
         if version_of(facts.transform) not in wishes.versions or facts.transform.source_hash is None:
             wishes.want(facts.transform, first_at(facts))
-        for key, said in facts.job_facets.items():
-            wishes.say(key, said)
+        for key, facets in facts.job_facets.items():
+            wishes.say(key, facets)
     for run_id, link in stubs.items():
-        if run_id not in held or _job(link) < (held[run_id].namespace, held[run_id].key):
+        if run_id not in existing or _job(link) < (existing[run_id].namespace, existing[run_id].key):
             wishes.want(TransformFacts(link.namespace, link.key), heard[run_id])
     for job in jobs:
         wishes.declare(job)
@@ -120,27 +129,27 @@ def _parents_first(facts: Mapping[str, RunFacts], stubs: Mapping[str, RunLink]) 
     """Stubs, then runs, each after its parent, so that every parent is there when it is named."""
     ordered = dict.fromkeys(stubs)
     for key in facts:
-        way = []
+        chain = []
         at: str | None = key
-        while at is not None and at in facts and at not in ordered and at not in way:
-            way.append(at)
+        while at is not None and at in facts and at not in ordered and at not in chain:
+            chain.append(at)
             parent = facts[at].parent
             at = None if parent is None else parent.run_id
-        ordered |= dict.fromkeys(reversed(way))
+        ordered |= dict.fromkeys(reversed(chain))
     return list(ordered)
 
 
 def _insert(
     session: Session,
-    fresh: Sequence[str],
+    new_keys: Sequence[str],
     facts: Mapping[str, RunFacts],
     stubs: Mapping[str, RunLink],
     ids: Mapping[str, int],
     versions: Mapping[Version, int],
     heard: Mapping[str, datetime],
 ) -> None:
-    rows, seen, circular = [], {key for key in ids if key not in fresh}, []
-    for key in fresh:
+    rows, seen, circular = [], {key for key in ids if key not in new_keys}, []
+    for key in new_keys:
         if key in facts:
             values = _values(facts[key], ids, versions)
             parent = facts[key].parent
@@ -177,10 +186,10 @@ def _values(facts: RunFacts, ids: Mapping[str, int], versions: Mapping[Version, 
     }
 
 
-def _process(told: Process | None) -> dict[str, Any]:
-    if told is None:
+def _process(process: Process | None) -> dict[str, Any]:
+    if process is None:
         return dict.fromkeys(_PROCESS)
-    return {"host": told.host, "pid": told.pid, "process_birth": told.birth}
+    return {"host": process.host, "pid": process.pid, "process_birth": process.birth}
 
 
 def _stub(link: RunLink, versions: Mapping[Version, int], at: datetime) -> dict[str, Any]:
@@ -199,27 +208,27 @@ def _stub(link: RunLink, versions: Mapping[Version, int], at: datetime) -> dict[
 def _update(
     session: Session,
     facts: Mapping[str, RunFacts],
-    held: Mapping[str, Any],
+    existing: Mapping[str, Any],
     ids: Mapping[str, int],
     versions: Mapping[Version, int],
 ) -> tuple[set[int], set[int]]:
     """Bring the rows of runs up to date; the versions of transforms, and the parents, that some of them have left."""
-    changes, left, deserted = [], set(), set()
-    for key, one in facts.items():
-        row = held.get(key)
+    changes, stale_versions, deserted = [], set(), set()
+    for key, run_facts in facts.items():
+        row = existing.get(key)
         if row is None:
             continue
-        values = _values(one, ids, versions)
+        values = _values(run_facts, ids, versions)
         if _stays_lost(row, values):
             values |= {"status": row.status, "error": row.error}
         if any(getattr(row, name) != value for name, value in values.items()):
             changes.append({"id": row.id, **values})
         if row.transform_id != values["transform_id"] or row.created_at != values["created_at"]:
-            left.add(row.transform_id)
+            stale_versions.add(row.transform_id)
         if row.parent_id is not None and row.parent_id != values["parent_id"]:
             deserted.add(row.parent_id)
     update_rows(session, Run, changes)
-    return left, deserted
+    return stale_versions, deserted
 
 
 def _stays_lost(row: Any, values: Mapping[str, Any]) -> bool:
@@ -231,14 +240,14 @@ def _stays_lost(row: Any, values: Mapping[str, Any]) -> bool:
 def _redate(
     session: Session,
     stubs: Mapping[str, RunLink],
-    held: Mapping[str, Any],
+    existing: Mapping[str, Any],
     heard: Mapping[str, datetime],
     versions: Mapping[Version, int],
 ) -> set[int]:
     """Stubs that were spoken of earlier, or by another name, than known; the versions that this touches."""
-    changes, left = [], set()
+    changes, stale_versions = [], set()
     for key, link in stubs.items():
-        row = held.get(key)
+        row = existing.get(key)
         if row is None:
             continue
         values = {"created_at": min(heard[key], row.created_at), "transform_id": row.transform_id, "engine": row.engine}
@@ -247,24 +256,24 @@ def _redate(
             values["engine"] = link.namespace[:64]
         if any(getattr(row, name) != value for name, value in values.items()):
             changes.append({"id": row.id, **values})
-            left.add(row.transform_id)
+            stale_versions.add(row.transform_id)
     update_rows(session, Run, changes)
-    return left
+    return stale_versions
 
 
 def _dependencies(
     session: Session, facts: Mapping[str, RunFacts], ids: Mapping[str, int], free: Collection[str]
 ) -> set[int]:
     """What each run waited for; the runs that some no longer say they waited for. `free` waited for none so far."""
-    wanted = {
+    dependencies = {
         (ids[key], ids[link.run_id], link.role or "order")
-        for key, one in facts.items()
-        for link in one.dependencies
+        for key, run_facts in facts.items()
+        for link in run_facts.dependencies
         if link.run_id != key
     }
     old = [ids[key] for key in facts if key not in free]
-    held = {tuple(row) for row in select_in(session, _WAITS, RunDependency.run_id, old)}
-    gone, rows = held - wanted, sorted(wanted - held)
+    existing = {tuple(row) for row in select_in(session, _WAITS, RunDependency.run_id, old)}
+    gone, rows = existing - dependencies, sorted(dependencies - existing)
     for row in gone:
         session.connection().execute(
             delete(RunDependency).where(_IS_DEPENDENCY), dict(zip(_DEPENDENCY, row, strict=True))
@@ -299,14 +308,16 @@ def _forget_stubs(session: Session, ids: Collection[int]) -> set[int]:
     after = select(RunDependency.source_id, func.min(waiting.created_at)).join(
         waiting, RunDependency.run_id == waiting.id
     )
-    kept = [row.id for row in rows if row.named]
+    named_ids = [row.id for row in rows if row.named]
     for identity, at in [
-        *select_in(session, below, child.parent_id, kept),
-        *select_in(session, after.group_by(RunDependency.source_id), RunDependency.source_id, kept),
+        *select_in(session, below, child.parent_id, named_ids),
+        *select_in(session, after.group_by(RunDependency.source_id), RunDependency.source_id, named_ids),
     ]:
         dates[identity].append(at)
-    held = {row.id: row.created_at for row in rows}
-    update_rows(session, Run, [{"id": i, "created_at": min(t)} for i, t in dates.items() if min(t) != held[i]])
+    previous_dates = {row.id: row.created_at for row in rows}
+    update_rows(
+        session, Run, [{"id": i, "created_at": min(t)} for i, t in dates.items() if min(t) != previous_dates[i]]
+    )
     for part in parts([row.id for row in rows if not row.named]):
         session.connection().execute(delete(table_of(Run)).where(table_of(Run).c.id.in_(part)))
     return {row.transform_id for row in rows if not row.named or min(dates[row.id]) != row.created_at}

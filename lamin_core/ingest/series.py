@@ -22,27 +22,27 @@ def roots(session: Session) -> list[Root]:
 
 def storage_for(session: Session, root: str, *, is_managed: bool = False) -> Root:
     """The storage with this root, made if it is new."""
-    found = session.scalar(select(Storage).where(Storage.root == root))
-    if found is None:
-        found = Storage(uid=random_uid(12), root=root, type=root_type(root), is_managed=is_managed)
-        session.add(found)
+    storage = session.scalar(select(Storage).where(Storage.root == root))
+    if storage is None:
+        storage = Storage(uid=random_uid(12), root=root, type=root_type(root), is_managed=is_managed)
+        session.add(storage)
         session.flush()
-    return Root(found.id, found.uid, found.root, found.is_managed)
+    return Root(storage.id, storage.uid, storage.root, storage.is_managed)
 
 
-def copied_series(session: Session, path: str, known: list[Root]) -> int | None:
+def copied_series(session: Session, path: str, storage_roots: list[Root]) -> int | None:
     """The series whose copy the registry keeps at this path: who reads that means the artifact, not the copy."""
-    place = locate(path, known)
-    if place.root is None:
+    location = locate(path, storage_roots)
+    if location.root is None:
         return None
-    held = select(Artifact.series_id).where(Artifact.real_key == place.key, Artifact.storage_id == place.root.id)
-    return session.scalar(held.order_by(Artifact.id.desc()).limit(1))
+    query = select(Artifact.series_id).where(Artifact.real_key == location.key, Artifact.storage_id == location.root.id)
+    return session.scalar(query.order_by(Artifact.id.desc()).limit(1))
 
 
 def content_for(session: Session, digest: Digest) -> int:
     """The primary key of this content, made if it is new."""
     values = {"hash": digest.hash, "hash_type": digest.hash_type, "size": digest.size}
-    made = insert_missing(session, table_of(Content), {**values, "n_files": digest.n_files})
-    if made is not None:
-        return made
+    identity = insert_missing(session, table_of(Content), {**values, "n_files": digest.n_files})
+    if identity is not None:
+        return identity
     return session.scalars(select(Content.id).filter_by(**values)).one()

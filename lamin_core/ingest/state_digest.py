@@ -51,7 +51,7 @@ def lines(session: Session) -> Iterator[str]:
 
 def _queries() -> dict[str, Select[Any]]:
     parent, source, folder, group = aliased(Run), aliased(Run), aliased(Artifact), aliased(ULabel)
-    place = (Storage.root, ArtifactSeries.key, Artifact.number)
+    artifact_columns = (Storage.root, ArtifactSeries.key, Artifact.number)
     return {
         "transform_series": select(
             TransformSeries.namespace, TransformSeries.key, TransformSeries.declared_at, TransformSeries.facets
@@ -76,7 +76,7 @@ def _queries() -> dict[str, Select[Any]]:
         .join(Run, RunDependency.run_id == Run.id)
         .join(source, RunDependency.source_id == source.id),
         "artifact": select(
-            *(*place, Artifact.is_latest, Content.hash, Content.hash_type, Content.size, Content.n_files),
+            *(*artifact_columns, Artifact.is_latest, Content.hash, Content.hash_type, Content.size, Content.n_files),
             *(Run.external_id, Artifact.created_at, Artifact.origin, Artifact.suffix, Artifact.n_observations),
             *(Artifact.description, User.handle),
         )
@@ -87,7 +87,7 @@ def _queries() -> dict[str, Select[Any]]:
         .outerjoin(Run, Artifact.run_id == Run.id)
         .outerjoin(User, Artifact.created_by_id == User.id),
         "run_artifact": select(
-            *(*place, Run.external_id, RunArtifact.direction, RunArtifact.observed_at, RunArtifact.role),
+            *(*artifact_columns, Run.external_id, RunArtifact.direction, RunArtifact.observed_at, RunArtifact.role),
             *(RunArtifact.facets, RunArtifact.event_hash, Content.hash),
         )
         .select_from(RunArtifact)
@@ -105,7 +105,7 @@ def _queries() -> dict[str, Select[Any]]:
         .join(Artifact, Containment.artifact_id == Artifact.id)
         .join(Storage, Artifact.storage_id == Storage.id),
         "alias": select(DatasetAlias.path, DatasetAlias.canonical),
-        "artifact_label": select(*place, ULabel.name, group.name, ArtifactULabel.origin)
+        "artifact_label": select(*artifact_columns, ULabel.name, group.name, ArtifactULabel.origin)
         .select_from(ArtifactULabel)
         .join(Artifact, ArtifactULabel.artifact_id == Artifact.id)
         .join(ArtifactSeries, Artifact.series_id == ArtifactSeries.id)
@@ -122,7 +122,7 @@ def _queries() -> dict[str, Select[Any]]:
         .join(Transform, TransformULabel.transform_id == Transform.id)
         .join(ULabel, TransformULabel.ulabel_id == ULabel.id)
         .outerjoin(group, ULabel.type_id == group.id),
-        "artifact_schema": select(*place, Schema.hash)
+        "artifact_schema": select(*artifact_columns, Schema.hash)
         .select_from(ArtifactSchema)
         .join(Artifact, ArtifactSchema.artifact_id == Artifact.id)
         .join(ArtifactSeries, Artifact.series_id == ArtifactSeries.id)

@@ -21,15 +21,15 @@ def learn_root(session: Session, root: str) -> None:
 
     What people saved stays where it is, for they may have noted its uid.
     """
-    known = roots(session)
-    if any(one.root == root for one in known):
+    storage_roots = roots(session)
+    if any(existing.root == root for existing in storage_roots):
         return
-    place = locate(root, known)
+    location = locate(root, storage_roots)
     storage = storage_for(session, root)
-    if place.root is None:
+    if location.root is None:
         return
-    prefix = f"{place.key}/"
-    below = _series_below(session, place.root.id, prefix)
+    prefix = f"{location.key}/"
+    below = _series_below(session, location.root.id, prefix)
     moved = {row.id: _moved(row, storage, row.key[len(prefix) :]) for row in below}
     update_rows(session, ArtifactSeries, list(moved.values()))
     columns = select(Artifact.id, Artifact.series_id, Artifact.number, Artifact.real_key)

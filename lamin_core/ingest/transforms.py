@@ -45,9 +45,9 @@ class Wishes:
 
     def want(self, facts: TransformFacts, at: datetime) -> None:
         """Somebody told of this code, first at this time."""
-        held = self.versions.setdefault(version_of(facts), _Wanted(facts, at))
-        held.at = min(held.at, at)
-        held.facts = max(held.facts, facts, key=lambda one: one.precedence)
+        request = self.versions.setdefault(version_of(facts), _Wanted(facts, at))
+        request.at = min(request.at, at)
+        request.facts = max(request.facts, facts, key=lambda candidate: candidate.precedence)
 
     def declare(self, job: JobFacts) -> None:
         """Somebody told of the job without a run."""
@@ -69,10 +69,10 @@ def version_of(facts: TransformFacts) -> Version:
     return facts.namespace, facts.key, facts.source_hash
 
 
-def merge(held: dict[str, tuple[str, Any]], said: Facets) -> bool:
+def merge(facets: dict[str, tuple[str, Any]], updates: Facets) -> bool:
     """Take what was said later over what is held, name by name; whether anything changed."""
-    newer = {name: entry for name, entry in said.items() if name not in held or entry[0] > held[name][0]}
-    held.update(newer)
+    newer = {name: entry for name, entry in updates.items() if name not in facets or entry[0] > facets[name][0]}
+    facets.update(newer)
     return bool(newer)
 
 
@@ -84,12 +84,14 @@ def write(session: Session, wishes: Wishes) -> tuple[dict[Version, int], set[int
     keys = {version[:2] for version in wishes.versions} | set(wishes.facets) | set(wishes.declared)
     if not keys:
         return {}, set()
-    known = _known(session, keys, wishes)
-    _make_series(session, keys, known, wishes)
-    _date(session, known, wishes)
-    found, made = _versions(session, known, wishes)
-    _describe(session, known, wishes, made)
-    return found, {one.id for key, one in known.items() if key in wishes.declared or one.declared_at is not None}
+    series_by_key = _load_series(session, keys, wishes)
+    _make_series(session, keys, series_by_key, wishes)
+    _date(session, series_by_key, wishes)
+    version_ids, renewed = _versions(session, series_by_key, wishes)
+    _describe(session, series_by_key, wishes, renewed)
+    return version_ids, {
+        series.id for key, series in series_by_key.items() if key in wishes.declared or series.declared_at is not None
+    }
 
 
 @lru_cache(maxsize=10_000)
@@ -107,21 +109,21 @@ class _Series:
     versions: dict[str | None, Any] = field(default_factory=dict)
 
 
-def _known(session: Session, keys: Collection[Key], wishes: Wishes) -> dict[Key, _Series]:
+def _load_series(session: Session, keys: Collection[Key], wishes: Wishes) -> dict[Key, _Series]:
     stems = {_stem(*key): key for key in keys}
     hashes = {version[2] for version in wishes.versions} - {None}
     values = {"stems": listed(session, stems), "hashes": listed(session, hashes)}
-    known: dict[Key, _Series] = {}
-    for row in session.connection().execute(_asked(session.get_bind().dialect.name), values):
+    series_by_key: dict[Key, _Series] = {}
+    for row in session.connection().execute(_series_query(session.get_bind().dialect.name), values):
         facets = {name: (stamp, value) for name, (stamp, value) in (row.facets or {}).items()}
-        one = known.setdefault(stems[row.stem], _Series(row.series_id, row.declared_at, facets))
+        series = series_by_key.setdefault(stems[row.stem], _Series(row.series_id, row.declared_at, facets))
         if row.id is not None:
-            one.versions[row.hash] = row
-    return known
+            series.versions[row.hash] = row
+    return series_by_key
 
 
 @cache
-def _asked(dialect: str) -> Select[Any]:
+def _series_query(dialect: str) -> Select[Any]:
     """Series and versions in one: this is asked for every event."""
     version = Transform.hash.is_(None) | among(dialect, Transform.hash, "hashes")
     return (
@@ -136,49 +138,53 @@ def _asked(dialect: str) -> Select[Any]:
     )
 
 
-def _make_series(session: Session, keys: Collection[Key], known: dict[Key, _Series], wishes: Wishes) -> None:
-    missing = sorted(key for key in keys if key not in known)
+def _make_series(session: Session, keys: Collection[Key], series_by_key: dict[Key, _Series], wishes: Wishes) -> None:
+    missing = sorted(key for key in keys if key not in series_by_key)
     for key, identity in zip(missing, reserve(session, TransformSeries, len(missing)), strict=True):
-        known[key] = _Series(identity, wishes.declared.get(key))
-    insert_rows(session, TransformSeries, [_new_series(key, known[key]) for key in missing])
+        series_by_key[key] = _Series(identity, wishes.declared.get(key))
+    insert_rows(session, TransformSeries, [_new_series(key, series_by_key[key]) for key in missing])
 
 
-def _new_series(key: Key, one: _Series) -> dict[str, Any]:
-    named = {"id": one.id, "stem": _stem(*key), "namespace": key[0], "key": key[1]}
-    return {**named, "facets": None, "declared_at": one.declared_at}
+def _new_series(key: Key, series: _Series) -> dict[str, Any]:
+    named = {"id": series.id, "stem": _stem(*key), "namespace": key[0], "key": key[1]}
+    return {**named, "facets": None, "declared_at": series.declared_at}
 
 
-def _date(session: Session, known: Mapping[Key, _Series], wishes: Wishes) -> None:
+def _date(session: Session, series_by_key: Mapping[Key, _Series], wishes: Wishes) -> None:
     """Some jobs were declared earlier than known."""
     changes = []
     for key, at in wishes.declared.items():
-        before = known[key].declared_at
+        before = series_by_key[key].declared_at
         if before is None or at < before:
-            changes.append({"id": known[key].id, "declared_at": at})
+            changes.append({"id": series_by_key[key].id, "declared_at": at})
     update_rows(session, TransformSeries, changes)
 
 
-def _versions(session: Session, known: Mapping[Key, _Series], wishes: Wishes) -> tuple[dict[Version, int], set[Key]]:
+def _versions(
+    session: Session, series_by_key: Mapping[Key, _Series], wishes: Wishes
+) -> tuple[dict[Version, int], set[Key]]:
     """The version for each wish, and the jobs that have new ones."""
-    held = {v: known[v[:2]].versions[v[2]] for v in wishes.versions if v[2] in known[v[:2]].versions}
-    moved = _complete(session, [(row, wishes.versions[version]) for version, row in held.items()])
-    missing = [version for version in wishes.versions if version not in held]
-    made = dict(zip(missing, reserve(session, Transform, len(missing)), strict=True))
-    rows = [_new(identity, known[v[:2]].id, wishes.versions[v]) for v, identity in made.items()]
+    existing = {
+        v: series_by_key[v[:2]].versions[v[2]] for v in wishes.versions if v[2] in series_by_key[v[:2]].versions
+    }
+    moved = _complete(session, [(row, wishes.versions[version]) for version, row in existing.items()])
+    missing = [version for version in wishes.versions if version not in existing]
+    created = dict(zip(missing, reserve(session, Transform, len(missing)), strict=True))
+    rows = [_new(identity, series_by_key[v[:2]].id, wishes.versions[v]) for v, identity in created.items()]
     insert_rows(session, Transform, rows)
-    settle(session, moved | {known[version[:2]].id for version in made})
-    return {version: row.id for version, row in held.items()} | made, {version[:2] for version in made}
+    settle(session, moved | {series_by_key[version[:2]].id for version in created})
+    return {version: row.id for version, row in existing.items()} | created, {version[:2] for version in created}
 
 
 def _complete(session: Session, pairs: Iterable[tuple[Any, _Wanted]]) -> set[int]:
     """Bring rows up to date; the series whose order that may have changed."""
     changes, moved = [], set()
-    for row, wanted in pairs:
+    for row, request in pairs:
         if row.origin != "event":
             continue
-        newer = wanted.facts.stamp > (row.stamp or "")
-        values = _reference(wanted.facts) if newer else {name: getattr(row, name) for name in _REFERENCE}
-        values["created_at"] = min(row.created_at, wanted.at)
+        newer = request.facts.stamp > (row.stamp or "")
+        values = _reference(request.facts) if newer else {name: getattr(row, name) for name in _REFERENCE}
+        values["created_at"] = min(row.created_at, request.at)
         if values["created_at"] != row.created_at:
             moved.add(row.series_id)
         if any(getattr(row, name) != value for name, value in values.items()):
@@ -198,8 +204,8 @@ def _reference(facts: TransformFacts) -> dict[str, Any]:
     }
 
 
-def _new(identity: int, series_id: int, wanted: _Wanted) -> dict[str, Any]:
-    facts = wanted.facts
+def _new(identity: int, series_id: int, request: _Wanted) -> dict[str, Any]:
+    facts = request.facts
     return {
         "id": identity,
         "uid": f"~{identity}",  # until it is numbered
@@ -213,7 +219,7 @@ def _new(identity: int, series_id: int, wanted: _Wanted) -> dict[str, Any]:
         "language": facts.language,
         "kind": facts.kind or "pipeline",
         "origin": "event",
-        "created_at": wanted.at,
+        "created_at": request.at,
         **_reference(facts),
     }
 
@@ -251,32 +257,32 @@ def _unnumbered(grouped: Mapping[int, list[Any]]) -> set[int]:
 def _numbering(rows: list[Any], deleted: Collection[int]) -> list[dict[str, Any]]:
     ordered = sorted(rows, key=lambda row: (row.created_at, row.hash or ""))
     if any(row.origin == "api" for row in rows):
-        kept = sorted((row for row in rows if row.number >= 0), key=lambda row: row.number)
-        ordered = kept + [row for row in ordered if row.number < 0]
-        spare = 1 + max([-1, *(row.number for row in kept), *deleted])
-        numbers = [row.number for row in kept] + list(range(spare, spare + len(ordered) - len(kept)))
+        numbered = sorted((row for row in rows if row.number >= 0), key=lambda row: row.number)
+        ordered = numbered + [row for row in ordered if row.number < 0]
+        spare = 1 + max([-1, *(row.number for row in numbered), *deleted])
+        numbers = [row.number for row in numbered] + list(range(spare, spare + len(ordered) - len(numbered)))
     else:
         numbers = list(islice(free_numbers(deleted), len(ordered)))
-    wanted = [
-        (row, number, place == len(ordered) - 1)
-        for place, (row, number) in enumerate(zip(ordered, numbers, strict=True))
+    assignments = [
+        (row, number, position == len(ordered) - 1)
+        for position, (row, number) in enumerate(zip(ordered, numbers, strict=True))
     ]
     return [
         {"id": row.id, "uid": row.stem + version_suffix(number), "number": number, "is_latest": is_latest}
-        for row, number, is_latest in wanted
+        for row, number, is_latest in assignments
         if (row.number, row.is_latest) != (number, is_latest)
     ]
 
 
-def _describe(session: Session, known: Mapping[Key, _Series], wishes: Wishes, renewed: Collection[Key]) -> None:
+def _describe(session: Session, series_by_key: Mapping[Key, _Series], wishes: Wishes, renewed: Collection[Key]) -> None:
     """Keep what is said of each job with its series, and have all its versions that events told of say so."""
     changes, described = [], {}
     for key in {*wishes.facets, *renewed}:
-        one, held = known[key], dict(known[key].facets)
-        if merge(held, wishes.facets.get(key, {})):
-            changes.append({"id": one.id, "facets": held})
-        if key in renewed or _said(one.facets) != _said(held):
-            described[one.id] = _said(held)
+        series, facets = series_by_key[key], dict(series_by_key[key].facets)
+        if merge(facets, wishes.facets.get(key, {})):
+            changes.append({"id": series.id, "facets": facets})
+        if key in renewed or _job_attributes(series.facets) != _job_attributes(facets):
+            described[series.id] = _job_attributes(facets)
     update_rows(session, TransformSeries, sorted(changes, key=lambda row: row["id"]))
     _say(session, described)
 
@@ -285,10 +291,13 @@ def restate(session: Session, series: Collection[int]) -> None:
     """Number the versions of these series again, and have them say what is said of their jobs."""
     settle(session, series)
     query = select(TransformSeries.id, TransformSeries.facets)
-    _say(session, {row.id: _said(row.facets or {}) for row in select_in(session, query, TransformSeries.id, series)})
+    _say(
+        session,
+        {row.id: _job_attributes(row.facets or {}) for row in select_in(session, query, TransformSeries.id, series)},
+    )
 
 
-def _said(stamped: Facets) -> dict[str, Any]:
+def _job_attributes(stamped: Facets) -> dict[str, Any]:
     """What the facets of a job say of every version of it."""
     facets = {name: value for name, (_, value) in stamped.items()}
     location = object_in(facets, "sourceCodeLocation")
@@ -305,30 +314,32 @@ def _said(stamped: Facets) -> dict[str, Any]:
 def _say(session: Session, described: Mapping[int, Mapping[str, Any]]) -> None:
     query = select(Transform.id, Transform.series_id, Transform.hash).where(Transform.origin == "event")
     rows = list(select_in(session, query, Transform.series_id, described))
-    told = {row.id: described[row.series_id] for row in rows}
+    attributes = {row.id: described[row.series_id] for row in rows}
     update_rows(
-        session, Transform, [{"id": i, "kind": s["kind"], "description": s["description"]} for i, s in told.items()]
+        session,
+        Transform,
+        [{"id": i, "kind": s["kind"], "description": s["description"]} for i, s in attributes.items()],
     )
-    unknown = {row.id: told[row.id] for row in rows if row.hash is None}  # the others have a place of their own
+    unknown = {row.id: attributes[row.id] for row in rows if row.hash is None}  # the others have a place of their own
     names = ("reference", "reference_type")
     update_rows(session, Transform, [{"id": i, **{name: s[name] for name in names}} for i, s in unknown.items()])
-    mark(session, Transform, {i: {"labels": s["labels"], "owner": s["owner"]} for i, s in told.items()})
+    mark(session, Transform, {i: {"labels": s["labels"], "owner": s["owner"]} for i, s in attributes.items()})
 
 
-def tidy(session: Session, left: Collection[int], declared: Collection[int]) -> None:
+def tidy(session: Session, stale_versions: Collection[int], declared: Collection[int]) -> None:
     """Of versions that runs have left: drop those that nobody is of any more, and date the others anew."""
-    if left:
-        declared = {*declared, *_redate(session, left)}
+    if stale_versions:
+        declared = {*declared, *_redate(session, stale_versions)}
     _place_declared(session, declared)
 
 
-def _redate(session: Session, left: Collection[int]) -> set[int]:
+def _redate(session: Session, stale_versions: Collection[int]) -> set[int]:
     """The series among theirs that were declared without their code."""
     first = select(func.min(Run.created_at)).where(Run.transform_id == Transform.id).scalar_subquery()
     query = select(Transform.id, Transform.series_id, first.label("first")).where(
         Transform.origin == "event", Transform.hash.is_(None)
     )
-    rows = list(select_in(session, query, Transform.id, left))
+    rows = list(select_in(session, query, Transform.id, stale_versions))
     delete_rows(session, Transform, [row.id for row in rows if row.first is None])
     update_rows(session, Transform, [{"id": r.id, "created_at": r.first} for r in rows if r.first is not None])
     touched = {row.series_id for row in rows}
@@ -361,23 +372,23 @@ def _place_declared(session: Session, series: Collection[int]) -> None:
         grouped[row.series_id].append(row)
     columns = ("id", "namespace", "key", "declared_at", "facets")
     every = select(*(getattr(TransformSeries, name) for name in columns))
-    made, dated, gone = [], [], []
-    for told in select_in(session, every, TransformSeries.id, series):
-        rows = grouped[told.id]
+    empty_series, dated, gone = [], [], []
+    for job in select_in(session, every, TransformSeries.id, series):
+        rows = grouped[job.id]
         unknown = next((row for row in rows if row.hash is None and row.origin == "event"), None)
         if not rows:
-            made.append(told)
+            empty_series.append(job)
         elif unknown is not None and unknown.first is None and len(rows) > 1:
             gone.append(unknown.id)
         elif unknown is not None:
-            dated.append({"id": unknown.id, "created_at": unknown.first or told.declared_at})
+            dated.append({"id": unknown.id, "created_at": unknown.first or job.declared_at})
     delete_rows(session, Transform, gone)
     update_rows(session, Transform, dated)
-    ids = reserve(session, Transform, len(made))
-    insert_rows(session, Transform, [_unknown(identity, told) for identity, told in zip(ids, made, strict=True)])
+    ids = reserve(session, Transform, len(empty_series))
+    insert_rows(session, Transform, [_unknown(identity, job) for identity, job in zip(ids, empty_series, strict=True)])
     settle(session, series)
-    _say(session, {told.id: _said(told.facets or {}) for told in made})
+    _say(session, {job.id: _job_attributes(job.facets or {}) for job in empty_series})
 
 
-def _unknown(identity: int, told: Any) -> dict[str, Any]:
-    return _new(identity, told.id, _Wanted(TransformFacts(told.namespace, told.key), told.declared_at))
+def _unknown(identity: int, job: Any) -> dict[str, Any]:
+    return _new(identity, job.id, _Wanted(TransformFacts(job.namespace, job.key), job.declared_at))

@@ -64,11 +64,11 @@ def fold(observations: Iterable[Observation]) -> list[Version]:
     """
     versions: list[Version] = []
     for observation in sorted(observations, key=lambda o: o.order):
-        found = place(observation, versions)
-        if found is None:
-            found = Version(observation.at, observation.content_id, None)
-            versions.append(found)
-        _join(found, observation)
+        version = place(observation, versions)
+        if version is None:
+            version = Version(observation.at, observation.content_id, None)
+            versions.append(version)
+        _join(version, observation)
     return versions
 
 

@@ -128,14 +128,14 @@ class Instance:
     def _settle(self, root: str) -> None:
         """Let the database say which instance it is, and know the storage and the project's own folder."""
         with self.db.writing() as session:
-            found = session.execute(_FACTS).first()
-            if found is None:
+            row = session.execute(_FACTS).first()
+            if row is None:
                 storage = storage_for(session, root, is_managed=True)
                 session.add(InstanceFacts(uid=random_uid(12), storage_id=storage.id))
-            elif found.root != root:
+            elif row.root != root:
                 shown = redact_text(self.db.url)
                 raise Conflict(
-                    f"{shown} is a registry already, with storage {found.root!r}", hint=f"lamin connect {shown}"
+                    f"{shown} is a registry already, with storage {row.root!r}", hint=f"lamin connect {shown}"
                 )
             # What engines write here is registered in place, with short keys.
             storage_for(session, str(self.folder.parent))
@@ -163,13 +163,13 @@ class Instance:
     @cached_property
     def _facts(self) -> Row[tuple[str, str]]:
         with self.db.reading() as session:
-            found = session.execute(_FACTS).first()
-        if found is None:
+            row = session.execute(_FACTS).first()
+        if row is None:
             raise Conflict(
                 f"{redact_text(self.db.url)} does not say which instance it is",
                 hint="lamin init --storage WHERE --db URL",
             )
-        return found
+        return row
 
     @property
     def uid(self) -> str:
@@ -188,13 +188,13 @@ class Instance:
         """The primary key of who is at work here: the setting `user`, or the login name."""
         handle, name = settings.user or _login_name(), settings.user_name
         with self.db.writing() as session:
-            found = session.scalar(select(User).where(User.handle == handle))
-            if found is None:
-                found = User(uid=random_uid(8), handle=handle)
-                session.add(found)
-            found.name = name or found.name
+            user = session.scalar(select(User).where(User.handle == handle))
+            if user is None:
+                user = User(uid=random_uid(8), handle=handle)
+                session.add(user)
+            user.name = name or user.name
             session.flush()
-            return found.id
+            return user.id
 
     @cached_property
     def files(self) -> Files:
@@ -223,10 +223,10 @@ class Instance:
     def by_id(self, registry: type[Record], identity: int) -> Record:
         """The record with this primary key."""
         with self.db.reading() as session:
-            found = session.get(registry, identity)
-        if found is None:
+            record = session.get(registry, identity)
+        if record is None:
             raise NotFound(f"no {registry.__name__} with id {identity}")
-        return found
+        return record
 
     def related(self, record: Any, relation: Any) -> RelatedSet:
         """The records that this relation ties to this one."""

@@ -58,7 +58,9 @@ class Questions:
         up, down = steps_argument(up, "up"), steps_argument(down, "down")
         with self._database.reading() as session:
             starts = _starts(session, record, limit)
-            artifacts, runs = ([number for kind, number in starts if kind == one] for one in ("artifact", "run"))
+            artifacts, runs = (
+                [number for kind, number in starts if kind == node_kind] for node_kind in ("artifact", "run")
+            )
             graph = walk(session, artifacts=artifacts, runs=runs, up=up, down=down, as_of=at, limit=limit)
         return Lineage.around(graph, starts, by_code=isinstance(record, Transform))
 
@@ -80,29 +82,29 @@ class Questions:
         with self._database.reading() as session:
             return whole(session, as_of=None if as_of is None else moment(as_of))
 
-    def runs(self, wanted: Wanted) -> tuple[list[RunNode], dict[int, str]]:
+    def runs(self, criteria: Wanted) -> tuple[list[RunNode], dict[int, str]]:
         """These runs, the newest first, and the uids of the runs above them, by primary key."""
         with self._database.reading() as session:
-            return listing.runs(session, wanted)
+            return listing.runs(session, criteria)
 
-    def artifacts(self, wanted: Wanted) -> list[ArtifactNode]:
+    def artifacts(self, criteria: Wanted) -> list[ArtifactNode]:
         """These artifacts, the newest first."""
         with self._database.reading() as session:
-            return listing.artifacts(session, wanted)
+            return listing.artifacts(session, criteria)
 
-    def view(self, record: Record, *, return_graph: bool = False, **asked: Any) -> Lineage | None:
+    def view(self, record: Record, *, return_graph: bool = False, **options: Any) -> Lineage | None:
         """Show what made it and what hangs on it, in a notebook as a picture, elsewhere as text; or return the graph.
 
         `asked` is what `around` takes.
         """
         for name in ("up", "down"):
-            steps_argument(asked.get(name), name)
+            steps_argument(options.get(name), name)
         if return_graph:
-            return self.around(record, **asked)
-        down = asked.get("down")
+            return self.around(record, **options)
+        down = options.get("down")
         if not is_notebook():  # the text shows what hangs on it only where that is asked for
-            asked["down"] = down or 0
-        show(self.around(record, **asked), downwards=bool(down))
+            options["down"] = down or 0
+        show(self.around(record, **options), downwards=bool(down))
         return None
 
     def view_hierarchy(
@@ -112,10 +114,10 @@ class Questions:
         check_saved([record])
         name = field_name(type(record), field)
         with self._database.reading() as session:
-            found = hierarchy.around(session, record, up=up, down=down, field=name)
+            graph = hierarchy.around(session, record, up=up, down=down, field=name)
         if return_graph:
-            return found
-        show(found, downwards=up != 0 and down != 0)
+            return graph
+        show(graph, downwards=up != 0 and down != 0)
         return None
 
     def find(self, name: str, *, as_of: datetime | str | None = None) -> Artifact | Run:
@@ -139,7 +141,7 @@ class Questions:
                 text_argument(run, "the name of a run", "diff(ln.Run.get(...))")
                 if not is_storable(run):
                     raise NotFound(f"no run is called {shown(run)}", hint="`lamin runs` lists them")
-        ends = [one if isinstance(one, Run) else self.find_run(one) for one in (first, second)]
+        ends = [end if isinstance(end, Run) else self.find_run(end) for end in (first, second)]
         with self._database.reading() as session:
             return diff(*snapshots(session, *(run.id for run in ends)))
 
@@ -172,8 +174,8 @@ def _starts(session: Session, record: Record, limit: int) -> list[Node]:
     if isinstance(record, Transform):
         newest = select(Run.id).where(Run.transform_id == record.id).order_by(Run.created_at.desc(), Run.id.desc())
         return [("run", identity) for identity in session.scalars(newest.limit(limit + 1))]
-    held = select(CollectionArtifact.artifact_id).where(CollectionArtifact.collection_id == record.id)
-    return [("artifact", identity) for identity in session.scalars(held.order_by(CollectionArtifact.position))]
+    query = select(CollectionArtifact.artifact_id).where(CollectionArtifact.collection_id == record.id)
+    return [("artifact", identity) for identity in session.scalars(query.order_by(CollectionArtifact.position))]
 
 
 def description(artifact: Artifact) -> str:

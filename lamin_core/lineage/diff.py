@@ -143,7 +143,7 @@ def _code(first: Snapshot, second: Snapshot) -> str | None:
 def _environment(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> dict[str, Changes] | None:
     if first is None or second is None:
         return None
-    system = [{name: one.get(name) for name in ("python", "platform")} for one in (first, second)]
+    system = [{name: environment.get(name) for name in ("python", "platform")} for environment in (first, second)]
     parts = {name: changes(first.get(name) or {}, second.get(name) or {}) for name in ("packages", "conda")}
     return {"system": changes(*system), **parts}
 
@@ -153,16 +153,16 @@ def _files(first: tuple[File, ...], second: tuple[File, ...]) -> Iterator[FileCh
     before, after = {file.name: file for file in first}, {file.name: file for file in second}
     for name in sorted(before.keys() & after.keys()):
         yield FileChange("same" if _same(before[name], after[name]) else "changed", name, before[name], after[name])
-    fresh = {name: after[name] for name in sorted(after.keys() - before.keys())}
+    added = {name: after[name] for name in sorted(after.keys() - before.keys())}
     for name in sorted(before.keys() - after.keys()):
         old = before[name]
-        moved = next((new for new in fresh.values() if old.hash is not None and new.hash == old.hash), None)
+        moved = next((new for new in added.values() if old.hash is not None and new.hash == old.hash), None)
         if moved is None:
             yield FileChange("removed", name, old, None)
         else:
-            del fresh[moved.name]
+            del added[moved.name]
             yield FileChange("moved", name, old, moved)
-    for name, new in fresh.items():
+    for name, new in added.items():
         yield FileChange("added", name, None, new)
 
 
@@ -170,38 +170,38 @@ def _same(first: File, second: File) -> bool:
     return first.uid == second.uid or (first.hash is not None and first.hash == second.hash)
 
 
-def _lines(found: RunDiff) -> Iterator[str]:
-    for place, sign in enumerate("-+"):
-        took = found.duration[place]
-        facts = [found.transform[place], _engine(found, place), found.status[place]]
-        told = " · ".join(printable(fact) for fact in facts + ([] if took is None else [duration(took)]))
-        yield f"{sign} run {found.runs[place]} of {told}"
-    yield from _section("params", found.params)
-    if found.code is None:
+def _lines(run_diff: RunDiff) -> Iterator[str]:
+    for index, sign in enumerate("-+"):
+        took = run_diff.duration[index]
+        facts = [run_diff.transform[index], _engine(run_diff, index), run_diff.status[index]]
+        summary = " · ".join(printable(fact) for fact in facts + ([] if took is None else [duration(took)]))
+        yield f"{sign} run {run_diff.runs[index]} of {summary}"
+    yield from _section("params", run_diff.params)
+    if run_diff.code is None:
         yield "code: not known of both, so not compared"
-    elif found.code:
-        yield from ["code", *(f"  {printable(line.expandtabs())}" for line in found.code.splitlines())]
-    if found.environment is None:
+    elif run_diff.code:
+        yield from ["code", *(f"  {printable(line.expandtabs())}" for line in run_diff.code.splitlines())]
+    if run_diff.environment is None:
         yield "environment: not known of both, so not compared"
-    for name, part in (found.environment or {}).items():
+    for name, part in (run_diff.environment or {}).items():
         yield from _section("environment" if name == "system" else name, part)
-    for title, files in (("inputs", found.inputs), ("outputs", found.outputs)):
+    for title, files in (("inputs", run_diff.inputs), ("outputs", run_diff.outputs)):
         if files:
             yield title
             yield from (f"  {_SIGNS[file.state]} {printable(_file(file))}" for file in files)
 
 
-def _engine(found: RunDiff, place: int) -> str:
-    version = found.engine_version[place]
-    return f"{found.engine[place]} {version}" if version else str(found.engine[place])
+def _engine(run_diff: RunDiff, index: int) -> str:
+    version = run_diff.engine_version[index]
+    return f"{run_diff.engine[index]} {version}" if version else str(run_diff.engine[index])
 
 
-def _section(title: str, found: Changes) -> Iterator[str]:
-    if found:
+def _section(title: str, delta: Changes) -> Iterator[str]:
+    if delta:
         yield title
-        yield from (f"  - {printable(f'{name}: {value!r}')}" for name, value in found.removed.items())
-        yield from (f"  + {printable(f'{name}: {value!r}')}" for name, value in found.added.items())
-        yield from (f"  ~ {printable(f'{name}: {old!r} → {new!r}')}" for name, (old, new) in found.changed.items())
+        yield from (f"  - {printable(f'{name}: {value!r}')}" for name, value in delta.removed.items())
+        yield from (f"  + {printable(f'{name}: {value!r}')}" for name, value in delta.added.items())
+        yield from (f"  ~ {printable(f'{name}: {old!r} → {new!r}')}" for name, (old, new) in delta.changed.items())
 
 
 def _file(change: FileChange) -> str:

@@ -65,8 +65,8 @@ class RunNode(NamedTuple):
     @property
     def params(self) -> dict[str, Any] | None:
         """Its parameters; read when they are asked for, since of most runs of a large graph nobody does."""
-        found: dict[str, Any] | None = None if self.params_json is None else json.loads(self.params_json)
-        return found
+        params: dict[str, Any] | None = None if self.params_json is None else json.loads(self.params_json)
+        return params
 
     @property
     def duration(self) -> float | None:
@@ -75,9 +75,9 @@ class RunNode(NamedTuple):
             return None
         return (self.finished_at - self.started_at).total_seconds()
 
-    def at(self, moment: datetime) -> RunNode:
+    def at(self, as_of: datetime) -> RunNode:
         """As it was at this moment: a run that has ended since was running."""
-        if self.finished_at is None or self.finished_at <= moment:
+        if self.finished_at is None or self.finished_at <= as_of:
             return self
         return self._replace(status=RunStatus.RUNNING.value, finished_at=None, error=None)
 
@@ -104,12 +104,12 @@ class Graph:
     @cached_property
     def makers(self) -> dict[int, set[int]]:
         """The runs that made each artifact; a flow that hands on what its task wrote is not counted beside the task."""
-        made: defaultdict[int, set[int]] = defaultdict(set)
+        producers: defaultdict[int, set[int]] = defaultdict(set)
         handed_on: defaultdict[int, set[int]] = defaultdict(set)
         for run, artifact, direction, role in self.edges:
             if direction == "output" and role != ROLLED_BACK:
-                (handed_on if role == PUBLISHED else made)[artifact].add(run)
-        return {artifact: made[artifact] or handed_on[artifact] for artifact in {*made, *handed_on}}
+                (handed_on if role == PUBLISHED else producers)[artifact].add(run)
+        return {artifact: producers[artifact] or handed_on[artifact] for artifact in {*producers, *handed_on}}
 
     def links(self) -> Iterator[tuple[int, int]]:
         """What is below and what is above, for each step of a walk: artifacts by primary key, runs by its negative."""
@@ -163,13 +163,16 @@ def _uncollected() -> Iterator[None]:
 def _walked(
     session: Session, starts: Sequence[int], up: int | None, down: int | None, as_of: datetime | None, limit: int
 ) -> Graph:
-    found = reach(session, starts, up=up, down=down, as_of=as_of, limit=limit)
-    bare = _bare(session, found.nodes, as_of)
-    if not found.counted:
-        above, below = _trimmed(bare, "up", starts, found.up, up), _trimmed(bare, "down", starts, found.down, down)
-        found = found._replace(up=above, down=below)
-    more = found.up.more or found.down.more or len(found.nodes) > limit
-    return _filled(session, bare, found.nodes[:limit], as_of, more)
+    neighbourhood = reach(session, starts, up=up, down=down, as_of=as_of, limit=limit)
+    bare = _bare(session, neighbourhood.nodes, as_of)
+    if not neighbourhood.counted:
+        above, below = (
+            _trimmed(bare, "up", starts, neighbourhood.up, up),
+            _trimmed(bare, "down", starts, neighbourhood.down, down),
+        )
+        neighbourhood = neighbourhood._replace(up=above, down=below)
+    more = neighbourhood.up.more or neighbourhood.down.more or len(neighbourhood.nodes) > limit
+    return _filled(session, bare, neighbourhood.nodes[:limit], as_of, more)
 
 
 def between(
@@ -181,16 +184,16 @@ def between(
     is `truncated`.
     """
     top, bottom = _signed(source), _signed(target)
-    found = reach(session, [bottom], down=0, as_of=as_of, limit=limit).up
-    if top not in found.nodes:
-        more = found.more
+    ancestors = reach(session, [bottom], down=0, as_of=as_of, limit=limit).up
+    if top not in ancestors.nodes:
+        more = ancestors.more
         top, bottom = bottom, top
-        found = reach(session, [bottom], down=0, as_of=as_of, limit=limit).up
-        if top not in found.nodes:
-            return Graph(truncated=more or found.more)
-    bare = _bare(session, found.nodes, as_of)
-    paths = _trimmed(bare, "down", [top], found, None)
-    return _filled(session, bare, paths.nodes, as_of, found.more)
+        ancestors = reach(session, [bottom], down=0, as_of=as_of, limit=limit).up
+        if top not in ancestors.nodes:
+            return Graph(truncated=more or ancestors.more)
+    bare = _bare(session, ancestors.nodes, as_of)
+    paths = _trimmed(bare, "down", [top], ancestors, None)
+    return _filled(session, bare, paths.nodes, as_of, ancestors.more)
 
 
 def whole(session: Session, *, as_of: datetime | None = None) -> Graph:
@@ -211,33 +214,33 @@ def _split(nodes: Collection[int] | None) -> tuple[list[int] | None, list[int] |
 
 def _bare(session: Session, nodes: Collection[int] | None, as_of: datetime | None) -> Graph:
     """The links between these nodes and the runs above them, and of the nodes nothing yet."""
-    bare, made = Graph(), set()
-    for kind, one, other, first, second, _ in rows.links(session, *_split(nodes), as_of):
+    bare, produced = Graph(), set()
+    for kind, identity, other, first, second, _ in rows.links(session, *_split(nodes), as_of):
         if kind == rows.EDGE:
-            bare.edges.append((one, other, first, second))
+            bare.edges.append((identity, other, first, second))
         elif kind == rows.WAIT:
-            bare.dependencies.append((one, other, second))
+            bare.dependencies.append((identity, other, second))
         else:
-            bare.contains.append((one, other))
-            made |= {artifact for artifact, word in ((one, first), (other, second)) if word}
-    return replace(bare, made=frozenset(made))
+            bare.contains.append((identity, other))
+            produced |= {artifact for artifact, word in ((identity, first), (other, second)) if word}
+    return replace(bare, made=frozenset(produced))
 
 
-def _trimmed(bare: Graph, way: Way, starts: Iterable[int], found: Reached, steps: int | None) -> Reached:
+def _trimmed(bare: Graph, direction: Way, starts: Iterable[int], reached: Reached, steps: int | None) -> Reached:
     """Of what was found this way, what lies at most so many steps off."""
     onwards: defaultdict[int, list[int]] = defaultdict(list)
     for below, above in bare.links():
-        source, target = (below, above) if way == "up" else (above, below)
+        source, target = (below, above) if direction == "up" else (above, below)
         onwards[source].append(target)
-    known = set(found.nodes)
+    reachable = set(reached.nodes)
     seen = dict.fromkeys(starts)
-    fresh = list(seen)
-    while fresh and (steps is None or steps > 0):
-        near = dict.fromkeys(node for source in fresh for node in onwards[source])
-        fresh = [node for node in near if node in known and node not in seen]
-        seen.update(dict.fromkeys(fresh))
+    frontier = list(seen)
+    while frontier and (steps is None or steps > 0):
+        near = dict.fromkeys(node for source in frontier for node in onwards[source])
+        frontier = [node for node in near if node in reachable and node not in seen]
+        seen.update(dict.fromkeys(frontier))
         steps = None if steps is None else steps - 1
-    return Reached(tuple(seen), found.more and len(seen) == len(known))
+    return Reached(tuple(seen), reached.more and len(seen) == len(reachable))
 
 
 def _filled(
@@ -254,7 +257,7 @@ def _filled(
         runs,
         [edge for edge in bare.edges if edge[1] in artifacts and edge[0] in runs],
         [wait for wait in bare.dependencies if wait[1] in runs and wait[0] in runs],
-        [held for held in bare.contains if held[0] in artifacts and held[1] in artifacts],
+        [containment for containment in bare.contains if containment[0] in artifacts and containment[1] in artifacts],
         bare.made,
         truncated,
     )

@@ -28,14 +28,14 @@ class Wanted:
     limit: int | None = None
 
 
-def runs(session: Session, wanted: Wanted) -> tuple[list[RunNode], dict[int, str]]:
+def runs(session: Session, criteria: Wanted) -> tuple[list[RunNode], dict[int, str]]:
     """The runs, and the uids of the runs that they are a part of, by primary key."""
     query = rows.run_facts().order_by(Run.created_at.desc(), Run.id.desc())
-    conditions: list[ColumnElement[bool]] = [Run.status.in_(wanted.status)] if wanted.status else []
-    if wanted.engine is not None:
-        conditions.append(Run.engine == wanted.engine)
-    found = _found(session, query, [*conditions, *_common(wanted, Run, Transform.key)], wanted.limit)
-    nodes = [RunNode._make(row) for row in found]
+    conditions: list[ColumnElement[bool]] = [Run.status.in_(criteria.status)] if criteria.status else []
+    if criteria.engine is not None:
+        conditions.append(Run.engine == criteria.engine)
+    result = _fetch_rows(session, query, [*conditions, *_common(criteria, Run, Transform.key)], criteria.limit)
+    nodes = [RunNode._make(row) for row in result]
     uids = {node.id: node.uid for node in nodes}
     parents = {node.parent_id for node in nodes if node.parent_id is not None} - uids.keys()
     if parents:
@@ -44,23 +44,24 @@ def runs(session: Session, wanted: Wanted) -> tuple[list[RunNode], dict[int, str
     return nodes, uids
 
 
-def artifacts(session: Session, wanted: Wanted) -> list[ArtifactNode]:
+def artifacts(session: Session, criteria: Wanted) -> list[ArtifactNode]:
     """The versions of artifacts, but for those in the trash; by engine, those that a run of it first made."""
     query = rows.artifact_facts().where(Artifact.deleted_at.is_(None)).order_by(Artifact.id.desc())
-    if wanted.engine is not None:
-        query = query.join(Run, Artifact.run_id == Run.id).where(Run.engine == wanted.engine)
+    if criteria.engine is not None:
+        query = query.join(Run, Artifact.run_id == Run.id).where(Run.engine == criteria.engine)
     return [
-        ArtifactNode._make(row) for row in _found(session, query, _common(wanted, Artifact, Artifact.key), wanted.limit)
+        ArtifactNode._make(row)
+        for row in _fetch_rows(session, query, _common(criteria, Artifact, Artifact.key), criteria.limit)
     ]
 
 
-def _common(wanted: Wanted, record: Any, key: Any) -> list[ColumnElement[bool]]:
-    conditions = [record.created_at >= wanted.since] if wanted.since is not None else []
-    if wanted.key:
+def _common(criteria: Wanted, record: Any, key: Any) -> list[ColumnElement[bool]]:
+    conditions = [record.created_at >= criteria.since] if criteria.since is not None else []
+    if criteria.key:
         # A range, not LIKE: it uses the index, and on SQLite LIKE takes `A` for `a`.
-        conditions += [key >= wanted.key, key < wanted.key + chr(0x10FFFF)]
+        conditions += [key >= criteria.key, key < criteria.key + chr(0x10FFFF)]
     return conditions
 
 
-def _found(session: Session, query: Select[Any], conditions: list[ColumnElement[bool]], limit: int | None) -> Any:
+def _fetch_rows(session: Session, query: Select[Any], conditions: list[ColumnElement[bool]], limit: int | None) -> Any:
     return session.connection().execute(query.where(*conditions).limit(limit)).yield_per(1000)

@@ -21,9 +21,9 @@ def find(session: Session, name: str, as_of: datetime | None = None) -> Artifact
     Of several versions the latest, or the latest there was at a moment. Raises `NotFound`, and `MultipleFound` when
     several keys answer.
     """
-    found = _by_uid(session, name, as_of) or _by_key(session, name, as_of) or _by_external_id(session, name)
-    if found is not None:
-        return found
+    record = _by_uid(session, name, as_of) or _by_key(session, name, as_of) or _by_external_id(session, name)
+    if record is not None:
+        return record
     if as_of is not None and find(session, name):
         raise NotFound(f"there was no {name!r} at {as_of.isoformat(timespec='seconds')}", hint="ask for a later time")
     raise NotFound(f"no artifact or run is called {name!r}", hint=_hint(session, name))
@@ -34,10 +34,10 @@ def find_run(session: Session, name: str) -> Run:
 
     Raises `NotFound`, and `MultipleFound` when several answer.
     """
-    found = _only(_runs_by_uid(session, name), name) or _by_external_id(session, name) or _newest_of(session, name)
-    if found is None:
+    match = _only(_runs_by_uid(session, name), name) or _by_external_id(session, name) or _newest_of(session, name)
+    if match is None:
         raise NotFound(f"no run is called {name!r}", hint="`lamin runs` lists them")
-    run: Run = found
+    run: Run = match
     return run
 
 
@@ -54,8 +54,8 @@ def _by_uid(session: Session, name: str, as_of: datetime | None) -> Artifact | R
     artifacts = list(session.scalars(select(Artifact).where(begins))) if len(name) > 16 else None
     if artifacts is None:
         artifacts = _latest(session, begins, as_of)
-    found: Artifact | Run | None = _only([*artifacts, *_runs_by_uid(session, name)], name)
-    return found
+    record: Artifact | Run | None = _only([*artifacts, *_runs_by_uid(session, name)], name)
+    return record
 
 
 def _may_be_uid(name: str, length: int) -> bool:
@@ -78,10 +78,12 @@ def _newest_of(session: Session, key: str) -> Run | None:
 
 def _by_key(session: Session, name: str, as_of: datetime | None) -> Artifact | None:
     key, path = name.removeprefix("./"), os.path.abspath(name)
-    found = _latest(session, or_(Artifact.key == key, Artifact.key == path.lstrip("/")), as_of)
-    if not found:
-        found = [one for one in _ending_in(session, key, as_of) if path.endswith("/" + (one.key or ""))]
-    only: Artifact | None = _only(found, name)
+    artifacts = _latest(session, or_(Artifact.key == key, Artifact.key == path.lstrip("/")), as_of)
+    if not artifacts:
+        artifacts = [
+            artifact for artifact in _ending_in(session, key, as_of) if path.endswith("/" + (artifact.key or ""))
+        ]
+    only: Artifact | None = _only(artifacts, name)
     return only
 
 
@@ -92,19 +94,19 @@ def _ending_in(session: Session, key: str, as_of: datetime | None) -> list[Artif
     return _latest(session, ends, as_of)
 
 
-def _latest(session: Session, wanted: ColumnElement[bool], as_of: datetime | None) -> list[Artifact]:
+def _latest(session: Session, condition: ColumnElement[bool], as_of: datetime | None) -> list[Artifact]:
     """Of each series the latest version, now or at a moment."""
     if as_of is None:
-        return list(session.scalars(select(Artifact).where(wanted, Artifact.is_latest)))
-    kept = or_(Artifact.deleted_at.is_(None), Artifact.deleted_at > as_of)
-    there = select(Artifact).where(wanted, kept, Artifact.created_at <= as_of).order_by(Artifact.number)
-    return list({one.series_id: one for one in session.scalars(there)}.values())
+        return list(session.scalars(select(Artifact).where(condition, Artifact.is_latest)))
+    not_deleted = or_(Artifact.deleted_at.is_(None), Artifact.deleted_at > as_of)
+    query = select(Artifact).where(condition, not_deleted, Artifact.created_at <= as_of).order_by(Artifact.number)
+    return list({artifact.series_id: artifact for artifact in session.scalars(query)}.values())
 
 
-def _only(found: Iterable[Any], name: str) -> Any:
-    answers = list(found)
+def _only(records: Iterable[Any], name: str) -> Any:
+    answers = list(records)
     if len(answers) > 1:
-        listed = ", ".join(f"{one.uid} ({getattr(one, 'key', None) or one.name})" for one in answers[:5])
+        listed = ", ".join(f"{record.uid} ({getattr(record, 'key', None) or record.name})" for record in answers[:5])
         raise MultipleFound(f"{name!r} names {len(answers)} records: {listed}", hint="name one by its uid")
     return answers[0] if answers else None
 

@@ -46,8 +46,8 @@ def _rows(
     as_of: datetime | None,
 ) -> Iterable[Row[Any]]:
     values = {"artifacts": ids(session, artifacts or ()), "runs": ids(session, runs or ()), "at": as_of}
-    asked: Executable = statement(dialect(session), artifacts is None or runs is None, as_of is not None)
-    return streamed(session, asked, values)
+    query: Executable = statement(dialect(session), artifacts is None or runs is None, as_of is not None)
+    return streamed(session, query, values)
 
 
 @cache
@@ -59,9 +59,13 @@ def _links(dialect: str, everything: bool, dated: bool) -> Executable:
     ).where(*then.edge(RunArtifact))  # fmt: skip
     waits = select(literal(WAIT), RunDependency.run_id, RunDependency.source_id, null(), RunDependency.role, literal(0))
     holds = select(
-        literal(HOLD), Containment.directory_id, Containment.artifact_id, _made(Containment.directory_id, then),
-        _made(Containment.artifact_id, then), literal(0),
-    )  # fmt: skip
+        literal(HOLD),
+        Containment.directory_id,
+        Containment.artifact_id,
+        _produced_flag(Containment.directory_id, then),
+        _produced_flag(Containment.artifact_id, then),
+        literal(0),
+    )
     if not everything:
         # One side of each link by its index; both sides would make SQLite try every pair of them.
         edges = edges.where(RunArtifact.run_id.in_(select(above.c.id)), RunArtifact.artifact_id.in_(chosen))
@@ -70,7 +74,7 @@ def _links(dialect: str, everything: bool, dated: bool) -> Executable:
     return union_all(edges, waits, holds).order_by(column("place"))
 
 
-def _made(artifact_id: Any, then: Then) -> Any:
+def _produced_flag(artifact_id: Any, then: Then) -> Any:
     return case((is_made(artifact_id, then), "made"))
 
 

@@ -42,15 +42,20 @@ def _snapshot(session: Session, run: Run, graph: Graph) -> Snapshot:
 def _environment(session: Session, run: Run) -> dict[str, Any] | None:
     if run.environment_id is None:
         return None
-    found = session.get_one(Environment, run.environment_id)
-    return {"python": found.python, "platform": found.platform, "packages": found.packages, "conda": found.conda or {}}
+    environment = session.get_one(Environment, run.environment_id)
+    return {
+        "python": environment.python,
+        "platform": environment.platform,
+        "packages": environment.packages,
+        "conda": environment.conda or {},
+    }
 
 
 def _files(graph: Graph, run: int, side: str) -> tuple[File, ...]:
     nodes = [
         graph.artifacts[artifact]
-        for one, artifact, direction, role in graph.edges
-        if one == run and direction == side and role != ROLLED_BACK
+        for run_id, artifact, direction, role in graph.edges
+        if run_id == run and direction == side and role != ROLLED_BACK
     ]
     often = Counter(_name(node) for node in nodes)
     return tuple(_file(node, is_alone=often[_name(node)] == 1) for node in nodes)

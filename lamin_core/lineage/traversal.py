@@ -82,8 +82,8 @@ class Then:
 
     def artifact(self, identity: Any) -> list[ColumnElement[bool]]:
         """It was there."""
-        there = select(_ARTIFACT.id).where(_ARTIFACT.id == identity, *self.made(_ARTIFACT))
-        return [there.exists()] if self.dated else []
+        query = select(_ARTIFACT.id).where(_ARTIFACT.id == identity, *self.made(_ARTIFACT))
+        return [query.exists()] if self.dated else []
 
     def begun(self, run: Any) -> list[ColumnElement[bool]]:
         """Of the row itself: it had begun."""
@@ -110,14 +110,14 @@ def reach(
     """The nodes at most so many steps above and below these; None is all the way; at most `limit` each way."""
     steps: dict[Way, int | None] = {"up": up, "down": down}
     counted = all(number is None or number <= _NEAR for number in steps.values())
-    nearest = {way: dict.fromkeys(starts, 0) for way in WAYS}
-    ways = tuple((way, counted and number is not None) for way, number in steps.items() if number != 0)
+    nearest = {direction: dict.fromkeys(starts, 0) for direction in WAYS}
+    ways = tuple((direction, counted and number is not None) for direction, number in steps.items() if number != 0)
     if ways:
         values = {"starts": ids(session, starts), "up": up, "down": down, "at": as_of, "limit": limit}
         statement = _statement(dialect(session), ways, as_of is not None)
-        for way, node, depth in streamed(session, statement, values):
-            if depth < nearest[way].get(node, depth + 1):
-                nearest[way][node] = depth
+        for direction, node, depth in streamed(session, statement, values):
+            if depth < nearest[direction].get(node, depth + 1):
+                nearest[direction][node] = depth
     return Reach(_nearest(nearest["up"], limit), _nearest(nearest["down"], limit), counted)
 
 
@@ -153,42 +153,46 @@ def given(dialect: str, name: str) -> Select[tuple[int]]:
 def _statement(dialect: str, ways: tuple[tuple[Way, bool], ...], dated: bool) -> CompoundSelect[Any]:
     """Rows of way, node and depth; a statement for each form of the question, for making one takes longer than most
     answers."""
-    found = [(way, _recursion(dialect, way, counted, Then(dated)).subquery()) for way, counted in ways]
-    return union_all(*(select(literal(way).label("way"), rows.c.node, rows.c.depth) for way, rows in found))
+    recursions = [
+        (direction, _recursion(dialect, direction, counted, Then(dated)).subquery()) for direction, counted in ways
+    ]
+    return union_all(
+        *(select(literal(direction).label("way"), rows.c.node, rows.c.depth) for direction, rows in recursions)
+    )
 
 
-def _recursion(dialect: str, way: Way, counted: bool, then: Then) -> Select[Any]:
+def _recursion(dialect: str, direction: Way, counted: bool, then: Then) -> Select[Any]:
     """Rows of node and depth. Both databases go breadth first, so that a limit leaves the nearest."""
     first = given(dialect, "starts").subquery()
     depth = literal(0, BigInteger).label("depth")
     most = bindparam("limit", type_=BigInteger) + 1
     if not counted:
         # Without the depth, UNION drops every node seen before: cycles end, and ladders cost no more than chains.
-        reached = select(first.c.value.label("node")).cte(f"{way}wards", recursive=True)
-        reached = reached.union(*_neighbours(dialect, reached, way, then))
+        reached = select(first.c.value.label("node")).cte(f"{direction}wards", recursive=True)
+        reached = reached.union(*_neighbours(dialect, reached, direction, then))
         return select(reached.c.node, depth).limit(most)
-    steps = bindparam(way, type_=BigInteger)
-    reached = select(first.c.value.label("node"), depth).cte(f"{way}wards", recursive=True)
-    further = _neighbours(dialect, reached, way, then)
-    reached = reached.union(*(one.add_columns(reached.c.depth + 1).where(reached.c.depth < steps) for one in further))
+    steps = bindparam(direction, type_=BigInteger)
+    reached = select(first.c.value.label("node"), depth).cte(f"{direction}wards", recursive=True)
+    further = _neighbours(dialect, reached, direction, then)
+    reached = reached.union(*(arm.add_columns(reached.c.depth + 1).where(reached.c.depth < steps) for arm in further))
     return select(reached.c.node, reached.c.depth).limit(most * (steps + 1))
 
 
-def _neighbours(dialect: str, reached: Any, way: Way, then: Then) -> list[Select[Any]]:
+def _neighbours(dialect: str, reached: Any, direction: Way, then: Then) -> list[Select[Any]]:
     """One step on from what was reached: an arm of the recursion for each kind of link.
 
     PostgreSQL lets a recursion name itself once only; there the arms are one lateral join.
     """
-    arms = list(_arms(reached.c.node, way, then))
+    arms = list(_arms(reached.c.node, direction, then))
     if dialect == "sqlite":
         return arms
-    found = union_all(*(arm.correlate(reached) for arm in arms)).lateral()
-    return [select(found.c.node).select_from(reached).join(found, literal(True))]
+    neighbours = union_all(*(arm.correlate(reached) for arm in arms)).lateral()
+    return [select(neighbours.c.node).select_from(reached).join(neighbours, literal(True))]
 
 
-def _arms(node: ColumnElement[int], way: Way, then: Then) -> Iterator[Select[Any]]:
+def _arms(node: ColumnElement[int], direction: Way, then: Then) -> Iterator[Select[Any]]:
     for below, above, conditions in _links(then):
-        source, target = (above, below) if way == "down" else (below, above)
+        source, target = (above, below) if direction == "down" else (below, above)
         # Said beside the comparison, so that the index of the one kind is not searched for nodes of the other.
         kind = node < 0 if _is_run(source) else node > 0
         yield select(_signed(target).label("node")).where(kind, source == _signed(node, like=source), *conditions)
@@ -210,8 +214,8 @@ def _links(then: Then) -> Iterator[tuple[Any, Any, list[ColumnElement[bool]]]]:
     yield read.run_id, read.artifact_id, [read.direction == "input", *then.edge(read)]
     yield waited.run_id, waited.source_id, [*then.run(waited.run_id), *then.run(waited.source_id)]
     for below, above in (("artifact_id", "directory_id"), ("directory_id", "artifact_id")):
-        held = aliased(Containment)
-        lower, upper = getattr(held, below), getattr(held, above)
+        containment = aliased(Containment)
+        lower, upper = getattr(containment, below), getattr(containment, above)
         yield lower, upper, [~is_made(lower, then), *then.artifact(lower), *then.artifact(upper)]
 
 

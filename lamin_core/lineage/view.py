@@ -97,7 +97,7 @@ def counts(graph: Graph) -> list[dict[str, Any]]:
             "engine": engine,
             "transforms": len({n.transform_uid for n in graph.runs.values() if n.engine == engine}),
             "runs": sum(node.engine == engine for node in graph.runs.values()),
-            "artifacts": sum(made == engine for made in owner.values()),
+            "artifacts": sum(maker_engine == engine for maker_engine in owner.values()),
             "edges": _count(graph.runs[run].engine == engine for run, _, _, _ in graph.edges),
         }
         for engine in engines

@@ -184,16 +184,16 @@ class Artifact(Traced, Versioned, Registry):
     @classmethod
     def from_df(cls, df: Any, *, key: str | None = None, description: str | None = None, **kwargs: Any) -> Self:
         """A `pandas.DataFrame` to be saved as parquet (or csv, by the key's suffix)."""
-        made: Self = current.connection().files.from_object(cls, df, key=key, description=description, **kwargs)
-        return made
+        artifact: Self = current.connection().files.from_object(cls, df, key=key, description=description, **kwargs)
+        return artifact
 
     from_dataframe = from_df
 
     @classmethod
     def from_anndata(cls, adata: Any, *, key: str | None = None, description: str | None = None, **kwargs: Any) -> Self:
         """An `anndata.AnnData` to be saved as h5ad (or zarr, by the key's suffix)."""
-        made: Self = current.connection().files.from_object(cls, adata, key=key, description=description, **kwargs)
-        return made
+        artifact: Self = current.connection().files.from_object(cls, adata, key=key, description=description, **kwargs)
+        return artifact
 
     @classmethod
     def from_dir(
@@ -209,10 +209,10 @@ class Artifact(Traced, Versioned, Registry):
         Keys are the paths below the folder, after its name or after `key`; files inside a known storage are
         registered where they lie. `Artifact(folder)` is the folder as one artifact.
         """
-        made: list[Self] = current.connection().files.from_folder(cls, path, key, storage)
-        for one in made:
-            one.__dict__["_asked_run"] = run
-        return made
+        artifacts: list[Self] = current.connection().files.from_folder(cls, path, key, storage)
+        for artifact in artifacts:
+            artifact.__dict__["_asked_run"] = run
+        return artifacts
 
     @classmethod
     def trash(cls) -> Any:

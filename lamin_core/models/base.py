@@ -448,7 +448,7 @@ class Synonymous:
     def remove_synonym(self, *names: str) -> None:
         """Let these be other names of it no more."""
         _check_synonyms(names)
-        self._set_synonyms([one for one in (self.synonyms or "").split("|") if one not in names])
+        self._set_synonyms([name for name in (self.synonyms or "").split("|") if name not in names])
 
     def _set_synonyms(self, names: list[str]) -> None:
         self.synonyms = "|".join(dict.fromkeys(filter(None, names))) or None

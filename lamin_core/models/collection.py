@@ -68,7 +68,7 @@ class Collection(Traced, Versioned, Registry):
         hint = "ln.Collection([artifact, ...], key=...)"
         listed = [artifacts] if isinstance(artifacts, Registry) else artifacts
         members = listed_argument(listed, "artifacts", hint)
-        if wrong := [one for one in members if not isinstance(one, model("Artifact"))]:
+        if wrong := [member for member in members if not isinstance(member, model("Artifact"))]:
             raise InvalidArgument(f"{shown(wrong[0])} is no artifact", hint=hint)
         if not isinstance(key, str) or not key.strip():
             raise InvalidArgument(f"{shown(key)} is no key", hint='ln.Collection([...], key="my-collection")')

@@ -82,10 +82,10 @@ def parse(text: str) -> Dtype:
         return Dtype(inner, is_list=is_list)
     if not (inner.startswith("cat[") and inner.endswith("]")):
         raise _unknown(text)
-    found = [_OPTION.fullmatch(option.strip()) for option in inner.removeprefix("cat[").removesuffix("]").split("|")]
-    if not all(found):
+    matches = [_OPTION.fullmatch(option.strip()) for option in inner.removeprefix("cat[").removesuffix("]").split("|")]
+    if not all(matches):
         raise _unknown(text)
-    options = tuple(Option(one["registry"], one["type"], one["field"]) for one in found if one)
+    options = tuple(Option(match["registry"], match["type"], match["field"]) for match in matches if match)
     return Dtype(None, options, is_list)
 
 
@@ -103,15 +103,15 @@ def named(dtype: Any) -> Dtype:
         inner = named(typing.get_args(dtype)[0])
         return Dtype(inner.plain, inner.options, is_list=True)
     if isinstance(dtype, types.UnionType) or typing.get_origin(dtype) is typing.Union:
-        return Dtype(None, tuple(option for one in typing.get_args(dtype) for option in _options(one)))
+        return Dtype(None, tuple(option for argument in typing.get_args(dtype) for option in _options(argument)))
     return _of_class(dtype) or Dtype(None, _options(dtype))
 
 
 def _of_class(dtype: Any) -> Dtype | None:
-    found = [name for name, classes in PLAIN.items() if dtype in classes] if isinstance(dtype, type) else []
-    if not found and isinstance(dtype, type) and issubclass(dtype, PurePath):
-        found = ["path"]
-    return Dtype(found[0]) if found else None
+    names = [name for name, classes in PLAIN.items() if dtype in classes] if isinstance(dtype, type) else []
+    if not names and isinstance(dtype, type) and issubclass(dtype, PurePath):
+        names = ["path"]
+    return Dtype(names[0]) if names else None
 
 
 def _options(dtype: Any) -> tuple[Option, ...]:
@@ -134,15 +134,15 @@ def _unknown(name: str) -> InvalidArgument:
 
 def registry_called(name: str) -> type[Any]:
     """The registry with this name. Raises `InvalidArgument`."""
-    known = {
+    registries = {
         mapper.class_._registry_name(): mapper.class_
         for mapper in Base.registry.mappers
         if issubclass(mapper.class_, Registry)
     }
-    if name not in known:
-        raise InvalidArgument(f"there is no registry {name!r}", hint=f"one of {', '.join(sorted(known))}")
-    found: type[Any] = known[name]
-    return found
+    if name not in registries:
+        raise InvalidArgument(f"there is no registry {name!r}", hint=f"one of {', '.join(sorted(registries))}")
+    registry: type[Any] = registries[name]
+    return registry
 
 
 def validated(feature: str, dtype: Dtype, value: Any) -> Any:
@@ -154,8 +154,8 @@ def validated(feature: str, dtype: Dtype, value: Any) -> Any:
     checked = _CHECKS[dtype.plain or ""](value)
     if checked is not _WRONG:
         return checked
-    wanted = f"{'an' if (dtype.plain or '')[:1] in 'aeiou' else 'a'} {dtype.plain}"
-    hint = f"pass {wanted}, or annotate with another feature"
+    expected = f"{'an' if (dtype.plain or '')[:1] in 'aeiou' else 'a'} {dtype.plain}"
+    hint = f"pass {expected}, or annotate with another feature"
     if value is None:
         hint = f"leave it out; features.remove_values({feature!r}) removes what is there"
     raise ValidationError(
@@ -203,8 +203,8 @@ def _float(value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    found = _int(value)
-    return _float(value) if found is _WRONG else found
+    integer = _int(value)
+    return _float(value) if integer is _WRONG else integer
 
 
 def _bool(value: Any) -> Any:
@@ -255,12 +255,12 @@ def _dict(value: Any) -> Any:
 def _json(value: Any) -> Any:
     value = _plain(value)
     if isinstance(value, dict):
-        parts = {key: _json(one) for key, one in value.items()}
-        fits = all(isinstance(key, str) and is_storable(key) and one is not _WRONG for key, one in parts.items())
+        parts = {key: _json(item) for key, item in value.items()}
+        fits = all(isinstance(key, str) and is_storable(key) and part is not _WRONG for key, part in parts.items())
         return parts if fits else _WRONG
     if isinstance(value, list | tuple):
-        items = [_json(one) for one in value]
-        return items if all(one is not _WRONG for one in items) else _WRONG
+        items = [_json(item) for item in value]
+        return items if all(item is not _WRONG for item in items) else _WRONG
     if value is None or isinstance(value, bool):
         return value
     return _text(value) if isinstance(value, str) else _number(value)

@@ -24,9 +24,9 @@ class Q:
         self.is_negated = False
 
     def _with(self, *conditions: Q, joined: Literal["and", "or"], is_negated: bool = False) -> Q:
-        made = Q(*conditions)
-        made.joined, made.is_negated = joined, is_negated
-        return made
+        combined = Q(*conditions)
+        combined.joined, combined.is_negated = joined, is_negated
+        return combined
 
     def __and__(self, other: Q) -> Q:
         return self._with(self, other, joined="and")

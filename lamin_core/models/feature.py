@@ -84,9 +84,9 @@ class Feature(Comparable, Synonymous, Named, Registry):
     def from_df(cls, df: Any) -> Any:
         """The features that the columns of a table are; those that do not exist yet are made, unsaved."""
         dtypes = {str(column): dtype for column, dtype in df.dtypes.items()}
-        known = {feature.name: feature for feature in cls.filter(name__in=list(dtypes))}
+        existing = {feature.name: feature for feature in cls.filter(name__in=list(dtypes))}
         features = current.connection().from_values(cls, [], None, create=False)
-        features.extend(known.get(name) or cls(name=name, dtype=_of_column(dtype)) for name, dtype in dtypes.items())
+        features.extend(existing.get(name) or cls(name=name, dtype=_of_column(dtype)) for name, dtype in dtypes.items())
         return features
 
     from_dataframe = from_df

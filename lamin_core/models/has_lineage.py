@@ -24,5 +24,5 @@ class Traced:
         Of a run, what it read and wrote; of a transform, what all its runs did; of a collection, what made its
         artifacts. `up` and `down` limit the steps each way; `as_of` is a moment to look back from.
         """
-        asked = {"up": up, "down": down, "as_of": as_of}
-        return current.connection().lineage.view(self, return_graph=return_graph, **asked)
+        options = {"up": up, "down": down, "as_of": as_of}
+        return current.connection().lineage.view(self, return_graph=return_graph, **options)

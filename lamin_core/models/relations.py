@@ -53,12 +53,12 @@ class One(Generic[Target]):
         identity = getattr(record, self.column)
         if identity is None:
             return None
-        held: Any = record.__dict__.get(f"_{self.name}")
-        if held is None or held.id != identity:
-            held = current.connection().by_id(self.target, identity)
-            record.__dict__[f"_{self.name}"] = held
-        found: Target = held
-        return found
+        related: Any = record.__dict__.get(f"_{self.name}")
+        if related is None or related.id != identity:
+            related = current.connection().by_id(self.target, identity)
+            record.__dict__[f"_{self.name}"] = related
+        target: Target = related
+        return target
 
     def __set__(self, record: Any, value: Target | None) -> None:
         if value is not None and not isinstance(value, self.target):
@@ -141,7 +141,7 @@ def annotations_of(registry: type[Any]) -> dict[str, Many[Any]]:
 
 def annotation_of(registry: type[Any], target: type[Any]) -> Many[Any] | None:
     """The relation by which records of the target label records of the registry."""
-    return next((one for one in annotations_of(registry).values() if one.target is target), None)
+    return next((relation for relation in annotations_of(registry).values() if relation.target is target), None)
 
 
 def table_of(record: type[Any]) -> Table:

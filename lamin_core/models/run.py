@@ -171,8 +171,8 @@ class Run(Traced, Registry):
     @property
     def report(self) -> Artifact | None:
         """Its log, or the notebook as it was left, where that was asked for or saved."""
-        found: Artifact | None = self._reports.first()
-        return found
+        artifact: Artifact | None = self._reports.first()
+        return artifact
 
     @property
     def git(self) -> dict[str, Any] | None:

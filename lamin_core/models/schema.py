@@ -127,16 +127,16 @@ class Schema(Registry):
     @property
     def slots(self) -> dict[str, Schema]:
         """The schema of each slot."""
-        found: dict[str, Schema] = current.connection().slots(self)
-        return found
+        schemas: dict[str, Schema] = current.connection().slots(self)
+        return schemas
 
     @classmethod
     def from_df(cls, df: Any, *, name: str | None = None) -> Schema:
         """A schema to be saved, of the columns of a table that are features. Raises `InvalidArgument` for none."""
-        known = current.connection().from_values(Feature, [str(column) for column in df.columns], None, create=False)
-        if not known:
+        features = current.connection().from_values(Feature, [str(column) for column in df.columns], None, create=False)
+        if not features:
             raise InvalidArgument("no column is a known feature", hint="ln.Feature.from_df(df).save()")
-        return cls(known, name=name)
+        return cls(features, name=name)
 
     from_dataframe = from_df
 
@@ -156,10 +156,10 @@ def _checked_slots(slots: Any) -> dict[str, Schema]:
     return dict(slots)
 
 
-def _member(given: Any) -> tuple[Feature, bool]:
+def _member(item: Any) -> tuple[Feature, bool]:
     """A feature, and whether it may be missing."""
-    is_configured = isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Mapping)
-    feature, config = given if is_configured else (given, {})
+    is_configured = isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], Mapping)
+    feature, config = item if is_configured else (item, {})
     if not isinstance(feature, Feature):
         raise InvalidArgument(f"{shown(feature)} is no feature", hint="ln.Feature(name='x', dtype=int).save()")
     return feature, bool(config.get("optional", False))

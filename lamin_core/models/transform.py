@@ -163,8 +163,8 @@ class Transform(Traced, Versioned, Registry):
     @property
     def latest_run(self) -> Run | None:
         """The run of this version that started last."""
-        found: Run | None = self.runs.order_by("-started_at").first()
-        return found
+        run: Run | None = self.runs.order_by("-started_at").first()
+        return run
 
     @classmethod
     def _shown_fields(cls) -> tuple[str, ...]:

@@ -30,22 +30,24 @@ def values_of(session: Session, registry: type[Any], ids: list[int]) -> dict[str
 
     Several values of one feature are a list, as is the value of a feature whose type is one.
     """
-    said: dict[int, list[Said]] = defaultdict(list)
-    for one in [*_plain(session, registry, ids), *_labels(session, registry, ids)]:
-        said[one.feature_id].append(one)
-    features = session.scalars(select(Feature).where(Feature.id.in_(said)).order_by(Feature.name))
-    return {feature.name: _by_record(session, parse(feature.dtype), said[feature.id]) for feature in features}
+    values_by_feature: dict[int, list[Said]] = defaultdict(list)
+    for entry in [*_plain(session, registry, ids), *_labels(session, registry, ids)]:
+        values_by_feature[entry.feature_id].append(entry)
+    features = session.scalars(select(Feature).where(Feature.id.in_(values_by_feature)).order_by(Feature.name))
+    return {
+        feature.name: _by_record(session, parse(feature.dtype), values_by_feature[feature.id]) for feature in features
+    }
 
 
-def _by_record(session: Session, dtype: Dtype, said: list[Said]) -> dict[int, Any]:
-    named = _named(session, dtype, {one.value for one in said if isinstance(one.value, str)})
-    held: dict[int, list[Any]] = defaultdict(list)
-    for one in said:
-        value = named.get(one.value, one.value) if isinstance(one.value, str) else one.value
+def _by_record(session: Session, dtype: Dtype, entries: list[Said]) -> dict[int, Any]:
+    named = _named(session, dtype, {entry.value for entry in entries if isinstance(entry.value, str)})
+    values_by_record: dict[int, list[Any]] = defaultdict(list)
+    for entry in entries:
+        value = named.get(entry.value, entry.value) if isinstance(entry.value, str) else entry.value
         value = restored(dtype, value)
-        if dtype.is_list or value not in held[one.record_id]:
-            held[one.record_id].append(value)
-    return {record: some if dtype.is_list or len(some) > 1 else some[0] for record, some in held.items()}
+        if dtype.is_list or value not in values_by_record[entry.record_id]:
+            values_by_record[entry.record_id].append(value)
+    return {record: some if dtype.is_list or len(some) > 1 else some[0] for record, some in values_by_record.items()}
 
 
 def _plain(session: Session, registry: type[Any], ids: list[int]) -> list[Said]:
@@ -58,15 +60,15 @@ def _plain(session: Session, registry: type[Any], ids: list[int]) -> list[Said]:
 
 
 def _labels(session: Session, registry: type[Any], ids: list[int]) -> list[Said]:
-    said = []
+    entries = []
     for relation in annotations_of(registry).values():
         link: Any = relation.link
         target, own = relation.target, getattr(link, relation.own)
         name = getattr(target, target._name_field)
         query = select(own, link.feature_id, name).join(target, getattr(link, relation.other) == target.id)
         query = query.where(OPERATORS["in"](own, ids), link.feature_id.is_not(None)).order_by(link.id)
-        said += [Said(*row) for row in session.execute(query)]
-    return said
+        entries += [Said(*row) for row in session.execute(query)]
+    return entries
 
 
 def _named(session: Session, dtype: Dtype, uids: set[str]) -> dict[str, str]:
@@ -82,7 +84,7 @@ def _named(session: Session, dtype: Dtype, uids: set[str]) -> dict[str, str]:
 
 def labels_of(session: Session, record: Any) -> dict[str, list[str]]:
     """The names of the labels of a record, by the relation they hang on."""
-    found = {}
+    labels = {}
     for name, relation in annotations_of(type(record)).items():
         link: Any = relation.link
         target = relation.target
@@ -90,8 +92,8 @@ def labels_of(session: Session, record: Any) -> dict[str, list[str]]:
         query = select(shown).join(link, getattr(link, relation.other) == target.id)
         rows = session.scalars(query.where(getattr(link, relation.own) == record.id).distinct().order_by(shown))
         if names := list(rows):
-            found[name] = names
-    return found
+            labels[name] = names
+    return labels
 
 
 def described(session: Session, record: Any) -> list[tuple[str, str]]:

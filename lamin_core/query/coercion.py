@@ -29,7 +29,7 @@ def bound(column: Any, value: Any) -> Any:
 def values(column: Any, several: Any) -> tuple[TypeEngine[Any], list[Any]]:
     """The values for this column, and the type to pass them as. Raises `InvalidArgument`."""
     kind, fit = _type(column)
-    return kind, [fit(plain(one)) for one in several if one is not None]
+    return kind, [fit(plain(value)) for value in several if value is not None]
 
 
 def plain(value: Any) -> Any:
@@ -135,10 +135,12 @@ def text(value: Any) -> str:
     return str(value)
 
 
-def unfit(value: Any, wanted: str) -> InvalidArgument:
+def unfit(value: Any, expected: str) -> InvalidArgument:
     """The error that says what would fit."""
     shown = ascii(value)
-    return InvalidArgument(f"{shown if len(shown) < 80 else shown[:77] + '...'} cannot be compared: it needs {wanted}")
+    return InvalidArgument(
+        f"{shown if len(shown) < 80 else shown[:77] + '...'} cannot be compared: it needs {expected}"
+    )
 
 
 _TYPES: tuple[tuple[Any, TypeEngine[Any], Any], ...] = (

@@ -43,8 +43,8 @@ def compared(column: Any, words: list[str], value: Any) -> Condition | None:
 def _on_days(column: Any, name: str, value: Any) -> Condition | None:
     """Days are ranges of moments, in UTC: an index serves them."""
     if name == "in":
-        days = [_on_days(column, "exact", one) for one in value]
-        return or_(false(), *(one for one in days if one is not None))
+        days = [_on_days(column, "exact", item) for item in value]
+        return or_(false(), *(condition for condition in days if condition is not None))
     if name == "range":
         low, high = coercion.pair(value)
         return and_(column >= _midnight(low, 0), column < _midnight(high, 1))
@@ -66,14 +66,14 @@ def _in_json(column: Any, words: list[str], value: Any) -> Condition | None:
     if not keys:
         return OPERATORS["isnull"](column, value) if name == "isnull" else None
     where = _path(keys)
-    kind, found = sql_functions.member_type(column, *where), sql_functions.member(column, *where)
+    kind, member = sql_functions.member_type(column, *where), sql_functions.member(column, *where)
     if name == "in":
         several = listed_argument(value, "what is compared by `in`", "__in=[1, 2]")
-        return or_(false(), *(_member_is(kind, found, "exact", item) for item in several))
+        return or_(false(), *(_member_is(kind, member, "exact", item) for item in several))
     if name == "range":
         low, high = coercion.pair(value)
-        return and_(_member_is(kind, found, "gte", low), _member_is(kind, found, "lte", high))
-    return _member_is(kind, found, name, value)
+        return and_(_member_is(kind, member, "gte", low), _member_is(kind, member, "lte", high))
+    return _member_is(kind, member, name, value)
 
 
 def _path(keys: list[str]) -> list[Any]:
@@ -84,14 +84,14 @@ def _path(keys: list[str]) -> list[Any]:
     return [literal("$." + ".".join(quoted), Text()), literal("{" + ",".join(quoted) + "}", Text())]
 
 
-def _member_is(kind: Any, found: Any, name: str, value: Any) -> Condition:
+def _member_is(kind: Any, member: Any, name: str, value: Any) -> Condition:
     if name == "isnull" or value is None:
         missing: Condition = func.coalesce(kind, "null") == "null"
         return missing if value is None or coercion.boolean(value) else ~missing
     if isinstance(value, bool):
         # SQLite gives 1 and 0, PostgreSQL true and false.
-        said = func.lower(cast(found, Text)).in_(["1", "true"] if value else ["0", "false"])
-        return and_(kind == "boolean", said) if name == "exact" else false()
+        matches = func.lower(cast(member, Text)).in_(["1", "true"] if value else ["0", "false"])
+        return and_(kind == "boolean", matches) if name == "exact" else false()
     if isinstance(value, int | float):
-        return OPERATORS[name](case((kind == "number", cast(found, Double)), else_=None), value)
-    return OPERATORS[name](case((kind == "string", cast(found, Text)), else_=None), value)
+        return OPERATORS[name](case((kind == "number", cast(member, Double)), else_=None), value)
+    return OPERATORS[name](case((kind == "string", cast(member, Text)), else_=None), value)

@@ -20,8 +20,8 @@ def description(database: Database, record: Any) -> str:
     title = getattr(record, registry._name_field) or record.uid
     version = f" (version {record.version})" if isinstance(record, Versioned) else ""
     with database.reading() as session:
-        said = described(session, record)
-    rows = [*_fields(record), *_relations(record), *said]
+        annotation_rows = described(session, record)
+    rows = [*_fields(record), *_relations(record), *annotation_rows]
     return "\n".join([f"{registry.__name__}: {printable(title)}{version}", *lines(rows)])
 
 
@@ -53,13 +53,17 @@ def _shown(value: Any) -> Any:
 
 
 def _relations(record: Any) -> list[tuple[str, Any]]:
-    said = annotations_of(type(record))
-    relations = {name: one for name, one in relations_of(type(record)).items() if name not in said and name[0] != "_"}
+    annotation_relations = annotations_of(type(record))
+    relations = {
+        name: relation
+        for name, relation in relations_of(type(record)).items()
+        if name not in annotation_relations and name[0] != "_"
+    }
     rows: list[tuple[str, Any]] = []
     for name, relation in relations.items():
-        found = getattr(record, name)
-        if isinstance(relation, One) and found is not None:
-            rows.append((name, getattr(found, type(found)._name_field) or found.uid))
-        elif isinstance(relation, Many) and (number := found.count()):
+        related = getattr(record, name)
+        if isinstance(relation, One) and related is not None:
+            rows.append((name, getattr(related, type(related)._name_field) or related.uid))
+        elif isinstance(relation, Many) and (number := related.count()):
             rows.append((name, f"{number:,}"))
     return rows

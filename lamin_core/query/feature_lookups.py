@@ -30,10 +30,10 @@ def feature_named(database: Database, path: list[str]) -> tuple[Feature, list[st
     names = {"__".join(path[:length]): length for length in range(1, len(path) + 1)}
     storable = [name for name in names if is_storable(name)]
     with database.reading() as session:
-        found = session.scalars(select(Feature).where(Feature.name.in_(storable))).all()
-    if not found:
+        features = session.scalars(select(Feature).where(Feature.name.in_(storable))).all()
+    if not features:
         return None
-    feature = max(found, key=lambda one: names[one.name])
+    feature = max(features, key=lambda candidate: names[candidate.name])
     return feature, path[names[feature.name] :]
 
 
@@ -62,22 +62,22 @@ def condition(lookups: Lookups, registry: type[Any], feature: Feature, rest: lis
         options = [_labelled(lookups, registry, feature, option, rest, value) for option in dtype.options]
         return or_(false(), *options)
     table = model(registry._feature_values or "")
-    found = _compared(table, feature, dtype, rest, value)
-    if found is None:
+    comparison = _compared(table, feature, dtype, rest, value)
+    if comparison is None:
         raise InvalidArgument(
             f"{'__'.join(rest)!a} is no lookup for feature {feature.name!r}", hint=f"known are: {', '.join(OPERATORS)}"
         )
-    tied = select(own_key(registry, table)).where(table.feature_id == feature.id, found)
+    tied = select(own_key(registry, table)).where(table.feature_id == feature.id, comparison)
     return registry.id.in_(tied)  # type: ignore[no-any-return]
 
 
 def _check_registry(feature: Feature, dtype: Dtype, value: Any) -> None:
     """Raise `InvalidArgument` for a record of a registry that no value of the feature comes from."""
     allowed = [option.registry for option in dtype.options]
-    for one in value if isinstance(value, list | tuple | set) else [value]:
-        if isinstance(one, Registry) and type(one)._registry_name() not in allowed:
+    for item in value if isinstance(value, list | tuple | set) else [value]:
+        if isinstance(item, Registry) and type(item)._registry_name() not in allowed:
             raise InvalidArgument(
-                f"{one!r} is no value of feature {feature.name!r}, which is {feature.dtype}",
+                f"{item!r} is no value of feature {feature.name!r}, which is {feature.dtype}",
                 hint=f"compare it with a {allowed[0]}, or its name",
             )
 
@@ -111,13 +111,13 @@ def _at_time(column: Any, feature: Feature, dtype: Dtype, rest: list[str], value
     if part is not None:
         column = func.substr(column, *_PARTS[part], type_=Text())
 
-    def fitted(one: Any) -> str:
+    def fitted(item: Any) -> str:
         if part is None:
-            return str(_stored(feature, dtype, one))
-        return coercion.day(one).isoformat() if part == "date" else f"{coercion.integer(one):0{_PARTS[part][1]}}"
+            return str(_stored(feature, dtype, item))
+        return coercion.day(item).isoformat() if part == "date" else f"{coercion.integer(item):0{_PARTS[part][1]}}"
 
     several = words[:1] in (["in"], ["range"])
-    return date_json_lookups.compared(column, words, [fitted(one) for one in value] if several else fitted(value))
+    return date_json_lookups.compared(column, words, [fitted(item) for item in value] if several else fitted(value))
 
 
 def _stored(feature: Feature, dtype: Dtype, value: Any) -> Any:
@@ -148,8 +148,8 @@ def _label(lookups: Lookups, target: type[Any], option: Option, rest: list[str],
     if rest and rest[0] not in OPERATORS:
         return lookups.one(target, rest, value)
     several = rest == ["in"] and not isinstance(value, str)
-    given = list(value) if several else [value]
-    if given and all(isinstance(one, Registry) for one in given):
-        meant = [one.id for one in given if isinstance(one, target)]
+    items = list(value) if several else [value]
+    if items and all(isinstance(item, Registry) for item in items):
+        meant = [item.id for item in items if isinstance(item, target)]
         return target.id.in_(meant)  # type: ignore[no-any-return]
-    return lookups.one(target, [field, *rest], given if several else value)
+    return lookups.one(target, [field, *rest], items if several else value)

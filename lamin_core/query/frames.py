@@ -21,8 +21,8 @@ def fields(registry: type[Any]) -> list[str]:
     columns = {attribute.key: attribute.columns[0] for attribute in registry.__mapper__.column_attrs}
     plain = [name for name, column in columns.items() if name != "id" and not column.info.get("long")]
     own = [name for name in plain if not columns[name].foreign_keys]
-    known = [name for name in (registry._name_field, *registry._shown_fields()) if name in columns]
-    return list(dict.fromkeys(["uid", *known, *own, *plain]))
+    shown = [name for name in (registry._name_field, *registry._shown_fields()) if name in columns]
+    return list(dict.fromkeys(["uid", *shown, *own, *plain]))
 
 
 def frame(
@@ -47,7 +47,7 @@ def frame(
             table[path] = pd.Series(_several(session, registry, path, ids), index=table.index, dtype=object)
     if with_features:
         for name, values in values_of(session, registry, ids).items():
-            table[name] = pd.Series([values.get(one) for one in ids], index=table.index, dtype=object)
+            table[name] = pd.Series([values.get(identity) for identity in ids], index=table.index, dtype=object)
     return table
 
 
@@ -67,9 +67,9 @@ def _several(session: Session, registry: type[Any], path: str, ids: list[int]) -
     query = select(own, shown).where(OPERATORS["in"](own, ids)).order_by(target.id)
     if link is not None:
         query = query.join(target, getattr(link, relation.other) == target.id).where(*narrowing(relation))
-    found: dict[int, list[Any]] = {}
-    for one, value in session.execute(query):
-        held = found.setdefault(one, [])
-        if value not in held:
-            held.append(value)
-    return [found.get(one, []) for one in ids]
+    values_by_record: dict[int, list[Any]] = {}
+    for identity, value in session.execute(query):
+        values = values_by_record.setdefault(identity, [])
+        if value not in values:
+            values.append(value)
+    return [values_by_record.get(identity, []) for identity in ids]

@@ -30,14 +30,14 @@ class Lookups:
 
     def all_of(self, registry: type[Any], conditions: Iterable[Any], lookups: dict[str, Any]) -> list[Condition]:
         """A condition for each. Raises `InvalidArgument` for a field that is none, or a value that does not fit."""
-        made = [self._of(registry, condition) for condition in conditions]
-        return made + [self.one(registry, name.split("__"), value) for name, value in lookups.items()]
+        clauses = [self._of(registry, condition) for condition in conditions]
+        return clauses + [self.one(registry, name.split("__"), value) for name, value in lookups.items()]
 
     def _of(self, registry: type[Any], condition: Any) -> Condition:
         if not isinstance(condition, Q):
             if hasattr(condition, "self_group"):
-                found: Condition = condition
-                return found
+                clause: Condition = condition
+                return clause
             raise InvalidArgument(f"{condition!r} is no condition", hint="filter(name='x'), or filter(ln.Q(name='x'))")
         if isinstance(condition, Compared):
             return self._of_compared(registry, condition)
@@ -55,15 +55,15 @@ class Lookups:
 
     def of_features(self, registry: type[Any], lookups: dict[str, Any]) -> list[Condition]:
         """A condition for each, where names are those of features before they are those of fields."""
-        made = []
+        clauses = []
         for name, value in lookups.items():
             path = name.split("__")
-            found = feature_lookups.feature_named(self._database, path)
-            if found is None:
-                made.append(self.one(registry, path, value))
+            match = feature_lookups.feature_named(self._database, path)
+            if match is None:
+                clauses.append(self.one(registry, path, value))
             else:
-                made.append(feature_lookups.condition(self, registry, *found, value))
-        return made
+                clauses.append(feature_lookups.condition(self, registry, *match, value))
+        return clauses
 
     def one(self, registry: type[Any], path: list[str], value: Any) -> Condition:
         """The condition of one lookup: fields and relations first, operators last."""
@@ -87,11 +87,11 @@ class Lookups:
     def _of_feature(self, registry: type[Any], path: list[str], value: Any) -> Condition:
         if registry._feature_values is None:
             raise unknown(registry, path[0], fields_of(registry))
-        found = feature_lookups.feature_named(self._database, path)
-        if found is None:
+        match = feature_lookups.feature_named(self._database, path)
+        if match is None:
             names = [*fields_of(registry), *feature_lookups.feature_names(self._database)]
             raise unknown(registry, path[0], names)
-        feature, rest = found
+        feature, rest = match
         return feature_lookups.condition(self, registry, feature, rest, value)
 
     def _through_one(self, registry: type[Any], relation: One[Any], rest: list[str], value: Any) -> Condition:
@@ -142,10 +142,10 @@ def field_named(registry: type[Any], name: str) -> Any:
     """The column or relation with this name, or None."""
     if name == "pk":
         return registry.id
-    found = relations_of(registry).get(name)
-    if found is None:
-        found = getattr(registry, name, None)
-    return found if isinstance(found, One | Many | InstrumentedAttribute) else None
+    field = relations_of(registry).get(name)
+    if field is None:
+        field = getattr(registry, name, None)
+    return field if isinstance(field, One | Many | InstrumentedAttribute) else None
 
 
 def column_at(registry: type[Any], path: str, entity: Any = None) -> Any:
@@ -166,8 +166,8 @@ def column_at(registry: type[Any], path: str, entity: Any = None) -> Any:
     if not isinstance(field, One):
         return getattr(entity, field.key)
     target: Any = aliased(field.target)
-    found = column_at(field.target, rest or field.target._name_field, target)
-    return select(found).where(target.id == getattr(entity, field.column)).scalar_subquery()
+    column = column_at(field.target, rest or field.target._name_field, target)
+    return select(column).where(target.id == getattr(entity, field.column)).scalar_subquery()
 
 
 def fields_of(registry: type[Any]) -> list[str]:

@@ -29,8 +29,8 @@ def _exact(column: Any, value: Any) -> Condition:
 
 
 def _equal(column: Any, value: Any) -> Condition:
-    found: Condition = column == value
-    return found
+    clause: Condition = column == value
+    return clause
 
 
 def _among(column: Any, several: Any) -> Condition:
@@ -38,23 +38,23 @@ def _among(column: Any, several: Any) -> Condition:
         raise coercion.unfit(several, "several values: a list or a query set")
     if hasattr(several, "ids"):  # a query set: the database need not be asked before
         return _is_in(column, several.ids())
-    kind, given = coercion.values(column, several)
-    if len(given) > MANY and (coercion.is_text(column) or coercion.is_number(column)):
+    kind, values = coercion.values(column, several)
+    if len(values) > MANY and (coercion.is_text(column) or coercion.is_number(column)):
         among: Any = sql_functions.text_among if coercion.is_text(column) else sql_functions.number_among
-        found: Condition = among(column, literal(json.dumps(given), Text()))
-        return found
-    return _is_in(column, bindparam(None, given, expanding=True, type_=kind))
+        clause: Condition = among(column, literal(json.dumps(values), Text()))
+        return clause
+    return _is_in(column, bindparam(None, values, expanding=True, type_=kind))
 
 
 def _is_in(column: Any, several: Any) -> Condition:
-    found: Condition = column.in_(several)
-    return found
+    clause: Condition = column.in_(several)
+    return clause
 
 
 def _range(column: Any, value: Any) -> Condition:
     low, high = coercion.pair(value)
-    found: Condition = bytewise(column).between(coercion.bound(column, low), coercion.bound(column, high))
-    return found
+    clause: Condition = bytewise(column).between(coercion.bound(column, low), coercion.bound(column, high))
+    return clause
 
 
 def bytewise(column: Any) -> Any:
@@ -63,14 +63,14 @@ def bytewise(column: Any) -> Any:
 
 
 def _isnull(column: Any, value: Any) -> Condition:
-    found: Condition = column.is_(None) if coercion.boolean(value) else column.is_not(None)
-    return found
+    clause: Condition = column.is_(None) if coercion.boolean(value) else column.is_not(None)
+    return clause
 
 
 def _ordered(compare: Callable[[Any, Any], Any]) -> Operator:
     def condition(column: Any, value: Any) -> Condition:
-        found: Condition = compare(bytewise(column), coercion.bound(column, value))
-        return found
+        clause: Condition = compare(bytewise(column), coercion.bound(column, value))
+        return clause
 
     return condition
 
@@ -96,42 +96,42 @@ def _sides(column: Any, value: Any, *, ignore_case: bool) -> tuple[Any, Any, str
 def _iexact(column: Any, value: Any) -> Condition:
     if value is None:
         return _isnull(column, True)
-    shown, wanted, _ = _sides(column, value, ignore_case=True)
-    return _equal(shown, wanted)
+    shown, operand, _ = _sides(column, value, ignore_case=True)
+    return _equal(shown, operand)
 
 
 def _contains(*, ignore_case: bool) -> Operator:
     def condition(column: Any, value: Any) -> Condition:
-        shown, wanted, _ = _sides(column, value, ignore_case=ignore_case)
-        found: Condition = sql_functions.place(shown, wanted) > 0
-        return found
+        shown, operand, _ = _sides(column, value, ignore_case=ignore_case)
+        clause: Condition = sql_functions.place(shown, operand) > 0
+        return clause
 
     return condition
 
 
 def _starts(column: Any, value: Any) -> Condition:
     """A range, so that an index serves it; of text that ends in one of the last code points, a comparison."""
-    shown, wanted, text = _sides(column, value, ignore_case=False)
+    shown, operand, text = _sides(column, value, ignore_case=False)
     if not text:
         return _isnull(shown, False)
     if ord(text[-1]) >= 0xD7FF:
-        return _equal(func.substr(shown, 1, len(text)), wanted)
+        return _equal(func.substr(shown, 1, len(text)), operand)
     shown = bytewise(shown)
-    return and_(shown >= wanted, shown < literal(text[:-1] + chr(ord(text[-1]) + 1), Text()))
+    return and_(shown >= operand, shown < literal(text[:-1] + chr(ord(text[-1]) + 1), Text()))
 
 
 def _istarts(column: Any, value: Any) -> Condition:
-    shown, wanted, text = _sides(column, value, ignore_case=True)
-    return _equal(func.substr(shown, 1, len(text)), wanted)
+    shown, operand, text = _sides(column, value, ignore_case=True)
+    return _equal(func.substr(shown, 1, len(text)), operand)
 
 
 def _ends(*, ignore_case: bool) -> Operator:
     def condition(column: Any, value: Any) -> Condition:
-        shown, wanted, text = _sides(column, value, ignore_case=ignore_case)
+        shown, operand, text = _sides(column, value, ignore_case=ignore_case)
         if not text:
             return _isnull(shown, False)
         begin = func.length(shown) - len(text) + 1
-        return and_(begin > 0, func.substr(shown, begin) == wanted)
+        return and_(begin > 0, func.substr(shown, begin) == operand)
 
     return condition
 

@@ -37,9 +37,9 @@ class QuerySet(Generic[T]):
         """Columns, and whether they count down."""
 
     def _with(self, **changes: Any) -> Self:
-        made = type(self).__new__(type(self))
-        made.__dict__ = {**self.__dict__, **changes}
-        return made
+        clone = type(self).__new__(type(self))
+        clone.__dict__ = {**self.__dict__, **changes}
+        return clone
 
     @contextmanager
     def _reading(self) -> Iterator[Session]:
@@ -110,23 +110,23 @@ class QuerySet(Generic[T]):
     def __len__(self) -> int:
         return self.count()
 
-    def __getitem__(self, place: int | slice) -> Any:
-        if isinstance(place, slice):
-            _check_bounds(place)
-        if isinstance(place, slice) and place.step is None and _counts_up(place.start) and _counts_up(place.stop):
-            begin = place.start or 0
-            length = None if place.stop is None else max(place.stop - begin, 0)
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            _check_bounds(index)
+        if isinstance(index, slice) and index.step is None and _counts_up(index.start) and _counts_up(index.stop):
+            begin = index.start or 0
+            length = None if index.stop is None else max(index.stop - begin, 0)
             return self._fetched(self._ordered().offset(begin).limit(length))
-        if isinstance(place, int) and 0 <= place < 2**63:
-            found = self._fetched(self._ordered().offset(place).limit(1))
-            if not found:
-                raise IndexError(f"there is no record {place} among {self.count()}")
-            return found[0]
-        if isinstance(place, int) and place >= 2**63:
-            raise IndexError(f"there is no record {place}")
-        if not isinstance(place, int | slice):
-            raise InvalidArgument(f"{shown(place)} is no place of a record", hint="[0], [:10]")
-        return list(self)[place]
+        if isinstance(index, int) and 0 <= index < 2**63:
+            records = self._fetched(self._ordered().offset(index).limit(1))
+            if not records:
+                raise IndexError(f"there is no record {index} among {self.count()}")
+            return records[0]
+        if isinstance(index, int) and index >= 2**63:
+            raise IndexError(f"there is no record {index}")
+        if not isinstance(index, int | slice):
+            raise InvalidArgument(f"{shown(index)} is no place of a record", hint="[0], [:10]")
+        return list(self)[index]
 
     def __repr__(self) -> str:
         shown = self._fetched(self._ordered().limit(11))
@@ -163,29 +163,29 @@ class QuerySet(Generic[T]):
 
     def last(self) -> T | None:
         """The last, or None."""
-        found: T | None = self.reverse().first()
-        return found
+        record: T | None = self.reverse().first()
+        return record
 
     def one(self) -> T:
         """The only one. Raises `NotFound` or `MultipleFound`."""
         return self._only(self._fetched(self._query.limit(2)))
 
-    def _only(self, found: Several) -> T:
+    def _only(self, records: Several) -> T:
         name = self.registry.__name__
-        if not found:
+        if not records:
             raise NotFound(f"no {name} fits", hint=f"{name}.df() shows what is there")
-        if len(found) > 1:
-            shown = ", ".join(map(repr, found[:2]))
+        if len(records) > 1:
+            shown = ", ".join(map(repr, records[:2]))
             raise MultipleFound(
                 f"{self.count()} {name} records fit", hint=f"ask for more, or .first(); among them: {shown}"
             )
-        record: T = found[0]
+        record: T = records[0]
         return record
 
     def one_or_none(self) -> T | None:
         """The only one, or None. Raises `MultipleFound`."""
-        found = self._fetched(self._query.limit(2))
-        return self._only(found) if found else None
+        records = self._fetched(self._query.limit(2))
+        return self._only(records) if records else None
 
     def get(self, uid: str | None = None, **lookups: Any) -> T:
         """The one with this uid, these first characters of it, or these fields; of several versions the latest.
@@ -201,11 +201,11 @@ class QuerySet(Generic[T]):
 
     def _answers(self, uid: str | None, lookups: dict[str, Any]) -> Several:
         query = self._query.limit(2)
-        asked = {"version", "is_latest", "number"} & set(lookups)
-        if not issubclass(self.registry, Versioned) or asked or self._is_whole(uid):
+        version_lookups = {"version", "is_latest", "number"} & set(lookups)
+        if not issubclass(self.registry, Versioned) or version_lookups or self._is_whole(uid):
             return self._fetched(query)
-        found = self._fetched(query.order_by(self.registry.is_latest.desc()))
-        return [one for one in found if one.is_latest] or found
+        records = self._fetched(query.order_by(self.registry.is_latest.desc()))
+        return [record for record in records if record.is_latest] or records
 
     def _is_whole(self, uid: str | None) -> bool:
         return uid is not None and len(uid) == getattr(self.registry, "_stem_length", 0) + VERSION_LENGTH
@@ -226,14 +226,14 @@ class QuerySet(Generic[T]):
         return OPERATORS["exact" if is_whole else "startswith"](self.registry.uid, uid)
 
     def _not_found(self, uid: str | None, lookups: dict[str, Any]) -> NotFound:
-        asked = [f"uid {uid!r}"] if uid is not None else []
-        asked += [f"{name}={value!r}" for name, value in lookups.items()]
+        criteria = [f"uid {uid!r}"] if uid is not None else []
+        criteria += [f"{name}={value!r}" for name, value in lookups.items()]
         name = self.registry.__name__
         deleted_at = self._deleted_at(uid)
         if deleted_at is not None:
             said = f"{name} {uid} was deleted for good on {deleted_at:%Y-%m-%d at %H:%M} UTC"
             return NotFound(said, hint=f"no other version gets its uid; {name}.df() shows what is there")
-        shown = f"no {name} with {', '.join(asked)}" if asked else f"no {name} fits"
+        shown = f"no {name} with {', '.join(criteria)}" if criteria else f"no {name} fits"
         return NotFound(shown, hint=self._nearest(lookups) or f"{name}.df() shows what is there")
 
     def _deleted_at(self, uid: str | None) -> datetime | None:
@@ -251,16 +251,16 @@ class QuerySet(Generic[T]):
 
     def _nearest(self, lookups: dict[str, Any]) -> str | None:
         field = self.registry._name_field
-        wanted = lookups.get(field)
-        if not isinstance(wanted, str):
+        name = lookups.get(field)
+        if not isinstance(name, str):
             return None
         everything = self._with(_query=self.registry._listed())
-        near = [getattr(one, field) for one in everything.search(wanted, limit=3)]
+        near = [getattr(record, field) for record in everything.search(name, limit=3)]
         if not near:
-            known = everything.filter(**{f"{field}__isnull": False})._with(_order=((self.registry.id, True),))
+            named = everything.filter(**{f"{field}__isnull": False})._with(_order=((self.registry.id, True),))
             with self._reading() as session:
-                names = session.scalars(known._ordered().with_only_columns(column_at(self.registry, field)).limit(2000))
-                near = difflib.get_close_matches(wanted, list(names), n=3)
+                names = session.scalars(named._ordered().with_only_columns(column_at(self.registry, field)).limit(2000))
+                near = difflib.get_close_matches(name, list(names), n=3)
         return f"nearest: {', '.join(dict.fromkeys(near))}" if near else None
 
     # By what they are called
@@ -273,18 +273,18 @@ class QuerySet(Generic[T]):
         _check_limit(limit)
         with self._reading() as session:
             best = search.ranked(session, self.registry, self._query, string, field, limit)
-        rank = case({identity: place for place, identity in enumerate(best)}, value=self.registry.id)
+        rank = case({identity: position for position, identity in enumerate(best)}, value=self.registry.id)
         query = select(self.registry).where(self.registry.id.in_(best))
         return self._with(_query=query, _order=((rank, False),) if best else ())
 
     def lookup(self, field: Any = None, return_field: Any = None) -> validation.Lookup:
         """An object to complete names in: `.lookup().candidate_marker`, or `["Candidate marker"]`."""
         name = validation.field_name(self.registry, field)
-        found = self.filter(is_latest=True) if issubclass(self.registry, Versioned) else self
-        records = [one for one in found if getattr(one, name) is not None]
+        candidates = self.filter(is_latest=True) if issubclass(self.registry, Versioned) else self
+        records = [record for record in candidates if getattr(record, name) is not None]
         answered = None if return_field is None else validation.field_name(self.registry, return_field)
         answers = records if answered is None else [getattr(record, answered) for record in records]
-        return validation.Lookup(self.registry.__name__, [getattr(one, name) for one in records], answers)
+        return validation.Lookup(self.registry.__name__, [getattr(record, name) for record in records], answers)
 
     def inspect(self, values: Iterable[Any], field: Any = None) -> validation.Inspection:
         """Which of the values are names of these records, and which are not."""
@@ -303,7 +303,7 @@ class QuerySet(Generic[T]):
         values = list(validation.checked(values))
         with self._reading() as session:
             mapper = validation.mapper(session, self.registry, self.ids(), values, field)
-        return mapper if return_mapper else [mapper.get(one, one) for one in values]
+        return mapper if return_mapper else [mapper.get(value, value) for value in values]
 
     # As a table
 

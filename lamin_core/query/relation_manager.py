@@ -45,8 +45,8 @@ class RelatedSet(QuerySet[Any]):
         """Tie these and no others."""
         wanted = listed_argument(records, "records", f"set([{self.registry.__name__}.get(...)])")
         _check(self.registry, wanted)
-        kept = {record.id for record in wanted}
-        self.remove(*(record for record in self if record.id not in kept))
+        member_ids = {record.id for record in wanted}
+        self.remove(*(record for record in self if record.id not in member_ids))
         self.add(*wanted)
 
     def remove(self, *records: Registry) -> None:
@@ -85,9 +85,9 @@ class RelatedSet(QuerySet[Any]):
     def _check_acyclic(self, session: Session, link: Any, records: Iterable[Registry]) -> None:
         """Nothing is above itself."""
         above = reached(link, self._relation.other, self._relation.own, self._record.id)
-        found = set(session.scalars(select(above.c.id))) | {self._record.id}
+        ancestor_ids = set(session.scalars(select(above.c.id))) | {self._record.id}
         for record in records:
-            if record.id in found:
+            if record.id in ancestor_ids:
                 raise InvalidArgument(
                     f"{record!r} would be above and below {self._record!r}", hint="a hierarchy has no circles"
                 )
@@ -95,8 +95,8 @@ class RelatedSet(QuerySet[Any]):
 
 def all_reached(database: Database, record: Any, relation: Any) -> QuerySet[Any]:
     """The records on all paths from this one over a relation to records of its own kind."""
-    found = reached(relation.link, relation.own, relation.other, record.id)
-    query = select(relation.target).where(relation.target.id.in_(select(found.c.id)))
+    closure = reached(relation.link, relation.own, relation.other, record.id)
+    query = select(relation.target).where(relation.target.id.in_(select(closure.c.id)))
     return QuerySet(database, relation.target, query)
 
 

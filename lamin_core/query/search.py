@@ -39,8 +39,8 @@ def ranked(
 ) -> list[int]:
     """The primary keys of what fits best, best first."""
     string = coercion.text(string).strip()
-    wanted = string.lower()
-    words = wanted.split()
+    needle = string.lower()
+    words = needle.split()
     if not words:
         return []
     if issubclass(registry, Versioned):
@@ -48,10 +48,10 @@ def ranked(
     places = [field_name(registry, field)] if field is not None else list(registry._search_fields)
     source = _Source(session, registry, query, places)
     most = CANDIDATES if limit is None else max(limit, CANDIDATES)
-    scored = {row.id: score for row in source.exact(string, words, most) if (score := _score(row, wanted, words))}
+    scored = {row.id: score for row in source.exact(string, words, most) if (score := _score(row, needle, words))}
     if not scored:
-        parts = list(_tokens(wanted))  # a path is as many words as it has parts
-        scored = {row.id: score for row in source.near(parts, most) if (score := _score(row, wanted, parts))}
+        parts = list(_tokens(needle))  # a path is as many words as it has parts
+        scored = {row.id: score for row in source.near(parts, most) if (score := _score(row, needle, parts))}
     best = sorted(scored, key=lambda identity: scored[identity])
     return best if limit is None else best[:limit]
 
@@ -109,11 +109,11 @@ class _Source:
         return and_(*map(self._holds, pieces))
 
     def _matches(self, piece: str) -> Condition:
-        found = table(index.name(self._registry.__tablename__), column("rowid"))
+        index_table = table(index.name(self._registry.__tablename__), column("rowid"))
         phrase = f'"{piece.replace(chr(34), chr(34) * 2)}"'
         names = " ".join(text.key for text in self._columns)
-        matches = literal_column(found.name).op("MATCH")(literal(f"{{{names}}} : {phrase}", Text()))
-        return self._registry.id.in_(select(found.c.rowid).where(matches))  # type: ignore[no-any-return]
+        matches = literal_column(index_table.name).op("MATCH")(literal(f"{{{names}}} : {phrase}", Text()))
+        return self._registry.id.in_(select(index_table.c.rowid).where(matches))  # type: ignore[no-any-return]
 
     def _contains(self, piece: str) -> Condition:
         lower = func.lower if piece.isascii() else sql_functions.lower
@@ -121,8 +121,8 @@ class _Source:
 
     def _has_trigrams(self, *pieces: str) -> Condition:
         covered = index.SEARCHED[self._registry.__tablename__]
-        held: Any = literal_column(f"lamin_trigrams({index.together(covered)})")
-        return held.op("@>")(cast(index.trigrams(*pieces), ARRAY(Text())))  # type: ignore[no-any-return]
+        trigrams: Any = literal_column(f"lamin_trigrams({index.together(covered)})")
+        return trigrams.op("@>")(cast(index.trigrams(*pieces), ARRAY(Text())))  # type: ignore[no-any-return]
 
 
 def _pieces(word: str) -> list[list[str]]:
@@ -140,22 +140,22 @@ def _pieces(word: str) -> list[list[str]]:
     return [[word[:middle]], [word[middle:]], *([outer] if all(len(part) > 2 for part in outer) else [])]
 
 
-def _score(row: _Row, wanted: str, words: list[str]) -> tuple[Any, ...] | None:
+def _score(row: _Row, needle: str, words: list[str]) -> tuple[Any, ...] | None:
     """How well the row fits, smaller is better; None if it does not."""
     typos = [_typos(word, row) for word in words]
     if any(count is None for count in typos):
         return None
-    return sum(filter(None, typos)), _place(row, wanted, words), len(row.name), row.name, -row.id
+    return sum(filter(None, typos)), _match_rank(row, needle, words), len(row.name), row.name, -row.id
 
 
-def _place(row: _Row, wanted: str, words: list[str]) -> int:
+def _match_rank(row: _Row, needle: str, words: list[str]) -> int:
     """Where it was found: the name itself, its beginning, the beginning of a word in it, within it, in other texts."""
-    if row.name == wanted:
+    if row.name == needle:
         return 0
-    if row.name.startswith(wanted):
+    if row.name.startswith(needle):
         return 1
-    if wanted in row.name:
-        return 2 if re.search(rf"\b{re.escape(wanted)}", row.name) else 3
+    if needle in row.name:
+        return 2 if re.search(rf"\b{re.escape(needle)}", row.name) else 3
     return 4 if all(word in row.name for word in words) else 5
 
 
@@ -187,10 +187,10 @@ def _distance(word: str, token: str, allowed: int) -> int | None:
     before, above = [0] * (len(token) + 1), list(range(len(token) + 1))
     for row, letter in enumerate(word, start=1):
         current = [row]
-        for place, other in enumerate(token, start=1):
-            cost = min(above[place] + 1, current[-1] + 1, above[place - 1] + (letter != other))
-            if row > 1 and place > 1 and letter == token[place - 2] and word[row - 2] == other:
-                cost = min(cost, before[place - 2] + 1)
+        for position, other in enumerate(token, start=1):
+            cost = min(above[position] + 1, current[-1] + 1, above[position - 1] + (letter != other))
+            if row > 1 and position > 1 and letter == token[position - 2] and word[row - 2] == other:
+                cost = min(cost, before[position - 2] + 1)
             current.append(cost)
         before, above = above, current
     return above[-1] if above[-1] <= allowed else None

@@ -21,8 +21,8 @@ from lamin_core.query.operators import OPERATORS
 def field_name(registry: type[Any], field: Any) -> str:
     """The field that is meant: given as text or as `ln.ULabel.name`; by default the one that records are known by."""
     if field is None:
-        found: str = registry._name_field
-        return found
+        default: str = registry._name_field
+        return default
     name = field if isinstance(field, str) else getattr(field, "key", None)
     if not isinstance(name, str) or field_named(registry, name) is None:
         raise unknown(registry, str(name), fields_of(registry))
@@ -41,12 +41,12 @@ class Inspection:
     @property
     def validated(self) -> list[Any]:
         """The values that are known."""
-        return [one for one in dict.fromkeys(self.values) if one in self.known]
+        return [value for value in dict.fromkeys(self.values) if value in self.known]
 
     @property
     def non_validated(self) -> list[Any]:
         """The values that are not."""
-        return [one for one in dict.fromkeys(self.values) if one not in self.known]
+        return [value for value in dict.fromkeys(self.values) if value not in self.known]
 
     @property
     def frac_validated(self) -> float:
@@ -61,22 +61,24 @@ class Inspection:
             import numpy as np
         except ImportError as error:
             raise MissingExtra("numpy", "data") from error
-        return np.array([one in self.known for one in self.values], dtype=bool)
+        return np.array([value in self.known for value in self.values], dtype=bool)
 
     def __repr__(self) -> str:
         missing = self.non_validated
-        known = f"{len(self.validated)} of {len(dict.fromkeys(self.values))} are known as {self.registry}.{self.field}"
-        return f"<{known}{f'; not: {missing}' if missing else ''}>"
+        summary = (
+            f"{len(self.validated)} of {len(dict.fromkeys(self.values))} are known as {self.registry}.{self.field}"
+        )
+        return f"<{summary}{f'; not: {missing}' if missing else ''}>"
 
 
 def inspect(session: Session, registry: type[Any], ids: Select[Any], values: Iterable[Any], field: Any) -> Inspection:
     """Look the values up in this field of the records with these ids."""
     name = field_name(registry, field)
-    given = tuple(checked(values))
+    items = tuple(checked(values))
     column = getattr(registry, name)
-    unique = [one for one in dict.fromkeys(given) if isinstance(one, str)]
-    found = session.scalars(select(column).where(registry.id.in_(ids), OPERATORS["in"](column, unique)))
-    return Inspection(registry.__name__, name, given, frozenset(found))
+    unique = [item for item in dict.fromkeys(items) if isinstance(item, str)]
+    matches = session.scalars(select(column).where(registry.id.in_(ids), OPERATORS["in"](column, unique)))
+    return Inspection(registry.__name__, name, items, frozenset(matches))
 
 
 def mapper(
@@ -92,8 +94,8 @@ def mapper(
         exact.add(row[0])
         for other in [*split(row[1] if synonyms is not None else None), row[0]]:
             names.setdefault(other.lower(), row[0])
-    wanted = (one for one in dict.fromkeys(checked(values)) if isinstance(one, str) and one not in exact)
-    return {one: names[one.lower()] for one in wanted if one.lower() in names}
+    unmatched = (value for value in dict.fromkeys(checked(values)) if isinstance(value, str) and value not in exact)
+    return {value: names[value.lower()] for value in unmatched if value.lower() in names}
 
 
 def checked(values: Iterable[Any]) -> Iterable[Any]:
@@ -113,7 +115,7 @@ _LISTS = "pass a list, a column of a DataFrame or an array"
 
 def split(synonyms: str | None) -> list[str]:
     """The single synonyms."""
-    return [one for one in (synonyms or "").split("|") if one]
+    return [synonym for synonym in (synonyms or "").split("|") if synonym]
 
 
 class Lookup:
@@ -131,12 +133,12 @@ class Lookup:
             self._by_name.setdefault(str(name), answer)
             self._by_attribute[self._free(attribute(str(name), registry))] = answer
 
-    def _free(self, wanted: str) -> str:
+    def _free(self, name: str) -> str:
         """The attribute, or the next with a number where several names give the same."""
-        found, number = wanted, 2
-        while found in self._by_attribute:
-            found, number = f"{wanted}_{number}", number + 1
-        return found
+        candidate, number = name, 2
+        while candidate in self._by_attribute:
+            candidate, number = f"{name}_{number}", number + 1
+        return candidate
 
     def __getattr__(self, name: str) -> Any:
         try:

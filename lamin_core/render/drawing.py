@@ -34,15 +34,15 @@ class Lineage(Graph, Picture):
     def around(cls, graph: Graph, starts: Iterable[Node], *, by_code: bool = False) -> Lineage:
         """This graph, seen from these nodes."""
         return cls(
-            **{one.name: getattr(graph, one.name) for one in fields(graph)}, starts=tuple(starts), by_code=by_code
+            **{field.name: getattr(graph, field.name) for field in fields(graph)}, starts=tuple(starts), by_code=by_code
         )
 
     def tree(self, *, downwards: bool | None = None) -> str:
         """As text: what made the nodes it is about, or what hangs on them."""
         shown = [start for start in self.starts if start[1] in (self.runs if start[0] == "run" else self.artifacts)]
         text = "\n".join(tree(self, start, downwards=bool(downwards)) for start in shown[:_TREES])
-        left = len(shown) - _TREES
-        return f"{text}\nand {left} more" if left > 0 else text
+        remaining = len(shown) - _TREES
+        return f"{text}\nand {remaining} more" if remaining > 0 else text
 
     def svg(self) -> str:
         """As a picture."""
@@ -61,7 +61,7 @@ def svg(graph: Graph, starts: Collection[int], *, by_code: bool = False) -> str:
     """
     links = [(above, below) for below, above in graph.links()]
     group = _by_code(graph) if by_code else _siblings(graph, links, starts)
-    merged = [(group.get(one, one), group.get(other, other)) for one, other in links]
+    merged = [(group.get(upper, upper), group.get(other, other)) for upper, other in links]
     merged = [link for link in dict.fromkeys(merged) if link[0] != link[1]]
     begin = list(dict.fromkeys(group.get(node, node) for node in starts))
     every = _nearest(begin, merged)
@@ -70,9 +70,9 @@ def svg(graph: Graph, starts: Collection[int], *, by_code: bool = False) -> str:
     for node in [*graph.artifacts, *(-run for run in graph.runs)]:
         members[group.get(node, node)].append(node)
     boxes = {node: _box(graph, members[node], begins=node in begin) for node in drawn if node in members}
-    kept = [link for link in merged if link[0] in boxes and link[1] in boxes]
+    visible = [link for link in merged if link[0] in boxes and link[1] in boxes]
     note = f"{len(drawn):,} of {len(every):,} boxes; up= and down= narrow it" if len(every) > len(drawn) else ""
-    return written(boxes, kept, layout({node: box.width for node, box in boxes.items()}, kept), note)
+    return written(boxes, visible, layout({node: box.width for node, box in boxes.items()}, visible), note)
 
 
 def _by_code(graph: Graph) -> dict[int, int]:
@@ -80,7 +80,8 @@ def _by_code(graph: Graph) -> dict[int, int]:
     first: dict[str, int] = {}
     group = {-run.id: first.setdefault(f"run {run.transform_uid}", -run.id) for run in graph.runs.values()}
     return group | {
-        one.id: first.setdefault(f"artifact {one.uid[:-VERSION_LENGTH]}", one.id) for one in graph.artifacts.values()
+        artifact.id: first.setdefault(f"artifact {artifact.uid[:-VERSION_LENGTH]}", artifact.id)
+        for artifact in graph.artifacts.values()
     }
 
 
@@ -101,15 +102,17 @@ def _siblings(graph: Graph, links: Sequence[Link], starts: Collection[int]) -> d
 def _nearest(starts: Sequence[int], links: Sequence[Link]) -> list[int]:
     """Everything linked to the starts, the nearest first."""
     near: defaultdict[int, list[int]] = defaultdict(list)
-    for one, other in links:
-        near[one].append(other)
-        near[other].append(one)
-    found = dict.fromkeys(starts)
-    fresh = list(found)
-    while fresh:
-        fresh = [node for node in dict.fromkeys(other for one in fresh for other in near[one]) if node not in found]
-        found.update(dict.fromkeys(fresh))
-    return list(found)
+    for upper, other in links:
+        near[upper].append(other)
+        near[other].append(upper)
+    seen = dict.fromkeys(starts)
+    frontier = list(seen)
+    while frontier:
+        frontier = [
+            node for node in dict.fromkeys(other for current in frontier for other in near[current]) if node not in seen
+        ]
+        seen.update(dict.fromkeys(frontier))
+    return list(seen)
 
 
 def _box(graph: Graph, members: Sequence[int], *, begins: bool) -> Box:
@@ -117,14 +120,14 @@ def _box(graph: Graph, members: Sequence[int], *, begins: bool) -> Box:
     if members[0] < 0:
         return _run_box([graph.runs[-node] for node in members], start)
     nodes = [graph.artifacts[node] for node in members]
-    one = nodes[0]
-    path = path_of(one) if one.key is None or one.root == "/" else one.key
+    first = nodes[0]
+    path = path_of(first) if first.key is None or first.root == "/" else first.key
     folder, _, name = path.rstrip("/").rpartition("/")
     title = "\n".join(
         [*(f"{path_of(node)} v{node.uid[-VERSION_LENGTH:]}" for node in nodes[:20]), *["..."][: len(nodes) > 20]]
     )
     if len(nodes) == 1:
-        return Box(_short(name), _short(f"v{one.uid[-VERSION_LENGTH:]} {folder}".strip()), title, "artifact" + start)
+        return Box(_short(name), _short(f"v{first.uid[-VERSION_LENGTH:]} {folder}".strip()), title, "artifact" + start)
     is_one = len({node.uid[:-VERSION_LENGTH] for node in nodes}) == 1
     names = (name, f"{len(nodes)} versions") if is_one else (f"{len(nodes)} artifacts", f"{name} ...")
     return Box(_short(names[0]), _short(names[1]), title, "artifact" + start)

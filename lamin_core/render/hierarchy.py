@@ -45,26 +45,26 @@ class Hierarchy(Picture):
     def _branches(self, below: Mapping[int, list[int]], term: int, indent: str, shown: set[int]) -> Iterator[str]:
         stack = [(iter(below.get(term, ())), len(below.get(term, ())), indent)]
         while stack:
-            terms, left, indent = stack.pop()
-            one = next(terms, None)
-            if one is None:
+            terms, remaining, indent = stack.pop()
+            child = next(terms, None)
+            if child is None:
                 continue
-            stack.append((terms, left - 1, indent))
-            again = one in shown and bool(below.get(one))
-            name = printable(self.names[one])
-            yield f"{indent}{'├─ ' if left > 1 else '└─ '}{name}{'  (see above)' if again else ''}"
-            if one not in shown:
-                shown.add(one)
-                inner = below.get(one, ())
-                stack.append((iter(inner), len(inner), indent + ("│  " if left > 1 else "   ")))
+            stack.append((terms, remaining - 1, indent))
+            again = child in shown and bool(below.get(child))
+            name = printable(self.names[child])
+            yield f"{indent}{'├─ ' if remaining > 1 else '└─ '}{name}{'  (see above)' if again else ''}"
+            if child not in shown:
+                shown.add(child)
+                inner = below.get(child, ())
+                stack.append((iter(inner), len(inner), indent + ("│  " if remaining > 1 else "   ")))
 
     def svg(self) -> str:
         """As a picture: wider terms to the left. At most 150, the nearest."""
         drawn = list(self.names)[:MOST]
-        boxes = {one: self._box(one) for one in drawn}
+        boxes = {term: self._box(term) for term in drawn}
         links = [link for link in self.links if link[0] in boxes and link[1] in boxes]
         note = "" if len(drawn) == len(self.names) and not self.truncated else f"the nearest {len(drawn)}"
-        places = layout({one: box.width for one, box in boxes.items()}, links)
+        places = layout({term: box.width for term, box in boxes.items()}, links)
         return written(boxes, links, places, note, kind=lambda _: "e")
 
     def _box(self, term: int) -> Box:
@@ -81,32 +81,32 @@ def around(session: Session, record: Any, *, up: int | None, down: int | None, f
     """The terms up to so many steps above and below this one; None is all the way. `field` is what names them."""
     registry = type(record)
     relations: dict[str, Any] = dict(relations_of(registry))
-    found = {record.id: None}
-    links = [(wider, narrower) for narrower, wider in _steps(session, relations["parents"], found, record.id, up)]
-    links += _steps(session, relations["children"], found, record.id, down)
-    kept = list(found)[:LIMIT]
+    reached = {record.id: None}
+    links = [(wider, narrower) for narrower, wider in _steps(session, relations["parents"], reached, record.id, up)]
+    links += _steps(session, relations["children"], reached, record.id, down)
+    nearest = list(reached)[:LIMIT]
     column = getattr(registry, field)
-    rows = session.execute(select(registry.id, registry.uid, column).where(registry.id.in_(kept)))
+    rows = session.execute(select(registry.id, registry.uid, column).where(registry.id.in_(nearest)))
     names = {row[0]: str(row[1] if row[2] is None else row[2]) for row in rows}
     return Hierarchy(
         record.id,
-        {one: names[one] for one in kept if one in names},
+        {term: names[term] for term in nearest if term in names},
         tuple(link for link in dict.fromkeys(links) if set(link) <= names.keys()),
-        truncated=len(found) > LIMIT,
+        truncated=len(reached) > LIMIT,
         downwards=up == 0,
     )
 
 
-def _steps(session: Session, relation: Many[Any], found: dict[int, None], start: int, most: int | None) -> list[Link]:
+def _steps(session: Session, relation: Many[Any], reached: dict[int, None], start: int, most: int | None) -> list[Link]:
     """The links from a term over a relation, step by step; what is reached is noted, each once."""
     links: list[Link] = []
-    fresh, seen, step = [start], {start}, 0
-    while fresh and (most is None or step < most) and len(found) <= LIMIT:
-        new = _linked(session, relation, fresh)
+    frontier, seen, step = [start], {start}, 0
+    while frontier and (most is None or step < most) and len(reached) <= LIMIT:
+        new = _linked(session, relation, frontier)
         links += new
-        fresh = [one for one in dict.fromkeys(other for _, other in new) if one not in seen]
-        seen.update(fresh)
-        found.update(dict.fromkeys(fresh))
+        frontier = [term for term in dict.fromkeys(other for _, other in new) if term not in seen]
+        seen.update(frontier)
+        reached.update(dict.fromkeys(frontier))
         step += 1
     return links
 

@@ -48,15 +48,17 @@ def layout(widths: Mapping[int, float], links: Sequence[Link]) -> Layout:
         _order(columns if sweep % 2 == 0 else columns[::-1], nearby)
     heights = {item: HEIGHT if item in widths else _BEND for column in columns for item in column}
     middle = _heights(columns, nearby, heights)
-    left, total = _lefts(columns, widths)
-    corners = {node: (left[column_of[node]], middle[node] - HEIGHT / 2) for node in widths}
+    lefts, total = _lefts(columns, widths)
+    corners = {node: (lefts[column_of[node]], middle[node] - HEIGHT / 2) for node in widths}
 
-    def way(link: Link) -> list[Point]:
-        passed = [(left[at], middle[item]) for item, at in _passed(routes[link], column_of)]
+    def route_points(link: Link) -> list[Point]:
+        passed = [(lefts[at], middle[item]) for item, at in _passed(routes[link], column_of)]
         start, end = link
         return [(corners[start][0] + widths[start], middle[start]), *passed, (corners[end][0], middle[end])]
 
-    ways = {link: way(link) if link in routes else way(link[::-1])[::-1] for link in dict.fromkeys(links)}
+    ways = {
+        link: route_points(link) if link in routes else route_points(link[::-1])[::-1] for link in dict.fromkeys(links)
+    }
     return Layout(corners, ways, total, max(middle.values(), default=0) + HEIGHT / 2 + _MARGIN)
 
 
@@ -65,7 +67,7 @@ def _acyclic(nodes: Sequence[int], links: Sequence[Link]) -> list[Link]:
     onwards: defaultdict[int, list[int]] = defaultdict(list)
     for source, target in dict.fromkeys(links):
         onwards[source].append(target)
-    kept: dict[Link, None] = {}
+    forward: dict[Link, None] = {}
     done: set[int] = set()
     entered = {target for _, target in links}
     for root in sorted(nodes, key=lambda node: node in entered):
@@ -77,12 +79,12 @@ def _acyclic(nodes: Sequence[int], links: Sequence[Link]) -> list[Link]:
                 done.add(node)
                 del path[node]
             elif step not in path:
-                kept[node, step] = None
+                forward[node, step] = None
                 if step not in done:
                     path[step] = iter(onwards[step])
             elif step != node:
-                kept[step, node] = None
-    return list(kept)
+                forward[step, node] = None
+    return list(forward)
 
 
 def _columns(nodes: Sequence[int], links: Sequence[Link]) -> dict[int, int]:
@@ -114,7 +116,7 @@ def _route(link: Link, column_of: Mapping[int, int]) -> list[Item]:
 
 def _passed(route: Sequence[Item], column_of: Mapping[int, int]) -> list[tuple[Item, int]]:
     first: Any = route[0]
-    return [(item, column_of[first] + 1 + place) for place, item in enumerate(route[1:-1])]
+    return [(item, column_of[first] + 1 + offset) for offset, item in enumerate(route[1:-1])]
 
 
 def _filled(column_of: Mapping[int, int], routes: Mapping[Link, list[Item]]) -> list[list[Item]]:
@@ -131,21 +133,21 @@ def _nearby(routes: Mapping[Link, list[Item]]) -> dict[Item, list[Item]]:
     """What each item is linked to in the columns beside its own."""
     nearby: defaultdict[Item, list[Item]] = defaultdict(list)
     for route in routes.values():
-        for one, other in pairwise(route):
-            nearby[one].append(other)
-            nearby[other].append(one)
+        for item, other in pairwise(route):
+            nearby[item].append(other)
+            nearby[other].append(item)
     return nearby
 
 
 def _order(columns: Sequence[list[Item]], nearby: Mapping[Item, list[Item]]) -> None:
     """Sort each column by the mean place of what its items are linked to in the column before."""
     for before, column in pairwise(columns):
-        place = {item: float(number) for number, item in enumerate(before)}
-        wanted = {}
+        positions = {item: float(number) for number, item in enumerate(before)}
+        barycentres = {}
         for number, item in enumerate(column):
-            near = [place[other] for other in nearby.get(item, ()) if other in place]
-            wanted[item] = sum(near) / len(near) if near else float(number)
-        column.sort(key=wanted.__getitem__)
+            near = [positions[other] for other in nearby.get(item, ()) if other in positions]
+            barycentres[item] = sum(near) / len(near) if near else float(number)
+        column.sort(key=barycentres.__getitem__)
 
 
 def _heights(
@@ -153,20 +155,20 @@ def _heights(
 ) -> dict[Item, float]:
     """The middle of each item: as near to the mean of its neighbours as the order of its column allows."""
     middle = {
-        item: place for column in columns for item, place in _spread(column, [0.0] * len(column), heights).items()
+        item: centre for column in columns for item, centre in _spread(column, [0.0] * len(column), heights).items()
     }
     for sweep in range(2 * _SWEEPS):
         for column in columns if sweep % 2 == 0 else columns[::-1]:
-            wanted = []
+            desired = []
             for item in column:
                 near = [middle[other] for other in nearby.get(item, ())]
-                wanted.append(sum(near) / len(near) if near else middle[item])
-            middle |= _spread(column, wanted, heights)
+                desired.append(sum(near) / len(near) if near else middle[item])
+            middle |= _spread(column, desired, heights)
     top = min((middle[item] - heights[item] / 2 for item in middle), default=0.0)
-    return {item: place - top + _MARGIN for item, place in middle.items()}
+    return {item: centre - top + _MARGIN for item, centre in middle.items()}
 
 
-def _spread(column: Sequence[Item], wanted: Sequence[float], heights: Mapping[Item, float]) -> dict[Item, float]:
+def _spread(column: Sequence[Item], desired: Sequence[float], heights: Mapping[Item, float]) -> dict[Item, float]:
     """The places nearest to those wanted (least squares) that keep the order and the gaps."""
     offsets, offset = [], 0.0
     for number, item in enumerate(column):
@@ -174,7 +176,7 @@ def _spread(column: Sequence[Item], wanted: Sequence[float], heights: Mapping[It
         offsets.append(offset)
     # Without the offsets only the order is left to keep: neighbours in the wrong order are pooled at their mean.
     pools: list[tuple[float, int]] = []
-    for want, off in zip(wanted, offsets, strict=True):
+    for want, off in zip(desired, offsets, strict=True):
         mean, size = want - off, 1
         while pools and pools[-1][0] > mean:
             other, count = pools.pop()
@@ -186,8 +188,8 @@ def _spread(column: Sequence[Item], wanted: Sequence[float], heights: Mapping[It
 
 def _lefts(columns: Sequence[list[Item]], widths: Mapping[int, float]) -> tuple[list[float], float]:
     """Where each column begins, and where the last one ends."""
-    lefts, left = [], _MARGIN
+    lefts, offset = [], _MARGIN
     for column in columns:
-        lefts.append(left)
-        left += max((widths[item] for item in column if isinstance(item, int)), default=0.0) + _AISLE
-    return lefts, left - _AISLE + _MARGIN
+        lefts.append(offset)
+        offset += max((widths[item] for item in column if isinstance(item, int)), default=0.0) + _AISLE
+    return lefts, offset - _AISLE + _MARGIN

@@ -82,7 +82,7 @@ def _branches(graph: Graph, below: dict[Node, list[Node]], start: Node, indent: 
 
 
 def _with_last(children: list[Node]) -> list[tuple[Node, bool]]:
-    return [(child, place == len(children) - 1) for place, child in enumerate(children)]
+    return [(child, index == len(children) - 1) for index, child in enumerate(children)]
 
 
 def _line(graph: Graph, node: Node) -> str:

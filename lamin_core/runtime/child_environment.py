@@ -11,8 +11,10 @@ _before: dict[str, str | None] | None = None
 
 def above() -> Parent | str | None:
     """The run that started this process, by its OpenLineage name, or by its uid if that is all that was said."""
-    told = os.environ if _before is None else {name: value for name, value in _before.items() if value is not None}
-    return parent_from_environment(told) or told.get(PARENT_UID) or None
+    environment = (
+        os.environ if _before is None else {name: value for name, value in _before.items() if value is not None}
+    )
+    return parent_from_environment(environment) or environment.get(PARENT_UID) or None
 
 
 def placed(run: Parent) -> Parent:
@@ -24,10 +26,10 @@ def placed(run: Parent) -> Parent:
 def announce(run: Parent) -> None:
     """Processes started from here are children of this run, and of the outermost one that this process was told of."""
     global _before
-    told = environment_for_children(placed(run))
+    variables = environment_for_children(placed(run))
     if _before is None:
-        _before = {name: os.environ.get(name) for name in told}
-    os.environ.update(told)
+        _before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
 
 
 def withdraw() -> None:

@@ -122,7 +122,7 @@ def path_in_main() -> tuple[Any, ...]:
     common = max(_open_in_main, key=len, default=())
     for path in tuple(_open_in_main):
         if common[: len(path)] != path:
-            common = tuple(one for one, other in zip(common, path, strict=False) if one is other)
+            common = tuple(run for run, other in zip(common, path, strict=False) if run is other)
     return common
 
 
@@ -135,16 +135,16 @@ def _named_above() -> Any:
     return next((name for engine in _engines if (name := engine()) is not None), None)
 
 
-def __getattr__(asked: str) -> Any:
+def __getattr__(attribute: str) -> Any:
     """`ln.context.run`, `transform`, `uid`, `name`, `description`: what is current, or None."""
-    if asked not in ("run", "transform", "uid", "name", "description"):
-        raise AttributeError(f"module 'lamin_core.runtime.current' has no attribute {asked!r}")
+    if attribute not in ("run", "transform", "uid", "name", "description"):
+        raise AttributeError(f"module 'lamin_core.runtime.current' has no attribute {attribute!r}")
     run = current_run()
-    if run is None or asked == "run":
+    if run is None or attribute == "run":
         return run
-    if asked == "name":
+    if attribute == "name":
         return run.name
-    return run.transform if asked == "transform" else getattr(run.transform, asked)
+    return run.transform if attribute == "transform" else getattr(run.transform, attribute)
 
 
 def asked(setting: str) -> Any:

@@ -58,11 +58,11 @@ def current_environment(project: Path | None = None) -> EnvironmentFacts:
 @cache
 def packages() -> dict[str, str]:
     """Version by name, of all that Python can import here; of two with one name the one that would be."""
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for entry in sys.path:
         for name, version in _installed_in(entry or "."):
-            found.setdefault(name, version)
-    return dict(sorted(found.items()))
+            versions.setdefault(name, version)
+    return dict(sorted(versions.items()))
 
 
 def _installed_in(folder: str) -> Iterator[tuple[str, str]]:
@@ -90,13 +90,13 @@ def _origin(path: str) -> str:
     """Where a package came from that no index gave (PEP 610)."""
     try:
         with open(path, encoding="utf-8") as file:
-            said = json.load(file)
+            direct_url = json.load(file)
     except (OSError, ValueError):
         return ""
-    url, version = redact_text(str(said.get("url", ""))), said.get("vcs_info", {})
+    url, version = redact_text(str(direct_url.get("url", ""))), direct_url.get("vcs_info", {})
     if version:
         return f" @ {version.get('vcs')}+{url}@{version.get('commit_id')}"
-    return f" @ {url} (editable)" if said.get("dir_info", {}).get("editable") else f" @ {url}"
+    return f" @ {url} (editable)" if direct_url.get("dir_info", {}).get("editable") else f" @ {url}"
 
 
 def conda_packages(prefix: Path) -> dict[str, str]:
@@ -109,9 +109,9 @@ def conda_packages(prefix: Path) -> dict[str, str]:
 def lock_files(project: Path) -> dict[str, str]:
     """The text of the nearest lock files in or above this folder, up to the root of its repository."""
     for folder in (project, *project.parents):
-        found = {name: _text(folder / name) for name in LOCKS if (folder / name).is_file()}
-        if found:
-            return found
+        texts = {name: _text(folder / name) for name in LOCKS if (folder / name).is_file()}
+        if texts:
+            return texts
         if (folder / ".git").exists():
             break
     return {}

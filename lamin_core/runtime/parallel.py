@@ -17,23 +17,23 @@ def at_once(do: Callable[[Item], Result], items: Iterable[Item], threads: int = 
     >>> at_once(len, ["a", "bb"])
     [1, 2]
     """
-    wanted = list(items)
-    results: list[Any] = [None] * len(wanted)
-    left, is_over = iter(range(len(wanted))), Event()
+    inputs = list(items)
+    results: list[Any] = [None] * len(inputs)
+    indices, is_over = iter(range(len(inputs))), Event()
 
     def work() -> None:
-        for number in left:  # each thread takes the next, which costs less than handing each to a thread
+        for number in indices:  # each thread takes the next, which costs less than handing each to a thread
             if is_over.is_set():
                 return
             try:
-                results[number] = do(wanted[number])
+                results[number] = do(inputs[number])
             except BaseException:
                 is_over.set()
                 raise
 
     with ThreadPoolExecutor(threads) as pool:
         try:
-            for thread in [pool.submit(work) for _ in range(min(threads, len(wanted)))]:
+            for thread in [pool.submit(work) for _ in range(min(threads, len(inputs)))]:
                 thread.result()
         finally:
             is_over.set()

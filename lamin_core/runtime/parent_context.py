@@ -89,16 +89,16 @@ def _from_path(value: str) -> Parent | None:
 
 def _newer(text: str) -> Parent | None:
     try:
-        told = json.loads(text)
-        parent = _from_json(told["parent"])
+        context = json.loads(text)
+        parent = _from_json(context["parent"])
     except (ValueError, KeyError, TypeError):  # not there, or not ours to judge
         return None
     try:
-        root = _from_json(told["parent"].get("root") or told["root"])
+        root = _from_json(context["parent"].get("root") or context["root"])
     except (KeyError, TypeError):
         root = None
     return parent._replace(root=None if root == parent else root)
 
 
-def _from_json(told: Mapping[str, Any]) -> Parent:
-    return Parent(str(told["job"]["namespace"]), str(told["job"]["name"]), str(told["run"]["runId"]))
+def _from_json(reference: Mapping[str, Any]) -> Parent:
+    return Parent(str(reference["job"]["namespace"]), str(reference["job"]["name"]), str(reference["run"]["runId"]))

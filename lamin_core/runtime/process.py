@@ -33,10 +33,10 @@ class Process:
             return False
         if self.birth is None:
             return not _exists(self.pid)
-        *place, _ = self.birth.split("/")
-        here = _place()
-        if place != here:  # a machine that was started anew runs nothing of what it ran; of another one who knows
-            return bool(here[0]) and place[0] == here[0] and place[1] != here[1]
+        *origin, _ = self.birth.split("/")
+        here = _origin()
+        if origin != here:  # a machine that was started anew runs nothing of what it ran; of another one who knows
+            return bool(here[0]) and origin[0] == here[0] and origin[1] != here[1]
         return born(self.pid) != self.birth
 
 
@@ -65,7 +65,7 @@ def born(pid: int) -> str | None:
     fields = _stat(pid)
     if fields is None or fields[0] in "ZX":  # dead, though nobody has collected it yet
         return None
-    return "/".join((*_place(), fields[19]))
+    return "/".join((*_origin(), fields[19]))
 
 
 def ancestors(pid: int) -> Iterator[int]:
@@ -92,7 +92,7 @@ def _stat(pid: int) -> list[str] | None:
 
 
 @cache
-def _place() -> list[str]:
+def _origin() -> list[str]:
     """Machine, boot and namespace of process ids; that of the machine is not for everybody to know."""
     machine = _read("/etc/machine-id")
     known_as = machine and hashlib.sha256(f"lamin {machine}".encode()).hexdigest()[:16]

@@ -28,7 +28,7 @@ def progress(what: str, size: int) -> Iterator[Watch | None]:
         return
     bars = _board.enter()
     # A name may hold what moves the cursor.
-    task = bars.add_task("".join(one if one.isprintable() else "?" for one in what), total=size)
+    task = bars.add_task("".join(character if character.isprintable() else "?" for character in what), total=size)
     try:
         yield lambda count: bars.advance(task, count)
     finally:

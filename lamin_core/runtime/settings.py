@@ -140,23 +140,23 @@ class Settings:
 
     def said(self, name: str) -> Value | None:
         """What this process says, on `ln.settings` or by a variable; no file is asked. Raises as `look_up`."""
-        asked = setting(name)
+        definition = setting(name)
         if name in self.__dict__["_here"]:
             return Value(name, self.__dict__["_here"][name], "ln.settings")
-        text = os.environ.get(asked.variable)
-        return Value(name, asked.parse(text), asked.variable) if text else None
+        text = os.environ.get(definition.variable)
+        return Value(name, definition.parse(text), definition.variable) if text else None
 
     def look_up(self, name: str) -> Value:
         """The value and who said so. Raises `InvalidArgument` for a name that is none, or a value that is none."""
-        asked = setting(name)
-        said = self.said(name)
-        if said is not None:
-            return said
+        definition = setting(name)
+        override = self.said(name)
+        if override is not None:
+            return override
         for file in (instance_file(), user_file()):
-            held = {} if file is None else read_toml(file)
-            if name in held:
-                return Value(name, asked.parse(str(held[name])), str(file))
-        return Value(name, asked.default, "default")
+            values = {} if file is None else read_toml(file)
+            if name in values:
+                return Value(name, definition.parse(str(values[name])), str(file))
+        return Value(name, definition.default, "default")
 
 
 settings = Settings()
@@ -175,10 +175,10 @@ def setting(name: str) -> Setting:
 
 def store(name: str, text: str | None, file: Path) -> None:
     """Write this setting into a file; None takes it out. Raises `InvalidArgument` for a value that is none."""
-    asked = setting(name)
+    definition = setting(name)
     values = {key: value for key, value in read_toml(file).items() if key != name}
     if text is not None:
-        values[name] = asked.parse(text)
+        values[name] = definition.parse(text)
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     is_instance = file.name == INSTANCE_FILE
     write_toml(file, values, file_mode(file.parent) if is_instance and not _holds_password(values) else 0o600)

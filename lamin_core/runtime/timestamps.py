@@ -29,13 +29,13 @@ def moment(value: datetime | str) -> datetime:
     if not isinstance(value, str | datetime):
         raise InvalidArgument(f"{value!a} is no time", hint=_HINT)
     try:
-        said = value if isinstance(value, datetime) else _said(" ".join(value.split()))
-        return said.astimezone(UTC)
+        parsed = value if isinstance(value, datetime) else _parse_text(" ".join(value.split()))
+        return parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         raise InvalidArgument(f"{str(value)!r} is no time", hint=_HINT) from None
 
 
-def _said(text: str) -> datetime:
+def _parse_text(text: str) -> datetime:
     ago = _AGO.fullmatch(text)
     if ago is not None:
         return datetime.now(UTC) - timedelta(seconds=int(ago[1]) * _UNITS[ago[2][0].lower()])

@@ -26,14 +26,14 @@ from lamin_core.saving.updates import update
 R = TypeVar("R")
 
 
-def save(place: Place, record: R) -> R:
+def save(instance: Place, record: R) -> R:
     """Write the record, or find the one that it is. Raises `Conflict`, `InvalidArgument` or `Unavailable`."""
     if _is_saved(record):
-        updated: R = update(place, record)
+        updated: R = update(instance, record)
         return updated
     _check_new(record)
     saver: Any = _SAVERS.get(type(record), save_named)
-    saved: R = saver(place, record)
+    saved: R = saver(instance, record)
     return saved
 
 
@@ -52,29 +52,29 @@ def _check_new(record: Any) -> None:
         record.__dict__["_is_tried"] = True
 
 
-def save_all(place: Place, records: Iterable[Any]) -> None:
+def save_all(instance: Place, records: Iterable[Any]) -> None:
     """Save many records: those that are known by a name in a few statements, the others one by one, in their order."""
     named: list[Any] = []
     records = listed_argument(records, "records", "ln.save([record, ...])")
-    artifacts = {id(one): one for one in records if isinstance(one, Artifact) and not _is_saved(one)}
+    artifacts = {id(item): item for item in records if isinstance(item, Artifact) and not _is_saved(item)}
     for artifact in artifacts.values():
         _check_new(artifact)
-    save_artifacts(place, artifacts.values())
-    for record in (one for one in records if id(one) not in artifacts):
+    save_artifacts(instance, artifacts.values())
+    for record in (item for item in records if id(item) not in artifacts):
         if type(record) in _SAVERS or _is_saved(record):
-            save(place, record)
+            save(instance, record)
         else:
             _check_new(record)
             named.append(record)
     if named:
-        save_all_named(place, named)
+        save_all_named(instance, named)
 
 
-def delete(place: Place, record: Base) -> None:
+def delete(instance: Place, record: Base) -> None:
     """Remove the record and what ties it to others. Raises `NotFound`, and `Conflict` while others need it."""
     kind: Any = type(record)
     try:
-        with place.db.writing() as session:
+        with instance.db.writing() as session:
             if not remove_rows(session, kind, kind.id == record.id):  # type: ignore[attr-defined]
                 raise NotFound(f"{record!r} is not in the registry")
             if isinstance(record, Artifact):

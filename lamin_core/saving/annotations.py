@@ -61,8 +61,8 @@ class FeatureValues:
         """The values by the names of features; several of one feature are a list."""
         kind = type(self._record)
         with self._database.reading() as session:
-            found = values_of(session, kind, [self._record.id])
-        return {name: by_record[self._record.id] for name, by_record in found.items()}
+            values = values_of(session, kind, [self._record.id])
+        return {name: by_record[self._record.id] for name, by_record in values.items()}
 
     def remove_values(self, features: Any = None, *, value: Any = None) -> None:
         """Remove the values of a feature, of several, or of all; with `value` only this one of one feature.
@@ -84,7 +84,7 @@ class FeatureValues:
             elif names is None:
                 _remove(session, self._record, None)
             else:
-                _remove(session, self._record, [one.id for one in _features(session, names).values()])
+                _remove(session, self._record, [feature.id for feature in _features(session, names).values()])
 
     def described(self) -> list[tuple[str, str]]:
         """What `describe()` says of labels and of values: a name and a text for each line."""
@@ -116,38 +116,42 @@ class LabelSet:
         labels = _several(records)
         check_saved([self._record, *labels])
         with self._database.writing() as session:
-            found = None if feature is None else _one_feature(session, feature)
+            feature_record = None if feature is None else _one_feature(session, feature)
             grouped: Rows = defaultdict(list)
             for label in labels:
-                relation = _relation(session, self._record, label, found)
-                grouped[table_of(_between(relation))].append(_link(self._record, relation, label.id, found))
+                relation = _relation(session, self._record, label, feature_record)
+                grouped[table_of(_between(relation))].append(_link(self._record, relation, label.id, feature_record))
             for table, rows in grouped.items():
                 insert_missing_rows(session, table, rows)
 
     def remove(self, records: Any, feature: Feature | str | None = None) -> None:
         """Remove a label or several; with `feature` only as values of that. Raises `InvalidArgument`."""
         with self._database.writing() as session:
-            found = None if feature is None else _one_feature(session, feature)
+            feature_record = None if feature is None else _one_feature(session, feature)
             for label in _several(records):
-                relation = _relation(session, self._record, label, found)
+                relation = _relation(session, self._record, label, feature_record)
                 link: Any = relation.link
                 theirs = [getattr(link, relation.own) == self._record.id, getattr(link, relation.other) == label.id]
-                session.execute(delete(link).where(*theirs, *([] if found is None else [link.feature_id == found.id])))
+                session.execute(
+                    delete(link).where(
+                        *theirs, *([] if feature_record is None else [link.feature_id == feature_record.id])
+                    )
+                )
 
     def get(self, feature: Feature | str, registry: type[Any] | None = None) -> QuerySet[Any]:
         """The labels that are values of this feature; `registry` says which, where they may come from several."""
         with self._database.reading() as session:
-            found = _one_feature(session, feature)
-        options = [registry_called(option.registry) for option in parse(found.dtype).options]
-        wanted = registry or (options[0] if options else None)
-        relation = None if wanted is None else annotation_of(type(self._record), wanted)
-        if wanted is None or relation is None:
-            raise InvalidArgument(f"the values of {found.name!r} are no labels", hint="features.get_values()")
+            feature_record = _one_feature(session, feature)
+        options = [registry_called(option.registry) for option in parse(feature_record.dtype).options]
+        target = registry or (options[0] if options else None)
+        relation = None if target is None else annotation_of(type(self._record), target)
+        if target is None or relation is None:
+            raise InvalidArgument(f"the values of {feature_record.name!r} are no labels", hint="features.get_values()")
         link: Any = relation.link
         ids = select(getattr(link, relation.other)).where(
-            getattr(link, relation.own) == self._record.id, link.feature_id == found.id
+            getattr(link, relation.own) == self._record.id, link.feature_id == feature_record.id
         )
-        return QuerySet(self._database, wanted, select(wanted).where(wanted.id.in_(ids)))
+        return QuerySet(self._database, target, select(target).where(target.id.in_(ids)))
 
     def all(self) -> dict[str, list[str]]:
         """The names of the labels, by the relation that they hang on."""
@@ -165,10 +169,10 @@ def _features(session: Session, keys: Iterable[Any]) -> dict[Any, Feature]:
     """The features that are named. Raises `ValidationError`, which says how to make those that are not there."""
     names = {key: key.name if isinstance(key, Feature) else str(key) for key in keys}
     query = select(Feature).where(OPERATORS["in"](Feature.name, list(names.values())))
-    found = {feature.name: feature for feature in session.scalars(query)}
-    if missing := [name for name in names.values() if name not in found]:
+    features = {feature.name: feature for feature in session.scalars(query)}
+    if missing := [name for name in names.values() if name not in features]:
         raise ValidationError(f"These keys could not be validated: {missing}\n{_how_to_make_features(missing)}")
-    return {key: found[name] for key, name in names.items()}
+    return {key: features[name] for key, name in names.items()}
 
 
 def _how_to_make_features(missing: list[str], values: Mapping[Any, Any] | None = None) -> str:
@@ -194,21 +198,21 @@ def _one_feature(session: Session, feature: Feature | str) -> Feature:
 def _rows(session: Session, record: Any, values: Mapping[Any, Any]) -> Rows:
     """The rows that say these values, by their tables. Raises `ValidationError`."""
     features = _features_for(session, values)
-    made: Rows = defaultdict(list)
+    rows: Rows = defaultdict(list)
     unknown: dict[str, list[str]] = {}
     for key, feature in features.items():
         dtype, value = parse(feature.dtype), values[key]
         several = _items(value)
         items = [value] if several is None else several
         if dtype.is_categorical:
-            _label_rows(session, record, feature, dtype, items, made, unknown)
+            _label_rows(session, record, feature, dtype, items, rows, unknown)
         elif dtype.is_list or dtype.plain in ("dict", "object") or several is None:
-            _value_rows(record, feature, dtype, items if dtype.is_list else [value], made)
+            _value_rows(record, feature, dtype, items if dtype.is_list else [value], rows)
         else:
             validated(feature.name, dtype, value)  # a list is none of the plain types
     if unknown:
         raise ValidationError(unknown_terms(unknown))
-    return made
+    return rows
 
 
 def _items(value: Any) -> list[Any] | None:
@@ -222,14 +226,14 @@ def _features_for(session: Session, values: Mapping[Any, Any]) -> dict[Any, Feat
         return _features(session, values)
     except ValidationError:
         names = {key.name if isinstance(key, Feature) else str(key): value for key, value in values.items()}
-        known = set(session.scalars(select(Feature.name).where(OPERATORS["in"](Feature.name, list(names)))))
-        missing = [name for name in names if name not in known]
+        existing = set(session.scalars(select(Feature.name).where(OPERATORS["in"](Feature.name, list(names)))))
+        missing = [name for name in names if name not in existing]
         raise ValidationError(
             f"These keys could not be validated: {missing}\n{_how_to_make_features(missing, names)}"
         ) from None
 
 
-def _value_rows(record: Any, feature: Feature, dtype: Dtype, items: list[Any], made: Rows) -> None:
+def _value_rows(record: Any, feature: Feature, dtype: Dtype, items: list[Any], rows: Rows) -> None:
     kind = type(record)
     if kind._feature_values is None:
         raise InvalidArgument(f"a {kind.__name__} has no values of features", hint="use labels.add(...)")
@@ -237,7 +241,7 @@ def _value_rows(record: Any, feature: Feature, dtype: Dtype, items: list[Any], m
     for position, item in enumerate(items):
         value = validated(feature.name, dtype, item)
         row = _value_row(feature, value, position) | {f"{kind.__tablename__}_id": record.id}
-        made[table_of(table)].append(row)
+        rows[table_of(table)].append(row)
 
 
 def _value_row(feature: Feature, value: Any, position: int) -> dict[str, Any]:
@@ -262,7 +266,7 @@ def _label_rows(
     feature: Feature,
     dtype: Dtype,
     items: list[Any],
-    made: Rows,
+    rows: Rows,
     unknown: dict[str, list[str]],
 ) -> None:
     labels, missing = Terms(session, feature, dtype).of(items)
@@ -271,15 +275,15 @@ def _label_rows(
     for position, label in enumerate(labels):
         relation = annotation_of(type(record), type(label))
         if relation is None:  # a record of a registry that is no label, kept by its uid
-            _uid_row(record, feature, label, position, made)
+            _uid_row(record, feature, label, position, rows)
         else:
-            made[table_of(_between(relation))].append(_link(record, relation, label.id, feature))
+            rows[table_of(_between(relation))].append(_link(record, relation, label.id, feature))
 
 
-def _uid_row(record: Any, feature: Feature, label: Any, position: int, made: Rows) -> None:
+def _uid_row(record: Any, feature: Feature, label: Any, position: int, rows: Rows) -> None:
     table = model(type(record)._feature_values or "")
     row = _value_row(feature, label.uid, position) | {f"{type(record).__tablename__}_id": record.id}
-    made[table_of(table)].append(row)
+    rows[table_of(table)].append(row)
 
 
 def _between(relation: Many[Any]) -> type[Any]:
@@ -297,7 +301,7 @@ def _several(records: Any) -> list[Any]:
     if isinstance(labels, str) or not isinstance(labels, Iterable):
         raise InvalidArgument(f"{records!r} is no label", hint="labels.add(ln.ULabel.get(name=...))")
     labels = list(labels)
-    if wrong := [one for one in labels if not isinstance(one, Registry)]:
+    if wrong := [label for label in labels if not isinstance(label, Registry)]:
         raise InvalidArgument(f"{wrong[0]!r} is no label", hint="labels.add(ln.ULabel.get(name=...))")
     return labels
 
@@ -306,7 +310,7 @@ def _relation(session: Session, record: Any, label: Registry, feature: Feature |
     relation = annotation_of(type(record), type(label))
     kind, other = type(record).__name__, type(label).__name__
     if relation is None:
-        names = ", ".join(one.target_name for one in annotations_of(type(record)).values())
+        names = ", ".join(candidate.target_name for candidate in annotations_of(type(record)).values())
         raise InvalidArgument(f"a {kind} has no labels that are {other} records", hint=f"it may have: {names}")
     if feature is not None:
         dtype = parse(feature.dtype)

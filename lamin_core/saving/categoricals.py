@@ -32,8 +32,8 @@ class Terms:
         items = list(items)
         names = list(dict.fromkeys(item for item in items if not isinstance(item, Registry) and self._is_name(item)))
         called = self._called(names)
-        found = [self.checked(item) if isinstance(item, Registry) else called.get(item) for item in items]
-        unique = {(type(one), one.id): one for one in found if one is not None}
+        records = [self.checked(item) if isinstance(item, Registry) else called.get(item) for item in items]
+        unique = {(type(record), record.id): record for record in records if record is not None}
         return list(unique.values()), [name for name in names if name not in called]
 
     def checked(self, record: Registry) -> Registry:
@@ -42,10 +42,10 @@ class Terms:
         own = [option for option in self._dtype.options if option.registry == type(record)._registry_name()]
         types = [self._types[option] for option in own]
         if not any(allowed is None or getattr(record, "type_id", None) in allowed for allowed in types):
-            wanted = self._dtype.options[0]
+            expected = self._dtype.options[0]
             raise ValidationError(
                 f"{record!r} is no value of feature {self._feature.name!r}, which is {self._feature.dtype}",
-                hint=f"pass a {wanted.registry}" + (f" of the type {wanted.type!r}" if wanted.type else ""),
+                hint=f"pass a {expected.registry}" + (f" of the type {expected.type!r}" if expected.type else ""),
             )
         return record
 
@@ -59,14 +59,14 @@ class Terms:
 
     def _called(self, names: list[str]) -> dict[str, Any]:
         """The records with these names, of the first registry that has one; all names in one question to each."""
-        found: dict[str, Any] = {}
+        records: dict[str, Any] = {}
         for option in self._dtype.options:
             target = registry_called(option.registry)
             fields = [option.field or target._name_field]
             fields += [] if issubclass(target, Named) else ["uid"]
             for field in fields:
-                found = self._in_field(option, field, [name for name in names if name not in found]) | found
-        return found
+                records = self._in_field(option, field, [name for name in names if name not in records]) | records
+        return records
 
     def _in_field(self, option: Option, field: str, names: list[str]) -> dict[str, Any]:
         if not names:
@@ -80,7 +80,9 @@ class Terms:
         if hasattr(target, "is_latest"):
             query = query.order_by(target.is_latest)
         # The latest version, and the record that was there first, come last and stay.
-        return {str(getattr(one, field)): one for one in self._session.scalars(query.order_by(target.id.desc()))}
+        return {
+            str(getattr(record, field)): record for record in self._session.scalars(query.order_by(target.id.desc()))
+        }
 
     @cached_property
     def _types(self) -> dict[Option, list[int] | None]:
@@ -95,13 +97,13 @@ class Terms:
 
 def types_called(session: Session, registry: type[Any], name: str) -> list[int]:
     """The primary keys of the labels with this name (or uid) that group others, and of the groups within them."""
-    found = list(session.scalars(select(registry.id).where((registry.name == name) | (registry.uid == name))))
-    reached = found
+    ids = list(session.scalars(select(registry.id).where((registry.name == name) | (registry.uid == name))))
+    reached = ids
     while reached:
         inner = select(registry.id).where(registry.type_id.in_(reached), registry.is_type)
-        reached = [one for one in session.scalars(inner) if one not in found]
-        found = found + reached
-    return found
+        reached = [identity for identity in session.scalars(inner) if identity not in ids]
+        ids = ids + reached
+    return ids
 
 
 def unknown_terms(unknown: dict[str, list[str]]) -> str:
@@ -119,10 +121,10 @@ def _listed(names: list[str]) -> str:
 
 def _how_to_make(option: Option, names: list[str]) -> str:
     kind = option.registry
-    given = repr(names) if len(names) <= _SHOWN else "names"
+    argument = repr(names) if len(names) <= _SHOWN else "names"
     if not issubclass(registry_called(kind), Named):
         return f"ln.{kind}(...).save(), then pass the record, its {registry_called(kind)._name_field} or its uid"
     if option.type is not None:
         group = f"type=ln.{kind}.get(name={option.type!r})"
-        return f"ln.save([ln.{kind}(name=name, {group}) for name in {given}])"
-    return f"ln.{kind}.from_values({given}, create=True).save()"
+        return f"ln.save([ln.{kind}(name=name, {group}) for name in {argument}])"
+    return f"ln.{kind}.from_values({argument}, create=True).save()"

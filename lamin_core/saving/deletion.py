@@ -23,35 +23,35 @@ from lamin_core.storage import blobs
 from lamin_core.storage.locations import managed_key
 
 
-def trash(place: Place, artifact: Artifact) -> None:
+def trash(instance: Place, artifact: Artifact) -> None:
     """Hide it from queries; the newest version that is left is the latest. Its bytes stay."""
-    with place.db.writing() as session:
+    with instance.db.writing() as session:
         row = row_of(session, artifact)
         row.deleted_at = row.deleted_at or now()
         settle_latest(session, row.series_id)
     show(artifact, row)
 
 
-def restore(place: Place, artifact: Artifact) -> None:
+def restore(instance: Place, artifact: Artifact) -> None:
     """Take it out of the trash."""
-    with place.db.writing() as session:
+    with instance.db.writing() as session:
         row = row_of(session, artifact)
         row.deleted_at = None
         settle_latest(session, row.series_id)
     show(artifact, row)
 
 
-def erase(place: Place, artifact: Artifact, *, storage: bool | None) -> None:
+def erase(instance: Place, artifact: Artifact, *, storage: bool | None) -> None:
     """Remove the record, what ties it to runs and labels, and its copy in the storage.
 
     `storage=True` removes a file that was registered in place as well, `False` keeps even the copy; bytes that another
     record needs stay. Raises `NotFound`, and `Conflict` while a collection holds it.
     """
-    root, key = place.files.where(artifact)
+    root, key = instance.files.where(artifact)
     if storage:
-        place.files.check_unchanged(artifact)
+        instance.files.check_unchanged(artifact)
     try:
-        with _removing() as gone, place.db.writing() as session:
+        with _removing() as gone, instance.db.writing() as session:
             row = row_of(session, artifact)
             series_id, content_id = row.series_id, row.content_id
             remember(session, Artifact, Artifact.id == row.id)
@@ -80,11 +80,15 @@ def _removing() -> Iterator[list[blobs.Aside]]:
         aside.remove()
 
 
-def replace(place: Place, artifact: Artifact, path: str | os.PathLike[str], run: Run | bool | None) -> None:
+def replace(instance: Place, artifact: Artifact, path: str | os.PathLike[str], run: Run | bool | None) -> None:
     """Put other bytes in the place of this version's: for those that were wrong from the beginning."""
-    root, key = place.files.where(artifact)
-    home = root if any(one.root == root and one.is_managed for one in place.files.storages()) else place.storage
-    source = place.files.prepare(path, storage=home)
+    root, key = instance.files.where(artifact)
+    home = (
+        root
+        if any(storage.root == root and storage.is_managed for storage in instance.files.storages())
+        else instance.storage
+    )
+    source = instance.files.prepare(path, storage=home)
     if source.suffix != artifact.suffix or source.target is None or source.seen is None:
         raise InvalidArgument(
             f"{os.fspath(path)!r} cannot replace a {artifact.suffix or 'file without suffix'}",
@@ -92,11 +96,11 @@ def replace(place: Place, artifact: Artifact, path: str | os.PathLike[str], run:
         )
     content, maker = source.seen.digest, current.current_run() if run is None else run
     copy = managed_key(content, source.suffix)
-    wanted = blobs.Copy(Path(source.path), source.seen, source.target.root, copy)
-    blobs.copy_in([wanted])
-    with _removing() as gone, place.db.writing() as session:
+    blob_copy = blobs.Copy(Path(source.path), source.seen, source.target.root, copy)
+    blobs.copy_in([blob_copy])
+    with _removing() as gone, instance.db.writing() as session:
         row = row_of(session, artifact)
-        blobs.copy_in([wanted])  # if it was there already, it may have been deleted meanwhile
+        blobs.copy_in([blob_copy])  # if it was there already, it may have been deleted meanwhile
         was_copy, storage_id, content_id = row.is_copy, row.storage_id, row.content_id
         row.content_id, row.real_key, row.storage_id = versions.content_for(session, content), copy, source.target.id
         session.execute(update(RunArtifact).where(RunArtifact.artifact_id == row.id).values(content_id=row.content_id))
@@ -122,8 +126,8 @@ def _forget(session: Session, content_id: int | None, series_id: int | None = No
 
 def settle_latest(session: Session, series_id: int) -> None:
     """Mark the newest version that is not in the trash as the latest."""
-    left = select(Artifact.id).where(Artifact.series_id == series_id, Artifact.deleted_at.is_(None))
-    newest = session.scalar(left.order_by(Artifact.created_at.desc(), Artifact.number.desc()).limit(1))
+    visible = select(Artifact.id).where(Artifact.series_id == series_id, Artifact.deleted_at.is_(None))
+    newest = session.scalar(visible.order_by(Artifact.created_at.desc(), Artifact.number.desc()).limit(1))
     session.flush()
     for is_latest, those in ((False, Artifact.id != (newest or 0)), (True, Artifact.id == (newest or 0))):
         session.execute(

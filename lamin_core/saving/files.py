@@ -95,15 +95,19 @@ class Files:
         """The storage that copies go into: this one, by default that of the instance. Raises `NotFound`."""
         if storage is not None and not isinstance(storage, str | os.PathLike | Storage):
             raise InvalidArgument(f"{shown(storage)} is no storage", hint="storage=ln.Storage(root).save()")
-        known, said = self.storages(), settings.said("storage")
-        asked = storage or (self._chosen if said is None else said.value)
-        wanted = (
-            self._storage if asked is None else asked.root if isinstance(asked, Storage) else checked_root(str(asked))
+        storages, setting = self.storages(), settings.said("storage")
+        requested = storage or (self._chosen if setting is None else setting.value)
+        target_root = (
+            self._storage
+            if requested is None
+            else requested.root
+            if isinstance(requested, Storage)
+            else checked_root(str(requested))
         )
-        found = next((root for root in known if root.root == wanted), None)
-        if found is None or not found.is_managed:
-            raise NotFound(f"{wanted!r} is no storage to copy into", hint=f"ln.Storage({wanted!r}).save()")
-        return found
+        match = next((root for root in storages if root.root == target_root), None)
+        if match is None or not match.is_managed:
+            raise NotFound(f"{target_root!r} is no storage to copy into", hint=f"ln.Storage({target_root!r}).save()")
+        return match
 
     def prepare(
         self,
@@ -128,24 +132,24 @@ class Files:
         suffix = suffix_of(path.name, is_folder=is_folder)
         if key is not None:
             _check_suffix(suffix, suffix_of(key, is_folder=is_folder), key, path.name)
-        place = locate(str(path), [root for root in self.storages() if root.root != "/"])
-        stays = place.root is not None and key in (None, place.key) and storage is None
+        location = locate(str(path), [root for root in self.storages() if root.root != "/"])
+        stays = location.root is not None and key in (None, location.key) and storage is None
         target = None if stays else self.managed(storage)
         if target is None:
-            check_name(place.key)
+            check_name(location.key)
         elif is_folder:
             _check_apart(path, target)
         seen = self._contents.at(path)
-        return Source(str(path), suffix, place, seen.digest, target, seen)
+        return Source(str(path), suffix, location, seen.digest, target, seen)
 
     def _remote(self, url: str, key: str | None) -> Source:
-        place = locate(url, self.storages())
-        if key is not None and key != place.key:
+        location = locate(url, self.storages())
+        if key is not None and key != location.key:
             raise InvalidArgument(
                 f"{url!r} is registered where it lies", hint="leave `key` out; it is the object's own"
             )
-        found = object_store.look(url)
-        return Source(url, suffix_of(name_of(url), is_folder=found.is_folder), place, found.content)
+        blob = object_store.look(url)
+        return Source(url, suffix_of(name_of(url), is_folder=blob.is_folder), location, blob.content)
 
     def from_folder(
         self, kind: type[Artifact], folder: str | os.PathLike[str], key: str | None, storage: str | Storage | None
@@ -156,15 +160,15 @@ class Files:
         root = local_path(os.fspath(folder))
         if not root.is_dir():
             raise InvalidArgument(f"{str(root)!r} is no folder", hint="Artifact(path) for a single file")
-        place = locate(str(root), [known for known in self.storages() if known.root != "/"])
+        location = locate(str(root), [candidate for candidate in self.storages() if candidate.root != "/"])
         prefix = root.name if key is None else key.rstrip("/")
-        in_place = place.root is not None and key in (None, place.key) and storage is None
-        made = []
+        in_place = location.root is not None and key in (None, location.key) and storage is None
+        artifacts = []
         for name, path in sorted(files_in(str(root))):
             source = self.prepare(path, key=None if in_place else f"{prefix}/{name}", storage=storage)
-            made.append(blank(kind, key=source.key if in_place else f"{prefix}/{name}"))
-            made[-1].__dict__["_source"] = source
-        return made
+            artifacts.append(blank(kind, key=source.key if in_place else f"{prefix}/{name}"))
+            artifacts[-1].__dict__["_source"] = source
+        return artifacts
 
     def from_object(
         self, kind: type[Artifact], data: Any, *, key: str | None, description: str | None, **kwargs: Any

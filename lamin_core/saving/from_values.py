@@ -24,9 +24,9 @@ _SHOWN = 10
 class Records(list[Any]):
     """Records made or found together; `save` writes those that are new in one transaction."""
 
-    def __init__(self, place: Place, records: Iterable[Any]) -> None:
+    def __init__(self, instance: Place, records: Iterable[Any]) -> None:
         super().__init__(records)
-        self._place = place
+        self._place = instance
 
     def save(self) -> Records:
         """Write the new ones; returns itself."""
@@ -34,24 +34,26 @@ class Records(list[Any]):
         return self
 
 
-def from_values(place: Place, registry: Any, values: Iterable[Any], field: Any, *, create: bool) -> Records:
+def from_values(instance: Place, registry: Any, values: Iterable[Any], field: Any, *, create: bool) -> Records:
     """The records with these names, in their order; with `create` the missing ones are made, unsaved.
 
     Missing values (None, nan) are left out. What is found of several versions is the latest.
     """
     name = field_name(registry, field)
-    given = _unique(values)
-    found = _found(place, registry, name, given)
-    missing = [one for one in given if one not in found]
+    unique = _unique(values)
+    existing = _existing_records(instance, registry, name, unique)
+    missing = [value for value in unique if value not in existing]
     if missing:
         (_check_made_by if create else _tell)(registry, name, missing)
-    made = {one: registry(**{name: one}) for one in missing} if create else {}
-    return Records(place, (record for one in given if (record := found.get(one) or made.get(one)) is not None))
+    created = {value: registry(**{name: value}) for value in missing} if create else {}
+    return Records(
+        instance, (record for value in unique if (record := existing.get(value) or created.get(value)) is not None)
+    )
 
 
 def _unique(values: Iterable[Any]) -> list[Any]:
     try:
-        return [one for one in dict.fromkeys(checked(values)) if _is_there(one)]
+        return [value for value in dict.fromkeys(checked(values)) if _is_there(value)]
     except TypeError as error:  # what cannot be hashed is no name either
         raise InvalidArgument(f"not all of these are values: {error}", hint="pass names") from error
 
@@ -64,13 +66,17 @@ def _is_there(value: Any) -> bool:
         return False
 
 
-def _found(place: Place, registry: Any, name: str, given: list[Any]) -> dict[Any, Any]:
+def _existing_records(instance: Place, registry: Any, name: str, values: list[Any]) -> dict[Any, Any]:
     column = getattr(registry, name)
-    asked = [one for one in given if isinstance(one, str) and is_storable(one)] if coercion.is_text(column) else given
-    query = registry._listed().where(OPERATORS["in"](column, asked)).order_by(registry.id.desc())
+    candidates = (
+        [value for value in values if isinstance(value, str) and is_storable(value)]
+        if coercion.is_text(column)
+        else values
+    )
+    query = registry._listed().where(OPERATORS["in"](column, candidates)).order_by(registry.id.desc())
     if issubclass(registry, Versioned):
         query = query.where(registry.is_latest)
-    with place.db.reading() as session:
+    with instance.db.reading() as session:
         return {getattr(row, name): row for row in session.scalars(query)}
 
 
@@ -90,6 +96,10 @@ def _tell(registry: Any, field: str, missing: list[Any]) -> None:
 
 def _is_made_by(registry: Any, field: str) -> bool:
     """Whether this field alone makes a record."""
-    asked = signature(registry.__init__).parameters.values()
-    needed = {one.name for one in asked if one.default is one.empty and one.kind is not one.VAR_KEYWORD} - {"self"}
+    parameters = signature(registry.__init__).parameters.values()
+    needed = {
+        parameter.name
+        for parameter in parameters
+        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+    } - {"self"}
     return needed == {field}

@@ -23,19 +23,19 @@ from lamin_core.uids import random_uid
 UID_LENGTHS = {"ULabel": 8, "Feature": 12, "User": 8, "Storage": 12, "Project": 12, "Reference": 12}
 
 
-def save_named(place: Place, record: Any) -> Any:
+def save_named(instance: Place, record: Any) -> Any:
     """Write the record, or find the one with its name."""
-    save_all_named(place, [record])
+    save_all_named(instance, [record])
     return record
 
 
-def save_all_named(place: Place, records: Iterable[Any]) -> None:
+def save_all_named(instance: Place, records: Iterable[Any]) -> None:
     """Write those whose names are new, find the others. Raises `Conflict`, and then writes none."""
     by_kind: dict[type[Any], list[Any]] = defaultdict(list)
     for record in records:
         by_kind[type(record)].append(record)
-    user = place.user_id
-    with place.db.writing() as session:
+    user = instance.user_id
+    with instance.db.writing() as session:
         rows = {kind: _write(session, kind, some, user) for kind, some in by_kind.items()}
     for kind, some in by_kind.items():
         for record in some:
@@ -44,15 +44,15 @@ def save_all_named(place: Place, records: Iterable[Any]) -> None:
 
 def _write(session: Session, kind: type[Any], records: list[Any], user: int) -> dict[Any, dict[str, Any]]:
     """The rows of all of them, by what they are known by."""
-    given = {_identity(kind, record.__dict__): record for record in reversed(records)}
-    found = _rows(session, kind, given)
-    for identity, row in found.items():
-        _check_same(given[identity], row)
-    new = [record for identity, record in reversed(given.items()) if identity not in found]
+    records_by_identity = {_identity(kind, record.__dict__): record for record in reversed(records)}
+    rows = _rows(session, kind, records_by_identity)
+    for identity, row in rows.items():
+        _check_same(records_by_identity[identity], row)
+    new = [record for identity, record in reversed(records_by_identity.items()) if identity not in rows]
     if new:
         session.connection().execute(insertion(table_of(kind), many=len(new) > 1), _values(kind, new, user))
-        found |= _rows(session, kind, {_identity(kind, record.__dict__): None for record in new})
-    return found
+        rows |= _rows(session, kind, {_identity(kind, record.__dict__): None for record in new})
+    return rows
 
 
 def _identity(kind: type[Any], values: dict[str, Any]) -> tuple[Any, ...]:
@@ -60,11 +60,11 @@ def _identity(kind: type[Any], values: dict[str, Any]) -> tuple[Any, ...]:
     return (values.get(kind._name_field), values.get("type_id"))
 
 
-def _rows(session: Session, kind: type[Any], wanted: dict[Any, Any]) -> dict[Any, dict[str, Any]]:
-    names = [name for name, _ in wanted]
+def _rows(session: Session, kind: type[Any], identities: dict[Any, Any]) -> dict[Any, dict[str, Any]]:
+    names = [name for name, _ in identities]
     query = select(table_of(kind)).where(OPERATORS["in"](getattr(kind, kind._name_field), names))
     rows = [dict(row) for row in session.execute(query).mappings()]
-    return {identity: row for row in rows if (identity := _identity(kind, row)) in wanted}
+    return {identity: row for row in rows if (identity := _identity(kind, row)) in identities}
 
 
 def _values(kind: type[Any], records: list[Any], user: int) -> list[dict[str, Any]]:

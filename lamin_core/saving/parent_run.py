@@ -34,32 +34,32 @@ def run_above(database: Database, named: Parent | str | None) -> Run | None:
     if named is None:
         return run_of_shell(database, process.ancestors(os.getpid()))
     with database.reading() as session:
-        found = session.scalar(select(Run).where(Run.uid == named))
-    if found is None:
+        run = session.scalar(select(Run).where(Run.uid == named))
+    if run is None:
         logger.warning("%s=%s: the registry knows no such run; this one is nobody's child", PARENT_UID, named)
-    return found
+    return run
 
 
 def run_of_shell(database: Database, pids: Iterable[int]) -> Run | None:
     """The run of the first of these processes that `lamin track` was called in, and `lamin finish` was not."""
-    births = {process.of(pid).birth: place for place, pid in enumerate(pids)}
+    births = {process.of(pid).birth: depth for depth, pid in enumerate(pids)}
     tracked = select(Run).where(
         Run.status == RunStatus.RUNNING, Run.engine == SHELL, Run.host == process.host(), Run.process_birth.in_(births)
     )
     with database.reading() as session:
-        found = list(session.scalars(tracked))
-    return min(found, key=lambda run: (births[run.process_birth], -run.id), default=None)
+        runs = list(session.scalars(tracked))
+    return min(runs, key=lambda run: (births[run.process_birth], -run.id), default=None)
 
 
 def _run_named(database: Database, parent: Parent) -> Run:
     """The run that an engine has named; where its events are still on their way, a stub that they will fill."""
     with database.reading() as session:
-        found = session.scalar(select(Run).where(Run.external_id == parent.run_id))
-    if found is not None:
-        return found
+        run = session.scalar(select(Run).where(Run.external_id == parent.run_id))
+    if run is not None:
+        return run
     with database.writing() as session:
-        found = session.scalar(select(Run).where(Run.external_id == parent.run_id))
-        return found or _stub(session, parent)
+        run = session.scalar(select(Run).where(Run.external_id == parent.run_id))
+        return run or _stub(session, parent)
 
 
 def _stub(session: Session, parent: Parent) -> Run:
@@ -91,9 +91,9 @@ def _unknown_version(session: Session, parent: Parent) -> Transform:
         session.add(series)
         session.flush()
     versions = select(Transform).where(Transform.series_id == series.id)
-    found = session.scalar(versions.where(Transform.is_latest))
-    if found is None:
-        found = blank(
+    version = session.scalar(versions.where(Transform.is_latest))
+    if version is None:
+        version = blank(
             Transform,
             uid=series.stem + version_suffix(0),
             series_id=series.id,
@@ -105,6 +105,6 @@ def _unknown_version(session: Session, parent: Parent) -> Transform:
             origin="event",
             created_at=now(),
         )
-        session.add(found)
+        session.add(version)
         session.flush()
-    return found
+    return version

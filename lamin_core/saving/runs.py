@@ -19,7 +19,7 @@ from lamin_core.saving.records import Place
 from lamin_core.uids import new_run_id, run_uid
 
 
-def save_run(place: Place, run: Run) -> Run:
+def save_run(instance: Place, run: Run) -> Run:
     """Start the run, or note that it is scheduled."""
     by: Process = run.__dict__.get("_process") or process.current()
     run.external_id = new_run_id()
@@ -27,8 +27,8 @@ def save_run(place: Place, run: Run) -> Run:
     run.engine, run.origin, run.cached, run.attempt = run.engine or "python", "api", False, 1
     run.created_at = now()
     run.started_at = None if run.status == RunStatus.SCHEDULED else run.created_at
-    run.created_by_id, run.host, run.pid, run.process_birth = place.user_id, by.host, by.pid, by.birth
-    with place.db.writing() as session:
+    run.created_by_id, run.host, run.pid, run.process_birth = instance.user_id, by.host, by.pid, by.birth
+    with instance.db.writing() as session:
         session.add(run)
     return run
 

@@ -21,14 +21,14 @@ from lamin_core.saving.records import Place, adopt, check_saved
 from lamin_core.uids import derived_uid, random_uid, version_suffix
 
 
-def save_schema(place: Place, schema: Schema) -> Schema:
+def save_schema(instance: Place, schema: Schema) -> Schema:
     """Write the schema, or find the one that asks for the same."""
     members: list[tuple[Feature, bool]] = schema.__dict__["_members"]
     slots: dict[str, Schema] = schema.__dict__["_slots"]
     index: Feature | None = schema.__dict__["_asked_index"]
     check_saved([*(feature for feature, _ in members), *slots.values(), *([index] if index else [])])
-    digest, user = _digest(schema, members, slots, index), place.user_id
-    with place.db.writing() as session:
+    digest, user = _digest(schema, members, slots, index), instance.user_id
+    with instance.db.writing() as session:
         row = session.scalar(select(Schema).where(Schema.hash == digest))
         if row is None:
             row = schema
@@ -48,7 +48,10 @@ def _parts(schema_id: int, members: list[tuple[Feature, bool]], slots: dict[str,
         SchemaFeature(schema_id=schema_id, feature_id=feature.id, position=position, optional=is_optional)
         for position, (feature, is_optional) in enumerate(members)
     ]
-    parts = [SchemaComponent(composite_id=schema_id, slot=slot, component_id=one.id) for slot, one in slots.items()]
+    parts = [
+        SchemaComponent(composite_id=schema_id, slot=slot, component_id=component.id)
+        for slot, component in slots.items()
+    ]
     return [*features, *parts]
 
 
@@ -60,20 +63,20 @@ def _digest(
     parts = features if schema.ordered_set else sorted(features)
     usual = {"itype": "Feature" if members else None, "dtype": None, "minimal_set": True, "maximal_set": False}
     usual |= {"ordered_set": False, "coerce": False, "flexible": not members and not slots}
-    asked = {name: getattr(schema, name) for name in usual}
-    parts += [f"{name}={value}" for name, value in sorted(asked.items()) if value != usual[name]]
-    parts += [f"{slot}:{one.hash}" for slot, one in sorted(slots.items())]
+    options = {name: getattr(schema, name) for name in usual}
+    parts += [f"{name}={value}" for name, value in sorted(options.items()) if value != usual[name]]
+    parts += [f"{slot}:{component.hash}" for slot, component in sorted(slots.items())]
     parts += [] if index is None else [f"index={index.uid}"]
     return derived_uid(22, "schema", schema.otype or "", *parts)
 
 
-def save_collection(place: Place, collection: Collection) -> Collection:
+def save_collection(instance: Place, collection: Collection) -> Collection:
     """Write the collection, or find the one with these artifacts."""
     members: list[Artifact] = collection.__dict__["_members"]
     check_saved(members)
     digest = derived_uid(22, "collection", *sorted({artifact.uid for artifact in members}))
-    run, user = current.current_run(), place.user_id
-    with place.db.writing() as session:
+    run, user = current.current_run(), instance.user_id
+    with instance.db.writing() as session:
         same_key = select(Collection).where(Collection.key == collection.key)
         row = session.scalar(same_key.where(Collection.hash == digest))
         if row is None:

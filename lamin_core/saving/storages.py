@@ -14,7 +14,7 @@ from lamin_core.storage.locations import checked_root, is_remote, root_type
 from lamin_core.uids import random_uid
 
 
-def save_storage(place: Place, storage: Storage) -> Storage:
+def save_storage(instance: Place, storage: Storage) -> Storage:
     """Write it, or find the one with this root. Raises `InvalidArgument`, `NotFound` or `Unavailable`."""
     root = checked_root(storage.root)
     if is_remote(root):
@@ -24,7 +24,7 @@ def save_storage(place: Place, storage: Storage) -> Storage:
             os.makedirs(root, exist_ok=True)
         except OSError as error:
             raise Unavailable(f"{root!r} cannot be made: {error.strerror}", hint="choose another folder") from error
-    with place.db.writing() as session:
+    with instance.db.writing() as session:
         row = session.scalar(select(Storage).where(Storage.root == root))
         if row is None:
             row = storage
@@ -32,6 +32,6 @@ def save_storage(place: Place, storage: Storage) -> Storage:
             session.add(row)
         row.is_managed = True
         session.flush()
-    place.files.forget_storages()
+    instance.files.forget_storages()
     saved: Storage = storage if row is storage else adopt(storage, row)
     return saved

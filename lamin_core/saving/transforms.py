@@ -22,12 +22,12 @@ _STEM = 12
 _FILES = ("script", "notebook")
 
 
-def save_transform(place: Place, transform: Transform) -> Transform:
+def save_transform(instance: Place, transform: Transform) -> Transform:
     """Write the transform, or find the version that it is. Raises `Conflict` or `InvalidArgument`."""
     source = transform.source_code = masked_source(transform.source_code)
     transform.hash = None if source is None else _hash(source)
-    transform.created_by_id = place.user_id
-    with place.db.writing() as session:
+    transform.created_by_id = instance.user_id
+    with instance.db.writing() as session:
         series = _series(session, transform)
         row = _version(session, series, transform)
         _complete(row, transform)
@@ -45,9 +45,9 @@ def _series(session: Session, transform: Transform) -> TransformSeries:
     revises: Transform | None = transform.__dict__.get("_revises")
     if revises is not None:
         return _moved(session, session.get_one(TransformSeries, revises.series_id), transform)
-    asked: str | None = transform.__dict__.get("_asked_uid")
-    if asked is not None:
-        return _series_asked_for(session, transform, _checked(asked)[:_STEM])
+    requested_uid: str | None = transform.__dict__.get("_asked_uid")
+    if requested_uid is not None:
+        return _series_asked_for(session, transform, _checked(requested_uid)[:_STEM])
     return _by_key(session, transform) or _renamed(session, transform) or _new_series(session, transform, None)
 
 
@@ -63,9 +63,9 @@ def _checked(uid: str) -> str:
 
 
 def _series_asked_for(session: Session, transform: Transform, stem: str) -> TransformSeries:
-    found = session.scalar(select(TransformSeries).where(TransformSeries.stem == stem))
-    if found is not None:
-        return _moved(session, found, transform)
+    series = session.scalar(select(TransformSeries).where(TransformSeries.stem == stem))
+    if series is not None:
+        return _moved(session, series, transform)
     other = _by_key(session, transform)
     if other is not None:
         raise Conflict(
@@ -120,17 +120,17 @@ def _new_series(session: Session, transform: Transform, stem: str | None) -> Tra
     if stem is None:  # a script that was renamed keeps the one that its old key gives
         taken = session.scalar(select(TransformSeries.id).where(TransformSeries.stem == derived))
         stem = derived if taken is None else random_uid(_STEM)
-    made = TransformSeries(stem=stem, namespace=transform.namespace, key=transform.key)
-    session.add(made)
+    series = TransformSeries(stem=stem, namespace=transform.namespace, key=transform.key)
+    session.add(series)
     session.flush()
-    return made
+    return series
 
 
 def _version(session: Session, series: TransformSeries, transform: Transform) -> Transform:
-    asked: str = transform.__dict__.get("_asked_uid") or ""
+    requested_uid: str = transform.__dict__.get("_asked_uid") or ""
     newest = _newest_number(session, series)
-    if len(asked) > _STEM:
-        return _version_asked_for(session, series, transform, asked, newest)
+    if len(requested_uid) > _STEM:
+        return _version_asked_for(session, series, transform, requested_uid, newest)
     return _same(session, series, transform) or _next(session, series, transform, 0 if newest is None else newest + 1)
 
 
@@ -145,16 +145,16 @@ def _newest_number(session: Session, series: TransformSeries) -> int | None:
 def _version_asked_for(
     session: Session, series: TransformSeries, transform: Transform, uid: str, newest: int | None
 ) -> Transform:
-    found = session.scalar(select(Transform).where(Transform.uid == uid))
-    if found is not None:
-        if found.hash != transform.hash and transform.hash is not None:
+    version = session.scalar(select(Transform).where(Transform.uid == uid))
+    if version is not None:
+        if version.hash != transform.hash and transform.hash is not None:
             following = version_suffix(0 if newest is None else newest + 1)
             raise Conflict(
                 f"the source of {transform.key!r} is not that of version {uid}",
                 hint=f'ln.track("{series.stem}{following}") is its next version; '
                 f'ln.track("{series.stem}") counts by itself',
             )
-        return found
+        return version
     same = None if transform.hash is None else _same(session, series, transform)
     if same is not None:
         raise Conflict(f"this source is version {same.uid} already", hint=f'ln.track("{same.uid}")')
@@ -193,23 +193,23 @@ def _complete(row: Transform, transform: Transform) -> None:
     row.origin, row.created_by_id = "api", row.created_by_id or transform.created_by_id
     row.key = transform.key
     for field in ("description", "version_tag", "reference", "reference_type", "language"):
-        said: Any = getattr(transform, field)
-        if said is not None:
-            setattr(row, field, said)
+        value: Any = getattr(transform, field)
+        if value is not None:
+            setattr(row, field, value)
 
 
 def amend(database: Database, run: Run, source: str) -> None:
     """The run was of this source in the end: its version becomes that, or, where it has other runs, another one is."""
     with database.writing() as session:
         version = session.get_one(Transform, run.transform_id)
-        there = select(Transform).where(Transform.series_id == version.series_id, Transform.hash == _hash(source))
-        found = session.scalar(there)
-        if found is None and not session.scalar(_OTHERS, {"transform": version.id, "run": run.id}):
+        query = select(Transform).where(Transform.series_id == version.series_id, Transform.hash == _hash(source))
+        replacement = session.scalar(query)
+        if replacement is None and not session.scalar(_OTHERS, {"transform": version.id, "run": run.id}):
             version.source_code, version.hash = source, _hash(source)
-        elif found is None:
-            found = _successor(session, version, source)
+        elif replacement is None:
+            replacement = _successor(session, version, source)
         row = session.get_one(Run, run.id)
-        row.transform_id = version.id if found is None else found.id
+        row.transform_id = version.id if replacement is None else replacement.id
     run.transform_id = row.transform_id
     run.__dict__.pop("_transform", None)
 
@@ -218,7 +218,7 @@ _OTHERS = select(Run.id).where(Run.transform_id == bindparam("transform"), Run.i
 
 
 def _successor(session: Session, version: Transform, source: str) -> Transform:
-    made = Transform(
+    successor = Transform(
         key=version.key,
         kind=version.kind or "notebook",
         description=version.description,
@@ -228,9 +228,9 @@ def _successor(session: Session, version: Transform, source: str) -> Transform:
         reference_type=version.reference_type,
         namespace=version.namespace,
     )
-    made.hash, made.created_by_id = _hash(source), version.created_by_id
+    successor.hash, successor.created_by_id = _hash(source), version.created_by_id
     series = session.get_one(TransformSeries, version.series_id)
-    return _next(session, series, made, 1 + (_newest_number(session, series) or 0))
+    return _next(session, series, successor, 1 + (_newest_number(session, series) or 0))
 
 
 def _hash(source: str) -> str:

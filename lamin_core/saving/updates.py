@@ -13,7 +13,7 @@ from lamin_core.models.guards import check_edit
 from lamin_core.saving.records import Place, row_of, show
 
 
-def update(place: Place, record: Any) -> Any:
+def update(instance: Place, record: Any) -> Any:
     """Write what was changed in this object, and let it say what the row says.
 
     What it says otherwise may be old: a run has ended meanwhile, an artifact has a newer version.
@@ -27,7 +27,7 @@ def update(place: Place, record: Any) -> Any:
     if "id" in changed:
         raise refusal(type(record), "id")
     try:
-        with place.db.writing() as session:
+        with instance.db.writing() as session:
             row = row_of(session, record)
             _check_changeable(record, row, changed)
             values = checked_values(record, _written(record, row, changed))

@@ -23,92 +23,92 @@ def find_series(session: Session, pending: Sequence[Pending]) -> None:
     """Say of each which series it is a version of, made where it is new, and which storage has its bytes."""
     keyed: list[tuple[Pending, Root, str]] = []
     unnamed: list[Pending] = []
-    for one in pending:
-        source = one.source
-        one.root = source.target or source.place.root or storage_for(session, outer_root(source.path))
-        key = one.artifact.key if source.target is not None else source.path[len(one.root.root.rstrip("/")) + 1 :]
-        known = _known_series(session, one, key)
-        if known is not None:
-            one.series = load_series(session, [known])[known]
+    for draft in pending:
+        source = draft.source
+        draft.root = source.target or source.place.root or storage_for(session, outer_root(source.path))
+        key = draft.artifact.key if source.target is not None else source.path[len(draft.root.root.rstrip("/")) + 1 :]
+        series_id = _known_series(session, draft, key)
+        if series_id is not None:
+            draft.series = load_series(session, [series_id])[series_id]
         elif key is not None:
-            keyed.append((one, one.root, key))
+            keyed.append((draft, draft.root, key))
         else:
-            unnamed.append(one)
+            unnamed.append(draft)
     _find_keyed(session, keyed)
     _make_unnamed(session, unnamed)
 
 
-def _known_series(session: Session, one: Pending, key: str | None) -> int | None:
+def _known_series(session: Session, draft: Pending, key: str | None) -> int | None:
     """Of a revision that of what it revises, of the registry's own copies that of what they are copies of."""
-    revised = one.artifact.__dict__.get("_revises")
+    revised = draft.artifact.__dict__.get("_revises")
     if revised is not None:
         return int(revised.series_id)
-    if one.source.target is None and key is not None and key.startswith(f"{MANAGED}/"):
-        return copied_series(session, one.source.path, roots(session))
+    if draft.source.target is None and key is not None and key.startswith(f"{MANAGED}/"):
+        return copied_series(session, draft.source.path, roots(session))
     return None
 
 
 def _find_keyed(session: Session, keyed: Sequence[tuple[Pending, Root, str]]) -> None:
     places = {(root.id, key): derived_uid(16, root.uid, key) for _, root, key in keyed}
-    found = _added(session, places, now()) or _found_or_made(session, places, now())
-    for one, root, key in keyed:
-        one.series = found[root.id, key]
+    series_by_key = _added(session, places, now()) or _found_or_made(session, places, now())
+    for draft, root, key in keyed:
+        draft.series = series_by_key[root.id, key]
 
 
 _Placed = dict[tuple[int, str | None], Series]
 """Series by storage and key."""
 
 
-def _added(session: Session, places: Mapping[tuple[int, str], str], moment: datetime) -> _Placed:
+def _added(session: Session, places: Mapping[tuple[int, str], str], at: datetime) -> _Placed:
     """The common case in one statement: the series of a single artifact, unless it is there."""
     if len(places) != 1:
         return {}
     [((storage_id, key), stem)] = places.items()
-    row = {"stem": stem, "storage_id": storage_id, "key": key, "last_observed_at": moment}
-    made = insert_missing(session, table_of(ArtifactSeries), row)
-    return {} if made is None else {(storage_id, key): Series(made, stem, storage_id, key, moment, is_new=True)}
+    row = {"stem": stem, "storage_id": storage_id, "key": key, "last_observed_at": at}
+    identity = insert_missing(session, table_of(ArtifactSeries), row)
+    return {} if identity is None else {(storage_id, key): Series(identity, stem, storage_id, key, at, is_new=True)}
 
 
-def _found_or_made(session: Session, places: Mapping[tuple[int, str], str], moment: datetime) -> _Placed:
+def _found_or_made(session: Session, places: Mapping[tuple[int, str], str], at: datetime) -> _Placed:
     """The series of these places; the missing ones are made."""
     rows = series_where(session, ArtifactSeries.key, {key for _, key in places}).values()
-    found: _Placed = {(one.storage_id, one.key): one for one in rows}
-    missing = [(stem, *place) for place, stem in places.items() if place not in found]
-    return found | {(one.storage_id, one.key): one for one in make_series(session, missing, moment)}
+    existing: _Placed = {(series.storage_id, series.key): series for series in rows}
+    missing = [(stem, *location) for location, stem in places.items() if location not in existing]
+    return existing | {(series.storage_id, series.key): series for series in make_series(session, missing, at)}
 
 
 def _make_unnamed(session: Session, unnamed: Sequence[Pending]) -> None:
     """A series of its own for each artifact without a key."""
-    new = [(random_uid(16), one.root.id, None) for one in unnamed if one.root is not None]
-    for one, series in zip(unnamed, make_series(session, new, now()), strict=True):
-        one.series = series
+    new = [(random_uid(16), draft.root.id, None) for draft in unnamed if draft.root is not None]
+    for draft, series in zip(unnamed, make_series(session, new, now()), strict=True):
+        draft.series = series
 
 
 def find_heads(session: Session, batch: Sequence[Pending]) -> None:
     """Say of each which version of its series is the latest; each series is there once."""
     heads = {}
-    for chunk in parts({one.series.id for one in batch if not one.series.is_new}):
+    for chunk in parts({draft.series.id for draft in batch if not draft.series.is_new}):
         for head in session.scalars(select(Artifact).where(Artifact.series_id.in_(chunk), Artifact.is_latest)):
             heads[head.series_id] = head
-    for one in batch:
-        one.head = heads.get(one.series.id)
+    for draft in batch:
+        draft.head = heads.get(draft.series.id)
 
 
 def tell_moments(batch: Sequence[Pending]) -> None:
     """Say of each when it is observed: now, but not before what was observed already, should the clocks differ."""
-    moment = now()
-    for one in batch:
-        last = one.series.last_observed_at
-        if last is not None and one.series.is_new:
-            one.at = last  # as its series says
+    observed_at = now()
+    for draft in batch:
+        last = draft.series.last_observed_at
+        if last is not None and draft.series.is_new:
+            draft.at = last  # as its series says
         else:
-            one.at = moment if last is None or last < moment else last + timedelta(microseconds=1)
+            draft.at = observed_at if last is None or last < observed_at else last + timedelta(microseconds=1)
 
 
 def next_numbers(session: Session, new: Sequence[Pending]) -> list[int]:
     """The number of each of these new versions, of which each series has one; what was the latest is so no more."""
-    superseded = [{"id": one.head.id, "is_latest": False} for one in new if one.head is not None]
+    superseded = [{"id": draft.head.id, "is_latest": False} for draft in new if draft.head is not None]
     update_rows(session, Artifact, superseded)
-    older = {one.series.id for one in new if not one.series.is_new}
+    older = {draft.series.id for draft in new if not draft.series.is_new}
     newest = last_numbers(session, older)
-    return [newest.get(one.series.id, -1) + 1 for one in new]
+    return [newest.get(draft.series.id, -1) + 1 for draft in new]

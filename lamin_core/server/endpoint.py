@@ -65,25 +65,25 @@ class Question:
 
     def read(self, path: Mapping[str, str], query: list[tuple[str, str]]) -> dict[str, Any]:
         """The arguments of `answer`. Raises `InvalidArgument`."""
-        known = {parameter.name: parameter for parameter in self.parameters}
+        parameters = {parameter.name: parameter for parameter in self.parameters}
         values = {parameter.argument: parameter.default for parameter in self.parameters}
-        given: set[str] = set()
+        seen: set[str] = set()
         for name, text in query:
-            if name not in known:
-                raise InvalidArgument(f"there is no parameter {name!r}", hint=_offer(name, list(known)))
-            if name in given:
+            if name not in parameters:
+                raise InvalidArgument(f"there is no parameter {name!r}", hint=_offer(name, list(parameters)))
+            if name in seen:
                 raise InvalidArgument(f"{name} is given twice", hint="give it once")
-            given.add(name)
-            values[known[name].argument] = known[name].read(text)
+            seen.add(name)
+            values[parameters[name].argument] = parameters[name].read(text)
         for parameter in self.parameters:
-            if parameter.required and parameter.name not in given:
+            if parameter.required and parameter.name not in seen:
                 raise InvalidArgument(f"{parameter.name} is missing", hint=f"?{parameter.name}=...: {parameter.says}")
         return {**values, **{name: _decoded(name, text) for name, text in path.items()}}
 
 
-def _offer(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}" if known else "leave it out"
+def _offer(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}" if names else "leave it out"
 
 
 def _decoded(name: str, text: str) -> str:
@@ -108,10 +108,10 @@ def text(name: str, says: str, *, required: bool = False, pattern: str | None = 
 def number(name: str, says: str, default: int, low: int, high: int) -> Parameter:
     """A whole number between these, both included."""
 
-    def read(given: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,18}", given) or not low <= int(given) <= high:
-            raise InvalidArgument(f"{name} {given[:40]!r} is no number from {low} to {high}", hint=f"{name}={default}")
-        return int(given)
+    def read(raw: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,18}", raw) or not low <= int(raw) <= high:
+            raise InvalidArgument(f"{name} {raw[:40]!r} is no number from {low} to {high}", hint=f"{name}={default}")
+        return int(raw)
 
     return Parameter(
         name, says, read, {"type": "integer", "minimum": low, "maximum": high, "default": default}, default
@@ -121,10 +121,10 @@ def number(name: str, says: str, default: int, low: int, high: int) -> Parameter
 def choice(name: str, says: str, options: list[str], default: str | None = None) -> Parameter:
     """One of these words."""
 
-    def read(given: str) -> str:
-        if given not in options:
-            raise InvalidArgument(f"{name} {given[:40]!r} is none of {', '.join(options)}", hint=_offer(given, options))
-        return given
+    def read(raw: str) -> str:
+        if raw not in options:
+            raise InvalidArgument(f"{name} {raw[:40]!r} is none of {', '.join(options)}", hint=_offer(raw, options))
+        return raw
 
     schema = {"type": "string", "enum": options} | ({} if default is None else {"default": default})
     return Parameter(name, says, read, schema, default)
@@ -133,14 +133,14 @@ def choice(name: str, says: str, options: list[str], default: str | None = None)
 def moment(name: str, says: str) -> Parameter:
     """A time in ISO 8601; without a zone it is taken as UTC."""
 
-    def read(given: str) -> datetime:
+    def read(raw: str) -> datetime:
         # A plus that was not encoded arrives as a space.
-        plain = re.sub(r" (\d\d:?\d\d)$", r"+\1", given)
+        plain = re.sub(r" (\d\d:?\d\d)$", r"+\1", raw)
         try:
             at = datetime.fromisoformat(plain)
             return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
         except (ValueError, OverflowError) as error:
-            raise InvalidArgument(f"{name} {given[:40]!r} is no time", hint=f"{name}=2026-01-31T12:00:00Z") from error
+            raise InvalidArgument(f"{name} {raw[:40]!r} is no time", hint=f"{name}=2026-01-31T12:00:00Z") from error
 
     return Parameter(name, says, read, {"type": "string", "format": "date-time"})
 

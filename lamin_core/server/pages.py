@@ -17,13 +17,13 @@ Mark = tuple[datetime, int]
 """The time and the number of the last row of a page."""
 
 
-def encoded(mark: Mark) -> str:
+def encoded(cursor: Mark) -> str:
     """As text that a URL holds as it is.
 
     >>> encoded((datetime(2026, 1, 1, tzinfo=UTC), 7))
     '1767225600000000.7'
     """
-    at, identity = mark
+    at, identity = cursor
     return f"{(at - _EPOCH) // timedelta(microseconds=1)}.{identity}"
 
 
@@ -33,11 +33,11 @@ def decoded(text: str) -> Mark:
     >>> decoded(encoded((datetime(2026, 1, 1, tzinfo=UTC), 7)))[1]
     7
     """
-    found = re.fullmatch(r"(-?[0-9]{1,18})\.([0-9]{1,18})", text)
+    match = re.fullmatch(r"(-?[0-9]{1,18})\.([0-9]{1,18})", text)
     try:
-        if found is None:
+        if match is None:
             raise ValueError(text)
-        return _EPOCH + timedelta(microseconds=int(found[1])), int(found[2])
+        return _EPOCH + timedelta(microseconds=int(match[1])), int(match[2])
     except (ValueError, OverflowError) as error:
         raise InvalidArgument(f"cursor {text[:40]!r} is none", hint="pass the nextCursor of the page before") from error
 
@@ -50,10 +50,10 @@ CURSOR = Parameter(
 )
 
 
-def beyond(at: Any, identity: Any, mark: Mark, *, ascending: bool = False) -> ColumnElement[bool]:
+def beyond(at: Any, identity: Any, cursor: Mark, *, ascending: bool = False) -> ColumnElement[bool]:
     """The rows after this mark."""
-    here, there = tuple_(at, identity), tuple_(literal(mark[0], UTC_DateTime), literal(mark[1]))
-    return here > there if ascending else here < there
+    here, boundary = tuple_(at, identity), tuple_(literal(cursor[0], UTC_DateTime), literal(cursor[1]))
+    return here > boundary if ascending else here < boundary
 
 
 def following(marks: list[Mark], limit: int) -> str | None:

@@ -45,17 +45,17 @@ class Copy:
     key: str
 
 
-def copy_in(wanted: Sequence[Copy]) -> list[bool]:
+def copy_in(copies: Sequence[Copy]) -> list[bool]:
     """Make these copies; for each whether it is new, or was there already.
 
     Raises `Unavailable` when a storage cannot take one, or when a source is not what was seen any more.
     """
-    made = at_once(_copy, wanted) if len(wanted) > 1 else [_copy(one) for one in wanted]
+    created = at_once(_copy, copies) if len(copies) > 1 else [_copy(copy) for copy in copies]
     # Once for all: the names of the copies, which only now are sure to be on the disk.
-    folders = {os.path.dirname(os.path.join(one.root, one.key)) for one in wanted if not is_remote(one.root)}
-    for folder in folders if any(made) else ():
+    folders = {os.path.dirname(os.path.join(copy.root, copy.key)) for copy in copies if not is_remote(copy.root)}
+    for folder in folders if any(created) else ():
         _sync(folder)
-    return made
+    return created
 
 
 def _copy(copy: Copy) -> bool:

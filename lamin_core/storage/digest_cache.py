@@ -81,33 +81,33 @@ class Contents:
     def _at(self, path: Path) -> Seen:
         before = state_of(path)
         size = sum(entry[3] for entry in before)
-        known = self._recalled(path, before, size)
-        if known is not None:
-            return Seen(known, before, is_settled=True)
+        cached = self._recalled(path, before, size)
+        if cached is not None:
+            return Seen(cached, before, is_settled=True)
         began = time.time_ns()
         with progress(f"hashing {path.name}", size) if self._shown else nullcontext() as watch:
-            found = digest(path, watch)
+            content = digest(path, watch)
         if state_of(path) != before:
             raise Unavailable(f"{str(path)!r} changed while it was read", hint="save it when it is complete")
-        seen = Seen(found, before, is_settled=_settled(before, began))
+        seen = Seen(content, before, is_settled=_settled(before, began))
         if seen.is_settled:
-            self._remember(path, before, found)
+            self._remember(path, before, content)
         return seen
 
     def _recalled(self, path: Path, state: State, size: int) -> Digest | None:
         with self._lock:
-            known = self._known.get((str(path), state))
-        if known is None and self._shelf is not None and size >= _SHELVED_FROM:
-            known = self._shelf.get(path, state)
-        return known
+            cached = self._known.get((str(path), state))
+        if cached is None and self._shelf is not None and size >= _SHELVED_FROM:
+            cached = self._shelf.get(path, state)
+        return cached
 
-    def _remember(self, path: Path, state: State, found: Digest) -> None:
+    def _remember(self, path: Path, state: State, content: Digest) -> None:
         with self._lock:
-            self._known[str(path), state] = found
+            self._known[str(path), state] = content
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)
-        if self._shelf is not None and found.size >= _SHELVED_FROM:
-            self._shelf.put(path, state, found)
+        if self._shelf is not None and content.size >= _SHELVED_FROM:
+            self._shelf.put(path, state, content)
 
 
 class _Shelf:
@@ -121,14 +121,14 @@ class _Shelf:
             with closing(self._opened()) as database:
                 row = database.execute(
                     "SELECT hash_type, hash, size, n_files FROM digest WHERE path = ? AND state = ?",
-                    (os.fsencode(path), _mark(state)),
+                    (os.fsencode(path), _fingerprint(state)),
                 ).fetchone()
         except (OSError, sqlite3.Error):
             return None
         return None if row is None else Digest(*row)
 
-    def put(self, path: Path, state: State, found: Digest) -> None:
-        row = (os.fsencode(path), _mark(state), found.hash_type, found.hash, found.size, found.n_files)
+    def put(self, path: Path, state: State, content: Digest) -> None:
+        row = (os.fsencode(path), _fingerprint(state), content.hash_type, content.hash, content.size, content.n_files)
         try:
             with closing(self._opened()) as database, database:
                 database.execute("INSERT OR REPLACE INTO digest VALUES (?, ?, ?, ?, ?, ?)", row)
@@ -145,7 +145,7 @@ class _Shelf:
         return database
 
 
-def _mark(state: State) -> str:
+def _fingerprint(state: State) -> str:
     return blake3(repr(state).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -156,14 +156,21 @@ def state_of(path: str | Path) -> State:
     ''
     """
     text = os.fspath(path)
-    found = os.stat(text)
-    if not stat.S_ISDIR(found.st_mode):
-        return (_entry("", found),)
+    stat_result = os.stat(text)
+    if not stat.S_ISDIR(stat_result.st_mode):
+        return (_entry("", stat_result),)
     return tuple(sorted(_entry(name, os.stat(file)) for name, file in files_in(text)))
 
 
-def _entry(name: str, found: os.stat_result) -> tuple[str, int, int, int, int, int]:
-    return name, found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
+def _entry(name: str, stat_result: os.stat_result) -> tuple[str, int, int, int, int, int]:
+    return (
+        name,
+        stat_result.st_mtime_ns,
+        stat_result.st_ctime_ns,
+        stat_result.st_size,
+        stat_result.st_ino,
+        stat_result.st_dev,
+    )
 
 
 def _settled(state: State, now: int) -> bool:

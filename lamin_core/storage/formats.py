@@ -44,8 +44,8 @@ def load(path: Path, suffix: str, *, trust: bool = False) -> Any:
     {'a': 1}
     """
     check_trusted(suffix, trust=trust)
-    known = _format_of(suffix) or TRUSTED_FORMATS.get(suffix.lower())
-    return path if known is None else known.load(path)
+    file_format = _format_of(suffix) or TRUSTED_FORMATS.get(suffix.lower())
+    return path if file_format is None else file_format.load(path)
 
 
 def check_trusted(suffix: str, *, trust: bool) -> None:
@@ -62,18 +62,18 @@ def check_trusted(suffix: str, *, trust: bool) -> None:
 
 def open_stream(path: Path, suffix: str) -> Any:
     """A handle that reads as it is used. Raises `InvalidArgument` for a suffix that cannot be streamed."""
-    known = _format_of(suffix)
-    if known is None or known.open is None:
-        streamed = ", ".join(sorted(name for name, one in FORMATS.items() if one.open))
+    file_format = _format_of(suffix)
+    if file_format is None or file_format.open is None:
+        streamed = ", ".join(sorted(name for name, candidate in FORMATS.items() if candidate.open))
         raise InvalidArgument(f"{suffix or 'a file without suffix'} cannot be opened for streaming; {streamed} can",
                               hint="use .load() or .cache()")  # fmt: skip
-    return known.open(path)
+    return file_format.open(path)
 
 
 def open_remote(fs: Any, path: str, suffix: str) -> Any:
     """A handle that reads from a remote storage as it is used; None where the file must be fetched for that."""
-    known = _format_of(suffix)
-    return None if known is None or known.open_remote is None else known.open_remote(fs, path)
+    file_format = _format_of(suffix)
+    return None if file_format is None or file_format.open_remote is None else file_format.open_remote(fs, path)
 
 
 def _format_of(suffix: str) -> Format | None:
@@ -97,9 +97,9 @@ def understood(name: str, suffix: str, *but: type[Exception]) -> Iterator[None]:
     except passed:
         raise
     except Exception as error:
-        said = _first_line(error)
+        detail = _first_line(error)
         raise InvalidArgument(
-            f"{name!r} cannot be read as {suffix}: {type(error).__name__}{said and ': '}{said}",
+            f"{name!r} cannot be read as {suffix}: {type(error).__name__}{detail and ': '}{detail}",
             hint="is it complete, and what its suffix says? .cache() gives its path",
         ) from error
 
@@ -107,7 +107,7 @@ def understood(name: str, suffix: str, *but: type[Exception]) -> Iterator[None]:
 _FOR_TABLES = (".parquet", ".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
 
-def suffix_for(data: Any, key: str | None, wanted: str) -> str:
+def suffix_for(data: Any, key: str | None, key_suffix: str) -> str:
     """The suffix to write this object with: the key's, where that can hold it, else the usual one.
 
     Raises `InvalidArgument` when the key's suffix cannot hold it.
@@ -116,7 +116,7 @@ def suffix_for(data: Any, key: str | None, wanted: str) -> str:
     usual = {"DataFrame": ".parquet", "AnnData": ".h5ad"}.get(name)
     if usual is None:
         raise InvalidArgument(f"a {type(data).__name__} cannot be saved this way", hint="write a file and save that")
-    suffix = wanted if key else usual
+    suffix = key_suffix if key else usual
     allowed = {"DataFrame": _FOR_TABLES, "AnnData": (".h5ad", ".zarr", ".anndata.zarr")}[name]
     if suffix not in allowed:
         raise InvalidArgument(f"key {key!r} cannot hold a {name}", hint=f"end it in {' or '.join(allowed)}")

@@ -71,11 +71,11 @@ def files_in(folder: str) -> Iterator[tuple[str, str]]:
     """
     seen = set()
     for here, subfolders, names in os.walk(folder, followlinks=True, onerror=_raise):
-        found = os.stat(here)
-        if (found.st_dev, found.st_ino) in seen:
+        stat_result = os.stat(here)
+        if (stat_result.st_dev, stat_result.st_ino) in seen:
             subfolders.clear()
             continue
-        seen.add((found.st_dev, found.st_ino))
+        seen.add((stat_result.st_dev, stat_result.st_ino))
         below = "" if here == folder else f"{os.path.relpath(here, folder)}/"
         yield from ((below + name, path) for name in names if os.path.isfile(path := os.path.join(here, name)))
 
@@ -104,6 +104,6 @@ def _file(path: str, watch: Watch | None) -> Digest:
 def _folder(root: str, watch: Watch | None) -> Digest:
     entries = []
     for name, path in files_in(root):
-        found = _file(path, watch)
-        entries.append((os.fsencode(name), found.size, found.hash))
+        content = _file(path, watch)
+        entries.append((os.fsencode(name), content.size, content.hash))
     return digest_entries(FOLDER, entries)

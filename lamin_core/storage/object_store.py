@@ -63,7 +63,7 @@ def look(url: str) -> Found:
 
 def _folder(path: str, below: dict[str, Any]) -> Found:
     entries = [
-        (os.fsencode(posixpath.relpath(name, path)), one.get("size") or 0, _tag(one)) for name, one in below.items()
+        (os.fsencode(posixpath.relpath(name, path)), info.get("size") or 0, _tag(info)) for name, info in below.items()
     ]
     size = sum(size for _, size, _ in entries)
     tagged = [(name, size, tag) for name, size, tag in entries if tag is not None]
@@ -125,9 +125,9 @@ def upload(source: Path, url: str, size: int) -> None:
         if not source.is_dir():
             _put(fs, source, path, watch)
             return
-        there = {name: one.get("size") for name, one in fs.find(path, detail=True).items()}
+        remote_sizes = {name: info.get("size") for name, info in fs.find(path, detail=True).items()}
         files = [(Path(file), posixpath.join(path, name)) for name, file in files_in(str(source))]
-        missing = [(file, target) for file, target in files if there.get(target) != file.stat().st_size]
+        missing = [(file, target) for file, target in files if remote_sizes.get(target) != file.stat().st_size]
         at_once(lambda pair: _put(fs, *pair, watch), missing)
 
 
@@ -186,11 +186,11 @@ def _callback(watch: Watch | None) -> Any:
 
     if watch is None:
         return DEFAULT_CALLBACK
-    told = watch
+    report = watch
 
     class Watched(Callback):  # type: ignore[misc]
         def relative_update(self, inc: int = 1) -> None:
-            told(inc)
+            report(inc)
 
     return Watched()
 

@@ -29,13 +29,13 @@ def upload_parts(fs: Any, source: Path, path: str, watch: Watch | None) -> None:
     size = source.stat().st_size
     length = max(PART, -(-size // _MOST_PARTS))
     upload = _unfinished(fs, bucket, key) or fs.call_s3("create_multipart_upload", **where)["UploadId"]
-    held = {part["PartNumber"]: part["ETag"] for part in _parts(fs, where, upload)}
+    etags = {part["PartNumber"]: part["ETag"] for part in _parts(fs, where, upload)}
 
     def send(number: int) -> dict[str, Any]:
         with source.open("rb") as file:
             file.seek((number - 1) * length)
             piece = file.read(length)
-        tag = held.get(number)
+        tag = etags.get(number)
         if tag is None or tag.strip('"') != hashlib.md5(piece, usedforsecurity=False).hexdigest():
             tag = fs.call_s3("upload_part", **where, UploadId=upload, PartNumber=number, Body=piece)["ETag"]
         if watch is not None:
@@ -63,15 +63,15 @@ class Upload:
 def unfinished(fs: Any, path: str) -> Iterator[Upload]:
     """Every upload to somewhere below this path that was not ended; a store keeps them, and its owner pays for them."""
     bucket, key, _ = fs.split_path(path)
-    for found in _begun(fs, bucket, f"{key}/"):
-        where = {"Bucket": bucket, "Key": found["Key"]}
+    for upload in _begun(fs, bucket, f"{key}/"):
+        where = {"Bucket": bucket, "Key": upload["Key"]}
         try:
-            parts = list(_parts(fs, where, found["UploadId"]))
+            parts = list(_parts(fs, where, upload["UploadId"]))
         except FileNotFoundError:  # it was ended just now
             continue
-        last = max((part["LastModified"] for part in parts), default=found["Initiated"])
+        last = max((part["LastModified"] for part in parts), default=upload["Initiated"])
         size = sum(part["Size"] for part in parts)
-        yield Upload(f"{bucket}/{found['Key']}", found["UploadId"], size, last.timestamp())
+        yield Upload(f"{bucket}/{upload['Key']}", upload["UploadId"], size, last.timestamp())
 
 
 def give_up(fs: Any, path: str, name: str) -> None:

@@ -44,5 +44,7 @@ def _is_known(transform: Transform, path: Path) -> bool:
     source = in_file(path).source
     if source is None:
         return False
-    held: bool = transform.versions.filter(hash=blake3(source.encode("utf-8", "surrogatepass")).hexdigest()).exists()
-    return held
+    is_saved: bool = transform.versions.filter(
+        hash=blake3(source.encode("utf-8", "surrogatepass")).hexdigest()
+    ).exists()
+    return is_saved

@@ -27,7 +27,7 @@ class Code:
     path: Path | None = None
     description: str | None = None
 
-    def transform(self, **said: Any) -> Transform:
+    def transform(self, **attributes: Any) -> Transform:
         """The transform of this code; what was `said` of it holds over what it says itself."""
         facts: dict[str, Any] = {
             "key": self.key,
@@ -38,7 +38,7 @@ class Code:
             "reference": None if self.path is None else self.path.as_uri(),
             "reference_type": None if self.path is None else "file",
         }
-        return Transform(**facts | {name: value for name, value in said.items() if value is not None})
+        return Transform(**facts | {name: value for name, value in attributes.items() if value is not None})
 
 
 def at_work(path: str | os.PathLike[str] | None = None) -> Code:
@@ -94,10 +94,10 @@ def _kind(path: Path) -> str:
 def _summary(text: str) -> str | None:
     """The first line of the script's docstring."""
     try:
-        found = ast.get_docstring(ast.parse(text))
+        docstring = ast.get_docstring(ast.parse(text))
     except (SyntaxError, ValueError):
         return None
-    return _masked((found or "").partition("\n")[0] or None)
+    return _masked((docstring or "").partition("\n")[0] or None)
 
 
 def _masked(description: str | None) -> str | None:

@@ -56,10 +56,10 @@ def step(function: Callable[P, R] | None = None, *, uid: str | None = None, key:
     return _decorator(function, kind="step", uid=uid, key=key)
 
 
-def _decorator(function: Callable[..., Any] | None, **said: Any) -> Any:
+def _decorator(function: Callable[..., Any] | None, **options: Any) -> Any:
     if function is None:
-        return functools.partial(_decorator, **said)
-    tracked = _Tracked(function, **said)
+        return functools.partial(_decorator, **options)
+    tracked = _Tracked(function, **options)
     for is_such, wrap in (
         (inspect.isasyncgenfunction, _async_generator),
         (inspect.isgeneratorfunction, _generator),
@@ -100,10 +100,10 @@ class _Tracked:
             yield started
 
     def _transform(self, where: Instance) -> Transform:
-        held: dict[str, Transform] = self.__dict__.setdefault("_transforms", {})
-        if where.uid not in held:
-            held[where.uid] = _function_transform(self).save()
-        return held[where.uid]
+        transforms: dict[str, Transform] = self.__dict__.setdefault("_transforms", {})
+        if where.uid not in transforms:
+            transforms[where.uid] = _function_transform(self).save()
+        return transforms[where.uid]
 
 
 def _function(tracked: _Tracked) -> Callable[..., Any]:
@@ -213,7 +213,10 @@ def tell_processes() -> None:
     if run is None:
         child_environment.withdraw()
         return
-    outermost = next((one for one in (script, *path) if one is not None and one.external_id == run.root_run_id), None)
+    outermost = next(
+        (ancestor for ancestor in (script, *path) if ancestor is not None and ancestor.external_id == run.root_run_id),
+        None,
+    )
     child_environment.announce(name_of(run)._replace(root=None if outermost is None else name_of(outermost)))
 
 
@@ -236,8 +239,8 @@ def _function_transform(tracked: _Tracked) -> Transform:
 
 def _file_of(function: Callable[..., Any]) -> str | None:
     """Its file; of a function of the script itself what the script says, for an engine may run a copy of it."""
-    said: str | None = getattr(sys.modules.get("__main__"), "__file__", None)
-    return said if function.__module__ == "__main__" and said is not None else inspect.getsourcefile(function)
+    main_file: str | None = getattr(sys.modules.get("__main__"), "__file__", None)
+    return main_file if function.__module__ == "__main__" and main_file is not None else inspect.getsourcefile(function)
 
 
 def _arguments(function: Callable[..., Any], args: Any, kwargs: Any) -> dict[str, Any]:

@@ -129,8 +129,11 @@ class _Diverted:
         _flush()
         self.kept = {number: os.dup(number) for number in numbers}
         # What leads to one place goes one way, and keeps its order.
-        way = {number: next(one for one in numbers if os.path.sameopenfile(one, number)) for number in numbers}
-        ends = {number: _pair(number) for number in dict.fromkeys(way.values())}
+        primary = {
+            number: next(candidate for candidate in numbers if os.path.sameopenfile(candidate, number))
+            for number in numbers
+        }
+        ends = {number: _pair(number) for number in dict.fromkeys(primary.values())}
         # In a session of its own, so that Ctrl-C ends the script and not what keeps its last words.
         self._copier = subprocess.Popen(
             [
@@ -148,16 +151,16 @@ class _Diverted:
             start_new_session=True,
         )
         for number in numbers:
-            os.dup2(ends[way[number]][1], number)
+            os.dup2(ends[primary[number]][1], number)
         for end in chain.from_iterable(ends.values()):
             os.close(end)
 
     def restore(self) -> None:
         """Put them back, and wait a moment for what is on its way."""
         _flush()
-        for number, kept in self.kept.items():
-            os.dup2(kept, number)
-            os.close(kept)
+        for number, saved_fd in self.kept.items():
+            os.dup2(saved_fd, number)
+            os.close(saved_fd)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._copier.wait(_PATIENCE)
         self._copier.returncode = self._copier.poll() or 0  # it may go on without us, and that is no news

@@ -23,14 +23,14 @@ def path() -> Path | None:
     Jupyter's server tells its kernels by a variable of the environment, VS Code by one of the notebook; `jupyter
     execute`, `nbconvert`, `papermill` and the like have it on their own command line.
     """
-    said = [_of_vscode(), os.environ.get("JPY_SESSION_NAME"), *_of_whoever_started_it()]
-    paths = (Path(one) for one in said if one)
-    return next((found for found in paths if found.suffix == ".ipynb" and found.is_file()), None)
+    candidates = [_of_vscode(), os.environ.get("JPY_SESSION_NAME"), *_of_whoever_started_it()]
+    paths = (Path(candidate) for candidate in candidates if candidate)
+    return next((notebook for notebook in paths if notebook.suffix == ".ipynb" and notebook.is_file()), None)
 
 
 def _of_vscode() -> str | None:
-    found: str | None = getattr(sys.modules["__main__"], "__vsc_ipynb_file__", None)
-    return found
+    file: str | None = getattr(sys.modules["__main__"], "__vsc_ipynb_file__", None)
+    return file
 
 
 def _of_whoever_started_it() -> list[str]:
@@ -48,11 +48,11 @@ def source(text: str) -> str:
     Raises `InvalidArgument`.
     """
     read = _read(text)
-    said = read.get("metadata", {})
-    kept = {name: said[name] for name in ("kernelspec",) if name in said}
+    metadata = read.get("metadata", {})
+    kernel_metadata = {name: metadata[name] for name in ("kernelspec",) if name in metadata}
     cells = [{"cell_type": kind, "metadata": {}, "source": cell} | _empty(kind) for kind, cell in _cells(read)]
-    made = {"cells": cells, "metadata": kept, "nbformat": 4, "nbformat_minor": 4}
-    return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
+    notebook = {"cells": cells, "metadata": kernel_metadata, "nbformat": 4, "nbformat_minor": 4}
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
 def _empty(kind: str) -> dict[str, Any]:
@@ -71,8 +71,8 @@ def _read(text: str) -> dict[str, Any]:
 
 def _cells(read: dict[str, Any]) -> list[tuple[str, str]]:
     """Kind and text of each cell."""
-    found = [(cell.get("cell_type", "raw"), cell.get("source", "")) for cell in read["cells"]]
-    return [(kind, text if isinstance(text, str) else "".join(text)) for kind, text in found]
+    cells = [(cell.get("cell_type", "raw"), cell.get("source", "")) for cell in read["cells"]]
+    return [(kind, text if isinstance(text, str) else "".join(text)) for kind, text in cells]
 
 
 def title(text: str) -> str | None:
@@ -92,5 +92,5 @@ def page(notebook: Path) -> str | None:
     except ImportError:
         return None
     exporter: Any = HTMLExporter
-    made: str = exporter(sanitize_html=True, embed_images=True).from_filename(str(notebook))[0]
-    return made
+    html: str = exporter(sanitize_html=True, embed_images=True).from_filename(str(notebook))[0]
+    return html

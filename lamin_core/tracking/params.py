@@ -42,9 +42,9 @@ def plain(value: Any) -> Any:
 def _likeness(value: Any) -> Any:
     for look in (_whole, _in_parts):
         with contextlib.suppress(_TooLong):
-            said = look(value)
-            if len(json.dumps(said)) <= _LONGEST:
-                return said
+            representation = look(value)
+            if len(json.dumps(representation)) <= _LONGEST:
+                return representation
     return _size(value)
 
 

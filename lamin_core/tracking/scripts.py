@@ -71,13 +71,13 @@ def track(
     parent = initiated_by_run or current.current_run()
     uid = uid or (transform if isinstance(transform, str) else current.asked("uid"))
     code = None if isinstance(transform, Transform) else at_work(path)
-    made = transform if isinstance(transform, Transform) else None
+    draft = transform if isinstance(transform, Transform) else None
     if code is not None:
-        said = description or current.asked("description")
-        made = code.transform(uid=uid, key=key, kind=kind, description=said, source_code=source_code)
-    assert made is not None
-    saved = made if made.id else made.save()
-    wanted = _projects(where, project)
+        transform_description = description or current.asked("description")
+        draft = code.transform(uid=uid, key=key, kind=kind, description=transform_description, source_code=source_code)
+    assert draft is not None
+    saved = draft if draft.id else draft.save()
+    projects = _projects(where, project)
     run = None if new_run else _last(where, saved)
     if run is None:
         facts = {"name": name or current.asked("name") or saved.key}
@@ -87,7 +87,7 @@ def track(
     script = _Script(where, run, code, report)
     script.begin()
     try:
-        _annotate(run, wanted, features)
+        _annotate(run, projects, features)
     except Exception as error:  # what was said of it is wrong, so it does not begin
         script.end(termination.outcome(error))
         raise
@@ -127,34 +127,34 @@ def finish() -> Run:
 
 def _projects(where: Instance, name: str | None) -> list[Project]:
     """The project with this name, else the one that `LAMIN_CURRENT_PROJECT` names. Raises `NotFound`."""
-    asked = name or os.environ.get("LAMIN_CURRENT_PROJECT")
-    if not asked:
+    project_name = name or os.environ.get("LAMIN_CURRENT_PROJECT")
+    if not project_name:
         return []
-    found: Project | None = where.query(Project).filter(name=asked).first()
-    if found is None:
-        raise NotFound(f"no project is called {asked!r}", hint=f'ln.Project(name="{asked}").save()')
-    return [found]
+    match: Project | None = where.query(Project).filter(name=project_name).first()
+    if match is None:
+        raise NotFound(f"no project is called {project_name!r}", hint=f'ln.Project(name="{project_name}").save()')
+    return [match]
 
 
 def _last(where: Instance, transform: Transform) -> Run | None:
     """The last run of this version by who is at work."""
-    found: Run | None = (
+    run: Run | None = (
         where.query(Run)
         .filter(transform_id=transform.id, created_by_id=where.user_id, origin="api")
         .order_by("-started_at")
         .first()
     )
-    return found
+    return run
 
 
 def _details() -> dict[str, Any] | None:
     checkout = git.checkout(project_folder())
     arguments = [] if notebooks.is_running() else sys.argv[1:]
-    said = {
+    details = {
         "git": None if checkout is None else checkout.facts(),
         "arguments": redact_command(arguments),
     }
-    return {name: value for name, value in said.items() if value} or None
+    return {name: value for name, value in details.items() if value} or None
 
 
 def _is_masked(report: Path) -> bool:

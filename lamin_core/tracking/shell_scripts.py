@@ -54,12 +54,12 @@ def _shell() -> int:
     shells = [pid for pid in above if _program(pid) in _SHELLS]
     if not shells:
         return above[0]
-    found, *further = shells
+    shell, *further = shells
     for pid in further:
-        if process.command_line(pid) != process.command_line(found):
+        if process.command_line(pid) != process.command_line(shell):
             break
-        found = pid
-    return found
+        shell = pid
+    return shell
 
 
 def _program(pid: int) -> str:
@@ -72,8 +72,8 @@ def _script(shell: int) -> Path | None:
         folder = os.readlink(f"/proc/{shell}/cwd")
     except OSError:
         return None
-    given = [argument for argument in process.command_line(shell)[1:] if not argument.startswith("-")]
-    paths = (Path(folder, argument) for argument in given[:1])
+    operands = [argument for argument in process.command_line(shell)[1:] if not argument.startswith("-")]
+    paths = (Path(folder, argument) for argument in operands[:1])
     return next((path for path in paths if path.is_file()), None)
 
 
@@ -111,8 +111,8 @@ def _details(shell: int) -> dict[str, Any] | None:
     script = _script(shell)
     checkout = git.checkout(Path.cwd() if script is None else script.parent)
     arguments = process.command_line(shell)[1:]
-    said = {
+    details = {
         "git": None if checkout is None else checkout.facts(),
         "arguments": redact_command(arguments) if script is not None else None,
     }
-    return {name: value for name, value in said.items() if value} or None
+    return {name: value for name, value in details.items() if value} or None

@@ -60,12 +60,12 @@ def _stored_environment(where: Instance, project: Path) -> int:
     facts = current_environment(project)
     same = select(Environment.id).where(Environment.hash == facts.hash)
     with where.db.reading() as session:
-        found = session.scalar(same)
-    if found is not None:
-        return found
+        existing = session.scalar(same)
+    if existing is not None:
+        return existing
     with where.db.writing() as session:
-        found = session.scalar(same)
-        return found or _added(session, facts)
+        existing = session.scalar(same)
+        return existing or _added(session, facts)
 
 
 def _added(session: Any, facts: Any) -> int:

@@ -88,11 +88,11 @@ class Program:
         code = self.code
         if code is None:
             return Transform(key=key or _storable(Path(self.words[0]).name), kind="script")
-        found = in_file(code.absolute())
+        script = in_file(code.absolute())
         return Transform(
-            key=key or found.key,
-            kind=found.kind,
-            source_code=found.source,
+            key=key or script.key,
+            kind=script.kind,
+            source_code=script.source,
             language=_LANGUAGES[code.suffix],
             reference=code.absolute().as_uri(),
             reference_type="file",
@@ -110,15 +110,15 @@ class Asked:
     params: dict[str, Any] = field(default_factory=dict)
 
 
-def run_program(where: Instance, program: Program, asked: Asked) -> int:
+def run_program(where: Instance, program: Program, request: Asked) -> int:
     """Run it as a run, and return its exit code; 128 and the number of the signal that ended it.
 
     Outputs are saved where it ends well. Raises `NotFound` where a program, an input or an output is not there.
     """
     command = program.command
     where.lineage.find_lost()
-    inputs = [_input(where, name) for name in asked.inputs]
-    run = _begun(where, program, asked)
+    inputs = [_input(where, name) for name in request.inputs]
+    run = _begun(where, program, request)
     for artifact in inputs:
         note_input(where.db, run, artifact)
     before = _states(where, program)
@@ -127,7 +127,7 @@ def run_program(where: Instance, program: Program, asked: Asked) -> int:
         code = _executed(command, run)
         how = termination.of_shell(code)
         _note_files(where, run, before, is_good=code == 0)
-        for path in asked.outputs if code == 0 else ():
+        for path in request.outputs if code == 0 else ():
             _save(where, run, _promised(path))
     except BaseException as error:  # it cannot be started, or what it promised is not there
         how = termination.outcome(error)
@@ -150,23 +150,23 @@ def _input(where: Instance, name: str) -> Artifact:
     """The artifact of this path, saved if it is new; or the one with this key or uid."""
     if os.path.exists(name):
         return _save(where, False, local_path(name))
-    found = where.lineage.find(name)
-    if not isinstance(found, Artifact):
+    record = where.lineage.find(name)
+    if not isinstance(record, Artifact):
         raise NotFound(f"{name!r} is a run, no artifact", hint="name a file, or an artifact by its key or uid")
-    return found
+    return record
 
 
-def _begun(where: Instance, program: Program, asked: Asked) -> Run:
-    transform = program.transform(asked.key).save()
+def _begun(where: Instance, program: Program, request: Asked) -> Run:
+    transform = program.transform(request.key).save()
     parent = where.run_above(child_environment.above())
-    run = Run(transform, name=asked.name or transform.key, params=kept(asked.params), parent=parent)
+    run = Run(transform, name=request.name or transform.key, params=kept(request.params), parent=parent)
     folder = Path.cwd() if program.code is None else program.code.absolute().parent
     checkout = git.checkout(folder)
-    said = {
+    details = {
         "git": None if checkout is None else checkout.facts(),
         "arguments": _storable(redact_command(program.words)),
     }
-    run.engine, run.details = SHELL, {name: value for name, value in said.items() if value}
+    run.engine, run.details = SHELL, {name: value for name, value in details.items() if value}
     if program.command[0] == sys.executable:  # of another Python nobody here knows what it has
         run.environment_id = environment_id(where, folder)
     return run.save()
@@ -174,8 +174,8 @@ def _begun(where: Instance, program: Program, asked: Asked) -> Run:
 
 def _states(where: Instance, program: Program) -> dict[Path, Any]:
     """The files that its arguments may name, in a known storage, and how they are now."""
-    known = [root for root in where.files.storages() if root.root != "/"]
-    return {path: _state(path) for path in program.files if locate(str(path), known).root is not None}
+    storages = [root for root in where.files.storages() if root.root != "/"]
+    return {path: _state(path) for path in program.files if locate(str(path), storages).root is not None}
 
 
 def _state(path: Path) -> Any:
@@ -217,8 +217,8 @@ def _promised(path: str) -> Path:
 
 def _save(where: Instance, run: Run | bool, path: Path) -> Artifact:
     """Where it lies, or outside of every storage as a copy under its name."""
-    known = [root for root in where.files.storages() if root.root != "/"]
-    key = None if locate(str(path), known).root is not None else path.name
+    storages = [root for root in where.files.storages() if root.root != "/"]
+    key = None if locate(str(path), storages).root is not None else path.name
     return Artifact(path, key=key, run=run).save()
 
 

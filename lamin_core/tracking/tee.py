@@ -45,6 +45,6 @@ def _write(target: int, piece: bytes) -> None:
 
 if __name__ == "__main__":
     copy(
-        {int(source): int(target) for source, target in (way.split(":") for way in sys.argv[2:])},
+        {int(source): int(target) for source, target in (pair.split(":") for pair in sys.argv[2:])},
         os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600),
     )

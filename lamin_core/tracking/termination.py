@@ -92,16 +92,16 @@ class _Watch:
         """Look out from now on. Signals are for the main thread alone."""
         self.exit = None
         if threading.current_thread() is threading.main_thread():
-            self._handled = [one for one in _SIGNALS if signal.getsignal(one) is signal.SIG_DFL]
-            for one in self._handled:
-                signal.signal(one, _abort)
+            self._handled = [number for number in _SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
+            for number in self._handled:
+                signal.signal(number, _abort)
         self._unwrap = [_observe(sys, "exit", self._exits), _observe(_sitebuiltins.Quitter, "__call__", self._quits)]
 
     def end(self) -> None:
         """Leave everything as it was; what somebody has changed since then stays theirs."""
-        for one in self._handled:
-            if signal.getsignal(one) is _abort:
-                signal.signal(one, signal.SIG_DFL)
+        for number in self._handled:
+            if signal.getsignal(number) is _abort:
+                signal.signal(number, signal.SIG_DFL)
         for unwrap in self._unwrap:
             unwrap()
         self._handled, self._unwrap = [], []
@@ -161,7 +161,7 @@ def _abort(number: int, _frame: FrameType | None) -> None:
 
 def _close_all(how: Outcome) -> None:
     # Innermost first. A forked child ends only what it began itself.
-    for run, close in reversed([one for one in _watch.open.values() if one[0].pid == os.getpid()]):
+    for run, close in reversed([entry for entry in _watch.open.values() if entry[0].pid == os.getpid()]):
         try:
             close(how)
         except Exception as problem:  # the process is on its way out: say it, and let it go

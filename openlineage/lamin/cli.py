@@ -164,14 +164,14 @@ def quarantine(as_json: bool) -> None:
     JSON that is no event, or an event that cannot be placed.
     """
     with connect().db.reading() as session:
-        found = list(held(session))
+        quarantined = list(held(session))
     if as_json:
-        output.print_json([event.as_dict() for event in found])
+        output.print_json([event.as_dict() for event in quarantined])
         return
-    for event in found:
+    for event in quarantined:
         output.echo(printable(f"{event.id}  {event.received_at:%Y-%m-%d %H:%M}  {event.reason}"))
         output.echo("    ", printable(event.body[:100]))
-    output.echo(f"{len(found)} held" + ("; try again with: lamin events retry" if found else ""), err=True)
+    output.echo(f"{len(quarantined)} held" + ("; try again with: lamin events retry" if quarantined else ""), err=True)
 
 
 @events.command(epilog=examples("lamin events retry"))
@@ -198,9 +198,10 @@ def rebuild(as_json: bool) -> None:
     database = connect().db
     outcome = rebuild_registry(database)
     with database.reading() as session:
-        found = digest(session)
-    facts = {**asdict(outcome), "digest": found}
-    text = f"{outcome.runs} runs, {outcome.others} events without one, {outcome.dropped} dropped; digest {found[:16]}"
+        state_digest = digest(session)
+    facts = {**asdict(outcome), "digest": state_digest}
+    counts = f"{outcome.runs} runs, {outcome.others} events without one, {outcome.dropped} dropped"
+    text = f"{counts}; digest {state_digest[:16]}"
     output.print_json(facts) if as_json else output.echo(text)
 
 
@@ -216,8 +217,8 @@ def lint(file: Path | None, as_json: bool) -> None:
     if as_json:
         output.print_json(report.as_dict())
     else:
-        for place, problem in report.problems:
-            output.echo(printable(f"{place}: {problem}"))
+        for location, problem in report.problems:
+            output.echo(printable(f"{location}: {problem}"))
         output.echo(f"{report.judged} judged, {report.invalid} invalid", err=True)
     if report.invalid:
         sys.exit(1)

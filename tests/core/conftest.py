@@ -19,12 +19,12 @@ from tests.object_store import KEYS, serving
 @pytest.fixture
 def instance(in_tmp_path: Path, database_url: str) -> Iterator[Instance]:
     """A fresh instance in the test's folder, connected."""
-    made = init("./data", db=database_url)
-    yield made
+    new_instance = init("./data", db=database_url)
+    yield new_instance
     if current.process_run() is not None:
         finish()
     disconnect()
-    made.db.dispose()
+    new_instance.db.dispose()
 
 
 @pytest.fixture

@@ -65,15 +65,15 @@ def plant(database: Database, shape: Shape) -> Planted:
         first = Planted(_next(session, Artifact), _next(session, Run))
         root = storage_for(session, ROOT).id
         transform = _transform(session)
-        there = dict.fromkeys(range(shape.artifacts), BEGIN)
+        seen_times = dict.fromkeys(range(shape.artifacts), BEGIN)
         for edge in sorted(shape.edges, key=seen_at, reverse=True):
-            there[edge[1]] = seen_at(edge)
+            seen_times[edge[1]] = seen_at(edge)
         numbers = range(first.artifact, first.artifact + shape.artifacts)
         _fill(session, ArtifactSeries, ({"id": a, "stem": f"a{a:015d}", "storage_id": root, "key": f"{a}.txt",
                                          "last_observed_at": None} for a in numbers))  # fmt: skip
         _fill(session, Artifact, ({"id": a, "uid": f"a{a:015d}0000", "series_id": a, "number": 0, "is_latest": True,
                                    "storage_id": root, "key": f"{a}.txt", "suffix": ".txt", "origin": "event",
-                                   "created_at": there[a - first.artifact]} for a in numbers))  # fmt: skip
+                                   "created_at": seen_times[a - first.artifact]} for a in numbers))  # fmt: skip
         parents = dict(shape.parents)
         _fill(session, Run, (_run(first, number, transform, parents) for number in range(shape.runs)))
         _fill(session, RunArtifact, ({"run_id": first.run + edge[0], "artifact_id": first.artifact + edge[1],
@@ -108,12 +108,12 @@ def _run(first: Planted, number: int, transform: int, parents: dict[int, int]) -
 
 
 def _transform(session: Session) -> int:
-    found = session.scalar(select(Transform.id).where(Transform.key == "step"))
-    if found is not None:
-        return found
+    existing = session.scalar(select(Transform.id).where(Transform.key == "step"))
+    if existing is not None:
+        return existing
     series = {"stem": "t" * 12, "namespace": "planted", "key": "step"}
-    made = session.execute(insert(TransformSeries).values(**series).returning(TransformSeries.id)).scalar_one()
-    values = {"uid": "t" * 16, "series_id": made, "number": 0, "is_latest": True, "key": "step", "origin": "event"}
+    series_id = session.execute(insert(TransformSeries).values(**series).returning(TransformSeries.id)).scalar_one()
+    values = {"uid": "t" * 16, "series_id": series_id, "number": 0, "is_latest": True, "key": "step", "origin": "event"}
     row = insert(Transform).values(**values, namespace="planted", kind="pipeline", created_at=BEGIN)
     return session.execute(row.returning(Transform.id)).scalar_one()
 

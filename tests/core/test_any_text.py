@@ -48,14 +48,14 @@ def instance(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         server = request.getfixturevalue("postgres")
         name = server.create()
     url = None if name is None else server.url(name)
-    made = Instance.create(folder, Path(folder, "data"), url)
-    current.set_connection(made)
-    ln.save([ln.ULabel(name=one, description=one[::-1]) for one in NAMES])
+    new_instance = Instance.create(folder, Path(folder, "data"), url)
+    current.set_connection(new_instance)
+    ln.save([ln.ULabel(name=label_name, description=label_name[::-1]) for label_name in NAMES])
     ln.Feature(name="temperature", dtype=float).save()
     ln.Feature(name="remark", dtype=str).save()
-    yield made
+    yield new_instance
     current.set_connection(None)
-    made.db.dispose()
+    new_instance.db.dispose()
 
 
 def asked(question: Any) -> Any:
@@ -89,16 +89,18 @@ def test_what_a_text_is_compared_with_is_what_python_says(instance: Instance, te
         "endswith": lambda name: name.endswith(text),
     }
     for operator, holds in expected.items():
-        found = asked(lambda operator=operator: {one.name for one in ln.ULabel.filter(**{f"name__{operator}": text})})
-        assert found is None or found == {name for name in NAMES if holds(name)}, operator
+        names = asked(
+            lambda operator=operator: {label.name for label in ln.ULabel.filter(**{f"name__{operator}": text})}
+        )
+        assert names is None or names == {name for name in NAMES if holds(name)}, operator
 
 
 @few
 @given(text=texts)
 def test_searches(instance: Instance, text: str) -> None:
-    found = asked(lambda: ln.ULabel.search(text).to_list())
+    labels = asked(lambda: ln.ULabel.search(text).to_list())
     if text in NAMES:
-        assert text in [one.name for one in found]
+        assert text in [label.name for label in labels]
     asked(lambda: ln.Artifact.search(text).to_list())
     asked(lambda: ln.Run.search(text).to_list())
 

@@ -46,8 +46,8 @@ def test_changed_bytes_are_a_new_version_and_old_bytes_again_are_another(instanc
     assert [uid[-4:] for uid in uids] == ["0000", "0001", "0002"]
     assert len({uid[:16] for uid in uids}) == 1
     versions = ln.Artifact.get(key="k/a.txt").versions
-    assert [one.uid for one in versions] == uids[::-1]
-    assert [one.is_latest for one in versions] == [True, False, False]
+    assert [version.uid for version in versions] == uids[::-1]
+    assert [version.is_latest for version in versions] == [True, False, False]
     assert versions[0].hash == versions[2].hash
     assert versions[2].path.read_text() == "one"
 
@@ -218,9 +218,9 @@ def test_eight_processes_make_one_series_with_one_latest(instance: Instance, in_
     assert [worker.exitcode for worker in workers] == [0] * 8
     versions = ln.Artifact.filter(key="shared.txt").to_list()
     assert len(versions) == 160
-    assert len({one.stem_uid for one in versions}) == 1
-    assert sum(one.is_latest for one in versions) == 1
-    assert sorted(one.number for one in versions) == list(range(160))
+    assert len({version.stem_uid for version in versions}) == 1
+    assert sum(version.is_latest for version in versions) == 1
+    assert sorted(version.number for version in versions) == list(range(160))
     assert ln.ULabel.filter(name__startswith="shared").count() == 20
 
 
@@ -239,7 +239,7 @@ def test_a_folder_of_files_is_saved_in_one_transaction_of_few_statements(
     event.listen(instance.db.engine, "after_cursor_execute", lambda *args: statements.append(args[2]))
     ln.save(artifacts)
     assert len(statements) <= 20
-    assert [one.key for one in artifacts] == [f"in/{number:03d}.txt" for number in range(120)]
+    assert [artifact.key for artifact in artifacts] == [f"in/{number:03d}.txt" for number in range(120)]
     assert ln.Artifact.filter(key__startswith="in/").count() == 120
     assert ln.Artifact.get(key="in/007.txt").load() == "7"
     assert run.output_artifacts.count() == 120
@@ -252,23 +252,23 @@ def test_saved_again_only_what_changed_is_a_new_version(instance: Instance, writ
     write("d/3.txt", "changed")
     again = ln.Artifact.from_dir(in_tmp_path / "d")
     ln.save(again)
-    assert [one.version for one in again] == ["0000", "0000", "0000", "0001", "0000"]
-    assert [one.key for one in again] == [f"d/{number}.txt" for number in range(5)]  # where they lie
+    assert [artifact.version for artifact in again] == ["0000", "0000", "0000", "0001", "0000"]
+    assert [artifact.key for artifact in again] == [f"d/{number}.txt" for number in range(5)]  # where they lie
     assert ln.Artifact.count() == 6
     ln.track(ln.Transform(key="again", kind="pipeline").save())
     third = ln.Artifact.from_dir(in_tmp_path / "d", key="copies")
     for _ in range(2):
         ln.save(third)
     assert ln.Artifact.filter(key__startswith="copies/").count() == 5
-    assert all(one.output_of_runs.count() == 1 for one in third)
+    assert all(artifact.output_of_runs.count() == 1 for artifact in third)
 
 
 def test_one_key_twice_in_a_batch_is_two_versions(instance: Instance, write: Write) -> None:
     batch = [ln.Artifact(write(f"{n}.txt", str(n)), key="same.txt") for n in range(3)]
     twin = ln.Artifact(write("2.txt", "2"), key="other.txt")
     ln.save([*batch, twin, ln.ULabel(name="along")])
-    assert [one.version for one in batch] == ["0000", "0001", "0002"]
-    assert [one.is_latest for one in ln.Artifact.get(key="same.txt").versions] == [True, False, False]
+    assert [artifact.version for artifact in batch] == ["0000", "0001", "0002"]
+    assert [artifact.is_latest for artifact in ln.Artifact.get(key="same.txt").versions] == [True, False, False]
     assert twin.content_id == batch[2].content_id
     assert ln.ULabel.filter(name="along").count() == 1
 
@@ -304,8 +304,8 @@ def test_what_is_in_the_trash_is_in_no_query_until_it_is_taken_out(instance: Ins
     new.delete()
     assert ln.Artifact.get(key="k/a.txt").uid == old.uid
     assert ln.Artifact.get(old.uid).is_latest
-    assert [one.uid for one in ln.Artifact.all()] == [old.uid]
-    assert [one.uid for one in ln.Artifact.trash()] == [new.uid]
+    assert [artifact.uid for artifact in ln.Artifact.all()] == [old.uid]
+    assert [artifact.uid for artifact in ln.Artifact.trash()] == [new.uid]
     assert list(ln.Artifact.df().index) == [old.uid]
     with pytest.raises(NotFound):
         ln.Artifact.get(new.uid)
@@ -332,7 +332,7 @@ def test_deleted_from_the_trash_it_is_gone_with_its_copy(instance: Instance, wri
     copied.delete()
     assert not path.exists()
     assert ln.Artifact.trash().count() == 0
-    assert [one.uid for one in run.output_artifacts] == [in_place.uid]
+    assert [artifact.uid for artifact in run.output_artifacts] == [in_place.uid]
     in_place.delete(permanent=True)
     assert Path("a.txt").exists()  # what somebody else put there stays
     again = ln.Artifact("a.txt").save()

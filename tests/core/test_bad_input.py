@@ -81,7 +81,7 @@ def test_names_that_are_no_utf_8_are_refused_in_place_and_kept_in_a_folder(
         ln.Artifact.from_dir("d")
     assert ln.Artifact(odd, key="even.txt").save().load() == "odd"
     folder = ln.Artifact("d", key="copied").save()
-    assert [one.read_text() for one in folder.cache().iterdir()] == ["odd"]
+    assert [file.read_text() for file in folder.cache().iterdir()] == ["odd"]
     assert fsck.check(instance, deep=True, grace=0).is_clean
 
 
@@ -245,10 +245,10 @@ def test_what_may_not_be_read_or_written_says_so(in_tmp_path: Path, outside: Pat
 @pytest.fixture
 def in_bucket(in_tmp_path: Path, bucket: str, database_url: str) -> Iterator[Instance]:
     """An instance whose copies go into a bucket, on both databases."""
-    made = init(f"{bucket}/lineage", db=database_url)
-    yield made
+    new_instance = init(f"{bucket}/lineage", db=database_url)
+    yield new_instance
     disconnect()
-    made.db.dispose()
+    new_instance.db.dispose()
 
 
 def test_a_version_in_a_bucket_is_replaced_thrown_away_and_taken_back(in_bucket: Instance, outside: Path) -> None:

@@ -144,9 +144,9 @@ def test_a_file_that_changes_while_it_is_hashed_is_not_saved(
     path.write_bytes(b"x" * 100)
 
     def slow(*_: object) -> object:
-        found = digest(path)
+        result = digest(path)
         path.write_bytes(b"y" * 101)
-        return found
+        return result
 
     monkeypatch.setattr(digest_cache, "digest", slow)
     with pytest.raises(Unavailable, match="changed while it was read"):
@@ -230,7 +230,7 @@ def test_links_are_followed_and_broken_ones_left_out(instance: Instance, outside
     copied = artifact.path / "out.txt"
     assert copied.read_text() == "out of the tree"
     assert not copied.is_symlink()
-    assert [one.key for one in ln.Artifact.from_dir(folder)] == ["d/out.txt"]
+    assert [record.key for record in ln.Artifact.from_dir(folder)] == ["d/out.txt"]
     with pytest.raises(NotFound, match="broken link"):
         ln.Artifact(folder / "broken.txt")
     with pytest.raises(InvalidArgument, match="neither a file nor a folder"):
@@ -350,16 +350,16 @@ def test_a_file_is_read_again_only_when_it_may_have_changed(tmp_path: Path, monk
         return digest(*args)
 
     monkeypatch.setattr(digest_cache, "digest", counted)
-    known = Contents()
-    known.at(path), known.at(path)
+    cache = Contents()
+    cache.at(path), cache.at(path)
     assert len(read) == 2  # too fresh: a change within the clock's tick would not show
     monkeypatch.setattr(digest_cache, "_FINE_TICK", -(10**12))
-    first = known.at(path)
-    assert known.at(path) == first
+    first = cache.at(path)
+    assert cache.at(path) == first
     assert len(read) == 3
     path.write_bytes(b"two")
     os.utime(path, ns=(first.state[0][1], first.state[0][1]))  # as a tool does that keeps times
-    assert known.at(path).digest != first.digest
+    assert cache.at(path).digest != first.digest
 
 
 def test_a_large_file_is_known_to_the_next_process_and_damage_to_that_memory_is_none(
@@ -457,14 +457,14 @@ def test_two_hundred_odd_keys_stay_inside_or_are_refused(instance: Instance, out
 def test_who_saves_what_another_deletes_has_the_bytes(instance: Instance, outside: Path) -> None:
     (outside / "a.txt").write_text("the same bytes for all")
     errors: list[BaseException] = []
-    kept: list[ln.Artifact] = []
+    saved: list[ln.Artifact] = []
 
     def work(number: int) -> None:
         try:
             for turn in range(12):
                 artifact = ln.Artifact(outside / "a.txt", key=f"{number}/{turn}.txt").save()
                 if turn % 3 == number % 3:
-                    kept.append(artifact)
+                    saved.append(artifact)
                 else:
                     artifact.delete(permanent=True)
         except BaseException as error:
@@ -476,9 +476,9 @@ def test_who_saves_what_another_deletes_has_the_bytes(instance: Instance, outsid
     for thread in threads:
         thread.join()
     assert errors == []
-    assert ln.Artifact.count() == len(kept) == 24
-    assert all(artifact.load() == "the same bytes for all" for artifact in kept)
-    for artifact in kept:
+    assert ln.Artifact.count() == len(saved) == 24
+    assert all(artifact.load() == "the same bytes for all" for artifact in saved)
+    for artifact in saved:
         artifact.delete(permanent=True)
     assert stored(instance) == []
 

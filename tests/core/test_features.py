@@ -138,7 +138,7 @@ def test_artifacts_are_found_by_features(artifact: ln.Artifact, experiments: lis
         ln.Feature(name=f"f_{name.partition('[')[0]}" if name != "list[str]" else "f_words", dtype=dtype).save()
         artifact.features.add_values({f"f_{name.partition('[')[0]}" if name != "list[str]" else "f_words": value})
     artifact.features.add_values({"experiment": "Experiment 1"})
-    found: list[dict[str, Any]] = [
+    matching: list[dict[str, Any]] = [
         {"f_float__gt": 20}, {"f_float": 21.6}, {"f_float__range": (21, 22)}, {"f_int__in": [1, 3]}, {"f_bool": True},
         {"f_str__contains": "100%"}, {"f_str__istartswith": "IT"}, {"f_date": dt.date(2026, 1, 31)},
         {"f_date__gte": "2026-01-01"}, {"f_datetime__lt": WHEN + dt.timedelta(seconds=1)}, {"f_dict__a__isnull": False},
@@ -146,9 +146,9 @@ def test_artifacts_are_found_by_features(artifact: ln.Artifact, experiments: lis
         {"experiment": "Experiment 1"}, {"experiment": experiments[0]}, {"experiment__in": experiments},
         {"experiment__type__name": "Experiment"}, {"experiment__isnull": False, "f_int": 3, "key": "a.txt"},
     ]  # fmt: skip
-    for lookups in found:
-        assert [one.uid for one in ln.Artifact.filter(**lookups)] == [artifact.uid], lookups
-        assert [one.uid for one in ln.Artifact.features.filter(**lookups)] == [artifact.uid], lookups
+    for lookups in matching:
+        assert [match.uid for match in ln.Artifact.filter(**lookups)] == [artifact.uid], lookups
+        assert [match.uid for match in ln.Artifact.features.filter(**lookups)] == [artifact.uid], lookups
     missing: list[dict[str, Any]] = [
         {"f_float__gt": 22}, {"f_bool": False}, {"f_date__gt": dt.date(2026, 1, 31)}, {"experiment": "Experiment 2"},
         {"experiment": experiments[1]}, {"f_list": 2}, {"f_int__isnull": True, "key": "a.txt"},
@@ -281,16 +281,16 @@ def said(artifact: ln.Artifact) -> ln.Artifact:
     return artifact
 
 
-def test_a_float_stays_one(said: ln.Artifact) -> None:
-    assert {name: type(value) for name, value in said.features.get_values().items()}["f"] is float
-    assert said.features.get("f") == 2.0
-    assert said.features.get("none", "nothing") == "nothing"
+def test_a_float_stays_one(annotated: ln.Artifact) -> None:
+    assert {name: type(value) for name, value in annotated.features.get_values().items()}["f"] is float
+    assert annotated.features.get("f") == 2.0
+    assert annotated.features.get("none", "nothing") == "nothing"
     with pytest.raises(KeyError):
-        said.features["none"]
+        annotated.features["none"]
 
 
-def test_one_bad_value_of_ten_writes_none(said: ln.Artifact) -> None:
-    before = said.features.get_values()
+def test_one_bad_value_of_ten_writes_none(annotated: ln.Artifact) -> None:
+    before = annotated.features.get_values()
     good: dict[str, Any] = {"i": 7, "f": 7.0, "s": "seven", "b": True, "d": "2026-07-07", "t": WHEN, "ints": [7]}
     bad: list[tuple[dict[Any, Any], str]] = [
         ({"j": {"a": object()}}, "is a dict with parts that JSON has not, not dict"),
@@ -302,10 +302,10 @@ def test_one_bad_value_of_ten_writes_none(said: ln.Artifact) -> None:
         ({"none": 1}, "could not be validated"), ({"b": 1}, "is int, not bool"), ({3: 1}, "could not be validated"),
     ]  # fmt: skip
     for values, message in bad:
-        for write in (said.features.add_values, said.features.set_values):
+        for write in (annotated.features.add_values, annotated.features.set_values):
             with pytest.raises(ValidationError, match=message):
                 write({**good, **values})
-        assert said.features.get_values() == before, values
+        assert annotated.features.get_values() == before, values
 
 
 def test_arrays_columns_and_query_sets_are_several_values(
@@ -320,8 +320,8 @@ def test_arrays_columns_and_query_sets_are_several_values(
     ]  # fmt: skip
     for values in several:
         artifact.features.set_values(values)
-        (found,) = artifact.features.get_values().values()
-        assert found in ([2, 1], ["b", "a"], names)
+        (value,) = artifact.features.get_values().values()
+        assert value in ([2, 1], ["b", "a"], names)
     artifact.features.set_values({"label": ln.ULabel.filter(name="Experiment 1")})
     assert artifact.features["label"] == "Experiment 1"
     none: list[Any] = [[], np.array([]), ln.ULabel.filter(name="none"), set()]
@@ -351,8 +351,8 @@ def test_other_records_are_named_by_key_or_uid(artifact: ln.Artifact, write: Wri
     with ln.run("measure.py") as run:
         pass
     ln.save([ln.Feature(name="raw", dtype=ln.Artifact), ln.Feature(name="run", dtype=ln.Run)])
-    for given, meant in ((raw.uid, raw), ("raw.txt", newer), (newer, newer)):
-        artifact.features.set_values({"raw": given})
+    for value, meant in ((raw.uid, raw), ("raw.txt", newer), (newer, newer)):
+        artifact.features.set_values({"raw": value})
         assert ln.Artifact.features.filter(raw=meant).one() == artifact
     artifact.features.set_values({"run": run.uid})
     assert ln.Artifact.features.filter(run=run).one() == artifact
@@ -362,7 +362,7 @@ def test_other_records_are_named_by_key_or_uid(artifact: ln.Artifact, write: Wri
         ln.Artifact.features.filter(raw=run)
 
 
-def test_parts_of_times_are_asked_for_in_values_too(said: ln.Artifact) -> None:
+def test_parts_of_times_are_asked_for_in_values_too(annotated: ln.Artifact) -> None:
     holding: list[dict[str, Any]] = [
         {"t__date": "2026-01-31"}, {"t__date__lte": dt.date(2026, 1, 31)}, {"t__year": 2026}, {"t__month__in": [1, 2]},
         {"t__day__gt": 30}, {"t__hour": 12}, {"t__minute__range": (30, 31)}, {"d__year__gte": 2026}, {"d__month": 1},
@@ -373,7 +373,7 @@ def test_parts_of_times_are_asked_for_in_values_too(said: ln.Artifact) -> None:
         {"i": None},
     ]  # fmt: skip
     for lookups in holding:
-        assert ln.Artifact.filter(**lookups).one() == said, lookups
+        assert ln.Artifact.filter(**lookups).one() == annotated, lookups
     for lookups in missing:
         assert not ln.Artifact.filter(**lookups).exists(), lookups
     for lookups, message in (({"t__year": "x"}, "whole number"), ({"t__date": 3}, "a day"), ({"b": "yes"}, "True or")):

@@ -37,8 +37,8 @@ def _text(text: str) -> Callable[[Path], Any]:
     return lambda path: path.write_text(text, encoding="utf-8")
 
 
-def _is(wanted: object) -> Callable[[Any], bool]:
-    return lambda loaded: bool(loaded == wanted)
+def _is(expected: object) -> Callable[[Any], bool]:
+    return lambda loaded: bool(loaded == expected)
 
 
 def _is_frame(loaded: Any) -> bool:
@@ -83,32 +83,32 @@ MADE: dict[str, tuple[Callable[[Path], Any], Callable[[Any], bool], Callable[[An
     ".yaml": (_text("a: [1, 2]\n"), _is({"a": [1, 2]}), None),
     ".yml": (_text("a: [1, 2]\n"), _is({"a": [1, 2]}), None),
     ".toml": (_text("a = 1\n"), _is({"a": 1}), None),
-    ".npy": (lambda path: np.save(path, np.arange(3)), lambda found: bool(found.tolist() == [0, 1, 2]), None),
-    ".npz": (lambda path: np.savez(path, x=np.arange(2)), lambda found: bool(found["x"].tolist() == [0, 1]), None),
-    **{name: (lambda path: path.write_bytes(PIXEL), lambda found: bool(found.read_bytes() == PIXEL), None)
+    ".npy": (lambda path: np.save(path, np.arange(3)), lambda loaded: bool(loaded.tolist() == [0, 1, 2]), None),
+    ".npz": (lambda path: np.savez(path, x=np.arange(2)), lambda loaded: bool(loaded["x"].tolist() == [0, 1]), None),
+    **{name: (lambda path: path.write_bytes(PIXEL), lambda loaded: bool(loaded.read_bytes() == PIXEL), None)
        for name in (".png", ".jpg", ".jpeg", ".gif")},
     **{name: (_text(TEXT), _is(TEXT), None) for name in formats.FORMATS if formats.FORMATS[name].load is formats._text},
     ".fasta.gz": (lambda path: path.write_bytes(gzip.compress(b">x\nACGT\n")), _is(">x\nACGT\n"), None),
     ".fa.bz2": (lambda path: path.write_bytes(bz2.compress(b">x\nACGT\n")), _is(">x\nACGT\n"), None),
     ".txt.xz": (lambda path: path.write_bytes(lzma.compress(TEXT.encode())), _is(TEXT), None),
-    ".unknown": (_text("?"), lambda found: bool(found.read_text() == "?"), None),
-    "": (_text("?"), lambda found: bool(found.read_text() == "?"), None),
+    ".unknown": (_text("?"), lambda loaded: bool(loaded.read_text() == "?"), None),
+    "": (_text("?"), lambda loaded: bool(loaded.read_text() == "?"), None),
 }  # fmt: skip
 
 
 @pytest.fixture(params=["local", "s3"])
 def instance(request: pytest.FixtureRequest, in_tmp_path: Path) -> Iterator[Instance]:
     """An instance whose copies go into a folder, or a bucket; formats know of no database."""
-    made = init("./data" if request.param == "local" else f"{request.getfixturevalue('bucket')}/lineage")
-    yield made
+    new_instance = init("./data" if request.param == "local" else f"{request.getfixturevalue('bucket')}/lineage")
+    yield new_instance
     disconnect()
-    made.db.dispose()
+    new_instance.db.dispose()
 
 
 def test_every_format_is_tried() -> None:
     assert set(formats.FORMATS) <= set(MADE)
-    assert {suffix for suffix, known in formats.FORMATS.items() if known.open} <= {
-        suffix for suffix, made in MADE.items() if made[2]
+    assert {suffix for suffix, file_format in formats.FORMATS.items() if file_format.open} <= {
+        suffix for suffix, case in MADE.items() if case[2]
     }
     texts = {".txt", ".html", ".svg", ".fasta", ".md"}
     assert texts <= set(formats.FORMATS)  # else the line of the texts above would try nothing

@@ -36,16 +36,16 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def registry(in_tmp_path: Path, database_url: str) -> Iterator[Callable[[str], Any]]:
     """Make an instance with this storage, on both databases."""
-    made = []
+    instances = []
 
     def make(storage: str) -> Any:
-        made.append(init(storage, db=database_url))
-        return made[-1]
+        instances.append(init(storage, db=database_url))
+        return instances[-1]
 
     yield make
     disconnect()
-    for one in made:
-        one.db.dispose()
+    for instance in instances:
+        instance.db.dispose()
 
 
 def test_a_full_storage_leaves_nothing_behind_and_takes_what_fits_later(
@@ -59,7 +59,7 @@ def test_a_full_storage_leaves_nothing_behind_and_takes_what_fits_later(
         (outside / f"{name}.bin").write_bytes(os.urandom(2 * MEGABYTE))
     both = [ln.Artifact(outside / f"{name}.bin", key=f"both/{name}.bin") for name in ("a", "b")]
     single = [ln.Artifact(outside / name, key=name) for name in ("large.bin", "d")]
-    for save in (*(one.save for one in single), lambda: ln.save(both)):
+    for save in (*(artifact.save for artifact in single), lambda: ln.save(both)):
         with pytest.raises(Unavailable, match="No space left on device") as failure:
             save()
         assert "free some space" in str(failure.value)
@@ -108,9 +108,9 @@ def test_no_room_for_a_temporary_file_is_said(
 def test_a_registry_on_a_full_disk_loses_nothing_and_goes_on_when_there_is_room(
     in_tmp_path: Path, small: Path, outside: Path
 ) -> None:
-    made = init("./data", db=f"sqlite:///{small / 'lamin.db'}")
+    instance = init("./data", db=f"sqlite:///{small / 'lamin.db'}")
     (outside / "a.txt").write_text("a")
-    kept = ln.Artifact(outside / "a.txt", key="kept.txt").save()
+    existing = ln.Artifact(outside / "a.txt", key="kept.txt").save()
     (small / "filler").write_bytes(b"\0" * (shutil.disk_usage(small).free - 4096))
     saved, refused = 0, None
     while refused is None and saved < 200:
@@ -125,9 +125,9 @@ def test_a_registry_on_a_full_disk_loses_nothing_and_goes_on_when_there_is_room(
     assert ln.Artifact.filter(key__startswith="k/").count() == saved  # who was told that it is saved, has it
     (small / "filler").unlink()
     assert ln.Artifact(outside / "b.txt", key="later.txt").save().load() == f"b {saved}"
-    assert ln.Artifact.get(kept.uid).load() == "a"
-    assert fsck.check(made, deep=True, grace=0).is_clean
-    made.db.dispose()
+    assert ln.Artifact.get(existing.uid).load() == "a"
+    assert fsck.check(instance, deep=True, grace=0).is_clean
+    instance.db.dispose()
     disconnect()
     with sqlite3.connect(small / "lamin.db") as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -18,14 +18,14 @@ from lamin_core.render.hierarchy import LIMIT, Hierarchy
 def cells(instance: Instance) -> dict[str, ln.ULabel]:
     """Labels with wider ones; one of them over two ways."""
     names = ["cell", "immune cell", "lymphocyte", "T cell", "neuron", "CD8 T cell"]
-    found = {name: ln.ULabel(name=name).save() for name in names}
+    labels = {name: ln.ULabel(name=name).save() for name in names}
     above = {
         "immune cell": ["cell"], "lymphocyte": ["immune cell"], "T cell": ["lymphocyte", "immune cell"],
         "neuron": ["cell"], "CD8 T cell": ["T cell"],
     }  # fmt: skip
     for name, wider in above.items():
-        found[name].parents.add(*(found[one] for one in wider))
-    return found
+        labels[name].parents.add(*(labels[parent] for parent in wider))
+    return labels
 
 
 def test_a_terminal_shows_trees(cells: dict[str, ln.ULabel], capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,10 +22,10 @@ def _disconnected() -> None:
 
 
 def test_it_is_found_from_below_as_git_finds_a_repository(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = Instance.create(in_tmp_path, "./data")
+    instance = Instance.create(in_tmp_path, "./data")
     (in_tmp_path / "a" / "b").mkdir(parents=True)
     monkeypatch.chdir(in_tmp_path / "a" / "b")
-    assert connect().uid == made.uid
+    assert connect().uid == instance.uid
 
 
 def test_none_is_one_clear_error(in_tmp_path: Path) -> None:

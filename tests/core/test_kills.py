@@ -34,11 +34,11 @@ Die = Callable[[Path, str, int], int]
 def instance(request: pytest.FixtureRequest, in_tmp_path: Path) -> Iterator[Instance]:
     """An instance on both databases, and one whose copies go into a bucket."""
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
-    made = init(f"{request.getfixturevalue('bucket')}/lineage" if request.param == "s3" else "./data", db=url)
+    new_instance = init(f"{request.getfixturevalue('bucket')}/lineage" if request.param == "s3" else "./data", db=url)
     ln.ULabel(name="somebody was here").save()
-    yield made
+    yield new_instance
     disconnect()
-    made.db.dispose()
+    new_instance.db.dispose()
 
 
 @pytest.fixture
@@ -75,28 +75,28 @@ def _visible(instance: Instance, folder: Path) -> list[tuple[str, Path]]:
     """The copies that anybody can see, by their keys, here."""
     if "://" not in instance.storage:
         root = Path(instance.storage, ".lamindb")
-        return [(f".lamindb/{one.name}", one) for one in root.glob("*") if not one.name.startswith(".")]
+        return [(f".lamindb/{path.name}", path) for path in root.glob("*") if not path.name.startswith(".")]
     fs, root_path = object_store.filesystem(f"{instance.storage}/.lamindb")
     here = folder / "visible"
-    found = []
+    files = []
     for name in fs.find(root_path):
         key = name.removeprefix(f"{root_path}/")
         (here / key).parent.mkdir(parents=True, exist_ok=True)
         fs.get_file(name, str(here / key))
-        found.append((f".lamindb/{key}", here / key))
-    return found
+        files.append((f".lamindb/{key}", here / key))
+    return files
 
 
-def _check_killed(instance: Instance, folder: Path, wanted: dict[str, bytes] | None, key: str) -> int:
+def _check_killed(instance: Instance, folder: Path, expected: dict[str, bytes] | None, key: str) -> int:
     """What must hold after a death; how many rows there are of what was being saved."""
     rows = ln.Artifact.filter(key__startswith=key.removesuffix("*")).to_list()
     for row in rows:
         assert digest(row.cache()) == row.content_digest
-    is_folder = wanted is None
-    for place, path in _visible(instance, folder):
+    is_folder = expected is None
+    for relative_path, path in _visible(instance, folder):
         if "://" in instance.storage and is_folder:
             continue  # of a folder in a bucket files are there one by one, under a name that nobody was told
-        assert managed_key(digest(path), suffix_of(place, is_folder=path.is_dir())) == place
+        assert managed_key(digest(path), suffix_of(relative_path, is_folder=path.is_dir())) == relative_path
     report = fsck.check(instance, deep=True, grace=0)
     assert {problem.kind for problem in report.problems} <= {"orphan"}, report.problems
     assert fsck.check(instance).is_clean  # what is left may be of a save that is under way
@@ -140,7 +140,7 @@ def test_a_folder_is_there_whole_or_not_at_all(instance: Instance, outside: Path
         assert die(path, f"k{number}", step) in (-signal.SIGKILL, 0)
         seen.add(_check_killed(instance, outside, None, f"k{number}"))
         artifact = ln.Artifact(path, key=f"k{number}").save()
-        assert sum(one.is_file() for one in artifact.cache().rglob("*")) == 5
+        assert sum(file.is_file() for file in artifact.cache().rglob("*")) == 5
         _check_saved(instance, in_tmp_path)
     assert 0 in seen
 
@@ -174,12 +174,12 @@ def test_what_is_left_of_a_save_that_is_not_taken_up_is_removed_as_told(
 ) -> None:
     data = os.urandom(6 << 20)
     (outside / "first.bin").write_bytes(data)
-    left: set[Any] = set()
+    hints: set[Any] = set()
     for number, step in enumerate(_steps(die, outside / "first.bin", "first.bin", 3)):
         (outside / f"{number}.bin").write_bytes(b"%d" % number + data)
         die(outside / f"{number}.bin", f"{number}.bin", step)
-        left |= {problem.hint for problem in fsck.check(instance, grace=0).problems}
+        hints |= {problem.hint for problem in fsck.check(instance, grace=0).problems}
         typed("fsck", "--delete-orphans", "--grace", "0", "--yes")
         ln.connect()
         assert fsck.check(instance, deep=True, grace=0).problems == []
-    assert left <= {"`lamin fsck --delete-orphans` removes it"}
+    assert hints <= {"`lamin fsck --delete-orphans` removes it"}

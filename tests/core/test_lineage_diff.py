@@ -26,25 +26,25 @@ AT = datetime(2026, 3, 1, tzinfo=UTC)
 def test_two_runs_of_python_are_compared_in_every_part(instance: Instance, write: Write) -> None:
     def run(alpha: float, source: str, extra: dict[str, Any], text: str) -> ln.Run:
         transform = ln.Transform(key="fit.py", source_code=source).save()
-        made = ln.Run(transform, params={"alpha": alpha, "seed": 1, **extra}).save()
+        new_run = ln.Run(transform, params={"alpha": alpha, "seed": 1, **extra}).save()
         ln.Artifact("in.txt", run=False).save()
         write("out.txt", text)
         write("same.txt", "s")
         for name in ("out.txt", "same.txt"):
-            ln.Artifact(name, run=made).save()
-        made.input_artifacts.add(ln.Artifact.get(key="in.txt"))
-        return made.complete()
+            ln.Artifact(name, run=new_run).save()
+        new_run.input_artifacts.add(ln.Artifact.get(key="in.txt"))
+        return new_run.complete()
 
     write("in.txt", "a")
     first, second = run(0.1, "a = 1\nb = 2\n", {"old": True}, "b"), run(0.2, "a = 1\nb = 3\n", {"new": None}, "c")
-    found = first.diff(second)
-    assert found.runs == (first.uid, second.uid)
-    assert found.status == ("completed", "completed")
-    assert found.params == Changes({"new": None}, {"old": True}, {"alpha": (0.1, 0.2)})
-    assert found.code.splitlines()[2:] == ["@@ -1,2 +1,2 @@", " a = 1", "-b = 2", "+b = 3"]
-    assert [(one.state, one.name) for one in found.inputs] == [("same", "in.txt")]
-    assert [(one.state, one.name) for one in found.outputs] == [("changed", "out.txt"), ("same", "same.txt")]
-    assert found.duration[0] == pytest.approx(first.duration)
+    difference = first.diff(second)
+    assert difference.runs == (first.uid, second.uid)
+    assert difference.status == ("completed", "completed")
+    assert difference.params == Changes({"new": None}, {"old": True}, {"alpha": (0.1, 0.2)})
+    assert difference.code.splitlines()[2:] == ["@@ -1,2 +1,2 @@", " a = 1", "-b = 2", "+b = 3"]
+    assert [(file.state, file.name) for file in difference.inputs] == [("same", "in.txt")]
+    assert [(file.state, file.name) for file in difference.outputs] == [("changed", "out.txt"), ("same", "same.txt")]
+    assert difference.duration[0] == pytest.approx(first.duration)
 
     seen, _ = asked(commands.diff, first.uid, second.uid)
     assert seen["params"] == {"added": {"new": None}, "removed": {"old": True}, "changed": {"alpha": [0.1, 0.2]}}
@@ -77,15 +77,15 @@ def test_runs_that_events_told_of_are_compared_too(instance: Instance) -> None:
 
     with instance.db.writing() as session:
         record(session, [told_of(1, ("a", "1" * 64), ("b", "2" * 64)), told_of(2, ("a", "3" * 64), ("c", "2" * 64))])
-    found = instance.lineage.diff("run-1", "run-2")
-    assert (found.engine, found.engine_version) == (("snakemake", "snakemake"), ("9.1", "9.2"))
-    assert (found.status, found.duration) == (("completed", "failed"), (60.0, 120.0))
-    assert found.params.changed == {"threads": (1, 2)}
-    assert found.code.endswith("-v1\n+v2")
-    assert found.environment is None
-    assert [one.state for one in found.inputs] == ["same"]
-    assert [(one.state, Path(one.name).name) for one in found.outputs] == [("changed", "a"), ("moved", "b")]
-    text = str(found)
+    difference = instance.lineage.diff("run-1", "run-2")
+    assert (difference.engine, difference.engine_version) == (("snakemake", "snakemake"), ("9.1", "9.2"))
+    assert (difference.status, difference.duration) == (("completed", "failed"), (60.0, 120.0))
+    assert difference.params.changed == {"threads": (1, 2)}
+    assert difference.code.endswith("-v1\n+v2")
+    assert difference.environment is None
+    assert [file.state for file in difference.inputs] == ["same"]
+    assert [(file.state, Path(file.name).name) for file in difference.outputs] == [("changed", "a"), ("moved", "b")]
+    text = str(difference)
     assert "environment: not known of both, so not compared" in text
     assert "  ~ /w/a  111111111111 → 333333333333" in text
     assert "  > /w/b → /w/c" in text
@@ -114,20 +114,20 @@ def test_packages_that_came_went_and_changed_are_named() -> None:
     system = {"python": "3.11", "platform": "linux"}
     first = snapshot(environment={**system, "packages": {"pandas": "2.1", "old": "1"}})
     second = snapshot(environment={**system, "python": "3.12", "packages": {"pandas": "2.2", "new": "1"}})
-    found = diff(first, second).environment
-    assert found is not None
-    assert found["system"].changed == {"python": ("3.11", "3.12")}
-    assert found["packages"] == Changes({"new": "1"}, {"old": "1"}, {"pandas": ("2.1", "2.2")})
-    assert not found["conda"]
+    environment_changes = diff(first, second).environment
+    assert environment_changes is not None
+    assert environment_changes["system"].changed == {"python": ("3.11", "3.12")}
+    assert environment_changes["packages"] == Changes({"new": "1"}, {"old": "1"}, {"pandas": ("2.1", "2.2")})
+    assert not environment_changes["conda"]
     assert "  ~ pandas: '2.1' → '2.2'" in str(diff(first, second)).splitlines()
 
 
 def test_a_run_does_not_differ_from_itself() -> None:
-    one = snapshot(params={"a": 1}, environment={"packages": {"x": "1"}}, inputs=(File("i", "u", None),))
-    found = diff(one, one)
-    assert not found.params
-    assert (found.code, [file.state for file in found.inputs]) == ("", ["same"])
-    assert not any((found.environment or {}).values())
+    run_snapshot = snapshot(params={"a": 1}, environment={"packages": {"x": "1"}}, inputs=(File("i", "u", None),))
+    difference = diff(run_snapshot, run_snapshot)
+    assert not difference.params
+    assert (difference.code, [file.state for file in difference.inputs]) == ("", ["same"])
+    assert not any((difference.environment or {}).values())
 
 
 def test_numbers_of_other_types_are_other_params() -> None:
@@ -140,8 +140,8 @@ def test_code_that_nobody_showed_is_not_said_to_be_the_same() -> None:
 
 def test_files_without_a_hash_are_the_same_only_as_one_version() -> None:
     first, second = (snapshot(outputs=(File("o", uid, None),)) for uid in ("u0", "u1"))
-    assert [one.state for one in diff(first, second).outputs] == ["changed"]
-    assert [one.state for one in diff(first, first).outputs] == ["same"]
+    assert [file.state for file in diff(first, second).outputs] == ["changed"]
+    assert [file.state for file in diff(first, first).outputs] == ["same"]
 
 
 def test_what_a_terminal_would_obey_is_shown_as_text() -> None:

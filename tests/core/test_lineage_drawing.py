@@ -41,7 +41,7 @@ def graph(shape: Shape, key: str = "d/{}.txt", transform: str = "step") -> Graph
 def boxes(picture: str) -> list[str]:
     """The titles of all boxes; the picture is valid XML."""
     root = ElementTree.fromstring(picture)
-    return [one.text or "" for one in root.iter("{http://www.w3.org/2000/svg}title")]
+    return [title.text or "" for title in root.iter("{http://www.w3.org/2000/svg}title")]
 
 
 @st.composite
@@ -54,33 +54,33 @@ def links(draw: st.DrawFn) -> tuple[int, list[tuple[int, int]]]:
 
 @settings(max_examples=200, deadline=None)
 @given(links())
-def test_boxes_never_overlap_and_links_start_and_end_at_them(made: tuple[int, list[tuple[int, int]]]) -> None:
-    size, pairs = made
+def test_boxes_never_overlap_and_links_start_and_end_at_them(shape: tuple[int, list[tuple[int, int]]]) -> None:
+    size, pairs = shape
     widths = {node: 60.0 + 7 * node for node in range(1, size + 1)}
     places = layout(widths, [pair for pair in pairs if pair[0] != pair[1]])
-    for (one, (x1, y1)), (other, (x2, y2)) in combinations(places.corners.items(), 2):
+    for (first, (x1, y1)), (other, (x2, y2)) in combinations(places.corners.items(), 2):
         assert (
-            x1 + widths[one] <= x2 or x2 + widths[other] <= x1 or y1 + HEIGHT <= y2 + 1e-6 or y2 + HEIGHT <= y1 + 1e-6
+            x1 + widths[first] <= x2 or x2 + widths[other] <= x1 or y1 + HEIGHT <= y2 + 1e-6 or y2 + HEIGHT <= y1 + 1e-6
         )
     for node, (x, y) in places.corners.items():
         assert 0 <= x <= x + widths[node] <= places.width
         assert 0 <= y <= y + HEIGHT <= places.height
-    for (source, target), way in places.ways.items():
+    for (source, target), route in places.ways.items():
         sides = {(places.corners[end][0], places.corners[end][0] + widths[end]) for end in (source, target)}
-        assert {way[0][0], way[-1][0]} <= {edge for side in sides for edge in side}
-        assert way[0][1] == pytest.approx(places.corners[source][1] + HEIGHT / 2)
-        assert way[-1][1] == pytest.approx(places.corners[target][1] + HEIGHT / 2)
+        assert {route[0][0], route[-1][0]} <= {edge for side in sides for edge in side}
+        assert route[0][1] == pytest.approx(places.corners[source][1] + HEIGHT / 2)
+        assert route[-1][1] == pytest.approx(places.corners[target][1] + HEIGHT / 2)
 
 
 @settings(max_examples=200, deadline=None)
 @given(links())
-def test_without_cycles_every_link_runs_from_left_to_right(made: tuple[int, list[tuple[int, int]]]) -> None:
-    size, pairs = made
-    downhill = [(one, other) for one, other in pairs if one < other]
+def test_without_cycles_every_link_runs_from_left_to_right(shape: tuple[int, list[tuple[int, int]]]) -> None:
+    size, pairs = shape
+    downhill = [(source, other) for source, other in pairs if source < other]
     places = layout(dict.fromkeys(range(1, size + 1), 50.0), downhill)
-    for way in places.ways.values():
-        assert [x for x, _ in way] == sorted(x for x, _ in way)
-        assert way[0][0] < way[-1][0]
+    for route in places.ways.values():
+        assert [x for x, _ in route] == sorted(x for x, _ in route)
+        assert route[0][0] < route[-1][0]
 
 
 def test_a_ladder_is_drawn_without_a_crossing() -> None:
@@ -148,19 +148,19 @@ def test_a_graph_shows_itself_to_a_notebook_and_its_tree_to_a_terminal(
         with ln.run("shout.py") as run:
             ln.Artifact.get(key="in.txt").load()
             write("out.txt", text)
-            made = ln.Artifact("out.txt").save()
-    assert made.view_lineage() is None
+            artifact = ln.Artifact("out.txt").save()
+    assert artifact.view_lineage() is None
     printed = capsys.readouterr().out
     assert printed.splitlines()[0] == "out.txt  v0001"
-    shown = made.view_lineage(return_graph=True)
+    shown = artifact.view_lineage(return_graph=True)
     assert isinstance(shown, Lineage)
     bundle = shown._repr_mimebundle_()
     assert bundle["text/plain"] + "\n" == printed
     assert len(boxes(bundle["image/svg+xml"])) == 3
     assert shown._repr_svg_() == bundle["image/svg+xml"]
     assert repr(shown) == "Lineage(2 artifacts, 1 runs, 2 edges)"
-    assert len(made.view_lineage(up=1, down=0, return_graph=True).nodes) == 2
-    assert made.view_lineage(as_of="1w", return_graph=True).nodes == []
+    assert len(artifact.view_lineage(up=1, down=0, return_graph=True).nodes) == 2
+    assert artifact.view_lineage(as_of="1w", return_graph=True).nodes == []
 
     ln.Artifact.get(key="in.txt").view_lineage(down=1)
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines() if line] == [

@@ -26,10 +26,10 @@ Numbers = tuple[set[int], set[int]]
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     """An empty registry."""
-    made = Database(database_url)
-    made.create()
-    yield made
-    made.dispose()
+    new_database = Database(database_url)
+    new_database.create()
+    yield new_database
+    new_database.dispose()
 
 
 @contextmanager
@@ -116,8 +116,8 @@ def test_steps_are_counted_one_by_one_near_and_far(database: Database) -> None:
     first = plant(database, chain(50))
     with database.reading() as session:
         for steps in (0, 1, 2, 7, 16, 17, 18, 40, 98):
-            found = numbers(walk(session, artifacts=[first.artifact + 49], up=steps, down=0), first)
-            assert len(found[0]) + len(found[1]) == steps + 1, steps
+            nodes = numbers(walk(session, artifacts=[first.artifact + 49], up=steps, down=0), first)
+            assert len(nodes[0]) + len(nodes[1]) == steps + 1, steps
 
 
 def test_a_file_updated_in_place_ends_the_walk(database: Database) -> None:
@@ -218,8 +218,8 @@ def test_a_folder_is_no_short_cut_past_the_run_that_made_the_file(database: Data
     shape = chain(30)
     first = plant(database, Shape(30, 30, shape.edges, holds=[(0, 29)]))
     with database.reading() as session:
-        for steps, found in ((10, 11), (20, 21)):
-            assert len(walk(session, artifacts=[first.artifact + 29], up=steps, down=0).nodes) == found
+        for steps, count in ((10, 11), (20, 21)):
+            assert len(walk(session, artifacts=[first.artifact + 29], up=steps, down=0).nodes) == count
 
 
 def test_every_step_is_a_look_up_in_an_index(database: Database) -> None:
@@ -249,7 +249,7 @@ def sql_of(database: Database, ask: Callable[[], object]) -> tuple[str, Any]:
     event.listen(database.engine, "before_cursor_execute", note)
     ask()
     event.remove(database.engine, "before_cursor_execute", note)
-    return next(one for one in sent if one[0].startswith("WITH"))
+    return next(query for query in sent if query[0].startswith("WITH"))
 
 
 # -- any shape ---------------------------------------------------------------------------------------------------------
@@ -272,15 +272,19 @@ def shapes(draw: st.DrawFn) -> Shape:
 def links(shape: Shape, at: datetime | None) -> set[tuple[tuple[str, int], tuple[str, int]]]:
     """What is below, and what is above."""
     edges = [e for e in shape.edges if at is None or seen_at(e) <= at]
-    made = {a for _, a, direction, role in edges if direction == "output" and role != "rolled_back"}
-    found = {(("run", r), ("artifact", a)) for r, a, direction, _ in edges if direction == "input"}
-    found |= {(("artifact", a), ("run", r)) for r, a, way, role in edges if way == "output" and role != "rolled_back"}
+    outputs = {a for _, a, direction, role in edges if direction == "output" and role != "rolled_back"}
+    pairs = {(("run", r), ("artifact", a)) for r, a, direction, _ in edges if direction == "input"}
+    pairs |= {
+        (("artifact", a), ("run", r))
+        for r, a, direction, role in edges
+        if direction == "output" and role != "rolled_back"
+    }
     begun = [wait for wait in shape.waits if at is None or max(wait) <= (at - BEGIN).total_seconds()]
-    found |= {(("run", r), ("run", s)) for r, s in begun}
-    there = {a for a in range(shape.artifacts) if at is None or _first_seen(shape, a) <= at}
-    holds = [(folder, file) for folder, file in shape.holds if {folder, file} <= there]
-    found |= {(("artifact", file), ("artifact", folder)) for folder, file in holds if file not in made}
-    return found | {(("artifact", folder), ("artifact", file)) for folder, file in holds if folder not in made}
+    pairs |= {(("run", r), ("run", s)) for r, s in begun}
+    existing = {a for a in range(shape.artifacts) if at is None or _first_seen(shape, a) <= at}
+    holds = [(folder, file) for folder, file in shape.holds if {folder, file} <= existing]
+    pairs |= {(("artifact", file), ("artifact", folder)) for folder, file in holds if file not in outputs}
+    return pairs | {(("artifact", folder), ("artifact", file)) for folder, file in holds if folder not in outputs}
 
 
 def _first_seen(shape: Shape, artifact: int) -> datetime:
@@ -291,14 +295,14 @@ def walked(
     shape: Shape, start: tuple[str, int], steps: int | None, at: datetime | None, *, down: bool
 ) -> set[tuple[str, int]]:
     """The plain walk: again and again over all links until nothing is new."""
-    found = {start}
+    reached = {start}
     for _ in range(1_000 if steps is None else steps):
         pairs = [(upper, lower) if down else (lower, upper) for lower, upper in links(shape, at)]
-        near = {target for source, target in pairs if source in found}
-        if near <= found:
+        near = {target for source, target in pairs if source in reached}
+        if near <= reached:
             break
-        found |= near
-    return found
+        reached |= near
+    return reached
 
 
 def split(nodes: set[tuple[str, int]], shape: Shape) -> Numbers:
@@ -331,11 +335,11 @@ def test_any_graph_is_walked_as_a_plain_walk_would(
     is_run = data.draw(st.booleans())
     number = data.draw(st.integers(0, (shape.runs if is_run else shape.artifacts) - 1))
     start = ("run" if is_run else "artifact", number)
-    wanted = walked(shape, start, up, None, down=False) | walked(shape, start, down, None, down=True)
+    expected = walked(shape, start, up, None, down=False) | walked(shape, start, down, None, down=True)
     with database.reading() as session:
         starts = {"runs": [first.run + number]} if is_run else {"artifacts": [first.artifact + number]}
         graph = walk(session, **starts, up=up, down=down)  # type: ignore[arg-type]
-    assert numbers(graph, first) == split(wanted, shape)
+    assert numbers(graph, first) == split(expected, shape)
     artifacts, runs = numbers(graph, first)
     inside = [(r, a, d, role) for r, a, d, role in shape.edges if r in runs and a in artifacts]
     assert sorted(map(str, inside)) == sorted(
@@ -351,13 +355,13 @@ def test_any_graph_of_the_past_is_that_of_what_was_seen_by_then(
     first = plant(database, shape)
     at = BEGIN + timedelta(seconds=data.draw(st.integers(0, 7)), milliseconds=500)
     start = data.draw(st.integers(0, shape.artifacts - 1))
-    wanted: set[tuple[str, int]] = set()
+    expected: set[tuple[str, int]] = set()
     if _first_seen(shape, start) <= at:
-        wanted = walked(shape, ("artifact", start), None, at, down=False)
-        wanted |= walked(shape, ("artifact", start), None, at, down=True)
+        expected = walked(shape, ("artifact", start), None, at, down=False)
+        expected |= walked(shape, ("artifact", start), None, at, down=True)
     with database.reading() as session:
         graph = walk(session, artifacts=[first.artifact + start], as_of=at)
-    assert numbers(graph, first) == split(wanted, shape)
+    assert numbers(graph, first) == split(expected, shape)
 
 
 @EXAMPLES

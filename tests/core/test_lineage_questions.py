@@ -47,7 +47,7 @@ def asked(command: Any, *arguments: str) -> tuple[Any, str]:
 
 def keys(seen: dict[str, Any]) -> list[str]:
     """The artifacts of a view, as `key version`."""
-    return sorted(f"{one['key']} {one['version']}" for one in seen["artifacts"])
+    return sorted(f"{artifact['key']} {artifact['version']}" for artifact in seen["artifacts"])
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_a_run_is_named_by_uid_external_id_or_key(story: Instance) -> None:
         for name in (run.uid, run.uid[:10], run.external_id):
             assert story.lineage.find_run(name).id == run.id
             seen, _ = asked(commands.lineage, "--run", name, "--up", "1", "--down", "1")
-            assert [one["uid"] for one in seen["runs"]] == [run.uid]
+            assert [row["uid"] for row in seen["runs"]] == [run.uid]
             assert len(seen["artifacts"]) == 2
     assert story.lineage.find_run("shout.py").id == second.id
     assert story.lineage.find(first.external_id).id == first.id
@@ -147,11 +147,11 @@ def test_a_run_is_named_by_uid_external_id_or_key(story: Instance) -> None:
 
 def test_a_limit_is_told_where_it_cut(instance: Instance) -> None:
     first = plant(instance.db, chain(30))
-    seen, said = asked(commands.lineage, f"{first.artifact + 29}.txt", "--limit", "10")
+    seen, stderr = asked(commands.lineage, f"{first.artifact + 29}.txt", "--limit", "10")
     assert (seen["truncated"], len(seen["artifacts"]) + len(seen["runs"])) == (True, 10)
-    assert "more than these 10 nodes" in said
-    seen, said = asked(commands.lineage, f"{first.artifact + 29}.txt")
-    assert (seen["truncated"], said) == (False, "")
+    assert "more than these 10 nodes" in stderr
+    seen, stderr = asked(commands.lineage, f"{first.artifact + 29}.txt")
+    assert (seen["truncated"], stderr) == (False, "")
 
 
 def test_lists_are_narrowed_and_cut(story: Instance, write: Write) -> None:
@@ -178,7 +178,7 @@ def test_lists_are_narrowed_and_cut(story: Instance, write: Write) -> None:
     assert last["parent"] == parent["uid"]  # which is not among the one that was asked for
 
     def names(*arguments: str) -> list[str]:
-        return [one["key"] for one in asked(commands.artifacts, *arguments)[0]]
+        return [artifact["key"] for artifact in asked(commands.artifacts, *arguments)[0]]
 
     assert names("--since", "1d") == ["out.txt", "out.txt", "in.txt"]
     assert names("--key", "ou", "--limit", "1") == ["out.txt"]
@@ -196,7 +196,7 @@ def test_a_key_begins_with_letters_of_any_alphabet(instance: Instance, write: Wr
 def test_what_is_in_the_trash_is_not_listed_but_stays_in_the_lineage(story: Instance) -> None:
     newest, before = ln.Artifact.get(key="out.txt"), datetime.now(UTC)
     newest.delete()
-    assert [one.uid for one in story.lineage.artifacts(Wanted(key="out"))] == [newest.versions.first().uid]
+    assert [node.uid for node in story.lineage.artifacts(Wanted(key="out"))] == [newest.versions.first().uid]
     assert story.lineage.find("out.txt").version == story.lineage.find("out.txt", as_of="0s").version == "0000"
     assert story.lineage.find("out.txt", as_of=before).version == "0001"
     assert newest.id in story.lineage.around(ln.Artifact.get(key="in.txt")).artifacts

@@ -18,15 +18,15 @@ from lamin_core.query.queryset import QuerySet
 Write = Callable[[str, str], Path]
 
 
-def plan(instance: Instance, found: QuerySet[Any]) -> str:
+def plan(instance: Instance, queryset: QuerySet[Any]) -> str:
     """How the database answers this, when it has no small table to read whole."""
     with instance.db.reading() as session:
         is_sqlite = session.get_bind().dialect.name == "sqlite"
-        asked = found.ids().compile(session.get_bind(), compile_kwargs={"literal_binds": True})
+        statement = queryset.ids().compile(session.get_bind(), compile_kwargs={"literal_binds": True})
         if not is_sqlite:
             session.execute(text("SET enable_seqscan = off"))
         explain = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
-        rows = session.execute(text(f"{explain} {asked}".replace(":", "\\:"))).all()
+        rows = session.execute(text(f"{explain} {statement}".replace(":", "\\:"))).all()
         return "\n".join(str(row[-1]) for row in rows)
 
 
@@ -101,28 +101,30 @@ def found(**lookups: Any) -> list[str]:
 
 def test_texts_have_one_order(labels: None) -> None:
     assert ln.ULabel.order_by("description").list("description") == sorted(TEXTS)
-    assert ln.ULabel.order_by("-name").list("name") == sorted((one or "-" for one in TEXTS), reverse=True)
-    for one in TEXTS:
-        assert found(description__gt=one) == sorted(text for text in TEXTS if text > one)
-        assert found(description__lte=one) == sorted(text for text in TEXTS if text <= one)
-        assert found(description__range=("B", one)) == sorted(text for text in TEXTS if "B" <= text <= one)
+    assert ln.ULabel.order_by("-name").list("name") == sorted((string or "-" for string in TEXTS), reverse=True)
+    for bound in TEXTS:
+        assert found(description__gt=bound) == sorted(text for text in TEXTS if text > bound)
+        assert found(description__lte=bound) == sorted(text for text in TEXTS if text <= bound)
+        assert found(description__range=("B", bound)) == sorted(text for text in TEXTS if "B" <= text <= bound)
 
 
 def test_case_counts_unless_it_is_said_not_to(labels: None) -> None:
     says: dict[str, Callable[[str, str], bool]] = {
-        "exact": lambda text, one: text == one, "iexact": lambda text, one: text.lower() == one.lower(),
-        "contains": lambda text, one: one in text, "icontains": lambda text, one: one.lower() in text.lower(),
-        "startswith": lambda text, one: text.startswith(one), "endswith": lambda text, one: text.endswith(one),
-        "istartswith": lambda text, one: text.lower().startswith(one.lower()),
-        "iendswith": lambda text, one: text.lower().endswith(one.lower()),
-        "in": lambda text, one: text in (one, "A"),
+        "exact": lambda text, operand: text == operand, "iexact": lambda text, one: text.lower() == one.lower(),
+        "contains": lambda text, operand: operand in text, "icontains": lambda text, one: one.lower() in text.lower(),
+        "startswith": lambda text, operand: text.startswith(operand), "endswith": lambda text, one: text.endswith(one),
+        "istartswith": lambda text, operand: text.lower().startswith(operand.lower()),
+        "iendswith": lambda text, operand: text.lower().endswith(operand.lower()),
+        "in": lambda text, operand: text in (operand, "A"),
     }  # fmt: skip
     for operator, holds in says.items():
-        for one in [*TEXTS, "ÄRGER", "rGe", "É", "B%", "%", "_"]:
-            value = [one, "A"] if operator == "in" else one
+        for operand in [*TEXTS, "ÄRGER", "rGe", "É", "B%", "%", "_"]:
+            value = [operand, "A"] if operator == "in" else operand
             for field in ("description", "name"):
-                expected = sorted(text for text in TEXTS if holds(text if field == "description" else text or "-", one))
-                assert found(**{f"{field}__{operator}": value}) == expected, (field, operator, one)
+                expected = sorted(
+                    text for text in TEXTS if holds(text if field == "description" else text or "-", operand)
+                )
+                assert found(**{f"{field}__{operator}": value}) == expected, (field, operator, operand)
     assert found(name__regex="^[A-Z]b?$") == ["A", "Ab", "B", "Z"]
     assert found(name__iregex="^[A-B]B?$") == ["A", "Ab", "B", "a", "ab"]
 
@@ -133,4 +135,4 @@ def test_keys_know_upper_and_lower_case_of_all_scripts(instance: Instance, write
     assert ln.Artifact.filter(key__iexact="äRGER.TXT").count() == 1
     assert ln.Artifact.filter(key__istartswith="ä").count() == 1
     for string in ("ärger", "ÄRG", "ärgre"):
-        assert [one.key for one in ln.Artifact.search(string)] == ["Ärger.txt"], string
+        assert [artifact.key for artifact in ln.Artifact.search(string)] == ["Ärger.txt"], string

@@ -23,9 +23,9 @@ from lamin_core.models import ArtifactULabel, Base, Run, RunChange, Transform, T
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     """An empty database."""
-    made = Database(database_url)
-    yield made
-    made.dispose()
+    new_database = Database(database_url)
+    yield new_database
+    new_database.dispose()
 
 
 def test_there_is_one_head_and_it_is_the_revision_of_the_code(database: Database) -> None:
@@ -42,22 +42,22 @@ def test_the_migrations_make_what_the_models_say(database: Database) -> None:
     with database.writing() as session:
         apply(session.connection())
     with database.reading() as session:
-        found = compare_metadata(
+        differences = compare_metadata(
             MigrationContext.configure(session.connection(), opts={"include_name": _is_ours}), Base.metadata
         )
-    assert found == []
+    assert differences == []
     database.check()
 
 
 def test_migrations_order_texts_as_the_models_do(postgres: Any) -> None:
-    made, migrated = (Database(postgres.url(postgres.create())) for _ in range(2))
-    made.create()
+    created, migrated = (Database(postgres.url(postgres.create())) for _ in range(2))
+    created.create()
     with migrated.writing() as session:
         apply(session.connection())
-    found = _collations(migrated)
-    assert found == _collations(made)
-    assert found["ulabel", "name"] == found["artifact", "uid"] == "C"
-    made.dispose()
+    collations = _collations(migrated)
+    assert collations == _collations(created)
+    assert collations["ulabel", "name"] == collations["artifact", "uid"] == "C"
+    created.dispose()
     migrated.dispose()
 
 
@@ -89,11 +89,13 @@ def test_the_models_need_no_further_migration(database: Database) -> None:
         command.check(configuration(session.connection()))
 
 
-@pytest.mark.parametrize(("found", "hint"), [("9999", "pip install --upgrade"), ("0000", "lamin migrate")])
-def test_a_database_of_another_version_is_refused(in_tmp_path: Path, database: Database, found: str, hint: str) -> None:
+@pytest.mark.parametrize(("revision", "hint"), [("9999", "pip install --upgrade"), ("0000", "lamin migrate")])
+def test_a_database_of_another_version_is_refused(
+    in_tmp_path: Path, database: Database, revision: str, hint: str
+) -> None:
     instance = Instance.create(in_tmp_path, "./data", database.url)
     with instance.db.writing() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = :found"), {"found": found})
+        session.execute(text("UPDATE alembic_version SET version_num = :found"), {"found": revision})
     instance.db.dispose()
     with pytest.raises(SchemaMismatch, match=hint):
         Instance.open(instance.folder)
@@ -175,12 +177,12 @@ def test_a_migrated_instance_is_called_what_it_was(in_tmp_path: Path, database: 
 
 
 def test_two_copies_that_nobody_has_a_name_of_are_migrated_to_the_same(tmp_path: Path, database: Database) -> None:
-    found = set()
-    for one in (database, Database(f"sqlite:///{tmp_path / 'copy.db'}")):
-        _of_the_fifth_schema(one)
-        with one.writing() as session:
+    uids = set()
+    for target in (database, Database(f"sqlite:///{tmp_path / 'copy.db'}")):
+        _of_the_fifth_schema(target)
+        with target.writing() as session:
             apply(session.connection())
-            found.add(session.scalar(text("SELECT uid FROM instance")))
-        one.dispose()
-    assert len(found) == 1
-    assert len(found.pop() or "") == 12
+            uids.add(session.scalar(text("SELECT uid FROM instance")))
+        target.dispose()
+    assert len(uids) == 1
+    assert len(uids.pop() or "") == 12

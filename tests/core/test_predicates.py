@@ -25,12 +25,12 @@ def measured(instance: Instance, write: Write) -> dict[str, ln.Feature]:
         "lane": int,
     }  # fmt: skip
     features = {name: ln.Feature(name=name, dtype=dtype).save() for name, dtype in dtypes.items()}
-    said: dict[str, dict[str, Any]] = {
+    values_by_artifact: dict[str, dict[str, Any]] = {
         "a": {"temperature": 37.0, "donor": "D0001", "day": "2026-01-31", "is_done": True, "treated": "IFNG", "key": 1},
         "b": {"temperature": 4.0, "donor": "d0002", "day": "2026-02-01", "is_done": False, "treated": ["DMSO", "IFNG"]},
         "c": {},
     }
-    for name, values in said.items():
+    for name, values in values_by_artifact.items():
         artifact = ln.Artifact(write(f"{name}.txt", name)).save()
         artifact.features.add_values(values)
     return features
@@ -55,8 +55,8 @@ def test_a_feature_is_compared_with_values(measured: dict[str, ln.Feature]) -> N
         (treated == "IFNG", "ab"), (treated == dmso, "b"), (treated != dmso, "ac"), (treated.in_(["DMSO"]), "b"),
         (treated.contains("MS"), "b"),
     ]  # fmt: skip
-    for condition, found in expected:
-        assert keys(condition) == found, condition
+    for condition, expected_keys in expected:
+        assert keys(condition) == expected_keys, condition
 
 
 def test_conditions_are_joined_with_each_other_and_with_lookups(measured: dict[str, ln.Feature]) -> None:
@@ -116,8 +116,8 @@ def test_records_are_equal_by_what_they_are(measured: dict[str, ln.Feature]) -> 
     assert dmso in ln.Artifact.get(key="b.txt").ulabels.all().to_list()
     assert dmso != "DMSO"
     new = ln.ULabel(name="new")
-    known = {new}
+    labels = {new}
     assert new != ln.ULabel(name="new")
     new.save()
-    assert new in known  # nothing that was known before it was saved forgets it
+    assert new in labels  # nothing that was known before it was saved forgets it
     assert new == ln.ULabel.get(name="new")

@@ -27,7 +27,7 @@ def labels(instance: Instance) -> list[ln.ULabel]:
 
 
 @pytest.mark.parametrize(
-    ("lookup", "value", "found"),
+    ("lookup", "value", "expected"),
     [
         ("name", "alpha", ["alpha"]),
         ("name__in", ["alpha", "Beta", "none"], ["alpha", "Beta"]),
@@ -48,8 +48,8 @@ def labels(instance: Instance) -> list[ln.ULabel]:
         ("is_type", True, ["Experiment"]),
     ],
 )
-def test_lookups_are_djangos(labels: list[ln.ULabel], lookup: str, value: Any, found: list[str]) -> None:
-    assert sorted(label.name for label in ln.ULabel.filter(**{lookup: value})) == sorted(found)
+def test_lookups_are_djangos(labels: list[ln.ULabel], lookup: str, value: Any, expected: list[str]) -> None:
+    assert sorted(label.name for label in ln.ULabel.filter(**{lookup: value})) == sorted(expected)
 
 
 def test_relations_join_in_both_directions(labels: list[ln.ULabel], write: Write) -> None:
@@ -109,9 +109,9 @@ def test_an_artifact_is_found_by_uid_stem_and_key(instance: Instance, write: Wri
 
 
 def test_names_are_made_once_and_found_again(instance: Instance) -> None:
-    made = ln.ULabel.from_values(["a", "b", "a"], create=True).save()
-    assert [label.name for label in made] == ["a", "b"]
-    assert ln.ULabel(name="a").save().uid == made[0].uid
+    created = ln.ULabel.from_values(["a", "b", "a"], create=True).save()
+    assert [label.name for label in created] == ["a", "b"]
+    assert ln.ULabel(name="a").save().uid == created[0].uid
     assert [label.name for label in ln.ULabel.from_values(["b", "c"])] == ["b"]
     ln.save([ln.ULabel(name="c"), ln.ULabel(name="a")])
     assert ln.ULabel.count() == 3
@@ -128,7 +128,7 @@ def test_the_same_features_are_the_same_schema_and_the_same_artifacts_the_same_c
     collection = ln.Collection(artifacts, key="both").save()
     assert ln.Collection(artifacts[::-1], key="both").save().uid == collection.uid
     assert ln.Collection(artifacts[:1], key="both").save().version == "0001"
-    assert [one.key for one in ln.Collection.get(key="both").artifacts] == ["a.txt"]
+    assert [artifact.key for artifact in ln.Collection.get(key="both").artifacts] == ["a.txt"]
 
 
 def test_quotes_and_injections_are_only_text(instance: Instance) -> None:

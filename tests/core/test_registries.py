@@ -59,17 +59,17 @@ def _check_words(registry: Any) -> None:
     assert registry.filter(uid=record.uid).one().id == record.id
     assert registry.filter(uid=record.uid).distinct().one_or_none().id == record.id
     assert registry.exclude(uid=record.uid).filter(uid=record.uid).one_or_none() is None
-    assert [one.id for one in registry.order_by("-created_at", "uid")] == [
-        one.id for one in sorted(registry.all(), key=lambda one: (-one.created_at.timestamp(), one.uid))
+    assert [row.id for row in registry.order_by("-created_at", "uid")] == [
+        row.id for row in sorted(registry.all(), key=lambda one: (-one.created_at.timestamp(), one.uid))
     ]
     assert registry.filter(uid__in=[record.uid]).values_list("uid", flat=True) == [record.uid]
     if name is not None:
-        assert record.uid in [one.uid for one in registry.search(name)]
-        assert record.uid in [one.uid for one in registry.lookup()]
+        assert record.uid in [row.uid for row in registry.search(name)]
+        assert record.uid in [row.uid for row in registry.lookup()]
         assert registry.validate([name, "none such"]).tolist() == [True, False]
         assert registry.inspect([name, "none such"]).non_validated == ["none such"]
         assert registry.standardize([name.upper(), "none such"]) == [name, "none such"]
-        assert [one.uid for one in registry.from_values([name, "none such"])].count(record.uid) == 1
+        assert [row.uid for row in registry.from_values([name, "none such"])].count(record.uid) == 1
     with pytest.raises(InvalidArgument, match="did you mean uid"):
         registry.filter(udi="x")
     assert record.save().uid == record.uid
@@ -122,37 +122,37 @@ def test_ipython_shows_and_completes_fields_and_lookups(in_tmp_path: Path) -> No
 
 def test_lookup_objects_complete_names(instance: Instance) -> None:
     ln.save([ln.ULabel(name="Candidate marker experiment"), ln.ULabel(name="7SK"), ln.ULabel(name="7-SK")])
-    found = ln.ULabel.lookup()
-    assert found.candidate_marker_experiment.name == "Candidate marker experiment"
-    assert dir(found) == ["candidate_marker_experiment", "dict", "ulabel_7_sk", "ulabel_7sk"]
-    assert found["7-SK"].name == "7-SK"
-    assert found._ipython_key_completions_() == ["Candidate marker experiment", "7SK", "7-SK"]
+    lookup = ln.ULabel.lookup()
+    assert lookup.candidate_marker_experiment.name == "Candidate marker experiment"
+    assert dir(lookup) == ["candidate_marker_experiment", "dict", "ulabel_7_sk", "ulabel_7sk"]
+    assert lookup["7-SK"].name == "7-SK"
+    assert lookup._ipython_key_completions_() == ["Candidate marker experiment", "7SK", "7-SK"]
     assert ln.ULabel.lookup(return_field="uid").ulabel_7sk == ln.ULabel.get(name="7SK").uid
     assert ln.ULabel.filter(name__startswith="7").lookup(ln.ULabel.name).dict().keys() == {"ulabel_7_sk", "ulabel_7sk"}
     with pytest.raises(AttributeError, match="nothing is called"):
-        found.none_such  # noqa: B018
+        lookup.none_such  # noqa: B018
 
 
 def test_labels_have_types_parents_and_children(instance: Instance) -> None:
     wide, middle, narrow, other = (ln.ULabel(name=name).save() for name in ("wide", "middle", "narrow", "other"))
     narrow.parents.add(middle)
     wide.children.add(middle, other)
-    assert [one.name for one in narrow.query_parents().order_by("name")] == ["middle", "wide"]
-    assert [one.name for one in wide.query_children().order_by("name")] == ["middle", "narrow", "other"]
+    assert [record.name for record in narrow.query_parents().order_by("name")] == ["middle", "wide"]
+    assert [record.name for record in wide.query_children().order_by("name")] == ["middle", "narrow", "other"]
     assert ln.ULabel.filter(parents__parents=wide).one().name == "narrow"
     assert ln.ULabel.filter(children__name="narrow").one().name == "middle"
     for below, above in ((wide, narrow), (wide, wide)):
         with pytest.raises(InvalidArgument, match="has no circles"):
             below.parents.add(above)
     narrow.parents.set([other])
-    assert [one.name for one in narrow.parents] == ["other"]
+    assert [record.name for record in narrow.parents] == ["other"]
     narrow.parents.clear()
     assert not narrow.parents.exists()
     kind = ln.ULabel(name="Kind", is_type=True).save()
     inner = ln.ULabel(name="Inner", is_type=True, type=kind).save()
     label = ln.ULabel(name="wide", type=inner).save()
     assert label.uid != wide.uid
-    assert [one.name for one in kind.records] == ["Inner"]
+    assert [record.name for record in kind.records] == ["Inner"]
     for wrong in (wide, ln.ULabel(name="unsaved", is_type=True)):
         with pytest.raises(InvalidArgument, match="is no saved type"):
             ln.ULabel(name="x", type=wrong)
@@ -174,9 +174,9 @@ def test_synonyms_are_standardized(instance: Instance) -> None:
 
 def test_what_is_known_of_values_is_said(instance: Instance) -> None:
     ln.save([ln.ULabel(name="DMSO"), ln.ULabel(name="IFNG")])
-    found = ln.ULabel.inspect(pd.Series(["DMSO", "DMSO", "IFNJ"]))
-    assert (found.validated, found.non_validated, found.frac_validated) == (["DMSO"], ["IFNJ"], 50.0)
-    assert "not: ['IFNJ']" in repr(found)
+    result = ln.ULabel.inspect(pd.Series(["DMSO", "DMSO", "IFNJ"]))
+    assert (result.validated, result.non_validated, result.frac_validated) == (["DMSO"], ["IFNJ"], 50.0)
+    assert "not: ['IFNJ']" in repr(result)
     assert ln.ULabel.validate(["DMSO", 1, None], field="name").tolist() == [True, False, False]
     with pytest.raises(InvalidArgument, match="pass a list"):
         ln.ULabel.validate("DMSO")
@@ -188,7 +188,7 @@ def test_conditions_are_joined(instance: Instance) -> None:
     ln.save([ln.ULabel(name=name, description=text) for name, text in [("a", "x"), ("b", None), ("c", "z")]])
 
     def names(*conditions: Any, **lookups: Any) -> str:
-        return "".join(sorted(one.name for one in ln.ULabel.filter(*conditions, **lookups)))
+        return "".join(sorted(label.name for label in ln.ULabel.filter(*conditions, **lookups)))
 
     assert names(ln.Q(name="a") | ln.Q(name="b")) == "ab"
     assert names((ln.Q(name="a") | ln.Q(name="b")) & ~ln.Q(description="x")) == "b"
@@ -197,8 +197,8 @@ def test_conditions_are_joined(instance: Instance) -> None:
     assert names(ln.Q(name="a", description="y")) == ""
     assert names(ln.Q(), name="a") == "a"
     assert names(ln.ULabel.name == "a") == "a"
-    assert "".join(one.name for one in ln.ULabel.exclude(description="x").order_by("-name")) == "cb"
-    assert "".join(one.name for one in ln.ULabel.exclude(description="x", name="c").order_by("name")) == "abc"
+    assert "".join(label.name for label in ln.ULabel.exclude(description="x").order_by("-name")) == "cb"
+    assert "".join(label.name for label in ln.ULabel.exclude(description="x", name="c").order_by("name")) == "abc"
     with pytest.raises(InvalidArgument, match="is no condition"):
         ln.ULabel.filter("a")
     with pytest.raises(InvalidArgument, match="no field or lookup"):
@@ -252,11 +252,11 @@ def test_values_that_do_not_fit_are_told(instance: Instance) -> None:
 
 def test_many_values_are_one_question(instance: Instance) -> None:
     names = [f"label {n}" for n in range(12_000)]
-    made = ln.ULabel.from_values(names, create=True).save()
+    labels = ln.ULabel.from_values(names, create=True).save()
     assert ln.ULabel.filter(name__in=names).count() == len(names)
-    assert ln.ULabel.filter(id__in=[one.id for one in made]).count() == len(names)
+    assert ln.ULabel.filter(id__in=[label.id for label in labels]).count() == len(names)
     assert ln.ULabel.filter(id__in=ln.ULabel.filter(name__startswith="label 11")).count() == 1111
-    assert [one.name for one in ln.ULabel.from_values(names)] == names
+    assert [label.name for label in ln.ULabel.from_values(names)] == names
 
 
 def test_slices_and_places_read_no_more_than_they_show(instance: Instance) -> None:
@@ -264,9 +264,9 @@ def test_slices_and_places_read_no_more_than_they_show(instance: Instance) -> No
     some = ln.ULabel.order_by("name")
     assert some[0].name == "a"
     assert some[-1].name == "e"
-    assert [one.name for one in some[1:3]] == ["b", "c"]
-    assert [one.name for one in some[3:]] == ["d", "e"]
-    assert [one.name for one in some[::2]] == ["a", "c", "e"]
+    assert [label.name for label in some[1:3]] == ["b", "c"]
+    assert [label.name for label in some[3:]] == ["d", "e"]
+    assert [label.name for label in some[::2]] == ["a", "c", "e"]
     assert some.last().name == some.reverse().first().name == "e"
     with pytest.raises(IndexError):
         some[5]
@@ -327,15 +327,15 @@ def test_schemas_are_known_by_what_they_ask_for(instance: Instance) -> None:
         ln.Schema([x, y.with_config(optional=True)]), ln.Schema([x, y], coerce=True), ln.Schema([x], index=y),
         ln.Schema(itype=ln.Feature), ln.Schema(itype=ln.ULabel.name, dtype=int), ln.Schema([x, y], otype="DataFrame"),
     ]  # fmt: skip
-    assert len({one.save().uid for one in [plain, *others]}) == len(others) + 1
+    assert len({schema.save().uid for schema in [plain, *others]}) == len(others) + 1
     assert others[5].index.name == "y"
     composite = ln.Schema(otype="AnnData", slots={"obs": plain, "var": others[6]}).save()
     assert ln.FeatureSet(otype="AnnData", components={"var": others[6], "obs": plain}).save().uid == composite.uid
-    assert {slot: one.uid for slot, one in composite.slots.items()} == {"obs": plain.uid, "var": others[6].uid}
+    assert {slot: schema.uid for slot, schema in composite.slots.items()} == {"obs": plain.uid, "var": others[6].uid}
     assert ln.Schema.filter(components=plain).one().uid == composite.uid
     assert ln.Schema.filter(features__name="y", otype="DataFrame").one().uid == others[8].uid
     table = pd.DataFrame({"x": [1], "new": pd.Categorical(["a"]), "when": pd.to_datetime(["2026-01-31"])})
-    assert [one.dtype for one in ln.Feature.from_df(table).save()] == ["int", "cat[ULabel]", "datetime"]
+    assert [feature.dtype for feature in ln.Feature.from_df(table).save()] == ["int", "cat[ULabel]", "datetime"]
     assert ln.Schema.from_dataframe(table, name="of a table").save().features.count() == 3
     for wrong in ({}, {"features": [x, x]}, {"features": ["x"]}, {"features": [ln.Feature(name="u", dtype=int)]}):
         with pytest.raises(InvalidArgument):
@@ -378,10 +378,12 @@ def test_a_table_begins_with_what_a_record_is_known_by(filled: Instance) -> None
 
 def test_values_that_name_nothing_are_told_once(filled: Instance, caplog: pytest.LogCaptureFixture) -> None:
     names = ["l", *(f"none {n}" for n in range(1_000)), None, float("nan")]
-    assert [one.name for one in ln.ULabel.from_values(names)] == ["l"]
-    (told,) = caplog.messages
-    assert told.startswith("1000 of the values name no ULabel by name: 'none 0', 'none 1', ")
-    assert told.endswith("..., ...; to make them: ln.ULabel.from_values(..., create=True).save()".removeprefix("..."))
+    assert [label.name for label in ln.ULabel.from_values(names)] == ["l"]
+    (warning,) = caplog.messages
+    assert warning.startswith("1000 of the values name no ULabel by name: 'none 0', 'none 1', ")
+    assert warning.endswith(
+        "..., ...; to make them: ln.ULabel.from_values(..., create=True).save()".removeprefix("...")
+    )
     caplog.clear()
     assert len(ln.ULabel.from_values(["l", "m"], create=True).save()) == 2
     assert ln.Feature.from_df(pd.DataFrame({"n": [1], "o": [2]})).save()[1].name == "o"
@@ -400,9 +402,9 @@ def test_values_that_name_nothing_are_told_once(filled: Instance, caplog: pytest
 
 def test_the_latest_version_is_what_a_value_names(filled: Instance, write: Write) -> None:
     newest = ln.Artifact(write("a.txt", "b")).save()
-    assert [one.uid for one in ln.Artifact.from_values(["a.txt"])] == [newest.uid]
+    assert [artifact.uid for artifact in ln.Artifact.from_values(["a.txt"])] == [newest.uid]
     newest.delete()
-    assert [one.version for one in ln.Artifact.from_values(["a.txt"])] == ["0000"]
+    assert [artifact.version for artifact in ln.Artifact.from_values(["a.txt"])] == ["0000"]
 
 
 def test_names_are_text_that_is_not_blank(instance: Instance) -> None:
@@ -429,7 +431,7 @@ def test_all_records_of_a_query_are_changed_at_once(filled: Instance) -> None:
     some = ln.ULabel.filter(name__in=["a", "b"])
     assert some.update(description="changed", is_type=True) == 2
     assert ln.ULabel.filter(description="changed", is_type=True).order_by("name").list("name") == ["a", "b"]
-    assert [one.name for one in ln.ULabel.search("changed")] == ["a", "b"]  # the index follows
+    assert [label.name for label in ln.ULabel.search("changed")] == ["a", "b"]  # the index follows
     assert some.update(description=None) == 2
     assert some.update() == 0
     assert ln.ULabel.filter(name="a").update(name="z") == 1

@@ -13,8 +13,8 @@ from lamin_core.models.relations import table_of
 from lamin_core.query import search as ranking
 
 
-def names(found: object) -> list[str]:
-    return [label.name for label in found]  # type: ignore[attr-defined]
+def names(records: object) -> list[str]:
+    return [label.name for label in records]  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_the_index_follows_what_is_written(many: Instance) -> None:
     label = ln.ULabel.get(name="sample01234 of plate 82")
     label.name = "renamed entirely"
     label.save()
-    assert label.uid not in [one.uid for one in ln.ULabel.search("sample01234")]
+    assert label.uid not in [match.uid for match in ln.ULabel.search("sample01234")]
     assert names(ln.ULabel.search("entirely")) == ["renamed entirely"]
     label.delete()
     assert names(ln.ULabel.search("entirely")) == []
@@ -106,13 +106,13 @@ def test_the_index_follows_what_is_written(many: Instance) -> None:
 def test_the_index_is_asked_and_not_the_table(many: Instance) -> None:
     with many.db.reading() as session:
         if session.get_bind().dialect.name == "sqlite":
-            found = session.execute(text("SELECT count(*) FROM search_ulabel WHERE search_ulabel MATCH 'ple01234'"))
-            assert found.scalar() == 1
+            result = session.execute(text("SELECT count(*) FROM search_ulabel WHERE search_ulabel MATCH 'ple01234'"))
+            assert result.scalar() == 1
         else:
             session.execute(text("SET enable_seqscan = off"))
             query = "EXPLAIN SELECT id FROM ulabel WHERE lamin_trigrams({}) @> ARRAY{}"
-            asked = query.format(search.together(search.SEARCHED["ulabel"]), search.trigrams("sample01234"))
-            plan = session.execute(text(asked)).scalars()
+            statement = query.format(search.together(search.SEARCHED["ulabel"]), search.trigrams("sample01234"))
+            plan = session.execute(text(statement)).scalars()
             assert any("search_ulabel" in line for line in plan)
 
 
@@ -130,10 +130,10 @@ def test_the_index_holds_every_trigram_of_a_text(instance: Instance) -> None:
     ]
     with instance.db.reading() as session:
         if session.get_bind().dialect.name == "postgresql":
-            for one in texts:
-                held = session.execute(text("SELECT lamin_trigrams(:text)"), {"text": one}).scalar_one()
-                assert set(search.trigrams(one.lower())) <= set(held)
-    ln.save([ln.ULabel(name=f"label {n}", description=one) for n, one in enumerate(texts)])
+            for string in texts:
+                trigrams = session.execute(text("SELECT lamin_trigrams(:text)"), {"text": string}).scalar_one()
+                assert set(search.trigrams(string.lower())) <= set(trigrams)
+    ln.save([ln.ULabel(name=f"label {n}", description=string) for n, string in enumerate(texts)])
     assert names(ln.ULabel.search("end of it")) == [f"label {len(texts) - 1}"]
     ln.ULabel(name="several lines", description="first\nsecond\n\tthird").save()
     assert names(ln.ULabel.search("third first")) == ["several lines"]
@@ -147,23 +147,23 @@ def test_words_with_typos_are_looked_up_in_the_index(many: Instance) -> None:
         session.execute(text("ANALYZE ulabel"))
         session.execute(text("SET enable_seqscan = off"))
         source = ranking._Source(session, ln.ULabel, many.query(ln.ULabel)._query, list(ln.ULabel._search_fields))
-        asked = source._query.where(source.nearly(["smaple01234"])).limit(500)
-        shown = asked.compile(session.get_bind(), compile_kwargs={"literal_binds": True})
+        statement = source._query.where(source.nearly(["smaple01234"])).limit(500)
+        shown = statement.compile(session.get_bind(), compile_kwargs={"literal_binds": True})
         plan = list(session.execute(text(f"EXPLAIN {shown}".replace(":", "\\:"))).scalars())
     assert any("Bitmap Index Scan on search_ulabel" in line for line in plan)
     assert not any("Filter" in line and "lamin_trigrams" in line for line in plan)
 
 
 def test_without_an_index_the_table_is_read(many: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [names(ln.ULabel.search(string)) for string in ("sample01234", "smaple01234")]
+    expected = [names(ln.ULabel.search(string)) for string in ("sample01234", "smaple01234")]
     monkeypatch.setattr(search, "SEARCHED", {})
-    assert [names(ln.ULabel.search(string)) for string in ("sample01234", "smaple01234")] == found
+    assert [names(ln.ULabel.search(string)) for string in ("sample01234", "smaple01234")] == expected
 
 
 def test_of_several_versions_the_latest_is_found(instance: Instance) -> None:
     ln.Transform(key="intro.py", source_code="1", description="An introduction").save()
     newer = ln.Transform(key="intro.py", source_code="2", description="An introduction").save()
-    assert [one.uid for one in ln.Transform.search("introduction")] == [newer.uid]
+    assert [transform.uid for transform in ln.Transform.search("introduction")] == [newer.uid]
     assert ln.Transform.search("intro").df().index.tolist() == [newer.uid]
 
 

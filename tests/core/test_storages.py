@@ -33,15 +33,15 @@ Write = Callable[[str, str], Path]
 @pytest.fixture
 def instance(in_tmp_path: Path, bucket: str) -> Iterator[Instance]:
     """An instance whose copies go into the bucket."""
-    made = init(f"{bucket}/lineage")
-    yield made
+    new_instance = init(f"{bucket}/lineage")
+    yield new_instance
     disconnect()
-    made.db.dispose()
+    new_instance.db.dispose()
 
 
 def objects(s3: Any, url: str) -> dict[str, int]:
     """Every object below, by its path, with its size."""
-    return {name: found["size"] for name, found in s3.find(url.removeprefix("s3://"), detail=True).items()}
+    return {name: info["size"] for name, info in s3.find(url.removeprefix("s3://"), detail=True).items()}
 
 
 def test_files_and_folders_go_into_the_bucket_and_come_back(instance: Instance, outside: Path, s3: Any) -> None:
@@ -131,17 +131,17 @@ def test_a_truncated_object_is_uploaded_again(instance: Instance, outside: Path,
 def test_what_a_record_names_in_the_bucket_is_not_looked_for_while_others_wait(
     instance: Instance, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = Mock(wraps=blobs.holds)
-    monkeypatch.setattr(artifacts, "holds", asked)
+    lookup = Mock(wraps=blobs.holds)
+    monkeypatch.setattr(artifacts, "holds", lookup)
     (outside / "a.txt").write_text("the same bytes")
     ln.Artifact(outside / "a.txt", key="1.txt").save()
     ln.save([ln.Artifact(outside / "a.txt", key=f"{number}.txt") for number in range(2, 5)])
-    asked.assert_not_called()
+    lookup.assert_not_called()
     # A copy without a record, as a killed process leaves it, may be one that somebody removes.
     with instance.db.writing() as session:
         session.execute(update(Artifact).values(real_key=None))
     ln.Artifact(outside / "a.txt", key="5.txt").save()
-    asked.assert_called_once()
+    lookup.assert_called_once()
 
 
 def test_a_bucket_that_is_not_there_and_an_endpoint_that_is_down(
@@ -182,19 +182,19 @@ def test_options_come_from_the_longest_root_in_the_users_file(
     fs, _ = object_store.filesystem("s3://team/minio")
     if not fs.exists("team"):
         fs.mkdir("team")
-    made = init("s3://team/minio")
+    new_instance = init("s3://team/minio")
     try:
         ln.Artifact.from_df(pd.DataFrame({"x": [1]}), key="t.parquet").save()
-        assert endpoint not in (made.folder / "instance.toml").read_text()
+        assert endpoint not in (new_instance.folder / "instance.toml").read_text()
         assert any(name.startswith("team/minio/.lamindb/") for name in fs.find("team"))
     finally:
         disconnect()
-        made.db.dispose()
+        new_instance.db.dispose()
 
 
 def test_any_file_system_of_fsspec_serves(in_tmp_path: Path, outside: Path) -> None:
     name = uuid.uuid4().hex
-    made = init(f"memory://{name}")
+    new_instance = init(f"memory://{name}")
     try:
         (outside / "d").mkdir()
         (outside / "d" / "a.txt").write_text("a")
@@ -207,7 +207,7 @@ def test_any_file_system_of_fsspec_serves(in_tmp_path: Path, outside: Path) -> N
         assert ln.Artifact(f"file://{outside}/d/a.txt", key="b.txt").save().load() == "a"
     finally:
         disconnect()
-        made.db.dispose()
+        new_instance.db.dispose()
 
 
 def test_a_storage_of_ones_own_takes_copies(instance: Instance, outside: Path, in_tmp_path: Path) -> None:

@@ -54,12 +54,12 @@ def test_what_is_loaded_is_an_input_and_what_is_saved_an_output(instance: Instan
     run = ln.track(ln.Transform(key="t").save())
     assert (ln.context.run.uid, ln.context.transform.key) == (run.uid, "t")
     ln.Artifact.get(key="a.csv").load()
-    made = ln.Artifact(write("b.csv", "x\n2\n")).save()
-    made.load()
+    output = ln.Artifact(write("b.csv", "x\n2\n")).save()
+    output.load()
     ln.finish()
-    assert [one.uid for one in run.input_artifacts] == [source.uid]
-    assert [one.uid for one in run.output_artifacts] == [made.uid]
-    assert made.run.uid == run.uid
+    assert [artifact.uid for artifact in run.input_artifacts] == [source.uid]
+    assert [artifact.uid for artifact in run.output_artifacts] == [output.uid]
+    assert output.run.uid == run.uid
     assert source.run is None
 
 
@@ -163,7 +163,7 @@ def test_a_file_that_was_there_before_the_run_is_not_its_output(instance: Instan
     run = ln.track(ln.Transform(key="t").save())
     ln.Artifact(path).save().load()
     ln.finish()
-    assert [one.key for one in run.input_artifacts] == ["raw.csv"]
+    assert [artifact.key for artifact in run.input_artifacts] == ["raw.csv"]
     assert run.output_artifacts.count() == 0
 
 

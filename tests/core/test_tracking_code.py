@@ -35,7 +35,7 @@ def test_a_stem_keeps_the_transform_wherever_the_file_goes(instance: Instance, w
     _run(write, "sub/b.py", f"ln.track(uid='{STEM}')\n")
     _run(write, "sub/b.py", f"ln.context.uid = '{STEM}'\nln.track()\n")
     versions = ln.Transform.filter(uid__startswith=STEM).order_by("number").to_list()
-    assert [(one.uid, one.key) for one in versions] == [
+    assert [(transform.uid, transform.key) for transform in versions] == [
         (f"{STEM}0000", "a.py"),
         (f"{STEM}0001", "b.py"),
         (f"{STEM}0002", "b.py"),
@@ -49,8 +49,8 @@ def test_a_uid_pins_the_version_and_says_what_to_type_when_the_source_has_change
     _run(write, "a.py", f"ln.track('{STEM}0000')\n")
     _run(write, "a.py", f"ln.track('{STEM}0000')\n")
     assert (ln.Run.count(), ln.Transform.one().uid) == (2, f"{STEM}0000")
-    said = _run(write, "a.py", f"ln.track('{STEM}0000')  # changed\n", fails=True)
-    assert f'hint: ln.track("{STEM}0001") is its next version' in said
+    stderr = _run(write, "a.py", f"ln.track('{STEM}0000')  # changed\n", fails=True)
+    assert f'hint: ln.track("{STEM}0001") is its next version' in stderr
     _run(write, "a.py", f"ln.track('{STEM}0003')  # changed\n")
     assert ln.Transform.get(key="a.py").uid == f"{STEM}0003"
     assert f'hint: ln.track("{STEM}0004")' in _run(write, "a.py", f"ln.track('{STEM}0002')  # and again\n", fails=True)
@@ -65,8 +65,8 @@ def test_a_uid_has_its_form(instance: Instance, uid: str) -> None:
 
 
 def test_a_key_that_is_known_by_another_stem_is_a_conflict(instance: Instance, write: Write) -> None:
-    known = ln.Transform(key="a.py").save()
-    with pytest.raises(Conflict, match=f'ln.track\\("{known.stem_uid}"\\)'):
+    existing = ln.Transform(key="a.py").save()
+    with pytest.raises(Conflict, match=f'ln.track\\("{existing.stem_uid}"\\)'):
         ln.track(STEM, key="a.py")
 
 
@@ -78,27 +78,32 @@ def test_a_script_that_was_renamed_is_the_same_and_one_that_was_copied_is_not(in
     Path("a.py").rename("renamed.py")
     subprocess.run([sys.executable, "renamed.py"], check=True)
     _run(write, "renamed.py", text + "# changed\n")
-    found = ln.Transform.all().order_by("key", "number").to_list()
-    assert [(one.key, one.version) for one in found] == [
+    transforms = ln.Transform.all().order_by("key", "number").to_list()
+    assert [(transform.key, transform.version) for transform in transforms] == [
         ("another.py", "0000"),
         ("renamed.py", "0000"),
         ("renamed.py", "0001"),
     ]
-    assert found[1].stem_uid == found[2].stem_uid != found[0].stem_uid
-    assert [one.runs.count() for one in found] == [1, 2, 1]
+    assert transforms[1].stem_uid == transforms[2].stem_uid != transforms[0].stem_uid
+    assert [transform.runs.count() for transform in transforms] == [1, 2, 1]
     _run(write, "a.py", "ln.track()\n# something new under the old name\n")
-    assert ln.Transform.get(key="a.py").stem_uid not in {one.stem_uid for one in found}
+    assert ln.Transform.get(key="a.py").stem_uid not in {transform.stem_uid for transform in transforms}
 
 
 def test_versions_by_hand(instance: Instance) -> None:
-    one = ln.Transform(key="caller", version="1.0", kind="pipeline", reference="https://example.org/c").save()
+    first_version = ln.Transform(key="caller", version="1.0", kind="pipeline", reference="https://example.org/c").save()
     same = ln.Transform(key="caller", version="1.0").save()
     two = ln.Transform(key="caller", version="2.0", type="pipeline").save()
-    assert (one.uid == same.uid, one.stem_uid == two.stem_uid, two.version, two.is_latest) == (True, True, "2.0", True)
+    assert (first_version.uid == same.uid, first_version.stem_uid == two.stem_uid, two.version, two.is_latest) == (
+        True,
+        True,
+        "2.0",
+        True,
+    )
     assert ln.Transform(key="caller").save().uid == two.uid
     moved = ln.Transform(revises=two, key="calling", source_code="x", description="calls").save()
-    assert (moved.stem_uid, moved.key, moved.description) == (one.stem_uid, "calling", "calls")
-    assert [version.uid for version in moved.versions] == [moved.uid, two.uid, one.uid]
+    assert (moved.stem_uid, moved.key, moved.description) == (first_version.stem_uid, "calling", "calls")
+    assert [version.uid for version in moved.versions] == [moved.uid, two.uid, first_version.uid]
     with pytest.raises(InvalidArgument, match="needs a key"):
         ln.Transform(kind="script")
     assert moved.latest_run is None
@@ -156,7 +161,7 @@ def test_a_run_has_values_for_features_from_its_beginning(instance: Instance) ->
     with pytest.raises(ln.errors.LaminError):
         ln.track(ln.Transform(key="t"), features={"pressure": 1})
     assert ln.context.run is None
-    assert [one.status for one in ln.Run.all().order_by("started_at")] == ["completed", "failed"]
+    assert [tracked_run.status for tracked_run in ln.Run.all().order_by("started_at")] == ["completed", "failed"]
 
 
 def test_a_run_goes_on_when_that_is_asked_for(instance: Instance) -> None:
@@ -174,8 +179,8 @@ def test_the_parent_may_be_said_by_uid(instance: Instance, write: Write, monkeyp
     _run(write, "a.py", "ln.track()\n")
     assert ln.Run.get(transform__key="a.py").initiated_by_run.uid == parent.uid
     monkeypatch.setenv("LAMIN_INITIATED_BY_RUN_UID", "nobodyknowsme000")
-    said = _run(write, "b.py", "ln.track()\n")
-    assert "the registry knows no such run" in said
+    stderr = _run(write, "b.py", "ln.track()\n")
+    assert "the registry knows no such run" in stderr
     assert ln.Run.get(transform__key="b.py").parent is None
 
 
@@ -197,9 +202,9 @@ def test_the_commit_is_known_where_there_is_a_repository(instance: Instance, wri
     assert ln.Run.one().git == expected
     write("a.py", "import lamin_core as ln\nln.track()  # changed\n")
     _git("checkout", "-q", "--detach")
-    found = git.checkout(Path.cwd() / "data")
-    assert found is not None
-    assert found.facts() == expected | {"branch": None, "dirty": True}
+    checkout = git.checkout(Path.cwd() / "data")
+    assert checkout is not None
+    assert checkout.facts() == expected | {"branch": None, "dirty": True}
 
 
 def test_git_is_quick_and_need_not_be_there(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,13 +232,13 @@ def test_the_environment_says_what_is_installed_and_where_from(
     monkeypatch.setattr(sys, "path", [str(site), *sys.path])
     packages.cache_clear()
     try:
-        found = packages()
+        versions = packages()
     finally:
         packages.cache_clear()
-    assert (found["plain"], found["old"]) == ("1.0", "3")
-    assert found["some-tool"] == "2.1 @ git+https://u:***@example.org/t.git@abc"
-    assert found["mine"] == "0.1 @ file:///src/mine (editable)"
-    assert "sqlalchemy" in found
+    assert (versions["plain"], versions["old"]) == ("1.0", "3")
+    assert versions["some-tool"] == "2.1 @ git+https://u:***@example.org/t.git@abc"
+    assert versions["mine"] == "0.1 @ file:///src/mine (editable)"
+    assert "sqlalchemy" in versions
 
 
 def test_lock_files_belong_to_the_environment(instance: Instance, write: Write) -> None:

@@ -129,8 +129,8 @@ def test_a_run_is_lost_with_its_process_even_if_another_has_its_id_by_now(
     run = ln.Run(ln.Transform(key="t").save()).save()
     assert (run.pid, run.host) == (os.getpid(), process.host())
     assert instance.lineage.find_lost() == 0
-    *place, tick = run.process_birth.split("/")
-    run.process_birth = "/".join([*place, str(int(tick) - 1)])  # this id, given to a process that began before us
+    *origin, tick = run.process_birth.split("/")
+    run.process_birth = "/".join([*origin, str(int(tick) - 1)])  # this id, given to a process that began before us
     run.save()
     assert instance.lineage.find_lost() == 1
 
@@ -209,8 +209,8 @@ def test_a_scheduled_run_starts_later(instance: Instance) -> None:
     assert (run.status, run.started_at) == ("scheduled", None)
     assert run.start().status == "running"
     assert run.complete().duration is not None
-    found = ln.Run.get(run.uid)
-    assert (found.status, found.reference, found.reference_type) == ("completed", "ticket 7", "ticket")
+    reloaded = ln.Run.get(run.uid)
+    assert (reloaded.status, reloaded.reference, reloaded.reference_type) == ("completed", "ticket 7", "ticket")
     with pytest.raises(ln.errors.InvalidArgument, match="cannot begin 'completed'"):
         ln.Run(ln.Transform(key="t").save(), status="completed")
 

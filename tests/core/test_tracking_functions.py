@@ -29,8 +29,8 @@ def _parents(key: str) -> list[str | None]:
 
 
 def _runs(key: str) -> list[ln.Run]:
-    found: list[ln.Run] = ln.Run.filter(transform__key__endswith=key).order_by("started_at").to_list()
-    return found
+    runs: list[ln.Run] = ln.Run.filter(transform__key__endswith=key).order_by("started_at").to_list()
+    return runs
 
 
 def _params(run: ln.Run | None) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def test_in_a_tracked_script_threads_belong_to_it(instance: Instance) -> None:
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(inner, range(2)))
     ln.finish()
-    assert {one.parent.uid for one in _runs("inner")} == {run.uid}
+    assert {child.parent.uid for child in _runs("inner")} == {run.uid}
 
 
 PROCESSES = """
@@ -231,7 +231,7 @@ def test_processes_belong_to_what_started_them(instance: Instance, write: Write,
     assert {run.status for run in ln.Run.all()} == {"completed"}
     assert len({run.uid for run in runs}) == 4
     assert len({run.pid for run in runs} - {_runs("main")[0].pid}) > 1
-    assert sorted(one.key for run in runs for one in run.output_artifacts) == ["1.txt"] * 2 + ["2.txt"] * 2
+    assert sorted(artifact.key for run in runs for artifact in run.output_artifacts) == ["1.txt"] * 2 + ["2.txt"] * 2
 
 
 class Contrary:

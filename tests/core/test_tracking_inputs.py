@@ -30,10 +30,10 @@ def test_the_reader_may_be_nobody_or_another_run(source: ln.Artifact, run: ln.Ru
     getattr(source, read)(is_run_input=False)
     getattr(source, read)(is_run_input=other)
     assert run.input_artifacts.count() == 0
-    assert [one.uid for one in other.input_artifacts] == [source.uid]
+    assert [artifact.uid for artifact in other.input_artifacts] == [source.uid]
     getattr(source, read)(is_run_input=True)
     getattr(source, read)()
-    assert [one.uid for one in run.input_artifacts] == [source.uid]
+    assert [artifact.uid for artifact in run.input_artifacts] == [source.uid]
 
 
 def test_what_could_not_be_read_is_no_input(source: ln.Artifact, run: ln.Run) -> None:
@@ -44,8 +44,8 @@ def test_what_could_not_be_read_is_no_input(source: ln.Artifact, run: ln.Run) ->
 
 
 def test_a_look_at_the_record_is_no_reading(source: ln.Artifact, run: ln.Run) -> None:
-    found = ln.Artifact.get(key="a.csv")
-    found.describe()
-    assert found.path.name == "a.csv"
+    artifact = ln.Artifact.get(key="a.csv")
+    artifact.describe()
+    assert artifact.path.name == "a.csv"
     assert ln.Artifact.filter(key="a.csv").exists()
     assert run.input_artifacts.count() == 0

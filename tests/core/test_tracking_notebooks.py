@@ -72,7 +72,7 @@ def test_outputs_make_no_version_and_changed_cells_do(instance: Instance, execut
     subprocess.run(  # the saved file now has outputs and counts
         [sys.executable, "-c", "import lamin_core as ln; ln.track(path='counts.ipynb')"], check=True
     )
-    assert [one.version for one in ln.Transform.all()] == ["0000"]
+    assert [transform.version for transform in ln.Transform.all()] == ["0000"]
     execute(*cells[:2], "3 + 3", cells[2])
     assert ln.Transform.filter(key="counts.ipynb").count() == 2
     assert ln.Run.filter(transform__version_tag=None).count() == 3

@@ -28,8 +28,8 @@ def folder(in_tmp_path: Path) -> Path:
 
 
 def _edges(run: ln.Run) -> tuple[list[str], list[str]]:
-    made = run.input_artifacts, run.output_artifacts
-    first, second = (sorted(one.key for one in artifacts) for artifacts in made)
+    sides = run.input_artifacts, run.output_artifacts
+    first, second = (sorted(artifact.key for artifact in artifacts) for artifacts in sides)
     return first, second
 
 
@@ -66,11 +66,11 @@ def test_a_script_is_the_transform_with_what_it_starts(instance: Instance, write
     assert (run.transform.source_code, run.transform.language, run.params) == (source, "shell", {"alpha": 0.5})
     assert run.cli_args == "job.sh --token=***"
     assert _edges(run) == (["raw/known.txt"], ["child.csv", "plots"])
-    assert [one.transform.key for one in run.children] == ["child.py"]
+    assert [child.transform.key for child in run.children] == ["child.py"]
 
 
 @pytest.mark.parametrize(
-    ("command", "code", "status", "said"),
+    ("command", "code", "status", "message"),
     [
         (["false"], 1, "failed", "exit code 1"),
         (["bash", "-c", "kill -TERM $$"], 143, "aborted", "ended by SIGTERM"),
@@ -78,11 +78,11 @@ def test_a_script_is_the_transform_with_what_it_starts(instance: Instance, write
         (["--output", "nothing.txt", "true"], 3, "failed", "there is no 'nothing.txt'"),
     ],
 )
-def test_it_exits_as_the_program_does(folder: Path, command: list[str], code: int, status: str, said: str) -> None:
+def test_it_exits_as_the_program_does(folder: Path, command: list[str], code: int, status: str, message: str) -> None:
     typed("run", *command, code=code)
     run = ln.Run.filter().one()
     assert run.status == status
-    assert said in run.error
+    assert message in run.error
 
 
 def test_a_script_of_python_has_an_environment_and_a_program_has_none(folder: Path, write: Write) -> None:

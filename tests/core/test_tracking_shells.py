@@ -40,8 +40,8 @@ def test_a_script_is_a_run_and_what_it_starts_belongs_to_it(instance: Instance, 
         "job.sh in.csv --token=***",
     )
     assert (run.transform.key, run.transform.source_code, run.transform.language) == ("job.sh", source, "shell")
-    assert [one.key for one in run.output_artifacts] == ["made.txt"]
-    assert [one.transform.key for one in run.children] == ["tracked.py"]
+    assert [artifact.key for artifact in run.output_artifacts] == ["made.txt"]
+    assert [child.transform.key for child in run.children] == ["tracked.py"]
     assert ln.Run.count() == 2
 
 

@@ -63,7 +63,7 @@ def test_the_keys_of_a_store_are_in_no_table_log_or_error(
     fs, _ = object_store.filesystem("s3://of-the-file")
     if not fs.exists("of-the-file"):
         fs.mkdir("of-the-file")
-    made = init(f"s3://of-the-file/{outside.name}", db=database_url)
+    new_instance = init(f"s3://of-the-file/{outside.name}", db=database_url)
     try:
         (outside / "a.txt").write_text("a")
         with ln.run("step"):
@@ -73,13 +73,13 @@ def test_the_keys_of_a_store_are_in_no_table_log_or_error(
         with pytest.raises(LaminError, match="cannot be reached") as failure:
             artifact.cache()
         assert SECRET not in str(failure.value)
-        with made.db.reading() as session:
+        with new_instance.db.reading() as session:
             rows = [row for table in Base.metadata.sorted_tables for row in session.execute(select(table))]
         assert len(rows) > 5
-        assert SECRET not in str(rows) + caplog.text + (made.folder / "instance.toml").read_text()
+        assert SECRET not in str(rows) + caplog.text + (new_instance.folder / "instance.toml").read_text()
     finally:
         disconnect()
-        made.db.dispose()
+        new_instance.db.dispose()
 
 
 def _let_the_user_say(home: Path, **options: str) -> None:
@@ -166,7 +166,7 @@ def test_what_was_changed_on_the_web_is_found_out(instance: Instance, site: tupl
     assert (old.hash_type, old.size) == ("etag", 3)
     assert ln.Artifact(f"{address}/tagged.txt").save().uid == old.uid
     (folder / "tagged.txt").write_text("other")
-    assert [(one.kind, one.uid) for one in fsck.check(instance).problems] == [("changed", old.uid)]
+    assert [(problem.kind, problem.uid) for problem in fsck.check(instance).problems] == [("changed", old.uid)]
     with pytest.raises(LaminError, match="has changed since it was registered"):
         old.load()
     new = ln.Artifact(f"{address}/tagged.txt").save()
@@ -176,7 +176,7 @@ def test_what_was_changed_on_the_web_is_found_out(instance: Instance, site: tupl
     new.cache().unlink()
     with pytest.raises(NotFound):
         new.load()
-    assert [(one.kind, one.uid) for one in fsck.check(instance).problems] == [("missing", new.uid)]
+    assert [(problem.kind, problem.uid) for problem in fsck.check(instance).problems] == [("missing", new.uid)]
 
 
 def test_a_server_that_is_down_is_said(instance: Instance) -> None:
@@ -209,13 +209,13 @@ def test_an_endpoint_comes_from_a_profile(in_tmp_path: Path, outside: Path, home
     fs, _ = object_store.filesystem("s3://of-the-file")
     if not fs.exists("of-the-file"):
         fs.mkdir("of-the-file")
-    made = init(f"s3://of-the-file/{outside.name}")
+    new_instance = init(f"s3://of-the-file/{outside.name}")
     try:
         (outside / "a.txt").write_text("a")
         artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
         assert artifact.load() == "a"
-        assert fsck.check(made, deep=True, grace=0).is_clean
-        assert SECRET not in (made.folder / "instance.toml").read_text()
+        assert fsck.check(new_instance, deep=True, grace=0).is_clean
+        assert SECRET not in (new_instance.folder / "instance.toml").read_text()
     finally:
         disconnect()
-        made.db.dispose()
+        new_instance.db.dispose()

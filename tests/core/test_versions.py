@@ -71,8 +71,8 @@ _RUNS = st.lists(
 
 def _facts(number: int, run: Any) -> RunFacts:
     start, length, reads, writes, source = run
-    datasets = [("input", _at(start), *one) for one in dict(reads).items()]
-    datasets += [("output", _at(start + length), *one) for one in dict(writes).items()]
+    datasets = [("input", _at(start), *item) for item in dict(reads).items()]
+    datasets += [("output", _at(start + length), *item) for item in dict(writes).items()]
     return RunFacts(
         run_id=f"run-{number}",
         transform=TransformFacts("test", "job", source=source, source_hash=source),
@@ -87,16 +87,16 @@ def _facts(number: int, run: Any) -> RunFacts:
     )
 
 
-def _told(folder: Path, facts: list[RunFacts], name: str) -> str:
+def _recorded_view(folder: Path, facts: list[RunFacts], name: str) -> str:
     database = Database(f"sqlite:///{folder / name}.db")
     database.create()
-    for one in facts:
+    for run_facts in facts:
         with database.writing() as session:
-            record(session, [one])
+            record(session, [run_facts])
     with database.reading() as session:
         seen = view(whole(session))
     database.dispose()
-    names = {one["uid"]: (one["key"], one["version"]) for one in seen["artifacts"]}
+    names = {artifact["uid"]: (artifact["key"], artifact["version"]) for artifact in seen["artifacts"]}
     edges = [(e["run"], names[e["artifact"]], e["direction"]) for e in seen["edges"]]
     runs = [(r["external_id"], r["transform"], r["status"]) for r in seen["runs"]]
     artifacts = [(names[a["uid"]], a["hash"]) for a in seen["artifacts"]]
@@ -112,4 +112,4 @@ def test_any_order_of_arrival_gives_the_same_registry(
     shuffled = facts * 2
     order.shuffle(shuffled)
     folder = tmp_path_factory.mktemp("order")
-    assert _told(folder, facts, "in_order") == _told(folder, shuffled, "shuffled")
+    assert _recorded_view(folder, facts, "in_order") == _recorded_view(folder, shuffled, "shuffled")

@@ -33,9 +33,9 @@ def run_of(number: int, name: str, parent: Run | None = None, **more: object) ->
 @pytest.fixture
 def instance(in_tmp_path: Path, database_url: str) -> Iterator[Instance]:
     """A fresh instance in the test's folder."""
-    made = Instance.create(in_tmp_path, "./data", database_url)
-    yield made
-    made.db.dispose()
+    new_instance = Instance.create(in_tmp_path, "./data", database_url)
+    yield new_instance
+    new_instance.db.dispose()
 
 
 @pytest.fixture
@@ -62,8 +62,10 @@ def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("told")
     postgres = request.getfixturevalue("postgres") if request.param == "postgresql" else None
     name = None if postgres is None else postgres.create()
-    made = Instance.create(folder, "./data", f"sqlite:///{folder / 'r.db'}" if postgres is None else postgres.url(name))
-    yield tell(made)
-    made.db.dispose()
+    new_instance = Instance.create(
+        folder, "./data", f"sqlite:///{folder / 'r.db'}" if postgres is None else postgres.url(name)
+    )
+    yield tell(new_instance)
+    new_instance.db.dispose()
     if postgres is not None:
         postgres.drop(name)

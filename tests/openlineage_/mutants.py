@@ -36,19 +36,19 @@ def originals() -> list[Event]:
     """A run that has everything, from start to end."""
     parent = run_of(1, "workflow")
     run = run_of(2, "step", parent, params={"rounds": 3}, details={"threads": 4})
-    read, made = Dataset("file", "/in.txt", "ab" * 32, "blake3", 3), Dataset("s3://bucket", "out.txt")
+    read, output = Dataset("file", "/in.txt", "ab" * 32, "blake3", 3), Dataset("s3://bucket", "out.txt")
     return [
         events.start(run, at(1), inputs=[read]),
-        events.complete(run, at(2), outputs=[made]),
-        events.fail(run, at(3), "it broke", outputs=[made]),
+        events.complete(run, at(2), outputs=[output]),
+        events.fail(run, at(3), "it broke", outputs=[output]),
         _plain("JobEvent", job=_thing("j", documentation={"description": "d"}, tags={"tags": [{"key": "k"}]})),
         _plain("DatasetEvent", dataset=_thing("d", schema={"fields": [{"name": "a", "type": "int"}]})),
     ]
 
 
-def _plain(kind: str, **said: Any) -> Event:
+def _plain(kind: str, **fields: Any) -> Event:
     schema = f"https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/{kind}"
-    return {"eventTime": "2026-01-01T00:00:00Z", "producer": "urn:x", "schemaURL": schema, **said}
+    return {"eventTime": "2026-01-01T00:00:00Z", "producer": "urn:x", "schemaURL": schema, **fields}
 
 
 def _thing(name: str, **facets: Any) -> Event:

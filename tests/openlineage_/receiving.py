@@ -58,8 +58,8 @@ def receiving(
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
-            told = json.loads(body)
-            events = told if isinstance(told, list) else [told]
+            payload = json.loads(body)
+            events = payload if isinstance(payload, list) else [payload]
             receiver.requests.append((self.path, len(events), dict(self.headers)))
             status, text = answer(self.path, events)
             if 200 <= status < 300:
@@ -123,17 +123,17 @@ def misbehaving(how: str) -> Iterator[str]:
 
     Or one whose answer is endless, of a length that nobody has, breaks off, or drips after a whole head.
     """
-    held: list[socket.socket] = []
+    connections: list[socket.socket] = []
 
     def treat(connection: socket.socket) -> None:
         if how == "hangs":
-            held.append(connection)
+            connections.append(connection)
             return
         connection.recv(1 << 20)
         if how == "nonsense":
             connection.sendall(b"what?\r\n\r\n")
         if how in ENDLESS:
-            held.append(connection)
+            connections.append(connection)
             head, block, pause = ENDLESS[how]
             try:
                 connection.sendall(head)
@@ -143,7 +143,7 @@ def misbehaving(how: str) -> Iterator[str]:
             except OSError:
                 return
         if how == "slow":
-            held.append(connection)
+            connections.append(connection)
             try:
                 for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Slow: " + b"x" * 100:
                     connection.sendall(bytes([byte]))
@@ -167,7 +167,7 @@ def misbehaving(how: str) -> Iterator[str]:
     server.shutdown(socket.SHUT_RDWR)
     server.close()
     thread.join(5)
-    for connection in held:
+    for connection in connections:
         connection.close()
 
 

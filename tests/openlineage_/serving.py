@@ -98,9 +98,9 @@ class Server:
         while self._has_backlog(instance):
             assert time.monotonic() < until, "acknowledged events do not get into the registry"
             time.sleep(0.05)
-        found = view(instance.lineage.everything())["runs"]
+        rows = view(instance.lineage.everything())["runs"]
         instance.db.dispose()
-        return {run["transform_key"]: run["status"] for run in found}
+        return {run["transform_key"]: run["status"] for run in rows}
 
     def _has_backlog(self, instance: Instance) -> bool:
         with instance.db.reading() as session:

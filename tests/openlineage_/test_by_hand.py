@@ -36,15 +36,15 @@ def take(instance: Instance, *events: Event) -> None:
     assert not receipt.quarantined
 
 
-def ran(instance: Instance, number: int, moment: datetime, reads: list[Dataset], writes: list[Dataset]) -> None:
+def ran(instance: Instance, number: int, began_at: datetime, reads: list[Dataset], writes: list[Dataset]) -> None:
     run = run_of(number, "job")
-    take(instance, start(run, moment, reads), complete(run, moment + timedelta(seconds=1), reads, writes))
+    take(instance, start(run, began_at, reads), complete(run, began_at + timedelta(seconds=1), reads, writes))
 
 
 def seen() -> tuple[list[tuple[str, bool]], list[tuple[str, bool]]]:
     """Versions that are shown, and those in the trash, each with whether it is the latest."""
     shown, hidden = ln.Artifact.filter().order_by("uid"), ln.Artifact.trash().order_by("uid")
-    return [(one.version, one.is_latest) for one in shown], [(one.version, one.is_latest) for one in hidden]
+    return [(version.version, version.is_latest) for version in shown], [(one.version, one.is_latest) for one in hidden]
 
 
 def test_a_run_that_reads_what_is_in_the_trash_is_known_and_leaves_it_there(connected: Instance) -> None:
@@ -84,13 +84,17 @@ def test_other_bytes_are_a_new_version_beside_what_is_in_the_trash(connected: In
 def test_what_is_said_of_a_run_at_work_takes_nothing_of_its_end_back(connected: Instance) -> None:
     run = run_of(1, "job")
     take(connected, start(run, at(0)))
-    held = ln.Run.filter().one()
+    stale = ln.Run.filter().one()
     take(connected, complete(run, at(1)))
-    held.description = "the one for the paper"
-    held.save()
-    assert held.status == "completed"
-    told = ln.Run.filter().one()
-    assert (told.status, told.description, told.finished_at) == ("completed", "the one for the paper", at(1))
+    stale.description = "the one for the paper"
+    stale.save()
+    assert stale.status == "completed"
+    reloaded = ln.Run.filter().one()
+    assert (reloaded.status, reloaded.description, reloaded.finished_at) == (
+        "completed",
+        "the one for the paper",
+        at(1),
+    )
 
 
 def test_what_was_changed_within_params_is_written_and_what_is_only_old_is_not(connected: Instance) -> None:
@@ -101,12 +105,12 @@ def test_what_was_changed_within_params_is_written_and_what_is_only_old_is_not(c
     assert ln.Run.get(mine.uid).params == {"a": [1, 2]}
     run = run_of(1, "job")
     take(connected, start(run, at(0)))
-    held = ln.Run.filter(origin="event").one()
+    stale = ln.Run.filter(origin="event").one()
     with connected.db.writing() as session:
-        session.execute(update(Run).where(Run.id == held.id).values(params={"told": "meanwhile"}))
-    held.description = "the one for the paper"
-    held.save()
-    assert ln.Run.get(held.uid).params == {"told": "meanwhile"}
+        session.execute(update(Run).where(Run.id == stale.id).values(params={"told": "meanwhile"}))
+    stale.description = "the one for the paper"
+    stale.save()
+    assert ln.Run.get(stale.uid).params == {"told": "meanwhile"}
 
 
 def test_an_older_version_can_be_described(connected: Instance) -> None:
@@ -116,7 +120,10 @@ def test_an_older_version_can_be_described(connected: Instance) -> None:
     ln.Artifact("a.txt", key="a.txt").save()
     old.description = "the first"
     assert old.save().is_latest is False
-    assert [(one.description, one.is_latest) for one in old.versions] == [(None, True), ("the first", False)]
+    assert [(version.description, version.is_latest) for version in old.versions] == [
+        (None, True),
+        ("the first", False),
+    ]
 
 
 def test_what_was_deleted_meanwhile_is_not_made_again_by_a_description(connected: Instance) -> None:

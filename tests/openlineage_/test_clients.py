@@ -81,8 +81,8 @@ def test_openlineages_client_loses_nothing_while_the_server_is_killed_and_back(s
     trouble.join()
     assert client.close(60)
     assert server.runs() == {f"job{number}": "completed" for number in range(count)}
-    told = [(event["run"]["runId"], event["eventType"]) for event in _stored(server.folder)]
-    assert len(told) == len(set(told)) == 2 * count
+    received = [(event["run"]["runId"], event["eventType"]) for event in _stored(server.folder)]
+    assert len(received) == len(set(received)) == 2 * count
 
 
 def test_a_key_is_sent_by_openlineages_client(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,17 +174,17 @@ def test_dbt_tells_its_models_and_its_tables(server: Server, in_tmp_path: Path, 
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(server.runs()) == 3
     instance = Instance.open(in_tmp_path / ".lamin")
-    told = view(instance.lineage.everything())
+    graph = view(instance.lineage.everything())
     instance.db.dispose()
-    runs = {run["transform_key"]: run for run in told["runs"]}
+    runs = {run["transform_key"]: run for run in graph["runs"]}
     workflow = runs["dbt-run-shop"]["uid"]
     models = {name: runs[f"shop.main.shop.{name}"] for name in ("orders", "revenue")}
-    assert {run["engine"] for run in told["runs"]} == {"dbt"}
-    assert {run["status"] for run in told["runs"]} == {"completed"}
+    assert {run["engine"] for run in graph["runs"]} == {"dbt"}
+    assert {run["status"] for run in graph["runs"]} == {"completed"}
     assert {run["parent"] for run in models.values()} == {workflow}
-    tables = {one["uid"]: one["key"] for one in told["artifacts"]}
+    tables = {artifact["uid"]: artifact["key"] for artifact in graph["artifacts"]}
     names = {run["uid"]: name for name, run in models.items()}
-    edges = {(names[edge["run"]], edge["direction"], tables[edge["artifact"]]) for edge in told["edges"]}
+    edges = {(names[edge["run"]], edge["direction"], tables[edge["artifact"]]) for edge in graph["edges"]}
     assert edges == {
         ("orders", "output", "shop.main.orders"),
         ("revenue", "input", "shop.main.orders"),

@@ -45,14 +45,14 @@ def story() -> list[Event]:
     parent = run_of(9, "flow")
     run = run_of(1, "step", parent, params={"alpha": 3, "nested": {"deep": [1, {"x": "y"}]}})
     file = Dataset("file", "/data/a.csv", "0" * 64, "blake3", 12)
-    told = [start(run, at(0), [file]), complete(run, at(1), (), [file])]
-    for event in told:
+    events = [start(run, at(0), [file]), complete(run, at(1), (), [file])]
+    for event in events:
         event["run"]["facets"]["acme_quota"] = {
             "_producer": "urn:acme",
             "_schemaURL": "urn:acme:quota:1",
             "left": [1, {"of": 2}],
         }
-    return told
+    return events
 
 
 def tell(*events: Event) -> Sink:
@@ -90,9 +90,9 @@ def an_instance(folder: Path) -> Iterator[Instance]:
 def test_the_file_transport_gets_each_event_as_it_is(folder: Path) -> None:
     configured(f"transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}")
     tell(*story())
-    told = [json.loads(line) for line in (folder / "told.ndjson").read_bytes().splitlines()]
-    assert without_client_tags(told) == story()
-    assert not [problem for event in told for problem in problems(event)]
+    received = [json.loads(line) for line in (folder / "told.ndjson").read_bytes().splitlines()]
+    assert without_client_tags(received) == story()
+    assert not [problem for event in received for problem in problems(event)]
 
 
 def test_the_registry_here_gets_them_too(folder: Path) -> None:
@@ -108,8 +108,10 @@ def test_the_console_transport_logs_them(folder: Path, caplog: pytest.LogCapture
     configured("transport: {type: console}")
     with caplog.at_level(logging.INFO, "openlineage.client.transport.console"):
         tell(*story())
-    told = [json.loads(r.message) for r in caplog.records if r.name.endswith("console") and r.message.startswith("{")]
-    assert without_client_tags(told) == story()
+    received = [
+        json.loads(r.message) for r in caplog.records if r.name.endswith("console") and r.message.startswith("{")
+    ]
+    assert without_client_tags(received) == story()
 
 
 def test_http_with_a_key_and_headers_from_variables(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,10 +195,10 @@ def test_filters_and_tags_of_the_users_are_followed(folder: Path) -> None:
         """
     )
     tell(start(run_of(1, "secret"), at(0)), start(run_of(2, "open"), at(1)))
-    (told,) = [json.loads(line) for line in (folder / "told.ndjson").read_bytes().splitlines()]
-    assert told["job"]["name"] == "open"
-    assert [(tag["key"], tag["value"]) for tag in told["job"]["facets"]["tags"]["tags"]] == [("team", "genomics")]
-    assert ("site", "basel") in [(tag["key"], tag["value"]) for tag in told["run"]["facets"]["tags"]["tags"]]
+    (received,) = [json.loads(line) for line in (folder / "told.ndjson").read_bytes().splitlines()]
+    assert received["job"]["name"] == "open"
+    assert [(tag["key"], tag["value"]) for tag in received["job"]["facets"]["tags"]["tags"]] == [("team", "genomics")]
+    assert ("site", "basel") in [(tag["key"], tag["value"]) for tag in received["run"]["facets"]["tags"]["tags"]]
 
 
 def test_tags_of_ours_stay_beside_those_of_the_client(folder: Path) -> None:
@@ -208,8 +210,8 @@ def test_tags_of_ours_stay_beside_those_of_the_client(folder: Path) -> None:
         "tags": [{"key": "batch", "value": "7", "source": "USER"}],
     }
     tell(event)
-    (told,) = [json.loads(line) for line in (folder / "told.ndjson").read_bytes().splitlines()]
-    assert {"batch", VERSION_TAG} == {tag["key"] for tag in told["run"]["facets"]["tags"]["tags"]}
+    (received,) = [json.loads(line) for line in (folder / "told.ndjson").read_bytes().splitlines()]
+    assert {"batch", VERSION_TAG} == {tag["key"] for tag in received["run"]["facets"]["tags"]["tags"]}
 
 
 def test_a_backend_that_refuses_one_event_gets_the_others(folder: Path) -> None:
@@ -255,9 +257,9 @@ def test_job_and_dataset_events_too(folder: Path) -> None:
     of_dataset: Event = {**head, "schemaURL": f"{spec}DatasetEvent", "dataset": named}
     configured(f"transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}")
     tell(of_job, of_dataset)
-    told = [json.loads(line) for line in (folder / "told.ndjson").read_bytes().splitlines()]
-    assert told == [of_job, of_dataset]
-    assert not [problem for event in told for problem in problems(event)]
+    received = [json.loads(line) for line in (folder / "told.ndjson").read_bytes().splitlines()]
+    assert received == [of_job, of_dataset]
+    assert not [problem for event in received for problem in problems(event)]
 
 
 def test_the_kafka_transport_finds_the_key_that_keeps_a_run_together() -> None:

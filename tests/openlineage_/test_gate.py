@@ -25,9 +25,9 @@ OPEN = {"/healthz"}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("gated")
-    Instance.create(made, "./data").db.dispose()
-    return made
+    path = tmp_path_factory.mktemp("gated")
+    Instance.create(path, "./data").db.dispose()
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -149,9 +149,9 @@ def test_a_key_is_made_used_and_revoked_from_the_shell(in_tmp_path: Path) -> Non
         assert _lamin(in_tmp_path, "keys", "revoke", "dbt").returncode == 0
         time.sleep(1)
         # No key is left, and that lets nobody in.
-        assert {server.post(b"{}", Authorization=f"Bearer {one}")[0] for one in (key, other, "")} == {401}
+        assert {server.post(b"{}", Authorization=f"Bearer {token}")[0] for token in (key, other, "")} == {401}
     shown = json.loads(_lamin(in_tmp_path, "keys", "list", "--json").stdout)
-    assert [(one["name"], one["revoked_at"] is None) for one in shown] == [("airflow", False), ("dbt", False)]
+    assert [(row["name"], row["revoked_at"] is None) for row in shown] == [("airflow", False), ("dbt", False)]
 
 
 def test_of_a_key_only_its_hash_is_kept(instance: Instance, in_tmp_path: Path) -> None:
@@ -168,17 +168,17 @@ def test_of_a_key_only_its_hash_is_kept(instance: Instance, in_tmp_path: Path) -
 
 
 def test_others_are_let_in_with_a_key_alone(in_tmp_path: Path) -> None:
-    made = Instance.create(in_tmp_path, "./data")
+    instance = Instance.create(in_tmp_path, "./data")
     refused = _lamin(in_tmp_path, "serve", "--host", "0.0.0.0", "--port", "0")
     assert refused.returncode == 2
     assert "lamin keys create" in refused.stderr
     assert "LAMIN_API_KEY" in refused.stderr
-    key = api_keys.create(made.db, "somebody")
+    key = api_keys.create(instance.db, "somebody")
     with Server(in_tmp_path, "--host", "0.0.0.0") as server:
         assert server.post(b"{}")[0] == 401
         assert server.post(b"{}", Host="any.name", Authorization=f"Bearer {key}")[0] == 201
-    api_keys.revoke(made.db, "somebody")
-    made.db.dispose()
+    api_keys.revoke(instance.db, "somebody")
+    instance.db.dispose()
     assert _lamin(in_tmp_path, "serve", "--host", "0.0.0.0", "--port", "0").returncode == 2
 
 

@@ -60,9 +60,9 @@ def test_every_mutant_is_stored_or_put_aside_or_refused_and_counted(server: Serv
     for name, body in sent:
         connection.request("POST", EVENT, body, {"Content-Type": "application/json"})
         answer = connection.getresponse()
-        said = json.loads(answer.read())
+        payload = json.loads(answer.read())
         answers[name] = answer.status
-        assert answer.status == 201 or said["error"], name
+        assert answer.status == 201 or payload["error"], name
     connection.close()
     assert {name: status for name, status in answers.items() if status not in (201, 400)} == {}
     counts = server.counts()
@@ -139,8 +139,8 @@ def _gzip(body: bytes) -> dict[str, bytes | str]:
     ids=range(22),
 )
 def test_each_request_has_its_status(shared: Server, request_: dict[str, str], status: int) -> None:
-    found, answer = shared.post(**request_)  # type: ignore[arg-type]
-    assert found == status, answer
+    actual_status, answer = shared.post(**request_)  # type: ignore[arg-type]
+    assert actual_status == status, answer
     assert "job7" not in shared.runs()  # of an array that breaks off nothing is stored
 
 
@@ -174,16 +174,16 @@ def _highest(server: Server) -> Iterator[list[int]]:
     """The most memory that the server holds meanwhile, above what it holds now."""
     assert server.process is not None
     process, over = psutil.Process(server.process.pid), threading.Event()
-    before, found = process.memory_info().rss, [0]
+    before, peak = process.memory_info().rss, [0]
 
     def watch() -> None:
         while not over.wait(0.005):
-            found[0] = max(found[0], process.memory_info().rss - before)
+            peak[0] = max(peak[0], process.memory_info().rss - before)
 
     thread = threading.Thread(target=watch)
     thread.start()
     try:
-        yield found
+        yield peak
     finally:
         over.set()
         thread.join()

@@ -81,9 +81,9 @@ class Nursery:
 def nursery(instance: Instance, in_tmp_path: Path) -> Iterator[Nursery]:
     """Servers over the test's instance."""
     instance.db.dispose()
-    made = Nursery(in_tmp_path)
-    yield made
-    made.close()
+    servers = Nursery(in_tmp_path)
+    yield servers
+    servers.close()
 
 
 class Client(threading.Thread):
@@ -101,8 +101,8 @@ class Client(threading.Thread):
         """Two events a run, until it is over."""
         for step in itertools.count():
             run = run_of(self._number * 1_000_000 + step, f"job{self._number}")
-            made = Dataset("file", f"/made/{self._number}/{step}.txt")
-            for event in (start(run, at(step)), complete(run, at(step + 0.5), outputs=[made])):
+            output = Dataset("file", f"/made/{self._number}/{step}.txt")
+            for event in (start(run, at(step)), complete(run, at(step + 0.5), outputs=[output])):
                 if not self._send(serialize(event)):
                     return
 
@@ -145,19 +145,19 @@ def test_killed_at_any_moment_it_has_kept_its_word(nursery: Nursery, instance: I
     on_sqlite = instance.db.engine.dialect.name == "sqlite"
     kills = KILLS if on_sqlite else max(3, KILLS // 10)
     clients = _storm(nursery, kills)
-    acknowledged = {one for client in clients for one in client.acknowledged}
+    acknowledged = {event_hash for client in clients for event_hash in client.acknowledged}
     assert len(acknowledged) > kills * 4
     assert [status for client in clients for status in client.refused] == []
     settle_all(instance.db)  # what the last server kept, and had no time for
     with instance.db.reading() as session:
         stored = set(session.scalars(select(Event.hash)))
-        told = session.scalar(select(func.count(Event.run_id.distinct())))
+        run_count = session.scalar(select(func.count(Event.run_id.distinct())))
         runs = session.scalars(select(Run.external_id)).all()
         if on_sqlite:
             assert session.execute(text("PRAGMA integrity_check")).scalar() == "ok"
             assert session.execute(text("PRAGMA foreign_key_check")).all() == []
     assert acknowledged - stored == set()
-    assert len(runs) == len(set(runs)) == told
+    assert len(runs) == len(set(runs)) == run_count
 
 
 def test_killed_at_every_step_of_taking_an_event_in_it_takes_it_once(nursery: Nursery, instance: Instance) -> None:

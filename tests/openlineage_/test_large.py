@@ -35,18 +35,18 @@ def _size(value: Any) -> int:
 @settings(max_examples=300, deadline=None)
 @given(_event, st.sampled_from([None, 1]), st.booleans())
 def test_read_piece_by_piece_it_is_the_same(event: dict[str, Any], indent: int | None, escaped: bool) -> None:
-    digest, left = scan(json.dumps(event, indent=indent, ensure_ascii=escaped), _LIMIT)
+    digest, reduced = scan(json.dumps(event, indent=indent, ensure_ascii=escaped), _LIMIT)
     assert digest == canonical_hash(event, 0)
-    told = json.loads(left)
-    entities = [(event[name], told[name]) for name in ("run", "job") if name in event]
-    for before, after in [*entities, *zip(event.get("inputs", []), told.get("inputs", []), strict=True)]:
+    parsed = json.loads(reduced)
+    entities = [(event[name], parsed[name]) for name in ("run", "job") if name in event]
+    for before, after in [*entities, *zip(event.get("inputs", []), parsed.get("inputs", []), strict=True)]:
         for group in ("facets", "inputFacets"):
             for name, facet in before.get(group, {}).items():
                 large = isinstance(facet, dict) and is_left_out(name, _size(facet), _LIMIT)
                 assert ("lamin_omitted" in after[group][name]) if large else (after[group][name] == facet)
                 if large:
                     assert after[group][name]["lamin_omitted"] == {"event": digest, "more_than": _LIMIT}
-    assert told.get("other") == event.get("other")
+    assert parsed.get("other") == event.get("other")
 
 
 def test_long_lists_are_taken_some_at_a_time() -> None:

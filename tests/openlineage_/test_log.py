@@ -31,7 +31,7 @@ def _digest(instance: Instance) -> str:
         return digest(session)
 
 
-def _told(instance: Instance) -> list[Event]:
+def _ingest_events(instance: Instance) -> list[Event]:
     workflow = run_of(1, "wf")
     first, second = run_of(2, "wf:a", workflow), run_of(3, "wf:b", workflow)
     a, b = Dataset("file", "/x/a.csv", "1" * 64, "blake3", 1), Dataset("file", "/x/b.csv", "2" * 64, "blake3", 1)
@@ -51,7 +51,7 @@ def _told(instance: Instance) -> list[Event]:
 
 
 def test_a_rebuild_gives_the_same_registry_again(instance: Instance) -> None:
-    _told(instance)
+    _ingest_events(instance)
     before = _digest(instance)
     outcome = rebuild(instance.db)
     assert (outcome.runs, outcome.others, outcome.dropped) == (3, 2, 0)
@@ -59,7 +59,7 @@ def test_a_rebuild_gives_the_same_registry_again(instance: Instance) -> None:
 
 
 def test_a_rebuild_brings_back_what_was_lost_and_drops_what_nobody_told(instance: Instance) -> None:
-    _told(instance)
+    _ingest_events(instance)
     before = _digest(instance)
     with instance.db.writing() as session:
         session.execute(update(Run).values(parent_id=None))
@@ -72,7 +72,7 @@ def test_a_rebuild_brings_back_what_was_lost_and_drops_what_nobody_told(instance
 
 
 def test_an_empty_registry_is_made_again_from_its_events(instance: Instance) -> None:
-    _told(instance)
+    _ingest_events(instance)
     before = _digest(instance)
     with instance.db.writing() as session:
         for table in (RunArtifact, RunDependency, Artifact):
@@ -87,19 +87,19 @@ def test_what_people_made_outlives_a_rebuild(instance: Instance, in_tmp_path: Pa
     current.set_connection(instance)
     Path("mine.txt").write_text("mine")
     saved = ln.Artifact("mine.txt", key="mine.txt").save()
-    _told(instance)
-    told = ln.Artifact.filter(key__endswith="b.csv").one()
-    told.ulabels.add(ln.ULabel(name="checked").save())
+    _ingest_events(instance)
+    artifact = ln.Artifact.filter(key__endswith="b.csv").one()
+    artifact.ulabels.add(ln.ULabel(name="checked").save())
     before = _digest(instance)
     rebuild(instance.db)
     assert _digest(instance) == before
     assert ln.Artifact.get(saved.uid).hash == saved.hash
-    assert [label.name for label in ln.Artifact.get(told.uid).ulabels.all()] == ["checked"]
+    assert [label.name for label in ln.Artifact.get(artifact.uid).ulabels.all()] == ["checked"]
     current.set_connection(None)
 
 
 def test_events_of_jobs_and_datasets_fill_the_registry_without_a_run(instance: Instance) -> None:
-    _told(instance)
+    _ingest_events(instance)
     current.set_connection(instance)
     job = ln.Transform.get(key="nightly")
     assert (job.description, job.hash) == ("d", None)
@@ -115,9 +115,9 @@ def test_what_is_held_back_says_why_and_comes_in_when_the_reason_is_gone(instanc
     bad: dict[str, Any] = {**good, "eventType": "NOPE"}
     assert len(ingest(instance.db, [parse(bad)]).quarantined) == 1
     with instance.db.reading() as session:
-        (one,) = held(session)
-    assert "NOPE" in one.reason
-    assert json.loads(one.body)["eventType"] == "NOPE"
+        (quarantined,) = held(session)
+    assert "NOPE" in quarantined.reason
+    assert json.loads(quarantined.body)["eventType"] == "NOPE"
     assert retry(instance.db).held == 1
     with instance.db.writing() as session:  # as a later version would read it
         session.execute(update(Row).values(body=json.dumps(good)))
@@ -138,7 +138,7 @@ def test_what_is_tried_again_is_heard_of_by_those_who_remember_the_run(instance:
     assert retry(other).taken == 1
     other.dispose()
     ingest(instance.db, [parse(running(run, at(0.5), outputs=[Dataset("file", "/x/b", "2" * 64, "blake3", 1)]))])
-    assert [one.status for one in instance.query(Run)] == ["completed"]
+    assert [row.status for row in instance.query(Run)] == ["completed"]
     with instance.db.reading() as session:
         assert session.scalar(select(func.count(RunArtifact.id))) == 2
 
@@ -184,8 +184,8 @@ def test_one_event_takes_few_statements(instance: Instance) -> None:
     for n in range(2, 5):
         run = run_of(n, "step", workflow)
         read = [reference, Dataset("file", f"/x/{n - 1}.txt", f"{n - 1:064d}", "blake3", 1)]
-        made = Dataset("file", f"/x/{n}.txt", f"{n:064d}", "blake3", 1)
-        costs.append((cost(start(run, at(10 * n), read)), cost(complete(run, at(10 * n + 1), read, [made]))))
+        output = Dataset("file", f"/x/{n}.txt", f"{n:064d}", "blake3", 1)
+        costs.append((cost(start(run, at(10 * n), read)), cost(complete(run, at(10 * n + 1), read, [output]))))
     assert max(costs[-1]) <= (20 if instance.db.url.startswith("sqlite") else 23), costs
 
 
@@ -196,7 +196,7 @@ def test_what_is_only_kept_at_first_is_in_the_registry_in_the_end(instance: Inst
     assert log(instance.db, events).known == 2
     assert instance.query(Run).count() == 0
     assert (settle(instance.db, limit=1), settle(instance.db), settle(instance.db)) == (1, 1, 0)
-    assert [one.status for one in instance.query(Run)] == ["completed"]
+    assert [row.status for row in instance.query(Run)] == ["completed"]
 
 
 def test_what_is_settled_late_takes_nothing_back(instance: Instance) -> None:
@@ -205,7 +205,7 @@ def test_what_is_settled_late_takes_nothing_back(instance: Instance) -> None:
     log(instance.db, [parse(start(run, at(0)))])
     ingest(instance.db, [parse(complete(run, at(1), outputs=[Dataset("file", "/x/a")]))])
     assert settle(instance.db) == 0
-    assert [one.status for one in instance.query(Run)] == ["completed"]
+    assert [row.status for row in instance.query(Run)] == ["completed"]
 
 
 def test_whoever_comes_next_settles_what_a_killed_server_left(instance: Instance) -> None:
@@ -226,8 +226,8 @@ def test_a_large_facet_that_nothing_reads_is_in_the_raw_log_alone(instance: Inst
     ingest(instance.db, [parsed])
     omitted = {**head, "lamin_omitted": {"event": parsed.hash, "more_than": 1_000_000}}
     with instance.db.reading() as session:
-        told = session.scalars(select(Run)).one()
-        assert (told.details or {})["facets"] == {"plan": omitted, "small": {**head, "rows": [1]}}
+        stored_run = session.scalars(select(Run)).one()
+        assert (stored_run.details or {})["facets"] == {"plan": omitted, "small": {**head, "rows": [1]}}
         assert len(session.scalars(select(Transform.source_code)).one() or "") == 2_000_000
         assert (session.scalars(select(RunArtifact.facets)).one() or {})["profile"] == omitted
         body = session.scalars(select(Row.body)).one()

@@ -37,8 +37,8 @@ def states(instance: Instance) -> set[tuple[str, str | None, int | None]]:
 
 def state(instance: Instance) -> tuple[str, str | None, int | None]:
     """That of the only run."""
-    (found,) = states(instance)
-    return found
+    (result,) = states(instance)
+    return result
 
 
 def test_late_news_of_a_lost_run_do_not_wake_it(instance: Instance) -> None:
@@ -69,17 +69,17 @@ def test_the_order_of_arrival_does_not_matter(instance: Instance) -> None:
     for number, order in enumerate(permutations(range(3))):
         run = run_of(number, "job", process=GONE)
         story = [start(run, at(0)), running(run, at(1)), complete(run, at(2))]
-        for one in order:
-            take(instance, story[one])
+        for index in order:
+            take(instance, story[index])
             instance.lineage.find_lost()
     assert states(instance) == {("completed", None, GONE.pid)}
 
 
 def test_a_process_that_cannot_be_is_none(instance: Instance) -> None:
     odd: list[Any] = [{"pid": 1}, {"host": "a"}, {"host": "a", "pid": 2**40}, {"host": "a", "pid": "7"}, []]
-    for number, told in enumerate(odd):
+    for number, process_facet in enumerate(odd):
         event = start(run_of(number, "job"), at(0))
-        event["run"]["facets"]["lamin_process"] = told
+        event["run"]["facets"]["lamin_process"] = process_facet
         take(instance, event)
     assert states(instance) == {("running", None, None)}
 

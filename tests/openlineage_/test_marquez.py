@@ -29,10 +29,10 @@ def marquez(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 def test_namespaces_sources_and_tags(marquez: Any) -> None:
-    found = marquez.list_namespaces()["namespaces"]
-    assert {row["name"] for row in found} >= {"test", "file", "s3://bucket", ODD_JOB.namespace}
-    assert marquez.list_namespaces(limit=1, offset=1)["namespaces"] == found[1:2]
-    for row in found:
+    namespaces = marquez.list_namespaces()["namespaces"]
+    assert {row["name"] for row in namespaces} >= {"test", "file", "s3://bucket", ODD_JOB.namespace}
+    assert marquez.list_namespaces(limit=1, offset=1)["namespaces"] == namespaces[1:2]
+    for row in namespaces:
         assert marquez.get_namespace(row["name"]) == row
     for row in marquez.list_sources()["sources"]:
         assert marquez.get_source(row["name"]) == row
@@ -55,9 +55,9 @@ def test_datasets_and_versions(marquez: Any) -> None:
     assert names == {"/data/raw.csv", "/data/table.csv"}
     assert marquez.get_dataset("s3://bucket", REPORT.name)["name"] == REPORT.name
     versions = marquez.list_dataset_versions("file", "/data/table.csv")["versions"]
-    assert [one["createdByRun"]["id"] for one in versions] == [SECOND.id, FIRST.id]
-    for one in versions:
-        assert marquez.get_dataset_version("file", "/data/table.csv", one["version"]) == one
+    assert [version["createdByRun"]["id"] for version in versions] == [SECOND.id, FIRST.id]
+    for version in versions:
+        assert marquez.get_dataset_version("file", "/data/table.csv", version["version"]) == version
 
 
 def test_events(marquez: Any) -> None:

@@ -31,28 +31,28 @@ CHECKS = (
 
 
 def _operations(routes: Iterable[BaseRoute]) -> set[tuple[str, str]]:
-    found = set()
+    operations = set()
     for route in routes:
         if isinstance(route, Mount):
             assert route.path == ""
-            found |= _operations(route.routes)
+            operations |= _operations(route.routes)
         else:
             assert isinstance(route, Route)
-            found |= {(route.path, method.lower()) for method in (route.methods or ()) if method != "HEAD"}
-    return found
+            operations |= {(route.path, method.lower()) for method in (route.methods or ()) if method != "HEAD"}
+    return operations
 
 
 def test_every_route_is_in_the_document_and_nothing_else(instance: Instance) -> None:
-    told = {(path, method) for path, operations in document()["paths"].items() for method in operations}
-    assert _operations(application(instance.db).routes) == told
+    documented = {(path, method) for path, operations in document()["paths"].items() for method in operations}
+    assert _operations(application(instance.db).routes) == documented
 
 
 def test_every_question_is_on_its_page() -> None:
     page = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text("utf-8")
-    told = {*re.findall(r"`(/[^`?]*)`", page), "/namespaces/{namespace}/jobs/{job}/versions/{version}",
+    documented = {*re.findall(r"`(/[^`?]*)`", page), "/namespaces/{namespace}/jobs/{job}/versions/{version}",
             "/namespaces/{namespace}/datasets/{dataset}/versions/{version}"}  # fmt: skip
-    assert {question.path.removeprefix("/api/v1") for question in QUESTIONS} - told == set()
-    assert [name for question in QUESTIONS for name in (one.name for one in question.parameters)
+    assert {question.path.removeprefix("/api/v1") for question in QUESTIONS} - documented == set()
+    assert [name for question in QUESTIONS for name in (parameter.name for parameter in question.parameters)
             if f"`{name}`" not in page and f"`{name}=" not in page and f"{name}=" not in page] == []  # fmt: skip
 
 
@@ -123,7 +123,7 @@ def fuzz(folder: Path, examples: int, *options: str) -> Outcome:
             cases += sum(int(count) for count in re.findall(r"(\d+) generated", judged.stdout))
         counts = server.counts()
     named = {name: re.fullmatch(r'lamin_requests_total{status="(\d+)"}', name) for name in counts}
-    return Outcome(cases, {found[1]: int(counts[name]) for name, found in named.items() if found})
+    return Outcome(cases, {match[1]: int(counts[name]) for name, match in named.items() if match})
 
 
 @pytest.mark.timeout(3600)

@@ -68,8 +68,8 @@ _dataset_facets = {
 @st.composite
 def _dataset(draw: st.DrawFn) -> Event:
     namespace, name = draw(st.sampled_from(_DATASETS))
-    known = _folder if name == "/d/folder" else _content
-    facets = draw(_facets({**_dataset_facets, "lamin_artifact": known}))
+    artifact_facet = _folder if name == "/d/folder" else _content
+    facets = draw(_facets({**_dataset_facets, "lamin_artifact": artifact_facet}))
     return {"namespace": namespace, "name": name, "facets": facets}
 
 
@@ -109,7 +109,7 @@ def _event(draw: st.DrawFn) -> Event:
     return {**event, "eventType": draw(st.sampled_from(types)), "run": run, "job": job, **sides}
 
 
-def _told(empty: Path, batches: Sequence[Sequence[Event]]) -> list[str]:
+def _state_lines(empty: Path, batches: Sequence[Sequence[Event]]) -> list[str]:
     """What a registry says that is told these; `empty` is the database of one that has heard nothing."""
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite:///{shutil.copy(empty, folder)}")
@@ -117,20 +117,20 @@ def _told(empty: Path, batches: Sequence[Sequence[Event]]) -> list[str]:
             receipt = ingest(database, map(parse, batch))
             assert receipt.quarantined == [], receipt.quarantined
         with database.reading() as session:
-            found = list(lines(session))
+            state = list(lines(session))
         database.dispose()
-    return found
+    return state
 
 
 def _mixed(events: Sequence[Event], seed: int) -> list[list[Event]]:
     order = random.Random(seed)
-    left = [*events, *order.choices(events, k=len(events) // 2)]
-    order.shuffle(left)
+    remaining = [*events, *order.choices(events, k=len(events) // 2)]
+    order.shuffle(remaining)
     batches = []
-    while left:
+    while remaining:
         size = order.randint(1, 5)
-        batches.append(left[:size])
-        left = left[size:]
+        batches.append(remaining[:size])
+        remaining = remaining[size:]
     return batches
 
 
@@ -146,7 +146,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(st.lists(_event(), min_size=2, max_size=14), st.integers(0, 1000))
 def test_any_order_and_repetition_gives_the_same_registry(empty: Path, events: list[Event], seed: int) -> None:
     ordered = sorted(events, key=lambda event: event["eventTime"])
-    assert _told(empty, _mixed(events, seed)) == _told(empty, [[event] for event in ordered])
+    assert _state_lines(empty, _mixed(events, seed)) == _state_lines(empty, [[event] for event in ordered])
 
 
 def _told_by_two(empty: Path, batches: Sequence[Sequence[Event]], seed: int) -> list[str]:
@@ -162,14 +162,14 @@ def _told_by_two(empty: Path, batches: Sequence[Sequence[Event]], seed: int) -> 
                 settle(choices.choice(both), choices.randint(1, 3))
         settle_all(both[0])
         with both[0].reading() as session:
-            found = list(lines(session))
+            state = list(lines(session))
         for database in both:
             database.dispose()
-    return found
+    return state
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(_event(), min_size=2, max_size=14), st.integers(0, 1000))
 def test_nor_does_it_matter_who_is_told_and_what_is_settled_later(empty: Path, events: list[Event], seed: int) -> None:
     ordered = sorted(events, key=lambda event: event["eventTime"])
-    assert _told_by_two(empty, _mixed(events, seed), seed) == _told(empty, [[event] for event in ordered])
+    assert _told_by_two(empty, _mixed(events, seed), seed) == _state_lines(empty, [[event] for event in ordered])

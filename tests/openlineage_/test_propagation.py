@@ -32,9 +32,9 @@ def test_what_is_told_is_what_is_heard() -> None:
 
 @pytest.mark.parametrize("variable", ["OPENLINEAGE_CONTEXT", "OPENLINEAGE_PARENT_ID"])
 def test_either_way_of_saying_it_is_enough(variable: str) -> None:
-    told = environment_for_children(ABOVE)
-    root = {name: value for name, value in told.items() if name == "OPENLINEAGE_ROOT_PARENT_ID"}
-    assert parent_from_environment({variable: told[variable], **root}) == ABOVE
+    environment = environment_for_children(ABOVE)
+    root = {name: value for name, value in environment.items() if name == "OPENLINEAGE_ROOT_PARENT_ID"}
+    assert parent_from_environment({variable: environment[variable], **root}) == ABOVE
 
 
 def test_a_namespace_with_slashes_is_whole_in_the_context() -> None:
@@ -43,17 +43,17 @@ def test_a_namespace_with_slashes_is_whole_in_the_context() -> None:
 
 
 def test_the_root_may_stand_beside_the_parent() -> None:
-    told = json.loads(environment_for_children(ABOVE)["OPENLINEAGE_CONTEXT"])
-    told["root"] = told["parent"].pop("root")
-    assert parent_from_environment({"OPENLINEAGE_CONTEXT": json.dumps(told)}) == ABOVE
+    context = json.loads(environment_for_children(ABOVE)["OPENLINEAGE_CONTEXT"])
+    context["root"] = context["parent"].pop("root")
+    assert parent_from_environment({"OPENLINEAGE_CONTEXT": json.dumps(context)}) == ABOVE
 
 
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "3", "null", '{"parent": null}', '{"parent": {"run": {}}}', '{"parent": {"job": 3}}']
 )
 def test_what_is_no_context_is_passed_over(text: str) -> None:
-    told = {**environment_for_children(ABOVE), "OPENLINEAGE_CONTEXT": text}
-    assert parent_from_environment(told) == ABOVE
+    environment = {**environment_for_children(ABOVE), "OPENLINEAGE_CONTEXT": text}
+    assert parent_from_environment(environment) == ABOVE
     assert parent_from_environment({"OPENLINEAGE_CONTEXT": text}) is None
 
 
@@ -62,8 +62,8 @@ def test_the_nearest_run_is_the_parent_whichever_variable_it_set(newer: bool) ->
     """A foreign program below us sets the one that it knows, and leaves the other to name us."""
     near = environment_for_children(NEAR)
     theirs = ["OPENLINEAGE_CONTEXT"] if newer else ["OPENLINEAGE_PARENT_ID", "OPENLINEAGE_ROOT_PARENT_ID"]
-    found = parent_from_environment({**environment_for_children(ABOVE), **{name: near[name] for name in theirs}})
-    assert found == NEAR
+    parent = parent_from_environment({**environment_for_children(ABOVE), **{name: near[name] for name in theirs}})
+    assert parent == NEAR
 
 
 # A producer that is not ours, with openlineage-python, which reads the context as OpenLineage's own integrations do.
@@ -106,9 +106,9 @@ def test_a_foreign_producer_under_a_workflow_of_ours_is_its_child_and_ours_is_a_
     assert (workflow.parent_id, job.parent_id, foreign.parent_id) == (top.id, workflow.id, job.id)
     assert top.external_id == TOP.run_id
     with instance.db.reading() as session:
-        told = [json.loads(line) for line in received(session)]
-    assert not [problem for event in told for problem in problems(event)]
-    assert {event["run"]["facets"]["parent"]["root"]["run"]["runId"] for event in told} == {TOP.run_id}
+        received_events = [json.loads(line) for line in received(session)]
+    assert not [problem for event in received_events for problem in problems(event)]
+    assert {event["run"]["facets"]["parent"]["root"]["run"]["runId"] for event in received_events} == {TOP.run_id}
     instance.db.dispose()
 
 
@@ -135,12 +135,12 @@ def test_the_outermost_of_nested_runs_is_told_to_what_they_start(in_tmp_path: Pa
     (in_tmp_path / "nested.py").write_text(NESTED)
     printed = subprocess.check_output([sys.executable, "nested.py"], text=True, cwd=in_tmp_path)
     for line, outermost in zip(printed.splitlines(), ("nested.py:outer", "nested.py"), strict=True):
-        told = parent_from_environment({"OPENLINEAGE_CONTEXT": line})
-        assert told is not None
-        assert (told.name, told.outermost.name) == ("nested.py:inner", outermost)
+        parent = parent_from_environment({"OPENLINEAGE_CONTEXT": line})
+        assert parent is not None
+        assert (parent.name, parent.outermost.name) == ("nested.py:inner", outermost)
         with instance.db.reading() as session:
-            kept = session.scalars(select(Run).where(Run.external_id == told.run_id)).one()
-        assert kept.root_run_id == told.outermost.run_id
+            stored_run = session.scalars(select(Run).where(Run.external_id == parent.run_id)).one()
+        assert stored_run.root_run_id == parent.outermost.run_id
     instance.db.dispose()
 
 
@@ -166,10 +166,10 @@ def test_a_tracked_script_tells_its_children_who_it_is(in_tmp_path: Path) -> Non
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told = parent_from_environment(json.loads(done.stdout.splitlines()[-1]))
-    assert told is not None
+    parent = parent_from_environment(json.loads(done.stdout.splitlines()[-1]))
+    assert parent is not None
     runs = runs_of(instance)
-    assert (told.namespace, told.name, told.run_id) == ("python", "train.py", runs["train.py"].external_id)
+    assert (parent.namespace, parent.name, parent.run_id) == ("python", "train.py", runs["train.py"].external_id)
     assert runs["train.py"].parent_id == runs["nightly"].id  # a stub: nobody has told of it yet
-    assert told.outermost == TOP
+    assert parent.outermost == TOP
     instance.db.dispose()

@@ -33,10 +33,10 @@ from .story import (
 
 
 def test_namespaces_are_those_of_jobs_and_of_datasets(client: TestClient) -> None:
-    found = ask(client, "/namespaces")
-    names = [row["name"] for row in found["namespaces"]]
+    answer = ask(client, "/namespaces")
+    names = [row["name"] for row in answer["namespaces"]]
     assert names == sorted(["file", ODD_JOB.namespace, "orders", "s3://bucket", "test"])
-    assert found["totalCount"] == 5
+    assert answer["totalCount"] == 5
     for name in names:
         assert ask(client, f"/namespaces{within(name)}")["name"] == name
 
@@ -59,13 +59,15 @@ def test_versions_of_a_job_follow_its_code(instance: Instance) -> None:
     client = tell(instance)
     job = Job("test", "make", "rule", source="new code", language="python")
     ingest(instance.db, [parse(complete(Run("00000000-0000-7000-8000-000000000016", job, "test", "1"), at(30)))])
-    found = ask(client, "/namespaces/test/jobs/make/versions")
-    assert [(one["version"], one["sourceCode"], one["latestRun"]["id"][-2:]) for one in found["versions"]] == [
+    answer = ask(client, "/namespaces/test/jobs/make/versions")
+    assert [
+        (version["version"], version["sourceCode"], version["latestRun"]["id"][-2:]) for version in answer["versions"]
+    ] == [
         ("0001", "new code", "16"),
         ("0000", "code of make", "03"),
     ]
-    assert ask(client, "/namespaces/test/jobs/make/versions/0000") == found["versions"][1]
-    assert ask(client, f"/namespaces/test/jobs/make/versions/{found['versions'][0]['uid']}") == found["versions"][0]
+    assert ask(client, "/namespaces/test/jobs/make/versions/0000") == answer["versions"][1]
+    assert ask(client, f"/namespaces/test/jobs/make/versions/{answer['versions'][0]['uid']}") == answer["versions"][0]
     assert ask(client, "/namespaces/test/jobs/make")["currentVersion"] == "0001"
     assert len(ask(client, "/namespaces/test/jobs/make/runs")["runs"]) == 3
 
@@ -84,13 +86,13 @@ def test_names_of_any_kind_are_decoded_once(client: TestClient) -> None:
 
 def test_every_version_of_a_dataset_has_the_run_that_made_it(client: TestClient) -> None:
     path = f"/namespaces/file/datasets{within('/data/table.csv')}"
-    found = ask(client, f"{path}/versions")
-    assert [(one["version"], one["hash"], one["createdByRun"]["id"]) for one in found["versions"]] == [
+    answer = ask(client, f"{path}/versions")
+    assert [(version["version"], version["hash"], version["createdByRun"]["id"]) for version in answer["versions"]] == [
         ("0001", "02", SECOND.id),
         ("0000", "01", FIRST.id),
     ]
-    assert found["totalCount"] == 2
-    assert ask(client, f"{path}/versions/0000") == found["versions"][1]
+    assert answer["totalCount"] == 2
+    assert ask(client, f"{path}/versions/0000") == answer["versions"][1]
     dataset = ask(client, path)
     assert (dataset["currentVersion"], dataset["versionCount"], dataset["size"]) == ("0001", 2, 7)
     assert dataset in ask(client, "/namespaces/file/datasets")["datasets"]
@@ -118,13 +120,13 @@ def test_what_events_say_of_jobs_and_datasets_by_themselves(instance: Instance) 
     }
     ingest(instance.db, [parse(event) for event in (*STORY, job, dataset)])
     client = client_of(instance)
-    told = ask(client, "/namespaces/test/jobs/declared")
-    assert (told["inputs"], told["outputs"], told["latestRun"]) == (
+    answer = ask(client, "/namespaces/test/jobs/declared")
+    assert (answer["inputs"], answer["outputs"], answer["latestRun"]) == (
         [{"namespace": "file", "name": "/data/raw.csv"}],
         [],
         None,
     )
-    assert told["facets"]["my_facet"]["x"] == 1
+    assert answer["facets"]["my_facet"]["x"] == 1
     raw = ask(client, f"/namespaces/file/datasets{within('/data/raw.csv')}")
     assert [(field["name"], field["type"]) for field in raw["fields"]] == [("a", "int")]
     assert ask(client, "/namespaces/warehouse/datasets/raw") == raw  # another name of it
@@ -139,6 +141,6 @@ def test_what_is_in_the_trash_says_so_and_stays_in_the_lineage(instance: Instanc
             version.deleted_at, version.is_latest = now(), False
     path = f"/namespaces/file/datasets{within('/data/table.csv')}"
     assert ask(client, path)["deleted"]
-    assert {one["deleted"] for one in ask(client, f"{path}/versions")["versions"]} == {True}
-    assert [one["name"] for one in ask(client, "/namespaces/file/datasets")["datasets"]] == ["/data/raw.csv"]
+    assert {dataset_version["deleted"] for dataset_version in ask(client, f"{path}/versions")["versions"]} == {True}
+    assert [dataset["name"] for dataset in ask(client, "/namespaces/file/datasets")["datasets"]] == ["/data/raw.csv"]
     assert (RAW_ID, "job:test:make") in edges(ask(client, "/lineage", nodeId=RAW_ID))

@@ -112,8 +112,8 @@ def test_no_path_is_opened_and_no_address_called(client: TestClient) -> None:
             for node in (f"dataset:file:{name}", f"run:{name}", f"job:{name}:x"):
                 client.get("/api/v1/lineage", params={"nodeId": node})
     finally:
-        found, _opened = _opened, None
-    assert [one for one in found if "hostname" in one or "canary" in one or "127.0.0.1" in one] == []
+        opened, _opened = _opened, None
+    assert [entry for entry in opened if "hostname" in entry or "canary" in entry or "127.0.0.1" in entry] == []
 
 
 @contextmanager
@@ -137,8 +137,8 @@ def _wide(width: int) -> list[dict[str, Any]]:
     for number in range(width):
         for again in (0, 1):
             run = run_of(10 + 2 * number + again, f"task {number}", flow)
-            files = [Dataset("file", f"/data/{number}/{place}", hash=f"{again}{place}", hash_type="md5", size=1)
-                     for place in range(width)]  # fmt: skip
+            files = [Dataset("file", f"/data/{number}/{position}", hash=f"{again}{position}", hash_type="md5", size=1)
+                     for position in range(width)]  # fmt: skip
             story += [start(run, at(1 + again)), complete(run, at(10 + again), [RAW], files)]
     return story
 
@@ -171,12 +171,12 @@ LIMITS = {
 def test_statements_do_not_grow_with_the_answer(instance: Instance) -> None:
     client = client_of(instance)
     ingest(instance.db, map(parse, _wide(12)))
-    found = {}
+    counts = {}
     for path in LIMITS:
         with counted(instance.db) as statements:
             assert client.get(f"/api/v1{path}").status_code == 200
-        found[path] = len(statements)
-    assert {path: count for path, count in found.items() if count > LIMITS[path]} == {}
+        counts[path] = len(statements)
+    assert {path: count for path, count in counts.items() if count > LIMITS[path]} == {}
 
 
 def test_what_python_saved_is_asked_like_everything_else(in_tmp_path: Path) -> None:
@@ -186,20 +186,20 @@ def test_what_python_saved_is_asked_like_everything_else(in_tmp_path: Path) -> N
     try:
         (in_tmp_path / "a.csv").write_text("x\n1\n")
         with ln.run("work.py", params={"n": 1}):
-            kept = ln.Artifact("a.csv", key="tables/a.csv").save()
+            artifact = ln.Artifact("a.csv", key="tables/a.csv").save()
             nameless = ln.Artifact("a.csv", description="no key").save()
         client = client_of(instance)
         (run,) = ask(client, "/runs")["runs"]
         assert (run["status"], run["job"]["name"], run["args"]) == ("completed", "work.py", {"n": 1})
         wrote = ask(client, f"/runs/{run['id']}")["outputDatasetVersions"]
-        assert {side["uid"] for side in wrote} == {kept.uid, nameless.uid}
+        assert {side["uid"] for side in wrote} == {artifact.uid, nameless.uid}
         for side in wrote:
             named = side["datasetVersionId"]
             path = f"/namespaces{within(named['namespace'])}/datasets{within(named['name'])}"
             assert ask(client, path)["uid"] == side["uid"]
             node = f"dataset:{named['namespace']}:{named['name']}"
-            for one in (node, f"{node}@{named['version']}"):
-                assert len(edges(ask(client, "/lineage", nodeId=one))) == 1
+            for node_id in (node, f"{node}@{named['version']}"):
+                assert len(edges(ask(client, "/lineage", nodeId=node_id))) == 1
         assert str(in_tmp_path / "data" / "tables" / "a.csv") in {side["datasetVersionId"]["name"] for side in wrote}
     finally:
         ln.setup.disconnect()

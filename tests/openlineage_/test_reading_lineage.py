@@ -16,23 +16,23 @@ from .story import FIRST, LATER, RAW_ID, REPORT_ID, SECOND, TABLE_ID, USE, ask, 
 
 
 def test_lineage_of_jobs_and_datasets(client: TestClient) -> None:
-    found = ask(client, "/lineage", nodeId=TABLE_ID)
+    answer = ask(client, "/lineage", nodeId=TABLE_ID)
     flows = {
         (RAW_ID, "job:test:make"),
         ("job:test:make", TABLE_ID),
         (TABLE_ID, "job:test:use"),
         ("job:test:use", REPORT_ID),
     }
-    assert edges(found) == flows
-    assert {node["id"]: node["type"] for node in found["graph"]} == {
+    assert edges(answer) == flows
+    assert {node["id"]: node["type"] for node in answer["graph"]} == {
         RAW_ID: "DATASET",
         TABLE_ID: "DATASET",
         REPORT_ID: "DATASET",
         "job:test:make": "JOB",
         "job:test:use": "JOB",
     }
-    assert not found["truncated"]
-    assert found == ask(client, "/lineage", nodeId="job:test:use") == ask(client, "/lineage", nodeId=RAW_ID)
+    assert not answer["truncated"]
+    assert answer == ask(client, "/lineage", nodeId="job:test:use") == ask(client, "/lineage", nodeId=RAW_ID)
     near = ask(client, "/lineage", nodeId=TABLE_ID, depth=1)
     assert edges(near) == {("job:test:make", TABLE_ID), (TABLE_ID, "job:test:use")}
     assert edges(ask(client, "/lineage", nodeId=TABLE_ID, direction="up")) == {
@@ -43,11 +43,11 @@ def test_lineage_of_jobs_and_datasets(client: TestClient) -> None:
 
 def test_lineage_of_every_run_and_version_stays(client: TestClient) -> None:
     first = ask(client, "/lineage", nodeId=f"run:{FIRST.id}")
-    made, used = f"{TABLE_ID}@0000", f"run:{USE.id}"
+    table_node, used = f"{TABLE_ID}@0000", f"run:{USE.id}"
     assert edges(first) == {
         (f"{RAW_ID}@0000", f"run:{FIRST.id}"),
-        (f"run:{FIRST.id}", made),
-        (made, used),
+        (f"run:{FIRST.id}", table_node),
+        (table_node, used),
         (used, f"{REPORT_ID}@0000"),
     }
     assert {node["type"] for node in first["graph"]} == {"RUN", "DATASET_VERSION"}
@@ -59,7 +59,7 @@ def test_lineage_of_every_run_and_version_stays(client: TestClient) -> None:
     }
     assert {node["data"]["status"] for node in newest["graph"] if node["type"] == "RUN"} == {"completed", "running"}
     assert edges(ask(client, "/lineage", nodeId=f"{TABLE_ID}@0000", direction="down")) == {
-        (made, used),
+        (table_node, used),
         (used, f"{REPORT_ID}@0000"),
     }
     assert ask(client, "/lineage", nodeId=f"{REPORT_ID}@0000")["graph"]
@@ -81,17 +81,19 @@ def test_a_cut_graph_says_so(client: TestClient) -> None:
     assert len(few["graph"]) <= 2
 
 
-def _columns(dataset: Dataset, made: dict[str, list[tuple[str, str]]]) -> dict[str, Any]:
+def _columns(dataset: Dataset, sources_by_column: dict[str, list[tuple[str, str]]]) -> dict[str, Any]:
     """A run that makes these columns of a dataset, each of these columns of other files."""
     number = 500 + sum(map(ord, dataset.name))
     event = complete(run_of(number, f"make {dataset.name}"), at(number), [Dataset("file", name) for sources in
-                     made.values() for name, _ in sources], [dataset])  # fmt: skip
+                     sources_by_column.values() for name, _ in sources], [dataset])  # fmt: skip
     facet = {"_producer": "https://example.org", "_schemaURL": "https://example.org/x.json"}
-    told = {field: {"inputFields": [{"namespace": "file", "name": name, "field": source} for name, source in sources]}
-            for field, sources in made.items()}  # fmt: skip
-    columns = [{"name": field, "type": "int"} for field in made]
+    column_lineage = {}
+    for field, sources in sources_by_column.items():
+        inputs = [{"namespace": "file", "name": name, "field": source} for name, source in sources]
+        column_lineage[field] = {"inputFields": inputs}
+    columns = [{"name": field, "type": "int"} for field in sources_by_column]
     event["outputs"][0]["facets"] |= {
-        "columnLineage": {**facet, "fields": told},
+        "columnLineage": {**facet, "fields": column_lineage},
         "schema": {**facet, "fields": columns},
     }
     return event
@@ -121,7 +123,7 @@ def test_columns_come_from_columns(instance: Instance) -> None:
         if node["data"]["field"] == "sum"
     )  # fmt: skip
     assert summed["data"]["fieldType"] == "int"
-    assert [one["field"] for one in summed["data"]["inputFields"]] == ["x", "y"]
+    assert [input_field["field"] for input_field in summed["data"]["inputFields"]] == ["x", "y"]
     for query in ("nodeId=datasetField:file:/b:none", "nodeId=dataset:file:/none"):
         assert client.get(f"/api/v1/column-lineage?{query}").status_code == 404
     assert client.get(f"/api/v1/column-lineage?nodeId=run:{run_of(1, 'x').id}").status_code == 404
@@ -133,10 +135,12 @@ def test_a_job_that_never_ran_is_a_node(client: TestClient) -> None:
 
 
 def test_upstream_runs_as_marquez_tells_them(client: TestClient) -> None:
-    found = ask(client, "/runlineage/upstream", runId=USE.id)
-    assert [one["run"]["id"] for one in found["runs"]] == [USE.id, FIRST.id]
-    assert found["runs"][0]["inputs"] == [
+    answer = ask(client, "/runlineage/upstream", runId=USE.id)
+    assert [entry["run"]["id"] for entry in answer["runs"]] == [USE.id, FIRST.id]
+    assert answer["runs"][0]["inputs"] == [
         {"namespace": "file", "name": "/data/table.csv", "version": "0000", "producedByRunId": FIRST.id}
     ]
-    assert found["runs"][1]["job"]["name"] == "make"
-    assert [one["run"]["id"] for one in ask(client, "/runlineage/upstream", runId=USE.id, depth=0)["runs"]] == [USE.id]
+    assert answer["runs"][1]["job"]["name"] == "make"
+    assert [entry["run"]["id"] for entry in ask(client, "/runlineage/upstream", runId=USE.id, depth=0)["runs"]] == [
+        USE.id
+    ]

@@ -34,10 +34,10 @@ def test_one_run_has_all_that_belongs_to_it(client: TestClient) -> None:
         {"seed": 7},
     )
     assert run["parent"]["id"] == FLOW.id
-    assert [one["datasetVersionId"] for one in run["inputDatasetVersions"]] == [
+    assert [side["datasetVersionId"] for side in run["inputDatasetVersions"]] == [
         {"namespace": "file", "name": "/data/raw.csv", "version": "0000"}
     ]
-    assert [one["datasetVersionId"]["version"] for one in run["outputDatasetVersions"]] == ["0001"]
+    assert [side["datasetVersionId"]["version"] for side in run["outputDatasetVersions"]] == ["0001"]
     flow = ask(client, f"/runs/{FLOW.id}")
     assert [child["id"] for child in flow["children"]] == [FIRST.id, USE.id, SECOND.id]
     assert (flow["childrenCount"], flow["error"], flow["parent"]) == (3, "no space", None)
@@ -61,11 +61,11 @@ FILTERS: list[tuple[dict[str, Any], str]] = [
 
 
 def test_runs_are_filtered_and_newest_first(client: TestClient) -> None:
-    for query, found in FILTERS:
+    for query, expected in FILTERS:
         answer = ask(client, "/runs", **query)
-        assert "".join(run["id"][-1] for run in answer["runs"]) == found, query
+        assert "".join(run["id"][-1] for run in answer["runs"]) == expected, query
         if not {"limit", "offset"} & set(query):
-            assert answer["totalCount"] == len(found), query
+            assert answer["totalCount"] == len(expected), query
 
 
 def test_pages_lose_and_repeat_nothing_while_runs_come_in(instance: Instance) -> None:
@@ -83,10 +83,10 @@ def test_pages_lose_and_repeat_nothing_while_runs_come_in(instance: Instance) ->
 
 
 def test_events_come_back_as_they_were_received(client: TestClient) -> None:
-    found = ask(client, "/events/lineage", sortDirection="asc")
-    assert found["events"] == [*STORY, JOB_EVENT, DATASET_EVENT]
-    assert found["totalCount"] == len(STORY) + 2
-    assert ask(client, "/events")["events"] == found["events"][::-1]
+    answer = ask(client, "/events/lineage", sortDirection="asc")
+    assert answer["events"] == [*STORY, JOB_EVENT, DATASET_EVENT]
+    assert answer["totalCount"] == len(STORY) + 2
+    assert ask(client, "/events")["events"] == answer["events"][::-1]
     some = ask(
         client, "/events/lineage", after="2026-01-01T00:00:02Z", before="2026-01-01T00:00:05Z", limit=1, offset=1
     )
@@ -111,8 +111,8 @@ def test_what_python_alone_reads_is_sent_as_json(instance: Instance) -> None:
     text = json.dumps(complete(run_of(1, "odd"), at(1)) | {"custom": [1.5, 2.5]})
     ingest(instance.db, [parse(text.replace("1.5", "NaN"))])
     answer = client_of(instance).get("/api/v1/events/lineage")
-    found = json.loads(answer.text, parse_constant=lambda word: pytest.fail(word))
-    assert found["events"][0]["custom"] == [None, 2.5]
+    payload = json.loads(answer.text, parse_constant=lambda word: pytest.fail(word))
+    assert payload["events"][0]["custom"] == [None, 2.5]
 
 
 def test_facets_of_a_run_and_of_its_job(instance: Instance) -> None:

@@ -56,11 +56,11 @@ def _story(folder: Path) -> list[Event]:
 
 def test_the_lineage_of_a_file_in_a_folder_goes_through_the_folder(instance: Instance, in_tmp_path: Path) -> None:
     _take(instance, *_story(in_tmp_path))
-    found = instance.lineage.find("out/1.txt")
-    lines = tree(instance.lineage.around(found), ("artifact", found.id)).splitlines()
+    artifact = instance.lineage.find("out/1.txt")
+    lines = tree(instance.lineage.around(artifact), ("artifact", artifact.id)).splitlines()
     assert [line.lstrip("└─ ").split()[0] for line in lines] == ["out/1.txt", "out", "run", "a.txt", "run", "in.txt"]
-    assert [(one["directory"], one["artifact"]) for one in _seen(instance)["contains"]] == [
-        (instance.lineage.find("out").uid, found.uid)
+    assert [(member["directory"], member["artifact"]) for member in _seen(instance)["contains"]] == [
+        (instance.lineage.find("out").uid, artifact.uid)
     ]
 
 
@@ -99,12 +99,12 @@ def test_shuffled_and_repeated_events_give_the_same_registry(instance: Instance,
 
 
 def _named(seen: View) -> dict[str, list[str]]:
-    names = {one["uid"]: (one["key"], one["version"]) for one in seen["artifacts"]}
+    names = {artifact["uid"]: (artifact["key"], artifact["version"]) for artifact in seen["artifacts"]}
     named: dict[str, list[Any]] = {
-        "artifacts": [{**one, "uid": None} for one in seen["artifacts"]],
+        "artifacts": [{**artifact, "uid": None} for artifact in seen["artifacts"]],
         "runs": seen["runs"],
         "edges": [{**edge, "artifact": names[edge["artifact"]]} for edge in seen["edges"]],
-        "contains": [(names[one["directory"]], names[one["artifact"]]) for one in seen["contains"]],
+        "contains": [(names[member["directory"]], names[member["artifact"]]) for member in seen["contains"]],
     }
     return {kind: sorted(map(str, rows)) for kind, rows in named.items()}
 
@@ -156,7 +156,7 @@ def test_a_reader_that_did_not_look_gets_the_version_of_its_time(instance: Insta
     for event in reversed(events):
         _take(instance, event)
     seen = _seen(instance)
-    versions = {one["uid"]: one["version"] for one in seen["artifacts"]}
+    versions = {artifact["uid"]: artifact["version"] for artifact in seen["artifacts"]}
     runs = {run["uid"]: run["external_id"][-2:] for run in seen["runs"]}
     edges = {(runs[edge["run"]], versions[edge["artifact"]]) for edge in seen["edges"]}
     assert edges == {("10", "0000"), ("20", "0000"), ("11", "0001"), ("21", "0001")}
@@ -174,8 +174,8 @@ def test_every_past_run_keeps_its_own_inputs_and_outputs(instance: Instance, in_
 
 def test_what_was_rolled_back_keeps_its_edge_and_makes_nothing(instance: Instance, in_tmp_path: Path) -> None:
     (in_tmp_path / "x.txt").write_text("x")
-    run, made = run_of(1, "a"), Dataset.at(in_tmp_path / "x.txt")
-    _take(instance, complete(run, at(1), outputs=[made]))
+    run, output = run_of(1, "a"), Dataset.at(in_tmp_path / "x.txt")
+    _take(instance, complete(run, at(1), outputs=[output]))
     _take(instance, running(run, at(2), outputs=[Dataset.at(in_tmp_path / "x.txt", role="rolled_back")]))
     assert [edge["role"] for edge in _seen(instance)["edges"]] == ["rolled_back"]
     assert not instance.lineage.around(instance.lineage.find("x.txt")).runs
@@ -192,13 +192,13 @@ def test_dependencies_without_a_file_are_kept_apart(instance: Instance) -> None:
 
 
 def test_changed_source_is_a_new_version_numbered_by_time(instance: Instance) -> None:
-    def told(number: int, source: str, second: float) -> Event:
+    def start_event(number: int, source: str, second: float) -> Event:
         event = start(run_of(number, "a"), at(second))
         event["job"]["facets"]["sourceCode"]["sourceCode"] = source
         return event
 
-    _take(instance, told(2, "new", 2))
-    _take(instance, told(1, "old", 1), told(3, "new", 3))
+    _take(instance, start_event(2, "new", 2))
+    _take(instance, start_event(1, "old", 1), start_event(3, "new", 3))
     rows = instance.query(Transform).order_by("number").to_list()
     assert [(row.version, row.is_latest) for row in rows] == [("0000", False), ("0001", True)]
     runs = {run["external_id"][-1]: run["transform"] for run in _seen(instance)["runs"]}
@@ -288,7 +288,7 @@ def test_foreign_datasets_have_their_own_storages(instance: Instance) -> None:
         {"namespace": "postgres://db:5432", "name": "shop.public.orders"},
     ]
     _take(instance, event)
-    assert {(one["path"], one["hash"]) for one in _seen(instance)["artifacts"]} == {
+    assert {(artifact["path"], artifact["hash"]) for artifact in _seen(instance)["artifacts"]} == {
         ("s3://bucket/raw/a.csv", "v7"),
         ("postgres://db:5432/shop.public.orders", None),
     }
@@ -325,12 +325,12 @@ def test_an_event_that_nobody_foresaw_does_not_hold_up_the_others(
     """The failure is provoked: every one that we know of is dealt with before."""
 
     def failing(history: History) -> RunFacts:
-        facts = told(history)
+        facts = original(history)
         if facts.transform.key == "bad":
             raise AssertionError("nobody foresaw this")
         return facts
 
-    told = History.facts
+    original = History.facts
     monkeypatch.setattr(History, "facts", failing)
     receipt = _take(instance, start(run_of(1, "good"), at(0)), start(run_of(2, "bad"), at(0)))
     assert (receipt.taken, len(receipt.quarantined)) == (1, 1)

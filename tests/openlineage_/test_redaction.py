@@ -58,14 +58,14 @@ def test_no_planted_secret_is_in_an_event_of_an_adapter() -> None:
     params = {**NAMED, **SHAPED, "nested": [{"deep": NAMED}, {"list": list(SHAPED.values())}], "plain": "visible"}
     run = run_of(1, "a", params=params, details={"env": NAMED, "command": planted(), "kept": "visible too"})
     job = events.Job("test", "b", "rule", source=f"import os\n{planted()}", language="python")
-    told = [
+    emitted = [
         events.start(run, at(0)),
         events.fail(run, at(1), f"it failed: {planted()}", trace=f"Traceback\n{planted()}"),
         events.abort(run, at(1), planted()),
         events.declare(job, at(2)),
         events.start(events.Run(run.id, job, "test", "1"), at(3)),
     ]
-    texts = [serialize(event).decode() for event in told]
+    texts = [serialize(event).decode() for event in emitted]
     assert [found(text) for text in texts] == [[]] * len(texts)
     assert "visible too" in texts[0]
     assert json.loads(texts[0])["run"]["facets"]["lamin_run"]["params"]["plain"] == "visible"

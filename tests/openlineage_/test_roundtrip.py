@@ -40,11 +40,11 @@ def seen(instance: Instance) -> dict[str, list[str]]:
     """`lamin lineage --all --json`, with names in place of uids, in an order of its own."""
     whole = view(instance.lineage.everything())
     names = {run["uid"]: f"run {run['external_id']}" for run in whole["runs"]}
-    names |= {one["uid"]: f"{one['path']} {one['version']}" for one in whole["artifacts"]}
+    names |= {artifact["uid"]: f"{artifact['path']} {artifact['version']}" for artifact in whole["artifacts"]}
 
     def named(row: dict[str, Any]) -> str:
-        kept = {key: names.get(value, "-") if key in UIDS and value else value for key, value in row.items()}
-        return json.dumps(kept, sort_keys=True)
+        named_row = {key: names.get(value, "-") if key in UIDS and value else value for key, value in row.items()}
+        return json.dumps(named_row, sort_keys=True)
 
     return {part: sorted(map(named, rows)) for part, rows in whole.items() if isinstance(rows, list)}
 
@@ -167,7 +167,7 @@ def test_a_registry_filled_in_every_way_is_the_same_after_export_and_replay(
 ) -> None:
     filled(source, in_tmp_path)
     lines = exported(source)
-    wrong = {line[:300]: found for line in lines if (found := problems(json.loads(line)))}
+    wrong = {line[:300]: issues for line in lines if (issues := problems(json.loads(line)))}
     assert not wrong
     report = replay(target.db, [line.encode() for line in lines])
     assert (report.taken, report.quarantined, report.unreadable) == (len(lines), [], [])
@@ -198,21 +198,27 @@ def test_a_registry_that_only_engines_filled_is_the_same_in_whatever_order_its_e
 
 def test_what_people_say_goes_out_in_the_words_of_the_standard(source: Instance, in_tmp_path: Path) -> None:
     by_the_api(in_tmp_path)
-    told = [json.loads(line) for line in exported(source)]
-    datasets = [event["dataset"] for event in told if "dataset" in event]
-    raw = next(one for one in datasets if "documentation" in one["facets"] and one["name"].endswith("raw/a.csv"))
+    exported_events = [json.loads(line) for line in exported(source)]
+    datasets = [event["dataset"] for event in exported_events if "dataset" in event]
+    raw = next(
+        dataset
+        for dataset in datasets
+        if "documentation" in dataset["facets"] and dataset["name"].endswith("raw/a.csv")
+    )
     assert raw["facets"]["documentation"]["description"] == "as it came"
     assert [(tag["key"], tag["value"]) for tag in raw["facets"]["tags"]["tags"]] == [("batch", "b1"), ("good", "")]
     assert raw["facets"]["ownership"]["owners"][0]["name"]
     (job,) = [
-        event["job"] for event in told if "run" not in event and "job" in event and event["job"]["name"] == "never ran"
+        event["job"]
+        for event in exported_events
+        if "run" not in event and "job" in event and event["job"]["name"] == "never ran"
     ]
     assert job["facets"]["sourceCode"]["sourceCode"] == "print()"
     assert job["facets"]["documentation"]["description"] == "some day"
-    outer = next(event for event in told if "run" in event and event["job"]["name"] == "outer")
+    outer = next(event for event in exported_events if "run" in event and event["job"]["name"] == "outer")
     assert outer["run"]["facets"]["lamin_environment"]["packages"]
     assert outer["run"]["facets"]["tags"]["tags"][0]["value"] == "b1"
-    inner = next(event for event in told if "run" in event and event["job"]["name"] == "inner")
+    inner = next(event for event in exported_events if "run" in event and event["job"]["name"] == "inner")
     assert inner["run"]["facets"]["parent"]["run"] == inner["run"]["facets"]["parent"]["root"]["run"]
     assert inner["run"]["facets"]["parent"]["run"]["runId"] == outer["run"]["runId"]
 
@@ -273,7 +279,7 @@ def test_replay_says_what_it_took_and_how_it_ended(in_tmp_path: Path) -> None:
 def test_the_outermost_run_is_told_whatever_lies_between(source: Instance) -> None:
     with ln.run("a") as top, ln.run("b"), ln.run("c"):
         pass
-    told = [json.loads(line) for line in exported(source)]
-    facet = next(event for event in told if event["job"]["name"] == "c")["run"]["facets"]["parent"]
+    exported_events = [json.loads(line) for line in exported(source)]
+    facet = next(event for event in exported_events if event["job"]["name"] == "c")["run"]["facets"]["parent"]
     assert facet["job"]["name"] == "b"
     assert RunReference(facet["root"]["run"]["runId"], "python", "a") == RunReference(top.external_id, "python", "a")

@@ -22,9 +22,9 @@ from .serving import BATCH, Server
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("served")
-    Instance.create(made, "./data").db.dispose()
-    return made
+    path = tmp_path_factory.mktemp("served")
+    Instance.create(path, "./data").db.dispose()
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +79,10 @@ def test_sinks_deliver_to_it_and_files_are_linked(
     server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("OPENLINEAGE_URL", server.url)
-    made = Dataset("file", str(server.folder / "made.txt"), "ab" * 32, "blake3", 3)
+    output = Dataset("file", str(server.folder / "made.txt"), "ab" * 32, "blake3", 3)
     sink = direct_sink()
     assert isinstance(sink, HttpSink)
-    sink.emit(complete(run_of(4, "maker"), at(1), outputs=[made]), start(run_of(5, "reader"), at(2), [made]))
+    sink.emit(complete(run_of(4, "maker"), at(1), outputs=[output]), start(run_of(5, "reader"), at(2), [output]))
     sink.close()
     instance = Instance.open(server.folder / ".lamin")
     graph = instance.lineage.around(instance.lineage.find("made.txt"))

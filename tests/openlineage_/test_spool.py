@@ -73,8 +73,8 @@ def ended(process: subprocess.Popen[str]) -> tuple[float, int, str]:
     """Seconds that it was held up, events that it lost, and what it said on standard error."""
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
-    _, held, _, lost = out.splitlines()[-1].split()
-    return float(held), int(lost), err
+    _, delay, _, lost = out.splitlines()[-1].split()
+    return float(delay), int(lost), err
 
 
 def waiting(folder: Path) -> list[dict[str, Any]]:
@@ -102,10 +102,10 @@ def test_a_bad_receiver_costs_at_most_two_seconds_one_warning_and_no_event(folde
     with contextlib.ExitStack() as stack:
         gone = f"http://127.0.0.1:{unused_port()}"
         url = gone if how == "absent" else stack.enter_context(misbehaving(how))
-        held, lost, said = ended(host(OPENLINEAGE_URL=url))
-    assert held < 2.5
+        delay, lost, stderr = ended(host(OPENLINEAGE_URL=url))
+    assert delay < 2.5
     assert lost == 0
-    assert said.count("lineage is kept in") == 1, said
+    assert stderr.count("lineage is kept in") == 1, stderr
     assert numbers(waiting(folder)) == list(range(20))
 
 
@@ -123,8 +123,8 @@ def test_without_an_instance_the_events_wait_for_a_replay(folder: Path, in_tmp_p
 
 def test_a_host_waits_less_where_it_may(folder: Path) -> None:
     with misbehaving("hangs") as url:
-        held, _, _ = ended(host(OPENLINEAGE_URL=url, LAMIN_PATIENCE="0"))
-    assert held < 0.5
+        delay, _, _ = ended(host(OPENLINEAGE_URL=url, LAMIN_PATIENCE="0"))
+    assert delay < 0.5
     assert len(waiting(folder)) == 20
 
 
@@ -136,9 +136,9 @@ def test_a_receiver_that_comes_back_gets_everything_in_order(folder: Path) -> No
     process = host(40, pause=0.05, OPENLINEAGE_URL=f"http://127.0.0.1:{port}")
     time.sleep(1.0)
     with receiving(port=port) as receiver:
-        held, lost, _ = ended(process)
+        delay, lost, _ = ended(process)
     assert (lost, numbers(receiver.events)) == (0, list(range(40)))
-    assert held < 2.5
+    assert delay < 2.5
     assert not folder.exists()
 
 
@@ -181,13 +181,13 @@ def test_every_event_that_was_kept_survives_a_kill(folder: Path) -> None:
     port = unused_port()
     process = host(10**6, OPENLINEAGE_URL=f"http://127.0.0.1:{port}")
     assert process.stdout is not None
-    told = [int(process.stdout.readline()) for _ in range(2000)]
+    emitted = [int(process.stdout.readline()) for _ in range(2000)]
     process.kill()
-    told += [int(line) for line in process.communicate()[0].splitlines() if line.strip().isdigit()]
+    emitted += [int(line) for line in process.communicate()[0].splitlines() if line.strip().isdigit()]
     with receiving(port=port) as receiver:
         ended(host(1, "next", OPENLINEAGE_URL=f"http://127.0.0.1:{port}"))
-        came = numbers(receiver.wait_for(len(told) + 1))
-    assert came[: len(told) - 1] == told[:-1]  # the last number may be torn from the pipe
+        came = numbers(receiver.wait_for(len(emitted) + 1))
+    assert came[: len(emitted) - 1] == emitted[:-1]  # the last number may be torn from the pipe
     assert came == list(range(len(came)))
 
 
@@ -256,14 +256,14 @@ def test_no_segment_is_sent_by_two_at_once(folder: Path) -> None:
         drainers = [host(20, f"new{n}", 0.02, OPENLINEAGE_URL=f"http://127.0.0.1:{port}") for n in range(3)]
         for drainer in drainers:
             assert ended(drainer)[1] == 0
-        told = [(event["who"], event["number"]) for event in receiver.events]
-    assert len(told) == len(set(told)) == 6 * 50 + 3 * 20
+        delivered = [(event["who"], event["number"]) for event in receiver.events]
+    assert len(delivered) == len(set(delivered)) == 6 * 50 + 3 * 20
     assert not folder.exists()
 
 
 def test_a_forked_child_keeps_its_own_events_and_its_parents(tmp_path: Path) -> None:
-    told = FileSink(tmp_path / "events.ndjson")
-    sink = Courier(lambda: told, Spool(tmp_path / "spool", "key"))
+    file_sink = FileSink(tmp_path / "events.ndjson")
+    sink = Courier(lambda: file_sink, Spool(tmp_path / "spool", "key"))
     sink.emit({"process": "parent", "number": 1})
     child = os.fork()
     if child == 0:
@@ -336,13 +336,13 @@ def test_a_replay_reads_what_is_being_written_and_leaves_it(in_tmp_path: Path) -
 
 
 def test_a_full_spool_drops_loudly_and_says_how_many(folder: Path) -> None:
-    _, lost, said = ended(host(5000, OPENLINEAGE_URL="http://127.0.0.1:9", LAMIN_SPOOL_LIMIT="0.1"))
-    kept = numbers(waiting(folder))
-    assert kept == list(range(len(kept)))  # the first ones: what was kept once is never given up for newer ones
-    assert 0 < len(kept) == 5000 - lost
+    _, lost, stderr = ended(host(5000, OPENLINEAGE_URL="http://127.0.0.1:9", LAMIN_SPOOL_LIMIT="0.1"))
+    spooled = numbers(waiting(folder))
+    assert spooled == list(range(len(spooled)))  # the first ones: what was kept once is never given up for newer ones
+    assert 0 < len(spooled) == 5000 - lost
     assert folder_size(folder) <= 0.1 * (1 << 20) + 1000
-    assert said.count("lineage is being lost") == 1
-    assert f"{lost} events were lost" in said
+    assert stderr.count("lineage is being lost") == 1
+    assert f"{lost} events were lost" in stderr
     assert (take_dropped(folder), take_dropped(folder)) == (lost, 0)
 
 
@@ -361,18 +361,18 @@ def test_others_count_too_and_room_is_found_when_they_are_gone(tmp_path: Path) -
 def test_where_the_spool_cannot_be_written_events_are_delivered_from_memory(folder: Path) -> None:
     folder.write_text("a file, not a folder")
     with receiving() as receiver:
-        _, lost, said = ended(host(OPENLINEAGE_URL=receiver.url))
+        _, lost, stderr = ended(host(OPENLINEAGE_URL=receiver.url))
     assert (lost, numbers(receiver.events)) == (0, list(range(20)))
-    assert said.count("\n") == 1, said
+    assert stderr.count("\n") == 1, stderr
 
 
 def test_where_nothing_can_be_kept_or_sent_the_job_goes_on_and_hears_how_much_is_lost(folder: Path) -> None:
     folder.write_text("a file, not a folder")
-    held, lost, said = ended(host(OPENLINEAGE_URL="http://127.0.0.1:9"))
-    assert (lost, held < 2.5) == (20, True)
-    assert "lineage is being lost" in said
-    assert "20 events were lost" in said
-    assert "is kept in" not in said
+    delay, lost, stderr = ended(host(OPENLINEAGE_URL="http://127.0.0.1:9"))
+    assert (lost, delay < 2.5) == (20, True)
+    assert "lineage is being lost" in stderr
+    assert "20 events were lost" in stderr
+    assert "is kept in" not in stderr
 
 
 # As a full disk, in earnest: the kernel writes up to the limit, and refuses what is above.
@@ -391,11 +391,11 @@ def test_a_disk_that_is_full_in_the_middle_of_a_line_leaves_no_torn_one(folder: 
         text=True,
         env={**os.environ, "OPENLINEAGE_URL": "http://127.0.0.1:9"},
     )
-    _, lost, said = ended(process)
-    kept = numbers(waiting(folder))
-    assert kept == list(range(len(kept)))
-    assert 0 < len(kept) == 200 - lost
-    assert f"{lost} events were lost" in said
+    _, lost, stderr = ended(process)
+    spooled = numbers(waiting(folder))
+    assert spooled == list(range(len(spooled)))
+    assert 0 < len(spooled) == 200 - lost
+    assert f"{lost} events were lost" in stderr
 
 
 def test_an_event_that_is_refused_is_put_aside_with_its_reason(

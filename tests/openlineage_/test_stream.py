@@ -71,10 +71,12 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("streamed")
     postgres = request.getfixturevalue("postgres") if request.param == "postgresql" else None
     name = None if postgres is None else postgres.create()
-    made = Instance.create(folder, "./data", f"sqlite:///{folder / 'r.db'}" if postgres is None else postgres.url(name))
+    instance = Instance.create(
+        folder, "./data", f"sqlite:///{folder / 'r.db'}" if postgres is None else postgres.url(name)
+    )
     with Server(folder) as server:
-        yield made, server.url
-    made.db.dispose()
+        yield instance, server.url
+    instance.db.dispose()
     if postgres is not None:
         postgres.drop(name)
 
@@ -84,17 +86,17 @@ def test_changes_come_whoever_commits_them(served: tuple[Instance, str]) -> None
     run = run_of(1, "heard")
     with listening(url) as line:
         ingest(instance.db, [parse(start(run, at(1)))])  # this process, not the server's
-        begun, told = line.next()
-        assert (told["id"], told["external_id"], told["status"], told["state"]) == (
+        begun, change = line.next()
+        assert (change["id"], change["external_id"], change["status"], change["state"]) == (
             run.id,
             run.id,
             "running",
             "RUNNING",
         )
-        assert told["job"] == {"namespace": "test", "name": "heard"}
+        assert change["job"] == {"namespace": "test", "name": "heard"}
         ingest(instance.db, [parse(complete(run, at(2)))])
-        ended, told = line.next()
-        assert (told["status"], told["durationMs"]) == ("completed", 1000)
+        ended, change = line.next()
+        assert (change["status"], change["durationMs"]) == ("completed", 1000)
         assert int(ended) > int(begun)
 
 
@@ -113,12 +115,12 @@ def test_a_listener_that_comes_back_misses_nothing(served: tuple[Instance, str])
 
 
 def test_of_the_changes_the_newest_are_kept(instance: Instance) -> None:
-    def kept() -> list[int]:
+    def stored_ids() -> list[int]:
         with instance.db.reading() as session:
             return list(session.scalars(select(RunChange.id).order_by(RunChange.id)))
 
     ingest(instance.db, [parse(start(run_of(number, "early"), at(number))) for number in (1, 2, 3)])
-    early = kept()
+    early = stored_ids()
     with instance.db.writing() as session:
         late = KEPT + early[1] - 1  # the next one is as far behind as the second may be
         if instance.db.url.startswith("sqlite"):
@@ -126,7 +128,7 @@ def test_of_the_changes_the_newest_are_kept(instance: Instance) -> None:
         else:
             session.execute(text("SELECT setval('run_change_id_seq', :late)"), {"late": late})
     ingest(instance.db, [parse(start(run_of(4, "late"), at(4)))])
-    assert kept() == [early[2], late + 1]
+    assert stored_ids() == [early[2], late + 1]
 
 
 def test_listeners_are_bounded_and_forgotten_when_they_go(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,13 +93,13 @@ def test_every_event_is_valid_when_it_says_as_little_as_can_be(builder: Any, min
 
 def test_every_facet_that_is_emitted_is_judged_by_a_schema(full: Run, datasets: list[Dataset]) -> None:
     event = events.fail(full, AT, "no such luck", trace="line 1", inputs=datasets)
-    places = {place: schema._known(facet["_schemaURL"]) for place, _, facet in schema._apart(event)[1]}
+    places = {location: schema._schema_address(facet["_schemaURL"]) for location, _, facet in schema._apart(event)[1]}
     assert len(places) > 10
-    assert [place for place, url in places.items() if url is None] == []
+    assert [location for location, url in places.items() if url is None] == []
 
 
 @pytest.mark.parametrize(
-    ("spoil", "place"),
+    ("spoil", "location"),
     [
         (lambda e: e.pop("eventTime"), "event"),
         (lambda e: e.update(eventTime="yesterday"), "eventTime"),
@@ -130,11 +130,11 @@ def test_every_facet_that_is_emitted_is_judged_by_a_schema(full: Run, datasets: 
     ids=itertools.count(),
 )
 def test_what_is_broken_is_found_and_its_place_is_named(
-    spoil: Callable[[Any], Any], place: str, full: Run, datasets: list[Dataset]
+    spoil: Callable[[Any], Any], location: str, full: Run, datasets: list[Dataset]
 ) -> None:
     event = copy.deepcopy(events.fail(full, AT, "no such luck", inputs=datasets))
     spoil(event)
-    assert [problem.partition(": ")[0] for problem in problems(event)][:1] == [place], problems(event)
+    assert [problem.partition(": ")[0] for problem in problems(event)][:1] == [location], problems(event)
 
 
 @pytest.mark.parametrize("event", [None, [], "START", 3, {}])

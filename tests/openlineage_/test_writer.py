@@ -92,7 +92,7 @@ def test_an_event_that_the_database_does_not_take_fails_for_nobody_else(on_sqlit
         return ended
 
     ended = asyncio.run(story())
-    assert [type(one) for one in ended] == [Receipt, Receipt, Unavailable, Receipt, Unavailable, Receipt]
+    assert [type(outcome) for outcome in ended] == [Receipt, Receipt, Unavailable, Receipt, Unavailable, Receipt]
     with on_sqlite.reading() as session:
         assert len(session.scalars(select(Event.id)).all()) == 4
 
@@ -103,15 +103,15 @@ def test_who_sends_what_cannot_be_recorded_is_told_why(on_sqlite: Database, monk
     def failing(history: History) -> RunFacts:
         if history.run_id == run_of(2, "").id:
             raise AssertionError("nobody foresaw this")
-        return told(history)
+        return original(history)
 
-    told = History.facts
+    original = History.facts
     monkeypatch.setattr(History, "facts", failing)
     events = [json.loads(_parsed(number).body) for number in (1, 2, 3)]
     with TestClient(application(on_sqlite), base_url="http://localhost") as client:
         answer = client.post("/api/v1/lineage/batch", json=events).json()
         assert (answer["status"], answer["summary"]["successful"]) == ("success", 3)
-        assert [one["index"] for one in answer["quarantined"]] == [1]
+        assert [entry["index"] for entry in answer["quarantined"]] == [1]
         assert "nobody foresaw this" in answer["quarantined"][0]["reason"]
         events[1]["eventTime"] = "2026-03-01T00:00:00Z"
         answer = client.post("/api/v1/lineage", json=events[1])

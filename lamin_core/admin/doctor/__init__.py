@@ -33,9 +33,9 @@ def _instance() -> Iterator[Finding]:
         return
     yield ok("instance", f"{located.folder} (by {located.origin})")
     try:
-        found = list(database.checks(instance))
-        yield from found
-        if all(finding.status != "failure" for finding in found if finding.check == "database"):
+        findings = list(database.checks(instance))
+        yield from findings
+        if all(finding.status != "failure" for finding in findings if finding.check == "database"):
             yield from storage.checks(instance)  # it is the database that knows where it is
     finally:
         instance.db.dispose()

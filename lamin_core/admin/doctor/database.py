@@ -74,9 +74,9 @@ def _clock(session: Session) -> float:
     """By how many seconds the clock of the database is ahead; SQLite has none of its own."""
     if session.get_bind().dialect.name == "sqlite":
         return 0.0
-    asked = datetime.now(UTC)
-    told: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
-    return (told - asked).total_seconds()
+    local_time = datetime.now(UTC)
+    database_time: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
+    return (database_time - local_time).total_seconds()
 
 
 def skew(whose: str, seconds: float) -> Finding:

@@ -38,14 +38,14 @@ def _tried_local(root: str) -> float:
     try:
         if not Path(root).is_dir():
             raise Unavailable(f"no folder at {root!r}", hint=f"mkdir -p {root}, or mount it")
-        made = not folder.exists()
+        is_new = not folder.exists()
         folder.mkdir(exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with open(descriptor, "wb") as file:
             file.write(b"x")
         ahead = path.stat().st_mtime - time.time()
         path.unlink()
-        if made:
+        if is_new:
             folder.rmdir()
     except OSError as error:
         message = f"{root!r} cannot be written to: {error.strerror or error}"

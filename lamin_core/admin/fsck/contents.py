@@ -60,23 +60,23 @@ class Kept:
 def check_contents(instance: Instance, checked: Counter[str], *, deep: bool) -> list[Problem]:
     """What is wrong with the bytes of the artifacts."""
     with instance.db.reading() as session:
-        rows = [_kept(row) for row in session.execute(_rows())]
+        rows = [_stored_artifact(row) for row in session.execute(_rows())]
         managed = session.scalars(select(Storage.root).where(Storage.is_managed)).all()
     rows = [kept for kept in rows if is_below(kept.place) or kept.root == "/"]  # of the others the rules tell
     gone = {root for root in managed if not is_remote(root) and not os.path.isdir(root)}
-    within_reach = [kept for kept in rows if _is_reachable(kept.root) and kept.root not in gone]
+    within_reach = [artifact for artifact in rows if _is_reachable(artifact.root) and artifact.root not in gone]
     checked["artifacts"] += len(within_reach)
     if len(within_reach) < len(rows):
         checked["out of reach"] += len(rows) - len(within_reach)
-    places = {(kept.path, kept.content): kept for kept in within_reach}  # many rows may share a copy
-    size = sum(max(kept.content.size, 0) for kept in places.values()) if deep else 0
+    places = {(artifact.path, artifact.content): artifact for artifact in within_reach}  # many rows may share a copy
+    size = sum(max(artifact.content.size, 0) for artifact in places.values()) if deep else 0
     checked["bytes"] += size
     with progress("reading every byte", size) as watch:
 
-        def look(kept: Kept) -> Problem | None:
-            problem = _look(kept, deep=deep)
+        def look(artifact: Kept) -> Problem | None:
+            problem = _look(artifact, deep=deep)
             if watch is not None:
-                watch(max(kept.content.size, 0))
+                watch(max(artifact.content.size, 0))
             return problem
 
         found = dict(zip(places, at_once(look, places.values()), strict=True))
@@ -141,7 +141,7 @@ def _rows() -> Select[tuple[str, str | None, str, str | None, str, str, int, int
     )
 
 
-def _kept(row: Row[tuple[str, str | None, str, str | None, str, str, int, int | None]]) -> Kept:
+def _stored_artifact(row: Row[tuple[str, str | None, str, str | None, str, str, int, int | None]]) -> Kept:
     uid, key, root, real_key, hash_type, digest, size, n_files = row
     return Kept(uid, key, root, real_key, Digest(hash_type, digest, size, n_files))
 
@@ -151,41 +151,47 @@ def _is_reachable(root: str) -> bool:
     return not is_remote(root) or root.partition("://")[0] in REACHABLE
 
 
-def _look(kept: Kept, *, deep: bool) -> Problem | None:
-    store = store_at(kept.root)
+def _look(artifact: Kept, *, deep: bool) -> Problem | None:
+    store = store_at(artifact.root)
     try:
-        path = kept.checked_path
+        path = artifact.checked_path
     except Conflict as error:
-        return Problem("outside", error.message, "remove the link; then `lamin fsck` once more", kept.uid, kept.path)
+        return Problem(
+            "outside", error.message, "remove the link; then `lamin fsck` once more", artifact.uid, artifact.path
+        )
     try:
-        found = store.digest(path, kept.content) if deep else store.measure(path, kept.content)
+        found = store.digest(path, artifact.content) if deep else store.measure(path, artifact.content)
     except NotFound:
-        return _missing(kept)
+        return _missing(artifact)
     except LaminError as error:
-        return Problem("unreadable", error.message, "check the path and its permissions", kept.uid, kept.path)
-    return None if _agrees(kept.content, found) else _differs(kept, found)
+        return Problem("unreadable", error.message, "check the path and its permissions", artifact.uid, artifact.path)
+    return None if _agrees(artifact.content, found) else _differs(artifact, found)
 
 
-def _agrees(told: Digest, found: Digest) -> bool:
-    same_size = UNKNOWN_SIZE in (told.size, found.size) or told.size == found.size
-    same_count = None in (told.n_files, found.n_files) or told.n_files == found.n_files
-    same_hash = not found.hash or found.hash_type != told.hash_type or found.hash == told.hash
+def _agrees(expected: Digest, actual: Digest) -> bool:
+    same_size = UNKNOWN_SIZE in (expected.size, actual.size) or expected.size == actual.size
+    same_count = None in (expected.n_files, actual.n_files) or expected.n_files == actual.n_files
+    same_hash = not actual.hash or actual.hash_type != expected.hash_type or actual.hash == expected.hash
     return same_size and same_count and same_hash
 
 
-def _missing(kept: Kept) -> Problem:
-    if kept.is_copy:
-        hint = f"save the same file again, or `lamin delete artifact {kept.uid} --permanent`"
+def _missing(artifact: Kept) -> Problem:
+    if artifact.is_copy:
+        hint = f"save the same file again, or `lamin delete artifact {artifact.uid} --permanent`"
     else:
-        hint = f"restore it, or `lamin delete artifact {kept.uid}`"
-    return Problem("missing", f"nothing at {kept.path}", hint, kept.uid, kept.path)
+        hint = f"restore it, or `lamin delete artifact {artifact.uid}`"
+    return Problem("missing", f"nothing at {artifact.path}", hint, artifact.uid, artifact.path)
 
 
-def _differs(kept: Kept, found: Digest) -> Problem:
-    told = kept.content
-    how = f"{found.size} bytes instead of {told.size}" if found.size != told.size else "other bytes of the same size"
-    if kept.is_copy:
+def _differs(artifact: Kept, actual: Digest) -> Problem:
+    expected = artifact.content
+    how = (
+        f"{actual.size} bytes instead of {expected.size}"
+        if actual.size != expected.size
+        else "other bytes of the same size"
+    )
+    if artifact.is_copy:
         hint = "`lamin fsck --deep --delete-damaged`, then save the original again"
-        return Problem("damaged", f"{kept.path} has {how}", hint, kept.uid, kept.path, kept.root)
-    hint = f"`lamin save {shlex.quote(kept.path)}` makes it a new version; or restore it"
-    return Problem("changed", f"{kept.path} has {how}", hint, kept.uid, kept.path)
+        return Problem("damaged", f"{artifact.path} has {how}", hint, artifact.uid, artifact.path, artifact.root)
+    hint = f"`lamin save {shlex.quote(artifact.path)}` makes it a new version; or restore it"
+    return Problem("changed", f"{artifact.path} has {how}", hint, artifact.uid, artifact.path)

@@ -43,17 +43,17 @@ def find_orphans(instance: Instance, checked: Counter[str], *, grace: float = GR
     before = time.time() - grace
     for storage_id, root in roots:
         try:
-            found = list(store_at(root).copies(root))  # first the files: what is saved meanwhile has its row by then
+            files = list(store_at(root).copies(root))  # first the files: what is saved meanwhile has its row by then
         except Conflict:  # the folder of copies leads out of the storage, which is a problem of its own
             continue
         with instance.db.reading() as session:
-            known = set(session.scalars(_keys(storage_id)))
-        checked["copies"] += sum(file.upload is None for file in found)
+            artifact_keys = set(session.scalars(_keys(storage_id)))
+        checked["copies"] += sum(file.upload is None for file in files)
         last: dict[str, float] = {}  # of a folder, files are there one by one until the last one is
-        for file in found:
+        for file in files:
             last[_copy(file.path, root)] = max(file.written, last.get(_copy(file.path, root), 0.0))
-        for file in found:
-            is_kept = file.upload is None and _is_known(_key(file.path, root), known)
+        for file in files:
+            is_kept = file.upload is None and _is_known(_key(file.path, root), artifact_keys)
             if last[_copy(file.path, root)] <= before and not is_kept:
                 yield Orphan(root, file)
 
@@ -71,14 +71,14 @@ def _copy(path: str, root: str) -> str:
     return "/".join(_key(path, root).split("/")[:2])
 
 
-def _is_known(key: str, known: set[str | None]) -> bool:
+def _is_known(key: str, artifact_keys: set[str | None]) -> bool:
     """Whether this, or a folder above it, is an artifact.
 
     >>> _is_known(".lamindb/a.zarr/x/0", {".lamindb/a.zarr"}), _is_known(".lamindb/b", {".lamindb/a.zarr"})
     (True, False)
     """
     parts = key.split("/")
-    return any("/".join(parts[:depth]) in known for depth in range(1, len(parts) + 1))
+    return any("/".join(parts[:depth]) in artifact_keys for depth in range(1, len(parts) + 1))
 
 
 def remove(orphan: Orphan) -> None:

@@ -194,19 +194,19 @@ def find_damage(session: Session) -> list[Problem]:
     """What SQLite itself finds wrong with its file: to be asked before all else, which such pages may not answer."""
     if session.get_bind().dialect.name != "sqlite":
         return []
-    said = []
+    messages = []
     try:
         for row in session.execute(text("PRAGMA integrity_check")):
-            said.append(row[0])
+            messages.append(row[0])
     except DBAPIError as error:  # it may stumble itself
-        said.append(str(error.orig))
-    return [Problem("database", f"SQLite says: {one}", _BACKUP) for one in said if one != "ok"]
+        messages.append(str(error.orig))
+    return [Problem("database", f"SQLite says: {message}", _BACKUP) for message in messages if message != "ok"]
 
 
 def _unknown_transforms(session: Session) -> Rows:
     """Runs of code that the registry does not know."""
-    known = exists().where(Transform.id == Run.transform_id)
-    return session.execute(select(Run.uid).where(~known)).all()
+    has_transform = exists().where(Transform.id == Run.transform_id)
+    return session.execute(select(Run.uid).where(~has_transform)).all()
 
 
 def _empty_series(session: Session) -> Rows:

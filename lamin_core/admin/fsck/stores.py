@@ -39,10 +39,10 @@ class Found:
 class Store(Protocol):
     """Where bytes are."""
 
-    def measure(self, path: str, told: Digest) -> Digest:
+    def measure(self, path: str, expected: Digest) -> Digest:
         """Size, number of files, and what else is known without reading. Raises `NotFound` or `Unavailable`."""
 
-    def digest(self, path: str, told: Digest) -> Digest:
+    def digest(self, path: str, expected: Digest) -> Digest:
         """The digest of every byte, of the kind that was told. Raises `NotFound` or `Unavailable`."""
 
     def copies(self, root: str) -> Iterator[Found]:
@@ -60,7 +60,7 @@ def store_at(root: str) -> Store:
 class Local:
     """Files and folders of this machine."""
 
-    def measure(self, path: str, told: Digest) -> Digest:
+    def measure(self, path: str, expected: Digest) -> Digest:
         """By the sizes that the file system tells."""
         here = self._there(path)
         if not here.is_dir():
@@ -68,11 +68,11 @@ class Local:
         sizes = [os.stat(path).st_size for _, path in files_in(str(here))]
         return Digest("", "", sum(sizes), len(sizes))
 
-    def digest(self, path: str, told: Digest) -> Digest:
+    def digest(self, path: str, expected: Digest) -> Digest:
         """Of every byte, whatever the times of the file say."""
         here = self._there(path)
         try:
-            return digest(here) if told.hash_type in (FILE, FOLDER) else self.measure(path, told)
+            return digest(here) if expected.hash_type in (FILE, FOLDER) else self.measure(path, expected)
         except OSError as error:
             raise Unavailable(f"{path!r} cannot be read: {error.strerror or error}") from error
 
@@ -114,24 +114,24 @@ def _walked(root: Path) -> Iterator[Found]:
 class Remote:
     """Objects behind fsspec: what a bucket says of them costs nothing, their bytes are read only when asked for."""
 
-    def measure(self, path: str, told: Digest) -> Digest:
+    def measure(self, path: str, expected: Digest) -> Digest:
         """By what the bucket says: the size, and the entity tag of a single object."""
         fs, target = _filesystem(path)
-        facts = _asked(path, lambda: fs.info(target))
+        facts = _translate_errors(path, lambda: fs.info(target))
         if facts.get("type") != "directory":
             tag = str(facts.get("ETag") or "").strip('"')
             return Digest("etag" if tag else "", tag, facts.get("size") or 0)
-        sizes = [one["size"] or 0 for one in _asked(path, lambda: fs.find(target, detail=True)).values()]
+        sizes = [entry["size"] or 0 for entry in _translate_errors(path, lambda: fs.find(target, detail=True)).values()]
         return Digest("", "", sum(sizes), len(sizes))
 
-    def digest(self, path: str, told: Digest) -> Digest:
+    def digest(self, path: str, expected: Digest) -> Digest:
         """Of every byte, read in pieces."""
-        if told.hash_type not in (FILE, FOLDER):
-            return self.measure(path, told)
+        if expected.hash_type not in (FILE, FOLDER):
+            return self.measure(path, expected)
         fs, target = _filesystem(path)
-        if told.hash_type == FILE:
-            return _asked(path, lambda: _read(fs, target))
-        return _asked(path, lambda: _read_folder(fs, target))
+        if expected.hash_type == FILE:
+            return _translate_errors(path, lambda: _read(fs, target))
+        return _translate_errors(path, lambda: _read_folder(fs, target))
 
     def copies(self, root: str) -> Iterator[Found]:
         """Below `.lamindb/`."""
@@ -148,16 +148,16 @@ class Remote:
             written = facts.get("LastModified") or facts.get("created")
             yield Found(f"{scheme}://{name.lstrip('/')}", facts["size"] or 0, written.timestamp() if written else 0.0)
         if scheme in ("s3", "s3a"):
-            for upload in _asked(url, lambda: s3_multipart.unfinished(fs, target)):
+            for upload in _translate_errors(url, lambda: s3_multipart.unfinished(fs, target)):
                 yield Found(f"{scheme}://{upload.path}", upload.size, upload.written, upload.name)
 
     def remove(self, file: Found) -> None:
         """Remove the object, or the parts of it."""
         fs, target = _filesystem(file.path)
         if file.upload is None:
-            _asked(file.path, lambda: fs.rm_file(target))
+            _translate_errors(file.path, lambda: fs.rm_file(target))
         else:
-            _asked(file.path, lambda: s3_multipart.give_up(fs, target, file.upload or ""))
+            _translate_errors(file.path, lambda: s3_multipart.give_up(fs, target, file.upload or ""))
 
 
 @cache
@@ -172,7 +172,7 @@ def _filesystem(url: str) -> tuple[Any, str]:
     return fs, fs._strip_protocol(url)
 
 
-def _asked(path: str, question: Callable[[], T]) -> T:
+def _translate_errors(path: str, question: Callable[[], T]) -> T:
     try:
         return question()
     except LaminError:

@@ -31,6 +31,6 @@ def upgrade() -> None:
     if managed is not None:
         # What it was called in its folder; where nobody knows that, the same name whoever migrates it, and how often.
         config = op.get_context().config
-        known = None if config is None else config.attributes.get("uid")
+        configured_uid = None if config is None else config.attributes.get("uid")
         derived = hashlib.sha256(managed.uid.encode()).hexdigest()[:12]
-        op.bulk_insert(table, [{"id": 1, "uid": known or derived, "storage_id": managed.id}])
+        op.bulk_insert(table, [{"id": 1, "uid": configured_uid or derived, "storage_id": managed.id}])

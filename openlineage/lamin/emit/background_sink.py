@@ -105,12 +105,12 @@ class Courier:
             return not self._kept
         started = time.monotonic()
         with self._state:
-            wanted, attempt = self._kept, self._began + 1
+            target, attempt = self._kept, self._began + 1
             self._hurried = True
             self._state.notify_all()
             # One attempt that begins after this call is enough: it may be hopeless.
-            self._state.wait_for(lambda: self._delivered >= wanted or self._ended >= attempt, self._patience)
-            delivered = self._delivered >= wanted
+            self._state.wait_for(lambda: self._delivered >= target or self._ended >= attempt, self._patience)
+            delivered = self._delivered >= target
         if not delivered:
             self._patience = max(0.0, self._patience - (time.monotonic() - started))
         return delivered
@@ -169,16 +169,16 @@ class Courier:
     def _carry(self) -> None:
         failures = 0
         while not self._closed:
-            wanted = self._next(failures)
+            target = self._next(failures)
             try:
                 self._deliver()
                 failures = 0
             except Exception as error:
-                failures, wanted = failures + 1, 0
+                failures, target = failures + 1, 0
                 self._fail(error)
             with self._state:
                 self._ended += 1
-                self._delivered = max(self._delivered, wanted)
+                self._delivered = max(self._delivered, target)
                 self._state.notify_all()
         self._end()
 

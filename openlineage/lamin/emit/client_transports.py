@@ -52,7 +52,7 @@ def is_configured(environment: Mapping[str, str] = os.environ) -> bool:
     named = environment.get("OPENLINEAGE_CONFIG")
     places = [Path(named)] if named else []
     places += [Path("openlineage.yml"), Path("~/.openlineage/openlineage.yml").expanduser()]
-    return any(place.is_file() for place in places)
+    return any(path.is_file() for path in places)
 
 
 def destinations() -> list[Destination]:
@@ -93,10 +93,12 @@ def _flat(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     listed = config.get("transports")
     everywhere = config.get("continue_on_failure", True) and config.get("continue_on_success", True)
     if kind == "composite" and listed and everywhere:
-        named = listed.items() if isinstance(listed, dict) else [(one.get("name"), one) for one in listed]
-        for name, one in named:
-            if one and not (name == _ALIAS and os.environ.get("OPENLINEAGE_URL")):
-                yield from _flat(one)
+        named = (
+            listed.items() if isinstance(listed, dict) else [(transport.get("name"), transport) for transport in listed]
+        )
+        for name, transport in named:
+            if transport and not (name == _ALIAS and os.environ.get("OPENLINEAGE_URL")):
+                yield from _flat(transport)
     elif kind and kind != "noop":
         yield dict(config)
 
@@ -138,12 +140,12 @@ class TransportSink:
         reasons: dict[int, str] = {}
         for index, event in enumerate(events):
             try:
-                told = client_event(json.loads(event) if isinstance(event, bytes) else event)
+                typed_event = client_event(json.loads(event) if isinstance(event, bytes) else event)
             except Exception as error:  # nothing that openlineage-python could ever send
                 reasons[index] = f"{type(error).__name__}: {error}"
                 continue
             try:
-                self._client.emit(told)
+                self._client.emit(typed_event)
             except Exception as error:
                 if getattr(getattr(error, "response", None), "status_code", None) not in _REFUSALS:
                     raise
@@ -162,8 +164,8 @@ class _Parent(dict[str, Any]):
     @property
     def job(self) -> dict[str, Any]:
         """Its job."""
-        found: dict[str, Any] = self["job"]
-        return found
+        job: dict[str, Any] = self["job"]
+        return job
 
 
 def client_event(data: Event) -> Any:
@@ -182,8 +184,12 @@ def client_event(data: Event) -> Any:
         head |= {
             "job": _job(data["job"]),
             # None leaves out what is not there; the classes would make it an empty object.
-            "inputs": [event_v2.InputDataset(**{"inputFacets": None, **one}) for one in data.get("inputs") or ()],
-            "outputs": [event_v2.OutputDataset(**{"outputFacets": None, **one}) for one in data.get("outputs") or ()],
+            "inputs": [
+                event_v2.InputDataset(**{"inputFacets": None, **dataset}) for dataset in data.get("inputs") or ()
+            ],
+            "outputs": [
+                event_v2.OutputDataset(**{"outputFacets": None, **dataset}) for dataset in data.get("outputs") or ()
+            ],
         }
         event = event_v2.JobEvent(**head) if "run" not in data else _run_event(data, head)
     event.schemaURL = data["schemaURL"]

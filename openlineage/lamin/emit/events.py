@@ -257,7 +257,7 @@ def _head(kind: str, at: datetime) -> dict[str, Any]:
 
 def _run_facets(run: Run) -> dict[str, Any]:
     params = redact(dict(run.params))  # before some of them become JSON in a text
-    found = {
+    run_facets = {
         "processing_engine": facets.processing_engine(run.engine, run.engine_version),
         "lamin_run": facets.lamin_run(
             run.name, params, run.attempt, run.cached, dict(run.details), "lost" if run.is_lost else None
@@ -265,12 +265,12 @@ def _run_facets(run: Run) -> dict[str, Any]:
         **run.facets,
     }
     if params:
-        found["executionParameters"] = facets.execution_parameters(params)
+        run_facets["executionParameters"] = facets.execution_parameters(params)
     if run.parent is not None:
-        found["parent"] = facets.parent(run.parent, run.root)
+        run_facets["parent"] = facets.parent(run.parent, run.root)
     if run.dependencies:
-        found["jobDependencies"] = facets.job_dependencies(run.dependencies)
-    return found
+        run_facets["jobDependencies"] = facets.job_dependencies(run.dependencies)
+    return run_facets
 
 
 def _job(job: Job, engine: str) -> dict[str, Any]:
@@ -278,26 +278,28 @@ def _job(job: Job, engine: str) -> dict[str, Any]:
 
 
 def _job_facets(job: Job, engine: str) -> dict[str, Any]:
-    found = {"jobType": facets.job_type(engine, job.type), **job.facets}
+    job_facets = {"jobType": facets.job_type(engine, job.type), **job.facets}
     if job.source is not None:
-        found["sourceCode"] = facets.source_code(job.language or "text", job.source)
+        job_facets["sourceCode"] = facets.source_code(job.language or "text", job.source)
     if job.location is not None:
-        found["sourceCodeLocation"] = facets.source_code_location(job.location, job.repository, job.commit, job.branch)
+        job_facets["sourceCodeLocation"] = facets.source_code_location(
+            job.location, job.repository, job.commit, job.branch
+        )
     if job.description:
-        found["documentation"] = facets.documentation(job.description)
-    return found
+        job_facets["documentation"] = facets.documentation(job.description)
+    return job_facets
 
 
 def _output(dataset: Dataset) -> dict[str, Any]:
-    told = _dataset(dataset)
+    output = _dataset(dataset)
     size, files, rows = dataset.size, dataset.n_files, dataset.n_observations
     if (size, files, rows) != (None, None, None):
-        told["outputFacets"] = {"outputStatistics": facets.output_statistics(size, files, rows)}
-    return told
+        output["outputFacets"] = {"outputStatistics": facets.output_statistics(size, files, rows)}
+    return output
 
 
 def _dataset(dataset: Dataset) -> dict[str, Any]:
-    found = {"lamin_artifact": facets.lamin_artifact(dataset), **dataset.facets}
+    dataset_facets = {"lamin_artifact": facets.lamin_artifact(dataset), **dataset.facets}
     if dataset.hash is not None:
-        found["version"] = facets.dataset_version(f"{dataset.hash_type}:{dataset.hash}")
-    return {"namespace": dataset.namespace, "name": dataset.name, "facets": found}
+        dataset_facets["version"] = facets.dataset_version(f"{dataset.hash_type}:{dataset.hash}")
+    return {"namespace": dataset.namespace, "name": dataset.name, "facets": dataset_facets}

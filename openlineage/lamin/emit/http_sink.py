@@ -161,11 +161,11 @@ class HttpSink:
         answer, problem = None, "no answer"
         for pause in _PAUSES:
             time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
-            left = deadline - time.monotonic()
-            if left <= 0:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
                 break
             try:
-                answer = self._send(path, body, headers, left)
+                answer = self._send(path, body, headers, remaining)
             except (OSError, http.client.HTTPException) as error:
                 self._connection.close()
                 answer, problem = None, str(error) or type(error).__name__

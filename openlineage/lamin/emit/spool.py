@@ -108,12 +108,12 @@ class Spool:
         full = self._size and self._size + more > min(SEGMENT_BYTES, self.limit)
         return bool(full) or os.fstat(self._descriptor).st_nlink == 0
 
-    def _make_room(self, wanted: int) -> None:
+    def _make_room(self, size: int) -> None:
         """The others' segments are measured now and then: a write must not cost a listing."""
         self._look(_LOOK_AGAIN)
-        if self._others + self._size + wanted > self.limit:
+        if self._others + self._size + size > self.limit:
             self._look(_LOOK_AGAIN / 20)
-        if self._others + self._size + wanted > self.limit:
+        if self._others + self._size + size > self.limit:
             raise SpoolFull(
                 f"{self.folder} holds {(self._others + self._size) / (1 << 20):.1f} MB",
                 hint="start the receiver, run `lamin events replay`, or raise LAMIN_SPOOL_LIMIT",

@@ -56,8 +56,8 @@ def storages(session: Session, *, with_copies: bool) -> Iterator[Event]:
     half = saved if with_copies else used & ~saved
     for storage in session.scalars(select(Storage).where(half).order_by(Storage.id)):
         if storage.root != outer_root(f"{storage.root.rstrip('/')}/x"):
-            said = {"lamin_storage": facets.lamin_storage(storage.root)}
-            yield events.describe(Dataset(*dataset_name(storage.root), facets=said), storage.created_at)
+            storage_facets = {"lamin_storage": facets.lamin_storage(storage.root)}
+            yield events.describe(Dataset(*dataset_name(storage.root), facets=storage_facets), storage.created_at)
 
 
 def artifacts(session: Session) -> Iterator[Event]:
@@ -82,8 +82,8 @@ def jobs(session: Session) -> Iterator[Event]:
 
 def runs(session: Session) -> Iterator[Event]:
     """Those that Python tracked: no event has told of them."""
-    told = exists().where(Row.run_id == RunRow.external_id)
-    for page in _pages(session, RunRow, (RunRow.origin == "api") & ~told):
+    has_events = exists().where(Row.run_id == RunRow.external_id)
+    for page in _pages(session, RunRow, (RunRow.origin == "api") & ~has_events):
         described = _Runs(session, page)
         for row in page:
             yield from described.story(row)
@@ -106,10 +106,10 @@ def _labels(session: Session, link: Any, column: Any, ids: Collection[int]) -> d
         .join(ULabel, link.ulabel_id == ULabel.id)
         .outerjoin(group, ULabel.type_id == group.id)
     )
-    found: defaultdict[int, set[facets.Tag]] = defaultdict(set)
+    tags_by_owner: defaultdict[int, set[facets.Tag]] = defaultdict(set)
     for row in select_in(session, query, column, ids):
-        found[row.owner].add((row.name, "") if row.group is None else (row.group, row.name))
-    return {identity: sorted(labels) for identity, labels in found.items()}
+        tags_by_owner[row.owner].add((row.name, "") if row.group is None else (row.group, row.name))
+    return {identity: sorted(labels) for identity, labels in tags_by_owner.items()}
 
 
 def _handles(session: Session, kind: Any, ids: Collection[int]) -> dict[int, str]:
@@ -138,21 +138,21 @@ class _Datasets:
             .join(Feature, SchemaFeature.feature_id == Feature.id)
             .order_by(ArtifactSchema.artifact_id, ArtifactSchema.slot, SchemaFeature.position)
         )
-        found: defaultdict[int, dict[str, tuple[str, str, str | None]]] = defaultdict(dict)
+        fields_by_artifact: defaultdict[int, dict[str, tuple[str, str, str | None]]] = defaultdict(dict)
         for row in select_in(session, query, ArtifactSchema.artifact_id, ids):
-            found[row.artifact_id].setdefault(row.name, (row.name, row.dtype, row.description))
-        return {identity: list(fields.values()) for identity, fields in found.items()}
+            fields_by_artifact[row.artifact_id].setdefault(row.name, (row.name, row.dtype, row.description))
+        return {identity: list(fields.values()) for identity, fields in fields_by_artifact.items()}
 
     def named(self, artifact: Artifact, role: str | None = None) -> Dataset:
         """Its name and its content. What has a key is called by that, wherever its copies lie."""
-        kept = self._contents[artifact.id]
-        path = f"{kept.root.rstrip('/')}/{artifact.key or artifact.real_key or ''}"
+        content = self._contents[artifact.id]
+        path = f"{content.root.rstrip('/')}/{artifact.key or artifact.real_key or ''}"
         return Dataset(
             *dataset_name(path),
-            hash=kept.hash,
-            hash_type=kept.hash_type,
-            size=None if kept.size == UNKNOWN_SIZE else kept.size,
-            n_files=kept.n_files,
+            hash=content.hash,
+            hash_type=content.hash_type,
+            size=None if content.size == UNKNOWN_SIZE else content.size,
+            n_files=content.n_files,
             role=role,
             n_observations=artifact.n_observations,
             real_key=artifact.real_key,
@@ -160,19 +160,19 @@ class _Datasets:
 
     def described(self, artifact: Artifact) -> Dataset:
         """With what is said of it."""
-        said: dict[str, Any] = {}
+        dataset_facets: dict[str, Any] = {}
         if artifact.origin == "api":
-            said["lifecycleStateChange"] = facets.saved(artifact.number == 0)
+            dataset_facets["lifecycleStateChange"] = facets.saved(artifact.number == 0)
         if artifact.description:
-            said["documentation"] = facets.dataset_documentation(artifact.description)
+            dataset_facets["documentation"] = facets.dataset_documentation(artifact.description)
         if artifact.id in self._labels:
-            said["tags"] = facets.tags("Dataset", self._labels[artifact.id])
+            dataset_facets["tags"] = facets.tags("Dataset", self._labels[artifact.id])
         if artifact.id in self._fields:
-            said["schema"] = facets.schema(self._fields[artifact.id])
+            dataset_facets["schema"] = facets.schema(self._fields[artifact.id])
         if artifact.id in self._owners:
-            said["ownership"] = facets.ownership("Dataset", self._owners[artifact.id])
+            dataset_facets["ownership"] = facets.ownership("Dataset", self._owners[artifact.id])
         named = self.named(artifact)
-        return Dataset(**{**{name: getattr(named, name) for name in named.__slots__}, "facets": said})
+        return Dataset(**{**{name: getattr(named, name) for name in named.__slots__}, "facets": dataset_facets})
 
 
 class _Jobs:
@@ -184,12 +184,12 @@ class _Jobs:
 
     def of(self, code: Transform, git: Any = None) -> Job:
         """With what is said of it; `git` is where its repository was when it ran."""
-        said: dict[str, Any] = {}
+        job_facets: dict[str, Any] = {}
         if code.id in self._labels:
-            said["tags"] = facets.tags("Job", self._labels[code.id])
+            job_facets["tags"] = facets.tags("Job", self._labels[code.id])
         if code.id in self._owners:
-            said["ownership"] = facets.ownership("Job", self._owners[code.id])
-        kept = git if isinstance(git, dict) else {}
+            job_facets["ownership"] = facets.ownership("Job", self._owners[code.id])
+        git_details = git if isinstance(git, dict) else {}
         return Job(
             code.namespace,
             code.key,
@@ -197,11 +197,11 @@ class _Jobs:
             source=code.source_code,
             language=code.language,
             description=code.description,
-            location=code.reference or kept.get("remote"),
-            commit=kept.get("commit"),
-            repository=kept.get("remote"),
-            branch=kept.get("branch"),
-            facets=said,
+            location=code.reference or git_details.get("remote"),
+            commit=git_details.get("commit"),
+            repository=git_details.get("remote"),
+            branch=git_details.get("branch"),
+            facets=job_facets,
         )
 
 
@@ -223,8 +223,10 @@ class _Runs:
         self._artifacts = _by_id(session, Artifact, used)
         self._datasets = _Datasets(session, used)
         self._waited: defaultdict[int, list[Dependency]] = defaultdict(list)
-        for one in _entities(session, select(RunDependency), RunDependency.run_id, ids):
-            self._waited[one.run_id].append(Dependency(self._reference(one.source_id)[0], one.role))
+        for dependency in _entities(session, select(RunDependency), RunDependency.run_id, ids):
+            self._waited[dependency.run_id].append(
+                Dependency(self._reference(dependency.source_id)[0], dependency.role)
+            )
 
     def story(self, row: RunRow) -> Iterator[Event]:
         """Its start, what it read and wrote when it did, and its end if it has ended."""
@@ -252,15 +254,17 @@ class _Runs:
     def _described(self, row: RunRow) -> Run:
         details = dict(row.details or {})
         parent, root = (None, None) if row.parent_id is None else self._reference(row.parent_id)
-        said: dict[str, Any] = {}
+        run_facets: dict[str, Any] = {}
         if row.id in self._labels:
-            said["tags"] = facets.tags("Run", self._labels[row.id])
+            run_facets["tags"] = facets.tags("Run", self._labels[row.id])
         if row.environment_id is not None:
-            kept = self._environments[row.environment_id]
-            said["lamin_environment"] = facets.lamin_environment(kept.python, kept.platform, kept.packages, kept.conda)
+            environment = self._environments[row.environment_id]
+            run_facets["lamin_environment"] = facets.lamin_environment(
+                environment.python, environment.platform, environment.packages, environment.conda
+            )
         is_lost = row.status == RunStatus.LOST
         if is_lost and row.error:
-            said["errorMessage"] = facets.error_message(row.error, None)
+            run_facets["errorMessage"] = facets.error_message(row.error, None)
         details |= {name: value for name in ("description", "reference") if (value := getattr(row, name))}
         details.pop("trace", None)
         return Run(
@@ -278,7 +282,7 @@ class _Runs:
             details=details,
             process=None if row.host is None or row.pid is None else Process(row.host, row.pid, row.process_birth),
             is_lost=is_lost,
-            facets=said,
+            facets=run_facets,
         )
 
     def _reference(self, run_id: int) -> tuple[RunReference, RunReference]:

@@ -112,10 +112,10 @@ def items(text: str) -> Iterator[tuple[Any, str]]:
         at = _expect(text, at, ",")
 
 
-def _expect(text: str, at: int, mark: str) -> int:
+def _expect(text: str, at: int, delimiter: str) -> int:
     """The position of what follows this mark."""
-    if not text.startswith(mark, at):
-        raise MalformedEvent(f"not a JSON array: {mark!r} is missing at character {at}", hint=_HINT)
+    if not text.startswith(delimiter, at):
+        raise MalformedEvent(f"not a JSON array: {delimiter!r} is missing at character {at}", hint=_HINT)
     return _skip(text, at + 1)
 
 
@@ -126,9 +126,9 @@ def _end(text: str, at: int) -> None:
 
 def _skip(text: str, at: int) -> int:
     """The position of what follows the white space here."""
-    found = _SPACE.match(text, at)
-    assert found is not None
-    return found.end()
+    match = _SPACE.match(text, at)
+    assert match is not None
+    return match.end()
 
 
 class Verdicts:

@@ -30,10 +30,10 @@ _WORDS = {
 
 def routes() -> list[BaseRoute]:
     """Where the document is."""
-    told = JsonResponse(document())
+    response = JsonResponse(document())
 
     async def tell(request: Request) -> Response:
-        return told
+        return response
 
     return [Route(PATH, tell, methods=["GET"])]
 
@@ -46,7 +46,7 @@ def document() -> Schema:
     """
     paths: dict[str, Any] = {}
     for question in QUESTIONS:
-        paths.setdefault(question.path, {})["get"] = _asked(question)
+        paths.setdefault(question.path, {})["get"] = _operation(question)
     for (path, method), operation in _OTHERS.items():
         paths.setdefault(path, {})[method] = operation
     return {
@@ -69,7 +69,7 @@ def document() -> Schema:
     }
 
 
-def _asked(question: Question) -> Schema:
+def _operation(question: Question) -> Schema:
     names = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
         for name in question.names

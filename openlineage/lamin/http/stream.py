@@ -112,9 +112,9 @@ class Changes:
 class _Line(StreamingResponse):
     """An answer that goes on until the client is gone, and counts as a listener until then."""
 
-    def __init__(self, told: AsyncIterator[str], count: Callable[[int], None]) -> None:
+    def __init__(self, messages: AsyncIterator[str], count: Callable[[int], None]) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(told, media_type="text/event-stream", headers=headers)
+        super().__init__(messages, media_type="text/event-stream", headers=headers)
         self._count = count
         count(1)
 
@@ -128,19 +128,19 @@ class _Line(StreamingResponse):
 
 def _event(change: RunChange, run: Run, code: Transform) -> str:
     """The run as it is now, with the status that it came into then."""
-    told = {
+    payload = {
         **shapes.run(run, shapes.Code.of(code)),
         "status": change.status,
         "state": shapes.state(change.status),
         "changedAt": shapes.moment(change.at),
     }
-    return f"id: {change.id}\nevent: run\ndata: {json.dumps(told, separators=(',', ':'))}\n\n"
+    return f"id: {change.id}\nevent: run\ndata: {json.dumps(payload, separators=(',', ':'))}\n\n"
 
 
 def _last_seen(request: Request) -> int | None:
-    given = request.headers.get("last-event-id") or request.query_params.get("lastEventId")
-    if not given:
+    event_id = request.headers.get("last-event-id") or request.query_params.get("lastEventId")
+    if not event_id:
         return None
-    if not re.fullmatch("[0-9]{1,18}", given):
-        raise InvalidArgument(f"Last-Event-ID {given[:40]!r} is none", hint="send the id of the last event you saw")
-    return int(given)
+    if not re.fullmatch("[0-9]{1,18}", event_id):
+        raise InvalidArgument(f"Last-Event-ID {event_id[:40]!r} is none", hint="send the id of the last event you saw")
+    return int(event_id)

@@ -85,7 +85,7 @@ def renamed_from(facets: Facets) -> str | None:
 
 def traits(facets: Facets) -> Traits | None:
     """What a dataset's facets say of its version beside the content."""
-    found = Traits(
+    result = Traits(
         fields=_fields(object_in(facets, "schema")),
         n_observations=_rows(facets),
         description=text_in(object_in(facets, "documentation"), "description"),
@@ -93,7 +93,7 @@ def traits(facets: Facets) -> Traits | None:
         owner=owner(facets),
         real_key=real_key(facets),
     )
-    return None if found == Traits() else found
+    return None if result == Traits() else result
 
 
 def real_key(facets: Facets) -> str | None:
@@ -130,8 +130,8 @@ def has_refused_place(facets: Facets) -> bool:
 
 
 def _rows(facets: Facets) -> int | None:
-    told = count(object_in(facets, "outputStatistics").get("rowCount"))
-    return count(object_in(facets, "lamin_artifact").get("n_observations")) if told is None else told
+    row_count = count(object_in(facets, "outputStatistics").get("rowCount"))
+    return count(object_in(facets, "lamin_artifact").get("n_observations")) if row_count is None else row_count
 
 
 def storage_root(event: Mapping[str, Any]) -> str | None:
@@ -185,9 +185,9 @@ def process(run: Facets) -> Process | None:
     >>> process({"lamin_process": {"host": "node1", "pid": 7}})
     Process(host='node1', pid=7, birth=None)
     """
-    told = object_in(run, "lamin_process")
-    host, pid = text_in(told, "host"), count(told.get("pid"))
-    return Process(host, pid, text_in(told, "birth")) if host and pid and pid < 1 << 31 else None
+    facet = object_in(run, "lamin_process")
+    host, pid = text_in(facet, "host"), count(facet.get("pid"))
+    return Process(host, pid, text_in(facet, "birth")) if host and pid and pid < 1 << 31 else None
 
 
 def error(run: Facets) -> str | None:
@@ -197,17 +197,19 @@ def error(run: Facets) -> str | None:
 
 def details(run: Facets) -> dict[str, Any]:
     """What else is known of a run: the engine's own details, and facets that have no field."""
-    found = dict(object_in(object_in(run, "lamin_run"), "details"))
+    result = dict(object_in(object_in(run, "lamin_run"), "details"))
     engine_facet = object_in(run, "processing_engine")
-    found |= _given("adapter_version", text_in(engine_facet, "openlineageAdapterVersion"))
-    found |= _given("trace", text_in(object_in(run, "errorMessage"), "stackTrace"))
+    result |= _optional_item("adapter_version", text_in(engine_facet, "openlineageAdapterVersion"))
+    result |= _optional_item("trace", text_in(object_in(run, "errorMessage"), "stackTrace"))
     rows = objects(object_in(run, "environmentVariables").get("environmentVariables"))
-    found |= _given("environment_variables", {str(row["name"]): row.get("value") for row in rows if "name" in row})
-    found |= _given("facets", {name: facet for name, facet in run.items() if name not in _OWN_RUN_FACETS})
-    return found
+    result |= _optional_item(
+        "environment_variables", {str(row["name"]): row.get("value") for row in rows if "name" in row}
+    )
+    result |= _optional_item("facets", {name: facet for name, facet in run.items() if name not in _OWN_RUN_FACETS})
+    return result
 
 
-def _given(name: str, value: Any) -> dict[str, Any]:
+def _optional_item(name: str, value: Any) -> dict[str, Any]:
     return {name: value} if value else {}
 
 
@@ -235,7 +237,9 @@ def run_key(run_id: str) -> str:
 def dependencies(run_id: str, run: Facets) -> Iterator[RunLink]:
     """The runs that this one waited for: control flow, never data lineage."""
     for row in objects(object_in(run, "jobDependencies").get("upstream")):
-        found = link(run_id, row)
-        if found is not None:
+        upstream = link(run_id, row)
+        if upstream is not None:
             role = row.get("dependency_type")
-            yield RunLink(found.run_id, found.namespace, found.key, role if role in _DEPENDENCY_ROLES else "order")
+            yield RunLink(
+                upstream.run_id, upstream.namespace, upstream.key, role if role in _DEPENDENCY_ROLES else "order"
+            )

@@ -100,11 +100,11 @@ class History:
         _absorb(self.code.setdefault(job, {}), order, code)
         _absorb(self.shared.setdefault(job, {}), order, _shared(facets))
         if code:
-            told = transform_facts(*job, code, _stamp(order))
-            if told.source_hash is not None:
-                key = (*job, told.source_hash)
-                held, at = self.versions.get(key, (told, order[0]))
-                self.versions[key] = max(held, told, key=lambda one: one.precedence), min(at, order[0])
+            transform = transform_facts(*job, code, _stamp(order))
+            if transform.source_hash is not None:
+                key = (*job, transform.source_hash)
+                existing, at = self.versions.get(key, (transform, order[0]))
+                self.versions[key] = max(existing, transform, key=lambda version: version.precedence), min(at, order[0])
 
     def _absorb_dataset(self, direction: Direction, dataset: Mapping[str, Any], order: Order) -> None:
         namespace, name = dataset["namespace"], dataset["name"]
@@ -151,7 +151,7 @@ class History:
             dependencies=tuple(facet_reader.dependencies(self.run_id, run)),
             datasets=tuple(self._datasets(None if end is None else end[0])),
             first_at=self.first[0],
-            job_facets={key: _kept(said) for key, said in self.shared.items() if said},
+            job_facets={key: _registry_facets(facets) for key, facets in self.shared.items() if facets},
             versions=tuple(self.versions.values()),
             labels=labels(run) or (),
             schemas=frozenset(fields for mention in self.mentions.values() for fields in mention.schemas),
@@ -166,10 +166,10 @@ class History:
         last = max(self.ends)
         return None if self.last_start is not None and self.last_start > last else last
 
-    def _status(self, end: Order | None, said: str | None) -> RunStatus:
+    def _status(self, end: Order | None, reported_status: str | None) -> RunStatus:
         if end is not None:
             return self.ends[end]
-        if said == RunStatus.LOST:
+        if reported_status == RunStatus.LOST:
             return RunStatus.LOST
         return RunStatus.RUNNING if self.is_running else RunStatus.SCHEDULED
 
@@ -220,13 +220,15 @@ def job_facts(event: ParsedEvent) -> JobFacts:
     job = data["job"]
     facets: Stamped = {}
     _absorb(facets, event.order, _shared(facets_of(job)))
-    said = _kept(facets)
+    job_attributes = _registry_facets(facets)
     for side in ("inputs", "outputs"):
         declared = [[d["namespace"], d["name"]] for s, d in facet_reader.datasets(data) if f"{s}s" == side]
         if declared:
-            said[side] = (_stamp(event.order), declared)
+            job_attributes[side] = (_stamp(event.order), declared)
     code = {name: facet for name, facet in facets_of(job).items() if not facet_reader.is_deleted(facet)}
-    return JobFacts(transform_facts(job["namespace"], job["name"], code, _stamp(event.order)), event.order[0], said)
+    return JobFacts(
+        transform_facts(job["namespace"], job["name"], code, _stamp(event.order)), event.order[0], job_attributes
+    )
 
 
 def annotation(event: ParsedEvent) -> Annotation:
@@ -234,16 +236,16 @@ def annotation(event: ParsedEvent) -> Annotation:
     dataset = redact_event(event.data)["dataset"]
     mention = _Mention(_path(dataset["namespace"], dataset["name"]), event.order[0])
     mention.absorb(event.order, dataset)
-    told = _dataset("dataset", mention, None)
-    if told.role in ("create", "overwrite"):
-        told = replace(told, traits=replace(told.traits or Traits(), saved=True))
-    return Annotation(event.hash, told)
+    dataset_facts = _dataset("dataset", mention, None)
+    if dataset_facts.role in ("create", "overwrite"):
+        dataset_facts = replace(dataset_facts, traits=replace(dataset_facts.traits or Traits(), saved=True))
+    return Annotation(event.hash, dataset_facts)
 
 
 def alias_pairs(event: ParsedEvent) -> Iterator[tuple[str, str]]:
     """The pairs of paths that a job or dataset event says to be one dataset."""
-    told = [dataset for _, dataset in facet_reader.datasets(event.data)]
-    for dataset in [*told, *([event.data["dataset"]] if event.kind == "dataset" else [])]:
+    datasets = [dataset for _, dataset in facet_reader.datasets(event.data)]
+    for dataset in [*datasets, *([event.data["dataset"]] if event.kind == "dataset" else [])]:
         path = _path(dataset["namespace"], dataset["name"])
         yield from ((path, other) for other in facet_reader.other_names(facets_of(dataset)))
 
@@ -253,11 +255,11 @@ def _path(namespace: str, name: str) -> str:
     return dataset_path(namespace, name)
 
 
-def _absorb(held: Stamped, order: Order, facets: Facets) -> None:
+def _absorb(target: Stamped, order: Order, facets: Facets) -> None:
     for name, facet in facets.items():
-        known = held.get(name)
-        if known is None or order > known[0]:
-            held[name] = order, facet
+        existing = target.get(name)
+        if existing is None or order > existing[0]:
+            target[name] = order, facet
 
 
 def _stamp(order: Order) -> str:
@@ -270,11 +272,11 @@ def _shared(facets: Facets) -> Facets:
     return {name: facet for name, facet in facets.items() if name not in ("sourceCode", "sql")}
 
 
-def _kept(said: Stamped) -> dict[str, tuple[str, Any]]:
+def _registry_facets(facets: Stamped) -> dict[str, tuple[str, Any]]:
     """The facets of a job as the registry keeps them; None for what was taken back."""
     return {
         name: (_stamp(order), None if facet_reader.is_deleted(facet) else facet)
-        for name, (order, facet) in said.items()
+        for name, (order, facet) in facets.items()
     }
 
 

@@ -48,9 +48,9 @@ class Histories:
         first = min((event.id for event in events), default=0)
         anew = set()
         for row in select_in(session, _SPAN, Row.run_id, by_run, first=first):
-            one = self._held.setdefault(row.run_id, Remembered(History(row.run_id)))
+            cached = self._held.setdefault(row.run_id, Remembered(History(row.run_id)))
             # Others may have logged what comes before these, or between them, or after.
-            if one.last != (row.last or 0) or row.since != len(by_run[row.run_id]):
+            if cached.last != (row.last or 0) or row.since != len(by_run[row.run_id]):
                 self._held[row.run_id] = Remembered(History(row.run_id))
                 anew.add(row.run_id)
             self._held.move_to_end(row.run_id)
@@ -82,10 +82,10 @@ def _load(session: Session, runs: Collection[str]) -> Iterator[ParsedEvent]:
 
 def load(session: Session, runs: Collection[str]) -> list[History]:
     """The histories of these runs, from the raw log alone."""
-    found: dict[str, History] = {}
+    histories: dict[str, History] = {}
     for event in _load(session, runs):
-        found.setdefault(str(event.run_id), History(str(event.run_id))).absorb(event)
-    return list(found.values())
+        histories.setdefault(str(event.run_id), History(str(event.run_id))).absorb(event)
+    return list(histories.values())
 
 
 _histories: WeakKeyDictionary[Database, Histories] = WeakKeyDictionary()

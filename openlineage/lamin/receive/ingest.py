@@ -61,19 +61,19 @@ def ingest(database: Database, events: Iterable[ParsedEvent]) -> Receipt:
     with _forgetting(histories):
         try:
             with _writing(database) as session:
-                fresh = append(session, list(batch.values()))
-                project(session, histories, fresh)
+                new_events = append(session, list(batch.values()))
+                project(session, histories, new_events)
                 waits = session.execute(_WAITS).first() is not None
         except Unavailable:
             raise
         except Exception:  # what nobody foresaw in one event must not hold up the others
             histories.clear()
             with _writing(database) as session:
-                fresh = _apart(session, histories, append(session, list(batch.values())))
+                new_events = _apart(session, histories, append(session, list(batch.values())))
                 waits = session.execute(_WAITS).first() is not None
     if waits:  # a server that was killed has left something
         settle(database)
-    return _receipt(arrived, batch, fresh)
+    return _receipt(arrived, batch, new_events)
 
 
 def log(database: Database, events: Iterable[ParsedEvent]) -> Receipt:
@@ -84,10 +84,10 @@ def log(database: Database, events: Iterable[ParsedEvent]) -> Receipt:
     arrived = list(events)
     batch = {event.hash: event for event in _stored_form(arrived)}
     with database.writing() as session:
-        fresh = append(session, list(batch.values()))
-        waiting = [{"event_id": event.id} for event in fresh if event.kind != "quarantined"]
+        new_events = append(session, list(batch.values()))
+        waiting = [{"event_id": event.id} for event in new_events if event.kind != "quarantined"]
         insert_rows(session, EventWaiting, waiting)
-    return _receipt(arrived, batch, fresh)
+    return _receipt(arrived, batch, new_events)
 
 
 def settle(database: Database, limit: int = 500) -> int:
@@ -126,10 +126,10 @@ _AT_ONCE = 4_000_000
 
 def _first_waiting(session: Session, limit: int) -> list[int]:
     chosen: list[int] = []
-    held = 0
+    total_size = 0
     for identity, size in session.execute(_WAITING.limit(limit)):
-        held += size
-        if chosen and held > _AT_ONCE:
+        total_size += size
+        if chosen and total_size > _AT_ONCE:
             break
         chosen.append(identity)
     return chosen
@@ -176,8 +176,8 @@ def append(session: Session, events: Sequence[ParsedEvent]) -> list[ParsedEvent]
     hashes = {event.hash for event in events}
     # One that was stored as it came, before the log was to be redacted, is known by that hash.
     hashes |= {event.arrived_as for event in events if event.arrived_as is not None}
-    known = {row.hash for row in select_in(session, _HASH, Row.hash, hashes)}
-    fresh = [event for event in events if not known & {event.hash, event.arrived_as}]
+    existing_hashes = {row.hash for row in select_in(session, _HASH, Row.hash, hashes)}
+    fresh = [event for event in events if not existing_hashes & {event.hash, event.arrived_as}]
     received = now()
     numbered = [replace(e, id=i) for e, i in zip(fresh, reserve(session, Row, len(fresh)), strict=True)]
     insert_rows(session, Row, [_row(event, received) for event in numbered])
@@ -214,21 +214,21 @@ def project(session: Session, histories: Histories, events: Sequence[ParsedEvent
     jobs = [event for event in events if event.kind == "job"]
     datasets = [event for event in events if event.kind == "dataset" and not _is_storage(session, event)]
     changed = histories.absorb(session, [event for event in events if event.kind == "run"])
-    remembered = {one.history.run_id: one for one in changed}
-    facts = {run: one.history.facts() for run, one in remembered.items()}
-    pairs = [pair for one in facts.values() for pair in one.aliases]
+    remembered = {entry.history.run_id: entry for entry in changed}
+    facts = {run: run_facts.history.facts() for run, run_facts in remembered.items()}
+    pairs = [pair for run_facts in facts.values() for pair in run_facts.aliases]
     displaced = learn_names(session, [*pairs, *(pair for event in (*jobs, *datasets) for pair in alias_pairs(event))])
     facts |= {history.run_id: history.facts() for history in load(session, displaced - set(facts))}
     record(
         session,
-        sorted(facts.values(), key=lambda one: (one.first_at, one.run_id)),
+        sorted(facts.values(), key=lambda run_facts: (run_facts.first_at, run_facts.run_id)),
         [job_facts(event) for event in jobs],
         [annotation(event) for event in datasets],
-        {run: one.written for run, one in remembered.items() if one.written is not None and run not in displaced},
+        {run: entry.written for run, entry in remembered.items() if entry.written is not None and run not in displaced},
     )
-    for run, one in remembered.items():
+    for run, entry in remembered.items():
         # All that is asked of it again: params and details may be large.
-        one.written = replace(facts[run], params=None, details=None, error=None)
+        entry.written = replace(facts[run], params=None, details=None, error=None)
 
 
 def _apart(session: Session, histories: Histories, events: Sequence[ParsedEvent]) -> list[ParsedEvent]:

@@ -33,13 +33,13 @@ def scan(text: str, limit: int) -> tuple[str, str]:
     >>> list(json.loads(left)["run"]["facets"]["x"])
     ['lamin_omitted']
     """
-    found = _Scanner(text, limit)
+    scanner = _Scanner(text, limit)
     state = blake3()
-    for piece in found.whole():
+    for piece in scanner.whole():
         state.update(piece.encode())
     digest = state.hexdigest()
     parts, last = [], 0
-    for start, end, head in sorted(found.large, key=lambda span: span[0]):
+    for start, end, head in sorted(scanner.large, key=lambda span: span[0]):
         parts += [text[last:start], json.dumps(mark(head, digest, limit))]
         last = end
     return digest, "".join([*parts, text[last:]])
@@ -92,7 +92,7 @@ class _Scanner:
         members = self._object(path, depth)
         pieces = _joined(members)
         if is_left_out(name, sum(map(len, pieces)), self._limit):
-            head = {one: json.loads("".join(members[one])) for one in HEAD if one in members}
+            head = {member: json.loads("".join(members[member])) for member in HEAD if member in members}
             spans[name] = start, self._at, head
         return pieces
 
@@ -120,20 +120,20 @@ class _Scanner:
         return value
 
     def _skip(self) -> None:
-        found = _SPACE.match(self._text, self._at)
-        assert found is not None
-        self._at = found.end()
+        match = _SPACE.match(self._text, self._at)
+        assert match is not None
+        self._at = match.end()
 
-    def _takes(self, mark: str) -> bool:
-        if not self._text.startswith(mark, self._at):
+    def _takes(self, delimiter: str) -> bool:
+        if not self._text.startswith(delimiter, self._at):
             return False
         self._at += 1
         self._skip()
         return True
 
-    def _expect(self, mark: str) -> None:
-        if not self._takes(mark):
-            raise ValueError(f"{mark!r} is missing at character {self._at}")
+    def _expect(self, delimiter: str) -> None:
+        if not self._takes(delimiter):
+            raise ValueError(f"{delimiter!r} is missing at character {self._at}")
 
 
 def _joined(members: Members) -> list[str]:

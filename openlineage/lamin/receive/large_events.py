@@ -78,14 +78,14 @@ def _items(values: list[Any], depth: int) -> Iterator[str]:
 
 def without_large(event: Mapping[str, Any], digest: str) -> dict[str, Any]:
     """The event (of this hash) with marks in the place of its large facets."""
-    told = dict(event)
+    reduced = dict(event)
     for name in ("run", "job", "dataset"):
-        if name in told:
-            told[name] = _without(told[name], digest)
+        if name in reduced:
+            reduced[name] = _without(reduced[name], digest)
     for side in ("inputs", "outputs"):
-        if isinstance(told.get(side), list):
-            told[side] = [_without(dataset, digest) for dataset in told[side]]
-    return told
+        if isinstance(reduced.get(side), list):
+            reduced[side] = [_without(dataset, digest) for dataset in reduced[side]]
+    return reduced
 
 
 def _without(entity: Any, digest: str) -> Any:
@@ -117,15 +117,15 @@ def mark(head: Mapping[str, Any], digest: str, limit: int) -> dict[str, Any]:
 
 def _weight(value: Any, enough: int) -> int:
     """About how many characters its JSON has; not counted further than `enough`."""
-    weight, left = 0, [value]
-    while left and weight <= enough:
-        one = left.pop()
-        if isinstance(one, dict):
-            left += one.values()
-            weight += sum(map(len, one)) + 4 * len(one)
-        elif isinstance(one, list):
-            left += one
-            weight += len(one)
+    weight, pending = 0, [value]
+    while pending and weight <= enough:
+        item = pending.pop()
+        if isinstance(item, dict):
+            pending += item.values()
+            weight += sum(map(len, item)) + 4 * len(item)
+        elif isinstance(item, list):
+            pending += item
+            weight += len(item)
         else:
-            weight += len(one) + 2 if isinstance(one, str) else 4
+            weight += len(item) + 2 if isinstance(item, str) else 4
     return weight

@@ -57,9 +57,9 @@ def parse(body: bytes | str | Event) -> ParsedEvent:
     >>> parse('{"run": {}}').reason
     'eventTime None is no ISO 8601 time'
     """
-    told = serialize(body) if isinstance(body, dict) else body
+    raw = serialize(body) if isinstance(body, dict) else body
     try:
-        text = (told.decode("utf-8") if isinstance(told, bytes) else told).strip()
+        text = (raw.decode("utf-8") if isinstance(raw, bytes) else raw).strip()
         digest, value = _light(text) if _is_large(text) else (None, _decoded(text))
     except (ValueError, RecursionError) as error:
         raise MalformedEvent(f"not JSON: {error}", hint=_HINT) from error
@@ -76,8 +76,8 @@ def _is_large(text: str) -> bool:
 
 def _light(text: str) -> tuple[str, Any]:
     """The hash of this large JSON, and its value without what is left out of large events."""
-    digest, left = scan(text, LARGE)
-    return digest, _decoded(left)
+    digest, reduced = scan(text, LARGE)
+    return digest, _decoded(reduced)
 
 
 _HINT = "send one OpenLineage event as a JSON object"
@@ -101,22 +101,22 @@ def _parsed(data: Event, text: str) -> ParsedEvent:
 
 
 def _placed(data: Event, text: str, digest: str) -> ParsedEvent:
-    known: dict[str, Any] = {"hash": digest, "body": text, "data": data}
+    attributes: dict[str, Any] = {"hash": digest, "body": text, "data": data}
     try:
-        return _place(data, known)
+        return _classified(data, attributes)
     except _Misplaced as problem:
-        return ParsedEvent("quarantined", reason=str(problem), **known)
+        return ParsedEvent("quarantined", reason=str(problem), **attributes)
 
 
 def stored(row: Any) -> ParsedEvent:
     """The event in this row of the raw log (of `STORED`), which was parsed before it was written."""
     if _is_large(row.body):
-        known = _light(row.body)[1]
+        event_data = _light(row.body)[1]
     else:
         data = _decoded(row.body)
-        known = _storable(data) if _UNSTORABLE.search(row.body) else data
-        known = without_large(known, row.hash) if len(row.body) > LARGE else known
-    return ParsedEvent(row.kind, row.hash, row.body, known, row.run_id, row.event_type, row.event_time, id=row.id)
+        event_data = _storable(data) if _UNSTORABLE.search(row.body) else data
+        event_data = without_large(event_data, row.hash) if len(row.body) > LARGE else event_data
+    return ParsedEvent(row.kind, row.hash, row.body, event_data, row.run_id, row.event_type, row.event_time, id=row.id)
 
 
 def redacted(event: ParsedEvent) -> ParsedEvent:
@@ -144,16 +144,16 @@ def _storable(value: Any) -> Any:
     return value
 
 
-def _place(data: Event, known: dict[str, Any]) -> ParsedEvent:
+def _classified(data: Event, attributes: dict[str, Any]) -> ParsedEvent:
     at = _time(data.get("eventTime"))
     if "run" in data and "job" in data:
-        return ParsedEvent("run", run_id=_run_id(data), event_type=_type(data), event_time=at, **known)
+        return ParsedEvent("run", run_id=_run_id(data), event_type=_type(data), event_time=at, **attributes)
     if "job" in data:
         _named(data["job"], "job")
-        return ParsedEvent("job", event_time=at, **known)
+        return ParsedEvent("job", event_time=at, **attributes)
     if "dataset" in data:
         _named(data["dataset"], "dataset")
-        return ParsedEvent("dataset", event_time=at, **known)
+        return ParsedEvent("dataset", event_time=at, **attributes)
     raise _Misplaced("neither run and job, nor job, nor dataset")
 
 

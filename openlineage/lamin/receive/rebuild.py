@@ -43,8 +43,8 @@ def rebuild(database: Database) -> Rebuilt:
     histories_of(database).clear()
     with database.reading() as session:
         first = func.min(Row.id).label("first")
-        told = select(Row.run_id, first).where(Row.run_id.is_not(None)).group_by(Row.run_id).order_by(first)
-        runs = [row.run_id for row in session.execute(told)]
+        query = select(Row.run_id, first).where(Row.run_id.is_not(None)).group_by(Row.run_id).order_by(first)
+        runs = [row.run_id for row in session.execute(query)]
     with database.writing() as session:
         outcome.dropped = _drop_untold(session)
         mask_derived(session)
@@ -91,9 +91,9 @@ def _owner(column: Any) -> type[Base]:
 
 def _record_runs(session: Session, runs: Sequence[str]) -> None:
     facts = {history.run_id: history.facts() for history in load(session, runs)}
-    displaced = learn_names(session, [pair for one in facts.values() for pair in one.aliases])
+    displaced = learn_names(session, [pair for run_facts in facts.values() for pair in run_facts.aliases])
     facts |= {history.run_id: history.facts() for history in load(session, displaced - set(facts))}
-    record(session, sorted(facts.values(), key=lambda one: (one.first_at, one.run_id)))
+    record(session, sorted(facts.values(), key=lambda run_facts: (run_facts.first_at, run_facts.run_id)))
 
 
 def _others(database: Database) -> Iterator[list[ParsedEvent]]:

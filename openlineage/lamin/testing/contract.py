@@ -84,17 +84,19 @@ class AdapterContract(ABC):
     def hanging_url(cls) -> Iterator[str]:
         """An endpoint that takes connections and never answers."""
         with socket.create_server(("127.0.0.1", 0)) as server:
-            held: list[socket.socket] = []
-            threading.Thread(target=_accept_all, args=(server, held), daemon=True).start()
+            connections: list[socket.socket] = []
+            threading.Thread(target=_accept_all, args=(server, connections), daemon=True).start()
             yield f"http://127.0.0.1:{server.getsockname()[1]}"
-            for connection in held:
+            for connection in connections:
                 connection.close()
 
     # -- events -----------------------------------------------------------------------------------------------
 
     def test_every_event_is_valid_openlineage(self, chain: Performance, failing: Performance) -> None:
         """By the official schemas."""
-        wrong = [(event["job"]["name"], found) for event in chain.events + failing.events if (found := problems(event))]
+        wrong = [
+            (event["job"]["name"], issues) for event in chain.events + failing.events if (issues := problems(event))
+        ]
         assert chain.events
         assert not wrong
 
@@ -134,10 +136,10 @@ class AdapterContract(ABC):
 
     def test_every_file_is_known_by_its_content(self, chain: Performance) -> None:
         """All bytes of it, hashed as everyone else does."""
-        files = [one for one in chain.view["artifacts"] if Path(one["path"]).suffix == ".txt"]
+        files = [artifact for artifact in chain.view["artifacts"] if Path(artifact["path"]).suffix == ".txt"]
         assert files
-        assert {one["hash_type"] for one in files} == {"blake3"}
-        assert all(len(one["hash"]) == 64 and one["size"] > 0 for one in files)
+        assert {file["hash_type"] for file in files} == {"blake3"}
+        assert all(len(file["hash"]) == 64 and file["size"] > 0 for file in files)
 
     def test_a_fan_out_is_as_many_runs_of_one_transform(self, fan_out: Performance) -> None:
         """Each with its own file, all of them gathered."""
@@ -164,8 +166,8 @@ class AdapterContract(ABC):
     def test_parameters_keep_their_types(self, params: Performance) -> None:
         """Those of the step, or of its workflow where the engine has only those."""
         assert params.process.returncode == 0, params.explained()
-        told = {**params.workflow()["params"], **params.step("tell")["params"]}
-        assert (told.get("alpha"), told.get("label")) == (3, "x y"), told
+        reported_params = {**params.workflow()["params"], **params.step("tell")["params"]}
+        assert (reported_params.get("alpha"), reported_params.get("label")) == (3, "x y"), reported_params
 
     def test_through_an_endpoint_the_registry_says_the_same(self, chain: Performance, folder: Path) -> None:
         """Over real HTTP, into a registry that the process itself does not see."""
@@ -202,10 +204,10 @@ class AdapterContract(ABC):
         assert _jobs(hung, spooled=True) == _jobs(chain)
 
 
-def _accept_all(server: socket.socket, held: list[socket.socket]) -> None:
+def _accept_all(server: socket.socket, connections: list[socket.socket]) -> None:
     while True:
         try:
-            held.append(server.accept()[0])
+            connections.append(server.accept()[0])
         except OSError:
             return
 
@@ -221,9 +223,9 @@ def _run_ids(played: Performance) -> set[str]:
 
 def _contents(played: Performance, pipeline: str) -> dict[str, str]:
     """The final files, wherever the engine puts them."""
-    wanted = _FINAL_FILES[pipeline]
+    expected = _FINAL_FILES[pipeline]
     skipped = {"work", "spool", "data"}
-    found = (
+    paths = (
         path for path in played.workdir.rglob("*.txt") if not skipped & set(path.relative_to(played.workdir).parts)
     )
-    return {path.name: path.read_text() for path in found if path.name in wanted}
+    return {path.name: path.read_text() for path in paths if path.name in expected}

@@ -65,15 +65,15 @@ class Performance:
 
     def step(self, name: str) -> dict[str, Any]:
         """The only run of this step."""
-        found = self.steps(name)
-        assert len(found) == 1, f"{len(found)} runs of {name}: {self.explained()}"
-        return found[0]
+        matches = self.steps(name)
+        assert len(matches) == 1, f"{len(matches)} runs of {name}: {self.explained()}"
+        return matches[0]
 
     def workflow(self) -> dict[str, Any]:
         """The only run without a parent."""
-        found = [run for run in self.view["runs"] if run["parent"] is None]
-        assert len(found) == 1, f"{len(found)} runs without parent: {self.explained()}"
-        return found[0]
+        roots = [run for run in self.view["runs"] if run["parent"] is None]
+        assert len(roots) == 1, f"{len(roots)} runs without parent: {self.explained()}"
+        return roots[0]
 
     def files(self, run: Mapping[str, Any], direction: str) -> set[str]:
         """The names of the files on this side of the run."""
@@ -82,7 +82,7 @@ class Performance:
             for edge in self.view["edges"]
             if edge["run"] == run["uid"] and edge["direction"] == direction and edge["role"] != "rolled_back"
         }
-        return {os.path.basename(one["path"]) for one in self.view["artifacts"] if one["uid"] in ids}
+        return {os.path.basename(artifact["path"]) for artifact in self.view["artifacts"] if artifact["uid"] in ids}
 
     def feeds(self, earlier: Mapping[str, Any], later: Mapping[str, Any]) -> bool:
         """Whether an artifact that the earlier run wrote is one that the later run read."""

@@ -24,18 +24,18 @@ class Lint:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        rows = [{"event": place, "problem": problem} for place, problem in self.problems]
+        rows = [{"event": location, "problem": problem} for location, problem in self.problems]
         return {"judged": self.judged, "invalid": self.invalid, "problems": rows}
 
-    def judge(self, place: str, text: str | bytes) -> None:
+    def judge(self, location: str, text: str | bytes) -> None:
         """One more event."""
         self.judged += 1
         try:
-            found = problems(json.loads(text))
+            issues = problems(json.loads(text))
         except (ValueError, RecursionError) as error:
-            found = [f"not JSON: {error}"]
-        self.invalid += bool(found)
-        self.problems += [(place, problem) for problem in found]
+            issues = [f"not JSON: {error}"]
+        self.invalid += bool(issues)
+        self.problems += [(location, problem) for problem in issues]
 
 
 def lint_log(database: Database) -> Lint:

@@ -32,11 +32,11 @@ def problems(event: Any) -> list[str]:
     if not isinstance(event, dict):
         return ["an event is a JSON object"]
     envelope, facets = _apart(event)
-    found = _errors(f"{CORE}#/$defs/{_kind(event)}", envelope, "")
-    for place, base, facet in facets:
-        for url in (f"{CORE}#/$defs/{base}", _known(facet.get("_schemaURL"))):
-            found += _errors(url, facet, place) if url else []
-    return list(dict.fromkeys(found))
+    issues = _errors(f"{CORE}#/$defs/{_kind(event)}", envelope, "")
+    for location, base, facet in facets:
+        for url in (f"{CORE}#/$defs/{base}", _schema_address(facet.get("_schemaURL"))):
+            issues += _errors(url, facet, location) if url else []
+    return list(dict.fromkeys(issues))
 
 
 def _kind(event: dict[str, Any]) -> str:
@@ -52,17 +52,17 @@ def _apart(event: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str, 
     Judged inside the event, one broken facet is told as all of them, printed in full, fitting none of the choices.
     """
     envelope = dict(event)
-    found: list[tuple[str, str, dict[str, Any]]] = []
+    collected: list[tuple[str, str, dict[str, Any]]] = []
     for name, kind in (("run", "Run"), ("job", "Job"), ("dataset", "Dataset")):
         if name in envelope:
-            envelope[name] = _without_facets(envelope[name], name, kind, found)
+            envelope[name] = _without_facets(envelope[name], name, kind, collected)
     for side, kind in (("inputs", "InputDataset"), ("outputs", "OutputDataset")):
         if isinstance(envelope.get(side), list):
-            envelope[side] = [_without_facets(d, f"{side}[{n}]", kind, found) for n, d in enumerate(envelope[side])]
-    return envelope, found
+            envelope[side] = [_without_facets(d, f"{side}[{n}]", kind, collected) for n, d in enumerate(envelope[side])]
+    return envelope, collected
 
 
-def _without_facets(entity: Any, place: str, kind: str, found: list[tuple[str, str, dict[str, Any]]]) -> Any:
+def _without_facets(entity: Any, location: str, kind: str, collected: list[tuple[str, str, dict[str, Any]]]) -> Any:
     if not isinstance(entity, dict):
         return entity
     entity = dict(entity)
@@ -71,12 +71,12 @@ def _without_facets(entity: Any, place: str, kind: str, found: list[tuple[str, s
         facets = entity.get(group)
         if isinstance(facets, dict):
             apart = {name: facet for name, facet in facets.items() if isinstance(facet, dict)}
-            found += [(f"{place}.{group}.{name}", f"{base}Facet", facet) for name, facet in apart.items()]
+            collected += [(f"{location}.{group}.{name}", f"{base}Facet", facet) for name, facet in apart.items()]
             entity[group] = {name: facet for name, facet in facets.items() if name not in apart}
     return entity
 
 
-def _known(url: Any) -> str | None:
+def _schema_address(url: Any) -> str | None:
     """The schema here that judges a facet of this address, if there is one."""
     name = _name_and_model(url) if isinstance(url, str) else None
     return None if name is None else _addresses().get(name)
@@ -92,15 +92,15 @@ def _name_and_model(url: str) -> tuple[str, str] | None:
     return None
 
 
-def _errors(url: str, instance: Any, place: str) -> list[str]:
+def _errors(url: str, instance: Any, location: str) -> list[str]:
     errors = _validator(url).iter_errors(instance)
-    return [f"{_path(place, error.instance_path) or 'event'}: {error.message}" for error in errors]
+    return [f"{_path(location, error.instance_path) or 'event'}: {error.message}" for error in errors]
 
 
-def _path(place: str, steps: list[str | int]) -> str:
+def _path(location: str, steps: list[str | int]) -> str:
     for step in steps:
-        place += f"[{step}]" if isinstance(step, int) else f".{step}"
-    return place.removeprefix(".")
+        location += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return location.removeprefix(".")
 
 
 @cache
@@ -126,14 +126,14 @@ def _refuse(url: str) -> Any:
 
 @cache
 def _addresses() -> dict[tuple[str, str], str]:
-    found = {}
+    addresses = {}
     for schema in _schemas():
         name = _name_and_model(schema["$id"])
         if name is not None:
             # The official files describe the container at their top; the facet itself is a definition in them.
             definition = f"#/$defs/{name[0]}" if name[0] in schema.get("$defs", {}) else ""
-            found[name] = schema["$id"] + definition
-    return found
+            addresses[name] = schema["$id"] + definition
+    return addresses
 
 
 @cache

@@ -38,16 +38,16 @@ class Played:
 
     def one(self, step: str, kind: str) -> Event:
         """The only event of this kind of a process."""
-        found = self.told(step, kind)
-        assert len(found) == 1, f"{len(found)} of {kind} for {step or 'the workflow'}; {self.shown}"
-        return found[0]
+        events = self.told(step, kind)
+        assert len(events) == 1, f"{len(events)} of {kind} for {step or 'the workflow'}; {self.shown}"
+        return events[0]
 
     def runs(self) -> dict[str, list[Event]]:
         """The events of each run, by its name."""
-        found: dict[str, list[Event]] = {}
+        events_by_run: dict[str, list[Event]] = {}
         for event in self.events:
-            found.setdefault(run(event)["name"], []).append(event)
-        return found
+            events_by_run.setdefault(run(event)["name"], []).append(event)
+        return events_by_run
 
     def published(self, step: str) -> list[str]:
         """The files that are told to be published from this process."""
@@ -80,7 +80,7 @@ def _without_nextflow(folders: list[str]) -> Iterator[str]:
 
 def play(folder: Path, *arguments: str, input: str = "", **variables: str) -> Played:
     """Run `lamin nextflow` with these arguments; only what this invocation told is in the answer."""
-    known = set((folder / "spool").glob("*.ndjson"))
+    old_files = set((folder / "spool").glob("*.ndjson"))
     done = subprocess.run(
         [*COMMAND, *arguments],
         cwd=folder,
@@ -91,7 +91,7 @@ def play(folder: Path, *arguments: str, input: str = "", **variables: str) -> Pl
         timeout=TIMEOUT,
         check=False,
     )
-    return Played(done.returncode, done.stderr + done.stdout, spooled(folder, known))
+    return Played(done.returncode, done.stderr + done.stdout, spooled(folder, old_files))
 
 
 def start(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
@@ -108,9 +108,9 @@ def start(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[b
         )
 
 
-def spooled(folder: Path, known: set[Path] | frozenset[Path] = frozenset()) -> list[Event]:
+def spooled(folder: Path, old_files: set[Path] | frozenset[Path] = frozenset()) -> list[Event]:
     """The whole events in the spool of this folder, but for those in the `known` files."""
-    files = sorted(set((folder / "spool").glob("*.ndjson")) - known)
+    files = sorted(set((folder / "spool").glob("*.ndjson")) - old_files)
     return [event for file in files for event in whole_lines(file)]
 
 

@@ -54,7 +54,7 @@ def write(folder: Path, snakefile: str, name: str = "Snakefile") -> Path:
 
 def play(folder: Path, *options: str, **variables: str) -> Played:
     """Run the Snakefile of this folder; only what this invocation told is in the answer."""
-    known = set((folder / "spool").glob("*.ndjson"))
+    old_files = set((folder / "spool").glob("*.ndjson"))
     done = subprocess.run(
         [*COMMAND, *options],
         cwd=folder,
@@ -64,12 +64,12 @@ def play(folder: Path, *options: str, **variables: str) -> Played:
         timeout=120,
         check=False,
     )
-    return Played(done.returncode, done.stderr + done.stdout, spooled(folder, known))
+    return Played(done.returncode, done.stderr + done.stdout, spooled(folder, old_files))
 
 
-def spooled(folder: Path, known: set[Path] | None = None) -> list[Event]:
+def spooled(folder: Path, old_files: set[Path] | None = None) -> list[Event]:
     """The events in the spool of this folder, but for those in the `known` files."""
-    files = sorted(set((folder / "spool").glob("*.ndjson")) - (known or set()))
+    files = sorted(set((folder / "spool").glob("*.ndjson")) - (old_files or set()))
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 
@@ -86,8 +86,8 @@ def names(event: Event, side: str) -> list[str]:
 
 def dataset(event: Event, side: str, name: str) -> dict[str, Any]:
     """What is told of the content of one dataset."""
-    (found,) = (each for each in event[side] if Path(each["name"]).name == name)
-    content: dict[str, Any] = found["facets"]["lamin_artifact"]
+    (entry,) = (each for each in event[side] if Path(each["name"]).name == name)
+    content: dict[str, Any] = entry["facets"]["lamin_artifact"]
     return content
 
 

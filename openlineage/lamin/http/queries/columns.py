@@ -49,24 +49,28 @@ class Step:
 
 def column_lineage(session: Session, *, node_id: str, depth: int, with_downstream: str) -> Json:
     """The columns that those of a dataset, of one field or of a job's outputs came from, and went into."""
-    node, field = _asked(session, node_id)
+    node, field = _node_and_field(session, node_id)
     down = depth if with_downstream.lower() == "true" else 0
     # A step from column to column is two from node to node; what a run wrote is one more.
     graph, starts = around(session, node, up=2 * depth, down=2 * down + (node.kind == "job"))
     begun = set(starts)
     own = begun | {artifact for run, artifact, direction, _ in graph.edges if direction == "output" and -run in begun}
-    told = list(_told(session, {*graph.artifacts}))
-    steps = [step for _, name, facets in told for step in _steps(name, facets)]
-    types = {Column(name, one["name"]): one["type"] for _, name, facets in told for one in fields(facets)}
-    names = {name for artifact, name, _ in told if artifact in own}
-    known = {*types, *(column for step in steps for column in (step.source, step.target))}
-    first = {column for column in known if column.dataset in names and field in (None, column.field)}
+    edge_facets = list(_edge_facets(session, {*graph.artifacts}))
+    steps = [step for _, name, facets in edge_facets for step in _steps(name, facets)]
+    types = {
+        Column(name, schema_field["name"]): schema_field["type"]
+        for _, name, facets in edge_facets
+        for schema_field in fields(facets)
+    }
+    names = {name for artifact, name, _ in edge_facets if artifact in own}
+    columns = {*types, *(column for step in steps for column in (step.source, step.target))}
+    first = {column for column in columns if column.dataset in names and field in (None, column.field)}
     if field is not None and not first:
         raise NotFound(f"no column {field!r} is known of this dataset", hint="its fields: GET .../datasets/{dataset}")
     return {"graph": _drawn(_reached(first, steps, depth, down), steps, types)}
 
 
-def _asked(session: Session, node_id: str) -> tuple[Node, str | None]:
+def _node_and_field(session: Session, node_id: str) -> tuple[Node, str | None]:
     """The node, and the field of it that is asked for."""
     if not node_id.startswith(_FIELD):
         node = node_of(session, node_id)
@@ -74,11 +78,11 @@ def _asked(session: Session, node_id: str) -> tuple[Node, str | None]:
             raise InvalidArgument("a run has no columns", hint="ask for one of the datasets that it wrote")
         return node, None
     dataset, _, field = node_id.removeprefix(_FIELD).rpartition(":")
-    name, mark, version = field.partition("#")
-    return node_of(session, f"dataset:{dataset}{mark}{version}"), name
+    name, separator, version = field.partition("#")
+    return node_of(session, f"dataset:{dataset}{separator}{version}"), name
 
 
-def _told(session: Session, artifacts: Iterable[int]) -> Iterator[tuple[int, Name, Json]]:
+def _edge_facets(session: Session, artifacts: Iterable[int]) -> Iterator[tuple[int, Name, Json]]:
     """What was said of these versions: the version, its dataset, the facets of one edge."""
     query = (
         select(Artifact.id, Storage.root, Artifact.key, ArtifactSeries.stem, RunArtifact.facets)
@@ -95,15 +99,15 @@ def _told(session: Session, artifacts: Iterable[int]) -> Iterator[tuple[int, Nam
 
 def _steps(name: Name, facets: Mapping[str, Any]) -> Iterator[Step]:
     facet = facets.get("columnLineage")
-    made = facet.get("fields") if isinstance(facet, dict) else None
-    for field, told in (made if isinstance(made, dict) else {}).items():
-        sources = told.get("inputFields") if isinstance(told, dict) else None
+    field_entries = facet.get("fields") if isinstance(facet, dict) else None
+    for field, derivation in (field_entries if isinstance(field_entries, dict) else {}).items():
+        sources = derivation.get("inputFields") if isinstance(derivation, dict) else None
         for source in sources if isinstance(sources, list) else ():
             if isinstance(source, dict) and all(isinstance(source.get(part), str) for part in _PARTS):
                 origin = name_of(dataset_path(source["namespace"], source["name"]))
                 how = {
-                    "transformationDescription": told.get("transformationDescription"),
-                    "transformationType": told.get("transformationType"),
+                    "transformationDescription": derivation.get("transformationDescription"),
+                    "transformationType": derivation.get("transformationType"),
                     "transformations": source.get("transformations") or [],
                 }
                 yield Step(Column(origin, source["field"]), Column(name, field), how)
@@ -120,10 +124,10 @@ def _reached(first: set[Column], steps: Iterable[Step], up: int, down: int) -> s
         below[step.source].add(step.target)
     seen = set(first)
     for onwards, depth in ((above, up), (below, down)):
-        reached = fresh = set(first)
-        while fresh and depth > 0:
-            fresh = {other for one in fresh for other in onwards[one]} - reached
-            reached = reached | fresh
+        reached = frontier = set(first)
+        while frontier and depth > 0:
+            frontier = {other for column in frontier for other in onwards[column]} - reached
+            reached = reached | frontier
             depth -= 1
         seen |= reached
     return seen
@@ -146,7 +150,7 @@ def _drawn(columns: set[Column], steps: Iterable[Step], types: Mapping[Column, A
                 "inputFields": [{**source.as_json(), **how} for source, how in _sorted(into[column].items())],
             },
             "inEdges": [{"origin": source.id, "destination": column.id} for source, _ in _sorted(into[column].items())],
-            "outEdges": [{"origin": column.id, "destination": one.id} for one in sorted(out[column], key=_by_id)],
+            "outEdges": [{"origin": column.id, "destination": target.id} for target in sorted(out[column], key=_by_id)],
         }
         for column in sorted(columns, key=_by_id)
     ]

@@ -28,36 +28,36 @@ from openlineage.lamin.http.queries.shapes import Json, Version
 
 def list_datasets(session: Session, *, limit: int, offset: int, namespace: str | None = None) -> Json:
     """All datasets, or those of one namespace, by storage and key."""
-    wanted: list[ColumnElement[bool]] = [Artifact.is_latest.is_(True)]
+    conditions: list[ColumnElement[bool]] = [Artifact.is_latest.is_(True)]
     if namespace is not None:
-        wanted.append(Artifact.storage_id.in_(storages_of(session, namespace)))
-    total = session.scalar(select(func.count()).select_from(Artifact).where(*wanted))
+        conditions.append(Artifact.storage_id.in_(storages_of(session, namespace)))
+    total = session.scalar(select(func.count()).select_from(Artifact).where(*conditions))
     page = session.scalars(
         select(Artifact.series_id)
-        .where(*wanted)
+        .where(*conditions)
         .order_by(Artifact.key, Artifact.storage_id, Artifact.series_id)
         .limit(limit)
         .offset(offset)
     ).all()
-    found = described(session, page)
-    return {"datasets": [found[series] for series in page if series in found], "totalCount": total}
+    datasets = described(session, page)
+    return {"datasets": [datasets[series] for series in page if series in datasets], "totalCount": total}
 
 
 def one_dataset(session: Session, *, namespace: str, dataset: str) -> Json:
     """One dataset, as its newest version shows it."""
-    found = list(described(session, [series_of(session, namespace, dataset)]).values())
-    if not found:
+    matches = list(described(session, [series_of(session, namespace, dataset)]).values())
+    if not matches:
         raise NotFound(f"no run read or wrote {dataset!r}", hint="GET /api/v1/datasets lists those that are there")
-    return found[0]
+    return matches[0]
 
 
 def dataset_versions(session: Session, *, namespace: str, dataset: str, limit: int, offset: int) -> Json:
     """The versions of a dataset, newest first, each with the run that first made it."""
-    wanted = Artifact.series_id == series_of(session, namespace, dataset)
-    total = session.scalar(select(func.count()).select_from(Artifact).where(wanted))
-    page = select(Artifact.id).where(wanted).order_by(Artifact.number.desc()).limit(limit).offset(offset)
-    found = described_versions(session, session.scalars(page).all())
-    return {"versions": list(found.values()), "totalCount": total}
+    condition = Artifact.series_id == series_of(session, namespace, dataset)
+    total = session.scalar(select(func.count()).select_from(Artifact).where(condition))
+    page = select(Artifact.id).where(condition).order_by(Artifact.number.desc()).limit(limit).offset(offset)
+    versions = described_versions(session, session.scalars(page).all())
+    return {"versions": list(versions.values()), "totalCount": total}
 
 
 def one_dataset_version(session: Session, *, namespace: str, dataset: str, version: str) -> Json:
@@ -73,43 +73,51 @@ def described(session: Session, series: Iterable[int]) -> dict[int, Json]:
     for part in runs.chunks(series):
         query = select(Artifact.series_id, func.min(Artifact.created_at), func.count())
         rows = session.execute(query.where(Artifact.series_id.in_(part)).group_by(Artifact.series_id))
-        ages |= {one: (since, count) for one, since, count in rows}
+        ages |= {series_id: (since, count) for series_id, since, count in rows}
         heads += _loaded(session, Artifact.id.in_(_heads(part)))
-    told, labels = _told(session, heads), _labels(session, heads)
+    facets, labels = _facets(session, heads), _labels(session, heads)
     return {
-        one.row.series_id: shapes.dataset(one, told[one.row.id], labels[one.row.id], *ages[one.row.series_id])
-        for one in heads
+        version.row.series_id: shapes.dataset(
+            version, facets[version.row.id], labels[version.row.id], *ages[version.row.series_id]
+        )
+        for version in heads
     }
 
 
 def _heads(series: Sequence[int]) -> Select[tuple[int]]:
     """The latest version of each, else the last one."""
-    place = func.row_number().over(
+    rank = func.row_number().over(
         partition_by=Artifact.series_id, order_by=(Artifact.is_latest.desc(), Artifact.number.desc())
     )
-    ranked = select(Artifact.id, place.label("place")).where(Artifact.series_id.in_(series)).subquery()
+    ranked = select(Artifact.id, rank.label("place")).where(Artifact.series_id.in_(series)).subquery()
     return select(ranked.c.id).where(ranked.c.place == 1)
 
 
 def described_versions(session: Session, artifacts: Sequence[int]) -> dict[int, Json]:
     """These versions in this order, each with the run that first made it."""
-    loaded = {one.row.id: one for part in runs.chunks(artifacts) for one in _loaded(session, Artifact.id.in_(part))}
+    loaded = {
+        version.row.id: version
+        for part in runs.chunks(artifacts)
+        for version in _loaded(session, Artifact.id.in_(part))
+    }
     versions = [loaded[identity] for identity in artifacts if identity in loaded]
-    told, labels = _told(session, versions), _labels(session, versions)
+    facets, labels = _facets(session, versions), _labels(session, versions)
     makers = _makers(session, versions)
     return {
-        one.row.id: shapes.dataset_version(one, told[one.row.id], labels[one.row.id], makers.get(one.row.run_id or 0))
-        for one in versions
+        version.row.id: shapes.dataset_version(
+            version, facets[version.row.id], labels[version.row.id], makers.get(version.row.run_id or 0)
+        )
+        for version in versions
     }
 
 
-def _loaded(session: Session, *wanted: Any) -> list[Version]:
+def _loaded(session: Session, *conditions: Any) -> list[Version]:
     query = (
         select(Artifact, ArtifactSeries.stem, Storage.root, Content)
         .join(ArtifactSeries, Artifact.series_id == ArtifactSeries.id)
         .join(Storage, Artifact.storage_id == Storage.id)
         .outerjoin(Content, Artifact.content_id == Content.id)
-        .where(*wanted)
+        .where(*conditions)
     )
     return [
         Version(row, dataset_of(root, row.key, stem), root, content)
@@ -118,13 +126,13 @@ def _loaded(session: Session, *wanted: Any) -> list[Version]:
 
 
 def _makers(session: Session, versions: Iterable[Version]) -> dict[int, Json]:
-    wanted = {one.row.run_id for one in versions if one.row.run_id is not None}
+    run_ids = {version.row.run_id for version in versions if version.row.run_id is not None}
     query = select(Run).options(defer(Run.details))
-    rows = [row for part in runs.chunks(wanted) for row in session.scalars(query.where(Run.id.in_(part)))]
+    rows = [row for part in runs.chunks(run_ids) for row in session.scalars(query.where(Run.id.in_(part)))]
     return dict(zip([row.id for row in rows], runs.described(session, rows), strict=True))
 
 
-def _told(session: Session, versions: Iterable[Version]) -> Mapping[int, dict[str, Any]]:
+def _facets(session: Session, versions: Iterable[Version]) -> Mapping[int, dict[str, Any]]:
     """The facets of each version: what its maker said, or its last reader where none is known; what was said apart."""
     maker = (RunArtifact.run_id == Artifact.run_id) | Artifact.run_id.is_(None)
     query = (
@@ -132,24 +140,24 @@ def _told(session: Session, versions: Iterable[Version]) -> Mapping[int, dict[st
         .join(RunArtifact, or_(RunArtifact.id == _last(maker), RunArtifact.id == _last(RunArtifact.run_id.is_(None))))
         .order_by(RunArtifact.observed_at, RunArtifact.id)
     )
-    found: defaultdict[int, dict[str, Any]] = defaultdict(dict)
-    for part in runs.chunks(one.row.id for one in versions):
+    facets_by_version: defaultdict[int, dict[str, Any]] = defaultdict(dict)
+    for part in runs.chunks(version.row.id for version in versions):
         for identity, facets in session.execute(query.where(Artifact.id.in_(part))):
-            found[identity].update(facets or {})
-    return found
+            facets_by_version[identity].update(facets or {})
+    return facets_by_version
 
 
-def _last(said: ColumnElement[bool]) -> ScalarSelect[int]:
+def _last(condition: ColumnElement[bool]) -> ScalarSelect[int]:
     """The last edge of an artifact of which this is true."""
-    last = select(func.max(RunArtifact.id)).where(RunArtifact.artifact_id == Artifact.id, said)
+    last = select(func.max(RunArtifact.id)).where(RunArtifact.artifact_id == Artifact.id, condition)
     return last.correlate(Artifact).scalar_subquery()
 
 
 def _labels(session: Session, versions: Iterable[Version]) -> Mapping[int, set[str]]:
-    wanted = [one.row.id for one in versions]
+    artifact_ids = [version.row.id for version in versions]
     query = select(ArtifactULabel.artifact_id, ULabel.name).join(ULabel, ArtifactULabel.ulabel_id == ULabel.id)
-    found: defaultdict[int, set[str]] = defaultdict(set)
-    for part in runs.chunks(wanted):
+    labels_by_artifact: defaultdict[int, set[str]] = defaultdict(set)
+    for part in runs.chunks(artifact_ids):
         for identity, name in session.execute(query.where(ArtifactULabel.artifact_id.in_(part))):
-            found[identity].add(name)
-    return found
+            labels_by_artifact[identity].add(name)
+    return labels_by_artifact

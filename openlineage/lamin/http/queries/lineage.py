@@ -72,15 +72,15 @@ def _starts(session: Session, node: Node) -> Sequence[int]:
 
 def _linked(graph: Graph, starts: Iterable[int]) -> list[int]:
     """The nodes that hang together with others, and where it began: runs by their negative key."""
-    known = {*graph.artifacts, *(-run for run in graph.runs)}
-    return sorted(known & {*starts, *(end for link in graph.links() for end in link)})
+    nodes = {*graph.artifacts, *(-run for run in graph.runs)}
+    return sorted(nodes & {*starts, *(end for link in graph.links() for end in link)})
 
 
 def _single(session: Session, graph: Graph, linked: list[int]) -> dict[int, Vertex]:
     """A node for each run and each version."""
-    versions = datasets.described_versions(session, [one for one in linked if one > 0])
+    versions = datasets.described_versions(session, [node for node in linked if node > 0])
     query = select(Run).options(defer(Run.details))
-    rows = [row for part in runs.chunks(-one for one in linked if one < 0)
+    rows = [row for part in runs.chunks(-node for node in linked if node < 0)
             for row in session.scalars(query.where(Run.id.in_(part)))]  # fmt: skip
     shown = zip(rows, runs.described(session, rows), strict=True)
     return {identity: Vertex(_version_id(data), "DATASET_VERSION", data) for identity, data in versions.items()} | {
@@ -102,15 +102,15 @@ def _as_of(data: Json, node: RunNode) -> Json:
 
 def _collapsed(session: Session, linked: list[int]) -> dict[int, Vertex]:
     """One node for all versions of a dataset, and for all runs of a job."""
-    series = _series(session, Artifact.id, Artifact.series_id, [one for one in linked if one > 0])
-    code = _series(session, Run.id, Transform.series_id, [-one for one in linked if one < 0])
+    series = _series(session, Artifact.id, Artifact.series_id, [node for node in linked if node > 0])
+    code = _series(session, Run.id, Transform.series_id, [-node for node in linked if node < 0])
     named = {
-        one: Vertex(f"dataset:{data['namespace']}:{data['name']}", "DATASET", data)
-        for one, data in datasets.described(session, set(series.values())).items()
+        series_id: Vertex(f"dataset:{data['namespace']}:{data['name']}", "DATASET", data)
+        for series_id, data in datasets.described(session, set(series.values())).items()
     }
-    worked = {one: _job_vertex(data) for one, data in jobs.described(session, set(code.values())).items()}
-    found = {artifact: named[one] for artifact, one in series.items() if one in named}
-    return found | {-run: worked[one] for run, one in code.items() if one in worked}
+    worked = {series_id: _job_vertex(data) for series_id, data in jobs.described(session, set(code.values())).items()}
+    vertices = {artifact: named[series_id] for artifact, series_id in series.items() if series_id in named}
+    return vertices | {-run: worked[series_id] for run, series_id in code.items() if series_id in worked}
 
 
 def _job_vertex(data: Json) -> Vertex:
@@ -121,7 +121,7 @@ def _series(session: Session, identity: Any, series: Any, ids: Iterable[int]) ->
     query = select(identity, series)
     if identity is Run.id:
         query = query.join(Transform, Run.transform_id == Transform.id)
-    return {one: of for part in runs.chunks(ids) for one, of in session.execute(query.where(identity.in_(part)))}
+    return {row_id: of for part in runs.chunks(ids) for row_id, of in session.execute(query.where(identity.in_(part)))}
 
 
 def _drawn(vertices: Mapping[int, Vertex], flows: Iterable[tuple[int, int]]) -> list[Json]:
@@ -138,8 +138,14 @@ def _drawn(vertices: Mapping[int, Vertex], flows: Iterable[tuple[int, int]]) -> 
         out[origin].append(edge)
     by_id = {vertex.id: vertex for vertex in vertices.values()}
     return [
-        {"id": one, "type": by_id[one].type, "data": by_id[one].data, "inEdges": into[one], "outEdges": out[one]}
-        for one in sorted(by_id)
+        {
+            "id": vertex_id,
+            "type": by_id[vertex_id].type,
+            "data": by_id[vertex_id].data,
+            "inEdges": into[vertex_id],
+            "outEdges": out[vertex_id],
+        }
+        for vertex_id in sorted(by_id)
     ]
 
 
@@ -156,18 +162,22 @@ def upstream(session: Session, *, run_id: str, depth: int) -> Json:
     for run, artifact, direction, _ in graph.edges:
         if direction == "input" and artifact in versions:
             read[run].append(_input(versions[artifact]))
-    return {"runs": [_upstream_run(rows[one], codes[rows[one].transform_id], read[one]) for one in order]}
+    return {
+        "runs": [
+            _upstream_run(rows[identity], codes[rows[identity].transform_id], read[identity]) for identity in order
+        ]
+    }
 
 
 def _by_distance(graph: Graph, start: int) -> list[int]:
     """The runs on the way up from this one, nearest first."""
     above: defaultdict[int, list[int]] = defaultdict(list)
-    for one, other in graph.links():
-        above[one].append(other)
-    seen = fresh = dict.fromkeys([-start])
-    while fresh:
-        fresh = dict.fromkeys(node for one in fresh for node in above[one] if node not in seen)
-        seen |= fresh
+    for below, other in graph.links():
+        above[below].append(other)
+    seen = frontier = dict.fromkeys([-start])
+    while frontier:
+        frontier = dict.fromkeys(node for below in frontier for node in above[below] if node not in seen)
+        seen |= frontier
     return [-node for node in seen if node < 0]
 
 

@@ -34,17 +34,17 @@ def list_events(
 
     The bodies are sent a few at a time: a page of large events would not fit the memory.
     """
-    wanted = [_PLACED]
+    conditions = [_PLACED]
     if after is not None:
-        wanted.append(Event.event_time >= after)
+        conditions.append(Event.event_time >= after)
     if before is not None:
-        wanted.append(Event.event_time < before)
-    total = session.scalar(select(func.count()).select_from(Event).where(*wanted))
+        conditions.append(Event.event_time < before)
+    total = session.scalar(select(func.count()).select_from(Event).where(*conditions))
     ascending = sort_direction == "asc"
     if cursor is not None:
-        wanted.append(beyond(Event.event_time, Event.id, cursor, ascending=ascending))
+        conditions.append(beyond(Event.event_time, Event.id, cursor, ascending=ascending))
     order = (Event.event_time, Event.id) if ascending else (Event.event_time.desc(), Event.id.desc())
-    query = select(Event.event_time, Event.id).where(*wanted).order_by(*order).limit(limit).offset(offset)
+    query = select(Event.event_time, Event.id).where(*conditions).order_by(*order).limit(limit).offset(offset)
     marks: list[Mark] = [(at, identity) for at, identity in session.execute(query)]
     tail = json.dumps({"totalCount": total, "nextCursor": following(marks, limit)})[1:]
     ids = [identity for _, identity in marks]
@@ -61,8 +61,8 @@ def _joined(bind: Any, ids: list[int], tail: str) -> Iterator[str]:
 
 def _bodies(bind: Any, ids: list[int]) -> Iterator[str]:
     with Session(bind) as session:
-        found = dict(session.execute(select(Event.id, Event.body).where(Event.id.in_(ids))).tuples().all())
-    return (_strict(found[identity]) for identity in ids)
+        bodies = dict(session.execute(select(Event.id, Event.body).where(Event.id.in_(ids))).tuples().all())
+    return (_strict(bodies[identity]) for identity in ids)
 
 
 def _strict(body: str) -> str:

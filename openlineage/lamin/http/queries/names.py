@@ -69,37 +69,37 @@ def _is_in(root: str, namespace: str) -> bool:
 
 def series_of(session: Session, namespace: str, name: str) -> int:
     """The series of this dataset. Raises `NotFound`."""
-    found = _first_series(session, [Name(namespace, name)])
-    if found is None:
+    match = _first_series(session, [Name(namespace, name)])
+    if match is None:
         raise NotFound(f"no dataset {name!r} in {namespace!r}", hint="GET /api/v1/namespaces/{namespace}/datasets")
-    return found[1]
+    return match[1]
 
 
 def job_of(session: Session, namespace: str, name: str) -> int:
     """The series of this job. Raises `NotFound`."""
-    found = _first_job(session, [Name(namespace, name)])
-    if found is None:
+    series_id = _first_job(session, [Name(namespace, name)])
+    if series_id is None:
         raise NotFound(f"no job {name!r} in {namespace!r}", hint="GET /api/v1/namespaces/{namespace}/jobs")
-    return found
+    return series_id
 
 
 def run_of(session: Session, identity: str) -> Run:
     """The run with this OpenLineage run id, or this uid. Raises `NotFound`."""
-    wanted = or_(Run.external_id == run_key(identity), Run.uid == identity)
-    found = session.scalars(select(Run).where(wanted).limit(1)).first()
-    if found is None:
+    condition = or_(Run.external_id == run_key(identity), Run.uid == identity)
+    run = session.scalars(select(Run).where(condition).limit(1)).first()
+    if run is None:
         raise NotFound(f"no run {identity!r}", hint="GET /api/v1/runs lists them")
-    return found
+    return run
 
 
 def version_of(session: Session, series: int, version: str) -> Artifact:
     """The version of a dataset, by its four characters or its uid. Raises `NotFound`."""
     stem = session.scalar(select(ArtifactSeries.stem).where(ArtifactSeries.id == series))
-    wanted = Artifact.uid.in_([version, f"{stem}{version}"])
-    found = session.scalar(select(Artifact).where(Artifact.series_id == series, wanted))
-    if found is None:
+    condition = Artifact.uid.in_([version, f"{stem}{version}"])
+    artifact = session.scalar(select(Artifact).where(Artifact.series_id == series, condition))
+    if artifact is None:
         raise NotFound(f"no version {version!r} of this dataset", hint="GET .../versions lists them")
-    return found
+    return artifact
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,55 +140,58 @@ def _readings(text: str) -> Iterator[Name]:
 
 
 def _job_node(session: Session, readings: list[Name]) -> Node | None:
-    found = _first_job(session, readings)
-    return None if found is None else Node("job", found)
+    series_id = _first_job(session, readings)
+    return None if series_id is None else Node("job", series_id)
 
 
 def _first_job(session: Session, readings: list[Name]) -> int | None:
-    wanted = [and_(TransformSeries.namespace == one.namespace, TransformSeries.key == one.name) for one in readings]
+    conditions = [
+        and_(TransformSeries.namespace == reading.namespace, TransformSeries.key == reading.name)
+        for reading in readings
+    ]
     rows = session.execute(
-        select(TransformSeries.namespace, TransformSeries.key, TransformSeries.id).where(_any_of(wanted))
+        select(TransformSeries.namespace, TransformSeries.key, TransformSeries.id).where(_any_of(conditions))
     )
-    found = {Name(namespace, key): identity for namespace, key, identity in rows}
-    return next((found[one] for one in readings if one in found), None)
+    series_by_name = {Name(namespace, key): identity for namespace, key, identity in rows}
+    return next((series_by_name[reading] for reading in readings if reading in series_by_name), None)
 
 
 def _dataset_node(session: Session, readings: list[Name]) -> Node | None:
     """A name that holds an `@` is a name first, a version second."""
-    found = _first_series(session, readings)
-    if found is not None:
-        return Node("dataset", found[1])
+    match = _first_series(session, readings)
+    if match is not None:
+        return Node("dataset", match[1])
     versioned = [
-        (Name(one.namespace, name), version)
-        for one in readings
-        for mark in "@#"
-        for name, _, version in [one.name.rpartition(mark)]
+        (Name(reading.namespace, name), version)
+        for reading in readings
+        for separator in "@#"
+        for name, _, version in [reading.name.rpartition(separator)]
         if name and len(version) >= VERSION_LENGTH
     ]
-    found = _first_series(session, [name for name, _ in versioned])
-    if found is None:
+    match = _first_series(session, [name for name, _ in versioned])
+    if match is None:
         return None
-    version = next(version for name, version in versioned if name == found[0])
-    return Node("version", version_of(session, found[1], version).id)
+    version = next(version for name, version in versioned if name == match[0])
+    return Node("version", version_of(session, match[1], version).id)
 
 
 def _first_series(session: Session, readings: list[Name]) -> tuple[Name, int] | None:
     """The first of these names that is a dataset's, and its series; of several roots that hold it, the longest."""
     roots = session.execute(select(Storage.id, Storage.root)).all()
-    paths = {one: dataset_path(one.namespace, one.name) for one in readings}
+    paths = {reading: dataset_path(reading.namespace, reading.name) for reading in readings}
     aliases = canonical(session, set(paths.values()))
     places = [
-        (one, storage, path[len(root.rstrip("/")) + 1 :])
-        for one in readings
-        for path in [aliases.get(paths[one], paths[one])]
+        (reading, storage, path[len(root.rstrip("/")) + 1 :])
+        for reading in readings
+        for path in [aliases.get(paths[reading], paths[reading])]
         for storage, root in sorted(roots, key=lambda row: -len(row.root))
         if path.startswith(root.rstrip("/") + "/")
     ]
-    wanted = [_in_place(storage, key) for _, storage, key in places]
-    rows = session.scalars(select(ArtifactSeries).where(_any_of(wanted))).all()
-    found = {(row.storage_id, key): row.id for row in rows for key in (row.key, f"{MANAGED}/{row.stem}")}
+    conditions = [_in_place(storage, key) for _, storage, key in places]
+    rows = session.scalars(select(ArtifactSeries).where(_any_of(conditions))).all()
+    series_ids = {(row.storage_id, key): row.id for row in rows for key in (row.key, f"{MANAGED}/{row.stem}")}
     return next(
-        ((one, found[storage, key]) for one, storage, key in places if (storage, key) in found),
+        ((reading, series_ids[storage, key]) for reading, storage, key in places if (storage, key) in series_ids),
         None,
     )
 

@@ -16,18 +16,18 @@ from openlineage.lamin.http.queries.shapes import Json
 
 def list_namespaces(session: Session, *, limit: int, offset: int) -> Json:
     """All namespaces of jobs and of datasets, by name."""
-    found = _namespaces(session)
-    names = sorted(found)
+    spans = _namespaces(session)
+    names = sorted(spans)
     page = names[offset : offset + limit]
-    return {"namespaces": [_namespace(name, found[name]) for name in page], "totalCount": len(names)}
+    return {"namespaces": [_namespace(name, spans[name]) for name in page], "totalCount": len(names)}
 
 
 def one_namespace(session: Session, *, namespace: str) -> Json:
     """One namespace."""
-    found = _namespaces(session)
-    if namespace not in found:
+    spans = _namespaces(session)
+    if namespace not in spans:
         raise NotFound(f"no namespace {namespace!r}", hint="GET /api/v1/namespaces lists them")
-    return _namespace(namespace, found[namespace])
+    return _namespace(namespace, spans[namespace])
 
 
 Span = tuple[datetime, datetime]
@@ -41,11 +41,11 @@ def _namespaces(session: Session) -> dict[str, Span]:
     ]
     for root, at in session.execute(select(Storage.root, Storage.created_at)):
         spans.append((dataset_of(root, "x", "").namespace, at, at))
-    found: dict[str, Span] = {}
+    merged: dict[str, Span] = {}
     for name, first, last in spans:
-        known = found.get(name, (first, last))
-        found[name] = min(known[0], first), max(known[1], last)
-    return found
+        span = merged.get(name, (first, last))
+        merged[name] = min(span[0], first), max(span[1], last)
+    return merged
 
 
 def _namespace(name: str, span: Span) -> Json:
@@ -80,4 +80,4 @@ def list_tags(session: Session, *, limit: int, offset: int) -> Json:
         select(ULabel.name, ULabel.description).order_by(ULabel.name, ULabel.id).limit(limit).offset(offset)
     )
     total = session.scalar(select(func.count()).select_from(ULabel))
-    return {"tags": [{"name": name, "description": said} for name, said in rows], "totalCount": total}
+    return {"tags": [{"name": name, "description": description} for name, description in rows], "totalCount": total}

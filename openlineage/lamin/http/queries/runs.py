@@ -34,24 +34,24 @@ def list_runs(
     before: datetime | None = None,
 ) -> Json:
     """The runs that fit, newest first."""
-    wanted: list[ColumnElement[bool]] = []
+    conditions: list[ColumnElement[bool]] = []
     if status is not None:
-        wanted.append(Run.status == status)
+        conditions.append(Run.status == status)
     if engine is not None:
-        wanted.append(Run.engine == engine)
+        conditions.append(Run.engine == engine)
     if parent is not None:
-        wanted.append(Run.parent_id == run_of(session, parent).id)
+        conditions.append(Run.parent_id == run_of(session, parent).id)
     if after is not None:
-        wanted.append(Run.created_at >= after)
+        conditions.append(Run.created_at >= after)
     if before is not None:
-        wanted.append(Run.created_at < before)
+        conditions.append(Run.created_at < before)
     if namespace is not None and job is not None:
-        wanted.append(_among(_transforms(session, job_of(session, namespace, job))))
+        conditions.append(_among(_transforms(session, job_of(session, namespace, job))))
     elif namespace is not None:
-        wanted.append(Run.transform_id.in_(select(Transform.id).where(Transform.namespace == namespace)))
+        conditions.append(Run.transform_id.in_(select(Transform.id).where(Transform.namespace == namespace)))
     elif job is not None:
-        wanted.append(_among(session.scalars(select(Transform.id).where(Transform.key == job)).all()))
-    return _page(session, wanted, limit, offset, cursor)
+        conditions.append(_among(session.scalars(select(Transform.id).where(Transform.key == job)).all()))
+    return _page(session, conditions, limit, offset, cursor)
 
 
 def runs_of_job(session: Session, *, namespace: str, job: str, limit: int, offset: int, cursor: Mark | None) -> Json:
@@ -69,9 +69,11 @@ def _among(transforms: Sequence[int]) -> ColumnElement[bool]:
     return Run.transform_id == transforms[0] if len(transforms) == 1 else Run.transform_id.in_(transforms)
 
 
-def _page(session: Session, wanted: list[ColumnElement[bool]], limit: int, offset: int, cursor: Mark | None) -> Json:
-    total = session.scalar(select(func.count()).select_from(Run).where(*wanted))
-    here = wanted if cursor is None else [*wanted, beyond(Run.created_at, Run.id, cursor)]
+def _page(
+    session: Session, conditions: list[ColumnElement[bool]], limit: int, offset: int, cursor: Mark | None
+) -> Json:
+    total = session.scalar(select(func.count()).select_from(Run).where(*conditions))
+    here = conditions if cursor is None else [*conditions, beyond(Run.created_at, Run.id, cursor)]
     query = select(Run).options(defer(Run.details)).where(*here).order_by(Run.created_at.desc(), Run.id.desc())
     rows = session.scalars(query.limit(limit).offset(offset)).all()
     marks = [(row.created_at, row.id) for row in rows]
@@ -86,10 +88,12 @@ def described(session: Session, rows: Sequence[Run]) -> list[Json]:
 
 def codes_of(session: Session, rows: Iterable[Run]) -> dict[int, Code]:
     """The job and the version of it that each of these runs is of, by the primary key of the transform."""
-    wanted = {row.transform_id for row in rows}
+    transform_ids = {row.transform_id for row in rows}
     query = select(Transform).options(defer(Transform.source_code))
     return {
-        row.id: Code.of(row) for part in chunks(wanted) for row in session.scalars(query.where(Transform.id.in_(part)))
+        row.id: Code.of(row)
+        for part in chunks(transform_ids)
+        for row in session.scalars(query.where(Transform.id.in_(part)))
     }
 
 
@@ -149,7 +153,7 @@ class Side(NamedTuple):
 
 def edges_of(session: Session, runs: Iterable[int]) -> defaultdict[int, list[Side]]:
     """What each of these runs read and wrote."""
-    found: defaultdict[int, list[Side]] = defaultdict(list)
+    edges_by_run: defaultdict[int, list[Side]] = defaultdict(list)
     query = (
         select(RunArtifact, Artifact, ArtifactSeries.stem, Storage.root, Content)
         .join(Artifact, RunArtifact.artifact_id == Artifact.id)
@@ -161,5 +165,5 @@ def edges_of(session: Session, runs: Iterable[int]) -> defaultdict[int, list[Sid
     for part in chunks(runs):
         for edge, row, stem, root, content in session.execute(query.where(RunArtifact.run_id.in_(part))):
             version = Version(row, dataset_of(root, row.key, stem), root, content)
-            found[edge.run_id].append(Side(edge.direction, version, edge.role, edge.facets))
-    return found
+            edges_by_run[edge.run_id].append(Side(edge.direction, version, edge.role, edge.facets))
+    return edges_by_run

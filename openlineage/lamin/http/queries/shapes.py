@@ -87,14 +87,14 @@ def run(row: Run, code: Code) -> Json:
 def run_facets(row: Run) -> Json:
     """What only the answer about one run says of it: its facets, and what they tell."""
     facets = (row.details or {}).get("facets")
-    known = facets if isinstance(facets, dict) else {}
-    nominal = known.get("nominalTime")
+    valid_facets = facets if isinstance(facets, dict) else {}
+    nominal = valid_facets.get("nominalTime")
     times = nominal if isinstance(nominal, dict) else {}
     return {
         "nominalStartTime": times.get("nominalStartTime"),
         "nominalEndTime": times.get("nominalEndTime"),
         "details": {name: value for name, value in (row.details or {}).items() if name != "facets"},
-        "facets": known,
+        "facets": valid_facets,
     }
 
 
@@ -189,8 +189,8 @@ def fields(facets: Mapping[str, Any]) -> list[Json]:
     [{'name': 'a', 'type': 'int', 'description': None, 'tags': []}]
     """
     schema = facets.get("schema")
-    told = schema.get("fields") if isinstance(schema, dict) else None
-    rows = [row for row in told if isinstance(row, dict)] if isinstance(told, list) else []
+    entries = schema.get("fields") if isinstance(schema, dict) else None
+    rows = [row for row in entries if isinstance(row, dict)] if isinstance(entries, list) else []
     return [
         {"name": str(row.get("name")), "type": row.get("type"), "description": row.get("description"), "tags": []}
         for row in rows
@@ -213,8 +213,8 @@ class Work:
 
 def job_facets(series: TransformSeries) -> Json:
     """What events said of a job, facet by facet, but for the datasets that it declares."""
-    told = {name: facet for name, (_, facet) in (series.facets or {}).items()}
-    return {name: facet for name, facet in told.items() if facet is not None and name not in ("inputs", "outputs")}
+    facets = {name: facet for name, (_, facet) in (series.facets or {}).items()}
+    return {name: facet for name, facet in facets.items() if facet is not None and name not in ("inputs", "outputs")}
 
 
 def declared(series: TransformSeries, side: str) -> list[Json]:
