@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from openlineage.lamin.emit.background_sink import Courier
+from openlineage.lamin.emit.background_sink import BackgroundSink
 from openlineage.lamin.emit.events import Dataset, Event, Job, Run, complete, start
 from openlineage.lamin.emit.http_sink import HttpSink
 from openlineage.lamin.emit.spool import Drained, Spool, drain, segments
@@ -92,7 +92,7 @@ def absent() -> Iterator[str]:
 def host(url: str, events: list[Event]) -> dict[str, float]:
     """Emit one by one, as adapters do, then close."""
     with tempfile.TemporaryDirectory() as folder:
-        sink = Courier(lambda: HttpSink(url, timeout=10), Spool(Path(folder, "spool"), "key"))
+        sink = BackgroundSink(lambda: HttpSink(url, timeout=10), Spool(Path(folder, "spool"), "key"))
         each = []
         for event in events:
             began = time.perf_counter()

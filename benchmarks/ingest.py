@@ -24,7 +24,7 @@ from lamin_core.instance.instance import Instance
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.events import Dataset, Job, Run, RunReference
 from openlineage.lamin.emit.sinks import serialize
-from openlineage.lamin.receive.ingest import ingest, log
+from openlineage.lamin.receive.ingest import append_to_log, ingest
 from openlineage.lamin.receive.parse import ParsedEvent, parse
 from openlineage.lamin.receive.rebuild import rebuild
 
@@ -71,7 +71,7 @@ def measure(folder: Path, url: str | None, options: argparse.Namespace) -> dict[
     database, batch = instance.db, 1_000
     numbers = iter(range(10**9, 10**12, 10**6))
     figures: dict[str, Any] = {
-        "log_per_s": _rate(database, log, numbers, batch, options.rounds),
+        "log_per_s": _rate(database, append_to_log, numbers, batch, options.rounds),
         "ingest_32_per_s": _rate(database, ingest, numbers, 32, options.rounds),
         "ingest_1000_per_s": _rate(database, ingest, numbers, batch, options.rounds),
         "curve": curve(database, options.events, batch),

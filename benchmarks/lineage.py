@@ -28,7 +28,7 @@ from sqlalchemy import event, text
 
 from lamin_core.db.database import Database
 from lamin_core.lineage.graph import between, walk
-from lamin_core.lineage.listing import Wanted, artifacts, runs
+from lamin_core.lineage.listing import ListFilter, artifacts, runs
 from lamin_core.lineage.traversal import reach
 from lamin_core.lineage.view import view
 from lamin_core.render.drawing import svg
@@ -79,11 +79,11 @@ def measured(database: Database) -> dict[str, Any]:
             session.execute(text("ANALYZE"))
         figures = {name: shape_figures(database, session, first, last) for name, (first, last) in planted.items()}
         figures["lists"] = {
-            "runs_50": median(lambda: runs(session, Wanted(limit=50))),
-            "runs_50_failed": median(lambda: runs(session, Wanted(status=["failed"], limit=50))),
-            "runs_50_key": median(lambda: runs(session, Wanted(key="ste", limit=50))),
-            "artifacts_50": median(lambda: artifacts(session, Wanted(limit=50))),
-            "artifacts_50_key": median(lambda: artifacts(session, Wanted(key="4000", limit=50))),
+            "runs_50": median(lambda: runs(session, ListFilter(limit=50))),
+            "runs_50_failed": median(lambda: runs(session, ListFilter(status=["failed"], limit=50))),
+            "runs_50_key": median(lambda: runs(session, ListFilter(key="ste", limit=50))),
+            "artifacts_50": median(lambda: artifacts(session, ListFilter(limit=50))),
+            "artifacts_50_key": median(lambda: artifacts(session, ListFilter(key="4000", limit=50))),
         }
     return figures
 

@@ -173,7 +173,7 @@ def test_strange_names_are_one_line_and_found_again(in_tmp_path: Path, name: str
     (in_tmp_path / name).write_text("x")
     ln.connect()
     ln.Artifact(in_tmp_path / name).save()
-    current.set_connection(None)
+    current.set_current_instance(None)
     assert len(lamin("lineage", "--", name).stdout.splitlines()) == 1
     assert json.loads(lamin("artifacts", "--json").stdout)[0]["key"] == name
     assert len(lamin("artifacts").stdout.splitlines()) == 2

@@ -154,7 +154,7 @@ def of_elsewhere(is_so: bool) -> None:
     """Have the registry believe that all of it happens on another machine, or not any more."""
     host = ln.Run.filter(transform__key__endswith="slow").one().host
     instance = ln.context.connection()
-    with instance.db.writing() as session:  # type: ignore[attr-defined]
+    with instance.db.writing() as session:
         session.execute(update(Run).values(host=f"{host}-b" if is_so else host.removesuffix("-b")))
 
 

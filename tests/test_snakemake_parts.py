@@ -13,7 +13,7 @@ from lamin_core.storage.hashing import Digest, digest
 from openlineage.lamin.emit.sinks import MemorySink
 from snakemake_logger_plugin_lamin import digests, facts, source
 from snakemake_logger_plugin_lamin.digests import Contents, hold, release, stamp
-from snakemake_logger_plugin_lamin.event_extractor import Tap
+from snakemake_logger_plugin_lamin.event_extractor import EventExtractor
 from snakemake_logger_plugin_lamin.facts import File
 from snakemake_logger_plugin_lamin.listener import Listener
 from snakemake_logger_plugin_lamin.recording import SNAKEMAKE_LOGGER, Recording
@@ -178,7 +178,7 @@ def test_a_notebook_is_its_code_without_its_outputs(tmp_path: Path) -> None:
 def test_records_alone_tell_a_shorter_story(tmp_path: Path) -> None:
     """Should a later Snakemake keep its jobs out of sight, less is told, and nothing breaks."""
     recorded: list[facts.Fact] = []
-    tap = Tap(recorded.append, Contents(), lambda workflow: None)
+    tap = EventExtractor(recorded.append, Contents(), lambda workflow: None)
     (tmp_path / "in.txt").write_text("in")
     (tmp_path / "out.txt").write_text("out")
 
@@ -213,7 +213,7 @@ def test_records_alone_tell_a_shorter_story(tmp_path: Path) -> None:
 
 
 def test_a_record_that_cannot_be_read_passes_with_one_warning(caplog: pytest.LogCaptureFixture) -> None:
-    tap = Tap(lambda fact: None, Contents(), lambda workflow: None)
+    tap = EventExtractor(lambda fact: None, Contents(), lambda workflow: None)
     start = {"event": SimpleNamespace(name="WORKFLOW_STARTED"), "workflow_id": "x", "snakefile_main": "Snakefile"}
     assert tap.filter(logging.makeLogRecord(start))
     for _ in range(2):

@@ -228,7 +228,7 @@ class LaminCore(Backend):
         from lamin_core.runtime import current
         from lamin_core.uids import random_uid
 
-        instance = current.connection()
+        instance = current.current_instance()
         at, user = now(), instance.user_id
         storage = ln.Storage.get(root=instance.storage).id
         with instance.db.writing() as session:

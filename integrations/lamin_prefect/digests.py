@@ -19,7 +19,7 @@ class Contents:
     """Datasets by path, read once for as long as times, sizes and inodes stay what they were."""
 
     def __init__(self) -> None:
-        self._digests = digest_cache.Contents()
+        self._digests = digest_cache.DigestCache()
 
     def at(self, location: str) -> Dataset | None:
         """The dataset at this path or URL; None where there is nothing to read: no file, a pipe, an empty folder.

@@ -23,7 +23,7 @@ from prefect.transactions import get_transaction
 from lamin_core.errors import NotTracked
 from lamin_core.runtime import process
 from lamin_prefect import path_discovery, translate
-from lamin_prefect.recording import Called, Recording, announcement, current, delivery, harmless, upstream, warn
+from lamin_prefect.recording import Called, Recording, announcement, current, delivery, log_exceptions, upstream, warn
 from lamin_prefect.translate import Declaration
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.events import RunReference
@@ -182,7 +182,7 @@ async def generate_async(
                     advance = functools.partial(generator.asend, sent)
 
 
-@harmless
+@log_exceptions
 def _finish(recording: Recording, declaration: Declaration, result: Any) -> None:
     states = _states_in(result, wait=declaration.kind == "flow")
     recording.returned(result, translate.ending_of_states(states))

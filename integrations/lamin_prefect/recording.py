@@ -51,7 +51,7 @@ def warn(error: Exception) -> None:
         logger.warning("lineage of this run is incomplete: %s", text)
 
 
-def harmless(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R | None]:
+def log_exceptions(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R | None]:
     """The method, whose errors are no more than a warning."""
 
     @functools.wraps(method)
@@ -171,7 +171,7 @@ class Recording:
         self.outputs: list[Dataset] | None = None
         """What the function has written; known once it has returned."""
 
-    @harmless
+    @log_exceptions
     def begin(self) -> None:
         """Hash what goes in, and tell the start."""
         called = self._called
@@ -184,18 +184,18 @@ class Recording:
         self._inputs += _datasets(path_discovery.filled(called.declaration.inputs, called.arguments))
         self._tell_start()
 
-    @harmless
+    @log_exceptions
     def read(self, path: Any) -> None:
         """The function says that it reads this file (or these), now."""
         self._inputs += _datasets(path_discovery.locations(path, text=True))
 
-    @harmless
+    @log_exceptions
     def wrote(self, path: Any) -> None:
         """The function says that it writes this file (or these); the end will look at it."""
         paths = path_discovery.locations(path, text=True)
         self._output_paths += [path if "://" in path else os.path.abspath(path) for path in paths]
 
-    @harmless
+    @log_exceptions
     def gave(self, value: Any) -> None:
         """The function returned or yielded this."""
         upstream.made(value, self.run.reference)
@@ -204,7 +204,7 @@ class Recording:
             if not handed_through:
                 self._outputs.append(dataset)
 
-    @harmless
+    @log_exceptions
     def returned(self, value: Any, ending: Ending) -> None:
         """The function returned this, and this is what it means for the run."""
         self._ending = ending
@@ -228,7 +228,7 @@ class Recording:
             return None
         return limit if time.monotonic() - self._clock + _TIMEOUT_SLACK >= limit else None
 
-    @harmless
+    @log_exceptions
     def _end(self) -> None:
         try:
             self._tell_start()

@@ -41,7 +41,7 @@ _LOG_TAIL = 4096
 _INTERRUPT_STATUS = {-signal.SIGINT, 128 + signal.SIGINT}
 
 
-class Tap(logging.Filter):
+class EventExtractor(logging.Filter):
     """Lets every record pass, and hands what it means to `tell`.
 
     `on_start` is called with the workflow before its first job; `strict` lets what goes wrong here stop Snakemake.

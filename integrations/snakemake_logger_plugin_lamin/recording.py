@@ -15,7 +15,7 @@ from openlineage.lamin.emit.default_sink import default_sink
 from openlineage.lamin.emit.sinks import Sink
 from snakemake_logger_plugin_lamin import facts
 from snakemake_logger_plugin_lamin.digests import Contents
-from snakemake_logger_plugin_lamin.event_extractor import Tap
+from snakemake_logger_plugin_lamin.event_extractor import EventExtractor
 from snakemake_logger_plugin_lamin.listener import Listener
 from snakemake_logger_plugin_lamin.subprocess_env import Children
 
@@ -37,7 +37,7 @@ class Recording:
         self._outer = sys.exc_info()[1]  # what our caller is handling is no news of this workflow
         strict = os.environ.get("LAMIN_STRICT") == "1"
         self._children: Children | None = None
-        self._tap = Tap(self._tell, self._contents, self._on_start, strict=strict)
+        self._tap = EventExtractor(self._tell, self._contents, self._on_start, strict=strict)
         logging.getLogger(SNAKEMAKE_LOGGER).addFilter(self._tap)
 
     def _tell(self, fact: facts.Fact) -> None:

@@ -13,22 +13,22 @@ from lamin_core.cli.output import LIMIT, as_json, echo, local, print_json, print
 from lamin_core.enums import RunStatus
 from lamin_core.errors import InvalidArgument
 from lamin_core.instance.instance import connect
-from lamin_core.instance.lineage_service import Questions, node_of
+from lamin_core.instance.lineage_service import LineageService, node_of
 from lamin_core.lineage.graph import Graph
-from lamin_core.lineage.listing import Wanted
+from lamin_core.lineage.listing import ListFilter
 from lamin_core.lineage.traversal import NODE_LIMIT
 from lamin_core.lineage.view import artifact_view, counts, run_view, view
 from lamin_core.models import Artifact, Run
 from lamin_core.render.tree import tree
 from lamin_core.runtime.text import duration
-from lamin_core.runtime.timestamps import moment
+from lamin_core.runtime.timestamps import parse_time
 
 _SHOWN = 50
 """Rows of a table, where nobody says how many."""
 
 
 def _time_option(_context: click.Context, _option: click.Parameter, value: str | None) -> datetime | None:
-    return None if value is None else moment(value)
+    return None if value is None else parse_time(value)
 
 
 @click.command(
@@ -101,7 +101,7 @@ def lineage(
         echo(f"there is more than these {limit} nodes: --limit, --up, --down", err=True)
 
 
-def _named(questions: Questions, name: str | None, run: str | None, as_of: datetime | None) -> Artifact | Run:
+def _named(questions: LineageService, name: str | None, run: str | None, as_of: datetime | None) -> Artifact | Run:
     if (name is None) == (run is None):
         raise InvalidArgument("name an artifact or a run, or ask for everything", hint="lamin lineage --all")
     return questions.find(name, as_of=as_of) if name is not None else questions.find_run(run or "")
@@ -166,7 +166,7 @@ def runs(
     instance = connect()
     instance.lineage.find_lost()
     max_rows = limit or (None if as_json else _SHOWN)
-    list_filter = Wanted(
+    list_filter = ListFilter(
         status=status, engine=engine, key=key, since=since, limit=None if max_rows is None else max_rows + 1
     )
     nodes, uids = instance.lineage.runs(list_filter)
@@ -195,7 +195,7 @@ def runs(
 def artifacts(key: str | None, engine: str | None, since: datetime | None, limit: int | None, as_json: bool) -> None:
     """All versions of all artifacts, the newest first."""
     max_rows = limit or (None if as_json else _SHOWN)
-    list_filter = Wanted(engine=engine, key=key, since=since, limit=None if max_rows is None else max_rows + 1)
+    list_filter = ListFilter(engine=engine, key=key, since=since, limit=None if max_rows is None else max_rows + 1)
     shown = [artifact_view(node) for node in connect().lineage.artifacts(list_filter)]
     if as_json:
         print_json(shown[:max_rows])

@@ -23,7 +23,7 @@ from lamin_core.errors import InvalidArgument
 def track(key: str | None, name: str | None, uid: str | None, params: tuple[str, ...], export: bool) -> None:
     """Start a run of this shell script; prints its uid."""
     from lamin_core.instance.instance import connect
-    from lamin_core.runtime.child_environment import placed
+    from lamin_core.runtime.child_environment import with_root
     from lamin_core.runtime.parent_context import environment_for_children
     from lamin_core.saving.parent_run import name_of
     from lamin_core.tracking.shell_scripts import track_shell
@@ -32,7 +32,7 @@ def track(key: str | None, name: str | None, uid: str | None, params: tuple[str,
     if not export:
         output.echo(run.uid)
         return
-    environment = environment_for_children(placed(name_of(run)))
+    environment = environment_for_children(with_root(name_of(run)))
     for variable, value in environment.items():
         output.echo(f"export {variable}={shlex.quote(value)}")
 

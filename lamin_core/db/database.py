@@ -60,7 +60,7 @@ class Database:
         """
         with _translated(self.url), Session(self.engine, expire_on_commit=False) as session, session.begin():
             if self._is_sqlite:
-                _take_turn(_driver(session))
+                _acquire_write_lock(_driver(session))
             else:
                 session.execute(_LOCK)
             yield session
@@ -218,7 +218,7 @@ def _driver(session: Session) -> sqlite3.Connection:
     return driver
 
 
-def _take_turn(driver: sqlite3.Connection) -> None:
+def _acquire_write_lock(driver: sqlite3.Connection) -> None:
     """Begin to write as soon as nobody else does.
 
     SQLite itself waits up to a tenth of a second between two looks, a hundred times as long as a transaction takes.

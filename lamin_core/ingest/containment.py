@@ -14,7 +14,7 @@ from lamin_core.db.statements import insert_rows, parts, select_in
 from lamin_core.models import Artifact, Containment, Content
 
 
-class Lying(NamedTuple):
+class FolderMember(NamedTuple):
     """An artifact as far as folders are concerned."""
 
     id: int
@@ -42,13 +42,13 @@ _FOLDERS = _ROW.where(Content.n_files.is_not(None), Artifact.real_key.is_(None))
 
 def relink(session: Session, artifacts: Collection[int], *, is_new: bool = False) -> None:
     """Say anew which folders these versions lie in, and which files lie in them; `fresh` where none was linked yet."""
-    rows = [Lying(*row) for row in select_in(session, _ROW, Artifact.id, artifacts)]
+    rows = [FolderMember(*row) for row in select_in(session, _ROW, Artifact.id, artifacts)]
     if not is_new:
         _unlink(session, [row.id for row in rows if _lies(row)])
     link(session, rows)
 
 
-def link(session: Session, rows: Iterable[Lying]) -> None:
+def link(session: Session, rows: Iterable[FolderMember]) -> None:
     """Say which folders these versions lie in, and which files lie in them, of versions that are not linked yet."""
     mine = [row for row in rows if _lies(row)]
     if not mine:
@@ -66,7 +66,7 @@ def link(session: Session, rows: Iterable[Lying]) -> None:
         insert_rows(session, Containment, [{"directory_id": above, "artifact_id": below} for above, below in ties])
 
 
-def _lies(row: Lying) -> bool:
+def _lies(row: FolderMember) -> bool:
     return row.key is not None and row.real_key is None  # a copy lies in no folder
 
 
@@ -83,12 +83,14 @@ def _unlink(session: Session, artifacts: Sequence[int]) -> None:
         session.connection().execute(delete(Containment).where(is_of))
 
 
-def _folders_above(session: Session, rows: Iterable[Lying]) -> dict[tuple[int, str], dict[int, list[Lying]]]:
+def _folders_above(
+    session: Session, rows: Iterable[FolderMember]
+) -> dict[tuple[int, str], dict[int, list[FolderMember]]]:
     """The folder versions at each storage and key on the way to these rows, by their series."""
     folder_keys = {(row.storage_id, above) for row in rows for above in _ancestors(row.key or "")}
-    folders: defaultdict[tuple[int, str], dict[int, list[Lying]]] = defaultdict(dict)
+    folders: defaultdict[tuple[int, str], dict[int, list[FolderMember]]] = defaultdict(dict)
     for row in select_in(session, _FOLDERS, Artifact.key, {key for _, key in folder_keys}):
-        folder = Lying(*row)
+        folder = FolderMember(*row)
         if folder.key is not None and (folder.storage_id, folder.key) in folder_keys:
             folders[folder.storage_id, folder.key].setdefault(folder.series_id, []).append(folder)
     return folders
@@ -104,7 +106,9 @@ def _ancestors(key: str) -> list[str]:
     return ["/".join(steps[:depth]) for depth in range(1, len(steps))]
 
 
-def _inside(row: Lying, above: dict[tuple[int, str], dict[int, list[Lying]]]) -> Iterable[tuple[int, int]]:
+def _inside(
+    row: FolderMember, above: dict[tuple[int, str], dict[int, list[FolderMember]]]
+) -> Iterable[tuple[int, int]]:
     """The version of each folder that was there when this version of the file was seen, else the first one after."""
     if not above:
         return
@@ -117,7 +121,7 @@ def _inside(row: Lying, above: dict[tuple[int, str], dict[int, list[Lying]]]) ->
 
 def _below(session: Session, series_id: int) -> set[tuple[int, int]]:
     """The files below a folder, each with the version of the folder that it belongs to; outdated ties are cut."""
-    folders = [Lying(*row) for row in session.connection().execute(_ROW.where(Artifact.series_id == series_id))]
+    folders = [FolderMember(*row) for row in session.connection().execute(_ROW.where(Artifact.series_id == series_id))]
     folders = [row for row in folders if row.n_files is not None]
     if not folders:
         return set()
@@ -128,7 +132,7 @@ def _below(session: Session, series_id: int) -> set[tuple[int, int]]:
         Artifact.key < prefix[:-1] + chr(ord("/") + 1),
         Artifact.real_key.is_(None),
     )
-    files = [Lying(*row) for row in session.connection().execute(query)]
+    files = [FolderMember(*row) for row in session.connection().execute(query)]
     _cut(session, [folder.id for folder in folders])
     versions = {(folders[0].storage_id, str(folders[0].key)): {series_id: folders}}
     return {pair for file in files for pair in _inside(file, versions)}

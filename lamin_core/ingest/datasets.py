@@ -17,7 +17,7 @@ from lamin_core.ingest.facts import DatasetFacts
 from lamin_core.ingest.series import roots, storage_for
 from lamin_core.models import Artifact, ArtifactSeries, Content, DeletedVersion
 from lamin_core.models.storage import UNKNOWN_SIZE
-from lamin_core.storage.locations import MANAGED, Place, locate, outer_root
+from lamin_core.storage.locations import MANAGED, Location, locate, outer_root
 from lamin_core.uids import derived_uid
 
 Bytes = tuple[str, str, int]
@@ -68,9 +68,9 @@ def find_series(session: Session, paths: Collection[str]) -> dict[str, Series]:
     return {path: series_of(path) for path in paths}
 
 
-def _places(session: Session, paths: Iterable[str]) -> dict[str, Place]:
+def _places(session: Session, paths: Iterable[str]) -> dict[str, Location]:
     storage_roots = roots(session)
-    locations: dict[str, Place] = {}
+    locations: dict[str, Location] = {}
     for path in sorted(paths):
         location = locate(path, storage_roots)
         if location.root is None:
@@ -80,7 +80,7 @@ def _places(session: Session, paths: Iterable[str]) -> dict[str, Place]:
     return locations
 
 
-def _kept_copies(session: Session, places: Mapping[str, Place]) -> dict[str, int]:
+def _kept_copies(session: Session, places: Mapping[str, Location]) -> dict[str, int]:
     """Copies that the registry keeps: the reader means the artifact, not the copy. The series of that, by path."""
     copies = {
         (location.root.id, location.key): path
@@ -115,7 +115,7 @@ def load_series(session: Session, ids: Collection[int]) -> dict[int, Series]:
     return series_where(session, ArtifactSeries.id, ids)
 
 
-def _make_series_at(session: Session, places: Mapping[str, Place]) -> dict[str, Series]:
+def _make_series_at(session: Session, places: Mapping[str, Location]) -> dict[str, Series]:
     new = [(stem, location.root.id, location.key) for stem, location in places.items() if location.root is not None]
     return {series.stem: series for series in make_series(session, new)}
 

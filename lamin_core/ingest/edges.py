@@ -19,9 +19,9 @@ from lamin_core.db.statements import delete_rows, insert_rows, reserve, select_i
 from lamin_core.ingest import containment
 from lamin_core.ingest.datasets import Series, last_numbers, load_series
 from lamin_core.ingest.deleted import deleted_numbers
-from lamin_core.ingest.labels import mark
+from lamin_core.ingest.labels import annotate
 from lamin_core.ingest.reversion import key_of, refold
-from lamin_core.ingest.versions import Observation, Version, place
+from lamin_core.ingest.versions import Observation, Version, matching_version
 from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact
 from lamin_core.storage.locations import suffix_of
 from lamin_core.uids import version_suffix
@@ -56,7 +56,7 @@ class Edge:
 
 
 @dataclass(slots=True)
-class _Head:
+class _LatestVersion:
     """The newest version of a series while a batch is written; `id` is 0 until a new one gets its key."""
 
     id: int
@@ -75,11 +75,11 @@ class _Head:
 class _Batch:
     """What a batch comes to, before it is written."""
 
-    bound: list[tuple[Edge, _Head]] = field(default_factory=list)
-    made: list[tuple[Series, _Head]] = field(default_factory=list)
-    replaced: list[_Head] = field(default_factory=list)
-    changed: dict[int, _Head] = field(default_factory=dict)
-    marks: list[tuple[_Head, Mapping[str, Any]]] = field(default_factory=list)
+    bound: list[tuple[Edge, _LatestVersion]] = field(default_factory=list)
+    made: list[tuple[Series, _LatestVersion]] = field(default_factory=list)
+    replaced: list[_LatestVersion] = field(default_factory=list)
+    changed: dict[int, _LatestVersion] = field(default_factory=dict)
+    marks: list[tuple[_LatestVersion, Mapping[str, Any]]] = field(default_factory=list)
     late: set[int] = field(default_factory=set)
     """Series that have to be folded again."""
 
@@ -107,7 +107,7 @@ def write(
     _write_versions(session, batch)
     insert_rows(session, RunArtifact, [_row(edge, head) for edge, head in batch.bound])
     _note_times(session, grouped)
-    mark(session, Artifact, _merged(batch.marks))
+    annotate(session, Artifact, _merged(batch.marks))
     if batch.late:
         refold(session, batch.late)
     containment.link(session, [_lying(item, head, sizes) for item, head in batch.made if item.id not in batch.late])
@@ -144,7 +144,7 @@ _HELD = select(
 _TOLD = select(RunArtifact.event_hash)
 
 
-def _heads(session: Session, series: Collection[int]) -> dict[int, _Head]:
+def _heads(session: Session, series: Collection[int]) -> dict[int, _LatestVersion]:
     heads = {row.series_id: _head(row) for row in select_in(session, _LATEST, Artifact.series_id, series)}
     missing = set(series) - set(heads)
     for row in select_in(session, _HIDDEN, Artifact.series_id, missing):
@@ -152,9 +152,9 @@ def _heads(session: Session, series: Collection[int]) -> dict[int, _Head]:
     return heads
 
 
-def _head(row: Any) -> _Head:
+def _head(row: Any) -> _LatestVersion:
     traits = {name: getattr(row, name) for name in TRAITS}
-    return _Head(
+    return _LatestVersion(
         *(row.id, row.number, row.content_id, row.run_id, row.created_at, row.origin, traits),
         is_hidden=row.deleted_at is not None,
     )
@@ -175,7 +175,7 @@ _LATEST = _NEWEST.where(Artifact.is_latest)
 _HIDDEN = _NEWEST.where(Artifact.deleted_at.is_not(None)).order_by(Artifact.created_at, Artifact.number)
 
 
-def _bind(session: Session, batch: _Batch, series: Series, head: _Head | None, edges: Iterable[Edge]) -> None:
+def _bind(session: Session, batch: _Batch, series: Series, head: _LatestVersion | None, edges: Iterable[Edge]) -> None:
     """Bind the edges of one series, oldest first."""
     if head is not None and head.is_hidden:  # the fold says what comes back out of the trash, and what stays
         batch.late.add(series.id)
@@ -205,7 +205,7 @@ def _is_newest(series: Series, seen: Observation) -> bool:
     return series.last_observed_at is None or seen.at > series.last_observed_at
 
 
-def _was_there(head: _Head, seen: Observation) -> bool:
+def _was_there(head: _LatestVersion, seen: Observation) -> bool:
     """Whether a late reader certainly saw the newest version, and says nothing new of it."""
     return (
         not seen.wrote
@@ -215,9 +215,11 @@ def _was_there(head: _Head, seen: Observation) -> bool:
     )
 
 
-def _placed(session: Session, batch: _Batch, series: Series, head: _Head, seen: Observation) -> _Head | None:
+def _placed(
+    session: Session, batch: _Batch, series: Series, head: _LatestVersion, seen: Observation
+) -> _LatestVersion | None:
     version = Version(head.created_at, head.content_id, head.run_id)
-    if place(seen, [version]) is version:
+    if matching_version(seen, [version]) is version:
         return head
     if seen.wrote or seen.content_id is None:
         return None
@@ -229,10 +231,10 @@ def _placed(session: Session, batch: _Batch, series: Series, head: _Head, seen: 
     return matches[-1] if matches else _older(session, series, seen.content_id)
 
 
-def _older(session: Session, series: Series, content_id: int) -> _Head | None:
+def _older(session: Session, series: Series, content_id: int) -> _LatestVersion | None:
     """The newest earlier version with these bytes."""
     row = session.connection().execute(_BY_CONTENT, {"series": series.id, "content": content_id}).first()
-    return None if row is None else _Head(row.id, 0, content_id, None, row.created_at, "", {})
+    return None if row is None else _LatestVersion(row.id, 0, content_id, None, row.created_at, "", {})
 
 
 _BY_CONTENT = (
@@ -243,34 +245,34 @@ _BY_CONTENT = (
 )
 
 
-def _appended(batch: _Batch, series: Series, head: _Head | None, seen: Observation) -> _Head:
+def _appended(batch: _Batch, series: Series, head: _LatestVersion | None, seen: Observation) -> _LatestVersion:
     if head is not None:
         head.was_latest = False
         if head.id:
             batch.replaced.append(head)
     writer = seen.run_id if seen.direction == "output" else None
     traits = {name: (seen.traits or {}).get(name) for name in TRAITS}
-    new_head = _Head(0, 0 if head is None else -1, seen.content_id, writer, seen.at, "event", traits)
+    new_head = _LatestVersion(0, 0 if head is None else -1, seen.content_id, writer, seen.at, "event", traits)
     batch.made.append((series, new_head))
     _collect_annotations(batch, new_head, seen)
     return new_head
 
 
-def _collect_annotations(batch: _Batch, head: _Head, seen: Observation) -> None:
+def _collect_annotations(batch: _Batch, head: _LatestVersion, seen: Observation) -> None:
     """Keep what becomes no column, but a tie to other rows."""
     attributes = {name: value for name, value in (seen.traits or {}).items() if name not in TRAITS}
     if attributes and head.origin == "event":
         batch.marks.append((head, attributes))
 
 
-def _merged(marks: Iterable[tuple[_Head, Mapping[str, Any]]]) -> dict[int, dict[str, Any]]:
+def _merged(marks: Iterable[tuple[_LatestVersion, Mapping[str, Any]]]) -> dict[int, dict[str, Any]]:
     merged: defaultdict[int, dict[str, Any]] = defaultdict(dict)
     for head, attributes in marks:
         merged[head.id].update(attributes)
     return merged
 
 
-def _join(batch: _Batch, head: _Head, seen: Observation) -> None:
+def _join(batch: _Batch, head: _LatestVersion, seen: Observation) -> None:
     before = (head.content_id, head.run_id, dict(head.traits))
     if head.content_id is None:
         head.content_id = seen.content_id
@@ -307,7 +309,7 @@ def _number(session: Session, batch: _Batch) -> None:
         head.number = last[series.id] = last.get(series.id, -1) + 1
 
 
-def _version(series: Series, head: _Head) -> dict[str, Any]:
+def _version(series: Series, head: _LatestVersion) -> dict[str, Any]:
     return {
         "id": head.id,
         "uid": series.stem + version_suffix(head.number),
@@ -325,16 +327,16 @@ def _version(series: Series, head: _Head) -> dict[str, Any]:
     }
 
 
-def _lying(series: Series, head: _Head, sizes: Mapping[int, int]) -> containment.Lying:
+def _lying(series: Series, head: _LatestVersion, sizes: Mapping[int, int]) -> containment.FolderMember:
     """The new version as far as folders are concerned."""
     n_files = None if head.content_id is None else sizes.get(head.content_id)
     key, real_key = key_of(series.key, head.traits), head.traits.get("real_key")
-    return containment.Lying(
+    return containment.FolderMember(
         head.id, series.id, series.storage_id, key, real_key, head.created_at, head.number, n_files
     )
 
 
-def _row(edge: Edge, head: _Head) -> dict[str, Any]:
+def _row(edge: Edge, head: _LatestVersion) -> dict[str, Any]:
     return {
         "run_id": edge.run_id,
         "direction": edge.direction,

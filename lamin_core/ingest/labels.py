@@ -39,7 +39,7 @@ def label_runs(session: Session, labels: Mapping[int, Sequence[Label]]) -> None:
     _tie_labels(session, RunULabel, "run_id", labels)
 
 
-def mark(session: Session, kind: type[Artifact | Transform], attributes: Mapping[int, Mapping[str, Any]]) -> None:
+def annotate(session: Session, kind: type[Artifact | Transform], attributes: Mapping[int, Mapping[str, Any]]) -> None:
     """Tie to each row what was said last; a name that is missing leaves what is there, None removes it."""
     if not attributes:
         return

@@ -45,7 +45,8 @@ def record(
     label_runs(session, _changed_labels(mine, ids, new_run_ids, written))
     series = find_series(session, paths)
     news = [
-        _news(facts, None if ids[facts.run_id] in new_run_ids else written.get(facts.run_id), series) for facts in mine
+        _edge_delta(facts, None if ids[facts.run_id] in new_run_ids else written.get(facts.run_id), series)
+        for facts in mine
     ]
     datasets = [dataset for delta in news for dataset in delta.datasets] + [one.dataset for one in annotations]
     schemas = {fields for facts in mine for fields in facts.schemas}
@@ -86,7 +87,7 @@ def learn_names(session: Session, pairs: Iterable[tuple[str, str]]) -> set[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _News:
+class _EdgeDelta:
     """The datasets of a run that are to be written, one for each series on each side: all, or those that are new."""
 
     run_id: str
@@ -94,14 +95,14 @@ class _News:
     whole: bool
 
 
-def _news(facts: RunFacts, written: RunFacts | None, series: Mapping[str, Series]) -> _News:
+def _edge_delta(facts: RunFacts, written: RunFacts | None, series: Mapping[str, Series]) -> _EdgeDelta:
     datasets = _chosen(facts, series)
     if written is None or any(dataset.path not in series for dataset in written.datasets):
-        return _News(facts.run_id, tuple(datasets.values()), True)
+        return _EdgeDelta(facts.run_id, tuple(datasets.values()), True)
     recorded = _chosen(written, series)
     if any(datasets.get(key) != dataset for key, dataset in recorded.items()):
-        return _News(facts.run_id, tuple(datasets.values()), True)
-    return _News(facts.run_id, tuple(dataset for key, dataset in datasets.items() if key not in recorded), False)
+        return _EdgeDelta(facts.run_id, tuple(datasets.values()), True)
+    return _EdgeDelta(facts.run_id, tuple(dataset for key, dataset in datasets.items() if key not in recorded), False)
 
 
 def _chosen(facts: RunFacts, series: Mapping[str, Series]) -> dict[tuple[str, int], DatasetFacts]:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from lamin_core.db.statements import delete_rows, insert_rows, parts, reserve, select_in, update_rows
 from lamin_core.ingest import containment
 from lamin_core.ingest.deleted import deleted_numbers, free_numbers
-from lamin_core.ingest.labels import mark
+from lamin_core.ingest.labels import annotate
 from lamin_core.ingest.versions import Observation, Version, fold
 from lamin_core.models import Artifact, ArtifactSeries, CollectionArtifact, Containment, Run, RunArtifact
 from lamin_core.storage.locations import is_place, suffix_of
@@ -62,7 +62,7 @@ def refold(session: Session, ids: Collection[int]) -> None:
     deleted = deleted_numbers(session, {one.stem for one in series.values()})
     times = [_fold_one(outcome, one, rows[one.id], edges[one.id], deleted[one.stem]) for one in series.values()]
     _write(session, outcome, rows_by_id, bound)
-    mark(session, Artifact, {target["id"]: attributes for target, attributes in outcome.marks})
+    annotate(session, Artifact, {target["id"]: attributes for target, attributes in outcome.marks})
     update_rows(session, ArtifactSeries, times)
     containment.relink(session, [row["id"] for row in outcome.targets])
 

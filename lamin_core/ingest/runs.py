@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, aliased
 from lamin_core.db.statements import insert_rows, parts, reserve, select_in, update_rows
 from lamin_core.enums import RunStatus
 from lamin_core.ingest.facts import JobFacts, RunFacts, RunLink, TransformFacts
-from lamin_core.ingest.transforms import Version, Wishes, tidy, version_of
+from lamin_core.ingest.transforms import TransformBatch, Version, tidy, version_of
 from lamin_core.ingest.transforms import write as write_transforms
 from lamin_core.models import Run, RunDependency, Transform, now
 from lamin_core.models.relations import table_of
@@ -108,8 +108,8 @@ def _wishes(
     heard: Mapping[str, datetime],
     existing: Mapping[str, Any],
     jobs: Iterable[JobFacts],
-) -> Wishes:
-    wishes = Wishes()
+) -> TransformBatch:
+    wishes = TransformBatch()
     for facts in reported_runs:
         for named, at in facts.versions:
             wishes.want(named, at)

@@ -17,7 +17,7 @@ from lamin_core.db.statements import among, delete_rows, insert_rows, listed, re
 from lamin_core.ingest.deleted import deleted_numbers, free_numbers
 from lamin_core.ingest.facet_access import labels, object_in, owner, text_in
 from lamin_core.ingest.facts import Facets, JobFacts, TransformFacts
-from lamin_core.ingest.labels import mark
+from lamin_core.ingest.labels import annotate
 from lamin_core.models import Run, Transform, TransformSeries
 from lamin_core.uids import derived_uid, version_suffix
 
@@ -28,24 +28,24 @@ Version = tuple[str, str, str | None]
 
 
 @dataclass(slots=True)
-class _Wanted:
+class _TransformRequest:
     """A version that is asked for, with the latest description of it and its first moment."""
 
     facts: TransformFacts
     at: datetime
 
 
-class Wishes:
+class TransformBatch:
     """The versions and facets that a batch asks for, collected before anything is written."""
 
     def __init__(self) -> None:
-        self.versions: dict[Version, _Wanted] = {}
+        self.versions: dict[Version, _TransformRequest] = {}
         self.facets: dict[Key, dict[str, tuple[str, Any]]] = {}
         self.declared: dict[Key, datetime] = {}
 
     def want(self, facts: TransformFacts, at: datetime) -> None:
         """Somebody told of this code, first at this time."""
-        request = self.versions.setdefault(version_of(facts), _Wanted(facts, at))
+        request = self.versions.setdefault(version_of(facts), _TransformRequest(facts, at))
         request.at = min(request.at, at)
         request.facts = max(request.facts, facts, key=lambda candidate: candidate.precedence)
 
@@ -76,7 +76,7 @@ def merge(facets: dict[str, tuple[str, Any]], updates: Facets) -> bool:
     return bool(newer)
 
 
-def write(session: Session, wishes: Wishes) -> tuple[dict[Version, int], set[int]]:
+def write(session: Session, wishes: TransformBatch) -> tuple[dict[Version, int], set[int]]:
     """Make what is missing and complete what is there: the primary key of each version that was asked for.
 
     And the series that were declared without their code: to be tidied up when the runs are written.
@@ -109,7 +109,7 @@ class _Series:
     versions: dict[str | None, Any] = field(default_factory=dict)
 
 
-def _load_series(session: Session, keys: Collection[Key], wishes: Wishes) -> dict[Key, _Series]:
+def _load_series(session: Session, keys: Collection[Key], wishes: TransformBatch) -> dict[Key, _Series]:
     stems = {_stem(*key): key for key in keys}
     hashes = {version[2] for version in wishes.versions} - {None}
     values = {"stems": listed(session, stems), "hashes": listed(session, hashes)}
@@ -138,7 +138,9 @@ def _series_query(dialect: str) -> Select[Any]:
     )
 
 
-def _make_series(session: Session, keys: Collection[Key], series_by_key: dict[Key, _Series], wishes: Wishes) -> None:
+def _make_series(
+    session: Session, keys: Collection[Key], series_by_key: dict[Key, _Series], wishes: TransformBatch
+) -> None:
     missing = sorted(key for key in keys if key not in series_by_key)
     for key, identity in zip(missing, reserve(session, TransformSeries, len(missing)), strict=True):
         series_by_key[key] = _Series(identity, wishes.declared.get(key))
@@ -150,7 +152,7 @@ def _new_series(key: Key, series: _Series) -> dict[str, Any]:
     return {**named, "facets": None, "declared_at": series.declared_at}
 
 
-def _date(session: Session, series_by_key: Mapping[Key, _Series], wishes: Wishes) -> None:
+def _date(session: Session, series_by_key: Mapping[Key, _Series], wishes: TransformBatch) -> None:
     """Some jobs were declared earlier than known."""
     changes = []
     for key, at in wishes.declared.items():
@@ -161,7 +163,7 @@ def _date(session: Session, series_by_key: Mapping[Key, _Series], wishes: Wishes
 
 
 def _versions(
-    session: Session, series_by_key: Mapping[Key, _Series], wishes: Wishes
+    session: Session, series_by_key: Mapping[Key, _Series], wishes: TransformBatch
 ) -> tuple[dict[Version, int], set[Key]]:
     """The version for each wish, and the jobs that have new ones."""
     existing = {
@@ -176,7 +178,7 @@ def _versions(
     return {version: row.id for version, row in existing.items()} | created, {version[:2] for version in created}
 
 
-def _complete(session: Session, pairs: Iterable[tuple[Any, _Wanted]]) -> set[int]:
+def _complete(session: Session, pairs: Iterable[tuple[Any, _TransformRequest]]) -> set[int]:
     """Bring rows up to date; the series whose order that may have changed."""
     changes, moved = [], set()
     for row, request in pairs:
@@ -204,7 +206,7 @@ def _reference(facts: TransformFacts) -> dict[str, Any]:
     }
 
 
-def _new(identity: int, series_id: int, request: _Wanted) -> dict[str, Any]:
+def _new(identity: int, series_id: int, request: _TransformRequest) -> dict[str, Any]:
     facts = request.facts
     return {
         "id": identity,
@@ -274,7 +276,9 @@ def _numbering(rows: list[Any], deleted: Collection[int]) -> list[dict[str, Any]
     ]
 
 
-def _describe(session: Session, series_by_key: Mapping[Key, _Series], wishes: Wishes, renewed: Collection[Key]) -> None:
+def _describe(
+    session: Session, series_by_key: Mapping[Key, _Series], wishes: TransformBatch, renewed: Collection[Key]
+) -> None:
     """Keep what is said of each job with its series, and have all its versions that events told of say so."""
     changes, described = [], {}
     for key in {*wishes.facets, *renewed}:
@@ -323,7 +327,7 @@ def _say(session: Session, described: Mapping[int, Mapping[str, Any]]) -> None:
     unknown = {row.id: attributes[row.id] for row in rows if row.hash is None}  # the others have a place of their own
     names = ("reference", "reference_type")
     update_rows(session, Transform, [{"id": i, **{name: s[name] for name in names}} for i, s in unknown.items()])
-    mark(session, Transform, {i: {"labels": s["labels"], "owner": s["owner"]} for i, s in attributes.items()})
+    annotate(session, Transform, {i: {"labels": s["labels"], "owner": s["owner"]} for i, s in attributes.items()})
 
 
 def tidy(session: Session, stale_versions: Collection[int], declared: Collection[int]) -> None:
@@ -391,4 +395,4 @@ def _place_declared(session: Session, series: Collection[int]) -> None:
 
 
 def _unknown(identity: int, job: Any) -> dict[str, Any]:
-    return _new(identity, job.id, _Wanted(TransformFacts(job.namespace, job.key), job.declared_at))
+    return _new(identity, job.id, _TransformRequest(TransformFacts(job.namespace, job.key), job.declared_at))

@@ -64,7 +64,7 @@ def fold(observations: Iterable[Observation]) -> list[Version]:
     """
     versions: list[Version] = []
     for observation in sorted(observations, key=lambda o: o.order):
-        version = place(observation, versions)
+        version = matching_version(observation, versions)
         if version is None:
             version = Version(observation.at, observation.content_id, None)
             versions.append(version)
@@ -72,7 +72,7 @@ def fold(observations: Iterable[Observation]) -> list[Version]:
     return versions
 
 
-def place(observation: Observation, versions: Sequence[Version]) -> Version | None:
+def matching_version(observation: Observation, versions: Sequence[Version]) -> Version | None:
     """The version that an observation made after all others belongs to; None where it shows a new one."""
     head = versions[-1] if versions else None
     if head is None:

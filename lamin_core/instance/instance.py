@@ -20,8 +20,8 @@ from sqlalchemy import Row, Select, select
 from lamin_core.db.database import Database
 from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, LaminError, NotFound
 from lamin_core.ingest.series import storage_for
-from lamin_core.instance.lineage_service import Questions
-from lamin_core.models import Artifact, InstanceFacts, Run, Storage, User
+from lamin_core.instance.lineage_service import LineageService
+from lamin_core.models import Artifact, InstanceRow, Run, Storage, User
 from lamin_core.models.relations import relations_of
 from lamin_core.query.describe import description
 from lamin_core.query.queryset import QuerySet
@@ -54,7 +54,7 @@ from lamin_core.uids import random_uid
 
 logger = logging.getLogger("lamin")
 Record = TypeVar("Record")
-_FACTS = select(InstanceFacts.uid, Storage.root).join(Storage, Storage.id == InstanceFacts.storage_id)
+_FACTS = select(InstanceRow.uid, Storage.root).join(Storage, Storage.id == InstanceRow.storage_id)
 
 
 class Instance:
@@ -131,7 +131,7 @@ class Instance:
             row = session.execute(_FACTS).first()
             if row is None:
                 storage = storage_for(session, root, is_managed=True)
-                session.add(InstanceFacts(uid=random_uid(12), storage_id=storage.id))
+                session.add(InstanceRow(uid=random_uid(12), storage_id=storage.id))
             elif row.root != root:
                 shown = redact_text(self.db.url)
                 raise Conflict(
@@ -202,9 +202,9 @@ class Instance:
         return Files(self.db, self.storage, Path(settings.cache_dir or self.folder / "cache"), self)
 
     @cached_property
-    def lineage(self) -> Questions:
+    def lineage(self) -> LineageService:
         """The questions about what made what."""
-        return Questions(self.db)
+        return LineageService(self.db)
 
     def run_above(self, named: Parent | str | None) -> Run | None:
         """The run with the name that an engine gives, or of the shell script that this process was started by."""
@@ -330,14 +330,14 @@ def disconnect() -> None:
 
 
 def _change_to(instance: Instance | None) -> None:
-    before = current.set_connection(instance)
+    before = current.set_current_instance(instance)
     if isinstance(before, Instance) and before is not instance:
         before.db.dispose()  # whoever still holds it gets new connections
 
 
 current.register_opener(connect)
-ANSWERS["storage"] = lambda: current.connection().storage
-current.register_engine(child_environment.above, outermost=True)
+ANSWERS["storage"] = lambda: current.current_instance().storage
+current.register_engine(child_environment.inherited_parent, outermost=True)
 
 
 def _named_database(folder: Path) -> str | None:

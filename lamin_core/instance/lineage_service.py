@@ -14,7 +14,7 @@ from lamin_core.errors import Conflict, NotFound
 from lamin_core.lineage import listing, resolve
 from lamin_core.lineage.diff import RunDiff, diff
 from lamin_core.lineage.graph import ArtifactNode, Graph, Node, RunNode, between, walk, whole
-from lamin_core.lineage.listing import Wanted
+from lamin_core.lineage.listing import ListFilter
 from lamin_core.lineage.snapshot import snapshots
 from lamin_core.lineage.traversal import NODE_LIMIT
 from lamin_core.models import Artifact, Collection, CollectionArtifact, Run, Transform
@@ -26,7 +26,7 @@ from lamin_core.render.display import is_notebook, show
 from lamin_core.render.drawing import Lineage
 from lamin_core.render.hierarchy import Hierarchy
 from lamin_core.runtime.printable import printable
-from lamin_core.runtime.timestamps import moment
+from lamin_core.runtime.timestamps import parse_time
 from lamin_core.saving import runs
 from lamin_core.saving.records import check_saved
 
@@ -34,7 +34,7 @@ Record = Artifact | Run | Transform | Collection
 """What has a lineage."""
 
 
-class Questions:
+class LineageService:
     """What one instance can be asked."""
 
     def __init__(self, database: Database) -> None:
@@ -54,7 +54,7 @@ class Questions:
         `up` and `down` count steps, None is all the way. With `as_of`, as it was known at that moment. The nearest
         `limit` nodes; where there are more, the graph is `truncated`.
         """
-        at = None if as_of is None else moment(as_of)
+        at = None if as_of is None else parse_time(as_of)
         up, down = steps_argument(up, "up"), steps_argument(down, "down")
         with self._database.reading() as session:
             starts = _starts(session, record, limit)
@@ -73,21 +73,21 @@ class Questions:
         limit: int = NODE_LIMIT,
     ) -> Graph:
         """All paths between the two, whichever is above the other; an empty graph where there is none."""
-        at = None if as_of is None else moment(as_of)
+        at = None if as_of is None else parse_time(as_of)
         with self._database.reading() as session:
             return between(session, node_of(source), node_of(target), as_of=at, limit=limit)
 
     def everything(self, *, as_of: datetime | str | None = None) -> Graph:
         """The whole graph, as it is or as it was known at a moment."""
         with self._database.reading() as session:
-            return whole(session, as_of=None if as_of is None else moment(as_of))
+            return whole(session, as_of=None if as_of is None else parse_time(as_of))
 
-    def runs(self, criteria: Wanted) -> tuple[list[RunNode], dict[int, str]]:
+    def runs(self, criteria: ListFilter) -> tuple[list[RunNode], dict[int, str]]:
         """These runs, the newest first, and the uids of the runs above them, by primary key."""
         with self._database.reading() as session:
             return listing.runs(session, criteria)
 
-    def artifacts(self, criteria: Wanted) -> list[ArtifactNode]:
+    def artifacts(self, criteria: ListFilter) -> list[ArtifactNode]:
         """These artifacts, the newest first."""
         with self._database.reading() as session:
             return listing.artifacts(session, criteria)
@@ -127,7 +127,7 @@ class Questions:
         several keys answer.
         """
         with self._database.reading() as session:
-            return resolve.find(session, name, None if as_of is None else moment(as_of))
+            return resolve.find(session, name, None if as_of is None else parse_time(as_of))
 
     def find_run(self, name: str) -> Run:
         """The run with this uid or OpenLineage run id, or the newest run of the transform with this key."""

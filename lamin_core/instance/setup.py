@@ -33,7 +33,7 @@ __all__ = ["attach", "connect", "detach", "disconnect", "init", "save"]
 
 def save(records: Iterable[Any]) -> None:
     """Save many records; labels, features and users among them in one transaction."""
-    save_all(cast(Instance, current.connection()), records)
+    save_all(cast(Instance, current.current_instance()), records)
 
 
 def attach(where: str, project: Path | None = None) -> Path:

@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 
 from lamin_core.lineage import rows
 from lamin_core.lineage.graph import ArtifactNode, RunNode
-from lamin_core.lineage.traversal import dialect, given, ids
+from lamin_core.lineage.traversal import dialect, ids, parameter_values
 from lamin_core.models import Artifact, Run, Transform
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ListFilter:
     """Which ones: all these hold, and of those that are left the newest `limit`; None asks for nothing."""
 
     status: Sequence[str] = ()
@@ -28,7 +28,7 @@ class Wanted:
     limit: int | None = None
 
 
-def runs(session: Session, criteria: Wanted) -> tuple[list[RunNode], dict[int, str]]:
+def runs(session: Session, criteria: ListFilter) -> tuple[list[RunNode], dict[int, str]]:
     """The runs, and the uids of the runs that they are a part of, by primary key."""
     query = rows.run_facts().order_by(Run.created_at.desc(), Run.id.desc())
     conditions: list[ColumnElement[bool]] = [Run.status.in_(criteria.status)] if criteria.status else []
@@ -39,12 +39,12 @@ def runs(session: Session, criteria: Wanted) -> tuple[list[RunNode], dict[int, s
     uids = {node.id: node.uid for node in nodes}
     parents = {node.parent_id for node in nodes if node.parent_id is not None} - uids.keys()
     if parents:
-        named = select(Run.id, Run.uid).where(Run.id.in_(given(dialect(session), "parents")))
+        named = select(Run.id, Run.uid).where(Run.id.in_(parameter_values(dialect(session), "parents")))
         uids |= {row[0]: row[1] for row in session.execute(named, {"parents": ids(session, parents)})}
     return nodes, uids
 
 
-def artifacts(session: Session, criteria: Wanted) -> list[ArtifactNode]:
+def artifacts(session: Session, criteria: ListFilter) -> list[ArtifactNode]:
     """The versions of artifacts, but for those in the trash; by engine, those that a run of it first made."""
     query = rows.artifact_facts().where(Artifact.deleted_at.is_(None)).order_by(Artifact.id.desc())
     if criteria.engine is not None:
@@ -55,7 +55,7 @@ def artifacts(session: Session, criteria: Wanted) -> list[ArtifactNode]:
     ]
 
 
-def _common(criteria: Wanted, record: Any, key: Any) -> list[ColumnElement[bool]]:
+def _common(criteria: ListFilter, record: Any, key: Any) -> list[ColumnElement[bool]]:
     conditions = [record.created_at >= criteria.since] if criteria.since is not None else []
     if criteria.key:
         # A range, not LIKE: it uses the index, and on SQLite LIKE takes `A` for `a`.

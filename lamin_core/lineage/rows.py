@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import CTE, Executable, Row, Select, Text, case, cast, column, func, literal, null, select, union_all
 from sqlalchemy.orm import Session
 
-from lamin_core.lineage.traversal import Then, dialect, given, ids, is_made, streamed
+from lamin_core.lineage.traversal import AsOf, dialect, ids, is_made, parameter_values, streamed
 from lamin_core.models import Artifact, Containment, Content, Run, RunArtifact, RunDependency, Storage, Transform
 
 EDGE, WAIT, HOLD = range(3)
@@ -52,7 +52,7 @@ def _rows(
 
 @cache
 def _links(dialect: str, everything: bool, dated: bool) -> Executable:
-    then, above, chosen = Then(dated), _above(dialect), given(dialect, "artifacts")
+    then, above, chosen = AsOf(dated), _above(dialect), parameter_values(dialect, "artifacts")
     edges = select(
         literal(EDGE), RunArtifact.run_id, RunArtifact.artifact_id, RunArtifact.direction, RunArtifact.role,
         RunArtifact.id.label("place"),
@@ -74,7 +74,7 @@ def _links(dialect: str, everything: bool, dated: bool) -> Executable:
     return union_all(edges, waits, holds).order_by(column("place"))
 
 
-def _produced_flag(artifact_id: Any, then: Then) -> Any:
+def _produced_flag(artifact_id: Any, then: AsOf) -> Any:
     return case((is_made(artifact_id, then), "made"))
 
 
@@ -100,18 +100,18 @@ def run_facts() -> Select[Any]:
 
 @cache
 def _artifacts(dialect: str, everything: bool, dated: bool) -> Executable:
-    query = artifact_facts().where(*Then(dated).made(Artifact)).order_by(Artifact.id)
-    return query if everything else query.where(Artifact.id.in_(given(dialect, "artifacts")))
+    query = artifact_facts().where(*AsOf(dated).made(Artifact)).order_by(Artifact.id)
+    return query if everything else query.where(Artifact.id.in_(parameter_values(dialect, "artifacts")))
 
 
 @cache
 def _runs(dialect: str, everything: bool, dated: bool) -> Executable:
-    query = run_facts().where(*Then(dated).begun(Run)).order_by(Run.id)
+    query = run_facts().where(*AsOf(dated).begun(Run)).order_by(Run.id)
     return query if everything else query.where(Run.id.in_(select(_above(dialect).c.id)))
 
 
 def _above(dialect: str) -> CTE:
     """The runs asked for, and those that they are a part of."""
-    first = given(dialect, "runs").subquery()
+    first = parameter_values(dialect, "runs").subquery()
     above = select(first.c.value.label("id")).cte("above", recursive=True)
     return above.union(select(Run.parent_id).join(above, Run.id == above.c.id).where(Run.parent_id.is_not(None)))

@@ -67,7 +67,7 @@ class Reach(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Then:
+class AsOf:
     """What had been seen by a moment (the parameter `at`), as conditions; for the present there are none."""
 
     dated: bool
@@ -138,11 +138,11 @@ def dialect(session: Session) -> str:
 
 
 def ids(session: Session, values: Iterable[int]) -> str | list[int]:
-    """The value of the parameter that `given` makes: one, however many numbers they are."""
+    """The value of the parameter that `parameter_values` makes: one, however many numbers they are."""
     return json.dumps(list(values)) if dialect(session) == "sqlite" else list(values)
 
 
-def given(dialect: str, name: str) -> Select[tuple[int]]:
+def parameter_values(dialect: str, name: str) -> Select[tuple[int]]:
     """The numbers of this parameter, as a statement with the column `value`."""
     if dialect == "sqlite":
         return select(func.json_each(bindparam(name)).table_valued(column("value", BigInteger)).c.value)
@@ -154,16 +154,16 @@ def _statement(dialect: str, ways: tuple[tuple[Way, bool], ...], dated: bool) ->
     """Rows of way, node and depth; a statement for each form of the question, for making one takes longer than most
     answers."""
     recursions = [
-        (direction, _recursion(dialect, direction, counted, Then(dated)).subquery()) for direction, counted in ways
+        (direction, _recursion(dialect, direction, counted, AsOf(dated)).subquery()) for direction, counted in ways
     ]
     return union_all(
         *(select(literal(direction).label("way"), rows.c.node, rows.c.depth) for direction, rows in recursions)
     )
 
 
-def _recursion(dialect: str, direction: Way, counted: bool, then: Then) -> Select[Any]:
+def _recursion(dialect: str, direction: Way, counted: bool, then: AsOf) -> Select[Any]:
     """Rows of node and depth. Both databases go breadth first, so that a limit leaves the nearest."""
-    first = given(dialect, "starts").subquery()
+    first = parameter_values(dialect, "starts").subquery()
     depth = literal(0, BigInteger).label("depth")
     most = bindparam("limit", type_=BigInteger) + 1
     if not counted:
@@ -178,7 +178,7 @@ def _recursion(dialect: str, direction: Way, counted: bool, then: Then) -> Selec
     return select(reached.c.node, reached.c.depth).limit(most * (steps + 1))
 
 
-def _neighbours(dialect: str, reached: Any, direction: Way, then: Then) -> list[Select[Any]]:
+def _neighbours(dialect: str, reached: Any, direction: Way, then: AsOf) -> list[Select[Any]]:
     """One step on from what was reached: an arm of the recursion for each kind of link.
 
     PostgreSQL lets a recursion name itself once only; there the arms are one lateral join.
@@ -190,7 +190,7 @@ def _neighbours(dialect: str, reached: Any, direction: Way, then: Then) -> list[
     return [select(neighbours.c.node).select_from(reached).join(neighbours, literal(True))]
 
 
-def _arms(node: ColumnElement[int], direction: Way, then: Then) -> Iterator[Select[Any]]:
+def _arms(node: ColumnElement[int], direction: Way, then: AsOf) -> Iterator[Select[Any]]:
     for below, above, conditions in _links(then):
         source, target = (above, below) if direction == "down" else (below, above)
         # Said beside the comparison, so that the index of the one kind is not searched for nodes of the other.
@@ -207,7 +207,7 @@ def _is_run(value: Any) -> bool:
     return value.key in ("run_id", "source_id")
 
 
-def _links(then: Then) -> Iterator[tuple[Any, Any, list[ColumnElement[bool]]]]:
+def _links(then: AsOf) -> Iterator[tuple[Any, Any, list[ColumnElement[bool]]]]:
     """The kinds of links, as the columns of what is below and what is above, and when they hold."""
     wrote, read, waited = aliased(RunArtifact), aliased(RunArtifact), aliased(RunDependency)
     yield wrote.artifact_id, wrote.run_id, [wrote.direction == "output", is_kept(wrote), *then.edge(wrote)]
@@ -224,7 +224,7 @@ def is_kept(edge: Any) -> ColumnElement[bool]:
     return or_(edge.role.is_(None), edge.role != ROLLED_BACK)
 
 
-def is_made(artifact_id: Any, then: Then) -> ColumnElement[bool]:
+def is_made(artifact_id: Any, then: AsOf) -> ColumnElement[bool]:
     """Some run wrote it."""
     edge = aliased(RunArtifact)
     wrote = [edge.artifact_id == artifact_id, edge.direction == "output", is_kept(edge), *then.edge(edge)]

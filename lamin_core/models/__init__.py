@@ -6,9 +6,9 @@ from lamin_core.models.base import Base, Registry, blank, narrow_indexes, now
 from lamin_core.models.collection import Collection, CollectionArtifact
 from lamin_core.models.deleted import DeletedVersion
 from lamin_core.models.environment import Environment
-from lamin_core.models.event import Event, EventWaiting
+from lamin_core.models.event import Event, EventBacklog
 from lamin_core.models.feature import ArtifactFeatureValue, Feature, RunFeatureValue
-from lamin_core.models.instance import InstanceFacts
+from lamin_core.models.instance import InstanceRow
 from lamin_core.models.label import (
     ArtifactULabel,
     CollectionULabel,
@@ -54,9 +54,9 @@ __all__ = [
     "DeletedVersion",
     "Environment",
     "Event",
-    "EventWaiting",
+    "EventBacklog",
     "Feature",
-    "InstanceFacts",
+    "InstanceRow",
     "Many",
     "One",
     "Project",

@@ -15,7 +15,7 @@ class ByFeatures:
 
     def filter(self, **lookups: Any) -> Any:
         """The records with such values; names of features come before those of fields."""
-        return current.connection().query(self._registry).having(**lookups)
+        return current.current_instance().query(self._registry).having(**lookups)
 
     def get(self, **lookups: Any) -> Any:
         """The one record with such values. Raises `NotFound` or `MultipleFound`."""
@@ -34,11 +34,11 @@ class Features:
     def __get__(self, record: Any, owner: type) -> Any: ...
 
     def __get__(self, record: Any, owner: type) -> Any:
-        return ByFeatures(owner) if record is None else current.connection().features(record)
+        return ByFeatures(owner) if record is None else current.current_instance().features(record)
 
 
 class Labels:
     """The labels of a record."""
 
     def __get__(self, record: Any, owner: type) -> Any:
-        return self if record is None else current.connection().labels(record)
+        return self if record is None else current.current_instance().labels(record)

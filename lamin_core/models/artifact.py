@@ -14,7 +14,7 @@ from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Features, Labels
 from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
 from lamin_core.models.checks import shown
-from lamin_core.models.has_lineage import Traced
+from lamin_core.models.has_lineage import HasLineage
 from lamin_core.models.relations import Many, One
 from lamin_core.models.storage import UNKNOWN_SIZE, Content
 from lamin_core.runtime import current
@@ -58,7 +58,7 @@ class DatasetAlias(Base):
     canonical: Mapped[str] = mapped_column(Key, index=True)
 
 
-class Artifact(Traced, Versioned, Registry):
+class Artifact(HasLineage, Versioned, Registry):
     """One version of a file, folder, object or table."""
 
     __tablename__ = "artifact"
@@ -167,7 +167,7 @@ class Artifact(Traced, Versioned, Registry):
         the current run is its maker. `storage=` copies it into that one instead of the instance's own. Raises
         `InvalidArgument` for a key that is none or suffixes that differ, `NotFound` for a missing path.
         """
-        files = current.connection().files
+        files = current.current_instance().files
         super().__init__(key=key, description=description, kind=kind)
         self.__dict__["_source"] = files.prepare(path, key=key, revises=revises, storage=storage)
         self.__dict__["_revises"] = revises
@@ -184,7 +184,9 @@ class Artifact(Traced, Versioned, Registry):
     @classmethod
     def from_df(cls, df: Any, *, key: str | None = None, description: str | None = None, **kwargs: Any) -> Self:
         """A `pandas.DataFrame` to be saved as parquet (or csv, by the key's suffix)."""
-        artifact: Self = current.connection().files.from_object(cls, df, key=key, description=description, **kwargs)
+        artifact: Self = current.current_instance().files.from_object(
+            cls, df, key=key, description=description, **kwargs
+        )
         return artifact
 
     from_dataframe = from_df
@@ -192,7 +194,9 @@ class Artifact(Traced, Versioned, Registry):
     @classmethod
     def from_anndata(cls, adata: Any, *, key: str | None = None, description: str | None = None, **kwargs: Any) -> Self:
         """An `anndata.AnnData` to be saved as h5ad (or zarr, by the key's suffix)."""
-        artifact: Self = current.connection().files.from_object(cls, adata, key=key, description=description, **kwargs)
+        artifact: Self = current.current_instance().files.from_object(
+            cls, adata, key=key, description=description, **kwargs
+        )
         return artifact
 
     @classmethod
@@ -209,7 +213,7 @@ class Artifact(Traced, Versioned, Registry):
         Keys are the paths below the folder, after its name or after `key`; files inside a known storage are
         registered where they lie. `Artifact(folder)` is the folder as one artifact.
         """
-        artifacts: list[Self] = current.connection().files.from_folder(cls, path, key, storage)
+        artifacts: list[Self] = current.current_instance().files.from_folder(cls, path, key, storage)
         for artifact in artifacts:
             artifact.__dict__["_asked_run"] = run
         return artifacts
@@ -217,7 +221,7 @@ class Artifact(Traced, Versioned, Registry):
     @classmethod
     def trash(cls) -> Any:
         """The artifacts in the trash; no other query shows them."""
-        return current.connection().query(cls, select(cls).where(cls.deleted_at.is_not(None)))
+        return current.current_instance().query(cls, select(cls).where(cls.deleted_at.is_not(None)))
 
     @property
     def feature_sets(self) -> Any:
@@ -227,7 +231,7 @@ class Artifact(Traced, Versioned, Registry):
     @property
     def versions(self) -> Any:
         """All versions, newest first."""
-        return current.connection().query(Artifact).filter(series_id=self.series_id).order_by("-number")
+        return current.current_instance().query(Artifact).filter(series_id=self.series_id).order_by("-number")
 
     @property
     def hash(self) -> str | None:
@@ -270,14 +274,14 @@ class Artifact(Traced, Versioned, Registry):
     @property
     def path(self) -> Any:
         """Where the bytes are: a `pathlib.Path`, or the URL as text for remote storages."""
-        return current.connection().files.path(self)
+        return current.current_instance().files.path(self)
 
     def cache(self, *, is_run_input: Run | bool | None = None) -> Path:
         """A local path to the bytes, fetched once; the current run has then read it.
 
         `is_run_input=False` says that nobody has, `is_run_input=run` that another run has; so in `load` and `open`.
         """
-        local: Path = current.connection().files.cache(self, reader=is_run_input)
+        local: Path = current.current_instance().files.cache(self, reader=is_run_input)
         return local
 
     def load(self, *, is_run_input: Run | bool | None = None, trust: bool = False) -> Any:
@@ -285,21 +289,21 @@ class Artifact(Traced, Versioned, Registry):
 
         Pickles and the like run code when they are loaded: only with `trust=True`.
         """
-        return current.connection().files.load(self, reader=is_run_input, trust=trust)
+        return current.current_instance().files.load(self, reader=is_run_input, trust=trust)
 
     def open(self, *, is_run_input: Run | bool | None = None) -> Any:
         """A handle for streaming, also from a bucket; the current run has then read it.
 
         A `pyarrow` dataset of tables, a backed `AnnData` of an h5ad file, a zarr group of a zarr folder.
         """
-        return current.connection().files.open(self, reader=is_run_input)
+        return current.current_instance().files.open(self, reader=is_run_input)
 
     def replace(self, data: Any, *, run: Run | bool | None = None) -> Self:
         """Put other bytes in the place of this version's: for those that were wrong from the beginning.
 
         A path, a `DataFrame` or an `AnnData` of the same suffix. What changed is better saved as a new version.
         """
-        current.connection().replace(self, data, run)
+        current.current_instance().replace(self, data, run)
         return self
 
     def delete(self, permanent: bool | None = None, *, storage: bool | None = None) -> None:
@@ -308,18 +312,18 @@ class Artifact(Traced, Versioned, Registry):
         Files registered in place stay, unless `storage=True`; `storage=False` keeps even the copy.
         """
         if permanent or (permanent is None and self.deleted_at is not None):
-            current.connection().erase(self, storage=storage)
+            current.current_instance().erase(self, storage=storage)
         else:
-            current.connection().trash(self)
+            current.current_instance().trash(self)
 
     def restore(self) -> Self:
         """Take it out of the trash."""
-        current.connection().restore(self)
+        current.current_instance().restore(self)
         return self
 
     def describe(self) -> None:
         """Print what is known about it."""
-        current.connection().lineage.describe(self)
+        current.current_instance().lineage.describe(self)
 
     @classmethod
     def _listed(cls) -> Select[Any]:

@@ -172,12 +172,12 @@ class Registry(Base, metaclass=RegistryType):
         Conditions are `ln.Q(...)`, joined by `&`, `|` and `~`. Names that are no fields are those of features:
         `temperature__gt=20`. Raises `InvalidArgument` for what is neither.
         """
-        return current.connection().query(cls).filter(*conditions, **lookups)
+        return current.current_instance().query(cls).filter(*conditions, **lookups)
 
     @classmethod
     def exclude(cls, *conditions: Any, **lookups: Any) -> Any:
         """The records that do not fit."""
-        return current.connection().query(cls).exclude(*conditions, **lookups)
+        return current.current_instance().query(cls).exclude(*conditions, **lookups)
 
     @classmethod
     def get(cls, uid: str | None = None, **lookups: Any) -> Self:
@@ -189,23 +189,23 @@ class Registry(Base, metaclass=RegistryType):
             raise InvalidArgument(
                 f"which {cls.__name__}?", hint=f"{cls.__name__}.get(uid), or get({cls._name_field}=...)"
             )
-        record: Self = current.connection().query(cls).get(uid, **lookups)
+        record: Self = current.current_instance().query(cls).get(uid, **lookups)
         return record
 
     @classmethod
     def all(cls) -> Any:
         """All records."""
-        return current.connection().query(cls)
+        return current.current_instance().query(cls)
 
     @classmethod
     def distinct(cls) -> Any:
         """All records, each once."""
-        return current.connection().query(cls)
+        return current.current_instance().query(cls)
 
     @classmethod
     def order_by(cls, *names: str) -> Any:
         """All records in this order; `-` before a name turns it round."""
-        return current.connection().query(cls).order_by(*names)
+        return current.current_instance().query(cls).order_by(*names)
 
     @classmethod
     def df(cls, limit: int | None = 100, *, include: str | Iterable[str] = (), features: bool = False) -> Any:
@@ -213,87 +213,87 @@ class Registry(Base, metaclass=RegistryType):
 
         `include` adds fields of relations (`created_by__handle`, `ulabels__name`), `features` the values of features.
         """
-        return current.connection().query(cls).df(limit=limit, include=include, features=features)
+        return current.current_instance().query(cls).df(limit=limit, include=include, features=features)
 
     to_dataframe = df
 
     @classmethod
     def first(cls) -> Self | None:
         """The first record, or None."""
-        record: Self | None = current.connection().query(cls).first()
+        record: Self | None = current.current_instance().query(cls).first()
         return record
 
     @classmethod
     def last(cls) -> Self | None:
         """The last record, or None."""
-        record: Self | None = current.connection().query(cls).last()
+        record: Self | None = current.current_instance().query(cls).last()
         return record
 
     @classmethod
     def one(cls, **lookups: Any) -> Self:
         """The only record. Raises `NotFound` or `MultipleFound`."""
-        record: Self = current.connection().query(cls).filter(**lookups).one()
+        record: Self = current.current_instance().query(cls).filter(**lookups).one()
         return record
 
     @classmethod
     def one_or_none(cls, **lookups: Any) -> Self | None:
         """The only record, or None. Raises `MultipleFound`."""
-        record: Self | None = current.connection().query(cls).filter(**lookups).one_or_none()
+        record: Self | None = current.current_instance().query(cls).filter(**lookups).one_or_none()
         return record
 
     @classmethod
     def count(cls) -> int:
         """How many there are."""
-        number: int = current.connection().query(cls).count()
+        number: int = current.current_instance().query(cls).count()
         return number
 
     @classmethod
     def exists(cls) -> bool:
         """Whether there is one."""
-        is_there: bool = current.connection().query(cls).exists()
+        is_there: bool = current.current_instance().query(cls).exists()
         return is_there
 
     @classmethod
     def search(cls, string: str, *, field: Any = None, limit: int | None = 20) -> Any:
         """The records whose texts have all the words of the string, the best first; else those a typo away."""
-        return current.connection().query(cls).search(string, field=field, limit=limit)
+        return current.current_instance().query(cls).search(string, field=field, limit=limit)
 
     @classmethod
     def lookup(cls, field: Any = None, return_field: Any = None) -> Any:
         """An object to complete names in: `ln.ULabel.lookup().dmso`."""
-        return current.connection().query(cls).lookup(field, return_field)
+        return current.current_instance().query(cls).lookup(field, return_field)
 
     @classmethod
     def from_values(cls, values: Iterable[Any], field: Any = None, *, create: bool = False) -> Any:
         """The records with these names; with `create`, those that do not exist yet are made, unsaved."""
-        return current.connection().from_values(cls, values, field, create=create)
+        return current.current_instance().from_values(cls, values, field, create=create)
 
     @classmethod
     def inspect(cls, values: Iterable[Any], field: Any = None) -> Any:
         """Which of the values are names of records (`validated`), and which are not (`non_validated`)."""
-        return current.connection().query(cls).inspect(values, field)
+        return current.current_instance().query(cls).inspect(values, field)
 
     @classmethod
     def validate(cls, values: Iterable[Any], field: Any = None) -> Any:
         """Whether each of the values is the name of a record, as a `numpy` array."""
-        return current.connection().query(cls).validate(values, field)
+        return current.current_instance().query(cls).validate(values, field)
 
     @classmethod
     def standardize(cls, values: Iterable[Any], field: Any = None, *, return_mapper: bool = False) -> Any:
         """The values with synonyms, and other spellings in upper and lower case, replaced by names."""
-        return current.connection().query(cls).standardize(values, field, return_mapper=return_mapper)
+        return current.current_instance().query(cls).standardize(values, field, return_mapper=return_mapper)
 
     def save(self) -> Self:
         """Write it; returns itself, or the record that it turned out to be."""
-        return current.connection().save(self)
+        return current.current_instance().save(self)
 
     def delete(self) -> None:
         """Remove it."""
-        current.connection().delete(self)
+        current.current_instance().delete(self)
 
     def describe(self) -> None:
         """Print what is known about it."""
-        current.connection().describe(self)
+        current.current_instance().describe(self)
 
     def __eq__(self, other: object) -> Any:
         """Two are equal if they are the same row, whoever has read it."""
@@ -452,7 +452,7 @@ class Synonymous:
 
     def _set_synonyms(self, names: list[str]) -> None:
         self.synonyms = "|".join(dict.fromkeys(filter(None, names))) or None
-        current.connection().save(self)
+        current.current_instance().save(self)
 
 
 def _check_synonyms(names: Iterable[Any]) -> None:
@@ -465,11 +465,11 @@ class Hierarchical:
 
     def query_parents(self) -> Any:
         """All wider terms, over any number of steps."""
-        return current.connection().reached(self, "parents")
+        return current.current_instance().reached(self, "parents")
 
     def query_children(self) -> Any:
         """All narrower terms, over any number of steps."""
-        return current.connection().reached(self, "children")
+        return current.current_instance().reached(self, "children")
 
     def view_parents(
         self,
@@ -492,7 +492,7 @@ class Hierarchical:
 
     def _viewed(self, field: Any, up: int | None, down: int | None, *, return_graph: bool) -> Any:
         up, down = steps_argument(up, "distance"), steps_argument(down, "distance")
-        lineage = current.connection().lineage
+        lineage = current.current_instance().lineage
         return lineage.view_hierarchy(self, up=up, down=down, field=field, return_graph=return_graph)
 
 

@@ -11,7 +11,7 @@ from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Labels
 from lamin_core.models.base import Base, Key, Registry, Versioned
 from lamin_core.models.checks import listed_argument, shown
-from lamin_core.models.has_lineage import Traced
+from lamin_core.models.has_lineage import HasLineage
 from lamin_core.models.relations import Many, One, model
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lamin_core.models.user import User
 
 
-class Collection(Traced, Versioned, Registry):
+class Collection(HasLineage, Versioned, Registry):
     """A named, versioned set of artifacts; the same set under the same key is the same collection."""
 
     __tablename__ = "collection"

@@ -240,10 +240,10 @@ def _datetime(value: Any) -> Any:
             return _WRONG
     if not isinstance(value, dt.datetime) or value != value:  # what pandas has for no time calls itself one
         return _WRONG
-    return moment(value).isoformat(timespec="microseconds")
+    return as_utc(value).isoformat(timespec="microseconds")
 
 
-def moment(value: dt.datetime) -> dt.datetime:
+def as_utc(value: dt.datetime) -> dt.datetime:
     """In UTC; a time without zone is one in UTC."""
     return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
 

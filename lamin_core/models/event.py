@@ -36,7 +36,7 @@ class Event(Base):
     body: Mapped[str] = mapped_column(Text)
 
 
-class EventWaiting(Base):
+class EventBacklog(Base):
     """An event of the log that has no part in the registry yet: it came when there was no time for that."""
 
     __tablename__ = "event_waiting"

@@ -51,7 +51,7 @@ class Q:
         return f"({(' | ' if self.joined == 'or' else ' & ').join(shown)})"
 
 
-class Compared(Q):
+class Comparison(Q):
     """That a record has such a value for a feature; made by comparing the feature: `temperature > 20`."""
 
     def __init__(self, feature: Any, operator: str, value: Any) -> None:
@@ -62,53 +62,53 @@ class Compared(Q):
         return f"({self.feature.name!r} {self.operator} {self.value!r})"
 
 
-class Comparable:
+class FieldExpression:
     """What a record whose comparisons are conditions adds; with a record of its own kind it is equal or not."""
 
     def __eq__(self, other: object) -> Any:
-        return super().__eq__(other) if isinstance(other, type(self)) else Compared(self, "exact", other)
+        return super().__eq__(other) if isinstance(other, type(self)) else Comparison(self, "exact", other)
 
     def __ne__(self, other: object) -> Any:
-        return super().__ne__(other) if isinstance(other, type(self)) else ~Compared(self, "exact", other)
+        return super().__ne__(other) if isinstance(other, type(self)) else ~Comparison(self, "exact", other)
 
     __hash__ = Registry.__hash__
 
-    def __lt__(self, value: Any) -> Compared:
-        return Compared(self, "lt", value)
+    def __lt__(self, value: Any) -> Comparison:
+        return Comparison(self, "lt", value)
 
-    def __le__(self, value: Any) -> Compared:
-        return Compared(self, "lte", value)
+    def __le__(self, value: Any) -> Comparison:
+        return Comparison(self, "lte", value)
 
-    def __gt__(self, value: Any) -> Compared:
-        return Compared(self, "gt", value)
+    def __gt__(self, value: Any) -> Comparison:
+        return Comparison(self, "gt", value)
 
-    def __ge__(self, value: Any) -> Compared:
-        return Compared(self, "gte", value)
+    def __ge__(self, value: Any) -> Comparison:
+        return Comparison(self, "gte", value)
 
-    def in_(self, values: Iterable[Any]) -> Compared:
+    def in_(self, values: Iterable[Any]) -> Comparison:
         """That the value is one of these."""
-        return Compared(self, "in", values)
+        return Comparison(self, "in", values)
 
-    def between(self, low: Any, high: Any) -> Compared:
+    def between(self, low: Any, high: Any) -> Comparison:
         """That the value is not below the one and not above the other."""
-        return Compared(self, "range", (low, high))
+        return Comparison(self, "range", (low, high))
 
-    def contains(self, text: str) -> Compared:
+    def contains(self, text: str) -> Comparison:
         """That the value has this text in it."""
-        return Compared(self, "contains", text)
+        return Comparison(self, "contains", text)
 
-    def icontains(self, text: str) -> Compared:
+    def icontains(self, text: str) -> Comparison:
         """That the value has this text in it, in upper or lower case."""
-        return Compared(self, "icontains", text)
+        return Comparison(self, "icontains", text)
 
-    def startswith(self, text: str) -> Compared:
+    def startswith(self, text: str) -> Comparison:
         """That the value begins with this text."""
-        return Compared(self, "startswith", text)
+        return Comparison(self, "startswith", text)
 
-    def endswith(self, text: str) -> Compared:
+    def endswith(self, text: str) -> Comparison:
         """That the value ends with this text."""
-        return Compared(self, "endswith", text)
+        return Comparison(self, "endswith", text)
 
-    def is_null(self, is_missing: bool = True) -> Compared:
+    def is_null(self, is_missing: bool = True) -> Comparison:
         """That there is no value; with False, that there is one."""
-        return Compared(self, "isnull", is_missing)
+        return Comparison(self, "isnull", is_missing)

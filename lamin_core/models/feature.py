@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.models.base import Base, Identity, Key, Named, Registry, Synonymous
 from lamin_core.models.dtypes import named, registry_called, validated
-from lamin_core.models.expressions import Comparable
+from lamin_core.models.expressions import FieldExpression
 from lamin_core.models.relations import Many, One
 from lamin_core.runtime import current
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lamin_core.models.user import User
 
 
-class Feature(Comparable, Synonymous, Named, Registry):
+class Feature(FieldExpression, Synonymous, Named, Registry):
     """A dimension that data are measured in, with its type.
 
     Compared with a value it is a condition: `ln.Artifact.filter(temperature > 20)`.
@@ -85,7 +85,7 @@ class Feature(Comparable, Synonymous, Named, Registry):
         """The features that the columns of a table are; those that do not exist yet are made, unsaved."""
         dtypes = {str(column): dtype for column, dtype in df.dtypes.items()}
         existing = {feature.name: feature for feature in cls.filter(name__in=list(dtypes))}
-        features = current.connection().from_values(cls, [], None, create=False)
+        features = current.current_instance().from_values(cls, [], None, create=False)
         features.extend(existing.get(name) or cls(name=name, dtype=_of_column(dtype)) for name, dtype in dtypes.items())
         return features
 

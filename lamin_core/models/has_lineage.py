@@ -8,7 +8,7 @@ from typing import Any
 from lamin_core.runtime import current
 
 
-class Traced:
+class HasLineage:
     """Adds the question where a record comes from, and what hangs on it."""
 
     def view_lineage(
@@ -25,4 +25,4 @@ class Traced:
         artifacts. `up` and `down` limit the steps each way; `as_of` is a moment to look back from.
         """
         options = {"up": up, "down": down, "as_of": as_of}
-        return current.connection().lineage.view(self, return_graph=return_graph, **options)
+        return current.current_instance().lineage.view(self, return_graph=return_graph, **options)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from lamin_core.models.base import Base, Identity
 
 
-class InstanceFacts(Base):
+class InstanceRow(Base):
     """The one row: the uid of the instance, and the storage that copies go into."""
 
     __tablename__ = "instance"

@@ -92,7 +92,7 @@ class Annotation:
     """`api` for what people said, `event` for what a rebuild says again."""
 
 
-def once(thing: str, label: str) -> tuple[Any, ...]:
+def link_constraints(thing: str, label: str) -> tuple[Any, ...]:
     """The constraints of a link: it is said once by each origin, for each feature or for none."""
     columns = (f"{thing}_id", f"{label}_id", "origin")
     alone = text("feature_id IS NULL")
@@ -107,7 +107,7 @@ class ArtifactULabel(Annotation, Base):
     """An artifact carries a label."""
 
     __tablename__ = "artifact_ulabel"
-    __table_args__ = once("artifact", "ulabel")
+    __table_args__ = link_constraints("artifact", "ulabel")
 
     artifact_id: Mapped[int] = mapped_column(ForeignKey("artifact.id", ondelete="CASCADE"))
     ulabel_id: Mapped[int] = mapped_column(ForeignKey("ulabel.id", ondelete="CASCADE"))
@@ -117,7 +117,7 @@ class RunULabel(Annotation, Base):
     """A run carries a label."""
 
     __tablename__ = "run_ulabel"
-    __table_args__ = once("run", "ulabel")
+    __table_args__ = link_constraints("run", "ulabel")
 
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
     ulabel_id: Mapped[int] = mapped_column(ForeignKey("ulabel.id", ondelete="CASCADE"))
@@ -127,7 +127,7 @@ class TransformULabel(Annotation, Base):
     """A transform carries a label."""
 
     __tablename__ = "transform_ulabel"
-    __table_args__ = once("transform", "ulabel")
+    __table_args__ = link_constraints("transform", "ulabel")
 
     transform_id: Mapped[int] = mapped_column(ForeignKey("transform.id", ondelete="CASCADE"))
     ulabel_id: Mapped[int] = mapped_column(ForeignKey("ulabel.id", ondelete="CASCADE"))
@@ -137,7 +137,7 @@ class CollectionULabel(Annotation, Base):
     """A collection carries a label."""
 
     __tablename__ = "collection_ulabel"
-    __table_args__ = once("collection", "ulabel")
+    __table_args__ = link_constraints("collection", "ulabel")
 
     collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id", ondelete="CASCADE"))
     ulabel_id: Mapped[int] = mapped_column(ForeignKey("ulabel.id", ondelete="CASCADE"))

@@ -9,7 +9,7 @@ from sqlalchemy import Date, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.models.base import Base, Key, Named, Registry
-from lamin_core.models.label import Annotation, once
+from lamin_core.models.label import Annotation, link_constraints
 from lamin_core.models.relations import Many, One
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class ArtifactProject(Annotation, Base):
     """An artifact belongs to a project."""
 
     __tablename__ = "artifact_project"
-    __table_args__ = once("artifact", "project")
+    __table_args__ = link_constraints("artifact", "project")
 
     artifact_id: Mapped[int] = mapped_column(ForeignKey("artifact.id", ondelete="CASCADE"))
     project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
@@ -129,7 +129,7 @@ class RunProject(Annotation, Base):
     """A run belongs to a project."""
 
     __tablename__ = "run_project"
-    __table_args__ = once("run", "project")
+    __table_args__ = link_constraints("run", "project")
 
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
     project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
@@ -139,7 +139,7 @@ class TransformProject(Annotation, Base):
     """A transform belongs to a project."""
 
     __tablename__ = "transform_project"
-    __table_args__ = once("transform", "project")
+    __table_args__ = link_constraints("transform", "project")
 
     transform_id: Mapped[int] = mapped_column(ForeignKey("transform.id", ondelete="CASCADE"))
     project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
@@ -149,7 +149,7 @@ class ArtifactReference(Annotation, Base):
     """An artifact refers to a paper or document."""
 
     __tablename__ = "artifact_reference"
-    __table_args__ = once("artifact", "reference")
+    __table_args__ = link_constraints("artifact", "reference")
 
     artifact_id: Mapped[int] = mapped_column(ForeignKey("artifact.id", ondelete="CASCADE"))
     reference_id: Mapped[int] = mapped_column(ForeignKey("reference.id", ondelete="CASCADE"))
@@ -159,7 +159,7 @@ class TransformReference(Annotation, Base):
     """A transform refers to a paper or document."""
 
     __tablename__ = "transform_reference"
-    __table_args__ = once("transform", "reference")
+    __table_args__ = link_constraints("transform", "reference")
 
     transform_id: Mapped[int] = mapped_column(ForeignKey("transform.id", ondelete="CASCADE"))
     reference_id: Mapped[int] = mapped_column(ForeignKey("reference.id", ondelete="CASCADE"))

@@ -55,7 +55,7 @@ class One(Generic[Target]):
             return None
         related: Any = record.__dict__.get(f"_{self.name}")
         if related is None or related.id != identity:
-            related = current.connection().by_id(self.target, identity)
+            related = current.current_instance().by_id(self.target, identity)
             record.__dict__[f"_{self.name}"] = related
         target: Target = related
         return target
@@ -110,7 +110,7 @@ class Many(Generic[Target]):
     def __get__(self, record: Any, owner: type) -> Any: ...
 
     def __get__(self, record: Any, owner: type) -> Any:
-        return self if record is None else current.connection().related(record, self)
+        return self if record is None else current.current_instance().related(record, self)
 
 
 _relations: dict[Any, dict[str, One[Any] | Many[Any]]] = {}

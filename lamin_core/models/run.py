@@ -13,7 +13,7 @@ from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Features, Labels
 from lamin_core.models.base import Base, Identity, Registry
 from lamin_core.models.checks import shown
-from lamin_core.models.has_lineage import Traced
+from lamin_core.models.has_lineage import HasLineage
 from lamin_core.models.relations import Many, One
 from lamin_core.runtime import current
 
@@ -34,7 +34,7 @@ _BEGINNINGS = {
 _HOW_RUNS_BEGIN = "begin it `started` or `scheduled`; complete(), fail() end it"
 
 
-class Run(Traced, Registry):
+class Run(HasLineage, Registry):
     """One execution of a transform: a workflow, or one attempt at a step of it."""
 
     __tablename__ = "run"
@@ -186,7 +186,7 @@ class Run(Traced, Registry):
 
     def start(self) -> Run:
         """A scheduled run begins now."""
-        started: Run = current.connection().lineage.start(self)
+        started: Run = current.current_instance().lineage.start(self)
         return started
 
     def complete(self) -> Run:
@@ -202,12 +202,12 @@ class Run(Traced, Registry):
         return self._end(RunStatus.ABORTED, reason)
 
     def _end(self, status: RunStatus, error: BaseException | str | None) -> Run:
-        ended: Run = current.connection().lineage.end(self, status, error)
+        ended: Run = current.current_instance().lineage.end(self, status, error)
         return ended
 
     def diff(self, other: Run | str) -> Any:
         """How another run differs from this one: params, code, environment, inputs, outputs, duration; `print` it."""
-        return current.connection().lineage.diff(self, other)
+        return current.current_instance().lineage.diff(self, other)
 
     @classmethod
     def _shown_fields(cls) -> tuple[str, ...]:

@@ -127,13 +127,15 @@ class Schema(Registry):
     @property
     def slots(self) -> dict[str, Schema]:
         """The schema of each slot."""
-        schemas: dict[str, Schema] = current.connection().slots(self)
+        schemas: dict[str, Schema] = current.current_instance().slots(self)
         return schemas
 
     @classmethod
     def from_df(cls, df: Any, *, name: str | None = None) -> Schema:
         """A schema to be saved, of the columns of a table that are features. Raises `InvalidArgument` for none."""
-        features = current.connection().from_values(Feature, [str(column) for column in df.columns], None, create=False)
+        features = current.current_instance().from_values(
+            Feature, [str(column) for column in df.columns], None, create=False
+        )
         if not features:
             raise InvalidArgument("no column is a known feature", hint="ln.Feature.from_df(df).save()")
         return cls(features, name=name)

@@ -12,7 +12,7 @@ from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Labels
 from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
 from lamin_core.models.checks import check_optional_texts, shown, text_argument
-from lamin_core.models.has_lineage import Traced
+from lamin_core.models.has_lineage import HasLineage
 from lamin_core.models.relations import Many, One
 from lamin_core.runtime import current
 from lamin_core.uids import VERSION_LENGTH
@@ -40,7 +40,7 @@ class TransformSeries(Base):
     """What events said of the job, by facet: the stamp of the event, and the facet."""
 
 
-class Transform(Traced, Versioned, Registry):
+class Transform(HasLineage, Versioned, Registry):
     """One version of a workflow, a rule, a process, a task, a script, a notebook or a function."""
 
     __tablename__ = "transform"
@@ -158,7 +158,7 @@ class Transform(Traced, Versioned, Registry):
     @property
     def versions(self) -> Any:
         """All versions, newest first."""
-        return current.connection().query(Transform).filter(series_id=self.series_id).order_by("-number")
+        return current.current_instance().query(Transform).filter(series_id=self.series_id).order_by("-number")
 
     @property
     def latest_run(self) -> Run | None:

@@ -17,7 +17,7 @@ from lamin_core.errors import InvalidArgument
 from lamin_core.models import Registry
 from lamin_core.models.base import UTC_DateTime
 from lamin_core.models.checks import is_storable
-from lamin_core.models.dtypes import moment
+from lamin_core.models.dtypes import as_utc
 
 
 def bound(column: Any, value: Any) -> Any:
@@ -107,7 +107,7 @@ def time(value: Any) -> dt.datetime:
             value = dt.datetime(value.year, value.month, value.day)
         if value != value:  # what pandas has for no time calls itself a datetime
             raise unfit(None, "a moment")
-        return moment(value)
+        return as_utc(value)
     except (ValueError, OverflowError, AttributeError):
         raise unfit(value, "a moment: a datetime, or '2026-01-31T12:00'") from None
 

@@ -14,7 +14,7 @@ from lamin_core.errors import InvalidArgument
 from lamin_core.models import Many, One
 from lamin_core.models.base import Versioned
 from lamin_core.models.checks import text_argument
-from lamin_core.models.expressions import Compared, Q
+from lamin_core.models.expressions import Comparison, Q
 from lamin_core.models.relations import relations_of
 from lamin_core.query import date_json_lookups, feature_lookups
 from lamin_core.query.coercion import boolean
@@ -39,13 +39,13 @@ class Lookups:
                 clause: Condition = condition
                 return clause
             raise InvalidArgument(f"{condition!r} is no condition", hint="filter(name='x'), or filter(ln.Q(name='x'))")
-        if isinstance(condition, Compared):
+        if isinstance(condition, Comparison):
             return self._of_compared(registry, condition)
         inner = self.all_of(registry, condition.conditions, condition.lookups)
         joined = or_(false(), *inner) if condition.joined == "or" else and_(true(), *inner)
         return negated(joined) if condition.is_negated else joined
 
-    def _of_compared(self, registry: type[Any], compared: Compared) -> Condition:
+    def _of_compared(self, registry: type[Any], compared: Comparison) -> Condition:
         feature = compared.feature
         if registry._feature_values is None:
             raise InvalidArgument(f"a {registry.__name__} has no values of features", hint="ask artifacts or runs")

@@ -103,7 +103,7 @@ def _iexact(column: Any, value: Any) -> Condition:
 def _contains(*, ignore_case: bool) -> Operator:
     def condition(column: Any, value: Any) -> Condition:
         shown, operand, _ = _sides(column, value, ignore_case=ignore_case)
-        clause: Condition = sql_functions.place(shown, operand) > 0
+        clause: Condition = sql_functions.strpos(shown, operand) > 0
         return clause
 
     return condition

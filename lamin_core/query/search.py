@@ -117,7 +117,7 @@ class _Source:
 
     def _contains(self, piece: str) -> Condition:
         lower = func.lower if piece.isascii() else sql_functions.lower
-        return or_(*(sql_functions.place(lower(text), literal(piece, Text())) > 0 for text in self._columns))
+        return or_(*(sql_functions.strpos(lower(text), literal(piece, Text())) > 0 for text in self._columns))
 
     def _has_trigrams(self, *pieces: str) -> Condition:
         covered = index.SEARCHED[self._registry.__tablename__]
@@ -166,7 +166,7 @@ def _typos(word: str, row: _Row) -> int | None:
     allowed = 0 if len(word) < 4 else 1 if len(word) < 8 else 2
     if not allowed:
         return None
-    near = (_distance(word, token[: len(word) + 1], allowed) for token in _tokens(f"{row.name} {row.rest}"))
+    near = (_levenshtein(word, token[: len(word) + 1], allowed) for token in _tokens(f"{row.name} {row.rest}"))
     return min((count for count in near if count is not None), default=None)
 
 
@@ -176,7 +176,7 @@ def _tokens(text: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=100_000)
-def _distance(word: str, token: str, allowed: int) -> int | None:
+def _levenshtein(word: str, token: str, allowed: int) -> int | None:
     """Letters changed, left out, added or swapped between the two; None if more than allowed.
 
     >>> _distance("smaple", "sample", 1), _distance("ifnj", "ifng", 1), _distance("gene", "cell", 1)

@@ -27,7 +27,7 @@ class bytewise(FunctionElement[str]):
     type = Text()
 
 
-class place(FunctionElement[int]):
+class strpos(FunctionElement[int]):
     """Where a text occurs in another, from 1; 0 where it does not."""
 
     inherit_cache = True
@@ -82,7 +82,7 @@ def _written(element: Any, *, sqlite: str, postgresql: str) -> None:
 
 _written(lower, sqlite="lamin_lower({0})", postgresql='lower({0} COLLATE "default")')
 _written(bytewise, sqlite="{0}", postgresql='({0} COLLATE "C")')
-_written(place, sqlite="instr({0}, {1})", postgresql="strpos({0}, {1})")
+_written(strpos, sqlite="instr({0}, {1})", postgresql="strpos({0}, {1})")
 _written(in_utc, sqlite="{0}", postgresql="timezone('UTC', {0})")
 _written(
     text_among,

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 Record = TypeVar("Record")
 
 
-class Connection(Protocol):
+class InstanceProtocol(Protocol):
     """What a record needs of the instance it lives in, so that `record.save()` works without importing upwards."""
 
     def query(self, registry: type[Record], query: Any = None) -> Any:
@@ -77,8 +77,8 @@ class Connection(Protocol):
 
 
 _lock = threading.RLock()
-_connection: Connection | None = None
-_open: Callable[[], Connection] | None = None
+_connection: InstanceProtocol | None = None
+_open: Callable[[], InstanceProtocol] | None = None
 
 _path: ContextVar[tuple[Any, ...]] = ContextVar("lamin_current_runs", default=())
 _open_in_main: list[tuple[Any, ...]] = []
@@ -106,7 +106,7 @@ def current_run() -> Any:
     above = _named_above()
     if _process_run is not None and above in (None, _process_above):
         return _process_run
-    return connection().run_above(above)
+    return current_instance().run_above(above)
 
 
 def _path_here() -> tuple[Any, ...]:
@@ -147,7 +147,7 @@ def __getattr__(attribute: str) -> Any:
     return run.transform if attribute == "transform" else getattr(run.transform, attribute)
 
 
-def asked(setting: str) -> Any:
+def context_value(setting: str) -> Any:
     """What was set as `ln.context.uid`, `name` or `description`, or None."""
     return globals().get(setting)
 
@@ -179,13 +179,13 @@ def run_context(run: Any) -> Iterator[None]:
             _open_in_main.remove(path)
 
 
-def register_opener(opener: Callable[[], Connection]) -> None:
+def register_opener(opener: Callable[[], InstanceProtocol]) -> None:
     """Say how to find the instance when none is connected yet."""
     global _open
     _open = opener
 
 
-def connection() -> Connection:
+def current_instance() -> InstanceProtocol:
     """The instance of this process, opened on first use. Raises `InstanceNotFound` when there is none."""
     global _connection
     if _connection is None:
@@ -198,7 +198,7 @@ def connection() -> Connection:
     return _connection
 
 
-def set_connection(value: Connection | None) -> Connection | None:
+def set_current_instance(value: InstanceProtocol | None) -> InstanceProtocol | None:
     """Make this the instance of the process, and return the one before.
 
     None forgets it, so that the next use looks for one again.

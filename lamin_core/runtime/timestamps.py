@@ -14,7 +14,7 @@ _AGO = re.compile(
 _HINT = "2026-03-01, 2026-03-01T14:30, 2026-03-01T14:30Z, yesterday, or how long ago: 45min, 2h, 3d"
 
 
-def moment(value: datetime | str) -> datetime:
+def parse_time(value: datetime | str) -> datetime:
     """A time with its zone: from a `datetime`, ISO 8601, or how long ago; without a zone it is local time.
 
     Raises `InvalidArgument`.

@@ -16,7 +16,7 @@ from lamin_core.query.bulk_write import remove_rows
 from lamin_core.saving.artifacts import save_artifact, save_artifacts
 from lamin_core.saving.deletion import erase, replace, restore, settle_latest, trash
 from lamin_core.saving.named_records import save_all_named, save_named
-from lamin_core.saving.records import Place
+from lamin_core.saving.records import SavingInstance
 from lamin_core.saving.runs import save_run
 from lamin_core.saving.schemas import save_collection, save_schema
 from lamin_core.saving.storages import save_storage
@@ -26,7 +26,7 @@ from lamin_core.saving.updates import update
 R = TypeVar("R")
 
 
-def save(instance: Place, record: R) -> R:
+def save(instance: SavingInstance, record: R) -> R:
     """Write the record, or find the one that it is. Raises `Conflict`, `InvalidArgument` or `Unavailable`."""
     if _is_saved(record):
         updated: R = update(instance, record)
@@ -52,7 +52,7 @@ def _check_new(record: Any) -> None:
         record.__dict__["_is_tried"] = True
 
 
-def save_all(instance: Place, records: Iterable[Any]) -> None:
+def save_all(instance: SavingInstance, records: Iterable[Any]) -> None:
     """Save many records: those that are known by a name in a few statements, the others one by one, in their order."""
     named: list[Any] = []
     records = listed_argument(records, "records", "ln.save([record, ...])")
@@ -70,7 +70,7 @@ def save_all(instance: Place, records: Iterable[Any]) -> None:
         save_all_named(instance, named)
 
 
-def delete(instance: Place, record: Base) -> None:
+def delete(instance: SavingInstance, record: Base) -> None:
     """Remove the record and what ties it to others. Raises `NotFound`, and `Conflict` while others need it."""
     kind: Any = type(record)
     try:
@@ -83,7 +83,7 @@ def delete(instance: Place, record: Base) -> None:
         raise Conflict(f"{record!r} is needed by other records", hint="remove those first") from error
 
 
-_SAVERS: dict[type[Any], Callable[[Place, Any], Any]] = {
+_SAVERS: dict[type[Any], Callable[[SavingInstance, Any], Any]] = {
     Artifact: save_artifact,
     Transform: save_transform,
     Run: save_run,

@@ -19,23 +19,23 @@ from lamin_core.models.artifact import UNSET
 from lamin_core.models.relations import table_of
 from lamin_core.runtime import current
 from lamin_core.saving import versioning
-from lamin_core.saving.draft import Pending
-from lamin_core.saving.records import Place, adopt, become, check_saved
+from lamin_core.saving.draft import ArtifactDraft
+from lamin_core.saving.records import SavingInstance, assign_row, check_saved, refresh_from
 from lamin_core.storage.blobs import Copy, copy_in, holds
 from lamin_core.storage.hashing import Digest
 from lamin_core.storage.locations import is_remote, managed_key
 from lamin_core.uids import version_suffix
 
 
-def save_artifact(instance: Place, artifact: Artifact) -> Artifact:
+def save_artifact(instance: SavingInstance, artifact: Artifact) -> Artifact:
     """Write the artifact, or find the version that has these bytes."""
     save_artifacts(instance, [artifact])
     return artifact
 
 
-def save_artifacts(instance: Place, artifacts: Iterable[Artifact]) -> None:
+def save_artifacts(instance: SavingInstance, artifacts: Iterable[Artifact]) -> None:
     """Write them all, or none; those whose bytes are the newest version under their key become that version."""
-    pending = [Pending(artifact, artifact.__dict__["_source"], _run_of(artifact)) for artifact in artifacts]
+    pending = [ArtifactDraft(artifact, artifact.__dict__["_source"], _run_of(artifact)) for artifact in artifacts]
     for draft in pending:
         _check(draft)
     _copy(pending)
@@ -48,9 +48,9 @@ def save_artifacts(instance: Place, artifacts: Iterable[Artifact]) -> None:
             _write(session, batch, user)
     for draft in pending:
         if draft.is_known:
-            adopt(draft.artifact, draft.head)
+            refresh_from(draft.artifact, draft.head)
         else:
-            become(draft.artifact, draft.row)
+            assign_row(draft.artifact, draft.row)
         draft.artifact.__dict__.pop("_temporary", _nothing)()
 
 
@@ -70,7 +70,7 @@ def _run_of(artifact: Artifact) -> Run | None:
     return run
 
 
-def _check(draft: Pending) -> None:
+def _check(draft: ArtifactDraft) -> None:
     artifact, source = draft.artifact, draft.source
     if source.target is None:
         if source.seen is not None and not source.seen.stands(source.path):
@@ -83,7 +83,7 @@ def _check(draft: Pending) -> None:
         )
 
 
-def _copy(pending: Sequence[Pending]) -> None:
+def _copy(pending: Sequence[ArtifactDraft]) -> None:
     """Copy what is to be copied into its storage, each content once."""
     copies: dict[tuple[str, str], Copy] = {}
     for draft in pending:
@@ -98,7 +98,7 @@ def _copy(pending: Sequence[Pending]) -> None:
         draft.is_new_copy = draft.copy is not None and is_new[draft.copy.root, draft.copy.key]
 
 
-def _keep_copies(session: Session, pending: Sequence[Pending]) -> None:
+def _keep_copies(session: Session, pending: Sequence[ArtifactDraft]) -> None:
     """A copy that was there already may have been deleted meanwhile; now that nobody else writes, look again.
 
     Not in a bucket where a record has its bytes: those stay, and others need not wait for the answer.
@@ -115,7 +115,7 @@ def _keep_copies(session: Session, pending: Sequence[Pending]) -> None:
 _COPIES = select(Storage.root, Artifact.real_key).join(Storage, Storage.id == Artifact.storage_id)
 
 
-def _find_contents(session: Session, pending: Sequence[Pending]) -> None:
+def _find_contents(session: Session, pending: Sequence[ArtifactDraft]) -> None:
     digests = {draft.source.content for draft in pending if draft.source.content is not None}
     if len(digests) == 1:  # the common case, in one statement
         ids = {digest: content_for(session, digest) for digest in digests}
@@ -130,17 +130,17 @@ def _bytes(digest: Digest) -> Bytes:
     return digest.hash, digest.hash_type, digest.size
 
 
-def _rounds(pending: Sequence[Pending]) -> Iterator[list[Pending]]:
+def _rounds(pending: Sequence[ArtifactDraft]) -> Iterator[list[ArtifactDraft]]:
     """Batches in which each series is once: the next version of the same series sees the one before."""
     remaining = list(pending)
     while remaining:
-        batch: dict[int, Pending] = {}
+        batch: dict[int, ArtifactDraft] = {}
         later = [draft for draft in remaining if batch.setdefault(draft.series.id, draft) is not draft]
         yield list(batch.values())
         remaining = later
 
 
-def _write(session: Session, batch: Sequence[Pending], user: int) -> None:
+def _write(session: Session, batch: Sequence[ArtifactDraft], user: int) -> None:
     versioning.find_heads(session, batch)
     versioning.tell_moments(batch)
     new = [draft for draft in batch if not draft.is_known]
@@ -160,7 +160,7 @@ def _write(session: Session, batch: Sequence[Pending], user: int) -> None:
 _COLUMNS = [column.key for column in table_of(Artifact).columns]
 
 
-def _row(draft: Pending, identity: int, number: int, user: int) -> dict[str, Any]:
+def _row(draft: ArtifactDraft, identity: int, number: int, user: int) -> dict[str, Any]:
     series, root, values = draft.series, draft.root, draft.artifact.__dict__
     assert root is not None  # found with the series
     return {name: values.get(name) for name in _COLUMNS} | {
@@ -181,7 +181,7 @@ def _row(draft: Pending, identity: int, number: int, user: int) -> dict[str, Any
     }
 
 
-def _real_key(draft: Pending) -> str | None:
+def _real_key(draft: ArtifactDraft) -> str | None:
     """Where the bytes are, if not at the key: a copy lies at its own, and a revision may lie anywhere."""
     if draft.source.target is not None:
         return None if draft.copy is None else draft.copy.key
@@ -190,7 +190,7 @@ def _real_key(draft: Pending) -> str | None:
     return None if key == draft.series.key else key
 
 
-def _add_edges(session: Session, batch: Sequence[Pending]) -> None:
+def _add_edges(session: Session, batch: Sequence[ArtifactDraft]) -> None:
     """Each run has written its new versions, and written again those that were there."""
     rows = [_edge(draft, draft.row["id"], None) for draft in batch if not draft.is_known and draft.run is not None]
     insert_rows(session, RunArtifact, [*rows, *_edges_again(session, batch)])
@@ -199,7 +199,7 @@ def _add_edges(session: Session, batch: Sequence[Pending]) -> None:
 _WRITTEN = select(RunArtifact.run_id, RunArtifact.artifact_id).where(RunArtifact.direction == "output")
 
 
-def _edges_again(session: Session, batch: Sequence[Pending]) -> Iterator[dict[str, Any]]:
+def _edges_again(session: Session, batch: Sequence[ArtifactDraft]) -> Iterator[dict[str, Any]]:
     again = [draft for draft in batch if draft.is_known and draft.is_written]
     ids = {draft.head.id for draft in again if draft.head is not None}
     existing = {tuple(row) for row in select_in(session, _WRITTEN, RunArtifact.artifact_id, ids)}
@@ -209,7 +209,7 @@ def _edges_again(session: Session, batch: Sequence[Pending]) -> Iterator[dict[st
             yield _edge(draft, draft.head.id, "recreated" if draft.head.run_id not in (None, draft.run.id) else None)
 
 
-def _edge(draft: Pending, artifact_id: int, role: str | None) -> dict[str, Any]:
+def _edge(draft: ArtifactDraft, artifact_id: int, role: str | None) -> dict[str, Any]:
     assert draft.run is not None
     return {
         "run_id": draft.run.id,
@@ -223,7 +223,7 @@ def _edge(draft: Pending, artifact_id: int, role: str | None) -> dict[str, Any]:
     }
 
 
-def _note_observed(session: Session, batch: Sequence[Pending]) -> None:
+def _note_observed(session: Session, batch: Sequence[ArtifactDraft]) -> None:
     observed = [draft for draft in batch if not draft.is_known or draft.is_written]
     # A series made just now says so already.
     rows = [{"id": draft.series.id, "last_observed_at": draft.at} for draft in observed if not draft.series.is_new]

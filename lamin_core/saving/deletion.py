@@ -18,12 +18,12 @@ from lamin_core.models import Artifact, ArtifactSeries, Content, Run, RunArtifac
 from lamin_core.models.deleted import is_remembered, remember
 from lamin_core.models.relations import is_named
 from lamin_core.runtime import current
-from lamin_core.saving.records import Place, row_of, show
+from lamin_core.saving.records import SavingInstance, row_of, show
 from lamin_core.storage import blobs
 from lamin_core.storage.locations import managed_key
 
 
-def trash(instance: Place, artifact: Artifact) -> None:
+def trash(instance: SavingInstance, artifact: Artifact) -> None:
     """Hide it from queries; the newest version that is left is the latest. Its bytes stay."""
     with instance.db.writing() as session:
         row = row_of(session, artifact)
@@ -32,7 +32,7 @@ def trash(instance: Place, artifact: Artifact) -> None:
     show(artifact, row)
 
 
-def restore(instance: Place, artifact: Artifact) -> None:
+def restore(instance: SavingInstance, artifact: Artifact) -> None:
     """Take it out of the trash."""
     with instance.db.writing() as session:
         row = row_of(session, artifact)
@@ -41,7 +41,7 @@ def restore(instance: Place, artifact: Artifact) -> None:
     show(artifact, row)
 
 
-def erase(instance: Place, artifact: Artifact, *, storage: bool | None) -> None:
+def erase(instance: SavingInstance, artifact: Artifact, *, storage: bool | None) -> None:
     """Remove the record, what ties it to runs and labels, and its copy in the storage.
 
     `storage=True` removes a file that was registered in place as well, `False` keeps even the copy; bytes that another
@@ -80,7 +80,7 @@ def _removing() -> Iterator[list[blobs.Aside]]:
         aside.remove()
 
 
-def replace(instance: Place, artifact: Artifact, path: str | os.PathLike[str], run: Run | bool | None) -> None:
+def replace(instance: SavingInstance, artifact: Artifact, path: str | os.PathLike[str], run: Run | bool | None) -> None:
     """Put other bytes in the place of this version's: for those that were wrong from the beginning."""
     root, key = instance.files.where(artifact)
     home = (

@@ -16,7 +16,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
-class Pending:
+class ArtifactDraft:
     """An artifact, and what the steps of saving find out about it."""
 
     artifact: Artifact

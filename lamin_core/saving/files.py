@@ -22,10 +22,10 @@ from lamin_core.models import Artifact, Storage, blank
 from lamin_core.models.checks import shown
 from lamin_core.runtime.settings import settings
 from lamin_core.storage import blobs, formats, object_store
-from lamin_core.storage.digest_cache import Contents, Seen, state_of
+from lamin_core.storage.digest_cache import DigestCache, StatDigest, state_of
 from lamin_core.storage.hashing import FILE, FOLDER, Digest, files_in
 from lamin_core.storage.locations import (
-    Place,
+    Location,
     Root,
     check_key,
     check_name,
@@ -47,11 +47,11 @@ class Source:
 
     path: str
     suffix: str
-    place: Place
+    place: Location
     content: Digest | None
     target: Root | None = None
     """None where they are registered where they lie."""
-    seen: Seen | None = None
+    seen: StatDigest | None = None
 
     @property
     def key(self) -> str:
@@ -71,7 +71,7 @@ class Files:
         self._storage = storage
         self._cache = cache
         self._records = records
-        self._contents = Contents(cache / "digests.db", shown=True)
+        self._contents = DigestCache(cache / "digests.db", shown=True)
         self._roots: dict[int, str] = {}
         self._storages: list[Root] = []
         self._chosen: Any = None

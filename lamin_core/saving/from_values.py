@@ -14,7 +14,7 @@ from lamin_core.query import coercion
 from lamin_core.query.operators import OPERATORS
 from lamin_core.query.validation import checked, field_name
 from lamin_core.saving import save_all
-from lamin_core.saving.records import Place
+from lamin_core.saving.records import SavingInstance
 
 logger = logging.getLogger("lamin")
 _SHOWN = 10
@@ -24,7 +24,7 @@ _SHOWN = 10
 class Records(list[Any]):
     """Records made or found together; `save` writes those that are new in one transaction."""
 
-    def __init__(self, instance: Place, records: Iterable[Any]) -> None:
+    def __init__(self, instance: SavingInstance, records: Iterable[Any]) -> None:
         super().__init__(records)
         self._place = instance
 
@@ -34,7 +34,7 @@ class Records(list[Any]):
         return self
 
 
-def from_values(instance: Place, registry: Any, values: Iterable[Any], field: Any, *, create: bool) -> Records:
+def from_values(instance: SavingInstance, registry: Any, values: Iterable[Any], field: Any, *, create: bool) -> Records:
     """The records with these names, in their order; with `create` the missing ones are made, unsaved.
 
     Missing values (None, nan) are left out. What is found of several versions is the latest.
@@ -66,7 +66,7 @@ def _is_there(value: Any) -> bool:
         return False
 
 
-def _existing_records(instance: Place, registry: Any, name: str, values: list[Any]) -> dict[Any, Any]:
+def _existing_records(instance: SavingInstance, registry: Any, name: str, values: list[Any]) -> dict[Any, Any]:
     column = getattr(registry, name)
     candidates = (
         [value for value in values if isinstance(value, str) and is_storable(value)]

@@ -17,19 +17,19 @@ from lamin_core.errors import Conflict
 from lamin_core.models import Feature
 from lamin_core.models.relations import table_of
 from lamin_core.query.operators import OPERATORS
-from lamin_core.saving.records import Place, become
+from lamin_core.saving.records import SavingInstance, assign_row
 from lamin_core.uids import random_uid
 
 UID_LENGTHS = {"ULabel": 8, "Feature": 12, "User": 8, "Storage": 12, "Project": 12, "Reference": 12}
 
 
-def save_named(instance: Place, record: Any) -> Any:
+def save_named(instance: SavingInstance, record: Any) -> Any:
     """Write the record, or find the one with its name."""
     save_all_named(instance, [record])
     return record
 
 
-def save_all_named(instance: Place, records: Iterable[Any]) -> None:
+def save_all_named(instance: SavingInstance, records: Iterable[Any]) -> None:
     """Write those whose names are new, find the others. Raises `Conflict`, and then writes none."""
     by_kind: dict[type[Any], list[Any]] = defaultdict(list)
     for record in records:
@@ -92,4 +92,4 @@ def _check_same(record: Any, row: dict[str, Any]) -> None:
 def _adopt(record: Any, row: dict[str, Any]) -> None:
     """Make the object that the user holds the saved one, with the values of the row."""
     if not inspect(record).has_identity:
-        become(record, row)
+        assign_row(record, row)

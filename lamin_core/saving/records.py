@@ -15,7 +15,7 @@ from lamin_core.models import (
 from lamin_core.saving.files import Files
 
 
-class Place(Protocol):
+class SavingInstance(Protocol):
     """What saving needs of an instance."""
 
     db: Database
@@ -33,7 +33,7 @@ class Place(Protocol):
         """Who is at work."""
 
 
-def adopt(record: Any, row: Any) -> Any:
+def refresh_from(record: Any, row: Any) -> Any:
     """Make the object that the user holds the saved one, with the values of the row."""
     for attribute in inspect(type(record)).column_attrs:
         record.__dict__[attribute.key] = getattr(row, attribute.key)
@@ -41,7 +41,7 @@ def adopt(record: Any, row: Any) -> Any:
     return record
 
 
-def become(record: Any, row: dict[str, Any]) -> None:
+def assign_row(record: Any, row: dict[str, Any]) -> None:
     """Make the object that the user holds the saved one, with the values of all its columns."""
     record.__dict__.update(row)
     make_transient_to_detached(record)

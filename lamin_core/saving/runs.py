@@ -15,11 +15,11 @@ from lamin_core.models.checks import storable
 from lamin_core.runtime import process
 from lamin_core.runtime.process import Process
 from lamin_core.runtime.redaction import redact_text
-from lamin_core.saving.records import Place
+from lamin_core.saving.records import SavingInstance
 from lamin_core.uids import new_run_id, run_uid
 
 
-def save_run(instance: Place, run: Run) -> Run:
+def save_run(instance: SavingInstance, run: Run) -> Run:
     """Start the run, or note that it is scheduled."""
     by: Process = run.__dict__.get("_process") or process.current()
     run.external_id = new_run_id()

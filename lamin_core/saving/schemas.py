@@ -17,11 +17,11 @@ from lamin_core.models import (
     SchemaFeature,
 )
 from lamin_core.runtime import current
-from lamin_core.saving.records import Place, adopt, check_saved
+from lamin_core.saving.records import SavingInstance, check_saved, refresh_from
 from lamin_core.uids import derived_uid, random_uid, version_suffix
 
 
-def save_schema(instance: Place, schema: Schema) -> Schema:
+def save_schema(instance: SavingInstance, schema: Schema) -> Schema:
     """Write the schema, or find the one that asks for the same."""
     members: list[tuple[Feature, bool]] = schema.__dict__["_members"]
     slots: dict[str, Schema] = schema.__dict__["_slots"]
@@ -39,7 +39,7 @@ def save_schema(instance: Place, schema: Schema) -> Schema:
             session.add_all(_parts(row.id, members, slots))
     if row is schema:
         return schema
-    adopted: Schema = adopt(schema, row)
+    adopted: Schema = refresh_from(schema, row)
     return adopted
 
 
@@ -70,7 +70,7 @@ def _digest(
     return derived_uid(22, "schema", schema.otype or "", *parts)
 
 
-def save_collection(instance: Place, collection: Collection) -> Collection:
+def save_collection(instance: SavingInstance, collection: Collection) -> Collection:
     """Write the collection, or find the one with these artifacts."""
     members: list[Artifact] = collection.__dict__["_members"]
     check_saved(members)
@@ -90,7 +90,7 @@ def save_collection(instance: Place, collection: Collection) -> Collection:
             )
     if row is collection:
         return collection
-    adopted: Collection = adopt(collection, row)
+    adopted: Collection = refresh_from(collection, row)
     return adopted
 
 

@@ -8,13 +8,13 @@ from sqlalchemy import select
 
 from lamin_core.errors import Unavailable
 from lamin_core.models import Storage
-from lamin_core.saving.records import Place, adopt
+from lamin_core.saving.records import SavingInstance, refresh_from
 from lamin_core.storage import object_store
 from lamin_core.storage.locations import checked_root, is_remote, root_type
 from lamin_core.uids import random_uid
 
 
-def save_storage(instance: Place, storage: Storage) -> Storage:
+def save_storage(instance: SavingInstance, storage: Storage) -> Storage:
     """Write it, or find the one with this root. Raises `InvalidArgument`, `NotFound` or `Unavailable`."""
     root = checked_root(storage.root)
     if is_remote(root):
@@ -33,5 +33,5 @@ def save_storage(instance: Place, storage: Storage) -> Storage:
         row.is_managed = True
         session.flush()
     instance.files.forget_storages()
-    saved: Storage = storage if row is storage else adopt(storage, row)
+    saved: Storage = storage if row is storage else refresh_from(storage, row)
     return saved

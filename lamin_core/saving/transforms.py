@@ -15,14 +15,14 @@ from lamin_core.errors import Conflict, InvalidArgument
 from lamin_core.models import DeletedVersion, Run, Transform, TransformSeries, now
 from lamin_core.models.checks import text_argument
 from lamin_core.runtime.redaction import redact_text
-from lamin_core.saving.records import Place, adopt
+from lamin_core.saving.records import SavingInstance, refresh_from
 from lamin_core.uids import VERSION_LENGTH, derived_uid, random_uid, version_number, version_suffix
 
 _STEM = 12
 _FILES = ("script", "notebook")
 
 
-def save_transform(instance: Place, transform: Transform) -> Transform:
+def save_transform(instance: SavingInstance, transform: Transform) -> Transform:
     """Write the transform, or find the version that it is. Raises `Conflict` or `InvalidArgument`."""
     source = transform.source_code = masked_source(transform.source_code)
     transform.hash = None if source is None else _hash(source)
@@ -32,7 +32,7 @@ def save_transform(instance: Place, transform: Transform) -> Transform:
         row = _version(session, series, transform)
         _complete(row, transform)
         session.flush()
-    saved: Transform = transform if row is transform else adopt(transform, row)
+    saved: Transform = transform if row is transform else refresh_from(transform, row)
     return saved
 
 

@@ -10,10 +10,10 @@ from sqlalchemy.exc import IntegrityError
 from lamin_core.errors import Conflict
 from lamin_core.models.base import checked_values, refusal
 from lamin_core.models.guards import check_edit
-from lamin_core.saving.records import Place, row_of, show
+from lamin_core.saving.records import SavingInstance, row_of, show
 
 
-def update(instance: Place, record: Any) -> Any:
+def update(instance: SavingInstance, record: Any) -> Any:
     """Write what was changed in this object, and let it say what the row says.
 
     What it says otherwise may be old: a run has ended meanwhile, an artifact has a newer version.

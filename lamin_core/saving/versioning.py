@@ -14,15 +14,15 @@ from lamin_core.ingest.datasets import Series, last_numbers, load_series, make_s
 from lamin_core.ingest.series import copied_series, roots, storage_for
 from lamin_core.models import Artifact, ArtifactSeries, now
 from lamin_core.models.relations import table_of
-from lamin_core.saving.draft import Pending
+from lamin_core.saving.draft import ArtifactDraft
 from lamin_core.storage.locations import Root, outer_root
 from lamin_core.uids import derived_uid, random_uid
 
 
-def find_series(session: Session, pending: Sequence[Pending]) -> None:
+def find_series(session: Session, pending: Sequence[ArtifactDraft]) -> None:
     """Say of each which series it is a version of, made where it is new, and which storage has its bytes."""
-    keyed: list[tuple[Pending, Root, str]] = []
-    unnamed: list[Pending] = []
+    keyed: list[tuple[ArtifactDraft, Root, str]] = []
+    unnamed: list[ArtifactDraft] = []
     for draft in pending:
         source = draft.source
         draft.root = source.target or source.place.root or storage_for(session, outer_root(source.path))
@@ -38,7 +38,7 @@ def find_series(session: Session, pending: Sequence[Pending]) -> None:
     _make_unnamed(session, unnamed)
 
 
-def _known_series(session: Session, draft: Pending, key: str | None) -> int | None:
+def _known_series(session: Session, draft: ArtifactDraft, key: str | None) -> int | None:
     """Of a revision that of what it revises, of the registry's own copies that of what they are copies of."""
     revised = draft.artifact.__dict__.get("_revises")
     if revised is not None:
@@ -48,7 +48,7 @@ def _known_series(session: Session, draft: Pending, key: str | None) -> int | No
     return None
 
 
-def _find_keyed(session: Session, keyed: Sequence[tuple[Pending, Root, str]]) -> None:
+def _find_keyed(session: Session, keyed: Sequence[tuple[ArtifactDraft, Root, str]]) -> None:
     places = {(root.id, key): derived_uid(16, root.uid, key) for _, root, key in keyed}
     series_by_key = _added(session, places, now()) or _found_or_made(session, places, now())
     for draft, root, key in keyed:
@@ -77,14 +77,14 @@ def _found_or_made(session: Session, places: Mapping[tuple[int, str], str], at: 
     return existing | {(series.storage_id, series.key): series for series in make_series(session, missing, at)}
 
 
-def _make_unnamed(session: Session, unnamed: Sequence[Pending]) -> None:
+def _make_unnamed(session: Session, unnamed: Sequence[ArtifactDraft]) -> None:
     """A series of its own for each artifact without a key."""
     new = [(random_uid(16), draft.root.id, None) for draft in unnamed if draft.root is not None]
     for draft, series in zip(unnamed, make_series(session, new, now()), strict=True):
         draft.series = series
 
 
-def find_heads(session: Session, batch: Sequence[Pending]) -> None:
+def find_heads(session: Session, batch: Sequence[ArtifactDraft]) -> None:
     """Say of each which version of its series is the latest; each series is there once."""
     heads = {}
     for chunk in parts({draft.series.id for draft in batch if not draft.series.is_new}):
@@ -94,7 +94,7 @@ def find_heads(session: Session, batch: Sequence[Pending]) -> None:
         draft.head = heads.get(draft.series.id)
 
 
-def tell_moments(batch: Sequence[Pending]) -> None:
+def tell_moments(batch: Sequence[ArtifactDraft]) -> None:
     """Say of each when it is observed: now, but not before what was observed already, should the clocks differ."""
     observed_at = now()
     for draft in batch:
@@ -105,7 +105,7 @@ def tell_moments(batch: Sequence[Pending]) -> None:
             draft.at = observed_at if last is None or last < observed_at else last + timedelta(microseconds=1)
 
 
-def next_numbers(session: Session, new: Sequence[Pending]) -> list[int]:
+def next_numbers(session: Session, new: Sequence[ArtifactDraft]) -> list[int]:
     """The number of each of these new versions, of which each series has one; what was the latest is so no more."""
     superseded = [{"id": draft.head.id, "is_latest": False} for draft in new if draft.head is not None]
     update_rows(session, Artifact, superseded)

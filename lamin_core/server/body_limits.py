@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from lamin_core.errors import MalformedEvent, Unavailable
-from lamin_core.server.responses import Refused
+from lamin_core.server.responses import HttpRefusal
 
 MAX_BODY = 32 * 1024 * 1024
 """Bytes of a request, before and after decompression."""
@@ -31,7 +31,7 @@ _UP_TO_CONTAINER = re.compile(rb'(?:[^"\[{]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+[\[{
 """Everything up to a bracket outside of a string; possessive, so it never goes back."""
 
 
-class Bodies:
+class BodyLimits:
     """The bodies in memory at this moment.
 
     Args:
@@ -77,7 +77,7 @@ class Bodies:
     def _take(self, incoming: _Incoming, message: Message) -> bool:
         """Keep what came; return whether more is to come."""
         if message["type"] == "http.disconnect":
-            raise Refused(400, "the connection ended within the body", hint="send it again")
+            raise HttpRefusal(400, "the connection ended within the body", hint="send it again")
         for piece in incoming.pieces(message.get("body", b"")):
             more = incoming.shared_with(piece) - incoming.shared
             if more > self._room:
@@ -98,7 +98,7 @@ class _Incoming:
         self._received = 0
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
-        """Decompress what came. Raises `Refused` when more came than a body may have."""
+        """Decompress what came. Raises `HttpRefusal` when more came than a body may have."""
         self._received += len(chunk)
         if self._received > self._limit:
             raise _too_large(self._limit)
@@ -134,14 +134,14 @@ class _Pace:
         self._bytes = 0
 
     async def next(self, request: Request) -> Message:
-        """Wait for the next part. Raises `Refused` (408) when it does not come in time."""
+        """Wait for the next part. Raises `HttpRefusal` (408) when it does not come in time."""
         if self._deadline is None:  # the first part mostly is the whole, and came with the head
             self._deadline = asyncio.get_running_loop().time() + self._stall
         try:
             async with asyncio.timeout_at(self._deadline):
                 return await request.receive()
         except TimeoutError:
-            raise Refused(
+            raise HttpRefusal(
                 408,
                 f"the body did not move on for {self._stall:g} seconds",
                 hint="send it again",
@@ -178,7 +178,7 @@ class _Gzip:
         """Begin another gzip file: one may follow the other."""
         self._members += 1
         if self._members > MAX_MEMBERS:
-            raise Refused(
+            raise HttpRefusal(
                 413,
                 f"a body may have {MAX_MEMBERS} gzip files one after the other",
                 hint="compress it as one",
@@ -200,7 +200,7 @@ async def decoded(body: bytearray) -> str:
     """
     is_suspect = _containers(body) > MAX_CONTAINERS  # perhaps for brackets in its texts alone
     if is_suspect and await asyncio.to_thread(_has_more_containers, body, MAX_CONTAINERS):
-        raise Refused(
+        raise HttpRefusal(
             413,
             f"a body may have {MAX_CONTAINERS} JSON objects and arrays, and this has more",
             hint="send fewer events at once, or smaller facets",
@@ -233,8 +233,8 @@ def _has_more_containers(body: bytes | bytearray, limit: int) -> bool:
     return True
 
 
-def _too_large(limit: int) -> Refused:
-    return Refused(413, f"a body may have {limit} bytes", hint="send fewer events at once")
+def _too_large(limit: int) -> HttpRefusal:
+    return HttpRefusal(413, f"a body may have {limit} bytes", hint="send fewer events at once")
 
 
 def _no_gzip(problem: str) -> MalformedEvent:
@@ -247,4 +247,4 @@ def _inflater(request: Request) -> _Gzip | None:
         return _Gzip()
     if encoding in ("identity", ""):
         return None
-    raise Refused(415, f"Content-Encoding {encoding!r} is not understood", hint="send gzip, or no compression")
+    raise HttpRefusal(415, f"Content-Encoding {encoding!r} is not understood", hint="send gzip, or no compression")

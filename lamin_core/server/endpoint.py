@@ -46,7 +46,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Endpoint:
     """`answer` gets a session, the names in the path, decoded once, and the parameters; it returns JSON's values.
 
     `shape` is the name of the schema that the answer has in the document.
@@ -130,7 +130,7 @@ def choice(name: str, says: str, options: list[str], default: str | None = None)
     return Parameter(name, says, read, schema, default)
 
 
-def moment(name: str, says: str) -> Parameter:
+def timestamp(name: str, says: str) -> Parameter:
     """A time in ISO 8601; without a zone it is taken as UTC."""
 
     def read(raw: str) -> datetime:
@@ -151,7 +151,7 @@ PAGE = (
 )
 
 
-class Encoded(Route):
+class RawPathRoute(Route):
     """A route by the path as it was sent, so that a name may hold a slash; its names come still encoded."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -161,14 +161,14 @@ class Encoded(Route):
         return super().matches(scope)
 
 
-class Asking:
+class Router:
     """Answers questions about one registry, so many at once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._places = anyio.CapacityLimiter(READERS)
 
-    def route(self, question: Question) -> Route:
+    def route(self, question: Endpoint) -> Route:
         """Where this question is asked."""
 
         async def endpoint(request: Request) -> Response:
@@ -176,9 +176,9 @@ class Asking:
             answer = await anyio.to_thread.run_sync(self._answer, question, values, limiter=self._places)
             return answer if isinstance(answer, Response) else Answer(answer)
 
-        return Encoded(question.path, endpoint, methods=["GET"], name=question.path)
+        return RawPathRoute(question.path, endpoint, methods=["GET"], name=question.path)
 
-    def _answer(self, question: Question, values: dict[str, Any]) -> Any:
+    def _answer(self, question: Endpoint, values: dict[str, Any]) -> Any:
         with self._database.reading() as session:
             return question.answer(session, **values)
 

@@ -14,7 +14,7 @@ from lamin_core.server.api_keys import Keyring
 from lamin_core.server.responses import refusal
 
 
-class OwnName:
+class TrustedHostMiddleware:
     """Answers to its own names alone, and to no page of another origin.
 
     A name that a foreign page has pointed at this machine (DNS rebinding) is not ours; what a browser sends for
@@ -40,7 +40,7 @@ class OwnName:
         return await self._app(scope, receive, send)
 
 
-class KeyAsked:
+class ApiKeyMiddleware:
     """Lets nobody pass without a key in force."""
 
     def __init__(self, app: ASGIApp, keyring: Keyring) -> None:

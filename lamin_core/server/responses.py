@@ -15,7 +15,7 @@ from lamin_core.errors import Conflict, LaminError, NotFound, Unavailable
 logger = logging.getLogger("lamin")
 
 
-class Refused(LaminError):
+class HttpRefusal(LaminError):
     """A request that is not taken on, with the status that says why."""
 
     def __init__(
@@ -50,7 +50,7 @@ def failure(error: LaminError) -> Response:
     if isinstance(error, Unavailable):
         logger.error("%s", error)
         return refusal(503, error.message, error.hint or "send it again in a moment", {"Retry-After": "1"})
-    if isinstance(error, Refused):
+    if isinstance(error, HttpRefusal):
         return refusal(error.status, error.message, error.hint, error.headers)
     return refusal(_status(error), error.message, error.hint)
 

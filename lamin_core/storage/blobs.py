@@ -26,7 +26,7 @@ from lamin_core.errors import Conflict, NotFound, Unavailable
 from lamin_core.runtime.parallel import at_once
 from lamin_core.runtime.progress import Watch, progress
 from lamin_core.storage import object_store
-from lamin_core.storage.digest_cache import Contents, Seen
+from lamin_core.storage.digest_cache import DigestCache, StatDigest
 from lamin_core.storage.hashing import FILE, FOLDER, Digest, digest, files_in
 from lamin_core.storage.locations import is_remote
 from lamin_core.storage.rooted_paths import own_location
@@ -40,7 +40,7 @@ class Copy:
     """A file or folder, as it was seen, and the place in a storage that it is copied to."""
 
     source: Path
-    seen: Seen
+    seen: StatDigest
     root: str
     key: str
 
@@ -157,13 +157,13 @@ def set_aside(root: str, key: str) -> list[Aside]:
     return [aside]
 
 
-def bring(url: str, target: Path, content: Digest | None, contents: Contents | None = None) -> Path:
+def bring(url: str, target: Path, content: Digest | None, contents: DigestCache | None = None) -> Path:
     """Bring a remote file or folder here, whole or not at all; kept if it is here already and nobody changed it.
 
     `contents` remembers digests, so that what is here already need not be read again. Raises `Conflict` when the
     storage gives other bytes than those recorded.
     """
-    contents = Contents() if contents is None else contents
+    contents = DigestCache() if contents is None else contents
     if _is_whole(target, content, contents):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -193,7 +193,7 @@ def beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
 
-def _is_whole(here: Path, content: Digest | None, contents: Contents) -> bool:
+def _is_whole(here: Path, content: Digest | None, contents: DigestCache) -> bool:
     """Whether it was brought here before, and nobody has changed it since."""
     if here.is_symlink() or not here.exists():
         return False
@@ -224,7 +224,7 @@ def _make_folder(root: str, folder: str) -> None:
     os.makedirs(folder, exist_ok=True)
 
 
-def _copy_local(source: Path, seen: Seen, target: str) -> None:
+def _copy_local(source: Path, seen: StatDigest, target: str) -> None:
     folder, name = os.path.split(target)
     part = os.path.join(folder, f".{name}.{os.geteuid()}.part")
     with _alone(part, is_folder=seen.digest.is_folder) as was_there:

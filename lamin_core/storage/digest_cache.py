@@ -30,7 +30,7 @@ State = tuple[tuple[str, int, int, int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class StatDigest:
     """A digest, and how the files stood when it was taken."""
 
     digest: Digest
@@ -50,7 +50,7 @@ class Seen:
             return False
 
 
-class Contents:
+class DigestCache:
     """Digests of local files and folders, each taken once while it stays the same.
 
     With a `shelf`, a file that can be thrown away at any time, those of large ones outlive the process. `shown` draws a
@@ -63,7 +63,7 @@ class Contents:
         self._shelf = None if shelf is None else _Shelf(shelf)
         self._shown = shown
 
-    def at(self, path: Path) -> Seen:
+    def at(self, path: Path) -> StatDigest:
         """What is at this path. Raises `Unavailable` when it cannot be read, or changes while it is.
 
         >>> import tempfile; file = Path(tempfile.mkdtemp(), "a.txt"); _ = file.write_text("abc")
@@ -78,18 +78,18 @@ class Contents:
                 f"{str(path)!r} cannot be read: {error.strerror or error}{at}", hint="check who may read it: ls -l"
             ) from error
 
-    def _at(self, path: Path) -> Seen:
+    def _at(self, path: Path) -> StatDigest:
         before = state_of(path)
         size = sum(entry[3] for entry in before)
         cached = self._recalled(path, before, size)
         if cached is not None:
-            return Seen(cached, before, is_settled=True)
+            return StatDigest(cached, before, is_settled=True)
         began = time.time_ns()
         with progress(f"hashing {path.name}", size) if self._shown else nullcontext() as watch:
             content = digest(path, watch)
         if state_of(path) != before:
             raise Unavailable(f"{str(path)!r} changed while it was read", hint="save it when it is complete")
-        seen = Seen(content, before, is_settled=_settled(before, began))
+        seen = StatDigest(content, before, is_settled=_settled(before, began))
         if seen.is_settled:
             self._remember(path, before, content)
         return seen

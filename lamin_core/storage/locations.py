@@ -29,7 +29,7 @@ class Root:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """A path, as a storage root and a key under it; `root` is None where no known storage holds it."""
 
     root: Root | None
@@ -46,7 +46,7 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
-def locate(path: str, roots: Sequence[Root]) -> Place:
+def locate(path: str, roots: Sequence[Root]) -> Location:
     """The place of an absolute path or URL under the longest root that holds it.
 
     >>> locate("/data/raw/a.csv", [Root(1, "u", "/"), Root(2, "v", "/data")]).key
@@ -55,7 +55,7 @@ def locate(path: str, roots: Sequence[Root]) -> Place:
     holding = [root for root in roots if _holds(root.root, path)]
     best = max(holding, key=lambda root: len(root.root), default=None)
     key = path if best is None else path[len(best.root.rstrip("/")) + 1 :]
-    return Place(best, path, key)
+    return Location(best, path, key)
 
 
 def _holds(root: str, path: str) -> bool:

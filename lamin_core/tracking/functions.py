@@ -211,13 +211,13 @@ def tell_processes() -> None:
     path, script = current.path_in_main(), current.process_run()
     run: Run | None = path[-1] if path else script
     if run is None:
-        child_environment.withdraw()
+        child_environment.restore_environment()
         return
     outermost = next(
         (ancestor for ancestor in (script, *path) if ancestor is not None and ancestor.external_id == run.root_run_id),
         None,
     )
-    child_environment.announce(name_of(run)._replace(root=None if outermost is None else name_of(outermost)))
+    child_environment.export_run(name_of(run)._replace(root=None if outermost is None else name_of(outermost)))
 
 
 def _function_transform(tracked: _Tracked) -> Transform:

@@ -17,7 +17,7 @@ _LONGEST = 10_000
 """Characters of JSON: what is longer is data, not a parameter."""
 
 
-def kept(params: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def masked_params(params: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """These parameters, ready to be stored.
 
     >>> kept({"alpha": 0.1, "day": date(2026, 1, 2), "api_key": "k"})

@@ -69,18 +69,18 @@ def track(
     if current.process_run() is not None:  # a notebook that is run again from the top
         finish()
     parent = initiated_by_run or current.current_run()
-    uid = uid or (transform if isinstance(transform, str) else current.asked("uid"))
+    uid = uid or (transform if isinstance(transform, str) else current.context_value("uid"))
     code = None if isinstance(transform, Transform) else at_work(path)
     draft = transform if isinstance(transform, Transform) else None
     if code is not None:
-        transform_description = description or current.asked("description")
+        transform_description = description or current.context_value("description")
         draft = code.transform(uid=uid, key=key, kind=kind, description=transform_description, source_code=source_code)
     assert draft is not None
     saved = draft if draft.id else draft.save()
     projects = _projects(where, project)
     run = None if new_run else _last(where, saved)
     if run is None:
-        facts = {"name": name or current.asked("name") or saved.key}
+        facts = {"name": name or current.context_value("name") or saved.key}
         run = begun(where, saved, params=params, parent=parent, details=_details(), **facts)
     else:
         runs.resume(where.db, run)

@@ -16,7 +16,7 @@ from lamin_core.models import Run, Transform
 from lamin_core.runtime import child_environment, git, process
 from lamin_core.runtime.redaction import redact_command, redact_text
 from lamin_core.saving.parent_run import SHELL, run_of_shell
-from lamin_core.tracking.params import kept
+from lamin_core.tracking.params import masked_params
 from lamin_core.tracking.termination import of_shell
 
 _SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "mksh", "fish", "busybox"}
@@ -33,7 +33,7 @@ def track_shell(where: Instance, *, key: str | None, name: str | None, uid: str 
     if before is not None:
         where.lineage.end(before, RunStatus.COMPLETED, None)
     transform = _transform(_script(shell), key, uid).save()
-    run = Run(transform, name=name or transform.key, params=kept(params), parent=_above(where, shell))
+    run = Run(transform, name=name or transform.key, params=masked_params(params), parent=_above(where, shell))
     run.engine, run.details = SHELL, _details(shell)
     run.__dict__["_process"] = process.of(shell)
     return run.save()
@@ -94,7 +94,7 @@ def _transform(script: Path | None, key: str | None, uid: str | None) -> Transfo
 
 
 def _above(where: Instance, shell: int) -> Run | None:
-    named = child_environment.above()
+    named = child_environment.inherited_parent()
     if named is not None:
         return where.run_above(named)
     return run_of_shell(where.db, process.ancestors(shell))
@@ -102,7 +102,7 @@ def _above(where: Instance, shell: int) -> Run | None:
 
 def _named(where: Instance) -> Run | None:
     """The run that `lamin track` has told of in the environment, where the processes above cannot be seen."""
-    named = child_environment.above()
+    named = child_environment.inherited_parent()
     run = None if named is None else where.run_above(named)
     return run if run is not None and run.engine == SHELL else None
 

@@ -13,13 +13,13 @@ from lamin_core.models import Environment, Run, Transform
 from lamin_core.runtime import current
 from lamin_core.runtime.environment import current_environment
 from lamin_core.tracking.code import script
-from lamin_core.tracking.params import kept
+from lamin_core.tracking.params import masked_params
 from lamin_core.uids import random_uid
 
 
 def instance() -> Instance:
     """The instance of this process. Raises `InstanceNotFound`."""
-    return cast(Instance, current.connection())
+    return cast(Instance, current.current_instance())
 
 
 def begun(
@@ -32,7 +32,7 @@ def begun(
     **facts: Any,
 ) -> Run:
     """A run of this transform that starts now."""
-    run = Run(transform, params=kept(params), parent=parent, **facts)
+    run = Run(transform, params=masked_params(params), parent=parent, **facts)
     run.details = details
     run.engine, run.engine_version = "python", sys.version.split()[0]
     run.environment_id = environment_id(where, project_folder())

@@ -32,7 +32,7 @@ from lamin_core.storage.digest_cache import state_of
 from lamin_core.storage.locations import locate
 from lamin_core.tracking import termination
 from lamin_core.tracking.code import in_file
-from lamin_core.tracking.params import kept
+from lamin_core.tracking.params import masked_params
 from lamin_core.tracking.start import environment_id
 
 logger = logging.getLogger("lamin")
@@ -158,8 +158,8 @@ def _input(where: Instance, name: str) -> Artifact:
 
 def _begun(where: Instance, program: Program, request: Asked) -> Run:
     transform = program.transform(request.key).save()
-    parent = where.run_above(child_environment.above())
-    run = Run(transform, name=request.name or transform.key, params=kept(request.params), parent=parent)
+    parent = where.run_above(child_environment.inherited_parent())
+    run = Run(transform, name=request.name or transform.key, params=masked_params(request.params), parent=parent)
     folder = Path.cwd() if program.code is None else program.code.absolute().parent
     checkout = git.checkout(folder)
     details = {
@@ -224,7 +224,7 @@ def _save(where: Instance, run: Run | bool, path: Path) -> Artifact:
 
 def _executed(command: list[str], run: Run) -> int:
     """The exit code of the command, in which this run is at work."""
-    child_environment.announce(name_of(run))
+    child_environment.export_run(name_of(run))
     instance = instance_for_children()  # wherever it changes to
     environment = {**os.environ, **({} if instance is None else {VARIABLE: instance})}
     try:
@@ -232,7 +232,7 @@ def _executed(command: list[str], run: Run) -> int:
             relay.to(process)
             code = process.wait()
     finally:
-        child_environment.withdraw()
+        child_environment.restore_environment()
     return code if code >= 0 else 128 - code
 
 

@@ -23,8 +23,8 @@ from openlineage.lamin.emit.default_sink import registry_key
 from openlineage.lamin.emit.spool import requeue as requeue_events
 from openlineage.lamin.emit.spool import take_dropped
 from openlineage.lamin.export.events import export as exported
-from openlineage.lamin.receive.ingest import settle_all
-from openlineage.lamin.receive.quarantine import held
+from openlineage.lamin.receive.ingest import project_whole_backlog
+from openlineage.lamin.receive.quarantine import quarantined_events
 from openlineage.lamin.receive.quarantine import retry as retry_held
 from openlineage.lamin.receive.rebuild import rebuild as rebuild_registry
 from openlineage.lamin.receive.replay import Report
@@ -63,7 +63,7 @@ def replay(files: tuple[Path, ...], as_json: bool) -> None:
     with messages.reported_by_command():
         for file in files:
             _replay_file(instance, file, report)
-    settle_all(instance.db)
+    project_whole_backlog(instance.db)
     dropped = 0
     refused: list[AsideFile] = []
     if not files:
@@ -164,7 +164,7 @@ def quarantine(as_json: bool) -> None:
     JSON that is no event, or an event that cannot be placed.
     """
     with connect().db.reading() as session:
-        quarantined = list(held(session))
+        quarantined = list(quarantined_events(session))
     if as_json:
         output.print_json([event.as_dict() for event in quarantined])
         return

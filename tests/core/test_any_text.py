@@ -49,12 +49,12 @@ def instance(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         name = server.create()
     url = None if name is None else server.url(name)
     new_instance = Instance.create(folder, Path(folder, "data"), url)
-    current.set_connection(new_instance)
+    current.set_current_instance(new_instance)
     ln.save([ln.ULabel(name=label_name, description=label_name[::-1]) for label_name in NAMES])
     ln.Feature(name="temperature", dtype=float).save()
     ln.Feature(name="remark", dtype=str).save()
     yield new_instance
-    current.set_connection(None)
+    current.set_current_instance(None)
     new_instance.db.dispose()
 
 

@@ -27,7 +27,7 @@ import lamin_core as ln
 from lamin_core.errors import Conflict, InvalidArgument, InvalidKey, NotFound, Unavailable
 from lamin_core.instance.instance import Instance
 from lamin_core.storage import blobs, digest_cache
-from lamin_core.storage.digest_cache import Contents
+from lamin_core.storage.digest_cache import DigestCache
 from lamin_core.storage.hashing import digest
 from lamin_core.storage.locations import managed_key
 from tests.command import typed
@@ -200,7 +200,7 @@ def test_what_may_not_be_read_says_so(tmp_path: Path, name: str) -> None:
     if child == 0:  # pragma: no cover - another process
         os.setuid(65534)
         try:
-            Contents().at(tmp_path / name)
+            DigestCache().at(tmp_path / name)
         except Unavailable as error:
             os._exit(0 if "cannot be read" in str(error) and "Permission denied" in str(error) else 2)
         os._exit(1)
@@ -350,7 +350,7 @@ def test_a_file_is_read_again_only_when_it_may_have_changed(tmp_path: Path, monk
         return digest(*args)
 
     monkeypatch.setattr(digest_cache, "digest", counted)
-    cache = Contents()
+    cache = DigestCache()
     cache.at(path), cache.at(path)
     assert len(read) == 2  # too fresh: a change within the clock's tick would not show
     monkeypatch.setattr(digest_cache, "_FINE_TICK", -(10**12))
@@ -368,7 +368,7 @@ def test_a_large_file_is_known_to_the_next_process_and_damage_to_that_memory_is_
     path, shelf = tmp_path / "a.bin", tmp_path / "cache" / "digests.db"
     path.write_bytes(os.urandom(digest_cache._SHELVED_FROM))
     monkeypatch.setattr(digest_cache, "_FINE_TICK", -(10**12))
-    first = Contents(shelf).at(path)
+    first = DigestCache(shelf).at(path)
     read: list[object] = []
 
     def counted(*args: Any) -> Any:
@@ -376,14 +376,14 @@ def test_a_large_file_is_known_to_the_next_process_and_damage_to_that_memory_is_
         return digest(*args)
 
     monkeypatch.setattr(digest_cache, "digest", counted)
-    assert Contents(shelf).at(path) == first
+    assert DigestCache(shelf).at(path) == first
     assert read == []
     with path.open("r+b") as file:
         file.write(b"other")
     os.utime(path, ns=(first.state[0][1], first.state[0][1]))
-    assert Contents(shelf).at(path).digest != first.digest
+    assert DigestCache(shelf).at(path).digest != first.digest
     shelf.write_bytes(b"this is no database")
-    assert Contents(shelf).at(path).digest.size == first.digest.size
+    assert DigestCache(shelf).at(path).digest.size == first.digest.size
     assert len(read) == 2
 
 
@@ -394,7 +394,7 @@ def test_every_flipped_byte_is_another_content(tmp_path: Path) -> None:
     for position in (0, 1 << 20, 5 << 19, (4 << 20) - 1, 4 << 20, len(data) - 1):
         data[position] ^= 1
         path.write_bytes(data)
-        seen.add(Contents().at(path).digest.hash)
+        seen.add(DigestCache().at(path).digest.hash)
     assert len(seen) == 6
 
 
@@ -413,7 +413,7 @@ def test_the_byte_in_the_middle_of_two_gibibytes_is_seen(tmp_path: Path) -> None
 
 def test_the_lock_is_left_with_the_copy(instance: Instance, outside: Path) -> None:
     (outside / "a.txt").write_text("x")
-    seen = Contents().at(outside / "a.txt")
+    seen = DigestCache().at(outside / "a.txt")
     copy = blobs.Copy(outside / "a.txt", seen, instance.storage, ".lamindb/x.txt")
     assert blobs.copy_in([copy]) == [True]
     assert blobs.copy_in([copy]) == [False]

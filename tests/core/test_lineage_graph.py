@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event, text
 
 from lamin_core.db.database import Database
-from lamin_core.instance.lineage_service import Questions
+from lamin_core.instance.lineage_service import LineageService
 from lamin_core.lineage.graph import Graph, Node, between, walk, whole
 from lamin_core.lineage.traversal import reach
 from lamin_core.models import Artifact
@@ -107,7 +107,7 @@ def test_asking_for_the_lineage_of_an_artifact_takes_at_most_five_statements(dat
     with database.reading() as session:
         last = session.get_one(Artifact, first.artifact + shape.artifacts - 1)
     with statements(database) as sent:
-        graph = Questions(database).around(last)
+        graph = LineageService(database).around(last)
     assert len(sent) <= 5
     assert len(graph.nodes) == shape.artifacts + shape.runs
 

@@ -17,9 +17,9 @@ from lamin_core.cli import lineage as commands
 from lamin_core.cli.output import local
 from lamin_core.errors import InvalidArgument, NotFound
 from lamin_core.instance.instance import Instance
-from lamin_core.lineage.listing import Wanted
+from lamin_core.lineage.listing import ListFilter
 from lamin_core.runtime import current
-from lamin_core.runtime.timestamps import moment
+from lamin_core.runtime.timestamps import parse_time
 from tests.core.planting import BEGIN, Shape, plant
 from tests.core.test_lineage_graph import chain, statements
 
@@ -28,13 +28,13 @@ Write = Callable[[str, str], Path]
 
 def told(command: Any, *arguments: str) -> Result:
     """Run the command in this process, on a connection of its own."""
-    here = current.connection()
+    here = current.current_instance()
     try:
         done = CliRunner().invoke(command, list(arguments), catch_exceptions=False)
     finally:
-        if current.connection() is not here:
-            cast(Instance, current.connection()).db.dispose()
-            current.set_connection(here)
+        if current.current_instance() is not here:
+            cast(Instance, current.current_instance()).db.dispose()
+            current.set_current_instance(here)
     assert done.exit_code == 0, done.output
     return done
 
@@ -88,7 +88,7 @@ def test_the_past_has_the_versions_of_then(story: Instance) -> None:
 )
 def test_what_is_no_time_is_refused_with_what_is(text: str) -> None:
     with pytest.raises(InvalidArgument, match="is no time") as refused:
-        moment(text)
+        parse_time(text)
     assert "2026-03-01T14:30" in (refused.value.hint or "")
 
 
@@ -107,7 +107,7 @@ def test_a_time_without_a_zone_is_that_of_the_clock_here(text: str, utc: str, mo
         with monkeypatch.context() as patch:
             patch.setenv("TZ", "Asia/Tokyo")
             time.tzset()
-            assert moment(text).isoformat() == utc
+            assert parse_time(text).isoformat() == utc
             assert local(datetime(2026, 3, 1, 5, 30, tzinfo=UTC)) == "2026-03-01T14:30:00"
     finally:
         time.tzset()
@@ -190,13 +190,13 @@ def test_a_key_begins_with_letters_of_any_alphabet(instance: Instance, write: Wr
     for name in ("ou.txt", "oué.txt", "ou語.txt", "ov.txt"):
         write(name, name)
         ln.Artifact(name, run=False).save()
-    assert len(instance.lineage.artifacts(Wanted(key="ou"))) == 3
+    assert len(instance.lineage.artifacts(ListFilter(key="ou"))) == 3
 
 
 def test_what_is_in_the_trash_is_not_listed_but_stays_in_the_lineage(story: Instance) -> None:
     newest, before = ln.Artifact.get(key="out.txt"), datetime.now(UTC)
     newest.delete()
-    assert [node.uid for node in story.lineage.artifacts(Wanted(key="out"))] == [newest.versions.first().uid]
+    assert [node.uid for node in story.lineage.artifacts(ListFilter(key="out"))] == [newest.versions.first().uid]
     assert story.lineage.find("out.txt").version == story.lineage.find("out.txt", as_of="0s").version == "0000"
     assert story.lineage.find("out.txt", as_of=before).version == "0001"
     assert newest.id in story.lineage.around(ln.Artifact.get(key="in.txt")).artifacts
@@ -215,7 +215,7 @@ def test_a_table_says_that_there_is_more(instance: Instance) -> None:
 def test_a_list_takes_two_statements_however_long(instance: Instance) -> None:
     plant(instance.db, Shape(1, 300, parents=[(n, 0) for n in range(1, 300)]))
     with statements(instance.db) as sent:
-        assert len(instance.lineage.runs(Wanted(limit=100))[0]) == 100
+        assert len(instance.lineage.runs(ListFilter(limit=100))[0]) == 100
     assert len(sent) == 2
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from lamin_core.instance.instance import Instance
 from lamin_core.lineage.view import view
-from lamin_core.models import EventWaiting
+from lamin_core.models import EventBacklog
 
 START_UP = 60
 EVENT = "/api/v1/lineage"
@@ -104,7 +104,7 @@ class Server:
 
     def _has_backlog(self, instance: Instance) -> bool:
         with instance.db.reading() as session:
-            return session.scalar(select(EventWaiting.event_id).limit(1)) is not None
+            return session.scalar(select(EventBacklog.event_id).limit(1)) is not None
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes] | None = None) -> None:

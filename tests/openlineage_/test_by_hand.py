@@ -26,9 +26,9 @@ FILE = Dataset("file", "/x/out.txt", "1" * 64, "blake3", 1)
 @pytest.fixture
 def connected(instance: Instance) -> Iterator[Instance]:
     """The instance, connected."""
-    current.set_connection(instance)
+    current.set_current_instance(instance)
     yield instance
-    current.set_connection(None)
+    current.set_current_instance(None)
 
 
 def take(instance: Instance, *events: Event) -> None:

@@ -20,7 +20,7 @@ from lamin_core.models import Schema
 from lamin_core.runtime import current
 from openlineage.lamin.receive.ingest import Receipt, ingest
 from openlineage.lamin.receive.parse import parse
-from openlineage.lamin.receive.quarantine import held, retry
+from openlineage.lamin.receive.quarantine import quarantined_events, retry
 from openlineage.lamin.receive.rebuild import rebuild
 
 Column = dict[str, Any]
@@ -30,9 +30,9 @@ _TOOL = "https://example.org/tool"
 @pytest.fixture
 def connected(instance: Instance) -> Iterator[Instance]:
     """The instance, also for the Python API."""
-    current.set_connection(instance)
+    current.set_current_instance(instance)
     yield instance
-    current.set_connection(None)
+    current.set_current_instance(None)
 
 
 def _dataset(name: str, columns: list[Column]) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def test_events_that_the_fault_quarantined_are_retried(connected: Instance) -> N
         session.execute(update(EventRow).values(kind="quarantined", run_id=None, reason=reason))
     rebuild(connected.db)
     with connected.db.reading() as session:
-        assert len(list(held(session))) == 1
+        assert len(list(quarantined_events(session))) == 1
     outcome = retry(connected.db)
     assert (outcome.taken, outcome.held) == (1, 0)
     assert _schema_of("orders") == _schema_of("copy")

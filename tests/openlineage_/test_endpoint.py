@@ -14,7 +14,7 @@ import pytest
 
 from lamin_core.errors import Unavailable
 from openlineage.lamin.emit.http_sink import HttpSink
-from openlineage.lamin.emit.sinks import Refused
+from openlineage.lamin.emit.sinks import PermanentRejection
 
 from .receiving import ENDLESS, Answer, misbehaving, receiving, unused_port, without_batches
 
@@ -84,7 +84,7 @@ def test_an_event_that_is_refused_does_not_stop_the_others(batches: bool) -> Non
             return (200, json.dumps({"failed_events": [row]}).encode()) if batches else (404, b"")
         return (400, b"two is no number") if events[0]["number"] == 2 else (201, b"")
 
-    refused = pytest.raises(Refused, match="two is no number")
+    refused = pytest.raises(PermanentRejection, match="two is no number")
     with receiving(answer) as receiver, sending(receiver.url + ENDPOINT) as sink, refused as caught:
         sink.emit(*numbered(5))
     assert list(caught.value.reasons) == [2]
@@ -235,7 +235,7 @@ def test_batch_that_does_not_say_which_events_it_refused_is_sent_one_by_one() ->
             return 200, json.dumps(verdict).encode()
         return (400, b"no") if events[0]["number"] in (0, 2) else (201, b"")
 
-    refused = pytest.raises(Refused)
+    refused = pytest.raises(PermanentRejection)
     with receiving(answer) as receiver, sending(receiver.url + ENDPOINT) as sink, refused as caught:
         sink.emit(*numbered(4))
     assert sorted(caught.value.reasons) == [0, 2]

@@ -24,7 +24,7 @@ from lamin_core.server import body_limits as body_module
 from lamin_core.server.body_limits import MAX_BODY
 from openlineage.lamin.emit.events import complete, start
 from openlineage.lamin.emit.http_sink import HttpSink
-from openlineage.lamin.emit.sinks import Refused
+from openlineage.lamin.emit.sinks import PermanentRejection
 from openlineage.lamin.http import serve
 from openlineage.lamin.http.app import application
 from openlineage.lamin.testing.engine_run import served as serving_here
@@ -345,7 +345,7 @@ def test_our_sink_learns_which_events_of_a_batch_were_refused(shared: Server) ->
     lines = [_event(50_000 + number) for number in range(400)]
     lines[7] = lines[398] = b"3"
     sink = HttpSink(shared.url + EVENT, timeout=20)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(PermanentRejection) as caught:
         sink.emit(*lines)
     sink.close()
     assert sorted(caught.value.reasons) == [7, 398]

@@ -24,7 +24,7 @@ from lamin_core.instance.instance import Instance
 from lamin_core.models import Event, Run
 from openlineage.lamin.emit.events import Dataset, complete, start
 from openlineage.lamin.emit.sinks import serialize
-from openlineage.lamin.receive.ingest import settle_all
+from openlineage.lamin.receive.ingest import project_whole_backlog
 from openlineage.lamin.receive.parse import parse
 
 from .conftest import at, run_of
@@ -148,7 +148,7 @@ def test_killed_at_any_moment_it_has_kept_its_word(nursery: Nursery, instance: I
     acknowledged = {event_hash for client in clients for event_hash in client.acknowledged}
     assert len(acknowledged) > kills * 4
     assert [status for client in clients for status in client.refused] == []
-    settle_all(instance.db)  # what the last server kept, and had no time for
+    project_whole_backlog(instance.db)  # what the last server kept, and had no time for
     with instance.db.reading() as session:
         stored = set(session.scalars(select(Event.hash)))
         run_count = session.scalar(select(func.count(Event.run_id.distinct())))

@@ -17,9 +17,9 @@ from lamin_core.models import Artifact, Run, RunArtifact, RunDependency, Transfo
 from lamin_core.models import Event as Row
 from lamin_core.runtime import current
 from openlineage.lamin.emit.events import Dataset, Event, complete, running, start
-from openlineage.lamin.receive.ingest import ingest, log, settle
+from openlineage.lamin.receive.ingest import append_to_log, ingest, project_backlog
 from openlineage.lamin.receive.parse import parse
-from openlineage.lamin.receive.quarantine import held, retry
+from openlineage.lamin.receive.quarantine import quarantined_events, retry
 from openlineage.lamin.receive.rebuild import rebuild
 from openlineage.lamin.validation.lint import lint_log
 
@@ -84,7 +84,7 @@ def test_an_empty_registry_is_made_again_from_its_events(instance: Instance) -> 
 
 
 def test_what_people_made_outlives_a_rebuild(instance: Instance, in_tmp_path: Path) -> None:
-    current.set_connection(instance)
+    current.set_current_instance(instance)
     Path("mine.txt").write_text("mine")
     saved = ln.Artifact("mine.txt", key="mine.txt").save()
     _ingest_events(instance)
@@ -95,19 +95,19 @@ def test_what_people_made_outlives_a_rebuild(instance: Instance, in_tmp_path: Pa
     assert _digest(instance) == before
     assert ln.Artifact.get(saved.uid).hash == saved.hash
     assert [label.name for label in ln.Artifact.get(artifact.uid).ulabels.all()] == ["checked"]
-    current.set_connection(None)
+    current.set_current_instance(None)
 
 
 def test_events_of_jobs_and_datasets_fill_the_registry_without_a_run(instance: Instance) -> None:
     _ingest_events(instance)
-    current.set_connection(instance)
+    current.set_current_instance(instance)
     job = ln.Transform.get(key="nightly")
     assert (job.description, job.hash) == ("d", None)
     orders = ln.Artifact.get(key="s.orders")
     assert (orders.description, orders.hash, orders.run) == ("all orders", None, None)
     assert [(label.type.name, label.name) for label in orders.ulabels.all()] == [("pii", "yes")]
     assert ln.Run.filter().count() == 3
-    current.set_connection(None)
+    current.set_current_instance(None)
 
 
 def test_what_is_held_back_says_why_and_comes_in_when_the_reason_is_gone(instance: Instance) -> None:
@@ -115,7 +115,7 @@ def test_what_is_held_back_says_why_and_comes_in_when_the_reason_is_gone(instanc
     bad: dict[str, Any] = {**good, "eventType": "NOPE"}
     assert len(ingest(instance.db, [parse(bad)]).quarantined) == 1
     with instance.db.reading() as session:
-        (quarantined,) = held(session)
+        (quarantined,) = quarantined_events(session)
     assert "NOPE" in quarantined.reason
     assert json.loads(quarantined.body)["eventType"] == "NOPE"
     assert retry(instance.db).held == 1
@@ -123,7 +123,7 @@ def test_what_is_held_back_says_why_and_comes_in_when_the_reason_is_gone(instanc
         session.execute(update(Row).values(body=json.dumps(good)))
     assert retry(instance.db).taken == 1
     with instance.db.reading() as session:
-        assert list(held(session)) == []
+        assert list(quarantined_events(session)) == []
     assert instance.query(Run).count() == 1
 
 
@@ -192,24 +192,28 @@ def test_one_event_takes_few_statements(instance: Instance) -> None:
 def test_what_is_only_kept_at_first_is_in_the_registry_in_the_end(instance: Instance) -> None:
     run = run_of(1, "a")
     events = [parse(start(run, at(0))), parse(complete(run, at(1), outputs=[Dataset("file", "/x/a")]))]
-    assert log(instance.db, events).taken == 2
-    assert log(instance.db, events).known == 2
+    assert append_to_log(instance.db, events).taken == 2
+    assert append_to_log(instance.db, events).known == 2
     assert instance.query(Run).count() == 0
-    assert (settle(instance.db, limit=1), settle(instance.db), settle(instance.db)) == (1, 1, 0)
+    assert (project_backlog(instance.db, limit=1), project_backlog(instance.db), project_backlog(instance.db)) == (
+        1,
+        1,
+        0,
+    )
     assert [row.status for row in instance.query(Run)] == ["completed"]
 
 
 def test_what_is_settled_late_takes_nothing_back(instance: Instance) -> None:
     """A server that was killed left a START; its COMPLETE is replayed before that is settled."""
     run = run_of(1, "a")
-    log(instance.db, [parse(start(run, at(0)))])
+    append_to_log(instance.db, [parse(start(run, at(0)))])
     ingest(instance.db, [parse(complete(run, at(1), outputs=[Dataset("file", "/x/a")]))])
-    assert settle(instance.db) == 0
+    assert project_backlog(instance.db) == 0
     assert [row.status for row in instance.query(Run)] == ["completed"]
 
 
 def test_whoever_comes_next_settles_what_a_killed_server_left(instance: Instance) -> None:
-    log(instance.db, [parse(start(run_of(1, "a"), at(0)))])
+    append_to_log(instance.db, [parse(start(run_of(1, "a"), at(0)))])
     ingest(instance.db, [parse(start(run_of(2, "b"), at(0)))])
     assert instance.query(Run).count() == 2
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from lamin_core.db.database import Database
 from lamin_core.ingest.state_digest import lines
 from lamin_core.instance.instance import Instance
-from openlineage.lamin.receive.ingest import ingest, log, settle, settle_all
+from openlineage.lamin.receive.ingest import append_to_log, ingest, project_backlog, project_whole_backlog
 from openlineage.lamin.receive.parse import parse
 
 Event = dict[str, Any]
@@ -156,11 +156,11 @@ def _told_by_two(empty: Path, batches: Sequence[Sequence[Event]], seed: int) -> 
         url = f"sqlite:///{shutil.copy(empty, folder)}"
         both = [Database(url), Database(url)]  # what they remember of runs, each has for itself
         for batch in batches:
-            receipt = choices.choice([ingest, log])(choices.choice(both), [parse(event) for event in batch])
+            receipt = choices.choice([ingest, append_to_log])(choices.choice(both), [parse(event) for event in batch])
             assert receipt.quarantined == [], receipt.quarantined
             if choices.random() < 0.3:
-                settle(choices.choice(both), choices.randint(1, 3))
-        settle_all(both[0])
+                project_backlog(choices.choice(both), choices.randint(1, 3))
+        project_whole_backlog(both[0])
         with both[0].reading() as session:
             state = list(lines(session))
         for database in both:

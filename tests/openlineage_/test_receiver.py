@@ -295,12 +295,12 @@ def test_foreign_datasets_have_their_own_storages(instance: Instance) -> None:
 
 
 def test_a_copy_that_the_registry_keeps_is_read_as_the_artifact_itself(instance: Instance, in_tmp_path: Path) -> None:
-    current.set_connection(instance)
+    current.set_current_instance(instance)
     (in_tmp_path / "x.txt").write_text("x")
     artifact = ln.Artifact("x.txt", key="kept/x.txt").save()
     _take(instance, start(run_of(1, "reader"), at(1e9), [Dataset.at(artifact.path)]))
     assert [edge["artifact"] for edge in _seen(instance)["edges"]] == [artifact.uid]
-    current.set_connection(None)
+    current.set_current_instance(None)
 
 
 def test_a_file_that_everybody_reads_costs_each_reader_the_same(instance: Instance, in_tmp_path: Path) -> None:

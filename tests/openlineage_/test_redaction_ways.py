@@ -18,7 +18,7 @@ from lamin_core.instance.instance import Instance
 from lamin_core.models import Base
 from openlineage.lamin.emit import events
 from openlineage.lamin.export.events import export
-from openlineage.lamin.receive.ingest import ingest, log, settle_all
+from openlineage.lamin.receive.ingest import append_to_log, ingest, project_whole_backlog
 from openlineage.lamin.receive.parse import parse
 from openlineage.lamin.receive.rebuild import rebuild
 from openlineage.lamin.receive.replay import replay
@@ -114,7 +114,7 @@ def test_foreign_events_are_derived_without_secrets(instance: Instance) -> None:
     assert len(leaks(planted, raw_log(instance.db))) > 200  # as it came, unless the setting says otherwise
 
 
-@pytest.mark.parametrize("store", [ingest, log])
+@pytest.mark.parametrize("store", [ingest, append_to_log])
 def test_redact_events_masks_the_raw_log_and_knows_an_event_twice(
     instance: Instance, store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,7 +124,7 @@ def test_redact_events_masks_the_raw_log_and_knows_an_event_twice(
     monkeypatch.setenv("LAMIN_REDACT_EVENTS", "true")
     first = store(instance.db, told)
     again = store(instance.db, told)
-    settle_all(instance.db)
+    project_whole_backlog(instance.db)
     assert (first.taken, first.known) == (len(told) - 1, 1)
     assert (again.taken, again.known) == (0, len(told))
     with instance.db.reading() as session:

@@ -34,12 +34,12 @@ def take(instance: Instance, *events: Event) -> None:
 
 def labels_of_the_run(instance: Instance) -> list[tuple[str, str]]:
     """Type (empty without one) and name of each label of the only run."""
-    current.set_connection(instance)
+    current.set_current_instance(instance)
     try:
         labels = Run.one().ulabels.all()
         return sorted((label.type.name if label.type else "", label.name) for label in labels)
     finally:
-        current.set_connection(None)
+        current.set_current_instance(None)
 
 
 def test_ingest_tags_of_the_start_become_labels(instance: Instance) -> None:
@@ -67,7 +67,7 @@ def test_ingest_tags_in_any_order_gives_the_latest(instance: Instance, order: tu
 
 def test_ingest_deleted_tags_facet_removes_the_labels_of_events_only(instance: Instance) -> None:
     take(instance, tagged(start(RUN, at(0)), ("cohort", "a")))
-    current.set_connection(instance)
+    current.set_current_instance(instance)
     Run.one().ulabels.add(ULabel(name="checked").save())
     end = complete(RUN, at(1))
     end["run"].setdefault("facets", {})["tags"] = {

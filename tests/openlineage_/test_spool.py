@@ -21,7 +21,7 @@ import pytest
 from lamin_core.instance.instance import Instance
 from lamin_core.runtime.set_aside import aside_files
 from openlineage.lamin.emit import spool as spool_module
-from openlineage.lamin.emit.background_sink import Courier
+from openlineage.lamin.emit.background_sink import BackgroundSink
 from openlineage.lamin.emit.default_sink import default_sink
 from openlineage.lamin.emit.events import Event, complete, start
 from openlineage.lamin.emit.http_sink import HttpSink
@@ -87,9 +87,9 @@ def numbers(events: list[dict[str, Any]], who: str = "host") -> list[int]:
 
 
 @contextlib.contextmanager
-def courier(spool: Spool, url: str, patience: float = 2.0) -> Iterator[Courier]:
+def courier(spool: Spool, url: str, patience: float = 2.0) -> Iterator[BackgroundSink]:
     """An emitter in this process."""
-    sink = Courier(lambda: HttpSink(url), spool, patience)
+    sink = BackgroundSink(lambda: HttpSink(url), spool, patience)
     yield sink
     sink.close()
 
@@ -198,7 +198,7 @@ def test_a_torn_line_is_put_aside_and_the_one_before_it_is_whole(
     (segment,) = segments(folder)
     os.truncate(segment, segment.stat().st_size - 30)  # as a kill in the middle of a write leaves it
     memory = MemorySink()
-    sink = Courier(lambda: memory, Spool(folder, segment.name.split(".")[1]))
+    sink = BackgroundSink(lambda: memory, Spool(folder, segment.name.split(".")[1]))
     sink.emit({"number": 0, "who": "next"})
     sink.close()
     assert numbers(memory.events) == [0, 1, 2, 3]
@@ -263,7 +263,7 @@ def test_no_segment_is_sent_by_two_at_once(folder: Path) -> None:
 
 def test_a_forked_child_keeps_its_own_events_and_its_parents(tmp_path: Path) -> None:
     file_sink = FileSink(tmp_path / "events.ndjson")
-    sink = Courier(lambda: file_sink, Spool(tmp_path / "spool", "key"))
+    sink = BackgroundSink(lambda: file_sink, Spool(tmp_path / "spool", "key"))
     sink.emit({"process": "parent", "number": 1})
     child = os.fork()
     if child == 0:
@@ -280,7 +280,7 @@ def test_a_forked_child_keeps_its_own_events_and_its_parents(tmp_path: Path) -> 
 
 def test_a_child_that_is_killed_at_once_has_kept_its_event(tmp_path: Path) -> None:
     memory = MemorySink()
-    sink = Courier(lambda: memory, Spool(tmp_path / "spool", "key"))
+    sink = BackgroundSink(lambda: memory, Spool(tmp_path / "spool", "key"))
     sink.emit({"number": 1})
     child = os.fork()
     if child == 0:
@@ -430,7 +430,7 @@ def test_a_folder_that_was_cleaned_away_is_made_again(tmp_path: Path) -> None:
 
 def test_the_order_is_kept_and_close_waits_for_a_receiver_that_works(tmp_path: Path) -> None:
     memory = MemorySink()
-    sink = Courier(lambda: memory, Spool(tmp_path, "key"), patience=20)
+    sink = BackgroundSink(lambda: memory, Spool(tmp_path, "key"), patience=20)
     for number in range(2000):
         sink.emit({"number": number, "who": "host"})
     sink.close()
@@ -445,7 +445,7 @@ def test_emitting_does_not_wait_for_a_slow_sink(tmp_path: Path) -> None:
             super().emit(*events)
 
     slow = Slow()
-    sink = Courier(lambda: slow, Spool(tmp_path, "key"), patience=20)
+    sink = BackgroundSink(lambda: slow, Spool(tmp_path, "key"), patience=20)
     began = time.monotonic()
     for number in range(100):
         sink.emit({"number": number})

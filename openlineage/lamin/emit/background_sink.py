@@ -35,7 +35,7 @@ def _in_a_line(error: Exception) -> str:
     return " ".join(words.split()) or type(error).__name__
 
 
-class Courier:
+class BackgroundSink:
     """Keeps events in the spool, and carries them to the sink that `open_sink` makes, from a thread of its own.
 
     `emit` returns when the events are on disk: from then on the death of this process loses none of them. The thread

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openlineage.lamin.emit.events import Event
-from openlineage.lamin.emit.sinks import Destination, Refused, Sink
+from openlineage.lamin.emit.sinks import Destination, PermanentRejection, Sink
 
 if TYPE_CHECKING:
     from openlineage.client import OpenLineageClient
@@ -128,7 +128,10 @@ def _open(config: dict[str, Any]) -> Sink:
 
 
 class TransportSink:
-    """Hands events to a client of openlineage-python, one by one. Raises what its transport raises, or `Refused`."""
+    """Hand events to a client of openlineage-python, one by one.
+
+    Raises what its transport raises, or `PermanentRejection`.
+    """
 
     at_once = 1
 
@@ -151,7 +154,7 @@ class TransportSink:
                     raise
                 reasons[index] = str(error)
         if reasons:
-            raise Refused(reasons)
+            raise PermanentRejection(reasons)
 
     def close(self) -> None:
         """Let the transport deliver what it holds."""

@@ -22,7 +22,7 @@ from pathlib import Path
 from lamin_core.errors import InstanceNotFound, LaminError, Unavailable, UntrustedInstance
 from lamin_core.runtime.paths import Located, locate_instance, spool_folder
 from lamin_core.runtime.settings import settings
-from openlineage.lamin.emit.background_sink import PATIENCE, Courier
+from openlineage.lamin.emit.background_sink import PATIENCE, BackgroundSink
 from openlineage.lamin.emit.client_transports import destinations as forwarded
 from openlineage.lamin.emit.client_transports import is_disabled, writes_to_a_registry
 from openlineage.lamin.emit.events import Event
@@ -37,7 +37,7 @@ _MEGABYTE = 1 << 20
 _BACKGROUND_TIMEOUT = 10.0
 
 
-class Fan:
+class MultiSink:
     """Hands each event to several sinks; what one of them fails to do is no matter of the others'."""
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
@@ -90,14 +90,14 @@ def default_sink() -> Sink:
     folder = spool_folder()
     limit = int(_spool_limit() * _MEGABYTE)
     patience = _number("LAMIN_PATIENCE", PATIENCE)
-    couriers = [Courier(to.open, Spool(folder, key_of(to), limit), patience) for to in destinations()]
-    return couriers[0] if len(couriers) == 1 else Fan(couriers)
+    couriers = [BackgroundSink(to.open, Spool(folder, key_of(to), limit), patience) for to in destinations()]
+    return couriers[0] if len(couriers) == 1 else MultiSink(couriers)
 
 
 def direct_sink() -> Sink:
     """The sink that the environment names, bare: it raises what goes wrong, and `InstanceNotFound` if none is named."""
     sinks = [to.open() for to in destinations()]
-    return sinks[0] if len(sinks) == 1 else Fan(sinks)
+    return sinks[0] if len(sinks) == 1 else MultiSink(sinks)
 
 
 def destinations() -> list[Destination]:

@@ -17,7 +17,7 @@ from lamin_core.errors import Unavailable
 from lamin_core.runtime.redaction import redact_text
 from openlineage.lamin.emit.acknowledgement import HINT, MAX_ANSWER, missing_acknowledgement
 from openlineage.lamin.emit.events import Event
-from openlineage.lamin.emit.sinks import Refused, serialize
+from openlineage.lamin.emit.sinks import PermanentRejection, serialize
 
 COMPRESS_ABOVE = 64 << 10
 """Bytes of a body; smaller ones go as they are."""
@@ -80,7 +80,7 @@ class HttpSink:
     Several at once go to `{url}/batch`; where nobody knows that address, one by one. `timeout` is in seconds, for
     each request with its retries and all of the answer: connection errors and 503 are tried again. Raises
     `Unavailable` when the endpoint cannot be reached or answers with an error or what is no acknowledgement,
-    `Refused` when it took all but some events.
+    `PermanentRejection` when it took all but some events.
     """
 
     def __init__(self, url: str, api_key: str | None = None, timeout: float = 2.0) -> None:
@@ -107,7 +107,7 @@ class HttpSink:
         if reasons is None:
             reasons = self._post_each(dict(enumerate(lines)))
         if reasons:
-            raise Refused(reasons)
+            raise PermanentRejection(reasons)
 
     def _post_batch(self, lines: Sequence[bytes]) -> dict[int, str] | None:
         """Why some were refused; None where all must be sent singly."""

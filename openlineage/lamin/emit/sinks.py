@@ -16,7 +16,7 @@ from lamin_core.errors import LaminError
 from openlineage.lamin.emit.events import Event
 
 
-class Refused(LaminError):
+class PermanentRejection(LaminError):
     """Some of the events were refused for good, all others were taken; `reasons` by their place in the call."""
 
     def __init__(self, reasons: Mapping[int, str]) -> None:
@@ -28,7 +28,10 @@ class Sink(Protocol):
     """Takes events, or lines of JSON that are events; the whole interface that an adapter needs."""
 
     def emit(self, *events: Event | bytes) -> None:
-        """Take these events, in this order; raises when they cannot be taken, `Refused` when only some cannot."""
+        """Take these events, in this order.
+
+        Raises when they cannot be taken; `PermanentRejection` when only some cannot.
+        """
 
     def close(self) -> None:
         """Deliver what is still held; may be called twice."""

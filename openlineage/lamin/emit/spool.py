@@ -24,7 +24,7 @@ from lamin_core.errors import LaminError, MalformedEvent
 from lamin_core.runtime import set_aside
 from lamin_core.runtime.paths import FOLDER
 from lamin_core.runtime.sharing import file_mode, make_folder
-from openlineage.lamin.emit.sinks import Destination, Refused
+from openlineage.lamin.emit.sinks import Destination, PermanentRejection
 
 SUFFIX = ".ndjson"
 SEGMENT_BYTES = 4 << 20
@@ -217,8 +217,8 @@ Deliver = Callable[[Sequence[bytes]], None]
 def drain(path: Path, deliver: Deliver, done: Drained, at_once: int = BATCH_EVENTS) -> bool:
     """Hand this segment to `deliver` in batches, in order, and remove it; False when somebody else has it.
 
-    What `deliver` raises ends it, and the segment stays. Only `Refused` and `MalformedEvent` concern single events:
-    those are put aside, in a file beside the segment, and so is a last line that was torn.
+    What `deliver` raises ends it, and the segment stays. Only `PermanentRejection` and `MalformedEvent` concern single
+    events: those are put aside, in a file beside the segment, and so is a last line that was torn.
     """
     with _claimed(path) as descriptor:
         if descriptor is not None:
@@ -288,7 +288,7 @@ def _deliver(path: Path, lines: list[bytes], deliver: Deliver, done: Drained) ->
                 _deliver(path, [line], deliver, done)
             return
         _refuse(path, lines, {0: error.message}, done)
-    except Refused as error:
+    except PermanentRejection as error:
         _refuse(path, lines, error.reasons, done)
     else:
         done.sent += len(lines)

@@ -21,7 +21,7 @@ from lamin_core.errors import LaminError
 from lamin_core.server.api_keys import Keyring
 from lamin_core.server.lost_run_reaper import sweeping
 from lamin_core.server.metrics import Counted, Metrics
-from lamin_core.server.middleware import KeyAsked, OwnName
+from lamin_core.server.middleware import ApiKeyMiddleware, TrustedHostMiddleware
 from lamin_core.server.responses import JsonResponse, on_error, on_http_error
 from openlineage.lamin.http import ingest_routes, openapi, queries, stream
 from openlineage.lamin.http.writer import Writer
@@ -59,8 +59,8 @@ def application(
         writer.close()
 
     return Starlette(
-        routes=[*open_routes(), Mount("", routes=closed, middleware=[Middleware(KeyAsked, keyring)])],
-        middleware=[Middleware(Counted, metrics), Middleware(OwnName, names)],
+        routes=[*open_routes(), Mount("", routes=closed, middleware=[Middleware(ApiKeyMiddleware, keyring)])],
+        middleware=[Middleware(Counted, metrics), Middleware(TrustedHostMiddleware, names)],
         exception_handlers={LaminError: on_error, HTTPException: on_http_error},
         lifespan=lifespan,
     )

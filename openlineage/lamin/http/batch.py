@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 from lamin_core.errors import LaminError, MalformedEvent
-from lamin_core.server.responses import Refused
+from lamin_core.server.responses import HttpRefusal
 from openlineage.lamin.receive.parse import ParsedEvent, parsed
 
 SLICE, CHARACTERS = 500, 4_000_000
@@ -40,7 +40,7 @@ class Slice:
 def slices(text: str, size: int = SLICE) -> Iterator[Slice]:
     """Read the events in this text.
 
-    Raises `MalformedEvent` before the first when it is no JSON array to its very end, and `Refused` (413) when the
+    Raises `MalformedEvent` before the first when it is no JSON array to its very end, and `HttpRefusal` (413) when the
     array has more than `MAX_ITEMS`.
 
     >>> [sorted(part.malformed) for part in slices('[{}, 3, "x"]', size=2)]
@@ -60,7 +60,7 @@ def _require_whole(text: str) -> None:
     """Read all of it once: nothing is stored of an array that breaks off further on, or is too long."""
     for count, _ in enumerate(items(text), start=1):
         if count > MAX_ITEMS:
-            raise Refused(
+            raise HttpRefusal(
                 413,
                 f"an array may have {MAX_ITEMS} events, and this has more",
                 hint="send fewer events at once",
@@ -131,10 +131,10 @@ def _skip(text: str, at: int) -> int:
     return match.end()
 
 
-class Verdicts:
+class BatchResult:
     """What became of each event, in the words of OpenLineage's OpenAPI document.
 
-    Raises `Refused` (413) as soon as more than `MAX_VERDICTS` events need a verdict of their own.
+    Raises `HttpRefusal` (413) as soon as more than `MAX_VERDICTS` events need a verdict of their own.
     """
 
     def __init__(self) -> None:
@@ -176,7 +176,7 @@ class Verdicts:
     def _check_size(self) -> None:
         if len(self._failed) + len(self._quarantined) <= MAX_VERDICTS:
             return
-        raise Refused(
+        raise HttpRefusal(
             413,
             f"more than {MAX_VERDICTS} events of this array were refused or put aside "
             f"({self.successful} were stored, {self.failed} were not); the rest was not read",

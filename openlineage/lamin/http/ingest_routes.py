@@ -14,10 +14,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from lamin_core.errors import LaminError, Unavailable
-from lamin_core.server.body_limits import Bodies, decoded
+from lamin_core.server.body_limits import BodyLimits, decoded
 from lamin_core.server.metrics import Metrics
 from lamin_core.server.responses import JsonResponse, failure
-from openlineage.lamin.http.batch import Slice, Verdicts, slices
+from openlineage.lamin.http.batch import BatchResult, Slice, slices
 from openlineage.lamin.http.writer import Writer
 from openlineage.lamin.receive.ingest import Receipt
 from openlineage.lamin.receive.large_events import LARGE
@@ -44,7 +44,7 @@ class _Intake:
     def __init__(self, writer: Writer, metrics: Metrics) -> None:
         self._writer = writer
         self._metrics = metrics
-        self._bodies = Bodies()
+        self._bodies = BodyLimits()
 
     async def take_one(self, request: Request) -> Response:
         """One event."""
@@ -62,7 +62,7 @@ class _Intake:
 
     async def take_many(self, request: Request) -> Response:
         """An array of events, each with a verdict of its own."""
-        verdicts = Verdicts()
+        verdicts = BatchResult()
         try:
             async with self._bodies.whole(request) as body:
                 parts = slices(await decoded(body))
@@ -76,7 +76,7 @@ class _Intake:
             return failure(verdicts.unavailable)
         return JsonResponse(verdicts.as_dict())
 
-    async def _judge(self, part: Slice, verdicts: Verdicts) -> None:
+    async def _judge(self, part: Slice, verdicts: BatchResult) -> None:
         verdicts.malformed(part)
         try:
             receipt = await self._stored(list(part.events.values()), BATCH_PATIENCE)

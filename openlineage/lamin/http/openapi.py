@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 import lamin_core
-from lamin_core.server.endpoint import Question
+from lamin_core.server.endpoint import Endpoint
 from lamin_core.server.responses import JsonResponse
 from openlineage.lamin.http import stream
 from openlineage.lamin.http.queries import QUESTIONS
@@ -69,7 +69,7 @@ def document() -> Schema:
     }
 
 
-def _operation(question: Question) -> Schema:
+def _operation(question: Endpoint) -> Schema:
     names = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
         for name in question.names

@@ -20,7 +20,7 @@ from lamin_core.db.database import Database
 from lamin_core.errors import InvalidArgument
 from lamin_core.models import Run, RunChange, Transform
 from lamin_core.server.middleware import still_admitted
-from lamin_core.server.responses import Refused
+from lamin_core.server.responses import HttpRefusal
 from openlineage.lamin.http.queries import shapes
 
 PATH = "/api/v1/runs/stream"
@@ -56,7 +56,9 @@ class Changes:
         It ends with the key of whoever listens: within a second of its revocation.
         """
         if self._listeners >= MAX_LISTENERS:
-            raise Refused(503, f"{MAX_LISTENERS} listen already", hint="come again in a moment, or ask /api/v1/runs")
+            raise HttpRefusal(
+                503, f"{MAX_LISTENERS} listen already", hint="come again in a moment, or ask /api/v1/runs"
+            )
         last = _last_seen(request)
         since = await self._now() if last is None else last
         return _Line(self._told(since, still_admitted(request)), self._count)
@@ -132,7 +134,7 @@ def _event(change: RunChange, run: Run, code: Transform) -> str:
         **shapes.run(run, shapes.Code.of(code)),
         "status": change.status,
         "state": shapes.state(change.status),
-        "changedAt": shapes.moment(change.at),
+        "changedAt": shapes.iso_timestamp(change.at),
     }
     return f"id: {change.id}\nevent: run\ndata: {json.dumps(payload, separators=(',', ':'))}\n\n"
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from lamin_core.db.database import Database
 from lamin_core.errors import Unavailable
 from lamin_core.server.metrics import Metrics
-from openlineage.lamin.receive.ingest import Receipt, ingest, log, settle
+from openlineage.lamin.receive.ingest import Receipt, append_to_log, ingest, project_backlog
 from openlineage.lamin.receive.parse import ParsedEvent
 
 logger = logging.getLogger("lamin")
@@ -44,7 +44,7 @@ class Overloaded(Unavailable):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class WriteRequest:
     """Events of one request; `done` ends when they are stored, with why some were put aside, or why they are not."""
 
     events: Sequence[ParsedEvent]
@@ -62,7 +62,7 @@ class Writer:
         self._database = database
         self._metrics = metrics
         self._capacity = capacity
-        self._waiting: deque[Order] = deque()
+        self._waiting: deque[WriteRequest] = deque()
         self._held = 0
         self._backlog = 1  # until it is known that a server that was killed has left nothing
         self._wrote_at = 0.0
@@ -80,7 +80,7 @@ class Writer:
 
         Raises `Overloaded`, unless nothing waits at all: a large order is taken by an idle writer.
         """
-        order = Order(events, asyncio.get_running_loop().create_future(), time.perf_counter())
+        order = WriteRequest(events, asyncio.get_running_loop().create_future(), time.perf_counter())
         with self._changed:
             if self._closed or (self._held and self._held + len(events) > self._capacity):
                 raise Overloaded(f"{self._held} events wait to be written", hint="send it again in a moment")
@@ -108,9 +108,9 @@ class Writer:
                 self._slice = SLICE if group else min(2 * self._slice, WHOLE)
                 self._settle()
 
-    def _take(self) -> list[Order]:
+    def _take(self) -> list[WriteRequest]:
         """What waits, or the first of it; nothing when the writer is closed, or when there is time for the backlog."""
-        group: list[Order] = []
+        group: list[WriteRequest] = []
         size = 0
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed, timeout=PAUSE if self._backlog else None)
@@ -131,7 +131,7 @@ class Writer:
     def _settle(self) -> None:
         """Bring the registry some steps nearer to what is kept."""
         try:
-            settled = settle(self._database, self._slice)
+            settled = project_backlog(self._database, self._slice)
         except Exception as error:  # the thread lives on, and tries again
             if not isinstance(error, Unavailable):
                 logger.exception("events could not be settled")
@@ -139,7 +139,7 @@ class Writer:
         self._backlog = max(1, self._backlog - settled) if settled else 0
         self._metrics.backlog(self._backlog)
 
-    def _write(self, group: Sequence[Order]) -> None:
+    def _write(self, group: Sequence[WriteRequest]) -> None:
         if not group:
             return
         outcome = self._stored(group)
@@ -148,7 +148,7 @@ class Writer:
         else:
             _answer(group, outcome)
 
-    def _write_apart(self, group: Sequence[Order]) -> None:
+    def _write_apart(self, group: Sequence[WriteRequest]) -> None:
         """Each order for itself, so that it fails for nobody else; but two failures in a row are the database's."""
         failed_before = False
         for position, order in enumerate(group):
@@ -160,7 +160,7 @@ class Writer:
             _answer([order], outcome)
             failed_before = failed
 
-    def _stored(self, group: Sequence[Order]) -> Receipt | Unavailable:
+    def _stored(self, group: Sequence[WriteRequest]) -> Receipt | Unavailable:
         """What became of the events, or why the group could not be stored. The one place where events are taken in."""
         events = [event for order in group for event in order.events]
         try:
@@ -182,7 +182,7 @@ class Writer:
         try:
             if not self._backlog and (is_calm or len(events) <= FEW):
                 return ingest(self._database, events)
-            receipt = log(self._database, events)
+            receipt = append_to_log(self._database, events)
         finally:
             self._wrote_at = time.monotonic()
         self._backlog += receipt.taken
@@ -190,12 +190,12 @@ class Writer:
         return receipt
 
 
-def _answer(group: Sequence[Order], outcome: Receipt | Unavailable) -> None:
+def _answer(group: Sequence[WriteRequest], outcome: Receipt | Unavailable) -> None:
     """Tell those who wait, in one call into their loop."""
     group[0].done.get_loop().call_soon_threadsafe(_resolve, group, outcome)
 
 
-def _resolve(group: Sequence[Order], outcome: Receipt | Unavailable) -> None:
+def _resolve(group: Sequence[WriteRequest], outcome: Receipt | Unavailable) -> None:
     for order in group:
         if order.done.done():
             continue

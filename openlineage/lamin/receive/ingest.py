@@ -1,7 +1,7 @@
 """The one write path: events in, raw log and registry updated in one transaction, acknowledged after the commit.
 
-Only a server that is told more than the registry can follow splits this in two: `log` first, `settle` when there is
-time. Both are durable, and in the end the registry is the same.
+Only a server that receives more than the registry can follow splits this in two: `append_to_log` first,
+`project_backlog` when there is time. Both are durable, and in the end the registry is the same.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lamin_core.db.statements import count_keys, insert_rows, reserve, select_in
 from lamin_core.errors import Unavailable
 from lamin_core.ingest.record import learn_names, record
 from lamin_core.ingest.storages import learn_root
-from lamin_core.models import Artifact, ArtifactSeries, Content, EventWaiting, Run, Transform, TransformSeries, now
+from lamin_core.models import Artifact, ArtifactSeries, Content, EventBacklog, Run, Transform, TransformSeries, now
 from lamin_core.models import Event as Row
 from openlineage.lamin.emit.redaction import is_log_redacted
 from openlineage.lamin.receive.facet_reader import storage_root
@@ -72,12 +72,12 @@ def ingest(database: Database, events: Iterable[ParsedEvent]) -> Receipt:
                 new_events = _apart(session, histories, append(session, list(batch.values())))
                 waits = session.execute(_WAITS).first() is not None
     if waits:  # a server that was killed has left something
-        settle(database)
+        project_backlog(database)
     return _receipt(arrived, batch, new_events)
 
 
-def log(database: Database, events: Iterable[ParsedEvent]) -> Receipt:
-    """Append these events to the raw log, and leave the registry for `settle`: for when more come than it can follow.
+def append_to_log(database: Database, events: Iterable[ParsedEvent]) -> Receipt:
+    """Append events to the raw log and leave the registry to `project_backlog`, for when more come than it can follow.
 
     Returns after the commit: from then on they are as safe as any. Raises `Unavailable`, as `ingest` does.
     """
@@ -86,11 +86,11 @@ def log(database: Database, events: Iterable[ParsedEvent]) -> Receipt:
     with database.writing() as session:
         new_events = append(session, list(batch.values()))
         waiting = [{"event_id": event.id} for event in new_events if event.kind != "quarantined"]
-        insert_rows(session, EventWaiting, waiting)
+        insert_rows(session, EventBacklog, waiting)
     return _receipt(arrived, batch, new_events)
 
 
-def settle(database: Database, limit: int = 500) -> int:
+def project_backlog(database: Database, limit: int = 500) -> int:
     """Bring the registry up to date with the first events that wait for it; how many those were: at most `limit`."""
     with database.reading() as session:
         if session.execute(_WAITS).first() is None:
@@ -107,18 +107,18 @@ def settle(database: Database, limit: int = 500) -> int:
             except Exception:  # as above
                 histories.clear()
                 _apart(session, histories, events)
-            session.execute(delete(EventWaiting).where(EventWaiting.event_id <= events[-1].id))
+            session.execute(delete(EventBacklog).where(EventBacklog.event_id <= events[-1].id))
     return len(events)
 
 
-def settle_all(database: Database) -> None:
+def project_whole_backlog(database: Database) -> None:
     """Bring the registry up to date with everything that waits for it."""
-    while settle(database):
+    while project_backlog(database):
         pass
 
 
-_WAITS = select(EventWaiting.event_id).limit(1)
-_WAITING = select(Row.id, func.length(Row.body)).join(EventWaiting, EventWaiting.event_id == Row.id).order_by(Row.id)
+_WAITS = select(EventBacklog.event_id).limit(1)
+_WAITING = select(Row.id, func.length(Row.body)).join(EventBacklog, EventBacklog.event_id == Row.id).order_by(Row.id)
 _BODIES = STORED.order_by(Row.id)
 _AT_ONCE = 4_000_000
 """Characters of events that are settled at once; of a larger one, that one alone."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from blake3 import blake3
 
-from openlineage.lamin.receive.large_events import HEAD, canonical, is_left_out, mark, pieces_of
+from openlineage.lamin.receive.large_events import HEAD, canonical, is_left_out, pieces_of, placeholder
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _GROUP = re.compile(r"/(?:run|job|dataset|(?:inputs|outputs)/\*)/(?:facets|inputFacets|outputFacets)")
@@ -40,7 +40,7 @@ def scan(text: str, limit: int) -> tuple[str, str]:
     digest = state.hexdigest()
     parts, last = [], 0
     for start, end, head in sorted(scanner.large, key=lambda span: span[0]):
-        parts += [text[last:start], json.dumps(mark(head, digest, limit))]
+        parts += [text[last:start], json.dumps(placeholder(head, digest, limit))]
         last = end
     return digest, "".join([*parts, text[last:]])
 

@@ -102,7 +102,7 @@ def _without(entity: Any, digest: str) -> Any:
 def _marked(name: str, facet: Any, digest: str) -> Any:
     if not isinstance(facet, dict) or not is_left_out(name, _weight(facet, LARGE), LARGE):
         return facet
-    return mark({member: facet[member] for member in HEAD if member in facet}, digest, LARGE)
+    return placeholder({member: facet[member] for member in HEAD if member in facet}, digest, LARGE)
 
 
 def is_left_out(name: str, size: int, limit: int) -> bool:
@@ -110,7 +110,7 @@ def is_left_out(name: str, size: int, limit: int) -> bool:
     return size > limit and name not in _FIELDS
 
 
-def mark(head: Mapping[str, Any], digest: str, limit: int) -> dict[str, Any]:
+def placeholder(head: Mapping[str, Any], digest: str, limit: int) -> dict[str, Any]:
     """What stands for a facet that the event of this hash has."""
     return {**head, OMITTED: {"event": digest, "more_than": limit}}
 

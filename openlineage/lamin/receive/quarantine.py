@@ -43,7 +43,7 @@ class Retried:
     reasons: list[str] = field(default_factory=list)
 
 
-def held(session: Session) -> Iterator[Held]:
+def quarantined_events(session: Session) -> Iterator[Held]:
     """What is put aside, oldest first."""
     columns = select(Row.id, Row.received_at, Row.reason, Row.body)
     for row in session.execute(columns.where(Row.kind == "quarantined").order_by(Row.id)):

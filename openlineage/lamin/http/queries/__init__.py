@@ -6,7 +6,7 @@ from starlette.routing import BaseRoute
 
 from lamin_core.db.database import Database
 from lamin_core.enums import RunStatus
-from lamin_core.server.endpoint import PAGE, Asking, Question, choice, moment, number, text
+from lamin_core.server.endpoint import PAGE, Endpoint, Router, choice, number, text, timestamp
 from lamin_core.server.pages import CURSOR
 from openlineage.lamin.http.queries import columns, datasets, jobs, lineage, log, namespaces, runs
 
@@ -17,8 +17,8 @@ _DEPTH = number("depth", "Steps from node to node: a run and what it read are on
 _EVENTS = (
     *PAGE,
     CURSOR,
-    moment("after", "Events of this time or later."),
-    moment("before", "Events before this time."),
+    timestamp("after", "Events of this time or later."),
+    timestamp("before", "Events before this time."),
     choice("sortDirection", "By event time.", ["desc", "asc"], "desc"),
 )
 _RUNS = (
@@ -29,14 +29,14 @@ _RUNS = (
     text("namespace", "The namespace of their job."),
     text("job", "The name of their job."),
     text("parent", "The run that they are part of, by its id or uid."),
-    moment("after", "Runs that began at this time or later."),
-    moment("before", "Runs that began before this time."),
+    timestamp("after", "Runs that began at this time or later."),
+    timestamp("before", "Runs that began before this time."),
 )
 _LINEAGE = (
     text("nodeId", "`dataset:NS:NAME`, `dataset:NS:NAME@VERSION`, `job:NS:NAME` or `run:ID`.", required=True),
     _DEPTH,
     choice("direction", "Where the data came from, where they went, or both.", ["up", "down", "both"], "both"),
-    moment("asOf", "The graph as it was at this moment."),
+    timestamp("asOf", "The graph as it was at this moment."),
     number("limit", "How many nodes at most, the nearest.", 5000, 1, 50_000),
 )
 _UPSTREAM = (
@@ -51,41 +51,41 @@ _COLUMNS = (
 _FACETS = (choice("type", "Whose facets.", ["run", "job"], "run"),)
 
 QUESTIONS = (
-    Question(f"{_V1}/namespaces", namespaces.list_namespaces, "All namespaces.", "NamespaceList", PAGE),
-    Question(f"{_V1}/namespaces/{{namespace}}", namespaces.one_namespace, "One namespace.", "Namespace"),
-    Question(f"{_V1}/sources", namespaces.list_sources, "All storages.", "SourceList", PAGE),
-    Question(f"{_V1}/sources/{{source}}", namespaces.one_source, "One storage, by its root.", "Source"),
-    Question(f"{_V1}/tags", namespaces.list_tags, "All labels.", "TagList", PAGE),
-    Question(f"{_V1}/jobs", jobs.list_jobs, "All jobs.", "JobList", PAGE),
-    Question(f"{_V1}/namespaces/{{namespace}}/jobs", jobs.list_jobs, "The jobs of a namespace.", "JobList", PAGE),
-    Question(_JOB, jobs.one_job, "One job.", "Job"),
-    Question(f"{_JOB}/versions", jobs.job_versions, "The versions of a job.", "JobVersionList", PAGE),
-    Question(f"{_JOB}/versions/{{version}}", jobs.one_job_version, "One version of a job.", "JobVersion"),
-    Question(f"{_JOB}/runs", runs.runs_of_job, "The runs of a job, newest first.", "RunList", (*PAGE, CURSOR)),
-    Question(f"{_V1}/runs", runs.list_runs, "Runs, newest first.", "RunList", _RUNS),
-    Question(f"{_V1}/runs/{{id}}", runs.one_run, "One run, by its id or uid.", "RunDetail"),
-    Question(f"{_V1}/jobs/runs/{{id}}", runs.one_run, "One run, by its id or uid.", "RunDetail"),
-    Question(f"{_V1}/jobs/runs/{{id}}/facets", runs.run_facets, "The facets of a run.", "RunFacets", _FACETS),
-    Question(f"{_V1}/datasets", datasets.list_datasets, "All datasets.", "DatasetList", PAGE),
-    Question(
+    Endpoint(f"{_V1}/namespaces", namespaces.list_namespaces, "All namespaces.", "NamespaceList", PAGE),
+    Endpoint(f"{_V1}/namespaces/{{namespace}}", namespaces.one_namespace, "One namespace.", "Namespace"),
+    Endpoint(f"{_V1}/sources", namespaces.list_sources, "All storages.", "SourceList", PAGE),
+    Endpoint(f"{_V1}/sources/{{source}}", namespaces.one_source, "One storage, by its root.", "Source"),
+    Endpoint(f"{_V1}/tags", namespaces.list_tags, "All labels.", "TagList", PAGE),
+    Endpoint(f"{_V1}/jobs", jobs.list_jobs, "All jobs.", "JobList", PAGE),
+    Endpoint(f"{_V1}/namespaces/{{namespace}}/jobs", jobs.list_jobs, "The jobs of a namespace.", "JobList", PAGE),
+    Endpoint(_JOB, jobs.one_job, "One job.", "Job"),
+    Endpoint(f"{_JOB}/versions", jobs.job_versions, "The versions of a job.", "JobVersionList", PAGE),
+    Endpoint(f"{_JOB}/versions/{{version}}", jobs.one_job_version, "One version of a job.", "JobVersion"),
+    Endpoint(f"{_JOB}/runs", runs.runs_of_job, "The runs of a job, newest first.", "RunList", (*PAGE, CURSOR)),
+    Endpoint(f"{_V1}/runs", runs.list_runs, "Runs, newest first.", "RunList", _RUNS),
+    Endpoint(f"{_V1}/runs/{{id}}", runs.one_run, "One run, by its id or uid.", "RunDetail"),
+    Endpoint(f"{_V1}/jobs/runs/{{id}}", runs.one_run, "One run, by its id or uid.", "RunDetail"),
+    Endpoint(f"{_V1}/jobs/runs/{{id}}/facets", runs.run_facets, "The facets of a run.", "RunFacets", _FACETS),
+    Endpoint(f"{_V1}/datasets", datasets.list_datasets, "All datasets.", "DatasetList", PAGE),
+    Endpoint(
         f"{_V1}/namespaces/{{namespace}}/datasets",
         datasets.list_datasets,
         "The datasets of a namespace.",
         "DatasetList",
         PAGE,
     ),
-    Question(_DATASET, datasets.one_dataset, "One dataset.", "Dataset"),
-    Question(f"{_DATASET}/versions", datasets.dataset_versions, "Its versions.", "DatasetVersionList", PAGE),
-    Question(f"{_DATASET}/versions/{{version}}", datasets.one_dataset_version, "One version of it.", "DatasetVersion"),
-    Question(f"{_V1}/events/lineage", log.list_events, "The events, as they came.", "EventList", _EVENTS),
-    Question(f"{_V1}/events", log.list_events, "The events, as they came.", "EventList", _EVENTS),
-    Question(f"{_V1}/lineage", lineage.lineage, "The graph around a node.", "LineageGraph", _LINEAGE),
-    Question(f"{_V1}/column-lineage", columns.column_lineage, "What columns were made from.", "ColumnGraph", _COLUMNS),
-    Question(f"{_V1}/runlineage/upstream", lineage.upstream, "What a run came from.", "UpstreamRuns", _UPSTREAM),
+    Endpoint(_DATASET, datasets.one_dataset, "One dataset.", "Dataset"),
+    Endpoint(f"{_DATASET}/versions", datasets.dataset_versions, "Its versions.", "DatasetVersionList", PAGE),
+    Endpoint(f"{_DATASET}/versions/{{version}}", datasets.one_dataset_version, "One version of it.", "DatasetVersion"),
+    Endpoint(f"{_V1}/events/lineage", log.list_events, "The events, as they came.", "EventList", _EVENTS),
+    Endpoint(f"{_V1}/events", log.list_events, "The events, as they came.", "EventList", _EVENTS),
+    Endpoint(f"{_V1}/lineage", lineage.lineage, "The graph around a node.", "LineageGraph", _LINEAGE),
+    Endpoint(f"{_V1}/column-lineage", columns.column_lineage, "What columns were made from.", "ColumnGraph", _COLUMNS),
+    Endpoint(f"{_V1}/runlineage/upstream", lineage.upstream, "What a run came from.", "UpstreamRuns", _UPSTREAM),
 )
 
 
 def routes(database: Database) -> list[BaseRoute]:
     """What can be asked of this registry."""
-    asking = Asking(database)
+    asking = Router(database)
     return [asking.route(question) for question in QUESTIONS]

@@ -184,8 +184,8 @@ def _by_distance(graph: Graph, start: int) -> list[int]:
 def _upstream_run(row: Run, code: Code, inputs: list[Json]) -> Json:
     run = {
         "id": row.external_id,
-        "start": shapes.moment(row.started_at),
-        "end": shapes.moment(row.finished_at),
+        "start": shapes.iso_timestamp(row.started_at),
+        "end": shapes.iso_timestamp(row.finished_at),
         "status": shapes.state(row.status),
     }
     return {"job": code.as_json(), "run": run, "inputs": inputs}

@@ -51,8 +51,8 @@ def _namespaces(session: Session) -> dict[str, Span]:
 def _namespace(name: str, span: Span) -> Json:
     return {
         "name": name,
-        "createdAt": shapes.moment(span[0]),
-        "updatedAt": shapes.moment(span[1]),
+        "createdAt": shapes.iso_timestamp(span[0]),
+        "updatedAt": shapes.iso_timestamp(span[1]),
         "ownerName": "",
         "description": None,
         "isHidden": False,

@@ -23,7 +23,7 @@ _STATES = {
 }
 
 
-def moment(at: datetime | None) -> str | None:
+def iso_timestamp(at: datetime | None) -> str | None:
     """ISO 8601, with microseconds, in UTC.
 
     >>> from datetime import UTC
@@ -74,10 +74,10 @@ def run(row: Run, code: Code) -> Json:
         "status": row.status,
         "cached": row.cached,
         "attempt": row.attempt,
-        "createdAt": moment(row.created_at),
-        "updatedAt": moment(row.finished_at or row.started_at or row.created_at),
-        "startedAt": moment(row.started_at),
-        "endedAt": moment(row.finished_at),
+        "createdAt": iso_timestamp(row.created_at),
+        "updatedAt": iso_timestamp(row.finished_at or row.started_at or row.created_at),
+        "startedAt": iso_timestamp(row.started_at),
+        "endedAt": iso_timestamp(row.finished_at),
         "durationMs": None if row.duration is None else round(row.duration * 1000),
         "error": row.error,
         "args": row.params or {},
@@ -162,9 +162,9 @@ def dataset(version: Version, facets: Mapping[str, Any], tags: Iterable[str], si
     return {
         "id": version.name.as_json(),
         **_dataset(version, facets, tags),
-        "createdAt": moment(since),
-        "updatedAt": moment(version.row.created_at),
-        "lastModifiedAt": moment(version.row.created_at),
+        "createdAt": iso_timestamp(since),
+        "updatedAt": iso_timestamp(version.row.created_at),
+        "lastModifiedAt": iso_timestamp(version.row.created_at),
         "currentVersion": version.row.version,
         "versionCount": count,
     }
@@ -177,7 +177,7 @@ def dataset_version(version: Version, facets: Mapping[str, Any], tags: Iterable[
         **_dataset(version, facets, tags),
         "version": version.row.version,
         "isLatest": version.row.is_latest,
-        "createdAt": moment(version.row.created_at),
+        "createdAt": iso_timestamp(version.row.created_at),
         "createdByRun": made_by,
     }
 
@@ -229,7 +229,7 @@ def _job(row: Transform, series: TransformSeries, work: Work) -> Json:
         "name": row.key,
         "simpleName": row.key,
         "namespace": row.namespace,
-        "createdAt": moment(row.created_at),
+        "createdAt": iso_timestamp(row.created_at),
         "inputs": work.inputs,
         "outputs": work.outputs,
         "location": row.reference,
@@ -248,7 +248,7 @@ def job(row: Transform, series: TransformSeries, work: Work) -> Json:
     return {
         "id": {"namespace": row.namespace, "name": row.key},
         **_job(row, series, work),
-        "updatedAt": moment(row.created_at) if work.latest is None else work.latest["updatedAt"],
+        "updatedAt": iso_timestamp(row.created_at) if work.latest is None else work.latest["updatedAt"],
         "currentVersion": row.version,
     }
 
@@ -266,7 +266,7 @@ def job_version(row: Transform, series: TransformSeries, work: Work) -> Json:
 
 def source(row: Storage) -> Json:
     """A storage."""
-    at = moment(row.created_at)
+    at = iso_timestamp(row.created_at)
     return {
         "name": row.root,
         "type": row.type.upper(),
