@@ -78,7 +78,7 @@ def harmless() -> list[str]:
     """Sentences of the docs, lines of the sources, commands, parameters, paths and hashes: at least 500."""
     chance = random.Random(7)
     found = [*_COMMANDS, *_made(chance)]
-    for pattern, size in (("docs/*.md", 400), ("lamin_core/**/*.py", 400), ("openlineage/lamin/*.py", 300)):
+    for pattern, size in (("docs/*.md", 400), ("lamin_core/**/*.py", 400), ("openlineage/lamin/**/*.py", 300)):
         lines = [line.rstrip() for path in sorted(ROOT.glob(pattern)) for line in path.read_text("utf-8").splitlines()]
         found += chance.sample([line for line in lines if len(line) > 20 and "redact" not in line], size)
     return found

@@ -14,7 +14,8 @@ from blake3 import blake3
 
 from lamin_core.runtime.parent_context import parent_from_environment
 from lamin_core.runtime.paths import user_spool
-from lamin_core.runtime.redaction import is_secret, redact, redact_text
+from lamin_core.runtime.redaction import redact, redact_text
+from lamin_core.runtime.secret_names import is_secret
 from lamin_core.storage.hashing import digest
 from lamin_core.uids import derived_run_id, run_uid
 from lamin_nextflow import build, jar_cache

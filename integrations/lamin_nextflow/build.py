@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lamin_core import __version__
 from lamin_core.errors import LaminError, Unavailable
-from lamin_core.runtime.redaction import RULES
+from lamin_core.runtime.secret_names import RULES
 from lamin_nextflow import jar_cache
 from lamin_nextflow.java import find_java, find_javac
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from lamin_core.db.statements import insert_missing
 from lamin_core.models import Artifact, Content, Storage
 from lamin_core.models.relations import table_of
-from lamin_core.runtime.redaction import without_credentials
+from lamin_core.runtime.url_credentials import without_credentials
 from lamin_core.storage.hashing import Digest
 from lamin_core.storage.locations import Root, locate, root_type
 from lamin_core.uids import random_uid

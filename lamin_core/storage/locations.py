@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from lamin_core.enums import MANAGED as MANAGED
 from lamin_core.errors import InvalidArgument, InvalidKey
-from lamin_core.runtime.redaction import shows_secret
+from lamin_core.runtime.url_credentials import shows_secret
 from lamin_core.storage.hashing import Digest
 from lamin_core.uids import derived_uid
 

@@ -9,15 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lamin_core.runtime.redaction import (
-    is_secret,
-    redact,
-    redact_command,
-    redact_file,
-    redact_text,
-    shows_secret,
-    without_credentials,
-)
+from lamin_core.runtime.redaction import redact, redact_command, redact_file, redact_text
+from lamin_core.runtime.secret_names import is_secret
+from lamin_core.runtime.url_credentials import shows_secret, without_credentials
 from tests.redaction_corpus import harmless, plants
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,8 @@ import os
 import posixpath
 from urllib.parse import quote, urlsplit
 
-from lamin_core.runtime.redaction import redact_text, without_credentials
+from lamin_core.runtime.redaction import redact_text
+from lamin_core.runtime.url_credentials import without_credentials
 
 _BUCKET_SCHEMES = {"s3", "gs", "gcs", "s3a", "s3n", "hf"}
 _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}

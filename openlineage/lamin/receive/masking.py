@@ -10,7 +10,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from lamin_core.models import Run, Storage, Transform
-from lamin_core.runtime.redaction import redact, redact_text, without_credentials
+from lamin_core.runtime.redaction import redact, redact_text
+from lamin_core.runtime.url_credentials import without_credentials
 
 _BATCH = 500
 

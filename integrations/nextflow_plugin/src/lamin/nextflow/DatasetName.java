@@ -44,7 +44,7 @@ final class DatasetName {
         return new DatasetName(ALIASES.getOrDefault(scheme, scheme) + "://" + host, bucket ? path.replaceFirst("^/+", "") : path);
     }
 
-    /** Credentials are no part of a name; a container, or the login whose home paths begin in, is: lamin_core/redaction.py. */
+    /** Credentials are no part of a name; a container, or the login whose home paths begin in, is: see lamin_core/runtime/url_credentials.py. */
     private static String withoutUser(String scheme, String authority) {
         int at = authority.lastIndexOf('@');
         if (at < 0) return authority;

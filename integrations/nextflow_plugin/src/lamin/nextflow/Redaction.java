@@ -11,7 +11,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Secrets masked before anything is written, as lamin_core/redaction.py does it: both read the rules of
+ * Secrets masked before anything is written, as lamin_core/runtime/redaction.py does it: both read the rules of
  * redaction_rules.txt, and tests/redaction_vectors.json holds them together.
  */
 final class Redaction {
