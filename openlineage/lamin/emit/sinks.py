@@ -7,11 +7,12 @@ neither, and `default_sink.default_sink` is what adapters use.
 from __future__ import annotations
 
 import json
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lamin_core.errors import LaminError
 from openlineage.lamin.emit.events import Event
@@ -162,11 +163,30 @@ class MultiSink(Sink):
 
 
 def serialize(event: Event | bytes) -> bytes:
-    """One line of JSON; what JSON cannot say is said as text.
+    """Return one line of strict JSON; what JSON does not have becomes text.
 
-    >>> serialize({"a": Path("/x")})
-    b'{"a":"/x"}'
+    >>> serialize({"a": Path("/x"), "b": float("nan")})
+    b'{"a":"/x","b":"NaN"}'
     """
     if isinstance(event, bytes):
         return event
-    return json.dumps(event, default=str, separators=(",", ":"), ensure_ascii=True).encode()
+    try:
+        return _dumped(event)
+    except ValueError:  # a number that JSON does not have, or a cycle
+        return _dumped(_finite(event))
+
+
+def _dumped(event: Any) -> bytes:
+    text = json.dumps(event, default=str, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return text.encode()
+
+
+def _finite(value: Any) -> Any:
+    """Return the value with texts in the place of NaN and the infinities."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return json.dumps(float(value))
+    if isinstance(value, dict):
+        return {_finite(name): _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
