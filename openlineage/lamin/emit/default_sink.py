@@ -12,7 +12,6 @@ spool and lets failures raise.
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 from functools import partial
@@ -30,6 +29,9 @@ from openlineage.lamin.emit.spool import LIMIT_BYTES, Spool, key_of
 
 logger = logging.getLogger("lamin")
 DEFAULT_ENDPOINT = "api/v1/lineage"
+_DISTRIBUTION = "lamin-core"
+_SINKS = "openlineage.lamin.sinks"
+"""The group of entry points where a half of the package that can do more registers its sinks."""
 _MEGABYTE = 1 << 20
 # In the background a slow answer holds nobody up; given up too early, a large batch would be sent again and again.
 _BACKGROUND_TIMEOUT = 10.0
@@ -109,12 +111,24 @@ def _endpoint(url: str) -> Destination:
 
 
 def _registry(located: Located) -> Destination:
-    def open_registry() -> Sink:
-        # By name, so that a process which only emits over HTTP never loads the database half.
-        sink: Sink = importlib.import_module("openlineage.lamin.receive.registry_sink").RegistrySink(located)
-        return sink
+    return Destination(_registry_name(located.folder), partial(_open_registry, located))
 
-    return Destination(_registry_name(located.folder), open_registry)
+
+def _open_registry(located: Located) -> Sink:
+    """Open the sink that the receiving half registers as an entry point.
+
+    This half does not name that one, and a process that only emits over HTTP never loads its database.
+    """
+    from importlib.metadata import distribution
+
+    entry_points = distribution(_DISTRIBUTION).entry_points
+    for entry_point in entry_points.select(group=_SINKS, name="registry"):
+        sink: Sink = entry_point.load()(located)
+        return sink
+    raise Unavailable(
+        f"{_DISTRIBUTION} registers no entry point 'registry' in {_SINKS!r}",
+        hint=f"install it again: pip install --force-reinstall {_DISTRIBUTION}",
+    )
 
 
 def _nowhere() -> Sink:
