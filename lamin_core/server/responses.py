@@ -53,9 +53,10 @@ class EndlessResponse(StreamingResponse):
         await super().__call__(scope, receive, send)
 
 
-def is_endless(scope: Scope) -> bool:
+def is_endless(scope: Mapping[str, object]) -> bool:
     """Return whether the request of this scope is being answered with an `EndlessResponse`."""
-    return bool(scope.get("state", {}).get(_ENDLESS))
+    state = scope.get("state")
+    return isinstance(state, Mapping) and bool(state.get(_ENDLESS))
 
 
 def refusal(status: int, message: str, hint: str | None = None, headers: Mapping[str, str] | None = None) -> Response:
