@@ -284,8 +284,9 @@ def wait_for(port: int) -> None:
 
 def serve_the_floor(port: int) -> None:
     """The server with a registry that only keeps the raw log."""
+    from lamin_core.server.serve import serve
     from openlineage.lamin.http import writer
-    from openlineage.lamin.http.serve import serve
+    from openlineage.lamin.http.app import application
     from openlineage.lamin.receive import ingest
 
     def append_only(database: object, batch: list[object]) -> ingest.Receipt:
@@ -295,7 +296,7 @@ def serve_the_floor(port: int) -> None:
 
     instance = Instance.open(Path(".lamin"))
     writer.ingest = writer.log = append_only  # type: ignore[assignment]
-    serve(instance.db, "127.0.0.1", port, None, lambda _: None)
+    serve(instance.db, "127.0.0.1", port, None, lambda _: None, application)
 
 
 @contextmanager

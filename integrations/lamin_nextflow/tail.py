@@ -84,7 +84,8 @@ class Forwarder:
                 self._sink.close()
         except Exception as error:
             self.error = self.error or error
-        if self.error is None and not getattr(self._sink, "dropped", 0):
+        lost = 0 if self._sink is None else self._sink.dropped
+        if self.error is None and not lost:
             return True
         logger.warning("lineage is kept in %s; bring it in later with: lamin events replay %s", self.path, self.path)
         return False

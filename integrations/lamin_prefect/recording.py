@@ -86,9 +86,9 @@ class Delivery:
 
     def flush(self) -> None:
         """Wait for what is still held."""
-        flush = getattr(self._sink, "flush", None)
-        if flush is not None:
-            flush()
+        sink = self._sink
+        if sink is not None:
+            sink.flush()
 
     def close(self) -> None:
         """Deliver what is still held; the next event opens a new sink, as the environment then says."""

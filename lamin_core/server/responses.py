@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from lamin_core.errors import Conflict, LaminError, NotFound, Unavailable
 
@@ -38,6 +39,24 @@ class JsonResponse(Response):
     def render(self, content: object) -> bytes:
         """The bytes of it."""
         return json.dumps(content, separators=(",", ":")).encode()
+
+
+_ENDLESS = "lamin_endless"
+
+
+class EndlessResponse(StreamingResponse):
+    """An answer that does not end by itself: a server that shuts down ends it instead of waiting."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        scope.setdefault("state", {})[_ENDLESS] = True
+        await super().__call__(scope, receive, send)
+
+
+def is_endless(scope: Mapping[str, object]) -> bool:
+    """Return whether the request of this scope is being answered with an `EndlessResponse`."""
+    state = scope.get("state")
+    return isinstance(state, Mapping) and bool(state.get(_ENDLESS))
 
 
 def refusal(status: int, message: str, hint: str | None = None, headers: Mapping[str, str] | None = None) -> Response:

@@ -239,7 +239,8 @@ def _lines(file: Path) -> list[bytes]:
 def serve(host: str, port: int) -> None:
     """Take OpenLineage events over HTTP, until interrupted."""
     try:
-        from openlineage.lamin.http.serve import serve as run
+        from lamin_core.server.serve import serve as run
+        from openlineage.lamin.http.app import application
     except ImportError as error:
         raise MissingExtra(str(error.name), "server") from error
     instance = connect()
@@ -249,4 +250,4 @@ def serve(host: str, port: int) -> None:
         output.echo(f"producers set OPENLINEAGE_URL=http://{host}:{taken}", err=True)
         output.echo(f"what can be asked: http://{host}:{taken}/api/v1/openapi.json", err=True)
 
-    run(instance.db, host, port, os.environ.get("LAMIN_API_KEY"), announce)
+    run(instance.db, host, port, os.environ.get("LAMIN_API_KEY"), announce, application)

@@ -19,8 +19,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lamin_core.instance.instance import Instance
+from lamin_core.server.serve import serve
 from openlineage.lamin.http import ingest_routes
-from openlineage.lamin.http.serve import serve
+from openlineage.lamin.http.app import application
 
 OURS = ("/openlineage/lamin/http/", "/openlineage/lamin/parsing.py", "/openlineage/lamin/receiver.py")
 
@@ -34,7 +35,7 @@ def main(folder: Path, port: int) -> None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             if line.strip():
                 _die_at(int(line))
-            serve(Instance.open(folder / ".lamin").db, "127.0.0.1", port, None, lambda _: None)
+            serve(Instance.open(folder / ".lamin").db, "127.0.0.1", port, None, lambda _: None, application)
             os._exit(0)
         print(child, flush=True)
 

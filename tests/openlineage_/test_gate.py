@@ -16,7 +16,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from lamin_core.errors import Conflict, InvalidArgument, NotFound
 from lamin_core.instance.instance import Instance
 from lamin_core.server import api_keys
-from openlineage.lamin.http.app import application, open_routes
+from lamin_core.server.app import open_routes
+from openlineage.lamin.http.app import application
 
 from .serving import EVENT, Server, ask
 

@@ -21,11 +21,11 @@ from sqlalchemy import func, select
 from lamin_core.instance.instance import Instance
 from lamin_core.models import Event
 from lamin_core.server import body_limits as body_module
+from lamin_core.server import serve
 from lamin_core.server.body_limits import MAX_BODY
 from openlineage.lamin.emit.events import complete, start
 from openlineage.lamin.emit.http_sink import HttpSink
 from openlineage.lamin.emit.sinks import PermanentRejection
-from openlineage.lamin.http import serve
 from openlineage.lamin.http.app import application
 from openlineage.lamin.testing.engine_run import served as serving_here
 
@@ -87,7 +87,8 @@ def test_a_batch_of_mutants_has_a_verdict_for_each(server: Server) -> None:
     assert answer["summary"]["received"] == len(bodies) == answer["summary"]["successful"] + answer["summary"]["failed"]
     assert answer["status"] == "partial_success"
     for failed in answer["failed_events"]:
-        assert not isinstance(json.loads(bodies[failed["index"]]), dict)
+        if "nested more than" not in failed["reason"]:
+            assert not isinstance(json.loads(bodies[failed["index"]]), dict)
         assert failed["retriable"] is False
     assert len(answer["quarantined"]) > 5
 

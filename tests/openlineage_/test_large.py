@@ -9,13 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openlineage.lamin.receive.json_scanner import scan
-from openlineage.lamin.receive.large_events import canonical_hash, is_left_out
+from openlineage.lamin.receive.json_reader import canonical_hash, is_left_out, scan
 
+_storable = st.characters(exclude_characters="\0", exclude_categories=["Cs"])  # others: test_json_reader.py
 _plain = (
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(_storable, max_size=20)
 )
-_names = st.sampled_from(["a", "é", 'q"\\', "facets", "schema", "inputs"]) | st.text(max_size=3)
+_names = st.sampled_from(["a", "é", 'q"\\', "facets", "schema", "inputs"]) | st.text(_storable, max_size=3)
 _anything = st.recursive(
     _plain, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_names, inner, max_size=4), max_leaves=20
 )
@@ -35,8 +39,8 @@ def _size(value: Any) -> int:
 @settings(max_examples=300, deadline=None)
 @given(_event, st.sampled_from([None, 1]), st.booleans())
 def test_read_piece_by_piece_it_is_the_same(event: dict[str, Any], indent: int | None, escaped: bool) -> None:
-    digest, reduced = scan(json.dumps(event, indent=indent, ensure_ascii=escaped), _LIMIT)
-    assert digest == canonical_hash(event, 0)
+    digest, reduced, _ = scan(json.dumps(event, indent=indent, ensure_ascii=escaped), _LIMIT)
+    assert digest == canonical_hash(event)
     parsed = json.loads(reduced)
     entities = [(event[name], parsed[name]) for name in ("run", "job") if name in event]
     for before, after in [*entities, *zip(event.get("inputs", []), parsed.get("inputs", []), strict=True)]:
@@ -52,7 +56,7 @@ def test_read_piece_by_piece_it_is_the_same(event: dict[str, Any], indent: int |
 def test_long_lists_are_taken_some_at_a_time() -> None:
     rows = [{"n": number, "text": "é"} for number in range(2_500)]
     for value in (rows, {"run": {"facets": {"x": {"rows": rows[:1000]}}}}, rows[:999], []):
-        assert scan(json.dumps(value), 10**6)[0] == canonical_hash(value, 0)
+        assert scan(json.dumps(value), 10**6).digest == canonical_hash(value)
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"a"}', '{"a":1,}', "[1,]", "[1 2]", '{"a":1} x', "{1:2}", "[", '{"a":1'])

@@ -14,8 +14,9 @@ import pytest
 from starlette.routing import BaseRoute, Mount, Route
 
 from lamin_core.instance.instance import Instance
+from lamin_core.server.openapi import PATH
 from openlineage.lamin.http.app import application
-from openlineage.lamin.http.openapi import PATH, document
+from openlineage.lamin.http.openapi import document
 from openlineage.lamin.http.queries import QUESTIONS
 from openlineage.lamin.http.stream import PATH as STREAM
 from openlineage.lamin.receive.ingest import ingest

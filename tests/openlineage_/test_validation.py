@@ -162,7 +162,7 @@ def test_the_check_opens_no_socket() -> None:
         "import sys\n"
         "seen = []\n"
         "sys.addaudithook(lambda name, _: name.startswith('socket.') and seen.append(name))\n"
-        "from openlineage.lamin.validation.schema.schema import problems\n"
+        "from openlineage.lamin.validation.schema import problems\n"
         "assert problems({'run': {}})\n"
         "assert not seen, seen\n"
     )

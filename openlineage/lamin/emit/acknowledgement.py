@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 
+FINAL_REFUSALS = frozenset({400, 409, 411, 413, 414, 415, 422})
+"""Statuses that say what is wrong with one event, not with the receiver, the key or the time: it is not sent again."""
 MAX_ANSWER = 1 << 20
 """Bytes of an answer that are read; no receiver says more."""
 MAX_WORDS = 100

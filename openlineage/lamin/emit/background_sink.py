@@ -35,8 +35,8 @@ def _in_a_line(error: Exception) -> str:
     return " ".join(words.split()) or type(error).__name__
 
 
-class BackgroundSink:
-    """Keeps events in the spool, and carries them to the sink that `open_sink` makes, from a thread of its own.
+class BackgroundSink(Sink):
+    """Keep events in the spool, and carry them to the sink that `open_sink` makes, from a thread of its own.
 
     `emit` returns when the events are on disk: from then on the death of this process loses none of them. The thread
     takes up what earlier processes left for the same destination, oldest first, and goes on trying while the receiver
@@ -48,7 +48,7 @@ class BackgroundSink:
         self._open_sink = open_sink
         self.spool = spool
         self._patience = patience
-        self.dropped = 0
+        self._dropped = 0
         self._said: set[str] = set()
         self._begin()
 
@@ -90,9 +90,9 @@ class BackgroundSink:
             self._drop(len(lines[room:]), str(error))
 
     def _drop(self, count: int, reason: str) -> None:
-        if not self.dropped:
+        if not self._dropped:
             logger.warning("lineage is being lost: %s", reason)
-        self.dropped += count
+        self._dropped += count
 
     def _say(self, about: str, text: str, *values: object) -> None:
         if about not in self._said:
@@ -115,11 +115,16 @@ class BackgroundSink:
             self._patience = max(0.0, self._patience - (time.monotonic() - started))
         return delivered
 
-    def hurry(self) -> None:
+    def drain_now(self) -> None:
         """Have what is held delivered now, without a wait for more."""
         with self._state:
             self._hurried = True
             self._state.notify_all()
+
+    @property
+    def dropped(self) -> int:
+        """The number of events that neither the spool nor the receiver has."""
+        return self._dropped
 
     def close(self) -> None:
         """Wait for what is held as `flush` does, and end; what cannot be delivered stays in the spool."""
@@ -148,9 +153,9 @@ class BackgroundSink:
         lost, self._held = len(self._held), deque()
         if lost:
             self._drop(lost, "neither the spool nor the receiver took it")
-        if self.dropped:
-            logger.warning("lineage is incomplete: %s events were lost", self.dropped)
-            note_dropped(self.spool.folder, self.dropped, "the spool was full or could not be written")
+        if self._dropped:
+            logger.warning("lineage is incomplete: %s events were lost", self._dropped)
+            note_dropped(self.spool.folder, self._dropped, "the spool was full or could not be written")
 
     # -- the thread ---------------------------------------------------------------------------------------------
 
@@ -205,9 +210,10 @@ class BackgroundSink:
 
     def _drain_sealed(self) -> None:
         assert self._sink is not None
-        emit, at_once = self._sink.emit, getattr(self._sink, "at_once", BATCH_EVENTS)
+        emit = self._sink.emit
+        batch_size = self._sink.batch_size or BATCH_EVENTS
         for path in segments(self.spool.folder, self.spool.key):
-            taken = drain(path, lambda lines: emit(*lines), self._drained, at_once)
+            taken = drain(path, lambda lines: emit(*lines), self._drained, batch_size)
             if not taken and path in self.spool.sealed and path.exists():
                 raise BlockingIOError("another process delivers it")  # ours, so no later one goes before it
             self.spool.sealed.discard(path)

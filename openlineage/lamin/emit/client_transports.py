@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from openlineage.lamin.emit.acknowledgement import FINAL_REFUSALS
 from openlineage.lamin.emit.events import Event
 from openlineage.lamin.emit.sinks import Destination, PermanentRejection, Sink
 
@@ -26,7 +27,6 @@ logger = logging.getLogger("lamin")
 _VARIABLES = "OPENLINEAGE__TRANSPORT"
 _ALIAS = "default_http"
 """The name that openlineage-python gives to OPENLINEAGE_URL among the transports; that address has a sink of ours."""
-_REFUSALS = {400, 409, 411, 413, 414, 415, 422}
 # The spool tries again for as long as it takes; the client's own five attempts would hold up what comes after.
 # A status is no reason to try again at once: the client would read all of the answer before, however long it is.
 _RETRY = {"total": 1, "read": 1, "connect": 1, "status": 0, "raise_on_status": False, "backoff_factor": 0.1}
@@ -127,13 +127,13 @@ def _open(config: dict[str, Any]) -> Sink:
     return TransportSink(_untouched(lambda: OpenLineageClient(transport=transport)))
 
 
-class TransportSink:
+class TransportSink(Sink):
     """Hand events to a client of openlineage-python, one by one.
 
     Raises what its transport raises, or `PermanentRejection`.
     """
 
-    at_once = 1
+    batch_size = 1
 
     def __init__(self, client: OpenLineageClient) -> None:
         self._client = client
@@ -150,7 +150,7 @@ class TransportSink:
             try:
                 self._client.emit(typed_event)
             except Exception as error:
-                if getattr(getattr(error, "response", None), "status_code", None) not in _REFUSALS:
+                if getattr(getattr(error, "response", None), "status_code", None) not in FINAL_REFUSALS:
                     raise
                 reasons[index] = str(error)
         if reasons:

@@ -12,10 +12,8 @@ spool and lets failures raise.
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -25,64 +23,24 @@ from lamin_core.runtime.settings import settings
 from openlineage.lamin.emit.background_sink import PATIENCE, BackgroundSink
 from openlineage.lamin.emit.client_transports import destinations as forwarded
 from openlineage.lamin.emit.client_transports import is_disabled, writes_to_a_registry
-from openlineage.lamin.emit.events import Event
 from openlineage.lamin.emit.http_sink import HttpSink
-from openlineage.lamin.emit.sinks import Destination, Sink
+from openlineage.lamin.emit.sinks import Destination, MultiSink, Sink
 from openlineage.lamin.emit.spool import LIMIT_BYTES, Spool, key_of
 
 logger = logging.getLogger("lamin")
 DEFAULT_ENDPOINT = "api/v1/lineage"
+_DISTRIBUTION = "lamin-core"
+_SINKS = "openlineage.lamin.sinks"
+"""The group of entry points where a half of the package that can do more registers its sinks."""
 _MEGABYTE = 1 << 20
 # In the background a slow answer holds nobody up; given up too early, a large batch would be sent again and again.
 _BACKGROUND_TIMEOUT = 10.0
 
 
-class MultiSink:
-    """Hands each event to several sinks; what one of them fails to do is no matter of the others'."""
-
-    def __init__(self, sinks: Sequence[Sink]) -> None:
-        self._sinks = sinks
-
-    def emit(self, *events: Event | bytes) -> None:
-        """To each of them; raises what the first that fails raises, after the last one."""
-        self._each("emit", *events)
-
-    def flush(self) -> bool:
-        """Whether all of them have delivered everything."""
-        self._hurry()
-        delivered = [not hasattr(sink, "flush") or sink.flush() for sink in self._sinks]
-        return all(delivered)
-
-    def close(self) -> None:
-        """All of them, at once as far as they can."""
-        self._hurry()
-        self._each("close")
-
-    def _hurry(self) -> None:
-        for sink in self._sinks:
-            getattr(sink, "hurry", bool)()
-
-    def _each(self, method: str, *events: Event | bytes) -> None:
-        problems: list[Exception] = []
-        for sink in self._sinks:
-            try:
-                getattr(sink, method)(*events)
-            except Exception as problem:
-                problems.append(problem)
-        if problems:
-            raise problems[0]
-
-    @property
-    def dropped(self) -> int:
-        """Events that were lost on the way to at least one of them."""
-        return max(getattr(sink, "dropped", 0) for sink in self._sinks)
-
-
 def default_sink() -> Sink:
     """The sink that the environment names, safe for a user's job: it never raises and never blocks the caller.
 
-    >>> from openlineage.lamin.emit.background_sink import Courier
-    >>> isinstance(default_sink(), Courier)
+    >>> isinstance(default_sink(), BackgroundSink)
     True
     """
     if os.environ.get("LAMIN_STRICT") == "1":
@@ -90,13 +48,19 @@ def default_sink() -> Sink:
     folder = spool_folder()
     limit = int(_spool_limit() * _MEGABYTE)
     patience = _number("LAMIN_PATIENCE", PATIENCE)
-    couriers = [BackgroundSink(to.open, Spool(folder, key_of(to), limit), patience) for to in destinations()]
-    return couriers[0] if len(couriers) == 1 else MultiSink(couriers)
+    sinks: list[Sink] = []
+    for destination in destinations():
+        spool = Spool(folder, key_of(destination), limit)
+        sinks.append(BackgroundSink(destination.open, spool, patience))
+    return _together(sinks)
 
 
 def direct_sink() -> Sink:
     """The sink that the environment names, bare: it raises what goes wrong, and `InstanceNotFound` if none is named."""
-    sinks = [to.open() for to in destinations()]
+    return _together([destination.open() for destination in destinations()])
+
+
+def _together(sinks: list[Sink]) -> Sink:
     return sinks[0] if len(sinks) == 1 else MultiSink(sinks)
 
 
@@ -147,12 +111,24 @@ def _endpoint(url: str) -> Destination:
 
 
 def _registry(located: Located) -> Destination:
-    def open_registry() -> Sink:
-        # By name, so that a process which only emits over HTTP never loads the database half.
-        sink: Sink = importlib.import_module("openlineage.lamin.receive.registry_sink").RegistrySink(located)
-        return sink
+    return Destination(_registry_name(located.folder), partial(_open_registry, located))
 
-    return Destination(_registry_name(located.folder), open_registry)
+
+def _open_registry(located: Located) -> Sink:
+    """Open the sink that the receiving half registers as an entry point.
+
+    This half does not name that one, and a process that only emits over HTTP never loads its database.
+    """
+    from importlib.metadata import distribution
+
+    entry_points = distribution(_DISTRIBUTION).entry_points
+    for entry_point in entry_points.select(group=_SINKS, name="registry"):
+        sink: Sink = entry_point.load()(located)
+        return sink
+    raise Unavailable(
+        f"{_DISTRIBUTION} registers no entry point 'registry' in {_SINKS!r}",
+        hint=f"install it again: pip install --force-reinstall {_DISTRIBUTION}",
+    )
 
 
 def _nowhere() -> Sink:

@@ -15,16 +15,14 @@ from urllib.parse import urlsplit
 
 from lamin_core.errors import Unavailable
 from lamin_core.runtime.redaction import redact_text
-from openlineage.lamin.emit.acknowledgement import HINT, MAX_ANSWER, missing_acknowledgement
+from openlineage.lamin.emit.acknowledgement import FINAL_REFUSALS, HINT, MAX_ANSWER, missing_acknowledgement
 from openlineage.lamin.emit.events import Event
-from openlineage.lamin.emit.sinks import PermanentRejection, serialize
+from openlineage.lamin.emit.sinks import PermanentRejection, Sink, serialize
 
 COMPRESS_ABOVE = 64 << 10
 """Bytes of a body; smaller ones go as they are."""
 _PAUSES = (0.0, 0.1, 0.3)
 _NO_BATCHES = {404, 405, 501}
-# What is wrong with one event, not with the endpoint, the key, or the moment.
-_REFUSALS = {400, 409, 411, 413, 414, 415, 422}
 
 
 class _Answer(NamedTuple):
@@ -74,8 +72,8 @@ class _Response(http.client.HTTPResponse):
         self.fp = io.BufferedReader(_Arriving(arriving, connection, deadline))
 
 
-class HttpSink:
-    """Posts events to an OpenLineage endpoint over one kept connection.
+class HttpSink(Sink):
+    """Post events to an OpenLineage endpoint over one kept connection.
 
     Several at once go to `{url}/batch`; where nobody knows that address, one by one. `timeout` is in seconds, for
     each request with its retries and all of the answer: connection errors and 503 are tried again. Raises
@@ -116,7 +114,7 @@ class HttpSink:
         answer = self._post(self._batches, b"[" + b",".join(lines) + b"]")
         if answer.status in _NO_BATCHES:
             self._batches = None
-        if answer.status in _NO_BATCHES | _REFUSALS:
+        if answer.status in _NO_BATCHES | FINAL_REFUSALS:
             return None
         self._check(answer)
         failed = _failures(answer)
@@ -132,7 +130,7 @@ class HttpSink:
         reasons = {}
         for index, line in lines.items():
             answer = self._post(self._path, line)
-            if answer.status in _REFUSALS:
+            if answer.status in FINAL_REFUSALS:
                 reasons[index] = f"{self._shown} {answer.problem}"
             else:
                 self._check(answer)
@@ -151,7 +149,7 @@ class HttpSink:
     def _post(self, path: str, body: bytes) -> _Answer:
         if self._compress and len(body) > COMPRESS_ABOVE:
             answer = self._try(path, gzip.compress(body, 1), {**self._headers, "Content-Encoding": "gzip"})
-            if answer.status not in _REFUSALS:
+            if answer.status not in FINAL_REFUSALS:
                 return answer
             self._compress = answer.status == 413  # whoever does not know gzip sees no JSON
         return self._try(path, body, self._headers)

@@ -1,16 +1,18 @@
-"""Where events go: what a sink is, and the two plain ones, memory and a file.
+"""Where events go: what a sink is, and the plain ones: memory, a file, several sinks at once.
 
-`http_sink` sends them over HTTP, `client_transports` hands them to other backends, `default_sink.default_sink` is
-what adapters use.
+`http_sink` sends events over HTTP, `client_transports` hands them to other backends, `background_sink` waits for
+neither, and `default_sink.default_sink` is what adapters use.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from lamin_core.errors import LaminError
 from openlineage.lamin.emit.events import Event
@@ -24,17 +26,48 @@ class PermanentRejection(LaminError):
         super().__init__("; ".join(dict.fromkeys(self.reasons.values())), hint="lamin events lint says what is wrong")
 
 
-class Sink(Protocol):
-    """Takes events, or lines of JSON that are events; the whole interface that an adapter needs."""
+class Sink(ABC):
+    """Take events, or lines of JSON that are events; the whole interface that an adapter needs.
 
+    Only `emit` has to be written. The rest has the behaviour of a sink that delivers within `emit` and holds
+    nothing back.
+
+    >>> class Printer(Sink):
+    ...     def emit(self, *events):
+    ...         print(len(events), "events")
+    >>> printer = Printer()
+    >>> printer.emit({"eventType": "START"})
+    1 events
+    >>> printer.flush(), printer.dropped
+    (True, 0)
+    """
+
+    batch_size: int | None = None
+    """The most events that one call of `emit` should have; None where the sink leaves that to its caller."""
+
+    @abstractmethod
     def emit(self, *events: Event | bytes) -> None:
         """Take these events, in this order.
 
-        Raises when they cannot be taken; `PermanentRejection` when only some cannot.
+        Raises:
+            PermanentRejection: some events can never be taken; all others were taken.
+            Exception: the events cannot be taken now.
         """
 
-    def close(self) -> None:
-        """Deliver what is still held; may be called twice."""
+    def flush(self) -> bool:
+        """Wait until everything so far is delivered; False when it could not be, or not in time."""
+        return True
+
+    def drain_now(self) -> None:  # noqa: B027 - a default, not a hole
+        """Start to deliver what is buffered, without a wait for more and without a wait for the end."""
+
+    def close(self) -> None:  # noqa: B027 - as above
+        """Deliver what is buffered and let go of files and connections; may be called twice."""
+
+    @property
+    def dropped(self) -> int:
+        """The number of events that were lost: no receiver and no file has them."""
+        return 0
 
 
 class Destination(NamedTuple):
@@ -46,8 +79,8 @@ class Destination(NamedTuple):
     """Whether that is another backend, and not a registry or endpoint of this project's own settings."""
 
 
-class MemorySink:
-    """Keeps events in a list, for tests.
+class MemorySink(Sink):
+    """Keep events in a list, for tests.
 
     >>> sink = MemorySink(); sink.emit({"eventType": "START"}); len(sink.events)
     1
@@ -58,17 +91,18 @@ class MemorySink:
 
     def emit(self, *events: Event | bytes) -> None:
         """Append them."""
-        self.events.extend(json.loads(event) if isinstance(event, bytes) else event for event in events)
-
-    def close(self) -> None:
-        """Nothing to do."""
+        for event in events:
+            self.events.append(json.loads(event) if isinstance(event, bytes) else event)
 
 
-class FileSink:
-    """Appends events to an NDJSON file, a line each; the file is made with the first event.
+class FileSink(Sink):
+    """Append events to an NDJSON file, a line each; the file is made with the first event.
 
-    A line is one write in append mode, so that several processes can share a file and a killed one leaves at most
-    one torn last line, which `lamin events replay` puts aside.
+    A call of `emit` is one write in append mode, so that several processes can share a file and a killed one leaves at
+    most one torn last line, which `lamin events replay` puts aside.
+
+    Args:
+        path: of the file; missing folders above it are made.
     """
 
     def __init__(self, path: Path) -> None:
@@ -85,16 +119,74 @@ class FileSink:
         finally:
             os.close(descriptor)
 
+
+class MultiSink(Sink):
+    """Hand each event to several sinks; what one of them fails to do is no matter of the others'."""
+
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = sinks
+
+    def emit(self, *events: Event | bytes) -> None:
+        """Hand the events to each sink; raises what the first that fails raises, after the last one."""
+        self._each(lambda sink: sink.emit(*events))
+
+    def flush(self) -> bool:
+        """Wait for all of them; False when one of them has not delivered everything."""
+        self.drain_now()
+        delivered = [sink.flush() for sink in self._sinks]
+        return all(delivered)
+
+    def drain_now(self) -> None:
+        """Start all of them, so that the waits for them run at the same time."""
+        for sink in self._sinks:
+            sink.drain_now()
+
     def close(self) -> None:
-        """Nothing is held back."""
+        """Close all of them; raises what the first that fails raises, after the last one."""
+        self.drain_now()
+        self._each(lambda sink: sink.close())
+
+    @property
+    def dropped(self) -> int:
+        """The number of events that at least one of them has lost."""
+        return max((sink.dropped for sink in self._sinks), default=0)
+
+    def _each(self, action: Callable[[Sink], None]) -> None:
+        problems: list[Exception] = []
+        for sink in self._sinks:
+            try:
+                action(sink)
+            except Exception as problem:
+                problems.append(problem)
+        if problems:
+            raise problems[0]
 
 
 def serialize(event: Event | bytes) -> bytes:
-    """One line of JSON; what JSON cannot say is said as text.
+    """Return one line of strict JSON; what JSON does not have becomes text.
 
-    >>> serialize({"a": Path("/x")})
-    b'{"a":"/x"}'
+    >>> serialize({"a": Path("/x"), "b": float("nan")})
+    b'{"a":"/x","b":"NaN"}'
     """
     if isinstance(event, bytes):
         return event
-    return json.dumps(event, default=str, separators=(",", ":"), ensure_ascii=True).encode()
+    try:
+        return _dumped(event)
+    except ValueError:  # a number that JSON does not have, or a cycle
+        return _dumped(_finite(event))
+
+
+def _dumped(event: Any) -> bytes:
+    text = json.dumps(event, default=str, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return text.encode()
+
+
+def _finite(value: Any) -> Any:
+    """Return the value with texts in the place of NaN and the infinities."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return json.dumps(float(value))
+    if isinstance(value, dict):
+        return {_finite(name): _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

@@ -214,7 +214,7 @@ class Drained:
 Deliver = Callable[[Sequence[bytes]], None]
 
 
-def drain(path: Path, deliver: Deliver, done: Drained, at_once: int = BATCH_EVENTS) -> bool:
+def drain(path: Path, deliver: Deliver, done: Drained, batch_size: int = BATCH_EVENTS) -> bool:
     """Hand this segment to `deliver` in batches, in order, and remove it; False when somebody else has it.
 
     What `deliver` raises ends it, and the segment stays. Only `PermanentRejection` and `MalformedEvent` concern single
@@ -222,7 +222,7 @@ def drain(path: Path, deliver: Deliver, done: Drained, at_once: int = BATCH_EVEN
     """
     with _claimed(path) as descriptor:
         if descriptor is not None:
-            _drain(path, descriptor, deliver, done, at_once)
+            _drain(path, descriptor, deliver, done, batch_size)
         return descriptor is not None
 
 
@@ -248,12 +248,12 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
-def _drain(path: Path, descriptor: int, deliver: Deliver, done: Drained, at_once: int) -> None:
+def _drain(path: Path, descriptor: int, deliver: Deliver, done: Drained, batch_size: int) -> None:
     if done.unfinished != path:
         done.unfinished, done.offset = path, 0
     with open(descriptor, "rb", closefd=False) as file:
         file.seek(done.offset)
-        for batch in batches(file, at_once):
+        for batch in batches(file, batch_size):
             torn = [] if batch[-1].endswith(b"\n") else [batch.pop()]
             _deliver(path, [line.rstrip(b"\n") for line in batch if line.strip()], deliver, done)
             if torn:
@@ -263,12 +263,12 @@ def _drain(path: Path, descriptor: int, deliver: Deliver, done: Drained, at_once
     path.unlink(missing_ok=True)
 
 
-def batches(lines: Iterable[bytes], at_once: int = BATCH_EVENTS) -> Iterator[list[bytes]]:
+def batches(lines: Iterable[bytes], batch_size: int = BATCH_EVENTS) -> Iterator[list[bytes]]:
     """The lines in lists that a receiver takes at once."""
     batch: list[bytes] = []
     size = 0
     for line in lines:
-        if batch and (len(batch) >= at_once or size + len(line) > BATCH_BYTES):
+        if batch and (len(batch) >= batch_size or size + len(line) > BATCH_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(line)

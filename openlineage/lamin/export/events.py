@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from sqlalchemy import select
@@ -10,7 +9,9 @@ from sqlalchemy.orm import Session
 
 from lamin_core.models import Event as Row
 from openlineage.lamin.emit.events import Event
+from openlineage.lamin.emit.sinks import serialize
 from openlineage.lamin.export import synthetic_events
+from openlineage.lamin.receive.json_reader import strict_line
 
 
 def export(session: Session) -> Iterator[str]:
@@ -27,8 +28,8 @@ def received(session: Session) -> Iterator[str]:
     """The events that came, but for those that could not be placed."""
     bodies = select(Row.body).where(Row.kind != "quarantined").order_by(Row.id).execution_options(yield_per=500)
     for body in session.scalars(bodies):
-        yield body if "\n" not in body else json.dumps(json.loads(body), separators=(",", ":"))
+        yield strict_line(body)
 
 
 def _line(event: Event) -> str:
-    return json.dumps(event, separators=(",", ":"))
+    return serialize(event).decode()

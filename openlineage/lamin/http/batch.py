@@ -8,8 +8,6 @@ same events may be sent again in smaller arrays, and each then has its verdict.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,7 +15,8 @@ from typing import Any
 
 from lamin_core.errors import LaminError, MalformedEvent
 from lamin_core.server.responses import HttpRefusal
-from openlineage.lamin.receive.parse import ParsedEvent, parsed
+from openlineage.lamin.receive.json_reader import items
+from openlineage.lamin.receive.parse import ParsedEvent, parse_item
 
 SLICE, CHARACTERS = 500, 4_000_000
 """Events that are parsed, and then stored, together, at most; and how many characters they have about."""
@@ -25,8 +24,6 @@ MAX_ITEMS = 100_000
 """Items of an array; as many real events are more than a body holds."""
 MAX_VERDICTS = 5_000
 """Events of an array that are answered by themselves: refused, or put aside."""
-_SPACE = re.compile(r"[ \t\n\r]*")
-_HINT = "send a JSON array of events, or one event to /api/v1/lineage"
 
 
 @dataclass(slots=True)
@@ -82,53 +79,10 @@ def _sliced(batch: list[tuple[int, tuple[Any, str]]]) -> Slice:
     result = Slice()
     for index, (value, text) in batch:
         try:
-            result.events[index] = parsed(value, text)
+            result.events[index] = parse_item(value, text)
         except MalformedEvent as error:
             result.malformed[index] = error.message
     return result
-
-
-def items(text: str) -> Iterator[tuple[Any, str]]:
-    """The items of a JSON array, each with its text. Raises `MalformedEvent` where it is none.
-
-    >>> list(items('[1, {"a": 2.0} ]'))
-    [(1, '1'), ({'a': 2.0}, '{"a": 2.0}')]
-    """
-    decode = json.JSONDecoder().raw_decode
-    at = _expect(text, _skip(text, 0), "[")
-    if text.startswith("]", at):
-        _end(text, at)
-        return
-    while True:
-        try:
-            value, end = decode(text, at)
-        except (ValueError, RecursionError) as error:
-            raise MalformedEvent(f"not JSON: {error}", hint=_HINT) from error
-        yield value, text[at:end]
-        at = _skip(text, end)
-        if text.startswith("]", at):
-            _end(text, at)
-            return
-        at = _expect(text, at, ",")
-
-
-def _expect(text: str, at: int, delimiter: str) -> int:
-    """The position of what follows this mark."""
-    if not text.startswith(delimiter, at):
-        raise MalformedEvent(f"not a JSON array: {delimiter!r} is missing at character {at}", hint=_HINT)
-    return _skip(text, at + 1)
-
-
-def _end(text: str, at: int) -> None:
-    if _skip(text, at + 1) != len(text):
-        raise MalformedEvent("not a JSON array: something follows it", hint=_HINT)
-
-
-def _skip(text: str, at: int) -> int:
-    """The position of what follows the white space here."""
-    match = _SPACE.match(text, at)
-    assert match is not None
-    return match.end()
 
 
 class BatchResult:

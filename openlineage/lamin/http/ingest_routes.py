@@ -20,7 +20,7 @@ from lamin_core.server.responses import JsonResponse, failure
 from openlineage.lamin.http.batch import BatchResult, Slice, slices
 from openlineage.lamin.http.writer import Writer
 from openlineage.lamin.receive.ingest import Receipt
-from openlineage.lamin.receive.large_events import LARGE
+from openlineage.lamin.receive.json_reader import LARGE
 from openlineage.lamin.receive.parse import ParsedEvent, parse
 
 PATIENCE = 4.0

@@ -12,7 +12,6 @@ import anyio
 from sqlalchemy import func, select
 from sqlalchemy.orm import defer
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
@@ -20,7 +19,7 @@ from lamin_core.db.database import Database
 from lamin_core.errors import InvalidArgument
 from lamin_core.models import Run, RunChange, Transform
 from lamin_core.server.middleware import still_admitted
-from lamin_core.server.responses import HttpRefusal
+from lamin_core.server.responses import EndlessResponse, HttpRefusal
 from openlineage.lamin.http.queries import shapes
 
 PATH = "/api/v1/runs/stream"
@@ -50,7 +49,7 @@ class Changes:
         self._readers = anyio.CapacityLimiter(READERS)
         self._listeners = 0
 
-    async def listen(self, request: Request) -> StreamingResponse:
+    async def listen(self, request: Request) -> EndlessResponse:
         """All changes from now on; after `Last-Event-ID`, all that came since that one.
 
         It ends with the key of whoever listens: within a second of its revocation.
@@ -111,7 +110,7 @@ class Changes:
             return [(change.id, _event(change, run, code)) for change, run, code in session.execute(query)]
 
 
-class _Line(StreamingResponse):
+class _Line(EndlessResponse):
     """An answer that goes on until the client is gone, and counts as a listener until then."""
 
     def __init__(self, messages: AsyncIterator[str], count: Callable[[int], None]) -> None:

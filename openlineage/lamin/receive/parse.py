@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -13,8 +11,7 @@ from openlineage.lamin.emit.events import Event
 from openlineage.lamin.emit.redaction import redact_event
 from openlineage.lamin.emit.sinks import serialize
 from openlineage.lamin.receive.facet_reader import run_key
-from openlineage.lamin.receive.json_scanner import scan
-from openlineage.lamin.receive.large_events import LARGE, canonical_hash, without_large
+from openlineage.lamin.receive.json_reader import Document, decode, document, read, read_again, text_of
 
 Kind = Literal["run", "job", "dataset", "quarantined"]
 _RANKS = {"START": 0, "COMPLETE": 2, "ABORT": 2, "FAIL": 2}
@@ -57,51 +54,31 @@ def parse(body: bytes | str | Event) -> ParsedEvent:
     >>> parse('{"run": {}}').reason
     'eventTime None is no ISO 8601 time'
     """
-    raw = serialize(body) if isinstance(body, dict) else body
     try:
-        text = (raw.decode("utf-8") if isinstance(raw, bytes) else raw).strip()
-        digest, value = _light(text) if _is_large(text) else (None, _decoded(text))
-    except (ValueError, RecursionError) as error:
+        text = text_of(serialize(body) if isinstance(body, dict) else body)
+        result = read(text)
+    except ValueError as error:
         raise MalformedEvent(f"not JSON: {error}", hint=_HINT) from error
-    return parsed(value, text) if digest is None or not isinstance(value, dict) else _placed(value, text, digest)
+    return _classify(result, text)
 
 
-def _decoded(text: str) -> Any:
-    return json.loads(text, parse_constant=str)  # NaN is no JSON, yet Python's producers write it
-
-
-def _is_large(text: str) -> bool:
-    return len(text) > LARGE and _UNSTORABLE.search(text) is None
-
-
-def _light(text: str) -> tuple[str, Any]:
-    """The hash of this large JSON, and its value without what is left out of large events."""
-    digest, reduced = scan(text, LARGE)
-    return digest, _decoded(reduced)
+def parse_item(value: Any, text: str) -> ParsedEvent:
+    """Parse an item of an array from `json_reader.items`: the same event as `parse` makes of this text."""
+    try:
+        result = document(value, text)
+    except ValueError as error:
+        raise MalformedEvent(f"not JSON: {error}", hint=_HINT) from error
+    return _classify(result, text)
 
 
 _HINT = "send one OpenLineage event as a JSON object"
-_UNSTORABLE = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
-"""Escapes of surrogates (lone ones come from file names that are no UTF-8, say) and of NUL."""
 
 
-def parsed(value: Any, text: str) -> ParsedEvent:
-    """The event that this JSON value, read from this text, is; raises `MalformedEvent` as `parse` does."""
-    if not isinstance(value, dict):
-        raise MalformedEvent(f"not an event but a JSON {type(value).__name__}", hint=_HINT)
-    try:
-        return _parsed(_storable(value) if _UNSTORABLE.search(text) else value, text)
-    except RecursionError as error:
-        raise MalformedEvent("nested too deeply", hint=_HINT) from error
-
-
-def _parsed(data: Event, text: str) -> ParsedEvent:
-    digest = canonical_hash(data, len(text))
-    return _placed(without_large(data, digest) if len(text) > LARGE else data, text, digest)
-
-
-def _placed(data: Event, text: str, digest: str) -> ParsedEvent:
-    attributes: dict[str, Any] = {"hash": digest, "body": text, "data": data}
+def _classify(result: Document, text: str) -> ParsedEvent:
+    data = result.value
+    if not isinstance(data, dict):
+        raise MalformedEvent(f"not an event but a JSON {type(data).__name__}", hint=_HINT)
+    attributes: dict[str, Any] = {"hash": result.digest, "body": text, "data": data}
     try:
         return _classified(data, attributes)
     except _Misplaced as problem:
@@ -110,13 +87,8 @@ def _placed(data: Event, text: str, digest: str) -> ParsedEvent:
 
 def stored(row: Any) -> ParsedEvent:
     """The event in this row of the raw log (of `STORED`), which was parsed before it was written."""
-    if _is_large(row.body):
-        event_data = _light(row.body)[1]
-    else:
-        data = _decoded(row.body)
-        event_data = _storable(data) if _UNSTORABLE.search(row.body) else data
-        event_data = without_large(event_data, row.hash) if len(row.body) > LARGE else event_data
-    return ParsedEvent(row.kind, row.hash, row.body, event_data, row.run_id, row.event_type, row.event_time, id=row.id)
+    data = read_again(row.body)
+    return ParsedEvent(row.kind, row.hash, row.body, data, row.run_id, row.event_type, row.event_time, id=row.id)
 
 
 def redacted(event: ParsedEvent) -> ParsedEvent:
@@ -124,24 +96,13 @@ def redacted(event: ParsedEvent) -> ParsedEvent:
 
     Its hash is that of what is stored, so that an export of it is known as the same event.
     """
-    data = _decoded(event.body)
+    data = decode(event.body)
     masked = redact_event(data)
     return event if masked == data else parse(serialize(masked))
 
 
 class _Misplaced(ValueError):
     """Why an event cannot be placed."""
-
-
-def _storable(value: Any) -> Any:
-    """The value with lone surrogates and NULs as visible escapes: no database takes them."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
-    if isinstance(value, list):
-        return [_storable(item) for item in value]
-    if isinstance(value, dict):
-        return {_storable(name): _storable(item) for name, item in value.items()}
-    return value
 
 
 def _classified(data: Event, attributes: dict[str, Any]) -> ParsedEvent:

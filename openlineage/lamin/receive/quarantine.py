@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from lamin_core.db.database import Database
 from lamin_core.db.statements import reserve
+from lamin_core.errors import MalformedEvent
 from lamin_core.models import Event as Row
 from openlineage.lamin.receive.fold_cache import histories_of
 from openlineage.lamin.receive.ingest import project, put_aside
@@ -58,10 +59,18 @@ def retry(database: Database) -> Retried:
             query = select(Row.id, Row.body).where(Row.kind == "quarantined", Row.id > last)
             rows = session.execute(query.order_by(Row.id).limit(_BATCH)).all()
             for row in rows:
-                _try(session, database, replace(parse(row.body), id=row.id), outcome)
+                _retry_one(session, database, row.id, row.body, outcome)
         if not rows:
             return outcome
         last = rows[-1].id
+
+
+def _retry_one(session: Session, database: Database, identity: int, body: str, outcome: Retried) -> None:
+    try:
+        event = replace(parse(body), id=identity)
+    except MalformedEvent as error:  # an earlier version took what is nested more deeply
+        event = ParsedEvent("quarantined", "", body, {}, reason=error.message, id=identity)
+    _try(session, database, event, outcome)
 
 
 def _try(session: Session, database: Database, event: ParsedEvent, outcome: Retried) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 from lamin_core.instance.instance import opened
 from lamin_core.runtime.paths import Located
 from openlineage.lamin.emit.events import Event
+from openlineage.lamin.emit.sinks import Sink
 from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
 
 
-class RegistrySink:
-    """Takes events into the instance in this folder, or of the database at this URL; each call is one transaction.
+class RegistrySink(Sink):
+    """Take events into the instance in this folder, or of the database at this URL; each call is one transaction.
 
     Raises `InstanceNotFound`, `SchemaMismatch` or `Unavailable`.
     """

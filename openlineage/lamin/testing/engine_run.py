@@ -17,9 +17,9 @@ import uvicorn
 
 from lamin_core.instance.instance import Instance
 from lamin_core.lineage.view import View, view
+from lamin_core.server.serve import configured, listen
 from openlineage.lamin.export.events import received
 from openlineage.lamin.http.app import application
-from openlineage.lamin.http.serve import configured, listen
 
 INPUT = "one\ntwo\nthree\n"
 Execute = Callable[[str, Path, dict[str, str]], "subprocess.CompletedProcess[str]"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,7 @@ from sqlalchemy import select
 
 from lamin_core.db.database import Database
 from lamin_core.models import Event as Row
+from openlineage.lamin.receive.json_reader import decode, text_of
 from openlineage.lamin.validation.schema import problems
 
 
@@ -31,7 +31,7 @@ class Lint:
         """One more event."""
         self.judged += 1
         try:
-            issues = problems(json.loads(text))
+            issues = problems(decode(text_of(text)))
         except (ValueError, RecursionError) as error:
             issues = [f"not JSON: {error}"]
         self.invalid += bool(issues)

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lamin_core.enums import RunStatus
+from lamin_core.server.openapi import MAYBE_TEXT, TEXT, Schema, record, reference
 
-Schema = dict[str, Any]
-
-TEXT: Schema = {"type": "string"}
-MAYBE_TEXT: Schema = {"type": ["string", "null"]}
 TIME: Schema = {"type": "string", "format": "date-time"}
 MAYBE_TIME: Schema = {"type": ["string", "null"], "format": "date-time"}
 NUMBER: Schema = {"type": "integer"}
@@ -20,19 +15,9 @@ STATUS: Schema = {"type": "string", "enum": [status.value for status in RunStatu
 STATE: Schema = {"type": "string", "enum": ["NEW", "RUNNING", "COMPLETED", "FAILED", "ABORTED"]}
 
 
-def record(**properties: Schema) -> Schema:
-    """An object that always has all of these."""
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
 def array(of: Schema | str) -> Schema:
     """A list."""
     return {"type": "array", "items": reference(of) if isinstance(of, str) else of}
-
-
-def reference(name: str) -> Schema:
-    """The schema of this name."""
-    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def maybe(name: str) -> Schema:
@@ -107,7 +92,6 @@ _SIDE = record(datasetVersionId=reference("Version"), **_BYTES, role=MAYBE_TEXT,
 _EDGE = record(origin=TEXT, destination=TEXT)
 
 SCHEMAS: dict[str, Schema] = {
-    "Error": record(error=TEXT, hint=MAYBE_TEXT),
     "Name": _NAME,
     "Version": _VERSION,
     "Namespace": record(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import Protocol
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -13,8 +14,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from lamin_core.db.database import Database
 from lamin_core.errors import InvalidArgument, Unavailable
 from lamin_core.server.api_keys import listed, usable
-from openlineage.lamin.http import stream
-from openlineage.lamin.http.app import LOOPBACK, application
+from lamin_core.server.app import LOOPBACK, application
+from lamin_core.server.responses import is_endless
 
 HEAD_PATIENCE = 10.0
 """Seconds for the head of a request to arrive."""
@@ -26,7 +27,23 @@ CONNECTIONS = 1000
 """More at once are answered with 503."""
 
 
-def serve(database: Database, host: str, port: int, api_key: str | None, announce: Callable[[int], None]) -> None:
+class ApplicationFactory(Protocol):
+    """Makes the application that is served."""
+
+    def __call__(
+        self, database: Database, *, api_key: str | None, key_required: bool, names: Collection[str] | None
+    ) -> ASGIApp:
+        """Return it; the arguments are those of `lamin_core.server.app.application`."""
+
+
+def serve(
+    database: Database,
+    host: str,
+    port: int,
+    api_key: str | None,
+    announce: Callable[[int], None],
+    make_application: ApplicationFactory = application,
+) -> None:
     """Serve until interrupted.
 
     Args:
@@ -35,6 +52,7 @@ def serve(database: Database, host: str, port: int, api_key: str | None, announc
         port: the port; 0 is any that is free.
         api_key: one more key, beside those of the registry; a blank one is none.
         announce: called with the port once it is taken.
+        make_application: makes what is served.
 
     Raises:
         InvalidArgument: others could reach it, and there is no key.
@@ -50,7 +68,8 @@ def serve(database: Database, host: str, port: int, api_key: str | None, announc
         )
     listening = listen(host, port)
     announce(listening.getsockname()[1])
-    app = application(database, api_key=api_key, key_required=not alone, names=LOOPBACK if alone else None)
+    names = LOOPBACK if alone else None
+    app = make_application(database, api_key=api_key, key_required=not alone, names=names)
     uvicorn.Server(configured(app)).run(sockets=[listening])
 
 
@@ -118,7 +137,7 @@ class _Patient(HttpToolsProtocol):
     def shutdown(self) -> None:
         """The server ends; an answer that never ends by itself is ended."""
         super().shutdown()
-        if self.cycle is not None and not self.cycle.response_complete and self.scope["path"] == stream.PATH:
+        if self.cycle is not None and not self.cycle.response_complete and is_endless(self.scope):
             self.transport.close()
 
     def _wait(self, seconds: float | None) -> None:
