@@ -73,9 +73,7 @@ class Contents:
         if content is None:
             size = file.stamp.size if file.stamp and not file.stamp.is_folder else None
             return Dataset(namespace, name, size=size, role=file.role)
-        return Dataset(
-            namespace, name, content.hash, content.hash_type, size=content.size, n_files=content.n_files, role=file.role
-        )
+        return Dataset(namespace, name, role=file.role).with_digest(content)
 
     def known(self, path: str, seen: Stamp) -> Digest | None:
         """The digest of the file in this state, if it has been taken before."""

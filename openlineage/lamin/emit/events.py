@@ -17,7 +17,7 @@ from lamin_core.enums import DependencyRole
 from lamin_core.runtime.parent_context import Parent, environment_for_children
 from lamin_core.runtime.process import Process
 from lamin_core.runtime.redaction import redact, redact_text
-from lamin_core.storage.hashing import digest
+from lamin_core.storage.hashing import Digest, digest
 from openlineage.lamin.emit import facets
 from openlineage.lamin.emit.naming import dataset_name
 from openlineage.lamin.emit.redaction import redact_event
@@ -147,9 +147,15 @@ class Dataset:
             content = digest(dataset.name)
         except OSError:  # unreadable: its name is still worth telling
             return dataset
-        return replace(
-            dataset, hash=content.hash, hash_type=content.hash_type, size=content.size, n_files=content.n_files
-        )
+        return dataset.with_digest(content)
+
+    def with_digest(self, digest: Digest) -> Dataset:
+        """Return this dataset with this content.
+
+        >>> Dataset("file", "/a.csv").with_digest(Digest("blake3", "af13", 3)).size
+        3
+        """
+        return replace(self, hash=digest.hash, hash_type=digest.hash_type, size=digest.size, n_files=digest.n_files)
 
 
 def start(run: Run, at: datetime, inputs: Sequence[Dataset] = (), outputs: Sequence[Dataset] = ()) -> Event:
