@@ -65,8 +65,12 @@ class RunReference:
 
     def environment(self, root: RunReference | None) -> dict[str, str]:
         """The variables that make a process its child; `root` is the outermost run, None if that is this one."""
-        above = None if root is None or root == self else Parent(root.namespace, root.name, root.run_id)
-        return environment_for_children(Parent(self.namespace, self.name, self.run_id, above))
+        return environment_for_children(self.as_parent(root))
+
+    def as_parent(self, root: RunReference | None) -> Parent:
+        """Return this run as its child processes read it; `root` is the outermost run, None if that is this one."""
+        outermost = None if root is None or root == self else root.as_parent(None)
+        return Parent(self.namespace, self.name, self.run_id, outermost)
 
 
 @dataclass(frozen=True, slots=True)
