@@ -12,9 +12,9 @@ class ChildEnvironment:
     """Variables of `os.environ` that child processes inherit, and the values to restore.
 
     >>> environment = ChildEnvironment()
-    >>> environment.set({"LAMIN_EXAMPLE": "1"}); os.environ["LAMIN_EXAMPLE"], "LAMIN_EXAMPLE" in environment.inherited()
+    >>> environment.set({"KIT_EXAMPLE": "1"}); os.environ["KIT_EXAMPLE"], "KIT_EXAMPLE" in environment.inherited()
     ('1', False)
-    >>> environment.restore(); "LAMIN_EXAMPLE" in os.environ
+    >>> environment.restore(); "KIT_EXAMPLE" in os.environ
     False
     """
 
