@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from pathlib import Path, PurePath
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 from uuid import UUID
 
 from lamin_core.enums import DependencyRole
@@ -188,13 +188,14 @@ def parameters(arguments: Mapping[str, Any]) -> dict[str, Any]:
 class _Converter(JsonConverter):
     """Converts arguments of a call."""
 
-    mapping_types = dict  # another mapping may be an open file, and looking into it is reading it
-
     def text(self, value: str) -> str:
         return value if len(value) <= _TEXT else f"{value[:_TEXT]}..."
 
     def items(self, values: Iterable[Any], depth: int) -> list[Any]:
         return [self.convert(item, depth - 1) for item in values]
+
+    def is_mapping(self, value: Any) -> TypeGuard[Mapping[Any, Any]]:
+        return isinstance(value, dict)  # another mapping may be an open file, and looking into it is reading it
 
     def is_within(self, value: Any, depth: int) -> bool:
         return depth > 0 and len(value) <= _ITEMS

@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from datetime import date, time, timedelta
-from typing import Any, ClassVar
+from typing import Any, TypeGuard
 
 _LONGEST = 10_000
 """Characters of JSON: what is longer is data, not a parameter."""
@@ -36,9 +36,6 @@ class JsonConverter:
     It also decides what `is_within` its limits, and what the `summary` of a collection is that is not.
     """
 
-    mapping_types: ClassVar[type | tuple[type, ...]] = Mapping
-    """What becomes an object of JSON."""
-
     def convert(self, value: Any, depth: int) -> Any:
         """Return the value as JSON; `depth` is how many levels of collections may still follow."""
         if value is None or isinstance(value, bool):
@@ -51,7 +48,7 @@ class JsonConverter:
             return int(value)
         if isinstance(value, float):
             return float(value) if math.isfinite(value) else str(value)  # JSON has no NaN and no infinity
-        if isinstance(value, self.mapping_types):
+        if self.is_mapping(value):
             return self.fields(value, depth) if self.is_within(value, depth) else self.summary(value)
         if isinstance(value, list | tuple | set | frozenset):
             return self.items(value, depth) if self.is_within(value, depth) else self.summary(value)
@@ -73,6 +70,10 @@ class JsonConverter:
         """Return an array of JSON; the members of a set in an order that is always the same."""
         converted = [self.convert(item, depth - 1) for item in values]
         return sorted(converted, key=str) if isinstance(values, set | frozenset) else converted
+
+    def is_mapping(self, value: Any) -> TypeGuard[Mapping[Any, Any]]:
+        """Return whether the value becomes an object of JSON."""
+        return isinstance(value, Mapping)
 
     def is_within(self, value: Any, depth: int) -> bool:
         """Return whether the members of this collection are converted, too."""
