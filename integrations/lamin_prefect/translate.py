@@ -110,23 +110,14 @@ def flow_run(
 ) -> Run:
     """The Run of the flow run in this context."""
     run = context.flow_run
-    return Run(
-        id=run_id(run.id, run.run_count),
-        job=_job(flow_name(context.flow), context.flow, declaration),
-        engine=ENGINE,
-        engine_version=version,
-        name=run.name,
-        parent=parent,
-        root=root,
-        params=parameters(context.parameters or {}),
-        attempt=max(run.run_count, 1),
-        details=_details(
-            flow_run_id=run.id,
-            deployment_id=run.deployment_id,
-            task_runner=type(context.task_runner).__name__,
-            tags=run.tags,
-        ),
+    job = _job(flow_name(context.flow), context.flow, declaration)
+    details = _details(
+        flow_run_id=run.id,
+        deployment_id=run.deployment_id,
+        task_runner=type(context.task_runner).__name__,
+        tags=run.tags,
     )
+    return _run(run, job, version, context.parameters, details, parent=parent, root=root)
 
 
 def task_run(
@@ -141,19 +132,35 @@ def task_run(
 ) -> Run:
     """The Run of the task run in this context; `flow` is the one that it belongs to."""
     run = context.task_run
+    job = _job(task_name(context.task, flow), context.task, declaration)
+    details = _details(task_run_id=run.id, flow_run_id=run.flow_run_id, tags=run.tags)
+    return _run(
+        run,
+        job,
+        version,
+        context.parameters,
+        details,
+        parent=parent,
+        root=root,
+        cached=cached,
+        dependencies=dependencies,
+    )
+
+
+def _run(
+    run: Any, job: Job, version: str, arguments: Mapping[str, Any] | None, details: Mapping[str, Any], **others: Any
+) -> Run:
+    """The Run of a flow run or task run of Prefect."""
     return Run(
         id=run_id(run.id, run.run_count),
-        job=_job(task_name(context.task, flow), context.task, declaration),
+        job=job,
         engine=ENGINE,
         engine_version=version,
         name=run.name,
-        parent=parent,
-        root=root,
-        params=parameters(context.parameters or {}),
+        params=parameters(arguments or {}),
         attempt=max(run.run_count, 1),
-        cached=cached,
-        dependencies=dependencies,
-        details=_details(task_run_id=run.id, flow_run_id=run.flow_run_id, tags=run.tags),
+        details=details,
+        **others,
     )
 
 

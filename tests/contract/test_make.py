@@ -27,7 +27,7 @@ class TestContract(AdapterContract):
             env={**env, "PYTHONPATH": str(ADAPTER)},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
             check=False,
         )
 
