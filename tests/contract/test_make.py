@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -42,3 +43,8 @@ def test_the_page_shows_the_whole_adapter_as_it_is() -> None:
     }
     assert shown == files
     assert sum(len(text.splitlines()) for text in files.values()) < 300
+
+
+def test_the_doctests_of_the_adapter_pass() -> None:
+    script = "import doctest, lamin_make.translate as module; assert doctest.testmod(module).failed == 0"
+    subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ADAPTER)}, check=True)

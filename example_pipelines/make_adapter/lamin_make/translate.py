@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,22 @@ def parameter(text: str) -> Any:
         return text
 
 
+def rule_text(step: Step) -> str:
+    """Return the recipe with make's variables for the files: the same for all targets of a pattern rule.
+
+    >>> rule_text(Step("work", "done_1.txt", ("part_1.txt",), ("done_1.txt",), {}, "tr a A < part_1.txt > done_1.txt"))
+    'tr a A < $< > $@'
+    """
+    variables = {"$^": " ".join(step.inputs), "$@": step.target, "$<": "".join(step.inputs[:1])}
+    if len(step.inputs) < 2:
+        del variables["$^"]
+    text = step.recipe
+    for variable, names in variables.items():
+        if names:
+            text = re.sub(rf"(?<![\w./-]){re.escape(names)}(?![\w./-])", variable, text)
+    return text
+
+
 def workflow_name(makefile: str) -> str:
     """Return a job name that is the same on every machine: the folder of the Makefile, and its name.
 
@@ -85,5 +102,5 @@ def workflow_run(
 
 def step_run(run_id: str, step: Step, version: str, workflow: RunReference, root: RunReference) -> Run:
     """Return one recipe as a run, a child of the workflow's."""
-    job = Job(ENGINE, f"{workflow.name}:{step.name}", "rule", step.recipe, "bash")
+    job = Job(ENGINE, f"{workflow.name}:{step.name}", "rule", rule_text(step), "bash")
     return Run(run_id, job, ENGINE, version, name=step.target, parent=workflow, root=root, params=step.params)
