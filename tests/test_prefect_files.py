@@ -14,8 +14,8 @@ import pytest
 from lamin_core.storage import digest_cache
 from lamin_core.storage.hashing import digest
 from lamin_prefect import path_discovery
-from lamin_prefect.digests import Contents
 from lamin_prefect.translate import parameters
+from openlineage.lamin.adapter.datasets import DatasetReader
 
 
 @dataclass
@@ -110,7 +110,7 @@ def test_a_file_that_stays_is_read_once(in_tmp_path: Path, hashed: list[str]) ->
     Path("folder").mkdir()
     Path("folder/b.txt").write_text("b")
     time.sleep(0.1)
-    files = Contents()
+    files = DatasetReader()
     first, folder = files.at("a.txt"), files.at("folder")
     assert (files.at("./a.txt"), files.at("folder")) == (first, folder)
     assert hashed == ["a.txt", "folder"]
@@ -119,7 +119,7 @@ def test_a_file_that_stays_is_read_once(in_tmp_path: Path, hashed: list[str]) ->
 
 
 def test_a_file_written_a_moment_ago_is_read_again(in_tmp_path: Path) -> None:
-    files, path = Contents(), Path("a.txt")
+    files, path = DatasetReader(), Path("a.txt")
     seen = set()
     for letter in "abcdefgh":  # same size, and often the same time
         path.write_text(letter)
@@ -136,7 +136,7 @@ def test_what_lies_behind_a_link_in_a_folder_is_looked_at_every_time(in_tmp_path
     Path("folder/link").symlink_to(Path("elsewhere").absolute())
     Path("folder/broken").symlink_to("nowhere")
     time.sleep(0.1)
-    files = Contents()
+    files = DatasetReader()
     before = files.at("folder")
     Path("elsewhere/a.txt").write_text("b")
     after = files.at("folder")
@@ -149,4 +149,4 @@ def test_what_holds_no_bytes_of_its_own_is_no_dataset(in_tmp_path: Path) -> None
     os.mkfifo("pipe")
     Path("empty").mkdir()
     for nothing in ("pipe", "empty", "missing", "nul\0", ".", "..", "/"):
-        assert Contents().at(nothing) is None
+        assert DatasetReader().at(nothing) is None

@@ -228,7 +228,7 @@ def test_generators_can_be_sent_to_and_thrown_at(told: Told) -> None:
                 received = f"caught {error}"
         return "the end"
 
-    for generator in (echo(), listener.generate(echo, Declaration("task"), (), {})):
+    for generator in (echo(), listener.call(echo, Declaration("task"), (), {})):
         assert next(generator) is None
         assert generator.send(1) == 1
         assert generator.throw(KeyError("it")) == "caught 'it'"

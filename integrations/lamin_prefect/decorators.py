@@ -122,11 +122,11 @@ def _templates(paths: Templates) -> tuple[str, ...]:
 
 def _wrapper(function: Any, declaration: Declaration) -> Any:
     if inspect.isasyncgenfunction(function):
-        return _async_generator(listener.generate_async, function, declaration)
+        return _async_generator(listener.call, function, declaration)
     if inspect.iscoroutinefunction(function):
-        return _coroutine(listener.call_async, function, declaration)
+        return _coroutine(listener.call, function, declaration)
     if inspect.isgeneratorfunction(function):
-        return _generator(listener.generate, function, declaration)
+        return _generator(listener.call, function, declaration)
     return _plain(listener.call, function, declaration)
 
 

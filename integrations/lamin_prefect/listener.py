@@ -1,15 +1,14 @@
 """What happens around a function that Prefect runs: find its run in Prefect's context, and record it.
 
-`lamin_prefect.decorators` makes wrappers whose bodies do nothing but call `call`, `call_async`, `generate` or
-`generate_async` from here.
+`lamin_prefect.decorators` makes wrappers whose bodies do nothing but call `call` from here.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import aclosing
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -22,13 +21,13 @@ from prefect.transactions import get_transaction
 
 from lamin_core.errors import NotTracked
 from lamin_core.runtime import process
+from lamin_core.runtime.recorded_calls import RecordedCall, recorded
 from lamin_prefect import path_discovery, translate
 from lamin_prefect.recording import Called, Recording, announcement, current, delivery, log_exceptions, upstream, warn
 from lamin_prefect.translate import Declaration
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.events import RunReference
 
-R = TypeVar("R")
 T = TypeVar("T")
 
 _ROLLBACK_KEY = "lamin_prefect"
@@ -91,95 +90,45 @@ def environment() -> dict[str, str]:
     return run.environment(root) if run is not None else {}
 
 
-# The four kinds of function.
+# Calls.
 
 
-def call(function: Callable[..., R], declaration: Declaration, args: Any, kwargs: Any) -> R:
-    """Run a plain function."""
+class _Call(RecordedCall):
+    """A call that Prefect makes, recorded."""
+
+    def __init__(self, recording: Recording, declaration: Declaration) -> None:
+        self._recording = recording
+        self._declaration = declaration
+
+    def active(self) -> AbstractContextManager[object]:
+        """Make its run the current one."""
+        return self._recording.active()
+
+    def yielded(self, item: Any) -> None:
+        """Record the files in what a generator yields."""
+        self._recording.gave(item)
+
+    def returned(self, value: Any) -> None:
+        """Record the files in what was returned, and how the run ends."""
+        _finish(self._recording, self._declaration, value)
+
+
+def call(function: Callable[..., Any], declaration: Declaration, args: Any, kwargs: Any) -> Any:
+    """Call the function: returns what it returns, or its coroutine or generator."""
+    return recorded(function, functools.partial(_open_call, function, declaration))(*args, **kwargs)
+
+
+@contextmanager
+def _open_call(
+    function: Callable[..., Any], declaration: Declaration, args: Any, kwargs: Any
+) -> Iterator[RecordedCall]:
     recording = _recording_of(function, declaration)
     if recording is None:
-        return function(*args, **kwargs)
-    with recording:
-        recording.begin()
-        with recording.active():
-            result = function(*args, **kwargs)
-        _finish(recording, declaration, result)
-    return result
-
-
-async def call_async(function: Callable[..., Awaitable[R]], declaration: Declaration, args: Any, kwargs: Any) -> R:
-    """Run a coroutine function."""
-    recording = _recording_of(function, declaration)
-    if recording is None:
-        return await function(*args, **kwargs)
-    with recording:
-        recording.begin()
-        with recording.active():
-            result = await function(*args, **kwargs)
-        _finish(recording, declaration, result)
-    return result
-
-
-def generate(
-    function: Callable[..., Generator[Any, Any, Any]], declaration: Declaration, args: Any, kwargs: Any
-) -> Generator[Any, Any, Any]:
-    """Run a generator function. Its run is the current one while it works, not while its consumer does."""
-    recording = _recording_of(function, declaration)
-    if recording is None:
-        return (yield from function(*args, **kwargs))
-    with recording:
-        recording.begin()
-        generator = function(*args, **kwargs)
-        advance: Callable[[], Any] = functools.partial(next, generator)
-        while True:
-            try:
-                with recording.active():
-                    item = advance()
-            except StopIteration as end:
-                _finish(recording, declaration, end.value)
-                return end.value
-            recording.gave(item)
-            try:
-                sent = yield item
-            except GeneratorExit:
-                generator.close()
-                raise
-            except BaseException as error:
-                advance = functools.partial(generator.throw, error)
-            else:
-                advance = functools.partial(generator.send, sent)
-
-
-async def generate_async(
-    function: Callable[..., AsyncGenerator[Any, Any]], declaration: Declaration, args: Any, kwargs: Any
-) -> AsyncGenerator[Any, Any]:
-    """Run an asynchronous generator function, which is the current run only while it works."""
-    recording = _recording_of(function, declaration)
-    if recording is None:
-        async with aclosing(function(*args, **kwargs)) as generator:
-            async for item in generator:
-                yield item
+        yield RecordedCall()
         return
     with recording:
         recording.begin()
-        async with aclosing(function(*args, **kwargs)) as generator:
-            advance: Callable[[], Awaitable[Any]] = functools.partial(anext, generator)
-            while True:
-                try:
-                    with recording.active():
-                        item = await advance()
-                except StopAsyncIteration:
-                    _finish(recording, declaration, None)
-                    return
-                recording.gave(item)
-                try:
-                    sent = yield item
-                except GeneratorExit:
-                    raise
-                except BaseException as error:
-                    advance = functools.partial(generator.athrow, error)
-                else:
-                    advance = functools.partial(generator.asend, sent)
+        yield _Call(recording, declaration)
 
 
 @log_exceptions

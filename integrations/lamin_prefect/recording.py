@@ -7,8 +7,6 @@ unless `LAMIN_STRICT=1`.
 from __future__ import annotations
 
 import atexit
-import functools
-import logging
 import os
 import threading
 import time
@@ -17,52 +15,27 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 from uuid import UUID
 
+from lamin_core.runtime.child_environment import ChildEnvironment
 from lamin_core.runtime.current import register_engine
 from lamin_core.runtime.parent_context import Parent, parent_from_environment
 from lamin_prefect import path_discovery, translate
-from lamin_prefect.digests import Contents
 from lamin_prefect.provenance_map import Upstream
 from lamin_prefect.translate import Declaration, Ending
+from openlineage.lamin.adapter.datasets import DatasetReader
+from openlineage.lamin.adapter.guard import Guard
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.default_sink import default_sink
 from openlineage.lamin.emit.events import Dataset, Event, Run
 from openlineage.lamin.emit.sinks import Sink
 
-logger = logging.getLogger("lamin")
-P = ParamSpec("P")
-R = TypeVar("R")
-
 # Prefect starts the clock of a timeout a little before the function, and its alarm rings a little late.
 _TIMEOUT_SLACK = 0.5
 
-_warned: set[str] = set()
-
-
-def warn(error: Exception) -> None:
-    """Say once that lineage is missing; raises it with `LAMIN_STRICT=1`."""
-    if os.environ.get("LAMIN_STRICT") == "1":
-        raise error
-    text = f"{type(error).__name__}: {error}"
-    if text not in _warned:
-        _warned.add(text)
-        logger.warning("lineage of this run is incomplete: %s", text)
-
-
-def log_exceptions(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R | None]:
-    """The method, whose errors are no more than a warning."""
-
-    @functools.wraps(method)
-    def guarded(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R | None:
-        try:
-            return method(self, *args, **kwargs)
-        except Exception as error:
-            warn(error)
-            return None
-
-    return guarded
+log_exceptions = Guard("lineage of this run is incomplete")
+warn = log_exceptions.handle
 
 
 class Delivery:
@@ -106,37 +79,31 @@ class Announcement:
 
     def __init__(self) -> None:
         self._by: object = None
-        self._before: dict[str, str | None] = {}
+        self._environment = ChildEnvironment()
 
     def make(self, by: object, run: Run) -> None:
         """Put the run's name there, if nobody else's is."""
         if self._by is not None or threading.current_thread() is not threading.main_thread():
             return
-        ours = run.reference.environment(run.root)
-        self._by, self._before = by, {name: os.environ.get(name) for name in ours}
-        os.environ.update(ours)
+        self._by = by
+        self._environment.set(run.reference.environment(run.root))
 
     def end(self, by: object) -> None:
         """Put back what was there before, if it was this one who changed it."""
         if self._by is not by:
             return
+        self._environment.restore()
         self._by = None
-        for name, value in self._before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
     def parent_of_process(self) -> Parent | None:
         """The run that started this process."""
-        before = {name: value for name, value in self._before.items() if value is not None}
-        return parent_from_environment(os.environ if self._by is None else before)
+        return parent_from_environment(self._environment.inherited())
 
 
 delivery = Delivery()
 announcement = Announcement()
 upstream = Upstream()
-contents = Contents()
+contents = DatasetReader()
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,9 +267,7 @@ def _at_work() -> Parent | None:
     recording = current.get()
     if recording is None:
         return None
-    run, root = recording.run.reference, recording.run.root
-    outermost = None if root is None or root == run else Parent(root.namespace, root.name, root.run_id)
-    return Parent(run.namespace, run.name, run.run_id, outermost)
+    return recording.run.reference.as_parent(recording.run.root)
 
 
 register_engine(_at_work)

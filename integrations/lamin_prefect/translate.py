@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import enum
 import inspect
-import math
 import os
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from pathlib import Path, PurePath
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 from uuid import UUID
 
 from lamin_core.enums import DependencyRole
+from lamin_core.runtime import recorded_calls
+from lamin_core.runtime.json_values import JsonConverter, is_numpy_scalar
 from lamin_core.uids import derived_run_id
 from lamin_prefect import path_discovery
 from openlineage.lamin.emit.events import Dependency, Job, Run, RunReference
@@ -110,23 +110,14 @@ def flow_run(
 ) -> Run:
     """The Run of the flow run in this context."""
     run = context.flow_run
-    return Run(
-        id=run_id(run.id, run.run_count),
-        job=_job(flow_name(context.flow), context.flow, declaration),
-        engine=ENGINE,
-        engine_version=version,
-        name=run.name,
-        parent=parent,
-        root=root,
-        params=parameters(context.parameters or {}),
-        attempt=max(run.run_count, 1),
-        details=_details(
-            flow_run_id=run.id,
-            deployment_id=run.deployment_id,
-            task_runner=type(context.task_runner).__name__,
-            tags=run.tags,
-        ),
+    job = _job(flow_name(context.flow), context.flow, declaration)
+    details = _details(
+        flow_run_id=run.id,
+        deployment_id=run.deployment_id,
+        task_runner=type(context.task_runner).__name__,
+        tags=run.tags,
     )
+    return _run(run, job, version, context.parameters, details, parent=parent, root=root)
 
 
 def task_run(
@@ -141,19 +132,35 @@ def task_run(
 ) -> Run:
     """The Run of the task run in this context; `flow` is the one that it belongs to."""
     run = context.task_run
+    job = _job(task_name(context.task, flow), context.task, declaration)
+    details = _details(task_run_id=run.id, flow_run_id=run.flow_run_id, tags=run.tags)
+    return _run(
+        run,
+        job,
+        version,
+        context.parameters,
+        details,
+        parent=parent,
+        root=root,
+        cached=cached,
+        dependencies=dependencies,
+    )
+
+
+def _run(
+    run: Any, job: Job, version: str, arguments: Mapping[str, Any] | None, details: Mapping[str, Any], **others: Any
+) -> Run:
+    """The Run of a flow run or task run of Prefect."""
     return Run(
         id=run_id(run.id, run.run_count),
-        job=_job(task_name(context.task, flow), context.task, declaration),
+        job=job,
         engine=ENGINE,
         engine_version=version,
         name=run.name,
-        parent=parent,
-        root=root,
-        params=parameters(context.parameters or {}),
+        params=parameters(arguments or {}),
         attempt=max(run.run_count, 1),
-        cached=cached,
-        dependencies=dependencies,
-        details=_details(task_run_id=run.id, flow_run_id=run.flow_run_id, tags=run.tags),
+        details=details,
+        **others,
     )
 
 
@@ -181,38 +188,35 @@ def parameters(arguments: Mapping[str, Any]) -> dict[str, Any]:
     >>> parameters({"n": 3, "out": Path("a.csv"), "frame": object()})
     {'n': 3, 'out': 'a.csv', 'frame': '<object>'}
     """
-    return {name: _plain(value, _DEPTH) for name, value in arguments.items() if name not in ("self", "cls")}
+    converter = _Converter()
+    return {name: converter.convert(value, _DEPTH) for name, value in arguments.items() if name not in ("self", "cls")}
 
 
-def _plain(value: Any, depth: int) -> Any:
-    if value is None or (isinstance(value, bool | int) and not isinstance(value, enum.Enum)):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, enum.Enum):
-        return _plain(value.value, depth)
-    if isinstance(value, str):
+class _Converter(JsonConverter):
+    """Converts arguments of a call."""
+
+    def text(self, value: str) -> str:
         return value if len(value) <= _TEXT else f"{value[:_TEXT]}..."
-    if isinstance(value, PurePath | UUID | date | time | timedelta):
-        return str(value)
-    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
-        return _plain(value.item(), depth - 1) if depth > 0 else f"<{_type_name(value)}>"
-    return _collection(value, depth)
 
+    def items(self, values: Iterable[Any], depth: int) -> list[Any]:
+        return [self.convert(item, depth - 1) for item in values]
 
-def _collection(value: Any, depth: int) -> Any:
-    if isinstance(value, list | tuple | set | frozenset):
-        within = depth > 0 and len(value) <= _ITEMS
-        return [_plain(item, depth - 1) for item in value] if within else f"<{_type_name(value)} of {len(value)}>"
-    if isinstance(value, dict):
-        within = depth > 0 and len(value) <= _ITEMS
-        return _named(value, depth) if within else f"<{_type_name(value)} of {len(value)}>"
-    fields = path_discovery.fields(value) if depth > 0 else {}
-    return _named(fields, depth) if fields else f"<{_type_name(value)}>"
+    def is_mapping(self, value: Any) -> TypeGuard[Mapping[Any, Any]]:
+        return isinstance(value, dict)  # another mapping may be an open file, and looking into it is reading it
 
+    def is_within(self, value: Any, depth: int) -> bool:
+        return depth > 0 and len(value) <= _ITEMS
 
-def _named(items: Mapping[Any, Any], depth: int) -> dict[str, Any]:
-    return {str(key): _plain(item, depth - 1) for key, item in items.items()}
+    def summary(self, value: Any) -> str:
+        return f"<{_type_name(value)} of {len(value)}>"
+
+    def other(self, value: Any, depth: int) -> Any:
+        if isinstance(value, PurePath | UUID | date | time | timedelta):
+            return str(value)
+        if depth > 0 and is_numpy_scalar(value):
+            return self.convert(value.item(), depth - 1)
+        fields = path_discovery.fields(value) if depth > 0 else {}
+        return self.fields(fields, depth) if fields else f"<{_type_name(value)}>"
 
 
 def _type_name(value: Any) -> str:
@@ -275,9 +279,13 @@ def _message(error: BaseException) -> str:
 
 def _trace(error: BaseException) -> str:
     frames = error.__traceback__
-    while frames is not None and os.path.dirname(frames.tb_frame.f_code.co_filename) == os.path.dirname(__file__):
+    while frames is not None and _is_ours(frames.tb_frame.f_code.co_filename):
         frames = frames.tb_next
     return "".join(traceback.format_exception(type(error), error, frames))[-_TRACE:]
+
+
+def _is_ours(filename: str) -> bool:
+    return filename == recorded_calls.__file__ or os.path.dirname(filename) == os.path.dirname(__file__)
 
 
 def ending_of_states(states: Sequence[Any]) -> Ending:

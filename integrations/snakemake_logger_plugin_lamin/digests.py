@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from threading import BoundedSemaphore
 
+from lamin_core.storage.digest_cache import state_of
 from lamin_core.storage.hashing import Digest, digest
 from openlineage.lamin.emit.events import Dataset
 from openlineage.lamin.emit.naming import dataset_name
@@ -73,9 +74,7 @@ class Contents:
         if content is None:
             size = file.stamp.size if file.stamp and not file.stamp.is_folder else None
             return Dataset(namespace, name, size=size, role=file.role)
-        return Dataset(
-            namespace, name, content.hash, content.hash_type, size=content.size, n_files=content.n_files, role=file.role
-        )
+        return Dataset(namespace, name, role=file.role).with_digest(content)
 
     def known(self, path: str, seen: Stamp) -> Digest | None:
         """The digest of the file in this state, if it has been taken before."""
@@ -91,42 +90,40 @@ class Contents:
         if cached is not None or self._is_too_large(seen.size):
             return cached
         source = file.path if file.held is None else f"/dev/fd/{file.held}"
-        try:
-            computed = digest(source)
-        except OSError:
-            return None
         # A file that changed while it was read, or before, is not what the job saw: its content stays unknown.
-        if stamp(source) != seen:
-            return None
-        self._files[file.path, seen] = computed
+        computed = _digest_unless_changed(source, lambda: stamp(source) == seen)
+        if computed is not None:
+            self._files[file.path, seen] = computed
         return computed
 
     def _folder(self, path: str) -> Digest | None:
-        before = _signature(path)
-        signature, cached = self._folders.get(path, (None, None))
-        if signature == before or self._is_too_large(sum(size for _, size, _, _ in before)):
-            return cached if signature == before else None
         try:
-            computed = digest(path)
+            before = _signature(path)
         except OSError:
             return None
-        if _signature(path) != before:
+        signature, cached = self._folders.get(path, (None, None))
+        if signature == before:
+            return cached
+        if self._is_too_large(sum(size for _, size, _, _ in before)):
             return None
-        self._folders[path] = before, computed
+        computed = _digest_unless_changed(path, lambda: _signature(path) == before)
+        if computed is not None:
+            self._folders[path] = before, computed
         return computed
 
     def _is_too_large(self, size: int) -> bool:
         return self.hurried or (self.limit is not None and size > self.limit)
 
 
+def _digest_unless_changed(path: str, is_unchanged: Callable[[], bool]) -> Digest | None:
+    """Return the digest of a file or folder; None where it cannot be read, or has changed by the end."""
+    try:
+        computed = digest(path)
+        return computed if is_unchanged() else None
+    except OSError:
+        return None
+
+
 def _signature(folder: str) -> Signature:
-    return tuple(sorted(_entries(folder)))
-
-
-def _entries(folder: str) -> Iterator[tuple[str, int, int, int]]:
-    for here, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(here, name)
-            seen = stamp(path)
-            if seen is not None:
-                yield path, seen.size, seen.modified, seen.inode
+    """Return path, size, time and inode of each file. Not when its inode changed: a job may link what another made."""
+    return tuple((name, size, modified, inode) for name, modified, _, size, inode, _ in state_of(folder))

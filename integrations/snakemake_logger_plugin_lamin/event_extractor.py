@@ -8,8 +8,8 @@ is about to change in place.
 
 from __future__ import annotations
 
+import enum
 import logging
-import math
 import os
 import re
 import signal
@@ -21,12 +21,13 @@ from typing import Any, TypeVar
 
 from lamin_core.enums import DependencyRole
 from lamin_core.runtime import process
+from lamin_core.runtime.json_values import JsonConverter
 from lamin_core.storage.hashing import digest
+from openlineage.lamin.adapter.guard import Guard
 from snakemake_logger_plugin_lamin import facts
 from snakemake_logger_plugin_lamin.digests import Contents, hold, stamp
 from snakemake_logger_plugin_lamin.source import without_addresses
 
-logger = logging.getLogger("lamin")
 Found = TypeVar("Found")
 
 _SUBMITTED = re.compile(r"with external jobid '(?P<external>[^']*)'")
@@ -66,7 +67,7 @@ class EventExtractor(logging.Filter):
         self._jobs: dict[int, Any] = {}
         self._described: set[int] = set()
         self._kept: dict[str, facts.File] = {}
-        self._is_broken = False
+        self._guard = Guard("lineage is incomplete", once=True)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Read the record; True, always."""
@@ -75,13 +76,8 @@ class EventExtractor(logging.Filter):
         except Exception as error:
             if self._strict:
                 raise
-            self._warn(error)
+            self._guard.warn(error)
         return True
-
-    def _warn(self, error: Exception) -> None:
-        if not self._is_broken:
-            self._is_broken = True
-            logger.warning("lineage is incomplete: %s: %s", type(error).__name__, error)
 
     def _read(self, record: logging.LogRecord) -> None:
         event = getattr(record, "event", None)
@@ -363,27 +359,29 @@ def _params(params: Any) -> dict[str, Any]:
     return values
 
 
+class _Converter(JsonConverter):
+    """Converts params, config and details, however large."""
+
+    def enumeration(self, value: enum.Enum, depth: int) -> Any:
+        return value.value if isinstance(value, int | float) else self.other(value, depth)
+
+    def text(self, value: str) -> str:
+        return str(value)  # Snakemake's own kinds of string, too
+
+    def is_within(self, value: Any, depth: int) -> bool:
+        return True
+
+    def other(self, value: Any, depth: int) -> Any:
+        return without_addresses(str(value))
+
+
 def plain(value: Any) -> Any:
-    """The value as JSON has it; what JSON cannot say is said as text.
+    """Return the value as JSON; a value that JSON does not have as its text.
 
     >>> plain({"a": (1, 2.5, None), "b": float("nan"), 3: {"x"}})
     {'a': [1, 2.5, None], 'b': 'nan', '3': ['x']}
     """
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else str(value)
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, set | frozenset):
-        return sorted((plain(item) for item in value), key=str)
-    if isinstance(value, Iterable) and isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return without_addresses(str(value))
+    return _Converter().convert(value, 0)
 
 
 def _needs(live: Any) -> Iterator[facts.Need]:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from lamin_core.runtime.parent_context import Parent
+from openlineage.lamin.adapter.git_source import GitSource
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.events import Dataset, Dependency, Run
 from openlineage.lamin.emit.sinks import Sink
-from snakemake_logger_plugin_lamin import facts, git_source, translate
+from snakemake_logger_plugin_lamin import facts, translate
 from snakemake_logger_plugin_lamin.digests import Contents, release
 from snakemake_logger_plugin_lamin.source import Sources
 
@@ -74,9 +75,8 @@ class Listener:
     def _begin(self, fact: facts.WorkflowStarted) -> None:
         if self._workflow is not None:  # one API session may execute twice
             self._end(self._workflow, fact.at)
-        repository, commit = git_source.of(fact.workflow.snakefile)
         source = self._sources.of_workflow(fact.workflow.sources)
-        job = translate.workflow_job(fact.workflow, source, repository, commit)
+        job = translate.workflow_job(fact.workflow, source, GitSource.of(fact.workflow.snakefile))
         self._workflow = translate.workflow_run(fact.workflow, job, self._parent)
         self._sink.emit(events.start(self._workflow, _time(fact.at)))
 

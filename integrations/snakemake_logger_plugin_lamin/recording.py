@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import sys
 import threading
 import time
 
+from lamin_core.runtime.child_environment import ChildEnvironment
 from lamin_core.runtime.parent_context import environment_for_children, parent_from_environment
 from lamin_core.runtime.paths import instance_for_children
+from openlineage.lamin.adapter.guard import Guard, is_strict
 from openlineage.lamin.emit.default_sink import default_sink
 from openlineage.lamin.emit.sinks import Sink
 from snakemake_logger_plugin_lamin import facts
@@ -31,13 +32,12 @@ class Recording:
         self._contents = Contents(hash_limit)
         self._queue: queue.SimpleQueue[facts.Fact] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._restored: dict[str, str | None] = {}
+        self._environment = ChildEnvironment()
         self._parent = parent_from_environment()  # before we say ourselves what is above
         self._instance = instance_for_children()  # here, not in the folder that Snakemake changes to
         self._outer = sys.exc_info()[1]  # what our caller is handling is no news of this workflow
-        strict = os.environ.get("LAMIN_STRICT") == "1"
         self._children: Children | None = None
-        self._tap = EventExtractor(self._tell, self._contents, self._on_start, strict=strict)
+        self._tap = EventExtractor(self._tell, self._contents, self._on_start, strict=is_strict())
         logging.getLogger(SNAKEMAKE_LOGGER).addFilter(self._tap)
 
     def _tell(self, fact: facts.Fact) -> None:
@@ -65,20 +65,16 @@ class Recording:
         instance = self._instance or instance_for_children()
         if instance is not None:
             variables["LAMIN_INSTANCE"] = instance
-        for variable, value in variables.items():
-            self._restored.setdefault(variable, os.environ.get(variable))
-            os.environ[variable] = value
+        self._environment.set(variables)
 
     def _listen(self, listener: Listener, sink: Sink) -> None:
-        is_broken = False
+        guard = Guard("lineage is incomplete", once=True)
         while True:
             fact = self._queue.get()
             try:
                 listener.hear(fact)
             except Exception as error:
-                if not is_broken:
-                    logger.warning("lineage is incomplete: %s: %s", type(error).__name__, error)
-                is_broken = True
+                guard.warn(error)
             if isinstance(fact, facts.Closed):
                 break
         try:
@@ -95,12 +91,7 @@ class Recording:
             self._wait(thread)
         if self._children is not None:
             self._children.remove()
-        for variable, value in self._restored.items():
-            if value is None:
-                os.environ.pop(variable, None)
-            else:
-                os.environ[variable] = value
-        self._restored.clear()
+        self._environment.restore()
 
     def _tell_the_end(self, error: BaseException | None) -> None:
         """Snakemake's own command has said what went wrong; what leaves its API is on its way up now."""

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from lamin_core.runtime.parent_context import Parent
 from lamin_core.uids import derived_run_id
+from openlineage.lamin.adapter.git_source import GitSource
 from openlineage.lamin.emit.events import Dependency, Job, Run, RunReference
 from openlineage.lamin.emit.naming import dataset_name
 from snakemake_logger_plugin_lamin import facts
@@ -28,7 +29,7 @@ def workflow_name(snakefile: str) -> str:
     return "/".join([*project, name])
 
 
-def workflow_job(workflow: facts.Workflow, source: str, repository: str | None, commit: str | None) -> Job:
+def workflow_job(workflow: facts.Workflow, source: str, git: GitSource) -> Job:
     """The workflow as a job."""
     return Job(
         ENGINE,
@@ -37,8 +38,8 @@ def workflow_job(workflow: facts.Workflow, source: str, repository: str | None, 
         source,
         "snakemake",
         location=_location(workflow.snakefile),
-        repository=repository,
-        commit=commit,
+        repository=git.repository,
+        commit=git.commit,
     )
 
 

@@ -1,4 +1,4 @@
-"""What git says of the code at work: commit, branch, remote, and whether files differ from the commit."""
+"""What git says of the code that runs: commit, branch, remote, and whether files differ from the commit."""
 
 from __future__ import annotations
 
@@ -32,31 +32,34 @@ def checkout(folder: Path) -> Checkout | None:
     """The working copy that this folder is in; None without a repository, a commit, or git itself."""
     if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
         return None
-    status = _git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
+    status = git_output(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
     if status is None:
         return None
     lines = status.splitlines()
-    said = dict(line.removeprefix("# branch.").split(" ", 1) for line in lines if line.startswith("# branch."))
-    if said.get("oid", "(initial)") == "(initial)":
+    branch_facts = dict(line.removeprefix("# branch.").split(" ", 1) for line in lines if line.startswith("# branch."))
+    if branch_facts.get("oid", "(initial)") == "(initial)":
         return None
-    branch = None if said.get("head") == "(detached)" else said.get("head")
-    remote = (_git(folder, "config", "--get", "remote.origin.url") or "").strip()
+    branch = None if branch_facts.get("head") == "(detached)" else branch_facts.get("head")
+    remote = (git_output(folder, "config", "--get", "remote.origin.url") or "").strip()
     dirty = any(not line.startswith("#") for line in lines)
-    return Checkout(said["oid"], branch, redact_text(remote) or None, dirty)
+    return Checkout(branch_facts["oid"], branch, redact_text(remote) or None, dirty)
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
-    """What git prints; None when it cannot. It takes no lock, so that it is in nobody's way."""
+def git_output(folder: str | Path, *arguments: str, patience: float = _PATIENCE) -> str | None:
+    """Return what git prints; None when it fails or takes more than `patience` seconds.
+
+    It takes no lock, so that nobody waits for it, and asks for no password.
+    """
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
+        completed = subprocess.run(
+            ["git", "-C", os.fspath(folder), *arguments],
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=_PATIENCE,
+            timeout=patience,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout if done.returncode == 0 else None
+    return completed.stdout if completed.returncode == 0 else None

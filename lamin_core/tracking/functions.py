@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -15,6 +15,7 @@ from lamin_core.errors import NotTracked
 from lamin_core.instance.instance import Instance
 from lamin_core.models import Run, Transform
 from lamin_core.runtime import child_environment, current
+from lamin_core.runtime.recorded_calls import RecordedCall, recorded
 from lamin_core.saving.parent_run import name_of
 from lamin_core.tracking import termination
 from lamin_core.tracking.start import begun, instance
@@ -59,15 +60,18 @@ def step(function: Callable[P, R] | None = None, *, uid: str | None = None, key:
 def _decorator(function: Callable[..., Any] | None, **options: Any) -> Any:
     if function is None:
         return functools.partial(_decorator, **options)
-    tracked = _Tracked(function, **options)
-    for is_such, wrap in (
-        (inspect.isasyncgenfunction, _async_generator),
-        (inspect.isgeneratorfunction, _generator),
-        (inspect.iscoroutinefunction, _coroutine),
-    ):
-        if is_such(function):
-            return functools.wraps(function)(wrap(tracked))
-    return functools.wraps(function)(_function(tracked))
+    return functools.wraps(function)(recorded(function, _Tracked(function, **options).open_call))
+
+
+@dataclass(frozen=True)
+class _Call(RecordedCall):
+    """A call that is a run."""
+
+    run: Run
+
+    def active(self) -> AbstractContextManager[object]:
+        """Make its run the current one."""
+        return _current(self.run)
 
 
 @dataclass(frozen=True)
@@ -80,8 +84,8 @@ class _Tracked:
     key: str | None
 
     @contextmanager
-    def call(self, args: Any, kwargs: Any) -> Iterator[Run]:
-        """A run of a call with these arguments, recorded; it is not current yet."""
+    def open_call(self, args: Any, kwargs: Any) -> Iterator[RecordedCall]:
+        """Record a run of a call with these arguments; it is not current yet."""
         parent = current.current_run()
         if self.kind == "step" and parent is None:
             raise NotTracked(
@@ -97,83 +101,13 @@ class _Tracked:
             entrypoint=self.function.__qualname__,
         )
         with _recorded(where, started):
-            yield started
+            yield _Call(started)
 
     def _transform(self, where: Instance) -> Transform:
         transforms: dict[str, Transform] = self.__dict__.setdefault("_transforms", {})
         if where.uid not in transforms:
             transforms[where.uid] = _function_transform(self).save()
         return transforms[where.uid]
-
-
-def _function(tracked: _Tracked) -> Callable[..., Any]:
-    def called(*args: Any, **kwargs: Any) -> Any:
-        with tracked.call(args, kwargs) as started, _current(started):
-            return tracked.function(*args, **kwargs)
-
-    return called
-
-
-def _coroutine(tracked: _Tracked) -> Callable[..., Any]:
-    async def awaited(*args: Any, **kwargs: Any) -> Any:
-        with tracked.call(args, kwargs) as started, _current(started):
-            return await tracked.function(*args, **kwargs)
-
-    return awaited
-
-
-def _generator(tracked: _Tracked) -> Callable[..., Any]:
-    """The run is current while the generator is at work, not while its consumer is."""
-
-    def iterated(*args: Any, **kwargs: Any) -> Any:
-        with tracked.call(args, kwargs) as started:
-            generator = tracked.function(*args, **kwargs)
-            resume: Callable[[], Any] = functools.partial(next, generator)
-            while True:
-                with _current(started):
-                    try:
-                        item = resume()
-                    except StopIteration as end:
-                        return end.value
-                resume = yield from _handed_out(generator, item)
-
-    return iterated
-
-
-def _handed_out(generator: Any, item: Any) -> Generator[Any, Any, Callable[[], Any]]:
-    """Give the item to the consumer; how to go on with what comes back."""
-    try:
-        sent = yield item
-    except GeneratorExit:
-        generator.close()
-        raise
-    except BaseException as error:
-        return functools.partial(generator.throw, error)
-    return functools.partial(generator.send, sent)
-
-
-def _async_generator(tracked: _Tracked) -> Callable[..., Any]:
-    async def iterated(*args: Any, **kwargs: Any) -> Any:
-        with tracked.call(args, kwargs) as started:
-            generator = tracked.function(*args, **kwargs)
-            resume: Callable[[], Any] = generator.__anext__
-            while True:
-                with _current(started):
-                    try:
-                        item = await resume()
-                    except StopAsyncIteration:
-                        return
-                try:
-                    sent = yield item
-                except GeneratorExit:
-                    await generator.aclose()
-                    raise
-                except BaseException as error:
-                    resume = functools.partial(generator.athrow, error)
-                else:
-                    resume = functools.partial(generator.asend, sent)
-
-    return iterated
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from lamin_core.enums import DependencyRole
 from lamin_core.runtime.parent_context import Parent, environment_for_children
 from lamin_core.runtime.process import Process
 from lamin_core.runtime.redaction import redact, redact_text
-from lamin_core.storage.hashing import digest
+from lamin_core.storage.hashing import Digest, digest
 from openlineage.lamin.emit import facets
 from openlineage.lamin.emit.naming import dataset_name
 from openlineage.lamin.emit.redaction import redact_event
@@ -65,8 +65,12 @@ class RunReference:
 
     def environment(self, root: RunReference | None) -> dict[str, str]:
         """The variables that make a process its child; `root` is the outermost run, None if that is this one."""
-        above = None if root is None or root == self else Parent(root.namespace, root.name, root.run_id)
-        return environment_for_children(Parent(self.namespace, self.name, self.run_id, above))
+        return environment_for_children(self.as_parent(root))
+
+    def as_parent(self, root: RunReference | None) -> Parent:
+        """Return this run as its child processes read it; `root` is the outermost run, None if that is this one."""
+        outermost = None if root is None or root == self else root.as_parent(None)
+        return Parent(self.namespace, self.name, self.run_id, outermost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +151,15 @@ class Dataset:
             content = digest(dataset.name)
         except OSError:  # unreadable: its name is still worth telling
             return dataset
-        return replace(
-            dataset, hash=content.hash, hash_type=content.hash_type, size=content.size, n_files=content.n_files
-        )
+        return dataset.with_digest(content)
+
+    def with_digest(self, digest: Digest) -> Dataset:
+        """Return this dataset with this content.
+
+        >>> Dataset("file", "/a.csv").with_digest(Digest("blake3", "af13", 3)).size
+        3
+        """
+        return replace(self, hash=digest.hash, hash_type=digest.hash_type, size=digest.size, n_files=digest.n_files)
 
 
 def start(run: Run, at: datetime, inputs: Sequence[Dataset] = (), outputs: Sequence[Dataset] = ()) -> Event:

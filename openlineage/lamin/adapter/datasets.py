@@ -1,11 +1,10 @@
-"""What a file or folder holds at this moment, hashed once for as long as it stays the same."""
+"""Paths as datasets, with their content: hashed once for as long as the files stay the same."""
 
 from __future__ import annotations
 
 import os
 import stat
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from lamin_core.errors import Unavailable
@@ -15,18 +14,18 @@ from openlineage.lamin.emit.events import Dataset
 from openlineage.lamin.emit.naming import dataset_name
 
 
-class Contents:
+class DatasetReader:
     """Datasets by path, read once for as long as times, sizes and inodes stay what they were."""
 
     def __init__(self) -> None:
         self._digests = digest_cache.DigestCache()
 
     def at(self, location: str) -> Dataset | None:
-        """The dataset at this path or URL; None where there is nothing to read: no file, a pipe, an empty folder.
+        """Return the dataset at this path or URL; None for a pipe, an empty folder, and where there is no file.
 
-        A folder that contains the working directory is none either: it is where the job runs, not what it reads.
+        Also None for a folder that contains the working directory: the job runs in it, it does not read it.
 
-        >>> Contents().at("/no/such/file") is None, Contents().at("s3://bucket/a.csv").name
+        >>> DatasetReader().at("/no/such/file") is None, DatasetReader().at("s3://bucket/a.csv").name
         (True, 'a.csv')
         """
         dataset = Dataset(*dataset_name(location))
@@ -34,11 +33,8 @@ class Contents:
             return dataset
         if not _holds_bytes(dataset.name):
             return None
-        with suppress(Unavailable):  # unreadable: its name is still worth telling
-            digest = self._digests.at(Path(dataset.name)).digest
-            return replace(
-                dataset, hash=digest.hash, hash_type=digest.hash_type, size=digest.size, n_files=digest.n_files
-            )
+        with suppress(Unavailable):  # unreadable: its name is recorded all the same
+            return dataset.with_digest(self._digests.at(Path(dataset.name)).digest)
         return dataset
 
 
@@ -59,5 +55,5 @@ def _holds_bytes(name: str) -> bool:
 
 
 def _holds_the_working_directory(folder: str) -> bool:
-    here, above = os.path.realpath(os.getcwd()), os.path.realpath(folder)
-    return os.path.commonpath([here, above]) == above
+    parent = os.path.realpath(folder)
+    return os.path.commonpath([os.path.realpath(os.getcwd()), parent]) == parent

@@ -1,0 +1,1 @@
+"""GNU make, recorded: `python -m lamin_make` instead of `make`."""
