@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sqlalchemy import JSON, Double, ForeignKey, Index, String, UniqueConstraint, false, true
 from sqlalchemy.orm import Mapped, mapped_column
@@ -10,10 +10,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 from lamin_core.models.base import Base, Identity, Key, Named, Registry, Synonymous
 from lamin_core.models.dtypes import named, registry_called, validated
 from lamin_core.models.expressions import FieldExpression
-from lamin_core.models.relations import Many, One
-from lamin_core.runtime import current
+from lamin_core.models.interfaces import RecordList
+from lamin_core.models.relations import ToMany, ToOne
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lamin_core.models.schema import Schema
     from lamin_core.models.user import User
 
@@ -43,8 +45,8 @@ class Feature(FieldExpression, Synonymous, Named, Registry):
     """Whether values of another type are turned into this one before they are judged."""
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
 
-    created_by: ClassVar[One[User]] = One("User", "created_by_id")
-    schemas: ClassVar[Many[Schema]] = Many("Schema", link="SchemaFeature", own="feature_id", other="schema_id")
+    created_by: ClassVar[ToOne[User | None]] = ToOne("User", "created_by_id")
+    schemas: ClassVar[ToMany[Schema]] = ToMany("Schema", link="SchemaFeature", own="feature_id", other="schema_id")
 
     def __init__(
         self,
@@ -81,11 +83,11 @@ class Feature(FieldExpression, Synonymous, Named, Registry):
             self.default_value = checked_default(self.name, self.dtype, self.default_value)
 
     @classmethod
-    def from_df(cls, df: Any) -> Any:
+    def from_df(cls, df: pd.DataFrame) -> RecordList[Self]:
         """The features that the columns of a table are; those that do not exist yet are made, unsaved."""
         dtypes = {str(column): dtype for column, dtype in df.dtypes.items()}
         existing = {feature.name: feature for feature in cls.filter(name__in=list(dtypes))}
-        features = current.current_instance().from_values(cls, [], None, create=False)
+        features = cls.from_values([])
         features.extend(existing.get(name) or cls(name=name, dtype=_of_column(dtype)) for name, dtype in dtypes.items())
         return features
 

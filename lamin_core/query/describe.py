@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from lamin_core.db.database import Database
-from lamin_core.models import Many, One
+from lamin_core.models import ToMany, ToOne
 from lamin_core.models.base import Versioned
 from lamin_core.models.relations import annotations_of, relations_of
 from lamin_core.query.annotations import described
@@ -62,8 +62,8 @@ def _relations(record: Any) -> list[tuple[str, Any]]:
     rows: list[tuple[str, Any]] = []
     for name, relation in relations.items():
         related = getattr(record, name)
-        if isinstance(relation, One) and related is not None:
+        if isinstance(relation, ToOne) and related is not None:
             rows.append((name, getattr(related, type(related)._name_field) or related.uid))
-        elif isinstance(relation, Many) and (number := related.count()):
+        elif isinstance(relation, ToMany) and (number := related.count()):
             rows.append((name, f"{number:,}"))
     return rows

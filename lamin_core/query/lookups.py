@@ -11,7 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from lamin_core.db.database import Database
 from lamin_core.errors import InvalidArgument
-from lamin_core.models import Many, One
+from lamin_core.models import ToMany, ToOne
 from lamin_core.models.base import Versioned
 from lamin_core.models.checks import text_argument
 from lamin_core.models.expressions import Comparison, Q
@@ -75,9 +75,9 @@ class Lookups:
         field = field_named(registry, path[0])
         if field is None:
             return self._of_feature(registry, path, value)
-        if isinstance(field, One):
+        if isinstance(field, ToOne):
             return self._through_one(registry, field, path[1:], value)
-        if isinstance(field, Many):
+        if isinstance(field, ToMany):
             return self._through_many(registry, field, path[1:], value)
         condition = date_json_lookups.compared(field, path[1:], value)
         if condition is None:
@@ -94,13 +94,13 @@ class Lookups:
         feature, rest = match
         return feature_lookups.condition(self, registry, feature, rest, value)
 
-    def _through_one(self, registry: type[Any], relation: One[Any], rest: list[str], value: Any) -> Condition:
+    def _through_one(self, registry: type[Any], relation: ToOne[Any], rest: list[str], value: Any) -> Condition:
         column = getattr(registry, relation.column)
         if not rest or (len(rest) == 1 and rest[0] in ("in", "isnull", "exact")):
             return OPERATORS[rest[0] if rest else "exact"](column, value)
         return column.in_(self._ids(relation.target, rest, value))  # type: ignore[no-any-return]
 
-    def _through_many(self, registry: type[Any], relation: Many[Any], rest: list[str], value: Any) -> Condition:
+    def _through_many(self, registry: type[Any], relation: ToMany[Any], rest: list[str], value: Any) -> Condition:
         target, link = relation.target, relation.link
         own = getattr(target if link is None else link, relation.own)
         other = target.id if link is None else getattr(link, relation.other)
@@ -133,7 +133,7 @@ def negated(condition: Condition) -> Condition:
     return not_(func.coalesce(condition, false()))
 
 
-def narrowing(relation: Many[Any]) -> list[Condition]:
+def narrowing(relation: ToMany[Any]) -> list[Condition]:
     """The conditions on the table between that a relation was declared with."""
     return [getattr(relation.link, name) == value for name, value in relation.only.items()]
 
@@ -145,7 +145,7 @@ def field_named(registry: type[Any], name: str) -> Any:
     field = relations_of(registry).get(name)
     if field is None:
         field = getattr(registry, name, None)
-    return field if isinstance(field, One | Many | InstrumentedAttribute) else None
+    return field if isinstance(field, ToOne | ToMany | InstrumentedAttribute) else None
 
 
 def column_at(registry: type[Any], path: str, entity: Any = None) -> Any:
@@ -161,9 +161,9 @@ def column_at(registry: type[Any], path: str, entity: Any = None) -> Any:
     field = field_named(registry, first)
     if field is None:
         raise unknown(registry, first, fields_of(registry))
-    if isinstance(field, Many) or (rest and not isinstance(field, One)):
+    if isinstance(field, ToMany) or (rest and not isinstance(field, ToOne)):
         raise InvalidArgument(f"{path!a} of {registry.__name__} is no single value", hint="name a field of the record")
-    if not isinstance(field, One):
+    if not isinstance(field, ToOne):
         return getattr(entity, field.key)
     target: Any = aliased(field.target)
     column = column_at(field.target, rest or field.target._name_field, target)

@@ -14,14 +14,14 @@ from sqlalchemy.orm import Session
 from lamin_core.db.database import Database
 from lamin_core.db.statements import insert_missing_rows
 from lamin_core.errors import InvalidArgument, NotFound, ValidationError
-from lamin_core.models import Feature, Many, Registry
+from lamin_core.models import Feature, QuerySet, Registry, ToMany
 from lamin_core.models.checks import listed_argument, shown, text_argument
 from lamin_core.models.dtypes import Dtype, parse, registry_called, validated
 from lamin_core.models.relations import annotation_of, annotations_of, model, table_of
 from lamin_core.query.annotations import described, labels_of, values_of
 from lamin_core.query.feature_lookups import own_key
 from lamin_core.query.operators import OPERATORS
-from lamin_core.query.queryset import QuerySet
+from lamin_core.query.queryset import SQLQuerySet
 from lamin_core.saving.categoricals import Terms, unknown_terms
 from lamin_core.saving.records import check_saved
 
@@ -151,7 +151,7 @@ class LabelSet:
         ids = select(getattr(link, relation.other)).where(
             getattr(link, relation.own) == self._record.id, link.feature_id == feature_record.id
         )
-        return QuerySet(self._database, target, select(target).where(target.id.in_(ids)))
+        return SQLQuerySet(self._database, target, select(target).where(target.id.in_(ids)))
 
     def all(self) -> dict[str, list[str]]:
         """The names of the labels, by the relation that they hang on."""
@@ -286,12 +286,12 @@ def _uid_row(record: Any, feature: Feature, label: Any, position: int, rows: Row
     rows[table_of(table)].append(row)
 
 
-def _between(relation: Many[Any]) -> type[Any]:
+def _between(relation: ToMany[Any]) -> type[Any]:
     assert relation.link is not None  # it has a column for features
     return relation.link
 
 
-def _link(record: Any, relation: Many[Any], label_id: int, feature: Feature | None) -> dict[str, Any]:
+def _link(record: Any, relation: ToMany[Any], label_id: int, feature: Feature | None) -> dict[str, Any]:
     feature_id = None if feature is None else feature.id
     return {relation.own: record.id, relation.other: label_id, "feature_id": feature_id, "origin": "api"}
 
@@ -306,7 +306,7 @@ def _several(records: Any) -> list[Any]:
     return labels
 
 
-def _relation(session: Session, record: Any, label: Registry, feature: Feature | None) -> Many[Any]:
+def _relation(session: Session, record: Any, label: Registry, feature: Feature | None) -> ToMany[Any]:
     relation = annotation_of(type(record), type(label))
     kind, other = type(record).__name__, type(label).__name__
     if relation is None:

@@ -284,7 +284,8 @@ def test_an_upload_that_was_killed_shows_nothing_and_is_continued(
     artifact = ln.Artifact(large, key="big.bin").save()
     assert sorted(sent) == [3, 4, 5]  # the first two were there already
     assert (
-        blobs.bring(artifact.path, outside / "back.bin", artifact.content_digest).stat().st_size == large.stat().st_size
+        blobs.bring(str(artifact.path), outside / "back.bin", artifact.content_digest).stat().st_size
+        == large.stat().st_size
     )
 
 
