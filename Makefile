@@ -47,6 +47,7 @@ lint: setup ## Check style, types and the direction of imports.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
 .PHONY: format
