@@ -432,11 +432,11 @@ class Named:
     """What a registry whose records are known by a name that people give adds."""
 
     @validates("name")
-    def _check_name(self, _field: str, name: Any) -> str:
+    def _check_name(self, _field: str, name: object) -> str:
         return self.checked(name)
 
     @staticmethod
-    def checked(name: Any) -> str:
+    def checked(name: object) -> str:
         """The name, if it is one. Raises `InvalidArgument`."""
         if not isinstance(name, str) or not name.strip() or not is_storable(name):
             raise InvalidArgument(f"{name!a} is no name", hint="a name is text, and not blank")
@@ -490,7 +490,7 @@ class Synonymous:
         current.current_instance().save(self)
 
 
-def _check_synonyms(names: Iterable[Any]) -> None:
+def _check_synonyms(names: Iterable[object]) -> None:
     for name in names:
         text_argument(name, "a synonym", "add_synonym('a', 'b')")
 

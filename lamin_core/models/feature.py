@@ -52,11 +52,11 @@ class Feature(FieldExpression, Synonymous, Named, Registry):
         self,
         *,
         name: str,
-        dtype: Any,
+        dtype: object,
         description: str | None = None,
         unit: str | None = None,
         nullable: bool = True,
-        default_value: Any = None,
+        default_value: object = None,
         coerce: bool = False,
     ) -> None:
         """A feature to be saved.
@@ -107,7 +107,7 @@ class Feature(FieldExpression, Synonymous, Named, Registry):
         return ("dtype",)
 
 
-def checked_dtype(dtype: Any) -> str:
+def checked_dtype(dtype: object) -> str:
     """Return the name of the type. Raises `InvalidArgument` for what is none, or names a registry that is none."""
     kind = named(dtype)
     for option in kind.options:
@@ -115,13 +115,13 @@ def checked_dtype(dtype: Any) -> str:
     return str(kind)
 
 
-def checked_default(name: str, dtype: str, value: Any) -> Any:
+def checked_default(name: str, dtype: str, value: object) -> Any:
     """Return the default as it is stored. Raises `ValidationError` for one of another type."""
     kind = named(dtype)
     return validated(name, kind, value) if kind.plain and not kind.is_list else value
 
 
-def _of_column(dtype: Any) -> str:
+def _of_column(dtype: object) -> str:
     """What the type of a column of pandas is called here."""
     if str(dtype) == "category":
         return "cat[ULabel]"

@@ -32,7 +32,7 @@ def check_edit(session: Session, row: Any, name: str, value: Any) -> Any:
     return value if guard is None else guard(session, row, value)
 
 
-def _dtype(session: Session, row: Feature, dtype: Any) -> str:
+def _dtype(session: Session, row: Feature, dtype: object) -> str:
     checked = checked_dtype(dtype)
     if checked == row.dtype:
         return checked
@@ -50,7 +50,7 @@ def _value_columns() -> list[Any]:
     return columns
 
 
-def _default(session: Session, row: Feature, value: Any) -> Any:
+def _default(session: Session, row: Feature, value: object) -> Any:
     return None if value is None else checked_default(row.name, row.dtype, value)
 
 
@@ -92,7 +92,7 @@ _GUARDS: dict[tuple[type[Any], str], Guard] = {
 }
 
 
-def check_many(session: Session, registry: type[Any], ids: Select[Any], values: Mapping[str, Any]) -> None:
+def check_many(session: Session, registry: type[Any], ids: Select[Any], values: Mapping[str, object]) -> None:
     """Raise `Conflict` where an edit of many records is one that other rows speak against."""
     if registry is not ULabel or values.get("is_type") is not False:
         return

@@ -178,14 +178,14 @@ class FeatureManager(Protocol):
         """Return the values by the names of features; several of one feature are a list."""
 
     def remove_values(
-        self, features: str | Feature | Iterable[str | Feature] | None = None, *, value: Any = None
+        self, features: str | Feature | Iterable[str | Feature] | None = None, *, value: object = None
     ) -> None:
         """Remove the values of a feature, of several, or of all; with `value` only this one of one feature."""
 
     def described(self) -> list[tuple[str, str]]:
         """Return what `describe()` prints of labels and of values: a name and a text for each line."""
 
-    def get(self, name: str, default: Any = None) -> Any:
+    def get(self, name: str, default: object = None) -> Any:
         """Return the value of this feature, or the default."""
 
     def __getitem__(self, name: str) -> Any: ...

@@ -69,7 +69,7 @@ class ULabel(Hierarchical, Synonymous, Named, Registry):
         super().__init__(name=name, is_type=is_type, description=description, type_id=type_id)
 
 
-def checked_type(label: Any) -> ULabel:
+def checked_type(label: object) -> ULabel:
     """Return the label if others can be of this type. Raises `InvalidArgument`."""
     if not isinstance(label, ULabel) or label.id is None or not label.is_type:
         raise InvalidArgument(f"{shown(label)} is no saved type", hint="ln.ULabel(name='x', is_type=True).save()")

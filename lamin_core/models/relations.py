@@ -174,7 +174,7 @@ def is_named(kind: type[Base], *, but: type[Base] | None = None) -> ColumnElemen
     return or_(*(exists().where(column == target.c.id) for column in pointing))
 
 
-def _pointers(table: Table, target: Any) -> list[ColumnElement[Any]]:
+def _pointers(table: Table, target: object) -> list[ColumnElement[Any]]:
     """The columns of a table that name rows of the other; of the table itself under another name."""
     named = [key.parent.name for key in table.foreign_keys if key.column.table is target]
     source = table.alias() if table is target else table

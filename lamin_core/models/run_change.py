@@ -66,5 +66,5 @@ def note_changes(connection: Connection) -> None:
 
 
 @event.listens_for(RunChange.__table__, "after_create")
-def _after_create(target: Any, connection: Connection, **_: Any) -> None:
+def _after_create(target: object, connection: Connection, **_: Any) -> None:
     note_changes(connection)

@@ -83,14 +83,14 @@ class Schema(Registry):
 
     def __init__(
         self,
-        features: Iterable[Any] | None = None,
+        features: Iterable[object] | None = None,
         *,
         index: Feature | None = None,
         name: str | None = None,
         description: str | None = None,
-        itype: Any = None,
+        itype: object = None,
         otype: str | None = None,
-        dtype: Any = None,
+        dtype: object = None,
         slots: dict[str, Schema] | None = None,
         components: dict[str, Schema] | None = None,
         minimal_set: bool = True,
@@ -149,7 +149,7 @@ class Schema(Registry):
         return ("otype", "itype", "n_members")
 
 
-def _checked_slots(slots: Any) -> dict[str, Schema]:
+def _checked_slots(slots: object) -> dict[str, Schema]:
     """Return the schema of each slot. Raises `InvalidArgument`."""
     slots = {} if slots is None else slots
     if not isinstance(slots, Mapping):
@@ -175,7 +175,7 @@ def _check_single(features: list[Feature]) -> None:
         raise InvalidArgument(f"features are named twice: {twice}")
 
 
-def _itype(itype: Any) -> str:
+def _itype(itype: object) -> str:
     """The registry, or the field of one, as text.
 
     >>> _itype(Feature), _itype(Feature.name)

@@ -55,7 +55,7 @@ def index(connection: Connection) -> None:
 
 
 @event.listens_for(Base.metadata, "after_create")
-def _after_create(target: Any, connection: Connection, **_: Any) -> None:
+def _after_create(target: object, connection: Connection, **_: Any) -> None:
     index(connection)
 
 

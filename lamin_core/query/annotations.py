@@ -105,5 +105,5 @@ def described(session: Session, record: Any) -> list[tuple[str, str]]:
     return lines + [(f"  {name}", _shown(by_record[record.id])) for name, by_record in values.items()]
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -67,7 +67,7 @@ def remove_rows(session: Session, registry: type[Any], which: Condition) -> int:
     return number
 
 
-def _fitted(registry: type[Any], name: str, value: Any) -> Any:
+def _fitted(registry: type[Any], name: str, value: object) -> Any:
     column = field_named(registry, name)
     if column is None:
         raise unknown(registry, name, fields_of(registry))

@@ -48,11 +48,11 @@ def _fields(record: Any) -> list[tuple[str, Any]]:
     return [(name, _shown(getattr(record, name))) for name in names if name != type(record)._name_field]
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: object) -> Any:
     return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value
 
 
-def _relations(record: Any) -> list[tuple[str, Any]]:
+def _relations(record: object) -> list[tuple[str, Any]]:
     annotation_relations = annotations_of(type(record))
     relations = {
         name: relation

@@ -28,7 +28,7 @@ class Lookups:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def all_of(self, registry: type[Any], conditions: Iterable[Any], lookups: dict[str, Any]) -> list[Condition]:
+    def all_of(self, registry: type[Any], conditions: Iterable[object], lookups: dict[str, Any]) -> list[Condition]:
         """A condition for each. Raises `InvalidArgument` for a field that is none, or a value that does not fit."""
         clauses = [self._of(registry, condition) for condition in conditions]
         return clauses + [self.one(registry, name.split("__"), value) for name, value in lookups.items()]
@@ -65,7 +65,7 @@ class Lookups:
                 clauses.append(feature_lookups.condition(self, registry, *match, value))
         return clauses
 
-    def one(self, registry: type[Any], path: list[str], value: Any) -> Condition:
+    def one(self, registry: type[Any], path: list[str], value: object) -> Condition:
         """The condition of one lookup: fields and relations first, operators last."""
         aliases: dict[str, str] = getattr(registry, "_aliases", {})
         if path[0] in aliases:
@@ -84,7 +84,7 @@ class Lookups:
             raise unknown(registry, "__".join(path), OPERATORS)
         return condition
 
-    def _of_feature(self, registry: type[Any], path: list[str], value: Any) -> Condition:
+    def _of_feature(self, registry: type[Any], path: list[str], value: object) -> Condition:
         if registry._feature_values is None:
             raise unknown(registry, path[0], fields_of(registry))
         match = feature_lookups.feature_named(self._database, path)
@@ -94,13 +94,13 @@ class Lookups:
         feature, rest = match
         return feature_lookups.condition(self, registry, feature, rest, value)
 
-    def _through_one(self, registry: type[Any], relation: ToOne[Any], rest: list[str], value: Any) -> Condition:
+    def _through_one(self, registry: type[Any], relation: ToOne[Any], rest: list[str], value: object) -> Condition:
         column = getattr(registry, relation.column)
         if not rest or (len(rest) == 1 and rest[0] in ("in", "isnull", "exact")):
             return OPERATORS[rest[0] if rest else "exact"](column, value)
         return column.in_(self._ids(relation.target, rest, value))  # type: ignore[no-any-return]
 
-    def _through_many(self, registry: type[Any], relation: ToMany[Any], rest: list[str], value: Any) -> Condition:
+    def _through_many(self, registry: type[Any], relation: ToMany[Any], rest: list[str], value: object) -> Condition:
         target, link = relation.target, relation.link
         own = getattr(target if link is None else link, relation.own)
         other = target.id if link is None else getattr(link, relation.other)
@@ -116,7 +116,7 @@ class Lookups:
             return OPERATORS[rest[0] if rest else "exact"](column, value)
         return column.in_(self._ids(target, rest, value))  # type: ignore[no-any-return]
 
-    def _ids(self, target: type[Any], rest: list[str], value: Any) -> Any:
+    def _ids(self, target: type[Any], rest: list[str], value: object) -> Any:
         return select(target.id).where(self.one(target, rest, value))
 
 
@@ -148,7 +148,7 @@ def field_named(registry: type[Any], name: str) -> Any:
     return field if isinstance(field, ToOne | ToMany | InstrumentedAttribute) else None
 
 
-def column_at(registry: type[Any], path: str, entity: Any = None) -> Any:
+def column_at(registry: type[Any], path: str, entity: object = None) -> Any:
     """The column at the end of this path over foreign keys: `created_by__handle`.
 
     Raises `InvalidArgument` for a field that is none, or that has several values.

@@ -107,7 +107,7 @@ def slots(database: Database, schema: Schema) -> dict[str, Schema]:
         return {row[0]: row[1] for row in rows}
 
 
-def reached(link: Any, own: str, other: str, start: int) -> CTE:
+def reached(link: object, own: str, other: str, start: int) -> CTE:
     """The primary keys on all paths from a record, over the table between."""
     first = select(getattr(link, other).label("id")).where(getattr(link, own) == start).cte(recursive=True)
     return first.union(select(getattr(link, other)).where(getattr(link, own) == first.c.id))

@@ -35,7 +35,7 @@ class _Row:
 
 
 def ranked(
-    session: Session, registry: type[Any], query: Select[Any], string: str, field: Any, limit: int | None
+    session: Session, registry: type[Any], query: Select[Any], string: str, field: object, limit: int | None
 ) -> list[int]:
     """The primary keys of what fits best, best first."""
     string = coercion.text(string).strip()

@@ -15,7 +15,7 @@ from lamin_core.query.lookups import field_named, fields_of, unknown
 from lamin_core.query.operators import OPERATORS
 
 
-def field_name(registry: type[Any], field: Any) -> str:
+def field_name(registry: type[Any], field: object) -> str:
     """The field that is meant: given as text or as `ln.ULabel.name`; by default the one that records are known by."""
     if field is None:
         default: str = registry._name_field
@@ -26,7 +26,9 @@ def field_name(registry: type[Any], field: Any) -> str:
     return name
 
 
-def inspect(session: Session, registry: type[Any], ids: Select[Any], values: Iterable[Any], field: Any) -> Inspection:
+def inspect(
+    session: Session, registry: type[Any], ids: Select[Any], values: Iterable[object], field: object
+) -> Inspection:
     """Look the values up in this field of the records with these ids."""
     name = field_name(registry, field)
     items = tuple(checked(values))
@@ -37,7 +39,7 @@ def inspect(session: Session, registry: type[Any], ids: Select[Any], values: Ite
 
 
 def mapper(
-    session: Session, registry: type[Any], ids: Select[Any], values: Iterable[Any], field: Any
+    session: Session, registry: type[Any], ids: Select[Any], values: Iterable[object], field: object
 ) -> dict[str, str]:
     """The name for each value that is none, but a synonym of one or the same but for case."""
     name = field_name(registry, field)
@@ -53,7 +55,7 @@ def mapper(
     return {value: names[value.lower()] for value in unmatched if value.lower() in names}
 
 
-def checked(values: Iterable[Any]) -> Iterable[Any]:
+def checked(values: Iterable[object]) -> Iterable[Any]:
     """The values, unless they are a single text, or nothing that has several. Raises `InvalidArgument`."""
     if isinstance(values, str | bytes | type) or not isinstance(values, Iterable):
         raise InvalidArgument(f"{shown(values)} are no values", hint=_LISTS)
