@@ -261,7 +261,7 @@ class Instance:
         """Records for these names."""
         return from_values(self, registry, values, field, create=create)
 
-    def describe(self, record: Any) -> None:
+    def describe(self, record: object) -> None:
         """Print what is known about this record."""
         print(description(self.db, record))  # noqa: T201 - this is what it is for
 
@@ -277,7 +277,7 @@ class Instance:
         """The values that this record has for features."""
         return FeatureValues(self.db, record)
 
-    def labels(self, record: Any) -> LabelSet:
+    def labels(self, record: object) -> LabelSet:
         """The labels that this record has, also as values of features."""
         return LabelSet(self.db, record)
 

@@ -106,7 +106,7 @@ _LONGEST_NAME = 2_600
 """Bytes: what an index of PostgreSQL takes."""
 
 
-def blank(registry: type[R], **values: Any) -> R:
+def blank(registry: type[R], **values: object) -> R:
     """A record with these values, made without its constructor, which is for people."""
     record: R = registry.__mapper__.class_manager.new_instance()
     for name, value in values.items():
@@ -191,7 +191,7 @@ class Registry(Base, metaclass=RegistryType):
         return cls._queryset().filter(*conditions, **lookups)
 
     @classmethod
-    def exclude(cls, *conditions: Q, **lookups: Any) -> QuerySet[Self]:
+    def exclude(cls, *conditions: Q, **lookups: object) -> QuerySet[Self]:
         """The records that do not fit."""
         return cls._queryset().exclude(*conditions, **lookups)
 
@@ -243,12 +243,12 @@ class Registry(Base, metaclass=RegistryType):
         return cls._queryset().last()
 
     @classmethod
-    def one(cls, **lookups: Any) -> Self:
+    def one(cls, **lookups: object) -> Self:
         """The only record. Raises `NotFound` or `MultipleFound`."""
         return cls._queryset().filter(**lookups).one()
 
     @classmethod
-    def one_or_none(cls, **lookups: Any) -> Self | None:
+    def one_or_none(cls, **lookups: object) -> Self | None:
         """The only record, or None. Raises `MultipleFound`."""
         return cls._queryset().filter(**lookups).one_or_none()
 
@@ -405,7 +405,7 @@ def is_required(registry: type[Registry], name: str) -> bool:
     return not registry.__table__.columns[name].nullable
 
 
-def checked_values(record: Registry, names: Iterable[str]) -> dict[str, Any]:
+def checked_values(record: Registry, names: Iterable[str]) -> dict[str, object]:
     """Return the values of these columns as they are written. Raises `InvalidArgument` for one that does not fit."""
     table = cast(Table, type(record).__table__)
     return {name: column_value(table.columns[name], record.__dict__.get(name)) for name in names}
@@ -452,7 +452,7 @@ class Versioned:
     _stem_length: ClassVar[int]
 
     @classmethod
-    def _series_column(cls) -> Any:
+    def _series_column(cls) -> object:
         """What all versions of one thing share."""
         return getattr(cls, "series_id", None) or getattr(cls, cls._name_field)  # type: ignore[attr-defined]
 

@@ -58,7 +58,7 @@ def text_argument(value: object, name: str, example: str) -> str:
     return value
 
 
-def check_optional_texts(**values: Any) -> None:
+def check_optional_texts(**values: object) -> None:
     """Raise `InvalidArgument` for one of these arguments that is neither text nor None."""
     for name, value in values.items():
         if value is not None:
@@ -88,7 +88,7 @@ def steps_argument(value: object, name: str) -> int | None:
     return min(value, _MOST_STEPS)
 
 
-def column_value(column: Column[Any], value: object) -> Any:
+def column_value(column: Column[Any], value: object) -> object:
     """Return the value as the column takes it. Raises `InvalidArgument` for one of another type or too large.
 
     >>> column_value(Column("n_observations", BigInteger), 3)
@@ -166,7 +166,7 @@ def _day(column: Column[Any], value: object) -> dt.date:
     return value.date() if isinstance(value, dt.datetime) else value
 
 
-def _json(column: Column[Any], value: object) -> Any:
+def _json(column: Column[Any], value: object) -> object:
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):

@@ -145,7 +145,7 @@ def registry_called(name: str) -> type[Any]:
     return registry
 
 
-def validated(feature: str, dtype: Dtype, value: object) -> Any:
+def validated(feature: str, dtype: Dtype, value: object) -> object:
     """The value as it is stored: numbers, text, lists and dicts. Raises `ValidationError` where it is of another type.
 
     >>> validated("temperature", parse("float"), 21)
@@ -202,12 +202,12 @@ def _float(value: Any) -> Any:
         return _WRONG
 
 
-def _number(value: object) -> Any:
+def _number(value: object) -> object:
     integer = _int(value)
     return _float(value) if integer is _WRONG else integer
 
 
-def _bool(value: object) -> Any:
+def _bool(value: object) -> object:
     value = _plain(value)
     return value if isinstance(value, bool) else _WRONG
 
@@ -216,7 +216,7 @@ def _text(value: object) -> Any:
     return str(value) if isinstance(value, str) and is_storable(value) else _WRONG
 
 
-def _path(value: object) -> Any:
+def _path(value: object) -> object:
     return _text(str(value)) if isinstance(value, str | PurePath) else _WRONG
 
 
@@ -231,7 +231,7 @@ def _date(value: Any) -> Any:
     return value.isoformat() if is_date else _WRONG
 
 
-def _datetime(value: object) -> Any:
+def _datetime(value: object) -> object:
     value = _plain(value)
     if isinstance(value, str):
         try:
@@ -248,11 +248,11 @@ def as_utc(value: dt.datetime) -> dt.datetime:
     return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
 
 
-def _dict(value: object) -> Any:
+def _dict(value: object) -> object:
     return _json(value) if isinstance(value, dict) else _WRONG
 
 
-def _json(value: object) -> Any:
+def _json(value: object) -> object:
     value = _plain(value)
     if isinstance(value, dict):
         parts = {key: _json(item) for key, item in value.items()}

@@ -115,7 +115,7 @@ def checked_dtype(dtype: object) -> str:
     return str(kind)
 
 
-def checked_default(name: str, dtype: str, value: object) -> Any:
+def checked_default(name: str, dtype: str, value: object) -> object:
     """Return the default as it is stored. Raises `ValidationError` for one of another type."""
     kind = named(dtype)
     return validated(name, kind, value) if kind.plain and not kind.is_list else value
@@ -149,7 +149,7 @@ class FeatureValue:
     """`api` for what people said, `event` for what a rebuild says again."""
 
 
-def _valued(thing: str) -> tuple[Any, ...]:
+def _valued(thing: str) -> tuple[object, ...]:
     table = f"{thing}_feature_value"
     return (
         UniqueConstraint(f"{thing}_id", "feature_id", "position", "hash", "origin", name=f"uq_{table}_once"),

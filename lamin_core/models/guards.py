@@ -50,7 +50,7 @@ def _value_columns() -> list[Any]:
     return columns
 
 
-def _default(session: Session, row: Feature, value: object) -> Any:
+def _default(session: Session, row: Feature, value: object) -> object:
     return None if value is None else checked_default(row.name, row.dtype, value)
 
 

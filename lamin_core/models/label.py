@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -94,7 +94,7 @@ class Annotation:
     """`api` for what people said, `event` for what a rebuild says again."""
 
 
-def link_constraints(thing: str, label: str) -> tuple[Any, ...]:
+def link_constraints(thing: str, label: str) -> tuple[object, ...]:
     """The constraints of a link: it is said once by each origin, for each feature or for none."""
     columns = (f"{thing}_id", f"{label}_id", "origin")
     alone = text("feature_id IS NULL")

@@ -42,7 +42,7 @@ class QuerySet(ABC, Generic[R]):
         """
 
     @abstractmethod
-    def exclude(self, *conditions: Q, **lookups: Any) -> Self:
+    def exclude(self, *conditions: Q, **lookups: object) -> Self:
         """Return those that do not match all of these. Raises as `filter`."""
 
     @abstractmethod
@@ -196,7 +196,7 @@ class QuerySet(ABC, Generic[R]):
         """
 
     @abstractmethod
-    def update(self, **values: Any) -> int:
+    def update(self, **values: object) -> int:
         """Give all of them these values, in one statement; return how many they are.
 
         Raises `InvalidArgument` for a field that records are known by, or a value that does not fit it, and `Conflict`;

@@ -19,7 +19,7 @@ from lamin_core.query.lookups import field_named, fields_of, unknown
 from lamin_core.query.operators import OPERATORS, Condition
 
 
-def change(database: Database, registry: type[Any], ids: Select[Any], values: dict[str, Any]) -> int:
+def change(database: Database, registry: type[Any], ids: Select[Any], values: dict[str, object]) -> int:
     """Give all of them these values; how many they are. Raises `InvalidArgument` and `Conflict`, and changes none."""
     fitted = {name: _fitted(registry, name, value) for name, value in values.items()}
     if not fitted:
@@ -35,7 +35,7 @@ def change(database: Database, registry: type[Any], ids: Select[Any], values: di
         ) from error
 
 
-def settle_latest(session: Session, registry: type[Any], series: list[Any]) -> None:
+def settle_latest(session: Session, registry: type[Any], series: list[object]) -> None:
     """In each of these series that has lost its latest version, the newest that is left is the latest."""
     column = registry._series_column()
     other = aliased(registry)

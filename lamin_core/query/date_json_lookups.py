@@ -76,7 +76,7 @@ def _in_json(column: object, words: list[str], value: object) -> Condition | Non
     return _member_is(kind, member, name, value)
 
 
-def _path(keys: list[str]) -> list[Any]:
+def _path(keys: list[str]) -> list[object]:
     """The path in the words of SQLite and of PostgreSQL."""
     if any(set(key) & set('"\\') or not is_storable(key) for key in keys):
         raise InvalidArgument(f"{'__'.join(keys)!a} is no path into JSON")

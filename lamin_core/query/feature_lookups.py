@@ -120,7 +120,7 @@ def _at_time(column: Any, feature: Feature, dtype: Dtype, rest: list[str], value
     return date_json_lookups.compared(column, words, [fitted(item) for item in value] if several else fitted(value))
 
 
-def _stored(feature: Feature, dtype: Dtype, value: object) -> Any:
+def _stored(feature: Feature, dtype: Dtype, value: object) -> object:
     try:
         return validated(feature.name, dtype, value)
     except ValidationError as error:

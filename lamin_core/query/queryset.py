@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
@@ -311,8 +311,7 @@ class SQLQuerySet(QuerySet[R]):
             mapper = validation.mapper(session, self.registry, self.ids(), listed, field)
         if return_mapper:
             return mapper
-        names: Mapping[Any, str] = mapper
-        return [names.get(value, value) for value in listed]
+        return [mapper.get(value, value) if isinstance(value, str) else value for value in listed]
 
     # As a table
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
@@ -13,6 +13,8 @@ from lamin_core.models.checks import shown
 from lamin_core.models.names import Inspection
 from lamin_core.query.lookups import field_named, fields_of, unknown
 from lamin_core.query.operators import OPERATORS
+
+V = TypeVar("V")
 
 
 def field_name(registry: type[Any], field: object) -> str:
@@ -55,7 +57,7 @@ def mapper(
     return {value: names[value.lower()] for value in unmatched if value.lower() in names}
 
 
-def checked(values: Iterable[object]) -> Iterable[Any]:
+def checked(values: Iterable[V]) -> Iterable[V]:
     """The values, unless they are a single text, or nothing that has several. Raises `InvalidArgument`."""
     if isinstance(values, str | bytes | type) or not isinstance(values, Iterable):
         raise InvalidArgument(f"{shown(values)} are no values", hint=_LISTS)

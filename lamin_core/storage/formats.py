@@ -60,7 +60,7 @@ def check_trusted(suffix: str, *, trust: bool) -> None:
         )
 
 
-def open_stream(path: Path, suffix: str) -> Any:
+def open_stream(path: Path, suffix: str) -> object:
     """A handle that reads as it is used. Raises `InvalidArgument` for a suffix that cannot be streamed."""
     file_format = _format_of(suffix)
     if file_format is None or file_format.open is None:
@@ -70,7 +70,7 @@ def open_stream(path: Path, suffix: str) -> Any:
     return file_format.open(path)
 
 
-def open_remote(fs: Any, path: str, suffix: str) -> Any:
+def open_remote(fs: object, path: str, suffix: str) -> object:
     """A handle that reads from a remote storage as it is used; None where the file must be fetched for that."""
     file_format = _format_of(suffix)
     return None if file_format is None or file_format.open_remote is None else file_format.open_remote(fs, path)
@@ -107,7 +107,7 @@ def understood(name: str, suffix: str, *but: type[Exception]) -> Iterator[None]:
 _FOR_TABLES = (".parquet", ".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
 
-def suffix_for(data: Any, key: str | None, key_suffix: str) -> str:
+def suffix_for(data: object, key: str | None, key_suffix: str) -> str:
     """The suffix to write this object with: the key's, where that can hold it, else the usual one.
 
     Raises `InvalidArgument` when the key's suffix cannot hold it.
@@ -142,7 +142,7 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-def otype(data: Any) -> str:
+def otype(data: object) -> str:
     """What kind of object it is: `DataFrame` or `AnnData`."""
     return _object_type(data)
 
@@ -152,7 +152,7 @@ def n_observations(data: Any) -> int:
     return int(data.shape[0])
 
 
-def _object_type(data: Any) -> str:
+def _object_type(data: object) -> str:
     names = [base.__name__ for base in type(data).__mro__]
     return next((name for name in ("DataFrame", "AnnData") if name in names), type(data).__name__)
 
@@ -197,7 +197,7 @@ def _text(path: Path) -> str:
     return text
 
 
-def _json_lines(path: Path) -> list[Any]:
+def _json_lines(path: Path) -> list[object]:
     return [json.loads(line) for line in _text(path).splitlines() if line.strip()]
 
 
@@ -258,7 +258,7 @@ def _is_default_index(data: Any) -> bool:
     return type(data.index).__name__ == "RangeIndex"
 
 
-def _unpickle(path: Path) -> Any:
+def _unpickle(path: Path) -> object:
     with path.open("rb") as file:
         return importlib.import_module("pickle").load(file)
 
