@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
 
 from sqlalchemy import ForeignKey, Index, Select, String, UniqueConstraint, select, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 
 UNSET: Any = object()
+T = TypeVar("T")
 
 
 class ArtifactSeries(Base):
@@ -298,19 +299,47 @@ class Artifact(HasLineage, Versioned, Registry):
         local: Path = current.current_instance().files.cache(self, reader=is_run_input)
         return local
 
-    def load(self, *, is_run_input: Run | bool | None = None, trust: bool = False) -> Any:
+    @overload
+    def load(self, as_type: None = None, *, is_run_input: Run | bool | None = None, trust: bool = False) -> object: ...
+    @overload
+    def load(self, as_type: type[T], *, is_run_input: Run | bool | None = None, trust: bool = False) -> T: ...
+
+    def load(
+        self, as_type: type[T] | None = None, *, is_run_input: Run | bool | None = None, trust: bool = False
+    ) -> T | object:
         """The content in memory, by its suffix; the current run has then read it.
 
-        Pickles and the like run code when they are loaded: only with `trust=True`.
-        """
-        return current.current_instance().files.load(self, reader=is_run_input, trust=trust)
+        Args:
+            as_type: what it has to be, such as `pandas.DataFrame`: a type checker and an editor then know it too.
+            is_run_input: as for `cache`.
+            trust: pickles and the like run code when they are loaded: only with `trust=True`.
 
-    def open(self, *, is_run_input: Run | bool | None = None) -> Any:
+        Raises:
+            InvalidArgument: if it is of another type, or a format that has to be trusted.
+        """
+        loaded: object = current.current_instance().files.load(self, reader=is_run_input, trust=trust)
+        return loaded if as_type is None else self._checked(loaded, as_type, "load")
+
+    @overload
+    def open(self, as_type: None = None, *, is_run_input: Run | bool | None = None) -> object: ...
+    @overload
+    def open(self, as_type: type[T], *, is_run_input: Run | bool | None = None) -> T: ...
+
+    def open(self, as_type: type[T] | None = None, *, is_run_input: Run | bool | None = None) -> T | object:
         """A handle for streaming, also from a bucket; the current run has then read it.
 
-        A `pyarrow` dataset of tables, a backed `AnnData` of an h5ad file, a zarr group of a zarr folder.
+        A `pyarrow` dataset of tables, a backed `AnnData` of an h5ad file, a zarr group of a zarr folder; `as_type` as
+        for `load`.
         """
-        return current.current_instance().files.open(self, reader=is_run_input)
+        handle: object = current.current_instance().files.open(self, reader=is_run_input)
+        return handle if as_type is None else self._checked(handle, as_type, "open")
+
+    def _checked(self, content: object, expected: type[T], method: str) -> T:
+        if isinstance(content, expected):
+            return content
+        actual, name = type(content).__name__, expected.__name__
+        message = f"{self.key or self.uid!r} is a {actual}, not a {name}: its suffix is {self.suffix!r}"
+        raise InvalidArgument(message, hint=f"artifact.{method}() returns it as it is")
 
     def replace(
         self, data: str | os.PathLike[str] | pd.DataFrame | anndata.AnnData, *, run: Run | bool | None = None

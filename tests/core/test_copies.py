@@ -737,7 +737,7 @@ def test_a_copy_that_somebody_else_may_not_read_is_said_to_be(instance: Instance
     (outside / "a.csv").write_text("x\n1\n")
     (outside / "a.csv").chmod(0o600)
     artifact = ln.Artifact(outside / "a.csv", key="a.csv", storage=str(folder)).save()
-    assert artifact.load().x.to_list() == [1]
+    assert artifact.load(pd.DataFrame).x.to_list() == [1]
     os.setresuid(65534, 65534, 0)
     try:
         with pytest.raises(Unavailable, match="not for you to read"):

@@ -64,6 +64,11 @@ def artifacts(artifact: Artifact, table: pd.DataFrame, run: Run) -> None:
     assert_type(artifact.versions, QuerySet[Artifact])
     assert_type(artifact.path, Path | str)
     assert_type(artifact.cache(), Path)
+    assert_type(artifact.load(), object)
+    assert_type(artifact.load(pd.DataFrame), pd.DataFrame)
+    assert_type(artifact.load(dict, trust=True), dict[Any, Any])
+    assert_type(artifact.open(), object)
+    assert_type(artifact.open(pd.DataFrame), pd.DataFrame)
     assert_type(artifact.replace(table), Artifact)
     assert_type(artifact.restore(), Artifact)
     assert_type(artifact.features, FeatureManager)
@@ -132,3 +137,22 @@ def labels(label: ULabel, feature: Feature, table: pd.DataFrame) -> None:
     assert_type(ln.Schema.from_df(table), Schema)
     assert_type(ln.Schema([feature]).features, RelatedSet[Feature])
     assert_type(feature.schemas, RelatedSet[Schema])
+
+
+@ln.flow
+def analyse(name: str) -> int:
+    return len(name)
+
+
+@ln.step(key="count")
+def count(name: str, *, twice: bool = False) -> int:
+    return len(name) * (1 + twice)
+
+
+def functions() -> None:
+    assert_type(analyse("a"), int)
+    assert_type(count("a", twice=True), int)
+    analyse(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    with ln.run("part") as run:
+        assert_type(run, Run)
+    assert_type(ln.track(), Run)
