@@ -51,14 +51,14 @@ def from_values(instance: SavingInstance, registry: Any, values: Iterable[Any], 
     )
 
 
-def _unique(values: Iterable[Any]) -> list[Any]:
+def _unique(values: Iterable[object]) -> list[object]:
     try:
         return [value for value in dict.fromkeys(checked(values)) if _is_there(value)]
     except TypeError as error:  # what cannot be hashed is no name either
         raise InvalidArgument(f"not all of these are values: {error}", hint="pass names") from error
 
 
-def _is_there(value: Any) -> bool:
+def _is_there(value: object) -> bool:
     """Whether it is a value at all; those of numpy and pandas that are none do not equal themselves."""
     try:
         return value is not None and bool(value == value)

@@ -39,7 +39,7 @@ def plain(value: Any) -> Any:
         return f"<{type(value).__name__}>"
 
 
-def _likeness(value: Any) -> Any:
+def _likeness(value: object) -> object:
     for look in (_whole, _in_parts):
         with contextlib.suppress(_TooLong):
             representation = look(value)
@@ -48,11 +48,11 @@ def _likeness(value: Any) -> Any:
     return _size(value)
 
 
-def _whole(value: Any) -> Any:
+def _whole(value: object) -> object:
     return _Likeness().of(value, _DEEPEST)
 
 
-def _in_parts(value: Any) -> Any:
+def _in_parts(value: object) -> object:
     """Of what is too long as a whole, the parts that are not."""
     if isinstance(value, Mapping) and len(value) <= _PARTS:
         return {str(key): _part(item) for key, item in value.items()}
@@ -61,7 +61,7 @@ def _in_parts(value: Any) -> Any:
     raise _TooLong
 
 
-def _part(value: Any) -> Any:
+def _part(value: object) -> object:
     try:
         return _whole(value)
     except _TooLong:
@@ -117,13 +117,13 @@ class _Likeness:
         return _named(value)
 
 
-def _size(value: Any) -> str:
+def _size(value: object) -> str:
     if not hasattr(value, "__len__"):
         return f"<{type(value).__name__}>"
     return f"<{type(value).__name__} of {len(value)} {'characters' if isinstance(value, str) else 'items'}>"
 
 
-def _named(value: Any) -> str:
+def _named(value: object) -> str:
     try:
         uid = getattr(value, "uid", None) if not isinstance(value, type) else None
     except Exception:  # it has its own idea of attributes
