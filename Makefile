@@ -48,6 +48,7 @@ lint: setup ## Check style, types and the direction of imports.
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/basedpyright
+	.ci/lint-any
 	$(BIN)/lint-imports
 
 .PHONY: format
