@@ -22,6 +22,7 @@ from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, Lamin
 from lamin_core.ingest.series import storage_for
 from lamin_core.instance.lineage_service import LineageService
 from lamin_core.models import Artifact, InstanceRow, Run, Storage, User
+from lamin_core.models.base import Registry
 from lamin_core.models.relations import relations_of
 from lamin_core.query.describe import description
 from lamin_core.query.queryset import SQLQuerySet
@@ -273,11 +274,11 @@ class Instance:
         """The schema of each slot of a composite one."""
         return slots(self.db, schema)
 
-    def features(self, record: Any) -> FeatureValues:
+    def features(self, record: Registry) -> FeatureValues:
         """The values that this record has for features."""
         return FeatureValues(self.db, record)
 
-    def labels(self, record: object) -> LabelSet:
+    def labels(self, record: Registry) -> LabelSet:
         """The labels that this record has, also as values of features."""
         return LabelSet(self.db, record)
 

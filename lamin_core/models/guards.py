@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from lamin_core.errors import Conflict, InvalidArgument
 from lamin_core.models.artifact import Artifact
-from lamin_core.models.base import Named, is_required
+from lamin_core.models.base import Named, Registry, is_required
 from lamin_core.models.feature import ArtifactFeatureValue, Feature, RunFeatureValue, checked_default, checked_dtype
 from lamin_core.models.label import ULabel, checked_type
 from lamin_core.models.relations import annotations_of
@@ -92,7 +92,7 @@ _GUARDS: dict[tuple[type[Any], str], Guard] = {
 }
 
 
-def check_many(session: Session, registry: type[Any], ids: Select[Any], values: Mapping[str, object]) -> None:
+def check_many(session: Session, registry: type[Registry], ids: Select[Any], values: Mapping[str, object]) -> None:
     """Raise `Conflict` where an edit of many records is one that other rows speak against."""
     if registry is not ULabel or values.get("is_type") is not False:
         return

@@ -155,7 +155,7 @@ def annotations_of(registry: type[Any]) -> dict[str, ToMany[Any]]:
     }
 
 
-def annotation_of(registry: type[Any], target: type[Any]) -> ToMany[Any] | None:
+def annotation_of(registry: type[Registry], target: type[Registry]) -> ToMany[Any] | None:
     """The relation by which records of the target label records of the registry."""
     return next((relation for relation in annotations_of(registry).values() if relation.target is target), None)
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased
 
 from lamin_core.db.database import Database
 from lamin_core.errors import Conflict, InvalidArgument
-from lamin_core.models.base import Named, Versioned, refusal
+from lamin_core.models.base import Named, Registry, Versioned, refusal
 from lamin_core.models.checks import column_value
 from lamin_core.models.deleted import remember
 from lamin_core.models.guards import check_many
@@ -19,7 +19,7 @@ from lamin_core.query.lookups import field_named, fields_of, unknown
 from lamin_core.query.operators import OPERATORS, Condition
 
 
-def change(database: Database, registry: type[Any], ids: Select[Any], values: dict[str, object]) -> int:
+def change(database: Database, registry: type[Registry], ids: Select[Any], values: dict[str, object]) -> int:
     """Give all of them these values; how many they are. Raises `InvalidArgument` and `Conflict`, and changes none."""
     fitted = {name: _fitted(registry, name, value) for name, value in values.items()}
     if not fitted:
@@ -46,7 +46,7 @@ def settle_latest(session: Session, registry: type[Any], series: list[object]) -
     session.connection().execute(newest)
 
 
-def remove(database: Database, registry: type[Any], ids: Select[Any]) -> int:
+def remove(database: Database, registry: type[Registry], ids: Select[Any]) -> int:
     """Remove all of them; how many they were. Raises `Conflict` while others need one of them, and removes none."""
     try:
         with database.writing() as session:

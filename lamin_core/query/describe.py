@@ -7,7 +7,7 @@ from typing import Any
 
 from lamin_core.db.database import Database
 from lamin_core.models import ToMany, ToOne
-from lamin_core.models.base import Versioned
+from lamin_core.models.base import Registry, Versioned
 from lamin_core.models.relations import annotations_of, relations_of
 from lamin_core.query.annotations import described
 from lamin_core.query.frames import fields
@@ -42,7 +42,7 @@ def lines(rows: list[tuple[str, Any]]) -> list[str]:
 _LINE_END = "\n"
 
 
-def _fields(record: Any) -> list[tuple[str, Any]]:
+def _fields(record: Registry) -> list[tuple[str, Any]]:
     columns = type(record).__mapper__.column_attrs
     names = [name for name in fields(type(record)) if not columns[name].columns[0].foreign_keys]
     return [(name, _shown(getattr(record, name))) for name in names if name != type(record)._name_field]

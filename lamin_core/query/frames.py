@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from lamin_core.errors import MissingExtra
 from lamin_core.models import ToMany
+from lamin_core.models.base import Registry
 from lamin_core.query.annotations import values_of
 from lamin_core.query.lookups import column_at, field_named, narrowing
 from lamin_core.query.operators import OPERATORS
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def fields(registry: type[Any]) -> list[str]:
+def fields(registry: type[Registry]) -> list[str]:
     """The fields that a table shows, those that are columns and not long: the uid and what people know a record by
     first, then as they are declared, keys of other records last.
     """
@@ -29,7 +30,7 @@ def fields(registry: type[Any]) -> list[str]:
 
 
 def frame(
-    session: Session, registry: type[Any], query: Select[Any], included: list[str], *, with_features: bool
+    session: Session, registry: type[Registry], query: Select[Any], included: list[str], *, with_features: bool
 ) -> pd.DataFrame:
     """The records of the query, a row each. Raises `MissingExtra` without pandas."""
     try:
@@ -54,14 +55,14 @@ def frame(
     return table
 
 
-def _whole_numbers(registry: type[Any], table: pd.DataFrame) -> list[str]:
+def _whole_numbers(registry: type[Registry], table: pd.DataFrame) -> list[str]:
     """The columns of whole numbers that some records have none of: pandas would make them fractions."""
     kinds = {attribute.key: attribute.columns[0].type for attribute in registry.__mapper__.column_attrs}
     whole = [name for name, kind in kinds.items() if name in table and isinstance(kind, Integer)]
     return [name for name in whole if table[name].dtype != "int64"]
 
 
-def _several(session: Session, registry: type[Any], path: str, ids: list[int]) -> list[list[Any]]:
+def _several(session: Session, registry: type[Registry], path: str, ids: list[int]) -> list[list[Any]]:
     """For each record the values at the end of a path that begins with a relation to many."""
     first, _, rest = path.partition("__")
     relation = field_named(registry, first)

@@ -9,6 +9,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from lamin_core.errors import InvalidArgument
+from lamin_core.models.base import Registry
 from lamin_core.models.checks import shown
 from lamin_core.models.names import Inspection
 from lamin_core.query.lookups import field_named, fields_of, unknown
@@ -17,7 +18,7 @@ from lamin_core.query.operators import OPERATORS
 V = TypeVar("V")
 
 
-def field_name(registry: type[Any], field: object) -> str:
+def field_name(registry: type[Registry], field: object) -> str:
     """The field that is meant: given as text or as `ln.ULabel.name`; by default the one that records are known by."""
     if field is None:
         default: str = registry._name_field
@@ -29,7 +30,7 @@ def field_name(registry: type[Any], field: object) -> str:
 
 
 def inspect(
-    session: Session, registry: type[Any], ids: Select[Any], values: Iterable[object], field: object
+    session: Session, registry: type[Registry], ids: Select[Any], values: Iterable[object], field: object
 ) -> Inspection:
     """Look the values up in this field of the records with these ids."""
     name = field_name(registry, field)
@@ -41,7 +42,7 @@ def inspect(
 
 
 def mapper(
-    session: Session, registry: type[Any], ids: Select[Any], values: Iterable[object], field: object
+    session: Session, registry: type[Registry], ids: Select[Any], values: Iterable[object], field: object
 ) -> dict[str, str]:
     """The name for each value that is none, but a synonym of one or the same but for case."""
     name = field_name(registry, field)
