@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from lamin_core.errors import InvalidArgument, LaminError, MissingExtra
@@ -27,14 +28,14 @@ from lamin_core.errors import InvalidArgument, LaminError, MissingExtra
 class Format:
     """What can be done with files of one suffix."""
 
-    load: Callable[[Path], Any]
-    open: Callable[[Path], Any] | None = None
+    load: Callable[[Path], object]
+    open: Callable[[Path], object] | None = None
     write: Callable[[Any, Path], None] | None = None
-    open_remote: Callable[[Any, str], Any] | None = None
+    open_remote: Callable[[Any, str], object] | None = None
     """Takes an fsspec file system and a path in it."""
 
 
-def load(path: Path, suffix: str, *, trust: bool = False) -> Any:
+def load(path: Path, suffix: str, *, trust: bool = False) -> object:
     """The content of the file in memory; of a suffix that is not known, the path itself.
 
     Raises `InvalidArgument` for formats that can run code, unless they are trusted.
@@ -157,25 +158,25 @@ def _object_type(data: object) -> str:
     return next((name for name in ("DataFrame", "AnnData") if name in names), type(data).__name__)
 
 
-def _library(name: str, extra: str) -> Any:
+def _library(name: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
         raise MissingExtra(name, extra) from error
 
 
-def _pandas() -> Any:
+def _pandas() -> ModuleType:
     return _library("pandas", "data")
 
 
-def _anndata() -> Any:
+def _anndata() -> ModuleType:
     return _library("anndata", "data")
 
 
-def _arrow(format: str = "parquet", **options: Any) -> Callable[..., Any]:
+def _arrow(format: str = "parquet", **options: Any) -> Callable[..., object]:
     """Opens a `pyarrow.dataset`, here or in an fsspec file system."""
 
-    def opened(path: Any, filesystem: Any = None) -> Any:
+    def opened(path: object, filesystem: object = None) -> object:
         arrow = _library("pyarrow.dataset", "data")
         csv = _library("pyarrow.csv", "data")
         reads = arrow.CsvFileFormat(csv.ParseOptions(**options)) if format == "csv" else format
@@ -184,7 +185,7 @@ def _arrow(format: str = "parquet", **options: Any) -> Callable[..., Any]:
     return opened
 
 
-def _remotely(opened: Callable[..., Any]) -> Callable[[Any, str], Any]:
+def _remotely(opened: Callable[..., object]) -> Callable[[Any, str], object]:
     return lambda fs, path: opened(path, fs)
 
 
@@ -201,11 +202,11 @@ def _json_lines(path: Path) -> list[object]:
     return [json.loads(line) for line in _text(path).splitlines() if line.strip()]
 
 
-def _yaml(path: Path) -> Any:
+def _yaml(path: Path) -> object:
     return _library("yaml", "data").safe_load(_text(path))
 
 
-def _array(path: Path) -> Any:
+def _array(path: Path) -> object:
     return _library("numpy", "data").load(path, allow_pickle=False)
 
 
@@ -217,7 +218,7 @@ def _image(path: Path) -> Path:
     return path
 
 
-def _zarr(path: Path) -> Any:
+def _zarr(path: Path) -> object:
     """An `AnnData` where the store says that it is one, else the zarr group or array."""
     if any('"encoding-type": "anndata"' in _text(file) for file in _zarr_attributes(path)):
         return _anndata().read_zarr(path)
@@ -228,11 +229,11 @@ def _zarr_attributes(path: Path) -> list[Path]:
     return [file for name in (".zattrs", "zarr.json") if (file := path / name).exists()]
 
 
-def _open_zarr(path: Path) -> Any:
+def _open_zarr(path: Path) -> object:
     return _library("zarr", "data").open(str(path), mode="r")
 
 
-def _open_remote_zarr(fs: Any, path: str) -> Any:
+def _open_remote_zarr(fs: Any, path: str) -> object:
     if not fs.async_impl:
         return None
     stores = _library("zarr.storage", "data")
@@ -250,7 +251,7 @@ def _write_table(separator: str) -> Callable[[Any, Path], None]:
     return lambda data, path: data.to_csv(path, sep=separator, index=not _is_default_index(data))
 
 
-def _read_table(separator: str) -> Callable[[Path], Any]:
+def _read_table(separator: str) -> Callable[[Path], object]:
     return lambda path: _pandas().read_csv(path, sep=separator)
 
 
