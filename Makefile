@@ -47,6 +47,8 @@ lint: setup ## Check style, types and the direction of imports.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/basedpyright
+	.ci/lint-any
 	$(BIN)/lint-imports
 
 .PHONY: format

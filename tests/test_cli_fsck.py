@@ -52,8 +52,9 @@ def _kinds(report: fsck.Report) -> Counter[str]:
     return Counter(problem.kind for problem in report.problems)
 
 
-def _flip(path: Path, where: int) -> None:
+def _flip(location: Path | str, where: int) -> None:
     """Turn over one bit, and leave the times of the file as they were."""
+    path = Path(location)
     times = path.stat()
     data = bytearray(path.read_bytes())
     data[where % len(data)] ^= 1 << (where % 8)

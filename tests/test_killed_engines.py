@@ -153,7 +153,7 @@ def test_what_a_killed_engine_has_left_is_lost(
 def of_elsewhere(is_so: bool) -> None:
     """Have the registry believe that all of it happens on another machine, or not any more."""
     host = ln.Run.filter(transform__key__endswith="slow").one().host
-    instance = ln.context.current_instance()
+    instance = ln.connect()
     with instance.db.writing() as session:
         session.execute(update(Run).values(host=f"{host}-b" if is_so else host.removesuffix("-b")))
 

@@ -208,7 +208,7 @@ def _prepare(connection: Any) -> None:
     connection.create_function("regexp", 2, matches, deterministic=True)
 
 
-def _lower(text: Any) -> Any:
+def _lower(text: object) -> object:
     return text.lower() if isinstance(text, str) else text
 
 
@@ -303,7 +303,7 @@ def _short(text: str) -> str:
     return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
 
-def _remedy(url: str, cause: Any) -> str:
+def _remedy(url: str, cause: object) -> str:
     """What to type when a database cannot be used."""
     if not isinstance(cause, sqlite3.Error):
         return f"is its server up, and {redact_text(url)} right? `lamin doctor` tries it"
@@ -317,7 +317,7 @@ def is_damage(error: BaseException | None) -> bool:
     return getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
-def _is_refused(error: Any) -> bool:
+def _is_refused(error: object) -> bool:
     """Whether the database says that this user, or this connection, may not write."""
     if isinstance(error, sqlite3.Error):
         return (getattr(error, "sqlite_errorcode", 0) & 0xFF) == sqlite3.SQLITE_READONLY

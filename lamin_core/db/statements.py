@@ -83,7 +83,7 @@ def _newest(tables: tuple[Table, ...]) -> Executable:
     return select(*(select(func.max(table.c.id)).scalar_subquery() for table in tables))
 
 
-def insert_rows(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
+def insert_rows(session: Session, model: type[Base], rows: Sequence[Mapping[str, object]]) -> None:
     """Write these rows, which all name the same columns."""
     if rows:
         session.connection().execute(insertion(table_of(model), many=len(rows) > 1), list(rows))
@@ -99,7 +99,7 @@ def insertion(table: Table, *, many: bool) -> Executable:
     return insert(table).returning(*table.primary_key) if many else insert(table)
 
 
-def insert_missing(session: Session, table: Table, values: dict[str, Any]) -> int | None:
+def insert_missing(session: Session, table: Table, values: dict[str, object]) -> int | None:
     """The primary key of a new row with these values; None where a unique constraint says that it is there already.
 
     One statement where most rows are new, instead of a look first; not through the mapper, which costs more than both.
@@ -107,7 +107,7 @@ def insert_missing(session: Session, table: Table, values: dict[str, Any]) -> in
     return session.connection().execute(_insert_missing(table, tuple(values), returning=True), values).scalar()
 
 
-def insert_missing_rows(session: Session, table: Any, rows: Sequence[dict[str, Any]]) -> None:
+def insert_missing_rows(session: Session, table: object, rows: Sequence[dict[str, object]]) -> None:
     """New rows with these values, all for the same columns, except those that a unique constraint says are there."""
     if rows:
         session.connection().execute(_insert_missing(table, tuple(rows[0]), returning=False), rows)
@@ -128,7 +128,7 @@ def _insert_missing(table: Table, names: tuple[str, ...], *, returning: bool) ->
     return text(statement + " RETURNING id" * returning).bindparams(*binds)
 
 
-def default(column: Column[Any]) -> Any:
+def default(column: Column[Any]) -> object:
     """What a new row has in this column where nobody says anything; None where that is nothing."""
     column_default: Any = column.default
     if column_default is None:
@@ -163,7 +163,7 @@ def _delete(dialect: str, key: Column[Any]) -> Executable:
 
 
 def select_in(
-    session: Session, query: Select[Any], column: Any, values: Collection[Any], **parameters: Any
+    session: Session, query: Select[Any], column: object, values: Collection[object], **parameters: object
 ) -> Iterator[Row[Any]]:
     """The rows of the query whose column has one of these values: one statement, however many they are.
 
@@ -189,11 +189,11 @@ def free_uids(session: Session, model: type[Base], derived: Mapping[K, str]) -> 
 
 
 @lru_cache(maxsize=200)
-def _having(dialect: str, query: Select[Any], column: Any) -> Select[Any]:
+def _having(dialect: str, query: Select[Any], column: object) -> Select[Any]:
     return query.where(among(dialect, column, "among"))
 
 
-def listed(session: Session, values: Iterable[Any]) -> Any:
+def listed(session: Session, values: Iterable[object]) -> object:
     """The value of the parameter that `among` makes."""
     return json.dumps(list(values)) if session.get_bind().dialect.name == "sqlite" else list(values)
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -96,7 +96,7 @@ def _kept_copies(session: Session, places: Mapping[str, Location]) -> dict[str, 
 _COPIES = select(Artifact.storage_id, Artifact.real_key, Artifact.series_id).order_by(Artifact.id)
 
 
-def series_where(session: Session, column: Any, values: Collection[Any]) -> dict[int, Series]:
+def series_where(session: Session, column: object, values: Collection[object]) -> dict[int, Series]:
     """The series that have one of these values in this column, by primary key."""
     return {row.id: Series(*row) for row in select_in(session, _SERIES, column, values)}
 

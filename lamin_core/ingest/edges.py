@@ -265,7 +265,7 @@ def _collect_annotations(batch: _Batch, head: _LatestVersion, seen: Observation)
         batch.marks.append((head, attributes))
 
 
-def _merged(marks: Iterable[tuple[_LatestVersion, Mapping[str, Any]]]) -> dict[int, dict[str, Any]]:
+def _merged(marks: Iterable[tuple[_LatestVersion, Mapping[str, object]]]) -> dict[int, dict[str, object]]:
     merged: defaultdict[int, dict[str, Any]] = defaultdict(dict)
     for head, attributes in marks:
         merged[head.id].update(attributes)
@@ -309,7 +309,7 @@ def _number(session: Session, batch: _Batch) -> None:
         head.number = last[series.id] = last.get(series.id, -1) + 1
 
 
-def _version(series: Series, head: _LatestVersion) -> dict[str, Any]:
+def _version(series: Series, head: _LatestVersion) -> dict[str, object]:
     return {
         "id": head.id,
         "uid": series.stem + version_suffix(head.number),
@@ -336,7 +336,7 @@ def _lying(series: Series, head: _LatestVersion, sizes: Mapping[int, int]) -> co
     )
 
 
-def _row(edge: Edge, head: _LatestVersion) -> dict[str, Any]:
+def _row(edge: Edge, head: _LatestVersion) -> dict[str, object]:
     return {
         "run_id": edge.run_id,
         "direction": edge.direction,

@@ -39,7 +39,9 @@ def label_runs(session: Session, labels: Mapping[int, Sequence[Label]]) -> None:
     _tie_labels(session, RunULabel, "run_id", labels)
 
 
-def annotate(session: Session, kind: type[Artifact | Transform], attributes: Mapping[int, Mapping[str, Any]]) -> None:
+def annotate(
+    session: Session, kind: type[Artifact | Transform], attributes: Mapping[int, Mapping[str, object]]
+) -> None:
     """Tie to each row what was said last; a name that is missing leaves what is there, None removes it."""
     if not attributes:
         return
@@ -50,7 +52,7 @@ def annotate(session: Session, kind: type[Artifact | Transform], attributes: Map
         _tie_schemas(session, _named(attributes, "schema_id", None))
 
 
-def _named(attributes: Mapping[int, Mapping[str, Any]], name: str, nothing: Any) -> dict[int, Any]:
+def _named(attributes: Mapping[int, Mapping[str, object]], name: str, nothing: object) -> dict[int, Any]:
     return {identity: values[name] or nothing for identity, values in attributes.items() if name in values}
 
 

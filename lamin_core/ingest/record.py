@@ -151,7 +151,7 @@ class _Writer:
         }
         return Edge(run_id, uid, dataset.direction, self._series[dataset.path], values)
 
-    def _traits(self, dataset: DatasetFacts) -> dict[str, Any] | None:
+    def _traits(self, dataset: DatasetFacts) -> dict[str, object] | None:
         reported = dataset.traits
         if reported is None:
             return None

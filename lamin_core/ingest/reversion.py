@@ -153,7 +153,7 @@ def _hidden_since(row: Any, version: Version) -> Any:
     return None if again else row.deleted_at
 
 
-def _values(row: Any) -> dict[str, Any]:
+def _values(row: object) -> dict[str, object]:
     return {name: getattr(row, name) for name in _COLUMNS}
 
 

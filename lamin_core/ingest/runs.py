@@ -164,7 +164,7 @@ def _insert(
     update_rows(session, Run, circular)
 
 
-def _values(facts: RunFacts, ids: Mapping[str, int], versions: Mapping[Version, int]) -> dict[str, Any]:
+def _values(facts: RunFacts, ids: Mapping[str, int], versions: Mapping[Version, int]) -> dict[str, object]:
     return {
         "origin": "event",
         "engine": facts.engine,
@@ -186,13 +186,13 @@ def _values(facts: RunFacts, ids: Mapping[str, int], versions: Mapping[Version, 
     }
 
 
-def _process(process: Process | None) -> dict[str, Any]:
+def _process(process: Process | None) -> dict[str, object]:
     if process is None:
         return dict.fromkeys(_PROCESS)
     return {"host": process.host, "pid": process.pid, "process_birth": process.birth}
 
 
-def _stub(link: RunLink, versions: Mapping[Version, int], at: datetime) -> dict[str, Any]:
+def _stub(link: RunLink, versions: Mapping[Version, int], at: datetime) -> dict[str, object]:
     nothing: dict[str, Any] = dict.fromkeys(_SAID)
     return nothing | {
         "origin": "stub",

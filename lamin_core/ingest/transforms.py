@@ -147,7 +147,7 @@ def _make_series(
     insert_rows(session, TransformSeries, [_new_series(key, series_by_key[key]) for key in missing])
 
 
-def _new_series(key: Key, series: _Series) -> dict[str, Any]:
+def _new_series(key: Key, series: _Series) -> dict[str, object]:
     named = {"id": series.id, "stem": _stem(*key), "namespace": key[0], "key": key[1]}
     return {**named, "facets": None, "declared_at": series.declared_at}
 
@@ -198,7 +198,7 @@ def _complete(session: Session, pairs: Iterable[tuple[Any, _TransformRequest]]) 
 _REFERENCE = ("stamp", "reference", "reference_type")
 
 
-def _reference(facts: TransformFacts) -> dict[str, Any]:
+def _reference(facts: TransformFacts) -> dict[str, object]:
     return {
         "stamp": facts.stamp or None,
         "reference": facts.reference if facts.source_hash else None,
@@ -301,7 +301,7 @@ def restate(session: Session, series: Collection[int]) -> None:
     )
 
 
-def _job_attributes(stamped: Facets) -> dict[str, Any]:
+def _job_attributes(stamped: Facets) -> dict[str, object]:
     """What the facets of a job say of every version of it."""
     facets = {name: value for name, (_, value) in stamped.items()}
     location = object_in(facets, "sourceCodeLocation")
@@ -315,7 +315,7 @@ def _job_attributes(stamped: Facets) -> dict[str, Any]:
     }
 
 
-def _say(session: Session, described: Mapping[int, Mapping[str, Any]]) -> None:
+def _say(session: Session, described: Mapping[int, Mapping[str, object]]) -> None:
     query = select(Transform.id, Transform.series_id, Transform.hash).where(Transform.origin == "event")
     rows = list(select_in(session, query, Transform.series_id, described))
     attributes = {row.id: described[row.series_id] for row in rows}

@@ -22,10 +22,11 @@ from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, Lamin
 from lamin_core.ingest.series import storage_for
 from lamin_core.instance.lineage_service import LineageService
 from lamin_core.models import Artifact, InstanceRow, Run, Storage, User
+from lamin_core.models.base import Registry
 from lamin_core.models.relations import relations_of
 from lamin_core.query.describe import description
-from lamin_core.query.queryset import QuerySet
-from lamin_core.query.relation_manager import RelatedSet, all_reached, slots
+from lamin_core.query.queryset import SQLQuerySet
+from lamin_core.query.relation_manager import SQLRelatedSet, all_reached, slots
 from lamin_core.runtime import child_environment, current, sharing
 from lamin_core.runtime.parent_context import Parent
 from lamin_core.runtime.paths import (
@@ -216,9 +217,9 @@ class Instance:
     def _runs_above(self) -> dict[Parent | str | None, Run | None]:
         return {}
 
-    def query(self, registry: type[Record], query: Select[Any] | None = None) -> QuerySet[Record]:
+    def query(self, registry: type[Record], query: Select[Any] | None = None) -> SQLQuerySet[Record]:
         """A query set over all records of this registry, or over those of this SQL query."""
-        return QuerySet(self.db, registry, query)
+        return SQLQuerySet(self.db, registry, query)
 
     def by_id(self, registry: type[Record], identity: int) -> Record:
         """The record with this primary key."""
@@ -228,9 +229,9 @@ class Instance:
             raise NotFound(f"no {registry.__name__} with id {identity}")
         return record
 
-    def related(self, record: Any, relation: Any) -> RelatedSet:
+    def related(self, record: Any, relation: Any) -> SQLRelatedSet[Any]:
         """The records that this relation ties to this one."""
-        return RelatedSet(self.db, record, relation)
+        return SQLRelatedSet(self.db, record, relation)
 
     def save(self, record: Record) -> Record:
         """Write the record, or find the one it is."""
@@ -261,11 +262,11 @@ class Instance:
         """Records for these names."""
         return from_values(self, registry, values, field, create=create)
 
-    def describe(self, record: Any) -> None:
+    def describe(self, record: object) -> None:
         """Print what is known about this record."""
         print(description(self.db, record))  # noqa: T201 - this is what it is for
 
-    def reached(self, record: Any, relation: str) -> QuerySet[Any]:
+    def reached(self, record: Any, relation: str) -> SQLQuerySet[Any]:
         """The records on all paths from this one over a relation to records of its own kind."""
         return all_reached(self.db, record, relations_of(type(record))[relation])
 
@@ -273,11 +274,11 @@ class Instance:
         """The schema of each slot of a composite one."""
         return slots(self.db, schema)
 
-    def features(self, record: Any) -> FeatureValues:
+    def features(self, record: Registry) -> FeatureValues:
         """The values that this record has for features."""
         return FeatureValues(self.db, record)
 
-    def labels(self, record: Any) -> LabelSet:
+    def labels(self, record: Registry) -> LabelSet:
         """The labels that this record has, also as values of features."""
         return LabelSet(self.db, record)
 

@@ -198,7 +198,7 @@ def description(artifact: Artifact) -> str:
     return "\n".join([title, *lines(rows)])
 
 
-def _shown_path(artifact: Artifact) -> Any:
+def _shown_path(artifact: Artifact) -> object:
     try:
         return artifact.path
     except Conflict as error:

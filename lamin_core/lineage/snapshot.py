@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -39,7 +38,7 @@ def _snapshot(session: Session, run: Run, graph: Graph) -> Snapshot:
     )
 
 
-def _environment(session: Session, run: Run) -> dict[str, Any] | None:
+def _environment(session: Session, run: Run) -> dict[str, object] | None:
     if run.environment_id is None:
         return None
     environment = session.get_one(Environment, run.environment_id)

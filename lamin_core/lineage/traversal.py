@@ -80,7 +80,7 @@ class AsOf:
         """It had begun."""
         return [select(_RUN.id).where(_RUN.id == identity, *self.begun(_RUN)).exists()] if self.dated else []
 
-    def artifact(self, identity: Any) -> list[ColumnElement[bool]]:
+    def artifact(self, identity: object) -> list[ColumnElement[bool]]:
         """It was there."""
         query = select(_ARTIFACT.id).where(_ARTIFACT.id == identity, *self.made(_ARTIFACT))
         return [query.exists()] if self.dated else []
@@ -126,7 +126,7 @@ def _nearest(depths: dict[int, int], limit: int) -> Reached:
     return Reached(tuple(nodes[:limit]), len(nodes) > limit)
 
 
-def streamed(session: Session, statement: Executable, values: Mapping[str, Any]) -> Iterator[Row[Any]]:
+def streamed(session: Session, statement: Executable, values: Mapping[str, object]) -> Iterator[Row[Any]]:
     """The rows of this statement; thousands are fetched at once, which costs a third of one by one."""
     result = session.connection().execute(statement, values, execution_options={"yield_per": 5_000})
     return chain.from_iterable(result.partitions())
@@ -198,7 +198,7 @@ def _arms(node: ColumnElement[int], direction: Way, then: AsOf) -> Iterator[Sele
         yield select(_signed(target).label("node")).where(kind, source == _signed(node, like=source), *conditions)
 
 
-def _signed(value: ColumnElement[int], like: Any = None) -> ColumnElement[int]:
+def _signed(value: ColumnElement[int], like: object = None) -> ColumnElement[int]:
     """Between a primary key and a node: runs are negative."""
     return -value if _is_run(value if like is None else like) else value
 
@@ -224,7 +224,7 @@ def is_kept(edge: Any) -> ColumnElement[bool]:
     return or_(edge.role.is_(None), edge.role != ROLLED_BACK)
 
 
-def is_made(artifact_id: Any, then: AsOf) -> ColumnElement[bool]:
+def is_made(artifact_id: object, then: AsOf) -> ColumnElement[bool]:
     """Some run wrote it."""
     edge = aliased(RunArtifact)
     wrote = [edge.artifact_id == artifact_id, edge.direction == "output", is_kept(edge), *then.edge(edge)]

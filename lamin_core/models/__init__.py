@@ -27,7 +27,8 @@ from lamin_core.models.project import (
     TransformProject,
     TransformReference,
 )
-from lamin_core.models.relations import Many, One
+from lamin_core.models.queryset import QuerySet, RelatedSet
+from lamin_core.models.relations import ToMany, ToOne
 from lamin_core.models.run import Run, RunArtifact, RunDependency, RunReport
 from lamin_core.models.run_change import RunChange
 from lamin_core.models.schema import ArtifactSchema, Schema, SchemaComponent, SchemaFeature
@@ -57,12 +58,12 @@ __all__ = [
     "EventBacklog",
     "Feature",
     "InstanceRow",
-    "Many",
-    "One",
     "Project",
     "ProjectReference",
+    "QuerySet",
     "Reference",
     "Registry",
+    "RelatedSet",
     "Run",
     "RunArtifact",
     "RunChange",
@@ -75,6 +76,8 @@ __all__ = [
     "SchemaComponent",
     "SchemaFeature",
     "Storage",
+    "ToMany",
+    "ToOne",
     "Transform",
     "TransformProject",
     "TransformReference",

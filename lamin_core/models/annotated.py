@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, overload
+from typing import Any, Generic, Self, TypeVar, overload
 
+from lamin_core.models.base import Registry
+from lamin_core.models.interfaces import FeatureManager, LabelManager
+from lamin_core.models.queryset import QuerySet
 from lamin_core.runtime import current
 
+R = TypeVar("R", bound=Registry)
 
-class ByFeatures:
+
+class ByFeatures(Generic[R]):
     """A registry asked by the values that its records have for features: `ln.Artifact.features`."""
 
-    def __init__(self, registry: type[Any]) -> None:
+    def __init__(self, registry: type[R]) -> None:
         self._registry = registry
 
-    def filter(self, **lookups: Any) -> Any:
+    def filter(self, **lookups: Any) -> QuerySet[R]:
         """The records with such values; names of features come before those of fields."""
-        return current.current_instance().query(self._registry).having(**lookups)
+        return self._registry.all().having(**lookups)
 
-    def get(self, **lookups: Any) -> Any:
+    def get(self, **lookups: Any) -> R:
         """The one record with such values. Raises `NotFound` or `MultipleFound`."""
         return self.filter(**lookups).one()
 
@@ -29,16 +34,27 @@ class Features:
     """The values that a record has for features; of the registry, the way to ask by them."""
 
     @overload
-    def __get__(self, record: None, owner: type) -> ByFeatures: ...
+    def __get__(self, record: None, owner: type[R]) -> ByFeatures[R]: ...
     @overload
-    def __get__(self, record: Any, owner: type) -> Any: ...
+    def __get__(self, record: Registry, owner: type[Registry]) -> FeatureManager: ...
 
-    def __get__(self, record: Any, owner: type) -> Any:
-        return ByFeatures(owner) if record is None else current.current_instance().features(record)
+    def __get__(self, record: Registry | None, owner: type[R]) -> ByFeatures[R] | FeatureManager:
+        if record is None:
+            return ByFeatures(owner)
+        manager: FeatureManager = current.current_instance().features(record)
+        return manager
 
 
 class Labels:
     """The labels of a record."""
 
-    def __get__(self, record: Any, owner: type) -> Any:
-        return self if record is None else current.current_instance().labels(record)
+    @overload
+    def __get__(self, record: None, owner: type[Registry]) -> Self: ...
+    @overload
+    def __get__(self, record: Registry, owner: type[Registry]) -> LabelManager: ...
+
+    def __get__(self, record: Registry | None, owner: type[Registry]) -> Self | LabelManager:
+        if record is None:
+            return self
+        manager: LabelManager = current.current_instance().labels(record)
+        return manager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
 
 from sqlalchemy import ForeignKey, Index, Select, String, UniqueConstraint, select, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -15,23 +15,29 @@ from lamin_core.models.annotated import Features, Labels
 from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
 from lamin_core.models.checks import shown
 from lamin_core.models.has_lineage import HasLineage
-from lamin_core.models.relations import Many, One
+from lamin_core.models.queryset import QuerySet, RelatedSet
+from lamin_core.models.relations import ToMany, ToOne
 from lamin_core.models.storage import UNKNOWN_SIZE, Content
 from lamin_core.runtime import current
 from lamin_core.storage.hashing import Digest
 from lamin_core.storage.locations import is_copy_key
 
 if TYPE_CHECKING:
+    import anndata
+    import pandas as pd
+
     from lamin_core.models.collection import Collection
     from lamin_core.models.label import ULabel
     from lamin_core.models.project import Project, Reference
     from lamin_core.models.run import Run
     from lamin_core.models.schema import Schema
     from lamin_core.models.storage import Storage
+    from lamin_core.models.transform import Transform
     from lamin_core.models.user import User
 
 
 UNSET: Any = object()
+T = TypeVar("T")
 
 
 class ArtifactSeries(Base):
@@ -126,26 +132,28 @@ class Artifact(HasLineage, Versioned, Registry):
     origin: Mapped[str] = mapped_column(String(8))
     """`api` for rows that people made, `event` for rows that a rebuild makes again."""
 
-    storage: ClassVar[One[Storage]] = One("Storage", "storage_id")
-    run: ClassVar[One[Run]] = One("Run", "run_id")
-    content: ClassVar[One[Content]] = One("Content", "content_id")
-    schema: ClassVar[One[Schema]] = One("Schema", "schema_id")
-    created_by: ClassVar[One[User]] = One("User", "created_by_id")
+    storage: ClassVar[ToOne[Storage]] = ToOne("Storage", "storage_id")
+    run: ClassVar[ToOne[Run | None]] = ToOne("Run", "run_id")
+    content: ClassVar[ToOne[Content | None]] = ToOne("Content", "content_id")
+    schema: ClassVar[ToOne[Schema | None]] = ToOne("Schema", "schema_id")
+    created_by: ClassVar[ToOne[User | None]] = ToOne("User", "created_by_id")
     features = Features()
     labels = Labels()
-    ulabels: ClassVar[Many[ULabel]] = Many("ULabel", link="ArtifactULabel", own="artifact_id", other="ulabel_id")
-    projects: ClassVar[Many[Project]] = Many("Project", link="ArtifactProject", own="artifact_id", other="project_id")
-    references: ClassVar[Many[Reference]] = Many(
+    ulabels: ClassVar[ToMany[ULabel]] = ToMany("ULabel", link="ArtifactULabel", own="artifact_id", other="ulabel_id")
+    projects: ClassVar[ToMany[Project]] = ToMany(
+        "Project", link="ArtifactProject", own="artifact_id", other="project_id"
+    )
+    references: ClassVar[ToMany[Reference]] = ToMany(
         "Reference", link="ArtifactReference", own="artifact_id", other="reference_id"
     )
-    schemas: ClassVar[Many[Schema]] = Many("Schema", link="ArtifactSchema", own="artifact_id", other="schema_id")
-    input_of_runs: ClassVar[Many[Run]] = Many(
+    schemas: ClassVar[ToMany[Schema]] = ToMany("Schema", link="ArtifactSchema", own="artifact_id", other="schema_id")
+    input_of_runs: ClassVar[ToMany[Run]] = ToMany(
         "Run", link="RunArtifact", own="artifact_id", other="run_id", only={"direction": "input"}
     )
-    output_of_runs: ClassVar[Many[Run]] = Many(
+    output_of_runs: ClassVar[ToMany[Run]] = ToMany(
         "Run", link="RunArtifact", own="artifact_id", other="run_id", only={"direction": "output"}
     )
-    collections: ClassVar[Many[Collection]] = Many(
+    collections: ClassVar[ToMany[Collection]] = ToMany(
         "Collection", link="CollectionArtifact", own="artifact_id", other="collection_id"
     )
 
@@ -156,7 +164,7 @@ class Artifact(HasLineage, Versioned, Registry):
         key: str | None = None,
         description: str | None = None,
         revises: Artifact | None = None,
-        run: Any = UNSET,
+        run: Run | bool | None = UNSET,
         kind: str | None = None,
         storage: str | Storage | None = None,
     ) -> None:
@@ -182,7 +190,9 @@ class Artifact(HasLineage, Versioned, Registry):
             raise InvalidArgument(f"key={shown(self.key)} was set after the path", hint="ln.Artifact(path, key=...)")
 
     @classmethod
-    def from_df(cls, df: Any, *, key: str | None = None, description: str | None = None, **kwargs: Any) -> Self:
+    def from_df(
+        cls, df: pd.DataFrame, *, key: str | None = None, description: str | None = None, **kwargs: Any
+    ) -> Self:
         """A `pandas.DataFrame` to be saved as parquet (or csv, by the key's suffix)."""
         artifact: Self = current.current_instance().files.from_object(
             cls, df, key=key, description=description, **kwargs
@@ -192,7 +202,9 @@ class Artifact(HasLineage, Versioned, Registry):
     from_dataframe = from_df
 
     @classmethod
-    def from_anndata(cls, adata: Any, *, key: str | None = None, description: str | None = None, **kwargs: Any) -> Self:
+    def from_anndata(
+        cls, adata: anndata.AnnData, *, key: str | None = None, description: str | None = None, **kwargs: Any
+    ) -> Self:
         """An `anndata.AnnData` to be saved as h5ad (or zarr, by the key's suffix)."""
         artifact: Self = current.current_instance().files.from_object(
             cls, adata, key=key, description=description, **kwargs
@@ -205,7 +217,7 @@ class Artifact(HasLineage, Versioned, Registry):
         path: str | os.PathLike[str],
         *,
         key: str | None = None,
-        run: Any = UNSET,
+        run: Run | bool | None = UNSET,
         storage: str | Storage | None = None,
     ) -> list[Self]:
         """An artifact of every file below a folder; `ln.save` writes them all at once.
@@ -219,19 +231,21 @@ class Artifact(HasLineage, Versioned, Registry):
         return artifacts
 
     @classmethod
-    def trash(cls) -> Any:
+    def trash(cls) -> QuerySet[Self]:
         """The artifacts in the trash; no other query shows them."""
-        return current.current_instance().query(cls, select(cls).where(cls.deleted_at.is_not(None)))
+        is_deleted = cls.deleted_at.is_not(None)
+        artifacts: QuerySet[Self] = current.current_instance().query(cls, select(cls).where(is_deleted))
+        return artifacts
 
     @property
-    def feature_sets(self) -> Any:
+    def feature_sets(self) -> RelatedSet[Schema]:
         """The former name of `schemas`."""
         return self.schemas
 
     @property
-    def versions(self) -> Any:
+    def versions(self) -> QuerySet[Self]:
         """All versions, newest first."""
-        return current.current_instance().query(Artifact).filter(series_id=self.series_id).order_by("-number")
+        return type(self).all().filter(series_id=self.series_id).order_by("-number")
 
     @property
     def hash(self) -> str | None:
@@ -267,14 +281,15 @@ class Artifact(HasLineage, Versioned, Registry):
         return is_copy_key(self.real_key)
 
     @property
-    def transform(self) -> Any:
+    def transform(self) -> Transform | None:
         """The code that first made it."""
         return None if self.run is None else self.run.transform
 
     @property
-    def path(self) -> Any:
+    def path(self) -> Path | str:
         """Where the bytes are: a `pathlib.Path`, or the URL as text for remote storages."""
-        return current.current_instance().files.path(self)
+        location: Path | str = current.current_instance().files.path(self)
+        return location
 
     def cache(self, *, is_run_input: Run | bool | None = None) -> Path:
         """A local path to the bytes, fetched once; the current run has then read it.
@@ -284,21 +299,51 @@ class Artifact(HasLineage, Versioned, Registry):
         local: Path = current.current_instance().files.cache(self, reader=is_run_input)
         return local
 
-    def load(self, *, is_run_input: Run | bool | None = None, trust: bool = False) -> Any:
+    @overload
+    def load(self, as_type: None = None, *, is_run_input: Run | bool | None = None, trust: bool = False) -> object: ...
+    @overload
+    def load(self, as_type: type[T], *, is_run_input: Run | bool | None = None, trust: bool = False) -> T: ...
+
+    def load(
+        self, as_type: type[T] | None = None, *, is_run_input: Run | bool | None = None, trust: bool = False
+    ) -> T | object:
         """The content in memory, by its suffix; the current run has then read it.
 
-        Pickles and the like run code when they are loaded: only with `trust=True`.
-        """
-        return current.current_instance().files.load(self, reader=is_run_input, trust=trust)
+        Args:
+            as_type: what it has to be, such as `pandas.DataFrame`: a type checker and an editor then know it too.
+            is_run_input: as for `cache`.
+            trust: pickles and the like run code when they are loaded: only with `trust=True`.
 
-    def open(self, *, is_run_input: Run | bool | None = None) -> Any:
+        Raises:
+            InvalidArgument: if it is of another type, or a format that has to be trusted.
+        """
+        loaded: object = current.current_instance().files.load(self, reader=is_run_input, trust=trust)
+        return loaded if as_type is None else self._checked(loaded, as_type, "load")
+
+    @overload
+    def open(self, as_type: None = None, *, is_run_input: Run | bool | None = None) -> object: ...
+    @overload
+    def open(self, as_type: type[T], *, is_run_input: Run | bool | None = None) -> T: ...
+
+    def open(self, as_type: type[T] | None = None, *, is_run_input: Run | bool | None = None) -> T | object:
         """A handle for streaming, also from a bucket; the current run has then read it.
 
-        A `pyarrow` dataset of tables, a backed `AnnData` of an h5ad file, a zarr group of a zarr folder.
+        A `pyarrow` dataset of tables, a backed `AnnData` of an h5ad file, a zarr group of a zarr folder; `as_type` as
+        for `load`.
         """
-        return current.current_instance().files.open(self, reader=is_run_input)
+        handle: object = current.current_instance().files.open(self, reader=is_run_input)
+        return handle if as_type is None else self._checked(handle, as_type, "open")
 
-    def replace(self, data: Any, *, run: Run | bool | None = None) -> Self:
+    def _checked(self, content: object, expected: type[T], method: str) -> T:
+        if isinstance(content, expected):
+            return content
+        actual, name = type(content).__name__, expected.__name__
+        message = f"{self.key or self.uid!r} is a {actual}, not a {name}: its suffix is {self.suffix!r}"
+        raise InvalidArgument(message, hint=f"artifact.{method}() returns it as it is")
+
+    def replace(
+        self, data: str | os.PathLike[str] | pd.DataFrame | anndata.AnnData, *, run: Run | bool | None = None
+    ) -> Self:
         """Put other bytes in the place of this version's: for those that were wrong from the beginning.
 
         A path, a `DataFrame` or an `AnnData` of the same suffix. What changed is better saved as a new version.

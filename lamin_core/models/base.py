@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, cast, overload
 
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, MetaData, Select, String, Table, Text, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, validates
@@ -14,8 +14,18 @@ from sqlalchemy.types import TypeDecorator
 
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.checks import column_value, is_storable, steps_argument, text_argument
+from lamin_core.models.interfaces import HierarchyGraph, RecordList
+from lamin_core.models.names import Inspection, Lookup
+from lamin_core.models.queryset import FieldName, QuerySet
 from lamin_core.runtime import current
 from lamin_core.uids import VERSION_LENGTH
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    from lamin_core.models.expressions import Q
 
 # SQLite only counts up by itself in an INTEGER primary key.
 Identity = BigInteger().with_variant(Integer(), "sqlite")
@@ -91,11 +101,12 @@ def narrow_indexes() -> None:
 
 
 R = TypeVar("R", bound=Base)
+V = TypeVar("V")
 _LONGEST_NAME = 2_600
 """Bytes: what an index of PostgreSQL takes."""
 
 
-def blank(registry: type[R], **values: Any) -> R:
+def blank(registry: type[R], **values: object) -> R:
     """A record with these values, made without its constructor, which is for people."""
     record: R = registry.__mapper__.class_manager.new_instance()
     for name, value in values.items():
@@ -166,18 +177,23 @@ class Registry(Base, metaclass=RegistryType):
         return select(cls)
 
     @classmethod
-    def filter(cls, *conditions: Any, **lookups: Any) -> Any:
+    def _queryset(cls) -> QuerySet[Self]:
+        queryset: QuerySet[Self] = current.current_instance().query(cls)
+        return queryset
+
+    @classmethod
+    def filter(cls, *conditions: Q, **lookups: Any) -> QuerySet[Self]:
         """The records that fit, by Django-style lookups: `key__startswith="raw/"`, `run__transform__key="a.py"`.
 
         Conditions are `ln.Q(...)`, joined by `&`, `|` and `~`. Names that are no fields are those of features:
         `temperature__gt=20`. Raises `InvalidArgument` for what is neither.
         """
-        return current.current_instance().query(cls).filter(*conditions, **lookups)
+        return cls._queryset().filter(*conditions, **lookups)
 
     @classmethod
-    def exclude(cls, *conditions: Any, **lookups: Any) -> Any:
+    def exclude(cls, *conditions: Q, **lookups: object) -> QuerySet[Self]:
         """The records that do not fit."""
-        return current.current_instance().query(cls).exclude(*conditions, **lookups)
+        return cls._queryset().exclude(*conditions, **lookups)
 
     @classmethod
     def get(cls, uid: str | None = None, **lookups: Any) -> Self:
@@ -189,99 +205,118 @@ class Registry(Base, metaclass=RegistryType):
             raise InvalidArgument(
                 f"which {cls.__name__}?", hint=f"{cls.__name__}.get(uid), or get({cls._name_field}=...)"
             )
-        record: Self = current.current_instance().query(cls).get(uid, **lookups)
-        return record
+        return cls._queryset().get(uid, **lookups)
 
     @classmethod
-    def all(cls) -> Any:
+    def all(cls) -> QuerySet[Self]:
         """All records."""
-        return current.current_instance().query(cls)
+        return cls._queryset()
 
     @classmethod
-    def distinct(cls) -> Any:
+    def distinct(cls) -> QuerySet[Self]:
         """All records, each once."""
-        return current.current_instance().query(cls)
+        return cls._queryset()
 
     @classmethod
-    def order_by(cls, *names: str) -> Any:
+    def order_by(cls, *names: str) -> QuerySet[Self]:
         """All records in this order; `-` before a name turns it round."""
-        return current.current_instance().query(cls).order_by(*names)
+        return cls._queryset().order_by(*names)
 
     @classmethod
-    def df(cls, limit: int | None = 100, *, include: str | Iterable[str] = (), features: bool = False) -> Any:
+    def df(cls, limit: int | None = 100, *, include: str | Iterable[str] = (), features: bool = False) -> pd.DataFrame:
         """The newest records as a `pandas.DataFrame`.
 
         `include` adds fields of relations (`created_by__handle`, `ulabels__name`), `features` the values of features.
         """
-        return current.current_instance().query(cls).df(limit=limit, include=include, features=features)
+        return cls._queryset().df(limit=limit, include=include, features=features)
 
     to_dataframe = df
 
     @classmethod
     def first(cls) -> Self | None:
         """The first record, or None."""
-        record: Self | None = current.current_instance().query(cls).first()
-        return record
+        return cls._queryset().first()
 
     @classmethod
     def last(cls) -> Self | None:
         """The last record, or None."""
-        record: Self | None = current.current_instance().query(cls).last()
-        return record
+        return cls._queryset().last()
 
     @classmethod
-    def one(cls, **lookups: Any) -> Self:
+    def one(cls, **lookups: object) -> Self:
         """The only record. Raises `NotFound` or `MultipleFound`."""
-        record: Self = current.current_instance().query(cls).filter(**lookups).one()
-        return record
+        return cls._queryset().filter(**lookups).one()
 
     @classmethod
-    def one_or_none(cls, **lookups: Any) -> Self | None:
+    def one_or_none(cls, **lookups: object) -> Self | None:
         """The only record, or None. Raises `MultipleFound`."""
-        record: Self | None = current.current_instance().query(cls).filter(**lookups).one_or_none()
-        return record
+        return cls._queryset().filter(**lookups).one_or_none()
 
     @classmethod
     def count(cls) -> int:
         """How many there are."""
-        number: int = current.current_instance().query(cls).count()
-        return number
+        return cls._queryset().count()
 
     @classmethod
     def exists(cls) -> bool:
         """Whether there is one."""
-        is_there: bool = current.current_instance().query(cls).exists()
-        return is_there
+        return cls._queryset().exists()
 
     @classmethod
-    def search(cls, string: str, *, field: Any = None, limit: int | None = 20) -> Any:
+    def search(cls, string: str, *, field: FieldName = None, limit: int | None = 20) -> QuerySet[Self]:
         """The records whose texts have all the words of the string, the best first; else those a typo away."""
-        return current.current_instance().query(cls).search(string, field=field, limit=limit)
+        return cls._queryset().search(string, field=field, limit=limit)
+
+    @overload
+    @classmethod
+    def lookup(cls, field: FieldName = None, return_field: None = None) -> Lookup[Self]: ...
+    @overload
+    @classmethod
+    def lookup(cls, field: FieldName, return_field: FieldName) -> Lookup[Any]: ...
+    @overload
+    @classmethod
+    def lookup(cls, field: FieldName = None, *, return_field: FieldName) -> Lookup[Any]: ...
 
     @classmethod
-    def lookup(cls, field: Any = None, return_field: Any = None) -> Any:
+    def lookup(cls, field: FieldName = None, return_field: FieldName = None) -> Lookup[Any]:
         """An object to complete names in: `ln.ULabel.lookup().dmso`."""
-        return current.current_instance().query(cls).lookup(field, return_field)
+        return cls._queryset().lookup(field, return_field)
 
     @classmethod
-    def from_values(cls, values: Iterable[Any], field: Any = None, *, create: bool = False) -> Any:
+    def from_values(
+        cls, values: Iterable[object], field: FieldName = None, *, create: bool = False
+    ) -> RecordList[Self]:
         """The records with these names; with `create`, those that do not exist yet are made, unsaved."""
-        return current.current_instance().from_values(cls, values, field, create=create)
+        records: RecordList[Self] = current.current_instance().from_values(cls, values, field, create=create)
+        return records
 
     @classmethod
-    def inspect(cls, values: Iterable[Any], field: Any = None) -> Any:
+    def inspect(cls, values: Iterable[object], field: FieldName = None) -> Inspection:
         """Which of the values are names of records (`validated`), and which are not (`non_validated`)."""
-        return current.current_instance().query(cls).inspect(values, field)
+        return cls._queryset().inspect(values, field)
 
     @classmethod
-    def validate(cls, values: Iterable[Any], field: Any = None) -> Any:
+    def validate(cls, values: Iterable[object], field: FieldName = None) -> npt.NDArray[np.bool_]:
         """Whether each of the values is the name of a record, as a `numpy` array."""
-        return current.current_instance().query(cls).validate(values, field)
+        return cls._queryset().validate(values, field)
+
+    @overload
+    @classmethod
+    def standardize(
+        cls, values: Iterable[V], field: FieldName = None, *, return_mapper: Literal[False] = False
+    ) -> list[V | str]: ...
+    @overload
+    @classmethod
+    def standardize(
+        cls, values: Iterable[object], field: FieldName = None, *, return_mapper: Literal[True]
+    ) -> dict[str, str]: ...
 
     @classmethod
-    def standardize(cls, values: Iterable[Any], field: Any = None, *, return_mapper: bool = False) -> Any:
+    def standardize(
+        cls, values: Iterable[V], field: FieldName = None, *, return_mapper: bool = False
+    ) -> list[V | str] | dict[str, str]:
         """The values with synonyms, and other spellings in upper and lower case, replaced by names."""
-        return current.current_instance().query(cls).standardize(values, field, return_mapper=return_mapper)
+        return cls._queryset().standardize(values, field, return_mapper=return_mapper)
 
     def save(self) -> Self:
         """Write it; returns itself, or the record that it turned out to be."""
@@ -370,7 +405,7 @@ def is_required(registry: type[Registry], name: str) -> bool:
     return not registry.__table__.columns[name].nullable
 
 
-def checked_values(record: Registry, names: Iterable[str]) -> dict[str, Any]:
+def checked_values(record: Registry, names: Iterable[str]) -> dict[str, object]:
     """Return the values of these columns as they are written. Raises `InvalidArgument` for one that does not fit."""
     table = cast(Table, type(record).__table__)
     return {name: column_value(table.columns[name], record.__dict__.get(name)) for name in names}
@@ -397,11 +432,11 @@ class Named:
     """What a registry whose records are known by a name that people give adds."""
 
     @validates("name")
-    def _check_name(self, _field: str, name: Any) -> str:
+    def _check_name(self, _field: str, name: object) -> str:
         return self.checked(name)
 
     @staticmethod
-    def checked(name: Any) -> str:
+    def checked(name: object) -> str:
         """The name, if it is one. Raises `InvalidArgument`."""
         if not isinstance(name, str) or not name.strip() or not is_storable(name):
             raise InvalidArgument(f"{name!a} is no name", hint="a name is text, and not blank")
@@ -417,7 +452,7 @@ class Versioned:
     _stem_length: ClassVar[int]
 
     @classmethod
-    def _series_column(cls) -> Any:
+    def _series_column(cls) -> object:
         """What all versions of one thing share."""
         return getattr(cls, "series_id", None) or getattr(cls, cls._name_field)  # type: ignore[attr-defined]
 
@@ -455,7 +490,7 @@ class Synonymous:
         current.current_instance().save(self)
 
 
-def _check_synonyms(names: Iterable[Any]) -> None:
+def _check_synonyms(names: Iterable[object]) -> None:
     for name in names:
         text_argument(name, "a synonym", "add_synonym('a', 'b')")
 
@@ -463,22 +498,43 @@ def _check_synonyms(names: Iterable[Any]) -> None:
 class Hierarchical:
     """What a registry whose records have `parents` and `children` adds."""
 
-    def query_parents(self) -> Any:
+    def query_parents(self) -> QuerySet[Self]:
         """All wider terms, over any number of steps."""
-        return current.current_instance().reached(self, "parents")
+        terms: QuerySet[Self] = current.current_instance().reached(self, "parents")
+        return terms
 
-    def query_children(self) -> Any:
+    def query_children(self) -> QuerySet[Self]:
         """All narrower terms, over any number of steps."""
-        return current.current_instance().reached(self, "children")
+        terms: QuerySet[Self] = current.current_instance().reached(self, "children")
+        return terms
+
+    @overload
+    def view_parents(
+        self,
+        field: FieldName = None,
+        *,
+        distance: int | None = 5,
+        with_children: bool = False,
+        return_graph: Literal[False] = False,
+    ) -> None: ...
+    @overload
+    def view_parents(
+        self,
+        field: FieldName = None,
+        *,
+        distance: int | None = 5,
+        with_children: bool = False,
+        return_graph: Literal[True],
+    ) -> HierarchyGraph: ...
 
     def view_parents(
         self,
-        field: Any = None,
+        field: FieldName = None,
         *,
         distance: int | None = 5,
         with_children: bool = False,
         return_graph: bool = False,
-    ) -> Any:
+    ) -> HierarchyGraph | None:
         """Show the wider terms, up to so many steps: in a notebook as a picture, elsewhere as text.
 
         `field` is what they are shown by, `distance=None` all the way. With `return_graph` they are returned, with
@@ -486,14 +542,30 @@ class Hierarchical:
         """
         return self._viewed(field, distance, distance if with_children else 0, return_graph=return_graph)
 
-    def view_children(self, field: Any = None, *, distance: int | None = 5, return_graph: bool = False) -> Any:
+    @overload
+    def view_children(
+        self, field: FieldName = None, *, distance: int | None = 5, return_graph: Literal[False] = False
+    ) -> None: ...
+    @overload
+    def view_children(
+        self, field: FieldName = None, *, distance: int | None = 5, return_graph: Literal[True]
+    ) -> HierarchyGraph: ...
+
+    def view_children(
+        self, field: FieldName = None, *, distance: int | None = 5, return_graph: bool = False
+    ) -> HierarchyGraph | None:
         """Show the narrower terms, as `view_parents` shows the wider ones."""
         return self._viewed(field, 0, distance, return_graph=return_graph)
 
-    def _viewed(self, field: Any, up: int | None, down: int | None, *, return_graph: bool) -> Any:
+    def _viewed(
+        self, field: FieldName, up: int | None, down: int | None, *, return_graph: bool
+    ) -> HierarchyGraph | None:
         up, down = steps_argument(up, "distance"), steps_argument(down, "distance")
         lineage = current.current_instance().lineage
-        return lineage.view_hierarchy(self, up=up, down=down, field=field, return_graph=return_graph)
+        graph: HierarchyGraph | None = lineage.view_hierarchy(
+            self, up=up, down=down, field=field, return_graph=return_graph
+        )
+        return graph
 
 
 def shown(registry: type[Any]) -> str:

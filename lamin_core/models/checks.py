@@ -42,7 +42,7 @@ def storable(text: str) -> str:
     return text.replace("\0", r"\x00").encode("utf-8", "backslashreplace").decode()
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """Return a short text for the value, in ASCII, whatever the value does when it is asked for one."""
     try:
         text = ascii(value)
@@ -51,35 +51,35 @@ def shown(value: Any) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
-def text_argument(value: Any, name: str, example: str) -> str:
+def text_argument(value: object, name: str, example: str) -> str:
     """Return an argument that is text. Raises `InvalidArgument` for anything else, with the example as the hint."""
     if not isinstance(value, str):
         raise InvalidArgument(f"{name} is text, not {shown(value)}", hint=example)
     return value
 
 
-def check_optional_texts(**values: Any) -> None:
+def check_optional_texts(**values: object) -> None:
     """Raise `InvalidArgument` for one of these arguments that is neither text nor None."""
     for name, value in values.items():
         if value is not None:
             text_argument(value, name, f"{name}='...'")
 
 
-def text_arguments(values: Any, name: str, example: str) -> list[str]:
+def text_arguments(values: object, name: str, example: str) -> list[str]:
     """Return an argument that is a text or several texts as a list. Raises `InvalidArgument`."""
     if isinstance(values, str):
         return [values]
     return [text_argument(value, name, example) for value in listed_argument(values, name, example)]
 
 
-def listed_argument(values: Any, name: str, example: str) -> list[Any]:
+def listed_argument(values: object, name: str, example: str) -> list[Any]:
     """Return an argument that has several values as a list. Raises `InvalidArgument` for text and single values."""
     if isinstance(values, str | bytes | bytearray) or not isinstance(values, Iterable) or isinstance(values, type):
         raise InvalidArgument(f"{name} is a list, not {shown(values)}", hint=example)
     return list(values)
 
 
-def steps_argument(value: Any, name: str) -> int | None:
+def steps_argument(value: object, name: str) -> int | None:
     """Return a number of steps, or None for all the way. Raises `InvalidArgument`."""
     if value is None:
         return None
@@ -88,7 +88,7 @@ def steps_argument(value: Any, name: str) -> int | None:
     return min(value, _MOST_STEPS)
 
 
-def column_value(column: Column[Any], value: Any) -> Any:
+def column_value(column: Column[Any], value: object) -> object:
     """Return the value as the column takes it. Raises `InvalidArgument` for one of another type or too large.
 
     >>> column_value(Column("n_observations", BigInteger), 3)
@@ -103,11 +103,11 @@ def column_value(column: Column[Any], value: Any) -> Any:
     return value
 
 
-def _refused(column: Column[Any], value: Any, expected: str) -> InvalidArgument:
+def _refused(column: Column[Any], value: object, expected: str) -> InvalidArgument:
     return InvalidArgument(f"{column.key}={shown(value)} is not {expected}", hint=f"pass {expected}, or None")
 
 
-def _text(column: Column[Any], value: Any) -> str:
+def _text(column: Column[Any], value: object) -> str:
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     if not isinstance(value, str):
@@ -121,14 +121,14 @@ def _text(column: Column[Any], value: Any) -> str:
     return value if isinstance(value, enum.Enum) else str.__str__(value)
 
 
-def _boolean(column: Column[Any], value: Any) -> bool:
+def _boolean(column: Column[Any], value: object) -> bool:
     value = _scalar(value)
     if not isinstance(value, bool):
         raise _refused(column, value, "True or False")
     return value
 
 
-def _integer(column: Column[Any], value: Any) -> int:
+def _integer(column: Column[Any], value: object) -> int:
     value = _scalar(value)
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
         raise _refused(column, value, "a whole number")
@@ -139,7 +139,7 @@ def _integer(column: Column[Any], value: Any) -> int:
     return number
 
 
-def _real(column: Column[Any], value: Any) -> float:
+def _real(column: Column[Any], value: object) -> float:
     value = _scalar(value)
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
         raise _refused(column, value, "a number")
@@ -149,13 +149,13 @@ def _real(column: Column[Any], value: Any) -> float:
         raise _refused(column, value, "a number of 64 bits") from None
 
 
-def _time(column: Column[Any], value: Any) -> dt.datetime:
+def _time(column: Column[Any], value: object) -> dt.datetime:
     if not isinstance(value, dt.datetime) or value.tzinfo is None:
         raise _refused(column, value, "a datetime with a time zone")
     return value
 
 
-def _day(column: Column[Any], value: Any) -> dt.date:
+def _day(column: Column[Any], value: object) -> dt.date:
     if isinstance(value, str):
         try:
             return dt.date.fromisoformat(value)
@@ -166,7 +166,7 @@ def _day(column: Column[Any], value: Any) -> dt.date:
     return value.date() if isinstance(value, dt.datetime) else value
 
 
-def _json(column: Column[Any], value: Any) -> Any:
+def _json(column: Column[Any], value: object) -> object:
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
 
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -12,7 +13,7 @@ from lamin_core.models.annotated import Labels
 from lamin_core.models.base import Base, Key, Registry, Versioned
 from lamin_core.models.checks import listed_argument, shown
 from lamin_core.models.has_lineage import HasLineage
-from lamin_core.models.relations import Many, One, model
+from lamin_core.models.relations import ToMany, ToOne, model
 
 if TYPE_CHECKING:
     from lamin_core.models.artifact import Artifact
@@ -55,15 +56,17 @@ class Collection(HasLineage, Versioned, Registry):
     run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"))
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
 
-    run: ClassVar[One[Run]] = One("Run", "run_id")
-    created_by: ClassVar[One[User]] = One("User", "created_by_id")
+    run: ClassVar[ToOne[Run | None]] = ToOne("Run", "run_id")
+    created_by: ClassVar[ToOne[User | None]] = ToOne("User", "created_by_id")
     labels = Labels()
-    ulabels: ClassVar[Many[ULabel]] = Many("ULabel", link="CollectionULabel", own="collection_id", other="ulabel_id")
-    artifacts: ClassVar[Many[Artifact]] = Many(
+    ulabels: ClassVar[ToMany[ULabel]] = ToMany(
+        "ULabel", link="CollectionULabel", own="collection_id", other="ulabel_id"
+    )
+    artifacts: ClassVar[ToMany[Artifact]] = ToMany(
         "Artifact", link="CollectionArtifact", own="collection_id", other="artifact_id", is_fixed=True
     )
 
-    def __init__(self, artifacts: list[Any], *, key: str, description: str | None = None) -> None:
+    def __init__(self, artifacts: Iterable[Artifact] | Artifact, *, key: str, description: str | None = None) -> None:
         """A collection to be saved, of saved artifacts. Raises `InvalidArgument`."""
         hint = "ln.Collection([artifact, ...], key=...)"
         listed = [artifacts] if isinstance(artifacts, Registry) else artifacts

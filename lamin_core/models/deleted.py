@@ -42,6 +42,6 @@ def remember(session: Session, registry: type[Any], condition: ColumnElement[boo
     session.connection().execute(insert(DeletedVersion).from_select(names, versions))
 
 
-def is_remembered(stem: Any) -> ColumnElement[bool]:
+def is_remembered(stem: object) -> ColumnElement[bool]:
     """Whether a series with this stem has deleted versions: it stays, so that it goes on counting."""
     return exists().where(DeletedVersion.stem == stem)

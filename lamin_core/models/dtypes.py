@@ -89,7 +89,7 @@ def parse(text: str) -> Dtype:
     return Dtype(None, options, is_list)
 
 
-def named(dtype: Any) -> Dtype:
+def named(dtype: object) -> Dtype:
     """The type that a Python type, a registry, a field of one, a label that groups others, or a text means.
 
     >>> str(named(list[str])), str(named("cat[ULabel]"))
@@ -107,14 +107,14 @@ def named(dtype: Any) -> Dtype:
     return _of_class(dtype) or Dtype(None, _options(dtype))
 
 
-def _of_class(dtype: Any) -> Dtype | None:
+def _of_class(dtype: object) -> Dtype | None:
     names = [name for name, classes in PLAIN.items() if dtype in classes] if isinstance(dtype, type) else []
     if not names and isinstance(dtype, type) and issubclass(dtype, PurePath):
         names = ["path"]
     return Dtype(names[0]) if names else None
 
 
-def _options(dtype: Any) -> tuple[Option, ...]:
+def _options(dtype: object) -> tuple[Option, ...]:
     if isinstance(dtype, type) and issubclass(dtype, Registry):
         return (Option(dtype._registry_name()),)
     if isinstance(dtype, Registry) and getattr(dtype, "is_type", False):
@@ -145,7 +145,7 @@ def registry_called(name: str) -> type[Any]:
     return registry
 
 
-def validated(feature: str, dtype: Dtype, value: Any) -> Any:
+def validated(feature: str, dtype: Dtype, value: object) -> object:
     """The value as it is stored: numbers, text, lists and dicts. Raises `ValidationError` where it is of another type.
 
     >>> validated("temperature", parse("float"), 21)
@@ -163,12 +163,12 @@ def validated(feature: str, dtype: Dtype, value: Any) -> Any:
     )
 
 
-def _shortly(value: Any) -> str:
+def _shortly(value: object) -> str:
     shown = repr(value)
     return shown if len(shown) < 200 else f"{shown[:197]}..."
 
 
-def _called(dtype: Dtype, value: Any) -> str:
+def _called(dtype: Dtype, value: object) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return f"{value!r}"
     if isinstance(value, int) and dtype.plain in ("int", "float", "num") and not isinstance(value, bool):
@@ -202,21 +202,21 @@ def _float(value: Any) -> Any:
         return _WRONG
 
 
-def _number(value: Any) -> Any:
+def _number(value: object) -> object:
     integer = _int(value)
     return _float(value) if integer is _WRONG else integer
 
 
-def _bool(value: Any) -> Any:
+def _bool(value: object) -> object:
     value = _plain(value)
     return value if isinstance(value, bool) else _WRONG
 
 
-def _text(value: Any) -> Any:
+def _text(value: object) -> Any:
     return str(value) if isinstance(value, str) and is_storable(value) else _WRONG
 
 
-def _path(value: Any) -> Any:
+def _path(value: object) -> object:
     return _text(str(value)) if isinstance(value, str | PurePath) else _WRONG
 
 
@@ -231,7 +231,7 @@ def _date(value: Any) -> Any:
     return value.isoformat() if is_date else _WRONG
 
 
-def _datetime(value: Any) -> Any:
+def _datetime(value: object) -> object:
     value = _plain(value)
     if isinstance(value, str):
         try:
@@ -248,11 +248,11 @@ def as_utc(value: dt.datetime) -> dt.datetime:
     return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
 
 
-def _dict(value: Any) -> Any:
+def _dict(value: object) -> object:
     return _json(value) if isinstance(value, dict) else _WRONG
 
 
-def _json(value: Any) -> Any:
+def _json(value: object) -> object:
     value = _plain(value)
     if isinstance(value, dict):
         parts = {key: _json(item) for key, item in value.items()}

@@ -54,7 +54,7 @@ class Q:
 class Comparison(Q):
     """That a record has such a value for a feature; made by comparing the feature: `temperature > 20`."""
 
-    def __init__(self, feature: Any, operator: str, value: Any) -> None:
+    def __init__(self, feature: Any, operator: str, value: object) -> None:
         super().__init__()
         self.feature, self.operator, self.value = feature, operator, value
 
@@ -85,11 +85,11 @@ class FieldExpression:
     def __ge__(self, value: Any) -> Comparison:
         return Comparison(self, "gte", value)
 
-    def in_(self, values: Iterable[Any]) -> Comparison:
+    def in_(self, values: Iterable[object]) -> Comparison:
         """That the value is one of these."""
         return Comparison(self, "in", values)
 
-    def between(self, low: Any, high: Any) -> Comparison:
+    def between(self, low: object, high: object) -> Comparison:
         """That the value is not below the one and not above the other."""
         return Comparison(self, "range", (low, high))
 

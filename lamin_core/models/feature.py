@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sqlalchemy import JSON, Double, ForeignKey, Index, String, UniqueConstraint, false, true
 from sqlalchemy.orm import Mapped, mapped_column
@@ -10,10 +10,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 from lamin_core.models.base import Base, Identity, Key, Named, Registry, Synonymous
 from lamin_core.models.dtypes import named, registry_called, validated
 from lamin_core.models.expressions import FieldExpression
-from lamin_core.models.relations import Many, One
-from lamin_core.runtime import current
+from lamin_core.models.interfaces import RecordList
+from lamin_core.models.relations import ToMany, ToOne
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lamin_core.models.schema import Schema
     from lamin_core.models.user import User
 
@@ -43,18 +45,18 @@ class Feature(FieldExpression, Synonymous, Named, Registry):
     """Whether values of another type are turned into this one before they are judged."""
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
 
-    created_by: ClassVar[One[User]] = One("User", "created_by_id")
-    schemas: ClassVar[Many[Schema]] = Many("Schema", link="SchemaFeature", own="feature_id", other="schema_id")
+    created_by: ClassVar[ToOne[User | None]] = ToOne("User", "created_by_id")
+    schemas: ClassVar[ToMany[Schema]] = ToMany("Schema", link="SchemaFeature", own="feature_id", other="schema_id")
 
     def __init__(
         self,
         *,
         name: str,
-        dtype: Any,
+        dtype: object,
         description: str | None = None,
         unit: str | None = None,
         nullable: bool = True,
-        default_value: Any = None,
+        default_value: object = None,
         coerce: bool = False,
     ) -> None:
         """A feature to be saved.
@@ -81,11 +83,11 @@ class Feature(FieldExpression, Synonymous, Named, Registry):
             self.default_value = checked_default(self.name, self.dtype, self.default_value)
 
     @classmethod
-    def from_df(cls, df: Any) -> Any:
+    def from_df(cls, df: pd.DataFrame) -> RecordList[Self]:
         """The features that the columns of a table are; those that do not exist yet are made, unsaved."""
         dtypes = {str(column): dtype for column, dtype in df.dtypes.items()}
         existing = {feature.name: feature for feature in cls.filter(name__in=list(dtypes))}
-        features = current.current_instance().from_values(cls, [], None, create=False)
+        features = cls.from_values([])
         features.extend(existing.get(name) or cls(name=name, dtype=_of_column(dtype)) for name, dtype in dtypes.items())
         return features
 
@@ -105,7 +107,7 @@ class Feature(FieldExpression, Synonymous, Named, Registry):
         return ("dtype",)
 
 
-def checked_dtype(dtype: Any) -> str:
+def checked_dtype(dtype: object) -> str:
     """Return the name of the type. Raises `InvalidArgument` for what is none, or names a registry that is none."""
     kind = named(dtype)
     for option in kind.options:
@@ -113,13 +115,13 @@ def checked_dtype(dtype: Any) -> str:
     return str(kind)
 
 
-def checked_default(name: str, dtype: str, value: Any) -> Any:
+def checked_default(name: str, dtype: str, value: object) -> object:
     """Return the default as it is stored. Raises `ValidationError` for one of another type."""
     kind = named(dtype)
     return validated(name, kind, value) if kind.plain and not kind.is_list else value
 
 
-def _of_column(dtype: Any) -> str:
+def _of_column(dtype: object) -> str:
     """What the type of a column of pandas is called here."""
     if str(dtype) == "category":
         return "cat[ULabel]"
@@ -147,7 +149,7 @@ class FeatureValue:
     """`api` for what people said, `event` for what a rebuild says again."""
 
 
-def _valued(thing: str) -> tuple[Any, ...]:
+def _valued(thing: str) -> tuple[object, ...]:
     table = f"{thing}_feature_value"
     return (
         UniqueConstraint(f"{thing}_id", "feature_id", "position", "hash", "origin", name=f"uq_{table}_once"),

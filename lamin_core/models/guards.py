@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from lamin_core.errors import Conflict, InvalidArgument
 from lamin_core.models.artifact import Artifact
-from lamin_core.models.base import Named, is_required
+from lamin_core.models.base import Named, Registry, is_required
 from lamin_core.models.feature import ArtifactFeatureValue, Feature, RunFeatureValue, checked_default, checked_dtype
 from lamin_core.models.label import ULabel, checked_type
 from lamin_core.models.relations import annotations_of
@@ -32,7 +32,7 @@ def check_edit(session: Session, row: Any, name: str, value: Any) -> Any:
     return value if guard is None else guard(session, row, value)
 
 
-def _dtype(session: Session, row: Feature, dtype: Any) -> str:
+def _dtype(session: Session, row: Feature, dtype: object) -> str:
     checked = checked_dtype(dtype)
     if checked == row.dtype:
         return checked
@@ -50,7 +50,7 @@ def _value_columns() -> list[Any]:
     return columns
 
 
-def _default(session: Session, row: Feature, value: Any) -> Any:
+def _default(session: Session, row: Feature, value: object) -> object:
     return None if value is None else checked_default(row.name, row.dtype, value)
 
 
@@ -92,7 +92,7 @@ _GUARDS: dict[tuple[type[Any], str], Guard] = {
 }
 
 
-def check_many(session: Session, registry: type[Any], ids: Select[Any], values: Mapping[str, Any]) -> None:
+def check_many(session: Session, registry: type[Registry], ids: Select[Any], values: Mapping[str, object]) -> None:
     """Raise `Conflict` where an edit of many records is one that other rows speak against."""
     if registry is not ULabel or values.get("is_type") is not False:
         return

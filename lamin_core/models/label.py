@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.base import Base, Hierarchical, Identity, Key, Named, Registry, Synonymous
 from lamin_core.models.checks import shown
-from lamin_core.models.relations import Many, One
+from lamin_core.models.relations import ToMany, ToOne
 
 if TYPE_CHECKING:
     from lamin_core.models.artifact import Artifact
@@ -44,18 +44,20 @@ class ULabel(Hierarchical, Synonymous, Named, Registry):
     type_id: Mapped[int | None] = mapped_column(ForeignKey("ulabel.id"), index=True)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
 
-    type: ClassVar[One[ULabel]] = One("ULabel", "type_id")
-    records: ClassVar[Many[ULabel]] = Many("ULabel", own="type_id")
+    type: ClassVar[ToOne[ULabel | None]] = ToOne("ULabel", "type_id")
+    records: ClassVar[ToMany[ULabel]] = ToMany("ULabel", own="type_id")
     """The labels of this type."""
-    parents: ClassVar[Many[ULabel]] = Many("ULabel", link="ULabelParent", own="ulabel_id", other="parent_id")
-    children: ClassVar[Many[ULabel]] = Many("ULabel", link="ULabelParent", own="parent_id", other="ulabel_id")
-    created_by: ClassVar[One[User]] = One("User", "created_by_id")
-    artifacts: ClassVar[Many[Artifact]] = Many("Artifact", link="ArtifactULabel", own="ulabel_id", other="artifact_id")
-    runs: ClassVar[Many[Run]] = Many("Run", link="RunULabel", own="ulabel_id", other="run_id")
-    transforms: ClassVar[Many[Transform]] = Many(
+    parents: ClassVar[ToMany[ULabel]] = ToMany("ULabel", link="ULabelParent", own="ulabel_id", other="parent_id")
+    children: ClassVar[ToMany[ULabel]] = ToMany("ULabel", link="ULabelParent", own="parent_id", other="ulabel_id")
+    created_by: ClassVar[ToOne[User | None]] = ToOne("User", "created_by_id")
+    artifacts: ClassVar[ToMany[Artifact]] = ToMany(
+        "Artifact", link="ArtifactULabel", own="ulabel_id", other="artifact_id"
+    )
+    runs: ClassVar[ToMany[Run]] = ToMany("Run", link="RunULabel", own="ulabel_id", other="run_id")
+    transforms: ClassVar[ToMany[Transform]] = ToMany(
         "Transform", link="TransformULabel", own="ulabel_id", other="transform_id"
     )
-    collections: ClassVar[Many[Collection]] = Many(
+    collections: ClassVar[ToMany[Collection]] = ToMany(
         "Collection", link="CollectionULabel", own="ulabel_id", other="collection_id"
     )
 
@@ -67,7 +69,7 @@ class ULabel(Hierarchical, Synonymous, Named, Registry):
         super().__init__(name=name, is_type=is_type, description=description, type_id=type_id)
 
 
-def checked_type(label: Any) -> ULabel:
+def checked_type(label: object) -> ULabel:
     """Return the label if others can be of this type. Raises `InvalidArgument`."""
     if not isinstance(label, ULabel) or label.id is None or not label.is_type:
         raise InvalidArgument(f"{shown(label)} is no saved type", hint="ln.ULabel(name='x', is_type=True).save()")
@@ -92,7 +94,7 @@ class Annotation:
     """`api` for what people said, `event` for what a rebuild says again."""
 
 
-def link_constraints(thing: str, label: str) -> tuple[Any, ...]:
+def link_constraints(thing: str, label: str) -> tuple[object, ...]:
     """The constraints of a link: it is said once by each origin, for each feature or for none."""
     columns = (f"{thing}_id", f"{label}_id", "origin")
     alone = text("feature_id IS NULL")

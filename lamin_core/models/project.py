@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.models.base import Base, Key, Named, Registry
 from lamin_core.models.label import Annotation, link_constraints
-from lamin_core.models.relations import Many, One
+from lamin_core.models.relations import ToMany, ToOne
 
 if TYPE_CHECKING:
     from lamin_core.models.artifact import Artifact
@@ -35,15 +35,15 @@ class Project(Named, Registry):
     end_date: Mapped[dt.date | None] = mapped_column(Date)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
 
-    created_by: ClassVar[One[User]] = One("User", "created_by_id")
-    artifacts: ClassVar[Many[Artifact]] = Many(
+    created_by: ClassVar[ToOne[User | None]] = ToOne("User", "created_by_id")
+    artifacts: ClassVar[ToMany[Artifact]] = ToMany(
         "Artifact", link="ArtifactProject", own="project_id", other="artifact_id"
     )
-    runs: ClassVar[Many[Run]] = Many("Run", link="RunProject", own="project_id", other="run_id")
-    transforms: ClassVar[Many[Transform]] = Many(
+    runs: ClassVar[ToMany[Run]] = ToMany("Run", link="RunProject", own="project_id", other="run_id")
+    transforms: ClassVar[ToMany[Transform]] = ToMany(
         "Transform", link="TransformProject", own="project_id", other="transform_id"
     )
-    references: ClassVar[Many[Reference]] = Many(
+    references: ClassVar[ToMany[Reference]] = ToMany(
         "Reference", link="ProjectReference", own="project_id", other="reference_id"
     )
 
@@ -81,14 +81,16 @@ class Reference(Named, Registry):
     date: Mapped[dt.date | None] = mapped_column(Date)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
 
-    created_by: ClassVar[One[User]] = One("User", "created_by_id")
-    artifacts: ClassVar[Many[Artifact]] = Many(
+    created_by: ClassVar[ToOne[User | None]] = ToOne("User", "created_by_id")
+    artifacts: ClassVar[ToMany[Artifact]] = ToMany(
         "Artifact", link="ArtifactReference", own="reference_id", other="artifact_id"
     )
-    transforms: ClassVar[Many[Transform]] = Many(
+    transforms: ClassVar[ToMany[Transform]] = ToMany(
         "Transform", link="TransformReference", own="reference_id", other="transform_id"
     )
-    projects: ClassVar[Many[Project]] = Many("Project", link="ProjectReference", own="reference_id", other="project_id")
+    projects: ClassVar[ToMany[Project]] = ToMany(
+        "Project", link="ProjectReference", own="reference_id", other="project_id"
+    )
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""How records point at each other: `One` follows a foreign key, `Many` a table between or the key on the other side.
+"""How records point at each other: `ToOne` follows a foreign key, `ToMany` a table between or the other side's key.
 
 Records are plain values, not tied to a session: a relation is looked up when it is asked for, in the current
 instance. The same descriptors tell the query compiler how to join.
@@ -6,15 +6,17 @@ instance. The same descriptors tell the query compiler how to join.
 
 from __future__ import annotations
 
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import Any, Generic, Self, TypeVar, cast, overload
 
 from sqlalchemy import ColumnElement, Table, exists, or_
 
 from lamin_core.errors import InvalidArgument
-from lamin_core.models.base import Base
+from lamin_core.models.base import Base, Registry
+from lamin_core.models.queryset import RelatedSet
 from lamin_core.runtime import current
 
 Target = TypeVar("Target")
+Member = TypeVar("Member", bound=Registry)
 
 
 _models: dict[str, type[Any]] = {}
@@ -27,8 +29,13 @@ def model(name: str) -> type[Any]:
     return _models[name]
 
 
-class One(Generic[Target]):
-    """The record that a foreign key of this one names, or None."""
+class ToOne(Generic[Target]):
+    """The record that a foreign key of this one names.
+
+    The type parameter is what a record has there: `ToOne[Transform]` where the key is required, else
+    `ToOne[Run | None]`. Named neither `ForeignKey` nor `ManyToMany`: those are what SQLAlchemy calls the columns that
+    stand beside it, and `ToMany` follows the foreign keys of others as well.
+    """
 
     def __init__(self, target: str, column: str) -> None:
         self.target_name = target
@@ -38,39 +45,45 @@ class One(Generic[Target]):
         self.name = name
 
     @property
-    def target(self) -> type[Target]:
+    def target(self) -> type[Any]:
         """The registry at the other end."""
         return model(self.target_name)
 
     @overload
     def __get__(self, record: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, record: Any, owner: type) -> Target | None: ...
+    def __get__(self, record: Registry, owner: type) -> Target: ...
 
-    def __get__(self, record: Any, owner: type) -> Self | Target | None:
+    def __get__(self, record: Registry | None, owner: type) -> Self | Target:
         if record is None:
             return self
+        return cast(Target, self._related(record))
+
+    def _related(self, record: Registry) -> Registry | None:
         identity = getattr(record, self.column)
         if identity is None:
             return None
-        related: Any = record.__dict__.get(f"_{self.name}")
+        related: Registry | None = record.__dict__.get(f"_{self.name}")
         if related is None or related.id != identity:
             related = current.current_instance().by_id(self.target, identity)
             record.__dict__[f"_{self.name}"] = related
-        target: Target = related
-        return target
+        return related
 
-    def __set__(self, record: Any, value: Target | None) -> None:
-        if value is not None and not isinstance(value, self.target):
+    def __set__(self, record: Registry, value: Target) -> None:
+        related = None if value is None else self._checked(value)
+        record.__dict__[f"_{self.name}"] = related
+        setattr(record, self.column, None if related is None else related.id)
+
+    def _checked(self, value: object) -> Registry:
+        target: type[Registry] = self.target
+        if not isinstance(value, target):
             raise InvalidArgument(f"{value!r} is no {self.target_name}", hint=f"{self.target_name}.get(...)")
-        if value is not None and value.id is None:  # type: ignore[attr-defined]
+        if value.id is None:
             raise InvalidArgument(f"{value!r} is not saved", hint="call .save() first")
-        record.__dict__[f"_{self.name}"] = value
-        identity = None if value is None else value.id  # type: ignore[attr-defined]
-        setattr(record, self.column, identity)
+        return value
 
 
-class Many(Generic[Target]):
+class ToMany(Generic[Member]):
     """The records of another registry tied to this one.
 
     Either through a table between (`link`, `own`, `other`), narrowed by `only` (column and value), or, without
@@ -95,7 +108,7 @@ class Many(Generic[Target]):
         self.is_fixed = is_fixed
 
     @property
-    def target(self) -> type[Target]:
+    def target(self) -> type[Member]:
         """The registry at the other end."""
         return model(self.target_name)
 
@@ -107,39 +120,42 @@ class Many(Generic[Target]):
     @overload
     def __get__(self, record: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, record: Any, owner: type) -> Any: ...
+    def __get__(self, record: Registry, owner: type) -> RelatedSet[Member]: ...
 
-    def __get__(self, record: Any, owner: type) -> Any:
-        return self if record is None else current.current_instance().related(record, self)
+    def __get__(self, record: Registry | None, owner: type) -> Self | RelatedSet[Member]:
+        if record is None:
+            return self
+        related: RelatedSet[Member] = current.current_instance().related(record, self)
+        return related
 
 
-_relations: dict[Any, dict[str, One[Any] | Many[Any]]] = {}
+_relations: dict[Any, dict[str, ToOne[Any] | ToMany[Any]]] = {}
 
 
-def relations_of(registry: type[Any]) -> dict[str, One[Any] | Many[Any]]:
+def relations_of(registry: type[Any]) -> dict[str, ToOne[Any] | ToMany[Any]]:
     """The relations of a registry, by name."""
     if registry not in _relations:
         _relations[registry] = {
             name: value
             for base in reversed(registry.__mro__)
             for name, value in vars(base).items()
-            if isinstance(value, One | Many)
+            if isinstance(value, ToOne | ToMany)
         }
     return _relations[registry]
 
 
-def annotations_of(registry: type[Any]) -> dict[str, Many[Any]]:
+def annotations_of(registry: type[Any]) -> dict[str, ToMany[Any]]:
     """The relations to labels that may be values of features, by name."""
     return {
         name: relation
         for name, relation in relations_of(registry).items()
-        if isinstance(relation, Many)
+        if isinstance(relation, ToMany)
         and hasattr(relation.link, "feature_id")
         and "feature_id" not in (relation.own, relation.other)
     }
 
 
-def annotation_of(registry: type[Any], target: type[Any]) -> Many[Any] | None:
+def annotation_of(registry: type[Registry], target: type[Registry]) -> ToMany[Any] | None:
     """The relation by which records of the target label records of the registry."""
     return next((relation for relation in annotations_of(registry).values() if relation.target is target), None)
 
@@ -158,7 +174,7 @@ def is_named(kind: type[Base], *, but: type[Base] | None = None) -> ColumnElemen
     return or_(*(exists().where(column == target.c.id) for column in pointing))
 
 
-def _pointers(table: Table, target: Any) -> list[ColumnElement[Any]]:
+def _pointers(table: Table, target: object) -> list[ColumnElement[Any]]:
     """The columns of a table that name rows of the other; of the table itself under another name."""
     named = [key.parent.name for key in table.foreign_keys if key.column.table is target]
     source = table.alias() if table is target else table

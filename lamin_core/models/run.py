@@ -14,7 +14,8 @@ from lamin_core.models.annotated import Features, Labels
 from lamin_core.models.base import Base, Identity, Registry
 from lamin_core.models.checks import shown
 from lamin_core.models.has_lineage import HasLineage
-from lamin_core.models.relations import Many, One
+from lamin_core.models.interfaces import RunComparison
+from lamin_core.models.relations import ToMany, ToOne
 from lamin_core.runtime import current
 
 if TYPE_CHECKING:
@@ -97,26 +98,26 @@ class Run(HasLineage, Registry):
     origin: Mapped[str] = mapped_column(String(8))
     """`api` for runs tracked by Python, `event` for runs that events told of, `stub` where only a child spoke of it."""
 
-    transform: ClassVar[One[Transform]] = One("Transform", "transform_id")
-    parent: ClassVar[One[Run]] = One("Run", "parent_id")
-    environment: ClassVar[One[Environment]] = One("Environment", "environment_id")
-    created_by: ClassVar[One[User]] = One("User", "created_by_id")
-    children: ClassVar[Many[Run]] = Many("Run", own="parent_id")
+    transform: ClassVar[ToOne[Transform]] = ToOne("Transform", "transform_id")
+    parent: ClassVar[ToOne[Run | None]] = ToOne("Run", "parent_id")
+    environment: ClassVar[ToOne[Environment | None]] = ToOne("Environment", "environment_id")
+    created_by: ClassVar[ToOne[User | None]] = ToOne("User", "created_by_id")
+    children: ClassVar[ToMany[Run]] = ToMany("Run", own="parent_id")
     features = Features()
     labels = Labels()
-    ulabels: ClassVar[Many[ULabel]] = Many("ULabel", link="RunULabel", own="run_id", other="ulabel_id")
-    projects: ClassVar[Many[Project]] = Many("Project", link="RunProject", own="run_id", other="project_id")
-    _reports: ClassVar[Many[Artifact]] = Many("Artifact", link="RunReport", own="run_id", other="artifact_id")
-    input_artifacts: ClassVar[Many[Artifact]] = Many(
+    ulabels: ClassVar[ToMany[ULabel]] = ToMany("ULabel", link="RunULabel", own="run_id", other="ulabel_id")
+    projects: ClassVar[ToMany[Project]] = ToMany("Project", link="RunProject", own="run_id", other="project_id")
+    _reports: ClassVar[ToMany[Artifact]] = ToMany("Artifact", link="RunReport", own="run_id", other="artifact_id")
+    input_artifacts: ClassVar[ToMany[Artifact]] = ToMany(
         "Artifact", link="RunArtifact", own="run_id", other="artifact_id", only={"direction": "input"}
     )
-    output_artifacts: ClassVar[Many[Artifact]] = Many(
+    output_artifacts: ClassVar[ToMany[Artifact]] = ToMany(
         "Artifact", link="RunArtifact", own="run_id", other="artifact_id", only={"direction": "output"}
     )
 
     def __init__(
         self,
-        transform: Any,
+        transform: Transform,
         *,
         name: str | None = None,
         description: str | None = None,
@@ -171,8 +172,7 @@ class Run(HasLineage, Registry):
     @property
     def report(self) -> Artifact | None:
         """Its log, or the notebook as it was left, where that was asked for or saved."""
-        artifact: Artifact | None = self._reports.first()
-        return artifact
+        return self._reports.first()
 
     @property
     def git(self) -> dict[str, Any] | None:
@@ -205,9 +205,10 @@ class Run(HasLineage, Registry):
         ended: Run = current.current_instance().lineage.end(self, status, error)
         return ended
 
-    def diff(self, other: Run | str) -> Any:
+    def diff(self, other: Run | str) -> RunComparison:
         """How another run differs from this one: params, code, environment, inputs, outputs, duration; `print` it."""
-        return current.current_instance().lineage.diff(self, other)
+        comparison: RunComparison = current.current_instance().lineage.diff(self, other)
+        return comparison
 
     @classmethod
     def _shown_fields(cls) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ Triggers write it, so that no way of writing a run can forget to.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, ForeignKey, String, event
 from sqlalchemy.orm import Mapped, mapped_column
@@ -66,5 +65,5 @@ def note_changes(connection: Connection) -> None:
 
 
 @event.listens_for(RunChange.__table__, "after_create")
-def _after_create(target: Any, connection: Connection, **_: Any) -> None:
+def _after_create(target: object, connection: Connection, **_: object) -> None:
     note_changes(connection)

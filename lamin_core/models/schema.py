@@ -13,10 +13,12 @@ from lamin_core.models.base import Base, Identity, Registry
 from lamin_core.models.checks import listed_argument, shown
 from lamin_core.models.dtypes import named
 from lamin_core.models.feature import Feature
-from lamin_core.models.relations import Many, One
+from lamin_core.models.relations import ToMany, ToOne
 from lamin_core.runtime import current
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lamin_core.models.artifact import Artifact
     from lamin_core.models.user import User
 
@@ -62,31 +64,33 @@ class Schema(Registry):
     """The feature that the index is."""
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
 
-    index: ClassVar[One[Feature]] = One("Feature", "index_id")
-    created_by: ClassVar[One[User]] = One("User", "created_by_id")
-    features: ClassVar[Many[Feature]] = Many(
+    index: ClassVar[ToOne[Feature | None]] = ToOne("Feature", "index_id")
+    created_by: ClassVar[ToOne[User | None]] = ToOne("User", "created_by_id")
+    features: ClassVar[ToMany[Feature]] = ToMany(
         "Feature", link="SchemaFeature", own="schema_id", other="feature_id", is_fixed=True
     )
-    components: ClassVar[Many[Schema]] = Many(
+    components: ClassVar[ToMany[Schema]] = ToMany(
         "Schema", link="SchemaComponent", own="composite_id", other="component_id", is_fixed=True
     )
-    composites: ClassVar[Many[Schema]] = Many(
+    composites: ClassVar[ToMany[Schema]] = ToMany(
         "Schema", link="SchemaComponent", own="component_id", other="composite_id"
     )
-    artifacts: ClassVar[Many[Artifact]] = Many("Artifact", link="ArtifactSchema", own="schema_id", other="artifact_id")
+    artifacts: ClassVar[ToMany[Artifact]] = ToMany(
+        "Artifact", link="ArtifactSchema", own="schema_id", other="artifact_id"
+    )
     """Those that were found to fit it, or a slot of which was."""
-    validated_artifacts: ClassVar[Many[Artifact]] = Many("Artifact", own="schema_id")
+    validated_artifacts: ClassVar[ToMany[Artifact]] = ToMany("Artifact", own="schema_id")
 
     def __init__(
         self,
-        features: Iterable[Any] | None = None,
+        features: Iterable[object] | None = None,
         *,
         index: Feature | None = None,
         name: str | None = None,
         description: str | None = None,
-        itype: Any = None,
+        itype: object = None,
         otype: str | None = None,
-        dtype: Any = None,
+        dtype: object = None,
         slots: dict[str, Schema] | None = None,
         components: dict[str, Schema] | None = None,
         minimal_set: bool = True,
@@ -131,11 +135,9 @@ class Schema(Registry):
         return schemas
 
     @classmethod
-    def from_df(cls, df: Any, *, name: str | None = None) -> Schema:
+    def from_df(cls, df: pd.DataFrame, *, name: str | None = None) -> Schema:
         """A schema to be saved, of the columns of a table that are features. Raises `InvalidArgument` for none."""
-        features = current.current_instance().from_values(
-            Feature, [str(column) for column in df.columns], None, create=False
-        )
+        features = Feature.from_values([str(column) for column in df.columns])
         if not features:
             raise InvalidArgument("no column is a known feature", hint="ln.Feature.from_df(df).save()")
         return cls(features, name=name)
@@ -147,7 +149,7 @@ class Schema(Registry):
         return ("otype", "itype", "n_members")
 
 
-def _checked_slots(slots: Any) -> dict[str, Schema]:
+def _checked_slots(slots: object) -> dict[str, Schema]:
     """Return the schema of each slot. Raises `InvalidArgument`."""
     slots = {} if slots is None else slots
     if not isinstance(slots, Mapping):
@@ -173,7 +175,7 @@ def _check_single(features: list[Feature]) -> None:
         raise InvalidArgument(f"features are named twice: {twice}")
 
 
-def _itype(itype: Any) -> str:
+def _itype(itype: object) -> str:
     """The registry, or the field of one, as text.
 
     >>> _itype(Feature), _itype(Feature.name)

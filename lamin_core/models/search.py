@@ -8,7 +8,6 @@ migration.
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
 
 from sqlalchemy import Connection, event
 
@@ -55,7 +54,7 @@ def index(connection: Connection) -> None:
 
 
 @event.listens_for(Base.metadata, "after_create")
-def _after_create(target: Any, connection: Connection, **_: Any) -> None:
+def _after_create(target: object, connection: Connection, **_: object) -> None:
     index(connection)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from sqlalchemy import BigInteger, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -37,7 +36,7 @@ class Storage(Registry):
     is_managed: Mapped[bool] = mapped_column(default=False)
     """Whether `save()` copies files into it; others are only registered in place."""
 
-    def __init__(self, root: str | os.PathLike[str], **values: Any) -> None:
+    def __init__(self, root: str | os.PathLike[str], **values: object) -> None:
         """A folder, which is made on saving, or a URL that fsspec understands."""
         if not isinstance(root, str | os.PathLike):
             raise InvalidArgument(f"{shown(root)} is no root of a storage", hint='ln.Storage("./data")')

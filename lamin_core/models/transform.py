@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -13,8 +13,8 @@ from lamin_core.models.annotated import Labels
 from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
 from lamin_core.models.checks import check_optional_texts, shown, text_argument
 from lamin_core.models.has_lineage import HasLineage
-from lamin_core.models.relations import Many, One
-from lamin_core.runtime import current
+from lamin_core.models.queryset import QuerySet
+from lamin_core.models.relations import ToMany, ToOne
 from lamin_core.uids import VERSION_LENGTH
 
 if TYPE_CHECKING:
@@ -90,12 +90,14 @@ class Transform(HasLineage, Versioned, Registry):
     stamp: Mapped[str | None]
     """Which event described it last."""
 
-    created_by: ClassVar[One[User]] = One("User", "created_by_id")
-    runs: ClassVar[Many[Run]] = Many("Run", own="transform_id")
+    created_by: ClassVar[ToOne[User | None]] = ToOne("User", "created_by_id")
+    runs: ClassVar[ToMany[Run]] = ToMany("Run", own="transform_id")
     labels = Labels()
-    ulabels: ClassVar[Many[ULabel]] = Many("ULabel", link="TransformULabel", own="transform_id", other="ulabel_id")
-    projects: ClassVar[Many[Project]] = Many("Project", link="TransformProject", own="transform_id", other="project_id")
-    references: ClassVar[Many[Reference]] = Many(
+    ulabels: ClassVar[ToMany[ULabel]] = ToMany("ULabel", link="TransformULabel", own="transform_id", other="ulabel_id")
+    projects: ClassVar[ToMany[Project]] = ToMany(
+        "Project", link="TransformProject", own="transform_id", other="project_id"
+    )
+    references: ClassVar[ToMany[Reference]] = ToMany(
         "Reference", link="TransformReference", own="transform_id", other="reference_id"
     )
 
@@ -156,15 +158,14 @@ class Transform(HasLineage, Versioned, Registry):
         return self.version_tag or self.uid[-VERSION_LENGTH:]
 
     @property
-    def versions(self) -> Any:
+    def versions(self) -> QuerySet[Self]:
         """All versions, newest first."""
-        return current.current_instance().query(Transform).filter(series_id=self.series_id).order_by("-number")
+        return type(self).all().filter(series_id=self.series_id).order_by("-number")
 
     @property
     def latest_run(self) -> Run | None:
         """The run of this version that started last."""
-        run: Run | None = self.runs.order_by("-started_at").first()
-        return run
+        return self.runs.order_by("-started_at").first()
 
     @classmethod
     def _shown_fields(cls) -> tuple[str, ...]:

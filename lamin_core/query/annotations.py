@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lamin_core.models import Feature
+from lamin_core.models.base import Registry
 from lamin_core.models.dtypes import Dtype, parse, registry_called, restored
 from lamin_core.models.relations import annotations_of, model
 from lamin_core.query.feature_lookups import own_key
@@ -25,7 +26,7 @@ class Said:
     value: Any
 
 
-def values_of(session: Session, registry: type[Any], ids: list[int]) -> dict[str, dict[int, Any]]:
+def values_of(session: Session, registry: type[Registry], ids: list[int]) -> dict[str, dict[int, Any]]:
     """The values of these records, by the name of the feature and by record.
 
     Several values of one feature are a list, as is the value of a feature whose type is one.
@@ -82,7 +83,7 @@ def _named(session: Session, dtype: Dtype, uids: set[str]) -> dict[str, str]:
     return named
 
 
-def labels_of(session: Session, record: Any) -> dict[str, list[str]]:
+def labels_of(session: Session, record: Registry) -> dict[str, list[str]]:
     """The names of the labels of a record, by the relation they hang on."""
     labels = {}
     for name, relation in annotations_of(type(record)).items():
@@ -96,7 +97,7 @@ def labels_of(session: Session, record: Any) -> dict[str, list[str]]:
     return labels
 
 
-def described(session: Session, record: Any) -> list[tuple[str, str]]:
+def described(session: Session, record: Registry) -> list[tuple[str, str]]:
     """What `describe()` says of features and labels: a name and a text for each line."""
     called = {"ulabels": "labels"}
     lines = [(called.get(name, name), ", ".join(names)) for name, names in labels_of(session, record).items()]
@@ -105,5 +106,5 @@ def described(session: Session, record: Any) -> list[tuple[str, str]]:
     return lines + [(f"  {name}", _shown(by_record[record.id])) for name, by_record in values.items()]
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

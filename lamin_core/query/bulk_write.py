@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased
 
 from lamin_core.db.database import Database
 from lamin_core.errors import Conflict, InvalidArgument
-from lamin_core.models.base import Named, Versioned, refusal
+from lamin_core.models.base import Named, Registry, Versioned, refusal
 from lamin_core.models.checks import column_value
 from lamin_core.models.deleted import remember
 from lamin_core.models.guards import check_many
@@ -19,7 +19,7 @@ from lamin_core.query.lookups import field_named, fields_of, unknown
 from lamin_core.query.operators import OPERATORS, Condition
 
 
-def change(database: Database, registry: type[Any], ids: Select[Any], values: dict[str, Any]) -> int:
+def change(database: Database, registry: type[Registry], ids: Select[Any], values: dict[str, object]) -> int:
     """Give all of them these values; how many they are. Raises `InvalidArgument` and `Conflict`, and changes none."""
     fitted = {name: _fitted(registry, name, value) for name, value in values.items()}
     if not fitted:
@@ -35,7 +35,7 @@ def change(database: Database, registry: type[Any], ids: Select[Any], values: di
         ) from error
 
 
-def settle_latest(session: Session, registry: type[Any], series: list[Any]) -> None:
+def settle_latest(session: Session, registry: type[Any], series: list[object]) -> None:
     """In each of these series that has lost its latest version, the newest that is left is the latest."""
     column = registry._series_column()
     other = aliased(registry)
@@ -46,7 +46,7 @@ def settle_latest(session: Session, registry: type[Any], series: list[Any]) -> N
     session.connection().execute(newest)
 
 
-def remove(database: Database, registry: type[Any], ids: Select[Any]) -> int:
+def remove(database: Database, registry: type[Registry], ids: Select[Any]) -> int:
     """Remove all of them; how many they were. Raises `Conflict` while others need one of them, and removes none."""
     try:
         with database.writing() as session:
@@ -67,7 +67,7 @@ def remove_rows(session: Session, registry: type[Any], which: Condition) -> int:
     return number
 
 
-def _fitted(registry: type[Any], name: str, value: Any) -> Any:
+def _fitted(registry: type[Any], name: str, value: object) -> Any:
     column = field_named(registry, name)
     if column is None:
         raise unknown(registry, name, fields_of(registry))

@@ -20,7 +20,7 @@ from lamin_core.models.checks import is_storable
 from lamin_core.models.dtypes import as_utc
 
 
-def bound(column: Any, value: Any) -> Any:
+def bound(column: object, value: object) -> Any:
     """The value for this column, as part of a statement. Raises `InvalidArgument`."""
     kind, fit = _type(column)
     return literal(fit(plain(value)), kind)
@@ -32,7 +32,7 @@ def values(column: Any, several: Any) -> tuple[TypeEngine[Any], list[Any]]:
     return kind, [fit(plain(value)) for value in several if value is not None]
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """Records stand for their primary key, enumerations for their value."""
     if isinstance(value, Registry):
         if value.id is None:
@@ -72,7 +72,7 @@ def is_number(column: Any) -> bool:
     return isinstance(column.type, Integer | Float | Numeric)
 
 
-def boolean(value: Any) -> bool:
+def boolean(value: object) -> bool:
     """True or False, also as 1 or 0."""
     if isinstance(value, int | float) and value in (0, 1):
         return bool(value)
@@ -124,7 +124,7 @@ def day(value: Any) -> dt.date:
         raise unfit(value, "a day: a date, or '2026-01-31'") from None
 
 
-def text(value: Any) -> str:
+def text(value: object) -> str:
     """Text that every database can hold."""
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
@@ -135,7 +135,7 @@ def text(value: Any) -> str:
     return str(value)
 
 
-def unfit(value: Any, expected: str) -> InvalidArgument:
+def unfit(value: object, expected: str) -> InvalidArgument:
     """The error that says what would fit."""
     shown = ascii(value)
     return InvalidArgument(

@@ -53,14 +53,14 @@ def _on_days(column: Any, name: str, value: Any) -> Condition | None:
     return choices.get(name)
 
 
-def _midnight(value: Any, later: int) -> Any:
+def _midnight(value: object, later: int) -> Any:
     try:
         return literal(coercion.time(coercion.day(value) + dt.timedelta(days=later)), UTC_DateTime())
     except OverflowError:
         raise coercion.unfit(value, "a day before the end of the year 9999") from None
 
 
-def _in_json(column: Any, words: list[str], value: Any) -> Condition | None:
+def _in_json(column: object, words: list[str], value: object) -> Condition | None:
     has_operator = bool(words) and words[-1] in OPERATORS
     name, keys = (words[-1], words[:-1]) if has_operator else ("exact", words)
     if not keys:
@@ -76,7 +76,7 @@ def _in_json(column: Any, words: list[str], value: Any) -> Condition | None:
     return _member_is(kind, member, name, value)
 
 
-def _path(keys: list[str]) -> list[Any]:
+def _path(keys: list[str]) -> list[object]:
     """The path in the words of SQLite and of PostgreSQL."""
     if any(set(key) & set('"\\') or not is_storable(key) for key in keys):
         raise InvalidArgument(f"{'__'.join(keys)!a} is no path into JSON")

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from lamin_core.db.database import Database
-from lamin_core.models import Many, One
-from lamin_core.models.base import Versioned
+from lamin_core.models import ToMany, ToOne
+from lamin_core.models.base import Registry, Versioned
 from lamin_core.models.relations import annotations_of, relations_of
 from lamin_core.query.annotations import described
 from lamin_core.query.frames import fields
@@ -42,17 +42,17 @@ def lines(rows: list[tuple[str, Any]]) -> list[str]:
 _LINE_END = "\n"
 
 
-def _fields(record: Any) -> list[tuple[str, Any]]:
+def _fields(record: Registry) -> list[tuple[str, Any]]:
     columns = type(record).__mapper__.column_attrs
     names = [name for name in fields(type(record)) if not columns[name].columns[0].foreign_keys]
     return [(name, _shown(getattr(record, name))) for name in names if name != type(record)._name_field]
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: object) -> Any:
     return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value
 
 
-def _relations(record: Any) -> list[tuple[str, Any]]:
+def _relations(record: object) -> list[tuple[str, Any]]:
     annotation_relations = annotations_of(type(record))
     relations = {
         name: relation
@@ -62,8 +62,8 @@ def _relations(record: Any) -> list[tuple[str, Any]]:
     rows: list[tuple[str, Any]] = []
     for name, relation in relations.items():
         related = getattr(record, name)
-        if isinstance(relation, One) and related is not None:
+        if isinstance(relation, ToOne) and related is not None:
             rows.append((name, getattr(related, type(related)._name_field) or related.uid))
-        elif isinstance(relation, Many) and (number := related.count()):
+        elif isinstance(relation, ToMany) and (number := related.count()):
             rows.append((name, f"{number:,}"))
     return rows

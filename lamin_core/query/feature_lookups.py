@@ -43,7 +43,7 @@ def feature_names(database: Database) -> list[str]:
         return list(session.scalars(select(Feature.name).limit(2000)))
 
 
-def own_key(registry: type[Any], table: Any) -> Any:
+def own_key(registry: type[Any], table: object) -> Any:
     """The column of a table of annotations that names the record."""
     return getattr(table, f"{registry.__tablename__}_id")
 
@@ -71,7 +71,7 @@ def condition(lookups: Lookups, registry: type[Any], feature: Feature, rest: lis
     return registry.id.in_(tied)  # type: ignore[no-any-return]
 
 
-def _check_registry(feature: Feature, dtype: Dtype, value: Any) -> None:
+def _check_registry(feature: Feature, dtype: Dtype, value: object) -> None:
     """Raise `InvalidArgument` for a record of a registry that no value of the feature comes from."""
     allowed = [option.registry for option in dtype.options]
     for item in value if isinstance(value, list | tuple | set) else [value]:
@@ -111,7 +111,7 @@ def _at_time(column: Any, feature: Feature, dtype: Dtype, rest: list[str], value
     if part is not None:
         column = func.substr(column, *_PARTS[part], type_=Text())
 
-    def fitted(item: Any) -> str:
+    def fitted(item: object) -> str:
         if part is None:
             return str(_stored(feature, dtype, item))
         return coercion.day(item).isoformat() if part == "date" else f"{coercion.integer(item):0{_PARTS[part][1]}}"
@@ -120,7 +120,7 @@ def _at_time(column: Any, feature: Feature, dtype: Dtype, rest: list[str], value
     return date_json_lookups.compared(column, words, [fitted(item) for item in value] if several else fitted(value))
 
 
-def _stored(feature: Feature, dtype: Dtype, value: Any) -> Any:
+def _stored(feature: Feature, dtype: Dtype, value: object) -> object:
     try:
         return validated(feature.name, dtype, value)
     except ValidationError as error:
@@ -128,7 +128,7 @@ def _stored(feature: Feature, dtype: Dtype, value: Any) -> Any:
 
 
 def _labelled(
-    lookups: Lookups, registry: type[Any], feature: Feature, option: Option, rest: list[str], value: Any
+    lookups: Lookups, registry: type[Any], feature: Feature, option: Option, rest: list[str], value: object
 ) -> Condition:
     target = registry_called(option.registry)
     ids = select(target.id).where(_label(lookups, target, option, rest, value))

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Integer, Select, select
 from sqlalchemy.orm import Session
 
 from lamin_core.errors import MissingExtra
-from lamin_core.models import Many
+from lamin_core.models import ToMany
+from lamin_core.models.base import Registry
 from lamin_core.query.annotations import values_of
 from lamin_core.query.lookups import column_at, field_named, narrowing
 from lamin_core.query.operators import OPERATORS
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def fields(registry: type[Any]) -> list[str]:
+
+def fields(registry: type[Registry]) -> list[str]:
     """The fields that a table shows, those that are columns and not long: the uid and what people know a record by
     first, then as they are declared, keys of other records last.
     """
@@ -26,38 +30,39 @@ def fields(registry: type[Any]) -> list[str]:
 
 
 def frame(
-    session: Session, registry: type[Any], query: Select[Any], included: list[str], *, with_features: bool
-) -> Any:
+    session: Session, registry: type[Registry], query: Select[Any], included: list[str], *, with_features: bool
+) -> pd.DataFrame:
     """The records of the query, a row each. Raises `MissingExtra` without pandas."""
     try:
-        import pandas as pd
+        import pandas
     except ImportError as error:
         raise MissingExtra("pandas", "data") from error
     names = fields(registry)
-    single = [path for path in included if not isinstance(field_named(registry, path.split("__")[0]), Many)]
+    single = [path for path in included if not isinstance(field_named(registry, path.split("__")[0]), ToMany)]
     columns = [registry.id, *(getattr(registry, name) for name in names)]
     columns += [column_at(registry, path).label(path) for path in single]
     rows = [tuple(row) for row in session.execute(query.with_only_columns(*columns))]
-    table = pd.DataFrame.from_records(rows, columns=["id", *names, *single]).set_index("uid")
+    table = pandas.DataFrame.from_records(rows, columns=["id", *names, *single]).set_index("uid")
     ids = table.pop("id").tolist()
     for name in _whole_numbers(registry, table):
         table[name] = table[name].astype("Int64")
     for path in included:
         if path not in single:
-            table[path] = pd.Series(_several(session, registry, path, ids), index=table.index, dtype=object)
+            table[path] = pandas.Series(_several(session, registry, path, ids), index=table.index, dtype=object)
     if with_features:
         for name, values in values_of(session, registry, ids).items():
-            table[name] = pd.Series([values.get(identity) for identity in ids], index=table.index, dtype=object)
+            table[name] = pandas.Series([values.get(identity) for identity in ids], index=table.index, dtype=object)
     return table
 
 
-def _whole_numbers(registry: type[Any], table: Any) -> list[str]:
+def _whole_numbers(registry: type[Registry], table: pd.DataFrame) -> list[str]:
     """The columns of whole numbers that some records have none of: pandas would make them fractions."""
     kinds = {attribute.key: attribute.columns[0].type for attribute in registry.__mapper__.column_attrs}
-    return [name for name in table if isinstance(kinds.get(name), Integer) and table[name].dtype != "int64"]
+    whole = [name for name, kind in kinds.items() if name in table and isinstance(kind, Integer)]
+    return [name for name in whole if table[name].dtype != "int64"]
 
 
-def _several(session: Session, registry: type[Any], path: str, ids: list[int]) -> list[list[Any]]:
+def _several(session: Session, registry: type[Registry], path: str, ids: list[int]) -> list[list[Any]]:
     """For each record the values at the end of a path that begins with a relation to many."""
     first, _, rest = path.partition("__")
     relation = field_named(registry, first)

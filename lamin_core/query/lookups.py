@@ -11,8 +11,8 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from lamin_core.db.database import Database
 from lamin_core.errors import InvalidArgument
-from lamin_core.models import Many, One
-from lamin_core.models.base import Versioned
+from lamin_core.models import ToMany, ToOne
+from lamin_core.models.base import Registry, Versioned
 from lamin_core.models.checks import text_argument
 from lamin_core.models.expressions import Comparison, Q
 from lamin_core.models.relations import relations_of
@@ -28,12 +28,14 @@ class Lookups:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def all_of(self, registry: type[Any], conditions: Iterable[Any], lookups: dict[str, Any]) -> list[Condition]:
+    def all_of(
+        self, registry: type[Registry], conditions: Iterable[object], lookups: dict[str, Any]
+    ) -> list[Condition]:
         """A condition for each. Raises `InvalidArgument` for a field that is none, or a value that does not fit."""
         clauses = [self._of(registry, condition) for condition in conditions]
         return clauses + [self.one(registry, name.split("__"), value) for name, value in lookups.items()]
 
-    def _of(self, registry: type[Any], condition: Any) -> Condition:
+    def _of(self, registry: type[Registry], condition: Any) -> Condition:
         if not isinstance(condition, Q):
             if hasattr(condition, "self_group"):
                 clause: Condition = condition
@@ -45,7 +47,7 @@ class Lookups:
         joined = or_(false(), *inner) if condition.joined == "or" else and_(true(), *inner)
         return negated(joined) if condition.is_negated else joined
 
-    def _of_compared(self, registry: type[Any], compared: Comparison) -> Condition:
+    def _of_compared(self, registry: type[Registry], compared: Comparison) -> Condition:
         feature = compared.feature
         if registry._feature_values is None:
             raise InvalidArgument(f"a {registry.__name__} has no values of features", hint="ask artifacts or runs")
@@ -53,7 +55,7 @@ class Lookups:
             raise InvalidArgument(f"{feature!r} is not saved", hint="call .save() first")
         return feature_lookups.condition(self, registry, feature, [compared.operator], compared.value)
 
-    def of_features(self, registry: type[Any], lookups: dict[str, Any]) -> list[Condition]:
+    def of_features(self, registry: type[Registry], lookups: dict[str, Any]) -> list[Condition]:
         """A condition for each, where names are those of features before they are those of fields."""
         clauses = []
         for name, value in lookups.items():
@@ -65,7 +67,7 @@ class Lookups:
                 clauses.append(feature_lookups.condition(self, registry, *match, value))
         return clauses
 
-    def one(self, registry: type[Any], path: list[str], value: Any) -> Condition:
+    def one(self, registry: type[Any], path: list[str], value: object) -> Condition:
         """The condition of one lookup: fields and relations first, operators last."""
         aliases: dict[str, str] = getattr(registry, "_aliases", {})
         if path[0] in aliases:
@@ -75,16 +77,16 @@ class Lookups:
         field = field_named(registry, path[0])
         if field is None:
             return self._of_feature(registry, path, value)
-        if isinstance(field, One):
+        if isinstance(field, ToOne):
             return self._through_one(registry, field, path[1:], value)
-        if isinstance(field, Many):
+        if isinstance(field, ToMany):
             return self._through_many(registry, field, path[1:], value)
         condition = date_json_lookups.compared(field, path[1:], value)
         if condition is None:
             raise unknown(registry, "__".join(path), OPERATORS)
         return condition
 
-    def _of_feature(self, registry: type[Any], path: list[str], value: Any) -> Condition:
+    def _of_feature(self, registry: type[Registry], path: list[str], value: object) -> Condition:
         if registry._feature_values is None:
             raise unknown(registry, path[0], fields_of(registry))
         match = feature_lookups.feature_named(self._database, path)
@@ -94,13 +96,13 @@ class Lookups:
         feature, rest = match
         return feature_lookups.condition(self, registry, feature, rest, value)
 
-    def _through_one(self, registry: type[Any], relation: One[Any], rest: list[str], value: Any) -> Condition:
+    def _through_one(self, registry: type[Registry], relation: ToOne[Any], rest: list[str], value: object) -> Condition:
         column = getattr(registry, relation.column)
         if not rest or (len(rest) == 1 and rest[0] in ("in", "isnull", "exact")):
             return OPERATORS[rest[0] if rest else "exact"](column, value)
         return column.in_(self._ids(relation.target, rest, value))  # type: ignore[no-any-return]
 
-    def _through_many(self, registry: type[Any], relation: Many[Any], rest: list[str], value: Any) -> Condition:
+    def _through_many(self, registry: type[Any], relation: ToMany[Any], rest: list[str], value: object) -> Condition:
         target, link = relation.target, relation.link
         own = getattr(target if link is None else link, relation.own)
         other = target.id if link is None else getattr(link, relation.other)
@@ -116,7 +118,7 @@ class Lookups:
             return OPERATORS[rest[0] if rest else "exact"](column, value)
         return column.in_(self._ids(target, rest, value))  # type: ignore[no-any-return]
 
-    def _ids(self, target: type[Any], rest: list[str], value: Any) -> Any:
+    def _ids(self, target: type[Registry], rest: list[str], value: object) -> Any:
         return select(target.id).where(self.one(target, rest, value))
 
 
@@ -133,22 +135,22 @@ def negated(condition: Condition) -> Condition:
     return not_(func.coalesce(condition, false()))
 
 
-def narrowing(relation: Many[Any]) -> list[Condition]:
+def narrowing(relation: ToMany[Any]) -> list[Condition]:
     """The conditions on the table between that a relation was declared with."""
     return [getattr(relation.link, name) == value for name, value in relation.only.items()]
 
 
-def field_named(registry: type[Any], name: str) -> Any:
+def field_named(registry: type[Registry], name: str) -> Any:
     """The column or relation with this name, or None."""
     if name == "pk":
         return registry.id
     field = relations_of(registry).get(name)
     if field is None:
         field = getattr(registry, name, None)
-    return field if isinstance(field, One | Many | InstrumentedAttribute) else None
+    return field if isinstance(field, ToOne | ToMany | InstrumentedAttribute) else None
 
 
-def column_at(registry: type[Any], path: str, entity: Any = None) -> Any:
+def column_at(registry: type[Registry], path: str, entity: object = None) -> Any:
     """The column at the end of this path over foreign keys: `created_by__handle`.
 
     Raises `InvalidArgument` for a field that is none, or that has several values.
@@ -161,22 +163,22 @@ def column_at(registry: type[Any], path: str, entity: Any = None) -> Any:
     field = field_named(registry, first)
     if field is None:
         raise unknown(registry, first, fields_of(registry))
-    if isinstance(field, Many) or (rest and not isinstance(field, One)):
+    if isinstance(field, ToMany) or (rest and not isinstance(field, ToOne)):
         raise InvalidArgument(f"{path!a} of {registry.__name__} is no single value", hint="name a field of the record")
-    if not isinstance(field, One):
+    if not isinstance(field, ToOne):
         return getattr(entity, field.key)
     target: Any = aliased(field.target)
     column = column_at(field.target, rest or field.target._name_field, target)
     return select(column).where(target.id == getattr(entity, field.column)).scalar_subquery()
 
 
-def fields_of(registry: type[Any]) -> list[str]:
+def fields_of(registry: type[Registry]) -> list[str]:
     """The names that can be asked for."""
     columns = [attribute.key for attribute in registry.__mapper__.column_attrs]
     return sorted({*columns, *relations_of(registry), *registry._aliases} - {"id"})
 
 
-def unknown(registry: type[Any], name: str, names: Iterable[str]) -> InvalidArgument:
+def unknown(registry: type[Registry], name: str, names: Iterable[str]) -> InvalidArgument:
     """The error for a name that is none, with the nearest ones."""
     names = sorted(names)
     near = difflib.get_close_matches(name, names, n=3)

@@ -22,7 +22,7 @@ MANY = 5_000
 """Values that are passed one by one; more go as one list."""
 
 
-def _exact(column: Any, value: Any) -> Condition:
+def _exact(column: object, value: object) -> Condition:
     if value is None:
         return _isnull(column, True)
     return _equal(column, coercion.bound(column, value))
@@ -33,7 +33,7 @@ def _equal(column: Any, value: Any) -> Condition:
     return clause
 
 
-def _among(column: Any, several: Any) -> Condition:
+def _among(column: object, several: object) -> Condition:
     if isinstance(several, str | bytes) or not isinstance(several, Iterable):
         raise coercion.unfit(several, "several values: a list or a query set")
     if hasattr(several, "ids"):  # a query set: the database need not be asked before
@@ -51,13 +51,13 @@ def _is_in(column: Any, several: Any) -> Condition:
     return clause
 
 
-def _range(column: Any, value: Any) -> Condition:
+def _range(column: object, value: object) -> Condition:
     low, high = coercion.pair(value)
     clause: Condition = bytewise(column).between(coercion.bound(column, low), coercion.bound(column, high))
     return clause
 
 
-def bytewise(column: Any) -> Any:
+def bytewise(column: object) -> Any:
     """The column, so that texts in it are ordered by their bytes on both databases; an index that is so serves it."""
     return sql_functions.bytewise(column) if coercion.is_text(column) else column
 
@@ -75,7 +75,7 @@ def _ordered(compare: Callable[[Any, Any], Any]) -> Operator:
     return condition
 
 
-def _textual(column: Any) -> Any:
+def _textual(column: object) -> Any:
     if coercion.is_text(column):
         return column
     if coercion.is_number(column):
@@ -83,7 +83,7 @@ def _textual(column: Any) -> Any:
     raise InvalidArgument(f"{getattr(column, 'key', 'it')!r} holds no text", hint="compare it by exact, gt, lt, range")
 
 
-def _sides(column: Any, value: Any, *, ignore_case: bool) -> tuple[Any, Any, str]:
+def _sides(column: object, value: object, *, ignore_case: bool) -> tuple[Any, Any, str]:
     """The column, what it is compared with, and that as text."""
     shown, text = _textual(column), coercion.text(value)
     if ignore_case:
@@ -93,7 +93,7 @@ def _sides(column: Any, value: Any, *, ignore_case: bool) -> tuple[Any, Any, str
     return shown, literal(text, Text()), text
 
 
-def _iexact(column: Any, value: Any) -> Condition:
+def _iexact(column: object, value: object) -> Condition:
     if value is None:
         return _isnull(column, True)
     shown, operand, _ = _sides(column, value, ignore_case=True)
@@ -109,7 +109,7 @@ def _contains(*, ignore_case: bool) -> Operator:
     return condition
 
 
-def _starts(column: Any, value: Any) -> Condition:
+def _starts(column: object, value: object) -> Condition:
     """A range, so that an index serves it; of text that ends in one of the last code points, a comparison."""
     shown, operand, text = _sides(column, value, ignore_case=False)
     if not text:
@@ -120,7 +120,7 @@ def _starts(column: Any, value: Any) -> Condition:
     return and_(shown >= operand, shown < literal(text[:-1] + chr(ord(text[-1]) + 1), Text()))
 
 
-def _istarts(column: Any, value: Any) -> Condition:
+def _istarts(column: object, value: object) -> Condition:
     shown, operand, text = _sides(column, value, ignore_case=True)
     return _equal(func.substr(shown, 1, len(text)), operand)
 

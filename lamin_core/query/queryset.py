@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
 
 from sqlalchemy import Select, and_, case, func, select
 from sqlalchemy.exc import DataError
@@ -17,19 +17,27 @@ from lamin_core.errors import InvalidArgument, MultipleFound, NotFound
 from lamin_core.models import DeletedVersion
 from lamin_core.models.base import Versioned
 from lamin_core.models.checks import shown, text_arguments
+from lamin_core.models.expressions import Q
+from lamin_core.models.names import Inspection, Lookup
+from lamin_core.models.queryset import FieldName, Items, QuerySet
 from lamin_core.query import bulk_write, frames, search, validation
 from lamin_core.query.lookups import Lookups, column_at, negated
 from lamin_core.query.operators import OPERATORS, bytewise
 from lamin_core.uids import VERSION_LENGTH, version_number
 
-T = TypeVar("T")
-Several = list[Any]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+R = TypeVar("R")
+V = TypeVar("V")
 
 
-class QuerySet(Generic[T]):
-    """Records of one registry that fit some conditions; asks the database when it is iterated, counted or shown."""
+class SQLQuerySet(QuerySet[R]):
+    """Records of one registry that match some conditions, as a `SELECT` of SQLAlchemy that grows with each method."""
 
-    def __init__(self, database: Database, registry: type[T], query: Select[Any] | None = None) -> None:
+    def __init__(self, database: Database, registry: type[R], query: Select[Any] | None = None) -> None:
         self._database = database
         self.registry: Any = registry
         self._query: Select[Any] = cast(Any, registry)._listed() if query is None else query
@@ -51,34 +59,25 @@ class QuerySet(Generic[T]):
 
     # Which records, in which order
 
-    def filter(self, *conditions: Any, **lookups: Any) -> Self:
-        """Those that also fit these lookups and conditions (`ln.Q`).
-
-        Raises `InvalidArgument` for a field that is none, or a value that cannot be compared with it.
-        """
+    def filter(self, *conditions: Q, **lookups: Any) -> Self:
         fitting = Lookups(self._database).all_of(self.registry, conditions, lookups)
         return self._with(_query=self._query.where(*fitting)) if fitting else self
 
-    def exclude(self, *conditions: Any, **lookups: Any) -> Self:
-        """Those that do not fit all of these. Raises as `filter`."""
+    def exclude(self, *conditions: Q, **lookups: Any) -> Self:
         fitting = Lookups(self._database).all_of(self.registry, conditions, lookups)
         return self._with(_query=self._query.where(negated(and_(*fitting)))) if fitting else self
 
     def having(self, **lookups: Any) -> Self:
-        """Those that have such values for features; names of features come before those of fields."""
         fitting = Lookups(self._database).of_features(self.registry, lookups)
         return self._with(_query=self._query.where(*fitting)) if fitting else self
 
     def all(self) -> Self:
-        """The same."""
         return self
 
     def distinct(self) -> Self:
-        """Each record once, as it is anyway."""
         return self
 
     def order_by(self, *names: str) -> Self:
-        """In this order; `-` before a name turns it round, and fields of relations are named as in lookups."""
         order = []
         for name in text_arguments(names, "the name of a field", 'order_by("-created_at")'):
             column = column_at(self.registry, name.removeprefix("-"))
@@ -86,7 +85,6 @@ class QuerySet(Generic[T]):
         return self._with(_order=tuple(order))
 
     def reverse(self) -> Self:
-        """In the opposite order."""
         order = self._order or ((self.registry.id, False),)
         return self._with(_order=tuple((column, not is_down) for column, is_down in order))
 
@@ -95,22 +93,25 @@ class QuerySet(Generic[T]):
         return self._query.order_by(*parts, self.registry.id)
 
     def ids(self) -> Select[Any]:
-        """The query for the primary keys, to put into another."""
         return self._query.with_only_columns(self.registry.id)
 
     # Looking
 
-    def __iter__(self) -> Iterator[T]:
+    def __iter__(self) -> Iterator[R]:
         return iter(self._fetched(self._ordered()))
 
-    def _fetched(self, query: Select[Any]) -> Several:
+    def _fetched(self, query: Select[Any]) -> Items[R]:
         with self._reading() as session:
             return list(session.scalars(query))
 
     def __len__(self) -> int:
         return self.count()
 
-    def __getitem__(self, index: int | slice) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> R: ...
+    @overload
+    def __getitem__(self, index: slice) -> Items[R]: ...
+    def __getitem__(self, index: int | slice) -> R | Items[R]:
         if isinstance(index, slice):
             _check_bounds(index)
         if isinstance(index, slice) and index.step is None and _counts_up(index.start) and _counts_up(index.stop):
@@ -133,14 +134,20 @@ class QuerySet(Generic[T]):
         more = ", ..." if len(shown) > 10 else ""
         return f"<QuerySet [{', '.join(map(repr, shown[:10]))}{more}]>"
 
-    def to_list(self, field: str | None = None) -> Several:
-        """All of them, or this field of all of them."""
+    @overload
+    def to_list(self, field: None = None) -> Items[R]: ...
+    @overload
+    def to_list(self, field: str) -> Items[Any]: ...
+    def to_list(self, field: str | None = None) -> Items[R] | Items[Any]:
         return list(self) if field is None else self.values_list(field, flat=True)
 
     list = to_list
 
-    def values_list(self, *fields: str, flat: bool = False) -> Any:
-        """Fields of all of them, as tuples, or with `flat` the values of the one field."""
+    @overload
+    def values_list(self, *fields: str, flat: Literal[True]) -> Items[Any]: ...
+    @overload
+    def values_list(self, *fields: str, flat: Literal[False] = False) -> Items[tuple[Any, ...]]: ...
+    def values_list(self, *fields: str, flat: bool = False) -> Items[Any]:
         names = fields or tuple(frames.fields(self.registry))
         columns = [column_at(self.registry, name) for name in names]
         with self._reading() as session:
@@ -148,29 +155,24 @@ class QuerySet(Generic[T]):
         return [row[0] for row in rows] if flat else [tuple(row) for row in rows]
 
     def count(self) -> int:
-        """How many."""
         with self._reading() as session:
             return session.scalar(select(func.count()).select_from(self.ids().subquery())) or 0
 
     def exists(self) -> bool:
-        """Whether there is one."""
         with self._reading() as session:
             return session.scalar(self.ids().limit(1)) is not None
 
-    def first(self) -> T | None:
-        """The first, or None."""
+    def first(self) -> R | None:
         return next(iter(self._fetched(self._ordered().limit(1))), None)
 
-    def last(self) -> T | None:
-        """The last, or None."""
-        record: T | None = self.reverse().first()
+    def last(self) -> R | None:
+        record: R | None = self.reverse().first()
         return record
 
-    def one(self) -> T:
-        """The only one. Raises `NotFound` or `MultipleFound`."""
+    def one(self) -> R:
         return self._only(self._fetched(self._query.limit(2)))
 
-    def _only(self, records: Several) -> T:
+    def _only(self, records: Items[R]) -> R:
         name = self.registry.__name__
         if not records:
             raise NotFound(f"no {name} fits", hint=f"{name}.df() shows what is there")
@@ -179,19 +181,14 @@ class QuerySet(Generic[T]):
             raise MultipleFound(
                 f"{self.count()} {name} records fit", hint=f"ask for more, or .first(); among them: {shown}"
             )
-        record: T = records[0]
+        record: R = records[0]
         return record
 
-    def one_or_none(self) -> T | None:
-        """The only one, or None. Raises `MultipleFound`."""
+    def one_or_none(self) -> R | None:
         records = self._fetched(self._query.limit(2))
         return self._only(records) if records else None
 
-    def get(self, uid: str | None = None, **lookups: Any) -> T:
-        """The one with this uid, these first characters of it, or these fields; of several versions the latest.
-
-        Raises `NotFound`, `MultipleFound`, and `InvalidArgument`.
-        """
+    def get(self, uid: str | None = None, **lookups: Any) -> R:
         narrowed = self if uid is None else self._by_uid(uid)
         narrowed = narrowed.filter(**lookups)
         try:
@@ -199,12 +196,12 @@ class QuerySet(Generic[T]):
         except NotFound:
             raise self._not_found(uid, lookups) from None
 
-    def _answers(self, uid: str | None, lookups: dict[str, Any]) -> Several:
+    def _answers(self, uid: str | None, lookups: dict[str, Any]) -> Items[R]:
         query = self._query.limit(2)
         version_lookups = {"version", "is_latest", "number"} & set(lookups)
         if not issubclass(self.registry, Versioned) or version_lookups or self._is_whole(uid):
             return self._fetched(query)
-        records = self._fetched(query.order_by(self.registry.is_latest.desc()))
+        records: Items[Any] = self._fetched(query.order_by(self.registry.is_latest.desc()))
         return [record for record in records if record.is_latest] or records
 
     def _is_whole(self, uid: str | None) -> bool:
@@ -265,11 +262,7 @@ class QuerySet(Generic[T]):
 
     # By what they are called
 
-    def search(self, string: str, *, field: Any = None, limit: int | None = 20) -> Self:
-        """Those whose texts have all the words of the string, the best first; if none have, a typo is forgiven.
-
-        `field` looks into this one alone. Of several versions the latest is found.
-        """
+    def search(self, string: str, *, field: FieldName = None, limit: int | None = 20) -> Self:
         _check_limit(limit)
         with self._reading() as session:
             best = search.ranked(session, self.registry, self._query, string, field, limit)
@@ -277,42 +270,54 @@ class QuerySet(Generic[T]):
         query = select(self.registry).where(self.registry.id.in_(best))
         return self._with(_query=query, _order=((rank, False),) if best else ())
 
-    def lookup(self, field: Any = None, return_field: Any = None) -> validation.Lookup:
-        """An object to complete names in: `.lookup().candidate_marker`, or `["Candidate marker"]`."""
+    @overload
+    def lookup(self, field: FieldName = None, return_field: None = None) -> Lookup[R]: ...
+    @overload
+    def lookup(self, field: FieldName, return_field: FieldName) -> Lookup[Any]: ...
+    @overload
+    def lookup(self, field: FieldName = None, *, return_field: FieldName) -> Lookup[Any]: ...
+    def lookup(self, field: FieldName = None, return_field: FieldName = None) -> Lookup[Any]:
         name = validation.field_name(self.registry, field)
         candidates = self.filter(is_latest=True) if issubclass(self.registry, Versioned) else self
         records = [record for record in candidates if getattr(record, name) is not None]
         answered = None if return_field is None else validation.field_name(self.registry, return_field)
         answers = records if answered is None else [getattr(record, answered) for record in records]
-        return validation.Lookup(self.registry.__name__, [getattr(record, name) for record in records], answers)
+        return Lookup(self.registry.__name__, [getattr(record, name) for record in records], answers)
 
-    def inspect(self, values: Iterable[Any], field: Any = None) -> validation.Inspection:
-        """Which of the values are names of these records, and which are not."""
+    def inspect(self, values: Iterable[object], field: FieldName = None) -> Inspection:
         with self._reading() as session:
             return validation.inspect(session, self.registry, self.ids(), values, field)
 
-    def validate(self, values: Iterable[Any], field: Any = None) -> Any:
-        """Whether each of the values is a name of one of these records, as a `numpy` array."""
+    def validate(self, values: Iterable[object], field: FieldName = None) -> npt.NDArray[np.bool_]:
         return self.inspect(values, field).mask
 
-    def standardize(self, values: Iterable[Any], field: Any = None, *, return_mapper: bool = False) -> Any:
-        """The values with synonyms, and other spellings in upper and lower case, replaced by names.
-
-        With `return_mapper` only what was replaced, as a dict.
-        """
-        values = list(validation.checked(values))
+    @overload
+    def standardize(
+        self, values: Iterable[V], field: FieldName = None, *, return_mapper: Literal[False] = False
+    ) -> Items[V | str]: ...
+    @overload
+    def standardize(
+        self, values: Iterable[object], field: FieldName = None, *, return_mapper: Literal[True]
+    ) -> dict[str, str]: ...
+    @overload
+    def standardize(
+        self, values: Iterable[V], field: FieldName = None, *, return_mapper: bool
+    ) -> Items[V | str] | dict[str, str]: ...
+    def standardize(
+        self, values: Iterable[V], field: FieldName = None, *, return_mapper: bool = False
+    ) -> Items[V | str] | dict[str, str]:
+        listed = list(validation.checked(values))
         with self._reading() as session:
-            mapper = validation.mapper(session, self.registry, self.ids(), values, field)
-        return mapper if return_mapper else [mapper.get(value, value) for value in values]
+            mapper = validation.mapper(session, self.registry, self.ids(), listed, field)
+        if return_mapper:
+            return mapper
+        return [mapper.get(value, value) if isinstance(value, str) else value for value in listed]
 
     # As a table
 
-    def df(self, limit: int | None = None, *, include: str | Iterable[str] = (), features: bool = False) -> Any:
-        """As a `pandas.DataFrame`, indexed by `uid`.
-
-        `limit` keeps the newest; `include` adds fields of relations (`created_by__handle`, `ulabels__name`);
-        `features` adds a column for each feature that one of them has a value for. Raises `MissingExtra`.
-        """
+    def df(
+        self, limit: int | None = None, *, include: str | Iterable[str] = (), features: bool = False
+    ) -> pd.DataFrame:
         _check_limit(limit)
         query = self._ordered()
         if limit is not None and not self._order:
@@ -326,15 +331,9 @@ class QuerySet(Generic[T]):
     # Changing
 
     def update(self, **values: Any) -> int:
-        """Give all of them these values, in one statement; how many they are.
-
-        Raises `InvalidArgument` for a field that records are known by, or a value that does not fit it, and `Conflict`;
-        then none is changed.
-        """
         return bulk_write.change(self._database, self.registry, self.ids(), values)
 
     def delete(self) -> int:
-        """Remove them, artifacts into the trash; how many they are. Raises `Conflict` while others need one of them."""
         if not self.registry._has_trash:
             return bulk_write.remove(self._database, self.registry, self.ids())
         records = list(self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import CTE, delete, select
 from sqlalchemy.orm import Session
@@ -11,17 +11,20 @@ from sqlalchemy.orm import Session
 from lamin_core.db.database import Database
 from lamin_core.db.statements import insert_missing_rows
 from lamin_core.errors import InvalidArgument
-from lamin_core.models import Artifact, Base, Many, Registry, RunArtifact, Schema, SchemaComponent, now
+from lamin_core.models import Artifact, Base, Registry, RunArtifact, Schema, SchemaComponent, ToMany, now
 from lamin_core.models.checks import listed_argument
+from lamin_core.models.queryset import RelatedSet
 from lamin_core.models.relations import table_of
 from lamin_core.query.lookups import narrowing
-from lamin_core.query.queryset import QuerySet
+from lamin_core.query.queryset import SQLQuerySet
+
+R = TypeVar("R", bound=Registry)
 
 
-class RelatedSet(QuerySet[Any]):
-    """The records that a relation ties to one record; `add`, `remove`, `set` and `clear` change that."""
+class SQLRelatedSet(SQLQuerySet[R], RelatedSet[R]):
+    """The records that a relation ties to one record, read and changed by SQL."""
 
-    def __init__(self, database: Database, record: Any, relation: Many[Any]) -> None:
+    def __init__(self, database: Database, record: Any, relation: ToMany[R]) -> None:
         self._record, self._relation = record, relation
         target, link = relation.target, relation.link
         if link is None:
@@ -31,8 +34,7 @@ class RelatedSet(QuerySet[Any]):
             query = target._listed().where(target.id.in_(select(other).where(own == record.id, *narrowing(relation))))
         super().__init__(database, target, query)
 
-    def add(self, *records: Registry) -> None:
-        """Tie these saved records to it; those that are tied already stay so. Raises `InvalidArgument`."""
+    def add(self, *records: R) -> None:
         link = self._between()
         _check(self.registry, records)
         with self._database.writing() as session:
@@ -41,16 +43,14 @@ class RelatedSet(QuerySet[Any]):
             rows = [self._row(link, record) for record in records]
             insert_missing_rows(session, table_of(link), rows)
 
-    def set(self, records: Iterable[Registry]) -> None:
-        """Tie these and no others."""
-        wanted = listed_argument(records, "records", f"set([{self.registry.__name__}.get(...)])")
-        _check(self.registry, wanted)
-        member_ids = {record.id for record in wanted}
+    def set(self, records: Iterable[R]) -> None:
+        members = listed_argument(records, "records", f"set([{self.registry.__name__}.get(...)])")
+        _check(self.registry, members)
+        member_ids = {record.id for record in members}
         self.remove(*(record for record in self if record.id not in member_ids))
-        self.add(*wanted)
+        self.add(*members)
 
-    def remove(self, *records: Registry) -> None:
-        """Untie these."""
+    def remove(self, *records: R) -> None:
         link = self._between()
         _check(self.registry, records)
         own, other = getattr(link, self._relation.own), getattr(link, self._relation.other)
@@ -59,7 +59,6 @@ class RelatedSet(QuerySet[Any]):
             session.execute(delete(link).where(*theirs))
 
     def clear(self) -> None:
-        """Untie all."""
         self.remove(*self)
 
     def _row(self, link: type[Base], record: Registry) -> dict[str, Any]:
@@ -93,11 +92,11 @@ class RelatedSet(QuerySet[Any]):
                 )
 
 
-def all_reached(database: Database, record: Any, relation: Any) -> QuerySet[Any]:
+def all_reached(database: Database, record: Any, relation: Any) -> SQLQuerySet[Any]:
     """The records on all paths from this one over a relation to records of its own kind."""
     closure = reached(relation.link, relation.own, relation.other, record.id)
     query = select(relation.target).where(relation.target.id.in_(select(closure.c.id)))
-    return QuerySet(database, relation.target, query)
+    return SQLQuerySet(database, relation.target, query)
 
 
 def slots(database: Database, schema: Schema) -> dict[str, Schema]:
@@ -108,7 +107,7 @@ def slots(database: Database, schema: Schema) -> dict[str, Schema]:
         return {row[0]: row[1] for row in rows}
 
 
-def reached(link: Any, own: str, other: str, start: int) -> CTE:
+def reached(link: object, own: str, other: str, start: int) -> CTE:
     """The primary keys on all paths from a record, over the table between."""
     first = select(getattr(link, other).label("id")).where(getattr(link, own) == start).cte(recursive=True)
     return first.union(select(getattr(link, other)).where(getattr(link, own) == first.c.id))

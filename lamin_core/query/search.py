@@ -35,7 +35,7 @@ class _Row:
 
 
 def ranked(
-    session: Session, registry: type[Any], query: Select[Any], string: str, field: Any, limit: int | None
+    session: Session, registry: type[Any], query: Select[Any], string: str, field: object, limit: int | None
 ) -> list[int]:
     """The primary keys of what fits best, best first."""
     string = coercion.text(string).strip()
@@ -140,7 +140,7 @@ def _pieces(word: str) -> list[list[str]]:
     return [[word[:middle]], [word[middle:]], *([outer] if all(len(part) > 2 for part in outer) else [])]
 
 
-def _score(row: _Row, needle: str, words: list[str]) -> tuple[Any, ...] | None:
+def _score(row: _Row, needle: str, words: list[str]) -> tuple[object, ...] | None:
     """How well the row fits, smaller is better; None if it does not."""
     typos = [_typos(word, row) for word in words]
     if any(count is None for count in typos):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import sys
 from abc import ABC, abstractmethod
-from typing import Any
 
 MOST = 150
 """Boxes in a picture: more cannot be looked at."""
@@ -27,7 +26,7 @@ class Picture(ABC):
     def _repr_svg_(self) -> str:
         return self.svg()
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return {"text/plain": self.tree(), "image/svg+xml": self.svg()}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lamin_core.models.relations import Many, relations_of
+from lamin_core.models.relations import ToMany, relations_of
 from lamin_core.render.display import LETTERS, MOST, Picture
 from lamin_core.render.layout import Link, layout
 from lamin_core.render.svg import Box, written
@@ -97,7 +97,9 @@ def around(session: Session, record: Any, *, up: int | None, down: int | None, f
     )
 
 
-def _steps(session: Session, relation: Many[Any], reached: dict[int, None], start: int, most: int | None) -> list[Link]:
+def _steps(
+    session: Session, relation: ToMany[Any], reached: dict[int, None], start: int, most: int | None
+) -> list[Link]:
     """The links from a term over a relation, step by step; what is reached is noted, each once."""
     links: list[Link] = []
     frontier, seen, step = [start], {start}, 0
@@ -111,7 +113,7 @@ def _steps(session: Session, relation: Many[Any], reached: dict[int, None], star
     return links
 
 
-def _linked(session: Session, relation: Many[Any], terms: Collection[int]) -> list[Link]:
+def _linked(session: Session, relation: ToMany[Any], terms: Collection[int]) -> list[Link]:
     own, other = getattr(relation.link, relation.own), getattr(relation.link, relation.other)
     rows = session.execute(select(own, other).where(own.in_(terms)).order_by(own, other))
     return [(row[0], row[1]) for row in rows]

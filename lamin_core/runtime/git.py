@@ -6,7 +6,6 @@ import os
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from lamin_core.runtime.redaction import redact_text
 
@@ -23,7 +22,7 @@ class Checkout:
     remote: str | None
     dirty: bool
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """Its fields by name."""
         return asdict(self)
 

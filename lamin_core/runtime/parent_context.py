@@ -67,7 +67,7 @@ def environment_for_children(parent: Parent) -> dict[str, str]:
     }
 
 
-def _as_json(run: Parent) -> dict[str, Any]:
+def _as_json(run: Parent) -> dict[str, object]:
     return {"run": {"runId": run.run_id}, "job": {"namespace": run.namespace, "name": run.name}}
 
 

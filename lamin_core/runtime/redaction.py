@@ -63,7 +63,9 @@ class _Redactor:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return MASK if is_number and name is not None and name.is_strong else value
 
-    def _mapping(self, value: Mapping[Any, Any], field: str, name: SecretName | None, depth: int) -> dict[str, Any]:
+    def _mapping(
+        self, value: Mapping[object, object], field: str, name: SecretName | None, depth: int
+    ) -> dict[str, object]:
         inherited = name if name is not None and name.words in _CONTAINERS else None
         described = _described_name(value)
         identity = self._identify(field, value) if self._identify is not None else {}
@@ -159,7 +161,7 @@ def _masked_pieces(source: TextIO) -> Iterator[str]:
         yield redact_text(piece)
 
 
-def redact_strings(value: Any) -> Any:
+def redact_strings(value: object) -> object:
     """Mask secrets by the shape of texts alone: where names are those of columns, say."""
     if isinstance(value, str):
         return redact_text(value)
@@ -177,7 +179,7 @@ def _redacted_string(value: str, name: SecretName | None) -> str:
     return value if is_identifier else MASK
 
 
-def _described_name(row: Mapping[Any, Any]) -> SecretName | None:
+def _described_name(row: Mapping[object, object]) -> SecretName | None:
     """The secret's name in a row such as `{"name": "DB_PASSWORD", "value": "x"}`."""
     if "value" not in row:
         return None

@@ -27,7 +27,7 @@ class AsideFile:
     events: int
     reason: str
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return it for JSON."""
         return {"file": str(self.path), "events": self.events, "reason": self.reason}
 

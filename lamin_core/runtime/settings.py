@@ -215,7 +215,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=16)
-def _read(path: Path, _changed: int) -> dict[str, Any]:
+def _read(path: Path, _changed: int) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

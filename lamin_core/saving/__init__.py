@@ -37,7 +37,7 @@ def save(instance: SavingInstance, record: R) -> R:
     return saved
 
 
-def _is_saved(record: Any) -> bool:
+def _is_saved(record: object) -> bool:
     if not isinstance(record, Registry):
         hint = "pass records, such as ln.ULabel(name='a')"
         raise InvalidArgument(f"{shown(record)} is no record", hint=hint)
@@ -52,7 +52,7 @@ def _check_new(record: Any) -> None:
         record.__dict__["_is_tried"] = True
 
 
-def save_all(instance: SavingInstance, records: Iterable[Any]) -> None:
+def save_all(instance: SavingInstance, records: Iterable[object]) -> None:
     """Save many records: those that are known by a name in a few statements, the others one by one, in their order."""
     named: list[Any] = []
     records = listed_argument(records, "records", "ln.save([record, ...])")

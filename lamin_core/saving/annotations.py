@@ -14,14 +14,14 @@ from sqlalchemy.orm import Session
 from lamin_core.db.database import Database
 from lamin_core.db.statements import insert_missing_rows
 from lamin_core.errors import InvalidArgument, ValidationError, ValueNotFound
-from lamin_core.models import Feature, Many, Registry
+from lamin_core.models import Feature, QuerySet, Registry, ToMany
 from lamin_core.models.checks import listed_argument, shown, text_argument
 from lamin_core.models.dtypes import Dtype, parse, registry_called, validated
 from lamin_core.models.relations import annotation_of, annotations_of, model, table_of
 from lamin_core.query.annotations import described, labels_of, values_of
 from lamin_core.query.feature_lookups import own_key
 from lamin_core.query.operators import OPERATORS
-from lamin_core.query.queryset import QuerySet
+from lamin_core.query.queryset import SQLQuerySet
 from lamin_core.saving.categoricals import Terms, unknown_terms
 from lamin_core.saving.records import check_saved
 
@@ -31,7 +31,7 @@ Rows = dict[Any, list[dict[str, Any]]]
 class FeatureValues:
     """The values that one record has for features."""
 
-    def __init__(self, database: Database, record: Any) -> None:
+    def __init__(self, database: Database, record: Registry) -> None:
         self._database, self._record = database, record
 
     def add_values(self, values: Mapping[Any, Any]) -> None:
@@ -108,7 +108,7 @@ class FeatureValues:
 class LabelSet:
     """All labels of one record, whichever registry they come from."""
 
-    def __init__(self, database: Database, record: Any) -> None:
+    def __init__(self, database: Database, record: Registry) -> None:
         self._database, self._record = database, record
 
     def add(self, records: Any, feature: Feature | str | None = None) -> None:
@@ -151,7 +151,7 @@ class LabelSet:
         ids = select(getattr(link, relation.other)).where(
             getattr(link, relation.own) == self._record.id, link.feature_id == feature_record.id
         )
-        return QuerySet(self._database, target, select(target).where(target.id.in_(ids)))
+        return SQLQuerySet(self._database, target, select(target).where(target.id.in_(ids)))
 
     def all(self) -> dict[str, list[str]]:
         """The names of the labels, by the relation that they hang on."""
@@ -195,7 +195,7 @@ def _one_feature(session: Session, feature: Feature | str) -> Feature:
 # Rows
 
 
-def _rows(session: Session, record: Any, values: Mapping[Any, Any]) -> Rows:
+def _rows(session: Session, record: Registry, values: Mapping[Any, Any]) -> Rows:
     """The rows that say these values, by their tables. Raises `ValidationError`."""
     features = _features_for(session, values)
     rows: Rows = defaultdict(list)
@@ -233,7 +233,7 @@ def _features_for(session: Session, values: Mapping[Any, Any]) -> dict[Any, Feat
         ) from None
 
 
-def _value_rows(record: Any, feature: Feature, dtype: Dtype, items: list[Any], rows: Rows) -> None:
+def _value_rows(record: Registry, feature: Feature, dtype: Dtype, items: list[Any], rows: Rows) -> None:
     kind = type(record)
     if kind._feature_values is None:
         raise InvalidArgument(f"a {kind.__name__} has no values of features", hint="use labels.add(...)")
@@ -262,7 +262,7 @@ def _value_row(feature: Feature, value: Any, position: int) -> dict[str, Any]:
 
 def _label_rows(
     session: Session,
-    record: Any,
+    record: Registry,
     feature: Feature,
     dtype: Dtype,
     items: list[Any],
@@ -280,18 +280,18 @@ def _label_rows(
             rows[table_of(_between(relation))].append(_link(record, relation, label.id, feature))
 
 
-def _uid_row(record: Any, feature: Feature, label: Any, position: int, rows: Rows) -> None:
+def _uid_row(record: Registry, feature: Feature, label: Any, position: int, rows: Rows) -> None:
     table = model(type(record)._feature_values or "")
     row = _value_row(feature, label.uid, position) | {f"{type(record).__tablename__}_id": record.id}
     rows[table_of(table)].append(row)
 
 
-def _between(relation: Many[Any]) -> type[Any]:
+def _between(relation: ToMany[Any]) -> type[Any]:
     assert relation.link is not None  # it has a column for features
     return relation.link
 
 
-def _link(record: Any, relation: Many[Any], label_id: int, feature: Feature | None) -> dict[str, Any]:
+def _link(record: Registry, relation: ToMany[Any], label_id: int, feature: Feature | None) -> dict[str, Any]:
     feature_id = None if feature is None else feature.id
     return {relation.own: record.id, relation.other: label_id, "feature_id": feature_id, "origin": "api"}
 
@@ -306,7 +306,7 @@ def _several(records: Any) -> list[Any]:
     return labels
 
 
-def _relation(session: Session, record: Any, label: Registry, feature: Feature | None) -> Many[Any]:
+def _relation(session: Session, record: Registry, label: Registry, feature: Feature | None) -> ToMany[Any]:
     relation = annotation_of(type(record), type(label))
     kind, other = type(record).__name__, type(label).__name__
     if relation is None:
@@ -323,7 +323,7 @@ def _relation(session: Session, record: Any, label: Registry, feature: Feature |
 # Removing
 
 
-def _remove(session: Session, record: Any, feature_ids: list[int] | None) -> None:
+def _remove(session: Session, record: Registry, feature_ids: list[int] | None) -> None:
     """Remove the values of these features, or of all; labels that are no values of features stay."""
     kind = type(record)
     tables = [relation.link for relation in annotations_of(kind).values()]
@@ -334,7 +334,7 @@ def _remove(session: Session, record: Any, feature_ids: list[int] | None) -> Non
         session.execute(delete(which).where(own_key(kind, which) == record.id, of))
 
 
-def _remove_one(session: Session, record: Any, values: Mapping[Any, Any]) -> None:
+def _remove_one(session: Session, record: Registry, values: Mapping[Any, Any]) -> None:
     for table, rows in _rows(session, record, values).items():
         for row in rows:
             keys = [name for name in row if name in ("hash", "feature_id") or name.endswith("_id")]

@@ -160,7 +160,7 @@ def _write(session: Session, batch: Sequence[ArtifactDraft], user: int) -> None:
 _COLUMNS = [column.key for column in table_of(Artifact).columns]
 
 
-def _row(draft: ArtifactDraft, identity: int, number: int, user: int) -> dict[str, Any]:
+def _row(draft: ArtifactDraft, identity: int, number: int, user: int) -> dict[str, object]:
     series, root, values = draft.series, draft.root, draft.artifact.__dict__
     assert root is not None  # found with the series
     return {name: values.get(name) for name in _COLUMNS} | {
@@ -199,7 +199,7 @@ def _add_edges(session: Session, batch: Sequence[ArtifactDraft]) -> None:
 _WRITTEN = select(RunArtifact.run_id, RunArtifact.artifact_id).where(RunArtifact.direction == "output")
 
 
-def _edges_again(session: Session, batch: Sequence[ArtifactDraft]) -> Iterator[dict[str, Any]]:
+def _edges_again(session: Session, batch: Sequence[ArtifactDraft]) -> Iterator[dict[str, object]]:
     again = [draft for draft in batch if draft.is_known and draft.is_written]
     ids = {draft.head.id for draft in again if draft.head is not None}
     existing = {tuple(row) for row in select_in(session, _WRITTEN, RunArtifact.artifact_id, ids)}
@@ -209,7 +209,7 @@ def _edges_again(session: Session, batch: Sequence[ArtifactDraft]) -> Iterator[d
             yield _edge(draft, draft.head.id, "recreated" if draft.head.run_id not in (None, draft.run.id) else None)
 
 
-def _edge(draft: ArtifactDraft, artifact_id: int, role: str | None) -> dict[str, Any]:
+def _edge(draft: ArtifactDraft, artifact_id: int, role: str | None) -> dict[str, object]:
     assert draft.run is not None
     return {
         "run_id": draft.run.id,

@@ -49,7 +49,7 @@ class Terms:
             )
         return record
 
-    def _is_name(self, item: Any) -> bool:
+    def _is_name(self, item: object) -> bool:
         if not isinstance(item, str) or not is_storable(item):
             raise ValidationError(
                 f"the value {item!a} of feature {self._feature.name!r} is no label",
@@ -68,7 +68,7 @@ class Terms:
                 records = self._in_field(option, field, [name for name in names if name not in records]) | records
         return records
 
-    def _in_field(self, option: Option, field: str, names: list[str]) -> dict[str, Any]:
+    def _in_field(self, option: Option, field: str, names: list[str]) -> dict[str, object]:
         if not names:
             return {}
         target: Any = registry_called(option.registry)

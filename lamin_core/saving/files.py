@@ -182,7 +182,7 @@ class Files:
         artifact.__dict__["_temporary"] = weakref.finalize(artifact, shutil.rmtree, path.parent, ignore_errors=True)
         return artifact
 
-    def written(self, data: Any, key: str | None) -> Path:
+    def written(self, data: object, key: str | None) -> Path:
         """A temporary file, alone in its folder, with this object in it; the key says in which format."""
         suffix = formats.suffix_for(data, key, suffix_of(key or ""))
         folder = tempfile.mkdtemp(prefix="lamin-")
@@ -199,7 +199,7 @@ class Files:
         return Path(folder, f"data{suffix}")
 
     @contextmanager
-    def as_path(self, data: Any, suffix: str) -> Iterator[str | os.PathLike[str]]:
+    def as_path(self, data: object, suffix: str) -> Iterator[str | os.PathLike[str]]:
         """The path itself; of an object a temporary file in the format of this suffix, gone afterwards."""
         if isinstance(data, str | os.PathLike):
             yield data
@@ -251,7 +251,7 @@ class Files:
         note_input(self._database, reader, artifact)
         return handle
 
-    def _opened_there(self, url: str, artifact: Artifact) -> Any:
+    def _opened_there(self, url: str, artifact: Artifact) -> object:
         """Read from the storage itself, as far as it is used; None where the file must be fetched."""
         blobs.check_tag(url, artifact.content_digest)
         if artifact.is_copy and not self._stands(url, artifact):
@@ -365,7 +365,7 @@ def _no_data(path: str) -> LaminError:
     return InvalidArgument(f"{path!r} is neither a file nor a folder", hint="write it to a file and save that")
 
 
-def _path_text(path: Any) -> str:
+def _path_text(path: object) -> str:
     """The path as text. Raises `InvalidArgument` for what is no path, with what to call instead."""
     if isinstance(path, str | os.PathLike):
         text = os.fspath(path)
@@ -376,7 +376,7 @@ def _path_text(path: Any) -> str:
     raise InvalidArgument(f"a {kind} is no path", hint=makers.get(kind, "a path or a URL, as text or pathlib.Path"))
 
 
-def _check_revised(revises: Any, key: str | None) -> None:
+def _check_revised(revises: object, key: str | None) -> None:
     if not isinstance(revises, Artifact) or revises.id is None:
         raise InvalidArgument(f"{revises!r} is no saved artifact", hint="revises=ln.Artifact.get(...)")
     if key not in (None, revises.key):

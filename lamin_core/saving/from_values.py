@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from inspect import signature
-from typing import Any
+from typing import Any, Self
 
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.base import Versioned
 from lamin_core.models.checks import is_storable
+from lamin_core.models.interfaces import RecordList
 from lamin_core.query import coercion
 from lamin_core.query.operators import OPERATORS
 from lamin_core.query.validation import checked, field_name
@@ -21,15 +22,14 @@ _SHOWN = 10
 """Values in a message."""
 
 
-class Records(list[Any]):
+class Records(RecordList[Any]):
     """Records made or found together; `save` writes those that are new in one transaction."""
 
     def __init__(self, instance: SavingInstance, records: Iterable[Any]) -> None:
         super().__init__(records)
         self._place = instance
 
-    def save(self) -> Records:
-        """Write the new ones; returns itself."""
+    def save(self) -> Self:
         save_all(self._place, self)
         return self
 
@@ -51,14 +51,14 @@ def from_values(instance: SavingInstance, registry: Any, values: Iterable[Any], 
     )
 
 
-def _unique(values: Iterable[Any]) -> list[Any]:
+def _unique(values: Iterable[object]) -> list[object]:
     try:
         return [value for value in dict.fromkeys(checked(values)) if _is_there(value)]
     except TypeError as error:  # what cannot be hashed is no name either
         raise InvalidArgument(f"not all of these are values: {error}", hint="pass names") from error
 
 
-def _is_there(value: Any) -> bool:
+def _is_there(value: object) -> bool:
     """Whether it is a value at all; those of numpy and pandas that are none do not equal themselves."""
     try:
         return value is not None and bool(value == value)

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from lamin_core.db.statements import default, insertion
 from lamin_core.errors import Conflict
 from lamin_core.models import Feature
+from lamin_core.models.base import Registry
 from lamin_core.models.relations import table_of
 from lamin_core.query.operators import OPERATORS
 from lamin_core.saving.records import SavingInstance, assign_row
@@ -23,13 +24,13 @@ from lamin_core.uids import random_uid
 UID_LENGTHS = {"ULabel": 8, "Feature": 12, "User": 8, "Storage": 12, "Project": 12, "Reference": 12}
 
 
-def save_named(instance: SavingInstance, record: Any) -> Any:
+def save_named(instance: SavingInstance, record: object) -> object:
     """Write the record, or find the one with its name."""
     save_all_named(instance, [record])
     return record
 
 
-def save_all_named(instance: SavingInstance, records: Iterable[Any]) -> None:
+def save_all_named(instance: SavingInstance, records: Iterable[object]) -> None:
     """Write those whose names are new, find the others. Raises `Conflict`, and then writes none."""
     by_kind: dict[type[Any], list[Any]] = defaultdict(list)
     for record in records:
@@ -42,7 +43,7 @@ def save_all_named(instance: SavingInstance, records: Iterable[Any]) -> None:
             _adopt(record, rows[kind][_identity(kind, record.__dict__)])
 
 
-def _write(session: Session, kind: type[Any], records: list[Any], user: int) -> dict[Any, dict[str, Any]]:
+def _write(session: Session, kind: type[Registry], records: list[object], user: int) -> dict[Any, dict[str, object]]:
     """The rows of all of them, by what they are known by."""
     records_by_identity = {_identity(kind, record.__dict__): record for record in reversed(records)}
     rows = _rows(session, kind, records_by_identity)
@@ -55,19 +56,19 @@ def _write(session: Session, kind: type[Any], records: list[Any], user: int) -> 
     return rows
 
 
-def _identity(kind: type[Any], values: dict[str, Any]) -> tuple[Any, ...]:
+def _identity(kind: type[Registry], values: dict[str, object]) -> tuple[object, ...]:
     """What a record is known by: its name, and its type where there are types."""
     return (values.get(kind._name_field), values.get("type_id"))
 
 
-def _rows(session: Session, kind: type[Any], identities: dict[Any, Any]) -> dict[Any, dict[str, Any]]:
+def _rows(session: Session, kind: type[Registry], identities: dict[Any, Any]) -> dict[Any, dict[str, object]]:
     names = [name for name, _ in identities]
     query = select(table_of(kind)).where(OPERATORS["in"](getattr(kind, kind._name_field), names))
     rows = [dict(row) for row in session.execute(query).mappings()]
     return {identity: row for row in rows if (identity := _identity(kind, row)) in identities}
 
 
-def _values(kind: type[Any], records: list[Any], user: int) -> list[dict[str, Any]]:
+def _values(kind: type[Registry], records: list[object], user: int) -> list[dict[str, object]]:
     """What is written of new records: their own values, else the defaults of the columns."""
     columns = [column for column in table_of(kind).columns if column.key != "id"]
     blank = {column.key: default(column) for column in columns}
@@ -81,7 +82,7 @@ def _values(kind: type[Any], records: list[Any], user: int) -> list[dict[str, An
     return rows
 
 
-def _check_same(record: Any, row: dict[str, Any]) -> None:
+def _check_same(record: object, row: dict[str, object]) -> None:
     if isinstance(record, Feature) and record.dtype != row["dtype"]:
         raise Conflict(
             f"feature {record.name!r} is {row['dtype']}, not {record.dtype}",
@@ -89,7 +90,7 @@ def _check_same(record: Any, row: dict[str, Any]) -> None:
         )
 
 
-def _adopt(record: Any, row: dict[str, Any]) -> None:
+def _adopt(record: Registry, row: dict[str, Any]) -> None:
     """Make the object that the user holds the saved one, with the values of the row."""
     if not inspect(record).has_identity:
         assign_row(record, row)

@@ -41,7 +41,7 @@ def refresh_from(record: Any, row: Any) -> Any:
     return record
 
 
-def assign_row(record: Any, row: dict[str, Any]) -> None:
+def assign_row(record: object, row: dict[str, object]) -> None:
     """Make the object that the user holds the saved one, with the values of all its columns."""
     record.__dict__.update(row)
     make_transient_to_detached(record)

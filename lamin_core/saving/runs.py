@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
 
 from sqlalchemy import func, select, update
 
@@ -74,7 +73,7 @@ _STATE = tuple(
 )
 
 
-def _copied(run: Run, row: Any) -> Run:
+def _copied(run: Run, row: object) -> Run:
     for column in _STATE:
         run.__dict__[column.key] = getattr(row, column.key)
     return run

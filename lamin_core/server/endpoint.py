@@ -63,7 +63,7 @@ class Endpoint:
         """The names in the path."""
         return re.findall(r"{(\w+)}", self.path)
 
-    def read(self, path: Mapping[str, str], query: list[tuple[str, str]]) -> dict[str, Any]:
+    def read(self, path: Mapping[str, str], query: list[tuple[str, str]]) -> dict[str, object]:
         """The arguments of `answer`. Raises `InvalidArgument`."""
         parameters = {parameter.name: parameter for parameter in self.parameters}
         values = {parameter.argument: parameter.default for parameter in self.parameters}
@@ -178,7 +178,7 @@ class Router:
 
         return RawPathRoute(question.path, endpoint, methods=["GET"], name=question.path)
 
-    def _answer(self, question: Endpoint, values: dict[str, Any]) -> Any:
+    def _answer(self, question: Endpoint, values: dict[str, object]) -> object:
         with self._database.reading() as session:
             return question.answer(session, **values)
 
@@ -194,7 +194,7 @@ class Answer(JsonResponse):
             return super().render(finite(content))
 
 
-def finite(value: Any) -> Any:
+def finite(value: object) -> object:
     """The value with null for every NaN and infinity.
 
     >>> finite({"a": [1.5, float("nan")]})

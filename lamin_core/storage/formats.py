@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from lamin_core.errors import InvalidArgument, LaminError, MissingExtra
@@ -27,14 +28,14 @@ from lamin_core.errors import InvalidArgument, LaminError, MissingExtra
 class Format:
     """What can be done with files of one suffix."""
 
-    load: Callable[[Path], Any]
-    open: Callable[[Path], Any] | None = None
+    load: Callable[[Path], object]
+    open: Callable[[Path], object] | None = None
     write: Callable[[Any, Path], None] | None = None
-    open_remote: Callable[[Any, str], Any] | None = None
+    open_remote: Callable[[Any, str], object] | None = None
     """Takes an fsspec file system and a path in it."""
 
 
-def load(path: Path, suffix: str, *, trust: bool = False) -> Any:
+def load(path: Path, suffix: str, *, trust: bool = False) -> object:
     """The content of the file in memory; of a suffix that is not known, the path itself.
 
     Raises `InvalidArgument` for formats that can run code, unless they are trusted.
@@ -60,7 +61,7 @@ def check_trusted(suffix: str, *, trust: bool) -> None:
         )
 
 
-def open_stream(path: Path, suffix: str) -> Any:
+def open_stream(path: Path, suffix: str) -> object:
     """A handle that reads as it is used. Raises `InvalidArgument` for a suffix that cannot be streamed."""
     file_format = _format_of(suffix)
     if file_format is None or file_format.open is None:
@@ -70,7 +71,7 @@ def open_stream(path: Path, suffix: str) -> Any:
     return file_format.open(path)
 
 
-def open_remote(fs: Any, path: str, suffix: str) -> Any:
+def open_remote(fs: object, path: str, suffix: str) -> object:
     """A handle that reads from a remote storage as it is used; None where the file must be fetched for that."""
     file_format = _format_of(suffix)
     return None if file_format is None or file_format.open_remote is None else file_format.open_remote(fs, path)
@@ -107,7 +108,7 @@ def understood(name: str, suffix: str, *but: type[Exception]) -> Iterator[None]:
 _FOR_TABLES = (".parquet", ".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
 
-def suffix_for(data: Any, key: str | None, key_suffix: str) -> str:
+def suffix_for(data: object, key: str | None, key_suffix: str) -> str:
     """The suffix to write this object with: the key's, where that can hold it, else the usual one.
 
     Raises `InvalidArgument` when the key's suffix cannot hold it.
@@ -142,7 +143,7 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-def otype(data: Any) -> str:
+def otype(data: object) -> str:
     """What kind of object it is: `DataFrame` or `AnnData`."""
     return _object_type(data)
 
@@ -152,30 +153,30 @@ def n_observations(data: Any) -> int:
     return int(data.shape[0])
 
 
-def _object_type(data: Any) -> str:
+def _object_type(data: object) -> str:
     names = [base.__name__ for base in type(data).__mro__]
     return next((name for name in ("DataFrame", "AnnData") if name in names), type(data).__name__)
 
 
-def _library(name: str, extra: str) -> Any:
+def _library(name: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
         raise MissingExtra(name, extra) from error
 
 
-def _pandas() -> Any:
+def _pandas() -> ModuleType:
     return _library("pandas", "data")
 
 
-def _anndata() -> Any:
+def _anndata() -> ModuleType:
     return _library("anndata", "data")
 
 
-def _arrow(format: str = "parquet", **options: Any) -> Callable[..., Any]:
+def _arrow(format: str = "parquet", **options: Any) -> Callable[..., object]:
     """Opens a `pyarrow.dataset`, here or in an fsspec file system."""
 
-    def opened(path: Any, filesystem: Any = None) -> Any:
+    def opened(path: object, filesystem: object = None) -> object:
         arrow = _library("pyarrow.dataset", "data")
         csv = _library("pyarrow.csv", "data")
         reads = arrow.CsvFileFormat(csv.ParseOptions(**options)) if format == "csv" else format
@@ -184,7 +185,7 @@ def _arrow(format: str = "parquet", **options: Any) -> Callable[..., Any]:
     return opened
 
 
-def _remotely(opened: Callable[..., Any]) -> Callable[[Any, str], Any]:
+def _remotely(opened: Callable[..., object]) -> Callable[[Any, str], object]:
     return lambda fs, path: opened(path, fs)
 
 
@@ -197,15 +198,15 @@ def _text(path: Path) -> str:
     return text
 
 
-def _json_lines(path: Path) -> list[Any]:
+def _json_lines(path: Path) -> list[object]:
     return [json.loads(line) for line in _text(path).splitlines() if line.strip()]
 
 
-def _yaml(path: Path) -> Any:
+def _yaml(path: Path) -> object:
     return _library("yaml", "data").safe_load(_text(path))
 
 
-def _array(path: Path) -> Any:
+def _array(path: Path) -> object:
     return _library("numpy", "data").load(path, allow_pickle=False)
 
 
@@ -217,7 +218,7 @@ def _image(path: Path) -> Path:
     return path
 
 
-def _zarr(path: Path) -> Any:
+def _zarr(path: Path) -> object:
     """An `AnnData` where the store says that it is one, else the zarr group or array."""
     if any('"encoding-type": "anndata"' in _text(file) for file in _zarr_attributes(path)):
         return _anndata().read_zarr(path)
@@ -228,11 +229,11 @@ def _zarr_attributes(path: Path) -> list[Path]:
     return [file for name in (".zattrs", "zarr.json") if (file := path / name).exists()]
 
 
-def _open_zarr(path: Path) -> Any:
+def _open_zarr(path: Path) -> object:
     return _library("zarr", "data").open(str(path), mode="r")
 
 
-def _open_remote_zarr(fs: Any, path: str) -> Any:
+def _open_remote_zarr(fs: Any, path: str) -> object:
     if not fs.async_impl:
         return None
     stores = _library("zarr.storage", "data")
@@ -250,7 +251,7 @@ def _write_table(separator: str) -> Callable[[Any, Path], None]:
     return lambda data, path: data.to_csv(path, sep=separator, index=not _is_default_index(data))
 
 
-def _read_table(separator: str) -> Callable[[Path], Any]:
+def _read_table(separator: str) -> Callable[[Path], object]:
     return lambda path: _pandas().read_csv(path, sep=separator)
 
 
@@ -258,7 +259,7 @@ def _is_default_index(data: Any) -> bool:
     return type(data.index).__name__ == "RangeIndex"
 
 
-def _unpickle(path: Path) -> Any:
+def _unpickle(path: Path) -> object:
     with path.open("rb") as file:
         return importlib.import_module("pickle").load(file)
 

@@ -212,7 +212,7 @@ def filesystem(url: str) -> tuple[Any, str]:
     return fs, target
 
 
-def options_for(url: str) -> dict[str, Any]:
+def options_for(url: str) -> dict[str, object]:
     """What the user's `storages.toml` says about the longest root that this URL is under; see `fsspec` for the names.
 
     >>> options_for("s3://bucket/of/somebody/else")

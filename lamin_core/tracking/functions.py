@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, overload
 
 from lamin_core.errors import NotTracked
 from lamin_core.instance.instance import Instance
@@ -39,22 +39,40 @@ def run(name: str, *, params: dict[str, Any] | None = None, kind: str = "functio
         yield started
 
 
-def flow(function: Callable[P, R] | None = None, *, uid: str | None = None, key: str | None = None) -> Any:
+@overload
+def flow(function: Callable[P, R]) -> Callable[P, R]: ...
+@overload
+def flow(*, uid: str | None = None, key: str | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+
+
+def flow(
+    function: Callable[P, R] | None = None, *, uid: str | None = None, key: str | None = None
+) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
     """A decorator: each call is a run of the function, with its arguments as params.
 
     The transform's key is `<file>:<function>`, or `key`; its version follows the function's source; `uid` is its stem
     or its very version, as in `track`. Works on functions, generators, and both with `async`; use it as `@ln.flow` or
     `@ln.flow()`.
     """
-    return _decorator(function, kind="flow", uid=uid, key=key)
+    decorated: Callable[P, R] = _decorator(function, kind="flow", uid=uid, key=key)
+    return decorated
 
 
-def step(function: Callable[P, R] | None = None, *, uid: str | None = None, key: str | None = None) -> Any:
+@overload
+def step(function: Callable[P, R]) -> Callable[P, R]: ...
+@overload
+def step(*, uid: str | None = None, key: str | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+
+
+def step(
+    function: Callable[P, R] | None = None, *, uid: str | None = None, key: str | None = None
+) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
     """A decorator like `flow`, for the parts: each call is a child run of the current one.
 
     A call raises `NotTracked` without a current run.
     """
-    return _decorator(function, kind="step", uid=uid, key=key)
+    decorated: Callable[P, R] = _decorator(function, kind="step", uid=uid, key=key)
+    return decorated
 
 
 def _decorator(function: Callable[..., Any] | None, **options: Any) -> Any:
@@ -171,7 +189,7 @@ def _function_transform(tracked: _Tracked) -> Transform:
     )
 
 
-def _file_of(function: Callable[..., Any]) -> str | None:
+def _file_of(function: Callable[..., object]) -> str | None:
     """Its file; of a function of the script itself what the script says, for an engine may run a copy of it."""
     main_file: str | None = getattr(sys.modules.get("__main__"), "__file__", None)
     return main_file if function.__module__ == "__main__" and main_file is not None else inspect.getsourcefile(function)

@@ -107,7 +107,7 @@ def _untracked(error: UntrustedInstance) -> Run:
     return run
 
 
-def _annotate(run: Run, projects: list[Project], features: dict[str, Any] | None) -> None:
+def _annotate(run: Run, projects: list[Project], features: dict[str, object] | None) -> None:
     for project in projects:
         run.projects.add(project)
     if features:

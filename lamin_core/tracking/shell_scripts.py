@@ -22,7 +22,9 @@ from lamin_core.tracking.termination import of_shell
 _SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "mksh", "fish", "busybox"}
 
 
-def track_shell(where: Instance, *, key: str | None, name: str | None, uid: str | None, params: dict[str, Any]) -> Run:
+def track_shell(
+    where: Instance, *, key: str | None, name: str | None, uid: str | None, params: dict[str, object]
+) -> Run:
     """Start a run of the shell script that this process was started by. Raises `InvalidArgument`.
 
     A run of it that is under way already is completed, as by `track()` in Python.

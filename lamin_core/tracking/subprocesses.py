@@ -178,7 +178,7 @@ def _states(where: Instance, program: Program) -> dict[Path, Any]:
     return {path: _state(path) for path in program.files if locate(str(path), storages).root is not None}
 
 
-def _state(path: Path) -> Any:
+def _state(path: Path) -> object:
     return state_of(path) if path.is_file() else None
 
 
@@ -192,7 +192,7 @@ def _note_files(where: Instance, run: Run, before: dict[Path, Any], *, is_good: 
             logger.warning("lineage is incomplete: %s", error.message)
 
 
-def _note_file(where: Instance, run: Run, path: Path, state: Any, *, is_good: bool) -> None:
+def _note_file(where: Instance, run: Run, path: Path, state: object, *, is_good: bool) -> None:
     now = _state(path)
     if now is not None and now == state:
         note_input(where.db, run, _save(where, False, path))

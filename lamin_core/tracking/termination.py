@@ -56,7 +56,7 @@ def outcome(error: BaseException | None) -> Outcome:
     return Outcome(RunStatus.FAILED if is_failure else RunStatus.ABORTED, error)
 
 
-def of_exit(code: Any) -> Outcome:
+def of_exit(code: object) -> Outcome:
     """What this exit code means: none and 0 are good, a text is a message, as for the interpreter itself."""
     if code is None or (isinstance(code, int) and code == 0):
         return Outcome(RunStatus.COMPLETED)
@@ -106,11 +106,11 @@ class _Watch:
             unwrap()
         self._handled, self._unwrap = [], []
 
-    def _exits(self, code: Any = None) -> None:
+    def _exits(self, code: object = None) -> None:
         if threading.current_thread() is threading.main_thread():  # elsewhere only the thread ends
             self.exit = of_exit(code)
 
-    def _quits(self, _quitter: object, code: Any = None) -> None:
+    def _quits(self, _quitter: object, code: object = None) -> None:
         self._exits(code)
 
 
@@ -130,12 +130,12 @@ def closed(run: Run) -> None:
         _watch.end()
 
 
-def _observe(owner: Any, name: str, seen: Callable[..., None]) -> Callable[[], None]:
+def _observe(owner: object, name: str, seen: Callable[..., None]) -> Callable[[], None]:
     """Let `seen` know of each call; the way back."""
     original = getattr(owner, name)
 
     @functools.wraps(original)
-    def observed(*args: Any, **kwargs: Any) -> Any:
+    def observed(*args: object, **kwargs: object) -> object:
         seen(*args, **kwargs)
         return original(*args, **kwargs)
 

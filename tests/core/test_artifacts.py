@@ -98,9 +98,9 @@ def test_a_data_frame_goes_in_and_comes_back(instance: Instance) -> None:
     frame = pd.DataFrame({"x": [1, 2], "y": ["a", "b"]})
     artifact = ln.Artifact.from_df(frame, key="t/frame.parquet").save()
     assert (artifact.kind, artifact.otype, artifact.n_observations) == ("dataset", "DataFrame", 2)
-    pd.testing.assert_frame_equal(artifact.load(), frame)
-    assert artifact.open().count_rows() == 2
-    assert ln.Artifact.from_dataframe(frame, key="t/frame.csv").save().load().shape == (2, 2)
+    pd.testing.assert_frame_equal(artifact.load(pd.DataFrame), frame)
+    assert artifact.open().count_rows() == 2  # type: ignore[attr-defined]
+    assert ln.Artifact.from_dataframe(frame, key="t/frame.csv").save().load(pd.DataFrame).shape == (2, 2)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -110,7 +110,7 @@ def test_an_anndata_goes_in_and_comes_back(instance: Instance) -> None:
 
     adata = ad.AnnData(np.eye(3, dtype="float32"))
     artifact = ln.Artifact.from_anndata(adata, key="t/cells.h5ad").save()
-    assert artifact.load().shape == (3, 3)
+    assert artifact.load(ad.AnnData).shape == (3, 3)
     assert artifact.n_observations == 3
 
 
@@ -358,7 +358,7 @@ def test_other_bytes_in_the_place_of_a_version(instance: Instance, write: Write)
     assert ln.Artifact.get(key="k/a.txt").hash == artifact.hash
     assert not before.exists()
     frame = ln.Artifact.from_df(pd.DataFrame({"x": [1]}), key="t.parquet").save()
-    assert frame.replace(pd.DataFrame({"x": [2]})).load().x.to_list() == [2]
+    assert frame.replace(pd.DataFrame({"x": [2]})).load(pd.DataFrame).x.to_list() == [2]
     with pytest.raises(InvalidArgument, match="cannot replace"):
         frame.replace("a.txt")
 
@@ -370,8 +370,8 @@ def test_a_table_is_written_as_its_key_says(instance: Instance, in_tmp_path: Pat
     frame = pd.DataFrame({"x": [1, 2]})
     for key in ("t.parquet", "t.csv", "t.tsv", "t.csv.gz", "t.tsv.gz"):
         artifact = ln.Artifact.from_df(frame, key=key).save()
-        assert artifact.load().x.to_list() == [1, 2], key
-        assert artifact.open().to_table().to_pydict() == {"x": [1, 2]}, key
+        assert artifact.load(pd.DataFrame).x.to_list() == [1, 2], key
+        assert artifact.open().to_table().to_pydict() == {"x": [1, 2]}, key  # type: ignore[attr-defined]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -382,10 +382,10 @@ def test_an_anndata_in_every_way(instance: Instance) -> None:
     for key in ("t/cells.h5ad", "t/cells.zarr", "t/cells.anndata.zarr"):
         artifact = ln.Artifact.from_anndata(adata, key=key).save()
         assert (artifact.otype, artifact.n_observations) == ("AnnData", 3)
-        assert artifact.load().shape == (3, 3), key
+        assert artifact.load(ad.AnnData).shape == (3, 3), key
     backed = ln.Artifact.get(key="t/cells.h5ad").open()
-    assert backed.isbacked
-    backed.file.close()
+    assert backed.isbacked  # type: ignore[attr-defined]
+    backed.file.close()  # type: ignore[attr-defined]
     assert ln.Artifact.get(key="t/cells.zarr").open()["X"].shape == (3, 3)
 
 

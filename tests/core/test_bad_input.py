@@ -42,7 +42,7 @@ def test_what_is_no_path_no_key_no_run_and_no_artifact_is_refused(instance: Inst
         r"3 cannot be a key": lambda: ln.Artifact(file, key=3),  # type: ignore[arg-type]
         r"a key is text": lambda: ln.Artifact(file, key=Path("a.txt")),  # type: ignore[arg-type]
         r"is no text in UTF-8": lambda: ln.Artifact(file, key="\ud800.txt"),
-        r"'x' is no run": lambda: ln.Artifact(file, key="a.txt", run="x").save(),
+        r"'x' is no run": lambda: ln.Artifact(file, key="a.txt", run="x").save(),  # type: ignore[arg-type]
         r"True is no run": lambda: ln.Artifact(file, key="a.txt", run=True).save(),
         r"'x' is no saved artifact": lambda: ln.Artifact(file, revises="x"),  # type: ignore[arg-type]
         r"is no saved artifact": lambda: ln.Artifact(file, revises=unsaved),

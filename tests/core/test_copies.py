@@ -594,8 +594,8 @@ def umask() -> Iterator[Callable[[int], int]]:
     os.umask(before)
 
 
-def _mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
+def _mode(path: Path | str) -> int:
+    return stat.S_IMODE(Path(path).stat().st_mode)
 
 
 @pytest.mark.parametrize(
@@ -653,8 +653,9 @@ def test_the_same_bytes_from_a_wider_source_are_readable_by_its_readers(
 # Damaged
 
 
-def _flip(path: Path) -> None:
+def _flip(location: Path | str) -> None:
     """Turn one bit over; size, mode and the time of the last change stay as they were."""
+    path = Path(location)
     times = path.stat()
     data = bytearray(path.read_bytes())
     data[0] ^= 1
@@ -736,7 +737,7 @@ def test_a_copy_that_somebody_else_may_not_read_is_said_to_be(instance: Instance
     (outside / "a.csv").write_text("x\n1\n")
     (outside / "a.csv").chmod(0o600)
     artifact = ln.Artifact(outside / "a.csv", key="a.csv", storage=str(folder)).save()
-    assert artifact.load().x.to_list() == [1]
+    assert artifact.load(pd.DataFrame).x.to_list() == [1]
     os.setresuid(65534, 65534, 0)
     try:
         with pytest.raises(Unavailable, match="not for you to read"):

@@ -120,7 +120,7 @@ def test_what_is_wrong_is_said_with_the_way_out_and_nothing_is_written(
     with pytest.raises(ValidationError, match="is no value of feature"):
         artifact.features.add_values({"experiment": ln.Project(name="p").save()})
     with pytest.raises(InvalidArgument, match="no values by features"):
-        artifact.features.add_values(["temperature"])
+        artifact.features.add_values(["temperature"])  # type: ignore[arg-type]
     assert artifact.features.get_values() == {}
 
 
@@ -194,14 +194,14 @@ def test_labels_are_added_as_values_asked_for_and_removed(artifact: ln.Artifact,
     assert artifact.ulabels.one().name == "Experiment 2"
     for wrong in ("a text", 3, ["a text"], ln.Storage.first()):
         with pytest.raises(InvalidArgument, match="label"):
-            artifact.labels.add(wrong)
+            artifact.labels.add(wrong)  # type: ignore[arg-type]
     ln.Feature(name="n", dtype=int).save()
     with pytest.raises(InvalidArgument, match="no labels"):
         artifact.labels.add(experiments[0], feature="n")
     with pytest.raises(InvalidArgument, match="not saved"):
         artifact.labels.add(ln.ULabel(name="unsaved"))
     with pytest.raises(InvalidArgument, match="is no ULabel"):
-        artifact.ulabels.add(ln.Project.get(name="Atlas"))
+        artifact.ulabels.add(ln.Project.get(name="Atlas"))  # type: ignore[arg-type]
 
 
 def test_what_events_say_and_what_people_say_live_side_by_side(

@@ -191,7 +191,7 @@ def test_what_cannot_be_written_in_a_format_says_why(instance: Instance) -> None
     with pytest.raises(InvalidArgument, match=r"end it in \.parquet or \.csv"):
         ln.Artifact.from_df(FRAME, key="t.txt")
     with pytest.raises(InvalidArgument, match="a Series cannot be saved this way"):
-        ln.Artifact.from_df(FRAME.x, key="t.parquet")
+        ln.Artifact.from_df(FRAME.x, key="t.parquet")  # type: ignore[arg-type]
 
 
 class Marker:

@@ -65,6 +65,8 @@ def story(instance: Instance, write: Write) -> Instance:
 
 def test_the_past_has_the_versions_of_then(story: Instance) -> None:
     first, second = ln.Run.filter().order_by("created_at").to_list()
+    assert first.finished_at
+    assert second.started_at
     between = first.finished_at + (second.started_at - first.finished_at) / 2
     old = story.lineage.find("out.txt", as_of=between)
     assert (old.version, story.lineage.find("out.txt").version) == ("0000", "0001")

@@ -195,7 +195,7 @@ def test_without_its_latest_version_the_one_before_is_the_latest(instance: Insta
 def test_what_is_no_collection_and_no_question_is_told(instance: Instance, write: Write) -> None:
     artifact = ln.Artifact(write("a.txt", "a")).save()
     wrong: list[tuple[Callable[[], Any], str]] = [
-        (lambda: ln.Collection(["a.txt"], key="c"), "'a.txt' is no artifact"),
+        (lambda: ln.Collection(["a.txt"], key="c"), "'a.txt' is no artifact"),  # type: ignore[list-item]
         (lambda: ln.Collection([artifact], key=None), "None is no key"),  # type: ignore[arg-type]
         (lambda: ln.ULabel.get(), "which ULabel?"), (lambda: ln.ULabel.get(None), "which ULabel?"),
         (lambda: ln.ULabel.get(""), r"is no uid\n  hint: ULabel.get\(name="),

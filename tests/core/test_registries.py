@@ -200,7 +200,7 @@ def test_conditions_are_joined(instance: Instance) -> None:
     assert "".join(label.name for label in ln.ULabel.exclude(description="x").order_by("-name")) == "cb"
     assert "".join(label.name for label in ln.ULabel.exclude(description="x", name="c").order_by("name")) == "abc"
     with pytest.raises(InvalidArgument, match="is no condition"):
-        ln.ULabel.filter("a")
+        ln.ULabel.filter("a")  # type: ignore[arg-type]
     with pytest.raises(InvalidArgument, match="no field or lookup"):
         ln.ULabel.filter(ln.Q(name="a") & ~ln.Q(nmae="b"))
 

@@ -132,7 +132,7 @@ def test_async_flows_do_not_mix(instance: Instance, write: Write) -> None:
         await asyncio.sleep(0.01)
         return ln.Artifact(name).save().run.uid
 
-    async def both() -> list[str]:
+    async def both() -> tuple[str, str]:
         return await asyncio.gather(save("a.txt"), save("b.txt"))
 
     assert len(set(asyncio.run(both()))) == 2

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ def test_a_generator_is_at_work_only_while_it_is_asked(instance: Instance) -> No
 
 def test_a_generator_takes_what_is_sent_and_thrown_and_may_be_left_early(instance: Instance) -> None:
     @ln.flow
-    def echo() -> Iterator[object]:
+    def echo() -> Generator[object, str, None]:
         sent = yield "first"
         try:
             yield sent
@@ -101,10 +101,10 @@ def test_async_generators_and_tasks_keep_their_parents_apart(instance: Instance)
     async def consume(count: int) -> list[int]:
         return [number async for number in numbers(count)]
 
-    async def both() -> list[list[int]]:
+    async def both() -> tuple[list[int], list[int]]:
         return await asyncio.gather(consume(1), consume(2))
 
-    assert asyncio.run(both()) == [[0], [0, 1]]
+    assert list(asyncio.run(both())) == [[0], [0, 1]]
     flows = {_params(run)["count"]: run for run in _runs("consume")}
     for count, flow in flows.items():
         (child,) = flow.children
@@ -170,7 +170,7 @@ def test_between_two_flows_a_thread_has_to_be_told(instance: Instance) -> None:
         copied = contextvars.copy_context()
         return await loop.run_in_executor(None, how, copied)
 
-    async def both(how: Callable[..., str]) -> list[str]:
+    async def both(how: Callable[..., str]) -> tuple[str, str]:
         return await asyncio.gather(main(how), main(how))
 
     with pytest.raises(NotTracked):

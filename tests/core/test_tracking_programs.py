@@ -27,7 +27,7 @@ def folder(in_tmp_path: Path) -> Path:
     return in_tmp_path
 
 
-def _edges(run: ln.Run) -> tuple[list[str], list[str]]:
+def _edges(run: ln.Run) -> tuple[list[str | None], list[str | None]]:
     sides = run.input_artifacts, run.output_artifacts
     first, second = (sorted(artifact.key for artifact in artifacts) for artifacts in sides)
     return first, second

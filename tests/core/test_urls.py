@@ -147,7 +147,7 @@ def test_what_is_on_the_web_is_read_where_it_lies(instance: Instance, site: tupl
     assert (artifact.key, artifact.suffix, artifact.path) == (
         "a.csv?download=1", ".csv", f"{address}/a.csv?download=1",
     )  # fmt: skip
-    assert artifact.load().x.to_list() == [1]
+    assert artifact.load().x.to_list() == [1]  # type: ignore[attr-defined]
     assert artifact.cache().name == "a.csv"
     assert ln.Artifact(f"{address}/a.csv?download=1", run=False).save().uid
     page = ln.Artifact(f"{address}/page.html").save()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
 from lamin_core.admin.fsck.contents import check_contents
 from lamin_core.admin.fsck.copies import GRACE, Orphan, find_orphans, remove
@@ -33,7 +32,7 @@ class Report:
         """Whether nothing is wrong."""
         return not self.problems
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For JSON."""
         problems = [problem.as_dict() for problem in self.problems]
         return {"deep": self.deep, "checked": dict(sorted(self.checked.items())), "problems": problems}
