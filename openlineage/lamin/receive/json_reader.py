@@ -292,11 +292,6 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
-def canonical_hash(value: Any) -> str:
-    """Return the hash of the value's canonical JSON."""
-    return blake3(canonical(value).encode()).hexdigest()
-
-
 # -- large documents --------------------------------------------------------------------------------------------
 
 
