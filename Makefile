@@ -43,9 +43,10 @@ test: setup ## Run every test; then those of the core once more, on the newest S
 	    { code=$$?; test $$code = 5 -a -n "$(strip $(PYTEST_ARGS))" || exit $$code; } # none of the chosen tests is of the core
 
 .PHONY: lint
-lint: setup ## Check style, types and the direction of imports.
+lint: setup ## Check style, names, types and the direction of imports.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	.ci/lint-names
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -58,7 +58,7 @@ def test_lineage_as_json_has_the_documented_fields(story: Path) -> None:
         ("input", True),
         ("output", True),
     }
-    uids = {row["uid"] for row in seen["artifacts"]}, {one["uid"] for one in seen["runs"]}
+    uids = {row["uid"] for row in seen["artifacts"]}, {run["uid"] for run in seen["runs"]}
     assert all(edge["artifact"] in uids[0] and edge["run"] in uids[1] for edge in seen["edges"])
 
 

@@ -82,14 +82,14 @@ class AsOf:
 
     def artifact(self, identity: Any) -> list[ColumnElement[bool]]:
         """It was there."""
-        query = select(_ARTIFACT.id).where(_ARTIFACT.id == identity, *self.made(_ARTIFACT))
+        query = select(_ARTIFACT.id).where(_ARTIFACT.id == identity, *self.created(_ARTIFACT))
         return [query.exists()] if self.dated else []
 
     def begun(self, run: Any) -> list[ColumnElement[bool]]:
         """Of the row itself: it had begun."""
         return [func.coalesce(run.started_at, run.created_at) <= _AT] if self.dated else []
 
-    def made(self, artifact: Any) -> list[ColumnElement[bool]]:
+    def created(self, artifact: Any) -> list[ColumnElement[bool]]:
         """Of the row itself: it was there."""
         return [artifact.created_at <= _AT] if self.dated else []
 

@@ -146,10 +146,10 @@ def _labelled(
 def _label(lookups: Lookups, target: type[Any], option: Option, rest: list[str], value: Any) -> Condition:
     field = option.field or target._name_field
     if rest and rest[0] not in OPERATORS:
-        return lookups.one(target, rest, value)
+        return lookups.condition_of(target, rest, value)
     several = rest == ["in"] and not isinstance(value, str)
     items = list(value) if several else [value]
     if items and all(isinstance(item, Registry) for item in items):
         meant = [item.id for item in items if isinstance(item, target)]
         return target.id.in_(meant)  # type: ignore[no-any-return]
-    return lookups.one(target, [field, *rest], items if several else value)
+    return lookups.condition_of(target, [field, *rest], items if several else value)

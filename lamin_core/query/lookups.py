@@ -31,7 +31,7 @@ class Lookups:
     def all_of(self, registry: type[Any], conditions: Iterable[Any], lookups: dict[str, Any]) -> list[Condition]:
         """A condition for each. Raises `InvalidArgument` for a field that is none, or a value that does not fit."""
         clauses = [self._of(registry, condition) for condition in conditions]
-        return clauses + [self.one(registry, name.split("__"), value) for name, value in lookups.items()]
+        return clauses + [self.condition_of(registry, name.split("__"), value) for name, value in lookups.items()]
 
     def _of(self, registry: type[Any], condition: Any) -> Condition:
         if not isinstance(condition, Q):
@@ -60,12 +60,12 @@ class Lookups:
             path = name.split("__")
             match = feature_lookups.feature_named(self._database, path)
             if match is None:
-                clauses.append(self.one(registry, path, value))
+                clauses.append(self.condition_of(registry, path, value))
             else:
                 clauses.append(feature_lookups.condition(self, registry, *match, value))
         return clauses
 
-    def one(self, registry: type[Any], path: list[str], value: Any) -> Condition:
+    def condition_of(self, registry: type[Any], path: list[str], value: Any) -> Condition:
         """The condition of one lookup: fields and relations first, operators last."""
         aliases: dict[str, str] = getattr(registry, "_aliases", {})
         if path[0] in aliases:
@@ -117,7 +117,7 @@ class Lookups:
         return column.in_(self._ids(target, rest, value))  # type: ignore[no-any-return]
 
     def _ids(self, target: type[Any], rest: list[str], value: Any) -> Any:
-        return select(target.id).where(self.one(target, rest, value))
+        return select(target.id).where(self.condition_of(target, rest, value))
 
 
 def _is_version(registry: Any, value: Any) -> Condition:

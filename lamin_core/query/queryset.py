@@ -231,8 +231,8 @@ class QuerySet(Generic[T]):
         name = self.registry.__name__
         deleted_at = self._deleted_at(uid)
         if deleted_at is not None:
-            said = f"{name} {uid} was deleted for good on {deleted_at:%Y-%m-%d at %H:%M} UTC"
-            return NotFound(said, hint=f"no other version gets its uid; {name}.df() shows what is there")
+            message = f"{name} {uid} was deleted for good on {deleted_at:%Y-%m-%d at %H:%M} UTC"
+            return NotFound(message, hint=f"no other version gets its uid; {name}.df() shows what is there")
         shown = f"no {name} with {', '.join(criteria)}" if criteria else f"no {name} fits"
         return NotFound(shown, hint=self._nearest(lookups) or f"{name}.df() shows what is there")
 
@@ -348,8 +348,8 @@ def _check_limit(limit: int | None) -> None:
         raise InvalidArgument(f"limit={limit!r} is no number of records", hint="limit=None for all")
 
 
-def _check_bounds(place: slice) -> None:
-    for bound in (place.start, place.stop, place.step):
+def _check_bounds(bounds: slice) -> None:
+    for bound in (bounds.start, bounds.stop, bounds.step):
         if bound is not None and not (isinstance(bound, int) and abs(bound) < 2**63):
             raise InvalidArgument(f"{shown(bound)} is no place of a record", hint="[0], [:10]")
 

@@ -43,11 +43,11 @@ class RelatedSet(QuerySet[Any]):
 
     def set(self, records: Iterable[Registry]) -> None:
         """Tie these and no others."""
-        wanted = listed_argument(records, "records", f"set([{self.registry.__name__}.get(...)])")
-        _check(self.registry, wanted)
-        member_ids = {record.id for record in wanted}
+        members = listed_argument(records, "records", f"set([{self.registry.__name__}.get(...)])")
+        _check(self.registry, members)
+        member_ids = {record.id for record in members}
         self.remove(*(record for record in self if record.id not in member_ids))
-        self.add(*wanted)
+        self.add(*members)
 
     def remove(self, *records: Registry) -> None:
         """Untie these."""

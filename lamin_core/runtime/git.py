@@ -36,13 +36,15 @@ def checkout(folder: Path) -> Checkout | None:
     if status is None:
         return None
     lines = status.splitlines()
-    said = dict(line.removeprefix("# branch.").split(" ", 1) for line in lines if line.startswith("# branch."))
-    if said.get("oid", "(initial)") == "(initial)":
+    branch_headers = dict(
+        line.removeprefix("# branch.").split(" ", 1) for line in lines if line.startswith("# branch.")
+    )
+    if branch_headers.get("oid", "(initial)") == "(initial)":
         return None
-    branch = None if said.get("head") == "(detached)" else said.get("head")
+    branch = None if branch_headers.get("head") == "(detached)" else branch_headers.get("head")
     remote = (_git(folder, "config", "--get", "remote.origin.url") or "").strip()
     dirty = any(not line.startswith("#") for line in lines)
-    return Checkout(said["oid"], branch, redact_text(remote) or None, dirty)
+    return Checkout(branch_headers["oid"], branch, redact_text(remote) or None, dirty)
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

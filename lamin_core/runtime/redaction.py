@@ -126,23 +126,23 @@ def secret_name(name: str) -> SecretName | None:
 @lru_cache(maxsize=10_000)
 def _secret_name(name: str) -> SecretName | None:
     words = [word.lower() for word in _WORD.findall(name)]
-    found = _secret_words(words, rules())
-    if found is None:
+    secret_word = _secret_words(words, rules())
+    if secret_word is None:
         return None
-    return SecretName(found, found in rules().strong, found in rules().weak)
+    return SecretName(secret_word, secret_word in rules().strong, secret_word in rules().weak)
 
 
-def _secret_words(words: Sequence[str], known: Rules) -> str | None:
+def _secret_words(words: Sequence[str], name_rules: Rules) -> str | None:
     for start in range(len(words)):
         for end in (start + 2, start + 1):
             phrase = " ".join(words[start:end])
             follower = words[end] if end < len(words) else ""
-            if phrase in known.secret and follower not in known.not_after:
+            if phrase in name_rules.secret and follower not in name_rules.not_after:
                 return phrase
     for size in (2, 1):
         phrase = " ".join(words[-size:])
         before = words[-size - 1] if len(words) > size else ""
-        if phrase in known.last and before not in known.not_before_last:
+        if phrase in name_rules.last and before not in name_rules.not_before_last:
             return phrase
     return None
 
@@ -159,11 +159,11 @@ def redact_text(text: str) -> str:
 
 
 def _redacted(text: str) -> str:
-    known = rules()
+    name_rules = rules()
     lowered = text.lower()
     text = _mask_shapes(text, lowered)
-    if any(hint in lowered for hint in known.hints):
-        for kind, pattern in known.named.items():
+    if any(hint in lowered for hint in name_rules.hints):
+        for kind, pattern in name_rules.named.items():
             text = _mask_named(text, kind, pattern)
     return text
 
@@ -180,9 +180,9 @@ _redacted_short = lru_cache(maxsize=5_000)(_redacted)
 
 
 def _keep_first_group(match: re.Match[str]) -> str:
-    kept = match[1] if match.re.groups else ""
+    prefix = match[1] if match.re.groups else ""
     # Only a password in a URL ends with its `@`, which belongs to the URL.
-    return f"{kept or ''}{MASK}{'@' if match[0].endswith('@') else ''}"
+    return f"{prefix or ''}{MASK}{'@' if match[0].endswith('@') else ''}"
 
 
 def _mask_named(text: str, kind: str, pattern: re.Pattern[str]) -> str:
@@ -224,8 +224,8 @@ def _value_span(text: str, match: re.Match[str], kind: str, name: SecretName) ->
     """Where the value after this name begins and ends; None where it is no secret."""
     start = match.end()
     if kind in ("element", "property"):
-        found = _ELEMENT.match(text, start)
-        return None if found is None or _is_placeholder(found[0], match[1]) else found.span()
+        element = _ELEMENT.match(text, start)
+        return None if element is None or _is_placeholder(element[0], match[1]) else element.span()
     quoted = _quoted_span(text, start)
     if quoted is not None:
         begin, end, prefix = quoted
@@ -265,8 +265,8 @@ def _quoted_span(text: str, start: int) -> tuple[int, int, str] | None:
 def _unquoted_end(text: str, start: int) -> int:
     """The end of a value without quotes; a comma belongs to it where nothing else begins after it."""
     end = start
-    while (found := _VALUE.match(text, end)) is not None:
-        end = found.end()
+    while (value_match := _VALUE.match(text, end)) is not None:
+        end = value_match.end()
         if text[end : end + 1] != "," or _AFTER_COMMA.match(text, end + 1) is None:
             break
         if _VALUE.match(text, end + 1) is None:
@@ -485,9 +485,9 @@ def shows_secret(url: str) -> bool:
     authority = re.split(r"[/?#;]", rest, maxsplit=1)[0]
     path, separator, query = rest[len(authority) :].partition("?")
     path, semicolon, parameters = path.partition(";")
-    server, asked = f"{scheme}://{authority}", f"{semicolon}{parameters}{separator}{query}"
+    server, tail = f"{scheme}://{authority}", f"{semicolon}{parameters}{separator}{query}"
     in_path = _mask_shapes(path, path.lower()) != path
-    return in_path or redact_text(server) != server or redact_text(asked) != asked
+    return in_path or redact_text(server) != server or redact_text(tail) != tail
 
 
 _USERS = {"user", "username", "uid", "usr", "user id", "userid"}
@@ -518,7 +518,7 @@ def without_credentials(name: str) -> str:
     if "?" in name:
         name = _without_parameters(name)
     head, *parameters = name.split(";")
-    return ";".join([head, *(one for one in parameters if not _is_credential(one))])
+    return ";".join([head, *(parameter for parameter in parameters if not _is_credential(parameter))])
 
 
 def _without_user(url: str) -> str:
@@ -536,12 +536,12 @@ def _without_user(url: str) -> str:
 def _without_parameters(url: str) -> str:
     head, _, query = url.partition("?")
     is_signed = _SIGNED.search(url) is not None
-    kept = []
+    parts = []
     for parameter in query.split("&"):
         of_signature = is_signed and _OF_SIGNATURE.fullmatch(parameter.partition("=")[0]) is not None
         if not of_signature and not _is_credential(parameter):
-            kept.append(parameter)
-    return f"{head}?{'&'.join(kept)}" if kept else head
+            parts.append(parameter)
+    return f"{head}?{'&'.join(parts)}" if parts else head
 
 
 def _is_credential(parameter: str) -> bool:

@@ -138,7 +138,7 @@ class Settings:
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={getattr(self, name)!r}' for name in SETTINGS)})"
 
-    def said(self, name: str) -> Value | None:
+    def process_value(self, name: str) -> Value | None:
         """What this process says, on `ln.settings` or by a variable; no file is asked. Raises as `look_up`."""
         definition = setting(name)
         if name in self.__dict__["_here"]:
@@ -149,7 +149,7 @@ class Settings:
     def look_up(self, name: str) -> Value:
         """The value and who said so. Raises `InvalidArgument` for a name that is none, or a value that is none."""
         definition = setting(name)
-        override = self.said(name)
+        override = self.process_value(name)
         if override is not None:
             return override
         for file in (instance_file(), user_file()):

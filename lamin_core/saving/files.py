@@ -47,7 +47,7 @@ class Source:
 
     path: str
     suffix: str
-    place: Location
+    location: Location
     content: Digest | None
     target: Root | None = None
     """None where they are registered where they lie."""
@@ -56,7 +56,7 @@ class Source:
     @property
     def key(self) -> str:
         """The key that the place itself gives."""
-        return self.place.key
+        return self.location.key
 
 
 class _Records(Protocol):
@@ -95,7 +95,7 @@ class Files:
         """The storage that copies go into: this one, by default that of the instance. Raises `NotFound`."""
         if storage is not None and not isinstance(storage, str | os.PathLike | Storage):
             raise InvalidArgument(f"{shown(storage)} is no storage", hint="storage=ln.Storage(root).save()")
-        storages, setting = self.storages(), settings.said("storage")
+        storages, setting = self.storages(), settings.process_value("storage")
         requested = storage or (self._chosen if setting is None else setting.value)
         target_root = (
             self._storage
@@ -269,10 +269,10 @@ class Files:
         content = artifact.content_digest
         if content is None or (content.n_files or 0) > _LISTED_AT_ONCE:
             return True
-        found = object_store.look(url)
-        if found.size is not None and found.size != content.size:
+        observed = object_store.look(url)
+        if observed.size is not None and observed.size != content.size:
             raise _damaged(url)
-        return found.written is None or found.written <= artifact.created_at.timestamp()
+        return observed.written is None or observed.written <= artifact.created_at.timestamp()
 
     def _here(self, artifact: Artifact) -> Path:
         path = self.path(artifact)
@@ -392,7 +392,7 @@ def _check_apart(folder: Path, target: Root) -> None:
         )
 
 
-def _is_untouched(path: Path, content: Digest, moment: datetime) -> bool:
+def _is_untouched(path: Path, content: Digest, cutoff: datetime) -> bool:
     """Whether nothing there was written, moved or removed since; then it need not be read to know that it is the same.
 
     One look at each file. Whoever writes to a file changes its times; only `ctime` cannot be put back.
@@ -402,7 +402,7 @@ def _is_untouched(path: Path, content: Digest, moment: datetime) -> bool:
     n_files = 1 if content.n_files is None else content.n_files
     if (len(state), size) != (n_files, content.size):
         return False
-    at = moment.timestamp() * 1e9
+    at = cutoff.timestamp() * 1e9
     return all(max(modified, changed) < at for _, modified, changed, *_ in state)
 
 

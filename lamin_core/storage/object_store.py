@@ -68,7 +68,7 @@ def _folder(path: str, below: dict[str, Any]) -> Found:
     size = sum(size for _, size, _ in entries)
     tagged = [(name, size, tag) for name, size, tag in entries if tag is not None]
     content = digest_entries(TAGS, tagged) if len(tagged) == len(entries) else None
-    moments = [moment for info in below.values() if (moment := _written(info)) is not None]
+    moments = [written_at for info in below.values() if (written_at := _written(info)) is not None]
     return Found(size, content, is_folder=True, written=max(moments, default=None))
 
 

@@ -630,8 +630,8 @@ def test_the_copy_of_a_folder_is_no_wider_than_it(
     (outside / "d").chmod(0o710)
     copy = ln.Artifact(outside / "d", key="d").save().path
     assert _mode(copy) == 0o710
-    found = {name: (_mode(copy / name), _mode(copy / name / "a.txt")) for name in ("private", "shared", "public")}
-    assert found == {"private": (0o700, 0o400), "shared": (0o750, 0o440), "public": (0o755, 0o444)}
+    modes = {name: (_mode(copy / name), _mode(copy / name / "a.txt")) for name in ("private", "shared", "public")}
+    assert modes == {"private": (0o700, 0o400), "shared": (0o750, 0o440), "public": (0o755, 0o444)}
 
 
 def test_the_same_bytes_from_a_wider_source_are_readable_by_its_readers(

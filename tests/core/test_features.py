@@ -274,7 +274,7 @@ ALL = {
 
 
 @pytest.fixture
-def said(artifact: ln.Artifact) -> ln.Artifact:
+def annotated(artifact: ln.Artifact) -> ln.Artifact:
     """An artifact that has a value of each plain type."""
     ln.save([ln.Feature(name=name, dtype=dtype) for name, (dtype, _) in ALL.items()])
     artifact.features.add_values({name: value for name, (_, value) in ALL.items()})

@@ -60,7 +60,7 @@ def _check_words(registry: Any) -> None:
     assert registry.filter(uid=record.uid).distinct().one_or_none().id == record.id
     assert registry.exclude(uid=record.uid).filter(uid=record.uid).one_or_none() is None
     assert [row.id for row in registry.order_by("-created_at", "uid")] == [
-        row.id for row in sorted(registry.all(), key=lambda one: (-one.created_at.timestamp(), one.uid))
+        row.id for row in sorted(registry.all(), key=lambda record: (-record.created_at.timestamp(), record.uid))
     ]
     assert registry.filter(uid__in=[record.uid]).values_list("uid", flat=True) == [record.uid]
     if name is not None:
