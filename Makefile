@@ -55,6 +55,11 @@ format: setup ## Put the code into its one format.
 	$(BIN)/ruff check --fix-only --quiet
 	$(BIN)/ruff format
 
+.PHONY: docs
+docs: setup ## Build the documentation with the API reference as a site, in build/site.
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "build/site/index.html"
+
 .PHONY: bench
 bench: setup ## Measure imports, saving, tracking, queries, lineage, the endpoint; kept to be compared.
 	$(BIN)/python benchmarks/record.py

@@ -11,7 +11,8 @@ import click
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
-TEXT = "\n".join(path.read_text("utf-8") for path in PAGES if path.exists())
+REFERENCE = ROOT / "docs" / "api"  # lists what there is, so it describes nothing by itself
+TEXT = "\n".join(path.read_text("utf-8") for path in PAGES if path.exists() and path.parent != REFERENCE)
 SOURCES = [ROOT / "lamin_core", ROOT / "openlineage", ROOT / "integrations"]
 
 
