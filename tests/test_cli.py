@@ -152,7 +152,7 @@ def test_what_waits_in_the_spool_comes_in_without_being_named(story: Path) -> No
         (["lineage"], 2, "lamin lineage --all"),
         (["lineage", "out.csv", "--up", "-1"], 2, "Invalid value"),
         (["nonsense"], 2, "Commands are: "),
-        (["init", "--storage", "./other"], 4, "has an instance already"),
+        (["init", "--storage", "./other"], 4, "already has an instance"),
         (["--debug", "lineage", "none"], 1, "Traceback"),
     ],
 )

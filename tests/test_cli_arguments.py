@@ -149,7 +149,7 @@ def test_bytes_that_are_not_utf_8_are_named_in_an_error(folder: Path, arguments:
     command: list[str | bytes] = [sys.executable, "-m", "lamin_core", *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
-    assert done.stderr.startswith("lamin: 'caf\\udce9' is no text in UTF-8\n")
+    assert done.stderr.startswith("lamin: not text in UTF-8: 'caf\\udce9'\n")
 
 
 def test_a_program_with_such_an_argument_runs_and_keeps_its_exit_code(folder: Path) -> None:
@@ -158,4 +158,4 @@ def test_a_program_with_such_an_argument_runs_and_keeps_its_exit_code(folder: Pa
     command: list[str | bytes] = [sys.executable, "-m", "lamin_core", "run", "cat", NOT_UTF_8]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "text")
-    assert done.stderr == "lineage is incomplete: 'caf\\udce9' is no text in UTF-8\n"
+    assert done.stderr == "lineage is incomplete: not text in UTF-8: 'caf\\udce9'\n"

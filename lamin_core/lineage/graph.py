@@ -1,4 +1,4 @@
-"""What made this, and what hangs on it: the graph around some nodes, in four statements whatever its size.
+"""The graph around some nodes, upstream and downstream, read by four statements whatever its size.
 
 Artifacts and runs are nodes. A run hangs on what it read; an artifact on the run that wrote it; a run on a run it
 waited for; and a file on the folder it lies in, or a folder on the files in it, where no run is known to have made it.
@@ -98,7 +98,7 @@ class Graph:
 
     @property
     def nodes(self) -> list[ArtifactNode | RunNode]:
-        """All nodes."""
+        """All artifacts and runs of the graph."""
         return [*self.artifacts.values(), *self.runs.values()]
 
     @cached_property

@@ -62,7 +62,7 @@ class One(Generic[Target]):
 
     def __set__(self, record: Any, value: Target | None) -> None:
         if value is not None and not isinstance(value, self.target):
-            raise InvalidArgument(f"{value!r} is no {self.target_name}", hint=f"{self.target_name}.get(...)")
+            raise InvalidArgument(f"not a record of {self.target_name}: {value!r}", hint=f"{self.target_name}.get(...)")
         if value is not None and value.id is None:  # type: ignore[attr-defined]
             raise InvalidArgument(f"{value!r} is not saved", hint="call .save() first")
         record.__dict__[f"_{self.name}"] = value

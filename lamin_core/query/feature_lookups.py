@@ -65,7 +65,7 @@ def condition(lookups: Lookups, registry: type[Any], feature: Feature, rest: lis
     comparison = _compared(table, feature, dtype, rest, value)
     if comparison is None:
         raise InvalidArgument(
-            f"{'__'.join(rest)!a} is no lookup for feature {feature.name!r}", hint=f"known are: {', '.join(OPERATORS)}"
+            f"not a lookup for feature {feature.name!r}: {'__'.join(rest)!a}", hint=f"known are: {', '.join(OPERATORS)}"
         )
     tied = select(own_key(registry, table)).where(table.feature_id == feature.id, comparison)
     return registry.id.in_(tied)  # type: ignore[no-any-return]
@@ -77,7 +77,7 @@ def _check_registry(feature: Feature, dtype: Dtype, value: Any) -> None:
     for item in value if isinstance(value, list | tuple | set) else [value]:
         if isinstance(item, Registry) and type(item)._registry_name() not in allowed:
             raise InvalidArgument(
-                f"{item!r} is no value of feature {feature.name!r}, which is {feature.dtype}",
+                f"not a value of feature {feature.name!r}, which is {feature.dtype}: {item!r}",
                 hint=f"compare it with a {allowed[0]}, or its name",
             )
 

@@ -38,7 +38,7 @@ class Lookups:
             if hasattr(condition, "self_group"):
                 clause: Condition = condition
                 return clause
-            raise InvalidArgument(f"{condition!r} is no condition", hint="filter(name='x'), or filter(ln.Q(name='x'))")
+            raise InvalidArgument(f"not a condition: {condition!r}", hint="filter(name='x'), or filter(ln.Q(name='x'))")
         if isinstance(condition, Comparison):
             return self._of_compared(registry, condition)
         inner = self.all_of(registry, condition.conditions, condition.lookups)
@@ -162,7 +162,9 @@ def column_at(registry: type[Any], path: str, entity: Any = None) -> Any:
     if field is None:
         raise unknown(registry, first, fields_of(registry))
     if isinstance(field, Many) or (rest and not isinstance(field, One)):
-        raise InvalidArgument(f"{path!a} of {registry.__name__} is no single value", hint="name a field of the record")
+        raise InvalidArgument(
+            f"{path!a} of {registry.__name__} is not a single value", hint="name a field of the record"
+        )
     if not isinstance(field, One):
         return getattr(entity, field.key)
     target: Any = aliased(field.target)

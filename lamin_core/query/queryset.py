@@ -1,4 +1,4 @@
-"""Query sets: lazy, chainable, and lists of plain records when they are looked at."""
+"""Query sets: lazy and chainable; iterating one yields plain records."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class QuerySet(Generic[T]):
         if isinstance(index, int) and index >= 2**63:
             raise IndexError(f"there is no record {index}")
         if not isinstance(index, int | slice):
-            raise InvalidArgument(f"{shown(index)} is no place of a record", hint="[0], [:10]")
+            raise InvalidArgument(f"not a position: {shown(index)}", hint="[0], [:10]")
         return list(self)[index]
 
     def __repr__(self) -> str:
@@ -213,7 +213,7 @@ class QuerySet(Generic[T]):
     def _by_uid(self, uid: str) -> Self:
         name = self.registry.__name__
         if not isinstance(uid, str) or not uid.isascii() or not uid.isalnum():
-            raise InvalidArgument(f"{uid!a} is no uid", hint=f"{name}.get({self.registry._name_field}=...)")
+            raise InvalidArgument(f"not a uid: {uid!a}", hint=f"{name}.get({self.registry._name_field}=...)")
         return self._with(_query=self._query.where(self._is_called(uid)))
 
     def _is_called(self, uid: str) -> Any:
@@ -345,13 +345,13 @@ class QuerySet(Generic[T]):
 
 def _check_limit(limit: int | None) -> None:
     if limit is not None and (not isinstance(limit, int) or not 0 <= limit < 2**63):
-        raise InvalidArgument(f"limit={limit!r} is no number of records", hint="limit=None for all")
+        raise InvalidArgument(f"limit is not a number of records: {limit!r}", hint="limit=None for all")
 
 
 def _check_bounds(bounds: slice) -> None:
     for bound in (bounds.start, bounds.stop, bounds.step):
         if bound is not None and not (isinstance(bound, int) and abs(bound) < 2**63):
-            raise InvalidArgument(f"{shown(bound)} is no place of a record", hint="[0], [:10]")
+            raise InvalidArgument(f"not a position: {shown(bound)}", hint="[0], [:10]")
 
 
 def _counts_up(bound: int | None) -> bool:

@@ -1,4 +1,4 @@
-"""The records that a relation ties to one record, and changing that."""
+"""The related records of one record, and changes to them."""
 
 from __future__ import annotations
 
@@ -117,6 +117,8 @@ def reached(link: Any, own: str, other: str, start: int) -> CTE:
 def _check(registry: type[Any], records: Iterable[Registry]) -> None:
     for record in records:
         if not isinstance(record, registry):
-            raise InvalidArgument(f"{record!r} is no {registry.__name__}", hint=f"pass {registry.__name__} records")
+            raise InvalidArgument(
+                f"not a record of {registry.__name__}: {record!r}", hint=f"pass {registry.__name__} records"
+            )
         if record.id is None:
             raise InvalidArgument(f"{record!r} is not saved", hint="call .save() first")

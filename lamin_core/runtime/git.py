@@ -1,4 +1,4 @@
-"""What git says of the code at work: commit, branch, remote, and whether files differ from the commit."""
+"""What git says of the code that runs: commit, branch, remote, and whether files differ from the commit."""
 
 from __future__ import annotations
 
@@ -36,15 +36,13 @@ def checkout(folder: Path) -> Checkout | None:
     if status is None:
         return None
     lines = status.splitlines()
-    branch_headers = dict(
-        line.removeprefix("# branch.").split(" ", 1) for line in lines if line.startswith("# branch.")
-    )
-    if branch_headers.get("oid", "(initial)") == "(initial)":
+    branch_facts = dict(line.removeprefix("# branch.").split(" ", 1) for line in lines if line.startswith("# branch."))
+    if branch_facts.get("oid", "(initial)") == "(initial)":
         return None
-    branch = None if branch_headers.get("head") == "(detached)" else branch_headers.get("head")
+    branch = None if branch_facts.get("head") == "(detached)" else branch_facts.get("head")
     remote = (_git(folder, "config", "--get", "remote.origin.url") or "").strip()
     dirty = any(not line.startswith("#") for line in lines)
-    return Checkout(branch_headers["oid"], branch, redact_text(remote) or None, dirty)
+    return Checkout(branch_facts["oid"], branch, redact_text(remote) or None, dirty)
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What can be done with an artifact's bytes: find, cache, load, open; and what a new one is made of."""
+"""The bytes of an artifact: find, cache, load, open; and the source of a new one."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Files:
     def managed(self, storage: str | Storage | None = None) -> Root:
         """The storage that copies go into: this one, by default that of the instance. Raises `NotFound`."""
         if storage is not None and not isinstance(storage, str | os.PathLike | Storage):
-            raise InvalidArgument(f"{shown(storage)} is no storage", hint="storage=ln.Storage(root).save()")
+            raise InvalidArgument(f"not a storage: {shown(storage)}", hint="storage=ln.Storage(root).save()")
         storages, setting = self.storages(), settings.process_value("storage")
         requested = storage or (self._chosen if setting is None else setting.value)
         target_root = (
@@ -106,7 +106,7 @@ class Files:
         )
         match = next((root for root in storages if root.root == target_root), None)
         if match is None or not match.is_managed:
-            raise NotFound(f"{target_root!r} is no storage to copy into", hint=f"ln.Storage({target_root!r}).save()")
+            raise NotFound(f"not a managed storage: {target_root!r}", hint=f"ln.Storage({target_root!r}).save()")
         return match
 
     def prepare(
@@ -156,10 +156,10 @@ class Files:
     ) -> list[Artifact]:
         """An artifact of every file below a local folder, in the order of their paths, not yet saved."""
         if not isinstance(folder, str | os.PathLike):
-            raise InvalidArgument(f"{shown(folder)} is no folder", hint='Artifact.from_dir("./data")')
+            raise InvalidArgument(f"not a folder: {shown(folder)}", hint='Artifact.from_dir("./data")')
         root = local_path(os.fspath(folder))
         if not root.is_dir():
-            raise InvalidArgument(f"{str(root)!r} is no folder", hint="Artifact(path) for a single file")
+            raise InvalidArgument(f"not a folder: {str(root)!r}", hint="Artifact(path) for a single file")
         location = locate(str(root), [candidate for candidate in self.storages() if candidate.root != "/"])
         prefix = root.name if key is None else key.rstrip("/")
         in_place = location.root is not None and key in (None, location.key) and storage is None
@@ -291,7 +291,7 @@ class Files:
             raise Unavailable(message, hint="check who may read it: ls -l") from error
         if artifact.is_copy and not os.access(local, os.R_OK):
             raise Unavailable(
-                f"the copy at {str(path)!r} is not for you to read: its source was not either",
+                f"the copy at {str(path)!r} is not readable for you, as its source was not",
                 hint="let whoever saved it do so again from a file that you may read",
             )
         return local
@@ -350,7 +350,7 @@ def local_path(path: str) -> Path:
     """The absolute path, links kept. Raises `NotFound` when nothing is there, `InvalidArgument` when it is no data."""
     text = path_of(path) if is_file_url(path) else path
     if not text or "\0" in text:
-        raise InvalidArgument(f"{text!r} is no path", hint="a file or a folder, such as 'raw/counts.csv'")
+        raise InvalidArgument(f"not a path: {text!r}", hint="a file or a folder, such as 'raw/counts.csv'")
     text = os.path.abspath(os.path.expanduser(text))
     if not (os.path.isfile(text) or os.path.isdir(text)):
         raise _no_data(text)
@@ -373,12 +373,12 @@ def _path_text(path: Any) -> str:
             return text
     kind = type(path).__name__
     makers = {"DataFrame": "ln.Artifact.from_df(df, key=...)", "AnnData": "ln.Artifact.from_anndata(adata, key=...)"}
-    raise InvalidArgument(f"a {kind} is no path", hint=makers.get(kind, "a path or a URL, as text or pathlib.Path"))
+    raise InvalidArgument(f"not a path: a {kind}", hint=makers.get(kind, "a path or a URL, as text or pathlib.Path"))
 
 
 def _check_revised(revises: Any, key: str | None) -> None:
     if not isinstance(revises, Artifact) or revises.id is None:
-        raise InvalidArgument(f"{revises!r} is no saved artifact", hint="revises=ln.Artifact.get(...)")
+        raise InvalidArgument(f"not a saved artifact: {revises!r}", hint="revises=ln.Artifact.get(...)")
     if key not in (None, revises.key):
         raise InvalidArgument(f"a revision of {revises.key!r} cannot have the key {key!r}", hint="leave `key` out")
 

@@ -1,4 +1,4 @@
-"""Which series an artifact to be saved belongs to, what its latest version is, and the number of the next."""
+"""Find the series of an artifact, its latest version and the next version number."""
 
 from __future__ import annotations
 

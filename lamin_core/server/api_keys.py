@@ -1,4 +1,4 @@
-"""API keys: made once, shown once, and known by their SHA-256 from then on."""
+"""API keys: shown once when they are created, stored as SHA-256."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies in storages: there whole or not at all, never changed, and taken up again where a killed process left off.
+"""Copies in storages: written whole or not at all, never changed, and resumed where a killed process stopped.
 
 On a local file system a copy is written beside its place under a name of its own, flushed to the disk, and renamed.
 That name follows from the content and the user, and whoever writes holds a lock on it, so that the part a killed

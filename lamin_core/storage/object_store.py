@@ -1,4 +1,4 @@
-"""Objects in remote storages, through fsspec: what is there, and how bytes get there and back.
+"""Objects in remote storages through fsspec: list, read, write.
 
 Where a storage is and who may use it comes from the environment, as for any client of that storage, or from a table
 per root in `lamin/storages.toml` of the user's configuration folder. The registry keeps neither.

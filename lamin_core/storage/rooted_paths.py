@@ -1,4 +1,4 @@
-"""Where a key of a storage is, checked: whatever is read, written, moved or removed lies below the storage's root.
+"""Checked paths: whatever is read, written, moved or removed lies below the root of its storage.
 
 A key comes from a row, an event or an argument, so it may climb (`../x`) or lead through a link to anywhere. Every
 path below a root is made here: `location` for what somebody put there, `own_location` for what only the registry

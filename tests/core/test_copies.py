@@ -739,7 +739,7 @@ def test_a_copy_that_somebody_else_may_not_read_is_said_to_be(instance: Instance
     assert artifact.load().x.to_list() == [1]
     os.setresuid(65534, 65534, 0)
     try:
-        with pytest.raises(Unavailable, match="not for you to read"):
+        with pytest.raises(Unavailable, match="not readable for you"):
             artifact.load()
     finally:
         os.setresuid(0, 0, 0)

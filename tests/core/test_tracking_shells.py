@@ -104,7 +104,7 @@ def test_a_script_comes_back_to_be_worked_on(instance: Instance, write: Write, t
     assert (target / "job.sh").read_text() == "precious\n"
     bring_back(first, target, force=True)
     assert (target / "job.sh").read_text() == first.source_code
-    with pytest.raises(InvalidArgument, match="is a pipeline, and no file"):
+    with pytest.raises(InvalidArgument, match="is a pipeline, not a file"):
         bring_back(ln.Transform(key="p", source_code="x").save(), target)
 
 

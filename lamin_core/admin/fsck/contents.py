@@ -1,4 +1,4 @@
-"""Bytes against rows: what each artifact says of its file, folder or object, and what lies there."""
+"""Compare the bytes at each artifact's path with the digest and size in its row."""
 
 from __future__ import annotations
 

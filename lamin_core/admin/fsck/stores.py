@@ -1,4 +1,4 @@
-"""What lies at a path, measured or read whole: on this machine, or in a bucket."""
+"""Measure or hash what lies at a path, on this machine or in a bucket."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Found:
 
 
 class Store(Protocol):
-    """Where bytes are."""
+    """What the check needs of a local file system or of a bucket."""
 
     def measure(self, path: str, expected: Digest) -> Digest:
         """Size, number of files, and what else is known without reading. Raises `NotFound` or `Unavailable`."""
@@ -134,7 +134,7 @@ class Remote:
         return _translate_errors(path, lambda: _read_folder(fs, target))
 
     def copies(self, root: str) -> Iterator[Found]:
-        """Below `.lamindb/`."""
+        """Yield every object below `.lamindb/`."""
         url = f"{root.rstrip('/')}/{MANAGED}"
         fs, target = _filesystem(url)
         scheme = root.partition("://")[0]
