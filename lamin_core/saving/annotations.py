@@ -100,7 +100,7 @@ class FeatureValues:
     def __getitem__(self, name: str) -> Any:
         values = self.get_values()
         if not isinstance(name, str) or name not in values:
-            raise NotFound(f"no value of {shown(name)}", hint=f"there are: {', '.join(values) or 'none'}")
+            raise NotFound(f"there is no value of {shown(name)}", hint=f"there are: {', '.join(values) or 'none'}")
         return values[name]
 
     def __repr__(self) -> str:

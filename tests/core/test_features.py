@@ -119,7 +119,7 @@ def test_what_is_wrong_is_said_with_the_way_out_and_nothing_is_written(
         artifact.features.add_values({"experiment": "of no type"})
     with pytest.raises(ValidationError, match="not a value of feature"):
         artifact.features.add_values({"experiment": ln.Project(name="p").save()})
-    with pytest.raises(InvalidArgument, match="no values by features"):
+    with pytest.raises(InvalidArgument, match="not a dict of values by feature"):
         artifact.features.add_values(["temperature"])
     assert artifact.features.get_values() == {}
 
@@ -196,7 +196,7 @@ def test_labels_are_added_as_values_asked_for_and_removed(artifact: ln.Artifact,
         with pytest.raises(InvalidArgument, match="label"):
             artifact.labels.add(wrong)
     ln.Feature(name="n", dtype=int).save()
-    with pytest.raises(InvalidArgument, match="no labels"):
+    with pytest.raises(InvalidArgument, match="not labels"):
         artifact.labels.add(experiments[0], feature="n")
     with pytest.raises(InvalidArgument, match="not saved"):
         artifact.labels.add(ln.ULabel(name="unsaved"))

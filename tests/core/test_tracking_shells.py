@@ -117,5 +117,5 @@ def test_bring_back_writes_through_no_link_and_into_no_other_folder(instance: In
         bring_back(script, folder)
     assert not (tmp_path / "nothing.py").exists()
     above = ln.Transform(key="code/..", kind="script", source_code="print(1)").save()
-    with pytest.raises(InvalidArgument, match="no name of a file"):
+    with pytest.raises(InvalidArgument, match="not a file name"):
         bring_back(above, folder, force=True)
