@@ -52,6 +52,10 @@ class NotFound(LaminError, LookupError):
     exit_code = 3
 
 
+class ValueNotFound(NotFound, KeyError):
+    """A record has no value of that feature."""
+
+
 class InstanceNotFound(NotFound):
     """No `.lamin/` folder here or in any folder above."""
 

@@ -137,19 +137,24 @@ def _all_have_answers(calls: list[list[str]], monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "message"),
     [
-        *(["get", NOT_UTF_8], ["runs", b"--key=" + NOT_UTF_8], ["save", NOT_UTF_8], ["lineage", NOT_UTF_8]),
-        ["run", b"--key=" + NOT_UTF_8, "true"],
+        (["get", NOT_UTF_8], "lamin: not text in UTF-8: 'caf\\udce9'\n"),
+        (["runs", b"--key=" + NOT_UTF_8], "lamin: not text in UTF-8: 'caf\\udce9'\n"),
+        (["save", NOT_UTF_8], "lamin: not text in UTF-8: 'caf\\udce9'\n"),
+        (["lineage", NOT_UTF_8], "lamin: not text in UTF-8: 'caf\\udce9'\n"),
+        (["run", b"--key=" + NOT_UTF_8, "true"], "lamin: key is not text that a database can hold: 'caf\\udce9'\n"),
     ],
 )
-def test_bytes_that_are_not_utf_8_are_named_in_an_error(folder: Path, arguments: list[str | bytes]) -> None:
+def test_bytes_that_are_not_utf_8_are_named_in_an_error(
+    folder: Path, arguments: list[str | bytes], message: str
+) -> None:
     file = os.path.join(os.fsencode(folder), NOT_UTF_8)
     Path(os.fsdecode(file)).write_text("x")
     command: list[str | bytes] = [sys.executable, "-m", "lamin_core", *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
-    assert done.stderr.startswith("lamin: not text in UTF-8: 'caf\\udce9'\n")
+    assert done.stderr.startswith(message)
 
 
 def test_a_program_with_such_an_argument_runs_and_keeps_its_exit_code(folder: Path) -> None:

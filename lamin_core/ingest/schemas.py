@@ -67,6 +67,7 @@ _FEATURES = select(Feature.id, Feature.name, Feature.uid, Feature.dtype)
 def schema_digest(fields: Fields) -> str:
     """Return what identifies a schema: names, types and order of its columns.
 
+    >>> from lamin_core.ingest.facts import FieldFacts
     >>> described = (FieldFacts("day", "date", "business day"),)
     >>> schema_digest(described) == schema_digest((FieldFacts("day", "date"),))
     True

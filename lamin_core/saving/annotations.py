@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from lamin_core.db.database import Database
 from lamin_core.db.statements import insert_missing_rows
-from lamin_core.errors import InvalidArgument, NotFound, ValidationError
+from lamin_core.errors import InvalidArgument, ValidationError, ValueNotFound
 from lamin_core.models import Feature, Many, Registry
 from lamin_core.models.checks import listed_argument, shown, text_argument
 from lamin_core.models.dtypes import Dtype, parse, registry_called, validated
@@ -100,7 +100,7 @@ class FeatureValues:
     def __getitem__(self, name: str) -> Any:
         values = self.get_values()
         if not isinstance(name, str) or name not in values:
-            raise NotFound(f"there is no value of {shown(name)}", hint=f"there are: {', '.join(values) or 'none'}")
+            raise ValueNotFound(f"there is no value of {shown(name)}", hint=f"there are: {', '.join(values) or 'none'}")
         return values[name]
 
     def __repr__(self) -> str:

@@ -321,9 +321,9 @@ class Files:
         Nobody changes a copy, but it may be damaged; a file registered in place may be written over. Raises `OSError`
         where nothing is, or this user may not look.
         """
+        path.stat()  # before the database is asked: of an artifact that was erased, both are gone
         content = artifact.content_digest
         if content is None or content.hash_type not in (FILE, FOLDER):
-            path.stat()
             return
         if _is_untouched(path, content, artifact.created_at) or self._contents.at(path).digest == content:
             return

@@ -201,10 +201,10 @@ def _note_file(where: Instance, run: Run, path: Path, state: Any, *, is_good: bo
 
 
 def _storable(text: str) -> str:
-    """The text with bytes that are not UTF-8 as escapes: no database takes them.
+    """Return the text with bytes that are not UTF-8 as escapes, since no database takes them.
 
-    >>> _storable("caf\udce9.txt")
-    'caf\\udce9.txt'
+    >>> print(_storable("caf" + chr(0xDCE9) + ".txt"))
+    caf\\udce9.txt
     """
     return text.encode("utf-8", "backslashreplace").decode()
 

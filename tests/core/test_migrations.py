@@ -169,7 +169,9 @@ def test_a_migrated_instance_is_called_what_it_was(in_tmp_path: Path, database: 
     _of_the_fifth_schema(database)
     (in_tmp_path / ".lamin").mkdir()
     url = database.engine.url.render_as_string(hide_password=False)
-    (in_tmp_path / ".lamin" / "instance.toml").write_text(f'uid = "itsolduid123"\nstorage = "/data"\ndb = "{url}"\n')
+    settings = in_tmp_path / ".lamin" / "instance.toml"
+    settings.write_text(f'uid = "itsolduid123"\nstorage = "/data"\ndb = "{url}"\n')
+    settings.chmod(0o600)  # as `lamin init` has always made it
     upgrade(in_tmp_path)
     instance = Instance.open(in_tmp_path / ".lamin")
     assert (instance.uid, instance.storage) == ("itsolduid123", "/data")
