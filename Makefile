@@ -43,9 +43,10 @@ test: setup ## Run every test; then those of the core once more, on the newest S
 	    { code=$$?; test $$code = 5 -a -n "$(strip $(PYTEST_ARGS))" || exit $$code; } # none of the chosen tests is of the core
 
 .PHONY: lint
-lint: setup ## Check style, types and the direction of imports.
+lint: setup ## Check style, names, types and the direction of imports.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	.ci/lint-names
 	$(BIN)/mypy
 	$(BIN)/basedpyright
 	.ci/lint-any
@@ -55,6 +56,11 @@ lint: setup ## Check style, types and the direction of imports.
 format: setup ## Put the code into its one format.
 	$(BIN)/ruff check --fix-only --quiet
 	$(BIN)/ruff format
+
+.PHONY: docs
+docs: setup ## Build the documentation with the API reference as a site, in build/site.
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "build/site/index.html"
 
 .PHONY: bench
 bench: setup ## Measure imports, saving, tracking, queries, lineage, the endpoint; kept to be compared.

@@ -35,9 +35,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         Instance.create(Path(folder), "data").db.dispose()
         code = f"import os; os.chdir({folder!r}); import lamin_core as ln; ln.ULabel.filter(name='x').first()"
-        idle = median(partial(fresh, ""))
-        figures = {f"import {module}": median(partial(fresh, f"import {module}")) - idle for module in MODULES}
-        figures["import, connect, the first query"] = median(partial(fresh, code)) - idle
+        idle = median(partial(run_python, ""))
+        figures = {f"import {module}": median(partial(run_python, f"import {module}")) - idle for module in MODULES}
+        figures["import, connect, the first query"] = median(partial(run_python, code)) - idle
     for measure in (saved, taken_in):
         with tempfile.TemporaryDirectory() as folder:
             figures |= measure(Path(folder))
@@ -99,7 +99,7 @@ def each(sink: RegistrySink, ready: Iterator[Event]) -> Callable[[], None]:
     return lambda: sink.emit(next(ready))
 
 
-def fresh(statement: str) -> None:
+def run_python(statement: str) -> None:
     """Run this in a new Python."""
     subprocess.run([sys.executable, "-I", "-c", statement], check=True)
 

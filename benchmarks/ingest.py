@@ -33,7 +33,7 @@ JOBS = [Job("bench", f"job {n}", "rule", source=f"code {n}\n" * 10, language="py
 WORKFLOW = RunReference("00000000-0000-7000-8000-ffffffffffff", "bench", "workflow")
 
 
-def told(first: int, count: int) -> Iterator[bytes]:
+def event_bodies(first: int, count: int) -> Iterator[bytes]:
     """A START and a COMPLETE for each run: it reads a file that all read and the one of the run before, writes one."""
     for number in range(first, first + count // 2):
         run = Run(
@@ -98,7 +98,7 @@ def _rate(
     """Events a second, parsing among it; the median of several rounds of ten batches."""
     rates = []
     for _ in range(rounds):
-        bodies = list(told(next(numbers), 10 * batch))
+        bodies = list(event_bodies(next(numbers), 10 * batch))
         begin = time.perf_counter()
         for start in range(0, len(bodies), batch):
             take(database, [parse(body) for body in bodies[start : start + batch]])
@@ -113,7 +113,7 @@ def curve(database: Database, total: int, batch: int) -> list[dict[str, float]]:
     for first in range(0, total, step):
         spent = 0.0
         for start in range(first, first + step, batch):
-            bodies = list(told(start // 2, batch))
+            bodies = list(event_bodies(start // 2, batch))
             begin = time.perf_counter()
             ingest(database, [parse(body) for body in bodies])
             spent += time.perf_counter() - begin

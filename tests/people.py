@@ -81,17 +81,17 @@ class Person:
     @contextmanager
     def doing(self, action: Callable[[], Any], cwd: Path, umask: int = 0o022) -> Iterator[None]:
         """While the block runs, this user has done it, and its process is still there."""
-        ready, said = os.pipe()
+        ready, ready_end = os.pipe()
         wait, go_on = os.pipe()
         child = os.fork()
         if child == 0:  # pragma: no cover - another process
             os.close(go_on)
             self._become(cwd, umask, {})
             code = _outcome(action)
-            os.write(said, b".")
+            os.write(ready_end, b".")
             os.read(wait, 1)
             os._exit(code)
-        os.close(said)
+        os.close(ready_end)
         os.close(wait)
         assert os.read(ready, 1) == b"."
         try:

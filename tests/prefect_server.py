@@ -126,8 +126,8 @@ def prefect_here(prefect_environment: dict[str, str]) -> Iterator[None]:
             yield
 
 
-class Told:
-    """What the flows of a test have told, read from the spool."""
+class RecordedEvents:
+    """What the flows of a test have recorded, read from the spool."""
 
     def __init__(self, spool: Path) -> None:
         self.spool = spool
@@ -191,7 +191,7 @@ class Ran:
 
 
 @pytest.fixture
-def told(prefect_here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
+def recorded(prefect_here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordedEvents]:
     """An empty working directory for flows in this process, and what they tell."""
     from lamin_prefect.recording import delivery
 
@@ -199,6 +199,6 @@ def told(prefect_here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     work.mkdir()
     monkeypatch.chdir(work)
     monkeypatch.setenv("LAMIN_SPOOL", str(tmp_path / "spool"))
-    yield Told(tmp_path / "spool")
+    yield RecordedEvents(tmp_path / "spool")
     delivery.close()
     gc.collect()  # what Prefect has left open is this test's, not the next one's

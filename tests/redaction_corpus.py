@@ -62,10 +62,10 @@ SHAPES = [
 def plants(seed: int = 18, size: int = SIZE) -> list[Plant]:
     """Every shape, then forms and names at random."""
     chance = random.Random(seed)
-    found = [_plant(chance, shape, "") for shape in SHAPES for _ in range(2)]
-    while len(found) < size:
-        found.append(_plant(chance, chance.choice(FORMS), chance.choice(NAMES)))
-    return found
+    plants = [_plant(chance, shape, "") for shape in SHAPES for _ in range(2)]
+    while len(plants) < size:
+        plants.append(_plant(chance, chance.choice(FORMS), chance.choice(NAMES)))
+    return plants
 
 
 def _plant(chance: random.Random, template: str, name: str) -> Plant:
@@ -77,20 +77,20 @@ def _plant(chance: random.Random, template: str, name: str) -> Plant:
 def harmless() -> list[str]:
     """Sentences of the docs, lines of the sources, commands, parameters, paths and hashes: at least 500."""
     chance = random.Random(7)
-    found = [*_COMMANDS, *_made(chance)]
+    texts = [*_COMMANDS, *_paths_and_hashes(chance)]
     for pattern, size in (("docs/*.md", 400), ("lamin_core/**/*.py", 400), ("openlineage/lamin/**/*.py", 300)):
         lines = [line.rstrip() for path in sorted(ROOT.glob(pattern)) for line in path.read_text("utf-8").splitlines()]
-        found += chance.sample([line for line in lines if len(line) > 20 and "redact" not in line], size)
-    return found
+        texts += chance.sample([line for line in lines if len(line) > 20 and "redact" not in line], size)
+    return texts
 
 
-def _made(chance: random.Random) -> list[str]:
-    found = []
+def _paths_and_hashes(chance: random.Random) -> list[str]:
+    texts = []
     for _ in range(60):
         digest = "".join(chance.choices("0123456789abcdef", k=chance.choice((32, 40, 64))))
         uid = "".join(chance.choices(string.ascii_letters + string.digits, k=20))
-        found += [digest, uid, f"sha256:{digest}", f"/data/run_{uid}/sample_1.bam", f"s3://bucket/raw/{uid}/a.parquet"]
-    return found
+        texts += [digest, uid, f"sha256:{digest}", f"/data/run_{uid}/sample_1.bam", f"s3://bucket/raw/{uid}/a.parquet"]
+    return texts
 
 
 _COMMANDS = [

@@ -58,7 +58,7 @@ def test_lineage_as_json_has_the_documented_fields(story: Path) -> None:
         ("input", True),
         ("output", True),
     }
-    uids = {row["uid"] for row in seen["artifacts"]}, {one["uid"] for one in seen["runs"]}
+    uids = {row["uid"] for row in seen["artifacts"]}, {run["uid"] for run in seen["runs"]}
     assert all(edge["artifact"] in uids[0] and edge["run"] in uids[1] for edge in seen["edges"])
 
 
@@ -152,7 +152,7 @@ def test_what_waits_in_the_spool_comes_in_without_being_named(story: Path) -> No
         (["lineage"], 2, "lamin lineage --all"),
         (["lineage", "out.csv", "--up", "-1"], 2, "Invalid value"),
         (["nonsense"], 2, "Commands are: "),
-        (["init", "--storage", "./other"], 4, "has an instance already"),
+        (["init", "--storage", "./other"], 4, "already has an instance"),
         (["--debug", "lineage", "none"], 1, "Traceback"),
     ],
 )

@@ -139,11 +139,11 @@ def _all_have_answers(calls: list[list[str]], monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["get", NOT_UTF_8], "lamin: 'caf\\udce9' is no text in UTF-8\n"),
-        (["runs", b"--key=" + NOT_UTF_8], "lamin: 'caf\\udce9' is no text in UTF-8\n"),
-        (["save", NOT_UTF_8], "lamin: 'caf\\udce9' is no text in UTF-8\n"),
-        (["lineage", NOT_UTF_8], "lamin: 'caf\\udce9' is no text in UTF-8\n"),
-        (["run", b"--key=" + NOT_UTF_8, "true"], "lamin: key='caf\\udce9' is no text that a database can hold\n"),
+        (["get", NOT_UTF_8], "lamin: not text in UTF-8: 'caf\\udce9'\n"),
+        (["runs", b"--key=" + NOT_UTF_8], "lamin: not text in UTF-8: 'caf\\udce9'\n"),
+        (["save", NOT_UTF_8], "lamin: not text in UTF-8: 'caf\\udce9'\n"),
+        (["lineage", NOT_UTF_8], "lamin: not text in UTF-8: 'caf\\udce9'\n"),
+        (["run", b"--key=" + NOT_UTF_8, "true"], "lamin: key is not text that a database can hold: 'caf\\udce9'\n"),
     ],
 )
 def test_bytes_that_are_not_utf_8_are_named_in_an_error(
@@ -163,4 +163,4 @@ def test_a_program_with_such_an_argument_runs_and_keeps_its_exit_code(folder: Pa
     command: list[str | bytes] = [sys.executable, "-m", "lamin_core", "run", "cat", NOT_UTF_8]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "text")
-    assert done.stderr == "lineage is incomplete: 'caf\\udce9' is no text in UTF-8\n"
+    assert done.stderr == "lineage is incomplete: not text in UTF-8: 'caf\\udce9'\n"

@@ -83,7 +83,7 @@ def test_what_was_there_is_back(in_tmp_path: Path) -> None:
     ln.ULabel(name="after").save()
     reader = Instance.open(in_tmp_path / ".lamin")
     assert len(_labels(reader.db)) == 2
-    assert "say --yes" in typed("restore", "copy.db", code=2).stderr
+    assert "pass --yes" in typed("restore", "copy.db", code=2).stderr
     typed("restore", "copy.db", "--yes")
     assert _labels(reader.db) == ["before"]  # who had it open sees it, too
     backup_file = next((in_tmp_path / ".lamin").glob("before-restore-*.db"))
@@ -144,7 +144,7 @@ def test_backups_to_one_file_at_once_are_each_whole(in_tmp_path: Path) -> None:
 def test_a_backup_replaces_nothing_and_leaves_nothing_half(in_tmp_path: Path, postgres_url: str) -> None:
     init("./data")
     (in_tmp_path / "copy.db").write_text("mine")
-    assert "is there already" in typed("backup", "copy.db", code=4).stderr
+    assert "already exists" in typed("backup", "copy.db", code=4).stderr
     assert (in_tmp_path / "copy.db").read_text() == "mine"
     assert "cannot be used" in typed("backup", "no/such/folder/copy.db", code=5).stderr
     other = Instance.create(in_tmp_path / "pg", "./data", postgres_url)

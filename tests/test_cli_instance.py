@@ -51,7 +51,7 @@ def test_a_folder_is_connected_and_disconnected(two: tuple[Path, Path]) -> None:
     typed("disconnect")
     assert not (project / ".lamin").exists()
     typed("info", code=3)
-    assert "is connected to no instance" in typed("disconnect", code=3).stderr
+    assert "is not connected to an instance" in typed("disconnect", code=3).stderr
 
 
 def test_who_shares_a_connected_folder_may_read_where_it_is_connected_to(two: tuple[Path, Path]) -> None:
@@ -219,7 +219,7 @@ def test_all_settings_are_listed_and_say_who_decided(two: tuple[Path, Path]) -> 
         (["settings", "get", "verbosty"], "did you mean verbosity?"),
         (["settings", "set", "verbosity", "loud"], "one of debug, info"),
         (["settings", "set", "track_run_inputs", "maybe"], "true or false"),
-        (["settings", "set", "user", ""], "is no name"),
+        (["settings", "set", "user", ""], "not a name"),
     ],
 )
 def test_a_setting_that_is_none_is_refused(two: tuple[Path, Path], arguments: list[str], message: str) -> None:

@@ -236,8 +236,8 @@ def test_what_is_said_of_a_record_is_kept(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["annotate", "a.csv"], 2, "nothing to say"),
-        (["annotate", "a.csv", "--features", "temperature"], 2, "is no NAME=VALUE"),
+        (["annotate", "a.csv"], 2, "nothing to annotate with"),
+        (["annotate", "a.csv", "--features", "temperature"], 2, "not of the form NAME=VALUE"),
         (["annotate", "a.csv", "--features", "temperature=1"], 4, "ln.Feature(name='temperature'"),
         (["annotate", "b.csv", "--labels", "x"], 3, "a.csv"),
         (["get"], 2, "name one record"),
@@ -251,7 +251,7 @@ def test_what_is_said_of_a_record_is_kept(folder: Path) -> None:
         (["save", "nowhere.csv"], 3, "no file or folder"),
         (["save", "a.csv", "--key", "../a.csv"], 2, "cannot be a key"),
         (["save", "a.csv", "--stem-uid", "abcdefgh"], 3, "no Artifact"),
-        (["delete", "a.csv"], 2, "say --yes"),
+        (["delete", "a.csv"], 2, "pass --yes"),
         (["delete", "nowhere.csv", "--yes"], 3, "lamin artifacts"),
     ],
 )

@@ -11,7 +11,8 @@ import click
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
-TEXT = "\n".join(path.read_text("utf-8") for path in PAGES if path.exists())
+REFERENCE = ROOT / "docs" / "api"  # lists what there is, so it describes nothing by itself
+TEXT = "\n".join(path.read_text("utf-8") for path in PAGES if path.exists() and path.parent != REFERENCE)
 SOURCES = [ROOT / "lamin_core", ROOT / "openlineage", ROOT / "integrations"]
 
 
@@ -65,16 +66,6 @@ def test_every_option_is_documented() -> None:
             if names and not hidden and not any(re.search(rf"{name}(?![\w-])", TEXT) for name in names):
                 missing.append(f"{typed} {names[0]}")
     assert missing == []
-
-
-def test_every_module_has_its_place_in_the_architecture() -> None:
-    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    for folder in (ROOT / "lamin_core", ROOT / "openlineage" / "lamin"):
-        modules = {path.stem for path in folder.glob("*.py")} | {
-            path.parent.name for path in folder.glob("*/__init__.py")
-        }
-        unnamed = [name for name in sorted(modules - {"__init__"}) if f"`{name}`" not in page]
-        assert unnamed == [], "say in docs/architecture.md what these modules are for"
 
 
 def test_every_variable_is_documented() -> None:

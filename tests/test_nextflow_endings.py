@@ -67,7 +67,7 @@ def test_tasks_that_a_failure_elsewhere_ends_are_aborted_not_failed(version: str
     played = play(folder, "run", ENDING, "--bad", "true", "-name", "workflow", NXF_VER=version)
     assert played.code == 1
     assert story(played) == [("BAD", "FAIL"), ("SLOW (100)", "ABORT"), ("workflow", "FAIL")]
-    bad, workflow = played.one("bad", "FAIL"), played.one("", "FAIL")
+    bad, workflow = played.only_event("bad", "FAIL"), played.only_event("", "FAIL")
     assert message(bad) == "exit status 4: no such luck"
     assert bad["run"]["facets"]["errorMessage"]["stackTrace"] == "first line\nno such luck"
     assert message(workflow) == "Process `BAD` terminated with an error exit status (4): no such luck"
@@ -83,7 +83,7 @@ def test_a_signal_to_us_ends_nextflow_in_its_own_way(number: signal.Signals, fol
     played = Played(1, (folder / "shown.txt").read_text(), spooled(folder))
     assert "Killing running tasks (2)" in played.shown
     assert story(played) == [("SLOW (100)", "ABORT"), ("SLOW (101)", "ABORT"), ("workflow", "ABORT")]
-    assert message(played.one("", "ABORT")) == number.name
+    assert message(played.only_event("", "ABORT")) == number.name
 
 
 def java_below(running: subprocess.Popen[bytes]) -> int:
@@ -98,7 +98,7 @@ def test_what_was_running_when_nextflow_was_killed_is_aborted(folder: Path) -> N
     assert running.wait(TIMEOUT) == -signal.SIGKILL
     played = Played(-9, "", spooled(folder))
     assert story(played) == [("SLOW (100)", "ABORT"), ("SLOW (101)", "ABORT"), ("workflow", "ABORT")]
-    assert message(played.one("", "ABORT")) == "Nextflow was ended by signal 9"
+    assert message(played.only_event("", "ABORT")) == "Nextflow was ended by signal 9"
     end_group(running)
 
 
@@ -129,8 +129,8 @@ def test_a_script_that_does_not_compile_is_a_workflow_that_failed(folder: Path) 
     (folder / "broken.nf").write_text("workflow { error 'a reason of my own' }\n")
     played = play(folder, "run", "broken.nf")
     assert played.code == 1
-    assert "a reason of my own" in message(played.one("", "FAIL"))
-    assert source(played.one("", "START")).startswith("workflow")
+    assert "a reason of my own" in message(played.only_event("", "FAIL"))
+    assert source(played.only_event("", "START")).startswith("workflow")
 
 
 def test_an_endpoint_that_hangs_costs_a_moment_and_one_line(folder: Path) -> None:
@@ -142,8 +142,8 @@ def test_an_endpoint_that_hangs_costs_a_moment_and_one_line(folder: Path) -> Non
         line for line in played.shown.splitlines() if "lamin events replay" in line
     ]
     assert played.shown.count("lamin events replay") == 1
-    assert names(played.one("after", "COMPLETE"), "outputs") == ["after.txt"]
-    assert played.one("", "START")
+    assert names(played.only_event("after", "COMPLETE"), "outputs") == ["after.txt"]
+    assert played.only_event("", "START")
 
 
 def test_a_spool_that_cannot_be_written_costs_lines_and_nothing_else(folder: Path) -> None:
@@ -187,8 +187,8 @@ def test_nothing_is_sent_where_openlineage_is_disabled(folder: Path) -> None:
         server.shutdown()
     assert disabled.code == enabled.code == 0, disabled.shown
     assert sent == []
-    assert disabled.one("", "COMPLETE")  # the registry here, or its spool, goes on
+    assert disabled.only_event("", "COMPLETE")  # the registry here, or its spool, goes on
     assert len(_Receiver.bodies) > 3
-    told = b"".join(_Receiver.bodies).decode() + json.dumps(disabled.events)
-    assert "--api_key ***" in told
-    assert "sEcretKey1" not in told
+    sent_text = b"".join(_Receiver.bodies).decode() + json.dumps(disabled.events)
+    assert "--api_key ***" in sent_text
+    assert "sEcretKey1" not in sent_text

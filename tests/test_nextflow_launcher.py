@@ -47,7 +47,7 @@ def script(path: Path, text: str) -> Path:
     return path
 
 
-def told(file: Path) -> list[Event]:
+def events_in(file: Path) -> list[Event]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
@@ -74,7 +74,7 @@ def test_the_nextflow_on_the_path_comes_first_with_its_own_options(tmp_path: Pat
     played = play(tmp_path, "run", PARAMS, PATH=path)
     assert played.code == 0, played.shown
     assert f"own nextflow: -XX:TieredStopAtLevel=1 -javaagent:{build.JAR}" in played.shown
-    assert played.one("tell", "COMPLETE")["run"]["facets"]["processing_engine"]["version"] == "25.04.4"
+    assert played.only_event("tell", "COMPLETE")["run"]["facets"]["processing_engine"]["version"] == "25.04.4"
 
 
 def test_the_observer_is_added_to_the_options_of_the_user_once() -> None:
@@ -134,13 +134,13 @@ class Repository(http.server.BaseHTTPRequestHandler):
     """A Maven repository with one jar, which it gives as `answers` say: whole, cut off, or wrong."""
 
     answers: list[str]
-    asked: list[str]
+    requested: list[str]
     content = b"the bytes of a jar" * 1000
 
     def do_GET(self) -> None:
         if not self.path.endswith(".jar"):
             return self.send_error(404)
-        self.asked.append(self.path)
+        self.requested.append(self.path)
         answer = self.answers.pop(0) if self.answers else "whole"
         body = self.content if answer != "wrong" else self.content[:-1] + b"!"
         self.send_response(200)
@@ -156,7 +156,7 @@ class Repository(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Repository]]:
     """A repository on this machine, which is the only one, with a lock for the program `thing-1`."""
-    handler = type("Handler", (Repository,), {"answers": [], "asked": []})
+    handler = type("Handler", (Repository,), {"answers": [], "requested": []})
     digest = hashlib.sha256(Repository.content).hexdigest()
     (tmp_path / "locks").mkdir()
     (tmp_path / "locks" / "thing-1.txt").write_text(f"org.example:thing:1 {digest}\n")
@@ -175,13 +175,13 @@ def test_jars_are_fetched_once_however_many_ask_at_once(repository: type[Reposit
         folders = set(threads.map(lambda _: jar_cache.jars("thing-1"), range(8)))
     (folder,) = folders
     assert (folder / "thing-1.jar").read_bytes() == Repository.content
-    assert len(repository.asked) == 1
+    assert len(repository.requested) == 1
 
 
 def test_a_download_that_breaks_off_is_tried_again_and_never_believed(repository: type[Repository]) -> None:
     repository.answers += ["cut", "whole"]
     assert (jar_cache.jars("thing-1") / "thing-1.jar").read_bytes() == Repository.content
-    assert len(repository.asked) == 2
+    assert len(repository.requested) == 2
 
 
 @pytest.mark.parametrize("answer", ["cut", "wrong"])
@@ -285,7 +285,7 @@ def test_the_observer_works_as_an_agent_and_as_a_plugin_and_tells_everything_onc
             timeout=TIMEOUT,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        assert len(told(events)) == 5, [event["eventType"] for event in told(events)]
+        assert len(events_in(events)) == 5, [event["eventType"] for event in events_in(events)]
         events.unlink()
 
 
@@ -347,7 +347,7 @@ def test_what_a_strict_sink_refuses_stays_for_a_replay(tmp_path: Path) -> None:
     forwarder = Forwarder(path, Refusing)
     forwarder.close("no matter")
     assert isinstance(forwarder.error, Unavailable)
-    assert len(told(path)) == 2
+    assert len(events_in(path)) == 2
 
 
 def test_in_strict_mode_the_shell_hears_of_it_after_the_pipeline(tmp_path: Path) -> None:

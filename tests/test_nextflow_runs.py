@@ -177,7 +177,7 @@ def test_every_hash_is_the_one_that_our_python_computes(first: Played, odd: Play
 
 
 def test_identities_are_stable_and_name_no_path(fanout: Path, first: Played) -> None:
-    workflow = first.one("", "START")
+    workflow = first.only_event("", "START")
     details = run(workflow)["details"]
     assert workflow["job"]["name"] == "prep/main.nf"
     assert {event["job"]["name"] for event in first.events} == {
@@ -188,13 +188,13 @@ def test_identities_are_stable_and_name_no_path(fanout: Path, first: Played) -> 
     }
     run_id = derived_run_id("nextflow", details["session_id"], run(workflow)["name"])
     assert workflow["run"]["runId"] == run_id
-    merge = first.one("merge", "START")
+    merge = first.only_event("merge", "START")
     assert merge["run"]["runId"] == derived_run_id(run_id, run(merge)["details"]["hash"], "1")
 
 
 def test_the_source_of_a_task_is_the_code_of_its_process(fanout: Path, first: Played, resumed: Played) -> None:
     code = (fanout / "prep" / "main.nf").read_text()
-    assert source(first.one("", "START")) == code
+    assert source(first.only_event("", "START")) == code
     for played in (first, resumed):
         sources = {process(event): source(event) for event in played.events if process(event)}
         assert sources["upper"].strip() == '"""\n    tr a-z A-Z < $part > ${part}.upper\n    """'
@@ -202,13 +202,15 @@ def test_the_source_of_a_task_is_the_code_of_its_process(fanout: Path, first: Pl
 
 
 def test_parts_are_read_by_the_tasks_that_got_them(first: Played) -> None:
-    written = {each["name"] for each in first.one("split", "COMPLETE")["outputs"]}
-    read = [each["name"] for event in first.told("upper", "START") for each in event["inputs"]]
+    written = {each["name"] for each in first.only_event("split", "COMPLETE")["outputs"]}
+    read = [each["name"] for event in first.events_of("upper", "START") for each in event["inputs"]]
     assert len(written) == 3
     assert sorted(read) == sorted(written)
-    merged = {each["name"] for each in first.one("merge", "START")["inputs"]}
-    assert merged == {each["name"] for event in first.told("upper", "COMPLETE") for each in event["outputs"]}
-    assert [run(event)["name"] for event in sorted(first.told("upper", "START"), key=lambda e: run(e)["name"])] == [
+    merged = {each["name"] for each in first.only_event("merge", "START")["inputs"]}
+    assert merged == {each["name"] for event in first.events_of("upper", "COMPLETE") for each in event["outputs"]}
+    assert [
+        run(event)["name"] for event in sorted(first.events_of("upper", "START"), key=lambda e: run(e)["name"])
+    ] == [
         "UPPER (part_aa)",
         "UPPER (part_ab)",
         "UPPER (part_ac)",
@@ -221,24 +223,24 @@ def test_a_published_file_belongs_to_the_task_that_made_it(first: Played, resume
         assert played.published("upper") == ["part_aa.upper", "part_ab.upper", "part_ac.upper"]
         assert played.published("merge") == ["by_part", "merged.txt"]
         assert played.published("") == []
-        for event in played.told("upper", "RUNNING"):
+        for event in played.events_of("upper", "RUNNING"):
             assert names(event, "outputs")[0].removesuffix(".upper") in run(event)["name"]
 
 
 def test_a_resumed_pipeline_tells_its_cached_tasks_with_all_their_files(first: Played, resumed: Played) -> None:
     again = [event for event in resumed.events if process(event)]
     assert all(run(event)["cached"] for event in again)
-    assert not run(resumed.one("", "COMPLETE"))["cached"]
+    assert not run(resumed.only_event("", "COMPLETE"))["cached"]
     assert not {event["run"]["runId"] for event in first.events} & {event["run"]["runId"] for event in resumed.events}
     for kind, side in {"START": "inputs", "COMPLETE": "outputs"}.items():
         for step in ("split", "upper", "merge"):
-            expected = sorted(each["name"] for event in first.told(step, kind) for each in event[side])
-            assert sorted(each["name"] for event in resumed.told(step, kind) for each in event[side]) == expected
+            expected = sorted(each["name"] for event in first.events_of(step, kind) for each in event[side])
+            assert sorted(each["name"] for event in resumed.events_of(step, kind) for each in event[side]) == expected
 
 
 def test_parameters_keep_their_types_and_no_secret(first: Played, odd: Played) -> None:
-    assert run(first.one("", "START"))["params"]["lines"] == 2
-    params = run(odd.one("", "COMPLETE"))["params"]
+    assert run(first.only_event("", "START"))["params"]["lines"] == 2
+    params = run(odd.only_event("", "COMPLETE"))["params"]
     assert params["ratio"] == 0.5
     assert params["nothing"] is None
     assert params["apiToken"] == "***"
@@ -247,75 +249,75 @@ def test_parameters_keep_their_types_and_no_secret(first: Played, odd: Played) -
 
 
 def test_a_parameter_that_nextflow_spells_in_two_ways_is_told_once(odd: Played) -> None:
-    params = run(odd.one("", "START"))["params"]
+    params = run(odd.only_event("", "START"))["params"]
     assert len({"outDir", "out-dir"} & set(params)) == 1
 
 
 def test_a_value_that_a_task_was_given_is_its_parameter(odd: Played) -> None:
-    assert {run(event)["params"]["x"] for event in odd.told("stored", "START")} == {"human", "mouse"}
-    assert run(odd.one("inner", "START"))["params"] == {"meta": {"id": "s1", "single": True}}
+    assert {run(event)["params"]["x"] for event in odd.events_of("stored", "START")} == {"human", "mouse"}
+    assert run(odd.only_event("inner", "START"))["params"] == {"meta": {"id": "s1", "single": True}}
 
 
 def test_odd_names_are_told_as_they_are(odd: Played) -> None:
     name = 'x (1) "é" b.txt'
-    assert names(odd.one("odd", "COMPLETE"), "outputs") == [name]
+    assert names(odd.only_event("odd", "COMPLETE"), "outputs") == [name]
     assert odd.published("odd") == [name, name]
-    assert all(name in names(event, "inputs") for event in odd.told("count", "START"))
+    assert all(name in names(event, "inputs") for event in odd.events_of("count", "START"))
 
 
 def test_a_module_under_another_name_is_a_process_of_that_name(odd: Played) -> None:
-    assert odd.one("inner", "START")["job"]["name"] == "prep/main.nf:RENAMED:INNER"
-    assert "workflow NESTED" in source(odd.one("", "START"))
+    assert odd.only_event("inner", "START")["job"]["name"] == "prep/main.nf:RENAMED:INNER"
+    assert "workflow NESTED" in source(odd.only_event("", "START"))
 
 
 def test_what_nobody_made_and_what_is_no_file_is_left_out(odd: Played) -> None:
-    assert {names(event, "outputs")[0] for event in odd.told("stored", "COMPLETE")} == {"human.ref", "mouse.ref"}
-    assert all(event["outputs"] == [] for event in odd.told("count", "COMPLETE"))
-    assert odd.one("native", "COMPLETE")["outputs"] == []
-    assert odd.one("native", "START")["inputs"] == []
+    assert {names(event, "outputs")[0] for event in odd.events_of("stored", "COMPLETE")} == {"human.ref", "mouse.ref"}
+    assert all(event["outputs"] == [] for event in odd.events_of("count", "COMPLETE"))
+    assert odd.only_event("native", "COMPLETE")["outputs"] == []
+    assert odd.only_event("native", "START")["inputs"] == []
 
 
 def test_a_link_that_is_handed_on_is_read_from_the_task_that_handed_it_on(odd: Played) -> None:
-    (handed,) = odd.one("handed_on", "COMPLETE")["outputs"]
-    (read,) = odd.one("reader", "START")["inputs"]
+    (handed,) = odd.only_event("handed_on", "COMPLETE")["outputs"]
+    (read,) = odd.only_event("reader", "START")["inputs"]
     assert read["name"] == handed["name"]
-    assert odd.one("handed_on", "START")["inputs"][0]["name"] != read["name"]
+    assert odd.only_event("handed_on", "START")["inputs"][0]["name"] != read["name"]
 
 
 def test_a_file_that_publishing_moved_away_is_still_known_by_its_content(odd: Played) -> None:
-    contents = {Path(name).name: content for name, content in datasets(odd.told("reader", "COMPLETE", "RUNNING"))}
+    contents = {Path(name).name: content for name, content in datasets(odd.events_of("reader", "COMPLETE", "RUNNING"))}
     assert odd.published("reader") == ["folder", "read.txt"]
     assert {content["hash_type"] for content in contents.values()} == {"blake3", "blake3-dir"}
-    moved = [content["hash"] for name, content in datasets(odd.told("reader")) if name.endswith("read.txt")]
+    moved = [content["hash"] for name, content in datasets(odd.events_of("reader")) if name.endswith("read.txt")]
     assert len(moved) == 2
     assert len(set(moved)) == 1
 
 
 def test_what_a_store_holds_already_is_cached_with_its_files(odd_again: Played) -> None:
-    stored = odd_again.told("stored", "START", "COMPLETE")
+    stored = odd_again.events_of("stored", "START", "COMPLETE")
     assert len(stored) == 4
     assert all(run(event)["cached"] for event in stored)
     assert len({event["run"]["runId"] for event in stored}) == 2
-    outputs = {names(event, "outputs")[0] for event in odd_again.told("stored", "COMPLETE")}
+    outputs = {names(event, "outputs")[0] for event in odd_again.events_of("stored", "COMPLETE")}
     assert outputs == {"human.ref", "mouse.ref"}
 
 
 def test_every_attempt_is_a_run_of_its_own(retried: Played) -> None:
-    starts = retried.told("flaky", "START")
+    starts = retried.events_of("flaky", "START")
     assert [run(event)["attempt"] for event in starts] == [1, 2]
     assert len({event["run"]["runId"] for event in starts}) == 2
-    failed = retried.one("flaky", "FAIL")
+    failed = retried.only_event("flaky", "FAIL")
     assert message(failed) == "exit status 5: attempt 1"
     assert run(failed)["details"]["exit"] == 5
-    assert names(retried.one("flaky", "COMPLETE"), "outputs") == ["flaky.txt"]
+    assert names(retried.only_event("flaky", "COMPLETE"), "outputs") == ["flaky.txt"]
 
 
 def test_a_failure_that_the_pipeline_ignores_is_a_failed_run_of_a_workflow_that_ended_well(retried: Played) -> None:
-    assert [message(event) for event in sorted(retried.told("broken", "FAIL"), key=message)] == [
+    assert [message(event) for event in sorted(retried.events_of("broken", "FAIL"), key=message)] == [
         "exit status 7: cannot do p",
         "exit status 7: cannot do q",
     ]
-    assert retried.one("", "COMPLETE")
+    assert retried.only_event("", "COMPLETE")
 
 
 def test_a_task_finds_itself_as_parent_and_caching_does_not_notice(tmp_path: Path) -> None:
@@ -328,7 +330,7 @@ def test_a_task_finds_itself_as_parent_and_caching_does_not_notice(tmp_path: Pat
     }
     context = json.dumps({"parent": {**outer_run, "root": top}})
     without = play(folder, "run", "prep/main.nf", OPENLINEAGE_CONTEXT=context)
-    workflow, task = without.one("", "START"), without.one("look", "START")
+    workflow, task = without.only_event("", "START"), without.only_event("look", "START")
     parent, own, theirs = (folder / "results" / "seen.txt").read_text().splitlines()
     assert parent == f"nextflow/prep/main.nf:LOOK/{task['run']['runId']}"
     assert own == run_uid(task["run"]["runId"])
@@ -357,7 +359,7 @@ def test_a_remote_input_is_known_by_its_content(tmp_path: Path) -> None:
         )
         server.shutdown()
     assert played.code == 0, played.shown
-    (table,) = played.one("split", "START")["inputs"]
+    (table,) = played.only_event("split", "START")["inputs"]
     # Nextflow keeps only its copy: the address is gone by the time a task is told.
     assert "/work/stage-" in table["name"]
     assert table["facets"]["lamin_artifact"]["hash"] == digest(PIPELINES / "data" / "table.txt").hash
@@ -368,10 +370,10 @@ def test_a_file_too_large_to_be_hashed_in_time_holds_nextflow_only_so_long(tmp_p
     played = play(tmp_path, "run", "main.nf", LAMIN_NEXTFLOW_PATIENCE="1")
     assert played.code == 0, played.shown
     assert "lineage is still being told after 1 s (LAMIN_NEXTFLOW_PATIENCE)" in played.shown
-    content = {Path(name).name: entry for name, entry in datasets([played.one("large", "COMPLETE")])}
+    content = {Path(name).name: entry for name, entry in datasets([played.only_event("large", "COMPLETE")])}
     assert content["large"]["size"] == LARGE_SIZE
     assert "hash" not in content["large"]
-    assert run(played.one("", "COMPLETE"))["details"]["succeeded_tasks"] == 1
+    assert run(played.only_event("", "COMPLETE"))["details"]["succeeded_tasks"] == 1
 
 
 def test_a_dry_run_tells_nothing(tmp_path: Path) -> None:
@@ -384,8 +386,8 @@ def test_a_script_from_standard_input_has_a_name_that_stays(tmp_path: Path) -> N
     script = (PIPELINES / "environment.nf").read_text()
     played = play(tmp_path, "run", "-", "-name", "a_name_of_mine", input=script)
     assert played.code == 0, played.shown
-    assert played.one("look", "COMPLETE")["job"]["name"] == "stdin:LOOK"
-    assert run(played.one("", "START"))["name"] == "a_name_of_mine"
+    assert played.only_event("look", "COMPLETE")["job"]["name"] == "stdin:LOOK"
+    assert run(played.only_event("", "START"))["name"] == "a_name_of_mine"
 
 
 @pytest.mark.parametrize("version", ["22.10.7", "25.04.4"])
@@ -393,7 +395,7 @@ def test_other_versions_of_nextflow_tell_the_same(version: str, tmp_path: Path, 
     folder = pipeline(tmp_path, "fanout")
     anew = play(folder, "run", "prep/main.nf", "--lines", "2", NXF_VER=version)
     again = play(folder, "run", "prep/main.nf", "--lines", "2", "-resume", NXF_VER=version)
-    assert anew.one("", "START")["run"]["facets"]["processing_engine"]["version"] == version
+    assert anew.only_event("", "START")["run"]["facets"]["processing_engine"]["version"] == version
     for played, earlier in ((anew, first), (again, resumed)):
         assert played.code == 0, played.shown
         assert told_of(played) == told_of(earlier)

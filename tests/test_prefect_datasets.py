@@ -1,4 +1,4 @@
-"""What files Prefect runs read and write: passed, returned, declared or said; as they are told."""
+"""What files Prefect runs read and write: passed, returned, declared or said; as they are recorded."""
 
 # mypy: disable-error-code="no-any-return"
 
@@ -13,7 +13,7 @@ import pytest
 import lamin_prefect
 
 if TYPE_CHECKING:
-    from tests.prefect_server import Told
+    from tests.prefect_server import RecordedEvents
 
 ours: Any = lamin_prefect  # what Prefect says of the types of awaited, mapped and submitted tasks is not looked at here
 
@@ -22,7 +22,7 @@ pytest_plugins = ["tests.prefect_server"]
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
 
 
-def test_files_are_inputs_where_they_go_in_and_outputs_where_they_come_out(told: Told) -> None:
+def test_files_are_inputs_where_they_go_in_and_outputs_where_they_come_out(recorded: RecordedEvents) -> None:
     @ours.task
     def shout(source: Path, target: Path, settings: dict[str, Any]) -> dict[str, list[Path]]:
         target.write_text(source.read_text().upper())
@@ -35,7 +35,7 @@ def test_files_are_inputs_where_they_go_in_and_outputs_where_they_come_out(told:
     for name in ("a.txt", "b.txt", "c.txt"):
         Path(name).write_text(name)
     pipeline("a.txt")
-    run = told.run("shout")
+    run = recorded.run("shout")
     assert run.inputs == ["a.txt", "b.txt"]
     assert run.outputs == ["out.txt"]
     assert [dataset["name"] for dataset in run.events[0]["inputs"]] == [
@@ -43,10 +43,10 @@ def test_files_are_inputs_where_they_go_in_and_outputs_where_they_come_out(told:
         os.path.abspath("b.txt"),
     ]
     assert all(dataset["facets"]["lamin_artifact"]["hash_type"] == "blake3" for dataset in run.events[0]["inputs"])
-    assert told.run("pipeline").inputs == ["a.txt"]
+    assert recorded.run("pipeline").inputs == ["a.txt"]
 
 
-def test_text_is_a_path_only_where_the_annotation_says_so(told: Told) -> None:
+def test_text_is_a_path_only_where_the_annotation_says_so(recorded: RecordedEvents) -> None:
     @ours.task
     def look(declared: Path | None, unsaid: str) -> None: ...
 
@@ -57,10 +57,10 @@ def test_text_is_a_path_only_where_the_annotation_says_so(told: Told) -> None:
     Path("a.txt").write_text("a")
     Path("b.txt").write_text("b")
     pipeline()
-    assert told.run("look").inputs == ["a.txt"]
+    assert recorded.run("look").inputs == ["a.txt"]
 
 
-def test_a_file_handed_through_is_an_output_only_if_it_changed(told: Told) -> None:
+def test_a_file_handed_through_is_an_output_only_if_it_changed(recorded: RecordedEvents) -> None:
     @ours.task
     def look(path: Path) -> Path:
         return path
@@ -79,15 +79,15 @@ def test_a_file_handed_through_is_an_output_only_if_it_changed(told: Told) -> No
         look(path)
 
     pipeline()
-    assert [run.outputs for run in told.runs("look")] == [[], []]
-    changed = told.run("change")
+    assert [run.outputs for run in recorded.runs("look")] == [[], []]
+    changed = recorded.run("change")
     assert changed.outputs == ["a.txt"]
     before, after = changed.events[0]["inputs"][0], changed.events[1]["outputs"][0]
     assert before["facets"]["lamin_artifact"]["hash"] != after["facets"]["lamin_artifact"]["hash"]
-    assert told.runs("look")[1].events[0]["inputs"][0]["facets"]["version"] == after["facets"]["version"]
+    assert recorded.runs("look")[1].events[0]["inputs"][0]["facets"]["version"] == after["facets"]["version"]
 
 
-def test_a_folder_is_an_input_unless_results_were_put_into_it(told: Told) -> None:
+def test_a_folder_is_an_input_unless_results_were_put_into_it(recorded: RecordedEvents) -> None:
     @ours.task
     def convert(source: Path, results: Path, here: Path) -> Path:
         target = results / "out.txt"
@@ -102,12 +102,12 @@ def test_a_folder_is_an_input_unless_results_were_put_into_it(told: Told) -> Non
         Path(folder).mkdir()
         Path(folder, "one.txt").write_text("1")
     pipeline()
-    run = told.run("convert")
+    run = recorded.run("convert")
     assert (run.inputs, run.outputs) == (["source"], ["out.txt"])
     assert run.events[1]["inputs"][0]["facets"]["lamin_artifact"]["n_files"] == 1
 
 
-def test_a_url_is_an_input_unless_it_is_returned(told: Told) -> None:
+def test_a_url_is_an_input_unless_it_is_returned(recorded: RecordedEvents) -> None:
     class Remote:
         """As universal_pathlib looks, without a network."""
 
@@ -135,12 +135,12 @@ def test_a_url_is_an_input_unless_it_is_returned(told: Told) -> None:
         copy(Remote("s3://bucket/in/a.csv"), Remote("s3://bucket/out/b.csv"))
 
     pipeline()
-    run = told.run("copy")
+    run = recorded.run("copy")
     assert (run.inputs, run.outputs) == (["a.csv"], ["b.csv"])
     assert run.events[1]["outputs"][0]["namespace"] == "s3://bucket"
 
 
-def test_an_artifact_is_known_by_its_looks(told: Told) -> None:
+def test_an_artifact_is_known_by_its_looks(recorded: RecordedEvents) -> None:
     class Artifact:
         uid = "0123456789abcdef0000"
 
@@ -162,11 +162,11 @@ def test_an_artifact_is_known_by_its_looks(told: Told) -> None:
 
     Path("a.txt").write_text("a")
     pipeline()
-    run = told.run("copy")
+    run = recorded.run("copy")
     assert (run.inputs, run.outputs) == (["a.txt"], ["copy.txt"])
 
 
-def test_files_that_are_not_passed_are_declared_or_said(told: Told) -> None:
+def test_files_that_are_not_passed_are_declared_or_said(recorded: RecordedEvents) -> None:
     @ours.task(inputs="raw/{name}.csv", outputs=["clean/{name}.csv", Path("log.txt")])
     def clean(name: str) -> None:
         Path("clean").mkdir()
@@ -184,7 +184,7 @@ def test_files_that_are_not_passed_are_declared_or_said(told: Told) -> None:
     Path("raw/liver.csv").write_text("1")
     Path("table.txt").write_text("2")
     pipeline()
-    run = told.run("clean")
+    run = recorded.run("clean")
     assert run.inputs == ["liver.csv", "table.txt"]
     assert run.outputs == ["liver.csv", "log.txt", "notes.txt"]
 
@@ -192,7 +192,7 @@ def test_files_that_are_not_passed_are_declared_or_said(told: Told) -> None:
 @pytest.mark.parametrize(
     "name", ["two words.txt", 'it\'s "quoted".txt', "(näher) 日本.txt", "a\nb.txt", "{brace}%20#?.txt"]
 )
-def test_file_names_may_be_odd(told: Told, name: str) -> None:
+def test_file_names_may_be_odd(recorded: RecordedEvents, name: str) -> None:
     @ours.task
     def copy(source: Path) -> Path:
         target = source.with_name(f"copy of {source.name}")
@@ -205,12 +205,12 @@ def test_file_names_may_be_odd(told: Told, name: str) -> None:
 
     Path(name).write_text("a")
     pipeline()
-    run = told.run("copy")
+    run = recorded.run("copy")
     assert (run.inputs, run.outputs) == ([name], [f"copy of {name}"])
     assert run.params == {"source": name}
 
 
-def test_the_flows_own_result_is_published_where_a_task_wrote_it(told: Told) -> None:
+def test_the_flows_own_result_is_published_where_a_task_wrote_it(recorded: RecordedEvents) -> None:
     @ours.task
     def make() -> Path:
         Path("a.txt").write_text("a")
@@ -222,12 +222,12 @@ def test_the_flows_own_result_is_published_where_a_task_wrote_it(told: Told) -> 
         return [make(), Path("b.txt")]
 
     pipeline()
-    outputs = told.run("pipeline").events[-1]["outputs"]
+    outputs = recorded.run("pipeline").events[-1]["outputs"]
     roles = {Path(dataset["name"]).name: dataset["facets"]["lamin_artifact"].get("role") for dataset in outputs}
     assert roles == {"a.txt": "published", "b.txt": None}
 
 
-def test_a_rollback_marks_what_was_written(told: Told) -> None:
+def test_a_rollback_marks_what_was_written(recorded: RecordedEvents) -> None:
     from prefect.transactions import transaction
 
     @ours.task
@@ -248,6 +248,6 @@ def test_a_rollback_marks_what_was_written(told: Told) -> None:
     with pytest.raises(ValueError, match="undo"):
         pipeline()
     assert not Path("a.txt").exists()
-    run = told.run("write")
+    run = recorded.run("write")
     assert run.kinds == ["START", "COMPLETE", "RUNNING"]
     assert run.events[2]["outputs"][0]["facets"]["lamin_artifact"]["role"] == "rolled_back"

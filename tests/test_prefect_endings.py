@@ -16,7 +16,7 @@ import pytest
 import lamin_prefect
 
 if TYPE_CHECKING:
-    from tests.prefect_server import Told
+    from tests.prefect_server import RecordedEvents
 
 ours: Any = lamin_prefect  # what Prefect says of the types of awaited, mapped and submitted tasks is not looked at here
 
@@ -25,7 +25,7 @@ pytest_plugins = ["tests.prefect_server"]
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
 
 
-def test_asynchronous_tasks_keep_to_their_own_runs(told: Told) -> None:
+def test_asynchronous_tasks_keep_to_their_own_runs(recorded: RecordedEvents) -> None:
     names: dict[int, str] = {}
 
     @ours.task
@@ -45,13 +45,13 @@ def test_asynchronous_tasks_keep_to_their_own_runs(told: Told) -> None:
         return list(await asyncio.gather(*(outer(number) for number in range(3))))
 
     assert asyncio.run(pipeline()) == [0, 1, 2]
-    runs = {run.params["number"]: run for run in told.runs("outer")}
+    runs = {run.params["number"]: run for run in recorded.runs("outer")}
     assert {number: run.id for number, run in runs.items()} == names
-    assert {run.params["number"]: run.parent for run in told.runs("inner")} == names
-    assert {run.root for run in told.runs("inner")} == {told.run("pipeline").id}
+    assert {run.params["number"]: run.parent for run in recorded.runs("inner")} == names
+    assert {run.root for run in recorded.runs("inner")} == {recorded.run("pipeline").id}
 
 
-def test_generators_are_runs_from_their_first_to_their_last_value(told: Told) -> None:
+def test_generators_are_runs_from_their_first_to_their_last_value(recorded: RecordedEvents) -> None:
     @ours.task
     def lines(count: int) -> Iterator[Path]:
         for number in range(count):
@@ -74,13 +74,13 @@ def test_generators_are_runs_from_their_first_to_their_last_value(told: Told) ->
         return seen
 
     assert pipeline() == ["0.txt", "1.txt", "2.txt"]
-    run = told.run("lines")
+    run = recorded.run("lines")
     assert run.kinds == ["START", "COMPLETE"]
     assert run.outputs == ["0.txt", "1.txt", "2.txt"]
-    assert {used.parent for used in told.runs("use")} == {told.run("pipeline").id}
+    assert {used.parent for used in recorded.runs("use")} == {recorded.run("pipeline").id}
 
 
-def test_a_generator_that_is_not_used_up_has_ended_well(told: Told) -> None:
+def test_a_generator_that_is_not_used_up_has_ended_well(recorded: RecordedEvents) -> None:
     @ours.task
     def numbers() -> Iterator[int]:
         yield 1
@@ -104,11 +104,11 @@ def test_a_generator_that_is_not_used_up_has_ended_well(told: Told) -> None:
 
     assert pipeline() == 1
     assert asyncio.run(async_pipeline()) == [1, 2]
-    assert told.run("numbers").kinds == ["START", "COMPLETE"]
-    assert told.run("more").kinds == ["START", "COMPLETE"]
+    assert recorded.run("numbers").kinds == ["START", "COMPLETE"]
+    assert recorded.run("more").kinds == ["START", "COMPLETE"]
 
 
-def test_a_failure_carries_its_message_and_the_users_part_of_the_trace(told: Told) -> None:
+def test_a_failure_carries_its_message_and_the_users_part_of_the_trace(recorded: RecordedEvents) -> None:
     @ours.task
     def bad() -> int:
         raise LookupError("no such luck")
@@ -124,16 +124,16 @@ def test_a_failure_carries_its_message_and_the_users_part_of_the_trace(told: Tol
 
     with pytest.raises(LookupError, match="no such luck"):
         pipeline()
-    run = told.run("bad")
+    run = recorded.run("bad")
     assert (run.kinds, run.message) == (["START", "FAIL"], "LookupError: no such luck")
     trace = run.facets["errorMessage"]["stackTrace"]
     assert "in bad" in trace
     assert "lamin_prefect/listener.py" not in trace
-    assert told.run("pipeline").kinds == ["START", "FAIL"]
-    assert told.of("never") == []
+    assert recorded.run("pipeline").kinds == ["START", "FAIL"]
+    assert recorded.of("never") == []
 
 
-def test_a_timeout_is_a_failure(told: Told) -> None:
+def test_a_timeout_is_a_failure(recorded: RecordedEvents) -> None:
     @ours.task(timeout_seconds=0.2)
     def slow() -> None:
         for _ in range(100):  # a thread cannot be interrupted while it sleeps
@@ -153,12 +153,12 @@ def test_a_timeout_is_a_failure(told: Told) -> None:
 
     assert pipeline()[0] == "TimedOut"
     assert asyncio.run(async_pipeline()) == "TimedOut"
-    assert {run.message for run in [*told.runs("slow"), told.run("slow_async")]} == {"timed out after 0.2 s"}
-    assert {kind for run in told.runs("slow") for kind in run.kinds} == {"START", "FAIL"}
+    assert {run.message for run in [*recorded.runs("slow"), recorded.run("slow_async")]} == {"timed out after 0.2 s"}
+    assert {kind for run in recorded.runs("slow") for kind in run.kinds} == {"START", "FAIL"}
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_what_cuts_a_run_short_aborts_it(told: Told, error: type[BaseException]) -> None:
+def test_what_cuts_a_run_short_aborts_it(recorded: RecordedEvents, error: type[BaseException]) -> None:
     @ours.task
     def stopped() -> None:
         raise error()
@@ -170,11 +170,11 @@ def test_what_cuts_a_run_short_aborts_it(told: Told, error: type[BaseException])
     with pytest.raises(error):
         pipeline()
     for job in ("stopped", "pipeline"):
-        run = told.run(job)
+        run = recorded.run(job)
         assert (run.kinds, run.message) == (["START", "ABORT"], error.__name__)
 
 
-def test_states_and_futures_that_are_returned_decide_the_end(told: Told) -> None:
+def test_states_and_futures_that_are_returned_decide_the_end(recorded: RecordedEvents) -> None:
     from prefect.states import Completed, Failed
 
     @ours.task
@@ -201,14 +201,14 @@ def test_states_and_futures_that_are_returned_decide_the_end(told: Told) -> None
     assert by_future(return_state=True).is_failed()
     assert by_states(return_state=True).is_failed()
     assert all_good(return_state=True).is_completed()
-    assert told.run("by-future").kinds == ["START", "FAIL"]
-    assert told.run("by-states").kinds == ["START", "FAIL"]
-    assert told.run("says_failed").message == "said so"
-    assert told.run("all-good").kinds == ["START", "COMPLETE"]
+    assert recorded.run("by-future").kinds == ["START", "FAIL"]
+    assert recorded.run("by-states").kinds == ["START", "FAIL"]
+    assert recorded.run("says_failed").message == "said so"
+    assert recorded.run("all-good").kinds == ["START", "COMPLETE"]
 
 
 def test_an_error_of_ours_is_a_warning_and_nothing_more(
-    told: Told, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    recorded: RecordedEvents, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from lamin_prefect import path_discovery
 
@@ -229,14 +229,14 @@ def test_an_error_of_ours_is_a_warning_and_nothing_more(
     assert [record.message for record in caplog.records if "our fault" in record.message] == [
         "lineage of this run is incomplete: RuntimeError: our fault"
     ]
-    assert [run.kinds for run in told.runs("step")] == [["START", "COMPLETE"]] * 2
+    assert [run.kinds for run in recorded.runs("step")] == [["START", "COMPLETE"]] * 2
     monkeypatch.setenv("LAMIN_STRICT", "1")
     with pytest.raises(Exception, match="no instance here"):
         pipeline()
 
 
 def test_saying_something_outside_of_a_run_is_a_warning(
-    told: Told, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    recorded: RecordedEvents, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from lamin_core.errors import NotTracked
 
@@ -247,12 +247,12 @@ def test_saying_something_outside_of_a_run_is_a_warning(
         lamin_prefect.wrote("a.txt")
 
 
-def test_events_are_json_of_the_standard(told: Told) -> None:
+def test_events_are_json_of_the_standard(recorded: RecordedEvents) -> None:
     @ours.flow
     def pipeline() -> None: ...
 
     pipeline()
-    start, end = told.of("pipeline")
+    start, end = recorded.of("pipeline")
     assert start["schemaURL"].startswith("https://openlineage.io/spec/2-0-2/")
     assert json.loads(json.dumps(end)) == end
     assert start["run"]["facets"]["processing_engine"]["name"] == "prefect"

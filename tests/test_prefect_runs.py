@@ -16,7 +16,7 @@ import pytest
 import lamin_prefect
 
 if TYPE_CHECKING:
-    from tests.prefect_server import Told
+    from tests.prefect_server import RecordedEvents
 
 ours: Any = lamin_prefect  # what Prefect says of the types of awaited, mapped and submitted tasks is not looked at here
 
@@ -30,7 +30,7 @@ class Frame:
     """Stands for a data frame: a value without a file, of which there is only one."""
 
 
-def test_runs_carry_prefects_ids_names_and_their_place(told: Told) -> None:
+def test_runs_carry_prefects_ids_names_and_their_place(recorded: RecordedEvents) -> None:
     from prefect.context import FlowRunContext, TaskRunContext
 
     seen: dict[str, Any] = {}
@@ -51,7 +51,7 @@ def test_runs_carry_prefects_ids_names_and_their_place(told: Told) -> None:
         return clean(1)
 
     assert analysis() == 1
-    flow, task = told.run("nightly"), told.run("clean")
+    flow, task = recorded.run("nightly"), recorded.run("clean")
     assert flow.job == f"{HERE}:nightly"
     assert task.job == f"{HERE}:nightly:clean"
     assert (flow.id, flow.name) == (str(seen["flow"].id), "tonight")
@@ -64,7 +64,7 @@ def test_runs_carry_prefects_ids_names_and_their_place(told: Told) -> None:
     assert facets["jobType"]["jobType"] == "TASK"
 
 
-def test_parameters_are_json_and_big_objects_stay_where_they_are(told: Told) -> None:
+def test_parameters_are_json_and_big_objects_stay_where_they_are(recorded: RecordedEvents) -> None:
     class Wide:
         def __reduce__(self) -> str:
             raise AssertionError("serialised")
@@ -82,7 +82,7 @@ def test_parameters_are_json_and_big_objects_stay_where_they_are(told: Told) -> 
         tell(3, path=Path("a/b"), frame=Wide(), db_password="hunter2", many=list(range(1000)), odd=float("nan"))
 
     pipeline()
-    params = told.run("tell").params
+    params = recorded.run("tell").params
     assert params["others"].pop("frame").endswith(".Wide>")
     assert params == {
         "alpha": 3,
@@ -91,7 +91,7 @@ def test_parameters_are_json_and_big_objects_stay_where_they_are(told: Told) -> 
     }
 
 
-def test_every_attempt_of_a_task_is_a_run_of_its_own(told: Told) -> None:
+def test_every_attempt_of_a_task_is_a_run_of_its_own(recorded: RecordedEvents) -> None:
     tries: list[int] = []
 
     @ours.task(retries=2)
@@ -109,17 +109,17 @@ def test_every_attempt_of_a_task_is_a_run_of_its_own(told: Told) -> None:
         use(flaky())
 
     pipeline()
-    runs = told.runs("flaky")
+    runs = recorded.runs("flaky")
     assert [run.kinds for run in runs] == [["START", "FAIL"], ["START", "FAIL"], ["START", "COMPLETE"]]
     assert [run.attempt for run in runs] == [1, 2, 3]
     assert [run.message for run in runs] == ["ValueError: try 1", "ValueError: try 2", None]
     assert len({run.id for run in runs}) == 3
     assert all(UUID(run.id) for run in runs)
     # Who uses the result waited for the attempt that gave it.
-    assert told.run("use").waited_for == {("flaky", "value", runs[2].id)}
+    assert recorded.run("use").waited_for == {("flaky", "value", runs[2].id)}
 
 
-def test_every_attempt_of_a_flow_is_a_run_of_its_own(told: Told) -> None:
+def test_every_attempt_of_a_flow_is_a_run_of_its_own(recorded: RecordedEvents) -> None:
     tries: list[int] = []
 
     @ours.task
@@ -133,13 +133,13 @@ def test_every_attempt_of_a_flow_is_a_run_of_its_own(told: Told) -> None:
             raise ValueError("again")
 
     pipeline()
-    first, second = told.runs("pipeline")
+    first, second = recorded.runs("pipeline")
     assert (first.kinds, second.kinds) == (["START", "FAIL"], ["START", "COMPLETE"])
     assert first.id != second.id
-    assert [run.parent for run in told.runs("step")] == [first.id, second.id]
+    assert [run.parent for run in recorded.runs("step")] == [first.id, second.id]
 
 
-def test_a_result_from_the_cache_is_a_cached_run_with_its_files(told: Told) -> None:
+def test_a_result_from_the_cache_is_a_cached_run_with_its_files(recorded: RecordedEvents) -> None:
     from prefect.cache_policies import INPUTS
 
     @ours.task(cache_policy=INPUTS, persist_result=True)
@@ -149,18 +149,20 @@ def test_a_result_from_the_cache_is_a_cached_run_with_its_files(told: Told) -> N
 
     @ours.flow
     def pipeline() -> list[str]:
-        return [copy(Path("a.txt"), marker, return_state=True).name for marker in (str(told.spool), str(told.spool))]
+        return [
+            copy(Path("a.txt"), marker, return_state=True).name for marker in (str(recorded.spool), str(recorded.spool))
+        ]
 
     Path("a.txt").write_text("a")
     assert pipeline() == ["Completed", "Cached"]
-    ran, cached = told.runs("copy")
+    ran, cached = recorded.runs("copy")
     assert (ran.cached, cached.cached) == (False, True)
     assert cached.kinds == ["START", "COMPLETE"]
     assert (cached.inputs, cached.outputs) == (["a.txt"], ["copy.txt"])
-    assert cached.parent == told.run("pipeline").id
+    assert cached.parent == recorded.run("pipeline").id
 
 
-def test_a_cache_asked_for_later_is_seen_too(told: Told) -> None:
+def test_a_cache_asked_for_later_is_seen_too(recorded: RecordedEvents) -> None:
     from prefect.cache_policies import INPUTS
 
     @ours.task
@@ -170,25 +172,25 @@ def test_a_cache_asked_for_later_is_seen_too(told: Told) -> None:
     @ours.flow
     def by_options() -> None:
         cached_task = plain.with_options(name="kept", cache_policy=INPUTS, on_completion=[])
-        cached_task(f"{told.spool} options")
-        cached_task(f"{told.spool} options")
+        cached_task(f"{recorded.spool} options")
+        cached_task(f"{recorded.spool} options")
 
     tries: list[int] = []
 
     @ours.flow(persist_result=True, retries=1)
     def by_flow() -> None:
         tries.append(1)
-        plain(f"{told.spool} flow")
+        plain(f"{recorded.spool} flow")
         if len(tries) < 2:
             raise ValueError("again")
 
     by_options()
     by_flow()
-    assert [run.cached for run in told.runs("kept")] == [False, True]
-    assert [run.cached for run in told.runs("plain")] == [False, True]
+    assert [run.cached for run in recorded.runs("kept")] == [False, True]
+    assert [run.cached for run in recorded.runs("plain")] == [False, True]
 
 
-def test_mapped_tasks_are_runs_of_one_job(told: Told) -> None:
+def test_mapped_tasks_are_runs_of_one_job(recorded: RecordedEvents) -> None:
     @ours.task
     def split() -> list[dict[str, int]]:
         return [{"n": 1}, {"n": 2}, {"n": 3}]
@@ -206,14 +208,14 @@ def test_mapped_tasks_are_runs_of_one_job(told: Told) -> None:
         return gather(work.map(split.submit()))
 
     assert pipeline() == 60
-    runs = told.runs("work")
+    runs = recorded.runs("work")
     assert len({run.job for run in runs}) == 1
     assert sorted(run.params["part"]["n"] for run in runs) == [1, 2, 3]
-    assert {run.parent for run in runs} == {told.run("pipeline").id}
-    assert told.run("gather").waited_for == {("work", "value", run.id) for run in runs}
+    assert {run.parent for run in runs} == {recorded.run("pipeline").id}
+    assert recorded.run("gather").waited_for == {("work", "value", run.id) for run in runs}
 
 
-def test_waiting_without_a_value_is_order(told: Told) -> None:
+def test_waiting_without_a_value_is_order(recorded: RecordedEvents) -> None:
     @ours.task
     def before() -> None: ...
 
@@ -225,10 +227,10 @@ def test_waiting_without_a_value_is_order(told: Told) -> None:
         after(wait_for=[before.submit()])
 
     pipeline()
-    assert told.run("after").waited_for == {("before", "order", told.run("before").id)}
+    assert recorded.run("after").waited_for == {("before", "order", recorded.run("before").id)}
 
 
-def test_where_a_file_lies_between_there_is_no_other_dependency(told: Told) -> None:
+def test_where_a_file_lies_between_there_is_no_other_dependency(recorded: RecordedEvents) -> None:
     @ours.task
     def make() -> Path:
         Path("a.txt").write_text("a")
@@ -242,12 +244,12 @@ def test_where_a_file_lies_between_there_is_no_other_dependency(told: Told) -> N
         use(make())
 
     pipeline()
-    run = told.run("use")
+    run = recorded.run("use")
     assert run.waited_for == set()
-    assert run.events[0]["inputs"][0]["name"] == told.run("make").events[1]["outputs"][0]["name"]
+    assert run.events[0]["inputs"][0]["name"] == recorded.run("make").events[1]["outputs"][0]["name"]
 
 
-def test_subflows_and_nested_tasks_know_what_is_above_them(told: Told) -> None:
+def test_subflows_and_nested_tasks_know_what_is_above_them(recorded: RecordedEvents) -> None:
     @ours.task
     def leaf(frame: Frame) -> None: ...
 
@@ -268,17 +270,17 @@ def test_subflows_and_nested_tasks_know_what_is_above_them(told: Told) -> None:
         inner(load())
 
     pipeline()
-    above = told.run("pipeline")
-    assert told.run("inner").parent == told.run("load").parent == above.id
-    assert told.run("branch").parent == told.run("inner").id
-    assert told.run("leaf").parent == told.run("branch").id
-    assert told.run("leaf").root == above.id
+    above = recorded.run("pipeline")
+    assert recorded.run("inner").parent == recorded.run("load").parent == above.id
+    assert recorded.run("branch").parent == recorded.run("inner").id
+    assert recorded.run("leaf").parent == recorded.run("branch").id
+    assert recorded.run("leaf").root == above.id
     # Prefect itself forgets where a value comes from once it is passed to a subflow.
-    assert {("load", "value", told.run("load").id)} == told.run("inner").waited_for
-    assert {("load", "value", told.run("load").id)} == told.run("branch").waited_for
+    assert {("load", "value", recorded.run("load").id)} == recorded.run("inner").waited_for
+    assert {("load", "value", recorded.run("load").id)} == recorded.run("branch").waited_for
 
 
-def test_with_options_keeps_the_recording_and_changes_the_name(told: Told) -> None:
+def test_with_options_keeps_the_recording_and_changes_the_name(recorded: RecordedEvents) -> None:
     @ours.task
     def step(number: int) -> int:
         return number
@@ -288,13 +290,13 @@ def test_with_options_keeps_the_recording_and_changes_the_name(told: Told) -> No
         return step.with_options(name="other", retries=1).with_options(tags=["x"])(1)
 
     assert pipeline.with_options(name="renamed")() == 1
-    run = told.run("other")
+    run = recorded.run("other")
     assert run.kinds == ["START", "COMPLETE"]
     assert run.job == f"{HERE}:renamed:other"
     assert run.facets["lamin_run"]["details"]["tags"] == ["x"]
 
 
-def test_methods_are_recorded_without_their_object(told: Told) -> None:
+def test_methods_are_recorded_without_their_object(recorded: RecordedEvents) -> None:
     class Study:
         @ours.task
         def step(self, number: int) -> int:
@@ -310,11 +312,11 @@ def test_methods_are_recorded_without_their_object(told: Told) -> None:
             return self.step(1) + Study.still(2)
 
     assert Study().pipeline() == 3
-    assert told.run("step").params == {"number": 1}
-    assert told.run("still").params == {"number": 2}
+    assert recorded.run("step").params == {"number": 1}
+    assert recorded.run("still").params == {"number": 2}
 
 
-def test_a_function_called_past_prefect_is_not_a_run(told: Told) -> None:
+def test_a_function_called_past_prefect_is_not_a_run(recorded: RecordedEvents) -> None:
     @ours.task
     def twice(number: int) -> int:
         return number if number > 1 else twice.fn(number * 2)
@@ -325,10 +327,10 @@ def test_a_function_called_past_prefect_is_not_a_run(told: Told) -> None:
 
     assert twice.fn(1) == 2
     assert pipeline() == 2
-    assert told.run("twice").kinds == ["START", "COMPLETE"]
+    assert recorded.run("twice").kinds == ["START", "COMPLETE"]
 
 
-def test_a_task_of_ours_in_a_flow_of_prefects_own(told: Told) -> None:
+def test_a_task_of_ours_in_a_flow_of_prefects_own(recorded: RecordedEvents) -> None:
     import prefect
     from prefect.context import FlowRunContext
 
@@ -346,11 +348,11 @@ def test_a_task_of_ours_in_a_flow_of_prefects_own(told: Told) -> None:
         step()
 
     plain()
-    run = told.run("step")
+    run = recorded.run("step")
     assert (run.parent, run.root, run.job) == (ids[0], ids[0], f"{HERE}:plain:step")
 
 
-def test_child_processes_find_their_parent(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_child_processes_find_their_parent(recorded: RecordedEvents, monkeypatch: pytest.MonkeyPatch) -> None:
     from lamin_core.runtime.parent_context import parent_from_environment
 
     monkeypatch.setenv("OPENLINEAGE_PARENT_ID", "snakemake/Snakefile:map/0194e0a0-0000-7000-8000-000000000000")
@@ -366,8 +368,8 @@ def test_child_processes_find_their_parent(told: Told, monkeypatch: pytest.Monke
         return step()
 
     told_to_children = pipeline()
-    flow = told.run("pipeline")
-    assert told_to_children == [flow.id, told.run("step").id]
+    flow = recorded.run("pipeline")
+    assert told_to_children == [flow.id, recorded.run("step").id]
     assert (flow.parent, flow.root) == ("0194e0a0-0000-7000-8000-000000000000",) * 2
     parent = parent_from_environment()
     assert parent is not None

@@ -18,7 +18,7 @@ pytest_plugins = ["tests.prefect_server"]
 
 
 class Scripts:
-    """Runs scripts in a folder, and reads what they told."""
+    """Runs scripts in a folder, and reads what they recorded."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
@@ -44,7 +44,7 @@ class Scripts:
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def events(self) -> list[dict[str, Any]]:
-        """What was told, in the order of its times."""
+        """What was recorded, in the order of its times."""
         lines = [line for file in self.spool.glob("*.ndjson") for line in file.read_text().splitlines()]
         return sorted(map(json.loads, lines), key=lambda event: str(event["eventTime"]))
 

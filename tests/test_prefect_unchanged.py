@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 if TYPE_CHECKING:
-    from tests.prefect_server import Told
+    from tests.prefect_server import RecordedEvents
 
 pytest_plugins = ["tests.prefect_server"]
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
@@ -25,7 +25,7 @@ class Decorators(NamedTuple):
 
 
 @pytest.fixture
-def both(told: Told) -> tuple[Decorators, Decorators]:
+def both(recorded: RecordedEvents) -> tuple[Decorators, Decorators]:
     """Prefect's own pair, and ours."""
     import prefect
 
@@ -107,7 +107,7 @@ def test_a_function_is_wrapped_once(both: tuple[Decorators, Decorators]) -> None
     assert inspect.unwrap(decorated.fn) is plain
 
 
-def test_what_is_no_plain_function_works_too(both: tuple[Decorators, Decorators], told: Told) -> None:
+def test_what_is_no_plain_function_works_too(both: tuple[Decorators, Decorators], recorded: RecordedEvents) -> None:
     class Doubler:
         def __call__(self, number: int) -> int:
             return 2 * number
@@ -120,7 +120,7 @@ def test_what_is_no_plain_function_works_too(both: tuple[Decorators, Decorators]
         return int(ours.task(Doubler())(2))
 
     assert pipeline() == 4
-    assert told.run("Doubler").kinds == ["START", "COMPLETE"]
+    assert recorded.run("Doubler").kinds == ["START", "COMPLETE"]
 
 
 def test_parameters_are_validated_and_coerced(both: tuple[Decorators, Decorators]) -> None:
@@ -215,7 +215,7 @@ def test_asynchronous_results_are_the_same(both: tuple[Decorators, Decorators]) 
     assert asyncio.run(outcomes(*ours)) == asyncio.run(outcomes(*theirs))
 
 
-def test_generators_can_be_sent_to_and_thrown_at(told: Told) -> None:
+def test_generators_can_be_sent_to_and_thrown_at(recorded: RecordedEvents) -> None:
     from lamin_prefect import listener
     from lamin_prefect.translate import Declaration
 
@@ -238,7 +238,7 @@ def test_generators_can_be_sent_to_and_thrown_at(told: Told) -> None:
 
 
 def test_a_result_that_prefect_kept_is_found_under_our_decorator(
-    both: tuple[Decorators, Decorators], told: Told
+    both: tuple[Decorators, Decorators], recorded: RecordedEvents
 ) -> None:
     from prefect.cache_policies import INPUTS, TASK_SOURCE
 
@@ -253,14 +253,14 @@ def test_a_result_that_prefect_kept_is_found_under_our_decorator(
 
         @flow
         def pipeline() -> None:
-            cached_task(str(told.spool))
+            cached_task(str(recorded.spool))
 
         pipeline()
 
     for decorators in both:
         use(*decorators)
-    assert calls == [str(told.spool)]
-    assert told.run("step").cached
+    assert calls == [str(recorded.spool)]
+    assert recorded.run("step").cached
 
 
 def test_hooks_and_flow_extras_are_prefects_own(both: tuple[Decorators, Decorators]) -> None:

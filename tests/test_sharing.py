@@ -76,8 +76,8 @@ def test_backups_and_restored_databases_are_private(in_tmp_path: Path, umask: in
     typed("backup", "copy.db")
     assert _mode("copy.db") == 0o600
     typed("restore", "copy.db", "--yes")
-    kept = next(Path(".lamin").glob("before-restore-*"))
-    assert (_mode(kept), _mode(".lamin/lamin.db")) == (0o600, 0o600)
+    saved_copy = next(Path(".lamin").glob("before-restore-*"))
+    assert (_mode(saved_copy), _mode(".lamin/lamin.db")) == (0o600, 0o600)
     Path(".lamin/lamin.db").unlink()
     typed("restore", "copy.db", "--yes")
     assert _mode(".lamin/lamin.db") == 0o600

@@ -81,37 +81,37 @@ def test_every_event_is_valid_openlineage(failed: Played) -> None:
 
 
 def test_each_attempt_is_a_run_and_a_success_after_a_retry_is_one(failed: Played) -> None:
-    first, second = failed.told("retried", "START")
+    first, second = failed.events_of("retried", "START")
     assert [run(event)["attempt"] for event in (first, second)] == [1, 2]
     assert first["run"]["runId"] != second["run"]["runId"]
-    assert failed.one("retried", "FAIL")["run"]["runId"] == first["run"]["runId"]
-    assert failed.one("retried", "COMPLETE")["run"]["runId"] == second["run"]["runId"]
+    assert failed.only_event("retried", "FAIL")["run"]["runId"] == first["run"]["runId"]
+    assert failed.only_event("retried", "COMPLETE")["run"]["runId"] == second["run"]["runId"]
 
 
 def test_a_job_that_leaves_its_output_out_has_failed(failed: Played) -> None:
-    assert [event["eventType"] for event in failed.told("missing")] == ["START", "FAIL"]
-    assert "missing.txt" in message(failed.one("missing", "FAIL"))
+    assert [event["eventType"] for event in failed.events_of("missing")] == ["START", "FAIL"]
+    assert "missing.txt" in message(failed.only_event("missing", "FAIL"))
 
 
 def test_a_failure_tells_the_end_of_the_log(failed: Played) -> None:
-    text = message(failed.one("script", "FAIL"))
+    text = message(failed.only_event("script", "FAIL"))
     assert text.startswith("script failed with exit status 1")
     assert "ValueError: the script went wrong" in text
 
 
 def test_a_failing_run_block_fails(failed: Played) -> None:
-    assert message(failed.one("run_fails", "FAIL")).startswith("run_fails failed")
+    assert message(failed.only_event("run_fails", "FAIL")).startswith("run_fails failed")
 
 
 def test_a_failed_job_has_no_outputs(failed: Played) -> None:
-    event = failed.one("half", "FAIL")
+    event = failed.only_event("half", "FAIL")
     assert event["outputs"] == []
     assert message(event) == "half failed with exit status 7"
     assert run(event)["details"]["exit_status"] == 7
 
 
 def test_the_workflow_says_which_jobs_failed(failed: Played) -> None:
-    text = message(failed.one("", "FAIL"))
+    text = message(failed.only_event("", "FAIL"))
     assert text.startswith("At least one job did not complete successfully.")
     assert all(name in text for name in ("missing", "script", "run_fails", "half"))
     assert "retried" not in text
@@ -172,8 +172,8 @@ rule write:
     )
     done = play(tmp_path)
     assert done.code == 1
-    assert [event["eventType"] for event in done.told("read")] == ["START", "FAIL"]
-    assert done.told("write")[0]["eventType"] == "START"
+    assert [event["eventType"] for event in done.events_of("read")] == ["START", "FAIL"]
+    assert done.events_of("write")[0]["eventType"] == "START"
     assert done.story()[-1] == ("FAIL", "")
 
 
@@ -308,7 +308,7 @@ class LogHandler(LogHandlerBase):
     done = play(tmp_path, "--logger", "lister", "lamin", PYTHONPATH=paths)
     assert done.code == 0, done.shown
     assert "job_finished" in (tmp_path / "listed").read_text()
-    assert names(done.one("a", "COMPLETE"), "outputs") == ["a.txt"]
+    assert names(done.only_event("a", "COMPLETE"), "outputs") == ["a.txt"]
     shutil.rmtree(other.parent)
 
 

@@ -99,58 +99,58 @@ def test_every_event_is_valid_openlineage(played: Played) -> None:
 
 
 def test_outputs_and_inputs_of_neighbours_have_the_same_name_and_content(played: Played, folder: Path) -> None:
-    written = played.one("keep", "COMPLETE")["outputs"][0]
+    written = played.only_event("keep", "COMPLETE")["outputs"][0]
     assert written["name"] == str(folder / "kept.txt")
     assert written["facets"]["lamin_artifact"]["hash"] == digest(folder / "kept.txt").hash
 
 
 def test_a_temporary_file_is_hashed_although_it_is_gone(played: Played, folder: Path) -> None:
-    written = dataset(played.one("scratch", "COMPLETE"), "outputs", "scratch.txt")
-    read = dataset(played.one("keep", "START"), "inputs", "scratch.txt")
+    written = dataset(played.only_event("scratch", "COMPLETE"), "outputs", "scratch.txt")
+    read = dataset(played.only_event("keep", "START"), "inputs", "scratch.txt")
     assert not (folder / "scratch.txt").exists()
     assert written["role"] == "temporary"
     assert written["hash"] == read["hash"] == digest(folder / "kept.txt").hash
 
 
 def test_a_pipe_is_a_dependency_and_no_file(played: Played) -> None:
-    start = played.one("count", "START")
+    start = played.only_event("count", "START")
     (upstream,) = start["run"]["facets"]["jobDependencies"]["upstream"]
-    assert start["inputs"] == played.one("stream", "COMPLETE")["outputs"] == []
+    assert start["inputs"] == played.only_event("stream", "COMPLETE")["outputs"] == []
     assert upstream["dependency_type"] == "pipe"
-    assert upstream["run"]["runId"] == played.one("stream", "START")["run"]["runId"]
-    assert upstream["job"]["name"] == played.one("stream", "START")["job"]["name"]
+    assert upstream["run"]["runId"] == played.only_event("stream", "START")["run"]["runId"]
+    assert upstream["job"]["name"] == played.only_event("stream", "START")["job"]["name"]
 
 
 def test_a_service_is_a_dependency_and_ends_well(played: Played) -> None:
-    (upstream,) = played.one("ask", "START")["run"]["facets"]["jobDependencies"]["upstream"]
+    (upstream,) = played.only_event("ask", "START")["run"]["facets"]["jobDependencies"]["upstream"]
     assert upstream["dependency_type"] == "service"
-    assert played.one("serve", "COMPLETE")["outputs"] == []
+    assert played.only_event("serve", "COMPLETE")["outputs"] == []
 
 
 def test_a_folder_is_one_dataset(played: Played) -> None:
-    written = dataset(played.one("folder", "COMPLETE"), "outputs", "folder")
-    read = dataset(played.one("listed", "START"), "inputs", "folder")
+    written = dataset(played.only_event("folder", "COMPLETE"), "outputs", "folder")
+    read = dataset(played.only_event("listed", "START"), "inputs", "folder")
     # The third is Snakemake's own .snakemake_timestamp, which is there for everyone who looks.
     assert (written["hash_type"], written["n_files"], written["size"]) == ("blake3-dir", 3, 4)
     assert read == written
 
 
 def test_files_inside_the_folder_of_a_checkpoint_are_inputs_by_their_path(played: Played, folder: Path) -> None:
-    written = played.one("parts", "COMPLETE")["outputs"][0]["name"]
-    read = sorted(event["inputs"][0]["name"] for event in played.told("part", "START"))
+    written = played.only_event("parts", "COMPLETE")["outputs"][0]["name"]
+    read = sorted(event["inputs"][0]["name"] for event in played.events_of("part", "START"))
     assert written == str(folder / "parts")
     assert read == [str(folder / "parts" / "1.txt"), str(folder / "parts" / "2.txt")]
-    assert names(played.one("merge", "START"), "inputs") == ["1.txt", "2.txt"]
+    assert names(played.only_event("merge", "START"), "inputs") == ["1.txt", "2.txt"]
 
 
 def test_an_odd_name_stays_as_it_is(played: Played, folder: Path) -> None:
-    (written,) = played.one("odd", "COMPLETE")["outputs"]
+    (written,) = played.only_event("odd", "COMPLETE")["outputs"]
     assert written["name"] == str(folder / "été (pipe) 'quoted' \"twice\" [1].txt")
 
 
 def test_a_file_that_is_updated_is_read_as_it_was_and_written_as_it_is(played: Played, folder: Path) -> None:
-    before = dataset(played.one("journal", "START"), "inputs", "journal.txt")
-    after = dataset(played.one("journal", "COMPLETE"), "outputs", "journal.txt")
+    before = dataset(played.only_event("journal", "START"), "inputs", "journal.txt")
+    after = dataset(played.only_event("journal", "COMPLETE"), "outputs", "journal.txt")
     assert (folder / "journal.txt").read_text() == "first\nentry\n"
     assert (before["size"], after["size"]) == (6, 12)
     assert before["hash"] != after["hash"] == digest(folder / "journal.txt").hash
@@ -164,15 +164,15 @@ def test_the_target_rule_is_no_run_and_each_other_job_starts_and_ends_once(playe
 
 
 def test_the_jobs_of_a_rule_are_told_apart_by_their_wildcards(played: Played) -> None:
-    run_names = sorted(run(event)["name"] for event in played.told("part", "START"))
+    run_names = sorted(run(event)["name"] for event in played.events_of("part", "START"))
     assert run_names == ["part (i=1)", "part (i=2)"]
-    assert run(played.told("part", "START")[0])["details"]["wildcards"]["i"] in "12"
+    assert run(played.events_of("part", "START")[0])["details"]["wildcards"]["i"] in "12"
 
 
 def test_a_limit_keeps_name_and_size(tmp_path: Path) -> None:
     write(tmp_path, 'rule big:\n    output: "big.txt"\n    shell: "seq 1000 > {output}"\n')
     done = play(tmp_path, SNAKEMAKE_LOGGER_LAMIN_HASH_LIMIT="100")  # the flag is on the page in docs/
-    content = dataset(done.one("big", "COMPLETE"), "outputs", "big.txt")
+    content = dataset(done.only_event("big", "COMPLETE"), "outputs", "big.txt")
     assert content["size"] == 3893
     assert "hash" not in content
 
@@ -186,9 +186,12 @@ def test_restored_from_the_cache_of_snakemake_a_run_says_so(tmp_path: Path) -> N
     second = play(tmp_path, "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache))
     assert (first.code, second.code) == (0, 0), second.shown
     assert (tmp_path / "slow.txt").is_symlink()
-    assert [run(done.one("slow", "COMPLETE"))["cached"] for done in (first, second)] == [False, True]
-    assert second.one("slow", "COMPLETE")["outputs"][0]["name"] == str(tmp_path / "slow.txt")
-    assert dataset(second.one("slow", "COMPLETE"), "outputs", "slow.txt")["hash"] == digest(cache_file(tmp_path)).hash
+    assert [run(done.only_event("slow", "COMPLETE"))["cached"] for done in (first, second)] == [False, True]
+    assert second.only_event("slow", "COMPLETE")["outputs"][0]["name"] == str(tmp_path / "slow.txt")
+    assert (
+        dataset(second.only_event("slow", "COMPLETE"), "outputs", "slow.txt")["hash"]
+        == digest(cache_file(tmp_path)).hash
+    )
 
 
 def cache_file(folder: Path) -> Path:

@@ -80,18 +80,18 @@ def test_no_more_than_a_few_files_are_held(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("one")
     files = [hold(seen(path)) for _ in range(digests.HELD + 10)]
-    assert sum(file.held is not None for file in files) == digests.HELD
+    assert sum(file.descriptor is not None for file in files) == digests.HELD
     for file in files:
         release(file)
     again = hold(seen(path))
-    assert again.held is not None
+    assert again.descriptor is not None
     release(again)
 
 
 def test_a_pipe_is_never_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert stamp(str(tmp_path / "pipe")) is None
-    assert hold(seen(tmp_path / "pipe")).held is None
+    assert hold(seen(tmp_path / "pipe")).descriptor is None
 
 
 def test_a_limit_holds_for_files_and_folders(tmp_path: Path) -> None:

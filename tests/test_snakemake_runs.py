@@ -119,7 +119,7 @@ def test_every_event_is_valid_openlineage(first: Played) -> None:
 
 
 def test_the_workflow_is_named_by_its_project_and_holds_all_of_its_text(first: Played) -> None:
-    start = first.one("", "START")
+    start = first.only_event("", "START")
     assert start["job"]["name"] == "project/workflow/Snakefile"
     assert start["job"]["facets"]["jobType"]["jobType"] == "WORKFLOW"
     assert "rule by_shell" in source(start)
@@ -128,7 +128,7 @@ def test_the_workflow_is_named_by_its_project_and_holds_all_of_its_text(first: P
 
 
 def test_the_config_is_the_params_of_the_workflow(first: Played, folder: Path) -> None:
-    run_facet = run(first.one("", "START"))
+    run_facet = run(first.only_event("", "START"))
     assert run_facet["params"] == {"genome": "hg38", "min_depth": 10, "nested": {"fast": True}, "extra": 7}
     assert run_facet["details"]["cores"] == 2
     assert run_facet["details"]["executor"] == "local"
@@ -137,7 +137,7 @@ def test_the_config_is_the_params_of_the_workflow(first: Played, folder: Path) -
 
 
 def test_every_job_is_a_child_of_the_workflow(first: Played) -> None:
-    workflow = first.one("", "START")
+    workflow = first.only_event("", "START")
     assert uuid.UUID(workflow["run"]["runId"]).version == 4
     assert first.story()[0] == ("START", "")
     assert first.story()[-1] == ("COMPLETE", "")
@@ -149,7 +149,7 @@ def test_every_job_is_a_child_of_the_workflow(first: Played) -> None:
 
 
 def test_params_keep_their_types(first: Played) -> None:
-    (start,) = first.told("by_shell", "START")
+    (start,) = first.events_of("by_shell", "START")
     params = run(start)["params"]
     odd = params.pop("odd")
     assert odd == "<object object at 0x...>"
@@ -165,7 +165,7 @@ def test_params_keep_their_types(first: Played) -> None:
 
 
 def test_the_details_of_a_job(first: Played) -> None:
-    run_facet = run(first.one("by_shell", "START"))
+    run_facet = run(first.only_event("by_shell", "START"))
     assert run_facet["name"] == "by_shell (sample=A)"
     details = run_facet["details"]
     assert details["wildcards"] == {"sample": "A"}
@@ -178,15 +178,15 @@ def test_the_details_of_a_job(first: Played) -> None:
 
 
 def test_the_source_of_a_rule_is_what_its_author_wrote(first: Played) -> None:
-    assert source(first.one("by_shell", "START")) == (
+    assert source(first.only_event("by_shell", "START")) == (
         'shell:\n    """\n    echo hello {wildcards.sample} {params.depth} > {output} 2> {log}\n    """'
     )
-    assert source(first.one("by_script", "START")) == 'open(snakemake.output[0], "w").write("script")\n'
-    assert source(first.one("by_wrapper", "START")) == 'open(snakemake.output[0], "w").write("wrapper")\n'
-    assert 'return "one"' in source(first.one("by_run", "START"))
-    assert "echo hello {wildcards.sample}" in source(first.one("by_use", "START"))
-    assert "echo {wildcards.x} > {output}" in source(first.one("other_inner", "START"))
-    documentation = first.one("by_shell", "START")["job"]["facets"]["documentation"]
+    assert source(first.only_event("by_script", "START")) == 'open(snakemake.output[0], "w").write("script")\n'
+    assert source(first.only_event("by_wrapper", "START")) == 'open(snakemake.output[0], "w").write("wrapper")\n'
+    assert 'return "one"' in source(first.only_event("by_run", "START"))
+    assert "echo hello {wildcards.sample}" in source(first.only_event("by_use", "START"))
+    assert "echo {wildcards.x} > {output}" in source(first.only_event("other_inner", "START"))
+    documentation = first.only_event("by_shell", "START")["job"]["facets"]["documentation"]
     assert documentation["description"] == "Greets a sample."
 
 
@@ -194,18 +194,18 @@ def test_a_rerun_has_the_same_jobs_and_the_same_code_but_fresh_ids(first: Played
     jobs = [{event["job"]["name"]: source(event) for event in done.events} for done in (first, second)]
     assert jobs[0] == jobs[1]
     assert not {event["run"]["runId"] for event in first.events} & {event["run"]["runId"] for event in second.events}
-    assert "0x7" not in source(second.one("unstable", "START"))
+    assert "0x7" not in source(second.only_event("unstable", "START"))
 
 
 def test_scripts_find_their_job_as_their_parent(second: Played, folder: Path) -> None:
-    start = second.one("included", "START")
+    start = second.only_event("included", "START")
     parent = f"snakemake/project/workflow/Snakefile:included/{start['run']['runId']}"
     assert (folder / "told.txt").read_text().strip() == parent
 
 
 def test_the_id_of_a_job_follows_from_the_workflow_and_its_number(first: Played) -> None:
-    workflow = first.one("", "START")["run"]["runId"]
-    start = first.one("by_script", "START")
+    workflow = first.only_event("", "START")["run"]["runId"]
+    start = first.only_event("by_script", "START")
     assert start["run"]["runId"] == derived_run_id(workflow, str(run(start)["details"]["jobid"]), "1")
 
 
@@ -222,7 +222,7 @@ def test_nothing_is_told_where_nothing_is_executed(tmp_path: Path, options: list
 def test_a_workflow_with_nothing_to_do_is_a_run_without_children(tmp_path: Path) -> None:
     write(tmp_path, 'rule a:\n    output: "a.txt"\n    shell: "echo a > {output}"\n')
     first, second = play(tmp_path, "a.txt"), play(tmp_path)
-    assert run(first.one("", "START"))["details"]["targets"] == ["a.txt"]
+    assert run(first.only_event("", "START"))["details"]["targets"] == ["a.txt"]
     assert second.story() == [("START", ""), ("COMPLETE", "")]
     assert run(second.events[-1])["details"]["nothing_to_do"] is True
 
@@ -243,10 +243,10 @@ def test_the_instance_is_the_one_where_the_command_was_typed(tmp_path: Path) -> 
 def test_paths_follow_the_directory_and_the_workdir(tmp_path: Path) -> None:
     write(tmp_path, 'rule a:\n    output: "a.txt"\n    shell: "echo a > {output}"\n')
     done = play(tmp_path, "--directory", "elsewhere")
-    assert done.one("a", "COMPLETE")["outputs"][0]["name"] == str(tmp_path / "elsewhere" / "a.txt")
+    assert done.only_event("a", "COMPLETE")["outputs"][0]["name"] == str(tmp_path / "elsewhere" / "a.txt")
     write(tmp_path, 'workdir: "third"\nrule a:\n    output: "a.txt"\n    shell: "echo a > {output}"\n')
     done = play(tmp_path)
-    assert done.one("a", "COMPLETE")["outputs"][0]["name"] == str(tmp_path / "third" / "a.txt")
+    assert done.only_event("a", "COMPLETE")["outputs"][0]["name"] == str(tmp_path / "third" / "a.txt")
 
 
 def test_a_workflow_started_by_a_rule_is_the_child_of_its_job(tmp_path: Path) -> None:
@@ -255,14 +255,14 @@ def test_a_workflow_started_by_a_rule_is_the_child_of_its_job(tmp_path: Path) ->
     write(tmp_path, 'rule inner:\n    output: "inner.txt"\n    shell: "echo inner > {output}"\n', "inner.smk")
     done = play(tmp_path, **{PARENT: "python/run.py/0194e0a0-0000-7000-8000-000000000000"})
     assert done.code == 0, done.shown
-    outer, inner_start = done.told("", "START")
+    outer, inner_start = done.events_of("", "START")
     if outer["job"]["name"].endswith("inner.smk"):
         outer, inner_start = inner_start, outer
     assert outer["run"]["facets"]["parent"]["job"] == {"namespace": "python", "name": "run.py"}
-    job = done.one("outer", "START")["run"]
+    job = done.only_event("outer", "START")["run"]
     assert inner_start["run"]["facets"]["parent"]["run"]["runId"] == job["runId"]
     assert job["facets"]["parent"]["run"]["runId"] == outer["run"]["runId"]
-    assert done.one("outer", "START")["run"]["facets"]["parent"]["root"]["job"]["name"] == "run.py"
+    assert done.only_event("outer", "START")["run"]["facets"]["parent"]["root"]["job"]["name"] == "run.py"
 
 
 def test_the_commit_is_told_of_a_snakefile_in_git(tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_the_commit_is_told_of_a_snakefile_in_git(tmp_path: Path) -> None:
     ):
         subprocess.run(["git", *command], cwd=tmp_path, check=True)
     commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=tmp_path, text=True).strip()
-    location = play(tmp_path).one("", "START")["job"]["facets"]["sourceCodeLocation"]
+    location = play(tmp_path).only_event("", "START")["job"]["facets"]["sourceCodeLocation"]
     assert location["version"] == commit
     assert location["repoUrl"] == "https://me:***@example.org/repo.git"
 

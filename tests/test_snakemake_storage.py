@@ -79,7 +79,7 @@ def test_a_file_in_a_storage_is_named_by_its_address_and_known_by_its_content(tm
     paths = os.pathsep.join([str(tmp_path / "site"), environment(tmp_path)["PYTHONPATH"]])
     done = play(tmp_path, PYTHONPATH=paths)
     assert done.code == 0, done.shown
-    start, end = done.one("a", "START"), done.one("a", "COMPLETE")
+    start, end = done.only_event("a", "START"), done.only_event("a", "COMPLETE")
     assert [(each["namespace"], each["name"]) for each in start["inputs"]] == [
         ("shelf://books", "/in.txt"),
         ("shelf://", "/plain.txt"),

@@ -26,7 +26,7 @@ class Upstream:
 
     >>> class Frame: pass
     >>> frame, run = Frame(), RunReference("an id", "prefect", "a.py:load")
-    >>> upstream = Upstream(); upstream.made([frame], run); list(upstream.of(frame)) == [run]
+    >>> upstream = Upstream(); upstream.remember([frame], run); list(upstream.of(frame)) == [run]
     True
     """
 
@@ -46,7 +46,7 @@ class Upstream:
         """Our run for Prefect's id; None for one of another process, or long ago."""
         return self._runs.get(own)
 
-    def made(self, value: Any, run: RunReference) -> None:
+    def remember(self, value: Any, run: RunReference) -> None:
         """This run gave out this value, and what lies in it one level down."""
         for part in _with_parts(value):
             if type(part).__weakrefoffset__ and not isinstance(part, type):

@@ -165,7 +165,7 @@ class Recording:
     @log_exceptions
     def gave(self, value: Any) -> None:
         """The function returned or yielded this."""
-        upstream.made(value, self.run.reference)
+        upstream.remember(value, self.run.reference)
         for dataset in _datasets(path_discovery.in_result(self._called.function, value)):
             handed_through = dataset in self._inputs or (dataset in self._undecided and dataset.hash is not None)
             if not handed_through:

@@ -42,7 +42,7 @@ def hold(file: File) -> File:
     if file.stamp is None or file.stamp.is_folder or not _free_descriptors.acquire(blocking=False):
         return file
     try:
-        return replace(file, held=os.open(file.path, os.O_RDONLY | os.O_NONBLOCK))
+        return replace(file, descriptor=os.open(file.path, os.O_RDONLY | os.O_NONBLOCK))
     except OSError:
         _free_descriptors.release()
         return file
@@ -50,8 +50,8 @@ def hold(file: File) -> File:
 
 def release(file: File) -> None:
     """Let go of a held file."""
-    if file.held is not None:
-        os.close(file.held)
+    if file.descriptor is not None:
+        os.close(file.descriptor)
         _free_descriptors.release()
 
 
@@ -76,7 +76,7 @@ class Contents:
             return Dataset(namespace, name, size=size, role=file.role)
         return Dataset(namespace, name, role=file.role).with_digest(content)
 
-    def known(self, path: str, seen: Stamp) -> Digest | None:
+    def cached_digest(self, path: str, seen: Stamp) -> Digest | None:
         """The digest of the file in this state, if it has been taken before."""
         return self._files.get((path, seen))
 
@@ -89,7 +89,7 @@ class Contents:
         cached = self._files.get((file.path, seen))
         if cached is not None or self._is_too_large(seen.size):
             return cached
-        source = file.path if file.held is None else f"/dev/fd/{file.held}"
+        source = file.path if file.descriptor is None else f"/dev/fd/{file.descriptor}"
         # A file that changed while it was read, or before, is not what the job saw: its content stays unknown.
         computed = _digest_unless_changed(source, lambda: stamp(source) == seen)
         if computed is not None:

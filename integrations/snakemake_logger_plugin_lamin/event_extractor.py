@@ -249,7 +249,7 @@ class EventExtractor(logging.Filter):
             seen = file.stamp
             if seen is None:
                 continue
-            content = self._contents.known(file.path, seen)
+            content = self._contents.cached_digest(file.path, seen)
             if content is None and not seen.is_folder and seen.size <= _ON_THE_SPOT:
                 content = _quietly(lambda path=file.path: digest(path))  # type: ignore[misc]
             # Without a digest only name and size are told: by the time it could be read it has changed.

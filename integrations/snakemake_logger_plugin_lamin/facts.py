@@ -28,7 +28,7 @@ class Stamp:
 class File:
     """A file or folder that a job reads or writes, as it stood when the job was at that point.
 
-    `url` is its name where it lives in a storage; `held` is an open descriptor of a file that is about to be removed;
+    `url` is its name where it lives in a storage; `descriptor` is open on a file that is about to be removed;
     `digest` is its content where that had to be read on the spot.
     """
 
@@ -36,7 +36,7 @@ class File:
     url: str | None = None
     stamp: Stamp | None = None
     role: str | None = None
-    held: int | None = None
+    descriptor: int | None = None
     digest: Digest | None = None
 
 

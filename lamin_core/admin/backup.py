@@ -1,4 +1,4 @@
-"""A copy of a SQLite registry in one file, made while others write, and the way back.
+"""Back up a SQLite registry into one file while others write, and restore it.
 
 Both ways by SQLite's own backup, which keeps to its locks: a copy is the database at one moment, and who works with a
 database that is restored sees the old one or the new one, never a mixture.
@@ -29,7 +29,7 @@ def backup(instance: Instance, target: Path) -> int:
     """
     source = _file(instance)
     if target.exists():
-        raise Conflict(f"{str(target)!r} is there already", hint="name another file")
+        raise Conflict(f"{str(target)!r} already exists", hint="name another file")
     part = beside(target)
     try:
         with _translated(target):
@@ -87,7 +87,7 @@ def _file(instance: Instance) -> Path:
     url = make_url(instance.db.url)
     if url.get_backend_name() != "sqlite" or not url.database:
         raise InvalidArgument(
-            f"{redact_text(instance.db.url)} is no SQLite file", hint="pg_dump makes backups of a PostgreSQL"
+            f"not a SQLite file: {redact_text(instance.db.url)}", hint="pg_dump makes backups of a PostgreSQL"
         )
     return Path(url.database)
 

@@ -1,4 +1,4 @@
-"""What a shell offers in the place of a value: files, keys of artifacts, transforms, engines. Silent where it can."""
+"""Shell completion of values: files, keys of artifacts, transforms, engines. Never prints an error."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def files(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> 
 
 
 def folders(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Paths of folders."""
+    """Complete paths of folders."""
     return [CompletionItem(incomplete, type="dir")]
 
 
 def keys(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Keys of artifacts."""
+    """Complete keys of artifacts."""
     return beginning("Artifact", "key", incomplete)
 
 

@@ -1,4 +1,4 @@
-"""Questions before what cannot be undone."""
+"""Ask for confirmation before a change that cannot be undone."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ def agreed(question: str, yes: bool) -> bool:
     if yes:
         return True
     if not is_interactive():
-        raise InvalidArgument(f"{question} There is nobody to ask", hint="say --yes")
+        raise InvalidArgument(f"{question} Nobody can be asked here: this is not a terminal", hint="pass --yes")
     return click.confirm(question, default=False, err=True)

@@ -1,4 +1,4 @@
-"""Errors on the terminal: what, why and what to type, in three lines; and the exit code."""
+"""Print errors in three lines (what happened, why, what to type) and choose the exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that ask: lineage, runs, artifacts."""
+"""The commands that query lineage: lineage, runs, artifacts, diff."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages of libraries while a command runs: one printable line each, on standard error."""
+"""Log messages of libraries while a command runs: one printable line each, on standard error."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Messages(logging.Handler):
         self.is_quiet = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print it."""
+        """Print one record of a logger."""
         if self.is_quiet and not self.show_tracebacks:
             return
         errors = _errors_of(record)

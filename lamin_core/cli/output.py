@@ -1,4 +1,4 @@
-"""What commands print: JSON for programs, tables for people, colour where the terminal and the user want it."""
+"""Output of commands: JSON for programs, tables for people, colour where the terminal and the user want it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands on records that are there: load, get, list, describe, annotate, delete."""
+"""Commands on existing records: load, get, list, describe, annotate, delete."""
 
 from __future__ import annotations
 
@@ -137,7 +137,9 @@ def annotate(
 ) -> None:
     """Give a record labels, values of features, a description."""
     if not (features or labels or project or description):
-        raise InvalidArgument("nothing to say", hint="--features NAME=VALUE, --labels LABEL, --project, --description")
+        raise InvalidArgument(
+            "nothing to annotate with", hint="--features NAME=VALUE, --labels LABEL, --project, --description"
+        )
     values = dict(_value(assignment) for assignment in features)
     record = find(words, key, uid, name)
     if description is not None:
@@ -163,7 +165,7 @@ def _value(assignment: str) -> tuple[str, Any]:
     """
     name, equals, text = assignment.partition("=")
     if not name or not equals:
-        raise InvalidArgument(f"{assignment!r} is no NAME=VALUE", hint="--features temperature=21.6")
+        raise InvalidArgument(f"not of the form NAME=VALUE: {assignment!r}", hint="--features temperature=21.6")
     try:
         return name, json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Records by the names that people type: which registry, and which record of it."""
+"""Find the registry and the record that a name on the command line means."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _by_word(kind: Any, word: str) -> Any:
     if kind is ln.Artifact:
         record = ln.connect().lineage.find(word)  # keys, paths and uids
         if not isinstance(record, ln.Artifact):
-            raise NotFound(f"{word!r} is a run, no artifact", hint=f"lamin describe run {word}")
+            raise NotFound(f"{word!r} is a run, not an artifact", hint=f"lamin describe run {word}")
         return record
     try:
         return kind.get(**{kind._name_field: word})

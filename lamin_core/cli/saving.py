@@ -82,7 +82,7 @@ def _save_code(path: str, stem_uid: str | None, attributes: dict[str, Any]) -> A
     revises = None if stem_uid is None else ln.Transform.get(stem_uid)
     code = in_file(file)
     if code.source is None:
-        raise InvalidArgument(f"{path!r} is no text, so no code", hint=f"lamin save {path} --registry artifact")
+        raise InvalidArgument(f"not code: {path!r} does not hold text", hint=f"lamin save {path} --registry artifact")
     return code.transform(
         revises=revises, language=language, **{**attributes, "kind": attributes["kind"] or kind}
     ).save()

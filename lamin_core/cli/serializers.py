@@ -1,4 +1,4 @@
-"""Records as JSON: which fields each registry shows, and under which names. New ones may be added; these stay."""
+"""Records as JSON: the fields of each registry and their names. Fields may be added; existing ones stay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings: what they are, who said so, and saying otherwise."""
+"""The commands on settings: show, get, set, unset, and where a value comes from."""
 
 from __future__ import annotations
 

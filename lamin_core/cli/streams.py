@@ -1,4 +1,4 @@
-"""Standard output and standard error of the process: opened before a command, flushed and checked after it."""
+"""Open standard output and standard error before a command; flush and check them after it."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def finish(code: int) -> None:
 def _param(text: str) -> tuple[str, Any]:
     name, separator, value = text.partition("=")
     if not separator or not name:
-        raise InvalidArgument(f"{text!r} is no parameter", hint="--param alpha=0.05")
+        raise InvalidArgument(f"not a parameter: {text!r}", hint="--param alpha=0.05")
     try:
         return name, json.loads(value)
     except ValueError:

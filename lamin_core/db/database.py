@@ -94,7 +94,7 @@ class Database:
             return
         shown = redact_text(self.url)
         if revision is None:
-            raise SchemaMismatch(f"{shown} holds no registry", hint="lamin migrate makes its tables anew")
+            raise SchemaMismatch(f"{shown} holds no registry", hint="lamin migrate makes its tables again")
         if revision > REVISION:
             raise SchemaMismatch(
                 f"{shown} has schema {revision}, newer than the {REVISION} that this version knows",
@@ -142,10 +142,10 @@ def _engine(url: str) -> Engine:
         parsed = make_url(url)
     except ArgumentError as error:
         raise InvalidArgument(
-            f"{redact_text(url)!r} is no database URL", hint="--db postgresql://user@host/name"
+            f"not a database URL: {redact_text(url)!r}", hint="--db postgresql://user@host/name"
         ) from error
     if parsed.get_backend_name() not in ("sqlite", "postgresql", "postgres"):
-        raise InvalidArgument(f"{redact_text(url)!r} is no database for this", hint="use SQLite or PostgreSQL")
+        raise InvalidArgument(f"not a supported database: {redact_text(url)!r}", hint="use SQLite or PostgreSQL")
     if parsed.drivername in ("postgresql", "postgres"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() == "postgresql":
@@ -271,7 +271,7 @@ def _translated(url: str) -> Iterator[None]:
         yield
     except UnicodeEncodeError as error:
         raise InvalidArgument(
-            f"{_short(error.object)} is no text in UTF-8", hint="names in another encoding have to be renamed"
+            f"not text in UTF-8: {_short(error.object)}", hint="names in another encoding have to be renamed"
         ) from None
     except OverflowError as error:
         raise InvalidArgument(f"a number is too large for the database: {error}", hint=_RANGE) from error

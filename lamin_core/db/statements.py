@@ -1,4 +1,4 @@
-"""Rows past the mapper: read by a set of values, written many at once or where they are missing, keys known beforehand.
+"""Bulk SQL that bypasses the ORM: read by a set of values, insert many or only missing rows, reserve primary keys.
 
 For transactions that hold the writer's turn (`Database.writing`): nobody else can take the keys that `reserve` gives.
 """

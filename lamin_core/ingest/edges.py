@@ -76,7 +76,7 @@ class _Batch:
     """What a batch comes to, before it is written."""
 
     bound: list[tuple[Edge, _LatestVersion]] = field(default_factory=list)
-    made: list[tuple[Series, _LatestVersion]] = field(default_factory=list)
+    new_versions: list[tuple[Series, _LatestVersion]] = field(default_factory=list)
     replaced: list[_LatestVersion] = field(default_factory=list)
     changed: dict[int, _LatestVersion] = field(default_factory=dict)
     marks: list[tuple[_LatestVersion, Mapping[str, Any]]] = field(default_factory=list)
@@ -110,7 +110,9 @@ def write(
     annotate(session, Artifact, _merged(batch.marks))
     if batch.late:
         refold(session, batch.late)
-    containment.link(session, [_lying(item, head, sizes) for item, head in batch.made if item.id not in batch.late])
+    containment.link(
+        session, [_lying(item, head, sizes) for item, head in batch.new_versions if item.id not in batch.late]
+    )
     containment.relink(session, list(batch.changed))
 
 
@@ -225,7 +227,7 @@ def _placed(
         return None
     matches = [
         candidate
-        for owner, candidate in batch.made
+        for owner, candidate in batch.new_versions
         if owner.id == series.id and candidate.content_id == seen.content_id
     ]
     return matches[-1] if matches else _older(session, series, seen.content_id)
@@ -253,7 +255,7 @@ def _appended(batch: _Batch, series: Series, head: _LatestVersion | None, seen: 
     writer = seen.run_id if seen.direction == "output" else None
     traits = {name: (seen.traits or {}).get(name) for name in TRAITS}
     new_head = _LatestVersion(0, 0 if head is None else -1, seen.content_id, writer, seen.at, "event", traits)
-    batch.made.append((series, new_head))
+    batch.new_versions.append((series, new_head))
     _collect_annotations(batch, new_head, seen)
     return new_head
 
@@ -296,16 +298,18 @@ def _write_versions(session: Session, batch: _Batch) -> None:
             for head in batch.changed.values()
         ],
     )
-    for (_, head), identity in zip(batch.made, reserve(session, Artifact, len(batch.made)), strict=True):
+    for (_, head), identity in zip(
+        batch.new_versions, reserve(session, Artifact, len(batch.new_versions)), strict=True
+    ):
         head.id = identity
-    insert_rows(session, Artifact, [_version(series, head) for series, head in batch.made])
+    insert_rows(session, Artifact, [_version(series, head) for series, head in batch.new_versions])
 
 
 def _number(session: Session, batch: _Batch) -> None:
     """New versions follow the highest number of their series."""
-    after = {series.id for series, head in batch.made if head.number < 0}
+    after = {series.id for series, head in batch.new_versions if head.number < 0}
     last = last_numbers(session, after)
-    for series, head in batch.made:
+    for series, head in batch.new_versions:
         head.number = last[series.id] = last.get(series.id, -1) + 1
 
 

@@ -48,7 +48,9 @@ def record(
         _edge_delta(facts, None if ids[facts.run_id] in new_run_ids else written.get(facts.run_id), series)
         for facts in mine
     ]
-    datasets = [dataset for delta in news for dataset in delta.datasets] + [one.dataset for one in annotations]
+    datasets = [dataset for delta in news for dataset in delta.datasets] + [
+        annotation.dataset for annotation in annotations
+    ]
     schemas = {fields for facts in mine for fields in facts.schemas}
     schemas -= {fields for facts in mine if facts.run_id in written for fields in written[facts.run_id].schemas}
     writer = _Writer(session, series, datasets, schemas)

@@ -59,8 +59,11 @@ def refold(session: Session, ids: Collection[int]) -> None:
     rows_by_id = {row.id: row for group in rows.values() for row in group}
     bound = {edge.id: edge.artifact_id for group in edges.values() for edge in group}
     outcome = _Outcome()
-    deleted = deleted_numbers(session, {one.stem for one in series.values()})
-    times = [_fold_one(outcome, one, rows[one.id], edges[one.id], deleted[one.stem]) for one in series.values()]
+    deleted = deleted_numbers(session, {series_row.stem for series_row in series.values()})
+    times = [
+        _fold_one(outcome, series_row, rows[series_row.id], edges[series_row.id], deleted[series_row.stem])
+        for series_row in series.values()
+    ]
     _write(session, outcome, rows_by_id, bound)
     annotate(session, Artifact, {target["id"]: attributes for target, attributes in outcome.marks})
     update_rows(session, ArtifactSeries, times)

@@ -1,4 +1,4 @@
-"""An instance: a database, the storages it knows, and everything that can be done with both.
+"""An instance: a database, its storages, and the operations that need both.
 
 A `.lamin/` folder marks it, as `.git/` marks a repository; two instances never share anything but what they point to.
 The folder says where the database is, and the database which instance it is and where copies go: whoever knows the
@@ -101,10 +101,15 @@ class Instance:
 
     @classmethod
     def create(cls, parent: Path, storage: str | os.PathLike[str], db: str | None = None) -> Instance:
-        """Make an instance in `parent`; where one with the same storage and database is already, it is opened.
+        """Create an instance; an existing one with the same storage and database is opened.
 
-        `storage` is a folder (made if it is not there) or a URL; `db` an SQLAlchemy URL, by default a SQLite file
-        inside `.lamin/`. Raises `Conflict` when another instance is there.
+        Args:
+            parent: The folder in which `.lamin/` is made.
+            storage: A folder, which is made if it does not exist, or a URL.
+            db: An SQLAlchemy URL; by default a SQLite file inside `.lamin/`.
+
+        Raises:
+            Conflict: The folder has another instance already.
         """
         folder = parent.absolute() / FOLDER
         root, url = _storage_root(os.fspath(storage), parent), db or "sqlite:///lamin.db"
@@ -136,7 +141,7 @@ class Instance:
             elif row.root != root:
                 shown = redact_text(self.db.url)
                 raise Conflict(
-                    f"{shown} is a registry already, with storage {row.root!r}", hint=f"lamin connect {shown}"
+                    f"{shown} already is a registry, with storage {row.root!r}", hint=f"lamin connect {shown}"
                 )
             # What engines write here is registered in place, with short keys.
             storage_for(session, str(self.folder.parent))
@@ -238,7 +243,7 @@ class Instance:
         return save(self, record)
 
     def delete(self, record: Any) -> None:
-        """Remove the record."""
+        """Remove the record from the registry."""
         delete(self, record)
 
     def trash(self, artifact: Artifact) -> None:
@@ -284,10 +289,19 @@ class Instance:
 
 
 def connect(where: str | os.PathLike[str] | None = None) -> Instance:
-    """Open the instance in this folder, or of the database at this URL, for this process.
+    """Open an instance for this process.
 
-    By default the one that is at work here: that `LAMIN_INSTANCE` names, else the nearest one in or above the working
-    directory, else the user's default. Raises `InstanceNotFound`, `SchemaMismatch` or `Unavailable`.
+    Args:
+        where: A folder, or the URL of a database. By default the instance that `LAMIN_INSTANCE` names, else the nearest
+            one in or above the working directory, else the user's default.
+
+    Returns:
+        The instance, current from now on.
+
+    Raises:
+        InstanceNotFound: There is none.
+        SchemaMismatch: Its tables are of another version; `lamin migrate` updates older ones.
+        Unavailable: The database cannot be reached.
     """
     instance = at_work() if where is None else opened(where)
     apply_verbosity(settings.verbosity)
@@ -311,7 +325,16 @@ def at_work(*, check: bool = True) -> Instance:
 
 
 def init(storage: str | os.PathLike[str], *, db: str | None = None, path: str | os.PathLike[str] = ".") -> Instance:
-    """Make an instance in this folder and connect to it; one that is there already is opened."""
+    """Create an instance and connect to it; an existing one with the same storage and database is opened.
+
+    Args:
+        storage: The root of the default storage: a folder, which is made if it does not exist, or a URL.
+        db: An SQLAlchemy URL of SQLite or PostgreSQL; by default a SQLite file inside `.lamin/`.
+        path: The folder in which `.lamin/` is made.
+
+    Raises:
+        Conflict: The folder has another instance already.
+    """
     instance = Instance.create(Path(path), storage, db)
     _change_to(instance)
     return instance
@@ -326,7 +349,7 @@ def remember(folder: Path) -> None:
 
 
 def disconnect() -> None:
-    """Forget the instance of this process, and close its idle connections; the next use looks for one again."""
+    """Forget the current instance and close its idle connections; the next use looks for an instance again."""
     _change_to(None)
 
 
@@ -366,7 +389,7 @@ def _reopened(folder: Path, root: str, url: str) -> Instance:
     instance = Instance.open(folder)
     if instance.storage != root or instance.db.url != _database_url(folder, url):
         raise Conflict(
-            f"{str(folder.parent)!r} has an instance already, with storage {instance.storage!r}",
+            f"{str(folder.parent)!r} already has an instance, with storage {instance.storage!r}",
             hint="work with that one, or init in another folder",
         )
     return instance

@@ -1,4 +1,4 @@
-"""Questions about lineage, and the end of runs that Python tracks."""
+"""Lineage queries, and the lifecycle of runs that Python tracks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Record = Artifact | Run | Transform | Collection
 
 
 class LineageService:
-    """What one instance can be asked."""
+    """Lineage queries on one instance, and the start and end of runs that Python tracks."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -49,10 +49,14 @@ class LineageService:
         as_of: datetime | str | None = None,
         limit: int = NODE_LIMIT,
     ) -> Lineage:
-        """The graph around an artifact, a run, all runs of a transform, or all artifacts of a collection.
+        """Return the graph around an artifact, a run, all runs of a transform, or all artifacts of a collection.
 
-        `up` and `down` count steps, None is all the way. With `as_of`, as it was known at that moment. The nearest
-        `limit` nodes; where there are more, the graph is `truncated`.
+        Args:
+            record: The record in the middle.
+            up: Steps upstream; None for all.
+            down: Steps downstream; None for all.
+            as_of: The time at which the graph is wanted, as a datetime or as text; by default now.
+            limit: The number of nodes at most, the nearest first. A graph that has more is `truncated`.
         """
         at = None if as_of is None else parse_time(as_of)
         up, down = steps_argument(up, "up"), steps_argument(down, "down")
@@ -72,13 +76,13 @@ class LineageService:
         as_of: datetime | str | None = None,
         limit: int = NODE_LIMIT,
     ) -> Graph:
-        """All paths between the two, whichever is above the other; an empty graph where there is none."""
+        """Return all paths between the two, in either direction; an empty graph where there is none."""
         at = None if as_of is None else parse_time(as_of)
         with self._database.reading() as session:
             return between(session, node_of(source), node_of(target), as_of=at, limit=limit)
 
     def everything(self, *, as_of: datetime | str | None = None) -> Graph:
-        """The whole graph, as it is or as it was known at a moment."""
+        """Return the whole graph, as it is or as it was known at a time."""
         with self._database.reading() as session:
             return whole(session, as_of=None if as_of is None else parse_time(as_of))
 
@@ -93,9 +97,12 @@ class LineageService:
             return listing.artifacts(session, criteria)
 
     def view(self, record: Record, *, return_graph: bool = False, **options: Any) -> Lineage | None:
-        """Show what made it and what hangs on it, in a notebook as a picture, elsewhere as text; or return the graph.
+        """Show what is upstream and downstream of a record, as SVG in a notebook, elsewhere as text.
 
-        `asked` is what `around` takes.
+        Args:
+            record: The record in the middle.
+            return_graph: With True, return the graph instead.
+            options: What `around` takes. As text, downstream is shown only where `down` is given.
         """
         for name in ("up", "down"):
             steps_argument(options.get(name), name)
@@ -121,10 +128,15 @@ class LineageService:
         return None
 
     def find(self, name: str, *, as_of: datetime | str | None = None) -> Artifact | Run:
-        """The artifact or run with this uid (or its first characters), or the artifact with this key or path.
+        """Find an artifact or a run by a name.
 
-        Of several versions the latest, or the latest there was at a moment. Raises `NotFound`, and `MultipleFound` when
-        several keys answer.
+        Args:
+            name: A uid or its first characters, or the key or path of an artifact.
+            as_of: Return the latest version at that time; by default the latest.
+
+        Raises:
+            NotFound: Nothing has this name.
+            MultipleFound: Several keys match.
         """
         with self._database.reading() as session:
             return resolve.find(session, name, None if as_of is None else parse_time(as_of))
@@ -135,7 +147,7 @@ class LineageService:
             return resolve.find_run(session, name)
 
     def diff(self, first: Run | str, second: Run | str) -> RunDiff:
-        """How the second run differs from the first; by record, or as `find_run` takes them."""
+        """Compare two runs, given as records or by the names that `find_run` takes."""
         for run in (first, second):
             if not isinstance(run, Run):
                 text_argument(run, "the name of a run", "diff(ln.Run.get(...))")
@@ -150,7 +162,7 @@ class LineageService:
         print(description(artifact))  # noqa: T201 - this is what it is for
 
     def start(self, run: Run) -> Run:
-        """A scheduled run begins now."""
+        """Start a scheduled run now."""
         return runs.start(self._database, run)
 
     def end(self, run: Run, status: RunStatus, error: BaseException | str | None) -> Run:
@@ -158,7 +170,7 @@ class LineageService:
         return runs.end(self._database, run, status, error)
 
     def find_lost(self) -> int:
-        """Mark runs of this machine whose process is gone as lost; how many there were."""
+        """Mark runs of this machine whose process is gone as lost; return their number."""
         return runs.find_lost(self._database)
 
 

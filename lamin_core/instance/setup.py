@@ -1,4 +1,4 @@
-"""Setting up: make an instance, connect to one, save many records at once."""
+"""Create an instance, connect to one, save many records at once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,15 @@ __all__ = ["attach", "connect", "detach", "disconnect", "init", "save"]
 
 
 def save(records: Iterable[Any]) -> None:
-    """Save many records; labels, features and users among them in one transaction."""
+    """Save many records: artifacts first and together, then the others in their order, those with names together.
+
+    Args:
+        records: Records of any registries, new or changed.
+
+    Raises:
+        InvalidArgument: Not all of them are records.
+        Conflict: A record contradicts one in the registry.
+    """
     save_all(cast(Instance, current.current_instance()), records)
 
 
@@ -125,7 +133,7 @@ def detach(start: Path | None = None) -> Path:
 def _pointer_above(start: Path) -> Path:
     folder = nearest_marked(start)
     if folder is None:
-        raise NotFound(f"{str(start)!r} is connected to no instance", hint="lamin info --show-origin")
+        raise NotFound(f"{str(start)!r} is not connected to an instance", hint="lamin info --show-origin")
     if not (folder / FOLDER / CONNECTED).is_file():
         raise Conflict(
             f"{str(folder)!r} is an instance itself, not connected to one", hint=f"to lose it, remove {folder / FOLDER}"

@@ -1,1 +1,1 @@
-"""Lineage: the facts of a run, the one place that writes them, and the walk over what was written."""
+"""The read side of lineage: traversal, graph, comparison of runs."""

@@ -1,4 +1,4 @@
-"""What two runs have in common and where they differ: plain values in, plain values out."""
+"""Compare two runs: plain values in, plain values out."""
 
 from __future__ import annotations
 

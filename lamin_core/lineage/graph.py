@@ -1,4 +1,4 @@
-"""What made this, and what hangs on it: the graph around some nodes, in four statements whatever its size.
+"""The graph around some nodes, upstream and downstream, read by four statements whatever its size.
 
 Artifacts and runs are nodes. A run hangs on what it read; an artifact on the run that wrote it; a run on a run it
 waited for; and a file on the folder it lies in, or a folder on the files in it, where no run is known to have made it.
@@ -91,14 +91,14 @@ class Graph:
     edges: list[tuple[int, int, str, str | None]] = field(default_factory=list)
     dependencies: list[tuple[int, int, str]] = field(default_factory=list)
     contains: list[tuple[int, int]] = field(default_factory=list)
-    made: frozenset[int] = frozenset()
+    produced: frozenset[int] = frozenset()
     """Those artifacts in `contains` that some run is known to have made, though it may be outside this graph."""
     truncated: bool = False
     """Whether a limit left out what else there is."""
 
     @property
     def nodes(self) -> list[ArtifactNode | RunNode]:
-        """All nodes."""
+        """All artifacts and runs of the graph."""
         return [*self.artifacts.values(), *self.runs.values()]
 
     @cached_property
@@ -121,9 +121,9 @@ class Graph:
         for run, source, _ in self.dependencies:
             yield -run, -source
         for folder, artifact in self.contains:
-            if artifact not in self.made:
+            if artifact not in self.produced:
                 yield artifact, folder
-            if folder not in self.made:
+            if folder not in self.produced:
                 yield folder, artifact
 
 
@@ -223,7 +223,7 @@ def _bare(session: Session, nodes: Collection[int] | None, as_of: datetime | Non
         else:
             bare.contains.append((identity, other))
             produced |= {artifact for artifact, word in ((identity, first), (other, second)) if word}
-    return replace(bare, made=frozenset(produced))
+    return replace(bare, produced=frozenset(produced))
 
 
 def _trimmed(bare: Graph, direction: Way, starts: Iterable[int], reached: Reached, steps: int | None) -> Reached:
@@ -258,6 +258,6 @@ def _filled(
         [edge for edge in bare.edges if edge[1] in artifacts and edge[0] in runs],
         [wait for wait in bare.dependencies if wait[1] in runs and wait[0] in runs],
         [containment for containment in bare.contains if containment[0] in artifacts and containment[1] in artifacts],
-        bare.made,
+        bare.produced,
         truncated,
     )

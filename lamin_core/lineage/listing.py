@@ -1,4 +1,4 @@
-"""Lists of runs and of artifacts, the newest first, as far as they are asked for."""
+"""Lists of runs and of artifacts, newest first, with filters."""
 
 from __future__ import annotations
 

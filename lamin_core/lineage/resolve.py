@@ -1,4 +1,4 @@
-"""What people call artifacts and runs, and which record they mean."""
+"""Find the artifact or run that a name means."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def run_facts() -> Select[Any]:
 
 @cache
 def _artifacts(dialect: str, everything: bool, dated: bool) -> Executable:
-    query = artifact_facts().where(*AsOf(dated).made(Artifact)).order_by(Artifact.id)
+    query = artifact_facts().where(*AsOf(dated).created(Artifact)).order_by(Artifact.id)
     return query if everything else query.where(Artifact.id.in_(parameter_values(dialect, "artifacts")))
 
 

@@ -1,4 +1,4 @@
-"""What is compared of a run, read from its rows."""
+"""Read from the rows of a run what a comparison needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which nodes are above or below others: one recursive statement, by primary keys alone.
+"""Find the nodes upstream or downstream of others, by one recursive statement over primary keys.
 
 A node is an integer here: an artifact its primary key, a run the negative of its own. The recursion steps by index
 from each node to its neighbours, so it costs what it finds, however much else the registry holds.
@@ -77,19 +77,19 @@ class AsOf:
         return [edge.observed_at <= _AT, *self.run(edge.run_id)] if self.dated else []
 
     def run(self, identity: Any) -> list[ColumnElement[bool]]:
-        """It had begun."""
+        """Return the condition that the run had begun by then."""
         return [select(_RUN.id).where(_RUN.id == identity, *self.begun(_RUN)).exists()] if self.dated else []
 
     def artifact(self, identity: object) -> list[ColumnElement[bool]]:
-        """It was there."""
-        query = select(_ARTIFACT.id).where(_ARTIFACT.id == identity, *self.made(_ARTIFACT))
+        """Return the condition that the artifact existed by then."""
+        query = select(_ARTIFACT.id).where(_ARTIFACT.id == identity, *self.created(_ARTIFACT))
         return [query.exists()] if self.dated else []
 
     def begun(self, run: Any) -> list[ColumnElement[bool]]:
         """Of the row itself: it had begun."""
         return [func.coalesce(run.started_at, run.created_at) <= _AT] if self.dated else []
 
-    def made(self, artifact: Any) -> list[ColumnElement[bool]]:
+    def created(self, artifact: Any) -> list[ColumnElement[bool]]:
         """Of the row itself: it was there."""
         return [artifact.created_at <= _AT] if self.dated else []
 

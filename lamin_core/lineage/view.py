@@ -1,4 +1,4 @@
-"""The machine-readable view of lineage: plain dictionaries, stable names, uids everywhere."""
+"""Lineage as JSON: plain dictionaries, stable names, uids everywhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 
 class View(TypedDict):
-    """The whole graph."""
+    """The whole graph, as `lamin lineage --json` prints it."""
 
     artifacts: list[Row]
     runs: list[Row]
@@ -46,7 +46,7 @@ def view(graph: Graph) -> View:
 
 
 def artifact_view(node: ArtifactNode) -> dict[str, Any]:
-    """One artifact."""
+    """Return one artifact of the graph as JSON values."""
     return {
         "uid": node.uid,
         "key": node.key,

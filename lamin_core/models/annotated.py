@@ -1,4 +1,4 @@
-"""How a registry whose records can be annotated says so: `artifact.features`, `artifact.labels`."""
+"""Registries whose records can be annotated: `artifact.features`, `artifact.labels`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may use the server."""
+"""API keys of the server."""
 
 from __future__ import annotations
 

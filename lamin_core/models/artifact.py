@@ -1,4 +1,4 @@
-"""Datasets: the series of versions under a key, each version, and which folder holds which file."""
+"""Artifacts: the series of versions under a key, each version, and which folder contains which file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all registries have in common: columns, column types, and the verbs that a record and its registry know."""
+"""The base of all registries: columns, column types, and the methods of records and registries."""
 
 from __future__ import annotations
 
@@ -203,7 +203,8 @@ class Registry(Base, metaclass=RegistryType):
         """
         if uid is None and not lookups:
             raise InvalidArgument(
-                f"which {cls.__name__}?", hint=f"{cls.__name__}.get(uid), or get({cls._name_field}=...)"
+                f"{cls.__name__}.get() needs a uid or a field",
+                hint=f"{cls.__name__}.get(uid), or get({cls._name_field}=...)",
             )
         return cls._queryset().get(uid, **lookups)
 
@@ -439,7 +440,7 @@ class Named:
     def checked(name: object) -> str:
         """The name, if it is one. Raises `InvalidArgument`."""
         if not isinstance(name, str) or not name.strip() or not is_storable(name):
-            raise InvalidArgument(f"{name!a} is no name", hint="a name is text, and not blank")
+            raise InvalidArgument(f"not a name: {name!a}", hint="a name is text, and not blank")
         if len(name.encode()) > _LONGEST_NAME:
             raise InvalidArgument(f"{name[:40]!r}... is too long", hint=f"a name has at most {_LONGEST_NAME:,} bytes")
         return str.__str__(name)
@@ -477,7 +478,7 @@ class Synonymous:
         """Let these be other names of it, from now on. Raises `InvalidArgument` for a name with `|` in it."""
         _check_synonyms(names)
         if wrong := [name for name in names if "|" in name or not name.strip()]:
-            raise InvalidArgument(f"{wrong[0]!r} is no name", hint="name them one by one: add_synonym('a', 'b')")
+            raise InvalidArgument(f"not a name: {wrong[0]!r}", hint="name them one by one: add_synonym('a', 'b')")
         self._set_synonyms([*(self.synonyms or "").split("|"), *names])
 
     def remove_synonym(self, *names: str) -> None:

@@ -1,4 +1,4 @@
-"""Values of columns: what each type of column takes, the same on every database.
+"""Checks of column values: what each column type accepts, the same on every database.
 
 SQLite writes text into a column of numbers, PostgreSQL raises an error of its own; neither is what people should meet.
 """
@@ -84,7 +84,9 @@ def steps_argument(value: object, name: str) -> int | None:
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise InvalidArgument(f"{name}={shown(value)} is no number of steps", hint=f"{name}=2, or None for all the way")
+        raise InvalidArgument(
+            f"{name} is not a number of steps: {shown(value)}", hint=f"{name}=2, or None for all the way"
+        )
     return min(value, _MOST_STEPS)
 
 
@@ -115,7 +117,7 @@ def _text(column: Column[Any], value: object) -> str:
     longest = getattr(column.type, "length", None)
     if not is_storable(value):
         hint = "leave out NUL and what is not UTF-8"
-        raise InvalidArgument(f"{column.key}={shown(value)} is no text that a database can hold", hint=hint)
+        raise InvalidArgument(f"{column.key} is not text that a database can hold: {shown(value)}", hint=hint)
     if longest is not None and len(value) > longest:
         raise InvalidArgument(f"{column.key}={value[:40]!r}... is too long", hint=f"at most {longest} characters")
     return value if isinstance(value, enum.Enum) else str.__str__(value)

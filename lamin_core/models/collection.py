@@ -72,9 +72,9 @@ class Collection(HasLineage, Versioned, Registry):
         listed = [artifacts] if isinstance(artifacts, Registry) else artifacts
         members = listed_argument(listed, "artifacts", hint)
         if wrong := [member for member in members if not isinstance(member, model("Artifact"))]:
-            raise InvalidArgument(f"{shown(wrong[0])} is no artifact", hint=hint)
+            raise InvalidArgument(f"not an artifact: {shown(wrong[0])}", hint=hint)
         if not isinstance(key, str) or not key.strip():
-            raise InvalidArgument(f"{shown(key)} is no key", hint='ln.Collection([...], key="my-collection")')
+            raise InvalidArgument(f"not a key: {shown(key)}", hint='ln.Collection([...], key="my-collection")')
         super().__init__(key=key, description=description)
         self.__dict__["_members"] = members
 

@@ -1,4 +1,4 @@
-"""Versions that were deleted for good: their uids are never given again."""
+"""Versions that were deleted permanently; their uids are not reused."""
 
 from __future__ import annotations
 

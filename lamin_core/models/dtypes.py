@@ -1,4 +1,4 @@
-"""The types of features: written as text, read from Python types and registries, and judging values."""
+"""Data types of features: their text form, and checks of values."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _unknown(name: str) -> InvalidArgument:
     hint = f"one of {', '.join(PLAIN)}, a registry such as ULabel, or list[...] of one of these"
     if name == "cat":
         hint = "say which registry the values come from: ln.ULabel, or 'cat[ULabel]'"
-    return InvalidArgument(f"{name!r} is no dtype", hint=hint)
+    return InvalidArgument(f"not a dtype: {name!r}", hint=hint)
 
 
 def registry_called(name: str) -> type[Any]:

@@ -1,4 +1,4 @@
-"""What was installed when it ran."""
+"""The packages that were installed when a run started."""
 
 from __future__ import annotations
 

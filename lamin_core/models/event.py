@@ -1,4 +1,4 @@
-"""The raw log: every OpenLineage event as it came."""
+"""The raw log: every OpenLineage event as it was received."""
 
 from __future__ import annotations
 

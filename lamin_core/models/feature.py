@@ -1,4 +1,4 @@
-"""Dimensions that data are measured in, and the values that things have in them."""
+"""Features: named, typed measurements, and their values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Edits that other rows speak against: a type under its values, a label that groups others."""
+"""Edits that other rows forbid, such as changing the type of a feature that has values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a database says of itself, so that whoever knows its URL knows the instance."""
+"""The identity of an instance, stored in its database."""
 
 from __future__ import annotations
 

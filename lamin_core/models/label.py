@@ -1,4 +1,4 @@
-"""What people say about data in words of their own: labels, their groups and their hierarchy."""
+"""Labels, their groups and their hierarchy."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class ULabel(Hierarchical, Synonymous, Named, Registry):
 def checked_type(label: object) -> ULabel:
     """Return the label if others can be of this type. Raises `InvalidArgument`."""
     if not isinstance(label, ULabel) or label.id is None or not label.is_type:
-        raise InvalidArgument(f"{shown(label)} is no saved type", hint="ln.ULabel(name='x', is_type=True).save()")
+        raise InvalidArgument(f"not a saved type: {shown(label)}", hint="ln.ULabel(name='x', is_type=True).save()")
     return label
 
 

@@ -1,4 +1,4 @@
-"""What work belongs to: projects, and the papers and documents that it refers to."""
+"""Projects, and the papers and documents that they refer to."""
 
 from __future__ import annotations
 

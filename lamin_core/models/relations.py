@@ -77,7 +77,7 @@ class ToOne(Generic[Target]):
     def _checked(self, value: object) -> Registry:
         target: type[Registry] = self.target
         if not isinstance(value, target):
-            raise InvalidArgument(f"{value!r} is no {self.target_name}", hint=f"{self.target_name}.get(...)")
+            raise InvalidArgument(f"not a record of {self.target_name}: {value!r}", hint=f"{self.target_name}.get(...)")
         if value.id is None:
             raise InvalidArgument(f"{value!r} is not saved", hint="call .save() first")
         return value

@@ -1,4 +1,4 @@
-"""Executions, and what they read, wrote and waited for."""
+"""Runs, and what they read, wrote and waited for."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class Run(HasLineage, Registry):
             raise InvalidArgument(f"a run cannot begin {shown(status)}", hint=_HOW_RUNS_BEGIN)
         above = initiated_by_run if parent is None else parent
         if above is not None and (not isinstance(above, Run) or above.id is None):
-            raise InvalidArgument(f"{shown(above)} is no saved run", hint="parent=ln.Run.get(...)")
+            raise InvalidArgument(f"not a saved run: {shown(above)}", hint="parent=ln.Run.get(...)")
         super().__init__(
             name=name,
             description=description,

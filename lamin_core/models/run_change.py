@@ -1,4 +1,4 @@
-"""What happened to runs, in the order of commits: what a listener reads to learn of all changes, whoever made them.
+"""Status changes of runs in the order of commits, for listeners.
 
 Triggers write it, so that no way of writing a run can forget to.
 """

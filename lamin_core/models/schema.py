@@ -1,4 +1,4 @@
-"""What a dataset should hold: sets of features, and sets of such sets."""
+"""Schemas: sets of features, and sets of such sets."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Schema(Registry):
         members = [_member(item) for item in listed]
         slots = _checked_slots(components if slots is None else slots)
         if index is not None and not isinstance(index, Feature):
-            raise InvalidArgument(f"{shown(index)} is no feature", hint="index=ln.Feature.get(name=...)")
+            raise InvalidArgument(f"not a feature: {shown(index)}", hint="index=ln.Feature.get(name=...)")
         kind = None if itype is None else _itype(itype)
         if not (members or slots or kind):
             raise InvalidArgument("a schema needs features, slots or an itype", hint="ln.Schema(features=[...])")
@@ -153,10 +153,10 @@ def _checked_slots(slots: object) -> dict[str, Schema]:
     """Return the schema of each slot. Raises `InvalidArgument`."""
     slots = {} if slots is None else slots
     if not isinstance(slots, Mapping):
-        raise InvalidArgument(f"{shown(slots)} are no slots", hint="slots={'obs': schema}")
+        raise InvalidArgument(f"not a dict of slots: {shown(slots)}", hint="slots={'obs': schema}")
     for slot, schema in slots.items():
         if not isinstance(slot, str) or not isinstance(schema, Schema):
-            raise InvalidArgument(f"{shown(slot)}: {shown(schema)} is no slot", hint="slots={'obs': schema}")
+            raise InvalidArgument(f"not a slot: {shown(slot)}: {shown(schema)}", hint="slots={'obs': schema}")
     return dict(slots)
 
 
@@ -165,7 +165,7 @@ def _member(item: Any) -> tuple[Feature, bool]:
     is_configured = isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], Mapping)
     feature, config = item if is_configured else (item, {})
     if not isinstance(feature, Feature):
-        raise InvalidArgument(f"{shown(feature)} is no feature", hint="ln.Feature(name='x', dtype=int).save()")
+        raise InvalidArgument(f"not a feature: {shown(feature)}", hint="ln.Feature(name='x', dtype=int).save()")
     return feature, bool(config.get("optional", False))
 
 
@@ -185,7 +185,7 @@ def _itype(itype: object) -> str:
         return str(itype)
     options = named(itype).options
     if not options:
-        raise InvalidArgument(f"{shown(itype)} is no registry", hint="itype=ln.Feature")
+        raise InvalidArgument(f"not a registry: {shown(itype)}", hint="itype=ln.Feature")
     return str(options[0])
 
 

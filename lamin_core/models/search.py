@@ -1,4 +1,4 @@
-"""The indexes that searching looks into: every three characters in a row of the texts of a registry.
+"""Trigram indexes for search.
 
 SQLite keeps them as FTS5 tables, in step by triggers; PostgreSQL as GIN indexes over a function, which needs no
 extension, so that a search finds the same on every server. They are derived from the tables and made anew after each

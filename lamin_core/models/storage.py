@@ -1,4 +1,4 @@
-"""Where bytes live, and what they are."""
+"""Storages, and contents: bytes identified by their digest."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Storage(Registry):
     def __init__(self, root: str | os.PathLike[str], **values: object) -> None:
         """A folder, which is made on saving, or a URL that fsspec understands."""
         if not isinstance(root, str | os.PathLike):
-            raise InvalidArgument(f"{shown(root)} is no root of a storage", hint='ln.Storage("./data")')
+            raise InvalidArgument(f"not the root of a storage: {shown(root)}", hint='ln.Storage("./data")')
         super().__init__(root=os.fspath(root), **values)
 
     @classmethod

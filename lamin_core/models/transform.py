@@ -1,4 +1,4 @@
-"""Code that makes data: the series of its versions, and each version."""
+"""Transforms: the series of versions of some code, and each version."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class Transform(HasLineage, Versioned, Registry):
         if key is None and revises is None:
             raise InvalidArgument("a transform needs a key", hint='Transform(key="align.py")')
         if revises is not None and (not isinstance(revises, Transform) or revises.id is None):
-            raise InvalidArgument(f"{shown(revises)} is no saved transform", hint="revises=ln.Transform.get(...)")
+            raise InvalidArgument(f"not a saved transform: {shown(revises)}", hint="revises=ln.Transform.get(...)")
         super().__init__(
             key=key or (None if revises is None else revises.key),
             kind=type or kind,
@@ -145,7 +145,7 @@ class Transform(HasLineage, Versioned, Registry):
 
     def _check_new(self) -> None:
         if not isinstance(self.key, str) or not self.key.strip():
-            raise InvalidArgument(f"key={shown(self.key)} is no key", hint='Transform(key="align.py")')
+            raise InvalidArgument(f"not a key: {shown(self.key)}", hint='Transform(key="align.py")')
 
     @property
     def type(self) -> str | None:

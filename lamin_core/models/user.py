@@ -1,4 +1,4 @@
-"""Who did it."""
+"""Users."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Asking the registry: Django-style lookups, compiled to SQLAlchemy."""
+"""Queries: Django-style lookups, compiled to SQLAlchemy."""

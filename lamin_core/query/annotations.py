@@ -1,4 +1,4 @@
-"""What is said about records: the values of features, and labels."""
+"""Read the annotations of records: values of features, and labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changing and removing all records of a query at once."""
+"""Update or delete all records of a query at once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def change(database: Database, registry: type[Registry], ids: Select[Any], value
             return int(session.connection().execute(statement).rowcount)
     except IntegrityError as error:
         raise Conflict(
-            f"{registry.__name__} records cannot be changed so", hint="two would be called the same"
+            f"{registry.__name__} records cannot all be changed to this", hint="two of them would have the same name"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""What people compare a column with, turned into the type of the column, or refused in words they understand.
+"""Convert the operand of a comparison to the type of its column, or refuse it with an explanation.
 
 So nothing that is passed to a lookup is an error of the database.
 """

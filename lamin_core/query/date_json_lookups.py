@@ -1,4 +1,4 @@
-"""Lookups that look into a value: the day of a moment, the member of a JSON object."""
+"""Lookups into a value: the day of a time, the member of a JSON object."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _in_json(column: object, words: list[str], value: object) -> Condition | Non
 def _path(keys: list[str]) -> list[object]:
     """The path in the words of SQLite and of PostgreSQL."""
     if any(set(key) & set('"\\') or not is_storable(key) for key in keys):
-        raise InvalidArgument(f"{'__'.join(keys)!a} is no path into JSON")
+        raise InvalidArgument(f"not a path into JSON: {'__'.join(keys)!a}")
     quoted = [f'"{key}"' for key in keys]
     return [literal("$." + ".".join(quoted), Text()), literal("{" + ",".join(quoted) + "}", Text())]
 

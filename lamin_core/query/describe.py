@@ -1,4 +1,4 @@
-"""What is known about one record, a line each."""
+"""Describe one record, a line for each fact."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def condition(lookups: Lookups, registry: type[Any], feature: Feature, rest: lis
     comparison = _compared(table, feature, dtype, rest, value)
     if comparison is None:
         raise InvalidArgument(
-            f"{'__'.join(rest)!a} is no lookup for feature {feature.name!r}", hint=f"known are: {', '.join(OPERATORS)}"
+            f"not a lookup for feature {feature.name!r}: {'__'.join(rest)!a}", hint=f"known are: {', '.join(OPERATORS)}"
         )
     tied = select(own_key(registry, table)).where(table.feature_id == feature.id, comparison)
     return registry.id.in_(tied)  # type: ignore[no-any-return]
@@ -77,7 +77,7 @@ def _check_registry(feature: Feature, dtype: Dtype, value: object) -> None:
     for item in value if isinstance(value, list | tuple | set) else [value]:
         if isinstance(item, Registry) and type(item)._registry_name() not in allowed:
             raise InvalidArgument(
-                f"{item!r} is no value of feature {feature.name!r}, which is {feature.dtype}",
+                f"not a value of feature {feature.name!r}, which is {feature.dtype}: {item!r}",
                 hint=f"compare it with a {allowed[0]}, or its name",
             )
 
@@ -146,10 +146,10 @@ def _labelled(
 def _label(lookups: Lookups, target: type[Any], option: Option, rest: list[str], value: Any) -> Condition:
     field = option.field or target._name_field
     if rest and rest[0] not in OPERATORS:
-        return lookups.one(target, rest, value)
+        return lookups.condition_of(target, rest, value)
     several = rest == ["in"] and not isinstance(value, str)
     items = list(value) if several else [value]
     if items and all(isinstance(item, Registry) for item in items):
         meant = [item.id for item in items if isinstance(item, target)]
         return target.id.in_(meant)  # type: ignore[no-any-return]
-    return lookups.one(target, [field, *rest], items if several else value)
+    return lookups.condition_of(target, [field, *rest], items if several else value)

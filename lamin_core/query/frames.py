@@ -1,4 +1,4 @@
-"""Query sets as tables of pandas."""
+"""Query sets as pandas data frames."""
 
 from __future__ import annotations
 

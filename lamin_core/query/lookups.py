@@ -33,14 +33,14 @@ class Lookups:
     ) -> list[Condition]:
         """A condition for each. Raises `InvalidArgument` for a field that is none, or a value that does not fit."""
         clauses = [self._of(registry, condition) for condition in conditions]
-        return clauses + [self.one(registry, name.split("__"), value) for name, value in lookups.items()]
+        return clauses + [self.condition_of(registry, name.split("__"), value) for name, value in lookups.items()]
 
     def _of(self, registry: type[Registry], condition: Any) -> Condition:
         if not isinstance(condition, Q):
             if hasattr(condition, "self_group"):
                 clause: Condition = condition
                 return clause
-            raise InvalidArgument(f"{condition!r} is no condition", hint="filter(name='x'), or filter(ln.Q(name='x'))")
+            raise InvalidArgument(f"not a condition: {condition!r}", hint="filter(name='x'), or filter(ln.Q(name='x'))")
         if isinstance(condition, Comparison):
             return self._of_compared(registry, condition)
         inner = self.all_of(registry, condition.conditions, condition.lookups)
@@ -62,12 +62,12 @@ class Lookups:
             path = name.split("__")
             match = feature_lookups.feature_named(self._database, path)
             if match is None:
-                clauses.append(self.one(registry, path, value))
+                clauses.append(self.condition_of(registry, path, value))
             else:
                 clauses.append(feature_lookups.condition(self, registry, *match, value))
         return clauses
 
-    def one(self, registry: type[Any], path: list[str], value: object) -> Condition:
+    def condition_of(self, registry: type[Any], path: list[str], value: object) -> Condition:
         """The condition of one lookup: fields and relations first, operators last."""
         aliases: dict[str, str] = getattr(registry, "_aliases", {})
         if path[0] in aliases:
@@ -119,7 +119,7 @@ class Lookups:
         return column.in_(self._ids(target, rest, value))  # type: ignore[no-any-return]
 
     def _ids(self, target: type[Registry], rest: list[str], value: object) -> Any:
-        return select(target.id).where(self.one(target, rest, value))
+        return select(target.id).where(self.condition_of(target, rest, value))
 
 
 def _is_version(registry: Any, value: Any) -> Condition:
@@ -164,7 +164,9 @@ def column_at(registry: type[Registry], path: str, entity: object = None) -> Any
     if field is None:
         raise unknown(registry, first, fields_of(registry))
     if isinstance(field, ToMany) or (rest and not isinstance(field, ToOne)):
-        raise InvalidArgument(f"{path!a} of {registry.__name__} is no single value", hint="name a field of the record")
+        raise InvalidArgument(
+            f"{path!a} of {registry.__name__} is not a single value", hint="name a field of the record"
+        )
     if not isinstance(field, ToOne):
         return getattr(entity, field.key)
     target: Any = aliased(field.target)

@@ -1,4 +1,4 @@
-"""What a lookup ends in: how a column is compared with a value, the same on both databases."""
+"""Lookup operators: how a column is compared with a value, the same on both databases."""
 
 from __future__ import annotations
 

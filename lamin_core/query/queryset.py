@@ -1,4 +1,4 @@
-"""Query sets: lazy, chainable, and lists of plain records when they are looked at."""
+"""Query sets: lazy and chainable; iterating one yields plain records."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class SQLQuerySet(QuerySet[R]):
         if isinstance(index, int) and index >= 2**63:
             raise IndexError(f"there is no record {index}")
         if not isinstance(index, int | slice):
-            raise InvalidArgument(f"{shown(index)} is no place of a record", hint="[0], [:10]")
+            raise InvalidArgument(f"not a position: {shown(index)}", hint="[0], [:10]")
         return list(self)[index]
 
     def __repr__(self) -> str:
@@ -210,7 +210,7 @@ class SQLQuerySet(QuerySet[R]):
     def _by_uid(self, uid: str) -> Self:
         name = self.registry.__name__
         if not isinstance(uid, str) or not uid.isascii() or not uid.isalnum():
-            raise InvalidArgument(f"{uid!a} is no uid", hint=f"{name}.get({self.registry._name_field}=...)")
+            raise InvalidArgument(f"not a uid: {uid!a}", hint=f"{name}.get({self.registry._name_field}=...)")
         return self._with(_query=self._query.where(self._is_called(uid)))
 
     def _is_called(self, uid: str) -> Any:
@@ -228,8 +228,8 @@ class SQLQuerySet(QuerySet[R]):
         name = self.registry.__name__
         deleted_at = self._deleted_at(uid)
         if deleted_at is not None:
-            said = f"{name} {uid} was deleted for good on {deleted_at:%Y-%m-%d at %H:%M} UTC"
-            return NotFound(said, hint=f"no other version gets its uid; {name}.df() shows what is there")
+            message = f"{name} {uid} was deleted for good on {deleted_at:%Y-%m-%d at %H:%M} UTC"
+            return NotFound(message, hint=f"no other version gets its uid; {name}.df() shows what is there")
         shown = f"no {name} with {', '.join(criteria)}" if criteria else f"no {name} fits"
         return NotFound(shown, hint=self._nearest(lookups) or f"{name}.df() shows what is there")
 
@@ -344,13 +344,13 @@ class SQLQuerySet(QuerySet[R]):
 
 def _check_limit(limit: int | None) -> None:
     if limit is not None and (not isinstance(limit, int) or not 0 <= limit < 2**63):
-        raise InvalidArgument(f"limit={limit!r} is no number of records", hint="limit=None for all")
+        raise InvalidArgument(f"limit is not a number of records: {limit!r}", hint="limit=None for all")
 
 
-def _check_bounds(place: slice) -> None:
-    for bound in (place.start, place.stop, place.step):
+def _check_bounds(bounds: slice) -> None:
+    for bound in (bounds.start, bounds.stop, bounds.step):
         if bound is not None and not (isinstance(bound, int) and abs(bound) < 2**63):
-            raise InvalidArgument(f"{shown(bound)} is no place of a record", hint="[0], [:10]")
+            raise InvalidArgument(f"not a position: {shown(bound)}", hint="[0], [:10]")
 
 
 def _counts_up(bound: int | None) -> bool:

@@ -1,4 +1,4 @@
-"""The records that a relation ties to one record, and changing that."""
+"""The related records of one record, and changes to them."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ class SQLRelatedSet(SQLQuerySet[R], RelatedSet[R]):
             insert_missing_rows(session, table_of(link), rows)
 
     def set(self, records: Iterable[R]) -> None:
+        """Tie these and no others."""
         members = listed_argument(records, "records", f"set([{self.registry.__name__}.get(...)])")
         _check(self.registry, members)
         member_ids = {record.id for record in members}
@@ -116,6 +117,8 @@ def reached(link: object, own: str, other: str, start: int) -> CTE:
 def _check(registry: type[Any], records: Iterable[Registry]) -> None:
     for record in records:
         if not isinstance(record, registry):
-            raise InvalidArgument(f"{record!r} is no {registry.__name__}", hint=f"pass {registry.__name__} records")
+            raise InvalidArgument(
+                f"not a record of {registry.__name__}: {record!r}", hint=f"pass {registry.__name__} records"
+            )
         if record.id is None:
             raise InvalidArgument(f"{record!r} is not saved", hint="call .save() first")

@@ -1,4 +1,4 @@
-"""Searching: the database finds candidates by parts of the words, Python ranks them, the same on both databases.
+"""Search: the database finds candidates by trigrams, Python ranks them; the same on both databases.
 
 A word with a typo is still right in one of its halves, or in both of its outer parts: so candidates for it are the
 rows that hold those, which an index of trigrams finds without reading the table.

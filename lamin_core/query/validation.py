@@ -1,4 +1,4 @@
-"""Names as people write them, against the names that a registry knows."""
+"""Validate, inspect and standardize names against a registry."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def mapper(
 def checked(values: Iterable[V]) -> Iterable[V]:
     """The values, unless they are a single text, or nothing that has several. Raises `InvalidArgument`."""
     if isinstance(values, str | bytes | type) or not isinstance(values, Iterable):
-        raise InvalidArgument(f"{shown(values)} are no values", hint=_LISTS)
+        raise InvalidArgument(f"not a list of values: {shown(values)}", hint=_LISTS)
     several = list(values)
     try:
         dict.fromkeys(several)

@@ -1,4 +1,4 @@
-"""What a notebook shows as a picture, and everything else as text."""
+"""Notebook display: SVG where it can be shown, text everywhere else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Picture(ABC):
 
     @abstractmethod
     def svg(self) -> str:
-        """As a picture."""
+        """Return the drawing as SVG text."""
 
     def _repr_svg_(self) -> str:
         return self.svg()

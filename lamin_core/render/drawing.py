@@ -1,4 +1,4 @@
-"""Lineage as a picture: which boxes there are, and what is written on them."""
+"""Lineage as a drawing: its boxes and their texts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Lineage(Graph, Picture):
         return f"{text}\nand {remaining} more" if remaining > 0 else text
 
     def svg(self) -> str:
-        """As a picture."""
+        """Return the drawing as SVG text."""
         return svg(self, [-number if kind == "run" else number for kind, number in self.starts], by_code=self.by_code)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""What is above and below a term of a hierarchy, such as a label: as a picture, and as a text tree."""
+"""The terms above and below a term of a hierarchy, such as a label, as a drawing and as a text tree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the boxes of a graph go: in columns, each link from left to right, with few crossings and short ways.
+"""Layout of a graph: columns of boxes, links from left to right, few crossings, short links.
 
 The usual four steps: links that close a cycle are turned round, nodes get columns by their longest way from a source,
 each column is ordered by what its nodes are linked to, and heights follow the neighbours as far as the order allows.

@@ -1,4 +1,4 @@
-"""Boxes and curves as SVG, which notebooks and browsers show without any other program."""
+"""Boxes and curves as SVG, which notebooks and browsers show without another program."""
 
 from __future__ import annotations
 

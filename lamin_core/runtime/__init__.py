@@ -1,1 +1,1 @@
-"""What this process is: instance and run at work, settings, paths, environment, git."""
+"""This process: current instance and run, settings, paths, environment, git."""

@@ -1,4 +1,4 @@
-"""What is current: the instance of this process and the run of this context. Knows neither, only holds them."""
+"""The current instance of this process and the current run of this context, held without importing their types."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class InstanceProtocol(Protocol):
         """Write the record, or find the one it is."""
 
     def delete(self, record: Any) -> None:
-        """Remove the record."""
+        """Remove the record from the registry."""
 
     def trash(self, artifact: Any) -> None:
-        """Hide the artifact."""
+        """Hide the artifact; it can be restored."""
 
     def restore(self, artifact: Any) -> None:
         """Show the artifact again."""

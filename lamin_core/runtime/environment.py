@@ -1,4 +1,4 @@
-"""What is installed: read once per process from what installers leave on disk, no subprocess, no pip."""
+"""The installed packages: read once per process from what installers write on disk, without a subprocess or pip."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several things at a time, in threads: for what mostly waits for a disk or a network."""
+"""Run several calls at once in threads, for work that mostly waits for a disk or a network."""
 
 from __future__ import annotations
 

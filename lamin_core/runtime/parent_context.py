@@ -1,4 +1,4 @@
-"""How a child process learns which run started it, and which one started everything: by its environment.
+"""The environment variables that name the parent run and the root run to a child process.
 
 `OPENLINEAGE_CONTEXT` is JSON with the run above and the outermost one (`parent`, and `root` in it), as OpenLineage's
 own integrations read it since 1.52. `OPENLINEAGE_PARENT_ID` and `OPENLINEAGE_ROOT_PARENT_ID` are `namespace/job/runId`,

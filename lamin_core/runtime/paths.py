@@ -1,4 +1,4 @@
-"""Where things are on this machine: the instance that is at work here, and the spool for events.
+"""Paths on this machine: the instance in use, the spool, user files.
 
 Which instance that is, in this order: the one that `LAMIN_INSTANCE` names (`lamin --instance` sets it), the nearest
 `.lamin/` at or above the working directory, as git finds a repository, and the user's default. A `.lamin/` either is
@@ -112,7 +112,7 @@ def _working_directory() -> Path:
     try:
         return Path.cwd()
     except FileNotFoundError:
-        raise NotFound("the working directory is gone", hint="cd to one that is there") from None
+        raise NotFound("the working directory is gone", hint="cd to one that exists") from None
 
 
 def _is_marked(folder: Path) -> bool:

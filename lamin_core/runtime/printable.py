@@ -1,4 +1,4 @@
-"""Text from elsewhere made harmless for a terminal: control characters are shown as escapes.
+"""Make foreign text safe for a terminal: control characters are shown as escapes.
 
 Names, descriptions, messages and paths come from files, events and other people. A terminal obeys what is in them:
 it would move the cursor, change the title or hide a line. Everything that is printed for people passes through here.

@@ -1,4 +1,4 @@
-"""Processes of this machine: what tells one from all others, and whether it is still there.
+"""Identify a process of this machine, and find out whether it still runs.
 
 A process id alone does not: it is given again after a while. What the kernel says beside it does, where there is
 a `/proc`; elsewhere the id has to do.

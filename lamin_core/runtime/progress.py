@@ -1,4 +1,4 @@
-"""A bar on a terminal while many bytes are read or written; nothing at all anywhere else."""
+"""A progress bar on a terminal while many bytes are read or written; nothing anywhere else."""
 
 from __future__ import annotations
 

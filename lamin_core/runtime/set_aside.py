@@ -1,4 +1,4 @@
-"""Events that no receiver takes: files beside the spool's, with the reasons, until somebody lets them be sent again.
+"""Events that a receiver refused: files beside the spool, with the reasons, until they are sent again.
 
 `openlineage.lamin.emit.spool` writes them; `lamin doctor` and `lamin events replay` tell of them.
 """

@@ -1,4 +1,4 @@
-"""Settings in layers: what this process set, `LAMIN_*`, the instance, the user, and the default. No secrets in them.
+"""Settings in layers: this process, `LAMIN_*` variables, the instance, the user, the default. They hold no secrets.
 
 Each setting is a line in `SETTINGS`. The instance's are in `.lamin/instance.toml`, the user's in `config.toml` of the
 user's own settings folder; both are flat, a name and a value a line.
@@ -65,7 +65,7 @@ def _yes_or_no(text: str) -> bool:
 
 def _level(text: str) -> str:
     if text.lower() not in LEVELS:
-        raise InvalidArgument(f"{text!r} is no verbosity", hint=f"one of {', '.join(LEVELS)}")
+        raise InvalidArgument(f"not a verbosity level: {text!r}", hint=f"one of {', '.join(LEVELS)}")
     return text.lower()
 
 
@@ -79,12 +79,12 @@ def _megabytes(text: str) -> float:
     try:
         return max(0.0, float(text))
     except ValueError:
-        raise InvalidArgument(f"{text!r} is no number", hint="megabytes, such as 512") from None
+        raise InvalidArgument(f"not a number: {text!r}", hint="megabytes, such as 512") from None
 
 
 def _text(text: str) -> str:
     if not text or not text.isprintable():
-        raise InvalidArgument(f"{text!r} is no name", hint="letters and digits")
+        raise InvalidArgument(f"not a name: {text!r}", hint="letters and digits")
     return text
 
 
@@ -138,7 +138,7 @@ class Settings:
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={getattr(self, name)!r}' for name in SETTINGS)})"
 
-    def said(self, name: str) -> Value | None:
+    def process_value(self, name: str) -> Value | None:
         """What this process says, on `ln.settings` or by a variable; no file is asked. Raises as `look_up`."""
         definition = setting(name)
         if name in self.__dict__["_here"]:
@@ -149,7 +149,7 @@ class Settings:
     def look_up(self, name: str) -> Value:
         """The value and who said so. Raises `InvalidArgument` for a name that is none, or a value that is none."""
         definition = setting(name)
-        override = self.said(name)
+        override = self.process_value(name)
         if override is not None:
             return override
         for file in (instance_file(), user_file()):
@@ -219,7 +219,7 @@ def _read(path: Path, _changed: int) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Conflict(f"{str(path)!r} cannot be read: {error}", hint="restore it, or init anew") from error
+        raise Conflict(f"{str(path)!r} cannot be read: {error}", hint="restore it, or `lamin init` again") from error
     except PermissionError as error:
         raise permission_denied(path) from error
     except OSError as error:

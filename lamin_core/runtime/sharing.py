@@ -1,4 +1,4 @@
-"""Who may read an instance: its owner alone, unless it is shared with a group on purpose.
+"""File modes of an instance: private to its owner unless it is shared with a group.
 
 The mode of the `.lamin` folder says it, so that no setting can contradict it: 0700 is private; with the set-group-ID
 bit, 2770 is shared with its group, and 2750 lets the group read. Files in it follow, whatever the umask.

@@ -1,4 +1,4 @@
-"""Moments as people say them."""
+"""Parse times as people write them, such as `2026-01-31` or `2h`."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def parse_time(value: datetime | str) -> datetime:
     True
     """
     if not isinstance(value, str | datetime):
-        raise InvalidArgument(f"{value!a} is no time", hint=_HINT)
+        raise InvalidArgument(f"not a time: {value!a}", hint=_HINT)
     try:
         parsed = value if isinstance(value, datetime) else _parse_text(" ".join(value.split()))
         return parsed.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise InvalidArgument(f"{str(value)!r} is no time", hint=_HINT) from None
+        raise InvalidArgument(f"not a time: {str(value)!r}", hint=_HINT) from None
 
 
 def _parse_text(text: str) -> datetime:

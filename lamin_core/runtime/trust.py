@@ -1,4 +1,4 @@
-"""Whether an instance that was found by walking up may be used, as git's `safe.directory` decides for a repository.
+"""Decide whether an instance found by walking up may be used, as git's `safe.directory` does for a repository.
 
 A `.lamin` folder that the user did not name is used when it, its settings and its database belong to this user or to
 root, when nobody else may write to them, when it did not arrive with a git repository, and when its database is a
@@ -47,7 +47,7 @@ class Marker:
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """The path of the file."""
         return self.folder / self.name
 
     @property
@@ -58,7 +58,9 @@ class Marker:
         try:
             url = tomllib.loads(self.text).get("db", "")
         except tomllib.TOMLDecodeError as error:
-            raise Conflict(f"{str(self.path)!r} cannot be read: {error}", hint="restore it, or init anew") from error
+            raise Conflict(
+                f"{str(self.path)!r} cannot be read: {error}", hint="restore it, or `lamin init` again"
+            ) from error
         return url if isinstance(url, str) else ""
 
 

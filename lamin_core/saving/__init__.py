@@ -1,4 +1,4 @@
-"""How each kind of record is saved: in one short transaction, finding what is there already."""
+"""Save records: dispatch by type; each kind is written in one short transaction that reuses existing rows."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def save(instance: SavingInstance, record: R) -> R:
 def _is_saved(record: object) -> bool:
     if not isinstance(record, Registry):
         hint = "pass records, such as ln.ULabel(name='a')"
-        raise InvalidArgument(f"{shown(record)} is no record", hint=hint)
+        raise InvalidArgument(f"not a record: {shown(record)}", hint=hint)
     return bool(inspect(record).has_identity)
 
 

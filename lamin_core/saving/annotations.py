@@ -1,4 +1,4 @@
-"""How people say what a record is about: values of features, and labels."""
+"""Annotate records with values of features and with labels."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ class FeatureValues:
     def _write(self, values: Mapping[Any, Any], *, anew: bool) -> None:
         check_saved([self._record])
         if not isinstance(values, Mapping):
-            raise InvalidArgument(f"{values!r} are no values by features", hint='add_values({"temperature": 21.6})')
+            raise InvalidArgument(
+                f"not a dict of values by feature: {values!r}", hint='add_values({"temperature": 21.6})'
+            )
         with self._database.writing() as session:
             rows = _rows(session, self._record, values)
             if anew:
@@ -75,9 +77,9 @@ class FeatureValues:
             names = listed_argument(listed, "features", 'remove_values("temperature")')
             for name in names:
                 if not isinstance(name, str | Feature):
-                    raise InvalidArgument(f"{shown(name)} is no feature", hint='remove_values("temperature")')
+                    raise InvalidArgument(f"not a feature: {shown(name)}", hint='remove_values("temperature")')
         if value is not None and (names is None or len(names) != 1):
-            raise InvalidArgument("a value is one of one feature", hint='remove_values("experiment", value="x")')
+            raise InvalidArgument("a value belongs to one feature", hint='remove_values("experiment", value="x")')
         with self._database.writing() as session:
             if value is not None:
                 _remove_one(session, self._record, {names[0]: value})
@@ -146,7 +148,7 @@ class LabelSet:
         target = registry or (options[0] if options else None)
         relation = None if target is None else annotation_of(type(self._record), target)
         if target is None or relation is None:
-            raise InvalidArgument(f"the values of {feature_record.name!r} are no labels", hint="features.get_values()")
+            raise InvalidArgument(f"the values of {feature_record.name!r} are not labels", hint="features.get_values()")
         link: Any = relation.link
         ids = select(getattr(link, relation.other)).where(
             getattr(link, relation.own) == self._record.id, link.feature_id == feature_record.id
@@ -188,7 +190,7 @@ def _guess(value: Any) -> str:
 
 def _one_feature(session: Session, feature: Feature | str) -> Feature:
     if not isinstance(feature, str | Feature):
-        raise InvalidArgument(f"{shown(feature)} is no feature", hint="ln.Feature.get(name=...), or its name")
+        raise InvalidArgument(f"not a feature: {shown(feature)}", hint="ln.Feature.get(name=...), or its name")
     return _features(session, [feature])[feature]
 
 
@@ -299,10 +301,10 @@ def _link(record: Registry, relation: ToMany[Any], label_id: int, feature: Featu
 def _several(records: Any) -> list[Any]:
     labels = [records] if isinstance(records, Registry) else records
     if isinstance(labels, str) or not isinstance(labels, Iterable):
-        raise InvalidArgument(f"{records!r} is no label", hint="labels.add(ln.ULabel.get(name=...))")
+        raise InvalidArgument(f"not a label: {records!r}", hint="labels.add(ln.ULabel.get(name=...))")
     labels = list(labels)
     if wrong := [label for label in labels if not isinstance(label, Registry)]:
-        raise InvalidArgument(f"{wrong[0]!r} is no label", hint="labels.add(ln.ULabel.get(name=...))")
+        raise InvalidArgument(f"not a label: {wrong[0]!r}", hint="labels.add(ln.ULabel.get(name=...))")
     return labels
 
 
@@ -315,7 +317,7 @@ def _relation(session: Session, record: Registry, label: Registry, feature: Feat
     if feature is not None:
         dtype = parse(feature.dtype)
         if not dtype.is_categorical:
-            raise InvalidArgument(f"feature {feature.name!r} is {feature.dtype}: its values are no labels")
+            raise InvalidArgument(f"feature {feature.name!r} is {feature.dtype}: its values are not labels")
         Terms(session, feature, dtype).checked(label)
     return relation
 

@@ -1,4 +1,4 @@
-"""How artifacts are saved: bytes first, then all rows in one short transaction of few statements."""
+"""Save artifacts: bytes first, then all rows in one short transaction of few statements."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _run_of(artifact: Artifact) -> Run | None:
         return None
     run: Any = current.current_run() if requested is UNSET or requested is None else requested
     if run is not None and not isinstance(run, Run):
-        raise InvalidArgument(f"{run!r} is no run", hint="run=ln.Run.get(...), or run=False for none")
+        raise InvalidArgument(f"not a run: {run!r}", hint="run=ln.Run.get(...), or run=False for none")
     if run is not None:
         check_saved([run])
     return run
@@ -75,7 +75,8 @@ def _check(draft: ArtifactDraft) -> None:
     if source.target is None:
         if source.seen is not None and not source.seen.stands(source.path):
             raise Conflict(
-                f"{source.path!r} changed before it was saved", hint="make the Artifact again, of it as it is"
+                f"{source.path!r} changed before it was saved",
+                hint="make the Artifact again, from the file as it is now",
             )
     elif artifact.key is None and artifact.description is None and draft.run is None:
         raise InvalidArgument(

@@ -1,4 +1,4 @@
-"""The records that people mean by the values of a categorical feature: given as records, or by name."""
+"""Find the records that the values of a categorical feature mean, given as records or as names."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Terms:
         if not any(allowed is None or getattr(record, "type_id", None) in allowed for allowed in types):
             expected = self._dtype.options[0]
             raise ValidationError(
-                f"{record!r} is no value of feature {self._feature.name!r}, which is {self._feature.dtype}",
+                f"not a value of feature {self._feature.name!r}, which is {self._feature.dtype}: {record!r}",
                 hint=f"pass a {expected.registry}" + (f" of the type {expected.type!r}" if expected.type else ""),
             )
         return record
@@ -52,7 +52,7 @@ class Terms:
     def _is_name(self, item: object) -> bool:
         if not isinstance(item, str) or not is_storable(item):
             raise ValidationError(
-                f"the value {item!a} of feature {self._feature.name!r} is no label",
+                f"the value {item!a} of feature {self._feature.name!r} is not a label",
                 hint=f"pass the name of a {self._dtype.options[0].registry}, or the record",
             )
         return True

@@ -1,4 +1,4 @@
-"""Artifacts that nobody wants to see any more: into the trash, back, gone for good; or with other bytes in place."""
+"""Trash, restore and erase artifacts, and replace their bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An artifact on its way into the tables."""
+"""An artifact that is being saved, with what is known about it so far."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be done with an artifact's bytes: find, cache, load, open; and what a new one is made of."""
+"""The bytes of an artifact: find, cache, load, open; and the source of a new one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Source:
 
     path: str
     suffix: str
-    place: Location
+    location: Location
     content: Digest | None
     target: Root | None = None
     """None where they are registered where they lie."""
@@ -56,7 +56,7 @@ class Source:
     @property
     def key(self) -> str:
         """The key that the place itself gives."""
-        return self.place.key
+        return self.location.key
 
 
 class _Records(Protocol):
@@ -94,8 +94,8 @@ class Files:
     def managed(self, storage: str | Storage | None = None) -> Root:
         """The storage that copies go into: this one, by default that of the instance. Raises `NotFound`."""
         if storage is not None and not isinstance(storage, str | os.PathLike | Storage):
-            raise InvalidArgument(f"{shown(storage)} is no storage", hint="storage=ln.Storage(root).save()")
-        storages, setting = self.storages(), settings.said("storage")
+            raise InvalidArgument(f"not a storage: {shown(storage)}", hint="storage=ln.Storage(root).save()")
+        storages, setting = self.storages(), settings.process_value("storage")
         requested = storage or (self._chosen if setting is None else setting.value)
         target_root = (
             self._storage
@@ -106,7 +106,7 @@ class Files:
         )
         match = next((root for root in storages if root.root == target_root), None)
         if match is None or not match.is_managed:
-            raise NotFound(f"{target_root!r} is no storage to copy into", hint=f"ln.Storage({target_root!r}).save()")
+            raise NotFound(f"not a managed storage: {target_root!r}", hint=f"ln.Storage({target_root!r}).save()")
         return match
 
     def prepare(
@@ -156,10 +156,10 @@ class Files:
     ) -> list[Artifact]:
         """An artifact of every file below a local folder, in the order of their paths, not yet saved."""
         if not isinstance(folder, str | os.PathLike):
-            raise InvalidArgument(f"{shown(folder)} is no folder", hint='Artifact.from_dir("./data")')
+            raise InvalidArgument(f"not a folder: {shown(folder)}", hint='Artifact.from_dir("./data")')
         root = local_path(os.fspath(folder))
         if not root.is_dir():
-            raise InvalidArgument(f"{str(root)!r} is no folder", hint="Artifact(path) for a single file")
+            raise InvalidArgument(f"not a folder: {str(root)!r}", hint="Artifact(path) for a single file")
         location = locate(str(root), [candidate for candidate in self.storages() if candidate.root != "/"])
         prefix = root.name if key is None else key.rstrip("/")
         in_place = location.root is not None and key in (None, location.key) and storage is None
@@ -269,10 +269,10 @@ class Files:
         content = artifact.content_digest
         if content is None or (content.n_files or 0) > _LISTED_AT_ONCE:
             return True
-        found = object_store.look(url)
-        if found.size is not None and found.size != content.size:
+        observed = object_store.look(url)
+        if observed.size is not None and observed.size != content.size:
             raise _damaged(url)
-        return found.written is None or found.written <= artifact.created_at.timestamp()
+        return observed.written is None or observed.written <= artifact.created_at.timestamp()
 
     def _here(self, artifact: Artifact) -> Path:
         path = self.path(artifact)
@@ -291,7 +291,7 @@ class Files:
             raise Unavailable(message, hint="check who may read it: ls -l") from error
         if artifact.is_copy and not os.access(local, os.R_OK):
             raise Unavailable(
-                f"the copy at {str(path)!r} is not for you to read: its source was not either",
+                f"the copy at {str(path)!r} is not readable for you, as its source was not",
                 hint="let whoever saved it do so again from a file that you may read",
             )
         return local
@@ -350,7 +350,7 @@ def local_path(path: str) -> Path:
     """The absolute path, links kept. Raises `NotFound` when nothing is there, `InvalidArgument` when it is no data."""
     text = path_of(path) if is_file_url(path) else path
     if not text or "\0" in text:
-        raise InvalidArgument(f"{text!r} is no path", hint="a file or a folder, such as 'raw/counts.csv'")
+        raise InvalidArgument(f"not a path: {text!r}", hint="a file or a folder, such as 'raw/counts.csv'")
     text = os.path.abspath(os.path.expanduser(text))
     if not (os.path.isfile(text) or os.path.isdir(text)):
         raise _no_data(text)
@@ -373,12 +373,12 @@ def _path_text(path: object) -> str:
             return text
     kind = type(path).__name__
     makers = {"DataFrame": "ln.Artifact.from_df(df, key=...)", "AnnData": "ln.Artifact.from_anndata(adata, key=...)"}
-    raise InvalidArgument(f"a {kind} is no path", hint=makers.get(kind, "a path or a URL, as text or pathlib.Path"))
+    raise InvalidArgument(f"not a path: a {kind}", hint=makers.get(kind, "a path or a URL, as text or pathlib.Path"))
 
 
 def _check_revised(revises: object, key: str | None) -> None:
     if not isinstance(revises, Artifact) or revises.id is None:
-        raise InvalidArgument(f"{revises!r} is no saved artifact", hint="revises=ln.Artifact.get(...)")
+        raise InvalidArgument(f"not a saved artifact: {revises!r}", hint="revises=ln.Artifact.get(...)")
     if key not in (None, revises.key):
         raise InvalidArgument(f"a revision of {revises.key!r} cannot have the key {key!r}", hint="leave `key` out")
 
@@ -392,7 +392,7 @@ def _check_apart(folder: Path, target: Root) -> None:
         )
 
 
-def _is_untouched(path: Path, content: Digest, moment: datetime) -> bool:
+def _is_untouched(path: Path, content: Digest, cutoff: datetime) -> bool:
     """Whether nothing there was written, moved or removed since; then it need not be read to know that it is the same.
 
     One look at each file. Whoever writes to a file changes its times; only `ctime` cannot be put back.
@@ -402,7 +402,7 @@ def _is_untouched(path: Path, content: Digest, moment: datetime) -> bool:
     n_files = 1 if content.n_files is None else content.n_files
     if (len(state), size) != (n_files, content.size):
         return False
-    at = moment.timestamp() * 1e9
+    at = cutoff.timestamp() * 1e9
     return all(max(modified, changed) < at for _, modified, changed, *_ in state)
 
 

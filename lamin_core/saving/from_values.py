@@ -1,4 +1,4 @@
-"""Records for the values of a column: those that are called so, and those that are to be made."""
+"""Get or make the records that the values of a column name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How records that are known by their names are saved: one with that name is that record.
+"""Save records that are identified by their names.
 
 Many are written in a few statements: those that are there are looked up, the others inserted together.
 """

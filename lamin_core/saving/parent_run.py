@@ -1,4 +1,4 @@
-"""The run above: what started this process, by the name that it was told, or by the processes above it."""
+"""Find the parent run: named by the environment, or by an ancestor process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What saving needs of an instance, and what every kind of saving does with a record."""
+"""What saving needs of an instance, and the steps that all kinds of records share."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol

@@ -1,4 +1,4 @@
-"""How runs that Python tracks are written: their start, their end, and the end of those that nobody ended."""
+"""Write runs that Python tracks: start, end, and the end of lost runs."""
 
 from __future__ import annotations
 

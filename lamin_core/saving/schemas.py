@@ -1,4 +1,4 @@
-"""How sets are saved: schemas of features, collections of artifacts. The same members are the same set."""
+"""Save sets: schemas of features, collections of artifacts. The same members are the same set."""
 
 from __future__ import annotations
 

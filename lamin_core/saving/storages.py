@@ -1,4 +1,4 @@
-"""How a storage is saved: its root made where it can be, and known as one that copies go into."""
+"""Save a storage: make its root if possible, and register it for copies."""
 
 from __future__ import annotations
 

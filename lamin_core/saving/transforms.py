@@ -1,4 +1,4 @@
-"""How transforms that people make are saved: which series one belongs to, and which version of it that is."""
+"""Save transforms that people make: find the series and the version."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def _checked(uid: str) -> str:
     text_argument(uid, "uid", f'ln.track("{random_uid(_STEM)}")')
     if len(uid) not in (_STEM, _STEM + VERSION_LENGTH) or not (uid.isascii() and uid.isalnum()):
         raise InvalidArgument(
-            f"{uid!r} is no uid of a transform: that is {_STEM} letters and digits, or {_STEM + VERSION_LENGTH} with a "
-            "version",
+            f"not the uid of a transform: {uid!r} (expected {_STEM} letters and digits, or "
+            f"{_STEM + VERSION_LENGTH} with the version)",
             hint=f'ln.track("{random_uid(_STEM)}")',
         )
     return uid

@@ -1,4 +1,4 @@
-"""What people change of a record that is saved: that alone is written, after the checks that its constructor makes."""
+"""Update a saved record: only changed fields, after the checks of its constructor."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def update(instance: SavingInstance, record: Any) -> Any:
             for name, value in values.items():
                 setattr(row, name, check_edit(session, row, name, value))
     except IntegrityError as error:
-        raise Conflict(f"{record!r} cannot be saved so: another record is called so", hint="choose another") from error
+        raise Conflict(f"{record!r} cannot be saved: another record has this name", hint="choose another") from error
     show(record, row)
     return record
 

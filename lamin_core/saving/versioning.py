@@ -1,4 +1,4 @@
-"""Which series an artifact to be saved belongs to, what its latest version is, and the number of the next."""
+"""Find the series of an artifact, its latest version and the next version number."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def find_series(session: Session, pending: Sequence[ArtifactDraft]) -> None:
     unnamed: list[ArtifactDraft] = []
     for draft in pending:
         source = draft.source
-        draft.root = source.target or source.place.root or storage_for(session, outer_root(source.path))
+        draft.root = source.target or source.location.root or storage_for(session, outer_root(source.path))
         key = draft.artifact.key if source.target is not None else source.path[len(draft.root.root.rstrip("/")) + 1 :]
         series_id = _known_series(session, draft, key)
         if series_id is not None:

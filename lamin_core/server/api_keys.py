@@ -1,4 +1,4 @@
-"""API keys: made once, shown once, and known by their SHA-256 from then on."""
+"""API keys: shown once when they are created, stored as SHA-256."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Keyring:
             return False
         digest = _digest(key.strip())
         # All of them, whichever fits: how long it takes says nothing.
-        return sum(hmac.compare_digest(digest, known) for known in self._known) > 0
+        return sum(hmac.compare_digest(digest, stored_digest) for stored_digest in self._known) > 0
 
     async def _refresh(self) -> None:
         if self._is_fresh():

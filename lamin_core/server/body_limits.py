@@ -1,4 +1,4 @@
-"""The body of a request: decompressed while it arrives, so that neither a large nor a dense one fills the memory."""
+"""Request bodies: decompressed as they arrive, within limits of size and memory."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class _Incoming:
         return max(0, size - SMALL_BODY)
 
     def keep(self, piece: bytes) -> None:
-        """Append this piece."""
+        """Append this piece of the body."""
         self.shared = self.shared_with(piece)
         self.body += piece
 
@@ -164,7 +164,7 @@ class _Gzip:
         self._members = 1
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
-        """Decompress this chunk."""
+        """Decompress this chunk of the body."""
         try:
             while chunk:
                 if self._stream.eof:

@@ -1,4 +1,4 @@
-"""A question over HTTP: its path, its parameters, who answers it, and the words that the document has for it."""
+"""A query over HTTP: its path, its parameters, its function, and its text in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Endpoint:
         seen: set[str] = set()
         for name, text in query:
             if name not in parameters:
-                raise InvalidArgument(f"there is no parameter {name!r}", hint=_offer(name, list(parameters)))
+                raise InvalidArgument(f"unknown parameter: {name!r}", hint=_offer(name, list(parameters)))
             if name in seen:
                 raise InvalidArgument(f"{name} is given twice", hint="give it once")
             seen.add(name)
@@ -100,7 +100,7 @@ def _storable(name: str, text: str) -> str:
 
 
 def text(name: str, says: str, *, required: bool = False, pattern: str | None = None) -> Parameter:
-    """Any text."""
+    """Return a parameter that takes any text."""
     schema = {"type": "string"} | ({} if pattern is None else {"pattern": pattern})
     return Parameter(name, says, partial(_storable, name), schema, required=required)
 
@@ -110,7 +110,9 @@ def number(name: str, says: str, default: int, low: int, high: int) -> Parameter
 
     def read(raw: str) -> int:
         if not re.fullmatch(r"[0-9]{1,18}", raw) or not low <= int(raw) <= high:
-            raise InvalidArgument(f"{name} {raw[:40]!r} is no number from {low} to {high}", hint=f"{name}={default}")
+            raise InvalidArgument(
+                f"{name} is not a number from {low} to {high}: {raw[:40]!r}", hint=f"{name}={default}"
+            )
         return int(raw)
 
     return Parameter(
@@ -123,7 +125,7 @@ def choice(name: str, says: str, options: list[str], default: str | None = None)
 
     def read(raw: str) -> str:
         if raw not in options:
-            raise InvalidArgument(f"{name} {raw[:40]!r} is none of {', '.join(options)}", hint=_offer(raw, options))
+            raise InvalidArgument(f"{name} is not one of {', '.join(options)}: {raw[:40]!r}", hint=_offer(raw, options))
         return raw
 
     schema = {"type": "string", "enum": options} | ({} if default is None else {"default": default})
@@ -140,7 +142,7 @@ def timestamp(name: str, says: str) -> Parameter:
             at = datetime.fromisoformat(plain)
             return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
         except (ValueError, OverflowError) as error:
-            raise InvalidArgument(f"{name} {raw[:40]!r} is no time", hint=f"{name}=2026-01-31T12:00:00Z") from error
+            raise InvalidArgument(f"{name} is not a time: {raw[:40]!r}", hint=f"{name}=2026-01-31T12:00:00Z") from error
 
     return Parameter(name, says, read, {"type": "string", "format": "date-time"})
 

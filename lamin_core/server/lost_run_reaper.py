@@ -1,4 +1,4 @@
-"""Runs of the server's machine whose process is gone: found now and then, so that who listens hears of them."""
+"""Find runs on the server's machine whose process is gone, at intervals, and mark them as lost."""
 
 from __future__ import annotations
 

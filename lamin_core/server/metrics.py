@@ -1,4 +1,4 @@
-"""What the server counts, in the words of Prometheus.
+"""The server's counters in the format of Prometheus.
 
 Each event that comes in is counted as received, and then once more by what became of it: taken, known already,
 quarantined, or refused.

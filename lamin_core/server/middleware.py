@@ -1,4 +1,4 @@
-"""Who may pass: by which name a request calls the server, from which page it comes, and which key it carries."""
+"""Access checks on requests: host name, origin and API key."""
 
 from __future__ import annotations
 

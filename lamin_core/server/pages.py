@@ -1,4 +1,4 @@
-"""Pages of long lists by time, newest first: where one ends the next goes on, whatever came in meanwhile."""
+"""Cursor pagination of lists by time, newest first, stable while rows are added."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def decoded(text: str) -> Mark:
             raise ValueError(text)
         return _EPOCH + timedelta(microseconds=int(match[1])), int(match[2])
     except (ValueError, OverflowError) as error:
-        raise InvalidArgument(f"cursor {text[:40]!r} is none", hint="pass the nextCursor of the page before") from error
+        raise InvalidArgument(f"not a cursor: {text[:40]!r}", hint="pass the nextCursor of the page before") from error
 
 
 CURSOR = Parameter(

@@ -1,4 +1,4 @@
-"""Answers that say what happened and what to do next: every refusal is JSON with `error` and `hint`."""
+"""JSON responses; every refusal has `error` and `hint`."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def is_endless(scope: Mapping[str, object]) -> bool:
 
 
 def refusal(status: int, message: str, hint: str | None = None, headers: Mapping[str, str] | None = None) -> Response:
-    """An error, told."""
+    """Return the response that reports an error."""
     return JsonResponse({"error": message, "hint": hint}, status_code=status, headers=headers)
 
 

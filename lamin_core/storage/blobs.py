@@ -1,4 +1,4 @@
-"""Copies in storages: there whole or not at all, never changed, and taken up again where a killed process left off.
+"""Copies in storages: written whole or not at all, never changed, and resumed where a killed process stopped.
 
 On a local file system a copy is written beside its place under a name of its own, flushed to the disk, and renamed.
 That name follows from the content and the user, and whoever writes holds a lock on it, so that the part a killed
@@ -87,12 +87,12 @@ def holds(root: str, key: str, content: Digest) -> bool:
     if is_remote(root):
         return not content.is_folder and _remote_size(path) == content.size
     try:
-        found = os.lstat(path)
+        stat_result = os.lstat(path)
     except OSError:
         return False
     if content.is_folder:
-        return stat.S_ISDIR(found.st_mode) and os.access(path, os.R_OK | os.X_OK)
-    return stat.S_ISREG(found.st_mode) and found.st_size == content.size and os.access(path, os.R_OK)
+        return stat.S_ISDIR(stat_result.st_mode) and os.access(path, os.R_OK | os.X_OK)
+    return stat.S_ISREG(stat_result.st_mode) and stat_result.st_size == content.size and os.access(path, os.R_OK)
 
 
 def _remote_size(url: str) -> int | None:
@@ -124,13 +124,13 @@ def remove(root: str, key: str) -> None:
 class Aside:
     """Bytes on their way out: nobody finds them any more, and they can be put back."""
 
-    place: Path
+    original: Path
     here: Path
 
     def put_back(self) -> None:
         """As if nothing had happened."""
         with suppress(OSError):  # somebody has put the same bytes there meanwhile
-            self.here.rename(self.place)
+            self.here.rename(self.original)
 
     def remove(self) -> None:
         """For good; what cannot be removed is an orphan of `lamin fsck`."""
@@ -289,10 +289,10 @@ def _open_own(part: str, *, is_folder: bool) -> int | None:
         descriptor = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
-    found = os.fstat(descriptor)
-    is_kind = stat.S_ISDIR(found.st_mode) if is_folder else stat.S_ISREG(found.st_mode)
-    is_single = is_folder or found.st_nlink == 1  # a second name: somebody linked a file of this user here
-    is_private = found.st_uid == os.geteuid() and not found.st_mode & 0o022
+    stat_result = os.fstat(descriptor)
+    is_kind = stat.S_ISDIR(stat_result.st_mode) if is_folder else stat.S_ISREG(stat_result.st_mode)
+    is_single = is_folder or stat_result.st_nlink == 1  # a second name: somebody linked a file of this user here
+    is_private = stat_result.st_uid == os.geteuid() and not stat_result.st_mode & 0o022
     if is_kind and is_single and is_private:
         return descriptor
     os.close(descriptor)

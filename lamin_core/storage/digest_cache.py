@@ -1,4 +1,4 @@
-"""What is in local files: read once, and remembered for as long as they stand as they stood."""
+"""Digests of local files: each file is read once, and again only when it has changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Formats by suffix: how a file is loaded, opened for streaming, and written; libraries are imported on use.
+"""File formats by suffix: load, open for streaming, write. Libraries are imported on use.
 
 Formats that can run code when they are loaded are a table of their own, for `trust=True`.
 """
@@ -135,7 +135,7 @@ def write(data: Any, path: Path, suffix: str) -> None:
     except Exception as error:
         raise InvalidArgument(
             f"this {otype(data)} cannot be written as {suffix}: {_first_line(error)}",
-            hint="mend it, or write a file and save that",
+            hint="fix it, or write a file and save that",
         ) from error
 
 

@@ -116,7 +116,7 @@ def checked_root(root: str | os.PathLike[str], base: str | os.PathLike[str] = ".
     """
     text = os.fspath(root)
     if not text or "\0" in text:
-        raise InvalidArgument(f"{text!r} is no storage", hint="a folder, or a URL such as s3://bucket/data")
+        raise InvalidArgument(f"not a storage: {text!r}", hint="a folder, or a URL such as s3://bucket/data")
     if not is_remote(text):
         return os.path.abspath(os.path.join(base, os.path.expanduser(text)))
     if is_file_url(text):
@@ -133,7 +133,7 @@ def check_url(url: str) -> str:
     'https://example.org/a.csv?download=1'
     """
     if "\0" in url or not _is_text(url):
-        raise InvalidArgument(f"{url!r} is no URL", hint="there are characters in it that no URL has")
+        raise InvalidArgument(f"not a URL: {url!r}", hint="there are characters in it that no URL has")
     user = url.partition("://")[2].partition("/")[0].rpartition("@")[0]
     if shows_secret(url) or ":" in user:
         raise _with_secrets(url)
@@ -204,7 +204,7 @@ def check_name(key: str) -> str:
     'new\\nline.csv'
     """
     if not _is_text(key):
-        raise InvalidKey(f"{key!r} is no text in UTF-8", hint="rename the file, or give it a `key`")
+        raise InvalidKey(f"not text in UTF-8: {key!r}", hint="rename the file, or give it a `key`")
     if len(key.encode()) > KEY_BYTES:
         raise InvalidKey(f"a key of {len(key)} characters is too long: {key[:40]!r}...", hint="choose a shorter one")
     return key

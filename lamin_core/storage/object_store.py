@@ -1,4 +1,4 @@
-"""Objects in remote storages, through fsspec: what is there, and how bytes get there and back.
+"""Objects in remote storages through fsspec: list, read, write.
 
 Where a storage is and who may use it comes from the environment, as for any client of that storage, or from a table
 per root in `lamin/storages.toml` of the user's configuration folder. The registry keeps neither.
@@ -68,7 +68,7 @@ def _folder(path: str, below: dict[str, Any]) -> Found:
     size = sum(size for _, size, _ in entries)
     tagged = [(name, size, tag) for name, size, tag in entries if tag is not None]
     content = digest_entries(TAGS, tagged) if len(tagged) == len(entries) else None
-    moments = [moment for info in below.values() if (moment := _written(info)) is not None]
+    moments = [written_at for info in below.values() if (written_at := _written(info)) is not None]
     return Found(size, content, is_folder=True, written=max(moments, default=None))
 
 

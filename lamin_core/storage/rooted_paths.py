@@ -1,4 +1,4 @@
-"""Where a key of a storage is, checked: whatever is read, written, moved or removed lies below the storage's root.
+"""Checked paths: whatever is read, written, moved or removed lies below the root of its storage.
 
 A key comes from a row, an event or an argument, so it may climb (`../x`) or lead through a link to anywhere. Every
 path below a root is made here: `location` for what somebody put there, `own_location` for what only the registry
@@ -38,15 +38,15 @@ def location(root: str, key: str) -> str:
     >>> location("/data", "raw/a.csv"), location("s3://bucket/data/", "a.csv")
     ('/data/raw/a.csv', 's3://bucket/data/a.csv')
     """
-    place = Location(root, key)
+    location = Location(root, key)
     if "\0" in key:
-        raise _outside(place)
+        raise _outside(location)
     if ".." in key and root != "/":  # above that there is nothing
         if not is_below(key):
-            raise _outside(place)
+            raise _outside(location)
         if not is_remote(root):
-            _check_real(place)
-    return place.text
+            _check_real(location)
+    return location.text
 
 
 def own_location(root: str, key: str) -> str:
@@ -76,18 +76,18 @@ def copy_location(root: str, key: str) -> str:
     return path
 
 
-def _check_links(place: Location, names: list[str]) -> None:
+def _check_links(location: Location, names: list[str]) -> None:
     """Raise `Conflict` if one of these names below the root is a link to somewhere else."""
-    base = path = place.root
+    base = path = location.root
     for name in names:
         path = os.path.join(path, name)
         if not os.path.islink(path):
             continue
-        if name == MANAGED and base == place.root and _is_trusted(path, place.root):
+        if name == MANAGED and base == location.root and _is_trusted(path, location.root):
             base = path
             continue
         if not _is_within(os.path.realpath(path), os.path.realpath(base)):
-            raise _outside(place)
+            raise _outside(location)
 
 
 def _is_trusted(link: str, root: str) -> bool:
@@ -98,14 +98,14 @@ def _is_trusted(link: str, root: str) -> bool:
         return False
 
 
-def _check_real(place: Location) -> None:
-    if not _is_within(os.path.realpath(place.text), os.path.realpath(place.root)):
-        raise _outside(place)
+def _check_real(location: Location) -> None:
+    if not _is_within(os.path.realpath(location.text), os.path.realpath(location.root)):
+        raise _outside(location)
 
 
 def _is_within(path: str, folder: str) -> bool:
     return path.startswith(f"{folder.rstrip('/')}/")
 
 
-def _outside(place: Location) -> Conflict:
-    return Conflict(f"{place.text!r} does not lie below the storage {place.root!r}: it is left alone", _HINT)
+def _outside(location: Location) -> Conflict:
+    return Conflict(f"{location.text!r} does not lie below the storage {location.root!r}: it is left alone", _HINT)

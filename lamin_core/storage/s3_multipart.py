@@ -1,4 +1,4 @@
-"""Large files into S3 in parts: what a killed upload had brought there is not sent again.
+"""Multipart uploads to S3 that resume after a killed upload.
 
 The store keeps the parts of an unfinished upload, by key. Whoever uploads the same content to the same key, this
 process or another, finds them there, checks each by its MD5 (which is its entity tag), and sends the missing ones.

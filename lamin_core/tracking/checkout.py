@@ -1,4 +1,4 @@
-"""A script or notebook from the registry, back as a file to work on."""
+"""Write a script or notebook from the registry back to a file."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def bring_back(transform: Transform, folder: Path, *, force: bool = False) -> Pa
     """
     if transform.source_code is None or transform.kind not in ("script", "notebook"):
         raise InvalidArgument(
-            f"{transform.key!r} is a {transform.kind}, and no file"
+            f"{transform.key!r} is a {transform.kind}, not a file"
             if transform.source_code
             else "its source is unknown",
             hint="`lamin list transform` shows scripts and notebooks",
         )
     name = PurePosixPath(transform.key).name
     if name in ("", ".."):
-        raise InvalidArgument(f"{transform.key!r} is no name of a file", hint="`lamin list transform` shows the names")
+        raise InvalidArgument(f"not a file name: {transform.key!r}", hint="`lamin list transform` shows the names")
     path = folder / name
     if os.path.lexists(path) and not force and not _is_known(transform, path):
         raise Conflict(

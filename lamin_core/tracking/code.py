@@ -1,4 +1,4 @@
-"""Which code is at work: the script or the notebook of this process, as a transform to be saved."""
+"""The code of this process, script or notebook, as a transform."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log of a run: what it prints, still printed as ever, and kept."""
+"""Capture what a run prints into a log file while it is still printed."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ class Tee:
         self._copy = copy
 
     def write(self, text: str) -> int:
-        """Write to both."""
+        """Write to the terminal and to the log file."""
         written = self._stream.write(text)
         if not self._copy.closed:
             self._copy.write(text)
         return written
 
     def writelines(self, lines: Any) -> None:
-        """Write to both."""
+        """Write these lines to the terminal and to the log file."""
         for line in lines:
             self.write(line)
 
     def flush(self) -> None:
-        """Flush both."""
+        """Flush the terminal and the log file."""
         self._stream.flush()
         if not self._copy.closed:
             self._copy.flush()

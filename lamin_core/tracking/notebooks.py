@@ -1,4 +1,4 @@
-"""Notebooks: where the one at work is, its source without outputs, its title, and how it looks as a page."""
+"""Notebooks: the path of the current one, its source without outputs, its title, its HTML page."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _read(text: str) -> dict[str, Any]:
         if not isinstance(read, dict) or not isinstance(read.get("cells"), list):
             raise ValueError("it has no cells")
     except ValueError as error:
-        raise InvalidArgument(f"this is no notebook: {error}", hint="save it in the format 4") from error
+        raise InvalidArgument(f"not a notebook: {error}", hint="save it in the format 4") from error
     return read
 
 

@@ -48,18 +48,37 @@ def track(
     new_run: bool = True,
     report: bool = False,
 ) -> Run:
-    """Start a run of this script or notebook: from here on, artifacts loaded are its inputs and artifacts saved its
-    outputs.
+    """Start a run of this script or notebook.
 
-    The transform is the script itself (key: its file name, or `key`), a new version whenever its source has
-    changed; or the one given. `uid` (also as the first argument) keeps it the same transform wherever the file goes:
-    12 characters count versions by themselves, 16 are one version, and other source is a `Conflict`. `params` are kept
-    with the run, secrets masked; `features` are values of registered features. `new_run=False` goes on with
-    your last run of this version. With `report=True` what is printed is kept as `run.report`.
+    From here on, artifacts that are loaded are its inputs, and artifacts that are saved are its outputs. End it with
+    `finish()`; where that is not called, the run ends with the script, with the same outcome. A run that another
+    tracked run started becomes its child. Below somebody else's instance that this user has not allowed, one warning
+    says so, nothing is recorded, and the returned run is not saved.
 
-    End it with `finish()`; a script that ends without is closed as it ended. A run started by another tracked run
-    becomes its child. Below somebody else's instance that was not allowed, one warning says so, nothing is recorded,
-    and the run that is returned is nowhere. Raises `InstanceNotFound`, `Conflict` or `InvalidArgument`.
+    Args:
+        transform: A saved transform, or a uid; by default the transform is the script itself, a new version
+            whenever its source has changed.
+        uid: Keeps it the same transform wherever the file is moved. 12 characters identify the series, 16 one version.
+        key: The key of the transform, by default the name of the file.
+        kind: The kind of a new transform, such as `notebook` or `script`.
+        description: The title of a new transform.
+        source_code: The source, where it is not in a file.
+        path: The file that holds the source, where it is not the running one.
+        params: Parameters of the run, stored as JSON with secrets masked.
+        features: Values of registered features for the run.
+        name: A name for the run.
+        project: The name of a saved project to which the run belongs.
+        initiated_by_run: The parent run, where the environment does not name it.
+        new_run: With False, continue your last run of this version.
+        report: With True, store what is printed as `run.report`.
+
+    Returns:
+        The run, saved and started.
+
+    Raises:
+        InstanceNotFound: No instance is here or above.
+        Conflict: The source is not that of the version that `uid` names.
+        InvalidArgument: An argument has a value that cannot be used.
     """
     try:
         where = instance()
@@ -115,7 +134,14 @@ def _annotate(run: Run, projects: list[Project], features: dict[str, object] | N
 
 
 def finish() -> Run:
-    """End the run that `track()` started. Raises `NotTracked` when there is none."""
+    """End the run that `track()` started, as completed.
+
+    Returns:
+        The run.
+
+    Raises:
+        NotTracked: `track()` was not called.
+    """
     run: Run | None = current.process_run()
     if run is None and _untracked_runs:
         return _untracked_runs.pop()

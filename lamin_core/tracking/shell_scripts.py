@@ -82,7 +82,7 @@ def _script(shell: int) -> Path | None:
 def _transform(script: Path | None, key: str | None, uid: str | None) -> Transform:
     if script is None:
         if not key:
-            raise InvalidArgument("this is no script, and has no name", hint="lamin track --key NAME")
+            raise InvalidArgument("not a script, and it has no name", hint="lamin track --key NAME")
         return Transform(key=key, kind="script", uid=uid, language="shell")
     return Transform(
         key=key or script.name,

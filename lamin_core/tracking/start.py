@@ -1,4 +1,4 @@
-"""How a run of Python begins: with its parameters, its environment, and the commit that its code is of."""
+"""Start a run of Python, with its parameters, its environment and the commit of its code."""
 
 from __future__ import annotations
 

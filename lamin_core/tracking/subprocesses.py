@@ -1,4 +1,4 @@
-"""Runs of other programs: `lamin run` starts one, waits for it, and notes what it was given and what it made.
+"""Runs of other programs: `lamin run` starts one, waits for it, and records its inputs and outputs.
 
 The run is that of the program, with all that it starts. Files that its arguments name need not be told: those that are
 there and stay as they are have been read, those that are new or changed have been written.
@@ -152,7 +152,7 @@ def _input(where: Instance, name: str) -> Artifact:
         return _save(where, False, local_path(name))
     record = where.lineage.find(name)
     if not isinstance(record, Artifact):
-        raise NotFound(f"{name!r} is a run, no artifact", hint="name a file, or an artifact by its key or uid")
+        raise NotFound(f"{name!r} is a run, not an artifact", hint="name a file, or an artifact by its key or uid")
     return record
 
 

@@ -1,4 +1,4 @@
-"""A program of its own: what comes through these descriptors goes on to where it was meant for, and into a file.
+"""A separate program that copies its input to the original output and into a file.
 
     python copying.py FILE FROM:TO FROM:TO ...
 

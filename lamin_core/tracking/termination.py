@@ -1,4 +1,4 @@
-"""How runs end that nobody ends: with the script, by an exception, an exit code or a signal.
+"""End runs that nobody ends: at the end of the script, on an exception, an exit code or a signal.
 
 While a run is open, and no longer, this looks at what ends the process:
 

@@ -58,7 +58,7 @@ def instance(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     new_instance.db.dispose()
 
 
-def asked(question: Any) -> Any:
+def result_or_none(question: Any) -> Any:
     """The answer; our own errors are answers, others are not."""
     try:
         return question()
@@ -74,8 +74,8 @@ few = settings(max_examples=120, deadline=None, suppress_health_check=[HealthChe
     operator=st.sampled_from(sorted(OPERATORS)), value=values, field=st.sampled_from(["name", "is_type", "created_at"])
 )
 def test_lookups(instance: Instance, operator: str, value: Any, field: str) -> None:
-    asked(lambda: ln.ULabel.filter(**{f"{field}__{operator}": value}).to_list())
-    asked(lambda: ln.ULabel.exclude(**{f"{field}__{operator}": value}).count())
+    result_or_none(lambda: ln.ULabel.filter(**{f"{field}__{operator}": value}).to_list())
+    result_or_none(lambda: ln.ULabel.exclude(**{f"{field}__{operator}": value}).count())
     assert ln.ULabel.count() == len(NAMES)
 
 
@@ -89,7 +89,7 @@ def test_what_a_text_is_compared_with_is_what_python_says(instance: Instance, te
         "endswith": lambda name: name.endswith(text),
     }
     for operator, holds in expected.items():
-        names = asked(
+        names = result_or_none(
             lambda operator=operator: {label.name for label in ln.ULabel.filter(**{f"name__{operator}": text})}
         )
         assert names is None or names == {name for name in NAMES if holds(name)}, operator
@@ -98,11 +98,11 @@ def test_what_a_text_is_compared_with_is_what_python_says(instance: Instance, te
 @few
 @given(text=texts)
 def test_searches(instance: Instance, text: str) -> None:
-    labels = asked(lambda: ln.ULabel.search(text).to_list())
+    labels = result_or_none(lambda: ln.ULabel.search(text).to_list())
     if text in NAMES:
         assert text in [label.name for label in labels]
-    asked(lambda: ln.Artifact.search(text).to_list())
-    asked(lambda: ln.Run.search(text).to_list())
+    result_or_none(lambda: ln.Artifact.search(text).to_list())
+    result_or_none(lambda: ln.Run.search(text).to_list())
 
 
 @few
@@ -124,5 +124,5 @@ def test_names_of_fields_orders_features_and_paths(instance: Instance, text: str
         lambda: ln.ULabel.all().values_list(text),
     ]
     for question in questions:
-        asked(question)
+        result_or_none(question)
     assert ln.ULabel.count() == len(NAMES)

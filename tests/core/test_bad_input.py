@@ -32,20 +32,20 @@ def test_what_is_no_path_no_key_no_run_and_no_artifact_is_refused(instance: Inst
     file.write_text("a")
     unsaved = ln.Artifact(file, key="unsaved.txt")
     wrong: dict[str, Callable[[], Any]] = {
-        r"a NoneType is no path": lambda: ln.Artifact(None),  # type: ignore[arg-type]
-        r"a int is no path": lambda: ln.Artifact(3, key="a.txt"),  # type: ignore[arg-type]
-        r"a bytes is no path": lambda: ln.Artifact(b"a.txt"),  # type: ignore[arg-type]
+        r"not a path: a NoneType": lambda: ln.Artifact(None),  # type: ignore[arg-type]
+        r"not a path: a int": lambda: ln.Artifact(3, key="a.txt"),  # type: ignore[arg-type]
+        r"not a path: a bytes": lambda: ln.Artifact(b"a.txt"),  # type: ignore[arg-type]
         r"from_df\(df, key=": lambda: ln.Artifact(FRAME, key="t.csv"),  # type: ignore[arg-type]
         r"from_anndata\(adata, key=": lambda: ln.Artifact(ad.AnnData(np.eye(2)), key="t.h5ad"),
-        r"'' is no path": lambda: ln.Artifact("", key="a.txt"),
-        r"is no path.*such as": lambda: ln.Artifact("a\0.txt", key="a.txt"),
+        r"not a path: ''": lambda: ln.Artifact("", key="a.txt"),
+        r"not a path: .*such as": lambda: ln.Artifact("a\0.txt", key="a.txt"),
         r"3 cannot be a key": lambda: ln.Artifact(file, key=3),  # type: ignore[arg-type]
         r"a key is text": lambda: ln.Artifact(file, key=Path("a.txt")),  # type: ignore[arg-type]
-        r"is no text in UTF-8": lambda: ln.Artifact(file, key="\ud800.txt"),
-        r"'x' is no run": lambda: ln.Artifact(file, key="a.txt", run="x").save(),  # type: ignore[arg-type]
-        r"True is no run": lambda: ln.Artifact(file, key="a.txt", run=True).save(),
-        r"'x' is no saved artifact": lambda: ln.Artifact(file, revises="x"),  # type: ignore[arg-type]
-        r"is no saved artifact": lambda: ln.Artifact(file, revises=unsaved),
+        r"not text in UTF-8": lambda: ln.Artifact(file, key="\ud800.txt"),
+        r"not a run: 'x'": lambda: ln.Artifact(file, key="a.txt", run="x").save(),  # type: ignore[arg-type]
+        r"not a run: True": lambda: ln.Artifact(file, key="a.txt", run=True).save(),
+        r"not a saved artifact: 'x'": lambda: ln.Artifact(file, revises="x"),  # type: ignore[arg-type]
+        r"not a saved artifact: ": lambda: ln.Artifact(file, revises=unsaved),
         r"needs a key, a description or a run": lambda: ln.Artifact(file).save(),
         r"neither a file nor a folder": lambda: ln.Artifact("/dev/full", key="full"),
     }
@@ -75,9 +75,9 @@ def test_names_that_are_no_utf_8_are_refused_in_place_and_kept_in_a_folder(
     (in_tmp_path / "d").mkdir()
     odd = os.fsdecode(os.fsencode(in_tmp_path) + b"/d/\xff.txt")
     Path(odd).write_text("odd")
-    with pytest.raises(InvalidKey, match="is no text in UTF-8"):
+    with pytest.raises(InvalidKey, match="not text in UTF-8"):
         ln.Artifact(odd)
-    with pytest.raises(InvalidKey, match="is no text in UTF-8"):
+    with pytest.raises(InvalidKey, match="not text in UTF-8"):
         ln.Artifact.from_dir("d")
     assert ln.Artifact(odd, key="even.txt").save().load() == "odd"
     folder = ln.Artifact("d", key="copied").save()

@@ -630,8 +630,8 @@ def test_the_copy_of_a_folder_is_no_wider_than_it(
     (outside / "d").chmod(0o710)
     copy = ln.Artifact(outside / "d", key="d").save().path
     assert _mode(copy) == 0o710
-    found = {name: (_mode(copy / name), _mode(copy / name / "a.txt")) for name in ("private", "shared", "public")}
-    assert found == {"private": (0o700, 0o400), "shared": (0o750, 0o440), "public": (0o755, 0o444)}
+    modes = {name: (_mode(copy / name), _mode(copy / name / "a.txt")) for name in ("private", "shared", "public")}
+    assert modes == {"private": (0o700, 0o400), "shared": (0o750, 0o440), "public": (0o755, 0o444)}
 
 
 def test_the_same_bytes_from_a_wider_source_are_readable_by_its_readers(
@@ -740,7 +740,7 @@ def test_a_copy_that_somebody_else_may_not_read_is_said_to_be(instance: Instance
     assert artifact.load(pd.DataFrame).x.to_list() == [1]
     os.setresuid(65534, 65534, 0)
     try:
-        with pytest.raises(Unavailable, match="not for you to read"):
+        with pytest.raises(Unavailable, match="not readable for you"):
             artifact.load()
     finally:
         os.setresuid(0, 0, 0)

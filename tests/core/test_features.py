@@ -108,7 +108,7 @@ def test_what_is_wrong_is_said_with_the_way_out_and_nothing_is_written(
         ({"temperature": [1.0, 2.0]}, "is list, not float"),
         ({"experiment": "Experimnet 1"}, r"These values could not be validated:\n  ULabel\[Experiment\]: "
                                          r"\['Experimnet 1'\]\nFix typos, or create records for them:"),
-        ({"experiment": 1}, "is no label"),
+        ({"experiment": 1}, "is not a label"),
         ({"temperature": 1.0, "nope": 1}, "could not be validated"),
     ]  # fmt: skip
     for values, message in wrong:
@@ -117,9 +117,9 @@ def test_what_is_wrong_is_said_with_the_way_out_and_nothing_is_written(
     ln.ULabel(name="of no type").save()
     with pytest.raises(ValidationError, match=r"type=ln\.ULabel\.get"):
         artifact.features.add_values({"experiment": "of no type"})
-    with pytest.raises(ValidationError, match="is no value of feature"):
+    with pytest.raises(ValidationError, match="not a value of feature"):
         artifact.features.add_values({"experiment": ln.Project(name="p").save()})
-    with pytest.raises(InvalidArgument, match="no values by features"):
+    with pytest.raises(InvalidArgument, match="not a dict of values by feature"):
         artifact.features.add_values(["temperature"])  # type: ignore[arg-type]
     assert artifact.features.get_values() == {}
 
@@ -162,7 +162,7 @@ def test_artifacts_are_found_by_features(artifact: ln.Artifact, experiments: lis
         ln.Artifact.filter(f_flaot__gt=1)
     with pytest.raises(InvalidArgument, match="needs a number"):
         ln.Artifact.filter(f_float__gt="warm")
-    with pytest.raises(InvalidArgument, match="is no lookup for feature"):
+    with pytest.raises(InvalidArgument, match="not a lookup for feature"):
         ln.Artifact.filter(f_date__startswith="2026")
 
 
@@ -196,11 +196,11 @@ def test_labels_are_added_as_values_asked_for_and_removed(artifact: ln.Artifact,
         with pytest.raises(InvalidArgument, match="label"):
             artifact.labels.add(wrong)  # type: ignore[arg-type]
     ln.Feature(name="n", dtype=int).save()
-    with pytest.raises(InvalidArgument, match="no labels"):
+    with pytest.raises(InvalidArgument, match="not labels"):
         artifact.labels.add(experiments[0], feature="n")
     with pytest.raises(InvalidArgument, match="not saved"):
         artifact.labels.add(ln.ULabel(name="unsaved"))
-    with pytest.raises(InvalidArgument, match="is no ULabel"):
+    with pytest.raises(InvalidArgument, match="not a record of ULabel"):
         artifact.ulabels.add(ln.Project.get(name="Atlas"))  # type: ignore[arg-type]
 
 
@@ -233,7 +233,7 @@ def test_dtypes_are_named_by_types_registries_and_texts(instance: Instance) -> N
         assert str(named(dtype)) == text
         assert str(parse(text)) == text
     for wrong in ("cat", "nonsense", "cat[]", "cat[ulabel]", "list[]", set, object(), "int|str", "cat[ULabel", 3):
-        with pytest.raises(InvalidArgument, match="is no dtype"):
+        with pytest.raises(InvalidArgument, match="not a dtype"):
             ln.Feature(name="x", dtype=wrong)
     with pytest.raises(InvalidArgument, match="there is no registry 'Ulabel'"):
         ln.Feature(name="x", dtype="cat[Ulabel]")
@@ -340,7 +340,7 @@ def test_a_label_given_as_a_record_has_the_type_too(artifact: ln.Artifact, exper
     assert artifact.features["experiment"] == ["Pilot 1", "Experiment 1"]
     for write in (lambda: artifact.features.add_values({"experiment": stray}),
                   lambda: artifact.labels.add(stray, feature="experiment")):  # fmt: skip
-        with pytest.raises(ValidationError, match=r"is no value of feature.*\n  hint: .*of the type 'Experiment'"):
+        with pytest.raises(ValidationError, match=r"not a value of feature.*\n  hint: .*of the type 'Experiment'"):
             write()
     assert artifact.features["experiment"] == ["Pilot 1", "Experiment 1"]
 
@@ -358,7 +358,7 @@ def test_other_records_are_named_by_key_or_uid(artifact: ln.Artifact, write: Wri
     assert ln.Artifact.features.filter(run=run).one() == artifact
     with pytest.raises(ValidationError, match=r"Artifact: \['none'\].*\n.*\n\n  ln.Artifact\(\.\.\.\)\.save\(\), then"):
         artifact.features.set_values({"raw": "none"})
-    with pytest.raises(InvalidArgument, match="is no value of feature 'raw'"):
+    with pytest.raises(InvalidArgument, match="not a value of feature 'raw'"):
         ln.Artifact.features.filter(raw=run)
 
 

@@ -47,7 +47,7 @@ def test_two_instances_with_one_folder_name_are_two(in_tmp_path: Path) -> None:
 def test_making_it_again_opens_it_and_another_one_is_refused(in_tmp_path: Path) -> None:
     first = Instance.create(in_tmp_path, "./data")
     assert Instance.create(in_tmp_path, "./data").uid == first.uid
-    with pytest.raises(Conflict, match="has an instance already"):
+    with pytest.raises(Conflict, match="already has an instance"):
         Instance.create(in_tmp_path, "./other")
 
 

@@ -17,7 +17,7 @@ from lamin_core.ingest.facts import DatasetFacts, RunFacts, TransformFacts
 from lamin_core.ingest.record import record
 from lamin_core.instance.instance import Instance
 from lamin_core.lineage.diff import Changes, File, Snapshot, diff
-from tests.core.test_lineage_questions import asked, told
+from tests.core.test_lineage_questions import invoke, invoke_json
 
 Write = Callable[[str, str], Path]
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -46,10 +46,10 @@ def test_two_runs_of_python_are_compared_in_every_part(instance: Instance, write
     assert [(file.state, file.name) for file in difference.outputs] == [("changed", "out.txt"), ("same", "same.txt")]
     assert difference.duration[0] == pytest.approx(first.duration)
 
-    seen, _ = asked(commands.diff, first.uid, second.uid)
+    seen, _ = invoke_json(commands.diff, first.uid, second.uid)
     assert seen["params"] == {"added": {"new": None}, "removed": {"old": True}, "changed": {"alpha": [0.1, 0.2]}}
     assert seen["outputs"][0]["first"]["hash"] == "blake3:" + ln.Artifact.filter(key="out.txt").first().hash
-    text = told(commands.diff, first.uid, "fit.py").stdout
+    text = invoke(commands.diff, first.uid, "fit.py").stdout
     assert text == f"{first.diff('fit.py')}\n"
     for line in ("  ~ alpha: 0.1 → 0.2", "  - old: True", "  + new: None", "  -b = 2", "  = in.txt", "  = same.txt"):
         assert line in text.splitlines()

@@ -32,12 +32,12 @@ RUN = "0194e0a0-0000-7000-8000-000000000001"
 @pytest.fixture
 def instance(in_tmp_path: Path, outside: Path, database_url: str) -> Iterator[Instance]:
     """A fresh instance with one copy in it, on both databases."""
-    made = init("./data", db=database_url)
+    instance = init("./data", db=database_url)
     (outside / "own.txt").write_text("own")
     ln.Artifact(outside / "own.txt", key="own.txt", run=False).save()
-    yield made
+    yield instance
     disconnect()
-    made.db.dispose()
+    instance.db.dispose()
 
 
 @pytest.fixture

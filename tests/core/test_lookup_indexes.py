@@ -95,7 +95,7 @@ def labels(instance: Instance) -> None:
         session.execute(insert(table_of(ln.ULabel)), rows)
 
 
-def found(**lookups: Any) -> list[str]:
+def descriptions(**lookups: Any) -> list[str]:
     return sorted(ln.ULabel.filter(**lookups).values_list("description", flat=True))
 
 
@@ -103,20 +103,23 @@ def test_texts_have_one_order(labels: None) -> None:
     assert ln.ULabel.order_by("description").list("description") == sorted(TEXTS)
     assert ln.ULabel.order_by("-name").list("name") == sorted((string or "-" for string in TEXTS), reverse=True)
     for bound in TEXTS:
-        assert found(description__gt=bound) == sorted(text for text in TEXTS if text > bound)
-        assert found(description__lte=bound) == sorted(text for text in TEXTS if text <= bound)
-        assert found(description__range=("B", bound)) == sorted(text for text in TEXTS if "B" <= text <= bound)
+        assert descriptions(description__gt=bound) == sorted(text for text in TEXTS if text > bound)
+        assert descriptions(description__lte=bound) == sorted(text for text in TEXTS if text <= bound)
+        assert descriptions(description__range=("B", bound)) == sorted(text for text in TEXTS if "B" <= text <= bound)
 
 
 def test_case_counts_unless_it_is_said_not_to(labels: None) -> None:
     says: dict[str, Callable[[str, str], bool]] = {
-        "exact": lambda text, operand: text == operand, "iexact": lambda text, one: text.lower() == one.lower(),
-        "contains": lambda text, operand: operand in text, "icontains": lambda text, one: one.lower() in text.lower(),
-        "startswith": lambda text, operand: text.startswith(operand), "endswith": lambda text, one: text.endswith(one),
+        "exact": lambda text, operand: text == operand,
+        "iexact": lambda text, operand: text.lower() == operand.lower(),
+        "contains": lambda text, operand: operand in text,
+        "icontains": lambda text, operand: operand.lower() in text.lower(),
+        "startswith": lambda text, operand: text.startswith(operand),
+        "endswith": lambda text, operand: text.endswith(operand),
         "istartswith": lambda text, operand: text.lower().startswith(operand.lower()),
         "iendswith": lambda text, operand: text.lower().endswith(operand.lower()),
         "in": lambda text, operand: text in (operand, "A"),
-    }  # fmt: skip
+    }
     for operator, holds in says.items():
         for operand in [*TEXTS, "ÄRGER", "rGe", "É", "B%", "%", "_"]:
             value = [operand, "A"] if operator == "in" else operand
@@ -124,9 +127,9 @@ def test_case_counts_unless_it_is_said_not_to(labels: None) -> None:
                 expected = sorted(
                     text for text in TEXTS if holds(text if field == "description" else text or "-", operand)
                 )
-                assert found(**{f"{field}__{operator}": value}) == expected, (field, operator, operand)
-    assert found(name__regex="^[A-Z]b?$") == ["A", "Ab", "B", "Z"]
-    assert found(name__iregex="^[A-B]B?$") == ["A", "Ab", "B", "a", "ab"]
+                assert descriptions(**{f"{field}__{operator}": value}) == expected, (field, operator, operand)
+    assert descriptions(name__regex="^[A-Z]b?$") == ["A", "Ab", "B", "Z"]
+    assert descriptions(name__iregex="^[A-B]B?$") == ["A", "Ab", "B", "a", "ab"]
 
 
 def test_keys_know_upper_and_lower_case_of_all_scripts(instance: Instance, write: Write) -> None:

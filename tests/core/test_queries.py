@@ -80,7 +80,7 @@ def test_one_first_get_and_count_say_what_they_found(labels: list[ln.ULabel]) ->
     with pytest.raises(NotFound, match="nearest: alpha"):
         ln.ULabel.get(name="alpa")
     assert ln.ULabel.get(labels[0].uid).name == "alpha"
-    with pytest.raises(InvalidArgument, match="is no uid"):
+    with pytest.raises(InvalidArgument, match="not a uid"):
         ln.ULabel.get("raw/a.csv")
 
 
@@ -161,7 +161,7 @@ def test_a_feature_has_one_type(instance: Instance) -> None:
     ln.Feature(name="temperature", dtype=float).save()
     with pytest.raises(Conflict, match="is float, not int"):
         ln.Feature(name="temperature", dtype=int).save()
-    with pytest.raises(InvalidArgument, match="is no dtype"):
+    with pytest.raises(InvalidArgument, match="not a dtype"):
         ln.Feature(name="x", dtype="nonsense")
 
 
@@ -195,13 +195,14 @@ def test_without_its_latest_version_the_one_before_is_the_latest(instance: Insta
 def test_what_is_no_collection_and_no_question_is_told(instance: Instance, write: Write) -> None:
     artifact = ln.Artifact(write("a.txt", "a")).save()
     wrong: list[tuple[Callable[[], Any], str]] = [
-        (lambda: ln.Collection(["a.txt"], key="c"), "'a.txt' is no artifact"),  # type: ignore[list-item]
-        (lambda: ln.Collection([artifact], key=None), "None is no key"),  # type: ignore[arg-type]
-        (lambda: ln.ULabel.get(), "which ULabel?"), (lambda: ln.ULabel.get(None), "which ULabel?"),
-        (lambda: ln.ULabel.get(""), r"is no uid\n  hint: ULabel.get\(name="),
-        (lambda: ln.ULabel.search("x", limit=-1), "limit=-1"), (lambda: ln.ULabel.df(limit=-1), "limit=-1"),
-        (lambda: ln.ULabel(name="x", type="group"), "'group' is no saved type"),  # type: ignore[arg-type]
-        (lambda: setattr(ln.ULabel(name="x"), "type", "group"), "'group' is no ULabel"),
+        (lambda: ln.Collection(["a.txt"], key="c"), "not an artifact: 'a.txt'"),  # type: ignore[list-item]
+        (lambda: ln.Collection([artifact], key=None), "not a key: None"),  # type: ignore[arg-type]
+        (lambda: ln.ULabel.get(), r"ULabel.get\(\) needs a uid or a field"),
+        (lambda: ln.ULabel.get(None), r"ULabel.get\(\) needs a uid or a field"),
+        (lambda: ln.ULabel.get(""), r"not a uid: .*\n  hint: ULabel.get\(name="),
+        (lambda: ln.ULabel.search("x", limit=-1), "records: -1"), (lambda: ln.ULabel.df(limit=-1), "records: -1"),
+        (lambda: ln.ULabel(name="x", type="group"), "not a saved type: 'group'"),  # type: ignore[arg-type]
+        (lambda: setattr(ln.ULabel(name="x"), "type", "group"), "not a record of ULabel: 'group'"),
         (lambda: ln.ULabel(name="x" * 2_601), "is too long"),
     ]  # fmt: skip
     for ask, message in wrong:

@@ -212,7 +212,7 @@ def test_any_file_system_of_fsspec_serves(in_tmp_path: Path, outside: Path) -> N
 
 def test_a_storage_of_ones_own_takes_copies(instance: Instance, outside: Path, in_tmp_path: Path) -> None:
     (outside / "a.txt").write_text("a")
-    with pytest.raises(NotFound, match="no storage to copy into"):
+    with pytest.raises(NotFound, match="not a managed storage"):
         ln.Artifact(outside / "a.txt", key="a.txt", storage="archive")
     archive = ln.Storage("archive").save()
     assert archive.root == str(in_tmp_path / "archive")

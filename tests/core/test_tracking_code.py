@@ -59,7 +59,7 @@ def test_a_uid_pins_the_version_and_says_what_to_type_when_the_source_has_change
 
 @pytest.mark.parametrize("uid", ["short", "Ab3dEf5hIj7l0", "Ab3dEf5hIj7-0000"])
 def test_a_uid_has_its_form(instance: Instance, uid: str) -> None:
-    with pytest.raises(InvalidArgument, match="is no uid of a transform"):
+    with pytest.raises(InvalidArgument, match="not the uid of a transform"):
         ln.track(uid, key="a.py")
     assert ln.Transform.count() == 0
 

@@ -129,5 +129,5 @@ def test_a_notebook_comes_back_to_be_worked_on(instance: Instance) -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": 3}', "{"])
 def test_what_is_no_notebook_is_refused(text: str) -> None:
-    with pytest.raises(InvalidArgument, match="this is no notebook"):
+    with pytest.raises(InvalidArgument, match="not a notebook: "):
         notebooks.source(text)

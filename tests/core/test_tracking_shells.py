@@ -104,7 +104,7 @@ def test_a_script_comes_back_to_be_worked_on(instance: Instance, write: Write, t
     assert (target / "job.sh").read_text() == "precious\n"
     bring_back(first, target, force=True)
     assert (target / "job.sh").read_text() == first.source_code
-    with pytest.raises(InvalidArgument, match="is a pipeline, and no file"):
+    with pytest.raises(InvalidArgument, match="is a pipeline, not a file"):
         bring_back(ln.Transform(key="p", source_code="x").save(), target)
 
 
@@ -117,5 +117,5 @@ def test_bring_back_writes_through_no_link_and_into_no_other_folder(instance: In
         bring_back(script, folder)
     assert not (tmp_path / "nothing.py").exists()
     above = ln.Transform(key="code/..", kind="script", source_code="print(1)").save()
-    with pytest.raises(InvalidArgument, match="no name of a file"):
+    with pytest.raises(InvalidArgument, match="not a file name"):
         bring_back(above, folder, force=True)

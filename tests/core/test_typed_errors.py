@@ -121,15 +121,15 @@ def _constructors(artifact: ln.Artifact, feature: ln.Feature, file: Path) -> Ite
     for name in ("name", "type", "is_type", "description"):
         yield f"ULabel({name}=)", saved(ln.ULabel, name, **({} if name == "name" else {"name": "label"}))
     for name in ("dtype", "description", "unit", "nullable", "default_value", "coerce"):
-        given = {"name": f"of {name}"} | ({} if name == "dtype" else {"dtype": int})
-        yield f"Feature({name}=)", saved(ln.Feature, name, **given)
+        arguments = {"name": f"of {name}"} | ({} if name == "dtype" else {"dtype": int})
+        yield f"Feature({name}=)", saved(ln.Feature, name, **arguments)
     for name in ("abbr", "url", "start_date"):
         yield f"Project({name}=)", saved(ln.Project, name, name=f"of {name}")
     for name in ("doi", "pubmed_id", "date"):
         yield f"Reference({name}=)", saved(ln.Reference, name, name=f"of {name}")
     for name in ("key", "kind", "version", "description", "source_code", "revises", "uid", "namespace", "type"):
-        given = {} if name == "key" else {"key": f"of-{name}.py"}
-        yield f"Transform({name}=)", saved(ln.Transform, name, **given)
+        arguments = {} if name == "key" else {"key": f"of-{name}.py"}
+        yield f"Transform({name}=)", saved(ln.Transform, name, **arguments)
     transform = ln.Transform(key="runs.py").save()
     yield "Run()", lambda value: ln.Run(value).save()
     for name in ("name", "params", "status", "parent", "reference", "entrypoint"):

@@ -109,9 +109,9 @@ def test_deleted_transforms_and_collections_keep_their_uids(
     assert ln.Transform(key="a.py", source_code="2").save().number == 3
     with pytest.raises(NotFound, match=r"Transform .* was deleted for good"):
         ln.Transform.get(second.uid)
-    one, two = saved("one"), saved("two")
-    ln.Collection([one], key="c").save()
-    larger = ln.Collection([one, two], key="c").save()
+    first, two = saved("one"), saved("two")
+    ln.Collection([first], key="c").save()
+    larger = ln.Collection([first, two], key="c").save()
     larger.delete()
     assert ln.Collection([two], key="c").save().number == 2
     with pytest.raises(NotFound, match=r"Collection .* was deleted for good"):

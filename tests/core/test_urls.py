@@ -106,7 +106,7 @@ def test_a_library_that_is_missing_is_named(instance: Instance) -> None:
 def test_a_scheme_that_nobody_knows_is_said(instance: Instance) -> None:
     with pytest.raises(InvalidArgument, match="Protocol not known: nonsense"):
         ln.Artifact("nonsense://somewhere/a.csv")
-    with pytest.raises(InvalidArgument, match="is no URL"):
+    with pytest.raises(InvalidArgument, match="not a URL"):
         ln.Artifact("https://example.org/a\0.csv")
 
 

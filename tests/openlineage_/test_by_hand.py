@@ -44,7 +44,9 @@ def ran(instance: Instance, number: int, began_at: datetime, reads: list[Dataset
 def seen() -> tuple[list[tuple[str, bool]], list[tuple[str, bool]]]:
     """Versions that are shown, and those in the trash, each with whether it is the latest."""
     shown, hidden = ln.Artifact.filter().order_by("uid"), ln.Artifact.trash().order_by("uid")
-    return [(version.version, version.is_latest) for version in shown], [(one.version, one.is_latest) for one in hidden]
+    return [(version.version, version.is_latest) for version in shown], [
+        (version.version, version.is_latest) for version in hidden
+    ]
 
 
 def test_a_run_that_reads_what_is_in_the_trash_is_known_and_leaves_it_there(connected: Instance) -> None:

@@ -193,7 +193,7 @@ def test_what_is_only_kept_at_first_is_in_the_registry_in_the_end(instance: Inst
     run = run_of(1, "a")
     events = [parse(start(run, at(0))), parse(complete(run, at(1), outputs=[Dataset("file", "/x/a")]))]
     assert append_to_log(instance.db, events).taken == 2
-    assert append_to_log(instance.db, events).known == 2
+    assert append_to_log(instance.db, events).duplicates == 2
     assert instance.query(Run).count() == 0
     assert (project_backlog(instance.db, limit=1), project_backlog(instance.db), project_backlog(instance.db)) == (
         1,

@@ -111,7 +111,7 @@ def _named(seen: View) -> dict[str, list[str]]:
 
 def test_the_same_event_is_taken_once(instance: Instance) -> None:
     event = start(run_of(1, "a"), at(0))
-    assert (_take(instance, event).taken, _take(instance, event, event).known) == (1, 1)
+    assert (_take(instance, event).taken, _take(instance, event, event).duplicates) == (1, 1)
     with instance.db.reading() as session:
         assert len(list(export(session))) == 1
 

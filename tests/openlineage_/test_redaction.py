@@ -45,7 +45,7 @@ SECRETS = [
 ]
 
 
-def found(text: str) -> list[str]:
+def secrets_in(text: str) -> list[str]:
     return [secret for secret in SECRETS if secret in text]
 
 
@@ -66,7 +66,7 @@ def test_no_planted_secret_is_in_an_event_of_an_adapter() -> None:
         events.start(events.Run(run.id, job, "test", "1"), at(3)),
     ]
     texts = [serialize(event).decode() for event in emitted]
-    assert [found(text) for text in texts] == [[]] * len(texts)
+    assert [secrets_in(text) for text in texts] == [[]] * len(texts)
     assert "visible too" in texts[0]
     assert json.loads(texts[0])["run"]["facets"]["lamin_run"]["params"]["plain"] == "visible"
     assert "import os" in texts[3]
@@ -99,5 +99,5 @@ def test_no_planted_secret_is_in_what_a_tracked_run_exports(in_tmp_path: Path, m
     ln.setup.disconnect()
     instance.db.dispose()
     assert len(lines) >= 3
-    assert [found(line) for line in lines] == [[]] * len(lines)
+    assert [secrets_in(line) for line in lines] == [[]] * len(lines)
     assert any('"visible"' in line for line in lines)

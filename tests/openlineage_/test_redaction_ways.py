@@ -72,8 +72,10 @@ def _as_query(texts: list[str]) -> Event:
 
 
 def _as_error(texts: list[str]) -> Event:
-    said = "\n".join(texts)
-    return foreign(3, run={"errorMessage": {"message": said, "stackTrace": said, "programmingLanguage": "JAVA"}})
+    stored_text = "\n".join(texts)
+    return foreign(
+        3, run={"errorMessage": {"message": stored_text, "stackTrace": stored_text, "programmingLanguage": "JAVA"}}
+    )
 
 
 def _as_run_facets(texts: list[str]) -> Event:
@@ -106,9 +108,9 @@ WAYS: list[Callable[[list[str]], Event]] = [
 def test_foreign_events_are_derived_without_secrets(instance: Instance) -> None:
     planted = plants()
     texts = [plant.text for plant in planted]
-    for way in WAYS:
-        ingest(instance.db, [parse(way(texts))])
-        assert len(leaks(planted, derived(instance.db))) <= ALLOWED, way.__name__
+    for build_event in WAYS:
+        ingest(instance.db, [parse(build_event(texts))])
+        assert len(leaks(planted, derived(instance.db))) <= ALLOWED, build_event.__name__
     rebuild(instance.db)
     assert len(leaks(planted, derived(instance.db))) <= ALLOWED
     assert len(leaks(planted, raw_log(instance.db))) > 200  # as it came, unless the setting says otherwise
@@ -119,14 +121,14 @@ def test_redact_events_masks_the_raw_log_and_knows_an_event_twice(
     instance: Instance, store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planted = plants()
-    told = [parse(way([plant.text for plant in planted])) for way in WAYS]
-    ingest(instance.db, told[:1])  # before the setting
+    parsed = [parse(build_event([plant.text for plant in planted])) for build_event in WAYS]
+    ingest(instance.db, parsed[:1])  # before the setting
     monkeypatch.setenv("LAMIN_REDACT_EVENTS", "true")
-    first = store(instance.db, told)
-    again = store(instance.db, told)
+    first = store(instance.db, parsed)
+    again = store(instance.db, parsed)
     project_whole_backlog(instance.db)
-    assert (first.taken, first.known) == (len(told) - 1, 1)
-    assert (again.taken, again.known) == (0, len(told))
+    assert (first.taken, first.duplicates) == (len(parsed) - 1, 1)
+    assert (again.taken, again.duplicates) == (0, len(parsed))
     with instance.db.reading() as session:
         lines = list(export(session))
     shown = "\n".join(lines[1:])
@@ -149,14 +151,14 @@ def test_redact_events_tells_the_sender_of_its_own_event(instance: Instance, mon
 def test_events_of_adapters_are_sent_without_secrets() -> None:
     planted = plants()
     texts = [plant.text for plant in planted]
-    said = "\n".join(texts)
-    details = {"command": said, "listed": texts}
-    job = events.Job("test", "b", "rule", source=said, language="python", description=said)
-    run = run_of(1, "a", params={"texts": texts, "nested": {"deep": said}}, details=details)
+    stored_text = "\n".join(texts)
+    details = {"command": stored_text, "listed": texts}
+    job = events.Job("test", "b", "rule", source=stored_text, language="python", description=stored_text)
+    run = run_of(1, "a", params={"texts": texts, "nested": {"deep": stored_text}}, details=details)
     sent = [
         events.start(run, at(0)),
-        events.fail(run, at(1), said, trace=said),
-        events.abort(run, at(1), said),
+        events.fail(run, at(1), stored_text, trace=stored_text),
+        events.abort(run, at(1), stored_text),
         events.declare(job, at(2)),
     ]
     for event in sent:
@@ -259,14 +261,14 @@ rule make:
 
 
 def test_a_snakemake_command_line_is_stored_without_secrets(in_tmp_path: Path) -> None:
-    made = Instance.create(in_tmp_path, "./data")
+    instance = Instance.create(in_tmp_path, "./data")
     (in_tmp_path / "Snakefile").write_text(SNAKEFILE)
     config = ["password=sEcretConfig1", "api_key=sEcretConfig2", "client_secret=sEcretConfig3", "alpha=1"]
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--logger", "lamin", "--config", *config]
     done = subprocess.run(command, cwd=in_tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    shown = derived(made.db) + raw_log(made.db)
-    made.db.dispose()
+    shown = derived(instance.db) + raw_log(instance.db)
+    instance.db.dispose()
     assert "password=***" in shown
     assert "alpha=1" in shown
     assert "sEcret" not in shown

@@ -484,17 +484,17 @@ def test_nothing_is_written_through_a_link_in_the_spool(tmp_path: Path) -> None:
 def test_receiver_that_is_none_takes_no_event_and_the_warning_says_what_to_type(folder: Path, how: str) -> None:
     answer = (200, b"<!doctype html><title>Sign in</title>") if how == "page" else (302, b"")
     with receiving(lambda *_: answer) as receiver:
-        _, lost, said = ended(host(OPENLINEAGE_URL=receiver.url))
+        _, lost, output = ended(host(OPENLINEAGE_URL=receiver.url))
     assert (lost, numbers(waiting(folder))) == (0, list(range(20)))
-    assert said.count("lineage is kept in") == said.count("\n") == 1
-    assert "; set OPENLINEAGE_URL to the address of an OpenLineage receiver" in said
+    assert output.count("lineage is kept in") == output.count("\n") == 1
+    assert "; set OPENLINEAGE_URL to the address of an OpenLineage receiver" in output
 
 
 @pytest.mark.parametrize("how", ["endless", "endless error", "huge length", "drips"])
 def test_answer_without_end_costs_a_host_no_more_than_its_patience(folder: Path, how: str) -> None:
     with misbehaving(how) as url:
-        held_up, lost, said = ended(host(OPENLINEAGE_URL=url))
-    assert (lost, held_up < 2.5, said.count("lineage is kept in")) == (0, True, 1)
+        held_up, lost, output = ended(host(OPENLINEAGE_URL=url))
+    assert (lost, held_up < 2.5, output.count("lineage is kept in")) == (0, True, 1)
     assert numbers(waiting(folder)) == list(range(20))
 
 

@@ -1,4 +1,4 @@
-"""Is everything here as it must be to work? Each check says ok, warning or failure, and what to type.
+"""Checks of this machine and of the instance. Each one reports ok, warning or failure, and what to type.
 
 No check raises, and none changes anything that stays.
 """

@@ -1,4 +1,4 @@
-"""Whether the database can be reached, read and written to, how soon it answers, and what its clock says."""
+"""Checks of the database: reachable, readable, writable, response time, clock."""
 
 from __future__ import annotations
 

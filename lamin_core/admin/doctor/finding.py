@@ -1,4 +1,4 @@
-"""What one check has found."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Finding:
     hint: str | None = None
 
     def as_dict(self) -> dict[str, str | None]:
-        """For JSON."""
+        """Return the finding as it is printed by `--json`."""
         return asdict(self)
 
 
 def ok(check: str, detail: str) -> Finding:
-    """All is well."""
+    """Return a finding that needs no action."""
     return Finding(check, "ok", detail)
 
 

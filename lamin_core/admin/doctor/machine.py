@@ -1,4 +1,4 @@
-"""What is installed, and what waits on this machine."""
+"""Checks of this machine: installed packages, waiting events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the storage can be reached and written to, and what its clock says."""
+"""Checks of the storage: reachable, writable, clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is the registry true? Every row's bytes are there and are what it says; every copy has a row; the tables fit.
+"""Consistency of a registry: the bytes of every row, a row for every copy, and the tables among themselves.
 
 `check` only looks. `repair` mends what can be derived from the rest; bytes that are gone or damaged it cannot.
 """
@@ -33,7 +33,7 @@ class Report:
         return not self.problems
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON."""
+        """Return the result as it is printed by `--json`."""
         problems = [problem.as_dict() for problem in self.problems]
         return {"deep": self.deep, "checked": dict(sorted(self.checked.items())), "problems": problems}
 

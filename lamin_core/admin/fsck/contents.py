@@ -1,4 +1,4 @@
-"""Bytes against rows: what each artifact says of its file, folder or object, and what lies there."""
+"""Compare the bytes at each artifact's path with the digest and size in its row."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ class Kept:
     @property
     def path(self) -> str:
         """Where the bytes are, as the row says it."""
-        return Location(self.root, self.place).text
+        return Location(self.root, self.storage_key).text
 
     @property
-    def place(self) -> str:
+    def storage_key(self) -> str:
         """The same below the root."""
         return self.real_key or self.key or ""
 
     @property
     def checked_path(self) -> str:
         """Where the bytes are. Raises `Conflict` where that is outside of the storage."""
-        return copy_location(self.root, self.place) if self.is_copy else location(self.root, self.place)
+        return copy_location(self.root, self.storage_key) if self.is_copy else location(self.root, self.storage_key)
 
     @property
     def is_copy(self) -> bool:
@@ -62,7 +62,9 @@ def check_contents(instance: Instance, checked: Counter[str], *, deep: bool) -> 
     with instance.db.reading() as session:
         rows = [_stored_artifact(row) for row in session.execute(_rows())]
         managed = session.scalars(select(Storage.root).where(Storage.is_managed)).all()
-    rows = [kept for kept in rows if is_below(kept.place) or kept.root == "/"]  # of the others the rules tell
+    rows = [
+        artifact for artifact in rows if is_below(artifact.storage_key) or artifact.root == "/"
+    ]  # of the others the rules tell
     gone = {root for root in managed if not is_remote(root) and not os.path.isdir(root)}
     within_reach = [artifact for artifact in rows if _is_reachable(artifact.root) and artifact.root not in gone]
     checked["artifacts"] += len(within_reach)
@@ -79,16 +81,16 @@ def check_contents(instance: Instance, checked: Counter[str], *, deep: bool) -> 
                 watch(max(artifact.content.size, 0))
             return problem
 
-        found = dict(zip(places, at_once(look, places.values()), strict=True))
-    intact = {path for (path, _), problem in found.items() if problem is None}
+        observations = dict(zip(places, at_once(look, places.values()), strict=True))
+    intact = {path for (path, _), problem in observations.items() if problem is None}
     problems = [_gone(root) for root in sorted(gone)]
     problems += [_led_away(root) for root in sorted(managed) if root not in gone and not _is_own(root)]
-    for kept in within_reach:
-        problem = found[kept.path, kept.content]
-        if problem is not None and problem.kind == "damaged" and kept.path in intact:
-            problem = _not_its_own(kept)
+    for artifact in within_reach:
+        problem = observations[artifact.path, artifact.content]
+        if problem is not None and problem.kind == "damaged" and artifact.path in intact:
+            problem = _not_its_own(artifact)
         if problem is not None:
-            problems.append(replace(problem, uid=kept.uid))
+            problems.append(replace(problem, uid=artifact.uid))
     return problems
 
 
@@ -108,10 +110,10 @@ def _led_away(root: str) -> Problem:
     return Problem("outside", f"{path} is a link of somebody else, out of the storage", hint, path=path)
 
 
-def _not_its_own(kept: Kept) -> Problem:
+def _not_its_own(artifact: Kept) -> Problem:
     """Its row says other bytes than the row of another artifact, which are the right ones."""
-    what = f"{kept.path} is the copy of another artifact"
-    return Problem("missing", what, f"`lamin delete artifact {kept.uid} --permanent`", kept.uid, kept.path)
+    what = f"{artifact.path} is the copy of another artifact"
+    return Problem("missing", what, f"`lamin delete artifact {artifact.uid} --permanent`", artifact.uid, artifact.path)
 
 
 def _gone(root: str) -> Problem:
@@ -160,12 +162,12 @@ def _look(artifact: Kept, *, deep: bool) -> Problem | None:
             "outside", error.message, "remove the link; then `lamin fsck` once more", artifact.uid, artifact.path
         )
     try:
-        found = store.digest(path, artifact.content) if deep else store.measure(path, artifact.content)
+        actual = store.digest(path, artifact.content) if deep else store.measure(path, artifact.content)
     except NotFound:
         return _missing(artifact)
     except LaminError as error:
         return Problem("unreadable", error.message, "check the path and its permissions", artifact.uid, artifact.path)
-    return None if _agrees(artifact.content, found) else _differs(artifact, found)
+    return None if _agrees(artifact.content, actual) else _differs(artifact, actual)
 
 
 def _agrees(expected: Digest, actual: Digest) -> bool:

@@ -1,4 +1,4 @@
-"""Copies against rows: every file that the registry keeps in a managed storage belongs to an artifact."""
+"""Find copies in managed storages that belong to no artifact."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Orphan:
 
     @property
     def problem(self) -> Problem:
-        """It, in words."""
+        """Describe the orphan as a problem."""
         is_part = self.file.upload is not None
         why = "was not uploaded to its end" if is_part else "belongs to no artifact"
         what = f"{self.file.path} ({self.file.size} bytes) {why}"

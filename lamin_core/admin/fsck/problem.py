@@ -1,4 +1,4 @@
-"""One thing that is wrong."""
+"""One problem that the consistency check found."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ class Problem:
     """The storage that the path lies in."""
 
     def as_dict(self) -> dict[str, str | None]:
-        """For JSON."""
+        """Return the problem as it is printed by `--json`."""
         return {"kind": self.kind, "uid": self.uid, "path": self.path, "what": self.what, "hint": self.hint}

@@ -1,4 +1,4 @@
-"""The tables against each other: what every writer keeps true, asked of the rows that are there."""
+"""Rules that the rows of all tables keep, checked by SQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies at a path, measured or read whole: on this machine, or in a bucket."""
+"""Measure or hash what lies at a path, on this machine or in a bucket."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Found:
 
 
 class Store(Protocol):
-    """Where bytes are."""
+    """What the check needs of a local file system or of a bucket."""
 
     def measure(self, path: str, expected: Digest) -> Digest:
         """Size, number of files, and what else is known without reading. Raises `NotFound` or `Unavailable`."""
@@ -62,7 +62,7 @@ class Local:
 
     def measure(self, path: str, expected: Digest) -> Digest:
         """By the sizes that the file system tells."""
-        here = self._there(path)
+        here = self._existing_path(path)
         if not here.is_dir():
             return Digest("", "", here.stat().st_size)
         sizes = [os.stat(path).st_size for _, path in files_in(str(here))]
@@ -70,13 +70,13 @@ class Local:
 
     def digest(self, path: str, expected: Digest) -> Digest:
         """Of every byte, whatever the times of the file say."""
-        here = self._there(path)
+        here = self._existing_path(path)
         try:
             return digest(here) if expected.hash_type in (FILE, FOLDER) else self.measure(path, expected)
         except OSError as error:
             raise Unavailable(f"{path!r} cannot be read: {error.strerror or error}") from error
 
-    def _there(self, path: str) -> Path:
+    def _existing_path(self, path: str) -> Path:
         if not os.path.exists(path):
             raise NotFound(f"nothing at {path!r}")
         if not (os.path.isfile(path) or os.path.isdir(path)):
@@ -134,7 +134,7 @@ class Remote:
         return _translate_errors(path, lambda: _read_folder(fs, target))
 
     def copies(self, root: str) -> Iterator[Found]:
-        """Below `.lamindb/`."""
+        """Yield every object below `.lamindb/`."""
         url = f"{root.rstrip('/')}/{MANAGED}"
         fs, target = _filesystem(url)
         scheme = root.partition("://")[0]

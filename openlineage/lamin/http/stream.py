@@ -60,12 +60,12 @@ class Changes:
             )
         last = _last_seen(request)
         since = await self._now() if last is None else last
-        return _Line(self._told(since, still_admitted(request)), self._count)
+        return _Line(self._messages(since, still_admitted(request)), self._count)
 
     def _count(self, more: int) -> None:
         self._listeners += more
 
-    async def _told(self, last: int, is_admitted: Callable[[], Awaitable[bool]]) -> AsyncIterator[str]:
+    async def _messages(self, last: int, is_admitted: Callable[[], Awaitable[bool]]) -> AsyncIterator[str]:
         yield "retry: 1000\n\n"
         spoke = time.monotonic()
         while await is_admitted():

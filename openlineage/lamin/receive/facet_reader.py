@@ -107,21 +107,21 @@ def real_key(facets: Facets) -> str | None:
     >>> real_key({"lamin_artifact": {"real_key": ".lamindb/../../.ssh/config"}})
     """
     own = object_in(facets, "lamin_artifact")
-    place = text_in(own, "real_key")
-    if place is None or not is_place(place):
+    real_key = text_in(own, "real_key")
+    if real_key is None or not is_place(real_key):
         return None
-    if is_copy_key(place) and not _is_copy_of(own, place):
+    if is_copy_key(real_key) and not _is_copy_of(own, real_key):
         return None
-    return place
+    return real_key
 
 
-def _is_copy_of(own: Facets, place: str) -> bool:
+def _is_copy_of(own: Facets, real_key: str) -> bool:
     """Whether this is what the copy of the content is called that the same facet tells."""
     value, size = text_in(own, "hash"), count(own.get("size"))
     if value is None or size is None:
         return False
     name = managed_key(Digest(text_in(own, "hash_type") or "", value, size), "")
-    return place == name or place.startswith(f"{name}.")
+    return real_key == name or real_key.startswith(f"{name}.")
 
 
 def has_refused_place(facets: Facets) -> bool:

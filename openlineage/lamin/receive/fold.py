@@ -38,7 +38,7 @@ class _Mention:
     path: str
     first: datetime
     facets: Stamped = field(default_factory=dict)
-    told: dict[str | None, datetime] = field(default_factory=dict)
+    first_named: dict[str | None, datetime] = field(default_factory=dict)
     """When each identity was first named."""
     schemas: set[Fields] = field(default_factory=set)
 
@@ -51,7 +51,7 @@ class _Mention:
         self.first = min(self.first, order[0])
         self.schemas.update(facet_reader.schemas(facets))
         value = facet_reader.identity(facets)[1]
-        self.told[value] = min(order[0], self.told.get(value, order[0]))
+        self.first_named[value] = min(order[0], self.first_named.get(value, order[0]))
 
 
 @dataclass(slots=True)
@@ -307,7 +307,7 @@ def _dataset(direction: Direction | Literal["dataset"], mention: _Mention, ended
     facets = merged(mention.facets)
     own = object_in(facets, "lamin_artifact")
     hash_type, value = facet_reader.identity(facets)
-    at = mention.told.get(value, mention.first)
+    at = mention.first_named.get(value, mention.first)
     # Who wrote without saying what, wrote it by the end; who read, read from the first mention on.
     if direction == "output" and value is None and ended is not None:
         at = ended

@@ -37,7 +37,7 @@ class Receipt:
     """What became of a batch: events taken, events known already, and events put aside with the reason."""
 
     taken: int = 0
-    known: int = 0
+    duplicates: int = 0
     reasons: dict[str, str] = field(default_factory=dict)
     """Why events were put aside, by their hashes."""
 
@@ -163,12 +163,14 @@ def _stored_form(events: Sequence[ParsedEvent]) -> list[ParsedEvent]:
     return [replace(redacted(event), arrived_as=event.hash) for event in events]
 
 
-def _receipt(arrived: Sequence[ParsedEvent], batch: Mapping[str, ParsedEvent], fresh: Sequence[ParsedEvent]) -> Receipt:
+def _receipt(
+    arrived: Sequence[ParsedEvent], batch: Mapping[str, ParsedEvent], new_events: Sequence[ParsedEvent]
+) -> Receipt:
     """Whoever sent them knows them by the hashes that they arrived with."""
-    problems = {event.hash: str(event.reason) for event in fresh if event.kind == "quarantined"}
+    problems = {event.hash: str(event.reason) for event in new_events if event.kind == "quarantined"}
     arrived_as = {event.hash: event.arrived_as or event.hash for event in batch.values()}
     reasons = {arrived_as[digest]: reason for digest, reason in problems.items()}
-    return Receipt(len(fresh) - len(reasons), len(batch) - len(fresh), reasons)
+    return Receipt(len(new_events) - len(reasons), len(batch) - len(new_events), reasons)
 
 
 def append(session: Session, events: Sequence[ParsedEvent]) -> list[ParsedEvent]:
@@ -177,9 +179,9 @@ def append(session: Session, events: Sequence[ParsedEvent]) -> list[ParsedEvent]
     # One that was stored as it came, before the log was to be redacted, is known by that hash.
     hashes |= {event.arrived_as for event in events if event.arrived_as is not None}
     existing_hashes = {row.hash for row in select_in(session, _HASH, Row.hash, hashes)}
-    fresh = [event for event in events if not existing_hashes & {event.hash, event.arrived_as}]
+    new_events = [event for event in events if not existing_hashes & {event.hash, event.arrived_as}]
     received = now()
-    numbered = [replace(e, id=i) for e, i in zip(fresh, reserve(session, Row, len(fresh)), strict=True)]
+    numbered = [replace(e, id=i) for e, i in zip(new_events, reserve(session, Row, len(new_events)), strict=True)]
     insert_rows(session, Row, [_row(event, received) for event in numbered])
     return numbered
 

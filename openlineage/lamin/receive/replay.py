@@ -57,6 +57,6 @@ def _take(database: Database, batch: list[ParsedEvent], report: Report) -> None:
     repeated = len(batch) - len({event.hash for event in batch})
     receipt = ingest(database, batch)
     report.taken += receipt.taken
-    report.known += receipt.known + repeated
+    report.known += receipt.duplicates + repeated
     report.quarantined += receipt.quarantined
     batch.clear()

@@ -32,13 +32,13 @@ class Played:
     shown: str
     events: list[Event]
 
-    def told(self, step: str, *kinds: str) -> list[Event]:
+    def events_of(self, step: str, *kinds: str) -> list[Event]:
         """The events of a process (of these kinds), or of the workflow where `step` is empty."""
         return [event for event in self.events if process(event) == step and (not kinds or event["eventType"] in kinds)]
 
-    def one(self, step: str, kind: str) -> Event:
+    def only_event(self, step: str, kind: str) -> Event:
         """The only event of this kind of a process."""
-        events = self.told(step, kind)
+        events = self.events_of(step, kind)
         assert len(events) == 1, f"{len(events)} of {kind} for {step or 'the workflow'}; {self.shown}"
         return events[0]
 
@@ -53,7 +53,7 @@ class Played:
         """The files that are told to be published from this process."""
         return sorted(
             Path(each["name"]).name
-            for event in self.told(step)
+            for event in self.events_of(step)
             for each in event["outputs"]
             if each["facets"]["lamin_artifact"].get("role") == "published"
         )

@@ -24,13 +24,13 @@ class Played:
     shown: str
     events: list[Event]
 
-    def told(self, step: str, *kinds: str) -> list[Event]:
+    def events_of(self, step: str, *kinds: str) -> list[Event]:
         """The events of a rule (of these kinds), or of the workflow where `step` is empty."""
         return [event for event in self.events if rule(event) == step and (not kinds or event["eventType"] in kinds)]
 
-    def one(self, step: str, kind: str) -> Event:
+    def only_event(self, step: str, kind: str) -> Event:
         """The only event of this kind of a rule."""
-        (event,) = self.told(step, kind)
+        (event,) = self.events_of(step, kind)
         return event
 
     def story(self) -> list[tuple[str, str]]:
