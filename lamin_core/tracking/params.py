@@ -20,7 +20,7 @@ _LONGEST = 10_000
 def masked_params(params: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """These parameters, ready to be stored.
 
-    >>> kept({"alpha": 0.1, "day": date(2026, 1, 2), "api_key": "k"})
+    >>> masked_params({"alpha": 0.1, "day": date(2026, 1, 2), "api_key": "k"})
     {'alpha': 0.1, 'day': '2026-01-02', 'api_key': '***'}
     """
     masked: dict[str, Any] | None = redact({str(name): plain(value) for name, value in (params or {}).items()}) or None

@@ -81,8 +81,8 @@ class MultiSink:
 def default_sink() -> Sink:
     """The sink that the environment names, safe for a user's job: it never raises and never blocks the caller.
 
-    >>> from openlineage.lamin.emit.background_sink import Courier
-    >>> isinstance(default_sink(), Courier)
+    >>> from openlineage.lamin.emit.background_sink import BackgroundSink
+    >>> isinstance(default_sink(), BackgroundSink)
     True
     """
     if os.environ.get("LAMIN_STRICT") == "1":
