@@ -27,17 +27,17 @@ class Inspection:
     registry: str
     field: str
     values: tuple[object, ...]
-    known: frozenset[object]
+    valid_values: frozenset[object]
 
     @property
     def validated(self) -> list[Any]:
         """The values that are known."""
-        return [value for value in dict.fromkeys(self.values) if value in self.known]
+        return [value for value in dict.fromkeys(self.values) if value in self.valid_values]
 
     @property
     def non_validated(self) -> list[Any]:
         """The values that are not."""
-        return [value for value in dict.fromkeys(self.values) if value not in self.known]
+        return [value for value in dict.fromkeys(self.values) if value not in self.valid_values]
 
     @property
     def frac_validated(self) -> float:
@@ -52,7 +52,7 @@ class Inspection:
             import numpy
         except ImportError as error:
             raise MissingExtra("numpy", "data") from error
-        return numpy.array([value in self.known for value in self.values], dtype=bool)
+        return numpy.array([value in self.valid_values for value in self.values], dtype=bool)
 
     def __repr__(self) -> str:
         missing = self.non_validated

@@ -179,7 +179,7 @@ def _tokens(text: str) -> tuple[str, ...]:
 def _levenshtein(word: str, token: str, allowed: int) -> int | None:
     """Letters changed, left out, added or swapped between the two; None if more than allowed.
 
-    >>> _distance("smaple", "sample", 1), _distance("ifnj", "ifng", 1), _distance("gene", "cell", 1)
+    >>> _levenshtein("smaple", "sample", 1), _levenshtein("ifnj", "ifng", 1), _levenshtein("gene", "cell", 1)
     (1, 1, None)
     """
     if abs(len(word) - len(token)) > allowed:

@@ -19,11 +19,11 @@ def parse_time(value: datetime | str) -> datetime:
 
     Raises `InvalidArgument`.
 
-    >>> moment("2026-03-01T12:00:00+01:00").isoformat()
+    >>> parse_time("2026-03-01T12:00:00+01:00").isoformat()
     '2026-03-01T11:00:00+00:00'
-    >>> moment("yesterday") < moment("today") <= moment("now")
+    >>> parse_time("yesterday") < parse_time("today") <= parse_time("now")
     True
-    >>> moment("2 hours ago") < moment("90min") < moment("30s")
+    >>> parse_time("2 hours ago") < parse_time("90min") < parse_time("30s")
     True
     """
     if not isinstance(value, str | datetime):

@@ -67,7 +67,7 @@ class DigestCache:
         """What is at this path. Raises `Unavailable` when it cannot be read, or changes while it is.
 
         >>> import tempfile; file = Path(tempfile.mkdtemp(), "a.txt"); _ = file.write_text("abc")
-        >>> Contents().at(file).digest.size
+        >>> DigestCache().at(file).digest.size
         3
         """
         try:

@@ -27,7 +27,7 @@ def iso_timestamp(at: datetime | None) -> str | None:
     """ISO 8601, with microseconds, in UTC.
 
     >>> from datetime import UTC
-    >>> moment(datetime(2026, 1, 31, 12, tzinfo=UTC))
+    >>> iso_timestamp(datetime(2026, 1, 31, 12, tzinfo=UTC))
     '2026-01-31T12:00:00.000000Z'
     """
     return None if at is None else at.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
