@@ -136,6 +136,7 @@ def _pointer_above(start: Path) -> Path:
         raise NotFound(f"{str(start)!r} is not connected to an instance", hint="lamin info --show-origin")
     if not (folder / FOLDER / CONNECTED).is_file():
         raise Conflict(
-            f"{str(folder)!r} is an instance itself, not connected to one", hint=f"to lose it, remove {folder / FOLDER}"
+            f"{str(folder)!r} is an instance itself, not connected to one",
+            hint="nothing to disconnect; `lamin info --show-origin` says which instance is used here",
         )
     return folder / FOLDER / CONNECTED

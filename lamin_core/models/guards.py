@@ -14,7 +14,7 @@ from lamin_core.models.base import Named, Registry, is_required
 from lamin_core.models.feature import ArtifactFeatureValue, Feature, RunFeatureValue, checked_default, checked_dtype
 from lamin_core.models.label import ULabel, checked_type
 from lamin_core.models.relations import annotations_of
-from lamin_core.models.run import Run
+from lamin_core.models.run import Run, masked_params
 from lamin_core.models.transform import Transform
 
 Guard = Callable[[Session, Any, Any], Any]
@@ -83,7 +83,12 @@ def _version_tag(session: Session, row: Transform, tag: str | None) -> str | Non
     return tag
 
 
+def _params(session: Session, row: Run, params: object) -> dict[str, Any] | None:
+    return masked_params(params)
+
+
 _GUARDS: dict[tuple[type[Any], str], Guard] = {
+    (Run, "params"): _params,
     (Feature, "dtype"): _dtype,
     (Feature, "default_value"): _default,
     (ULabel, "type_id"): _type,

@@ -17,6 +17,7 @@ from lamin_core.models.has_lineage import HasLineage
 from lamin_core.models.interfaces import RunComparison
 from lamin_core.models.relations import ToMany, ToOne
 from lamin_core.runtime import current
+from lamin_core.runtime.redaction import redact
 
 if TYPE_CHECKING:
     from lamin_core.models.artifact import Artifact
@@ -33,6 +34,18 @@ _BEGINNINGS = {
     "scheduled": RunStatus.SCHEDULED,
 }
 _HOW_RUNS_BEGIN = "begin it `started` or `scheduled`; complete(), fail() end it"
+
+
+def masked_params(params: object) -> dict[str, Any] | None:
+    """Return the parameters of a run with their secrets masked. Raises `InvalidArgument` for what is not a dict.
+
+    >>> masked_params({"alpha": 0.1, "password": "hunter2"})
+    {'alpha': 0.1, 'password': '***'}
+    """
+    if params is not None and not isinstance(params, dict):
+        raise InvalidArgument(f"not parameters: {shown(params)}", hint='params={"alpha": 0.1}')
+    masked: dict[str, Any] | None = redact(params)
+    return masked
 
 
 class Run(HasLineage, Registry):
@@ -144,7 +157,7 @@ class Run(HasLineage, Registry):
             name=name,
             description=description,
             entrypoint=entrypoint,
-            params=params,
+            params=masked_params(params),
             status=_BEGINNINGS[status],
             transform_id=transform.id,
             parent_id=None if above is None else above.id,
@@ -154,6 +167,7 @@ class Run(HasLineage, Registry):
         )
 
     def _check_new(self) -> None:
+        self.params = masked_params(self.params)
         if self.status not in _BEGINNINGS.values():
             raise InvalidArgument(f"a run cannot begin {shown(self.status)}", hint=_HOW_RUNS_BEGIN)
 

@@ -9,6 +9,7 @@ from sqlalchemy import CTE, delete, select
 from sqlalchemy.orm import Session
 
 from lamin_core.db.database import Database
+from lamin_core.db.presence import check_present
 from lamin_core.db.statements import insert_missing_rows
 from lamin_core.errors import InvalidArgument
 from lamin_core.models import Artifact, Base, Registry, RunArtifact, Schema, SchemaComponent, ToMany, now
@@ -38,6 +39,7 @@ class SQLRelatedSet(SQLQuerySet[R], RelatedSet[R]):
         link = self._between()
         _check(self.registry, records)
         with self._database.writing() as session:
+            check_present(session, [self._record, *records])
             if self._relation.target is type(self._record):
                 self._check_acyclic(session, link, records)
             rows = [self._row(link, record) for record in records]

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from sqlalchemy import inspect
 from sqlalchemy.exc import IntegrityError
 
-from lamin_core.errors import Conflict, InvalidArgument, NotFound
+from lamin_core.db.presence import check_present, not_found
+from lamin_core.errors import Conflict, InvalidArgument
 from lamin_core.models import Artifact, Base, Collection, Registry, Run, Schema, Storage, Transform
 from lamin_core.models.base import check_new
 from lamin_core.models.checks import listed_argument, shown
@@ -75,8 +76,10 @@ def delete(instance: SavingInstance, record: Base) -> None:
     kind: Any = type(record)
     try:
         with instance.db.writing() as session:
+            if isinstance(record, Registry):
+                check_present(session, [record])
             if not remove_rows(session, kind, kind.id == record.id):  # type: ignore[attr-defined]
-                raise NotFound(f"{record!r} is not in the registry")
+                raise not_found(record)
             if isinstance(record, Artifact):
                 settle_latest(session, record.series_id)
     except IntegrityError as error:
@@ -92,4 +95,4 @@ _SAVERS: dict[type[Any], Callable[[SavingInstance, Any], Any]] = {
     Storage: save_storage,
 }
 
-__all__ = ["Place", "delete", "erase", "replace", "restore", "save", "save_all", "trash"]
+__all__ = ["delete", "erase", "replace", "restore", "save", "save_all", "trash"]

@@ -12,6 +12,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from lamin_core.db.database import Database
+from lamin_core.db.presence import check_present
 from lamin_core.db.statements import insert_missing_rows
 from lamin_core.errors import InvalidArgument, ValidationError, ValueNotFound
 from lamin_core.models import Feature, QuerySet, Registry, ToMany
@@ -53,6 +54,7 @@ class FeatureValues:
                 f"not a dict of values by feature: {values!r}", hint='add_values({"temperature": 21.6})'
             )
         with self._database.writing() as session:
+            check_present(session, [self._record])
             rows = _rows(session, self._record, values)
             if anew:
                 _remove(session, self._record, None)
@@ -118,6 +120,7 @@ class LabelSet:
         labels = _several(records)
         check_saved([self._record, *labels])
         with self._database.writing() as session:
+            check_present(session, [self._record, *labels])
             feature_record = None if feature is None else _one_feature(session, feature)
             grouped: Rows = defaultdict(list)
             for label in labels:

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session, make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
 
 from lamin_core.db.database import Database
-from lamin_core.errors import InvalidArgument, NotFound
+from lamin_core.db.presence import not_found
+from lamin_core.errors import InvalidArgument
 from lamin_core.models import (
     Registry,
 )
@@ -48,10 +49,10 @@ def assign_row(record: object, row: dict[str, object]) -> None:
 
 
 def row_of(session: Session, record: Any) -> Any:
-    """The row of a record that is saved. Raises `NotFound`."""
+    """Return the row of a saved record. Raises `NotFound`, also where its primary key is another record's by now."""
     row = None if record.id is None else session.get(type(record), record.id)
-    if row is None:
-        raise NotFound(f"{record!r} is not in the registry", hint="was it deleted, or never saved?")
+    if row is None or row.uid != inspect(record).dict.get("uid", row.uid):
+        raise not_found(record)
     return row
 
 

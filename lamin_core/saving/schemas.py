@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from lamin_core.db.presence import check_present
 from lamin_core.models import (
     Artifact,
     Base,
@@ -77,6 +78,7 @@ def save_collection(instance: SavingInstance, collection: Collection) -> Collect
     digest = derived_uid(22, "collection", *sorted({artifact.uid for artifact in members}))
     run, user = current.current_run(), instance.user_id
     with instance.db.writing() as session:
+        check_present(session, members)
         same_key = select(Collection).where(Collection.key == collection.key)
         row = session.scalar(same_key.where(Collection.hash == digest))
         if row is None:

@@ -1,0 +1,65 @@
+"""An object whose record was deleted for good touches no other record, though SQLite gives its primary key again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lamin_core as ln
+from lamin_core.errors import LaminError, NotFound
+from lamin_core.instance.instance import Instance
+
+
+@pytest.fixture
+def deleted_and_next(instance: Instance, outside: Path) -> tuple[ln.Artifact, ln.Artifact]:
+    """An artifact that was deleted for good, and the one saved after it."""
+    for name in ("b.txt", "c.txt"):
+        (outside / name).write_text(name)
+    deleted = ln.Artifact(outside / "b.txt", key="y/b.txt").save()
+    deleted.delete(permanent=True)
+    following = ln.Artifact(outside / "c.txt", key="other/c.txt").save()
+    return deleted, following
+
+
+def _describe(artifact: ln.Artifact) -> None:
+    artifact.description = "of another"
+    artifact.save()
+
+
+USES: dict[str, Callable[[ln.Artifact], Any]] = {
+    "delete": lambda artifact: artifact.delete(permanent=True),
+    "trash": lambda artifact: artifact.delete(),
+    "restore": lambda artifact: artifact.restore(),
+    "save": _describe,
+    "add a label": lambda artifact: artifact.ulabels.add(ln.ULabel(name="pilot").save()),
+    "add by labels": lambda artifact: artifact.labels.add(ln.ULabel(name="pilot").save()),
+    "collect": lambda artifact: ln.Collection([artifact], key="c").save(),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_deleted_artifact_used_again_leaves_the_next_one_alone(
+    deleted_and_next: tuple[ln.Artifact, ln.Artifact], use: str
+) -> None:
+    deleted, following = deleted_and_next
+    with pytest.raises(NotFound, match="is not in the registry"):
+        USES[use](deleted)
+    current = ln.Artifact.get(following.uid)
+    assert (current.description, current.load(), current.ulabels.count()) == (None, "c.txt", 0)
+    assert ln.Collection.filter().count() == 0
+
+
+def test_deleted_label_used_again_leaves_the_next_one_alone(instance: Instance, outside: Path) -> None:
+    (outside / "a.txt").write_text("a")
+    artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
+    deleted = ln.ULabel(name="old").save()
+    deleted.delete()
+    following = ln.ULabel(name="new").save()
+    for use in (lambda: artifact.ulabels.add(deleted), deleted.delete, deleted.save):
+        with pytest.raises(LaminError):
+            use()
+    assert artifact.ulabels.count() == 0
+    assert ln.ULabel.get(following.uid).name == "new"
