@@ -51,9 +51,15 @@ def assign_row(record: object, row: dict[str, object]) -> None:
 def row_of(session: Session, record: Any) -> Any:
     """Return the row of a saved record. Raises `NotFound`, also where its primary key is another record's by now."""
     row = None if record.id is None else session.get(type(record), record.id)
-    if row is None or row.uid != inspect(record).dict.get("uid", row.uid):
+    if row is None or row.uid != _saved_uid(record):
         raise not_found(record)
     return row
+
+
+def _saved_uid(record: Any) -> object:
+    """The uid that the record was read with: one that was set since is refused later, by its own error."""
+    replaced = inspect(record).attrs.uid.history.deleted
+    return replaced[0] if replaced else record.uid
 
 
 def show(record: Any, row: Any) -> None:
