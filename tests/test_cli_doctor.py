@@ -122,8 +122,8 @@ def test_a_database_that_is_none_any_more(
     ("line", "message", "hint"),
     [
         ("db = 3", "names no database", "sqlite:///lamin.db"),
-        ('db = "mysql://me@host/x"', "no database for this", "SQLite or PostgreSQL"),
-        ('db = "nonsense"', "no database URL", "postgresql://"),
+        ('db = "mysql://me@host/x"', "not a supported database", "SQLite or PostgreSQL"),
+        ('db = "nonsense"', "not a database URL", "postgresql://"),
         ("db = [", "cannot be read", "restore it"),
         ("", "no instance", "lamin init"),
     ],

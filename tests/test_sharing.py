@@ -31,7 +31,7 @@ open("a.txt", "w").write("x")
 ln.Artifact("a.txt", key="copies/a.txt").save()
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.spool import Spool
-spool = Spool(__import__("lamin_core.runtime.paths").location.spool_folder(), "00000000", 1 << 20)
+spool = Spool(__import__("lamin_core.runtime.paths", fromlist=["paths"]).spool_folder(), "00000000", 1 << 20)
 spool.append([b"{}"])
 import pathlib
 for path in [pathlib.Path(".lamin"), *pathlib.Path(".lamin").rglob("*")]:
