@@ -77,4 +77,4 @@ def test_a_setting_that_is_no_number_is_told_and_passed_over(
     sink = default_sink()
     sink.emit(start(run_of(1, "a"), at(0)))
     sink.close()
-    assert f"{name}='plenty' is no number" in caplog.text
+    assert f"{name}: not a number: 'plenty'" in caplog.text

@@ -140,7 +140,7 @@ def _spool_limit() -> float:
     try:
         return float(settings.spool_limit)
     except LaminError as error:
-        logger.warning("LAMIN_SPOOL_LIMIT=%s; %s is used", error.message, LIMIT_BYTES / _MEGABYTE)
+        logger.warning("LAMIN_SPOOL_LIMIT: %s; %s is used", error.message, LIMIT_BYTES / _MEGABYTE)
         return LIMIT_BYTES / _MEGABYTE
 
 
@@ -148,5 +148,5 @@ def _number(name: str, default: float) -> float:
     try:
         return max(0.0, float(os.environ.get(name) or default))
     except ValueError:
-        logger.warning("%s=%r is no number; %s is used", name, os.environ[name], default)
+        logger.warning("%s: not a number: %r; %s is used", name, os.environ[name], default)
         return default
