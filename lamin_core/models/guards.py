@@ -83,7 +83,7 @@ def _version_tag(session: Session, row: Transform, tag: str | None) -> str | Non
     return tag
 
 
-def _params(session: Session, row: Run, params: object) -> dict[str, Any] | None:
+def _params(session: Session, row: Run, params: object) -> object:
     return masked_params(params)
 
 

@@ -56,7 +56,7 @@ def row_of(session: Session, record: Any) -> Any:
     return row
 
 
-def _saved_uid(record: Any) -> object:
+def _saved_uid(record: Registry) -> object:
     """The uid that the record was read with: one that was set since is refused later, by its own error."""
     replaced = inspect(record).attrs.uid.history.deleted
     return replaced[0] if replaced else record.uid
