@@ -167,7 +167,7 @@ def select_in(
 ) -> Iterator[Row[Any]]:
     """The rows of the query whose column has one of these values: one statement, however many they are.
 
-    `given` are the query's own parameters. Best with a query that is made once: what is made of it is kept.
+    `parameters` are those of the query itself. Best with a query that is built once: its compiled form is cached.
     """
     if values:
         connection = session.connection()

@@ -65,8 +65,8 @@ class Inspection:
 class Lookup(Generic[R]):
     """Records by attributes named after them, and by the names themselves; both are completed at the prompt.
 
-    >>> found = Lookup("Gene", ["CD8A", "7SK", "HLA-A"], [1, 2, 3])
-    >>> found.cd8a, found.gene_7sk, found["HLA-A"], sorted(found.dict())
+    >>> lookup = Lookup("Gene", ["CD8A", "7SK", "HLA-A"], [1, 2, 3])
+    >>> lookup.cd8a, lookup.gene_7sk, lookup["HLA-A"], sorted(lookup.dict())
     (1, 2, 3, ['cd8a', 'gene_7sk', 'hla_a'])
     """
 
