@@ -395,7 +395,8 @@ def _check_apart(folder: Path, target: Root) -> None:
 def _is_untouched(path: Path, content: Digest, cutoff: datetime) -> bool:
     """Whether nothing there was written, moved or removed since; then it need not be read to know that it is the same.
 
-    One look at each file. Whoever writes to a file changes its times; only `ctime` cannot be put back.
+    One look at each file. Whoever writes to a file changes its times; only `ctime` cannot be put back. What changes
+    within one tick of the file system's clock (4 to 10 ms) after the save, and keeps the size, is not seen.
     """
     state = state_of(path)
     size = sum(entry[3] for entry in state)
