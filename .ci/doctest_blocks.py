@@ -7,7 +7,9 @@ from typing import Any
 
 import griffe
 
-_EXAMPLE = re.compile(r"^(?P<indent> *)>>> .*(?:\n(?P=indent)\S.*|\n(?P=indent) +\S.*)*", re.MULTILINE)
+_EXAMPLE = re.compile(
+    r"^(?P<indent> *)>>> .*(?:\n(?P=indent)\S.*|\n(?P=indent) +\S.*)*", re.MULTILINE
+)
 
 
 class DoctestBlocks(griffe.Extension):

@@ -1,6 +1,7 @@
 """Two files of figures beside each other: `python benchmarks/compare.py BEFORE AFTER`.
 
-Prints after/before, before and after for each number that both have, and the version that each file is about.
+Prints after/before, before and after for each number that both have, and the version that each file
+is about.
 """
 
 from __future__ import annotations

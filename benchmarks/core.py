@@ -1,7 +1,7 @@
 """Measures what users wait for: `python benchmarks/core.py`.
 
-Imports, one save, many at once, taking in the events of a workflow, and walking its graph; SQLite on this disk. Prints
-JSON: medians, in milliseconds where the name says nothing else.
+Imports, one save, many at once, taking in the events of a workflow, and walking its graph; SQLite
+on this disk. Prints JSON: medians, in milliseconds where the name says nothing else.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ def main() -> None:
         Instance.create(Path(folder), "data").db.dispose()
         code = f"import os; os.chdir({folder!r}); import lamin_core as ln; ln.ULabel.filter(name='x').first()"
         idle = median(partial(run_python, ""))
-        figures = {f"import {module}": median(partial(run_python, f"import {module}")) - idle for module in MODULES}
+        figures = {
+            f"import {module}": median(partial(run_python, f"import {module}")) - idle
+            for module in MODULES
+        }
         figures["import, connect, the first query"] = median(partial(run_python, code)) - idle
     for measure in (saved, taken_in):
         with tempfile.TemporaryDirectory() as folder:
@@ -59,14 +62,19 @@ def saved(folder: Path) -> dict[str, float]:
     ln.finish()
     ln.setup.disconnect()
     instance.db.dispose()
-    return {"a small file saved in a run": statistics.median(times[10:]), "a file among 500": at_once / 500}
+    return {
+        "a small file saved in a run": statistics.median(times[10:]),
+        "a file among 500": at_once / 500,
+    }
 
 
 def taken_in(folder: Path) -> dict[str, float]:
     """Events, and the graph that they make."""
     instance = Instance.create(folder, str(folder / "data"))
     sink = RegistrySink(instance.folder)
-    figures = {"one event, one transaction": median(each(sink, iter(list(chain("single", 60)))), 100)}
+    figures = {
+        "one event, one transaction": median(each(sink, iter(list(chain("single", 60)))), 100)
+    }
     batch = list(chain("batch", STEPS))
     for what in ("events a second, in batches", "the same again, all known, a second"):
         figures[what] = len(batch) / milliseconds(lambda: sink.emit(*batch)) * 1000
@@ -82,7 +90,9 @@ def chain(name: str, steps: int) -> Iterator[Event]:
     """The events of a workflow whose steps hand one file on."""
     for step in range(steps):
         job = Job("bench", f"{name}:step", "rule", source="cp a b")
-        run = Run(derived_run_id("bench", name, str(step)), job, "bench", "1", params={"step": step})
+        run = Run(
+            derived_run_id("bench", name, str(step)), job, "bench", "1", params={"step": step}
+        )
         at = BEGIN + timedelta(seconds=step)
         read = [file(name, step - 1)] if step else []
         yield events.start(run, at, inputs=read)
@@ -91,7 +101,9 @@ def chain(name: str, steps: int) -> Iterator[Event]:
 
 def file(name: str, step: int) -> Dataset:
     """A file that only the registry knows."""
-    return Dataset("file", f"/{name}/{step}.txt", hash=f"{step:064x}", hash_type="blake3", size=step)
+    return Dataset(
+        "file", f"/{name}/{step}.txt", hash=f"{step:064x}", hash_type="blake3", size=step
+    )
 
 
 def each(sink: RegistrySink, ready: Iterator[Event]) -> Callable[[], None]:

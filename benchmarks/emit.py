@@ -1,7 +1,8 @@
 """What lineage costs the host that emits it, and how fast a spool drains: `python benchmarks/emit.py [--events N]`.
 
-Each figure is the median of five rounds. The receiver is a process of its own, so that only what the host itself does
-is measured: per event in `emit`, and once in `close`. `direct` is the same events posted without a spool, for scale.
+Each figure is the median of five rounds. The receiver is a process of its own, so that only what
+the host itself does is measured: per event in `emit`, and once in `close`. `direct` is the same
+events posted without a spool, for scale.
 """
 
 from __future__ import annotations
@@ -50,16 +51,25 @@ def story(count: int) -> list[Event]:
     job = Job("bench", "step", "rule", source="print('x')\n" * 20, language="python")
     events = []
     for number in range(count // 2):
-        run = Run(f"00000000-0000-7000-8000-{number:012d}", job, "bench", "1.0", params={"sample": number})
-        files = [Dataset("file", f"/data/{number}/{name}", "0" * 64, "blake3", 1000) for name in "abc"]
-        events += [start(run, datetime.now(UTC), files[:1]), complete(run, datetime.now(UTC), files[:1], files[1:])]
+        run = Run(
+            f"00000000-0000-7000-8000-{number:012d}", job, "bench", "1.0", params={"sample": number}
+        )
+        files = [
+            Dataset("file", f"/data/{number}/{name}", "0" * 64, "blake3", 1000) for name in "abc"
+        ]
+        events += [
+            start(run, datetime.now(UTC), files[:1]),
+            complete(run, datetime.now(UTC), files[:1], files[1:]),
+        ]
     return events
 
 
 @contextmanager
 def receiver() -> Iterator[str]:
     """An endpoint that takes everything at once and does nothing with it."""
-    with subprocess.Popen([sys.executable, "-c", RECEIVER], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", RECEIVER], stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         yield f"http://127.0.0.1:{process.stdout.readline().strip()}/api/v1/lineage"
         process.terminate()
@@ -92,7 +102,9 @@ def absent() -> Iterator[str]:
 def host(url: str, events: list[Event]) -> dict[str, float]:
     """Emit one by one, as adapters do, then close."""
     with tempfile.TemporaryDirectory() as folder:
-        sink = BackgroundSink(lambda: HttpSink(url, timeout=10), Spool(Path(folder, "spool"), "key"))
+        sink = BackgroundSink(
+            lambda: HttpSink(url, timeout=10), Spool(Path(folder, "spool"), "key")
+        )
         each = []
         for event in events:
             began = time.perf_counter()
@@ -139,7 +151,9 @@ def draining(url: str, events: list[Event]) -> dict[str, float]:
 def median(measure: Callable[[], dict[str, float]]) -> dict[str, float]:
     """The median of each figure over all rounds."""
     rounds = [measure() for _ in range(ROUNDS)]
-    return {name: round(statistics.median(figures[name] for figures in rounds), 2) for name in rounds[0]}
+    return {
+        name: round(statistics.median(figures[name] for figures in rounds), 2) for name in rounds[0]
+    }
 
 
 def main() -> None:
@@ -148,7 +162,11 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=2000)
     events = story(parser.parse_args().events)
     logging.getLogger("lamin").setLevel(logging.ERROR)
-    figures: dict[str, Any] = {"events": len(events), "bytes_each": len(json.dumps(events[-1])), "cpus": os.cpu_count()}
+    figures: dict[str, Any] = {
+        "events": len(events),
+        "bytes_each": len(json.dumps(events[-1])),
+        "cpus": os.cpu_count(),
+    }
     for name, endpoint in {"receiver": receiver, "absent": absent, "hanging": hanging}.items():
         with endpoint() as url:
             figures[name] = median(lambda url=url: host(url, events))  # type: ignore[misc]

@@ -1,9 +1,9 @@
 """Measures the endpoint as its clients see it: `python benchmarks/endpoint.py`; `--curve 1000000` grows a registry.
 
-Acknowledged events a second, each durable, and how long a client waits; the same without the registry behind the raw
-log (the floor of HTTP, parsing and appending); batches on PostgreSQL; the memory that the largest body takes. Server
-and load are processes of their own; clients are raw sockets, kept open, one request at a time on each. All numbers
-are medians of several rounds.
+Acknowledged events a second, each durable, and how long a client waits; the same without the
+registry behind the raw log (the floor of HTTP, parsing and appending); batches on PostgreSQL; the
+memory that the largest body takes. Server and load are processes of their own; clients are raw
+sockets, kept open, one request at a time on each. All numbers are medians of several rounds.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def main() -> None:
     words.add_argument("--seconds", type=float, default=5, help="of each round")
     words.add_argument("--rounds", type=int, default=3)
     words.add_argument("--clients", type=int, default=32)
-    words.add_argument("--curve", type=int, default=0, metavar="EVENTS", help="only grow a registry to this size")
+    words.add_argument(
+        "--curve", type=int, default=0, metavar="EVENTS", help="only grow a registry to this size"
+    )
     words.add_argument("--load", metavar="JSON", help=argparse.SUPPRESS)
     words.add_argument("--floor", type=int, metavar="PORT", help=argparse.SUPPRESS)
     options = words.parse_args()
@@ -64,7 +66,9 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     length = options.seconds, options.rounds
     figures = {
         f"sqlite, {options.clients} clients": singles(options.clients, *length),
-        f"sqlite, raw log alone, {options.clients} clients": singles(options.clients, *length, floor=True),
+        f"sqlite, raw log alone, {options.clients} clients": singles(
+            options.clients, *length, floor=True
+        ),
         "sqlite, 1 client": singles(1, *length),
         "sqlite, 2 clients, batches of 500": batches(500, 2, *length),
     }
@@ -85,14 +89,24 @@ def singles(clients: int, seconds: float, rounds: int, floor: bool = False) -> R
 def batches(size: int, clients: int, seconds: float, rounds: int, url: str | None = None) -> Round:
     """Many events a request."""
     with served(url) as (port, _):
-        return medians([loaded(port, clients, seconds, size, number) for number in range(rounds + 1)])
+        return medians(
+            [loaded(port, clients, seconds, size, number) for number in range(rounds + 1)]
+        )
 
 
 def medians(results: list[Round]) -> Round:
     """Without the first round; `settled` is with the time until all was in the registry."""
-    names = {"rate": "acknowledged_per_s", "settled": "settled_per_s", "p50": "p50_ms", "p99": "p99_ms"}
+    names = {
+        "rate": "acknowledged_per_s",
+        "settled": "settled_per_s",
+        "p50": "p50_ms",
+        "p99": "p99_ms",
+    }
     values = {name: statistics.median(result[name] for result in results[1:]) for name in names}
-    return {label: round(values[name] * (1000 if label.endswith("_ms") else 1), 1) for name, label in names.items()}
+    return {
+        label: round(values[name] * (1000 if label.endswith("_ms") else 1), 1)
+        for name, label in names.items()
+    }
 
 
 def largest() -> Round:
@@ -139,23 +153,35 @@ def curve(total: int, size: int = 1000) -> None:
             post(port, "/api/v1/lineage/batch", body)
             if (done + size) % max(size, total // 20) == 0:
                 now = time.perf_counter()
-                rate, memory = max(size, total // 20) / (now - begin), process.memory_info().rss / MB
+                rate, memory = (
+                    max(size, total // 20) / (now - begin),
+                    process.memory_info().rss / MB,
+                )
                 print(f"{done + size:10,} events {rate:8.0f} events/s {memory:6.0f} MB", flush=True)
                 begin = time.perf_counter()
 
 
 def post(port: int, path: str, body: bytes) -> None:
     """One request, acknowledged."""
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, {"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}{path}", body, {"Content-Type": "application/json"}
+    )
     with urllib.request.urlopen(request, timeout=300) as answer:  # noqa: S310
         answer.read()
 
 
 def template(half: int, padding: int) -> bytes:
     """START or COMPLETE of the run `MARK`, which reads what the run before it wrote."""
-    run = Run(f"0194e0a0-0000-7000-8000-00{MARK}", Job("bench", "jobNN", "rule", source="cp a b"), "bench", "1")
+    run = Run(
+        f"0194e0a0-0000-7000-8000-00{MARK}",
+        Job("bench", "jobNN", "rule", source="cp a b"),
+        "bench",
+        "1",
+    )
     if half == 0:
-        template_event = events.start(run, BEGIN, inputs=[Dataset("file", f"/bench/{MARK - 1}.txt")])
+        template_event = events.start(
+            run, BEGIN, inputs=[Dataset("file", f"/bench/{MARK - 1}.txt")]
+        )
     else:
         output = Dataset("file", f"/bench/{MARK}.txt", f"{MARK:064d}", "blake3", 3)
         template_event = events.complete(run, BEGIN + timedelta(seconds=1), outputs=[output])
@@ -178,13 +204,19 @@ def event(series: int, number: int, padding: int = 0) -> bytes:
         _templates[key] = template(*key)
     run = series * 50_000_000 + number // 2 + 1
     text = _templates[key].replace(b"jobNN", b"job%d" % (run % JOBS))
-    return text.replace(b"%d" % MARK, b"%010d" % run).replace(b"%d" % (MARK - 1), b"%010d" % (run - 1))
+    return text.replace(b"%d" % MARK, b"%010d" % run).replace(
+        b"%d" % (MARK - 1), b"%010d" % (run - 1)
+    )
 
 
 def loaded(port: int, clients: int, seconds: float, size: int, series: int) -> dict[str, float]:
     """A round of load, from a process of its own."""
-    parameters = json.dumps({"port": port, "clients": clients, "seconds": seconds, "size": size, "series": series})
-    done = subprocess.run([sys.executable, __file__, "--load", parameters], check=True, stdout=subprocess.PIPE)
+    parameters = json.dumps(
+        {"port": port, "clients": clients, "seconds": seconds, "size": size, "series": series}
+    )
+    done = subprocess.run(
+        [sys.executable, __file__, "--load", parameters], check=True, stdout=subprocess.PIPE
+    )
     result: dict[str, float] = json.loads(done.stdout)
     begin = time.perf_counter()
     while backlog(port):
@@ -197,7 +229,9 @@ def backlog(port: int) -> float:
     """Events that are acknowledged, and not yet in the registry."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=300) as answer:
         lines = answer.read().decode().splitlines()
-    return float(next(line for line in lines if line.startswith("lamin_backlog_events ")).split()[1])
+    return float(
+        next(line for line in lines if line.startswith("lamin_backlog_events ")).split()[1]
+    )
 
 
 def load(port: int, clients: int, seconds: float, size: int, series: int) -> dict[str, float]:
@@ -222,7 +256,10 @@ def load(port: int, clients: int, seconds: float, size: int, series: int) -> dic
             if not answer.endswith(b"}"):
                 heard[client] = answer
                 continue
-            if answer[9:12] not in (b"200", b"201") or b'"failed":0' not in answer + b'"failed":0' * (size == 1):
+            if answer[9:12] not in (
+                b"200",
+                b"201",
+            ) or b'"failed":0' not in answer + b'"failed":0' * (size == 1):
                 raise SystemExit(answer.decode())
             now = time.perf_counter()
             taken.append(now - sent[client])
@@ -244,13 +281,20 @@ def requests(size: int, series: int) -> Iterator[bytes]:
             path = b"lineage/batch"
             body = b"[" + b",".join(event(series, number + offset) for offset in range(size)) + b"]"
         number += size
-        yield b"POST /api/v1/%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % (path, len(body)) + body
+        yield (
+            b"POST /api/v1/%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+            % (path, len(body))
+            + body
+        )
 
 
 @contextmanager
 def served(url: str | None = None, floor: bool = False) -> Iterator[tuple[int, psutil.Process]]:
     """A server over a fresh instance; its port and its process."""
-    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as reserved:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        socket.create_server(("127.0.0.1", 0)) as reserved,
+    ):
         Instance.create(Path(folder), "./data", url).db.dispose()
         port = reserved.getsockname()[1]
         reserved.close()
@@ -260,7 +304,10 @@ def served(url: str | None = None, floor: bool = False) -> Iterator[tuple[int, p
             else ["-m", "lamin_core", "serve", "--port", str(port)]
         )
         server = psutil.Popen(
-            [sys.executable, *command], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [sys.executable, *command],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         try:
             wait_for(port)

@@ -1,7 +1,8 @@
 """Measures the way of events into the registry: `python benchmarks/ingest.py`; prints JSON.
 
-Events a second in batches, with the registry brought up to date in the same transaction; the same for the raw log
-alone; the cost of an event as the registry grows (`--events`), with the memory of the process; and a rebuild.
+Events a second in batches, with the registry brought up to date in the same transaction; the same
+for the raw log alone; the cost of an event as the registry grows (`--events`), with the memory of
+the process; and a rebuild.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ from openlineage.lamin.receive.parse import ParsedEvent, parse
 from openlineage.lamin.receive.rebuild import rebuild
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
-JOBS = [Job("bench", f"job {n}", "rule", source=f"code {n}\n" * 10, language="python") for n in range(100)]
+JOBS = [
+    Job("bench", f"job {n}", "rule", source=f"code {n}\n" * 10, language="python")
+    for n in range(100)
+]
 WORKFLOW = RunReference("00000000-0000-7000-8000-ffffffffffff", "bench", "workflow")
 
 
@@ -47,7 +51,9 @@ def event_bodies(first: int, count: int) -> Iterator[bytes]:
         ]
         yield serialize(events.start(run, begin, inputs))
         written = Dataset("file", f"/out/{number}.txt", f"{number:064d}", "blake3", 12)
-        yield serialize(events.complete(run, begin + timedelta(milliseconds=900), inputs, [written]))
+        yield serialize(
+            events.complete(run, begin + timedelta(milliseconds=900), inputs, [written])
+        )
 
 
 def main() -> None:
@@ -55,7 +61,9 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--events", type=int, default=100_000, help="to which the registry grows")
     words.add_argument("--rounds", type=int, default=3)
-    words.add_argument("--postgres", metavar="URL", help="an empty database; without it one is made")
+    words.add_argument(
+        "--postgres", metavar="URL", help="an empty database; without it one is made"
+    )
     options = words.parse_args()
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -3,10 +3,11 @@
     python benchmarks/lineage.py            # both databases; PostgreSQL is the one of the tests
     python benchmarks/lineage.py sqlite     # one of them
 
-For each shape: `reach`, which nodes there are, by the recursive statement alone; `walk`, the graph with the facts of
-all of them; `view`, that as the JSON that `lamin lineage --json` prints; and the nodes and statements of the walk. All
-shapes lie in one registry, beside each other, with 100,000 nodes and 131,000 edges that most of them have nothing to
-do with. Below that, the lists of `lamin runs` and `lamin artifacts` over all of it.
+For each shape: `reach`, which nodes there are, by the recursive statement alone; `walk`, the graph
+with the facts of all of them; `view`, that as the JSON that `lamin lineage --json` prints; and the
+nodes and statements of the walk. All shapes lie in one registry, beside each other, with 100,000
+nodes and 131,000 edges that most of them have nothing to do with. Below that, the lists of `lamin
+runs` and `lamin artifacts` over all of it.
 """
 
 from __future__ import annotations
@@ -71,19 +72,33 @@ def opened(name: str, folder: Path) -> Iterator[Database]:
 
 def measured(database: Database) -> dict[str, Any]:
     """All shapes and lists."""
-    shapes = {"chain_300": chain(300), "fan_298": fan(298), "ladder_100": ladder(100), "diamonds_100": diamonds(100)}
-    planted = {name: (plant(database, shape), shape.artifacts - 1) for name, shape in shapes.items()}
+    shapes = {
+        "chain_300": chain(300),
+        "fan_298": fan(298),
+        "ladder_100": ladder(100),
+        "diamonds_100": diamonds(100),
+    }
+    planted = {
+        name: (plant(database, shape), shape.artifacts - 1) for name, shape in shapes.items()
+    }
     planted["ancestry_32k"] = plant(database, large(50_000)), ANCESTRY
     with database.reading() as session:
         if session.get_bind().dialect.name == "postgresql":
             session.execute(text("ANALYZE"))
-        figures = {name: shape_figures(database, session, first, last) for name, (first, last) in planted.items()}
+        figures = {
+            name: shape_figures(database, session, first, last)
+            for name, (first, last) in planted.items()
+        }
         figures["lists"] = {
             "runs_50": median(lambda: runs(session, ListFilter(limit=50))),
-            "runs_50_failed": median(lambda: runs(session, ListFilter(status=["failed"], limit=50))),
+            "runs_50_failed": median(
+                lambda: runs(session, ListFilter(status=["failed"], limit=50))
+            ),
             "runs_50_key": median(lambda: runs(session, ListFilter(key="ste", limit=50))),
             "artifacts_50": median(lambda: artifacts(session, ListFilter(limit=50))),
-            "artifacts_50_key": median(lambda: artifacts(session, ListFilter(key="4000", limit=50))),
+            "artifacts_50_key": median(
+                lambda: artifacts(session, ListFilter(key="4000", limit=50))
+            ),
         }
     return figures
 
@@ -100,7 +115,9 @@ def shape_figures(database: Database, session: Any, first: Planted, last: int) -
         "walk": median(lambda: walk(session, artifacts=[start], down=0)),
         "walk_both_ways": median(lambda: walk(session, artifacts=[start])),
         "walk_up_6": median(lambda: walk(session, artifacts=[start], up=6, down=0)),
-        "between": median(lambda: between(session, ("artifact", first.artifact), ("artifact", start))),
+        "between": median(
+            lambda: between(session, ("artifact", first.artifact), ("artifact", start))
+        ),
         "view": median(lambda: json.dumps(view(walk(session, artifacts=[start], down=0)))),
         "svg": median(lambda: svg(graph, [start])),
     }
@@ -138,7 +155,9 @@ def written(count: int) -> list[Edge]:
 
 def chain(length: int) -> Shape:
     """Each run reads what the one before wrote."""
-    return Shape(length, length, [*written(length), *((n, n - 1, "input", None) for n in range(1, length))])
+    return Shape(
+        length, length, [*written(length), *((n, n - 1, "input", None) for n in range(1, length))]
+    )
 
 
 def fan(width: int) -> Shape:
@@ -152,7 +171,11 @@ def fan(width: int) -> Shape:
 def ladder(rungs: int) -> Shape:
     """Two files on each rung, each made of both on the one below."""
     size = 2 * rungs
-    reads = [(n, below, "input", None) for n in range(2, size) for below in (n // 2 * 2 - 2, n // 2 * 2 - 1)]
+    reads = [
+        (n, below, "input", None)
+        for n in range(2, size)
+        for below in (n // 2 * 2 - 2, n // 2 * 2 - 1)
+    ]
     return Shape(size, size, [*written(size), *reads])
 
 
@@ -162,7 +185,9 @@ def diamonds(count: int) -> Shape:
     reads = []
     for top in range(0, size - 1, 3):
         reads += [(top + 1, top), (top + 2, top), (top + 3, top + 1), (top + 3, top + 2)]
-    return Shape(size, size, [*written(size), *((run, artifact, "input", None) for run, artifact in reads)])
+    return Shape(
+        size, size, [*written(size), *((run, artifact, "input", None) for run, artifact in reads)]
+    )
 
 
 def large(size: int) -> Shape:

@@ -1,7 +1,7 @@
 """Measures the read API over a registry of 10,000 jobs, 100,000 runs, 100,000 datasets and 200,000 events.
 
-`python benchmarks/reading.py [DATABASE URL]`: prints JSON, medians of some requests for each question, in
-milliseconds, without the network.
+`python benchmarks/reading.py [DATABASE URL]`: prints JSON, medians of some requests for each
+question, in milliseconds, without the network.
 """
 
 from __future__ import annotations
@@ -99,7 +99,9 @@ def median(act: Callable[[], Any], times: int = 7) -> float:
 def fill(instance: Instance) -> None:
     """Workflows of ten: each run reads what the one before wrote, and writes a dataset of its own."""
     with instance.db.writing() as session:
-        session.execute(insert(Storage), [{"uid": "root", "root": "/", "type": "local", "is_managed": False}])
+        session.execute(
+            insert(Storage), [{"uid": "root", "root": "/", "type": "local", "is_managed": False}]
+        )
         root = session.scalar(select(func.max(Storage.id)))
         for table, rows in _tables(root or 0):
             session.execute(insert(table), rows)
@@ -108,7 +110,10 @@ def fill(instance: Instance) -> None:
 def _tables(root: int) -> Iterator[tuple[Any, list[Row]]]:
     code = range(1, JOBS + 1)
     named = [{"namespace": f"engine {job % 10}", "key": f"job {job}"} for job in code]
-    yield TransformSeries, [{"id": job, "stem": f"{job:012d}", **name} for job, name in zip(code, named, strict=True)]
+    yield (
+        TransformSeries,
+        [{"id": job, "stem": f"{job:012d}", **name} for job, name in zip(code, named, strict=True)],
+    )
     yield Transform, [
         {"id": job, "uid": f"{job:012d}0000", "series_id": job, "number": 0, "is_latest": True, "origin": "event",
          "kind": "rule", "source_code": "x = 1\n" * 50, "created_at": BEGIN, **name}
@@ -116,7 +121,10 @@ def _tables(root: int) -> Iterator[tuple[Any, list[Row]]]:
     ]  # fmt: skip
     number = range(1, RUNS + 1)
     yield Run, [_run_row(run) for run in number]
-    yield ArtifactSeries, [{"id": n, "stem": f"{n:016d}", "storage_id": root, "key": f"data/{n}"} for n in number]
+    yield (
+        ArtifactSeries,
+        [{"id": n, "stem": f"{n:016d}", "storage_id": root, "key": f"data/{n}"} for n in number],
+    )
     yield Artifact, [
         {"id": n, "uid": f"{n:016d}0000", "series_id": n, "number": 0, "is_latest": True, "storage_id": root,
          "key": f"data/{n}", "suffix": "", "run_id": n, "created_at": BEGIN + timedelta(seconds=n), "origin": "event"}

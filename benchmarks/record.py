@@ -1,8 +1,8 @@
 """Measure this version: `python benchmarks/record.py [NAME ...]` runs benchmarks, and writes what they print to a file.
 
-The file is `benchmarks/results/VERSION.json` (`--out` says another), and `compare.py` puts two of them beside each
-other. Without names: all that `make bench` runs. A benchmark is a script here that prints one JSON object; it runs in a
-process of its own.
+The file is `benchmarks/results/VERSION.json` (`--out` says another), and `compare.py` puts two of
+them beside each other. Without names: all that `make bench` runs. A benchmark is a script here that
+prints one JSON object; it runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -25,8 +25,12 @@ USUAL = ("core", "registry", "tracking", "lineage", "endpoint")
 def main() -> None:
     """Run, show, and keep."""
     words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("names", nargs="*", default=USUAL, help="scripts in this folder, without .py")
-    words.add_argument("--out", type=Path, default=HERE / "results" / f"{version('lamin-core')}.json")
+    words.add_argument(
+        "names", nargs="*", default=USUAL, help="scripts in this folder, without .py"
+    )
+    words.add_argument(
+        "--out", type=Path, default=HERE / "results" / f"{version('lamin-core')}.json"
+    )
     options = words.parse_args()
     results = json.loads(options.out.read_text()) if options.out.exists() else {}
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +43,9 @@ def main() -> None:
 
 def measured(name: str) -> dict[str, Any]:
     """What this benchmark prints."""
-    done = subprocess.run([sys.executable, str(HERE / f"{name}.py")], check=True, stdout=subprocess.PIPE)
+    done = subprocess.run(
+        [sys.executable, str(HERE / f"{name}.py")], check=True, stdout=subprocess.PIPE
+    )
     figures: dict[str, Any] = json.loads(done.stdout)
     return figures
 

@@ -3,9 +3,10 @@
     python benchmarks/redaction.py                  # 10,000, 100,000 and 1,000,000 characters of each text
     python benchmarks/redaction.py 10000 50000      # these sizes
 
-Each text is one part again and again, chosen to make some pattern begin, and fail, at as many characters as it can.
-`growth` is the time per character of the largest text over that of the smallest: about 1 where time is linear,
-100 where it is quadratic. Below that, what masking costs for a script of 10,000 characters and for a typical event.
+Each text is one part again and again, chosen to make some pattern begin, and fail, at as many
+characters as it can. `growth` is the time per character of the largest text over that of the
+smallest: about 1 where time is linear, 100 where it is quadratic. Below that, what masking costs
+for a script of 10,000 characters and for a typical event.
 """
 
 from __future__ import annotations
@@ -104,7 +105,9 @@ def measure(sizes: list[int]) -> dict[str, Any]:
     for name, part in ADVERSARIAL.items():
         times = [seconds((part * size)[:size]) for size in sizes]
         growth = (times[-1] / sizes[-1]) / (times[0] / sizes[0])
-        result[name] = {str(size): round(1000 * took, 2) for size, took in zip(sizes, times, strict=True)}
+        result[name] = {
+            str(size): round(1000 * took, 2) for size, took in zip(sizes, times, strict=True)
+        }
         result[name]["growth"] = round(growth, 1)
     return result
 
@@ -126,7 +129,10 @@ def typical() -> dict[str, float]:
 
 def _event(source: str) -> dict[str, Any]:
     def facet(name: str) -> dict[str, str]:
-        return {"_producer": "urn:p", "_schemaURL": f"https://openlineage.io/spec/facets/1-0-0/{name}.json"}
+        return {
+            "_producer": "urn:p",
+            "_schemaURL": f"https://openlineage.io/spec/facets/1-0-0/{name}.json",
+        }
 
     datasets = [
         {
@@ -136,7 +142,10 @@ def _event(source: str) -> dict[str, Any]:
         }
         for number in range(20)
     ]
-    run = {"lamin_run": facet("R") | {"params": {f"p{number}": number for number in range(10)}, "name": "map"}}
+    run = {
+        "lamin_run": facet("R")
+        | {"params": {f"p{number}": number for number in range(10)}, "name": "map"}
+    }
     job = {"sourceCode": facet("S") | {"sourceCode": source, "language": "python"}}
     return {
         "eventType": "COMPLETE",

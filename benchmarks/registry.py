@@ -1,6 +1,7 @@
 """Measures the registries with 50,000 artifacts and 10,000 labels; prints JSON: medians, in milliseconds.
 
-`python benchmarks/registry.py [DATABASE URL] [ARTIFACTS]`, in one process. `against_lamindb` asks LaminDB the same.
+`python benchmarks/registry.py [DATABASE URL] [ARTIFACTS]`, in one process. `against_lamindb` asks
+LaminDB the same.
 """
 
 from __future__ import annotations
@@ -47,11 +48,15 @@ def median(question: Callable[[], Any], repeats: int) -> float:
 
 def labels() -> dict[str, float]:
     """Labels made and found by their names, `LABELS` at a time."""
-    batches = iter([f"label-{batch}-{number:06d}" for number in range(LABELS)] for batch in range(10))
+    batches = iter(
+        [f"label-{batch}-{number:06d}" for number in range(LABELS)] for batch in range(10)
+    )
     first = next(batches)
     ln.ULabel.from_values(first, create=True).save()
     return {
-        "from_values_create": median(lambda: ln.ULabel.from_values(next(batches), create=True).save(), 3),
+        "from_values_create": median(
+            lambda: ln.ULabel.from_values(next(batches), create=True).save(), 3
+        ),
         "from_values_existing": median(lambda: ln.ULabel.from_values(first), 3),
         "label_saved_alone": median(lambda: ln.ULabel(name=os.urandom(8).hex()).save(), 50),
         "validate": median(lambda: ln.ULabel.validate(first), 3),
@@ -79,7 +84,9 @@ def artifacts(instance: Instance, count: int) -> dict[str, float]:
         "search_of_what_all_have": (lambda: list(ln.Artifact.search("sample")), 20),
         "df": (lambda: first.df(limit=1000), 10),
     }
-    return {"filled": filled} | {name: median(question, repeats) for name, (question, repeats) in queries.items()}
+    return {"filled": filled} | {
+        name: median(question, repeats) for name, (question, repeats) in queries.items()
+    }
 
 
 def key(number: int) -> str:
@@ -93,16 +100,36 @@ def fill(instance: Instance, count: int) -> None:
     labels = ln.ULabel.filter(name__startswith="of-").order_by("name").values_list("id", flat=True)
     root = ln.Storage.filter(is_managed=True).one().id
     stems = {number: derived_uid(16, "benchmark", str(number)) for number in range(1, count + 1)}
-    shared = {"number": 0, "is_latest": True, "storage_id": root, "suffix": ".parquet", "origin": "api"}
+    shared = {
+        "number": 0,
+        "is_latest": True,
+        "storage_id": root,
+        "suffix": ".parquet",
+        "origin": "api",
+    }
     shared["created_at"] = now()
     tables: dict[Any, list[dict[str, Any]]] = {
-        Content: [{"id": n, "hash": derived_uid(22, str(n)), "hash_type": "x", "size": 1000 + n} for n in stems],
-        ArtifactSeries: [{"id": n, "stem": stem, "storage_id": root, "key": key(n)} for n, stem in stems.items()],
+        Content: [
+            {"id": n, "hash": derived_uid(22, str(n)), "hash_type": "x", "size": 1000 + n}
+            for n in stems
+        ],
+        ArtifactSeries: [
+            {"id": n, "stem": stem, "storage_id": root, "key": key(n)} for n, stem in stems.items()
+        ],
         Artifact: [
-            {**shared, "id": n, "uid": f"{stem}0000", "series_id": n, "content_id": n, "key": key(n)}
+            {
+                **shared,
+                "id": n,
+                "uid": f"{stem}0000",
+                "series_id": n,
+                "content_id": n,
+                "key": key(n),
+            }
             for n, stem in stems.items()
         ],
-        ArtifactULabel: [{"artifact_id": n, "ulabel_id": labels[n % 20], "origin": "api"} for n in stems],
+        ArtifactULabel: [
+            {"artifact_id": n, "ulabel_id": labels[n % 20], "origin": "api"} for n in stems
+        ],
     }
     with instance.db.writing() as session:
         for model, rows in tables.items():

@@ -7,7 +7,8 @@
 - `step`: a call of an empty function under `@ln.step`;
 - `packages`, `git`: what is installed, and commit, branch, remote and state of a repository with one file.
 
-The figures to reach: `script` at most 772 (0.3 of LaminDB's 2575), `step` at most 3, `git` below 20.
+The figures to reach: `script` at most 772 (0.3 of LaminDB's 2575), `step` at most 3, `git` below
+20.
 """
 
 from __future__ import annotations
@@ -62,7 +63,11 @@ def main() -> None:
     """Print one JSON object."""
     with tempfile.TemporaryDirectory(prefix="lamin-bench-") as folder:
         os.chdir(folder)
-        subprocess.run([sys.executable, "-m", "lamin_core", "init", "--storage", "./data"], check=True, stderr=-3)
+        subprocess.run(
+            [sys.executable, "-m", "lamin_core", "init", "--storage", "./data"],
+            check=True,
+            stderr=-3,
+        )
         figures = scripts() | {"step": milliseconds(run("steps.py", STEPS))}
         figures |= {"packages": timed(_packages), "git": in_repository(Path(folder, "repository"))}
     print(json.dumps({name: round(value, 2) for name, value in figures.items()}, indent=2))
@@ -72,9 +77,16 @@ def scripts() -> dict[str, float]:
     """Whole scripts, and the parts of them."""
     _, first, _ = run("first.py", SCRIPT)
     parts = [run("script.py", SCRIPT) for _ in range(RUNS)]
-    named = dict(zip(("import", "track", "finish"), map(milliseconds, zip(*parts, strict=True)), strict=True))
+    named = dict(
+        zip(("import", "track", "finish"), map(milliseconds, zip(*parts, strict=True)), strict=True)
+    )
     whole = timed(lambda: run("script.py", SCRIPT))
-    return {"python": timed(lambda: run("empty.py", "print(0)")), "script": whole, **named, "first_track": first * 1000}
+    return {
+        "python": timed(lambda: run("empty.py", "print(0)")),
+        "script": whole,
+        **named,
+        "first_track": first * 1000,
+    }
 
 
 def run(name: str, text: str) -> list[float]:
@@ -89,7 +101,11 @@ def in_repository(folder: Path) -> float:
     """A repository with one commit."""
     folder.mkdir()
     (folder / "a.py").write_text("")
-    for command in (["init", "-q"], ["add", "."], ["-c", "user.name=x", "-c", "user.email=x", "commit", "-qm", "x"]):
+    for command in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=x", "-c", "user.email=x", "commit", "-qm", "x"],
+    ):
         subprocess.run(["git", "-C", str(folder), *command], check=True)
     return timed(lambda: git.checkout(folder))
 

@@ -1,10 +1,12 @@
 """The demo: one analysis through Nextflow, Snakemake, Prefect and a plain script, and its lineage through all four.
 
-`make demo` runs it. Everything happens in `demo/` (or `DEMO_FOLDER`), with a registry of its own; the four pipelines
-are in `airway/` and know nothing of each other. Run it again, and the same transforms get new runs.
+`make demo` runs it. Everything happens in `demo/` (or `DEMO_FOLDER`), with a registry of its own;
+the four pipelines are in `airway/` and know nothing of each other. Run it again, and the same
+transforms get new runs.
 
-Exit code 0: all four ran. 3: Nextflow could not be had, so a plain script did its part, and the rest ran. 1: a stage
-failed, or lineage is missing. (`make` ends with 2 for any of them and names the code in its last line.)
+Exit code 0: all four ran. 3: Nextflow could not be had, so a plain script did its part, and the
+rest ran. 1: a stage failed, or lineage is missing. (`make` ends with 2 for any of them and names
+the code in its last line.)
 """
 
 from __future__ import annotations
@@ -56,12 +58,20 @@ def main() -> int:
             return 1
     show(before, registry("--all"))
     console.print(f"\nThe demo took {time.monotonic() - started:.0f} s.")
-    lost = ENGINES - {node["engine"] for node in registry(FIGURE)["runs"]} - (set() if has_nextflow else {"nextflow"})
+    lost = (
+        ENGINES
+        - {node["engine"] for node in registry(FIGURE)["runs"]}
+        - (set() if has_nextflow else {"nextflow"})
+    )
     if lost or any((FOLDER / ".lamin" / "spool").glob("*")):
-        console.print(f"[red]Lineage is missing[/red] ({', '.join(sorted(lost)) or 'some events are in the spool'}).")
+        console.print(
+            f"[red]Lineage is missing[/red] ({', '.join(sorted(lost)) or 'some events are in the spool'})."
+        )
         return 1
     if not has_nextflow:
-        console.print("[red]Nextflow was left out[/red]: there is none on this machine, and none could be fetched.")
+        console.print(
+            "[red]Nextflow was left out[/red]: there is none on this machine, and none could be fetched."
+        )
         return WITHOUT_NEXTFLOW
     return 0
 
@@ -90,7 +100,14 @@ OTHERS = (
     Stage(
         "Snakemake compares treated with untreated cells, for each of four donors",
         (
-            *("snakemake", "--snakefile", pipeline("snakemake/Snakefile"), "--cores", "2", "--forceall"),
+            *(
+                "snakemake",
+                "--snakefile",
+                pipeline("snakemake/Snakefile"),
+                "--cores",
+                "2",
+                "--forceall",
+            ),
             *("--quiet", "rules", "host", "--logger", "lamin"),
         ),
     ),
@@ -107,23 +124,39 @@ NEXT = (
 
 def environment() -> dict[str, str]:
     """The user's environment, without what would lead the engines or the lineage out of the demo's folder."""
-    foreign = ("OPENLINEAGE_", "LAMIN_", "PREFECT_", "SNAKEMAKE_", "PYTHON", "NXF_WORK", "NXF_RESUME", "NXF_PARAMS_")
+    foreign = (
+        "OPENLINEAGE_",
+        "LAMIN_",
+        "PREFECT_",
+        "SNAKEMAKE_",
+        "PYTHON",
+        "NXF_WORK",
+        "NXF_RESUME",
+        "NXF_PARAMS_",
+    )
     variables = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    if shutil.which("nextflow") is None:  # a Nextflow of one's own finds its jars in the home it knows
+    if (
+        shutil.which("nextflow") is None
+    ):  # a Nextflow of one's own finds its jars in the home it knows
         variables["NXF_HOME"] = str(FOLDER / ".nextflow-home")
-    return variables | {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), variables.get("PATH", os.defpath)]),
-        "LAMIN_INSTANCE": str(FOLDER / ".lamin"),
-        "LAMIN_PATIENCE": "60",  # each stage looks at what the one before it told, however busy the machine
-        "DO_NOT_TRACK": "1",
-        # Prefect's server lives as long as the flow. In an empty folder its first start makes a database, which can
-        # take longer than the 20 seconds that Prefect allows.
-        "PREFECT_HOME": str(FOLDER / ".prefect"),
-        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_LOGGING_TO_API_ENABLED": "false",
-    }
+    return (
+        variables
+        | {
+            "PATH": os.pathsep.join(
+                [str(Path(sys.executable).parent), variables.get("PATH", os.defpath)]
+            ),
+            "LAMIN_INSTANCE": str(FOLDER / ".lamin"),
+            "LAMIN_PATIENCE": "60",  # each stage looks at what the one before it told, however busy the machine
+            "DO_NOT_TRACK": "1",
+            # Prefect's server lives as long as the flow. In an empty folder its first start makes a
+            # database, which can take longer than the 20 seconds that Prefect allows.
+            "PREFECT_HOME": str(FOLDER / ".prefect"),
+            "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_LOGGING_TO_API_ENABLED": "false",
+        }
+    )
 
 
 def copy_data() -> None:
@@ -149,8 +182,12 @@ def play(number: int, stage: Stage) -> bool:
     code = run(stage.command)
     took = f"in {time.monotonic() - started:.1f} s"
     if code != 0:
-        console.print(f"[red]failed with exit code {code}[/red] {took}. The message is above; the command was:")
-        console.print(f"    cd {shlex.quote(str(FOLDER))} && {shlex.join(stage.command)}", markup=False)
+        console.print(
+            f"[red]failed with exit code {code}[/red] {took}. The message is above; the command was:"
+        )
+        console.print(
+            f"    cd {shlex.quote(str(FOLDER))} && {shlex.join(stage.command)}", markup=False
+        )
         return False
     console.print(f"[green]done[/green] {took}")
     return True
@@ -162,13 +199,17 @@ def run(command: tuple[str, ...], *, quiet: bool = False) -> int:
         console.print(f"$ {shlex.join(command)}", markup=False, style="bold")
         sys.stdout.flush()
     output = subprocess.DEVNULL if quiet else None
-    return subprocess.run(command, cwd=FOLDER, env=environment(), stdin=subprocess.DEVNULL, stdout=output).returncode
+    return subprocess.run(
+        command, cwd=FOLDER, env=environment(), stdin=subprocess.DEVNULL, stdout=output
+    ).returncode
 
 
 def registry(question: str) -> dict[str, Any]:
     """What the demo's registry knows of an artifact, or of `--all`."""
     command = ("lamin", "lineage", question, "--json")
-    done = subprocess.run(command, cwd=FOLDER, env=environment(), stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(
+        command, cwd=FOLDER, env=environment(), stdout=subprocess.PIPE, check=True
+    )
     lineage: dict[str, Any] = json.loads(done.stdout)
     return lineage
 
@@ -181,15 +222,21 @@ def show(before: dict[str, Any], after: dict[str, Any]) -> None:
     console.print()
     console.rule("What the registry holds", align="left")
     run(("lamin", "lineage", "--all"))
-    transforms = {node["transform"] for node in after["runs"]} - {node["transform"] for node in before["runs"]}
+    transforms = {node["transform"] for node in after["runs"]} - {
+        node["transform"] for node in before["runs"]
+    }
     versions = len(after["artifacts"]) - len(before["artifacts"])
     runs = len(after["runs"]) - len(before["runs"])
-    console.print(f"New this time: {runs} runs, {len(transforms)} transforms, {versions} versions of files.")
+    console.print(
+        f"New this time: {runs} runs, {len(transforms)} transforms, {versions} versions of files."
+    )
     console.print(f"The figure: {FOLDER / 'volcano.png'}")
     console.print()
     console.rule("Try next", align="left")
     bin_folder = Path(sys.executable).parent
-    console.print(f"cd {shlex.quote(str(FOLDER))} && PATH={shlex.quote(str(bin_folder))}:$PATH", markup=False)
+    console.print(
+        f"cd {shlex.quote(str(FOLDER))} && PATH={shlex.quote(str(bin_folder))}:$PATH", markup=False
+    )
     for purpose, command in NEXT:
         console.print(f"# {purpose}:\n{command}", markup=False)
 

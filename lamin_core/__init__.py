@@ -69,7 +69,12 @@ _NOT_YET = {
     "curators": "compare a table with a ln.Schema: ln.Schema(...).features, ln.ULabel.validate(df['column'])",
 }
 """Parts of LaminDB that this version has not, and what to use until then."""
-_MODULES = {"context": "runtime.current", "core": "core", "errors": "errors", "setup": "instance.setup"}
+_MODULES = {
+    "context": "runtime.current",
+    "core": "core",
+    "errors": "errors",
+    "setup": "instance.setup",
+}
 __all__ = sorted(["__version__", *_HOMES, *_MODULES])
 
 
@@ -80,7 +85,9 @@ def __getattr__(name: str) -> Any:
         raise _not_yet(name)
     if name not in _HOMES:
         raise AttributeError(f"module 'lamin_core' has no attribute {name!r}")
-    importlib.import_module("lamin_core.instance.instance")  # so that records find the instance they live in
+    importlib.import_module(
+        "lamin_core.instance.instance"
+    )  # so that records find the instance they live in
     value = getattr(importlib.import_module(f"lamin_core.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
@@ -88,7 +95,9 @@ def __getattr__(name: str) -> Any:
 
 def _not_yet(name: str) -> Exception:
     errors = importlib.import_module("lamin_core.errors")
-    error: Exception = errors.NotYet(f"lamin_core {__version__} has no {name} yet", hint=_NOT_YET[name])
+    error: Exception = errors.NotYet(
+        f"lamin_core {__version__} has no {name} yet", hint=_NOT_YET[name]
+    )
     return error
 
 

@@ -9,7 +9,8 @@ from typing import Literal
 class RunStatus(StrEnum):
     """Where an execution stands.
 
-    `aborted` is cancelled, interrupted or crashed with notice; `lost` was killed without a word and found later.
+    `aborted` is cancelled, interrupted or crashed with notice; `lost` was killed without a word and
+    found later.
 
     >>> RunStatus("failed").is_terminal
     True

@@ -94,7 +94,9 @@ class UntrustedInstance(Unavailable):
     `folder` is its `.lamin` folder.
     """
 
-    def __init__(self, message: str, hint: str | None = None, folder: Path = Path(".lamin")) -> None:
+    def __init__(
+        self, message: str, hint: str | None = None, folder: Path = Path(".lamin")
+    ) -> None:
         super().__init__(message, hint)
         self.folder = folder
 

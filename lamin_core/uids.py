@@ -1,8 +1,8 @@
 """Identifiers: base62 stems with version suffixes, and UUIDs for runs.
 
-Lengths and alphabet are LaminDB's (stem 16 + version 4 for artifacts, 12 + 4 for transforms, 16 for runs), so that
-people can keep the habits they have. Where a thing has a natural identity the uid is derived from it: a registry
-rebuilt from its events gives the same uids again.
+Lengths and alphabet are LaminDB's (stem 16 + version 4 for artifacts, 12 + 4 for transforms, 16 for
+runs), so that people can keep the habits they have. Where a thing has a natural identity the uid is
+derived from it: a registry rebuilt from its events gives the same uids again.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def derived_uid(length: int, *parts: str) -> str:
     >>> derived_uid(16, "a", "b") == derived_uid(16, "a", "b") != derived_uid(16, "ab", "")
     True
     """
-    number = int.from_bytes(blake3("\0".join(parts).encode("utf-8", "surrogatepass")).digest(), "big")
+    number = int.from_bytes(
+        blake3("\0".join(parts).encode("utf-8", "surrogatepass")).digest(), "big"
+    )
     return _base62(number, length)
 
 

@@ -42,7 +42,9 @@ def typed(*arguments: str, code: int | None = 0) -> Done:
             exit_code = end.code or 0
         finally:
             disconnect()
-    assert code is None or exit_code == code, f"exit code {exit_code}\n{out.getvalue()}\n{err.getvalue()}"
+    assert code is None or exit_code == code, (
+        f"exit code {exit_code}\n{out.getvalue()}\n{err.getvalue()}"
+    )
     return Done(out.getvalue(), err.getvalue())
 
 
@@ -67,7 +69,9 @@ def lamin(*arguments: str, code: int = 0, **options: Any) -> subprocess.Complete
 def on_terminal(*command: str, answer: str = "", **options: Any) -> tuple[str, int]:
     """What a command shows on a terminal on which `answer` is typed; its exit code."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True, **options)
+    process = subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True, **options
+    )
     os.close(theirs)
     os.write(ours, answer.encode())
     shown = bytearray()

@@ -1,8 +1,8 @@
 """What every test gets: an environment of its own, and databases to choose from.
 
-`postgres_url` is a fresh database of a real PostgreSQL, `database_url` runs a test once on SQLite and once on
-PostgreSQL, `in_tmp_path` moves into the test's folder. No test sees the home, the settings or the running
-workflow of whoever started it.
+`postgres_url` is a fresh database of a real PostgreSQL, `database_url` runs a test once on SQLite
+and once on PostgreSQL, `in_tmp_path` moves into the test's folder. No test sees the home, the
+settings or the running workflow of whoever started it.
 """
 
 from __future__ import annotations
@@ -41,22 +41,28 @@ _FOREIGN_NAMES = {
 
 def pytest_configure(config: pytest.Config) -> None:
     """Leave the outer environment before any fixture of the session starts a server in it."""
-    # Started in the background of a script, everything below would ignore Ctrl-C, and under nohup the end of the
-    # terminal; some tests send both.
+    # Started in the background of a script, everything below would ignore Ctrl-C, and under nohup
+    # the end of the terminal; some tests send both.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    # Only the cache stays: what was fetched from the network and checked need not be fetched by every test.
+    # Only the cache stays: what was fetched from the network and checked need not be fetched by
+    # every test.
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
     for name in list(os.environ):
         if name.startswith(_FOREIGN) or name in _FOREIGN_NAMES:
             del os.environ[name]
     os.environ["XDG_CACHE_HOME"] = cache
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    os.environ["PATH"] = os.pathsep.join(
+        [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
+    )
     # A registry on a busy machine may be slow to open; what is tried of waiting says its own.
     os.environ["LAMIN_PATIENCE"] = "60"
     os.environ["GIT_CONFIG_GLOBAL"] = os.environ["GIT_CONFIG_SYSTEM"] = os.devnull
     for who in ("AUTHOR", "COMMITTER"):
-        os.environ[f"GIT_{who}_NAME"], os.environ[f"GIT_{who}_EMAIL"] = "A Tester", "tester@example.org"
+        os.environ[f"GIT_{who}_NAME"], os.environ[f"GIT_{who}_EMAIL"] = (
+            "A Tester",
+            "tester@example.org",
+        )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -68,7 +74,8 @@ def _session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         # Beside /tmp, not below pytest's folder: a socket's path has at most 107 characters.
         runtime = tempfile.mkdtemp(prefix="lamin-run-")
         patch.setenv("XDG_RUNTIME_DIR", runtime)
-        # Without it the PostgreSQL of the tests locks a file in /tmp itself, which another user may own.
+        # Without it the PostgreSQL of the tests locks a file in /tmp itself, which another user may
+        # own.
         Path(runtime, "python_PostgresServer").mkdir()
         yield
         shutil.rmtree(runtime, ignore_errors=True)
@@ -89,7 +96,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def _move_home(patch: pytest.MonkeyPatch, home: Path) -> None:
     patch.setenv("HOME", str(home))
-    for name, folder in {"CONFIG": ".config", "DATA": ".local/share", "STATE": ".local/state"}.items():
+    for name, folder in {
+        "CONFIG": ".config",
+        "DATA": ".local/share",
+        "STATE": ".local/state",
+    }.items():
         patch.setenv(f"XDG_{name}_HOME", str(home / folder))
 
 
@@ -125,7 +136,11 @@ class Postgres:
         self._server = get_server(folder, cleanup_mode="stop")
         self._numbers = itertools.count(1)
         # The data die with the session, so nothing needs to reach the disk.
-        for setting, value in {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}.items():
+        for setting, value in {
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+        }.items():
             self._run(f"ALTER SYSTEM SET {setting} = '{value}'")
         self._run("SELECT pg_reload_conf()")
 

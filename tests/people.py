@@ -1,6 +1,7 @@
 """Other users of the machine: real ones where the tests run as root, which alone can be somebody else.
 
-What they do runs in a fork of the tests: the Python of a test environment is often out of their reach.
+What they do runs in a fork of the tests: the Python of a test environment is often out of their
+reach.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class Person:
     gid: int
     home: Path
 
-    def run(self, action: Callable[[], Any], cwd: Path, umask: int = 0o022, **variables: str) -> Done:
+    def run(
+        self, action: Callable[[], Any], cwd: Path, umask: int = 0o022, **variables: str
+    ) -> Done:
         """Do something as this user, in a process of its own."""
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
             child = os.fork()
@@ -135,7 +138,14 @@ def everything_is_imported(tmp_path_factory: pytest.TempPathFactory) -> None:
     init("./data")
     disconnect()
     Path("a.txt").write_text("x")
-    for command in ("save a.txt", "artifacts", "doctor", "runs", "annotate a.txt --labels x", "events replay"):
+    for command in (
+        "save a.txt",
+        "artifacts",
+        "doctor",
+        "runs",
+        "annotate a.txt --labels x",
+        "events replay",
+    ):
         typed(*command.split(), code=None)
     lamin_core.ULabel(name="y").save()
     lamin_core.ULabel.df()

@@ -1,7 +1,7 @@
 """One real Prefect server for the test session, and what a test needs to run flows against it.
 
-A pytest plugin: `pytest_plugins = ["tests.prefect_server"]`. The workers of pytest-xdist share the server; the first
-one starts it, the last one stops it.
+A pytest plugin: `pytest_plugins = ["tests.prefect_server"]`. The workers of pytest-xdist share the
+server; the first one starts it, the last one stops it.
 """
 
 from __future__ import annotations
@@ -77,7 +77,15 @@ def _start(folder: Path) -> dict[str, Any]:
     # By posix_spawn: the worker that starts the server may end before the one that stops it.
     pid = os.posix_spawn(
         sys.executable,
-        [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app", "--port", str(port)],
+        [
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "--factory",
+            "prefect.server.api.server:create_app",
+            "--port",
+            str(port),
+        ],
         {**os.environ, **_QUIET, "PREFECT_HOME": str(folder / "home")},
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
@@ -118,10 +126,18 @@ def prefect_here(prefect_environment: dict[str, str]) -> Iterator[None]:
         for name, value in prefect_environment.items():
             patch.setenv(name, value)
         # Only now: Prefect looks for its home when it is imported.
-        from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+        from prefect.settings import (
+            PREFECT_API_URL,
+            PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+            temporary_settings,
+        )
 
-        # The heartbeat costs up to a second at the end of each flow; no environment variable can say "none".
-        quick = {PREFECT_API_URL: prefect_environment["PREFECT_API_URL"], PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+        # The heartbeat costs up to a second at the end of each flow; no environment variable can
+        # say "none".
+        quick = {
+            PREFECT_API_URL: prefect_environment["PREFECT_API_URL"],
+            PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+        }
         with temporary_settings(updates=quick):
             yield
 
@@ -138,7 +154,11 @@ class RecordedEvents:
         from lamin_prefect.recording import delivery
 
         delivery.close()
-        lines = [line for file in sorted(self.spool.glob("*.ndjson")) for line in file.read_text().splitlines()]
+        lines = [
+            line
+            for file in sorted(self.spool.glob("*.ndjson"))
+            for line in file.read_text().splitlines()
+        ]
         return sorted(map(json.loads, lines), key=lambda event: str(event["eventTime"]))
 
     def of(self, job: str) -> list[Event]:
@@ -175,23 +195,33 @@ class Ran:
         self.root = facets.get("parent", {}).get("root", {}).get("run", {}).get("runId")
         self.message = facets.get("errorMessage", {}).get("message")
         self.waited_for = {
-            (waited["job"]["name"].rpartition(":")[2], waited["dependency_type"], waited["run"]["runId"])
+            (
+                waited["job"]["name"].rpartition(":")[2],
+                waited["dependency_type"],
+                waited["run"]["runId"],
+            )
             for waited in facets.get("jobDependencies", {}).get("upstream", [])
         }
 
     @property
     def inputs(self) -> list[str]:
         """The names of the files read."""
-        return sorted({Path(dataset["name"]).name for event in self.events for dataset in event["inputs"]})
+        return sorted(
+            {Path(dataset["name"]).name for event in self.events for dataset in event["inputs"]}
+        )
 
     @property
     def outputs(self) -> list[str]:
         """The names of the files written."""
-        return sorted({Path(dataset["name"]).name for event in self.events for dataset in event["outputs"]})
+        return sorted(
+            {Path(dataset["name"]).name for event in self.events for dataset in event["outputs"]}
+        )
 
 
 @pytest.fixture
-def recorded(prefect_here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordedEvents]:
+def recorded(
+    prefect_here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[RecordedEvents]:
     """An empty working directory for flows in this process, and what they tell."""
     from lamin_prefect.recording import delivery
 

@@ -13,9 +13,23 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "architecture.md"
 SOURCE_ROOTS = (ROOT, ROOT / "integrations")
-PACKAGES = ("lamin_core", "openlineage", "lamin_prefect", "snakemake_logger_plugin_lamin", "lamin_nextflow")
+PACKAGES = (
+    "lamin_core",
+    "openlineage",
+    "lamin_prefect",
+    "snakemake_logger_plugin_lamin",
+    "lamin_nextflow",
+)
 NOT_OURS = frozenset(
-    {"STREAMING", "SERVICE", "UNION", "click", "openlineage-python", "symlinks", "lifecycleStateChange"}
+    {
+        "STREAMING",
+        "SERVICE",
+        "UNION",
+        "click",
+        "openlineage-python",
+        "symlinks",
+        "lifecycleStateChange",
+    }
 )
 """Words of OpenLineage, of SQL and of other distributions."""
 
@@ -30,12 +44,16 @@ def test_name_on_the_architecture_page_exists(name: str) -> None:
     assert exists(name), f"docs/architecture.md names {name!r}, which is nowhere in the code"
 
 
-@pytest.mark.parametrize("folder", [ROOT / "lamin_core", ROOT / "openlineage" / "lamin"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "folder", [ROOT / "lamin_core", ROOT / "openlineage" / "lamin"], ids=lambda path: path.name
+)
 def test_every_package_is_on_the_architecture_page(folder: Path) -> None:
     prefix = ".".join(folder.relative_to(ROOT).parts)
     packages = {path.parent.name for path in folder.glob("*/__init__.py")}
     modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
-    missing = [name for name in sorted(packages | modules) if f"{prefix}.{name}" not in quoted_names()]
+    missing = [
+        name for name in sorted(packages | modules) if f"{prefix}.{name}" not in quoted_names()
+    ]
     assert missing == [], "say in docs/architecture.md what these are for"
 
 
@@ -142,5 +160,9 @@ def _identifiers_in(file: Path) -> Iterator[str]:
             yield node.name
         elif isinstance(node, ast.arg):
             yield node.arg
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and node.value.isidentifier()
+        ):
             yield node.value

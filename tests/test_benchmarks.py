@@ -14,9 +14,19 @@ FOLDER = Path(__file__).parents[1] / "benchmarks" / "against_lamindb"
 
 @pytest.mark.parametrize("workload", ["w_c_save_small", "w_f_query", "w_g_lineage"])
 def test_a_workload_runs(workload: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"BACKEND": "lamin_core", "SCALE": "0.01", "INNER_REPEATS": "1", "TMP": str(tmp_path)}.items():
+    for name, value in {
+        "BACKEND": "lamin_core",
+        "SCALE": "0.01",
+        "INNER_REPEATS": "1",
+        "TMP": str(tmp_path),
+    }.items():
         monkeypatch.setenv(f"BENCH_{name}", value)
-    done = subprocess.run([sys.executable, str(FOLDER / f"{workload}.py")], capture_output=True, text=True, timeout=200)
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / f"{workload}.py")],
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
     result = json.loads(done.stdout.splitlines()[-1])
     assert "error" not in result, done.stderr
     assert "error" not in json.dumps(result["metrics"])

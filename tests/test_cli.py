@@ -18,7 +18,9 @@ from tests import command
 from tests.command import Done
 
 
-def lamin(*arguments: str, code: int = 0, **options: Any) -> Done | subprocess.CompletedProcess[str]:
+def lamin(
+    *arguments: str, code: int = 0, **options: Any
+) -> Done | subprocess.CompletedProcess[str]:
     """Run the command, in a process of its own where it needs one, and check its exit code."""
     if options or "--debug" in arguments:
         return command.lamin(*arguments, code=code, **options)
@@ -43,7 +45,9 @@ def story(in_tmp_path: Path) -> Path:
 def test_lineage_as_json_has_the_documented_fields(story: Path) -> None:
     seen = json.loads(lamin("lineage", "out.csv", "--json").stdout)
     assert set(seen) == {"artifacts", "runs", "edges", "dependencies", "contains", "truncated"}
-    artifact = next(row for row in seen["artifacts"] if row["key"] == "out.csv" and row["version"] == "0001")
+    artifact = next(
+        row for row in seen["artifacts"] if row["key"] == "out.csv" and row["version"] == "0001"
+    )
     assert set(artifact) == {"uid", "key", "version", "hash", "hash_type", "size", "path"}
     assert artifact["path"] == str(story / "out.csv")
     run = seen["runs"][0]
@@ -51,10 +55,18 @@ def test_lineage_as_json_has_the_documented_fields(story: Path) -> None:
         *("uid", "external_id", "name", "transform", "transform_key", "engine", "parent", "status"),
         *("cached", "attempt", "started_at", "finished_at", "params"),
     }
-    assert (run["engine"], run["status"], run["cached"], run["attempt"]) == ("python", "completed", False, 1)
+    assert (run["engine"], run["status"], run["cached"], run["attempt"]) == (
+        "python",
+        "completed",
+        False,
+        1,
+    )
     assert run["started_at"].endswith("+00:00")
     assert run["params"] == {"factor": 2}
-    assert {(edge["direction"], set(edge) == {"run", "artifact", "direction", "role"}) for edge in seen["edges"]} == {
+    assert {
+        (edge["direction"], set(edge) == {"run", "artifact", "direction", "role"})
+        for edge in seen["edges"]
+    } == {
         ("input", True),
         ("output", True),
     }
@@ -70,7 +82,11 @@ def test_steps_up_and_down_are_counted(story: Path) -> None:
 
     assert keys("out.csv", "--up", "0", "--down", "0") == {"out.csv 0001"}
     assert keys("out.csv", "--up", "1", "--down", "0") == {"out.csv 0001", "double.py"}
-    assert keys("out.csv", "--up", "2", "--down", "0") == {"out.csv 0001", "double.py", "in.csv 0000"}
+    assert keys("out.csv", "--up", "2", "--down", "0") == {
+        "out.csv 0001",
+        "double.py",
+        "in.csv 0000",
+    }
     assert keys("out.csv", "--down", "0") == {"out.csv 0001", "double.py", "in.csv 0000"}
     assert keys("in.csv", "--down", "1") == {"in.csv 0000", "double.py"}
     assert keys("in.csv") == {"in.csv 0000", "double.py", "out.csv 0000", "out.csv 0001"}
@@ -115,14 +131,24 @@ def test_export_and_replay_carry_the_whole_lineage_over(story: Path) -> None:
     assert all({"run", "job", "dataset"} & set(json.loads(line)) for line in lines)
     (story / "copy").mkdir()
     lamin("init", "--storage", "./data", cwd=story / "copy")
-    report = json.loads(lamin("events", "replay", "-", "--json", cwd=story / "copy", input=exported).stdout)
+    report = json.loads(
+        lamin("events", "replay", "-", "--json", cwd=story / "copy", input=exported).stdout
+    )
     assert (report["taken"], report["known"]) == (len(lines), 0)
-    assert f"0 taken, {len(lines)} known" in lamin("events", "replay", "-", cwd=story / "copy", input=exported).stdout
+    assert (
+        f"0 taken, {len(lines)} known"
+        in lamin("events", "replay", "-", cwd=story / "copy", input=exported).stdout
+    )
 
     def plain(folder: Path) -> list[tuple[str, Any]]:
         seen = json.loads(lamin("lineage", "--all", "--json", cwd=folder).stdout)
-        paths = {artifact["uid"]: (artifact["path"], artifact["version"]) for artifact in seen["artifacts"]}
-        return sorted((edge["run"], *paths[edge["artifact"]], edge["direction"]) for edge in seen["edges"])
+        paths = {
+            artifact["uid"]: (artifact["path"], artifact["version"])
+            for artifact in seen["artifacts"]
+        }
+        return sorted(
+            (edge["run"], *paths[edge["artifact"]], edge["direction"]) for edge in seen["edges"]
+        )
 
     assert plain(story / "copy") == plain(story)
 
@@ -156,18 +182,29 @@ def test_what_waits_in_the_spool_comes_in_without_being_named(story: Path) -> No
         (["--debug", "lineage", "none"], 1, "Traceback"),
     ],
 )
-def test_errors_say_what_and_what_to_do(story: Path, arguments: list[str], code: int, message: str) -> None:
+def test_errors_say_what_and_what_to_do(
+    story: Path, arguments: list[str], code: int, message: str
+) -> None:
     done = lamin(*arguments, code=code)
     assert message in done.stderr
     assert done.stdout == ""
 
 
 def test_without_an_instance_every_command_says_how_to_make_one(in_tmp_path: Path) -> None:
-    for arguments in (["runs"], ["artifacts"], ["lineage", "--all"], ["info"], ["events", "export"], ["serve"]):
+    for arguments in (
+        ["runs"],
+        ["artifacts"],
+        ["lineage", "--all"],
+        ["info"],
+        ["events", "export"],
+        ["serve"],
+    ):
         assert "lamin init --storage ./data" in lamin(*arguments, code=3).stderr
 
 
-@pytest.mark.parametrize("name", ["with space.txt", "quo'te\".txt", "ünïcode-☃.txt", "new\nline.txt", "-dash.txt"])
+@pytest.mark.parametrize(
+    "name", ["with space.txt", "quo'te\".txt", "ünïcode-☃.txt", "new\nline.txt", "-dash.txt"]
+)
 def test_strange_names_are_one_line_and_found_again(in_tmp_path: Path, name: str) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
     (in_tmp_path / name).write_text("x")
@@ -191,7 +228,12 @@ def test_a_reader_that_stops_early_is_no_error(story: Path) -> None:
     ln.ULabel.from_values([f"label {number}" for number in range(3000)], create=True).save()
     disconnect()
     lamin_core = f"{sys.executable} -m lamin_core"
-    for command_line in ("artifacts", "list ulabels --limit 3000", "list ulabels --limit 3000 --json", "events export"):
+    for command_line in (
+        "artifacts",
+        "list ulabels --limit 3000",
+        "list ulabels --limit 3000 --json",
+        "events export",
+    ):
         piped = ["bash", "-o", "pipefail", "-c", f"{lamin_core} {command_line} | head -c 1"]
         done = subprocess.run(piped, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, ""), command_line
@@ -200,7 +242,11 @@ def test_a_reader_that_stops_early_is_no_error(story: Path) -> None:
 def test_output_that_goes_nowhere_is_said(story: Path) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "lamin_core", "runs"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [sys.executable, "-m", "lamin_core", "runs"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
         )
     assert (done.returncode, done.stderr.splitlines()[0]) == (1, "lamin: No space left on device")
 

@@ -47,7 +47,9 @@ COMMANDS_THAT_STAY = {"serve", "nextflow"}
 """One serves until it is interrupted, what the other is given is another program's."""
 
 
-def _leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def _leaves(
+    group: click.Group, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     context = click.Context(group)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
@@ -81,7 +83,9 @@ def _good(path: tuple[str, ...], arguments: list[click.Argument]) -> list[str]:
     return ["a.csv" for argument in arguments if argument.required or argument.nargs == -1]
 
 
-CALLS = [(" ".join(path), call) for path, command in _leaves(lamin) for call in _calls(path, command)]
+CALLS = [
+    (" ".join(path), call) for path, command in _leaves(lamin) for call in _calls(path, command)
+]
 NAMES = sorted({name for name, _ in CALLS})
 
 
@@ -117,7 +121,11 @@ def test_postgresql_gives_the_same_answers(
 ) -> None:
     _instance(in_tmp_path, postgres_url)
     strange = (HUGE, "9223372036854775808", os.fsdecode(NOT_UTF_8))
-    calls = [call for name, call in CALLS if name in ASKING and any(text in word for text in strange for word in call)]
+    calls = [
+        call
+        for name, call in CALLS
+        if name in ASKING and any(text in word for text in strange for word in call)
+    ]
     assert len(calls) > 40
     _all_have_answers(calls, monkeypatch)
 
@@ -143,7 +151,10 @@ def _all_have_answers(calls: list[list[str]], monkeypatch: pytest.MonkeyPatch) -
         (["runs", b"--key=" + NOT_UTF_8], "lamin: not text in UTF-8: 'caf\\udce9'\n"),
         (["save", NOT_UTF_8], "lamin: not text in UTF-8: 'caf\\udce9'\n"),
         (["lineage", NOT_UTF_8], "lamin: not text in UTF-8: 'caf\\udce9'\n"),
-        (["run", b"--key=" + NOT_UTF_8, "true"], "lamin: key is not text that a database can hold: 'caf\\udce9'\n"),
+        (
+            ["run", b"--key=" + NOT_UTF_8, "true"],
+            "lamin: key is not text that a database can hold: 'caf\\udce9'\n",
+        ),
     ],
 )
 def test_bytes_that_are_not_utf_8_are_named_in_an_error(

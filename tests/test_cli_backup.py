@@ -30,7 +30,11 @@ def _pairs(folder: str, writer: int, go_on: Any) -> None:
     while go_on.is_set():
         with instance.db.writing() as session:
             for half in ("a", "b"):
-                values = {"uid": f"{writer}{number:05}{half}", "name": f"{writer}-{number} {half}", "created_at": now()}
+                values = {
+                    "uid": f"{writer}{number:05}{half}",
+                    "name": f"{writer}-{number} {half}",
+                    "created_at": now(),
+                }
                 session.execute(insert(ULabel).values(values))
         number += 1
     instance.db.dispose()
@@ -47,7 +51,10 @@ def test_a_copy_under_write_load_is_one_moment(in_tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     go_on = context.Event()
     go_on.set()
-    writers = [context.Process(target=_pairs, args=(str(in_tmp_path), number, go_on)) for number in range(2)]
+    writers = [
+        context.Process(target=_pairs, args=(str(in_tmp_path), number, go_on))
+        for number in range(2)
+    ]
     for writer in writers:
         writer.start()
     counts = []
@@ -141,7 +148,9 @@ def test_backups_to_one_file_at_once_are_each_whole(in_tmp_path: Path) -> None:
     ln.disconnect()
 
 
-def test_a_backup_replaces_nothing_and_leaves_nothing_half(in_tmp_path: Path, postgres_url: str) -> None:
+def test_a_backup_replaces_nothing_and_leaves_nothing_half(
+    in_tmp_path: Path, postgres_url: str
+) -> None:
     init("./data")
     (in_tmp_path / "copy.db").write_text("mine")
     assert "already exists" in typed("backup", "copy.db", code=4).stderr

@@ -19,7 +19,10 @@ from lamin_core.instance.instance import disconnect, init
 LAMIN = Path(sys.executable).with_name("lamin")
 SHELLS = {
     "bash": (["bash", "--norc", "-i"], 'eval "$(lamin completion bash)"'),
-    "zsh": (["zsh", "-f", "-i"], 'autoload -Uz compinit; compinit -u -D; eval "$(lamin completion zsh)"'),
+    "zsh": (
+        ["zsh", "-f", "-i"],
+        'autoload -Uz compinit; compinit -u -D; eval "$(lamin completion zsh)"',
+    ),
     "fish": (["fish", "--no-config", "-i"], "lamin completion fish | source"),
 }
 
@@ -48,7 +51,12 @@ def test_a_tab_completes_the_line(folder: Path, shell: str, typed: str, shown: s
     command, begin = SHELLS[shell]
     if shutil.which(shell) is None:
         pytest.skip(f"there is no {shell} here")
-    variables = {"TERM": "dumb", "PATH": f"{LAMIN.parent}:{os.environ['PATH']}", "PS1": "$ ", "HISTFILE": ""}
+    variables = {
+        "TERM": "dumb",
+        "PATH": f"{LAMIN.parent}:{os.environ['PATH']}",
+        "PS1": "$ ",
+        "HISTFILE": "",
+    }
     assert shown in _session(command, [begin, typed, "exit"], {**os.environ, **variables})
 
 

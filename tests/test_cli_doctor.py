@@ -37,11 +37,22 @@ def test_a_healthy_instance(folder: Path) -> None:
     shown = typed("doctor").stdout
     findings = typed("doctor", "--json").json
     assert all(set(finding) == {"check", "status", "detail", "hint"} for finding in findings)
-    assert {finding["check"] for finding in findings if finding["status"] != "ok"} <= {"sqlite", "file system"}
-    assert all(finding["detail"] in shown for finding in findings if finding["check"] in ("version", "schema"))
-    assert {"engine snakemake", "engine prefect", "engine nextflow", "latency", "clock of the database"} <= {
-        finding["check"] for finding in findings
+    assert {finding["check"] for finding in findings if finding["status"] != "ok"} <= {
+        "sqlite",
+        "file system",
     }
+    assert all(
+        finding["detail"] in shown
+        for finding in findings
+        if finding["check"] in ("version", "schema")
+    )
+    assert {
+        "engine snakemake",
+        "engine prefect",
+        "engine nextflow",
+        "latency",
+        "clock of the database",
+    } <= {finding["check"] for finding in findings}
     for finding in findings:
         assert (finding["hint"] is None) == (finding["status"] == "ok")
     assert sorted(folder.rglob("*")) == before
@@ -57,11 +68,18 @@ def test_a_storage_that_is_gone(folder: Path) -> None:
     (folder / "data").rmdir()
     assert typed("doctor", code=1).stdout.count("failure") == 1
     finding = _finding("storage")
-    assert (finding["status"], finding["hint"]) == ("failure", f"mkdir -p {folder / 'data'}, or mount it")
+    assert (finding["status"], finding["hint"]) == (
+        "failure",
+        f"mkdir -p {folder / 'data'}, or mount it",
+    )
 
 
 def test_a_bucket_that_does_not_answer(in_tmp_path: Path) -> None:
-    os.environ |= {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
+    os.environ |= {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_ACCESS_KEY_ID": "k",
+        "AWS_SECRET_ACCESS_KEY": "s",
+    }
     os.environ["AWS_MAX_ATTEMPTS"] = "1"
     Instance.create(in_tmp_path, "s3://nowhere/x").db.dispose()
     finding = _finding("storage")
@@ -72,7 +90,10 @@ def test_a_bucket_that_does_not_answer(in_tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("revision", "message", "hint"),
-    [("0000", "older than", "lamin migrate"), ("9999", "newer than", "pip install --upgrade lamin-core")],
+    [
+        ("0000", "older than", "lamin migrate"),
+        ("9999", "newer than", "pip install --upgrade lamin-core"),
+    ],
 )
 def test_a_schema_of_another_version(folder: Path, revision: str, message: str, hint: str) -> None:
     instance = connect()
@@ -82,7 +103,9 @@ def test_a_schema_of_another_version(folder: Path, revision: str, message: str, 
     assert (database_finding["status"], database_finding["hint"]) == ("failure", hint)
     assert message in database_finding["detail"]
     assert hint in typed("runs", code=5).stderr
-    assert "storage" not in {finding.check for finding in doctor.examine()}  # nobody knows where it is
+    assert "storage" not in {
+        finding.check for finding in doctor.examine()
+    }  # nobody knows where it is
 
 
 def _gone(file: Path) -> None:
@@ -94,8 +117,16 @@ def _gone(file: Path) -> None:
     ("damage", "message", "hint"),
     [
         (_gone, "is gone", "lamin restore FILE"),
-        (lambda file: file.write_text("garbage " * 1000), "file is not a database", "lamin restore FILE"),
-        (lambda file: file.write_bytes(file.read_bytes()[:20000]), "malformed", "lamin restore FILE"),
+        (
+            lambda file: file.write_text("garbage " * 1000),
+            "file is not a database",
+            "lamin restore FILE",
+        ),
+        (
+            lambda file: file.write_bytes(file.read_bytes()[:20000]),
+            "malformed",
+            "lamin restore FILE",
+        ),
         (lambda file: file.write_bytes(b""), "holds no registry", "lamin migrate"),
     ],
     ids=["gone", "garbage", "half", "empty"],
@@ -128,7 +159,9 @@ def test_a_database_that_is_none_any_more(
         ("", "no instance", "lamin init"),
     ],
 )
-def test_a_file_of_settings_that_says_something_else(in_tmp_path: Path, line: str, message: str, hint: str) -> None:
+def test_a_file_of_settings_that_says_something_else(
+    in_tmp_path: Path, line: str, message: str, hint: str
+) -> None:
     (in_tmp_path / ".lamin").mkdir()
     (in_tmp_path / ".lamin" / "instance.toml").write_text(line)
     finding = _finding("instance")
@@ -152,7 +185,9 @@ def test_a_working_directory_that_is_gone(in_tmp_path: Path) -> None:
 def test_a_database_out_of_reach(in_tmp_path: Path) -> None:
     os.environ["LAMIN_INSTANCE"] = os.getcwd()  # one that is found on a server must be allowed
     (in_tmp_path / ".lamin").mkdir()
-    (in_tmp_path / ".lamin" / "instance.toml").write_text('db = "postgresql://me:hunter2@127.0.0.1:9/none"\n')
+    (in_tmp_path / ".lamin" / "instance.toml").write_text(
+        'db = "postgresql://me:hunter2@127.0.0.1:9/none"\n'
+    )
     finding = _finding("database")
     assert finding["status"] == "failure"
     assert "hunter2" not in str(finding)

@@ -67,7 +67,10 @@ def test_every_flipped_byte_is_found_and_nothing_else(in_tmp_path: Path) -> None
     instance = init("./data")
     chance = random.Random(4)
     for number in range(1000):
-        path = _file(f"{'in' if number % 2 else '../out'}/{number}.bin", chance.randbytes(chance.randrange(1, 4000)))
+        path = _file(
+            f"{'in' if number % 2 else '../out'}/{number}.bin",
+            chance.randbytes(chance.randrange(1, 4000)),
+        )
         ln.Artifact(path, key=None if number % 2 else f"copies/{number}.bin", run=False).save()
     assert fsck.check(instance, deep=True).is_clean
     chosen = chance.sample(list(ln.Artifact.all()), 100)
@@ -91,7 +94,9 @@ def test_a_fresh_instance_and_one_in_use_are_clean(instance: Instance) -> None:
     ln.Artifact("sub", key="folder", run=False).save()
     report = fsck.check(instance, deep=True, grace=0)
     assert report.is_clean, report.problems
-    assert report.checked["artifacts"] == 3  # the first version of a.txt has been written over, as it may
+    assert (
+        report.checked["artifacts"] == 3
+    )  # the first version of a.txt has been written over, as it may
     assert report.checked["copies"] == 3
 
 
@@ -122,7 +127,9 @@ def storage(request: pytest.FixtureRequest) -> str:
     return "s3://lineage/typed"
 
 
-def test_what_is_said_to_be_typed_mends_the_bytes(in_tmp_path: Path, storage: str, database_url: str) -> None:
+def test_what_is_said_to_be_typed_mends_the_bytes(
+    in_tmp_path: Path, storage: str, database_url: str
+) -> None:
     instance = init(storage, db=database_url)
     far = in_tmp_path.parent / f"far of {in_tmp_path.name}"
     _file(f"{far}/folder/x", b"1")
@@ -160,7 +167,11 @@ def test_what_is_said_to_be_typed_mends_the_bytes(in_tmp_path: Path, storage: st
 
 
 def _write_over(artifact: ln.Artifact, data: bytes, below: str = "") -> None:
-    _put(f"{artifact.path}{below}".rpartition("/")[0], f"{artifact.path}{below}".rpartition("/")[2], data)
+    _put(
+        f"{artifact.path}{below}".rpartition("/")[0],
+        f"{artifact.path}{below}".rpartition("/")[2],
+        data,
+    )
 
 
 def _put(root: str, key: str, data: bytes) -> None:
@@ -183,10 +194,14 @@ def test_a_copy_that_is_gone_can_be_given_up(instance: Instance) -> None:
 
 def test_a_storage_that_is_gone_is_one_problem(instance: Instance) -> None:
     for number in range(3):
-        ln.Artifact(_file(f"../elsewhere/{number}.txt", b"%d" % number), key=f"{number}.txt", run=False).save()
+        ln.Artifact(
+            _file(f"../elsewhere/{number}.txt", b"%d" % number), key=f"{number}.txt", run=False
+        ).save()
     os.rename("data", "unmounted")
     report = fsck.check(instance, deep=True)
-    assert [(problem.kind, problem.path) for problem in report.problems] == [("storage", instance.storage)]
+    assert [(problem.kind, problem.path) for problem in report.problems] == [
+        ("storage", instance.storage)
+    ]
     os.rename("unmounted", "data")
     assert fsck.check(instance, deep=True).is_clean
 
@@ -210,7 +225,10 @@ def test_an_upload_that_was_not_ended_is_found_and_given_up(in_tmp_path: Path, b
     bucket.create_multipart_upload(Bucket="lineage", Key="of-somebody-else.bin")
     assert fsck.check(instance).is_clean  # it may be one that is under way
     (problem,) = fsck.check(instance, grace=0).problems
-    assert problem.what == "s3://lineage/unended/.lamindb/big.bin (3 bytes) was not uploaded to its end"
+    assert (
+        problem.what
+        == "s3://lineage/unended/.lamindb/big.bin (3 bytes) was not uploaded to its end"
+    )
     typed("fsck", "--delete-orphans", "--grace", "0", "--yes")
     assert fsck.check(instance, grace=0).is_clean
     uploads = bucket.list_multipart_uploads(Bucket="lineage")["Uploads"]
@@ -225,7 +243,10 @@ CHANGES: dict[str, tuple[Callable[[Path], Any], bool]] = {
     "one less": (lambda folder: (folder / "y").unlink(), False),
     "flipped": (lambda folder: _flip(folder / "x", 0), True),
     "renamed": (lambda folder: (folder / "x").rename(folder / "z"), True),
-    "swapped": (lambda folder: [(folder / a).rename(folder / b) for a, b in ("xt", "yx", "ty")], True),
+    "swapped": (
+        lambda folder: [(folder / a).rename(folder / b) for a, b in ("xt", "yx", "ty")],
+        True,
+    ),
 }
 
 
@@ -240,7 +261,9 @@ def test_a_folder_is_looked_at_as_a_whole(instance: Instance, how: str) -> None:
     if deep:
         assert fsck.check(instance).is_clean
     report = fsck.check(instance, deep=deep)
-    assert [(problem.kind, problem.uid) for problem in report.problems] == [("changed", artifact.uid)]
+    assert [(problem.kind, problem.uid) for problem in report.problems] == [
+        ("changed", artifact.uid)
+    ]
 
 
 def test_copies_without_a_row_are_orphans(instance: Instance) -> None:
@@ -249,7 +272,9 @@ def test_copies_without_a_row_are_orphans(instance: Instance) -> None:
     assert fsck.check(instance).is_clean  # it may be one of a save that is under way
     os.utime(orphan, (time.time() - 7200,) * 2)
     report = fsck.check(instance)
-    assert [(problem.kind, problem.path) for problem in report.problems] == [("orphan", str(orphan.absolute()))]
+    assert [(problem.kind, problem.path) for problem in report.problems] == [
+        ("orphan", str(orphan.absolute()))
+    ]
     refused = typed("fsck", "--delete-orphans", code=2)
     assert "--yes" in refused.stderr
     assert orphan.exists()
@@ -278,7 +303,9 @@ def test_tables_that_do_not_fit_are_found_and_mended(instance: Instance, kind: s
     assert kind in _kinds(fsck.check(instance))
     assert fsck.repair(instance) >= 1
     assert fsck.check(instance, deep=True).is_clean
-    assert [(artifact.uid, artifact.is_latest, artifact.number) for artifact in ln.Artifact.all()] == before
+    assert [
+        (artifact.uid, artifact.is_latest, artifact.number) for artifact in ln.Artifact.all()
+    ] == before
 
 
 def test_transforms_are_led_by_one(instance: Instance) -> None:
@@ -296,7 +323,14 @@ def test_what_nothing_names_is_left_over(instance: Instance) -> None:
     transform = ln.Transform(key="a.py").save()
     with instance.db.writing() as session:
         session.add(Content(hash="0" * 64, hash_type="blake3", size=1))
-        stub = blank(Run, uid="r" * 16, external_id="x", engine="none", transform_id=transform.id, status="running")
+        stub = blank(
+            Run,
+            uid="r" * 16,
+            external_id="x",
+            engine="none",
+            transform_id=transform.id,
+            status="running",
+        )
         stub.origin, stub.cached, stub.attempt, stub.created_at = "stub", False, 1, now()
         session.add(stub)
     assert _kinds(fsck.check(instance)) == {"content": 1, "stub": 1}
@@ -306,7 +340,9 @@ def test_what_nothing_names_is_left_over(instance: Instance) -> None:
 
 
 def test_collections_are_led_by_one(instance: Instance) -> None:
-    first, second = (ln.Artifact(_file(f"{name}.txt", name.encode()), run=False).save() for name in "ab")
+    first, second = (
+        ln.Artifact(_file(f"{name}.txt", name.encode()), run=False).save() for name in "ab"
+    )
     for members in ([first], [first, second]):
         ln.Collection(members, key="c").save()
     with instance.db.writing() as session:
@@ -350,7 +386,9 @@ BEHIND = {
 
 
 @pytest.mark.parametrize("kind", BEHIND)
-def test_what_points_nowhere_is_found_and_a_backup_brings_it_back(in_tmp_path: Path, kind: str) -> None:
+def test_what_points_nowhere_is_found_and_a_backup_brings_it_back(
+    in_tmp_path: Path, kind: str
+) -> None:
     instance = init("./data")
     with ln.run("step"):
         ln.Artifact(_file("a.txt", b"1")).save()
@@ -376,7 +414,10 @@ def test_damaged_pages_are_found_and_a_backup_brings_them_back(in_tmp_path: Path
     with contextlib.closing(sqlite3.connect(".lamin/lamin.db")) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         (size,) = connection.execute("PRAGMA page_size").fetchone()
-        pages = [page for (page,) in connection.execute("SELECT pageno FROM dbstat WHERE name = 'ulabel'")]
+        pages = [
+            page
+            for (page,) in connection.execute("SELECT pageno FROM dbstat WHERE name = 'ulabel'")
+        ]
     with open(".lamin/lamin.db", "r+b") as file:
         file.seek((max(pages) - 1) * size)
         file.write(b"\xff" * size)
@@ -440,23 +481,38 @@ def test_what_it_prints(instance: Instance) -> None:
 
 
 def test_rows_that_share_a_damaged_copy_are_all_named(instance: Instance) -> None:
-    first, second = (ln.Artifact(_file(f"../far/{n}", b"same"), key=f"k{n}", run=False).save() for n in "ab")
+    first, second = (
+        ln.Artifact(_file(f"../far/{n}", b"same"), key=f"k{n}", run=False).save() for n in "ab"
+    )
     assert first.path == second.path
     _flip(first.path, 0)
-    assert {problem.uid for problem in fsck.check(instance, deep=True).problems} == {first.uid, second.uid}
+    assert {problem.uid for problem in fsck.check(instance, deep=True).problems} == {
+        first.uid,
+        second.uid,
+    }
 
 
 def test_events_in_any_order_leave_tables_that_fit(instance: Instance) -> None:
     chance = random.Random(7)
     events = []
     for number in range(40):
-        job = Job("test", f"job {number % 5}", "rule", source=f"code {number % 3}", language="python")
+        job = Job(
+            "test", f"job {number % 5}", "rule", source=f"code {number % 3}", language="python"
+        )
         names = [chance.choice("abcdef") for _ in range(3)]
-        digests: list[dict[str, Any]] = [{"hash": digit * 64, "hash_type": "blake3", "size": 1} for digit in "12"]
-        data = [Dataset("file", str(Path(name).absolute()), **chance.choice([*digests, {}])) for name in names]
+        digests: list[dict[str, Any]] = [
+            {"hash": digit * 64, "hash_type": "blake3", "size": 1} for digit in "12"
+        ]
+        data = [
+            Dataset("file", str(Path(name).absolute()), **chance.choice([*digests, {}]))
+            for name in names
+        ]
         at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number)
         run = EventRun(f"00000000-0000-7000-8000-{number:012d}", job, "test", "1.0")
-        events += [start(run, at, inputs=data[:2]), complete(run, at + timedelta(seconds=3), outputs=data[2:])]
+        events += [
+            start(run, at, inputs=data[:2]),
+            complete(run, at + timedelta(seconds=3), outputs=data[2:]),
+        ]
     chance.shuffle(events)
     for event in [*events, *chance.sample(events, 10)]:
         ingest(instance.db, [parse(event)])
@@ -465,7 +521,9 @@ def test_events_in_any_order_leave_tables_that_fit(instance: Instance) -> None:
     assert fsck.repair(instance) == 0
 
 
-def test_reading_every_byte_is_shown_to_whoever_looks(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_every_byte_is_shown_to_whoever_looks(
+    in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     init("./data")
     ln.Artifact(_file("a.bin", b"x" * 1000), run=False).save()
     monkeypatch.setattr("lamin_core.runtime.progress.SHOWN_FROM", 1)
@@ -509,7 +567,9 @@ def test_a_bucket_is_checked_as_a_folder_is(in_tmp_path: Path, bucket: Any) -> N
     _file("../far/folder/x", b"1")
     _file("../far/folder/sub/y", b"2")
     artifacts = {
-        name: ln.Artifact(_file(f"../far/{name}.txt", name.encode()), key=f"{name}.txt", run=False).save()
+        name: ln.Artifact(
+            _file(f"../far/{name}.txt", name.encode()), key=f"{name}.txt", run=False
+        ).save()
         for name in ("whole", "gone", "flipped", "shorter")
     }
     ln.Artifact("../far/folder", key="folder", run=False).save()

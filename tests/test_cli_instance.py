@@ -20,7 +20,12 @@ from lamin_core.db.database import Database
 from lamin_core.errors import Conflict, InvalidArgument, InvalidKey, NotFound, ReadOnly
 from lamin_core.instance import setup
 from lamin_core.instance.instance import Instance
-from lamin_core.runtime.paths import find_instance, instance_for_children, spool_folder, user_default
+from lamin_core.runtime.paths import (
+    find_instance,
+    instance_for_children,
+    spool_folder,
+    user_default,
+)
 from tests.command import lamin, typed
 
 
@@ -47,14 +52,19 @@ def test_a_folder_is_connected_and_disconnected(two: tuple[Path, Path]) -> None:
     typed("connect", "../home")
     os.chdir(project / "below")
     facts = _info()
-    assert (facts["instance"], facts["origin"]) == (str(home / ".lamin"), str(project / ".lamin" / "connected"))
+    assert (facts["instance"], facts["origin"]) == (
+        str(home / ".lamin"),
+        str(project / ".lamin" / "connected"),
+    )
     typed("disconnect")
     assert not (project / ".lamin").exists()
     typed("info", code=3)
     assert "is not connected to an instance" in typed("disconnect", code=3).stderr
 
 
-def test_who_shares_a_connected_folder_may_read_where_it_is_connected_to(two: tuple[Path, Path]) -> None:
+def test_who_shares_a_connected_folder_may_read_where_it_is_connected_to(
+    two: tuple[Path, Path],
+) -> None:
     home, project = two
     before = os.umask(0o022)
     try:
@@ -63,7 +73,9 @@ def test_who_shares_a_connected_folder_may_read_where_it_is_connected_to(two: tu
         os.umask(before)
         ln.disconnect()
     assert (project / ".lamin" / "connected").stat().st_mode & 0o777 == 0o644
-    assert (home / ".lamin" / "instance.toml").stat().st_mode & 0o777 == 0o600  # may hold a password
+    assert (
+        home / ".lamin" / "instance.toml"
+    ).stat().st_mode & 0o777 == 0o600  # may hold a password
 
 
 def test_files_of_a_connected_folder_have_short_keys(two: tuple[Path, Path]) -> None:
@@ -87,7 +99,10 @@ def test_the_order_is_flag_variable_folder_user(two: tuple[Path, Path], in_tmp_p
     typed("connect", str(home), "--user")
     assert (_info()["instance"], _info()["origin"]) == (str(home / ".lamin"), str(user_default()))
     typed("connect", str(in_tmp_path / "folder"))
-    assert (_info()["uid"], _info()["origin"]) == (uids["folder"], str(project / ".lamin" / "connected"))
+    assert (_info()["uid"], _info()["origin"]) == (
+        uids["folder"],
+        str(project / ".lamin" / "connected"),
+    )
     os.environ["LAMIN_INSTANCE"] = str(in_tmp_path / "variable")
     assert (_info()["uid"], _info()["origin"]) == (uids["variable"], "LAMIN_INSTANCE")
     flagged = typed("--instance", str(in_tmp_path / "flag"), "info", "--show-origin", "--json").json
@@ -105,7 +120,9 @@ def test_a_folder_that_another_program_called_so_is_none(two: tuple[Path, Path])
     assert find_instance() is None
 
 
-def test_an_instance_is_neither_connected_to_another_nor_disconnected(two: tuple[Path, Path]) -> None:
+def test_an_instance_is_neither_connected_to_another_nor_disconnected(
+    two: tuple[Path, Path],
+) -> None:
     home, _ = two
     os.chdir(home)
     assert "is an instance itself" in typed("connect", ".", code=4).stderr
@@ -137,7 +154,9 @@ def test_the_first_time_it_says_what_to_do_next_and_then_it_is_there(in_tmp_path
     assert (in_tmp_path / ".lamin" / ".gitignore").read_text().endswith("\n*\n")
 
 
-def test_whoever_knows_the_database_knows_the_instance(in_tmp_path: Path, postgres_url: str) -> None:
+def test_whoever_knows_the_database_knows_the_instance(
+    in_tmp_path: Path, postgres_url: str
+) -> None:
     for name in ("first", "second", "third"):
         (in_tmp_path / name).mkdir()
     os.chdir(in_tmp_path / "first")
@@ -148,10 +167,19 @@ def test_whoever_knows_the_database_knows_the_instance(in_tmp_path: Path, postgr
     second = _info()
     assert all(first[name] == second[name] for name in ("uid", "storage", "database"))
     Path("a.txt").write_text("x")
-    typed_save = [sys.executable, "-c", "import lamin_core as ln; print(ln.Artifact('a.txt', run=False).save().key)"]
-    assert subprocess.run(typed_save, capture_output=True, text=True, check=True).stdout == "a.txt\n"
+    typed_save = [
+        sys.executable,
+        "-c",
+        "import lamin_core as ln; print(ln.Artifact('a.txt', run=False).save().key)",
+    ]
+    assert (
+        subprocess.run(typed_save, capture_output=True, text=True, check=True).stdout == "a.txt\n"
+    )
     os.chdir(in_tmp_path / "third")
-    assert "lamin connect" in typed("init", "--storage", "./other", "--db", postgres_url, code=4).stderr
+    assert (
+        "lamin connect"
+        in typed("init", "--storage", "./other", "--db", postgres_url, code=4).stderr
+    )
     assert "already" in typed("init", "--storage", "./other", "--db", postgres_url, code=4).stderr
     os.environ["LAMIN_INSTANCE"] = postgres_url
     assert _info()["uid"] == first["uid"]
@@ -160,7 +188,9 @@ def test_whoever_knows_the_database_knows_the_instance(in_tmp_path: Path, postgr
     ln.disconnect()
 
 
-def test_a_password_in_the_url_is_kept_from_others_and_never_shown(in_tmp_path: Path, postgres_url: str) -> None:
+def test_a_password_in_the_url_is_kept_from_others_and_never_shown(
+    in_tmp_path: Path, postgres_url: str
+) -> None:
     (in_tmp_path / "first").mkdir()
     os.chdir(in_tmp_path / "first")
     secret = postgres_url.replace("postgresql://postgres:@", "postgresql://postgres:hunter2@")
@@ -222,7 +252,9 @@ def test_all_settings_are_listed_and_say_who_decided(two: tuple[Path, Path]) -> 
         (["settings", "set", "user", ""], "not a name"),
     ],
 )
-def test_a_setting_that_is_none_is_refused(two: tuple[Path, Path], arguments: list[str], message: str) -> None:
+def test_a_setting_that_is_none_is_refused(
+    two: tuple[Path, Path], arguments: list[str], message: str
+) -> None:
     os.chdir(two[0])
     assert message in typed(*arguments, code=2).stderr
     with pytest.raises(InvalidArgument):
@@ -252,10 +284,12 @@ def test_settings_are_heeded(two: tuple[Path, Path], in_tmp_path: Path) -> None:
 # -- a registry that may only be read
 
 
-# Root may write everywhere, unless it gives up its powers: then modes count for it as for everybody.
+# Root may write everywhere, unless it gives up its powers: then modes count for it as for
+# everybody.
 _POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
 needs_modes = pytest.mark.skipif(
-    bool(_POWERLESS) and shutil.which("setpriv") is None, reason="root here cannot give up its powers"
+    bool(_POWERLESS) and shutil.which("setpriv") is None,
+    reason="root here cannot give up its powers",
 )
 
 
@@ -337,7 +371,9 @@ def test_what_may_only_be_read_says_so_when_written_to(archive: Path) -> None:
     assert "may only be read" in done.stderr
 
 
-def test_a_reader_of_postgresql_may_read_and_is_told_so(in_tmp_path: Path, postgres_url: str) -> None:
+def test_a_reader_of_postgresql_may_read_and_is_told_so(
+    in_tmp_path: Path, postgres_url: str
+) -> None:
     instance = Instance.create(in_tmp_path, "./data", postgres_url)
     with instance.db.writing() as session:
         session.execute(text("ALTER ROLE CURRENT_USER SET default_transaction_read_only = off"))
@@ -366,12 +402,18 @@ def test_python_says_the_same(two: tuple[Path, Path]) -> None:
 def test_a_command_in_a_process_of_its_own_finds_it_too(two: tuple[Path, Path]) -> None:
     home, project = two
     lamin("connect", str(home), cwd=project)
-    assert json.loads(lamin("info", "--json", cwd=project).stdout)["instance"] == str(home / ".lamin")
+    assert json.loads(lamin("info", "--json", cwd=project).stdout)["instance"] == str(
+        home / ".lamin"
+    )
 
 
-def test_a_name_that_no_index_takes_is_refused_in_our_words(in_tmp_path: Path, database_url: str) -> None:
+def test_a_name_that_no_index_takes_is_refused_in_our_words(
+    in_tmp_path: Path, database_url: str
+) -> None:
     instance = ln.setup.init("./data", db=database_url)
-    long = "".join(random.Random(1).choices(string.ascii_letters, k=5000))  # nothing that could be compressed
+    long = "".join(
+        random.Random(1).choices(string.ascii_letters, k=5000)
+    )  # nothing that could be compressed
     Path("a.txt").write_text("x")
     with pytest.raises(InvalidKey, match="5000 characters is too long"):
         ln.Artifact("a.txt", key=long)
@@ -384,7 +426,9 @@ def test_a_name_that_no_index_takes_is_refused_in_our_words(in_tmp_path: Path, d
     instance.db.dispose()
 
 
-def test_what_a_run_tells_its_children_holds_elsewhere(two: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_run_tells_its_children_holds_elsewhere(
+    two: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     home, project = two
     os.chdir(project)
     assert instance_for_children() is None

@@ -25,8 +25,30 @@ COMMAND = [sys.executable, "-m", "lamin_core"]
 ESCAPES = "\x1b]0;title\x07\x1b[31m\x9b2J\u202e"
 """The title of a window, a bell, a colour, an empty screen (in one character) and text from right to left."""
 IDENTIFIERS = {
-    *("uid", "stem", "hash", "hash_type", "sha256", "external_id", "run_id", "root_run_id", "event_hash"),
-    *("status", "origin", "direction", "role", "slot", "dtype", "itype", "event_type", "body", "stamp", "host"),
+    *(
+        "uid",
+        "stem",
+        "hash",
+        "hash_type",
+        "sha256",
+        "external_id",
+        "run_id",
+        "root_run_id",
+        "event_hash",
+    ),
+    *(
+        "status",
+        "origin",
+        "direction",
+        "role",
+        "slot",
+        "dtype",
+        "itype",
+        "event_type",
+        "body",
+        "stamp",
+        "host",
+    ),
     *("process_birth", "root", "real_key", "suffix", "canonical"),
 }
 """Columns that hold digests, uids or one of some words, or where a file lies."""
@@ -58,37 +80,61 @@ def environment(request: pytest.FixtureRequest) -> dict[str, str]:
     return names | ({"PYTHONUNBUFFERED": request.param} if request.param else {})
 
 
-@pytest.mark.parametrize("arguments", [["runs"], ["list", "--json"], ["--help"], ["--version"], ["runs", "--help"]])
-def test_output_that_goes_nowhere_is_an_error(story: Path, environment: dict[str, str], arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [["runs"], ["list", "--json"], ["--help"], ["--version"], ["runs", "--help"]]
+)
+def test_output_that_goes_nowhere_is_an_error(
+    story: Path, environment: dict[str, str], arguments: list[str]
+) -> None:
     with open("/dev/full", "w") as full:
         command = [*COMMAND, *arguments]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False
+        )
     assert (done.returncode, done.stderr.splitlines()[0]) == (1, "lamin: No space left on device")
 
 
 @pytest.mark.parametrize("arguments", ["runs", "--help", "--version"])
-def test_closed_output_is_an_error(story: Path, environment: dict[str, str], arguments: str) -> None:
+def test_closed_output_is_an_error(
+    story: Path, environment: dict[str, str], arguments: str
+) -> None:
     done = _shell(f'"$@" {arguments} >&-', environment)
     assert (done.returncode, done.stderr.splitlines()[0]) == (1, "lamin: Bad file descriptor")
 
 
-def test_closed_output_is_no_error_where_nothing_is_printed(story: Path, environment: dict[str, str]) -> None:
+def test_closed_output_is_no_error_where_nothing_is_printed(
+    story: Path, environment: dict[str, str]
+) -> None:
     done = _shell('"$@" settings set verbosity error >&- <&-', environment)
-    assert (done.returncode, done.stderr.splitlines()) == (0, [f"verbosity is error ({story}/.lamin/instance.toml)"])
+    assert (done.returncode, done.stderr.splitlines()) == (
+        0,
+        [f"verbosity is error ({story}/.lamin/instance.toml)"],
+    )
 
 
 @pytest.mark.parametrize("where", ["2>/dev/full", "2>&-"])
-def test_errors_that_cannot_be_shown_keep_their_exit_code(story: Path, environment: dict[str, str], where: str) -> None:
+def test_errors_that_cannot_be_shown_keep_their_exit_code(
+    story: Path, environment: dict[str, str], where: str
+) -> None:
     assert _shell(f'"$@" get nothing {where}', environment).returncode == 3
     assert _shell(f'"$@" settings set verbosity error {where}', environment).returncode == 0
 
 
-def test_with_closed_streams_the_database_takes_no_output(story: Path, environment: dict[str, str]) -> None:
-    assert _shell('"$@" run sh -c "echo text; echo text >&2; true" >&- 2>&- <&-', environment).returncode == 0
+def test_with_closed_streams_the_database_takes_no_output(
+    story: Path, environment: dict[str, str]
+) -> None:
+    assert (
+        _shell(
+            '"$@" run sh -c "echo text; echo text >&2; true" >&- 2>&- <&-', environment
+        ).returncode
+        == 0
+    )
     assert typed("fsck", "--deep").stdout.startswith("nothing wrong")
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(story: Path, environment: dict[str, str]) -> None:
+def test_a_reader_that_has_seen_enough_is_no_error(
+    story: Path, environment: dict[str, str]
+) -> None:
     for arguments in ("--help", "--version", "list --json", "runs"):
         done = _shell(f'set -o pipefail; "$@" {arguments} | true', environment)
         assert (done.returncode, done.stderr) == (0, ""), arguments
@@ -121,9 +167,18 @@ def planted(story: Path) -> Path:
     with instance.db.writing() as session:
         for table in Base.metadata.sorted_tables:
             _plant(session, table)
-        session.execute(insert(Storage).values(uid="s" * 12, root=f"/no/{ESCAPES}", type="local", created_at=now()))
+        session.execute(
+            insert(Storage).values(
+                uid="s" * 12, root=f"/no/{ESCAPES}", type="local", created_at=now()
+            )
+        )
         for number, body in enumerate((f'{{"a": "{ESCAPES}"}}', "{")):
-            values = {"hash": f"{number}" * 64, "kind": "quarantined", "reason": ESCAPES, "received_at": now()}
+            values = {
+                "hash": f"{number}" * 64,
+                "kind": "quarantined",
+                "reason": ESCAPES,
+                "received_at": now(),
+            }
             session.execute(insert(Event).values(body=body, **values))
     disconnect()
     return story
@@ -155,7 +210,9 @@ def _plant(session: Any, table: Table) -> None:
 def _unsafe(text: str) -> set[str]:
     """The characters that a terminal obeys."""
     return {
-        character for character in text if unicodedata.category(character) in ("Cc", "Cf") and character not in "\n\t"
+        character
+        for character in text
+        if unicodedata.category(character) in ("Cc", "Cf") and character not in "\n\t"
     }
 
 
@@ -183,7 +240,14 @@ def _are_shown_with_escapes(registry: str) -> None:
 
 
 ANSWERS = (
-    *(["lineage", "--all"], ["runs"], ["artifacts"], ["list"], ["info"], ["settings", "--show-origin"]),
+    *(
+        ["lineage", "--all"],
+        ["runs"],
+        ["artifacts"],
+        ["list"],
+        ["info"],
+        ["settings", "--show-origin"],
+    ),
     *(["doctor"], ["fsck"], ["events", "lint"], ["events", "quarantine"], ["keys", "list"]),
 )
 
@@ -210,12 +274,25 @@ def test_json_keeps_the_values(planted: Path) -> None:
 
 
 TYPED = (
-    *(["get", ESCAPES], ["list", ESCAPES], ["settings", "get", ESCAPES], ["connect", ESCAPES], [ESCAPES]),
+    *(
+        ["get", ESCAPES],
+        ["list", ESCAPES],
+        ["settings", "get", ESCAPES],
+        ["connect", ESCAPES],
+        [ESCAPES],
+    ),
     *(["runs", "--since", ESCAPES], ["runs", f"--{ESCAPES}"], ["runs", "--status", ESCAPES]),
     *(["save", ESCAPES], ["load", ESCAPES], ["run", ESCAPES], ["backup", f"/no/{ESCAPES}"]),
-    *(["run", "--name", ESCAPES, "--param", f"a={ESCAPES}", "--key", ESCAPES, "true"], ["lineage", ESCAPES]),
+    *(
+        ["run", "--name", ESCAPES, "--param", f"a={ESCAPES}", "--key", ESCAPES, "true"],
+        ["lineage", ESCAPES],
+    ),
     *(["events", "replay", ESCAPES], ["events", "lint", ESCAPES], ["keys", "create", ESCAPES]),
-    *(["keys", "revoke", ESCAPES], ["annotate", "in.csv", "--features", ESCAPES], ["diff", ESCAPES, "b"]),
+    *(
+        ["keys", "revoke", ESCAPES],
+        ["annotate", "in.csv", "--features", ESCAPES],
+        ["diff", ESCAPES, "b"],
+    ),
     *(["annotate", "in.csv", "--features", f"{ESCAPES}=1"], ["delete", ESCAPES, "--yes"]),
     *(["init", "--db", ESCAPES], ["init", "--modules", ESCAPES], ["track", "--param", ESCAPES]),
     *(["completion", ESCAPES], ["restore", ESCAPES, "--yes"]),
@@ -228,7 +305,11 @@ def test_what_was_typed_is_repeated_with_escapes(story: Path) -> None:
 
 
 def test_bad_events_are_one_line_of_each_kind(story: Path) -> None:
-    bad = [*(["{"] * 8), *([json.dumps({"a": ESCAPES})] * 1), *(json.dumps({"a": number}) for number in range(3))]
+    bad = [
+        *(["{"] * 8),
+        *([json.dumps({"a": ESCAPES})] * 1),
+        *(json.dumps({"a": number}) for number in range(3)),
+    ]
     Path("events.ndjson").write_text("\n".join(bad))
     done = typed("events", "replay", "events.ndjson", code=1)
     _is_harmless(done)
@@ -240,7 +321,9 @@ def test_bad_events_are_one_line_of_each_kind(story: Path) -> None:
     _is_harmless(typed("events", "retry", code=1))
 
 
-def test_messages_of_libraries_are_lines_and_tracebacks_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_messages_of_libraries_are_lines_and_tracebacks_are_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     try:
         raise ValueError(f"no luck{ESCAPES}")
     except ValueError as error:
@@ -258,13 +341,17 @@ def test_messages_of_libraries_are_lines_and_tracebacks_are_asked_for(capsys: py
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_colours_are_ours_alone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_colours_are_ours_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     output.echo(output.Styled("red\x1b[0m", "red"), " \x1b[31mplain")
     assert capsys.readouterr().out == "\x1b[31m\x1b[1mred\\x1b[0m\x1b[0m \\x1b[31mplain\n"
 
 
-def test_an_instance_is_described_with_escapes_in_python_too(planted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_instance_is_described_with_escapes_in_python_too(
+    planted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     instance: Instance = connect()
     for record in (*ln.Artifact.all(), *ln.Run.all(), *ln.Transform.all()):
         record.describe()

@@ -31,17 +31,30 @@ def folder(in_tmp_path: Path, database_url: str) -> Iterator[Path]:
     disconnect()
 
 
-def test_a_file_is_saved_found_and_brought_back(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_file_is_saved_found_and_brought_back(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     outside = tmp_path_factory.mktemp("outside") / "b.csv"
     outside.write_text("y\n2\n")
-    done = typed("save", str(outside), "--key", "raw/b.csv", "--description", "two", "--project", "airway")
+    done = typed(
+        "save", str(outside), "--key", "raw/b.csv", "--description", "two", "--project", "airway"
+    )
     uid = done.stdout.strip()
     assert "saved artifact raw/b.csv, version 0000" in done.stderr
     local = Path(typed("load", "raw/b.csv").stdout.strip())
     assert local.read_text() == "y\n2\n"
-    for how in (["raw/b.csv"], ["artifact", "raw/b.csv"], ["--key", "raw/b.csv"], ["artifact", "--uid", uid[:8]]):
+    for how in (
+        ["raw/b.csv"],
+        ["artifact", "raw/b.csv"],
+        ["--key", "raw/b.csv"],
+        ["artifact", "--uid", uid[:8]],
+    ):
         record = typed("get", *how, "--json").json
-        assert (record["uid"], record["description"], record["projects"]) == (uid, "two", ["airway"])
+        assert (record["uid"], record["description"], record["projects"]) == (
+            uid,
+            "two",
+            ["airway"],
+        )
     outside.write_text("y\n3\n")
     second = typed("save", str(outside), "--stem-uid", uid[:16], "--json").json
     assert (second["key"], second["version"]) == ("raw/b.csv", "0001")
@@ -52,7 +65,9 @@ def test_a_file_is_saved_found_and_brought_back(folder: Path, tmp_path_factory: 
 def test_code_is_saved_as_a_transform(folder: Path) -> None:
     (folder / "a.py").write_text('"""Counts."""\nprint(1)\n')
     (folder / "b.Rmd").write_text("# Title\n")
-    (folder / "c.ipynb").write_text(json.dumps({"cells": [{"cell_type": "code", "source": "1", "outputs": ["big"]}]}))
+    (folder / "c.ipynb").write_text(
+        json.dumps({"cells": [{"cell_type": "code", "source": "1", "outputs": ["big"]}]})
+    )
     first = typed("save", "a.py", "--json").json
     assert (first["key"], first["kind"], first["language"], first["description"]) == (
         "a.py",
@@ -61,7 +76,9 @@ def test_code_is_saved_as_a_transform(folder: Path) -> None:
         "Counts.",
     )
     (folder / "a.py").write_text("print(2)\n")
-    second = typed("save", "a.py", "--stem-uid", first["uid"][:12], "--project", "airway", "--json").json
+    second = typed(
+        "save", "a.py", "--stem-uid", first["uid"][:12], "--project", "airway", "--json"
+    ).json
     assert (second["version"], second["projects"]) == ("0001", ["airway"])
     assert typed("save", "b.Rmd", "--json").json["kind"] == "notebook"
     typed("save", "c.ipynb")
@@ -109,7 +126,16 @@ SHAPES: dict[str, list[str]] = {
         "created_by",
         "created_at",
     ],
-    "collection": ["uid", "key", "version", "is_latest", "hash", "run", "description", "created_at"],
+    "collection": [
+        "uid",
+        "key",
+        "version",
+        "is_latest",
+        "hash",
+        "run",
+        "description",
+        "created_at",
+    ],
     "environment": ["uid", "hash", "python", "platform", "created_at"],
     "feature": ["uid", "name", "dtype", "unit", "description", "created_at"],
     "project": ["uid", "name", "abbr", "url", "description", "created_at"],
@@ -196,7 +222,11 @@ def test_an_artifact_as_json(folder: Path) -> None:
         "projects": [],
     }
     assert record["created_at"].endswith("+00:00")
-    assert (run["transform_key"], run["params"], run["status"]) == ("step.py", {"n": 1}, "completed")
+    assert (run["transform_key"], run["params"], run["status"]) == (
+        "step.py",
+        {"n": 1},
+        "completed",
+    )
 
 
 def test_the_newest_come_first_and_the_limit_holds(folder: Path) -> None:
@@ -220,9 +250,26 @@ def test_what_is_said_of_a_record_is_kept(folder: Path) -> None:
     ln.Feature(name="temperature", dtype=float).save()
     ln.Feature(name="site", dtype=str).save()
     disconnect()
-    options = ("--features", "temperature=21.6", "--features", "site=Berlin", "--labels", "good", "--labels", "raw")
+    options = (
+        "--features",
+        "temperature=21.6",
+        "--features",
+        "site=Berlin",
+        "--labels",
+        "good",
+        "--labels",
+        "raw",
+    )
     done = typed(
-        "annotate", "artifact", "a.csv", *options, "--project", "airway", "--description", "new", "--json"
+        "annotate",
+        "artifact",
+        "a.csv",
+        *options,
+        "--project",
+        "airway",
+        "--description",
+        "new",
+        "--json",
     ).json
     assert done["features"] == {"temperature": 21.6, "site": "Berlin"}
     assert sorted(done["ulabels"]) == ["good", "raw"]
@@ -230,7 +277,10 @@ def test_what_is_said_of_a_record_is_kept(folder: Path) -> None:
     typed("annotate", "a.csv", *options)  # once more is the same
     assert typed("get", "a.csv", "--json").json == done
     ln.connect()
-    assert ln.Artifact.get(key="a.csv").features.get_values() == {"temperature": 21.6, "site": "Berlin"}
+    assert ln.Artifact.get(key="a.csv").features.get_values() == {
+        "temperature": 21.6,
+        "site": "Berlin",
+    }
 
 
 @pytest.mark.parametrize(
@@ -255,7 +305,9 @@ def test_what_is_said_of_a_record_is_kept(folder: Path) -> None:
         (["delete", "nowhere.csv", "--yes"], 3, "lamin artifacts"),
     ],
 )
-def test_errors_say_what_and_what_to_do(in_tmp_path: Path, arguments: list[str], code: int, message: str) -> None:
+def test_errors_say_what_and_what_to_do(
+    in_tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
     init("./data")
     Path("a.csv").write_text("x")
     ln.Artifact("a.csv", run=False).save()

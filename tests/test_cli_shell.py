@@ -62,7 +62,9 @@ def test_every_command_shows_an_example_that_it_takes() -> None:
         examples = [arguments for arguments in typed if arguments[: len(words)] == words]
         assert examples, words
         for example in examples:
-            context = command.make_context(words[-1], example[len(words) :], parent=click.Context(group))
+            context = command.make_context(
+                words[-1], example[len(words) :], parent=click.Context(group)
+            )
             assert not context.args or isinstance(command, click.Group), example
 
 
@@ -104,7 +106,9 @@ from lamin_core.cli import lamin
 lamin(["--version"], standalone_mode=False)
 print(len(sys.modules))
 """
-    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, env=_site())
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, env=_site()
+    )
     assert int(done.stdout.splitlines()[-1]) < 150
 
 
@@ -119,7 +123,10 @@ def test_the_version_is_there_at_once() -> None:
         before = os.times()
         subprocess.run([LAMIN, "--version"], check=True, capture_output=True)
         after = os.times()
-        spent = (after.children_user - before.children_user, after.children_system - before.children_system)
+        spent = (
+            after.children_user - before.children_user,
+            after.children_system - before.children_system,
+        )
         took.append(sum(spent))
     assert min(took) < 0.25
 
@@ -143,7 +150,10 @@ def test_what_is_misspelt_is_asked_back(arguments: list[str], message: str) -> N
 def test_an_error_is_what_why_and_what_to_type() -> None:
     error = Unavailable("'/data' takes no more", hint="free some space")
     error.__cause__ = OSError(28, "No space left on device")
-    assert errors.lines(error)[1:] == ["  why: OSError: No space left on device", "  hint: free some space"]
+    assert errors.lines(error)[1:] == [
+        "  why: OSError: No space left on device",
+        "  hint: free some space",
+    ]
     error = Unavailable("'/data' takes no more: No space left on device")
     error.__cause__ = OSError(28, "No space left on device")
     assert len(errors.lines(error)) == 1
@@ -158,7 +168,9 @@ def test_a_bug_is_no_traceback_unless_it_is_asked_for(in_tmp_path: Path) -> None
     assert "lamin --debug" in done.stderr
     for arguments, variables in ((["--debug", "broken"], {}), (["broken"], {"LAMIN_DEBUG": "1"})):
         env = {**os.environ, **variables}
-        done = subprocess.run([*run, *arguments], capture_output=True, text=True, check=False, env=env)
+        done = subprocess.run(
+            [*run, *arguments], capture_output=True, text=True, check=False, env=env
+        )
         assert "Traceback" in done.stderr
 
 
@@ -176,7 +188,9 @@ cli.main(["wait"])
 
 
 def test_an_interrupt_is_130(in_tmp_path: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", WAIT], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAIT], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
@@ -203,7 +217,11 @@ def test_who_decides_on_colour(environment: dict[str, str], coloured: bool | Non
 
 
 def test_colour_is_for_terminals(in_tmp_path: Path) -> None:
-    plain = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "CI")}
+    plain = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("NO_COLOR", "FORCE_COLOR", "CI")
+    }
     plain["TERM"] = "xterm"
     wrong = ("settings", "get", "nonsense")  # an error that needs no instance
     assert "\x1b[" in on_terminal(LAMIN, *wrong, env=plain)[0]
@@ -223,7 +241,9 @@ COMPREPLY=()
 _lamin_completion {LAMIN}
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, cwd=folder)
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, check=True, cwd=folder
+    )
     assert done.stderr == ""
     return done.stdout.split()
 

@@ -1,11 +1,13 @@
 """The documentation runs: every block of Python and of shell in README.md and docs/, page by page.
 
-A page is one session: its blocks run in order in one fresh folder, Python in one process, the shell with its working
-directory and exported variables kept; what runs in the background is ended with the page. A block that gives an
-error fails the page. HTML comments, invisible to the reader, say what cannot be seen in the text:
+A page is one session: its blocks run in order in one fresh folder, Python in one process, the shell
+with its working directory and exported variables kept; what runs in the background is ended with
+the page. A block that gives an error fails the page. HTML comments, invisible to the reader, say
+what cannot be seen in the text:
 
     <!-- test: instance -->                 at the top: `lamin init --storage ./data` was typed here before
-    <!-- test: copy example_pipelines/x --> at the top: the content of that folder is in the working directory
+    <!-- test: copy example_pipelines/x --> at the top: the content of that folder is in the working
+    directory
     <!-- test: file flow.py -->             the next block, of whatever language, is the file of that name
     <!-- test: output -->                   the next block is what the one before it prints; `...` is anything
     <!-- test: skip-block: reason -->       the next block cannot run, for this reason
@@ -37,7 +39,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     path
     for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
-    if path.exists() and path.name != "team.md"  # played by test_team.py, which starts the servers it needs
+    if path.exists()
+    and path.name != "team.md"  # played by test_team.py, which starts the servers it needs
 )
 SHELL = {"bash", "shell"}
 SHOWN = {
@@ -100,13 +103,16 @@ def read(text: str) -> Page:
                 body.append(inner.removeprefix(indent))
             else:
                 raise AssertionError(f"line {number}: the block has no end")
-            blocks.append(Block(language, textwrap.dedent("\n".join(body)) + "\n", number + 1, directive))
+            blocks.append(
+                Block(language, textwrap.dedent("\n".join(body)) + "\n", number + 1, directive)
+            )
             directive = None
     assert directive is None, f"no block follows {directive!r}"
     return Page(tuple(setup), tuple(blocks))
 
 
-# Runs the Python blocks of a page. They come over standard input, one line of JSON each, and are answered on a pipe.
+# Runs the Python blocks of a page. They come over standard input, one line of JSON each, and are
+# answered on a pipe.
 SESSION = """
 import doctest, json, os, sys, traceback, types
 answers = os.fdopen(int(sys.argv[1]), "w")
@@ -147,9 +153,12 @@ class Session:
         self._log = folder.parent / "log"
         self._python: subprocess.Popen[str] | None = None
         self._groups: list[int] = []
-        python = [block for block in blocks if block.language == "python" and block.directive is None]
+        python = [
+            block for block in blocks if block.language == "python" and block.directive is None
+        ]
         if python:
-            # The lines stand where they stand in the page: tracebacks and `inspect.getsource` find them there.
+            # The lines stand where they stand in the page: tracebacks and `inspect.getsource` find
+            # them there.
             lines = [""] * (python[-1].line + python[-1].text.count("\n"))
             for block in python:
                 text = block.text.splitlines()
@@ -206,7 +215,9 @@ class Session:
                 code = None
             output.seek(0)
             self.printed = output.read()
-        assert code == 0, f"{'took too long' if code is None else f'exit code {code}'}\n{self.printed}"
+        assert code == 0, (
+            f"{'took too long' if code is None else f'exit code {code}'}\n{self.printed}"
+        )
 
     def close(self) -> None:
         """End Python as a script ends, and what runs in the background."""
@@ -271,7 +282,9 @@ def play(path: Path, folder: Path) -> None:
             try:
                 _run(block, session)
             except AssertionError as error:
-                raise AssertionError(f"{path.name}, line {block.line}:\n{block.text}\n{error}") from None
+                raise AssertionError(
+                    f"{path.name}, line {block.line}:\n{block.text}\n{error}"
+                ) from None
     finally:
         session.close()
 
@@ -296,7 +309,9 @@ def _run(block: Block, session: Session) -> None:
     elif block.language in SHELL:
         session.shell(block.text)
     else:
-        assert block.language in SHOWN, f"a block of {block.language or 'no language'!r} is neither run nor opted out"
+        assert block.language in SHOWN, (
+            f"a block of {block.language or 'no language'!r} is neither run nor opted out"
+        )
 
 
 def test_there_are_pages() -> None:

@@ -12,7 +12,9 @@ import click
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
 REFERENCE = ROOT / "docs" / "api"  # lists what there is, so it describes nothing by itself
-TEXT = "\n".join(path.read_text("utf-8") for path in PAGES if path.exists() and path.parent != REFERENCE)
+TEXT = "\n".join(
+    path.read_text("utf-8") for path in PAGES if path.exists() and path.parent != REFERENCE
+)
 SOURCES = [ROOT / "lamin_core", ROOT / "openlineage", ROOT / "integrations"]
 
 
@@ -20,7 +22,9 @@ def _commands() -> Iterator[tuple[str, click.Command]]:
     """Every command, as it is typed."""
     from lamin_core import cli
 
-    group = next(value for value in [cli.main, *vars(cli).values()] if isinstance(value, click.Group))
+    group = next(
+        value for value in [cli.main, *vars(cli).values()] if isinstance(value, click.Group)
+    )
     yield from _below("lamin", group)
 
 
@@ -63,7 +67,11 @@ def test_every_option_is_documented() -> None:
         for parameter in command.params:
             names = [name for name in parameter.opts if name.startswith("--")]
             hidden = isinstance(parameter, click.Option) and parameter.hidden
-            if names and not hidden and not any(re.search(rf"{name}(?![\w-])", TEXT) for name in names):
+            if (
+                names
+                and not hidden
+                and not any(re.search(rf"{name}(?![\w-])", TEXT) for name in names)
+            ):
                 missing.append(f"{typed} {names[0]}")
     assert missing == []
 
@@ -73,13 +81,17 @@ def test_every_variable_is_documented() -> None:
     for folder in SOURCES:
         for path in folder.rglob("*"):
             if path.suffix in (".py", ".java", ".groovy", ".kt"):
-                variables |= set(re.findall(r"(?<![\w])LAMIN_[A-Z][A-Z_]*[A-Z]", path.read_text("utf-8")))
+                variables |= set(
+                    re.findall(r"(?<![\w])LAMIN_[A-Z][A-Z_]*[A-Z]", path.read_text("utf-8"))
+                )
     assert "LAMIN_INSTANCE" in variables
     assert sorted(name for name in variables if name not in TEXT) == []
 
 
 def test_every_extra_is_documented() -> None:
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     assert [name for name in extras if not re.search(rf"\[[\w,]*\b{name}\b[\w,]*\]", TEXT)] == []
 
 
@@ -88,7 +100,8 @@ def test_every_page_can_be_reached_and_no_link_is_dead() -> None:
     dead = []
     for page in [path for path in PAGES if path.exists()]:
         for target in re.findall(
-            r"\]\(([^)#\s]+)(?:#[^)]*)?\)", re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.S)
+            r"\]\(([^)#\s]+)(?:#[^)]*)?\)",
+            re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.S),
         ):
             if "://" not in target and not target.startswith("mailto:"):
                 path = (page.parent / target).resolve()

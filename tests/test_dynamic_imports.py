@@ -1,7 +1,7 @@
 """Imports by string: which modules of ours they load, and that none of them runs upwards.
 
-import-linter sees what is imported by statement. A name in a string hides from it, so those are counted here, in both
-directions, by the same layers.
+import-linter sees what is imported by statement. A name in a string hides from it, so those are
+counted here, in both directions, by the same layers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ from openlineage.lamin.emit.sinks import Sink
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("lamin_core", "openlineage", "integrations")
-OURS = ("lamin_core", "openlineage.lamin", "lamin_prefect", "lamin_nextflow", "snakemake_logger_plugin_lamin")
+OURS = (
+    "lamin_core",
+    "openlineage.lamin",
+    "lamin_prefect",
+    "lamin_nextflow",
+    "snakemake_logger_plugin_lamin",
+)
 FUNCTIONS = {"import_module", "__import__", "find_spec", "resolve_name"}
 
 DOWNWARDS = {
@@ -130,7 +136,9 @@ def _rank(ranks: dict[str, int], name: str) -> int | None:
 
 def _layers() -> dict[str, dict[str, int]]:
     """The rank of each layer, 0 at the top, by the package that contains them."""
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
     result: dict[str, dict[str, int]] = {}
     for contract in contracts:
         if contract["type"] != "layers":

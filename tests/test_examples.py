@@ -36,12 +36,16 @@ class Played:
 
     def lineage(self, key: str) -> dict[str, Any]:
         """What the registry says of an artifact."""
-        graph: dict[str, Any] = json.loads(lamin(self.folder, "lineage", key, "--json", "--down", "0"))
+        graph: dict[str, Any] = json.loads(
+            lamin(self.folder, "lineage", key, "--json", "--down", "0")
+        )
         return graph
 
 
 def lamin(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["lamin", *arguments], cwd=folder, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        ["lamin", *arguments], cwd=folder, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -50,13 +54,24 @@ def play(folder: Path, **environment: str) -> Played:
     """`make demo`, but for the setup, in this folder."""
     command = [sys.executable, str(ROOT / "example_pipelines" / "demo.py")]
     variables = {**os.environ, "DEMO_FOLDER": str(folder), **environment}
-    # The folder above has a registry too, and the environment names an endpoint: the demo looks at neither.
+    # The folder above has a registry too, and the environment names an endpoint: the demo looks at
+    # neither.
     variables["OPENLINEAGE_URL"] = "http://127.0.0.1:9"
     done = subprocess.run(
-        command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=280
+        command,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=280,
     )
     assert (folder / ".lamin").is_dir(), done.stdout
-    return Played(folder, done.returncode, done.stdout, json.loads(lamin(folder, "lineage", "--all", "--json")))
+    return Played(
+        folder,
+        done.returncode,
+        done.stdout,
+        json.loads(lamin(folder, "lineage", "--all", "--json")),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +95,9 @@ def second(first: Played) -> Played:
 @pytest.fixture(scope="module")
 def without_nextflow(first: Played) -> Played:
     folder = first.folder.with_name("without")
-    shutil.copytree(first.folder / ".prefect", folder / ".prefect")  # Prefect's database takes long to make
+    shutil.copytree(
+        first.folder / ".prefect", folder / ".prefect"
+    )  # Prefect's database takes long to make
     return play(folder, NXF_VER="1.0")  # of which nobody has the jars
 
 
@@ -110,7 +127,9 @@ def test_a_raw_file_leads_to_the_figure(first: Played) -> None:
 
 def test_steps_are_children_of_their_workflow(first: Played) -> None:
     names = {run["uid"]: run["transform_key"] for run in first.registry["runs"]}
-    parents = {run["transform_key"]: names.get(run["parent"] or "") for run in first.registry["runs"]}
+    parents = {
+        run["transform_key"]: names.get(run["parent"] or "") for run in first.registry["runs"]
+    }
     assert parents.pop("figure.py") is None
     workflows = {name for name, parent in parents.items() if parent is None}
     assert {name: parent for name, parent in parents.items() if parent is not None} == {
@@ -158,7 +177,9 @@ def test_parameters_are_known(first: Played) -> None:
     assert params["figure.py"]["max_q"] == 0.05
 
 
-def test_again_there_are_new_runs_of_the_same_transforms_and_no_new_versions(first: Played, second: Played) -> None:
+def test_again_there_are_new_runs_of_the_same_transforms_and_no_new_versions(
+    first: Played, second: Played
+) -> None:
     assert second.code == 0, second.printed
 
     def count(played: Played) -> Counter[str]:
@@ -171,12 +192,20 @@ def test_again_there_are_new_runs_of_the_same_transforms_and_no_new_versions(fir
 
 
 def test_again_nextflow_takes_its_results_from_the_cache(second: Played) -> None:
-    tasks = [run for run in second.registry["runs"] if run["engine"] == "nextflow" and run["parent"]]
+    tasks = [
+        run for run in second.registry["runs"] if run["engine"] == "nextflow" and run["parent"]
+    ]
     assert Counter(run["cached"] for run in tasks) == {False: 17, True: 17}
 
 
-def test_nothing_is_left_running_and_nothing_in_the_registry_above(second: Played, above: Path) -> None:
-    ours = [p for p in psutil.process_iter() if _environment(p).get("LAMIN_INSTANCE") == f"{second.folder}/.lamin"]
+def test_nothing_is_left_running_and_nothing_in_the_registry_above(
+    second: Played, above: Path
+) -> None:
+    ours = [
+        p
+        for p in psutil.process_iter()
+        if _environment(p).get("LAMIN_INSTANCE") == f"{second.folder}/.lamin"
+    ]
     assert ours == []
     assert json.loads(lamin(above, "lineage", "--all", "--json"))["runs"] == []
 
@@ -196,19 +225,37 @@ def test_without_nextflow_the_rest_runs_and_the_exit_code_says_so(without_nextfl
     assert keys(lineage) >= RAW
 
 
-def test_the_script_instead_of_nextflow_gives_the_same_tables(first: Played, without_nextflow: Played) -> None:
+def test_the_script_instead_of_nextflow_gives_the_same_tables(
+    first: Played, without_nextflow: Played
+) -> None:
     def tables(played: Played) -> dict[str, str]:
         folder = played.folder / "data" / "airway"
-        texts = {path.name: gzip.decompress(path.read_bytes()).decode() for path in (folder / "normalized").iterdir()}
+        texts = {
+            path.name: gzip.decompress(path.read_bytes()).decode()
+            for path in (folder / "normalized").iterdir()
+        }
         return texts | {"library_sizes.csv": (folder / "qc" / "library_sizes.csv").read_text()}
 
     assert tables(first) == tables(without_nextflow)
 
 
 def test_the_snakemake_workflow_needs_nothing_of_ours(first: Played, tmp_path: Path) -> None:
-    shutil.copytree(first.folder / "data" / "airway", tmp_path / "in", ignore=shutil.ignore_patterns("differences"))
-    command = ["snakemake", "--snakefile", str(AIRWAY / "snakemake" / "Snakefile"), "--cores", "2", "--config"]
-    done = subprocess.run([*command, "folder=in"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    shutil.copytree(
+        first.folder / "data" / "airway",
+        tmp_path / "in",
+        ignore=shutil.ignore_patterns("differences"),
+    )
+    command = [
+        "snakemake",
+        "--snakefile",
+        str(AIRWAY / "snakemake" / "Snakefile"),
+        "--cores",
+        "2",
+        "--config",
+    ]
+    done = subprocess.run(
+        [*command, "folder=in"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     table = Path("differences", "expressed.tsv.gz")
     theirs = first.folder / "data" / "airway" / table

@@ -84,7 +84,9 @@ def started(*command: str, **variables: str) -> Iterator[subprocess.Popen[bytes]
     path = os.pathsep.join([str(ROOT), str(ROOT / "integrations")])
     environment = {**os.environ, "PYTHONPATH": path, **variables}
     quiet = subprocess.DEVNULL
-    engine = subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet, start_new_session=True)
+    engine = subprocess.Popen(
+        command, env=environment, stdout=quiet, stderr=quiet, start_new_session=True
+    )
     try:
         yield engine
     finally:

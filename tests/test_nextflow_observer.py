@@ -60,10 +60,29 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Ask:
 
 
 def test_blake3_is_blake3(ask: Ask, tmp_path: Path) -> None:
-    sizes = [0, 1, 63, 64, 65, 1023, 1024, 1025, 2047, 2048, 2049, 3072, 4096, 5121, 100_000, 3_000_000]
+    sizes = [
+        0,
+        1,
+        63,
+        64,
+        65,
+        1023,
+        1024,
+        1025,
+        2047,
+        2048,
+        2049,
+        3072,
+        4096,
+        5121,
+        100_000,
+        3_000_000,
+    ]
     files = [tmp_path / str(size) for size in sizes]
     for size, file in zip(sizes, files, strict=True):
-        file.write_bytes((b"some bytes that repeat with a prime period \n" * (size // 40 + 1))[:size])
+        file.write_bytes(
+            (b"some bytes that repeat with a prime period \n" * (size // 40 + 1))[:size]
+        )
     assert ask("blake3", *files) == [blake3(file.read_bytes()).hexdigest() for file in files]
     assert ask("piecewise", files[-2]) == blake3(files[-2].read_bytes()).hexdigest()
 
@@ -84,7 +103,11 @@ def test_files_and_folders_have_the_same_digests_everywhere(ask: Ask, tmp_path: 
 
 
 def test_run_ids_are_derived_alike(ask: Ask) -> None:
-    for parts in (("nextflow", "170aa09c-105f-49d0-99b4-8eb6a146e4a7", "mad_euler"), ("é", "", "1"), ("one",)):
+    for parts in (
+        ("nextflow", "170aa09c-105f-49d0-99b4-8eb6a146e4a7", "mad_euler"),
+        ("é", "", "1"),
+        ("one",),
+    ):
         assert ask("run-id", *parts) == derived_run_id(*parts)
     run_id = derived_run_id("x")
     assert ask("run-uid", run_id) == run_uid(run_id)
@@ -121,7 +144,9 @@ def test_objects_are_named_alike(ask: Ask, tmp_path: Path) -> None:
         "ftp://host/x",
     ]
     assert [tuple(each) for each in ask("names", *urls)] == [dataset_name(url) for url in urls]
-    assert ask("names", "s3:///bucket/key") == [["s3://bucket", "key"]]  # as old versions of Nextflow spell it
+    assert ask("names", "s3:///bucket/key") == [
+        ["s3://bucket", "key"]
+    ]  # as old versions of Nextflow spell it
 
 
 def test_a_repository_is_named_by_owner_and_name(ask: Ask) -> None:
@@ -131,14 +156,29 @@ def test_a_repository_is_named_by_owner_and_name(ask: Ask) -> None:
         "git@host.org:lab/prep.git",
         "file:/data/repositories/lab/prep",
     ]
-    assert ask("slugs", *repositories) == ["nextflow-io/hello", "sub/rnaseq", "lab/prep", "lab/prep"]
+    assert ask("slugs", *repositories) == [
+        "nextflow-io/hello",
+        "sub/rnaseq",
+        "lab/prep",
+        "lab/prep",
+    ]
 
 
 def test_a_parent_is_read_alike(ask: Ask) -> None:
-    for value in ("snakemake/wf/Snakefile:map/0194e0a0", "a/b/c", "a/b", "", "a/", "nothing", "a/b/"):
+    for value in (
+        "snakemake/wf/Snakefile:map/0194e0a0",
+        "a/b/c",
+        "a/b",
+        "",
+        "a/",
+        "nothing",
+        "a/b/",
+    ):
         parent = parent_from_environment({"OPENLINEAGE_PARENT_ID": value})
         answer = ask("parent", value)
-        assert (tuple(answer) if answer else None) == (parent and (parent.namespace, parent.name, parent.run_id))
+        assert (tuple(answer) if answer else None) == (
+            parent and (parent.namespace, parent.name, parent.run_id)
+        )
 
 
 def test_any_text_survives_json(ask: Ask) -> None:
@@ -154,7 +194,9 @@ def test_any_text_survives_json(ask: Ask) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
 @pytest.mark.parametrize("theirs", [".lamin", ".lamin/spool"])
-def test_events_do_not_wait_in_the_instance_of_another_user(ask: Ask, in_tmp_path: Path, theirs: str) -> None:
+def test_events_do_not_wait_in_the_instance_of_another_user(
+    ask: Ask, in_tmp_path: Path, theirs: str
+) -> None:
     (in_tmp_path / ".lamin" / "spool").mkdir(parents=True)
     assert ask("spool") == str(in_tmp_path / ".lamin" / "spool")
     os.chown(theirs, 65_534, 65_534)
@@ -164,7 +206,9 @@ def test_events_do_not_wait_in_the_instance_of_another_user(ask: Ask, in_tmp_pat
 
 
 def test_texts_and_names_are_masked_as_python_masks_them(ask: Ask, tmp_path: Path) -> None:
-    vectors = json.loads((Path(__file__).parent / "redaction_vectors.json").read_text(encoding="utf-8"))
+    vectors = json.loads(
+        (Path(__file__).parent / "redaction_vectors.json").read_text(encoding="utf-8")
+    )
     texts = [text for text, _ in vectors["texts"]]
     planted = plants()
     texts += [plant.text for plant in planted]
@@ -172,13 +216,19 @@ def test_texts_and_names_are_masked_as_python_masks_them(ask: Ask, tmp_path: Pat
     masked = ask("texts", tmp_path / "texts")
     assert masked == [redact_text(text) for text in texts]
     assert masked[: len(vectors["texts"])] == [expected for _, expected in vectors["texts"]]
-    leaks = [plant.text for plant, text in zip(planted, masked[-len(planted) :], strict=True) if plant.secret in text]
+    leaks = [
+        plant.text
+        for plant, text in zip(planted, masked[-len(planted) :], strict=True)
+        if plant.secret in text
+    ]
     assert len(leaks) <= 3, leaks
     names = [*vectors["secret_names"], *vectors["harmless_names"]]
     assert ask("secret-names", *names) == [is_secret(name) for name in names]
 
 
-@pytest.mark.parametrize("part", ["-", "--a", "eyJaaaaaaaa.", 'password="', "curl -u ", "password=,,,,,", "token   "])
+@pytest.mark.parametrize(
+    "part", ["-", "--a", "eyJaaaaaaaa.", 'password="', "curl -u ", "password=,,,,,", "token   "]
+)
 def test_masking_takes_linear_time_in_java(ask: Ask, part: str) -> None:
     """A quadratic pattern takes minutes for this many characters, and a recursive one overflows the stack."""
     assert ask("redaction-time", part, 200_000) < 60_000
@@ -212,7 +262,9 @@ def test_acknowledgements_are_judged_alike(ask: Ask, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ENDLESS)
-def test_answer_without_end_costs_the_observer_neither_memory_nor_patience(ask: Ask, how: str) -> None:
+def test_answer_without_end_costs_the_observer_neither_memory_nor_patience(
+    ask: Ask, how: str
+) -> None:
     with misbehaving(how) as url:
         problem, milliseconds, megabytes = ask("post", url, "")
     assert problem

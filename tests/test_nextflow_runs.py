@@ -98,7 +98,8 @@ def rebuilt(event: Event) -> Event:
     """The same event, made by our Python; the observer says the size of an output in `lamin_artifact` alone."""
     rebuilt_event = _rebuilt(event)
     outputs = [
-        {name: value for name, value in each.items() if name != "outputFacets"} for each in rebuilt_event["outputs"]
+        {name: value for name, value in each.items() if name != "outputFacets"}
+        for each in rebuilt_event["outputs"]
     ]
     return {**rebuilt_event, "outputs": outputs}
 
@@ -130,7 +131,9 @@ def _rebuilt(event: Event) -> Event:
     inputs, outputs = ([dataset(each) for each in event[side]] for side in ("inputs", "outputs"))
     at = datetime.fromisoformat(event["eventTime"])
     if "errorMessage" not in facets:
-        made_event = {"START": emit.start, "RUNNING": emit.running, "COMPLETE": emit.complete}[event["eventType"]]
+        made_event = {"START": emit.start, "RUNNING": emit.running, "COMPLETE": emit.complete}[
+            event["eventType"]
+        ]
         return made_event(emit_run, at, inputs, outputs)
     error = facets["errorMessage"]
     failure = emit.fail(emit_run, at, error["message"], trace=error.get("stackTrace"))
@@ -147,7 +150,9 @@ def dataset(entry: Event) -> emit.Dataset:
     return emit.Dataset(entry["namespace"], entry["name"], **content)
 
 
-def test_every_event_is_just_what_our_python_would_say(first: Played, odd: Played, retried: Played) -> None:
+def test_every_event_is_just_what_our_python_would_say(
+    first: Played, odd: Played, retried: Played
+) -> None:
     for event in first.events + odd.events + retried.events:
         assert event == rebuilt(event)
         assert problems(event) == []
@@ -158,7 +163,9 @@ def test_every_attempt_starts_once_and_ends_once(
 ) -> None:
     for played in (first, resumed, odd, odd_again, retried):
         assert played.code == 0, played.shown
-        starts = Counter(event["run"]["runId"] for event in played.events if event["eventType"] == "START")
+        starts = Counter(
+            event["run"]["runId"] for event in played.events if event["eventType"] == "START"
+        )
         ends = Counter(event["run"]["runId"] for event in played.events if is_end(event))
         assert starts == ends
         assert set(starts.values()) == {1}
@@ -192,7 +199,9 @@ def test_identities_are_stable_and_name_no_path(fanout: Path, first: Played) -> 
     assert merge["run"]["runId"] == derived_run_id(run_id, run(merge)["details"]["hash"], "1")
 
 
-def test_the_source_of_a_task_is_the_code_of_its_process(fanout: Path, first: Played, resumed: Played) -> None:
+def test_the_source_of_a_task_is_the_code_of_its_process(
+    fanout: Path, first: Played, resumed: Played
+) -> None:
     code = (fanout / "prep" / "main.nf").read_text()
     assert source(first.only_event("", "START")) == code
     for played in (first, resumed):
@@ -207,9 +216,12 @@ def test_parts_are_read_by_the_tasks_that_got_them(first: Played) -> None:
     assert len(written) == 3
     assert sorted(read) == sorted(written)
     merged = {each["name"] for each in first.only_event("merge", "START")["inputs"]}
-    assert merged == {each["name"] for event in first.events_of("upper", "COMPLETE") for each in event["outputs"]}
+    assert merged == {
+        each["name"] for event in first.events_of("upper", "COMPLETE") for each in event["outputs"]
+    }
     assert [
-        run(event)["name"] for event in sorted(first.events_of("upper", "START"), key=lambda e: run(e)["name"])
+        run(event)["name"]
+        for event in sorted(first.events_of("upper", "START"), key=lambda e: run(e)["name"])
     ] == [
         "UPPER (part_aa)",
         "UPPER (part_ab)",
@@ -227,15 +239,26 @@ def test_a_published_file_belongs_to_the_task_that_made_it(first: Played, resume
             assert names(event, "outputs")[0].removesuffix(".upper") in run(event)["name"]
 
 
-def test_a_resumed_pipeline_tells_its_cached_tasks_with_all_their_files(first: Played, resumed: Played) -> None:
+def test_a_resumed_pipeline_tells_its_cached_tasks_with_all_their_files(
+    first: Played, resumed: Played
+) -> None:
     again = [event for event in resumed.events if process(event)]
     assert all(run(event)["cached"] for event in again)
     assert not run(resumed.only_event("", "COMPLETE"))["cached"]
-    assert not {event["run"]["runId"] for event in first.events} & {event["run"]["runId"] for event in resumed.events}
+    assert not {event["run"]["runId"] for event in first.events} & {
+        event["run"]["runId"] for event in resumed.events
+    }
     for kind, side in {"START": "inputs", "COMPLETE": "outputs"}.items():
         for step in ("split", "upper", "merge"):
-            expected = sorted(each["name"] for event in first.events_of(step, kind) for each in event[side])
-            assert sorted(each["name"] for event in resumed.events_of(step, kind) for each in event[side]) == expected
+            expected = sorted(
+                each["name"] for event in first.events_of(step, kind) for each in event[side]
+            )
+            assert (
+                sorted(
+                    each["name"] for event in resumed.events_of(step, kind) for each in event[side]
+                )
+                == expected
+            )
 
 
 def test_parameters_keep_their_types_and_no_secret(first: Played, odd: Played) -> None:
@@ -254,7 +277,10 @@ def test_a_parameter_that_nextflow_spells_in_two_ways_is_told_once(odd: Played) 
 
 
 def test_a_value_that_a_task_was_given_is_its_parameter(odd: Played) -> None:
-    assert {run(event)["params"]["x"] for event in odd.events_of("stored", "START")} == {"human", "mouse"}
+    assert {run(event)["params"]["x"] for event in odd.events_of("stored", "START")} == {
+        "human",
+        "mouse",
+    }
     assert run(odd.only_event("inner", "START"))["params"] == {"meta": {"id": "s1", "single": True}}
 
 
@@ -271,7 +297,10 @@ def test_a_module_under_another_name_is_a_process_of_that_name(odd: Played) -> N
 
 
 def test_what_nobody_made_and_what_is_no_file_is_left_out(odd: Played) -> None:
-    assert {names(event, "outputs")[0] for event in odd.events_of("stored", "COMPLETE")} == {"human.ref", "mouse.ref"}
+    assert {names(event, "outputs")[0] for event in odd.events_of("stored", "COMPLETE")} == {
+        "human.ref",
+        "mouse.ref",
+    }
     assert all(event["outputs"] == [] for event in odd.events_of("count", "COMPLETE"))
     assert odd.only_event("native", "COMPLETE")["outputs"] == []
     assert odd.only_event("native", "START")["inputs"] == []
@@ -285,10 +314,17 @@ def test_a_link_that_is_handed_on_is_read_from_the_task_that_handed_it_on(odd: P
 
 
 def test_a_file_that_publishing_moved_away_is_still_known_by_its_content(odd: Played) -> None:
-    contents = {Path(name).name: content for name, content in datasets(odd.events_of("reader", "COMPLETE", "RUNNING"))}
+    contents = {
+        Path(name).name: content
+        for name, content in datasets(odd.events_of("reader", "COMPLETE", "RUNNING"))
+    }
     assert odd.published("reader") == ["folder", "read.txt"]
     assert {content["hash_type"] for content in contents.values()} == {"blake3", "blake3-dir"}
-    moved = [content["hash"] for name, content in datasets(odd.events_of("reader")) if name.endswith("read.txt")]
+    moved = [
+        content["hash"]
+        for name, content in datasets(odd.events_of("reader"))
+        if name.endswith("read.txt")
+    ]
     assert len(moved) == 2
     assert len(set(moved)) == 1
 
@@ -312,8 +348,12 @@ def test_every_attempt_is_a_run_of_its_own(retried: Played) -> None:
     assert names(retried.only_event("flaky", "COMPLETE"), "outputs") == ["flaky.txt"]
 
 
-def test_a_failure_that_the_pipeline_ignores_is_a_failed_run_of_a_workflow_that_ended_well(retried: Played) -> None:
-    assert [message(event) for event in sorted(retried.events_of("broken", "FAIL"), key=message)] == [
+def test_a_failure_that_the_pipeline_ignores_is_a_failed_run_of_a_workflow_that_ended_well(
+    retried: Played,
+) -> None:
+    assert [
+        message(event) for event in sorted(retried.events_of("broken", "FAIL"), key=message)
+    ] == [
         "exit status 7: cannot do p",
         "exit status 7: cannot do q",
     ]
@@ -323,7 +363,10 @@ def test_a_failure_that_the_pipeline_ignores_is_a_failed_run_of_a_workflow_that_
 def test_a_task_finds_itself_as_parent_and_caching_does_not_notice(tmp_path: Path) -> None:
     folder = pipeline(tmp_path, "environment")
     outer = "snakemake/wf/Snakefile:all/0194e0a0-0000-7000-8000-000000000000"
-    top = {"run": {"runId": "0194e0a0-0000-7000-8000-00000000000f"}, "job": {"namespace": "airflow", "name": "dag"}}
+    top = {
+        "run": {"runId": "0194e0a0-0000-7000-8000-00000000000f"},
+        "job": {"namespace": "airflow", "name": "dag"},
+    }
     outer_run = {
         "run": {"runId": outer.rpartition("/")[2]},
         "job": {"namespace": "snakemake", "name": "wf/Snakefile:all"},
@@ -336,7 +379,10 @@ def test_a_task_finds_itself_as_parent_and_caching_does_not_notice(tmp_path: Pat
     assert own == run_uid(task["run"]["runId"])
     assert theirs == "it is mine"
     above = workflow["run"]["facets"]["parent"]
-    assert (above["job"]["name"], above["run"]["runId"]) == ("wf/Snakefile:all", outer.rpartition("/")[2])
+    assert (above["job"]["name"], above["run"]["runId"]) == (
+        "wf/Snakefile:all",
+        outer.rpartition("/")[2],
+    )
     assert task["run"]["facets"]["parent"]["run"]["runId"] == workflow["run"]["runId"]
     assert task["run"]["facets"]["parent"]["root"] == above["root"] == top
     # Nextflow without us takes the task from the cache: its hash is the same.
@@ -355,14 +401,22 @@ def test_a_remote_input_is_known_by_its_content(tmp_path: Path) -> None:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}"
         played = play(
-            pipeline(tmp_path, "fanout"), "run", "prep/main.nf", "--lines", "2", "--table", f"{address}/table.txt"
+            pipeline(tmp_path, "fanout"),
+            "run",
+            "prep/main.nf",
+            "--lines",
+            "2",
+            "--table",
+            f"{address}/table.txt",
         )
         server.shutdown()
     assert played.code == 0, played.shown
     (table,) = played.only_event("split", "START")["inputs"]
     # Nextflow keeps only its copy: the address is gone by the time a task is told.
     assert "/work/stage-" in table["name"]
-    assert table["facets"]["lamin_artifact"]["hash"] == digest(PIPELINES / "data" / "table.txt").hash
+    assert (
+        table["facets"]["lamin_artifact"]["hash"] == digest(PIPELINES / "data" / "table.txt").hash
+    )
 
 
 def test_a_file_too_large_to_be_hashed_in_time_holds_nextflow_only_so_long(tmp_path: Path) -> None:
@@ -370,7 +424,9 @@ def test_a_file_too_large_to_be_hashed_in_time_holds_nextflow_only_so_long(tmp_p
     played = play(tmp_path, "run", "main.nf", LAMIN_NEXTFLOW_PATIENCE="1")
     assert played.code == 0, played.shown
     assert "lineage is still being told after 1 s (LAMIN_NEXTFLOW_PATIENCE)" in played.shown
-    content = {Path(name).name: entry for name, entry in datasets([played.only_event("large", "COMPLETE")])}
+    content = {
+        Path(name).name: entry for name, entry in datasets([played.only_event("large", "COMPLETE")])
+    }
     assert content["large"]["size"] == LARGE_SIZE
     assert "hash" not in content["large"]
     assert run(played.only_event("", "COMPLETE"))["details"]["succeeded_tasks"] == 1
@@ -391,7 +447,9 @@ def test_a_script_from_standard_input_has_a_name_that_stays(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("version", ["22.10.7", "25.04.4"])
-def test_other_versions_of_nextflow_tell_the_same(version: str, tmp_path: Path, first: Played, resumed: Played) -> None:
+def test_other_versions_of_nextflow_tell_the_same(
+    version: str, tmp_path: Path, first: Played, resumed: Played
+) -> None:
     folder = pipeline(tmp_path, "fanout")
     anew = play(folder, "run", "prep/main.nf", "--lines", "2", NXF_VER=version)
     again = play(folder, "run", "prep/main.nf", "--lines", "2", "-resume", NXF_VER=version)
@@ -407,7 +465,12 @@ def test_other_versions_of_nextflow_tell_the_same(version: str, tmp_path: Path, 
 def told_of(played: Played) -> list[tuple[object, ...]]:
     """Everything but what differs from run to run, and publishing: 22.10 skips a file that is there already."""
     return sorted(
-        (event["eventType"], event["job"]["name"], process(event) and run(event)["name"], *contents(event))
+        (
+            event["eventType"],
+            event["job"]["name"],
+            process(event) and run(event)["name"],
+            *contents(event),
+        )
         for event in played.events
         if event["eventType"] != "RUNNING"
     )

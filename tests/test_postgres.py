@@ -10,7 +10,9 @@ import sqlalchemy as sa
 
 
 def _engine(url: str) -> sa.Engine:
-    return sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"), poolclass=sa.NullPool)
+    return sa.create_engine(
+        url.replace("postgresql://", "postgresql+psycopg://"), poolclass=sa.NullPool
+    )
 
 
 @pytest.mark.parametrize("which", ["first", "second"])
@@ -39,7 +41,11 @@ def test_a_database_with_tables_is_copied_in_no_time(postgres) -> None:
 
 
 def test_a_test_sees_nothing_of_its_surroundings(home: Path) -> None:
-    foreign = [name for name in os.environ if name.startswith(("LAMIN_", "OPENLINEAGE_", "PREFECT_", "AWS_"))]
+    foreign = [
+        name
+        for name in os.environ
+        if name.startswith(("LAMIN_", "OPENLINEAGE_", "PREFECT_", "AWS_"))
+    ]
     assert foreign == ["LAMIN_PATIENCE"]  # which says that a slow machine is no reason to spool
     assert Path.home() == home
     assert list(home.iterdir()) == []

@@ -19,10 +19,14 @@ ours: Any = lamin_prefect  # what Prefect says of the types of awaited, mapped a
 
 pytest_plugins = ["tests.prefect_server"]
 # Prefect leaves its connections to the garbage collector at the end of an asynchronous flow.
-pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+)
 
 
-def test_files_are_inputs_where_they_go_in_and_outputs_where_they_come_out(recorded: RecordedEvents) -> None:
+def test_files_are_inputs_where_they_go_in_and_outputs_where_they_come_out(
+    recorded: RecordedEvents,
+) -> None:
     @ours.task
     def shout(source: Path, target: Path, settings: dict[str, Any]) -> dict[str, list[Path]]:
         target.write_text(source.read_text().upper())
@@ -42,7 +46,10 @@ def test_files_are_inputs_where_they_go_in_and_outputs_where_they_come_out(recor
         os.path.abspath("a.txt"),
         os.path.abspath("b.txt"),
     ]
-    assert all(dataset["facets"]["lamin_artifact"]["hash_type"] == "blake3" for dataset in run.events[0]["inputs"])
+    assert all(
+        dataset["facets"]["lamin_artifact"]["hash_type"] == "blake3"
+        for dataset in run.events[0]["inputs"]
+    )
     assert recorded.run("pipeline").inputs == ["a.txt"]
 
 
@@ -84,7 +91,10 @@ def test_a_file_handed_through_is_an_output_only_if_it_changed(recorded: Recorde
     assert changed.outputs == ["a.txt"]
     before, after = changed.events[0]["inputs"][0], changed.events[1]["outputs"][0]
     assert before["facets"]["lamin_artifact"]["hash"] != after["facets"]["lamin_artifact"]["hash"]
-    assert recorded.runs("look")[1].events[0]["inputs"][0]["facets"]["version"] == after["facets"]["version"]
+    assert (
+        recorded.runs("look")[1].events[0]["inputs"][0]["facets"]["version"]
+        == after["facets"]["version"]
+    )
 
 
 def test_a_folder_is_an_input_unless_results_were_put_into_it(recorded: RecordedEvents) -> None:
@@ -190,7 +200,8 @@ def test_files_that_are_not_passed_are_declared_or_said(recorded: RecordedEvents
 
 
 @pytest.mark.parametrize(
-    "name", ["two words.txt", 'it\'s "quoted".txt', "(näher) 日本.txt", "a\nb.txt", "{brace}%20#?.txt"]
+    "name",
+    ["two words.txt", 'it\'s "quoted".txt', "(näher) 日本.txt", "a\nb.txt", "{brace}%20#?.txt"],
 )
 def test_file_names_may_be_odd(recorded: RecordedEvents, name: str) -> None:
     @ours.task
@@ -223,7 +234,10 @@ def test_the_flows_own_result_is_published_where_a_task_wrote_it(recorded: Recor
 
     pipeline()
     outputs = recorded.run("pipeline").events[-1]["outputs"]
-    roles = {Path(dataset["name"]).name: dataset["facets"]["lamin_artifact"].get("role") for dataset in outputs}
+    roles = {
+        Path(dataset["name"]).name: dataset["facets"]["lamin_artifact"].get("role")
+        for dataset in outputs
+    }
     assert roles == {"a.txt": "published", "b.txt": None}
 
 

@@ -22,7 +22,9 @@ ours: Any = lamin_prefect  # what Prefect says of the types of awaited, mapped a
 
 pytest_plugins = ["tests.prefect_server"]
 # Prefect leaves its connections to the garbage collector at the end of an asynchronous flow.
-pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+)
 
 
 def test_asynchronous_tasks_keep_to_their_own_runs(recorded: RecordedEvents) -> None:
@@ -108,7 +110,9 @@ def test_a_generator_that_is_not_used_up_has_ended_well(recorded: RecordedEvents
     assert recorded.run("more").kinds == ["START", "COMPLETE"]
 
 
-def test_a_failure_carries_its_message_and_the_users_part_of_the_trace(recorded: RecordedEvents) -> None:
+def test_a_failure_carries_its_message_and_the_users_part_of_the_trace(
+    recorded: RecordedEvents,
+) -> None:
     @ours.task
     def bad() -> int:
         raise LookupError("no such luck")
@@ -153,12 +157,16 @@ def test_a_timeout_is_a_failure(recorded: RecordedEvents) -> None:
 
     assert pipeline()[0] == "TimedOut"
     assert asyncio.run(async_pipeline()) == "TimedOut"
-    assert {run.message for run in [*recorded.runs("slow"), recorded.run("slow_async")]} == {"timed out after 0.2 s"}
+    assert {run.message for run in [*recorded.runs("slow"), recorded.run("slow_async")]} == {
+        "timed out after 0.2 s"
+    }
     assert {kind for run in recorded.runs("slow") for kind in run.kinds} == {"START", "FAIL"}
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_what_cuts_a_run_short_aborts_it(recorded: RecordedEvents, error: type[BaseException]) -> None:
+def test_what_cuts_a_run_short_aborts_it(
+    recorded: RecordedEvents, error: type[BaseException]
+) -> None:
     @ours.task
     def stopped() -> None:
         raise error()

@@ -50,7 +50,11 @@ class Endless(list[int]):
 
 
 def test_paths_are_found_in_what_holds_them() -> None:
-    value = [{"a": Settings(Path("x"), (Path("y"), Path("x")))}, (Path("z"), "text"), {PurePosixPath("w")}]
+    value = [
+        {"a": Settings(Path("x"), (Path("y"), Path("x")))},
+        (Path("z"), "text"),
+        {PurePosixPath("w")},
+    ]
     assert path_discovery.locations(value) == ["x", "y", "z", "w"]
 
 

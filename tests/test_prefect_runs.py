@@ -22,7 +22,9 @@ ours: Any = lamin_prefect  # what Prefect says of the types of awaited, mapped a
 
 pytest_plugins = ["tests.prefect_server"]
 # Prefect leaves its connections to the garbage collector at the end of an asynchronous flow.
-pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+)
 HERE = Path(__file__).name
 
 
@@ -79,7 +81,14 @@ def test_parameters_are_json_and_big_objects_stay_where_they_are(recorded: Recor
 
     @ours.flow
     def pipeline() -> None:
-        tell(3, path=Path("a/b"), frame=Wide(), db_password="hunter2", many=list(range(1000)), odd=float("nan"))
+        tell(
+            3,
+            path=Path("a/b"),
+            frame=Wide(),
+            db_password="hunter2",
+            many=list(range(1000)),
+            odd=float("nan"),
+        )
 
     pipeline()
     params = recorded.run("tell").params
@@ -110,7 +119,11 @@ def test_every_attempt_of_a_task_is_a_run_of_its_own(recorded: RecordedEvents) -
 
     pipeline()
     runs = recorded.runs("flaky")
-    assert [run.kinds for run in runs] == [["START", "FAIL"], ["START", "FAIL"], ["START", "COMPLETE"]]
+    assert [run.kinds for run in runs] == [
+        ["START", "FAIL"],
+        ["START", "FAIL"],
+        ["START", "COMPLETE"],
+    ]
     assert [run.attempt for run in runs] == [1, 2, 3]
     assert [run.message for run in runs] == ["ValueError: try 1", "ValueError: try 2", None]
     assert len({run.id for run in runs}) == 3
@@ -150,7 +163,8 @@ def test_a_result_from_the_cache_is_a_cached_run_with_its_files(recorded: Record
     @ours.flow
     def pipeline() -> list[str]:
         return [
-            copy(Path("a.txt"), marker, return_state=True).name for marker in (str(recorded.spool), str(recorded.spool))
+            copy(Path("a.txt"), marker, return_state=True).name
+            for marker in (str(recorded.spool), str(recorded.spool))
         ]
 
     Path("a.txt").write_text("a")
@@ -246,7 +260,9 @@ def test_where_a_file_lies_between_there_is_no_other_dependency(recorded: Record
     pipeline()
     run = recorded.run("use")
     assert run.waited_for == set()
-    assert run.events[0]["inputs"][0]["name"] == recorded.run("make").events[1]["outputs"][0]["name"]
+    assert (
+        run.events[0]["inputs"][0]["name"] == recorded.run("make").events[1]["outputs"][0]["name"]
+    )
 
 
 def test_subflows_and_nested_tasks_know_what_is_above_them(recorded: RecordedEvents) -> None:
@@ -352,11 +368,19 @@ def test_a_task_of_ours_in_a_flow_of_prefects_own(recorded: RecordedEvents) -> N
     assert (run.parent, run.root, run.job) == (ids[0], ids[0], f"{HERE}:plain:step")
 
 
-def test_child_processes_find_their_parent(recorded: RecordedEvents, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_child_processes_find_their_parent(
+    recorded: RecordedEvents, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from lamin_core.runtime.parent_context import parent_from_environment
 
-    monkeypatch.setenv("OPENLINEAGE_PARENT_ID", "snakemake/Snakefile:map/0194e0a0-0000-7000-8000-000000000000")
-    show = [sys.executable, "-c", "import os; print(os.environ['OPENLINEAGE_PARENT_ID'].split('/')[-1])"]
+    monkeypatch.setenv(
+        "OPENLINEAGE_PARENT_ID", "snakemake/Snakefile:map/0194e0a0-0000-7000-8000-000000000000"
+    )
+    show = [
+        sys.executable,
+        "-c",
+        "import os; print(os.environ['OPENLINEAGE_PARENT_ID'].split('/')[-1])",
+    ]
 
     @ours.task
     def step() -> list[str]:

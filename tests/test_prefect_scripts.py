@@ -45,12 +45,18 @@ class Scripts:
 
     def events(self) -> list[dict[str, Any]]:
         """What was recorded, in the order of its times."""
-        lines = [line for file in self.spool.glob("*.ndjson") for line in file.read_text().splitlines()]
+        lines = [
+            line for file in self.spool.glob("*.ndjson") for line in file.read_text().splitlines()
+        ]
         return sorted(map(json.loads, lines), key=lambda event: str(event["eventTime"]))
 
     def kinds(self, job: str) -> list[str]:
         """The kinds of event of the flow or task with this name."""
-        return [event["eventType"] for event in self.events() if event["job"]["name"] == f"script.py:{job}"]
+        return [
+            event["eventType"]
+            for event in self.events()
+            if event["job"]["name"] == f"script.py:{job}"
+        ]
 
 
 @pytest.fixture
@@ -122,14 +128,24 @@ if __name__ == "__main__":
     )
     assert (done.returncode, done.stdout) == (0, "['done_1.txt', 'done_2.txt']\n"), done.stderr
     events = scripts.events()
-    flow = next(event["run"]["runId"] for event in events if event["job"]["name"] == "script.py:pipeline")
-    ends = [event for event in events if event["job"]["name"] == "script.py:pipeline:work" and event["outputs"]]
-    assert sorted(sorted(Path(dataset["name"]).name for dataset in event["outputs"]) for event in ends) == [
+    flow = next(
+        event["run"]["runId"] for event in events if event["job"]["name"] == "script.py:pipeline"
+    )
+    ends = [
+        event
+        for event in events
+        if event["job"]["name"] == "script.py:pipeline:work" and event["outputs"]
+    ]
+    assert sorted(
+        sorted(Path(dataset["name"]).name for dataset in event["outputs"]) for event in ends
+    ) == [
         ["done_1.txt", "said_1.txt"],
         ["done_2.txt", "said_2.txt"],
     ]
     parents = [event["run"]["facets"]["parent"] for event in ends]
-    assert {(parent["run"]["runId"], parent["root"]["run"]["runId"]) for parent in parents} == {(flow, flow)}
+    assert {(parent["run"]["runId"], parent["root"]["run"]["runId"]) for parent in parents} == {
+        (flow, flow)
+    }
     assert scripts.kinds("pipeline:fails") == ["START", "FAIL", "START", "FAIL"]
 
 
@@ -226,8 +242,12 @@ def test_a_sink_that_hangs_does_not_hold_the_job_up(scripts: Scripts) -> None:
         return time.monotonic() - began
 
     free = seconds()
-    with socket.create_server(("127.0.0.1", 0)) as server:  # takes the connection, and never answers
-        duration = seconds(OPENLINEAGE_URL=f"http://127.0.0.1:{server.getsockname()[1]}", LAMIN_PATIENCE="2")
+    with socket.create_server(
+        ("127.0.0.1", 0)
+    ) as server:  # takes the connection, and never answers
+        duration = seconds(
+            OPENLINEAGE_URL=f"http://127.0.0.1:{server.getsockname()[1]}", LAMIN_PATIENCE="2"
+        )
     assert duration < free + 10
     assert scripts.kinds("pipeline:write") == ["START", "COMPLETE"] * 2
 
@@ -246,7 +266,12 @@ def test_a_script_from_standard_input_and_one_that_is_a_module(scripts: Scripts)
         )
         assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
     names = {event["job"]["name"] for event in scripts.events()}
-    assert names == {"__main__:pipeline", "__main__:pipeline:write", "steps.py:pipeline", "steps.py:pipeline:write"}
+    assert names == {
+        "__main__:pipeline",
+        "__main__:pipeline:write",
+        "steps.py:pipeline",
+        "steps.py:pipeline:write",
+    }
 
 
 def _wait_for(path: Path, process: subprocess.Popen[str]) -> None:

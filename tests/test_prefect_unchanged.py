@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from tests.prefect_server import RecordedEvents
 
 pytest_plugins = ["tests.prefect_server"]
-pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+)
 
 
 class Decorators(NamedTuple):
@@ -31,7 +33,9 @@ def both(recorded: RecordedEvents) -> tuple[Decorators, Decorators]:
 
     import lamin_prefect
 
-    return Decorators(prefect.flow, prefect.task), Decorators(lamin_prefect.flow, lamin_prefect.task)
+    return Decorators(prefect.flow, prefect.task), Decorators(
+        lamin_prefect.flow, lamin_prefect.task
+    )
 
 
 class Later:
@@ -59,13 +63,30 @@ async def async_generator(count: int) -> AsyncIterator[int]:
 
 
 @pytest.mark.parametrize(
-    "function", [plain, generator, coroutine, async_generator], ids=lambda function: function.__name__
+    "function",
+    [plain, generator, coroutine, async_generator],
+    ids=lambda function: function.__name__,
 )
-def test_definitions_are_the_same(both: tuple[Decorators, Decorators], function: Callable[..., Any]) -> None:
+def test_definitions_are_the_same(
+    both: tuple[Decorators, Decorators], function: Callable[..., Any]
+) -> None:
     def facts(decorated: Any) -> dict[str, Any]:
-        names = ["name", "description", "isasync", "isgenerator", "version", "source_code", "parameters", "_entrypoint"]
+        names = [
+            "name",
+            "description",
+            "isasync",
+            "isgenerator",
+            "version",
+            "source_code",
+            "parameters",
+            "_entrypoint",
+        ]
         attributes = {name: getattr(decorated, name, None) for name in names}
-        kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+        kinds = (
+            inspect.iscoroutinefunction,
+            inspect.isgeneratorfunction,
+            inspect.isasyncgenfunction,
+        )
         return attributes | {
             "kinds": [kind(decorated.fn) for kind in kinds],
             "file": inspect.getfile(decorated.fn),
@@ -107,7 +128,9 @@ def test_a_function_is_wrapped_once(both: tuple[Decorators, Decorators]) -> None
     assert inspect.unwrap(decorated.fn) is plain
 
 
-def test_what_is_no_plain_function_works_too(both: tuple[Decorators, Decorators], recorded: RecordedEvents) -> None:
+def test_what_is_no_plain_function_works_too(
+    both: tuple[Decorators, Decorators], recorded: RecordedEvents
+) -> None:
     class Doubler:
         def __call__(self, number: int) -> int:
             return 2 * number

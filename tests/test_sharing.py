@@ -18,7 +18,16 @@ from lamin_core.runtime.paths import spool_folder
 from lamin_core.runtime.sharing import Sharing, sharing_of
 from openlineage.lamin.emit.spool import Spool
 from tests.command import typed
-from tests.people import GROUP, Person, alice, bob, disk, everything_is_imported, mallory, needs_root
+from tests.people import (
+    GROUP,
+    Person,
+    alice,
+    bob,
+    disk,
+    everything_is_imported,
+    mallory,
+    needs_root,
+)
 
 __all__ = ["alice", "bob", "disk", "everything_is_imported", "mallory"]
 
@@ -67,7 +76,9 @@ def test_everything_of_a_new_instance_is_its_owners_alone(in_tmp_path: Path, uma
     assert done.returncode == 0, done.stderr
     modes = _modes(done.stdout)
     names = " ".join(modes)
-    assert all(name in names for name in ("lamin.db", "-wal", "-shm", "instance.toml", "logs/", "spool/")), names
+    assert all(
+        name in names for name in ("lamin.db", "-wal", "-shm", "instance.toml", "logs/", "spool/")
+    ), names
     assert {path: oct(mode) for path, mode in modes.items() if mode & 0o077} == {}
 
 
@@ -83,7 +94,9 @@ def test_backups_and_restored_databases_are_private(in_tmp_path: Path, umask: in
     assert _mode(".lamin/lamin.db") == 0o600
 
 
-def test_settings_of_the_user_and_the_list_of_allowed_instances_are_private(in_tmp_path: Path, umask: int) -> None:
+def test_settings_of_the_user_and_the_list_of_allowed_instances_are_private(
+    in_tmp_path: Path, umask: int
+) -> None:
     typed("settings", "set", "--user", "spool_limit", "64")
     (in_tmp_path / "a").mkdir()
     Instance.create(in_tmp_path / "a", in_tmp_path / "a" / "data").db.dispose()
@@ -98,15 +111,27 @@ def test_settings_of_the_user_and_the_list_of_allowed_instances_are_private(in_t
 def test_shared_and_private_change_the_modes(in_tmp_path: Path, umask: int) -> None:
     typed("init", "--shared")
     assert sharing_of(Path(".lamin")) is Sharing.GROUP
-    assert (_mode(".lamin"), _mode(".lamin/lamin.db"), _mode(".lamin/instance.toml")) == (0o2770, 0o660, 0o660)
+    assert (_mode(".lamin"), _mode(".lamin/lamin.db"), _mode(".lamin/instance.toml")) == (
+        0o2770,
+        0o660,
+        0o660,
+    )
     typed("settings", "set", "spool_limit", "64")
     assert _mode(".lamin/instance.toml") == 0o660
     typed("init", "--shared=group-read")
-    assert (_mode(".lamin"), _mode(".lamin/lamin.db"), _mode(".lamin/instance.toml")) == (0o2750, 0o640, 0o640)
+    assert (_mode(".lamin"), _mode(".lamin/lamin.db"), _mode(".lamin/instance.toml")) == (
+        0o2750,
+        0o640,
+        0o640,
+    )
     typed("init")
     assert _mode(".lamin") == 0o2750
     typed("init", "--shared=private")
-    assert (_mode(".lamin"), _mode(".lamin/lamin.db"), _mode(".lamin/instance.toml")) == (0o700, 0o600, 0o600)
+    assert (_mode(".lamin"), _mode(".lamin/lamin.db"), _mode(".lamin/instance.toml")) == (
+        0o700,
+        0o600,
+        0o600,
+    )
 
 
 def test_settings_with_a_password_stay_private(in_tmp_path: Path, postgres_url: str) -> None:
@@ -122,7 +147,9 @@ def test_settings_with_a_password_stay_private(in_tmp_path: Path, postgres_url: 
     assert _mode(".lamin/instance.toml") == 0o600
 
 
-def test_wide_instance_of_an_older_version_works_and_doctor_says_how_to_narrow_it(in_tmp_path: Path) -> None:
+def test_wide_instance_of_an_older_version_works_and_doctor_says_how_to_narrow_it(
+    in_tmp_path: Path,
+) -> None:
     typed("init")
     for path, mode in {".lamin": 0o755, ".lamin/lamin.db": 0o644}.items():
         Path(path).chmod(mode)
@@ -156,7 +183,9 @@ def _project(disk: Path, owner: Person) -> Path:
 
 
 @needs_root
-def test_private_instance_says_whose_it_is_and_what_to_ask_for(disk: Path, alice: Person, bob: Person) -> None:
+def test_private_instance_says_whose_it_is_and_what_to_ask_for(
+    disk: Path, alice: Person, bob: Person
+) -> None:
     project = _project(disk, alice)
     alice.lamin("init", cwd=project)
     for arguments in (["runs"], ["--instance", ".", "runs"], ["connect", "."], ["init"]):
@@ -171,7 +200,9 @@ def test_private_instance_says_whose_it_is_and_what_to_ask_for(disk: Path, alice
 
 
 @needs_root
-def test_database_that_alone_is_private_says_whose_it_is(disk: Path, alice: Person, bob: Person) -> None:
+def test_database_that_alone_is_private_says_whose_it_is(
+    disk: Path, alice: Person, bob: Person
+) -> None:
     project = _project(disk, alice)
     alice.lamin("init", "--shared", cwd=project)
     (project / ".lamin" / "lamin.db").chmod(0o600)
@@ -187,7 +218,9 @@ def test_colleagues_of_the_group_write_into_a_shared_instance(
 ) -> None:
     project = _project(disk, alice)
     alice.lamin("init", "--shared", cwd=project, umask=umask)
-    with alice.doing(lambda: ln.ULabel(name="a").save(), project, umask):  # -wal and -shm are Alice's
+    with alice.doing(
+        lambda: ln.ULabel(name="a").save(), project, umask
+    ):  # -wal and -shm are Alice's
         bob.lamin("connect", ".", cwd=project, umask=umask)
         done = bob.run(lambda: ln.ULabel(name="b").save(), project, umask)
         assert done.returncode == 0, done.stderr
@@ -199,14 +232,18 @@ def test_colleagues_of_the_group_write_into_a_shared_instance(
     refused = mallory.lamin("runs", cwd=project, code=5)
     assert "permission denied" in refused.stderr
     for person in (alice, bob):
-        done = person.run(lambda: Spool(spool_folder(), "00000000", 1 << 20).append([b"{}"]), project, umask)
+        done = person.run(
+            lambda: Spool(spool_folder(), "00000000", 1 << 20).append([b"{}"]), project, umask
+        )
         assert done.returncode == 0, done.stderr
     segments = list((project / ".lamin" / "spool").iterdir())
     assert [_mode(segment) for segment in segments] == [0o660, 0o660]
 
 
 @needs_root
-def test_group_that_may_read_asks_and_does_not_write(disk: Path, alice: Person, bob: Person) -> None:
+def test_group_that_may_read_asks_and_does_not_write(
+    disk: Path, alice: Person, bob: Person
+) -> None:
     project = _project(disk, alice)
     alice.lamin("init", "--shared=group-read", cwd=project)
     (project / "a.txt").write_text("x")

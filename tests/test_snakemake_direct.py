@@ -137,7 +137,10 @@ def test_it_belongs_to_the_job(instance: Instance, tmp_path: Path) -> None:
         assert {job_run.parent.uid for job_run in (shell, script, run)} == {workflow.uid}
         assert made_by(shell) == ["kept/shell.csv", "shell.csv"]
         assert made_by(run) == ["run.csv"]
-        assert (made_by(run_of("by_wrapper")), made_by(run_of("by_notebook"))) == (["wrapper.csv"], ["notebook.csv"])
+        assert (made_by(run_of("by_wrapper")), made_by(run_of("by_notebook"))) == (
+            ["wrapper.csv"],
+            ["notebook.csv"],
+        )
         assert [artifact.key for artifact in run.input_artifacts] == ["script.csv"]
         assert made_by(workflow) == ["summary.txt"]
         tracked = script.children.one()
@@ -153,7 +156,14 @@ def test_it_belongs_to_the_job(instance: Instance, tmp_path: Path) -> None:
         assert (in_process.transform.key, in_process.transform.kind) == ("Snakefile", "script")
         assert made_by(in_process) == made_by(run_of("by_tracked_run")) == ["tracked.csv"]
         at_once = ln.Run.filter(transform__key__endswith=":at_once").all()
-        assert sorted(made_by(job_run)[1] or "" for job_run in at_once) == ["threads_1.csv", "threads_2.csv"]
+        assert sorted(made_by(job_run)[1] or "" for job_run in at_once) == [
+            "threads_1.csv",
+            "threads_2.csv",
+        ]
         assert ln.Artifact.filter(key__endswith="shell.csv").count() == 2
-        assert ln.Artifact.filter(key="script.csv").count() == ln.Artifact.filter(key="run.csv").count() == 1
+        assert (
+            ln.Artifact.filter(key="script.csv").count()
+            == ln.Artifact.filter(key="run.csv").count()
+            == 1
+        )
         rebuild(instance.db)  # and stays so

@@ -149,7 +149,10 @@ def test_a_workflow_whose_jobs_were_retried_with_success_is_complete(tmp_path: P
 
 
 def test_a_workflow_that_cannot_be_planned_fails(tmp_path: Path) -> None:
-    write(tmp_path, 'rule a:\n    input: "nowhere.txt"\n    output: "a.txt"\n    shell: "cp {input} {output}"\n')
+    write(
+        tmp_path,
+        'rule a:\n    input: "nowhere.txt"\n    output: "a.txt"\n    shell: "cp {input} {output}"\n',
+    )
     done = play(tmp_path)
     assert done.code == 1
     assert done.story() == [("START", ""), ("FAIL", "")]
@@ -177,7 +180,8 @@ rule write:
     assert done.story()[-1] == ("FAIL", "")
 
 
-# No program makes the files that are waited for: a shell that is told to end while such a one has just ended goes on.
+# No program makes the files that are waited for: a shell that is told to end while such a one has
+# just ended goes on.
 SLEEPING = """
 rule all:
     input: "a.txt", "b.txt"
@@ -223,14 +227,22 @@ def test_an_interrupted_workflow_and_its_jobs_are_aborted(tmp_path: Path) -> Non
     code, shown = interrupt(tmp_path, signal.SIGINT, to_group=True)
     assert code == 1, shown
     ends = {rule(event): event for event in spooled(tmp_path) if event["eventType"] != "START"}
-    assert {name: event["eventType"] for name, event in ends.items()} == {"a": "ABORT", "b": "ABORT", "": "ABORT"}
+    assert {name: event["eventType"] for name, event in ends.items()} == {
+        "a": "ABORT",
+        "b": "ABORT",
+        "": "ABORT",
+    }
     assert message(ends[""]) == "interrupted"
 
 
 def test_a_terminated_workflow_finishes_its_jobs_and_is_aborted(tmp_path: Path) -> None:
     write(tmp_path, SLEEPING.replace("sleep 300", "sleep 3"))
     _, shown = interrupt(tmp_path, signal.SIGTERM, to_group=False)
-    ends = {rule(event): event["eventType"] for event in spooled(tmp_path) if event["eventType"] != "START"}
+    ends = {
+        rule(event): event["eventType"]
+        for event in spooled(tmp_path)
+        if event["eventType"] != "START"
+    }
     assert ends == {"a": "COMPLETE", "b": "COMPLETE", "": "ABORT"}, shown
 
 
@@ -264,7 +276,9 @@ def hanging() -> Iterator[str]:
             connection.close()
 
 
-def test_an_endpoint_that_hangs_costs_neither_result_nor_lineage(tmp_path: Path, hanging: str) -> None:
+def test_an_endpoint_that_hangs_costs_neither_result_nor_lineage(
+    tmp_path: Path, hanging: str
+) -> None:
     write(tmp_path, GOOD)
     done = play(tmp_path, OPENLINEAGE_URL=hanging, LAMIN_PATIENCE="2")
     assert done.code == 0, done.shown

@@ -98,7 +98,9 @@ def test_every_event_is_valid_openlineage(played: Played) -> None:
     assert [problem for event in played.events for problem in problems(event)] == []
 
 
-def test_outputs_and_inputs_of_neighbours_have_the_same_name_and_content(played: Played, folder: Path) -> None:
+def test_outputs_and_inputs_of_neighbours_have_the_same_name_and_content(
+    played: Played, folder: Path
+) -> None:
     written = played.only_event("keep", "COMPLETE")["outputs"][0]
     assert written["name"] == str(folder / "kept.txt")
     assert written["facets"]["lamin_artifact"]["hash"] == digest(folder / "kept.txt").hash
@@ -135,7 +137,9 @@ def test_a_folder_is_one_dataset(played: Played) -> None:
     assert read == written
 
 
-def test_files_inside_the_folder_of_a_checkpoint_are_inputs_by_their_path(played: Played, folder: Path) -> None:
+def test_files_inside_the_folder_of_a_checkpoint_are_inputs_by_their_path(
+    played: Played, folder: Path
+) -> None:
     written = played.only_event("parts", "COMPLETE")["outputs"][0]["name"]
     read = sorted(event["inputs"][0]["name"] for event in played.events_of("part", "START"))
     assert written == str(folder / "parts")
@@ -148,7 +152,9 @@ def test_an_odd_name_stays_as_it_is(played: Played, folder: Path) -> None:
     assert written["name"] == str(folder / "été (pipe) 'quoted' \"twice\" [1].txt")
 
 
-def test_a_file_that_is_updated_is_read_as_it_was_and_written_as_it_is(played: Played, folder: Path) -> None:
+def test_a_file_that_is_updated_is_read_as_it_was_and_written_as_it_is(
+    played: Played, folder: Path
+) -> None:
     before = dataset(played.only_event("journal", "START"), "inputs", "journal.txt")
     after = dataset(played.only_event("journal", "COMPLETE"), "outputs", "journal.txt")
     assert (folder / "journal.txt").read_text() == "first\nentry\n"
@@ -160,7 +166,9 @@ def test_the_target_rule_is_no_run_and_each_other_job_starts_and_ends_once(playe
     ids = [(event["run"]["runId"], event["eventType"]) for event in played.events]
     assert "all" not in {rule(event) for event in played.events}
     assert len(ids) == len(set(ids))
-    assert {run_id for run_id, kind in ids if kind == "START"} == {run_id for run_id, kind in ids if kind == "COMPLETE"}
+    assert {run_id for run_id, kind in ids if kind == "START"} == {
+        run_id for run_id, kind in ids if kind == "COMPLETE"
+    }
 
 
 def test_the_jobs_of_a_rule_are_told_apart_by_their_wildcards(played: Played) -> None:
@@ -171,7 +179,9 @@ def test_the_jobs_of_a_rule_are_told_apart_by_their_wildcards(played: Played) ->
 
 def test_a_limit_keeps_name_and_size(tmp_path: Path) -> None:
     write(tmp_path, 'rule big:\n    output: "big.txt"\n    shell: "seq 1000 > {output}"\n')
-    done = play(tmp_path, SNAKEMAKE_LOGGER_LAMIN_HASH_LIMIT="100")  # the flag is on the page in docs/
+    done = play(
+        tmp_path, SNAKEMAKE_LOGGER_LAMIN_HASH_LIMIT="100"
+    )  # the flag is on the page in docs/
     content = dataset(done.only_event("big", "COMPLETE"), "outputs", "big.txt")
     assert content["size"] == 3893
     assert "hash" not in content
@@ -180,13 +190,19 @@ def test_a_limit_keeps_name_and_size(tmp_path: Path) -> None:
 def test_restored_from_the_cache_of_snakemake_a_run_says_so(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     cache.mkdir()
-    write(tmp_path, 'rule slow:\n    output: "slow.txt"\n    cache: True\n    shell: "echo slow > {output}"\n')
+    write(
+        tmp_path,
+        'rule slow:\n    output: "slow.txt"\n    cache: True\n    shell: "echo slow > {output}"\n',
+    )
     first = play(tmp_path, "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache))
     (tmp_path / "slow.txt").unlink()
     second = play(tmp_path, "--cache", SNAKEMAKE_OUTPUT_CACHE=str(cache))
     assert (first.code, second.code) == (0, 0), second.shown
     assert (tmp_path / "slow.txt").is_symlink()
-    assert [run(done.only_event("slow", "COMPLETE"))["cached"] for done in (first, second)] == [False, True]
+    assert [run(done.only_event("slow", "COMPLETE"))["cached"] for done in (first, second)] == [
+        False,
+        True,
+    ]
     assert second.only_event("slow", "COMPLETE")["outputs"][0]["name"] == str(tmp_path / "slow.txt")
     assert (
         dataset(second.only_event("slow", "COMPLETE"), "outputs", "slow.txt")["hash"]

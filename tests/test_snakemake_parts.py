@@ -46,7 +46,9 @@ def test_a_file_is_hashed_once_until_it_changes(tmp_path: Path, hashed: list[str
     assert len(hashed) == 2
 
 
-def test_a_folder_is_hashed_once_until_something_deep_in_it_changes(tmp_path: Path, hashed: list[str]) -> None:
+def test_a_folder_is_hashed_once_until_something_deep_in_it_changes(
+    tmp_path: Path, hashed: list[str]
+) -> None:
     folder, contents = tmp_path / "folder", Contents()
     (folder / "deep").mkdir(parents=True)
     (folder / "deep" / "a.txt").write_text("one")
@@ -110,7 +112,10 @@ def test_in_a_hurry_only_what_is_known_is_told(tmp_path: Path) -> None:
     before = contents.dataset(seen(tmp_path / "a"))
     contents.hurried = True
     assert contents.dataset(seen(tmp_path / "a")) == before
-    assert (contents.dataset(seen(tmp_path / "b")).hash, contents.dataset(seen(tmp_path / "b")).size) == (None, 1)
+    assert (
+        contents.dataset(seen(tmp_path / "b")).hash,
+        contents.dataset(seen(tmp_path / "b")).size,
+    ) == (None, 1)
 
 
 SNAKEFILE = '''
@@ -186,7 +191,11 @@ def test_records_alone_tell_a_shorter_story(tmp_path: Path) -> None:
         record = logging.makeLogRecord({"event": SimpleNamespace(name=event), "msg": "", **fields})
         assert tap.filter(record)
 
-    log("WORKFLOW_STARTED", workflow_id="00000000-0000-4000-8000-000000000000", snakefile_main="wf/Snakefile")
+    log(
+        "WORKFLOW_STARTED",
+        workflow_id="00000000-0000-4000-8000-000000000000",
+        snakefile_main="wf/Snakefile",
+    )
     log("JOB_STARTED", jobs=[3])
     log(
         "JOB_INFO",
@@ -212,9 +221,15 @@ def test_records_alone_tell_a_shorter_story(tmp_path: Path) -> None:
     assert sink.events[1]["inputs"][0]["facets"]["lamin_artifact"]["size"] == 2
 
 
-def test_a_record_that_cannot_be_read_passes_with_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_record_that_cannot_be_read_passes_with_one_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     tap = EventExtractor(lambda fact: None, Contents(), lambda workflow: None)
-    start = {"event": SimpleNamespace(name="WORKFLOW_STARTED"), "workflow_id": "x", "snakefile_main": "Snakefile"}
+    start = {
+        "event": SimpleNamespace(name="WORKFLOW_STARTED"),
+        "workflow_id": "x",
+        "snakefile_main": "Snakefile",
+    }
     assert tap.filter(logging.makeLogRecord(start))
     for _ in range(2):
         assert tap.filter(logging.makeLogRecord({"event": SimpleNamespace(name="JOB_INFO")}))

@@ -13,7 +13,16 @@ import pytest
 from lamin_core.runtime.parent_context import PARENT
 from lamin_core.uids import derived_run_id
 from openlineage.lamin.validation.schema import problems
-from tests.contract.snakemake.playing import Played, environment, play, rule, run, source, spooled, write
+from tests.contract.snakemake.playing import (
+    Played,
+    environment,
+    play,
+    rule,
+    run,
+    source,
+    spooled,
+    write,
+)
 
 SNAKEFILE = """
 configfile: "config.yaml"
@@ -94,7 +103,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(folder, MORE, "workflow/rules/more.smk")
     write(folder, OTHER, "workflow/other/Snakefile")
     write(folder, 'open(snakemake.output[0], "w").write("script")\n', "workflow/scripts/write.py")
-    write(folder, 'open(snakemake.output[0], "w").write("wrapper")\n', "workflow/wrappers/save/wrapper.py")
+    write(
+        folder,
+        'open(snakemake.output[0], "w").write("wrapper")\n',
+        "workflow/wrappers/save/wrapper.py",
+    )
     write(folder, "channels: []\n", "workflow/wrappers/save/environment.yaml")
     write(folder, "genome: hg38\nmin_depth: 10\nnested: {fast: true}\n", "config.yaml")
     return folder
@@ -129,7 +142,12 @@ def test_the_workflow_is_named_by_its_project_and_holds_all_of_its_text(first: P
 
 def test_the_config_is_the_params_of_the_workflow(first: Played, folder: Path) -> None:
     run_facet = run(first.only_event("", "START"))
-    assert run_facet["params"] == {"genome": "hg38", "min_depth": 10, "nested": {"fast": True}, "extra": 7}
+    assert run_facet["params"] == {
+        "genome": "hg38",
+        "min_depth": 10,
+        "nested": {"fast": True},
+        "extra": 7,
+    }
     assert run_facet["details"]["cores"] == 2
     assert run_facet["details"]["executor"] == "local"
     assert run_facet["details"]["working_directory"] == str(folder)
@@ -181,8 +199,14 @@ def test_the_source_of_a_rule_is_what_its_author_wrote(first: Played) -> None:
     assert source(first.only_event("by_shell", "START")) == (
         'shell:\n    """\n    echo hello {wildcards.sample} {params.depth} > {output} 2> {log}\n    """'
     )
-    assert source(first.only_event("by_script", "START")) == 'open(snakemake.output[0], "w").write("script")\n'
-    assert source(first.only_event("by_wrapper", "START")) == 'open(snakemake.output[0], "w").write("wrapper")\n'
+    assert (
+        source(first.only_event("by_script", "START"))
+        == 'open(snakemake.output[0], "w").write("script")\n'
+    )
+    assert (
+        source(first.only_event("by_wrapper", "START"))
+        == 'open(snakemake.output[0], "w").write("wrapper")\n'
+    )
     assert 'return "one"' in source(first.only_event("by_run", "START"))
     assert "echo hello {wildcards.sample}" in source(first.only_event("by_use", "START"))
     assert "echo {wildcards.x} > {output}" in source(first.only_event("other_inner", "START"))
@@ -190,10 +214,16 @@ def test_the_source_of_a_rule_is_what_its_author_wrote(first: Played) -> None:
     assert documentation["description"] == "Greets a sample."
 
 
-def test_a_rerun_has_the_same_jobs_and_the_same_code_but_fresh_ids(first: Played, second: Played) -> None:
-    jobs = [{event["job"]["name"]: source(event) for event in done.events} for done in (first, second)]
+def test_a_rerun_has_the_same_jobs_and_the_same_code_but_fresh_ids(
+    first: Played, second: Played
+) -> None:
+    jobs = [
+        {event["job"]["name"]: source(event) for event in done.events} for done in (first, second)
+    ]
     assert jobs[0] == jobs[1]
-    assert not {event["run"]["runId"] for event in first.events} & {event["run"]["runId"] for event in second.events}
+    assert not {event["run"]["runId"] for event in first.events} & {
+        event["run"]["runId"] for event in second.events
+    }
     assert "0x7" not in source(second.only_event("unstable", "START"))
 
 
@@ -206,10 +236,14 @@ def test_scripts_find_their_job_as_their_parent(second: Played, folder: Path) ->
 def test_the_id_of_a_job_follows_from_the_workflow_and_its_number(first: Played) -> None:
     workflow = first.only_event("", "START")["run"]["runId"]
     start = first.only_event("by_script", "START")
-    assert start["run"]["runId"] == derived_run_id(workflow, str(run(start)["details"]["jobid"]), "1")
+    assert start["run"]["runId"] == derived_run_id(
+        workflow, str(run(start)["details"]["jobid"]), "1"
+    )
 
 
-@pytest.mark.parametrize("options", [["-n"], ["-n", "-q"], ["--touch", "-F"], ["--summary"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "options", [["-n"], ["-n", "-q"], ["--touch", "-F"], ["--summary"]], ids=" ".join
+)
 def test_nothing_is_told_where_nothing_is_executed(tmp_path: Path, options: list[str]) -> None:
     write(tmp_path, 'rule a:\n    output: "a.txt"\n    shell: "echo a > {output}"\n')
     (tmp_path / "a.txt").touch()
@@ -231,11 +265,15 @@ def test_the_instance_is_the_one_where_the_command_was_typed(tmp_path: Path) -> 
     here, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
     shell = 'echo "$LAMIN_INSTANCE" > {output}'
     write(here, f"rule a:\n    output: \"a.txt\"\n    shell: '{shell}'\n")
-    subprocess.run([sys.executable, "-m", "lamin_core", "init", "--storage", "data"], cwd=here, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "lamin_core", "init", "--storage", "data"], cwd=here, check=True
+    )
     done = play(here, "--directory", str(elsewhere))
     assert done.code == 0, done.shown
     assert done.events == [], "nothing is left in the spool"
-    runs = subprocess.check_output([sys.executable, "-m", "lamin_core", "runs"], cwd=here, text=True)
+    runs = subprocess.check_output(
+        [sys.executable, "-m", "lamin_core", "runs"], cwd=here, text=True
+    )
     assert runs.count("completed") == 2
     assert (elsewhere / "a.txt").read_text().strip() == str(here / ".lamin")
 
@@ -243,16 +281,38 @@ def test_the_instance_is_the_one_where_the_command_was_typed(tmp_path: Path) -> 
 def test_paths_follow_the_directory_and_the_workdir(tmp_path: Path) -> None:
     write(tmp_path, 'rule a:\n    output: "a.txt"\n    shell: "echo a > {output}"\n')
     done = play(tmp_path, "--directory", "elsewhere")
-    assert done.only_event("a", "COMPLETE")["outputs"][0]["name"] == str(tmp_path / "elsewhere" / "a.txt")
-    write(tmp_path, 'workdir: "third"\nrule a:\n    output: "a.txt"\n    shell: "echo a > {output}"\n')
+    assert done.only_event("a", "COMPLETE")["outputs"][0]["name"] == str(
+        tmp_path / "elsewhere" / "a.txt"
+    )
+    write(
+        tmp_path, 'workdir: "third"\nrule a:\n    output: "a.txt"\n    shell: "echo a > {output}"\n'
+    )
     done = play(tmp_path)
-    assert done.only_event("a", "COMPLETE")["outputs"][0]["name"] == str(tmp_path / "third" / "a.txt")
+    assert done.only_event("a", "COMPLETE")["outputs"][0]["name"] == str(
+        tmp_path / "third" / "a.txt"
+    )
 
 
 def test_a_workflow_started_by_a_rule_is_the_child_of_its_job(tmp_path: Path) -> None:
-    inner = " ".join([sys.executable, "-m", "snakemake", "-s", "inner.smk", "-c1", "--nolock", "--logger", "lamin"])
+    inner = " ".join(
+        [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "-s",
+            "inner.smk",
+            "-c1",
+            "--nolock",
+            "--logger",
+            "lamin",
+        ]
+    )
     write(tmp_path, f'rule outer:\n    output: "inner.txt"\n    shell: "{inner}"\n')
-    write(tmp_path, 'rule inner:\n    output: "inner.txt"\n    shell: "echo inner > {output}"\n', "inner.smk")
+    write(
+        tmp_path,
+        'rule inner:\n    output: "inner.txt"\n    shell: "echo inner > {output}"\n',
+        "inner.smk",
+    )
     done = play(tmp_path, **{PARENT: "python/run.py/0194e0a0-0000-7000-8000-000000000000"})
     assert done.code == 0, done.shown
     outer, inner_start = done.events_of("", "START")
@@ -262,7 +322,10 @@ def test_a_workflow_started_by_a_rule_is_the_child_of_its_job(tmp_path: Path) ->
     job = done.only_event("outer", "START")["run"]
     assert inner_start["run"]["facets"]["parent"]["run"]["runId"] == job["runId"]
     assert job["facets"]["parent"]["run"]["runId"] == outer["run"]["runId"]
-    assert done.only_event("outer", "START")["run"]["facets"]["parent"]["root"]["job"]["name"] == "run.py"
+    assert (
+        done.only_event("outer", "START")["run"]["facets"]["parent"]["root"]["job"]["name"]
+        == "run.py"
+    )
 
 
 def test_the_commit_is_told_of_a_snakefile_in_git(tmp_path: Path) -> None:
@@ -285,7 +348,9 @@ def test_importing_the_plugin_loads_nothing(tmp_path: Path) -> None:
 import sys, snakemake_logger_plugin_lamin
 print([name for name in sys.modules if name.partition(".")[0] in {"lamin_core", "openlineage", "blake3", "snakemake"}])
 """
-    shown = subprocess.check_output([sys.executable, "-c", code], env=environment(tmp_path), text=True)
+    shown = subprocess.check_output(
+        [sys.executable, "-c", code], env=environment(tmp_path), text=True
+    )
     assert json.loads(shown) == []
 
 
@@ -313,7 +378,11 @@ except WorkflowError:
     execute("Snakefile", times=2)
 assert dict(os.environ) == before, "the environment is as it was"
 """
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment(tmp_path), check=True)
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(tmp_path), check=True
+    )
     good = [("START", ""), ("START", "a"), ("COMPLETE", "a"), ("COMPLETE", "")]
     bad = [("START", ""), ("START", "b"), ("FAIL", "b"), ("FAIL", "")]
-    assert sorted((event["eventType"], rule(event)) for event in spooled(tmp_path)) == sorted(bad + good * 2)
+    assert sorted((event["eventType"], rule(event)) for event in spooled(tmp_path)) == sorted(
+        bad + good * 2
+    )

@@ -69,7 +69,9 @@ rule a:
 """
 
 
-def test_a_file_in_a_storage_is_named_by_its_address_and_known_by_its_content(tmp_path: Path) -> None:
+def test_a_file_in_a_storage_is_named_by_its_address_and_known_by_its_content(
+    tmp_path: Path,
+) -> None:
     shelf = tmp_path / "shelf"
     (shelf / "books").mkdir(parents=True)
     (shelf / "books" / "in.txt").write_text("in\n")
@@ -84,6 +86,8 @@ def test_a_file_in_a_storage_is_named_by_its_address_and_known_by_its_content(tm
         ("shelf://books", "/in.txt"),
         ("shelf://", "/plain.txt"),
     ]
-    assert [(each["namespace"], each["name"]) for each in end["outputs"]] == [("shelf://books", "/out.txt")]
+    assert [(each["namespace"], each["name"]) for each in end["outputs"]] == [
+        ("shelf://books", "/out.txt")
+    ]
     assert dataset(start, "inputs", "in.txt")["hash"] == digest(shelf / "books" / "in.txt").hash
     assert dataset(end, "outputs", "out.txt")["hash"] == digest(shelf / "books" / "out.txt").hash

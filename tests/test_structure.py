@@ -17,7 +17,8 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 
-# Says, as text, which of the named modules are loaded and what of the world was touched while importing.
+# Says, as text, which of the named modules are loaded and what of the world was touched while
+# importing.
 PROBE = """
 import sys
 touched = []
@@ -42,13 +43,36 @@ def _import(statement: str, heavy: set[str], watch: bool = True) -> None:
         "assert not loaded, f'loads {sorted(loaded)}'\n"
         "assert not touched, f'touches {touched}'\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
 
 
 HEAVY = {
-    *("sqlalchemy", "alembic", "psycopg", "pandas", "numpy", "pyarrow", "anndata", "fsspec", "s3fs", "matplotlib"),
-    *("click", "rich", "starlette", "uvicorn", "prefect", "snakemake", "asyncio", "multiprocessing", "urllib.request"),
+    *(
+        "sqlalchemy",
+        "alembic",
+        "psycopg",
+        "pandas",
+        "numpy",
+        "pyarrow",
+        "anndata",
+        "fsspec",
+        "s3fs",
+        "matplotlib",
+    ),
+    *(
+        "click",
+        "rich",
+        "starlette",
+        "uvicorn",
+        "prefect",
+        "snakemake",
+        "asyncio",
+        "multiprocessing",
+        "urllib.request",
+    ),
 }
 
 
@@ -63,14 +87,20 @@ def test_the_folder_integrations_is_no_package() -> None:
 
 
 def test_both_halves_of_openlineage_are_found_together() -> None:
-    _import("import openlineage.lamin, openlineage.client; assert openlineage.__file__ is None", set(), watch=False)
+    _import(
+        "import openlineage.lamin, openlineage.client; assert openlineage.__file__ is None",
+        set(),
+        watch=False,
+    )
 
 
 def test_importing_the_core_loads_nothing_heavy_and_touches_nothing() -> None:
     _import("import lamin_core", HEAVY | {"openlineage", "openlineage.lamin"})
 
 
-@pytest.mark.parametrize("module", ["emit.events", "emit.facets", "emit.naming", "emit.sinks", "emit.default_sink"])
+@pytest.mark.parametrize(
+    "module", ["emit.events", "emit.facets", "emit.naming", "emit.sinks", "emit.default_sink"]
+)
 def test_what_emits_loads_no_database(module: str) -> None:
     _import(f"import openlineage.lamin.{module}", HEAVY - {"urllib.request"})
 
@@ -85,7 +115,11 @@ def test_the_snakemake_plugin_loads_no_database_and_no_data_libraries() -> None:
 @pytest.mark.parametrize("module", ["lamin_prefect", "lamin_nextflow"])
 def test_an_integration_loads_no_database(module: str) -> None:
     # Prefect brings SQLAlchemy itself, so only what is loaded without it counts.
-    before = "import prefect; before = set(sys.modules)\n" if module == "lamin_prefect" else "before = set()\n"
+    before = (
+        "import prefect; before = set(sys.modules)\n"
+        if module == "lamin_prefect"
+        else "before = set()\n"
+    )
     check = f"import {module}; assert not {{'sqlalchemy', 'lamin_core.models'}} & (set(sys.modules) - before)"
     _import(f"{before}{check}", {"lamin_core.models", "lamin_core.db.database"}, watch=False)
 
@@ -98,7 +132,9 @@ def test_no_path_of_a_machine_and_no_address_of_an_index_is_in_the_repository() 
         "pypi." + "org/simple",
         "--index" + "-url",
     )
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
+    ).stdout
     matches = []
     for name in listed.decode().split("\0"):
         path = ROOT / name
@@ -112,7 +148,9 @@ def test_every_requirement_is_pinned_and_hashed() -> None:
     for name in ("dev.txt", "next.txt", "producers.txt"):
         entries = (ROOT / "requirements" / name).read_text().replace("\\\n", " ").splitlines()
         assert len(entries) > 50
-        assert [entry[:60] for entry in entries if "==" not in entry or "--hash=sha256:" not in entry] == []
+        assert [
+            entry[:60] for entry in entries if "==" not in entry or "--hash=sha256:" not in entry
+        ] == []
 
 
 def test_the_core_is_tried_on_the_newest_sqlalchemy() -> None:
@@ -133,7 +171,9 @@ def test_the_extra_data_promises_a_numcodecs_that_refuses_pickle() -> None:
     requirements = map(Requirement, project["project"]["optional-dependencies"]["data"])
     bounds = {requirement.name: requirement.specifier for requirement in requirements}
     # GHSA-jqc8-qjfv-5m6r: mended in 0.16.6 and in 0.17.1.
-    assert [version for version in ("0.15.1", "0.16.5", "0.17.0") if version in bounds["numcodecs"]] == []
+    assert [
+        version for version in ("0.15.1", "0.16.5", "0.17.0") if version in bounds["numcodecs"]
+    ] == []
     assert [version for version in ("0.16.6", "0.17.1") if version not in bounds["numcodecs"]] == []
     assert "2.18.7" not in bounds["zarr"]
 
@@ -166,10 +206,21 @@ def _definitions() -> Iterator[str]:
 
 def _is_plain(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
     """Whether its decorators leave it a function or class that somebody has to call: not a command or a listener."""
-    plain = {"contextmanager", "asynccontextmanager", "cache", "lru_cache", "dataclass", "overload", "wraps", "final"}
+    plain = {
+        "contextmanager",
+        "asynccontextmanager",
+        "cache",
+        "lru_cache",
+        "dataclass",
+        "overload",
+        "wraps",
+        "final",
+    }
     for decorator in node.decorator_list:
         function = decorator.func if isinstance(decorator, ast.Call) else decorator
-        if (function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")) not in plain:
+        if (
+            function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+        ) not in plain:
             return False
     return True
 

@@ -80,7 +80,9 @@ def test_cloned_instance_is_refused_until_allowed(cloned: Path) -> None:
     assert (cloned / ".lamin" / "instance.toml").exists()
 
 
-def test_cloned_instance_that_is_named_is_used(cloned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cloned_instance_that_is_named_is_used(
+    cloned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     typed("--instance", ".", "runs")
     monkeypatch.setenv("LAMIN_INSTANCE", str(cloned))
     typed("runs")
@@ -93,10 +95,18 @@ def test_init_does_not_open_a_cloned_instance(cloned: Path) -> None:
     assert "came with the git repository" in typed("init", "--storage", "./data", code=5).stderr
 
 
-def test_events_below_a_cloned_instance_wait_for_it(cloned: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert (find_trusted_instance(), instance_for_children(), spool_folder()) == (None, None, user_spool())
+def test_events_below_a_cloned_instance_wait_for_it(
+    cloned: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert (find_trusted_instance(), instance_for_children(), spool_folder()) == (
+        None,
+        None,
+        user_spool(),
+    )
     _emit(2)
-    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    warnings = [
+        record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING
+    ]
     assert len(warnings) == 1, warnings
     assert f"lamin connect {cloned}" in warnings[0]
     typed("connect", ".")
@@ -104,7 +114,9 @@ def test_events_below_a_cloned_instance_wait_for_it(cloned: Path, caplog: pytest
     assert len(typed("runs", "--json").json) == 2
 
 
-def test_events_for_a_refused_instance_are_not_told_to_another(cloned: Path, tmp_path: Path) -> None:
+def test_events_for_a_refused_instance_are_not_told_to_another(
+    cloned: Path, tmp_path: Path
+) -> None:
     _emit()
     _instance(tmp_path / "own")
     os.chdir(tmp_path / "own")
@@ -118,7 +130,9 @@ def test_track_below_a_cloned_instance_warns_and_goes_on(cloned: Path) -> None:
     Path("script.py").write_text(
         "import lamin_core as ln\nln.track(params={'plan': 'private'})\nprint('done')\nln.finish()\n"
     )
-    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "script.py"], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
     assert done.stderr.count("this run is not tracked") == 1
     assert len(done.stderr.splitlines()) == 1
@@ -152,7 +166,9 @@ def test_cloned_connection_is_refused_where_its_instance_is_no_own_one(in_tmp_pa
 
 
 def test_own_instance_is_used_without_a_word(in_tmp_path: Path, database_url: str) -> None:
-    folder = _instance(in_tmp_path / "own", database_url if database_url.startswith("postgresql") else None)
+    folder = _instance(
+        in_tmp_path / "own", database_url if database_url.startswith("postgresql") else None
+    )
     os.chdir(in_tmp_path / "own")
     subprocess.run(["git", "init", "-q"], check=True)
     (in_tmp_path / "own" / "a.txt").write_text("x")
@@ -211,8 +227,12 @@ def test_list_that_everybody_may_write_to_allows_nothing(cloned: Path) -> None:
     typed("runs", code=5)
 
 
-def test_instance_of_a_worktree_and_of_a_submodule_is_refused(cloned: Path, in_tmp_path: Path) -> None:
-    subprocess.run(["git", "worktree", "add", "-q", str(in_tmp_path / "tree"), "-b", "side"], check=True)
+def test_instance_of_a_worktree_and_of_a_submodule_is_refused(
+    cloned: Path, in_tmp_path: Path
+) -> None:
+    subprocess.run(
+        ["git", "worktree", "add", "-q", str(in_tmp_path / "tree"), "-b", "side"], check=True
+    )
     with pytest.raises(UntrustedInstance, match="came with the git repository"):
         find_instance(in_tmp_path / "tree")
 
@@ -222,7 +242,13 @@ def test_instance_of_a_worktree_and_of_a_submodule_is_refused(cloned: Path, in_t
 
 @needs_root
 @pytest.mark.parametrize(
-    "theirs", [(".lamin",), (".lamin/instance.toml",), (".lamin/lamin.db",), (".lamin", ".lamin/instance.toml")]
+    "theirs",
+    [
+        (".lamin",),
+        (".lamin/instance.toml",),
+        (".lamin/lamin.db",),
+        (".lamin", ".lamin/instance.toml"),
+    ],
 )
 def test_instance_with_a_part_of_another_user_is_refused(
     in_tmp_path: Path, mallory: Person, theirs: tuple[str, ...], disk: Path
@@ -235,7 +261,9 @@ def test_instance_with_a_part_of_another_user_is_refused(
 
 
 @needs_root
-def test_link_to_the_instance_of_another_user_is_refused(in_tmp_path: Path, mallory: Person) -> None:
+def test_link_to_the_instance_of_another_user_is_refused(
+    in_tmp_path: Path, mallory: Person
+) -> None:
     mallory.owns(_instance(in_tmp_path / "theirs"))
     (in_tmp_path / "mine").mkdir()
     (in_tmp_path / "mine" / ".lamin").symlink_to(in_tmp_path / "theirs" / ".lamin")
@@ -244,7 +272,9 @@ def test_link_to_the_instance_of_another_user_is_refused(in_tmp_path: Path, mall
 
 
 @needs_root
-def test_password_of_the_environment_does_not_go_to_the_server_of_another_user(disk: Path, mallory: Person) -> None:
+def test_password_of_the_environment_does_not_go_to_the_server_of_another_user(
+    disk: Path, mallory: Person
+) -> None:
     """Neither a command, nor Python, nor an engine's adapter connects."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         (disk / "shared" / ".lamin").mkdir(parents=True)
@@ -252,7 +282,12 @@ def test_password_of_the_environment_does_not_go_to_the_server_of_another_user(d
         (disk / "shared" / ".lamin" / "instance.toml").write_text(f'db = "{url}"\n')
         mallory.owns(disk / "shared" / ".lamin")
         root = str(Path(__file__).parent.parent)
-        environment = {**os.environ, "PYTHONPATH": root, "PGPASSWORD": "password-of-the-lab", "PGCONNECT_TIMEOUT": "3"}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": root,
+            "PGPASSWORD": "password-of-the-lab",
+            "PGCONNECT_TIMEOUT": "3",
+        }
         for arguments in (
             ["-m", "lamin_core", "runs"],
             ["-m", "lamin_core", "doctor"],

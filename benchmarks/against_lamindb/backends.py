@@ -187,13 +187,18 @@ class LaminDB(Backend):
         now = dt.datetime.now(dt.UTC)
         objs = []
         for key, size, hash_ in rows:
-            v = dict(vals, uid=uid(), key=key, size=size, hash=hash_, created_at=now, updated_at=now)
+            v = dict(
+                vals, uid=uid(), key=key, size=size, hash=hash_, created_at=now, updated_at=now
+            )
             objs.append(A(*[v.get(f.attname) for f in fields]))
         L = A.ulabels.through
         with transaction.atomic():
             A.objects.bulk_create(objs, batch_size=10000)
             L.objects.bulk_create(
-                [L(artifact_id=objs[i].id, ulabel_id=u.id, created_at=now, created_by_id=1) for i, u in label_links],
+                [
+                    L(artifact_id=objs[i].id, ulabel_id=u.id, created_at=now, created_by_id=1)
+                    for i, u in label_links
+                ],
                 batch_size=10000,
             )
         return objs
@@ -232,14 +237,23 @@ class LaminCore(Backend):
         at, user = now(), instance.user_id
         storage = ln.Storage.get(root=instance.storage).id
         with instance.db.writing() as session:
-            ids = [statements.reserve(session, kind, len(rows)) for kind in (ArtifactSeries, Content, ln.Artifact)]
+            ids = [
+                statements.reserve(session, kind, len(rows))
+                for kind in (ArtifactSeries, Content, ln.Artifact)
+            ]
             stems = [random_uid(16) for _ in rows]
             numbered_rows = list(zip(*ids, stems, rows, strict=True))
             statements.insert_rows(
                 session,
                 ArtifactSeries,
                 [
-                    {"id": s, "stem": stem, "storage_id": storage, "key": key, "last_observed_at": at}
+                    {
+                        "id": s,
+                        "stem": stem,
+                        "storage_id": storage,
+                        "key": key,
+                        "last_observed_at": at,
+                    }
                     for s, _, _, stem, (key, _, _) in numbered_rows
                 ],
             )
@@ -273,7 +287,9 @@ class LaminCore(Backend):
                 ],
             )
             statements.insert_rows(
-                session, ArtifactULabel, [{"artifact_id": ids[2][i], "ulabel_id": label.id} for i, label in label_links]
+                session,
+                ArtifactULabel,
+                [{"artifact_id": ids[2][i], "ulabel_id": label.id} for i, label in label_links],
             )
         return list(ln.Artifact.filter().order_by("id"))
 

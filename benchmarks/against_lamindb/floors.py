@@ -34,7 +34,9 @@ def sqlite_commit(mode, sync, n=300):
     c = sqlite3.connect(p, isolation_level=None)
     c.execute(f"pragma journal_mode={mode}")
     c.execute(f"pragma synchronous={sync}")
-    c.execute("create table a(id integer primary key, uid text unique, key text, hash text, size int, created_at text)")
+    c.execute(
+        "create table a(id integer primary key, uid text unique, key text, hash text, size int, created_at text)"
+    )
     c.execute("create index k on a(key)")
     c.execute("create index h on a(hash)")
     xs = []
@@ -42,7 +44,8 @@ def sqlite_commit(mode, sync, n=300):
         t = time.perf_counter()
         c.execute("begin immediate")
         c.execute(
-            "insert into a(uid,key,hash,size,created_at) values(?,?,?,?,?)", (f"u{i}", f"k/{i}", f"h{i}", i, "2026")
+            "insert into a(uid,key,hash,size,created_at) values(?,?,?,?,?)",
+            (f"u{i}", f"k/{i}", f"h{i}", i, "2026"),
         )
         c.execute("commit")
         xs.append(time.perf_counter() - t)
@@ -56,14 +59,19 @@ for mode, sync in (("delete", "full"), ("wal", "full"), ("wal", "normal")):
 c = sqlite3.connect(tmp / "bulk.db", isolation_level=None)
 c.execute("pragma journal_mode=wal")
 c.execute("pragma synchronous=normal")
-c.execute("create table a(id integer primary key, uid text unique, key text, hash text, size int, created_at text)")
+c.execute(
+    "create table a(id integer primary key, uid text unique, key text, hash text, size int, created_at text)"
+)
 c.execute("create index k on a(key)")
 c.execute("create index h on a(hash)")
 t = time.perf_counter()
 c.execute("begin")
 c.executemany(
     "insert into a(uid,key,hash,size,created_at) values(?,?,?,?,?)",
-    ((os.urandom(10).hex(), f"proj{i % 50:02d}/f{i}", os.urandom(11).hex(), i, "2026") for i in range(50000)),
+    (
+        (os.urandom(10).hex(), f"proj{i % 50:02d}/f{i}", os.urandom(11).hex(), i, "2026")
+        for i in range(50000)
+    ),
 )
 c.execute("commit")
 R["bulk_insert_us_per_row_50k"] = round((time.perf_counter() - t) / 50000 * 1e6, 2)
@@ -71,7 +79,14 @@ R["select_by_key_us"] = round(
     med(lambda: c.execute("select * from a where key=?", ("proj07/f7",)).fetchall(), 201) * 1e6, 1
 )
 R["select_prefix_1000_ms"] = round(
-    med(lambda: c.execute("select * from a where key>=? and key<?", ("proj07/", "proj070")).fetchall(), 21) * 1e3, 3
+    med(
+        lambda: c.execute(
+            "select * from a where key>=? and key<?", ("proj07/", "proj070")
+        ).fetchall(),
+        21,
+    )
+    * 1e3,
+    3,
 )
 R["select_like_scan_50k_ms"] = round(
     med(lambda: c.execute("select count(*) from a where key like '%f123%'").fetchall(), 11) * 1e3, 3
@@ -87,7 +102,12 @@ for name, edges in (
         [
             e
             for k in range(100)
-            for e in ((3 * k, 3 * k + 1), (3 * k, 3 * k + 2), (3 * k + 1, 3 * k + 3), (3 * k + 2, 3 * k + 3))
+            for e in (
+                (3 * k, 3 * k + 1),
+                (3 * k, 3 * k + 2),
+                (3 * k + 1, 3 * k + 3),
+                (3 * k + 2, 3 * k + 3),
+            )
         ],
     ),
 ):
@@ -117,7 +137,9 @@ print(time.perf_counter() - t)
 """
 go = time.time() + 1.5
 ps = [
-    subprocess.Popen([sys.executable, "-c", code, str(p), str(w), str(go)], stdout=subprocess.PIPE, text=True)
+    subprocess.Popen(
+        [sys.executable, "-c", code, str(p), str(w), str(go)], stdout=subprocess.PIPE, text=True
+    )
     for w in range(8)
 ]
 walls = [float(x.communicate()[0]) for x in ps]
@@ -160,12 +182,16 @@ def hl(name):
 for a in ("md5", "sha1", "sha256", "blake2b"):
     R[f"py_{a}_mb_s"] = speed(hl(a))
 if shutil.which("openssl"):
-    R["openssl_md5_mb_s"] = speed(lambda: subprocess.run(["openssl", "md5", str(src)], capture_output=True, check=True))
+    R["openssl_md5_mb_s"] = speed(
+        lambda: subprocess.run(["openssl", "md5", str(src)], capture_output=True, check=True)
+    )
 try:
     import blake3
 
     for thr, name in ((1, "blake3_1thread"), (blake3.blake3.AUTO, "blake3_auto")):
-        R[f"py_{name}_mb_s"] = speed(lambda: blake3.blake3(max_threads=thr).update_mmap(src).digest())
+        R[f"py_{name}_mb_s"] = speed(
+            lambda: blake3.blake3(max_threads=thr).update_mmap(src).digest()
+        )
 except ImportError:
     pass
 try:
@@ -222,7 +248,9 @@ d.mkdir()
 for i in range(2000):
     (d / f"{i}").write_bytes(os.urandom(4096))
 paths = sorted(d.iterdir())
-R["md5_2000x4k_ms"] = round(med(lambda: [hashlib.md5(p.read_bytes()).digest() for p in paths]) * 1e3, 1)
+R["md5_2000x4k_ms"] = round(
+    med(lambda: [hashlib.md5(p.read_bytes()).digest() for p in paths]) * 1e3, 1
+)
 
 
 def cptree():
@@ -239,7 +267,9 @@ R["copytree_2000x4k_ms"] = round(st.median(xs) * 1e3, 1)
 
 
 def spawn(code):
-    return round(med(lambda: subprocess.run([sys.executable, "-c", code], capture_output=True), 7) * 1e3, 1)
+    return round(
+        med(lambda: subprocess.run([sys.executable, "-c", code], capture_output=True), 7) * 1e3, 1
+    )
 
 
 R["python_pass_ms"] = spawn("pass")

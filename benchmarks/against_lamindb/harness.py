@@ -158,7 +158,9 @@ def isolated_env(tmp: Path) -> dict:
 
     e = dict(os.environ)
     e.update(HOME=str(tmp / "home"), **get_backend(BACKEND).env(tmp))
-    e["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent)] + ([e["PYTHONPATH"]] if e.get("PYTHONPATH") else []))
+    e["PYTHONPATH"] = os.pathsep.join(
+        [str(Path(__file__).parent)] + ([e["PYTHONPATH"]] if e.get("PYTHONPATH") else [])
+    )
     return e
 
 
@@ -177,7 +179,9 @@ def main(file: str, run) -> None:
         b = get_backend(BACKEND)
         # keep stdout clean: backends log to stdout
         real_stdout = os.dup(1)
-        devnull = os.open(os.environ.get("BENCH_LOG", os.devnull), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        devnull = os.open(
+            os.environ.get("BENCH_LOG", os.devnull), os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        )
         os.dup2(devnull, 1)
         try:
             t = time.perf_counter()

@@ -20,7 +20,11 @@ def merge(xs):
     if isinstance(x0, dict):
         keys = [k for k in x0 if all(isinstance(x, dict) and k in x for x in xs)]
         return {k: merge([x[k] for x in xs]) for k in keys}
-    if isinstance(x0, (int, float)) and not isinstance(x0, bool) and all(isinstance(x, (int, float)) for x in xs):
+    if (
+        isinstance(x0, (int, float))
+        and not isinstance(x0, bool)
+        and all(isinstance(x, (int, float)) for x in xs)
+    ):
         v = st.median(xs)
         return v if isinstance(v, int) else round(v, 4)
     return x0
@@ -47,7 +51,9 @@ def main():
         rows = []
         for _ in range(a.repeats):
             try:
-                r = subprocess.run([a.python, str(f)], env=env, capture_output=True, text=True, timeout=a.timeout)
+                r = subprocess.run(
+                    [a.python, str(f)], env=env, capture_output=True, text=True, timeout=a.timeout
+                )
                 rows.append(json.loads(r.stdout.strip().splitlines()[-1]))
             except (subprocess.TimeoutExpired, IndexError, json.JSONDecodeError) as e:
                 rows.append({"workload": f.stem, "error": f"{type(e).__name__}"})

@@ -24,7 +24,9 @@ def run(ctx):
             f"from backends import get_backend as g; import time,sys; b=g('{b.name}'); "
             "t=time.perf_counter(); b.init('./py-st{i}'); print(time.perf_counter()-t, file=sys.stderr)"
         )
-        r = subprocess.run([sys.executable, "-c", code], cwd=d, env=env, check=True, capture_output=True, text=True)
+        r = subprocess.run(
+            [sys.executable, "-c", code], cwd=d, env=env, check=True, capture_output=True, text=True
+        )
         proc.append(float(r.stderr.strip().splitlines()[-1]))
     m["cli_init_ms"] = h.ms(st.median(cli))
     m["api_init_incl_import_ms"] = h.ms(st.median(proc))

@@ -26,7 +26,11 @@ def run(ctx):
         ctor.append(t1 - t0)
         save.append(t2 - t1)
         tot.append(t2 - t0)
-    m = {"per_artifact": h.summarize_ms(tot), "constructor": h.summarize_ms(ctor), "save": h.summarize_ms(save)}
+    m = {
+        "per_artifact": h.summarize_ms(tot),
+        "constructor": h.summarize_ms(ctor),
+        "save": h.summarize_ms(save),
+    }
     m["first_ms"] = h.ms(tot[0])  # lazy imports land here
     k = max(1, N // 10)
     m["first_tenth_ms"] = h.summarize_ms(tot[1 : k + 1])["median_ms"]

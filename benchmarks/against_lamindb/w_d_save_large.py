@@ -41,7 +41,11 @@ def run(ctx):
     a.save()
     t2 = time.perf_counter()
     m["total_cpu_s"] = round(time.process_time() - c0, 3)  # robust against disk throttling
-    m["hash_s"], m["copy_save_s"], m["total_s"] = round(t1 - t0, 3), round(t2 - t1, 3), round(t2 - t0, 3)
+    m["hash_s"], m["copy_save_s"], m["total_s"] = (
+        round(t1 - t0, 3),
+        round(t2 - t1, 3),
+        round(t2 - t0, 3),
+    )
     m["throughput_mb_s"] = round(mb / (t2 - t0))
     m["hash_type"] = getattr(a, "_hash_type", getattr(a, "hash_type", None))
     # is a flipped byte in the middle detected?

@@ -40,7 +40,9 @@ def run(ctx):
             nn, ne = b.lineage(ln, a)
             first = time.perf_counter() - t
             e = {
-                "ms": h.ms(h.timeit(lambda: b.lineage(ln, a), reps, 0)) if first < 5 else h.ms(first),
+                "ms": h.ms(h.timeit(lambda: b.lineage(ln, a), reps, 0))
+                if first < 5
+                else h.ms(first),
                 "nodes": nn,
                 "edges": ne,
             }

@@ -55,7 +55,11 @@ def run(ctx):
     b, env = ctx.b, ctx.env()
     work = ctx.tmp / "work"
     subprocess.run(
-        [sys.executable, "-c", f"from backends import get_backend as g; g('{b.name}').init('./st')"],
+        [
+            sys.executable,
+            "-c",
+            f"from backends import get_backend as g; g('{b.name}').init('./st')",
+        ],
         cwd=work,
         env=env,
         check=True,

@@ -21,7 +21,9 @@ def run(ctx):
     t = time.perf_counter()
     for vals in cats.values():
         b.ulabels_from_values(ln, vals)
-    feats = [b.num_feature(ln, f"x{i}") for i in range(8)] + [b.cat_feature(ln, c, ln.ULabel) for c in cats]
+    feats = [b.num_feature(ln, f"x{i}") for i in range(8)] + [
+        b.cat_feature(ln, c, ln.ULabel) for c in cats
+    ]
     schema = b.schema(ln, "bench-schema", feats)
     m = {"setup_s": round(time.perf_counter() - t, 3), "rows": N}
     v = []

@@ -58,7 +58,11 @@ def run(ctx):
             (src / f"w{w}_{i:03d}.txt").write_bytes(os.urandom(512).hex().encode())
     env = ctx.env()
     subprocess.run(
-        [sys.executable, "-c", f"from backends import get_backend as g; g('{b.name}').init('./st')"],
+        [
+            sys.executable,
+            "-c",
+            f"from backends import get_backend as g; g('{b.name}').init('./st')",
+        ],
         cwd=work,
         env=env,
         check=True,

@@ -18,7 +18,11 @@ def run(ctx):
     adata = ad.AnnData(
         rng.random((N, G), dtype=np.float32),
         obs=pd.DataFrame(
-            {"cell_type": pd.Categorical.from_codes(rng.integers(0, 20, N), [f"ct{i}" for i in range(20)])},
+            {
+                "cell_type": pd.Categorical.from_codes(
+                    rng.integers(0, 20, N), [f"ct{i}" for i in range(20)]
+                )
+            },
             index=[f"cell{i}" for i in range(N)],
         ),
         var=pd.DataFrame(index=[f"g{i}" for i in range(G)]),

@@ -57,7 +57,11 @@ def run(ctx):
             (src / f"w{w}_{i}.txt").write_bytes(os.urandom(256).hex().encode())
     env = ctx.env()
     subprocess.run(
-        [sys.executable, "-c", f"from backends import get_backend as g; g('{b.name}').init('./st')"],
+        [
+            sys.executable,
+            "-c",
+            f"from backends import get_backend as g; g('{b.name}').init('./st')",
+        ],
         cwd=work,
         env=env,
         check=True,
@@ -85,7 +89,9 @@ def run(ctx):
         for p in ps:
             _, err = p.communicate(timeout=400)
             lines = [x for x in err.splitlines() if x.startswith("@@")]
-            rs.append(json.loads(lines[-1][2:]) if lines else {"ok": 0, "errs": ["crash"], "wall": 0})
+            rs.append(
+                json.loads(lines[-1][2:]) if lines else {"ok": 0, "errs": ["crash"], "wall": 0}
+            )
         errs = collections.Counter(e for r in rs for e in r["errs"])
         m[mode] = {
             "attempts": PROCS * per,
@@ -98,7 +104,11 @@ def run(ctx):
     names = [u.name for u in ln.ULabel.filter(name__startswith="shared")]
     m["label"].update(rows=len(names), distinct=len(set(names)))
     vs = list(ln.Artifact.filter(key="shared.txt"))
-    m["version"].update(rows=len(vs), latest=sum(bool(a.is_latest) for a in vs), families=len({a.uid[:16] for a in vs}))
+    m["version"].update(
+        rows=len(vs),
+        latest=sum(bool(a.is_latest) for a in vs),
+        families=len({a.uid[:16] for a in vs}),
+    )
     return m
 
 

@@ -38,7 +38,9 @@ def observer_jar() -> Path:
     if SOURCE.is_dir():
         return build()
     if not JAR.is_file():
-        raise Unavailable(f"{JAR.name} is missing from this installation", hint="install lamin-core again")
+        raise Unavailable(
+            f"{JAR.name} is missing from this installation", hint="install lamin-core again"
+        )
     return JAR
 
 
@@ -54,11 +56,13 @@ def build(jar: Path = JAR, *, jdk: bool = True) -> Path:
     return jar
 
 
-def compile_java(sources: Iterable[Path], classes: Path, classpath: Iterable[Path] = (), *, jdk: bool = True) -> None:
+def compile_java(
+    sources: Iterable[Path], classes: Path, classpath: Iterable[Path] = (), *, jdk: bool = True
+) -> None:
     """Compile these files for Java 11 against Nextflow, with the `javac` of a JDK, else with Eclipse's compiler.
 
-    `jdk=False` does not look for the first. Raises `Unavailable` when neither can be had, and `LaminError` with the
-    compiler's words when it refuses.
+    `jdk=False` does not look for the first. Raises `Unavailable` when neither can be had, and
+    `LaminError` with the compiler's words when it refuses.
     """
     javac = find_javac(11) if jdk else None
     path = os.pathsep.join([str(jar_cache.jars(COMPILED_AGAINST) / "*"), *map(str, classpath)])
@@ -67,11 +71,24 @@ def compile_java(sources: Iterable[Path], classes: Path, classpath: Iterable[Pat
     else:
         # Eclipse's compiler takes no wildcard.
         path = os.pathsep.join(
-            [*map(str, sorted(jar_cache.jars(COMPILED_AGAINST).glob("*.jar"))), *map(str, classpath)]
+            [
+                *map(str, sorted(jar_cache.jars(COMPILED_AGAINST).glob("*.jar"))),
+                *map(str, classpath),
+            ]
         )
         compiler = jar_cache.jars(COMPILER) / f"{COMPILER}.jar"
         command = [str(find_java(17, 24)), "-jar", str(compiler), "-source", "11", "-target", "11"]
-    command += ["-encoding", "UTF-8", "-proc:none", "-nowarn", "-g", "-cp", path, "-d", str(classes)]
+    command += [
+        "-encoding",
+        "UTF-8",
+        "-proc:none",
+        "-nowarn",
+        "-g",
+        "-cp",
+        path,
+        "-d",
+        str(classes),
+    ]
     result = subprocess.run([*command, *map(str, sources)], capture_output=True, text=True)
     if result.returncode:
         raise LaminError(f"the observer does not compile:\n{result.stderr or result.stdout}")

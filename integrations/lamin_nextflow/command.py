@@ -10,7 +10,11 @@ import click
 
 
 @click.command(
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []},
+    context_settings={
+        "ignore_unknown_options": True,
+        "allow_interspersed_args": False,
+        "help_option_names": [],
+    },
     short_help="Run Nextflow with lineage: lamin nextflow run main.nf ...",
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)

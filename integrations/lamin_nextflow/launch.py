@@ -33,7 +33,8 @@ _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 def launch(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
     """Run Nextflow with these arguments; its exit code, negative for the signal that ended it.
 
-    Raises `LaminError` when there is no Nextflow to run; with `LAMIN_STRICT=1` also when its events were not taken.
+    Raises `LaminError` when there is no Nextflow to run; with `LAMIN_STRICT=1` also when its events
+    were not taken.
     """
     runtime = find_runtime(_observer(), environment)
     above = parent_from_environment(environment)
@@ -48,7 +49,11 @@ def launch(arguments: Sequence[str], environment: Mapping[str, str] = os.environ
     events = _private_file()
     forwarder = Forwarder(events)
     code = _run(runtime, arguments, {**environment, EVENTS: str(events)}, forwarder)
-    forwarder.close(f"Nextflow was ended by signal {-code}" if code < 0 else f"Nextflow ended with exit code {code}")
+    forwarder.close(
+        f"Nextflow was ended by signal {-code}"
+        if code < 0
+        else f"Nextflow ended with exit code {code}"
+    )
     if forwarder.error is not None:
         raise forwarder.error
     return code
@@ -77,7 +82,9 @@ def _without_blanks(jar: Path) -> Path:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     copy = Path(shutil.copy(jar, folder))
     if _has_blank(copy):
-        raise Unavailable(f"nextflow cannot load {copy}: there is a blank in the path", hint="set TMPDIR")
+        raise Unavailable(
+            f"nextflow cannot load {copy}: there is a blank in the path", hint="set TMPDIR"
+        )
     return copy
 
 
@@ -86,10 +93,16 @@ def _has_blank(path: Path) -> bool:
 
 
 def _run(
-    runtime: Runtime, arguments: Sequence[str], environment: Mapping[str, str], forwarder: Forwarder | None
+    runtime: Runtime,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    forwarder: Forwarder | None,
 ) -> int:
     command = [*runtime.command, *arguments]
-    with subprocess.Popen(command, env={**environment, **runtime.environment}) as process, _forwarding(process):
+    with (
+        subprocess.Popen(command, env={**environment, **runtime.environment}) as process,
+        _forwarding(process),
+    ):
         while True:
             try:
                 return process.wait(_POLL_SECONDS if forwarder else None)
@@ -110,7 +123,8 @@ def _forwarding(process: subprocess.Popen[bytes]) -> Iterator[None]:
     """While the block runs, signals are Nextflow's: we pass them on and wait for what it makes of them."""
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        # Ctrl-C at a terminal reaches Nextflow without us, and a second one would make it quit without cleaning up.
+        # Ctrl-C at a terminal reaches Nextflow without us, and a second one would make it quit
+        # without cleaning up.
         if number in (signal.SIGINT, signal.SIGQUIT) and _is_foreground():
             return
         process.send_signal(number)

@@ -15,8 +15,8 @@ from lamin_nextflow import jar_cache
 from lamin_nextflow.java import find_java
 
 DEFAULT_VERSION = "24.10.0"
-# The versions whose every jar can be had, with the oldest and newest Java that runs them: the Groovy inside cannot read
-# the class files of a newer one.
+# The versions whose every jar can be had, with the oldest and newest Java that runs them: the
+# Groovy inside cannot read the class files of a newer one.
 JAVA_RANGES = {"22.10.7": (11, 19), "24.10.0": (11, 23), "25.04.4": (17, 24)}
 _OPENED = [
     "java.lang",
@@ -50,16 +50,22 @@ class Runtime:
 def find_runtime(observer: Path | None, environment: Mapping[str, str] = os.environ) -> Runtime:
     """The Nextflow to run, with this observer jar loaded (None: without).
 
-    The user's `nextflow` on PATH, else the version in `NXF_VER` (default 24.10.0) on a Java that fits. Raises
-    `NotFound` for a version that cannot be had, `Unavailable` when there is no network or no Java.
+    The user's `nextflow` on PATH, else the version in `NXF_VER` (default 24.10.0) on a Java that
+    fits. Raises `NotFound` for a version that cannot be had, `Unavailable` when there is no network
+    or no Java.
     """
     own = shutil.which("nextflow", path=environment.get("PATH"))
     if own:
-        return Runtime((own,), {"NXF_OPTS": with_agent(environment.get("NXF_OPTS", ""), observer)} if observer else {})
+        return Runtime(
+            (own,),
+            {"NXF_OPTS": with_agent(environment.get("NXF_OPTS", ""), observer)} if observer else {},
+        )
     return fetched(environment.get("NXF_VER") or DEFAULT_VERSION, observer, environment)
 
 
-def fetched(version: str, observer: Path | None, environment: Mapping[str, str] = os.environ) -> Runtime:
+def fetched(
+    version: str, observer: Path | None, environment: Mapping[str, str] = os.environ
+) -> Runtime:
     """This version of Nextflow from its locked jars."""
     if version not in JAVA_RANGES:
         raise NotFound(
@@ -71,7 +77,9 @@ def fetched(version: str, observer: Path | None, environment: Mapping[str, str] 
     flags = ["-Dfile.encoding=UTF-8", "-Djava.awt.headless=true"]
     flags += [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED]
     flags += shlex.split(environment.get("NXF_OPTS", ""))
-    if observer is not None and not any(flag.startswith(f"-javaagent:{observer}") for flag in flags):
+    if observer is not None and not any(
+        flag.startswith(f"-javaagent:{observer}") for flag in flags
+    ):
         flags.append(f"-javaagent:{observer}")
     return Runtime(
         (str(java), *flags, "-cp", str(jars / "*"), "nextflow.cli.Launcher"),

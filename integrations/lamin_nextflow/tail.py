@@ -54,11 +54,15 @@ class Forwarder:
             with open(self.path, "rb") as file:
                 stat_result = os.fstat(file.fileno())
                 identity = (stat_result.st_dev, stat_result.st_ino)
-                if identity != self._file:  # the first one, or its successor after a replay has taken it away
+                if (
+                    identity != self._file
+                ):  # the first one, or its successor after a replay has taken it away
                     self._file, self._offset = identity, 0
                 file.seek(self._offset)
                 new = file.read()
-        except OSError:  # nothing was written yet, or nothing can be: then the observer has told the user
+        except (
+            OSError
+        ):  # nothing was written yet, or nothing can be: then the observer has told the user
             return []
         lines, newline, _ = new.rpartition(b"\n")  # the last line may still be being written
         self._offset += len(lines) + len(newline)
@@ -87,7 +91,11 @@ class Forwarder:
         lost = 0 if self._sink is None else self._sink.dropped
         if self.error is None and not lost:
             return True
-        logger.warning("lineage is kept in %s; bring it in later with: lamin events replay %s", self.path, self.path)
+        logger.warning(
+            "lineage is kept in %s; bring it in later with: lamin events replay %s",
+            self.path,
+            self.path,
+        )
         return False
 
 

@@ -1,8 +1,9 @@
 """Prefect, recorded: `from lamin_prefect import flow, task` instead of `from prefect import flow, task`.
 
-Every flow run, subflow run and task attempt becomes a Run, every flow and task a Transform, every file that goes in or
-comes out an Artifact. Nothing is sent anywhere but to the sink that the environment names, see
-`openlineage.lamin.emit.default_sink`; importing this package imports neither Prefect nor a database.
+Every flow run, subflow run and task attempt becomes a Run, every flow and task a Transform, every
+file that goes in or comes out an Artifact. Nothing is sent anywhere but to the sink that the
+environment names, see `openlineage.lamin.emit.default_sink`; importing this package imports neither
+Prefect nor a database.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`flow` and `task`: Prefect's own decorators around a function that tells what it does.
 
-The function is wrapped inside Prefect's decorator, so that `.submit`, `.map`, `.with_options`, retries, caching and
-subflows are Prefect's own.
+The function is wrapped inside Prefect's decorator, so that `.submit`, `.map`, `.with_options`,
+retries, caching and subflows are Prefect's own.
 """
 
 from __future__ import annotations
@@ -35,13 +35,24 @@ Templates = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 def task(function: Callable[P, R], /) -> Task[P, R]: ...
 @overload
 def task(
-    function: None = None, /, *, inputs: Templates = (), outputs: Templates = (), **options: Unpack[TaskOptions]
+    function: None = None,
+    /,
+    *,
+    inputs: Templates = (),
+    outputs: Templates = (),
+    **options: Unpack[TaskOptions],
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def task(
-    function: Callable[..., Any] | None = None, /, *, inputs: Templates = (), outputs: Templates = (), **options: Any
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    inputs: Templates = (),
+    outputs: Templates = (),
+    **options: Any,
 ) -> Any:
     """Prefect's `task`, recorded. All options of Prefect, and two more for files that are neither passed nor returned:
-    `inputs` and `outputs`, a path or several, with the call's arguments in braces: `outputs="clean/{name}.csv"`.
+    `inputs` and `outputs`, a path or several, with the call's arguments in braces:
+    `outputs="clean/{name}.csv"`.
 
     >>> @task(retries=2, outputs="clean/{name}.csv")
     ... def clean(name: str) -> None: ...
@@ -60,7 +71,12 @@ def flow(
     function: None = None, /, *, inputs: Templates = (), outputs: Templates = (), **options: Any
 ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 def flow(
-    function: Callable[..., Any] | None = None, /, *, inputs: Templates = (), outputs: Templates = (), **options: Any
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    inputs: Templates = (),
+    outputs: Templates = (),
+    **options: Any,
 ) -> Any:
     """Prefect's `flow`, recorded. All options of Prefect, and `inputs` and `outputs` as in `task`.
 
@@ -95,11 +111,13 @@ def _watched(prefect_task: Task[P, R]) -> Task[P, R]:
     return prefect_task
 
 
-def wrap(function: Any, kind: Literal["flow", "task"], inputs: Templates = (), outputs: Templates = ()) -> Any:
+def wrap(
+    function: Any, kind: Literal["flow", "task"], inputs: Templates = (), outputs: Templates = ()
+) -> Any:
     """The function, recorded whenever Prefect runs it; the same function if it is recorded already.
 
-    To Prefect and to `inspect` it looks like the original: name, file, signature, globals, and which of the four kinds
-    it is (plain, coroutine, generator, asynchronous generator).
+    To Prefect and to `inspect` it looks like the original: name, file, signature, globals, and
+    which of the four kinds it is (plain, coroutine, generator, asynchronous generator).
     """
     if isinstance(function, classmethod | staticmethod):
         return type(function)(wrap(function.__func__, kind, inputs, outputs))
@@ -116,8 +134,9 @@ def _templates(paths: Templates) -> tuple[str, ...]:
     return tuple(os.fspath(path) for path in several)
 
 
-# Each wrapper names nothing but what it closes over. A task in `__main__` is pickled by value for another process, with
-# every global that its body names; a context variable or a lock among them could not be.
+# Each wrapper names nothing but what it closes over. A task in `__main__` is pickled by value for
+# another process, with every global that its body names; a context variable or a lock among them
+# could not be.
 
 
 def _wrapper(function: Any, declaration: Declaration) -> Any:
@@ -166,8 +185,8 @@ def _async_generator(run: Any, function: Any, declaration: Declaration) -> Any:
 def _disguised(wrapper: Any, function: Any) -> Any:
     """The wrapper in the place of the function, as far as Prefect looks.
 
-    Prefect takes a flow's version and entry point from the file of its code, resolves annotations in its globals, and
-    tells tasks of one name apart by a hash of their code.
+    Prefect takes a flow's version and entry point from the file of its code, resolves annotations
+    in its globals, and tells tasks of one name apart by a hash of their code.
     """
     original = getattr(function, "__code__", None)
     if not isinstance(original, CodeType) or not isinstance(function, FunctionType):
@@ -182,5 +201,7 @@ def _disguised(wrapper: Any, function: Any) -> Any:
         co_qualname=original.co_qualname,
         co_consts=(*wrapper.__code__.co_consts, hash_objects(original)),
     )
-    disguised = FunctionType(code, function.__globals__, function.__name__, None, wrapper.__closure__)
+    disguised = FunctionType(
+        code, function.__globals__, function.__name__, None, wrapper.__closure__
+    )
     return functools.update_wrapper(disguised, function)

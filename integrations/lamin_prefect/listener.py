@@ -23,7 +23,16 @@ from lamin_core.errors import NotTracked
 from lamin_core.runtime import process
 from lamin_core.runtime.recorded_calls import RecordedCall, recorded
 from lamin_prefect import path_discovery, translate
-from lamin_prefect.recording import Called, Recording, announcement, current, delivery, log_exceptions, upstream, warn
+from lamin_prefect.recording import (
+    Called,
+    Recording,
+    announcement,
+    current,
+    delivery,
+    log_exceptions,
+    upstream,
+    warn,
+)
 from lamin_prefect.translate import Declaration
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.events import RunReference
@@ -51,8 +60,8 @@ def current_run() -> RunReference | None:
 def read(path: T) -> T:
     """Say that the running task or flow reads this file; returns the path: `pd.read_csv(read("a.csv"))`.
 
-    The content is what the file holds now. Outside of a run there is one warning; with `LAMIN_STRICT=1` it raises
-    `NotTracked`.
+    The content is what the file holds now. Outside of a run there is one warning; with
+    `LAMIN_STRICT=1` it raises `NotTracked`.
     """
     if (recording := _recording_here()) is not None:
         recording.read(path)
@@ -62,8 +71,8 @@ def read(path: T) -> T:
 def wrote(path: T) -> T:
     """Say that the running task or flow writes this file; returns the path: `frame.to_csv(wrote("a.csv"))`.
 
-    The content is what the file holds when the run ends. Outside of a run there is one warning; with `LAMIN_STRICT=1`
-    it raises `NotTracked`.
+    The content is what the file holds when the run ends. Outside of a run there is one warning;
+    with `LAMIN_STRICT=1` it raises `NotTracked`.
     """
     if (recording := _recording_here()) is not None:
         recording.wrote(path)
@@ -73,7 +82,11 @@ def wrote(path: T) -> T:
 def _recording_here() -> Recording | None:
     recording = current.get()
     if recording is None:
-        warn(NotTracked("no flow or task of lamin_prefect is running here", hint="call it inside of one"))
+        warn(
+            NotTracked(
+                "no flow or task of lamin_prefect is running here", hint="call it inside of one"
+            )
+        )
     return recording
 
 
@@ -135,7 +148,11 @@ def _open_call(
 def _finish(recording: Recording, declaration: Declaration, result: Any) -> None:
     states = _states_in(result, wait=declaration.kind == "flow")
     recording.returned(result, translate.ending_of_states(states))
-    if declaration.kind == "task" and recording.outputs and (transaction := get_transaction()) is not None:
+    if (
+        declaration.kind == "task"
+        and recording.outputs
+        and (transaction := get_transaction()) is not None
+    ):
         transaction.set(_ROLLBACK_KEY, (recording.run, recording.outputs))
 
 
@@ -168,19 +185,30 @@ def _recording_of_flow(
     function: Callable[..., Any], declaration: Declaration, outer: Recording | None
 ) -> Recording | None:
     context = FlowRunContext.get()
-    if context is None or context.flow is None or context.flow_run is None or not _wraps(context.flow.fn, function):
+    if (
+        context is None
+        or context.flow is None
+        or context.flow_run is None
+        or not _wraps(context.flow.fn, function)
+    ):
         return None
     arguments = context.parameters or {}
     run = translate.flow_run(context, declaration, prefect.__version__, *_lineage(outer, None))
     passed = [run for value in arguments.values() for run in upstream.of(value)]
     waited = translate.dependencies({}, upstream.run, (), passed, run.parent)
     run = replace(run, dependencies=waited, process=process.current())
-    called = Called(function, declaration, arguments, context.flow.timeout_seconds, context.flow_run.id)
+    called = Called(
+        function, declaration, arguments, context.flow.timeout_seconds, context.flow_run.id
+    )
     return Recording(run, called, outer, flush=outer is None)
 
 
 def _recording_of_task(
-    function: Callable[..., Any], declaration: Declaration, outer: Recording | None, *, cached: bool = False
+    function: Callable[..., Any],
+    declaration: Declaration,
+    outer: Recording | None,
+    *,
+    cached: bool = False,
 ) -> Recording | None:
     context, flow = TaskRunContext.get(), FlowRunContext.get()
     if context is None or not _wraps(context.task.fn, function):
@@ -188,10 +216,19 @@ def _recording_of_task(
     if context.persist_result:
         watch_cache(context.task)  # the setting may be the flow's or the profile's
     run = translate.task_run(
-        context, flow and flow.flow, declaration, prefect.__version__, *_lineage(outer, flow), cached=cached
+        context,
+        flow and flow.flow,
+        declaration,
+        prefect.__version__,
+        *_lineage(outer, flow),
+        cached=cached,
     )
-    run = replace(run, dependencies=_dependencies(context, function, run.parent), process=process.current())
-    called = Called(function, declaration, context.parameters, context.task.timeout_seconds, context.task_run.id)
+    run = replace(
+        run, dependencies=_dependencies(context, function, run.parent), process=process.current()
+    )
+    called = Called(
+        function, declaration, context.parameters, context.task.timeout_seconds, context.task_run.id
+    )
     in_child_process = flow is not None and flow.detached
     return Recording(run, called, outer, flush=outer is None and in_child_process)
 
@@ -202,7 +239,9 @@ def _dependencies(
     with_files = path_discovery.in_arguments(function, context.parameters)
     values = [value for name, value in context.parameters.items() if name not in with_files]
     passed = [run for value in values for run in upstream.of(value)]
-    return translate.dependencies(context.task_run.task_inputs, upstream.run, with_files, passed, above)
+    return translate.dependencies(
+        context.task_run.task_inputs, upstream.run, with_files, passed, above
+    )
 
 
 def _wraps(outermost: Any, function: Callable[..., Any]) -> bool:
@@ -211,11 +250,13 @@ def _wraps(outermost: Any, function: Callable[..., Any]) -> bool:
     return outermost is not None
 
 
-def _lineage(outer: Recording | None, flow: FlowRunContext | None) -> tuple[RunReference | None, RunReference | None]:
+def _lineage(
+    outer: Recording | None, flow: FlowRunContext | None
+) -> tuple[RunReference | None, RunReference | None]:
     """The run above and the outermost one.
 
-    In a process of a task runner nothing of ours is set; but Prefect brings its context along, and the environment of
-    the process names the outermost flow.
+    In a process of a task runner nothing of ours is set; but Prefect brings its context along, and
+    the environment of the process names the outermost flow.
     """
     if outer is not None:
         return outer.run.reference, outer.run.root or outer.run.reference
@@ -243,7 +284,9 @@ def tell_cached(task: Any, task_run: Any, state: Any) -> None:
     if state.name != "Cached" or declaration is None:
         return
     try:
-        recording = _recording_of_task(inspect.unwrap(task.fn), declaration, current.get(), cached=True)
+        recording = _recording_of_task(
+            inspect.unwrap(task.fn), declaration, current.get(), cached=True
+        )
         if recording is not None:
             with recording:
                 recording.begin()

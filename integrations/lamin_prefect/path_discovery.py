@@ -1,6 +1,7 @@
 """Which files a call is about: paths in its arguments and results, and the templates that a decorator declares.
 
-Only values are looked at here; whether a path exists and what it holds is the business of `contents`.
+Only values are looked at here; whether a path exists and what it holds is the business of
+`contents`.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ _PATH_WORDS = re.compile(r"\b(?:Path|PurePath|PosixPath|UPath|FilePath|Directory
 def locations(value: Any, *, text: bool = False) -> list[str]:
     """The paths and URLs in a value, each once: `Path`, `UPath`, artifacts, and these in collections and dataclasses.
 
-    `text` says that a plain string is a path too, as in a parameter annotated `Path`. Big or deep values are looked
-    at no further than 5 levels and 10,000 items.
+    `text` says that a plain string is a path too, as in a parameter annotated `Path`. Big or deep
+    values are looked at no further than 5 levels and 10,000 items.
 
     >>> locations({"a": [PurePath("x.csv"), "no path"], "b": PurePath("x.csv")})
     ['x.csv']
@@ -49,9 +50,13 @@ def _location(value: Any, text: bool) -> str | None:
     if isinstance(value, PurePath):
         return os.fspath(value)
     kind = type(value)
-    if hasattr(kind, "uid") and hasattr(kind, "path"):  # an artifact of lamin_core, known by its looks
+    if hasattr(kind, "uid") and hasattr(
+        kind, "path"
+    ):  # an artifact of lamin_core, known by its looks
         return _location(value.path, True)
-    if hasattr(kind, "protocol") and hasattr(kind, "path") and hasattr(kind, "exists"):  # universal_pathlib
+    if (
+        hasattr(kind, "protocol") and hasattr(kind, "path") and hasattr(kind, "exists")
+    ):  # universal_pathlib
         return str(value)
     return None
 
@@ -59,7 +64,8 @@ def _location(value: Any, text: bool) -> str | None:
 def parts(value: Any) -> Iterable[Any]:
     """What a collection, a dataclass or a pydantic model holds; nothing of anything else.
 
-    A mapping that is no `dict` is something else: an open HDF5 file is one, and looking into it is reading it.
+    A mapping that is no `dict` is something else: an open HDF5 file is one, and looking into it is
+    reading it.
 
     >>> list(parts({"a": 1})), list(parts("abc"))
     ([1], [])
@@ -97,7 +103,8 @@ def path_parameters(function: Callable[..., Any]) -> frozenset[str]:
 
 
 def _means_path(annotation: Any) -> bool:
-    # Text is searched, not evaluated: names of a module half imported, or under TYPE_CHECKING, cannot be.
+    # Text is searched, not evaluated: names of a module half imported, or under TYPE_CHECKING,
+    # cannot be.
     if isinstance(annotation, str):
         return bool(_PATH_WORDS.search(annotation))
     if isinstance(annotation, type) and not typing.get_args(annotation):
@@ -105,10 +112,16 @@ def _means_path(annotation: Any) -> bool:
     origin = typing.get_origin(annotation)
     if origin is os.PathLike:
         return True
-    return any(_means_path(argument) for argument in typing.get_args(annotation) if not isinstance(argument, str))
+    return any(
+        _means_path(argument)
+        for argument in typing.get_args(annotation)
+        if not isinstance(argument, str)
+    )
 
 
-def in_arguments(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, list[str]]:
+def in_arguments(
+    function: Callable[..., Any], arguments: Mapping[str, Any]
+) -> dict[str, list[str]]:
     """The paths in each argument of a call, by parameter; parameters without one are left out."""
     as_paths = path_parameters(function)
     paths_by_parameter = {

@@ -21,8 +21,9 @@ _PARTS = 1_000
 class Upstream:
     """Remembers runs, and the values they gave out for as long as these live.
 
-    Prefect knows the task run that a value came from, but not its job, and it forgets both where the value is passed on
-    to a subflow. Only what can be referred to weakly is remembered: a data frame is, a number or a list is not.
+    Prefect knows the task run that a value came from, but not its job, and it forgets both where
+    the value is passed on to a subflow. Only what can be referred to weakly is remembered: a data
+    frame is, a number or a list is not.
 
     >>> class Frame: pass
     >>> frame, run = Frame(), RunReference("an id", "prefect", "a.py:load")

@@ -1,7 +1,7 @@
 """One run while it is under way: what goes in is told at its beginning, what came out and how it ended at its end.
 
-Nothing here changes what the user's function does, returns or raises. What goes wrong on our side is one warning,
-unless `LAMIN_STRICT=1`.
+Nothing here changes what the user's function does, returns or raises. What goes wrong on our side
+is one warning, unless `LAMIN_STRICT=1`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from openlineage.lamin.emit.default_sink import default_sink
 from openlineage.lamin.emit.events import Dataset, Event, Run
 from openlineage.lamin.emit.sinks import Sink
 
-# Prefect starts the clock of a timeout a little before the function, and its alarm rings a little late.
+# Prefect starts the clock of a timeout a little before the function, and its alarm rings a little
+# late.
 _TIMEOUT_SLACK = 0.5
 
 log_exceptions = Guard("lineage of this run is incomplete")
@@ -74,7 +75,8 @@ class Delivery:
 class Announcement:
     """The outermost flow's name in `os.environ`, where child processes look for the run that started them.
 
-    The environment belongs to the whole process, so one flow at a time can be there, and only from the main thread.
+    The environment belongs to the whole process, so one flow at a time can be there, and only from
+    the main thread.
     """
 
     def __init__(self) -> None:
@@ -130,7 +132,8 @@ class Recording:
         self._told = False
         self._ending = Ending("complete")
         self._inputs: list[Dataset] = []
-        # A folder or a URL passed in may be what the run reads or where it writes: its end will tell.
+        # A folder or a URL passed in may be what the run reads or where it writes: its end will
+        # tell.
         self._undecided: list[Dataset] = []
         self._outputs: list[Dataset] = []
         self._output_paths: list[str] = []
@@ -148,7 +151,9 @@ class Recording:
         passed = path_discovery.in_arguments(called.function, called.arguments).values()
         for dataset in _datasets([path for several in passed for path in several]):
             (self._undecided if _is_folder_or_remote(dataset) else self._inputs).append(dataset)
-        self._inputs += _datasets(path_discovery.filled(called.declaration.inputs, called.arguments))
+        self._inputs += _datasets(
+            path_discovery.filled(called.declaration.inputs, called.arguments)
+        )
         self._tell_start()
 
     @log_exceptions
@@ -167,7 +172,9 @@ class Recording:
         """The function returned or yielded this."""
         upstream.remember(value, self.run.reference)
         for dataset in _datasets(path_discovery.in_result(self._called.function, value)):
-            handed_through = dataset in self._inputs or (dataset in self._undecided and dataset.hash is not None)
+            handed_through = dataset in self._inputs or (
+                dataset in self._undecided and dataset.hash is not None
+            )
             if not handed_through:
                 self._outputs.append(dataset)
 
@@ -176,13 +183,17 @@ class Recording:
         """The function returned this, and this is what it means for the run."""
         self._ending = ending
         self.gave(value)
-        self._output_paths += path_discovery.filled(self._called.declaration.outputs, self._called.arguments)
+        self._output_paths += path_discovery.filled(
+            self._called.declaration.outputs, self._called.arguments
+        )
         self.outputs = self._final_outputs()
 
     def __enter__(self) -> Recording:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, frames: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, frames: object
+    ) -> None:
         # GeneratorExit: the consumer of a generator has seen enough, which is a good end.
         if error is not None and not isinstance(error, GeneratorExit):
             self._ending = translate.ending_of_error(error, self._timed_out(error))
@@ -216,7 +227,9 @@ class Recording:
         self._pass_on(outputs)
         now, ending = datetime.now(UTC), self._ending
         if ending.how == "fail":
-            return events.fail(self.run, now, ending.message, trace=ending.trace, inputs=inputs, outputs=outputs)
+            return events.fail(
+                self.run, now, ending.message, trace=ending.trace, inputs=inputs, outputs=outputs
+            )
         if ending.how == "abort":
             return events.abort(self.run, now, ending.message, inputs, outputs)
         return events.complete(self.run, now, inputs, outputs)
@@ -225,7 +238,9 @@ class Recording:
         """What was given out or said to be written; `published` if a run inside of this one wrote it."""
         outputs = dict.fromkeys([*self._outputs, *_datasets(self._output_paths)])
         return [
-            replace(dataset, role="published") if _identity(dataset) in self._written_inside else dataset
+            replace(dataset, role="published")
+            if _identity(dataset) in self._written_inside
+            else dataset
             for dataset in outputs
         ]
 
@@ -235,7 +250,10 @@ class Recording:
         read_whole = [
             folder
             for folder in self._undecided
-            if not any(space == folder.namespace and name.startswith(f"{folder.name}/") for space, name in written)
+            if not any(
+                space == folder.namespace and name.startswith(f"{folder.name}/")
+                for space, name in written
+            )
         ]
         return list(dict.fromkeys([*self._inputs, *read_whole]))
 

@@ -106,7 +106,11 @@ def task_reference(context: Any, flow: Any | None) -> RunReference:
 
 
 def flow_run(
-    context: Any, declaration: Declaration, version: str, parent: RunReference | None, root: RunReference | None
+    context: Any,
+    declaration: Declaration,
+    version: str,
+    parent: RunReference | None,
+    root: RunReference | None,
 ) -> Run:
     """The Run of the flow run in this context."""
     run = context.flow_run
@@ -148,7 +152,12 @@ def task_run(
 
 
 def _run(
-    run: Any, job: Job, version: str, arguments: Mapping[str, Any] | None, details: Mapping[str, Any], **others: Any
+    run: Any,
+    job: Job,
+    version: str,
+    arguments: Mapping[str, Any] | None,
+    details: Mapping[str, Any],
+    **others: Any,
 ) -> Run:
     """The Run of a flow run or task run of Prefect."""
     return Run(
@@ -189,7 +198,11 @@ def parameters(arguments: Mapping[str, Any]) -> dict[str, Any]:
     {'n': 3, 'out': 'a.csv', 'frame': '<object>'}
     """
     converter = _Converter()
-    return {name: converter.convert(value, _DEPTH) for name, value in arguments.items() if name not in ("self", "cls")}
+    return {
+        name: converter.convert(value, _DEPTH)
+        for name, value in arguments.items()
+        if name not in ("self", "cls")
+    }
 
 
 class _Converter(JsonConverter):
@@ -202,7 +215,9 @@ class _Converter(JsonConverter):
         return [self.convert(item, depth - 1) for item in values]
 
     def is_mapping(self, value: Any) -> TypeGuard[Mapping[Any, Any]]:
-        return isinstance(value, dict)  # another mapping may be an open file, and looking into it is reading it
+        return isinstance(
+            value, dict
+        )  # another mapping may be an open file, and looking into it is reading it
 
     def is_within(self, value: Any, depth: int) -> bool:
         return depth > 0 and len(value) <= _ITEMS
@@ -221,7 +236,11 @@ class _Converter(JsonConverter):
 
 def _type_name(value: Any) -> str:
     kind = type(value)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
 
 
 def dependencies(
@@ -233,13 +252,14 @@ def dependencies(
 ) -> list[Dependency]:
     """The runs that a task run waited for where no file lies between.
 
-    `task_inputs` is Prefect's own record, by parameter; `known` finds a run by its Prefect id. Parameters in
-    `with_files` are told by their files; `values` are further runs whose results were passed; `above` is the run that
-    called this one and no dependency.
+    `task_inputs` is Prefect's own record, by parameter; `known` finds a run by its Prefect id.
+    Parameters in `with_files` are told by their files; `values` are further runs whose results were
+    passed; `above` is the run that called this one and no dependency.
     """
     files = set(with_files)
     if files:
-        # Prefect's word for a generator that still runs when it is passed on; for which parameter it does not say.
+        # Prefect's word for a generator that still runs when it is passed on; for which parameter
+        # it does not say.
         files.add("__parents__")
     order: list[RunReference | None] = []
     value: list[RunReference | None] = list(values)
@@ -251,7 +271,9 @@ def dependencies(
     roles: dict[RunReference | None, DependencyRole] = {}
     roles.update(dict.fromkeys(order, "order"))
     roles.update(dict.fromkeys(value, "value"))
-    return [Dependency(run, role) for run, role in roles.items() if run is not None and run != above]
+    return [
+        Dependency(run, role) for run, role in roles.items() if run is not None and run != above
+    ]
 
 
 def ending_of_error(error: BaseException, timed_out_after: float | None = None) -> Ending:
@@ -265,7 +287,11 @@ def ending_of_error(error: BaseException, timed_out_after: float | None = None) 
     if timed_out_after is not None:
         return Ending("fail", f"timed out after {timed_out_after:g} s", _trace(error))
     message = _message(error)
-    return Ending("fail", message, _trace(error)) if isinstance(error, Exception) else Ending("abort", message)
+    return (
+        Ending("fail", message, _trace(error))
+        if isinstance(error, Exception)
+        else Ending("abort", message)
+    )
 
 
 def _message(error: BaseException) -> str:
@@ -285,7 +311,9 @@ def _trace(error: BaseException) -> str:
 
 
 def _is_ours(filename: str) -> bool:
-    return filename == recorded_calls.__file__ or os.path.dirname(filename) == os.path.dirname(__file__)
+    return filename == recorded_calls.__file__ or os.path.dirname(filename) == os.path.dirname(
+        __file__
+    )
 
 
 def ending_of_states(states: Sequence[Any]) -> Ending:

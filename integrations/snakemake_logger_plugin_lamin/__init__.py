@@ -1,7 +1,7 @@
 """`snakemake --logger lamin`: every workflow, rule and job becomes a Transform, a Run and its Artifacts.
 
-Snakemake imports this package on every call, whether it is used or not, so that nothing heavy is imported here and
-nothing can fail here: the recording half is loaded when a handler is made.
+Snakemake imports this package on every call, whether it is used or not, so that nothing heavy is
+imported here and nothing can fail here: the recording half is loaded when a handler is made.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ class LogHandlerSettings(LogHandlerSettingsBase):
 class LogHandler(LogHandlerBase):
     """Snakemake's handle on one recording: opened with the invocation, closed with it.
 
-    The facts are read in the thread that logs them, by a filter (see `tap`): a handler is called later, in a thread
-    that all plugins share, when the jobs have moved on. So `emit` has nothing to do, and cannot harm other plugins.
+    The facts are read in the thread that logs them, by a filter (see `tap`): a handler is called
+    later, in a thread that all plugins share, when the jobs have moved on. So `emit` has nothing to
+    do, and cannot harm other plugins.
     """
 
     _recording: Recording | None = None

@@ -34,7 +34,13 @@ def stamp(path: str) -> Stamp | None:
     is_folder = stat.S_ISDIR(stat_result.st_mode)
     if not is_folder and not stat.S_ISREG(stat_result.st_mode):
         return None
-    return Stamp(stat_result.st_dev, stat_result.st_ino, stat_result.st_size, stat_result.st_mtime_ns, is_folder)
+    return Stamp(
+        stat_result.st_dev,
+        stat_result.st_ino,
+        stat_result.st_size,
+        stat_result.st_mtime_ns,
+        is_folder,
+    )
 
 
 def hold(file: File) -> File:
@@ -90,7 +96,8 @@ class Contents:
         if cached is not None or self._is_too_large(seen.size):
             return cached
         source = file.path if file.descriptor is None else f"/dev/fd/{file.descriptor}"
-        # A file that changed while it was read, or before, is not what the job saw: its content stays unknown.
+        # A file that changed while it was read, or before, is not what the job saw: its content
+        # stays unknown.
         computed = _digest_unless_changed(source, lambda: stamp(source) == seen)
         if computed is not None:
             self._files[file.path, seen] = computed
@@ -126,4 +133,6 @@ def _digest_unless_changed(path: str, is_unchanged: Callable[[], bool]) -> Diges
 
 def _signature(folder: str) -> Signature:
     """Return path, size, time and inode of each file. Not when its inode changed: a job may link what another made."""
-    return tuple((name, size, modified, inode) for name, modified, _, size, inode, _ in state_of(folder))
+    return tuple(
+        (name, size, modified, inode) for name, modified, _, size, inode, _ in state_of(folder)
+    )

@@ -1,9 +1,9 @@
 """Reads the live workflow and its jobs at the moment Snakemake logs about them.
 
-Snakemake's records carry neither params nor flags, scripts or config, and reach plugins late, in another thread. A
-filter on its logger is called in the thread that logs, while the live objects stand in the caller's frame. It must
-take microseconds there: names and stats are copied, nothing is read or hashed but the few small files that a job
-is about to change in place.
+Snakemake's records carry neither params nor flags, scripts or config, and reach plugins late, in
+another thread. A filter on its logger is called in the thread that logs, while the live objects
+stand in the caller's frame. It must take microseconds there: names and stats are copied, nothing is
+read or hashed but the few small files that a job is about to change in place.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ _INTERRUPT_STATUS = {-signal.SIGINT, 128 + signal.SIGINT}
 class EventExtractor(logging.Filter):
     """Lets every record pass, and hands what it means to `tell`.
 
-    `on_start` is called with the workflow before its first job; `strict` lets what goes wrong here stop Snakemake.
+    `on_start` is called with the workflow before its first job; `strict` lets what goes wrong here
+    stop Snakemake.
     """
 
     def __init__(
@@ -102,11 +103,14 @@ class EventExtractor(logging.Filter):
     def _workflow_started(self, record: logging.LogRecord) -> None:
         # The workflow itself knows only later how it will execute.
         executor = _in_frame("execute", "executor_plugin")
-        if executor is not None and (executor.common_settings.dryrun_exec or executor.common_settings.touch_exec):
+        if executor is not None and (
+            executor.common_settings.dryrun_exec or executor.common_settings.touch_exec
+        ):
             return
         live = _in_frame("execute", "self")
         self._scheduler = threading.get_ident()
-        # `workdir:` in a Snakefile changes the folder but not the record's `rundir`; no job runs yet, so this is it.
+        # `workdir:` in a Snakefile changes the folder but not the record's `rundir`; no job runs
+        # yet, so this is it.
         self._folder = os.getcwd()
         workflow = _workflow(record, live, getattr(executor, "name", None))
         self._on_start(workflow)
@@ -136,11 +140,15 @@ class EventExtractor(logging.Filter):
             self._tell(facts.JobDescribed(record.created, _job_of_record(record, self._folder)))
             return
         self._jobs[jobid] = live
-        if live.rule.norun and not live.output:  # a target such as `all`: it only names what is wanted
+        if (
+            live.rule.norun and not live.output
+        ):  # a target such as `all`: it only names what is wanted
             return
         # An input carries no flag that its producer gave it.
         streams = {
-            str(file) for upstream in live.dag.dependencies.get(live, ()) for file in upstream.pipe_or_service_output
+            str(file)
+            for upstream in live.dag.dependencies.get(live, ())
+            for file in upstream.pipe_or_service_output
         }
         job = facts.Job(
             jobid,
@@ -178,22 +186,32 @@ class EventExtractor(logging.Filter):
                 exit_status=status,
                 log_tail=self._log_tail(record, live),
                 trace=str(error) if error is not None and str(error) else None,
-                by_hand=None if error is None or _is_spawned(error) or status in _INTERRUPT_STATUS else False,
+                by_hand=None
+                if error is None or _is_spawned(error) or status in _INTERRUPT_STATUS
+                else False,
             )
         )
 
     def _error(self, record: logging.LogRecord) -> None:
-        if threading.get_ident() != self._scheduler or _in_frame("_callback", "job_info") is not None:
+        if (
+            threading.get_ident() != self._scheduler
+            or _in_frame("_callback", "job_info") is not None
+        ):
             return  # a JOB_ERROR follows
         failed = _in_frame("postprocess", "job")
         if failed is None:
-            message = _first_paragraph(record.getMessage()) or str(getattr(record, "exception", "Snakemake failed"))
+            message = _first_paragraph(record.getMessage()) or str(
+                getattr(record, "exception", "Snakemake failed")
+            )
             self._tell(facts.WorkflowFailed(record.created, message))
             return
-        # Outputs are missing or cannot be stored: this is all that Snakemake says of it, there is no JOB_ERROR.
+        # Outputs are missing or cannot be stored: this is all that Snakemake says of it, there is
+        # no JOB_ERROR.
         for job in _members([failed]):
             message = record.getMessage()
-            self._tell(facts.JobFailed(record.created, job.jobid, _first_paragraph(message), trace=message))
+            self._tell(
+                facts.JobFailed(record.created, job.jobid, _first_paragraph(message), trace=message)
+            )
 
     def _text(self, record: logging.LogRecord, text: str) -> None:
         if text.startswith(_INTERRUPTED):
@@ -212,13 +230,17 @@ class EventExtractor(logging.Filter):
             external = _SUBMITTED.search(text)
             job = _SUBMITTED_JOB.match(text)
             if external and job:
-                self._tell(facts.JobSubmitted(record.created, int(job["jobid"]), external["external"]))
+                self._tell(
+                    facts.JobSubmitted(record.created, int(job["jobid"]), external["external"])
+                )
 
     def _rule(self, live: Any) -> facts.Rule:
         rule = live.rule
         rule_fact = self._rules.get(rule.name)
         if rule_fact is None:
-            rule_fact = facts.Rule(rule.name, str(rule.snakefile), _code(live), rule.docstring or None)
+            rule_fact = facts.Rule(
+                rule.name, str(rule.snakefile), _code(live), rule.docstring or None
+            )
             if rule_fact.code.path is None or "{" not in str(rule.script or rule.notebook):
                 self._rules[rule.name] = rule_fact
         return rule_fact
@@ -226,7 +248,9 @@ class EventExtractor(logging.Filter):
     def _files(self, live: Iterable[Any]) -> Iterator[facts.File]:
         for file in live:
             flags = getattr(file, "flags", {})
-            if "pipe" in flags or "service" in flags:  # it holds no data that could be looked at later
+            if (
+                "pipe" in flags or "service" in flags
+            ):  # it holds no data that could be looked at later
                 continue
             path = os.path.join(self._folder, os.fspath(file))
             role = "temporary" if "temp" in flags else None
@@ -245,14 +269,17 @@ class EventExtractor(logging.Filter):
                 self._kept[file.path] = hold(file)
 
     def _to_be_updated(self, live: Any) -> Iterator[facts.File]:
-        for file in self._files(file for file in live.output if "update" in getattr(file, "flags", {})):
+        for file in self._files(
+            file for file in live.output if "update" in getattr(file, "flags", {})
+        ):
             seen = file.stamp
             if seen is None:
                 continue
             content = self._contents.cached_digest(file.path, seen)
             if content is None and not seen.is_folder and seen.size <= _ON_THE_SPOT:
                 content = _quietly(lambda path=file.path: digest(path))  # type: ignore[misc]
-            # Without a digest only name and size are told: by the time it could be read it has changed.
+            # Without a digest only name and size are told: by the time it could be read it has
+            # changed.
             yield facts.File(file.path, file.url, seen if content else None, digest=content)
 
     def _log_tail(self, record: logging.LogRecord, live: Any) -> str:
@@ -270,7 +297,10 @@ def _in_frame(function: str, variable: str) -> Any:
     frame = sys._getframe(1)
     caller = frame.f_back
     while caller is not None:
-        if caller.f_code.co_name == function and variable in caller.f_code.co_varnames + caller.f_code.co_cellvars:
+        if (
+            caller.f_code.co_name == function
+            and variable in caller.f_code.co_varnames + caller.f_code.co_cellvars
+        ):
             return caller.f_locals.get(variable)
         caller = caller.f_back
     return None
@@ -286,7 +316,9 @@ def _members(jobs: Iterable[Any]) -> Iterator[Any]:
 
 def _workflow(record: logging.LogRecord, live: Any, executor: str | None) -> facts.Workflow:
     attributes = record.__dict__
-    snakefile = os.fspath(getattr(live, "main_snakefile", None) or attributes.get("snakefile_main") or "Snakefile")
+    snakefile = os.fspath(
+        getattr(live, "main_snakefile", None) or attributes.get("snakefile_main") or "Snakefile"
+    )
     included = _quietly(lambda: [str(file) for file in live.included]) or [snakefile]
     details = {
         "command": attributes.get("cmd"),
@@ -331,9 +363,11 @@ def _job_details(record: logging.LogRecord, live: Any) -> dict[str, Any]:
         "container": _quietly(lambda: live.container_img_url or None),
         "checkpoint": live.rule.is_checkpoint,
     }
-    return {name: plain(value) for name, value in details.items() if value not in (None, "", [], {}, 0, False)} | {
-        "jobid": live.jobid
-    }
+    return {
+        name: plain(value)
+        for name, value in details.items()
+        if value not in (None, "", [], {}, 0, False)
+    } | {"jobid": live.jobid}
 
 
 def _resources(resources: Any) -> dict[str, Any]:
@@ -390,7 +424,9 @@ def _needs(live: Any) -> Iterator[facts.Need]:
         if files and not shared:
             continue
         flags = getattr(shared[0], "flags", {}) if shared else {}
-        role: DependencyRole = "pipe" if "pipe" in flags else "service" if "service" in flags else "order"
+        role: DependencyRole = (
+            "pipe" if "pipe" in flags else "service" if "service" in flags else "order"
+        )
         yield facts.Need(upstream.jobid, upstream.rule.name, role)
 
 
@@ -401,11 +437,17 @@ def _code(live: Any) -> facts.Code:
     if rule.shellcmd is not None:
         return facts.Code("shell", str(rule.shellcmd))
     if rule.script is not None:
-        return facts.Code("script", path=_quietly(lambda: _resolved(live, rule.script)) or str(rule.script))
+        return facts.Code(
+            "script", path=_quietly(lambda: _resolved(live, rule.script)) or str(rule.script)
+        )
     if rule.notebook is not None:
-        return facts.Code("notebook", path=_quietly(lambda: _resolved(live, rule.notebook)) or str(rule.notebook))
+        return facts.Code(
+            "notebook", path=_quietly(lambda: _resolved(live, rule.notebook)) or str(rule.notebook)
+        )
     if rule.wrapper is not None:
-        return facts.Code("wrapper", f"wrapper: {rule.wrapper}", _quietly(lambda: _local_wrapper(live)))
+        return facts.Code(
+            "wrapper", f"wrapper: {rule.wrapper}", _quietly(lambda: _local_wrapper(live))
+        )
     if rule.cwl is not None:
         return facts.Code("cwl", f"cwl: {rule.cwl}")
     if rule.template_engine is not None:
@@ -419,14 +461,22 @@ def _resolved(live: Any, script: Any) -> str:
     from snakemake.utils import format as snakemake_format
 
     if isinstance(script, SourceFile):
-        path: Any = script.format(wildcards=live.wildcards, params=live.params) if "{" in str(script) else script
+        path: Any = (
+            script.format(wildcards=live.wildcards, params=live.params)
+            if "{" in str(script)
+            else script
+        )
     else:
         text = os.fspath(script)
         path = infer_source_file(
-            snakemake_format(text, wildcards=live.wildcards, params=live.params) if "{" in text else text
+            snakemake_format(text, wildcards=live.wildcards, params=live.params)
+            if "{" in text
+            else text
         )
     base = live.rule.basedir
-    source_file = infer_source_file(path, base if isinstance(base, SourceFile) else infer_source_file(base))
+    source_file = infer_source_file(
+        path, base if isinstance(base, SourceFile) else infer_source_file(base)
+    )
     where = str(source_file.get_path_or_uri(secret_free=True))
     return where if "://" in where else os.path.abspath(where)
 
@@ -435,7 +485,9 @@ def _local_wrapper(live: Any) -> str | None:
     """The script of a wrapper that lies on this machine; any other is told by its name, which holds its version."""
     from snakemake.wrapper import EXTENSIONS, get_path
 
-    source_file = get_path(live.rule.wrapper, prefix=live.dag.workflow.workflow_settings.wrapper_prefix)
+    source_file = get_path(
+        live.rule.wrapper, prefix=live.dag.workflow.workflow_settings.wrapper_prefix
+    )
     where = str(source_file.get_path_or_uri(secret_free=True))
     scripts = [where, *(os.path.join(where, f"wrapper{suffix}") for suffix in EXTENSIONS)]
     return next((os.path.abspath(script) for script in scripts if os.path.isfile(script)), None)
@@ -451,7 +503,8 @@ def _url(file: Any, flags: Mapping[str, Any]) -> str | None:
     query = str(stored.print_query)  # without the secrets that a query may hold
     if "://" in query or os.path.isabs(query):
         return query
-    # By `__class__`: for inputs that do not change, Snakemake wraps the object in a proxy of its own type.
+    # By `__class__`: for inputs that do not change, Snakemake wraps the object in a proxy of its
+    # own type.
     provider = stored.__class__.__module__.partition(".")[0].rpartition("_plugin_")[2]
     return f"{provider or 'storage'}:///{query}"
 
@@ -466,7 +519,10 @@ def _exit_status(error: BaseException | None) -> int | None:
 
 def _is_spawned(error: BaseException) -> bool:
     """Whether the job was a process of Snakemake's own, whose exit status says nothing about the job."""
-    return type(error).__name__ == "SpawnedJobError" or type(error.__context__).__name__ == "SpawnedJobError"
+    return (
+        type(error).__name__ == "SpawnedJobError"
+        or type(error.__context__).__name__ == "SpawnedJobError"
+    )
 
 
 def _cause(error: BaseException | None) -> str:
@@ -506,7 +562,10 @@ def _job_of_record(record: logging.LogRecord, folder: str) -> facts.Job:
         wildcards=dict(attributes.get("wildcards") or {}),
         inputs=files(attributes.get("input") or ()),
         outputs=files(attributes.get("output") or ()),
-        details={"jobid": attributes["jobid"], "wildcards": dict(attributes.get("wildcards") or {})},
+        details={
+            "jobid": attributes["jobid"],
+            "wildcards": dict(attributes.get("wildcards") or {}),
+        },
     )
 
 

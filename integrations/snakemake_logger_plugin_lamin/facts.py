@@ -10,7 +10,9 @@ from lamin_core.enums import DependencyRole
 from lamin_core.runtime.process import Process
 from lamin_core.storage.hashing import Digest
 
-CodeKind = Literal["shell", "run", "script", "notebook", "wrapper", "cwl", "template_engine", "none"]
+CodeKind = Literal[
+    "shell", "run", "script", "notebook", "wrapper", "cwl", "template_engine", "none"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,8 @@ class Stamp:
 class File:
     """A file or folder that a job reads or writes, as it stood when the job was at that point.
 
-    `url` is its name where it lives in a storage; `descriptor` is open on a file that is about to be removed;
-    `digest` is its content where that had to be read on the spot.
+    `url` is its name where it lives in a storage; `descriptor` is open on a file that is about to
+    be removed; `digest` is its content where that had to be read on the spot.
     """
 
     path: str

@@ -19,8 +19,8 @@ from snakemake_logger_plugin_lamin.source import Sources
 class Listener:
     """The state of the workflow and its jobs; `hear` one fact after the other.
 
-    What Snakemake guarantees: JobsStarted < JobDescribed < JobFinished of a job. A job that fails at once may fail
-    before it is described; the tap describes it then.
+    What Snakemake guarantees: JobsStarted < JobDescribed < JobFinished of a job. A job that fails
+    at once may fail before it is described; the tap describes it then.
     """
 
     def __init__(self, sink: Sink, contents: Contents, parent: Parent | None = None) -> None:
@@ -105,7 +105,9 @@ class Listener:
         for need in job.needs:
             attempt = self._attempts.get(need.jobid)
             if attempt is not None:  # else it was up to date and has no run here
-                yield Dependency(translate.step_reference(workflow, need.rule, need.jobid, attempt), need.role)
+                yield Dependency(
+                    translate.step_reference(workflow, need.rule, need.jobid, attempt), need.role
+                )
 
     def _submitted(self, fact: facts.JobSubmitted) -> None:
         if fact.jobid in self._running:
@@ -162,7 +164,11 @@ class Listener:
         for run, _ in self._running.values():
             reason = self._stopped or "Snakemake ended before the job did"
             self._sink.emit(events.abort(run, _time(at), reason))
-        details = {**workflow.details, "jobs_finished": self._finished, "jobs_failed": len(self._failed)}
+        details = {
+            **workflow.details,
+            "jobs_finished": self._finished,
+            "jobs_failed": len(self._failed),
+        }
         if self._nothing_to_do:
             details["nothing_to_do"] = True
         workflow = replace(workflow, details=details)

@@ -34,7 +34,9 @@ class Recording:
         self._thread: threading.Thread | None = None
         self._environment = ChildEnvironment()
         self._parent = parent_from_environment()  # before we say ourselves what is above
-        self._instance = instance_for_children()  # here, not in the folder that Snakemake changes to
+        self._instance = (
+            instance_for_children()
+        )  # here, not in the folder that Snakemake changes to
         self._outer = sys.exc_info()[1]  # what our caller is handling is no news of this workflow
         self._children: Children | None = None
         self._tap = EventExtractor(self._tell, self._contents, self._on_start, strict=is_strict())
@@ -105,7 +107,9 @@ class Recording:
         try:
             thread.join(_NOTICE_AFTER)
             if thread.is_alive():
-                logger.warning("hashing the last files for the lineage record; Ctrl-C leaves them out")
+                logger.warning(
+                    "hashing the last files for the lineage record; Ctrl-C leaves them out"
+                )
                 thread.join()
         except KeyboardInterrupt:
             self._contents.hurried = True

@@ -1,7 +1,7 @@
 """The code of rules, as their authors wrote it.
 
-A rendered command changes with each job, and can even hold memory addresses; the text in the Snakefile changes only
-when somebody changes it.
+A rendered command changes with each job, and can even hold memory addresses; the text in the
+Snakefile changes only when somebody changes it.
 """
 
 from __future__ import annotations
@@ -91,13 +91,20 @@ def _body(tokens: list[tokenize.TokenInfo], header: int) -> Iterator[tuple[int, 
             depth == 1
             and token.type == tokenize.NAME
             and tokens[index + 1].string == ":"
-            and tokens[index - 1].type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.NL)
+            and tokens[index - 1].type
+            in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.NL)
         )
         if is_directive:
             if first is not None:
                 yield first, last
             first = index
-        if token.type not in (tokenize.NL, tokenize.COMMENT, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT):
+        if token.type not in (
+            tokenize.NL,
+            tokenize.COMMENT,
+            tokenize.NEWLINE,
+            tokenize.INDENT,
+            tokenize.DEDENT,
+        ):
             last = index
     if first is not None:
         yield first, last
@@ -147,7 +154,11 @@ class Sources:
 
 
 def _plain(code: Code) -> str | None:
-    return None if code.text is None else f"{code.kind}:\n{textwrap.indent(without_addresses(code.text), '    ')}"
+    return (
+        None
+        if code.text is None
+        else f"{code.kind}:\n{textwrap.indent(without_addresses(code.text), '    ')}"
+    )
 
 
 def _cells(notebook: str) -> str:

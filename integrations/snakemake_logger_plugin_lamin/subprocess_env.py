@@ -1,7 +1,8 @@
 """What Snakemake starts for a job learns which run it is in: a process by its environment, code in a thread by asking.
 
-Snakemake runs the jobs of one invocation in threads of one process, which have one environment between them. So the
-variables are added where its own modules start a process: there the frames above say for which job.
+Snakemake runs the jobs of one invocation in threads of one process, which have one environment
+between them. So the variables are added where its own modules start a process: there the frames
+above say for which job.
 """
 
 from __future__ import annotations
@@ -74,7 +75,9 @@ class Children:
         if jobid is None or not self._attempts[jobid]:
             return None
         run_id = translate.step_run_id(self._workflow.id, jobid, self._attempts[jobid])
-        return Parent(translate.ENGINE, translate.step_name(self._name, rule), run_id, self.run.outermost)
+        return Parent(
+            translate.ENGINE, translate.step_name(self._name, rule), run_id, self.run.outermost
+        )
 
 
 _at_work: Children | None = None
@@ -113,14 +116,22 @@ class _Subprocess:
         return getattr(subprocess, name)
 
 
-def _telling(start: Callable[..., Any], get_environment: Callable[[], Mapping[str, str]]) -> Callable[..., Any]:
+def _telling(
+    start: Callable[..., Any], get_environment: Callable[[], Mapping[str, str]]
+) -> Callable[..., Any]:
     @functools.wraps(start)
     def started(*arguments: Any, env: Mapping[str, str] | None = None, **options: Any) -> Any:
         try:
             ours = get_environment()
-        except Exception as error:  # the job runs without; what it reads and writes is the workflow's
+        except (
+            Exception
+        ) as error:  # the job runs without; what it reads and writes is the workflow's
             logger.warning("a job is not told of its run: %s: %s", type(error).__name__, error)
             ours = {}
-        return start(*arguments, env={**(os.environ if env is None else env), **ours} if ours else env, **options)
+        return start(
+            *arguments,
+            env={**(os.environ if env is None else env), **ours} if ours else env,
+            **options,
+        )
 
     return started

@@ -19,7 +19,8 @@ ENGINE = "snakemake"
 def workflow_name(snakefile: str) -> str:
     """The project folder and the Snakefile's path in it: the same on every machine, in every working directory.
 
-    The project folder is the one that holds the Snakefile, or the one above where that is called `workflow`.
+    The project folder is the one that holds the Snakefile, or the one above where that is called
+    `workflow`.
 
     >>> workflow_name("/home/me/align/Snakefile"), workflow_name("/home/me/align/workflow/Snakefile")
     ('align/Snakefile', 'align/workflow/Snakefile')
@@ -70,7 +71,9 @@ def step_name(workflow: str, rule: str) -> str:
 
 def step_reference(workflow: Run, rule: str, jobid: int, attempt: int) -> RunReference:
     """An attempt at a job of the workflow, by its name."""
-    return RunReference(step_run_id(workflow.id, jobid, attempt), ENGINE, step_name(workflow.job.name, rule))
+    return RunReference(
+        step_run_id(workflow.id, jobid, attempt), ENGINE, step_name(workflow.job.name, rule)
+    )
 
 
 def step_run_id(workflow: str, jobid: int, attempt: int) -> str:

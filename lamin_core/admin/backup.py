@@ -1,7 +1,7 @@
 """Back up a SQLite registry into one file while others write, and restore it.
 
-Both ways by SQLite's own backup, which keeps to its locks: a copy is the database at one moment, and who works with a
-database that is restored sees the old one or the new one, never a mixture.
+Both ways by SQLite's own backup, which keeps to its locks: a copy is the database at one moment,
+and who works with a database that is restored sees the old one or the new one, never a mixture.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from lamin_core.storage.blobs import beside
 def backup(instance: Instance, target: Path) -> int:
     """Copy the database into a file that is not there yet, as it is at one moment; its size in bytes.
 
-    Raises `InvalidArgument` for a PostgreSQL database, `Conflict` when the file is there, and `Unavailable`.
+    Raises `InvalidArgument` for a PostgreSQL database, `Conflict` when the file is there, and
+    `Unavailable`.
     """
     source = _file(instance)
     if target.exists():
@@ -50,7 +51,8 @@ def restore(instance: Instance, source: Path, *, previous: Path) -> None:
 
     One that is damaged is kept as it is; one that is gone is made anew.
 
-    Raises what `backup` does, `NotFound`, and `SchemaMismatch` for one of another version: nothing has changed then.
+    Raises what `backup` does, `NotFound`, and `SchemaMismatch` for one of another version: nothing
+    has changed then.
     """
     current = _file(instance)
     if not source.is_file():
@@ -87,7 +89,8 @@ def _file(instance: Instance) -> Path:
     url = make_url(instance.db.url)
     if url.get_backend_name() != "sqlite" or not url.database:
         raise InvalidArgument(
-            f"not a SQLite file: {redact_text(instance.db.url)}", hint="pg_dump makes backups of a PostgreSQL"
+            f"not a SQLite file: {redact_text(instance.db.url)}",
+            hint="pg_dump makes backups of a PostgreSQL",
         )
     return Path(url.database)
 
@@ -103,7 +106,9 @@ def _check(file: Path) -> None:
 @contextlib.contextmanager
 def _opened(file: Path, mode: str) -> Iterator[sqlite3.Connection]:
     uri = f"{file.absolute().as_uri()}?mode={mode}"
-    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None
+    )
     try:
         yield connection
     finally:

@@ -95,7 +95,10 @@ class Commands(click.Group):
         """The commands by what they are for, without importing any."""
         commands = set(self.list_commands(ctx))
         widest = max(map(len, commands))
-        for title, names in (*SECTIONS.items(), ("Others", sorted(commands.difference(*SECTIONS.values())))):
+        for title, names in (
+            *SECTIONS.items(),
+            ("Others", sorted(commands.difference(*SECTIONS.values()))),
+        ):
             rows = [(f"{name:<{widest}}", _summary(name)) for name in names if name in commands]
             if rows:
                 with formatter.section(title):
@@ -123,7 +126,10 @@ def _plugged_in() -> dict[str, str]:
     """Where the commands of other packages are; looked for only when a name is not ours, as it reads every package."""
     import importlib.metadata
 
-    return {point.name: point.value for point in importlib.metadata.entry_points(group="lamin_core.commands")}
+    return {
+        point.name: point.value
+        for point in importlib.metadata.entry_points(group="lamin_core.commands")
+    }
 
 
 def _debug(ctx: click.Context, _option: click.Parameter, enabled: bool) -> None:
@@ -162,16 +168,16 @@ def lamin() -> None:
 
     Start with `lamin init`; `lamin COMMAND --help` explains a command, with examples.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 database, storage or endpoint out of
-    reach, 130 interrupted.
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 database, storage or
+    endpoint out of reach, 130 interrupted.
     """
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line, with the arguments of the process unless some are given.
 
-    An error is three lines and an exit code; its traceback is shown only with `--debug`. Output that cannot be
-    written is an error too, unless its reader has gone away, having read enough.
+    An error is three lines and an exit code; its traceback is shown only with `--debug`. Output
+    that cannot be written is an error too, unless its reader has gone away, having read enough.
     """
     streams.prepare()
     with messages.printed():
@@ -187,7 +193,13 @@ def _run(arguments: list[str] | None, options: Options) -> Any:
     """Run one command; its exit code, or a text as `sys.exit` takes it."""
     stdout = sys.stdout
     try:
-        code = lamin.main(arguments, prog_name="lamin", standalone_mode=False, obj=options, color=colour(os.environ))
+        code = lamin.main(
+            arguments,
+            prog_name="lamin",
+            standalone_mode=False,
+            obj=options,
+            color=colour(os.environ),
+        )
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
@@ -197,7 +209,8 @@ def _run(arguments: list[str] | None, options: Options) -> Any:
         echo("lamin: interrupted", err=True)
         return errors.INTERRUPTED
     except SystemExit as end:
-        # click takes a broken pipe for a failure, and exchanges the stream: its reader has seen enough.
+        # click takes a broken pipe for a failure, and exchanges the stream: its reader has seen
+        # enough.
         return 0 if sys.stdout is not stdout else end.code
     except Exception as error:
         if options.debug:

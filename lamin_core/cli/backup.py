@@ -37,5 +37,8 @@ def restore(file: Path, yes: bool) -> None:
         raise click.Abort
     restored(instance, file, previous=previous)
     output.echo(
-        f"restored; what was there is in {previous}" if previous.exists() else "restored; nothing was there", err=True
+        f"restored; what was there is in {previous}"
+        if previous.exists()
+        else "restored; nothing was there",
+        err=True,
     )

@@ -9,12 +9,16 @@ _AT_MOST = 50
 _ENGINES = ("snakemake", "nextflow", "prefect", "python", "shell")
 
 
-def files(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def files(
+    _ctx: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
     """Paths, which the shell itself knows best."""
     return [CompletionItem(incomplete, type="file")]
 
 
-def folders(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def folders(
+    _ctx: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
     """Complete paths of folders."""
     return [CompletionItem(incomplete, type="dir")]
 
@@ -39,7 +43,9 @@ def beginning(registry: str, field: str, incomplete: str) -> list[str]:
     import lamin_core as ln
 
     try:
-        records = getattr(ln, registry).filter(**{f"{field}__startswith": incomplete}).order_by("-id")
+        records = (
+            getattr(ln, registry).filter(**{f"{field}__startswith": incomplete}).order_by("-id")
+        )
         return list(dict.fromkeys(str(getattr(record, field)) for record in records[:_AT_MOST]))
     except Exception:
         return []  # a line that is being typed is no place for errors

@@ -26,8 +26,8 @@ def completion(ctx: click.Context, shell: str) -> None:
 
     It completes names of commands, options and values, such as keys.
 
-    bash: eval "$(lamin completion bash)" in ~/.bashrc; zsh: the same with zsh in ~/.zshrc; fish: lamin completion
-    fish > ~/.config/fish/completions/lamin.fish
+    bash: eval "$(lamin completion bash)" in ~/.bashrc; zsh: the same with zsh in ~/.zshrc; fish:
+    lamin completion fish > ~/.config/fish/completions/lamin.fish
     """
     completion_class = get_completion_class(shell)
     assert completion_class is not None, "click knows these three"

@@ -16,5 +16,7 @@ def agreed(question: str, yes: bool) -> bool:
     if yes:
         return True
     if not is_interactive():
-        raise InvalidArgument(f"{question} Nobody can be asked here: this is not a terminal", hint="pass --yes")
+        raise InvalidArgument(
+            f"{question} Nobody can be asked here: this is not a terminal", hint="pass --yes"
+        )
     return click.confirm(question, default=False, err=True)

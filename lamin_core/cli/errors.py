@@ -58,7 +58,11 @@ def _reason(error: LaminError) -> str:
     cause = error.__cause__
     if cause is None:
         return ""
-    text = str(getattr(cause, "orig", None) or getattr(cause, "strerror", None) or cause).strip().partition("\n")[0]
+    text = (
+        str(getattr(cause, "orig", None) or getattr(cause, "strerror", None) or cause)
+        .strip()
+        .partition("\n")[0]
+    )
     return "" if not text or text in error.message else f"{type(cause).__name__}: {text}"
 
 

@@ -20,8 +20,14 @@ if TYPE_CHECKING:
 @click.command(epilog=examples("lamin fsck --deep", "lamin fsck --repair --delete-orphans"))
 @click.option("--deep", is_flag=True, help="Read every byte, and compare it with its digest.")
 @click.option("--repair", is_flag=True, help="Mend what follows from the rest of the tables.")
-@click.option("--delete-orphans", is_flag=True, help="Remove copies that belong to no artifact; asks first.")
-@click.option("--delete-damaged", is_flag=True, help="Remove copies that hold other bytes than were saved; asks first.")
+@click.option(
+    "--delete-orphans", is_flag=True, help="Remove copies that belong to no artifact; asks first."
+)
+@click.option(
+    "--delete-damaged",
+    is_flag=True,
+    help="Remove copies that hold other bytes than were saved; asks first.",
+)
 @click.option(
     "--grace",
     type=click.FloatRange(0),
@@ -32,7 +38,13 @@ if TYPE_CHECKING:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @output.as_json
 def fsck(
-    deep: bool, repair: bool, delete_orphans: bool, delete_damaged: bool, grace: float, yes: bool, as_json: bool
+    deep: bool,
+    repair: bool,
+    delete_orphans: bool,
+    delete_damaged: bool,
+    grace: float,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Is the registry true: has every artifact its bytes?
 

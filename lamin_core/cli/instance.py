@@ -29,7 +29,11 @@ _for_user = click.option(
 )
 
 
-@click.command(epilog=examples("lamin init", "lamin init --storage s3://bucket --db postgresql://user@host/lineage"))
+@click.command(
+    epilog=examples(
+        "lamin init", "lamin init --storage s3://bucket --db postgresql://user@host/lineage"
+    )
+)
 @click.option(
     "--storage",
     shell_complete=completers.folders,
@@ -43,7 +47,10 @@ _for_user = click.option(
     flag_value="group",
     help="Who else may use it: `group` (if none is named), `group-read`, or `private`, as it is by default.",
 )
-@click.option("--modules", help="For scripts written for LaminDB: nothing has to be chosen, what there is is there.")
+@click.option(
+    "--modules",
+    help="For scripts written for LaminDB: nothing has to be chosen, what there is is there.",
+)
 def init(storage: str | None, db: str | None, shared: str | None, modules: str | None) -> None:
     """Make an instance in this folder: a database and a storage.
 
@@ -66,9 +73,14 @@ def init(storage: str | None, db: str | None, shared: str | None, modules: str |
     if shared is not None:
         output.echo(f"  shared:   {shared}", err=True)
     if modules is not None:
-        output.echo(f"  note: --modules {modules} changes nothing; all registries of this version are there", err=True)
+        output.echo(
+            f"  note: --modules {modules} changes nothing; all registries of this version are there",
+            err=True,
+        )
     if above is not None:
-        output.echo(f"  note: {above} has an instance too; from here on down, this one is at work", err=True)
+        output.echo(
+            f"  note: {above} has an instance too; from here on down, this one is at work", err=True
+        )
     if not is_there:
         output.echo(_NEXT, err=True)
 
@@ -77,21 +89,26 @@ _NEXT = """  next:     ln.track() in a script, lamin run PROGRAM, snakemake --lo
             then lamin runs, and lamin lineage FILE"""
 
 
-@click.command(epilog=examples("lamin connect ~/projects/atlas", "lamin connect postgresql://user@host/lineage --user"))
+@click.command(
+    epilog=examples(
+        "lamin connect ~/projects/atlas", "lamin connect postgresql://user@host/lineage --user"
+    )
+)
 @click.argument("where", metavar="FOLDER|URL", shell_complete=completers.folders)
 @_for_user
 def connect(where: str, for_user: bool) -> None:
     """Work with another instance from this folder on down.
 
-    WHERE it is: its folder, or the URL of its database. Somebody else's instance at or above this folder is used
-    only after this.
+    WHERE it is: its folder, or the URL of its database. Somebody else's instance at or above this
+    folder is used only after this.
     """
     from lamin_core.instance.setup import allow, attach
 
     allowed = None if for_user else allow(where, Path.cwd())
     if allowed is not None:
         output.echo(
-            f"the instance {allowed} is used from now on; what waited comes in with: lamin events replay", err=True
+            f"the instance {allowed} is used from now on; what waited comes in with: lamin events replay",
+            err=True,
         )
         return
     pointer = attach(where, None if for_user else Path.cwd())
@@ -109,7 +126,10 @@ def disconnect(for_user: bool) -> None:
 
     gone = detach(None if for_user else Path.cwd())
     if gone == allowed_instances():
-        output.echo("the instance found here is not used any longer, until lamin connect allows it", err=True)
+        output.echo(
+            "the instance found here is not used any longer, until lamin connect allows it",
+            err=True,
+        )
     else:
         output.echo(f"{gone} is removed", err=True)
 

@@ -9,7 +9,15 @@ import click
 
 from lamin_core.cli import completers
 from lamin_core.cli.epilog import examples
-from lamin_core.cli.output import LIMIT, as_json, echo, local, print_json, print_table, there_is_more
+from lamin_core.cli.output import (
+    LIMIT,
+    as_json,
+    echo,
+    local,
+    print_json,
+    print_table,
+    there_is_more,
+)
 from lamin_core.enums import RunStatus
 from lamin_core.errors import InvalidArgument
 from lamin_core.instance.instance import connect
@@ -27,7 +35,9 @@ _SHOWN = 50
 """Rows of a table, where nobody says how many."""
 
 
-def _time_option(_context: click.Context, _option: click.Parameter, value: str | None) -> datetime | None:
+def _time_option(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> datetime | None:
     return None if value is None else parse_time(value)
 
 
@@ -41,7 +51,9 @@ def _time_option(_context: click.Context, _option: click.Parameter, value: str |
 )
 @click.argument("name", metavar="[KEY|UID]", required=False, shell_complete=completers.keys)
 @click.option("--up", type=click.IntRange(0), help="At most this many steps towards the sources.")
-@click.option("--down", type=click.IntRange(0), help="At most this many steps towards what hangs on it.")
+@click.option(
+    "--down", type=click.IntRange(0), help="At most this many steps towards what hangs on it."
+)
 @click.option(
     *("--to", "other"),
     metavar="KEY|UID",
@@ -60,7 +72,9 @@ def _time_option(_context: click.Context, _option: click.Parameter, value: str |
     callback=_time_option,
     help="As it was known then: 2026-03-01T14:30, or how long ago, such as 2h.",
 )
-@click.option("--limit", type=LIMIT, default=NODE_LIMIT, help="At most this many nodes, the nearest.")
+@click.option(
+    "--limit", type=LIMIT, default=NODE_LIMIT, help="At most this many nodes, the nearest."
+)
 @click.option("--all", "everything", is_flag=True, help="The whole registry.")
 @as_json
 def lineage(
@@ -78,8 +92,9 @@ def lineage(
 
     Of a run: what it read and wrote, and what is around that.
 
-    A step is from an artifact to a run or back; --up and --down each limit their own way, 0 leaves it out. As text,
-    the tree of what made it; with --down, also of what hangs on it. With --all as text, counts for each engine.
+    A step is from an artifact to a run or back; --up and --down each limit their own way, 0 leaves
+    it out. As text, the tree of what made it; with --down, also of what hangs on it. With --all as
+    text, counts for each engine.
     """
     instance = connect()
     instance.lineage.find_lost()
@@ -89,7 +104,9 @@ def lineage(
         return
     record = _named(instance.lineage, name, run, as_of)
     if other is None:
-        down = 0 if down is None and not as_json else down  # the text shows it only where it is asked for
+        down = (
+            0 if down is None and not as_json else down
+        )  # the text shows it only where it is asked for
         graph = instance.lineage.around(record, up=up, down=down, as_of=as_of, limit=limit)
         text = _trees(graph, record, up=up, down=down)
     else:
@@ -101,9 +118,13 @@ def lineage(
         echo(f"there is more than these {limit} nodes: --limit, --up, --down", err=True)
 
 
-def _named(questions: LineageService, name: str | None, run: str | None, as_of: datetime | None) -> Artifact | Run:
+def _named(
+    questions: LineageService, name: str | None, run: str | None, as_of: datetime | None
+) -> Artifact | Run:
     if (name is None) == (run is None):
-        raise InvalidArgument("name an artifact or a run, or ask for everything", hint="lamin lineage --all")
+        raise InvalidArgument(
+            "name an artifact or a run, or ask for everything", hint="lamin lineage --all"
+        )
     return questions.find(name, as_of=as_of) if name is not None else questions.find_run(run or "")
 
 
@@ -121,13 +142,18 @@ def _paths(graph: Graph, record: Artifact | Run, target: Artifact | Run) -> str:
     if not graph.nodes:
         return f"nothing leads from {record.uid} to {target.uid}, nor back"
     # Both are on every path: the lower one is that whose tree reaches the other.
-    return max((tree(graph, node_of(endpoint)) for endpoint in (target, record)), key=lambda text: text.count("\n"))
+    return max(
+        (tree(graph, node_of(endpoint)) for endpoint in (target, record)),
+        key=lambda text: text.count("\n"),
+    )
 
 
 def _choices(command: Any) -> Any:
     """The options that `runs` and `artifacts` share."""
     for option in (
-        click.option("--limit", type=LIMIT, help=f"At most this many; as text {_SHOWN} unless told."),
+        click.option(
+            "--limit", type=LIMIT, help=f"At most this many; as text {_SHOWN} unless told."
+        ),
         click.option(
             "--since",
             metavar="TIME",
@@ -144,14 +170,20 @@ def _choices(command: Any) -> Any:
     return command
 
 
-@click.command(epilog=examples("lamin runs --status failed --since 2d", "lamin runs --engine snakemake --limit 500"))
+@click.command(
+    epilog=examples(
+        "lamin runs --status failed --since 2d", "lamin runs --engine snakemake --limit 500"
+    )
+)
 @click.option(
     "--status",
     multiple=True,
     type=click.Choice([str(run_status) for run_status in RunStatus]),
     help="Only in this state.",
 )
-@click.option("--key", shell_complete=completers.transforms, help="Only of transforms whose key begins so.")
+@click.option(
+    "--key", shell_complete=completers.transforms, help="Only of transforms whose key begins so."
+)
 @_choices
 @as_json
 def runs(
@@ -167,7 +199,11 @@ def runs(
     instance.lineage.find_lost()
     max_rows = limit or (None if as_json else _SHOWN)
     list_filter = ListFilter(
-        status=status, engine=engine, key=key, since=since, limit=None if max_rows is None else max_rows + 1
+        status=status,
+        engine=engine,
+        key=key,
+        since=since,
+        limit=None if max_rows is None else max_rows + 1,
     )
     nodes, uids = instance.lineage.runs(list_filter)
     if as_json:
@@ -188,14 +224,20 @@ def runs(
     _print_first(rows, max_rows)
 
 
-@click.command(epilog=examples("lamin artifacts --key results/ --since 2026-03-01", "lamin artifacts --json"))
+@click.command(
+    epilog=examples("lamin artifacts --key results/ --since 2026-03-01", "lamin artifacts --json")
+)
 @click.option("--key", shell_complete=completers.keys, help="Only with a key that begins so.")
 @_choices
 @as_json
-def artifacts(key: str | None, engine: str | None, since: datetime | None, limit: int | None, as_json: bool) -> None:
+def artifacts(
+    key: str | None, engine: str | None, since: datetime | None, limit: int | None, as_json: bool
+) -> None:
     """All versions of all artifacts, the newest first."""
     max_rows = limit or (None if as_json else _SHOWN)
-    list_filter = ListFilter(engine=engine, key=key, since=since, limit=None if max_rows is None else max_rows + 1)
+    list_filter = ListFilter(
+        engine=engine, key=key, since=since, limit=None if max_rows is None else max_rows + 1
+    )
     shown = [artifact_view(node) for node in connect().lineage.artifacts(list_filter)]
     if as_json:
         print_json(shown[:max_rows])
@@ -230,7 +272,8 @@ def diff(first: str, second: str, as_json: bool) -> None:
 
     In params, code, environment, inputs, outputs, status, engine and duration.
 
-    A run is named by its uid, its OpenLineage run id, or the key of its transform, which is the newest run of that.
+    A run is named by its uid, its OpenLineage run id, or the key of its transform, which is the
+    newest run of that.
     """
     difference = connect().lineage.diff(first, second)
     print_json(difference.view()) if as_json else echo(str(difference))

@@ -25,7 +25,8 @@ LIMIT = click.IntRange(1, 2**31 - 1)
 def colour(environment: Mapping[str, str]) -> bool | None:
     """Whether to colour: never, always, or (None) where the stream is a terminal.
 
-    `NO_COLOR` wins over `FORCE_COLOR`, and that over what `CI` and `TERM=dumb` mean, which is never.
+    `NO_COLOR` wins over `FORCE_COLOR`, and that over what `CI` and `TERM=dumb` mean, which is
+    never.
 
     >>> colour({"NO_COLOR": "1", "FORCE_COLOR": "1"}), colour({"FORCE_COLOR": "1", "CI": "true"}), colour({})
     (False, True, None)
@@ -49,8 +50,8 @@ class Styled:
 def echo(*parts: object, err: bool = False, nl: bool = True) -> None:
     """Print the parts, one after the other, with what a terminal would obey as escapes: colours are `Styled` parts.
 
-    Everything that a command prints for people goes through here. What standard error does not take is lost: it
-    must not end a command, nor change its exit code.
+    Everything that a command prints for people goes through here. What standard error does not take
+    is lost: it must not end a command, nor change its exit code.
     """
     text = "".join(map(_shown, parts))
     with contextlib.suppress(OSError) if err else contextlib.nullcontext():

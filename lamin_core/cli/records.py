@@ -21,10 +21,18 @@ from lamin_core.runtime.printable import printable
 _LISTED = 50
 
 
-@click.command(epilog=examples('head "$(lamin load results/genes.csv)"', "lamin load transform fit.py"))
+@click.command(
+    epilog=examples('head "$(lamin load results/genes.csv)"', "lamin load transform fit.py")
+)
 @by_name
-@click.option("--force", is_flag=True, help="Write over a script or notebook that has changes the registry lacks.")
-def load(words: tuple[str, ...], key: str | None, uid: str | None, name: str | None, force: bool) -> None:
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Write over a script or notebook that has changes the registry lacks.",
+)
+def load(
+    words: tuple[str, ...], key: str | None, uid: str | None, name: str | None, force: bool
+) -> None:
     """Bring an artifact, script or notebook here; print its path.
 
     Of an artifact that is a local copy, of a script or notebook a file to work on.
@@ -36,14 +44,18 @@ def load(words: tuple[str, ...], key: str | None, uid: str | None, name: str | N
         output.echo_path(bring_back(record, Path.cwd(), force=force))
         return
     if not isinstance(record, ln.Artifact):
-        raise InvalidArgument(f"{record!r} has no bytes to bring here", hint="lamin load artifact NAME")
+        raise InvalidArgument(
+            f"{record!r} has no bytes to bring here", hint="lamin load artifact NAME"
+        )
     output.echo_path(record.cache())
 
 
 @click.command(epilog=examples("lamin get results/genes.csv", "lamin get run aT8AlECy --json"))
 @by_name
 @output.as_json
-def get(words: tuple[str, ...], key: str | None, uid: str | None, name: str | None, as_json: bool) -> None:
+def get(
+    words: tuple[str, ...], key: str | None, uid: str | None, name: str | None, as_json: bool
+) -> None:
     """Print the fields of one record."""
     fields = annotated(find(words, key, uid, name))
     if as_json:
@@ -56,14 +68,18 @@ def _print_fields(fields: dict[str, Any]) -> None:
     shown = {name: value for name, value in fields.items() if value not in (None, [], {})}
     width = max(len(name) for name in shown) + 1
     for name, value in shown.items():
-        text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+        text = (
+            json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+        )
         output.echo(f"{name + ':':<{width}} {printable(text)}")
 
 
 @click.command(epilog=examples("lamin describe results/genes.csv", "lamin describe run aT8AlECy"))
 @by_name
 @output.as_json
-def describe(words: tuple[str, ...], key: str | None, uid: str | None, name: str | None, as_json: bool) -> None:
+def describe(
+    words: tuple[str, ...], key: str | None, uid: str | None, name: str | None, as_json: bool
+) -> None:
     """Say what is known about one record, for people.
 
     With --json the same as lamin get.
@@ -79,10 +95,16 @@ def describe(words: tuple[str, ...], key: str | None, uid: str | None, name: str
 
 @click.command(
     "list",
-    epilog=examples("lamin list", "lamin list transforms --search align", "lamin list ulabels --limit 500 --json"),
+    epilog=examples(
+        "lamin list",
+        "lamin list transforms --search align",
+        "lamin list ulabels --limit 500 --json",
+    ),
 )
 @click.argument("kind", metavar="[REGISTRY]", required=False)
-@click.option("--limit", type=output.LIMIT, default=_LISTED, show_default=True, help="At most this many.")
+@click.option(
+    "--limit", type=output.LIMIT, default=_LISTED, show_default=True, help="At most this many."
+)
 @click.option("--search", help="Only those that this finds, the best first.")
 @output.as_json
 def list_(kind: str | None, limit: int, search: str | None, as_json: bool) -> None:
@@ -91,11 +113,17 @@ def list_(kind: str | None, limit: int, search: str | None, as_json: bool) -> No
     Without a registry: all of them, and how many records each has.
     """
     if kind is None:
-        counts = [{"registry": name, "records": registry(name).filter().count()} for name in REGISTRIES]
+        counts = [
+            {"registry": name, "records": registry(name).filter().count()} for name in REGISTRIES
+        ]
         output.print_json(counts) if as_json else output.print_table(counts)
         return
     registry_class = registry(kind)
-    rows = registry_class.search(search, limit=limit + 1) if search else registry_class.all().order_by("-id")
+    rows = (
+        registry_class.search(search, limit=limit + 1)
+        if search
+        else registry_class.all().order_by("-id")
+    )
     shown = [shape(record) for record in rows[: limit + 1]]
     if as_json:
         output.print_json(shown[:limit])
@@ -107,9 +135,22 @@ def list_(kind: str | None, limit: int, search: str | None, as_json: bool) -> No
 
 def _short(fields: dict[str, Any]) -> dict[str, Any]:
     """What fits a line: without long fields, digests and moments to the second."""
-    left_out = ("hash", "hash_type", "otype", "external_id", "params", "error", "path", "reference", "transform")
+    left_out = (
+        "hash",
+        "hash_type",
+        "otype",
+        "external_id",
+        "params",
+        "error",
+        "path",
+        "reference",
+        "transform",
+    )
     short = {name: value for name, value in fields.items() if name not in left_out}
-    return {name: output.local(value) if isinstance(value, datetime) else value for name, value in short.items()}
+    return {
+        name: output.local(value) if isinstance(value, datetime) else value
+        for name, value in short.items()
+    }
 
 
 @click.command(
@@ -119,8 +160,19 @@ def _short(fields: dict[str, Any]) -> dict[str, Any]:
     )
 )
 @by_name
-@click.option("--features", multiple=True, metavar="NAME=VALUE", help="A value of a feature; as often as needed.")
-@click.option("--labels", "--ulabel", multiple=True, metavar="LABEL", help="A label, made if it is new; as often.")
+@click.option(
+    "--features",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A value of a feature; as often as needed.",
+)
+@click.option(
+    "--labels",
+    "--ulabel",
+    multiple=True,
+    metavar="LABEL",
+    help="A label, made if it is new; as often.",
+)
 @click.option("--project", multiple=True, help="A project, made if it is new; as often as needed.")
 @click.option("--description", help="What it is.")
 @output.as_json
@@ -138,7 +190,8 @@ def annotate(
     """Give a record labels, values of features, a description."""
     if not (features or labels or project or description):
         raise InvalidArgument(
-            "nothing to annotate with", hint="--features NAME=VALUE, --labels LABEL, --project, --description"
+            "nothing to annotate with",
+            hint="--features NAME=VALUE, --labels LABEL, --project, --description",
         )
     values = dict(_value(assignment) for assignment in features)
     record = find(words, key, uid, name)
@@ -165,19 +218,32 @@ def _value(assignment: str) -> tuple[str, Any]:
     """
     name, equals, text = assignment.partition("=")
     if not name or not equals:
-        raise InvalidArgument(f"not of the form NAME=VALUE: {assignment!r}", hint="--features temperature=21.6")
+        raise InvalidArgument(
+            f"not of the form NAME=VALUE: {assignment!r}", hint="--features temperature=21.6"
+        )
     try:
         return name, json.loads(text)
     except ValueError:
         return name, text
 
 
-@click.command(epilog=examples("lamin delete results/genes.csv", "lamin delete ulabel checked --yes"))
+@click.command(
+    epilog=examples("lamin delete results/genes.csv", "lamin delete ulabel checked --yes")
+)
 @by_name
-@click.option("--permanent", is_flag=True, help="For good, with its copy in the storage, instead of into the trash.")
+@click.option(
+    "--permanent",
+    is_flag=True,
+    help="For good, with its copy in the storage, instead of into the trash.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(
-    words: tuple[str, ...], key: str | None, uid: str | None, name: str | None, permanent: bool, yes: bool
+    words: tuple[str, ...],
+    key: str | None,
+    uid: str | None,
+    name: str | None,
+    permanent: bool,
+    yes: bool,
 ) -> None:
     """Delete one record; asks first.
 
@@ -189,4 +255,7 @@ def delete(
     if not agreed(f"Delete {called(record)}{how}?", yes):
         raise click.Abort
     record.delete(**({"permanent": True} if permanent and has_trash else {}))
-    output.echo(f"{called(record)} is deleted{how}" if how else f"{called(record)} is in the trash", err=True)
+    output.echo(
+        f"{called(record)} is deleted{how}" if how else f"{called(record)} is in the trash",
+        err=True,
+    )

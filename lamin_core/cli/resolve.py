@@ -55,13 +55,15 @@ def by_name(command: Command) -> Command:
 def find(words: Sequence[str], key: str | None, uid: str | None, name: str | None) -> Any:
     """The record that is meant; of several versions the latest.
 
-    Without a registry, an artifact. Raises `InvalidArgument` when none or several are named, `NotFound`, and
-    `MultipleFound`.
+    Without a registry, an artifact. Raises `InvalidArgument` when none or several are named,
+    `NotFound`, and `MultipleFound`.
     """
     kind, rest = _split(words)
     identifiers = [*rest, *(value for value in (key, uid, name) if value is not None)]
     if len(identifiers) != 1:
-        raise InvalidArgument("name one record", hint="by NAME, --key, --uid or --name: lamin describe artifact a.csv")
+        raise InvalidArgument(
+            "name one record", hint="by NAME, --key, --uid or --name: lamin describe artifact a.csv"
+        )
     try:
         if uid is not None:
             return kind.get(uid)
@@ -111,7 +113,10 @@ def _complete(ctx: click.Context, argument: click.Parameter, incomplete: str) ->
     """Registries and keys of artifacts, then names in the registry that was typed."""
     typed = ctx.params.get("words") or ()
     if not typed:
-        return [*(name for name in REGISTRIES if name.startswith(incomplete)), *keys(ctx, argument, incomplete)]
+        return [
+            *(name for name in REGISTRIES if name.startswith(incomplete)),
+            *keys(ctx, argument, incomplete),
+        ]
     try:
         kind = registry(typed[0])
     except InvalidArgument:

@@ -33,13 +33,19 @@ _CODE = {
     )
 )
 @click.argument("path", shell_complete=completers.files)
-@click.option("--key", help="The key to save it under; by default its path in a storage, or the name of a script.")
+@click.option(
+    "--key",
+    help="The key to save it under; by default its path in a storage, or the name of a script.",
+)
 @click.option("--description", help="What it is.")
 @click.option("--kind", help="What kind of data, such as dataset or model.")
 @click.option("--stem-uid", help="Save it as a new version of the record with this uid.")
 @click.option("--project", help="Also add it to this project, made if it is new.")
 @click.option(
-    "--registry", "into", type=Word(["artifact", "transform"]), help="As what; code is by default a transform."
+    "--registry",
+    "into",
+    type=Word(["artifact", "transform"]),
+    help="As what; code is by default a transform.",
 )
 @output.as_json
 def save(
@@ -58,14 +64,21 @@ def save(
     """
     attributes = {"key": key, "description": description, "kind": kind}
     is_code = into == "transform" or (into is None and Path(path).suffix in _CODE)
-    saved = _save_code(path, stem_uid, attributes) if is_code else _save_artifact(path, stem_uid, attributes)
+    saved = (
+        _save_code(path, stem_uid, attributes)
+        if is_code
+        else _save_artifact(path, stem_uid, attributes)
+    )
     if project is not None:
         saved.projects.add(ln.Project(name=project).save())
     if as_json:
         output.print_json(annotated(saved))
     else:
         output.echo(saved.uid)
-        output.echo(f"saved {type(saved).__name__.lower()} {saved.key or saved.uid}, version {saved.version}", err=True)
+        output.echo(
+            f"saved {type(saved).__name__.lower()} {saved.key or saved.uid}, version {saved.version}",
+            err=True,
+        )
 
 
 def _save_artifact(path: str, stem_uid: str | None, attributes: dict[str, Any]) -> Any:
@@ -82,7 +95,9 @@ def _save_code(path: str, stem_uid: str | None, attributes: dict[str, Any]) -> A
     revises = None if stem_uid is None else ln.Transform.get(stem_uid)
     code = in_file(file)
     if code.source is None:
-        raise InvalidArgument(f"not code: {path!r} does not hold text", hint=f"lamin save {path} --registry artifact")
+        raise InvalidArgument(
+            f"not code: {path!r} does not hold text", hint=f"lamin save {path} --registry artifact"
+        )
     return code.transform(
         revises=revises, language=language, **{**attributes, "kind": attributes["kind"] or kind}
     ).save()

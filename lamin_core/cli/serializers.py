@@ -7,7 +7,11 @@ from typing import Any
 from lamin_core.errors import Conflict
 
 _VERSIONED = {"uid": "uid", "key": "key", "version": "version", "is_latest": "is_latest"}
-_SAID = {"description": "description", "created_by": "created_by.handle", "created_at": "created_at"}
+_SAID = {
+    "description": "description",
+    "created_by": "created_by.handle",
+    "created_at": "created_at",
+}
 _CALLED = {"uid": "uid", "name": "name"}
 _AT = {"created_at": "created_at"}
 
@@ -106,7 +110,9 @@ def _walk(record: Any, path: str) -> Any:
             return None
         try:
             record = getattr(record, name)
-        except Conflict:  # the path of what is said to lie outside of its storage, as `lamin fsck` tells
+        except (
+            Conflict
+        ):  # the path of what is said to lie outside of its storage, as `lamin fsck` tells
             return None
     return record
 
@@ -126,4 +132,8 @@ def annotated(record: Any) -> dict[str, Any]:
 
 
 def _annotation(record: Any, name: str) -> Any:
-    return record.features.get_values() if name == "features" else [item.name for item in getattr(record, name)]
+    return (
+        record.features.get_values()
+        if name == "features"
+        else [item.name for item in getattr(record, name)]
+    )

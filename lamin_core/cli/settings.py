@@ -32,7 +32,8 @@ _name = click.argument("name", shell_complete=_names)
 def settings(ctx: click.Context, show_origin: bool, as_json: bool) -> None:
     """Show all settings, or change one.
 
-    In this order: the variable (LAMIN_ and the name in capitals), the instance, the user, the default.
+    In this order: the variable (LAMIN_ and the name in capitals), the instance, the user, the
+    default.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -87,5 +88,7 @@ def _store(name: str, value: str | None, for_user: bool) -> None:
 def _file(for_user: bool) -> Path:
     file = configuration.user_file() if for_user else configuration.instance_file()
     if file is None:
-        raise InstanceNotFound("no instance here or above", hint="lamin settings set NAME VALUE --user")
+        raise InstanceNotFound(
+            "no instance here or above", hint="lamin settings set NAME VALUE --user"
+        )
     return file

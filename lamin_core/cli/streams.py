@@ -10,15 +10,16 @@ from typing import IO, Any
 _CLOSED = (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_RDWR))
 """Name, mode and flags of the stand-in of a stream that is closed.
 
-That of standard output is opened for reading alone: writing to it fails as it does for other programs.
+That of standard output is opened for reading alone: writing to it fails as it does for other
+programs.
 """
 
 
 def prepare() -> None:
     """Make the streams usable: none is absent, and none fails on a letter that its encoding lacks.
 
-    Where a descriptor was closed (`lamin runs >&-`), the next file that is opened, such as the database, would get
-    its number, and what a library prints there would be written into that file.
+    Where a descriptor was closed (`lamin runs >&-`), the next file that is opened, such as the
+    database, would get its number, and what a library prints there would be written into that file.
     """
     for name, mode, flags in _CLOSED:
         if getattr(sys, name) is None:

@@ -1,7 +1,8 @@
 """The one-line summary of a command, read from its source.
 
-`lamin --help` and completion show a line for each command. Importing all of them for that would load the database
-half and every engine's package, which costs most of a second; their sources are read in a few milliseconds.
+`lamin --help` and completion show a line for each command. Importing all of them for that would
+load the database half and every engine's package, which costs most of a second; their sources are
+read in a few milliseconds.
 """
 
 from __future__ import annotations
@@ -36,11 +37,20 @@ def _docstrings(module: str) -> dict[str, str]:
         return {}
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    return {node.name: docstring for node in functions if (docstring := _short_help(node) or ast.get_docstring(node))}
+    return {
+        node.name: docstring
+        for node in functions
+        if (docstring := _short_help(node) or ast.get_docstring(node))
+    }
 
 
 def _short_help(function: ast.FunctionDef) -> str | None:
     """What a decorator says as `short_help`."""
-    keywords = [word for call in function.decorator_list if isinstance(call, ast.Call) for word in call.keywords]
+    keywords = [
+        word
+        for call in function.decorator_list
+        if isinstance(call, ast.Call)
+        for word in call.keywords
+    ]
     values = [word.value for word in keywords if word.arg == "short_help"]
     return next((value.value for value in values if isinstance(value, ast.Constant)), None)  # type: ignore[return-value]

@@ -14,13 +14,29 @@ from lamin_core.cli.epilog import examples
 from lamin_core.errors import InvalidArgument
 
 
-@click.command(epilog=examples("lamin track --param genome=hg38", 'eval "$(lamin track --key nightly --export)"'))
+@click.command(
+    epilog=examples(
+        "lamin track --param genome=hg38", 'eval "$(lamin track --key nightly --export)"'
+    )
+)
 @click.option("--key", help="The key of the transform; by default the script's file name.")
 @click.option("--name", help="The name of the run.")
 @click.option("--uid", help="Stem or uid of the transform, as in ln.track().")
-@click.option("--param", "params", metavar="NAME=VALUE", multiple=True, help="A parameter; JSON, or else text.")
-@click.option("--export", is_flag=True, help='Print variables for child processes: eval "$(lamin track --export)".')
-def track(key: str | None, name: str | None, uid: str | None, params: tuple[str, ...], export: bool) -> None:
+@click.option(
+    "--param",
+    "params",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="A parameter; JSON, or else text.",
+)
+@click.option(
+    "--export",
+    is_flag=True,
+    help='Print variables for child processes: eval "$(lamin track --export)".',
+)
+def track(
+    key: str | None, name: str | None, uid: str | None, params: tuple[str, ...], export: bool
+) -> None:
     """Start a run of this shell script; prints its uid."""
     from lamin_core.instance.instance import connect
     from lamin_core.runtime.child_environment import with_root
@@ -68,9 +84,17 @@ def track(key: str | None, name: str | None, uid: str | None, params: tuple[str,
     shell_complete=completers.files,
     help="A file or folder that it writes; as often as needed.",
 )
-@click.option("--key", help="The key of the transform; by default the name of the script or the program.")
+@click.option(
+    "--key", help="The key of the transform; by default the name of the script or the program."
+)
 @click.option("--name", help="The name of the run.")
-@click.option("--param", "params", metavar="NAME=VALUE", multiple=True, help="A parameter; JSON, or else text.")
+@click.option(
+    "--param",
+    "params",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="A parameter; JSON, or else text.",
+)
 def run(
     words: tuple[str, ...],
     inputs: tuple[str, ...],
@@ -81,8 +105,8 @@ def run(
 ) -> None:
     """Run a script or any other program as a run, and exit as it does.
 
-    Files that its arguments name are noted by themselves: those that stay as they are as inputs, those that are new
-    or changed as outputs.
+    Files that its arguments name are noted by themselves: those that stay as they are as inputs,
+    those that are new or changed as outputs.
     """
     from lamin_core.instance.instance import connect
     from lamin_core.tracking.subprocesses import Asked, Program, run_program
@@ -94,7 +118,9 @@ def run(
 
 
 @click.command(epilog=examples("trap 'lamin finish --code $?' EXIT"))
-@click.option("--code", type=int, default=0, help="The exit code that the script ends with; 0 is good.")
+@click.option(
+    "--code", type=int, default=0, help="The exit code that the script ends with; 0 is good."
+)
 def finish(code: int) -> None:
     """End the run that lamin track has started in this shell script."""
     from lamin_core.instance.instance import connect

@@ -16,10 +16,18 @@ def small_dataset1(otype: Otype = "DataFrame", *, with_typo: bool = False) -> An
     ['DMSO', 'IFNJ', 'DMSO']
     """
     perturbations = ["DMSO", "IFNJ" if with_typo else "IFNG", "DMSO"]
-    genes = {"ENSG00000153563": [1, 3, 5], "ENSG00000010610": [2, 4, 6], "ENSG00000170458": [3, 5, 7]}
+    genes = {
+        "ENSG00000153563": [1, 3, 5],
+        "ENSG00000010610": [2, 4, 6],
+        "ENSG00000170458": [3, 5, 7],
+    }
     described: dict[str, list[Any]] = {
         "sample_note": ["was ok", "looks naah", "pretty!"],
-        "cell_type_by_expert": ["B cell", "CD8-positive, alpha-beta T cell", "CD8-positive, alpha-beta T cell"],
+        "cell_type_by_expert": [
+            "B cell",
+            "CD8-positive, alpha-beta T cell",
+            "CD8-positive, alpha-beta T cell",
+        ],
         "cell_type_by_model": ["B cell", "T cell", "T cell"],
         "assay_oid": ["EFO:0008913", "EFO:0008913", "EFO:0008913"],
         "concentration": ["0.1%", "200 nM", "0.1%"],
@@ -35,14 +43,20 @@ def small_dataset2(otype: Otype = "DataFrame") -> Any:
     >>> list(small_dataset2().columns[:3])
     ['ENSG00000153563', 'ENSG00000010610', 'ENSG00000004468']
     """
-    genes = {"ENSG00000153563": [2, 3, 3], "ENSG00000010610": [3, 4, 5], "ENSG00000004468": [4, 2, 3]}
+    genes = {
+        "ENSG00000153563": [2, 3, 3],
+        "ENSG00000010610": [3, 4, 5],
+        "ENSG00000004468": [4, 2, 3],
+    }
     described: dict[str, list[Any]] = {
         "cell_type_by_model": ["T cell", "NK cell", "T cell"],
         "concentration": ["200 nM", "0.1%", "200 nM"],
         "treatment_time_h": [24, 6, 24],
         "donor": ["D0003", "D0003", "D0004"],
     }
-    return _dataset(["sample4", "sample5", "sample6"], genes, ["IFNG", "DMSO", "IFNG"], described, otype)
+    return _dataset(
+        ["sample4", "sample5", "sample6"], genes, ["IFNG", "DMSO", "IFNG"], described, otype
+    )
 
 
 def _dataset(

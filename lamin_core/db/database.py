@@ -1,7 +1,8 @@
 """The database: one engine, short read sessions, and write transactions that never lose an update.
 
-On SQLite every write begins with `BEGIN IMMEDIATE` (a deferred one fails, or loses updates, when two processes
-read before they write); on PostgreSQL writers take turns by an advisory lock, so both behave alike.
+On SQLite every write begins with `BEGIN IMMEDIATE` (a deferred one fails, or loses updates, when
+two processes read before they write); on PostgreSQL writers take turns by an advisory lock, so both
+behave alike.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session for queries; what it loads stays usable after it is closed."""
-        with _translated(self.url), Session(self.engine, expire_on_commit=False, autoflush=False) as session:
+        with (
+            _translated(self.url),
+            Session(self.engine, expire_on_commit=False, autoflush=False) as session,
+        ):
             if self._is_sqlite:
                 _driver(session).execute("BEGIN")  # all that is read is of one moment
             yield session
@@ -58,7 +62,11 @@ class Database:
 
         Raises `ReadOnly` where the database may only be read.
         """
-        with _translated(self.url), Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with (
+            _translated(self.url),
+            Session(self.engine, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             if self._is_sqlite:
                 _acquire_write_lock(_driver(session))
             else:
@@ -81,8 +89,14 @@ class Database:
             connection = session.connection()
             if _revision(connection) is None:
                 Base.metadata.create_all(connection)
-                connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
-                connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": REVISION})
+                connection.execute(
+                    text(
+                        "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
+                    )
+                )
+                connection.execute(
+                    text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": REVISION}
+                )
         self.check()
 
     def check(self) -> None:
@@ -94,13 +108,17 @@ class Database:
             return
         shown = redact_text(self.url)
         if revision is None:
-            raise SchemaMismatch(f"{shown} holds no registry", hint="lamin migrate makes its tables again")
+            raise SchemaMismatch(
+                f"{shown} holds no registry", hint="lamin migrate makes its tables again"
+            )
         if revision > REVISION:
             raise SchemaMismatch(
                 f"{shown} has schema {revision}, newer than the {REVISION} that this version knows",
                 hint="pip install --upgrade lamin-core",
             )
-        raise SchemaMismatch(f"{shown} has schema {revision}, older than {REVISION}", hint="lamin migrate")
+        raise SchemaMismatch(
+            f"{shown} has schema {revision}, older than {REVISION}", hint="lamin migrate"
+        )
 
     def require_file(self) -> None:
         """Raise `Unavailable` where SQLite would make an empty file, since the one with the registry is gone."""
@@ -113,7 +131,8 @@ class Database:
             raise permission_denied(file) from error
         except OSError as error:
             raise Unavailable(
-                f"the database {file} is gone", hint="bring it back, or put a backup in its place: lamin restore FILE"
+                f"the database {file} is gone",
+                hint="bring it back, or put a backup in its place: lamin restore FILE",
             ) from error
         if not os.access(file, os.R_OK):
             raise permission_denied(file)
@@ -128,7 +147,8 @@ class Database:
         self.engine.dispose()
 
 
-# Of the errors a driver knows, those that say nothing about our statements ("DatabaseError": the file is none).
+# Of the errors a driver knows, those that say nothing about our statements ("DatabaseError": the
+# file is none).
 _OUT_OF_REACH = {"OperationalError", "InterfaceError", "DatabaseError"}
 _TOO_LONG_FOR_AN_INDEX = "54000"
 _OUT_OF_RANGE = "22003"
@@ -145,7 +165,9 @@ def _engine(url: str) -> Engine:
             f"not a database URL: {redact_text(url)!r}", hint="--db postgresql://user@host/name"
         ) from error
     if parsed.get_backend_name() not in ("sqlite", "postgresql", "postgres"):
-        raise InvalidArgument(f"not a supported database: {redact_text(url)!r}", hint="use SQLite or PostgreSQL")
+        raise InvalidArgument(
+            f"not a supported database: {redact_text(url)!r}", hint="use SQLite or PostgreSQL"
+        )
     if parsed.drivername in ("postgresql", "postgres"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() == "postgresql":
@@ -153,14 +175,20 @@ def _engine(url: str) -> Engine:
     read_only = _read_only_uri(parsed)
     try:
         engine = (
-            create_engine(parsed) if read_only is None else create_engine(parsed, creator=partial(_open, read_only))
+            create_engine(parsed)
+            if read_only is None
+            else create_engine(parsed, creator=partial(_open, read_only))
         )
     except ModuleNotFoundError as error:
         raise MissingExtra(str(error.name), "postgres") from error
     except NoSuchModuleError as error:
-        raise InvalidArgument(f"{redact_text(url)!r}: {error}", hint="use SQLite or PostgreSQL") from error
+        raise InvalidArgument(
+            f"{redact_text(url)!r}: {error}", hint="use SQLite or PostgreSQL"
+        ) from error
     if parsed.get_backend_name() == "sqlite":
-        event.listen(engine, "connect", _on_sqlite_connect if read_only is None else _on_read_only_connect)
+        event.listen(
+            engine, "connect", _on_sqlite_connect if read_only is None else _on_read_only_connect
+        )
     _engines.add(engine)
     return engine
 
@@ -168,11 +196,16 @@ def _engine(url: str) -> Engine:
 def _read_only_uri(url: URL) -> str | None:
     """How SQLite opens a file that this user may only read; None for any other database.
 
-    A reader of a file in WAL mode makes two more files beside it, unless they are there. Where the folder allows none,
-    the file is taken as one that nobody changes; whoever does so meanwhile is seen the next time it is opened.
+    A reader of a file in WAL mode makes two more files beside it, unless they are there. Where the
+    folder allows none, the file is taken as one that nobody changes; whoever does so meanwhile is
+    seen the next time it is opened.
     """
     path = Path(url.database or "") if url.get_backend_name() == "sqlite" else None
-    if path is None or not path.is_file() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+    if (
+        path is None
+        or not path.is_file()
+        or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+    ):
         return None
     alone = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
     return f"file:{quote(str(path.absolute()))}?{'immutable=1' if alone else 'mode=ro'}"
@@ -221,7 +254,8 @@ def _driver(session: Session) -> sqlite3.Connection:
 def _acquire_write_lock(driver: sqlite3.Connection) -> None:
     """Begin to write as soon as nobody else does.
 
-    SQLite itself waits up to a tenth of a second between two looks, a hundred times as long as a transaction takes.
+    SQLite itself waits up to a tenth of a second between two looks, a hundred times as long as a
+    transaction takes.
     """
     until = time.monotonic() + BUSY_TIMEOUT_MS / 1000
     driver.execute("PRAGMA busy_timeout=0")
@@ -271,20 +305,28 @@ def _translated(url: str) -> Iterator[None]:
         yield
     except UnicodeEncodeError as error:
         raise InvalidArgument(
-            f"not text in UTF-8: {_short(error.object)}", hint="names in another encoding have to be renamed"
+            f"not text in UTF-8: {_short(error.object)}",
+            hint="names in another encoding have to be renamed",
         ) from None
     except OverflowError as error:
-        raise InvalidArgument(f"a number is too large for the database: {error}", hint=_RANGE) from error
+        raise InvalidArgument(
+            f"a number is too large for the database: {error}", hint=_RANGE
+        ) from error
     except (DBAPIError, sqlite3.Error) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         if _is_refused(cause):
             raise ReadOnly(
-                f"the database {redact_text(url)} may only be read", hint="ask its owner for the right to write"
+                f"the database {redact_text(url)} may only be read",
+                hint="ask its owner for the right to write",
             ) from error
         if getattr(cause, "sqlstate", None) == _TOO_LONG_FOR_AN_INDEX:
-            raise InvalidArgument("a name is longer than an index takes", hint="names up to 2,600 bytes fit") from error
+            raise InvalidArgument(
+                "a name is longer than an index takes", hint="names up to 2,600 bytes fit"
+            ) from error
         if getattr(cause, "sqlstate", None) == _OUT_OF_RANGE:
-            raise InvalidArgument(f"a number is too large for the database: {cause}", hint=_RANGE) from error
+            raise InvalidArgument(
+                f"a number is too large for the database: {cause}", hint=_RANGE
+            ) from error
         if getattr(cause, "sqlstate", None) == _NO_REGEX:
             raise InvalidArgument(
                 f"PostgreSQL does not take this regular expression: {str(cause).splitlines()[0]}",
@@ -309,16 +351,26 @@ def _remedy(url: str, cause: object) -> str:
         return f"is its server up, and {redact_text(url)} right? `lamin doctor` tries it"
     if is_damage(cause):
         return "put a backup in its place: lamin restore FILE"
-    return "another process writes for long: wait for it" if _is_busy(cause) else "`lamin doctor` looks at all of it"
+    return (
+        "another process writes for long: wait for it"
+        if _is_busy(cause)
+        else "`lamin doctor` looks at all of it"
+    )
 
 
 def is_damage(error: BaseException | None) -> bool:
     """Whether SQLite finds that the file is no database, or no whole one."""
-    return getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+    return getattr(error, "sqlite_errorcode", None) in (
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_CORRUPT,
+    )
 
 
 def _is_refused(error: object) -> bool:
     """Whether the database says that this user, or this connection, may not write."""
     if isinstance(error, sqlite3.Error):
         return (getattr(error, "sqlite_errorcode", 0) & 0xFF) == sqlite3.SQLITE_READONLY
-    return getattr(error, "sqlstate", None) in ("25006", "42501")  # read-only transaction, insufficient privilege
+    return getattr(error, "sqlstate", None) in (
+        "25006",
+        "42501",
+    )  # read-only transaction, insufficient privilege

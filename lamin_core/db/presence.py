@@ -16,7 +16,8 @@ from lamin_core.models import Registry
 def check_present(session: Session, records: Iterable[Registry]) -> None:
     """Raise `NotFound` for a record that was deleted since it was read. One statement for each kind of record.
 
-    SQLite gives the primary key of a deleted last row to the next row, so that a key alone may name another record.
+    SQLite gives the primary key of a deleted last row to the next row, so that a key alone may name
+    another record.
     """
     by_registry: defaultdict[type[Registry], list[Registry]] = defaultdict(list)
     for record in records:

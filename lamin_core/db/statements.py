@@ -1,6 +1,7 @@
 """Bulk SQL that bypasses the ORM: read by a set of values, insert many or only missing rows, reserve primary keys.
 
-For transactions that hold the writer's turn (`Database.writing`): nobody else can take the keys that `reserve` gives.
+For transactions that hold the writer's turn (`Database.writing`): nobody else can take the keys
+that `reserve` gives.
 """
 
 from __future__ import annotations
@@ -52,16 +53,25 @@ def reserve(session: Session, model: type[Base], count: int) -> range:
     connection = session.connection()
     if connection.dialect.name == "sqlite":
         counted = session.info.get(_COUNTED, {})
-        last = counted[table] if table in counted else connection.execute(_newest((table,))).scalar() or 0
+        last = (
+            counted[table]
+            if table in counted
+            else connection.execute(_newest((table,))).scalar() or 0
+        )
         if table in counted:
             counted[table] = last + count
         return range(last + 1, last + 1 + count)
-    # All at once, and in one piece, since no other writer is at work: the last value tells the others.
-    taken = connection.execute(_NEXT_VALUES, {"sequence": f"{table.name}_id_seq", "count": count}).scalar_one()
+    # All at once, and in one piece, since no other writer is at work: the last value tells the
+    # others.
+    taken = connection.execute(
+        _NEXT_VALUES, {"sequence": f"{table.name}_id_seq", "count": count}
+    ).scalar_one()
     return range(taken - count + 1, taken + 1)
 
 
-_NEXT_VALUES = text("SELECT max(nextval(CAST(:sequence AS regclass))) FROM generate_series(1, :count)")
+_NEXT_VALUES = text(
+    "SELECT max(nextval(CAST(:sequence AS regclass))) FROM generate_series(1, :count)"
+)
 
 
 _COUNTED = "primary keys that are counted"
@@ -75,7 +85,9 @@ def count_keys(session: Session, models: Iterable[type[Base]]) -> None:
     connection, tables = session.connection(), tuple(table_of(model) for model in models)
     if connection.dialect.name == "sqlite":
         last_keys = connection.execute(_newest(tables)).one()
-        session.info[_COUNTED] = {table: last or 0 for table, last in zip(tables, last_keys, strict=True)}
+        session.info[_COUNTED] = {
+            table: last or 0 for table, last in zip(tables, last_keys, strict=True)
+        }
 
 
 @cache
@@ -93,8 +105,8 @@ def insert_rows(session: Session, model: type[Base], rows: Sequence[Mapping[str,
 def insertion(table: Table, *, many: bool) -> Executable:
     """The statement that writes rows; of `many` it names a thousand at a time.
 
-    That costs SQLite no more for a plain table, and a third for one that is searched, whose index is else written anew
-    after each row.
+    That costs SQLite no more for a plain table, and a third for one that is searched, whose index
+    is else written anew after each row.
     """
     return insert(table).returning(*table.primary_key) if many else insert(table)
 
@@ -102,9 +114,14 @@ def insertion(table: Table, *, many: bool) -> Executable:
 def insert_missing(session: Session, table: Table, values: dict[str, object]) -> int | None:
     """The primary key of a new row with these values; None where a unique constraint says that it is there already.
 
-    One statement where most rows are new, instead of a look first; not through the mapper, which costs more than both.
+    One statement where most rows are new, instead of a look first; not through the mapper, which
+    costs more than both.
     """
-    return session.connection().execute(_insert_missing(table, tuple(values), returning=True), values).scalar()
+    return (
+        session.connection()
+        .execute(_insert_missing(table, tuple(values), returning=True), values)
+        .scalar()
+    )
 
 
 def insert_missing_rows(session: Session, table: object, rows: Sequence[dict[str, object]]) -> None:
@@ -154,7 +171,9 @@ def delete_rows(session: Session, model: type[Base], ids: Collection[int]) -> No
     """Remove the rows with these primary keys."""
     if ids:
         connection = session.connection()
-        connection.execute(_delete(connection.dialect.name, table_of(model).c.id), {"among": listed(session, ids)})
+        connection.execute(
+            _delete(connection.dialect.name, table_of(model).c.id), {"among": listed(session, ids)}
+        )
 
 
 @cache
@@ -163,11 +182,16 @@ def _delete(dialect: str, key: Column[Any]) -> Executable:
 
 
 def select_in(
-    session: Session, query: Select[Any], column: object, values: Collection[object], **parameters: object
+    session: Session,
+    query: Select[Any],
+    column: object,
+    values: Collection[object],
+    **parameters: object,
 ) -> Iterator[Row[Any]]:
     """The rows of the query whose column has one of these values: one statement, however many they are.
 
-    `parameters` are those of the query itself. Best with a query that is built once: its compiled form is cached.
+    `parameters` are those of the query itself. Best with a query that is built once: its compiled
+    form is cached.
     """
     if values:
         connection = session.connection()
@@ -178,7 +202,8 @@ def select_in(
 def free_uids(session: Session, model: type[Base], derived: Mapping[K, str]) -> dict[K, str]:
     """Return a uid for each new row: the derived one, or a random one where a row has that already.
 
-    A record that was renamed keeps the uid that its former name gives; another record may have that name next.
+    A record that was renamed keeps the uid that its former name gives; another record may have that
+    name next.
     """
     column = table_of(model).c.uid
     taken = {row.uid for row in select_in(session, select(column), column, set(derived.values()))}

@@ -21,7 +21,13 @@ def learn(session: Session, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     canonical_names = canonical(session, {path for pair in distinct_pairs for path in pair})
     groups = _joined(canonical_names, distinct_pairs)
     members = _members(
-        session, {canonical_names[path] for paths in groups.values() for path in paths if path in canonical_names}
+        session,
+        {
+            canonical_names[path]
+            for paths in groups.values()
+            for path in paths
+            if path in canonical_names
+        },
     )
     before = {path: name for name, paths in members.items() for path in paths}
     renamed: dict[str, str] = {}
@@ -31,7 +37,9 @@ def learn(session: Session, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         for path in paths:
             whole |= set(members.get(canonical_names.get(path, ""), ()))
         best = min(whole, key=_preference)
-        renamed |= {name: best for name in {before.get(path, path) for path in whole} if name != best}
+        renamed |= {
+            name: best for name in {before.get(path, path) for path in whole} if name != best
+        }
         rows |= {path: best for path in whole if before.get(path) != best}
     _write(session, rows)
     return renamed
@@ -50,7 +58,9 @@ def _preference(path: str) -> tuple[bool, str]:
     return not path.startswith(_FILES), path
 
 
-def _joined(canonical_names: Mapping[str, str], pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+def _joined(
+    canonical_names: Mapping[str, str], pairs: Iterable[tuple[str, str]]
+) -> dict[str, set[str]]:
     """The named paths in groups of one dataset each."""
     groups: dict[str, set[str]] = {}
     home: dict[str, str] = {}
@@ -76,12 +86,17 @@ def _write(session: Session, rows: Mapping[str, str]) -> None:
     query = select(DatasetAlias.id, DatasetAlias.path)
     existing = {row.path: row.id for row in select_in(session, query, DatasetAlias.path, rows)}
     update_rows(
-        session, DatasetAlias, [{"id": existing[p], "canonical": name} for p, name in rows.items() if p in existing]
+        session,
+        DatasetAlias,
+        [{"id": existing[p], "canonical": name} for p, name in rows.items() if p in existing],
     )
     missing = [path for path in rows if path not in existing]
     ids = reserve(session, DatasetAlias, len(missing))
     insert_rows(
         session,
         DatasetAlias,
-        [{"id": identity, "path": path, "canonical": rows[path]} for identity, path in zip(ids, missing, strict=True)],
+        [
+            {"id": identity, "path": path, "canonical": rows[path]}
+            for identity, path in zip(ids, missing, strict=True)
+        ],
     )

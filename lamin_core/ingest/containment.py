@@ -60,10 +60,15 @@ def link(session: Session, rows: Iterable[FolderMember]) -> None:
         pairs |= _below(session, series_id)
     if pairs:
         existing = {
-            (row.directory_id, row.artifact_id) for row in _containment_rows(session, {below for _, below in pairs})
+            (row.directory_id, row.artifact_id)
+            for row in _containment_rows(session, {below for _, below in pairs})
         }
         ties = sorted(pairs - existing)
-        insert_rows(session, Containment, [{"directory_id": above, "artifact_id": below} for above, below in ties])
+        insert_rows(
+            session,
+            Containment,
+            [{"directory_id": above, "artifact_id": below} for above, below in ties],
+        )
 
 
 def _lies(row: FolderMember) -> bool:
@@ -121,7 +126,10 @@ def _inside(
 
 def _below(session: Session, series_id: int) -> set[tuple[int, int]]:
     """The files below a folder, each with the version of the folder that it belongs to; outdated ties are cut."""
-    folders = [FolderMember(*row) for row in session.connection().execute(_ROW.where(Artifact.series_id == series_id))]
+    folders = [
+        FolderMember(*row)
+        for row in session.connection().execute(_ROW.where(Artifact.series_id == series_id))
+    ]
     folders = [row for row in folders if row.n_files is not None]
     if not folders:
         return set()

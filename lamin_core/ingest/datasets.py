@@ -54,7 +54,9 @@ def find_series(session: Session, paths: Collection[str]) -> dict[str, Series]:
     }
     existing = series_where(session, ArtifactSeries.stem, stems)
     by_stem = {series.stem: series for series in existing.values()}
-    by_stem |= _make_series_at(session, {stem: location for stem, location in stems.items() if stem not in by_stem})
+    by_stem |= _make_series_at(
+        session, {stem: location for stem, location in stems.items() if stem not in by_stem}
+    )
     copies = series_where(session, ArtifactSeries.id, set(copied_series_ids.values()))
 
     def series_of(path: str) -> Series:
@@ -89,7 +91,9 @@ def _kept_copies(session: Session, places: Mapping[str, Location]) -> dict[str, 
     }
     rows = select_in(session, _COPIES, Artifact.real_key, {key for _, key in copies})
     return {
-        copies[row.storage_id, row.real_key]: row.series_id for row in rows if (row.storage_id, row.real_key) in copies
+        copies[row.storage_id, row.real_key]: row.series_id
+        for row in rows
+        if (row.storage_id, row.real_key) in copies
     }
 
 
@@ -116,7 +120,11 @@ def load_series(session: Session, ids: Collection[int]) -> dict[int, Series]:
 
 
 def _make_series_at(session: Session, places: Mapping[str, Location]) -> dict[str, Series]:
-    new = [(stem, location.root.id, location.key) for stem, location in places.items() if location.root is not None]
+    new = [
+        (stem, location.root.id, location.key)
+        for stem, location in places.items()
+        if location.root is not None
+    ]
     return {series.stem: series for series in make_series(session, new)}
 
 
@@ -129,7 +137,11 @@ def make_series(
         for i, fields in zip(reserve(session, ArtifactSeries, len(new)), new, strict=True)
     ]
     names = ("id", "stem", "storage_id", "key", "last_observed_at")
-    insert_rows(session, ArtifactSeries, [{name: getattr(series, name) for name in names} for series in new_series])
+    insert_rows(
+        session,
+        ArtifactSeries,
+        [{name: getattr(series, name) for name in names} for series in new_series],
+    )
     return new_series
 
 
@@ -137,7 +149,11 @@ def bytes_of(dataset: DatasetFacts) -> Bytes | None:
     """What tells the content of this dataset; None where nobody looked."""
     if dataset.hash is None:
         return None
-    return dataset.hash, dataset.hash_type or "unknown", UNKNOWN_SIZE if dataset.size is None else dataset.size
+    return (
+        dataset.hash,
+        dataset.hash_type or "unknown",
+        UNKNOWN_SIZE if dataset.size is None else dataset.size,
+    )
 
 
 class Kept(NamedTuple):
@@ -150,7 +166,12 @@ class Kept(NamedTuple):
 def find_contents(session: Session, datasets: Iterable[DatasetFacts]) -> dict[Bytes, Kept]:
     """The content that each of these datasets has, made where it is new."""
     return contents_of(
-        session, {content: dataset.n_files for dataset in datasets if (content := bytes_of(dataset)) is not None}
+        session,
+        {
+            content: dataset.n_files
+            for dataset in datasets
+            if (content := bytes_of(dataset)) is not None
+        },
     )
 
 
@@ -160,12 +181,21 @@ def contents_of(session: Session, file_counts: Mapping[Bytes, int | None]) -> di
     existing = {(row.hash, row.hash_type, row.size): Kept(row.id, row.n_files) for row in rows}
     missing = sorted(content for content in file_counts if content not in existing)
     ids = reserve(session, Content, len(missing))
-    created = {content: Kept(identity, file_counts[content]) for content, identity in zip(missing, ids, strict=True)}
+    created = {
+        content: Kept(identity, file_counts[content])
+        for content, identity in zip(missing, ids, strict=True)
+    }
     insert_rows(
         session,
         Content,
         [
-            {"id": content_row.id, "hash": c[0], "hash_type": c[1], "size": c[2], "n_files": content_row.n_files}
+            {
+                "id": content_row.id,
+                "hash": c[0],
+                "hash_type": c[1],
+                "size": c[2],
+                "n_files": content_row.n_files,
+            }
             for c, content_row in created.items()
         ],
     )
@@ -185,8 +215,12 @@ def last_numbers(session: Session, series: Collection[int]) -> dict[int, int]:
 
 _LAST_NUMBERS = select(
     ArtifactSeries.id,
-    select(func.max(Artifact.number)).where(Artifact.series_id == ArtifactSeries.id).scalar_subquery(),
-    select(func.max(DeletedVersion.number)).where(DeletedVersion.stem == ArtifactSeries.stem).scalar_subquery(),
+    select(func.max(Artifact.number))
+    .where(Artifact.series_id == ArtifactSeries.id)
+    .scalar_subquery(),
+    select(func.max(DeletedVersion.number))
+    .where(DeletedVersion.stem == ArtifactSeries.stem)
+    .scalar_subquery(),
 )
 
 
@@ -197,6 +231,11 @@ def known_series(session: Session, paths: Collection[str]) -> dict[str, Series]:
     storage_roots = roots(session)
     places = {path: locate(path, storage_roots) for path in paths}
     stems = {
-        _stem(location.root.uid, location.key): path for path, location in places.items() if location.root is not None
+        _stem(location.root.uid, location.key): path
+        for path, location in places.items()
+        if location.root is not None
     }
-    return {stems[series.stem]: series for series in series_where(session, ArtifactSeries.stem, stems).values()}
+    return {
+        stems[series.stem]: series
+        for series in series_where(session, ArtifactSeries.stem, stems).values()
+    }

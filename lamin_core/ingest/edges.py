@@ -1,7 +1,8 @@
 """Writing edges: each finds or makes the version of the dataset that it saw, in the order of time.
 
-What comes in order only appends. What comes late binds to the newest version where that was there already at the
-time; else everything known of the series is folded again, so that the order of arrival leaves no trace.
+What comes in order only appends. What comes late binds to the newest version where that was there
+already at the time; else everything known of the series is folded again, so that the order of
+arrival leaves no trace.
 """
 
 from __future__ import annotations
@@ -93,17 +94,26 @@ def write(
 ) -> None:
     """Write these edges: all that these runs have, and more of others.
 
-    `fresh` are the runs that had none before; `sizes` how many files those contents have that are of folders.
+    `fresh` are the runs that had none before; `sizes` how many files those contents have that are
+    of folders.
     """
     new, late = _compared(session, edges, set(runs) - set(new_runs))
     series = {edge.series.id: edge.series for edge in new}
-    heads = _heads(session, [item.id for item in series.values() if item.last_observed_at is not None])
+    heads = _heads(
+        session, [item.id for item in series.values() if item.last_observed_at is not None]
+    )
     batch = _Batch(late=late)
     grouped: defaultdict[int, list[Edge]] = defaultdict(list)
     for edge in new:
         grouped[edge.series.id].append(edge)
     for key, group in grouped.items():
-        _bind(session, batch, series[key], heads.get(key), sorted(group, key=lambda edge: edge.seen.order))
+        _bind(
+            session,
+            batch,
+            series[key],
+            heads.get(key),
+            sorted(group, key=lambda edge: edge.seen.order),
+        )
     _write_versions(session, batch)
     insert_rows(session, RunArtifact, [_row(edge, head) for edge, head in batch.bound])
     _note_times(session, grouped)
@@ -111,25 +121,38 @@ def write(
     if batch.late:
         refold(session, batch.late)
     containment.link(
-        session, [_lying(item, head, sizes) for item, head in batch.new_versions if item.id not in batch.late]
+        session,
+        [
+            _lying(item, head, sizes)
+            for item, head in batch.new_versions
+            if item.id not in batch.late
+        ],
     )
     containment.relink(session, list(batch.changed))
 
 
-def _compared(session: Session, edges: Sequence[Edge], old: Collection[int]) -> tuple[list[Edge], set[int]]:
+def _compared(
+    session: Session, edges: Sequence[Edge], old: Collection[int]
+) -> tuple[list[Edge], set[int]]:
     """The edges that are new; and the series in which known edges of old runs say something else than before."""
     existing = {
-        (row.run_id, row.direction, row.series_id): row for row in select_in(session, _HELD, RunArtifact.run_id, old)
+        (row.run_id, row.direction, row.series_id): row
+        for row in select_in(session, _HELD, RunArtifact.run_id, old)
     }
     event_hashes = {edge.event_hash for edge in edges if edge.event_hash is not None}
-    recorded_hashes = {row.event_hash for row in select_in(session, _TOLD, RunArtifact.event_hash, event_hashes)}
+    recorded_hashes = {
+        row.event_hash for row in select_in(session, _TOLD, RunArtifact.event_hash, event_hashes)
+    }
     new, changes, moved = [], [], set()
     for edge in edges:
         row = existing.pop((edge.run_id, edge.direction, edge.series.id), None)
         if row is not None:
             if any(getattr(row, name) != edge.values[name] for name in _SAID):
                 changes.append({"id": row.id, **edge.values})
-            if any(getattr(row, name) != edge.values[name] for name in ("content_id", "observed_at", "traits")):
+            if any(
+                getattr(row, name) != edge.values[name]
+                for name in ("content_id", "observed_at", "traits")
+            ):
                 moved.add(edge.series.id)
         elif edge.event_hash is None or edge.event_hash not in recorded_hashes:
             new.append(edge)
@@ -140,14 +163,22 @@ def _compared(session: Session, edges: Sequence[Edge], old: Collection[int]) -> 
 
 
 _HELD = select(
-    *(RunArtifact.id, RunArtifact.run_id, RunArtifact.direction, RunArtifact.series_id, RunArtifact.origin),
+    *(
+        RunArtifact.id,
+        RunArtifact.run_id,
+        RunArtifact.direction,
+        RunArtifact.series_id,
+        RunArtifact.origin,
+    ),
     *(getattr(RunArtifact, name) for name in _SAID),
 )
 _TOLD = select(RunArtifact.event_hash)
 
 
 def _heads(session: Session, series: Collection[int]) -> dict[int, _LatestVersion]:
-    heads = {row.series_id: _head(row) for row in select_in(session, _LATEST, Artifact.series_id, series)}
+    heads = {
+        row.series_id: _head(row) for row in select_in(session, _LATEST, Artifact.series_id, series)
+    }
     missing = set(series) - set(heads)
     for row in select_in(session, _HIDDEN, Artifact.series_id, missing):
         heads[row.series_id] = _head(row)  # the last of them is the newest
@@ -174,12 +205,22 @@ _NEWEST = select(
     *(getattr(Artifact, name) for name in TRAITS),
 )
 _LATEST = _NEWEST.where(Artifact.is_latest)
-_HIDDEN = _NEWEST.where(Artifact.deleted_at.is_not(None)).order_by(Artifact.created_at, Artifact.number)
+_HIDDEN = _NEWEST.where(Artifact.deleted_at.is_not(None)).order_by(
+    Artifact.created_at, Artifact.number
+)
 
 
-def _bind(session: Session, batch: _Batch, series: Series, head: _LatestVersion | None, edges: Iterable[Edge]) -> None:
+def _bind(
+    session: Session,
+    batch: _Batch,
+    series: Series,
+    head: _LatestVersion | None,
+    edges: Iterable[Edge],
+) -> None:
     """Bind the edges of one series, oldest first."""
-    if head is not None and head.is_hidden:  # the fold says what comes back out of the trash, and what stays
+    if (
+        head is not None and head.is_hidden
+    ):  # the fold says what comes back out of the trash, and what stays
         batch.late.add(series.id)
         batch.bound += [(edge, head) for edge in edges]
         return
@@ -193,14 +234,21 @@ def _bind(session: Session, batch: _Batch, series: Series, head: _LatestVersion 
                 version = head
             elif version is head:
                 _join(batch, head, seen)
-            elif seen.traits:  # what it says of an older version has its place among what others said
+            elif (
+                seen.traits
+            ):  # what it says of an older version has its place among what others said
                 batch.late.add(series.id)
-            series.last_observed_at, last = seen.at, seen  # sorted: whatever follows in this batch is newer
+            series.last_observed_at, last = (
+                seen.at,
+                seen,
+            )  # sorted: whatever follows in this batch is newer
             batch.bound.append((edge, version))
             continue
         if not _was_there(head, seen):
             batch.late.add(series.id)
-        batch.bound.append((edge, head))  # for now, where the series is late: the fold finds the right one
+        batch.bound.append(
+            (edge, head)
+        )  # for now, where the series is late: the fold finds the right one
 
 
 def _is_newest(series: Series, seen: Observation) -> bool:
@@ -213,7 +261,10 @@ def _was_there(head: _LatestVersion, seen: Observation) -> bool:
         not seen.wrote
         and head.created_at < seen.at
         and seen.content_id in (None, head.content_id)
-        and (head.origin == "api" or all(head.traits.get(name) == v for name, v in (seen.traits or {}).items()))
+        and (
+            head.origin == "api"
+            or all(head.traits.get(name) == v for name, v in (seen.traits or {}).items())
+        )
     )
 
 
@@ -235,8 +286,14 @@ def _placed(
 
 def _older(session: Session, series: Series, content_id: int) -> _LatestVersion | None:
     """The newest earlier version with these bytes."""
-    row = session.connection().execute(_BY_CONTENT, {"series": series.id, "content": content_id}).first()
-    return None if row is None else _LatestVersion(row.id, 0, content_id, None, row.created_at, "", {})
+    row = (
+        session.connection()
+        .execute(_BY_CONTENT, {"series": series.id, "content": content_id})
+        .first()
+    )
+    return (
+        None if row is None else _LatestVersion(row.id, 0, content_id, None, row.created_at, "", {})
+    )
 
 
 _BY_CONTENT = (
@@ -247,14 +304,18 @@ _BY_CONTENT = (
 )
 
 
-def _appended(batch: _Batch, series: Series, head: _LatestVersion | None, seen: Observation) -> _LatestVersion:
+def _appended(
+    batch: _Batch, series: Series, head: _LatestVersion | None, seen: Observation
+) -> _LatestVersion:
     if head is not None:
         head.was_latest = False
         if head.id:
             batch.replaced.append(head)
     writer = seen.run_id if seen.direction == "output" else None
     traits = {name: (seen.traits or {}).get(name) for name in TRAITS}
-    new_head = _LatestVersion(0, 0 if head is None else -1, seen.content_id, writer, seen.at, "event", traits)
+    new_head = _LatestVersion(
+        0, 0 if head is None else -1, seen.content_id, writer, seen.at, "event", traits
+    )
     batch.new_versions.append((series, new_head))
     _collect_annotations(batch, new_head, seen)
     return new_head
@@ -267,7 +328,9 @@ def _collect_annotations(batch: _Batch, head: _LatestVersion, seen: Observation)
         batch.marks.append((head, attributes))
 
 
-def _merged(marks: Iterable[tuple[_LatestVersion, Mapping[str, object]]]) -> dict[int, dict[str, object]]:
+def _merged(
+    marks: Iterable[tuple[_LatestVersion, Mapping[str, object]]],
+) -> dict[int, dict[str, object]]:
     merged: defaultdict[int, dict[str, Any]] = defaultdict(dict)
     for head, attributes in marks:
         merged[head.id].update(attributes)
@@ -281,7 +344,9 @@ def _join(batch: _Batch, head: _LatestVersion, seen: Observation) -> None:
     if head.run_id is None and seen.direction == "output" and head.origin == "event":
         head.run_id = seen.run_id
     if head.origin == "event":
-        head.traits |= {name: value for name, value in (seen.traits or {}).items() if name in TRAITS}
+        head.traits |= {
+            name: value for name, value in (seen.traits or {}).items() if name in TRAITS
+        }
     if head.id and before != (head.content_id, head.run_id, head.traits):
         batch.changed[head.id] = head
     _collect_annotations(batch, head, seen)
@@ -331,7 +396,9 @@ def _version(series: Series, head: _LatestVersion) -> dict[str, object]:
     }
 
 
-def _lying(series: Series, head: _LatestVersion, sizes: Mapping[int, int]) -> containment.FolderMember:
+def _lying(
+    series: Series, head: _LatestVersion, sizes: Mapping[int, int]
+) -> containment.FolderMember:
     """The new version as far as folders are concerned."""
     n_files = None if head.content_id is None else sizes.get(head.content_id)
     key, real_key = key_of(series.key, head.traits), head.traits.get("real_key")
@@ -353,21 +420,34 @@ def _row(edge: Edge, head: _LatestVersion) -> dict[str, object]:
 
 def _note_times(session: Session, grouped: Mapping[int, Sequence[Edge]]) -> None:
     """What comes after this only appends."""
-    rows = [{"id": key, "last_observed_at": edges[0].series.last_observed_at} for key, edges in grouped.items()]
+    rows = [
+        {"id": key, "last_observed_at": edges[0].series.last_observed_at}
+        for key, edges in grouped.items()
+    ]
     update_rows(session, ArtifactSeries, rows)
 
 
 def move(session: Session, pairs: Mapping[int, int]) -> set[str]:
     """Each series turned out to be another one: what is known of it is known of that; what people made stays.
 
-    The run ids of the runs whose edges have to be written anew, as two datasets of theirs may be one now.
+    The run ids of the runs whose edges have to be written anew, as two datasets of theirs may be
+    one now.
     """
     query = select(
-        RunArtifact.id, RunArtifact.series_id, RunArtifact.direction, RunArtifact.run_id, Run.origin, Run.external_id
+        RunArtifact.id,
+        RunArtifact.series_id,
+        RunArtifact.direction,
+        RunArtifact.run_id,
+        Run.origin,
+        Run.external_id,
     ).outerjoin(Run, RunArtifact.run_id == Run.id)
     rows = list(select_in(session, query, RunArtifact.series_id, set(pairs) | set(pairs.values())))
-    affected_run_ids = {row.external_id for row in rows if row.series_id in pairs and row.origin == "event"}
-    taken = {(row.run_id, row.direction, row.series_id) for row in rows if row.series_id not in pairs}
+    affected_run_ids = {
+        row.external_id for row in rows if row.series_id in pairs and row.origin == "event"
+    }
+    taken = {
+        (row.run_id, row.direction, row.series_id) for row in rows if row.series_id not in pairs
+    }
     stays: list[Any] = []
     goes: list[Any] = []
     for row in (row for row in rows if row.series_id in pairs):
@@ -376,11 +456,14 @@ def move(session: Session, pairs: Mapping[int, int]) -> set[str]:
         (goes if is_double else stays).append(row)
         taken.add(edge_key)
     delete_rows(session, RunArtifact, [row.id for row in goes])
-    update_rows(session, RunArtifact, [{"id": row.id, "series_id": pairs[row.series_id]} for row in stays])
+    update_rows(
+        session, RunArtifact, [{"id": row.id, "series_id": pairs[row.series_id]} for row in stays]
+    )
     refold(session, set(pairs) | set(pairs.values()))
     emptied = load_series(session, pairs)
     used_series_ids = {
-        row.series_id for row in select_in(session, select(Artifact.series_id), Artifact.series_id, emptied)
+        row.series_id
+        for row in select_in(session, select(Artifact.series_id), Artifact.series_id, emptied)
     }
     deleted = deleted_numbers(session, {series.stem for series in emptied.values()})
     used_series_ids |= {key for key, series in emptied.items() if deleted[series.stem]}

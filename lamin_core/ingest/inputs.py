@@ -20,8 +20,8 @@ Reader = Run | bool | None
 def note_input(database: Database, reader: Reader, artifact: Artifact) -> None:
     """The reader has read this version.
 
-    Nothing to note when there is no run, when the run itself made it, or when the setting `track_run_inputs` says so
-    and nobody says otherwise.
+    Nothing to note when there is no run, when the run itself made it, or when the setting
+    `track_run_inputs` says so and nobody says otherwise.
     """
     if reader is None and not settings.track_run_inputs:
         return
@@ -33,11 +33,15 @@ def note_input(database: Database, reader: Reader, artifact: Artifact) -> None:
     run.__dict__["_noted"].add(artifact.id)
 
 
-def link(session: Session, run_id: int, artifact: Artifact, direction: str, role: str | None) -> None:
+def link(
+    session: Session, run_id: int, artifact: Artifact, direction: str, role: str | None
+) -> None:
     """Tie run and artifact, once; a run's own output is no input of it."""
     directions = set(
         session.scalars(
-            select(RunArtifact.direction).where(RunArtifact.run_id == run_id, RunArtifact.artifact_id == artifact.id)
+            select(RunArtifact.direction).where(
+                RunArtifact.run_id == run_id, RunArtifact.artifact_id == artifact.id
+            )
         )
     )
     if direction in directions or (direction == "input" and "output" in directions):
@@ -50,7 +54,12 @@ def link(session: Session, run_id: int, artifact: Artifact, direction: str, role
 
 
 def add_edge(
-    session: Session, run_id: int, artifact: Artifact, direction: str, at: datetime, role: str | None = None
+    session: Session,
+    run_id: int,
+    artifact: Artifact,
+    direction: str,
+    at: datetime,
+    role: str | None = None,
 ) -> None:
     """Write the edge between a run and an artifact that are there; not through the mapper, as nobody keeps the row."""
     values = {

@@ -8,7 +8,14 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lamin_core.db.statements import delete_rows, free_uids, insert_rows, reserve, select_in, update_rows
+from lamin_core.db.statements import (
+    delete_rows,
+    free_uids,
+    insert_rows,
+    reserve,
+    select_in,
+    update_rows,
+)
 from lamin_core.models import (
     Artifact,
     ArtifactSchema,
@@ -40,7 +47,9 @@ def label_runs(session: Session, labels: Mapping[int, Sequence[Label]]) -> None:
 
 
 def annotate(
-    session: Session, kind: type[Artifact | Transform], attributes: Mapping[int, Mapping[str, object]]
+    session: Session,
+    kind: type[Artifact | Transform],
+    attributes: Mapping[int, Mapping[str, object]],
 ) -> None:
     """Tie to each row what was said last; a name that is missing leaves what is there, None removes it."""
     if not attributes:
@@ -52,36 +61,58 @@ def annotate(
         _tie_schemas(session, _named(attributes, "schema_id", None))
 
 
-def _named(attributes: Mapping[int, Mapping[str, object]], name: str, nothing: object) -> dict[int, Any]:
-    return {identity: values[name] or nothing for identity, values in attributes.items() if name in values}
+def _named(
+    attributes: Mapping[int, Mapping[str, object]], name: str, nothing: object
+) -> dict[int, Any]:
+    return {
+        identity: values[name] or nothing
+        for identity, values in attributes.items()
+        if name in values
+    }
 
 
-def _tie_labels(session: Session, link: type[Base], column: str, labels: Mapping[int, Iterable[Sequence[str]]]) -> None:
+def _tie_labels(
+    session: Session, link: type[Base], column: str, labels: Mapping[int, Iterable[Sequence[str]]]
+) -> None:
     expected = {(i, (label[0], label[1])) for i, some in labels.items() for label in some}
     ids = _labels(session, {label for _, label in expected})
     table = table_of(link)
     query = select(table.c.id, table.c[column], table.c.ulabel_id).where(table.c.origin == "event")
-    existing = {(row[1], row[2]): row[0] for row in select_in(session, query, table.c[column], labels)}
+    existing = {
+        (row[1], row[2]): row[0] for row in select_in(session, query, table.c[column], labels)
+    }
     pairs = {(identity, ids[label]) for identity, label in expected}
     delete_rows(session, link, [row for pair, row in existing.items() if pair not in pairs])
     missing = sorted(pairs - set(existing))
-    insert_rows(session, link, [{column: i, "ulabel_id": label, "origin": "event"} for i, label in missing])
+    insert_rows(
+        session, link, [{column: i, "ulabel_id": label, "origin": "event"} for i, label in missing]
+    )
 
 
 def _labels(session: Session, labels: Collection[Label]) -> dict[Label, int]:
     """The primary key of each label, made where it is new."""
     types = _get_or_create(session, {(key, None) for key, value in labels if value}, is_type=True)
-    named = {label: (label[1], types[label[0], None]) if label[1] else (label[0], None) for label in labels}
+    named = {
+        label: (label[1], types[label[0], None]) if label[1] else (label[0], None)
+        for label in labels
+    }
     label_ids = _get_or_create(session, set(named.values()), is_type=False)
     return {label: label_ids[key] for label, key in named.items()}
 
 
-def _get_or_create(session: Session, keys: Collection[tuple[str, int | None]], *, is_type: bool) -> dict[Any, int]:
-    rows = {(row.name, row.type_id): row.id for row in select_in(session, _LABELS, ULabel.name, {n for n, _ in keys})}
+def _get_or_create(
+    session: Session, keys: Collection[tuple[str, int | None]], *, is_type: bool
+) -> dict[Any, int]:
+    rows = {
+        (row.name, row.type_id): row.id
+        for row in select_in(session, _LABELS, ULabel.name, {n for n, _ in keys})
+    }
     existing = {key: rows[key] for key in keys if key in rows}
     missing = sorted((key for key in keys if key not in existing), key=str)
     created = dict(zip(missing, reserve(session, ULabel, len(missing)), strict=True))
-    derived = {(name, type_id): derived_uid(8, "ulabel", name, str(type_id)) for name, type_id in missing}
+    derived = {
+        (name, type_id): derived_uid(8, "ulabel", name, str(type_id)) for name, type_id in missing
+    }
     uids = free_uids(session, ULabel, derived)
     insert_rows(
         session,
@@ -104,7 +135,9 @@ def _get_or_create(session: Session, keys: Collection[tuple[str, int | None]], *
 _LABELS = select(ULabel.id, ULabel.name, ULabel.type_id)
 
 
-def _own(session: Session, kind: type[Artifact | Transform], owners: Mapping[int, str | None]) -> None:
+def _own(
+    session: Session, kind: type[Artifact | Transform], owners: Mapping[int, str | None]
+) -> None:
     users = _users(session, {owner for owner in owners.values() if owner})
     owner_ids = {i: None if owner is None else users[owner] for i, owner in owners.items()}
     rows = select_in(session, select(kind.id, kind.created_by_id), kind.id, owner_ids)
@@ -113,7 +146,10 @@ def _own(session: Session, kind: type[Artifact | Transform], owners: Mapping[int
 
 
 def _users(session: Session, handles: Collection[str]) -> dict[str, int]:
-    existing = {row.handle: row.id for row in select_in(session, select(User.id, User.handle), User.handle, handles)}
+    existing = {
+        row.handle: row.id
+        for row in select_in(session, select(User.id, User.handle), User.handle, handles)
+    }
     missing = sorted(handle for handle in handles if handle not in existing)
     created = dict(zip(missing, reserve(session, User, len(missing)), strict=True))
     uids = free_uids(session, User, {handle: derived_uid(8, "user", handle) for handle in missing})
@@ -124,12 +160,19 @@ def _users(session: Session, handles: Collection[str]) -> dict[str, int]:
 
 def _tie_schemas(session: Session, schemas: Mapping[int, int | None]) -> None:
     table = table_of(ArtifactSchema)
-    query = select(table.c.id, table.c.artifact_id, table.c.schema_id).where(table.c.origin == "event")
-    existing = {(row[1], row[2]): row[0] for row in select_in(session, query, table.c.artifact_id, schemas)}
+    query = select(table.c.id, table.c.artifact_id, table.c.schema_id).where(
+        table.c.origin == "event"
+    )
+    existing = {
+        (row[1], row[2]): row[0] for row in select_in(session, query, table.c.artifact_id, schemas)
+    }
     pairs = {(artifact, schema) for artifact, schema in schemas.items() if schema is not None}
-    delete_rows(session, ArtifactSchema, [row for pair, row in existing.items() if pair not in pairs])
+    delete_rows(
+        session, ArtifactSchema, [row for pair, row in existing.items() if pair not in pairs]
+    )
     missing = sorted(pairs - set(existing))
     rows = [
-        {"artifact_id": artifact, "schema_id": schema, "slot": "", "origin": "event"} for artifact, schema in missing
+        {"artifact_id": artifact, "schema_id": schema, "slot": "", "origin": "event"}
+        for artifact, schema in missing
     ]
     insert_rows(session, ArtifactSchema, rows)

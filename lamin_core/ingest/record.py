@@ -13,7 +13,14 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from lamin_core.ingest import aliases, runs
-from lamin_core.ingest.datasets import Bytes, Series, bytes_of, find_contents, find_series, known_series
+from lamin_core.ingest.datasets import (
+    Bytes,
+    Series,
+    bytes_of,
+    find_contents,
+    find_series,
+    known_series,
+)
 from lamin_core.ingest.edges import Edge
 from lamin_core.ingest.edges import move as move_edges
 from lamin_core.ingest.edges import write as write_edges
@@ -31,8 +38,8 @@ def record(
 ) -> None:
     """Write these with all that belongs to them; runs tracked by Python stay as Python says.
 
-    `annotations` are what was said of datasets without a run. `written` is what the registry says already, by run id,
-    of some of these runs: what has not changed since is not looked at again.
+    `annotations` are what was said of datasets without a run. `written` is what the registry says
+    already, by run id, of some of these runs: what has not changed since is not looked at again.
     """
     reported_runs = list(reported_runs)
     ids, new_run_ids = runs.write(session, reported_runs, jobs, written)
@@ -45,18 +52,35 @@ def record(
     label_runs(session, _changed_labels(mine, ids, new_run_ids, written))
     series = find_series(session, paths)
     news = [
-        _edge_delta(facts, None if ids[facts.run_id] in new_run_ids else written.get(facts.run_id), series)
+        _edge_delta(
+            facts, None if ids[facts.run_id] in new_run_ids else written.get(facts.run_id), series
+        )
         for facts in mine
     ]
     datasets = [dataset for delta in news for dataset in delta.datasets] + [
         annotation.dataset for annotation in annotations
     ]
     schemas = {fields for facts in mine for fields in facts.schemas}
-    schemas -= {fields for facts in mine if facts.run_id in written for fields in written[facts.run_id].schemas}
+    schemas -= {
+        fields
+        for facts in mine
+        if facts.run_id in written
+        for fields in written[facts.run_id].schemas
+    }
     writer = _Writer(session, series, datasets, schemas)
-    edges = [writer.edge(ids[delta.run_id], runs.run_uid(delta.run_id), d) for delta in news for d in delta.datasets]
+    edges = [
+        writer.edge(ids[delta.run_id], runs.run_uid(delta.run_id), d)
+        for delta in news
+        for d in delta.datasets
+    ]
     edges += [writer.annotation(annotation) for annotation in annotations]
-    write_edges(session, edges, {ids[delta.run_id] for delta in news if delta.whole}, new_run_ids, writer.folders)
+    write_edges(
+        session,
+        edges,
+        {ids[delta.run_id] for delta in news if delta.whole},
+        new_run_ids,
+        writer.folders,
+    )
 
 
 def _changed_labels(
@@ -97,14 +121,20 @@ class _EdgeDelta:
     whole: bool
 
 
-def _edge_delta(facts: RunFacts, written: RunFacts | None, series: Mapping[str, Series]) -> _EdgeDelta:
+def _edge_delta(
+    facts: RunFacts, written: RunFacts | None, series: Mapping[str, Series]
+) -> _EdgeDelta:
     datasets = _chosen(facts, series)
     if written is None or any(dataset.path not in series for dataset in written.datasets):
         return _EdgeDelta(facts.run_id, tuple(datasets.values()), True)
     recorded = _chosen(written, series)
     if any(datasets.get(key) != dataset for key, dataset in recorded.items()):
         return _EdgeDelta(facts.run_id, tuple(datasets.values()), True)
-    return _EdgeDelta(facts.run_id, tuple(dataset for key, dataset in datasets.items() if key not in recorded), False)
+    return _EdgeDelta(
+        facts.run_id,
+        tuple(dataset for key, dataset in datasets.items() if key not in recorded),
+        False,
+    )
 
 
 def _chosen(facts: RunFacts, series: Mapping[str, Series]) -> dict[tuple[str, int], DatasetFacts]:
@@ -132,7 +162,11 @@ class _Writer:
             for content_row in self._contents.values()
             if content_row.n_files is not None
         }
-        used = {dataset.traits.fields for dataset in datasets if dataset.traits and dataset.traits.fields}
+        used = {
+            dataset.traits.fields
+            for dataset in datasets
+            if dataset.traits and dataset.traits.fields
+        }
         self._schemas = find_schemas(session, used.union(schemas))
 
     def annotation(self, annotation: Annotation) -> Edge:
@@ -161,7 +195,9 @@ class _Writer:
             "schema_id": None if reported.fields is None else self._schemas[reported.fields],
             "n_observations": reported.n_observations,
             "description": reported.description,
-            "labels": None if reported.labels is None else [list(label) for label in reported.labels],
+            "labels": None
+            if reported.labels is None
+            else [list(label) for label in reported.labels],
             "owner": reported.owner,
             "real_key": reported.real_key,
             "saved": reported.saved,

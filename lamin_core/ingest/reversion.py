@@ -10,17 +10,42 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from lamin_core.db.statements import delete_rows, insert_rows, parts, reserve, select_in, update_rows
+from lamin_core.db.statements import (
+    delete_rows,
+    insert_rows,
+    parts,
+    reserve,
+    select_in,
+    update_rows,
+)
 from lamin_core.ingest import containment
 from lamin_core.ingest.deleted import deleted_numbers, free_numbers
 from lamin_core.ingest.labels import annotate
 from lamin_core.ingest.versions import Observation, Version, fold
-from lamin_core.models import Artifact, ArtifactSeries, CollectionArtifact, Containment, Run, RunArtifact
+from lamin_core.models import (
+    Artifact,
+    ArtifactSeries,
+    CollectionArtifact,
+    Containment,
+    Run,
+    RunArtifact,
+)
 from lamin_core.storage.locations import is_place, suffix_of
 from lamin_core.uids import version_suffix
 
 _COLUMNS = (
-    *("id", "series_id", "uid", "number", "is_latest", "storage_id", "key", "suffix", "content_id", "run_id"),
+    *(
+        "id",
+        "series_id",
+        "uid",
+        "number",
+        "is_latest",
+        "storage_id",
+        "key",
+        "suffix",
+        "content_id",
+        "run_id",
+    ),
     *("created_at", "origin", "n_observations", "description", "real_key", "deleted_at"),
 )
 _ROW = select(*(getattr(Artifact, name) for name in _COLUMNS)).order_by(Artifact.number)
@@ -38,7 +63,9 @@ _EDGE = select(
 ).outerjoin(Run, RunArtifact.run_id == Run.id)
 MARKS = ("schema_id", "labels", "owner")
 """The traits that are ties to other rows."""
-_SERIES = select(ArtifactSeries.id, ArtifactSeries.stem, ArtifactSeries.storage_id, ArtifactSeries.key)
+_SERIES = select(
+    ArtifactSeries.id, ArtifactSeries.stem, ArtifactSeries.storage_id, ArtifactSeries.key
+)
 
 
 @dataclass(slots=True)
@@ -61,7 +88,9 @@ def refold(session: Session, ids: Collection[int]) -> None:
     outcome = _Outcome()
     deleted = deleted_numbers(session, {series_row.stem for series_row in series.values()})
     times = [
-        _fold_one(outcome, series_row, rows[series_row.id], edges[series_row.id], deleted[series_row.stem])
+        _fold_one(
+            outcome, series_row, rows[series_row.id], edges[series_row.id], deleted[series_row.stem]
+        )
         for series_row in series.values()
     ]
     _write(session, outcome, rows_by_id, bound)
@@ -78,14 +107,20 @@ def _grouped(rows: Iterable[Any]) -> defaultdict[int, list[Any]]:
 
 
 def _fold_one(
-    outcome: _Outcome, series: Any, rows: Sequence[Any], edges: Sequence[Any], deleted: Collection[int]
+    outcome: _Outcome,
+    series: Any,
+    rows: Sequence[Any],
+    edges: Sequence[Any],
+    deleted: Collection[int],
 ) -> dict[str, Any]:
     pins = [_as_pin(row) for row in rows if row.origin == "api"]
     versions = fold([*(_as_observation(edge) for edge in edges), *pins])
     targets = _assigned(series, versions, rows, deleted)
     for version, target in zip(versions, targets, strict=True):
         outcome.edges += [
-            {"id": seen.edge_id, "artifact": target} for seen in version.seen_by if seen.edge_id is not None
+            {"id": seen.edge_id, "artifact": target}
+            for seen in version.seen_by
+            if seen.edge_id is not None
         ]
         if target["origin"] == "event":
             outcome.marks.append((target, {name: version.traits.get(name) for name in MARKS}))
@@ -136,7 +171,9 @@ def _assigned(
     for position, version in zip(free_numbers(deleted), versions, strict=False):
         if version.pinned is not None:
             row = pinned[version.pinned]
-            targets.append({**_values(row), "is_latest": False, "deleted_at": _hidden_since(row, version)})
+            targets.append(
+                {**_values(row), "is_latest": False, "deleted_at": _hidden_since(row, version)}
+            )
             continue
         row = next((pool[c].pop(0) for c in (version.content_id, None) if pool[c]), None)
         number = position
@@ -152,7 +189,9 @@ def _hidden_since(row: Any, version: Version) -> Any:
     """Since when it is in the trash; what a run has written once more after that is out of it again."""
     if row is None or row.deleted_at is None:
         return None
-    again = any(seen.pinned is None and seen.wrote and seen.at > row.deleted_at for seen in version.seen_by)
+    again = any(
+        seen.pinned is None and seen.wrote and seen.at > row.deleted_at for seen in version.seen_by
+    )
     return None if again else row.deleted_at
 
 
@@ -186,16 +225,22 @@ def key_of(series_key: str | None, traits: Mapping[str, Any]) -> str | None:
     return None if traits.get("real_key") == series_key else series_key
 
 
-def _write(session: Session, outcome: _Outcome, rows_by_id: Mapping[int, Any], bound: Mapping[int, int]) -> None:
+def _write(
+    session: Session, outcome: _Outcome, rows_by_id: Mapping[int, Any], bound: Mapping[int, int]
+) -> None:
     new = [target for target in outcome.targets if target["id"] is None]
     for target, identity in zip(new, reserve(session, Artifact, len(new)), strict=True):
         target["id"] = identity
     new_ids = {target["id"] for target in new}
-    changed = [t for t in outcome.targets if t["id"] not in new_ids and t != _values(rows_by_id[t["id"]])]
+    changed = [
+        t for t in outcome.targets if t["id"] not in new_ids and t != _values(rows_by_id[t["id"]])
+    ]
     # Two steps, so that no number and no `latest` is ever given twice.
     away = [row for row in changed if _is_renumbered(row, rows_by_id[row["id"]])]
     update_rows(
-        session, Artifact, [{"id": i, "is_latest": False} for i in [*outcome.gone, *(r["id"] for r in changed)]]
+        session,
+        Artifact,
+        [{"id": i, "is_latest": False} for i in [*outcome.gone, *(r["id"] for r in changed)]],
     )
     aside = [*outcome.gone, *(row["id"] for row in away)]
     update_rows(session, Artifact, [{"id": i, "number": -i, "uid": f"~{i}"} for i in aside])
@@ -221,5 +266,7 @@ def _remove(session: Session, outcome: _Outcome) -> None:
     for part in parts(outcome.gone):
         for column in (Containment.artifact_id, Containment.directory_id):
             session.connection().execute(delete(Containment).where(column.in_(part)))
-        session.connection().execute(delete(CollectionArtifact).where(CollectionArtifact.artifact_id.in_(part)))
+        session.connection().execute(
+            delete(CollectionArtifact).where(CollectionArtifact.artifact_id.in_(part))
+        )
     delete_rows(session, Artifact, outcome.gone)

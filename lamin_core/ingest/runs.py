@@ -25,13 +25,27 @@ from lamin_core.uids import run_uid as _run_uid
 run_uid = lru_cache(maxsize=20_000)(_run_uid)
 _PROCESS = ("host", "pid", "process_birth")
 _SAID = (
-    *("origin", "engine", "engine_version", "name", "cached", "attempt", "status", "error", "started_at"),
+    *(
+        "origin",
+        "engine",
+        "engine_version",
+        "name",
+        "cached",
+        "attempt",
+        "status",
+        "error",
+        "started_at",
+    ),
     *("finished_at", "params", "details", "root_run_id", "created_at", "transform_id", "parent_id"),
     *_PROCESS,
 )
 """The columns that events decide."""
 _ROW = select(
-    Run.id, Run.external_id, *(getattr(Run, name) for name in _SAID), Transform.namespace, Transform.key
+    Run.id,
+    Run.external_id,
+    *(getattr(Run, name) for name in _SAID),
+    Transform.namespace,
+    Transform.key,
 ).join(Transform, Run.transform_id == Transform.id)
 
 
@@ -43,15 +57,17 @@ def write(
 ) -> tuple[dict[str, int], set[int]]:
     """Write these runs and jobs; the primary key of each run by its run id, and which of them are new.
 
-    `written` is what the registry says already of some of them. Runs that Python tracks stay as Python says and are
-    left out of the answer.
+    `written` is what the registry says already of some of them. Runs that Python tracks stay as
+    Python says and are left out of the answer.
     """
     links: dict[str, RunLink] = {}
     for link in (link for facts in reported_runs for link in _links(facts)):
         links[link.run_id] = min(link, links.get(link.run_id, link), key=_job)
     existing = {
         row.external_id: row
-        for row in select_in(session, _ROW, Run.external_id, {f.run_id for f in reported_runs} | set(links))
+        for row in select_in(
+            session, _ROW, Run.external_id, {f.run_id for f in reported_runs} | set(links)
+        )
     }
     facts = {
         run_facts.run_id: run_facts
@@ -64,7 +80,9 @@ def write(
         if key not in facts and (key not in existing or existing[key].origin == "stub")
     }
     heard = _heard(facts.values(), stubs)
-    versions, declared = write_transforms(session, _wishes(facts.values(), stubs, heard, existing, jobs))
+    versions, declared = write_transforms(
+        session, _wishes(facts.values(), stubs, heard, existing, jobs)
+    )
     new_keys = [key for key in _parents_first(facts, stubs) if key not in existing]
     ids = dict(zip(new_keys, reserve(session, Run, len(new_keys)), strict=True)) | {
         key: row.id for key, row in existing.items()
@@ -113,12 +131,18 @@ def _wishes(
     for facts in reported_runs:
         for named, at in facts.versions:
             wishes.want(named, at)
-        if version_of(facts.transform) not in wishes.versions or facts.transform.source_hash is None:
+        if (
+            version_of(facts.transform) not in wishes.versions
+            or facts.transform.source_hash is None
+        ):
             wishes.want(facts.transform, first_at(facts))
         for key, facets in facts.job_facets.items():
             wishes.say(key, facets)
     for run_id, link in stubs.items():
-        if run_id not in existing or _job(link) < (existing[run_id].namespace, existing[run_id].key):
+        if run_id not in existing or _job(link) < (
+            existing[run_id].namespace,
+            existing[run_id].key,
+        ):
             wishes.want(TransformFacts(link.namespace, link.key), heard[run_id])
     for job in jobs:
         wishes.declare(job)
@@ -153,7 +177,9 @@ def _insert(
         if key in facts:
             values = _values(facts[key], ids, versions)
             parent = facts[key].parent
-            if parent is not None and parent.run_id not in seen:  # each is said to be above the other
+            if (
+                parent is not None and parent.run_id not in seen
+            ):  # each is said to be above the other
                 circular.append({"id": ids[key], "parent_id": values["parent_id"]})
                 values["parent_id"] = None
         else:
@@ -164,7 +190,9 @@ def _insert(
     update_rows(session, Run, circular)
 
 
-def _values(facts: RunFacts, ids: Mapping[str, int], versions: Mapping[Version, int]) -> dict[str, object]:
+def _values(
+    facts: RunFacts, ids: Mapping[str, int], versions: Mapping[Version, int]
+) -> dict[str, object]:
     return {
         "origin": "event",
         "engine": facts.engine,
@@ -234,7 +262,11 @@ def _update(
 def _stays_lost(row: Any, values: Mapping[str, Any]) -> bool:
     """Whether all that is new of a run that was found lost was told before its process was gone."""
     is_open = values["status"] in (RunStatus.RUNNING, RunStatus.SCHEDULED)
-    return is_open and row.status == RunStatus.LOST and all(getattr(row, name) == values[name] for name in _PROCESS)
+    return (
+        is_open
+        and row.status == RunStatus.LOST
+        and all(getattr(row, name) == values[name] for name in _PROCESS)
+    )
 
 
 def _redate(
@@ -250,7 +282,11 @@ def _redate(
         row = existing.get(key)
         if row is None:
             continue
-        values = {"created_at": min(heard[key], row.created_at), "transform_id": row.transform_id, "engine": row.engine}
+        values = {
+            "created_at": min(heard[key], row.created_at),
+            "transform_id": row.transform_id,
+            "engine": row.engine,
+        }
         if _job(link) < (row.namespace, row.key):
             values["transform_id"] = versions[version_of(TransformFacts(link.namespace, link.key))]
             values["engine"] = link.namespace[:64]
@@ -279,7 +315,9 @@ def _dependencies(
             delete(RunDependency).where(_IS_DEPENDENCY), dict(zip(_DEPENDENCY, row, strict=True))
         )
     insert_rows(
-        session, RunDependency, [{"run_id": run, "source_id": source, "role": role} for run, source, role in rows]
+        session,
+        RunDependency,
+        [{"run_id": run, "source_id": source, "role": role} for run, source, role in rows],
     )
     return {source for _, source, _ in gone}
 
@@ -298,8 +336,12 @@ def _forget_stubs(session: Session, ids: Collection[int]) -> set[int]:
     if not ids:
         return set()
     child, waiting = aliased(Run), aliased(Run)
-    named = exists().where(child.parent_id == Run.id) | exists().where(RunDependency.source_id == Run.id)
-    stubs = select(Run.id, Run.transform_id, Run.created_at, named.label("named")).where(Run.origin == "stub")
+    named = exists().where(child.parent_id == Run.id) | exists().where(
+        RunDependency.source_id == Run.id
+    )
+    stubs = select(Run.id, Run.transform_id, Run.created_at, named.label("named")).where(
+        Run.origin == "stub"
+    )
     rows = list(select_in(session, stubs, Run.id, ids))
     if not rows:
         return set()
@@ -311,13 +353,19 @@ def _forget_stubs(session: Session, ids: Collection[int]) -> set[int]:
     named_ids = [row.id for row in rows if row.named]
     for identity, at in [
         *select_in(session, below, child.parent_id, named_ids),
-        *select_in(session, after.group_by(RunDependency.source_id), RunDependency.source_id, named_ids),
+        *select_in(
+            session, after.group_by(RunDependency.source_id), RunDependency.source_id, named_ids
+        ),
     ]:
         dates[identity].append(at)
     previous_dates = {row.id: row.created_at for row in rows}
     update_rows(
-        session, Run, [{"id": i, "created_at": min(t)} for i, t in dates.items() if min(t) != previous_dates[i]]
+        session,
+        Run,
+        [{"id": i, "created_at": min(t)} for i, t in dates.items() if min(t) != previous_dates[i]],
     )
     for part in parts([row.id for row in rows if not row.named]):
         session.connection().execute(delete(table_of(Run)).where(table_of(Run).c.id.in_(part)))
-    return {row.transform_id for row in rows if not row.named or min(dates[row.id]) != row.created_at}
+    return {
+        row.transform_id for row in rows if not row.named or min(dates[row.id]) != row.created_at
+    }

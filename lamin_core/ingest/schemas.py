@@ -38,8 +38,8 @@ def dtype_of(name: str | None) -> str:
 def find_schemas(session: Session, fields_of_datasets: Iterable[Fields]) -> dict[Fields, int]:
     """Return the primary key of the schema of each of these lists of columns; make those that are new.
 
-    Names, types and order of the columns identify a schema. Descriptions of columns belong to a dataset: two tables
-    with equal columns and other comments have the same schema.
+    Names, types and order of the columns identify a schema. Descriptions of columns belong to a
+    dataset: two tables with equal columns and other comments have the same schema.
     """
     digests = {fields: schema_digest(fields) for fields in fields_of_datasets}
     if not digests:
@@ -74,7 +74,9 @@ def schema_digest(fields: Fields) -> str:
     >>> schema_digest((FieldFacts("a:b", "c"),)) == schema_digest((FieldFacts("a", "b:c"),))
     False
     """
-    return derived_uid(22, "fields", *(f"{_escaped(field.name)}:{field.type or ''}" for field in fields))
+    return derived_uid(
+        22, "fields", *(f"{_escaped(field.name)}:{field.type or ''}" for field in fields)
+    )
 
 
 def _escaped(name: str) -> str:
@@ -83,7 +85,13 @@ def _escaped(name: str) -> str:
 
 
 def _schema_row(schema_id: int, digest: str, n_members: int) -> dict[str, object]:
-    return {"id": schema_id, "uid": digest[:16], "hash": digest, "n_members": n_members, "created_at": now()}
+    return {
+        "id": schema_id,
+        "uid": digest[:16],
+        "hash": digest,
+        "n_members": n_members,
+        "created_at": now(),
+    }
 
 
 def _members(fields: Fields, features: Mapping[str, int]) -> list[int]:
@@ -112,7 +120,13 @@ def _features(session: Session, fields_of_datasets: Collection[Fields]) -> dict[
     uids = free_uids(session, Feature, {name: _uid(name) for name in missing})
     new_ids = dict(zip(missing, reserve(session, Feature, len(missing)), strict=True))
     new_rows = [
-        {"id": new_ids[name], "uid": uids[name], "name": name, "dtype": dtypes[name], "created_at": now()}
+        {
+            "id": new_ids[name],
+            "uid": uids[name],
+            "name": name,
+            "dtype": dtypes[name],
+            "created_at": now(),
+        }
         for name in missing
     ]
     insert_rows(session, Feature, new_rows)

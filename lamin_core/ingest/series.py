@@ -17,14 +17,19 @@ from lamin_core.uids import random_uid
 def roots(session: Session) -> list[Root]:
     """Return all storages as the resolver sees them: credentials, which older roots may show, are no part of them."""
     columns = select(Storage.id, Storage.uid, Storage.root, Storage.is_managed)
-    return [Root(row.id, row.uid, without_credentials(row.root), row.is_managed) for row in session.execute(columns)]
+    return [
+        Root(row.id, row.uid, without_credentials(row.root), row.is_managed)
+        for row in session.execute(columns)
+    ]
 
 
 def storage_for(session: Session, root: str, *, is_managed: bool = False) -> Root:
     """The storage with this root, made if it is new."""
     storage = session.scalar(select(Storage).where(Storage.root == root))
     if storage is None:
-        storage = Storage(uid=random_uid(12), root=root, type=root_type(root), is_managed=is_managed)
+        storage = Storage(
+            uid=random_uid(12), root=root, type=root_type(root), is_managed=is_managed
+        )
         session.add(storage)
         session.flush()
     return Root(storage.id, storage.uid, storage.root, storage.is_managed)
@@ -35,7 +40,9 @@ def copied_series(session: Session, path: str, storage_roots: list[Root]) -> int
     location = locate(path, storage_roots)
     if location.root is None:
         return None
-    query = select(Artifact.series_id).where(Artifact.real_key == location.key, Artifact.storage_id == location.root.id)
+    query = select(Artifact.series_id).where(
+        Artifact.real_key == location.key, Artifact.storage_id == location.root.id
+    )
     return session.scalar(query.order_by(Artifact.id.desc()).limit(1))
 
 

@@ -45,7 +45,9 @@ def digest(session: Session) -> str:
 def lines(session: Session) -> Iterator[str]:
     """Every derived row as a line of JSON, table by table, sorted."""
     for name, query in _queries().items():
-        rows = sorted(json.dumps(list(row), default=str, sort_keys=True) for row in session.execute(query))
+        rows = sorted(
+            json.dumps(list(row), default=str, sort_keys=True) for row in session.execute(query)
+        )
         yield from (f"{name} {row}" for row in rows)
 
 
@@ -54,18 +56,51 @@ def _queries() -> dict[str, Select[Any]]:
     artifact_columns = (Storage.root, ArtifactSeries.key, Artifact.number)
     return {
         "transform_series": select(
-            TransformSeries.namespace, TransformSeries.key, TransformSeries.declared_at, TransformSeries.facets
+            TransformSeries.namespace,
+            TransformSeries.key,
+            TransformSeries.declared_at,
+            TransformSeries.facets,
         ),
         "transform": select(
-            *(Transform.namespace, Transform.key, Transform.hash, Transform.number, Transform.is_latest, Transform.uid),
-            *(Transform.kind, Transform.description, Transform.reference, Transform.reference_type, Transform.origin),
+            *(
+                Transform.namespace,
+                Transform.key,
+                Transform.hash,
+                Transform.number,
+                Transform.is_latest,
+                Transform.uid,
+            ),
+            *(
+                Transform.kind,
+                Transform.description,
+                Transform.reference,
+                Transform.reference_type,
+                Transform.origin,
+            ),
             *(Transform.created_at, User.handle),
         )
         .select_from(Transform)
         .outerjoin(User, Transform.created_by_id == User.id),
         "run": select(
-            *(Run.external_id, Run.uid, Run.name, Run.engine, Run.engine_version, Run.status, Run.cached, Run.attempt),
-            *(Run.started_at, Run.finished_at, Run.params, Run.details, Run.error, Run.root_run_id, Run.origin),
+            *(
+                Run.external_id,
+                Run.uid,
+                Run.name,
+                Run.engine,
+                Run.engine_version,
+                Run.status,
+                Run.cached,
+                Run.attempt,
+            ),
+            *(
+                Run.started_at,
+                Run.finished_at,
+                Run.params,
+                Run.details,
+                Run.error,
+                Run.root_run_id,
+                Run.origin,
+            ),
             *(Run.created_at, Transform.uid, parent.external_id),
         )
         .select_from(Run)
@@ -76,8 +111,21 @@ def _queries() -> dict[str, Select[Any]]:
         .join(Run, RunDependency.run_id == Run.id)
         .join(source, RunDependency.source_id == source.id),
         "artifact": select(
-            *(*artifact_columns, Artifact.is_latest, Content.hash, Content.hash_type, Content.size, Content.n_files),
-            *(Run.external_id, Artifact.created_at, Artifact.origin, Artifact.suffix, Artifact.n_observations),
+            *(
+                *artifact_columns,
+                Artifact.is_latest,
+                Content.hash,
+                Content.hash_type,
+                Content.size,
+                Content.n_files,
+            ),
+            *(
+                Run.external_id,
+                Artifact.created_at,
+                Artifact.origin,
+                Artifact.suffix,
+                Artifact.n_observations,
+            ),
             *(Artifact.description, User.handle),
         )
         .select_from(Artifact)
@@ -87,7 +135,13 @@ def _queries() -> dict[str, Select[Any]]:
         .outerjoin(Run, Artifact.run_id == Run.id)
         .outerjoin(User, Artifact.created_by_id == User.id),
         "run_artifact": select(
-            *(*artifact_columns, Run.external_id, RunArtifact.direction, RunArtifact.observed_at, RunArtifact.role),
+            *(
+                *artifact_columns,
+                Run.external_id,
+                RunArtifact.direction,
+                RunArtifact.observed_at,
+                RunArtifact.role,
+            ),
             *(RunArtifact.facets, RunArtifact.event_hash, Content.hash),
         )
         .select_from(RunArtifact)
@@ -99,7 +153,9 @@ def _queries() -> dict[str, Select[Any]]:
         "series": select(Storage.root, ArtifactSeries.key, ArtifactSeries.last_observed_at)
         .select_from(ArtifactSeries)
         .join(Storage, ArtifactSeries.storage_id == Storage.id),
-        "containment": select(Storage.root, folder.key, folder.number, Artifact.key, Artifact.number)
+        "containment": select(
+            Storage.root, folder.key, folder.number, Artifact.key, Artifact.number
+        )
         .select_from(Containment)
         .join(folder, Containment.directory_id == folder.id)
         .join(Artifact, Containment.artifact_id == Artifact.id)

@@ -49,7 +49,12 @@ def _series_below(session: Session, storage_id: int, prefix: str) -> Sequence[An
 
 
 def _moved(row: Any, storage: Root, key: str) -> dict[str, Any]:
-    return {"id": row.id, "storage_id": storage.id, "key": key, "stem": derived_uid(16, storage.uid, key)}
+    return {
+        "id": row.id,
+        "storage_id": storage.id,
+        "key": key,
+        "stem": derived_uid(16, storage.uid, key),
+    }
 
 
 def _renamed(row: Any, series: dict[str, Any]) -> dict[str, Any]:

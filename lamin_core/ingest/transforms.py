@@ -13,7 +13,15 @@ from typing import Any
 from sqlalchemy import Select, and_, exists, func, select
 from sqlalchemy.orm import Session
 
-from lamin_core.db.statements import among, delete_rows, insert_rows, listed, reserve, select_in, update_rows
+from lamin_core.db.statements import (
+    among,
+    delete_rows,
+    insert_rows,
+    listed,
+    reserve,
+    select_in,
+    update_rows,
+)
 from lamin_core.ingest.deleted import deleted_numbers, free_numbers
 from lamin_core.ingest.facet_access import labels, object_in, owner, text_in
 from lamin_core.ingest.facts import Facets, JobFacts, TransformFacts
@@ -71,7 +79,11 @@ def version_of(facts: TransformFacts) -> Version:
 
 def merge(facets: dict[str, tuple[str, Any]], updates: Facets) -> bool:
     """Take what was said later over what is held, name by name; whether anything changed."""
-    newer = {name: entry for name, entry in updates.items() if name not in facets or entry[0] > facets[name][0]}
+    newer = {
+        name: entry
+        for name, entry in updates.items()
+        if name not in facets or entry[0] > facets[name][0]
+    }
     facets.update(newer)
     return bool(newer)
 
@@ -90,7 +102,9 @@ def write(session: Session, wishes: TransformBatch) -> tuple[dict[Version, int],
     version_ids, renewed = _versions(session, series_by_key, wishes)
     _describe(session, series_by_key, wishes, renewed)
     return version_ids, {
-        series.id for key, series in series_by_key.items() if key in wishes.declared or series.declared_at is not None
+        series.id
+        for key, series in series_by_key.items()
+        if key in wishes.declared or series.declared_at is not None
     }
 
 
@@ -109,14 +123,18 @@ class _Series:
     versions: dict[str | None, Any] = field(default_factory=dict)
 
 
-def _load_series(session: Session, keys: Collection[Key], wishes: TransformBatch) -> dict[Key, _Series]:
+def _load_series(
+    session: Session, keys: Collection[Key], wishes: TransformBatch
+) -> dict[Key, _Series]:
     stems = {_stem(*key): key for key in keys}
     hashes = {version[2] for version in wishes.versions} - {None}
     values = {"stems": listed(session, stems), "hashes": listed(session, hashes)}
     series_by_key: dict[Key, _Series] = {}
     for row in session.connection().execute(_series_query(session.get_bind().dialect.name), values):
         facets = {name: (stamp, value) for name, (stamp, value) in (row.facets or {}).items()}
-        series = series_by_key.setdefault(stems[row.stem], _Series(row.series_id, row.declared_at, facets))
+        series = series_by_key.setdefault(
+            stems[row.stem], _Series(row.series_id, row.declared_at, facets)
+        )
         if row.id is not None:
             series.versions[row.hash] = row
     return series_by_key
@@ -139,7 +157,10 @@ def _series_query(dialect: str) -> Select[Any]:
 
 
 def _make_series(
-    session: Session, keys: Collection[Key], series_by_key: dict[Key, _Series], wishes: TransformBatch
+    session: Session,
+    keys: Collection[Key],
+    series_by_key: dict[Key, _Series],
+    wishes: TransformBatch,
 ) -> None:
     missing = sorted(key for key in keys if key not in series_by_key)
     for key, identity in zip(missing, reserve(session, TransformSeries, len(missing)), strict=True):
@@ -167,15 +188,24 @@ def _versions(
 ) -> tuple[dict[Version, int], set[Key]]:
     """The version for each wish, and the jobs that have new ones."""
     existing = {
-        v: series_by_key[v[:2]].versions[v[2]] for v in wishes.versions if v[2] in series_by_key[v[:2]].versions
+        v: series_by_key[v[:2]].versions[v[2]]
+        for v in wishes.versions
+        if v[2] in series_by_key[v[:2]].versions
     }
-    moved = _complete(session, [(row, wishes.versions[version]) for version, row in existing.items()])
+    moved = _complete(
+        session, [(row, wishes.versions[version]) for version, row in existing.items()]
+    )
     missing = [version for version in wishes.versions if version not in existing]
     created = dict(zip(missing, reserve(session, Transform, len(missing)), strict=True))
-    rows = [_new(identity, series_by_key[v[:2]].id, wishes.versions[v]) for v, identity in created.items()]
+    rows = [
+        _new(identity, series_by_key[v[:2]].id, wishes.versions[v])
+        for v, identity in created.items()
+    ]
     insert_rows(session, Transform, rows)
     settle(session, moved | {series_by_key[version[:2]].id for version in created})
-    return {version: row.id for version, row in existing.items()} | created, {version[:2] for version in created}
+    return {version: row.id for version, row in existing.items()} | created, {
+        version[:2] for version in created
+    }
 
 
 def _complete(session: Session, pairs: Iterable[tuple[Any, _TransformRequest]]) -> set[int]:
@@ -185,7 +215,11 @@ def _complete(session: Session, pairs: Iterable[tuple[Any, _TransformRequest]]) 
         if row.origin != "event":
             continue
         newer = request.facts.stamp > (row.stamp or "")
-        values = _reference(request.facts) if newer else {name: getattr(row, name) for name in _REFERENCE}
+        values = (
+            _reference(request.facts)
+            if newer
+            else {name: getattr(row, name) for name in _REFERENCE}
+        )
         values["created_at"] = min(row.created_at, request.at)
         if values["created_at"] != row.created_at:
             moved.add(row.series_id)
@@ -245,9 +279,14 @@ def settle(session: Session, series: Collection[int]) -> None:
     for row in select_in(session, query, Transform.series_id, series):
         grouped[row.series_id].append(row)
     deleted = deleted_numbers(session, {rows[0].stem for rows in grouped.values()})
-    changes = [change for rows in grouped.values() for change in _numbering(rows, deleted[rows[0].stem])]
+    changes = [
+        change for rows in grouped.values() for change in _numbering(rows, deleted[rows[0].stem])
+    ]
     # Two steps, so that no number and no `latest` is ever given twice.
-    away = [{**change, "uid": f"~{change['id']}", "number": -change["id"], "is_latest": False} for change in changes]
+    away = [
+        {**change, "uid": f"~{change['id']}", "number": -change["id"], "is_latest": False}
+        for change in changes
+    ]
     update_rows(session, Transform, [row for row in away if row["id"] not in _unnumbered(grouped)])
     update_rows(session, Transform, changes)
 
@@ -262,7 +301,9 @@ def _numbering(rows: list[Any], deleted: Collection[int]) -> list[dict[str, Any]
         numbered = sorted((row for row in rows if row.number >= 0), key=lambda row: row.number)
         ordered = numbered + [row for row in ordered if row.number < 0]
         spare = 1 + max([-1, *(row.number for row in numbered), *deleted])
-        numbers = [row.number for row in numbered] + list(range(spare, spare + len(ordered) - len(numbered)))
+        numbers = [row.number for row in numbered] + list(
+            range(spare, spare + len(ordered) - len(numbered))
+        )
     else:
         numbers = list(islice(free_numbers(deleted), len(ordered)))
     assignments = [
@@ -270,14 +311,22 @@ def _numbering(rows: list[Any], deleted: Collection[int]) -> list[dict[str, Any]
         for position, (row, number) in enumerate(zip(ordered, numbers, strict=True))
     ]
     return [
-        {"id": row.id, "uid": row.stem + version_suffix(number), "number": number, "is_latest": is_latest}
+        {
+            "id": row.id,
+            "uid": row.stem + version_suffix(number),
+            "number": number,
+            "is_latest": is_latest,
+        }
         for row, number, is_latest in assignments
         if (row.number, row.is_latest) != (number, is_latest)
     ]
 
 
 def _describe(
-    session: Session, series_by_key: Mapping[Key, _Series], wishes: TransformBatch, renewed: Collection[Key]
+    session: Session,
+    series_by_key: Mapping[Key, _Series],
+    wishes: TransformBatch,
+    renewed: Collection[Key],
 ) -> None:
     """Keep what is said of each job with its series, and have all its versions that events told of say so."""
     changes, described = [], {}
@@ -297,7 +346,10 @@ def restate(session: Session, series: Collection[int]) -> None:
     query = select(TransformSeries.id, TransformSeries.facets)
     _say(
         session,
-        {row.id: _job_attributes(row.facets or {}) for row in select_in(session, query, TransformSeries.id, series)},
+        {
+            row.id: _job_attributes(row.facets or {})
+            for row in select_in(session, query, TransformSeries.id, series)
+        },
     )
 
 
@@ -316,18 +368,33 @@ def _job_attributes(stamped: Facets) -> dict[str, object]:
 
 
 def _say(session: Session, described: Mapping[int, Mapping[str, object]]) -> None:
-    query = select(Transform.id, Transform.series_id, Transform.hash).where(Transform.origin == "event")
+    query = select(Transform.id, Transform.series_id, Transform.hash).where(
+        Transform.origin == "event"
+    )
     rows = list(select_in(session, query, Transform.series_id, described))
     attributes = {row.id: described[row.series_id] for row in rows}
     update_rows(
         session,
         Transform,
-        [{"id": i, "kind": s["kind"], "description": s["description"]} for i, s in attributes.items()],
+        [
+            {"id": i, "kind": s["kind"], "description": s["description"]}
+            for i, s in attributes.items()
+        ],
     )
-    unknown = {row.id: attributes[row.id] for row in rows if row.hash is None}  # the others have a place of their own
+    unknown = {
+        row.id: attributes[row.id] for row in rows if row.hash is None
+    }  # the others have a place of their own
     names = ("reference", "reference_type")
-    update_rows(session, Transform, [{"id": i, **{name: s[name] for name in names}} for i, s in unknown.items()])
-    annotate(session, Transform, {i: {"labels": s["labels"], "owner": s["owner"]} for i, s in attributes.items()})
+    update_rows(
+        session,
+        Transform,
+        [{"id": i, **{name: s[name] for name in names}} for i, s in unknown.items()],
+    )
+    annotate(
+        session,
+        Transform,
+        {i: {"labels": s["labels"], "owner": s["owner"]} for i, s in attributes.items()},
+    )
 
 
 def tidy(session: Session, stale_versions: Collection[int], declared: Collection[int]) -> None:
@@ -339,13 +406,19 @@ def tidy(session: Session, stale_versions: Collection[int], declared: Collection
 
 def _redate(session: Session, stale_versions: Collection[int]) -> set[int]:
     """The series among theirs that were declared without their code."""
-    first = select(func.min(Run.created_at)).where(Run.transform_id == Transform.id).scalar_subquery()
+    first = (
+        select(func.min(Run.created_at)).where(Run.transform_id == Transform.id).scalar_subquery()
+    )
     query = select(Transform.id, Transform.series_id, first.label("first")).where(
         Transform.origin == "event", Transform.hash.is_(None)
     )
     rows = list(select_in(session, query, Transform.id, stale_versions))
     delete_rows(session, Transform, [row.id for row in rows if row.first is None])
-    update_rows(session, Transform, [{"id": r.id, "created_at": r.first} for r in rows if r.first is not None])
+    update_rows(
+        session,
+        Transform,
+        [{"id": r.id, "created_at": r.first} for r in rows if r.first is not None],
+    )
     touched = {row.series_id for row in rows}
     settle(session, touched)
     _forget_empty(session, touched)
@@ -360,16 +433,27 @@ def _forget_empty(session: Session, series: Collection[int]) -> None:
         TransformSeries.facets.is_(None),
         ~exists().where(Transform.series_id == TransformSeries.id),
     )
-    delete_rows(session, TransformSeries, [row.id for row in select_in(session, query, TransformSeries.id, series)])
+    delete_rows(
+        session,
+        TransformSeries,
+        [row.id for row in select_in(session, query, TransformSeries.id, series)],
+    )
 
 
 def _place_declared(session: Session, series: Collection[int]) -> None:
     """A job that was declared without its code has a version of unknown code just as long as it has no other."""
     if not series:
         return
-    first = select(func.min(Run.created_at)).where(Run.transform_id == Transform.id).scalar_subquery()
+    first = (
+        select(func.min(Run.created_at)).where(Run.transform_id == Transform.id).scalar_subquery()
+    )
     query = select(
-        Transform.id, Transform.series_id, Transform.hash, Transform.created_at, Transform.origin, first.label("first")
+        Transform.id,
+        Transform.series_id,
+        Transform.hash,
+        Transform.created_at,
+        Transform.origin,
+        first.label("first"),
     )
     grouped: defaultdict[int, list[Any]] = defaultdict(list)
     for row in select_in(session, query, Transform.series_id, series):
@@ -389,10 +473,16 @@ def _place_declared(session: Session, series: Collection[int]) -> None:
     delete_rows(session, Transform, gone)
     update_rows(session, Transform, dated)
     ids = reserve(session, Transform, len(empty_series))
-    insert_rows(session, Transform, [_unknown(identity, job) for identity, job in zip(ids, empty_series, strict=True)])
+    insert_rows(
+        session,
+        Transform,
+        [_unknown(identity, job) for identity, job in zip(ids, empty_series, strict=True)],
+    )
     settle(session, series)
     _say(session, {job.id: _job_attributes(job.facets or {}) for job in empty_series})
 
 
 def _unknown(identity: int, job: Any) -> dict[str, Any]:
-    return _new(identity, job.id, _TransformRequest(TransformFacts(job.namespace, job.key), job.declared_at))
+    return _new(
+        identity, job.id, _TransformRequest(TransformFacts(job.namespace, job.key), job.declared_at)
+    )

@@ -1,8 +1,9 @@
 """Which version of a dataset each run saw: a fold over everything observed of it, in the order of time.
 
-A run that writes other bytes than the newest version makes a new version; the same bytes are the same version; old
-bytes written again are a new version. A reader belongs to the version with the bytes it saw, or, if it did not say,
-to the newest at that time. Who reported first makes no difference.
+A run that writes other bytes than the newest version makes a new version; the same bytes are the
+same version; old bytes written again are a new version. A reader belongs to the version with the
+bytes it saw, or, if it did not say, to the newest at that time. Who reported first makes no
+difference.
 """
 
 from __future__ import annotations
@@ -81,7 +82,11 @@ def matching_version(observation: Observation, versions: Sequence[Version]) -> V
         return head if head.pinned is None and head.content_id == observation.content_id else None
     if observation.wrote:
         if observation.content_id is None:  # unverified: one version for each run that wrote it
-            return head if head.content_id is None and head.writer in (None, observation.run_id) else None
+            return (
+                head
+                if head.content_id is None and head.writer in (None, observation.run_id)
+                else None
+            )
         return head if head.content_id == observation.content_id else None
     if observation.content_id is None or head.content_id is None:
         return head  # the newest at that time; a reader that looked tells what an unverified one is

@@ -1,8 +1,8 @@
 """An instance: a database, its storages, and the operations that need both.
 
-A `.lamin/` folder marks it, as `.git/` marks a repository; two instances never share anything but what they point to.
-The folder says where the database is, and the database which instance it is and where copies go: whoever knows the
-URL of a database has the instance.
+A `.lamin/` folder marks it, as `.git/` marks a repository; two instances never share anything but
+what they point to. The folder says where the database is, and the database which instance it is and
+where copies go: whoever knows the URL of a database has the instance.
 """
 
 from __future__ import annotations
@@ -42,7 +42,14 @@ from lamin_core.runtime.paths import (
     require_trusted_instance,
 )
 from lamin_core.runtime.redaction import redact_text
-from lamin_core.runtime.settings import ANSWERS, apply_verbosity, read_toml, secret_settings, settings, write_toml
+from lamin_core.runtime.settings import (
+    ANSWERS,
+    apply_verbosity,
+    read_toml,
+    secret_settings,
+    settings,
+    write_toml,
+)
 from lamin_core.runtime.sharing import Sharing
 from lamin_core.runtime.trust import permission_denied, require_own_folder, require_readable
 from lamin_core.saving import delete, erase, replace, restore, save, trash
@@ -73,9 +80,14 @@ class Instance:
             require_readable(folder / SETTINGS)
             url = read_toml(folder / SETTINGS).get("db")
         if url is None:
-            raise InstanceNotFound(f"no instance in {str(folder.parent)!r}", hint="lamin init --storage ./data")
+            raise InstanceNotFound(
+                f"no instance in {str(folder.parent)!r}", hint="lamin init --storage ./data"
+            )
         if not isinstance(url, str):
-            raise Conflict(f"{str(folder / SETTINGS)!r} names no database", hint='it says: db = "sqlite:///lamin.db"')
+            raise Conflict(
+                f"{str(folder / SETTINGS)!r} names no database",
+                hint='it says: db = "sqlite:///lamin.db"',
+            )
         return cls(folder, url)._checked() if check else cls(folder, url)
 
     @classmethod
@@ -100,7 +112,9 @@ class Instance:
         return self
 
     @classmethod
-    def create(cls, parent: Path, storage: str | os.PathLike[str], db: str | None = None) -> Instance:
+    def create(
+        cls, parent: Path, storage: str | os.PathLike[str], db: str | None = None
+    ) -> Instance:
         """Create an instance; an existing one with the same storage and database is opened.
 
         Args:
@@ -119,7 +133,9 @@ class Instance:
         sharing.make_instance_folder(folder)
         require_own_folder(folder)
         sharing.create_file(folder / ".gitignore", sharing.file_mode(folder))
-        (folder / ".gitignore").write_text("# A registry, and perhaps a password: nothing for a repository.\n*\n")
+        (folder / ".gitignore").write_text(
+            "# A registry, and perhaps a password: nothing for a repository.\n*\n"
+        )
         instance = cls(folder, url)
         try:
             instance.db.create()
@@ -141,7 +157,8 @@ class Instance:
             elif row.root != root:
                 shown = redact_text(self.db.url)
                 raise Conflict(
-                    f"{shown} already is a registry, with storage {row.root!r}", hint=f"lamin connect {shown}"
+                    f"{shown} already is a registry, with storage {row.root!r}",
+                    hint=f"lamin connect {shown}",
                 )
             # What engines write here is registered in place, with short keys.
             storage_for(session, str(self.folder.parent))
@@ -151,8 +168,9 @@ class Instance:
     def share(self, choice: Sharing) -> None:
         """Let the group of the project folder use the instance, or this user alone.
 
-        A SQLite database, settings without a password, the cache and the spool get modes for it, and the local folder
-        of the storage. Raises `Unavailable` where something belongs to somebody else.
+        A SQLite database, settings without a password, the cache and the spool get modes for it,
+        and the local folder of the storage. Raises `Unavailable` where something belongs to
+        somebody else.
         """
         try:
             sharing.share(self.folder, choice, secret=secret_settings(self.folder / SETTINGS))
@@ -222,7 +240,9 @@ class Instance:
     def _runs_above(self) -> dict[Parent | str | None, Run | None]:
         return {}
 
-    def query(self, registry: type[Record], query: Select[Any] | None = None) -> SQLQuerySet[Record]:
+    def query(
+        self, registry: type[Record], query: Select[Any] | None = None
+    ) -> SQLQuerySet[Record]:
         """A query set over all records of this registry, or over those of this SQL query."""
         return SQLQuerySet(self.db, registry, query)
 
@@ -263,7 +283,9 @@ class Instance:
         with self.files.as_path(data, artifact.suffix) as path:
             replace(self, artifact, path, run)
 
-    def from_values(self, registry: type[Record], values: Iterable[Any], field: Any = None, *, create: bool) -> Any:
+    def from_values(
+        self, registry: type[Record], values: Iterable[Any], field: Any = None, *, create: bool
+    ) -> Any:
         """Records for these names."""
         return from_values(self, registry, values, field, create=create)
 
@@ -292,7 +314,8 @@ def connect(where: str | os.PathLike[str] | None = None) -> Instance:
     """Open an instance for this process.
 
     Args:
-        where: A folder, or the URL of a database. By default the instance that `LAMIN_INSTANCE` names, else the nearest
+        where: A folder, or the URL of a database. By default the instance that `LAMIN_INSTANCE`
+        names, else the nearest
             one in or above the working directory, else the user's default.
 
     Returns:
@@ -320,17 +343,21 @@ def at_work(*, check: bool = True) -> Instance:
     """The instance that is at work here, not connected; without `check`, also where its database is of no use."""
     located = locate_instance()
     if located is None:
-        raise InstanceNotFound(f"no instance in {str(Path.cwd())!r} or above", hint="lamin init --storage ./data")
+        raise InstanceNotFound(
+            f"no instance in {str(Path.cwd())!r} or above", hint="lamin init --storage ./data"
+        )
     return Instance.located(located, check=check)
 
 
-def init(storage: str | os.PathLike[str], *, db: str | None = None, path: str | os.PathLike[str] = ".") -> Instance:
+def init(
+    storage: str | os.PathLike[str], *, db: str | None = None, path: str | os.PathLike[str] = "."
+) -> Instance:
     """Create an instance and connect to it; an existing one with the same storage and database is opened.
 
     Args:
-        storage: The root of the default storage: a folder, which is made if it does not exist, or a URL.
-        db: An SQLAlchemy URL of SQLite or PostgreSQL; by default a SQLite file inside `.lamin/`.
-        path: The folder in which `.lamin/` is made.
+        storage: The root of the default storage: a folder, which is made if it does not exist, or a
+        URL. db: An SQLAlchemy URL of SQLite or PostgreSQL; by default a SQLite file inside
+        `.lamin/`. path: The folder in which `.lamin/` is made.
 
     Raises:
         Conflict: The folder has another instance already.

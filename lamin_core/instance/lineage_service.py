@@ -52,20 +52,22 @@ class LineageService:
         """Return the graph around an artifact, a run, all runs of a transform, or all artifacts of a collection.
 
         Args:
-            record: The record in the middle.
-            up: Steps upstream; None for all.
-            down: Steps downstream; None for all.
-            as_of: The time at which the graph is wanted, as a datetime or as text; by default now.
-            limit: The number of nodes at most, the nearest first. A graph that has more is `truncated`.
+            record: The record in the middle. up: Steps upstream; None for all. down: Steps
+            downstream; None for all. as_of: The time at which the graph is wanted, as a datetime or
+            as text; by default now. limit: The number of nodes at most, the nearest first. A graph
+            that has more is `truncated`.
         """
         at = None if as_of is None else parse_time(as_of)
         up, down = steps_argument(up, "up"), steps_argument(down, "down")
         with self._database.reading() as session:
             starts = _starts(session, record, limit)
             artifacts, runs = (
-                [number for kind, number in starts if kind == node_kind] for node_kind in ("artifact", "run")
+                [number for kind, number in starts if kind == node_kind]
+                for node_kind in ("artifact", "run")
             )
-            graph = walk(session, artifacts=artifacts, runs=runs, up=up, down=down, as_of=at, limit=limit)
+            graph = walk(
+                session, artifacts=artifacts, runs=runs, up=up, down=down, as_of=at, limit=limit
+            )
         return Lineage.around(graph, starts, by_code=isinstance(record, Transform))
 
     def between(
@@ -184,10 +186,19 @@ def _starts(session: Session, record: Record, limit: int) -> list[Node]:
     if isinstance(record, Artifact | Run):
         return [node_of(record)]
     if isinstance(record, Transform):
-        newest = select(Run.id).where(Run.transform_id == record.id).order_by(Run.created_at.desc(), Run.id.desc())
+        newest = (
+            select(Run.id)
+            .where(Run.transform_id == record.id)
+            .order_by(Run.created_at.desc(), Run.id.desc())
+        )
         return [("run", identity) for identity in session.scalars(newest.limit(limit + 1))]
-    query = select(CollectionArtifact.artifact_id).where(CollectionArtifact.collection_id == record.id)
-    return [("artifact", identity) for identity in session.scalars(query.order_by(CollectionArtifact.position))]
+    query = select(CollectionArtifact.artifact_id).where(
+        CollectionArtifact.collection_id == record.id
+    )
+    return [
+        ("artifact", identity)
+        for identity in session.scalars(query.order_by(CollectionArtifact.position))
+    ]
 
 
 def description(artifact: Artifact) -> str:

@@ -47,13 +47,14 @@ def save(records: Iterable[Any]) -> None:
 def attach(where: str, project: Path | None = None) -> Path:
     """Let this folder and what is below work with the instance at `where`, a folder or the URL of a database.
 
-    Without a folder, the instance becomes the user's default. Returns the file that says so from now on. Raises
-    `Conflict` where the folder is an instance itself, and what `ln.connect` raises.
+    Without a folder, the instance becomes the user's default. Returns the file that says so from
+    now on. Raises `Conflict` where the folder is an instance itself, and what `ln.connect` raises.
     """
     pointer = user_default() if project is None else project / FOLDER / CONNECTED
     if project is not None and os.path.exists(project / FOLDER / SETTINGS):
         raise Conflict(
-            f"{str(project)!r} is an instance itself", hint="connect another folder, or `lamin connect --user`"
+            f"{str(project)!r} is an instance itself",
+            hint="connect another folder, or `lamin connect --user`",
         )
     instance = connect(where)
     if is_url(where):
@@ -80,7 +81,8 @@ def _write_pointer(pointer: Path, folder: Path) -> None:
 def allow(where: str, project: Path) -> Path | None:
     """Let the instance that is found from this folder be used from now on, if `where` is that one and it is not yet.
 
-    Returns its `.lamin` folder, or None where there is nothing to allow. Raises what `ln.connect` raises.
+    Returns its `.lamin` folder, or None where there is nothing to allow. Raises what `ln.connect`
+    raises.
     """
     marked = nearest_marked(project)
     if marked is None or is_url(where) or not _is_same(where, marked / FOLDER):
@@ -106,16 +108,17 @@ def _allow(folder: Path) -> None:
         allow_instance(folder)
     except OSError as error:
         raise Unavailable(
-            f"{str(allowed_instances())!r} cannot be written: {error.strerror}", hint=f"export {VARIABLE}={folder}"
+            f"{str(allowed_instances())!r} cannot be written: {error.strerror}",
+            hint=f"export {VARIABLE}={folder}",
         ) from error
 
 
 def detach(start: Path | None = None) -> Path:
     """Undo `attach`: for the nearest folder at or above `start`, or without one for the user's default.
 
-    Somebody else's instance, which was only allowed, is not allowed any longer. Returns the file that is gone, or the
-    user's list of what is allowed. The instance itself, and what was saved in it, stay. Raises `NotFound`, and
-    `Conflict` where the nearest `.lamin` is an instance itself.
+    Somebody else's instance, which was only allowed, is not allowed any longer. Returns the file
+    that is gone, or the user's list of what is allowed. The instance itself, and what was saved in
+    it, stay. Raises `NotFound`, and `Conflict` where the nearest `.lamin` is an instance itself.
     """
     if start is not None and forget_instance(start):
         disconnect()
@@ -133,7 +136,9 @@ def detach(start: Path | None = None) -> Path:
 def _pointer_above(start: Path) -> Path:
     folder = nearest_marked(start)
     if folder is None:
-        raise NotFound(f"{str(start)!r} is not connected to an instance", hint="lamin info --show-origin")
+        raise NotFound(
+            f"{str(start)!r} is not connected to an instance", hint="lamin info --show-origin"
+        )
     if not (folder / FOLDER / CONNECTED).is_file():
         raise Conflict(
             f"{str(folder)!r} is an instance itself, not connected to one",

@@ -136,15 +136,25 @@ def _code(first: Snapshot, second: Snapshot) -> str | None:
     if first.source is None or second.source is None:
         return None
     names = f"{first.transform} {first.version}", f"{second.transform} {second.version}"
-    lines = difflib.unified_diff(first.source.splitlines(), second.source.splitlines(), *names, lineterm="")
+    lines = difflib.unified_diff(
+        first.source.splitlines(), second.source.splitlines(), *names, lineterm=""
+    )
     return "\n".join(lines)
 
 
-def _environment(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> dict[str, Changes] | None:
+def _environment(
+    first: Mapping[str, Any] | None, second: Mapping[str, Any] | None
+) -> dict[str, Changes] | None:
     if first is None or second is None:
         return None
-    system = [{name: environment.get(name) for name in ("python", "platform")} for environment in (first, second)]
-    parts = {name: changes(first.get(name) or {}, second.get(name) or {}) for name in ("packages", "conda")}
+    system = [
+        {name: environment.get(name) for name in ("python", "platform")}
+        for environment in (first, second)
+    ]
+    parts = {
+        name: changes(first.get(name) or {}, second.get(name) or {})
+        for name in ("packages", "conda")
+    }
     return {"system": changes(*system), **parts}
 
 
@@ -152,11 +162,18 @@ def _files(first: tuple[File, ...], second: tuple[File, ...]) -> Iterator[FileCh
     """By name, then, of those that have none in the other run, by what is in them."""
     before, after = {file.name: file for file in first}, {file.name: file for file in second}
     for name in sorted(before.keys() & after.keys()):
-        yield FileChange("same" if _same(before[name], after[name]) else "changed", name, before[name], after[name])
+        yield FileChange(
+            "same" if _same(before[name], after[name]) else "changed",
+            name,
+            before[name],
+            after[name],
+        )
     added = {name: after[name] for name in sorted(after.keys() - before.keys())}
     for name in sorted(before.keys() - after.keys()):
         old = before[name]
-        moved = next((new for new in added.values() if old.hash is not None and new.hash == old.hash), None)
+        moved = next(
+            (new for new in added.values() if old.hash is not None and new.hash == old.hash), None
+        )
         if moved is None:
             yield FileChange("removed", name, old, None)
         else:
@@ -174,13 +191,18 @@ def _lines(run_diff: RunDiff) -> Iterator[str]:
     for index, sign in enumerate("-+"):
         took = run_diff.duration[index]
         facts = [run_diff.transform[index], _engine(run_diff, index), run_diff.status[index]]
-        summary = " · ".join(printable(fact) for fact in facts + ([] if took is None else [duration(took)]))
+        summary = " · ".join(
+            printable(fact) for fact in facts + ([] if took is None else [duration(took)])
+        )
         yield f"{sign} run {run_diff.runs[index]} of {summary}"
     yield from _section("params", run_diff.params)
     if run_diff.code is None:
         yield "code: not known of both, so not compared"
     elif run_diff.code:
-        yield from ["code", *(f"  {printable(line.expandtabs())}" for line in run_diff.code.splitlines())]
+        yield from [
+            "code",
+            *(f"  {printable(line.expandtabs())}" for line in run_diff.code.splitlines()),
+        ]
     if run_diff.environment is None:
         yield "environment: not known of both, so not compared"
     for name, part in (run_diff.environment or {}).items():
@@ -199,9 +221,14 @@ def _engine(run_diff: RunDiff, index: int) -> str:
 def _section(title: str, delta: Changes) -> Iterator[str]:
     if delta:
         yield title
-        yield from (f"  - {printable(f'{name}: {value!r}')}" for name, value in delta.removed.items())
+        yield from (
+            f"  - {printable(f'{name}: {value!r}')}" for name, value in delta.removed.items()
+        )
         yield from (f"  + {printable(f'{name}: {value!r}')}" for name, value in delta.added.items())
-        yield from (f"  ~ {printable(f'{name}: {old!r} → {new!r}')}" for name, (old, new) in delta.changed.items())
+        yield from (
+            f"  ~ {printable(f'{name}: {old!r} → {new!r}')}"
+            for name, (old, new) in delta.changed.items()
+        )
 
 
 def _file(change: FileChange) -> str:

@@ -1,7 +1,8 @@
 """The graph around some nodes, upstream and downstream, read by four statements whatever its size.
 
-Artifacts and runs are nodes. A run hangs on what it read; an artifact on the run that wrote it; a run on a run it
-waited for; and a file on the folder it lies in, or a folder on the files in it, where no run is known to have made it.
+Artifacts and runs are nodes. A run hangs on what it read; an artifact on the run that wrote it; a
+run on a run it waited for; and a file on the folder it lies in, or a folder on the files in it,
+where no run is known to have made it.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ class RunNode(NamedTuple):
     @property
     def params(self) -> dict[str, Any] | None:
         """Its parameters; read when they are asked for, since of most runs of a large graph nobody does."""
-        params: dict[str, Any] | None = None if self.params_json is None else json.loads(self.params_json)
+        params: dict[str, Any] | None = (
+            None if self.params_json is None else json.loads(self.params_json)
+        )
         return params
 
     @property
@@ -109,7 +112,10 @@ class Graph:
         for run, artifact, direction, role in self.edges:
             if direction == "output" and role != ROLLED_BACK:
                 (handed_on if role == PUBLISHED else producers)[artifact].add(run)
-        return {artifact: producers[artifact] or handed_on[artifact] for artifact in {*producers, *handed_on}}
+        return {
+            artifact: producers[artifact] or handed_on[artifact]
+            for artifact in {*producers, *handed_on}
+        }
 
     def links(self) -> Iterator[tuple[int, int]]:
         """What is below and what is above, for each step of a walk: artifacts by primary key, runs by its negative."""
@@ -139,8 +145,8 @@ def walk(
 ) -> Graph:
     """The graph around these nodes: `up` and `down` count steps from node to node, None is all the way.
 
-    With `as_of`, as it was known at that moment. At most `limit` nodes, the nearest, beside the runs above them;
-    where there are more, the graph is `truncated`.
+    With `as_of`, as it was known at that moment. At most `limit` nodes, the nearest, beside the
+    runs above them; where there are more, the graph is `truncated`.
     """
     starts = [*artifacts, *(-run for run in runs)]
     with _uncollected():
@@ -161,7 +167,12 @@ def _uncollected() -> Iterator[None]:
 
 
 def _walked(
-    session: Session, starts: Sequence[int], up: int | None, down: int | None, as_of: datetime | None, limit: int
+    session: Session,
+    starts: Sequence[int],
+    up: int | None,
+    down: int | None,
+    as_of: datetime | None,
+    limit: int,
 ) -> Graph:
     neighbourhood = reach(session, starts, up=up, down=down, as_of=as_of, limit=limit)
     bare = _bare(session, neighbourhood.nodes, as_of)
@@ -176,12 +187,17 @@ def _walked(
 
 
 def between(
-    session: Session, source: Node, target: Node, *, as_of: datetime | None = None, limit: int = NODE_LIMIT
+    session: Session,
+    source: Node,
+    target: Node,
+    *,
+    as_of: datetime | None = None,
+    limit: int = NODE_LIMIT,
 ) -> Graph:
     """All paths between two nodes, whichever is above the other; an empty graph where there is none.
 
-    Of what is above the lower node, at most `limit` nodes are looked at, the nearest; where there are more, the graph
-    is `truncated`.
+    Of what is above the lower node, at most `limit` nodes are looked at, the nearest; where there
+    are more, the graph is `truncated`.
     """
     top, bottom = _signed(source), _signed(target)
     ancestors = reach(session, [bottom], down=0, as_of=as_of, limit=limit).up
@@ -222,11 +238,15 @@ def _bare(session: Session, nodes: Collection[int] | None, as_of: datetime | Non
             bare.dependencies.append((identity, other, second))
         else:
             bare.contains.append((identity, other))
-            produced |= {artifact for artifact, word in ((identity, first), (other, second)) if word}
+            produced |= {
+                artifact for artifact, word in ((identity, first), (other, second)) if word
+            }
     return replace(bare, produced=frozenset(produced))
 
 
-def _trimmed(bare: Graph, direction: Way, starts: Iterable[int], reached: Reached, steps: int | None) -> Reached:
+def _trimmed(
+    bare: Graph, direction: Way, starts: Iterable[int], reached: Reached, steps: int | None
+) -> Reached:
     """Of what was found this way, what lies at most so many steps off."""
     onwards: defaultdict[int, list[int]] = defaultdict(list)
     for below, above in bare.links():
@@ -244,7 +264,11 @@ def _trimmed(bare: Graph, direction: Way, starts: Iterable[int], reached: Reache
 
 
 def _filled(
-    session: Session, bare: Graph, nodes: Collection[int] | None, as_of: datetime | None, truncated: bool
+    session: Session,
+    bare: Graph,
+    nodes: Collection[int] | None,
+    as_of: datetime | None,
+    truncated: bool,
 ) -> Graph:
     """The graph with the facts of these nodes and of the runs above them, and the links between all these."""
     chosen, running = _split(nodes)
@@ -257,7 +281,11 @@ def _filled(
         runs,
         [edge for edge in bare.edges if edge[1] in artifacts and edge[0] in runs],
         [wait for wait in bare.dependencies if wait[1] in runs and wait[0] in runs],
-        [containment for containment in bare.contains if containment[0] in artifacts and containment[1] in artifacts],
+        [
+            containment
+            for containment in bare.contains
+            if containment[0] in artifacts and containment[1] in artifacts
+        ],
         bare.produced,
         truncated,
     )

@@ -31,16 +31,24 @@ class ListFilter:
 def runs(session: Session, criteria: ListFilter) -> tuple[list[RunNode], dict[int, str]]:
     """The runs, and the uids of the runs that they are a part of, by primary key."""
     query = rows.run_facts().order_by(Run.created_at.desc(), Run.id.desc())
-    conditions: list[ColumnElement[bool]] = [Run.status.in_(criteria.status)] if criteria.status else []
+    conditions: list[ColumnElement[bool]] = (
+        [Run.status.in_(criteria.status)] if criteria.status else []
+    )
     if criteria.engine is not None:
         conditions.append(Run.engine == criteria.engine)
-    result = _fetch_rows(session, query, [*conditions, *_common(criteria, Run, Transform.key)], criteria.limit)
+    result = _fetch_rows(
+        session, query, [*conditions, *_common(criteria, Run, Transform.key)], criteria.limit
+    )
     nodes = [RunNode._make(row) for row in result]
     uids = {node.id: node.uid for node in nodes}
     parents = {node.parent_id for node in nodes if node.parent_id is not None} - uids.keys()
     if parents:
-        named = select(Run.id, Run.uid).where(Run.id.in_(parameter_values(dialect(session), "parents")))
-        uids |= {row[0]: row[1] for row in session.execute(named, {"parents": ids(session, parents)})}
+        named = select(Run.id, Run.uid).where(
+            Run.id.in_(parameter_values(dialect(session), "parents"))
+        )
+        uids |= {
+            row[0]: row[1] for row in session.execute(named, {"parents": ids(session, parents)})
+        }
     return nodes, uids
 
 
@@ -51,7 +59,9 @@ def artifacts(session: Session, criteria: ListFilter) -> list[ArtifactNode]:
         query = query.join(Run, Artifact.run_id == Run.id).where(Run.engine == criteria.engine)
     return [
         ArtifactNode._make(row)
-        for row in _fetch_rows(session, query, _common(criteria, Artifact, Artifact.key), criteria.limit)
+        for row in _fetch_rows(
+            session, query, _common(criteria, Artifact, Artifact.key), criteria.limit
+        )
     ]
 
 
@@ -63,5 +73,7 @@ def _common(criteria: ListFilter, record: Any, key: Any) -> list[ColumnElement[b
     return conditions
 
 
-def _fetch_rows(session: Session, query: Select[Any], conditions: list[ColumnElement[bool]], limit: int | None) -> Any:
+def _fetch_rows(
+    session: Session, query: Select[Any], conditions: list[ColumnElement[bool]], limit: int | None
+) -> Any:
     return session.connection().execute(query.where(*conditions).limit(limit)).yield_per(1000)

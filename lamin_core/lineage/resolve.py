@@ -18,14 +18,21 @@ from lamin_core.models import Artifact, Run, Transform
 def find(session: Session, name: str, as_of: datetime | None = None) -> Artifact | Run:
     """The artifact or run with this uid (or its first characters), or the artifact with this key or path.
 
-    Of several versions the latest, or the latest there was at a moment. Raises `NotFound`, and `MultipleFound` when
-    several keys answer.
+    Of several versions the latest, or the latest there was at a moment. Raises `NotFound`, and
+    `MultipleFound` when several keys answer.
     """
-    record = _by_uid(session, name, as_of) or _by_key(session, name, as_of) or _by_external_id(session, name)
+    record = (
+        _by_uid(session, name, as_of)
+        or _by_key(session, name, as_of)
+        or _by_external_id(session, name)
+    )
     if record is not None:
         return record
     if as_of is not None and find(session, name):
-        raise NotFound(f"there was no {name!r} at {as_of.isoformat(timespec='seconds')}", hint="ask for a later time")
+        raise NotFound(
+            f"there was no {name!r} at {as_of.isoformat(timespec='seconds')}",
+            hint="ask for a later time",
+        )
     raise NotFound(f"no artifact or run is called {name!r}", hint=_hint(session, name))
 
 
@@ -34,7 +41,11 @@ def find_run(session: Session, name: str) -> Run:
 
     Raises `NotFound`, and `MultipleFound` when several answer.
     """
-    match = _only(_runs_by_uid(session, name), name) or _by_external_id(session, name) or _newest_of(session, name)
+    match = (
+        _only(_runs_by_uid(session, name), name)
+        or _by_external_id(session, name)
+        or _newest_of(session, name)
+    )
     if match is None:
         raise NotFound(f"no run is called {name!r}", hint="`lamin runs` lists them")
     run: Run = match
@@ -72,7 +83,9 @@ def _by_external_id(session: Session, name: str) -> Run | None:
 
 
 def _newest_of(session: Session, key: str) -> Run | None:
-    of_key = select(Run).join(Transform, Run.transform_id == Transform.id).where(Transform.key == key)
+    of_key = (
+        select(Run).join(Transform, Run.transform_id == Transform.id).where(Transform.key == key)
+    )
     return session.scalar(of_key.order_by(Run.created_at.desc(), Run.id.desc()).limit(1))
 
 
@@ -81,7 +94,9 @@ def _by_key(session: Session, name: str, as_of: datetime | None) -> Artifact | N
     artifacts = _latest(session, or_(Artifact.key == key, Artifact.key == path.lstrip("/")), as_of)
     if not artifacts:
         artifacts = [
-            artifact for artifact in _ending_in(session, key, as_of) if path.endswith("/" + (artifact.key or ""))
+            artifact
+            for artifact in _ending_in(session, key, as_of)
+            if path.endswith("/" + (artifact.key or ""))
         ]
     only: Artifact | None = _only(artifacts, name)
     return only
@@ -94,20 +109,31 @@ def _ending_in(session: Session, key: str, as_of: datetime | None) -> list[Artif
     return _latest(session, ends, as_of)
 
 
-def _latest(session: Session, condition: ColumnElement[bool], as_of: datetime | None) -> list[Artifact]:
+def _latest(
+    session: Session, condition: ColumnElement[bool], as_of: datetime | None
+) -> list[Artifact]:
     """Of each series the latest version, now or at a moment."""
     if as_of is None:
         return list(session.scalars(select(Artifact).where(condition, Artifact.is_latest)))
     not_deleted = or_(Artifact.deleted_at.is_(None), Artifact.deleted_at > as_of)
-    query = select(Artifact).where(condition, not_deleted, Artifact.created_at <= as_of).order_by(Artifact.number)
+    query = (
+        select(Artifact)
+        .where(condition, not_deleted, Artifact.created_at <= as_of)
+        .order_by(Artifact.number)
+    )
     return list({artifact.series_id: artifact for artifact in session.scalars(query)}.values())
 
 
 def _only(records: Iterable[Any], name: str) -> Any:
     answers = list(records)
     if len(answers) > 1:
-        listed = ", ".join(f"{record.uid} ({getattr(record, 'key', None) or record.name})" for record in answers[:5])
-        raise MultipleFound(f"{name!r} names {len(answers)} records: {listed}", hint="name one by its uid")
+        listed = ", ".join(
+            f"{record.uid} ({getattr(record, 'key', None) or record.name})"
+            for record in answers[:5]
+        )
+        raise MultipleFound(
+            f"{name!r} names {len(answers)} records: {listed}", hint="name one by its uid"
+        )
     return answers[0] if answers else None
 
 

@@ -7,33 +7,63 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import CTE, Executable, Row, Select, Text, case, cast, column, func, literal, null, select, union_all
+from sqlalchemy import (
+    CTE,
+    Executable,
+    Row,
+    Select,
+    Text,
+    case,
+    cast,
+    column,
+    func,
+    literal,
+    null,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
 from lamin_core.lineage.traversal import AsOf, dialect, ids, is_made, parameter_values, streamed
-from lamin_core.models import Artifact, Containment, Content, Run, RunArtifact, RunDependency, Storage, Transform
+from lamin_core.models import (
+    Artifact,
+    Containment,
+    Content,
+    Run,
+    RunArtifact,
+    RunDependency,
+    Storage,
+    Transform,
+)
 
 EDGE, WAIT, HOLD = range(3)
 """The kinds of links: run and artifact; run and run; folder and artifact."""
 
 
 def links(
-    session: Session, artifacts: Iterable[int] | None, runs: Iterable[int] | None, as_of: datetime | None
+    session: Session,
+    artifacts: Iterable[int] | None,
+    runs: Iterable[int] | None,
+    as_of: datetime | None,
 ) -> Iterable[Row[Any]]:
     """The links between these and the runs above them (and some to others): kind, one end, the other, two words.
 
-    The words are direction and role; of a folder and an artifact, whether some run made the one, and the other. None
-    is all.
+    The words are direction and role; of a folder and an artifact, whether some run made the one,
+    and the other. None is all.
     """
     return _rows(session, _links, artifacts, runs, as_of)
 
 
-def artifacts(session: Session, chosen: Iterable[int] | None, as_of: datetime | None) -> Iterable[Row[Any]]:
+def artifacts(
+    session: Session, chosen: Iterable[int] | None, as_of: datetime | None
+) -> Iterable[Row[Any]]:
     """The facts of these artifacts, in the order of an `ArtifactNode`; None is all."""
     return _rows(session, _artifacts, chosen, (), as_of)
 
 
-def runs(session: Session, chosen: Iterable[int] | None, as_of: datetime | None) -> Iterable[Row[Any]]:
+def runs(
+    session: Session, chosen: Iterable[int] | None, as_of: datetime | None
+) -> Iterable[Row[Any]]:
     """The facts of these runs and the runs above them, in the order of a `RunNode`; None is all."""
     return _rows(session, _runs, (), chosen, as_of)
 
@@ -45,8 +75,14 @@ def _rows(
     runs: Iterable[int] | None,
     as_of: datetime | None,
 ) -> Iterable[Row[Any]]:
-    values = {"artifacts": ids(session, artifacts or ()), "runs": ids(session, runs or ()), "at": as_of}
-    query: Executable = statement(dialect(session), artifacts is None or runs is None, as_of is not None)
+    values = {
+        "artifacts": ids(session, artifacts or ()),
+        "runs": ids(session, runs or ()),
+        "at": as_of,
+    }
+    query: Executable = statement(
+        dialect(session), artifacts is None or runs is None, as_of is not None
+    )
     return streamed(session, query, values)
 
 
@@ -57,7 +93,14 @@ def _links(dialect: str, everything: bool, dated: bool) -> Executable:
         literal(EDGE), RunArtifact.run_id, RunArtifact.artifact_id, RunArtifact.direction, RunArtifact.role,
         RunArtifact.id.label("place"),
     ).where(*then.edge(RunArtifact))  # fmt: skip
-    waits = select(literal(WAIT), RunDependency.run_id, RunDependency.source_id, null(), RunDependency.role, literal(0))
+    waits = select(
+        literal(WAIT),
+        RunDependency.run_id,
+        RunDependency.source_id,
+        null(),
+        RunDependency.role,
+        literal(0),
+    )
     holds = select(
         literal(HOLD),
         Containment.directory_id,
@@ -68,7 +111,9 @@ def _links(dialect: str, everything: bool, dated: bool) -> Executable:
     )
     if not everything:
         # One side of each link by its index; both sides would make SQLite try every pair of them.
-        edges = edges.where(RunArtifact.run_id.in_(select(above.c.id)), RunArtifact.artifact_id.in_(chosen))
+        edges = edges.where(
+            RunArtifact.run_id.in_(select(above.c.id)), RunArtifact.artifact_id.in_(chosen)
+        )
         waits = waits.where(RunDependency.run_id.in_(select(above.c.id)))
         holds = holds.where(Containment.artifact_id.in_(chosen))
     return union_all(edges, waits, holds).order_by(column("place"))
@@ -101,7 +146,11 @@ def run_facts() -> Select[Any]:
 @cache
 def _artifacts(dialect: str, everything: bool, dated: bool) -> Executable:
     query = artifact_facts().where(*AsOf(dated).created(Artifact)).order_by(Artifact.id)
-    return query if everything else query.where(Artifact.id.in_(parameter_values(dialect, "artifacts")))
+    return (
+        query
+        if everything
+        else query.where(Artifact.id.in_(parameter_values(dialect, "artifacts")))
+    )
 
 
 @cache
@@ -114,4 +163,6 @@ def _above(dialect: str) -> CTE:
     """The runs asked for, and those that they are a part of."""
     first = parameter_values(dialect, "runs").subquery()
     above = select(first.c.value.label("id")).cte("above", recursive=True)
-    return above.union(select(Run.parent_id).join(above, Run.id == above.c.id).where(Run.parent_id.is_not(None)))
+    return above.union(
+        select(Run.parent_id).join(above, Run.id == above.c.id).where(Run.parent_id.is_not(None))
+    )

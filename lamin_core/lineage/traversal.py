@@ -1,7 +1,8 @@
 """Find the nodes upstream or downstream of others, by one recursive statement over primary keys.
 
-A node is an integer here: an artifact its primary key, a run the negative of its own. The recursion steps by index
-from each node to its neighbours, so it costs what it finds, however much else the registry holds.
+A node is an integer here: an artifact its primary key, a run the negative of its own. The recursion
+steps by index from each node to its neighbours, so it costs what it finds, however much else the
+registry holds.
 """
 
 from __future__ import annotations
@@ -78,7 +79,11 @@ class AsOf:
 
     def run(self, identity: Any) -> list[ColumnElement[bool]]:
         """Return the condition that the run had begun by then."""
-        return [select(_RUN.id).where(_RUN.id == identity, *self.begun(_RUN)).exists()] if self.dated else []
+        return (
+            [select(_RUN.id).where(_RUN.id == identity, *self.begun(_RUN)).exists()]
+            if self.dated
+            else []
+        )
 
     def artifact(self, identity: object) -> list[ColumnElement[bool]]:
         """Return the condition that the artifact existed by then."""
@@ -111,9 +116,19 @@ def reach(
     steps: dict[Way, int | None] = {"up": up, "down": down}
     counted = all(number is None or number <= _NEAR for number in steps.values())
     nearest = {direction: dict.fromkeys(starts, 0) for direction in WAYS}
-    ways = tuple((direction, counted and number is not None) for direction, number in steps.items() if number != 0)
+    ways = tuple(
+        (direction, counted and number is not None)
+        for direction, number in steps.items()
+        if number != 0
+    )
     if ways:
-        values = {"starts": ids(session, starts), "up": up, "down": down, "at": as_of, "limit": limit}
+        values = {
+            "starts": ids(session, starts),
+            "up": up,
+            "down": down,
+            "at": as_of,
+            "limit": limit,
+        }
         statement = _statement(dialect(session), ways, as_of is not None)
         for direction, node, depth in streamed(session, statement, values):
             if depth < nearest[direction].get(node, depth + 1):
@@ -126,7 +141,9 @@ def _nearest(depths: dict[int, int], limit: int) -> Reached:
     return Reached(tuple(nodes[:limit]), len(nodes) > limit)
 
 
-def streamed(session: Session, statement: Executable, values: Mapping[str, object]) -> Iterator[Row[Any]]:
+def streamed(
+    session: Session, statement: Executable, values: Mapping[str, object]
+) -> Iterator[Row[Any]]:
     """The rows of this statement; thousands are fetched at once, which costs a third of one by one."""
     result = session.connection().execute(statement, values, execution_options={"yield_per": 5_000})
     return chain.from_iterable(result.partitions())
@@ -145,19 +162,29 @@ def ids(session: Session, values: Iterable[int]) -> str | list[int]:
 def parameter_values(dialect: str, name: str) -> Select[tuple[int]]:
     """The numbers of this parameter, as a statement with the column `value`."""
     if dialect == "sqlite":
-        return select(func.json_each(bindparam(name)).table_valued(column("value", BigInteger)).c.value)
-    return select(func.unnest(bindparam(name, type_=ARRAY(BigInteger))).column_valued("value").label("value"))
+        return select(
+            func.json_each(bindparam(name)).table_valued(column("value", BigInteger)).c.value
+        )
+    return select(
+        func.unnest(bindparam(name, type_=ARRAY(BigInteger))).column_valued("value").label("value")
+    )
 
 
 @cache
-def _statement(dialect: str, ways: tuple[tuple[Way, bool], ...], dated: bool) -> CompoundSelect[Any]:
+def _statement(
+    dialect: str, ways: tuple[tuple[Way, bool], ...], dated: bool
+) -> CompoundSelect[Any]:
     """Rows of way, node and depth; a statement for each form of the question, for making one takes longer than most
     answers."""
     recursions = [
-        (direction, _recursion(dialect, direction, counted, AsOf(dated)).subquery()) for direction, counted in ways
+        (direction, _recursion(dialect, direction, counted, AsOf(dated)).subquery())
+        for direction, counted in ways
     ]
     return union_all(
-        *(select(literal(direction).label("way"), rows.c.node, rows.c.depth) for direction, rows in recursions)
+        *(
+            select(literal(direction).label("way"), rows.c.node, rows.c.depth)
+            for direction, rows in recursions
+        )
     )
 
 
@@ -167,14 +194,17 @@ def _recursion(dialect: str, direction: Way, counted: bool, then: AsOf) -> Selec
     depth = literal(0, BigInteger).label("depth")
     most = bindparam("limit", type_=BigInteger) + 1
     if not counted:
-        # Without the depth, UNION drops every node seen before: cycles end, and ladders cost no more than chains.
+        # Without the depth, UNION drops every node seen before: cycles end, and ladders cost no
+        # more than chains.
         reached = select(first.c.value.label("node")).cte(f"{direction}wards", recursive=True)
         reached = reached.union(*_neighbours(dialect, reached, direction, then))
         return select(reached.c.node, depth).limit(most)
     steps = bindparam(direction, type_=BigInteger)
     reached = select(first.c.value.label("node"), depth).cte(f"{direction}wards", recursive=True)
     further = _neighbours(dialect, reached, direction, then)
-    reached = reached.union(*(arm.add_columns(reached.c.depth + 1).where(reached.c.depth < steps) for arm in further))
+    reached = reached.union(
+        *(arm.add_columns(reached.c.depth + 1).where(reached.c.depth < steps) for arm in further)
+    )
     return select(reached.c.node, reached.c.depth).limit(most * (steps + 1))
 
 
@@ -193,9 +223,12 @@ def _neighbours(dialect: str, reached: Any, direction: Way, then: AsOf) -> list[
 def _arms(node: ColumnElement[int], direction: Way, then: AsOf) -> Iterator[Select[Any]]:
     for below, above, conditions in _links(then):
         source, target = (above, below) if direction == "down" else (below, above)
-        # Said beside the comparison, so that the index of the one kind is not searched for nodes of the other.
+        # Said beside the comparison, so that the index of the one kind is not searched for nodes of
+        # the other.
         kind = node < 0 if _is_run(source) else node > 0
-        yield select(_signed(target).label("node")).where(kind, source == _signed(node, like=source), *conditions)
+        yield select(_signed(target).label("node")).where(
+            kind, source == _signed(node, like=source), *conditions
+        )
 
 
 def _signed(value: ColumnElement[int], like: object = None) -> ColumnElement[int]:
@@ -210,7 +243,11 @@ def _is_run(value: Any) -> bool:
 def _links(then: AsOf) -> Iterator[tuple[Any, Any, list[ColumnElement[bool]]]]:
     """The kinds of links, as the columns of what is below and what is above, and when they hold."""
     wrote, read, waited = aliased(RunArtifact), aliased(RunArtifact), aliased(RunDependency)
-    yield wrote.artifact_id, wrote.run_id, [wrote.direction == "output", is_kept(wrote), *then.edge(wrote)]
+    yield (
+        wrote.artifact_id,
+        wrote.run_id,
+        [wrote.direction == "output", is_kept(wrote), *then.edge(wrote)],
+    )
     yield read.run_id, read.artifact_id, [read.direction == "input", *then.edge(read)]
     yield waited.run_id, waited.source_id, [*then.run(waited.run_id), *then.run(waited.source_id)]
     for below, above in (("artifact_id", "directory_id"), ("directory_id", "artifact_id")):
@@ -227,5 +264,10 @@ def is_kept(edge: Any) -> ColumnElement[bool]:
 def is_made(artifact_id: object, then: AsOf) -> ColumnElement[bool]:
     """Some run wrote it."""
     edge = aliased(RunArtifact)
-    wrote = [edge.artifact_id == artifact_id, edge.direction == "output", is_kept(edge), *then.edge(edge)]
+    wrote = [
+        edge.artifact_id == artifact_id,
+        edge.direction == "output",
+        is_kept(edge),
+        *then.edge(edge),
+    ]
     return select(edge.id).where(*wrote).exists()

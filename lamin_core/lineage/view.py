@@ -32,14 +32,21 @@ def view(graph: Graph) -> View:
         "artifacts": [artifact_view(node) for node in graph.artifacts.values()],
         "runs": [run_view(node, runs) for node in graph.runs.values()],
         "edges": [
-            {"run": runs[run], "artifact": artifacts[artifact], "direction": direction, "role": role}
+            {
+                "run": runs[run],
+                "artifact": artifacts[artifact],
+                "direction": direction,
+                "role": role,
+            }
             for run, artifact, direction, role in graph.edges
         ],
         "dependencies": [
-            {"run": runs[run], "source": runs[source], "role": role} for run, source, role in graph.dependencies
+            {"run": runs[run], "source": runs[source], "role": role}
+            for run, source, role in graph.dependencies
         ],
         "contains": [
-            {"directory": artifacts[folder], "artifact": artifacts[artifact]} for folder, artifact in graph.contains
+            {"directory": artifacts[folder], "artifact": artifacts[artifact]}
+            for folder, artifact in graph.contains
         ],
         "truncated": graph.truncated,
     }
@@ -89,7 +96,11 @@ def _time(at: datetime | None) -> str | None:
 
 def counts(graph: Graph) -> list[dict[str, Any]]:
     """Transforms, runs, artifacts (by the engine that first made them, else `none`) and edges, for each engine."""
-    made_by = {artifact: graph.runs[run].engine for run, artifact, d, _ in reversed(graph.edges) if d == "output"}
+    made_by = {
+        artifact: graph.runs[run].engine
+        for run, artifact, d, _ in reversed(graph.edges)
+        if d == "output"
+    }
     owner = {artifact: made_by.get(artifact, "none") for artifact in graph.artifacts}
     engines = sorted({node.engine for node in graph.runs.values()} | set(owner.values()))
     return [

@@ -20,7 +20,9 @@ def upgrade(start: Path) -> None:
     """Bring the database of the instance in or above this folder to the newest schema, whole or not at all."""
     located = locate_instance(start)
     if located is None:
-        raise InstanceNotFound(f"no instance in {str(start)!r} or above", hint="lamin init --storage ./data")
+        raise InstanceNotFound(
+            f"no instance in {str(start)!r} or above", hint="lamin init --storage ./data"
+        )
     instance = Instance.located(located, check=False)
     try:
         instance.db.require_file()
@@ -38,7 +40,9 @@ def apply(connection: Connection, revision: str = "head", *, uid: str | None = N
     config.attributes["uid"] = uid
     command.upgrade(config, revision)
     if connection.dialect.has_table(connection, "run_change"):
-        note_changes(connection)  # a migration that made the table of runs anew has dropped its triggers
+        note_changes(
+            connection
+        )  # a migration that made the table of runs anew has dropped its triggers
     if revision == "head":
         search.index(connection)
 

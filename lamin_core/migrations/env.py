@@ -10,7 +10,9 @@ from lamin_core.models.base import UTC_DateTime
 
 def _rendered(kind: str, item: Any, autogen_context: Any) -> str | Literal[False]:
     # Migrations stand on their own: they name SQLAlchemy's types, not ours.
-    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UTC_DateTime) else False
+    return (
+        "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UTC_DateTime) else False
+    )
 
 
 def _is_ours(name: str | None, kind: str, parents: Any) -> bool:

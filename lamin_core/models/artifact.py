@@ -122,7 +122,9 @@ class Artifact(HasLineage, Versioned, Registry):
     kind: Mapped[str | None] = mapped_column(String(32))
     otype: Mapped[str | None] = mapped_column(String(64))
     description: Mapped[str | None]
-    n_observations: Mapped[int | None] = mapped_column(Identity)  # a table may have more than 2**31 rows
+    n_observations: Mapped[int | None] = mapped_column(
+        Identity
+    )  # a table may have more than 2**31 rows
     run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"), index=True)
     """The run that first made it."""
     schema_id: Mapped[int | None] = mapped_column(ForeignKey("schema.id"))
@@ -139,14 +141,18 @@ class Artifact(HasLineage, Versioned, Registry):
     created_by: ClassVar[ToOne[User | None]] = ToOne("User", "created_by_id")
     features = Features()
     labels = Labels()
-    ulabels: ClassVar[ToMany[ULabel]] = ToMany("ULabel", link="ArtifactULabel", own="artifact_id", other="ulabel_id")
+    ulabels: ClassVar[ToMany[ULabel]] = ToMany(
+        "ULabel", link="ArtifactULabel", own="artifact_id", other="ulabel_id"
+    )
     projects: ClassVar[ToMany[Project]] = ToMany(
         "Project", link="ArtifactProject", own="artifact_id", other="project_id"
     )
     references: ClassVar[ToMany[Reference]] = ToMany(
         "Reference", link="ArtifactReference", own="artifact_id", other="reference_id"
     )
-    schemas: ClassVar[ToMany[Schema]] = ToMany("Schema", link="ArtifactSchema", own="artifact_id", other="schema_id")
+    schemas: ClassVar[ToMany[Schema]] = ToMany(
+        "Schema", link="ArtifactSchema", own="artifact_id", other="schema_id"
+    )
     input_of_runs: ClassVar[ToMany[Run]] = ToMany(
         "Run", link="RunArtifact", own="artifact_id", other="run_id", only={"direction": "input"}
     )
@@ -170,10 +176,11 @@ class Artifact(HasLineage, Versioned, Registry):
     ) -> None:
         """A file or folder to be saved.
 
-        A path outside the managed storages is copied on `save()`; one inside any known storage is registered where
-        it lies, with its relative path as key. `run=False` ties it to no run, `run=` a `Run` to that one; otherwise
-        the current run is its maker. `storage=` copies it into that one instead of the instance's own. Raises
-        `InvalidArgument` for a key that is none or suffixes that differ, `NotFound` for a missing path.
+        A path outside the managed storages is copied on `save()`; one inside any known storage is
+        registered where it lies, with its relative path as key. `run=False` ties it to no run,
+        `run=` a `Run` to that one; otherwise the current run is its maker. `storage=` copies it
+        into that one instead of the instance's own. Raises `InvalidArgument` for a key that is none
+        or suffixes that differ, `NotFound` for a missing path.
         """
         files = current.current_instance().files
         super().__init__(key=key, description=description, kind=kind)
@@ -187,11 +194,18 @@ class Artifact(HasLineage, Versioned, Registry):
 
     def _check_new(self) -> None:
         if self.key != self.__dict__.get("_prepared_key", self.key):
-            raise InvalidArgument(f"key={shown(self.key)} was set after the path", hint="ln.Artifact(path, key=...)")
+            raise InvalidArgument(
+                f"key={shown(self.key)} was set after the path", hint="ln.Artifact(path, key=...)"
+            )
 
     @classmethod
     def from_df(
-        cls, df: pd.DataFrame, *, key: str | None = None, description: str | None = None, **kwargs: Any
+        cls,
+        df: pd.DataFrame,
+        *,
+        key: str | None = None,
+        description: str | None = None,
+        **kwargs: Any,
     ) -> Self:
         """A `pandas.DataFrame` to be saved as parquet (or csv, by the key's suffix)."""
         artifact: Self = current.current_instance().files.from_object(
@@ -203,7 +217,12 @@ class Artifact(HasLineage, Versioned, Registry):
 
     @classmethod
     def from_anndata(
-        cls, adata: anndata.AnnData, *, key: str | None = None, description: str | None = None, **kwargs: Any
+        cls,
+        adata: anndata.AnnData,
+        *,
+        key: str | None = None,
+        description: str | None = None,
+        **kwargs: Any,
     ) -> Self:
         """An `anndata.AnnData` to be saved as h5ad (or zarr, by the key's suffix)."""
         artifact: Self = current.current_instance().files.from_object(
@@ -222,10 +241,12 @@ class Artifact(HasLineage, Versioned, Registry):
     ) -> list[Self]:
         """An artifact of every file below a folder; `ln.save` writes them all at once.
 
-        Keys are the paths below the folder, after its name or after `key`; files inside a known storage are
-        registered where they lie. `Artifact(folder)` is the folder as one artifact.
+        Keys are the paths below the folder, after its name or after `key`; files inside a known
+        storage are registered where they lie. `Artifact(folder)` is the folder as one artifact.
         """
-        artifacts: list[Self] = current.current_instance().files.from_folder(cls, path, key, storage)
+        artifacts: list[Self] = current.current_instance().files.from_folder(
+            cls, path, key, storage
+        )
         for artifact in artifacts:
             artifact.__dict__["_asked_run"] = run
         return artifacts
@@ -234,7 +255,9 @@ class Artifact(HasLineage, Versioned, Registry):
     def trash(cls) -> QuerySet[Self]:
         """The artifacts in the trash; no other query shows them."""
         is_deleted = cls.deleted_at.is_not(None)
-        artifacts: QuerySet[Self] = current.current_instance().query(cls, select(cls).where(is_deleted))
+        artifacts: QuerySet[Self] = current.current_instance().query(
+            cls, select(cls).where(is_deleted)
+        )
         return artifacts
 
     @property
@@ -260,7 +283,9 @@ class Artifact(HasLineage, Versioned, Registry):
     @property
     def size(self) -> int | None:
         """Bytes."""
-        return None if self.content is None or self.content.size == UNKNOWN_SIZE else self.content.size
+        return (
+            None if self.content is None or self.content.size == UNKNOWN_SIZE else self.content.size
+        )
 
     @property
     def n_files(self) -> int | None:
@@ -294,18 +319,27 @@ class Artifact(HasLineage, Versioned, Registry):
     def cache(self, *, is_run_input: Run | bool | None = None) -> Path:
         """A local path to the bytes, fetched once; the current run has then read it.
 
-        `is_run_input=False` says that nobody has, `is_run_input=run` that another run has; so in `load` and `open`.
+        `is_run_input=False` says that nobody has, `is_run_input=run` that another run has; so in
+        `load` and `open`.
         """
         local: Path = current.current_instance().files.cache(self, reader=is_run_input)
         return local
 
     @overload
-    def load(self, as_type: None = None, *, is_run_input: Run | bool | None = None, trust: bool = False) -> object: ...
+    def load(
+        self, as_type: None = None, *, is_run_input: Run | bool | None = None, trust: bool = False
+    ) -> object: ...
     @overload
-    def load(self, as_type: type[T], *, is_run_input: Run | bool | None = None, trust: bool = False) -> T: ...
+    def load(
+        self, as_type: type[T], *, is_run_input: Run | bool | None = None, trust: bool = False
+    ) -> T: ...
 
     def load(
-        self, as_type: type[T] | None = None, *, is_run_input: Run | bool | None = None, trust: bool = False
+        self,
+        as_type: type[T] | None = None,
+        *,
+        is_run_input: Run | bool | None = None,
+        trust: bool = False,
     ) -> T | object:
         """The content in memory, by its suffix; the current run has then read it.
 
@@ -317,7 +351,9 @@ class Artifact(HasLineage, Versioned, Registry):
         Raises:
             InvalidArgument: if it is of another type, or a format that has to be trusted.
         """
-        loaded: object = current.current_instance().files.load(self, reader=is_run_input, trust=trust)
+        loaded: object = current.current_instance().files.load(
+            self, reader=is_run_input, trust=trust
+        )
         return loaded if as_type is None else self._checked(loaded, as_type, "load")
 
     @overload
@@ -325,11 +361,13 @@ class Artifact(HasLineage, Versioned, Registry):
     @overload
     def open(self, as_type: type[T], *, is_run_input: Run | bool | None = None) -> T: ...
 
-    def open(self, as_type: type[T] | None = None, *, is_run_input: Run | bool | None = None) -> T | object:
+    def open(
+        self, as_type: type[T] | None = None, *, is_run_input: Run | bool | None = None
+    ) -> T | object:
         """A handle for streaming, also from a bucket; the current run has then read it.
 
-        A `pyarrow` dataset of tables, a backed `AnnData` of an h5ad file, a zarr group of a zarr folder; `as_type` as
-        for `load`.
+        A `pyarrow` dataset of tables, a backed `AnnData` of an h5ad file, a zarr group of a zarr
+        folder; `as_type` as for `load`.
         """
         handle: object = current.current_instance().files.open(self, reader=is_run_input)
         return handle if as_type is None else self._checked(handle, as_type, "open")
@@ -338,15 +376,21 @@ class Artifact(HasLineage, Versioned, Registry):
         if isinstance(content, expected):
             return content
         actual, name = type(content).__name__, expected.__name__
-        message = f"{self.key or self.uid!r} is a {actual}, not a {name}: its suffix is {self.suffix!r}"
+        message = (
+            f"{self.key or self.uid!r} is a {actual}, not a {name}: its suffix is {self.suffix!r}"
+        )
         raise InvalidArgument(message, hint=f"artifact.{method}() returns it as it is")
 
     def replace(
-        self, data: str | os.PathLike[str] | pd.DataFrame | anndata.AnnData, *, run: Run | bool | None = None
+        self,
+        data: str | os.PathLike[str] | pd.DataFrame | anndata.AnnData,
+        *,
+        run: Run | bool | None = None,
     ) -> Self:
         """Put other bytes in the place of this version's: for those that were wrong from the beginning.
 
-        A path, a `DataFrame` or an `AnnData` of the same suffix. What changed is better saved as a new version.
+        A path, a `DataFrame` or an `AnnData` of the same suffix. What changed is better saved as a
+        new version.
         """
         current.current_instance().replace(self, data, run)
         return self
@@ -384,7 +428,9 @@ class Containment(Base):
 
     __tablename__ = "containment"
 
-    directory_id: Mapped[int] = mapped_column(ForeignKey("artifact.id", ondelete="CASCADE"), primary_key=True)
+    directory_id: Mapped[int] = mapped_column(
+        ForeignKey("artifact.id", ondelete="CASCADE"), primary_key=True
+    )
     artifact_id: Mapped[int] = mapped_column(
         ForeignKey("artifact.id", ondelete="CASCADE"), primary_key=True, index=True
     )

@@ -7,7 +7,19 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, cast, overload
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, MetaData, Select, String, Table, Text, select
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Integer,
+    MetaData,
+    Select,
+    String,
+    Table,
+    Text,
+    select,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, validates
 from sqlalchemy.orm.decl_api import DeclarativeAttributeIntercept
 from sqlalchemy.types import TypeDecorator
@@ -55,7 +67,9 @@ class UTC_DateTime(TypeDecorator[datetime]):
 
     def result_processor(self, dialect: Dialect, coltype: Any) -> Any:
         """On SQLite straight from its text: every record that is read has some of these."""
-        return _from_sqlite if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+        return (
+            _from_sqlite if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+        )
 
 
 def _from_sqlite(value: str | None) -> datetime | None:
@@ -90,8 +104,8 @@ class Base(DeclarativeBase):
 def narrow_indexes() -> None:
     """Say to PostgreSQL, too, which rows the partial indexes are about; called before it is first used.
 
-    Said with the models, as it is to SQLite, it would import SQLAlchemy's part for PostgreSQL for everybody, which is a
-    tenth of the time that a short script takes.
+    Said with the models, as it is to SQLite, it would import SQLAlchemy's part for PostgreSQL for
+    everybody, which is a tenth of the time that a short script takes.
     """
     for table in Base.metadata.tables.values():
         for index in table.indexes:
@@ -185,8 +199,8 @@ class Registry(Base, metaclass=RegistryType):
     def filter(cls, *conditions: Q, **lookups: Any) -> QuerySet[Self]:
         """The records that fit, by Django-style lookups: `key__startswith="raw/"`, `run__transform__key="a.py"`.
 
-        Conditions are `ln.Q(...)`, joined by `&`, `|` and `~`. Names that are no fields are those of features:
-        `temperature__gt=20`. Raises `InvalidArgument` for what is neither.
+        Conditions are `ln.Q(...)`, joined by `&`, `|` and `~`. Names that are no fields are those
+        of features: `temperature__gt=20`. Raises `InvalidArgument` for what is neither.
         """
         return cls._queryset().filter(*conditions, **lookups)
 
@@ -199,7 +213,8 @@ class Registry(Base, metaclass=RegistryType):
     def get(cls, uid: str | None = None, **lookups: Any) -> Self:
         """The one record with this uid (or its first characters) or these fields.
 
-        Where several versions answer, the latest. Raises `NotFound`, and `MultipleFound` when several records answer.
+        Where several versions answer, the latest. Raises `NotFound`, and `MultipleFound` when
+        several records answer.
         """
         if uid is None and not lookups:
             raise InvalidArgument(
@@ -224,10 +239,13 @@ class Registry(Base, metaclass=RegistryType):
         return cls._queryset().order_by(*names)
 
     @classmethod
-    def df(cls, limit: int | None = 100, *, include: str | Iterable[str] = (), features: bool = False) -> pd.DataFrame:
+    def df(
+        cls, limit: int | None = 100, *, include: str | Iterable[str] = (), features: bool = False
+    ) -> pd.DataFrame:
         """The newest records as a `pandas.DataFrame`.
 
-        `include` adds fields of relations (`created_by__handle`, `ulabels__name`), `features` the values of features.
+        `include` adds fields of relations (`created_by__handle`, `ulabels__name`), `features` the
+        values of features.
         """
         return cls._queryset().df(limit=limit, include=include, features=features)
 
@@ -264,7 +282,9 @@ class Registry(Base, metaclass=RegistryType):
         return cls._queryset().exists()
 
     @classmethod
-    def search(cls, string: str, *, field: FieldName = None, limit: int | None = 20) -> QuerySet[Self]:
+    def search(
+        cls, string: str, *, field: FieldName = None, limit: int | None = 20
+    ) -> QuerySet[Self]:
         """The records whose texts have all the words of the string, the best first; else those a typo away."""
         return cls._queryset().search(string, field=field, limit=limit)
 
@@ -288,7 +308,9 @@ class Registry(Base, metaclass=RegistryType):
         cls, values: Iterable[object], field: FieldName = None, *, create: bool = False
     ) -> RecordList[Self]:
         """The records with these names; with `create`, those that do not exist yet are made, unsaved."""
-        records: RecordList[Self] = current.current_instance().from_values(cls, values, field, create=create)
+        records: RecordList[Self] = current.current_instance().from_values(
+            cls, values, field, create=create
+        )
         return records
 
     @classmethod
@@ -333,7 +355,9 @@ class Registry(Base, metaclass=RegistryType):
 
     def __eq__(self, other: object) -> Any:
         """Two are equal if they are the same row, whoever has read it."""
-        return self is other or (type(self) is type(other) and self.uid is not None and self.uid == other.uid)
+        return self is other or (
+            type(self) is type(other) and self.uid is not None and self.uid == other.uid
+        )
 
     def __hash__(self) -> int:
         """By the uid; what was asked for it before it had one keeps its answer."""
@@ -344,7 +368,8 @@ class Registry(Base, metaclass=RegistryType):
 
     def __repr__(self) -> str:
         shown = {
-            name: getattr(self, name, None) for name in dict.fromkeys(("uid", self._name_field, *self._shown_fields()))
+            name: getattr(self, name, None)
+            for name in dict.fromkeys(("uid", self._name_field, *self._shown_fields()))
         }
         inner = ", ".join(
             f"{name}={str(value)!r}" if isinstance(value, str) else f"{name}={value!r}"
@@ -370,10 +395,14 @@ def check_settable(registry: type[Registry], name: str) -> None:
     attribute = getattr(registry, name, None)
     if attribute is None:
         near = difflib.get_close_matches(name, _settable[registry], n=1)
-        hint = f"did you mean {near[0]}?" if near else f"{registry.__name__} at the prompt lists them"
+        hint = (
+            f"did you mean {near[0]}?" if near else f"{registry.__name__} at the prompt lists them"
+        )
         raise InvalidArgument(f"{registry.__name__} has no field {name!r}", hint=hint)
     if hasattr(attribute, "link") and not attribute.is_fixed:
-        raise InvalidArgument(f"{name!r} of {registry.__name__} cannot be set", hint=f"record.{name}.add(...)")
+        raise InvalidArgument(
+            f"{name!r} of {registry.__name__} cannot be set", hint=f"record.{name}.add(...)"
+        )
     raise refusal(registry, name)
 
 
@@ -381,7 +410,9 @@ def _settable_names(registry: type[Registry]) -> Iterator[str]:
     yield from registry.__mapper__.column_attrs.keys()
     for base in registry.__mro__:
         for name, value in vars(base).items():
-            is_writable = value.fset is not None if isinstance(value, property) else hasattr(value, "__set__")
+            is_writable = (
+                value.fset is not None if isinstance(value, property) else hasattr(value, "__set__")
+            )
             if is_writable and name[0] != "_":
                 yield name
 
@@ -389,7 +420,9 @@ def _settable_names(registry: type[Registry]) -> Iterator[str]:
 def refusal(registry: type[Registry], column: str) -> InvalidArgument:
     """Return the error for a field that cannot be changed: the registry sets it, or knows the record by it."""
     name = public_name(registry, column)
-    fields = [public_name(registry, field) for field in (*registry._editable, *registry._editable_alone)]
+    fields = [
+        public_name(registry, field) for field in (*registry._editable, *registry._editable_alone)
+    ]
     hint = registry._instead.get(name) or f"what can be changed: {', '.join(fields) or 'nothing'}"
     message = f"{name!r} of {registry.__name__} cannot be changed: the registry sets it, or knows the record by it"
     return InvalidArgument(message, hint=hint)
@@ -415,7 +448,8 @@ def checked_values(record: Registry, names: Iterable[str]) -> dict[str, object]:
 def check_new(record: Registry) -> None:
     """Raise `InvalidArgument` where a record that is not saved yet holds what its constructor would refuse.
 
-    The savers of some registries set derived fields before they write, so a save that failed may be tried again.
+    The savers of some registries set derived fields before they write, so a save that failed may be
+    tried again.
     """
     registry, own = type(record), record.__dict__
     names = [name for name in registry.__table__.columns.keys() if own.get(name) is not None]  # noqa: SIM118
@@ -442,7 +476,9 @@ class Named:
         if not isinstance(name, str) or not name.strip() or not is_storable(name):
             raise InvalidArgument(f"not a name: {name!a}", hint="a name is text, and not blank")
         if len(name.encode()) > _LONGEST_NAME:
-            raise InvalidArgument(f"{name[:40]!r}... is too long", hint=f"a name has at most {_LONGEST_NAME:,} bytes")
+            raise InvalidArgument(
+                f"{name[:40]!r}... is too long", hint=f"a name has at most {_LONGEST_NAME:,} bytes"
+            )
         return str.__str__(name)
 
 
@@ -478,7 +514,9 @@ class Synonymous:
         """Let these be other names of it, from now on. Raises `InvalidArgument` for a name with `|` in it."""
         _check_synonyms(names)
         if wrong := [name for name in names if "|" in name or not name.strip()]:
-            raise InvalidArgument(f"not a name: {wrong[0]!r}", hint="name them one by one: add_synonym('a', 'b')")
+            raise InvalidArgument(
+                f"not a name: {wrong[0]!r}", hint="name them one by one: add_synonym('a', 'b')"
+            )
         self._set_synonyms([*(self.synonyms or "").split("|"), *names])
 
     def remove_synonym(self, *names: str) -> None:
@@ -538,14 +576,20 @@ class Hierarchical:
     ) -> HierarchyGraph | None:
         """Show the wider terms, up to so many steps: in a notebook as a picture, elsewhere as text.
 
-        `field` is what they are shown by, `distance=None` all the way. With `return_graph` they are returned, with
-        `svg()` and `tree()`.
+        `field` is what they are shown by, `distance=None` all the way. With `return_graph` they are
+        returned, with `svg()` and `tree()`.
         """
-        return self._viewed(field, distance, distance if with_children else 0, return_graph=return_graph)
+        return self._viewed(
+            field, distance, distance if with_children else 0, return_graph=return_graph
+        )
 
     @overload
     def view_children(
-        self, field: FieldName = None, *, distance: int | None = 5, return_graph: Literal[False] = False
+        self,
+        field: FieldName = None,
+        *,
+        distance: int | None = 5,
+        return_graph: Literal[False] = False,
     ) -> None: ...
     @overload
     def view_children(

@@ -1,6 +1,7 @@
 """Checks of column values: what each column type accepts, the same on every database.
 
-SQLite writes text into a column of numbers, PostgreSQL raises an error of its own; neither is what people should meet.
+SQLite writes text into a column of numbers, PostgreSQL raises an error of its own; neither is what
+people should meet.
 """
 
 from __future__ import annotations
@@ -13,7 +14,18 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Date, DateTime, Float, Integer, Numeric, String
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Float,
+    Integer,
+    Numeric,
+    String,
+)
 from sqlalchemy.types import TypeDecorator
 
 from lamin_core.errors import InvalidArgument
@@ -74,7 +86,11 @@ def text_arguments(values: object, name: str, example: str) -> list[str]:
 
 def listed_argument(values: object, name: str, example: str) -> list[Any]:
     """Return an argument that has several values as a list. Raises `InvalidArgument` for text and single values."""
-    if isinstance(values, str | bytes | bytearray) or not isinstance(values, Iterable) or isinstance(values, type):
+    if (
+        isinstance(values, str | bytes | bytearray)
+        or not isinstance(values, Iterable)
+        or isinstance(values, type)
+    ):
         raise InvalidArgument(f"{name} is a list, not {shown(values)}", hint=example)
     return list(values)
 
@@ -85,7 +101,8 @@ def steps_argument(value: object, name: str) -> int | None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise InvalidArgument(
-            f"{name} is not a number of steps: {shown(value)}", hint=f"{name}=2, or None for all the way"
+            f"{name} is not a number of steps: {shown(value)}",
+            hint=f"{name}=2, or None for all the way",
         )
     return min(value, _MOST_STEPS)
 
@@ -106,7 +123,9 @@ def column_value(column: Column[Any], value: object) -> object:
 
 
 def _refused(column: Column[Any], value: object, expected: str) -> InvalidArgument:
-    return InvalidArgument(f"{column.key}={shown(value)} is not {expected}", hint=f"pass {expected}, or None")
+    return InvalidArgument(
+        f"{column.key}={shown(value)} is not {expected}", hint=f"pass {expected}, or None"
+    )
 
 
 def _text(column: Column[Any], value: object) -> str:
@@ -117,9 +136,13 @@ def _text(column: Column[Any], value: object) -> str:
     longest = getattr(column.type, "length", None)
     if not is_storable(value):
         hint = "leave out NUL and what is not UTF-8"
-        raise InvalidArgument(f"{column.key} is not text that a database can hold: {shown(value)}", hint=hint)
+        raise InvalidArgument(
+            f"{column.key} is not text that a database can hold: {shown(value)}", hint=hint
+        )
     if longest is not None and len(value) > longest:
-        raise InvalidArgument(f"{column.key}={value[:40]!r}... is too long", hint=f"at most {longest} characters")
+        raise InvalidArgument(
+            f"{column.key}={value[:40]!r}... is too long", hint=f"at most {longest} characters"
+        )
     return value if isinstance(value, enum.Enum) else str.__str__(value)
 
 

@@ -63,10 +63,16 @@ class Collection(HasLineage, Versioned, Registry):
         "ULabel", link="CollectionULabel", own="collection_id", other="ulabel_id"
     )
     artifacts: ClassVar[ToMany[Artifact]] = ToMany(
-        "Artifact", link="CollectionArtifact", own="collection_id", other="artifact_id", is_fixed=True
+        "Artifact",
+        link="CollectionArtifact",
+        own="collection_id",
+        other="artifact_id",
+        is_fixed=True,
     )
 
-    def __init__(self, artifacts: Iterable[Artifact] | Artifact, *, key: str, description: str | None = None) -> None:
+    def __init__(
+        self, artifacts: Iterable[Artifact] | Artifact, *, key: str, description: str | None = None
+    ) -> None:
         """A collection to be saved, of saved artifacts. Raises `InvalidArgument`."""
         hint = "ln.Collection([artifact, ...], key=...)"
         listed = [artifacts] if isinstance(artifacts, Registry) else artifacts
@@ -74,7 +80,9 @@ class Collection(HasLineage, Versioned, Registry):
         if wrong := [member for member in members if not isinstance(member, model("Artifact"))]:
             raise InvalidArgument(f"not an artifact: {shown(wrong[0])}", hint=hint)
         if not isinstance(key, str) or not key.strip():
-            raise InvalidArgument(f"not a key: {shown(key)}", hint='ln.Collection([...], key="my-collection")')
+            raise InvalidArgument(
+                f"not a key: {shown(key)}", hint='ln.Collection([...], key="my-collection")'
+            )
         super().__init__(key=key, description=description)
         self.__dict__["_members"] = members
 
@@ -84,6 +92,10 @@ class CollectionArtifact(Base):
 
     __tablename__ = "collection_artifact"
 
-    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id", ondelete="CASCADE"), primary_key=True)
-    artifact_id: Mapped[int] = mapped_column(ForeignKey("artifact.id"), primary_key=True, index=True)
+    collection_id: Mapped[int] = mapped_column(
+        ForeignKey("collection.id", ondelete="CASCADE"), primary_key=True
+    )
+    artifact_id: Mapped[int] = mapped_column(
+        ForeignKey("artifact.id"), primary_key=True, index=True
+    )
     position: Mapped[int]

@@ -14,8 +14,9 @@ from lamin_core.models.base import Base, Identity, Uid, UTC_DateTime, now
 class DeletedVersion(Base):
     """A version of an artifact, transform or collection that somebody deleted for good.
 
-    The row stays, so that the number is not given to the next version: a paper or a notebook that cites the uid must
-    not find other bytes behind it. It names its series by the stem, since the series may be deleted and made again.
+    The row stays, so that the number is not given to the next version: a paper or a notebook that
+    cites the uid must not find other bytes behind it. It names its series by the stem, since the
+    series may be deleted and made again.
     """
 
     __tablename__ = "deleted_version"

@@ -30,7 +30,9 @@ PLAIN: dict[str, tuple[type, ...]] = {
 }
 """The plain types, and the Python types that mean them."""
 
-_OPTION = re.compile(r"(?P<registry>(?:[a-z_]\w*\.)?[A-Z]\w*)(?:\[(?P<type>[^\[\]|]+)\])?(?:\.(?P<field>[a-z_]\w*))?")
+_OPTION = re.compile(
+    r"(?P<registry>(?:[a-z_]\w*\.)?[A-Z]\w*)(?:\[(?P<type>[^\[\]|]+)\])?(?:\.(?P<field>[a-z_]\w*))?"
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,11 @@ class Option:
     """The field that values name a record by, where it is not the registry's own."""
 
     def __str__(self) -> str:
-        return self.registry + (f"[{self.type}]" if self.type else "") + (f".{self.field}" if self.field else "")
+        return (
+            self.registry
+            + (f"[{self.type}]" if self.type else "")
+            + (f".{self.field}" if self.field else "")
+        )
 
 
 @dataclass(frozen=True)
@@ -82,10 +88,15 @@ def parse(text: str) -> Dtype:
         return Dtype(inner, is_list=is_list)
     if not (inner.startswith("cat[") and inner.endswith("]")):
         raise _unknown(text)
-    matches = [_OPTION.fullmatch(option.strip()) for option in inner.removeprefix("cat[").removesuffix("]").split("|")]
+    matches = [
+        _OPTION.fullmatch(option.strip())
+        for option in inner.removeprefix("cat[").removesuffix("]").split("|")
+    ]
     if not all(matches):
         raise _unknown(text)
-    options = tuple(Option(match["registry"], match["type"], match["field"]) for match in matches if match)
+    options = tuple(
+        Option(match["registry"], match["type"], match["field"]) for match in matches if match
+    )
     return Dtype(None, options, is_list)
 
 
@@ -103,12 +114,19 @@ def named(dtype: object) -> Dtype:
         inner = named(typing.get_args(dtype)[0])
         return Dtype(inner.plain, inner.options, is_list=True)
     if isinstance(dtype, types.UnionType) or typing.get_origin(dtype) is typing.Union:
-        return Dtype(None, tuple(option for argument in typing.get_args(dtype) for option in _options(argument)))
+        return Dtype(
+            None,
+            tuple(option for argument in typing.get_args(dtype) for option in _options(argument)),
+        )
     return _of_class(dtype) or Dtype(None, _options(dtype))
 
 
 def _of_class(dtype: object) -> Dtype | None:
-    names = [name for name, classes in PLAIN.items() if dtype in classes] if isinstance(dtype, type) else []
+    names = (
+        [name for name, classes in PLAIN.items() if dtype in classes]
+        if isinstance(dtype, type)
+        else []
+    )
     if not names and isinstance(dtype, type) and issubclass(dtype, PurePath):
         names = ["path"]
     return Dtype(names[0]) if names else None
@@ -140,7 +158,9 @@ def registry_called(name: str) -> type[Any]:
         if issubclass(mapper.class_, Registry)
     }
     if name not in registries:
-        raise InvalidArgument(f"there is no registry {name!r}", hint=f"one of {', '.join(sorted(registries))}")
+        raise InvalidArgument(
+            f"there is no registry {name!r}", hint=f"one of {', '.join(sorted(registries))}"
+        )
     registry: type[Any] = registries[name]
     return registry
 
@@ -159,7 +179,8 @@ def validated(feature: str, dtype: Dtype, value: object) -> object:
     if value is None:
         hint = f"leave it out; features.remove_values({feature!r}) removes what is there"
     raise ValidationError(
-        f"the value {_shortly(value)} of feature {feature!r} is {_called(dtype, value)}, not {dtype.plain}", hint=hint
+        f"the value {_shortly(value)} of feature {feature!r} is {_called(dtype, value)}, not {dtype.plain}",
+        hint=hint,
     )
 
 
@@ -171,7 +192,11 @@ def _shortly(value: object) -> str:
 def _called(dtype: Dtype, value: object) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return f"{value!r}"
-    if isinstance(value, int) and dtype.plain in ("int", "float", "num") and not isinstance(value, bool):
+    if (
+        isinstance(value, int)
+        and dtype.plain in ("int", "float", "num")
+        and not isinstance(value, bool)
+    ):
         return "too large"
     if dtype.plain in ("dict", "object") and isinstance(value, dict | list):
         return f"a {type(value).__name__} with parts that JSON has not"
@@ -183,7 +208,9 @@ _WRONG: Any = object()
 
 def _plain(value: Any) -> Any:
     """The Python value of a scalar of numpy or pandas."""
-    is_scalar = hasattr(value, "item") and not isinstance(value, type) and getattr(value, "ndim", 0) == 0
+    is_scalar = (
+        hasattr(value, "item") and not isinstance(value, type) and getattr(value, "ndim", 0) == 0
+    )
     return value.item() if is_scalar else value
 
 
@@ -238,7 +265,9 @@ def _datetime(value: object) -> object:
             value = dt.datetime.fromisoformat(value)
         except ValueError:
             return _WRONG
-    if not isinstance(value, dt.datetime) or value != value:  # what pandas has for no time calls itself one
+    if (
+        not isinstance(value, dt.datetime) or value != value
+    ):  # what pandas has for no time calls itself one
         return _WRONG
     return as_utc(value).isoformat(timespec="microseconds")
 
@@ -256,7 +285,10 @@ def _json(value: object) -> object:
     value = _plain(value)
     if isinstance(value, dict):
         parts = {key: _json(item) for key, item in value.items()}
-        fits = all(isinstance(key, str) and is_storable(key) and part is not _WRONG for key, part in parts.items())
+        fits = all(
+            isinstance(key, str) and is_storable(key) and part is not _WRONG
+            for key, part in parts.items()
+        )
         return parts if fits else _WRONG
     if isinstance(value, list | tuple):
         items = [_json(item) for item in value]

@@ -25,5 +25,7 @@ class Environment(Registry):
     """Version by name; of what no index gave, also where it came from."""
     conda: Mapped[dict[str, Any] | None]
     """Version and build by name, of what conda installed."""
-    locks: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), info={"long": True})
+    locks: Mapped[dict[str, Any] | None] = mapped_column(
+        JSON(none_as_null=True), info={"long": True}
+    )
     """The lock files of the project, by name."""

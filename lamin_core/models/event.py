@@ -41,4 +41,6 @@ class EventBacklog(Base):
 
     __tablename__ = "event_waiting"
 
-    event_id: Mapped[int] = mapped_column(Identity, ForeignKey("event.id", ondelete="CASCADE"), primary_key=True)
+    event_id: Mapped[int] = mapped_column(
+        Identity, ForeignKey("event.id", ondelete="CASCADE"), primary_key=True
+    )

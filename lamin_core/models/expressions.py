@@ -39,11 +39,15 @@ class Q:
 
     def __bool__(self) -> bool:
         raise InvalidArgument(
-            f"{self!r} is neither true nor false", hint="pass it to filter(); join with & | ~ and not with and, or, not"
+            f"{self!r} is neither true nor false",
+            hint="pass it to filter(); join with & | ~ and not with and, or, not",
         )
 
     def __repr__(self) -> str:
-        shown = [*map(repr, self.conditions), *(f"{name}={value!r}" for name, value in self.lookups.items())]
+        shown = [
+            *map(repr, self.conditions),
+            *(f"{name}={value!r}" for name, value in self.lookups.items()),
+        ]
         if not self.conditions:
             return f"Q({', '.join(shown)})"
         if self.is_negated:
@@ -66,10 +70,18 @@ class FieldExpression:
     """What a record whose comparisons are conditions adds; with a record of its own kind it is equal or not."""
 
     def __eq__(self, other: object) -> Any:
-        return super().__eq__(other) if isinstance(other, type(self)) else Comparison(self, "exact", other)
+        return (
+            super().__eq__(other)
+            if isinstance(other, type(self))
+            else Comparison(self, "exact", other)
+        )
 
     def __ne__(self, other: object) -> Any:
-        return super().__ne__(other) if isinstance(other, type(self)) else ~Comparison(self, "exact", other)
+        return (
+            super().__ne__(other)
+            if isinstance(other, type(self))
+            else ~Comparison(self, "exact", other)
+        )
 
     __hash__ = Registry.__hash__
 

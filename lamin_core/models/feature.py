@@ -46,7 +46,9 @@ class Feature(FieldExpression, Synonymous, Named, Registry):
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
 
     created_by: ClassVar[ToOne[User | None]] = ToOne("User", "created_by_id")
-    schemas: ClassVar[ToMany[Schema]] = ToMany("Schema", link="SchemaFeature", own="feature_id", other="schema_id")
+    schemas: ClassVar[ToMany[Schema]] = ToMany(
+        "Schema", link="SchemaFeature", own="feature_id", other="schema_id"
+    )
 
     def __init__(
         self,
@@ -61,8 +63,9 @@ class Feature(FieldExpression, Synonymous, Named, Registry):
     ) -> None:
         """A feature to be saved.
 
-        `dtype` is a Python type, a registry, a label that groups others, a list of one of these, or its name. Raises
-        `InvalidArgument` for what is none, and `ValidationError` for a default of another type.
+        `dtype` is a Python type, a registry, a label that groups others, a list of one of these, or
+        its name. Raises `InvalidArgument` for what is none, and `ValidationError` for a default of
+        another type.
         """
         kind = checked_dtype(dtype)
         if default_value is not None:
@@ -88,7 +91,10 @@ class Feature(FieldExpression, Synonymous, Named, Registry):
         dtypes = {str(column): dtype for column, dtype in df.dtypes.items()}
         existing = {feature.name: feature for feature in cls.filter(name__in=list(dtypes))}
         features = cls.from_values([])
-        features.extend(existing.get(name) or cls(name=name, dtype=_of_column(dtype)) for name, dtype in dtypes.items())
+        features.extend(
+            existing.get(name) or cls(name=name, dtype=_of_column(dtype))
+            for name, dtype in dtypes.items()
+        )
         return features
 
     from_dataframe = from_df
@@ -132,8 +138,8 @@ def _of_column(dtype: object) -> str:
 class FeatureValue:
     """A value that a thing has for a feature; the elements of a list are a row each.
 
-    `value` is the value itself; `number` and `string` are what comparisons look at. Records of registries that are
-    no labels stand in `string`, by their uid.
+    `value` is the value itself; `number` and `string` are what comparisons look at. Records of
+    registries that are no labels stand in `string`, by their uid.
     """
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
@@ -152,7 +158,9 @@ class FeatureValue:
 def _valued(thing: str) -> tuple[object, ...]:
     table = f"{thing}_feature_value"
     return (
-        UniqueConstraint(f"{thing}_id", "feature_id", "position", "hash", "origin", name=f"uq_{table}_once"),
+        UniqueConstraint(
+            f"{thing}_id", "feature_id", "position", "hash", "origin", name=f"uq_{table}_once"
+        ),
         Index(f"ix_{table}_number", "feature_id", "number"),
         Index(f"ix_{table}_string", "feature_id", "string"),
     )

@@ -11,7 +11,13 @@ from sqlalchemy.orm import Session
 from lamin_core.errors import Conflict, InvalidArgument
 from lamin_core.models.artifact import Artifact
 from lamin_core.models.base import Named, Registry, is_required
-from lamin_core.models.feature import ArtifactFeatureValue, Feature, RunFeatureValue, checked_default, checked_dtype
+from lamin_core.models.feature import (
+    ArtifactFeatureValue,
+    Feature,
+    RunFeatureValue,
+    checked_default,
+    checked_dtype,
+)
 from lamin_core.models.label import ULabel, checked_type
 from lamin_core.models.relations import annotations_of
 from lamin_core.models.run import Run, masked_params
@@ -25,7 +31,9 @@ def check_edit(session: Session, row: Any, name: str, value: Any) -> Any:
     """Return the value to write into this column of a saved row. Raises `InvalidArgument` or `Conflict`."""
     registry = type(row)
     if value is None and is_required(registry, name):
-        raise InvalidArgument(f"{name!r} of {registry.__name__} cannot be None", hint="give it a value")
+        raise InvalidArgument(
+            f"{name!r} of {registry.__name__} cannot be None", hint="give it a value"
+        )
     if name == "name" and issubclass(registry, Named):
         value = Named.checked(value)
     guard = _GUARDS.get((registry, name))
@@ -36,7 +44,10 @@ def _dtype(session: Session, row: Feature, dtype: object) -> str:
     checked = checked_dtype(dtype)
     if checked == row.dtype:
         return checked
-    if any(session.scalar(select(column.class_.id).where(column == row.id).limit(1)) for column in _value_columns()):
+    if any(
+        session.scalar(select(column.class_.id).where(column == row.id).limit(1))
+        for column in _value_columns()
+    ):
         hint = "make another: ln.Feature(name=..., dtype=...).save()"
         raise Conflict(f"feature {row.name!r} has values of dtype {row.dtype}", hint=hint)
     return checked
@@ -46,7 +57,11 @@ def _value_columns() -> list[Any]:
     """The columns that name a feature in rows that hold or label a value of it."""
     columns: list[Any] = [ArtifactFeatureValue.feature_id, RunFeatureValue.feature_id]
     for registry in (Artifact, Run):
-        columns += [relation.link.feature_id for relation in annotations_of(registry).values() if relation.link]
+        columns += [
+            relation.link.feature_id
+            for relation in annotations_of(registry).values()
+            if relation.link
+        ]
     return columns
 
 
@@ -69,7 +84,9 @@ def _type(session: Session, row: ULabel, type_id: int | None) -> int | None:
 
 def _is_type(session: Session, row: ULabel, is_type: bool) -> bool:
     if not is_type and session.scalar(select(exists().where(ULabel.type_id == row.id))):
-        raise Conflict(f"{row.name!r} is the type of other labels", hint="give those another type first")
+        raise Conflict(
+            f"{row.name!r} is the type of other labels", hint="give those another type first"
+        )
     return is_type
 
 
@@ -97,9 +114,13 @@ _GUARDS: dict[tuple[type[Any], str], Guard] = {
 }
 
 
-def check_many(session: Session, registry: type[Registry], ids: Select[Any], values: Mapping[str, object]) -> None:
+def check_many(
+    session: Session, registry: type[Registry], ids: Select[Any], values: Mapping[str, object]
+) -> None:
     """Raise `Conflict` where an edit of many records is one that other rows speak against."""
     if registry is not ULabel or values.get("is_type") is not False:
         return
     if session.scalar(select(exists().where(ULabel.type_id.in_(ids)))):
-        raise Conflict("some of these labels are the types of others", hint="give those another type first")
+        raise Conflict(
+            "some of these labels are the types of others", hint="give those another type first"
+        )

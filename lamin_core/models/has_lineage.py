@@ -41,9 +41,12 @@ class HasLineage:
     ) -> LineageGraph | None:
         """What made it and what hangs on it: in a notebook a picture, elsewhere a printed tree; or the graph.
 
-        Of a run, what it read and wrote; of a transform, what all its runs did; of a collection, what made its
-        artifacts. `up` and `down` limit the steps each way; `as_of` is a moment to look back from.
+        Of a run, what it read and wrote; of a transform, what all its runs did; of a collection,
+        what made its artifacts. `up` and `down` limit the steps each way; `as_of` is a moment to
+        look back from.
         """
         lineage = current.current_instance().lineage
-        graph: LineageGraph | None = lineage.view(self, return_graph=return_graph, up=up, down=down, as_of=as_of)
+        graph: LineageGraph | None = lineage.view(
+            self, return_graph=return_graph, up=up, down=down, as_of=as_of
+        )
         return graph

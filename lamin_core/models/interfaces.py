@@ -1,7 +1,7 @@
 """What records return that is made in higher layers, as types: graphs, comparisons, values of features, labels.
 
-Declared here so that the methods of records can name their return types without an import that runs upwards; the
-tests in `tests/typing` check that the implementations fit.
+Declared here so that the methods of records can name their return types without an import that runs
+upwards; the tests in `tests/typing` check that the implementations fit.
 """
 
 from __future__ import annotations
@@ -178,7 +178,10 @@ class FeatureManager(Protocol):
         """Return the values by the names of features; several of one feature are a list."""
 
     def remove_values(
-        self, features: str | Feature | Iterable[str | Feature] | None = None, *, value: object = None
+        self,
+        features: str | Feature | Iterable[str | Feature] | None = None,
+        *,
+        value: object = None,
     ) -> None:
         """Remove the values of a feature, of several, or of all; with `value` only this one of one feature."""
 
@@ -194,10 +197,14 @@ class FeatureManager(Protocol):
 class LabelManager(Protocol):
     """All labels of one record, whichever registry they come from."""
 
-    def add(self, records: Registry | Iterable[Registry], feature: Feature | str | None = None) -> None:
+    def add(
+        self, records: Registry | Iterable[Registry], feature: Feature | str | None = None
+    ) -> None:
         """Add a label or several, as values of a feature if one is named. Raises `InvalidArgument`."""
 
-    def remove(self, records: Registry | Iterable[Registry], feature: Feature | str | None = None) -> None:
+    def remove(
+        self, records: Registry | Iterable[Registry], feature: Feature | str | None = None
+    ) -> None:
         """Remove a label or several; with `feature` only as values of that. Raises `InvalidArgument`."""
 
     def get(self, feature: Feature | str, registry: type[Registry] | None = None) -> QuerySet[Any]:

@@ -47,8 +47,12 @@ class ULabel(Hierarchical, Synonymous, Named, Registry):
     type: ClassVar[ToOne[ULabel | None]] = ToOne("ULabel", "type_id")
     records: ClassVar[ToMany[ULabel]] = ToMany("ULabel", own="type_id")
     """The labels of this type."""
-    parents: ClassVar[ToMany[ULabel]] = ToMany("ULabel", link="ULabelParent", own="ulabel_id", other="parent_id")
-    children: ClassVar[ToMany[ULabel]] = ToMany("ULabel", link="ULabelParent", own="parent_id", other="ulabel_id")
+    parents: ClassVar[ToMany[ULabel]] = ToMany(
+        "ULabel", link="ULabelParent", own="ulabel_id", other="parent_id"
+    )
+    children: ClassVar[ToMany[ULabel]] = ToMany(
+        "ULabel", link="ULabelParent", own="parent_id", other="ulabel_id"
+    )
     created_by: ClassVar[ToOne[User | None]] = ToOne("User", "created_by_id")
     artifacts: ClassVar[ToMany[Artifact]] = ToMany(
         "Artifact", link="ArtifactULabel", own="ulabel_id", other="artifact_id"
@@ -62,7 +66,12 @@ class ULabel(Hierarchical, Synonymous, Named, Registry):
     )
 
     def __init__(
-        self, *, name: str, type: ULabel | None = None, is_type: bool = False, description: str | None = None
+        self,
+        *,
+        name: str,
+        type: ULabel | None = None,
+        is_type: bool = False,
+        description: str | None = None,
     ) -> None:
         """A label to be saved; one with the same name and type is the same label. Raises `InvalidArgument`."""
         type_id = None if type is None else checked_type(type).id
@@ -72,7 +81,9 @@ class ULabel(Hierarchical, Synonymous, Named, Registry):
 def checked_type(label: object) -> ULabel:
     """Return the label if others can be of this type. Raises `InvalidArgument`."""
     if not isinstance(label, ULabel) or label.id is None or not label.is_type:
-        raise InvalidArgument(f"not a saved type: {shown(label)}", hint="ln.ULabel(name='x', is_type=True).save()")
+        raise InvalidArgument(
+            f"not a saved type: {shown(label)}", hint="ln.ULabel(name='x', is_type=True).save()"
+        )
     return label
 
 
@@ -81,15 +92,21 @@ class ULabelParent(Base):
 
     __tablename__ = "ulabel_parent"
 
-    ulabel_id: Mapped[int] = mapped_column(ForeignKey("ulabel.id", ondelete="CASCADE"), primary_key=True)
-    parent_id: Mapped[int] = mapped_column(ForeignKey("ulabel.id", ondelete="CASCADE"), primary_key=True, index=True)
+    ulabel_id: Mapped[int] = mapped_column(
+        ForeignKey("ulabel.id", ondelete="CASCADE"), primary_key=True
+    )
+    parent_id: Mapped[int] = mapped_column(
+        ForeignKey("ulabel.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
 
 
 class Annotation:
     """What every link between a thing and a label of it says: as which feature, and who said it."""
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
-    feature_id: Mapped[int | None] = mapped_column(ForeignKey("feature.id", ondelete="CASCADE"), index=True)
+    feature_id: Mapped[int | None] = mapped_column(
+        ForeignKey("feature.id", ondelete="CASCADE"), index=True
+    )
     origin: Mapped[str] = mapped_column(String(8), default="api", server_default="api")
     """`api` for what people said, `event` for what a rebuild says again."""
 
@@ -101,7 +118,9 @@ def link_constraints(thing: str, label: str) -> tuple[object, ...]:
     return (
         UniqueConstraint(*columns, "feature_id", name=f"uq_{thing}_{label}_once"),
         Index(f"ix_{thing}_{label}_once", *columns, unique=True, sqlite_where=alone),
-        Index(f"ix_{thing}_{label}_of", f"{label}_id", f"{thing}_id"),  # who has the label, without a look at the row
+        Index(
+            f"ix_{thing}_{label}_of", f"{label}_id", f"{thing}_id"
+        ),  # who has the label, without a look at the row
     )
 
 

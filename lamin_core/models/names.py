@@ -56,9 +56,8 @@ class Inspection:
 
     def __repr__(self) -> str:
         missing = self.non_validated
-        summary = (
-            f"{len(self.validated)} of {len(dict.fromkeys(self.values))} are known as {self.registry}.{self.field}"
-        )
+        n_values = len(dict.fromkeys(self.values))
+        summary = f"{len(self.validated)} of {n_values} are known as {self.registry}.{self.field}"
         return f"<{summary}{f'; not: {missing}' if missing else ''}>"
 
 

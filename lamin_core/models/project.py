@@ -59,7 +59,12 @@ class Project(Named, Registry):
     ) -> None:
         """A project to be saved; one with the same name is the same project."""
         super().__init__(
-            name=name, abbr=abbr, description=description, url=url, start_date=start_date, end_date=end_date
+            name=name,
+            abbr=abbr,
+            description=description,
+            url=url,
+            start_date=start_date,
+            end_date=end_date,
         )
 
 
@@ -172,7 +177,9 @@ class ProjectReference(Base):
 
     __tablename__ = "project_reference"
 
-    project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"), primary_key=True)
+    project_id: Mapped[int] = mapped_column(
+        ForeignKey("project.id", ondelete="CASCADE"), primary_key=True
+    )
     reference_id: Mapped[int] = mapped_column(
         ForeignKey("reference.id", ondelete="CASCADE"), primary_key=True, index=True
     )

@@ -1,7 +1,7 @@
 """The typed interface of queries: what `Artifact.filter(...)` and `artifact.ulabels` return.
 
-`lamin_core.query` implements it. It is declared here so that the methods of records can name their return types
-without an import that runs upwards.
+`lamin_core.query` implements it. It is declared here so that the methods of records can name their
+return types without an import that runs upwards.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class QuerySet(ABC, Generic[R]):
         """Return those that also match these lookups and conditions (`ln.Q`).
 
         Raises:
-            InvalidArgument: for a name that is no field, or a value that cannot be compared with it.
+            InvalidArgument: for a name that is no field, or a value that cannot be compared with
+            it.
         """
 
     @abstractmethod
@@ -199,8 +200,8 @@ class QuerySet(ABC, Generic[R]):
     def update(self, **values: object) -> int:
         """Give all of them these values, in one statement; return how many they are.
 
-        Raises `InvalidArgument` for a field that records are known by, or a value that does not fit it, and `Conflict`;
-        then none is changed.
+        Raises `InvalidArgument` for a field that records are known by, or a value that does not fit
+        it, and `Conflict`; then none is changed.
         """
 
     @abstractmethod

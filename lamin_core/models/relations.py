@@ -1,7 +1,7 @@
 """How records point at each other: `ToOne` follows a foreign key, `ToMany` a table between or the other side's key.
 
-Records are plain values, not tied to a session: a relation is looked up when it is asked for, in the current
-instance. The same descriptors tell the query compiler how to join.
+Records are plain values, not tied to a session: a relation is looked up when it is asked for, in
+the current instance. The same descriptors tell the query compiler how to join.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def model(name: str) -> type[Any]:
 class ToOne(Generic[Target]):
     """The record that a foreign key of this one names.
 
-    The type parameter is what a record has there: `ToOne[Transform]` where the key is required, else
-    `ToOne[Run | None]`. Named neither `ForeignKey` nor `ManyToMany`: those are what SQLAlchemy calls the columns that
-    stand beside it, and `ToMany` follows the foreign keys of others as well.
+    The type parameter is what a record has there: `ToOne[Transform]` where the key is required,
+    else `ToOne[Run | None]`. Named neither `ForeignKey` nor `ManyToMany`: those are what SQLAlchemy
+    calls the columns that stand beside it, and `ToMany` follows the foreign keys of others as well.
     """
 
     def __init__(self, target: str, column: str) -> None:
@@ -77,7 +77,10 @@ class ToOne(Generic[Target]):
     def _checked(self, value: object) -> Registry:
         target: type[Registry] = self.target
         if not isinstance(value, target):
-            raise InvalidArgument(f"not a record of {self.target_name}: {value!r}", hint=f"{self.target_name}.get(...)")
+            raise InvalidArgument(
+                f"not a record of {self.target_name}: {value!r}",
+                hint=f"{self.target_name}.get(...)",
+            )
         if value.id is None:
             raise InvalidArgument(f"{value!r} is not saved", hint="call .save() first")
         return value
@@ -86,8 +89,9 @@ class ToOne(Generic[Target]):
 class ToMany(Generic[Member]):
     """The records of another registry tied to this one.
 
-    Either through a table between (`link`, `own`, `other`), narrowed by `only` (column and value), or, without
-    `link`, those whose column `own` names this record. Fixed are those that the record is known by.
+    Either through a table between (`link`, `own`, `other`), narrowed by `only` (column and value),
+    or, without `link`, those whose column `own` names this record. Fixed are those that the record
+    is known by.
     """
 
     def __init__(
@@ -157,7 +161,10 @@ def annotations_of(registry: type[Any]) -> dict[str, ToMany[Any]]:
 
 def annotation_of(registry: type[Registry], target: type[Registry]) -> ToMany[Any] | None:
     """The relation by which records of the target label records of the registry."""
-    return next((relation for relation in annotations_of(registry).values() if relation.target is target), None)
+    return next(
+        (relation for relation in annotations_of(registry).values() if relation.target is target),
+        None,
+    )
 
 
 def table_of(record: type[Any]) -> Table:
@@ -169,7 +176,11 @@ def table_of(record: type[Any]) -> Table:
 def is_named(kind: type[Base], *, but: type[Base] | None = None) -> ColumnElement[bool]:
     """Whether any row points to one of this kind; those of one kind of row left out that does not count."""
     target = kind.__table__
-    tables = [table for table in Base.metadata.tables.values() if but is None or table is not but.__table__]
+    tables = [
+        table
+        for table in Base.metadata.tables.values()
+        if but is None or table is not but.__table__
+    ]
     pointing = [column for table in tables for column in _pointers(table, target)]
     return or_(*(exists().where(column == target.c.id) for column in pointing))
 

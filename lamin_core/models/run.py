@@ -52,7 +52,8 @@ class Run(HasLineage, Registry):
     """One execution of a transform: a workflow, or one attempt at a step of it."""
 
     __tablename__ = "run"
-    # By time, and by time within what people ask for most: a page of a long list reads that page alone.
+    # By time, and by time within what people ask for most: a page of a long list reads that page
+    # alone.
     __table_args__ = (
         Index("ix_run_created_at", "created_at", "id"),
         Index("ix_run_transform_id", "transform_id", "created_at", "id"),
@@ -118,14 +119,28 @@ class Run(HasLineage, Registry):
     children: ClassVar[ToMany[Run]] = ToMany("Run", own="parent_id")
     features = Features()
     labels = Labels()
-    ulabels: ClassVar[ToMany[ULabel]] = ToMany("ULabel", link="RunULabel", own="run_id", other="ulabel_id")
-    projects: ClassVar[ToMany[Project]] = ToMany("Project", link="RunProject", own="run_id", other="project_id")
-    _reports: ClassVar[ToMany[Artifact]] = ToMany("Artifact", link="RunReport", own="run_id", other="artifact_id")
+    ulabels: ClassVar[ToMany[ULabel]] = ToMany(
+        "ULabel", link="RunULabel", own="run_id", other="ulabel_id"
+    )
+    projects: ClassVar[ToMany[Project]] = ToMany(
+        "Project", link="RunProject", own="run_id", other="project_id"
+    )
+    _reports: ClassVar[ToMany[Artifact]] = ToMany(
+        "Artifact", link="RunReport", own="run_id", other="artifact_id"
+    )
     input_artifacts: ClassVar[ToMany[Artifact]] = ToMany(
-        "Artifact", link="RunArtifact", own="run_id", other="artifact_id", only={"direction": "input"}
+        "Artifact",
+        link="RunArtifact",
+        own="run_id",
+        other="artifact_id",
+        only={"direction": "input"},
     )
     output_artifacts: ClassVar[ToMany[Artifact]] = ToMany(
-        "Artifact", link="RunArtifact", own="run_id", other="artifact_id", only={"direction": "output"}
+        "Artifact",
+        link="RunArtifact",
+        own="run_id",
+        other="artifact_id",
+        only={"direction": "output"},
     )
 
     def __init__(
@@ -264,7 +279,9 @@ class RunDependency(Base):
     __tablename__ = "run_dependency"
 
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
-    source_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True, index=True)
+    source_id: Mapped[int] = mapped_column(
+        ForeignKey("run.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
     role: Mapped[str] = mapped_column(String(32), primary_key=True)
 
 
@@ -274,4 +291,6 @@ class RunReport(Base):
     __tablename__ = "run_report"
 
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
-    artifact_id: Mapped[int] = mapped_column(ForeignKey("artifact.id", ondelete="CASCADE"), index=True)
+    artifact_id: Mapped[int] = mapped_column(
+        ForeignKey("artifact.id", ondelete="CASCADE"), index=True
+    )

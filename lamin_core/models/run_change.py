@@ -17,7 +17,8 @@ class RunChange(Base):
     """A run came to be, or came into another status."""
 
     __tablename__ = "run_change"
-    # A number is never given twice, whatever was deleted: listeners go on from the last that they saw.
+    # A number is never given twice, whatever was deleted: listeners go on from the last that they
+    # saw.
     __table_args__ = {"sqlite_autoincrement": True}
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)

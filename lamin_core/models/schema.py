@@ -31,7 +31,17 @@ class Schema(Registry):
     _search_fields = ("name", "description")
     _editable = ("name", "description")
     _initial = (
-        *("itype", "otype", "dtype", "n_members", "minimal_set", "ordered_set", "maximal_set", "flexible", "coerce"),
+        *(
+            "itype",
+            "otype",
+            "dtype",
+            "n_members",
+            "minimal_set",
+            "ordered_set",
+            "maximal_set",
+            "flexible",
+            "coerce",
+        ),
         "index_id",
     )
     _instead = dict.fromkeys(
@@ -101,17 +111,26 @@ class Schema(Registry):
     ) -> None:
         """A schema to be saved, of saved features, or of a schema for each slot (`components` is a former name).
 
-        A feature may stand with `feature.with_config(optional=True)`. Without features, `itype` says in which registry
-        the names of the columns are looked up. Raises `InvalidArgument` for features named twice, and for nothing.
+        A feature may stand with `feature.with_config(optional=True)`. Without features, `itype`
+        says in which registry the names of the columns are looked up. Raises `InvalidArgument` for
+        features named twice, and for nothing.
         """
-        listed = () if features is None else listed_argument(features, "features", "ln.Schema([feature, ...])")
+        listed = (
+            ()
+            if features is None
+            else listed_argument(features, "features", "ln.Schema([feature, ...])")
+        )
         members = [_member(item) for item in listed]
         slots = _checked_slots(components if slots is None else slots)
         if index is not None and not isinstance(index, Feature):
-            raise InvalidArgument(f"not a feature: {shown(index)}", hint="index=ln.Feature.get(name=...)")
+            raise InvalidArgument(
+                f"not a feature: {shown(index)}", hint="index=ln.Feature.get(name=...)"
+            )
         kind = None if itype is None else _itype(itype)
         if not (members or slots or kind):
-            raise InvalidArgument("a schema needs features, slots or an itype", hint="ln.Schema(features=[...])")
+            raise InvalidArgument(
+                "a schema needs features, slots or an itype", hint="ln.Schema(features=[...])"
+            )
         _check_single([feature for feature, _ in members])
         super().__init__(
             name=name,
@@ -139,7 +158,9 @@ class Schema(Registry):
         """A schema to be saved, of the columns of a table that are features. Raises `InvalidArgument` for none."""
         features = Feature.from_values([str(column) for column in df.columns])
         if not features:
-            raise InvalidArgument("no column is a known feature", hint="ln.Feature.from_df(df).save()")
+            raise InvalidArgument(
+                "no column is a known feature", hint="ln.Feature.from_df(df).save()"
+            )
         return cls(features, name=name)
 
     from_dataframe = from_df
@@ -156,7 +177,9 @@ def _checked_slots(slots: object) -> dict[str, Schema]:
         raise InvalidArgument(f"not a dict of slots: {shown(slots)}", hint="slots={'obs': schema}")
     for slot, schema in slots.items():
         if not isinstance(slot, str) or not isinstance(schema, Schema):
-            raise InvalidArgument(f"not a slot: {shown(slot)}: {shown(schema)}", hint="slots={'obs': schema}")
+            raise InvalidArgument(
+                f"not a slot: {shown(slot)}: {shown(schema)}", hint="slots={'obs': schema}"
+            )
     return dict(slots)
 
 
@@ -165,7 +188,9 @@ def _member(item: Any) -> tuple[Feature, bool]:
     is_configured = isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], Mapping)
     feature, config = item if is_configured else (item, {})
     if not isinstance(feature, Feature):
-        raise InvalidArgument(f"not a feature: {shown(feature)}", hint="ln.Feature(name='x', dtype=int).save()")
+        raise InvalidArgument(
+            f"not a feature: {shown(feature)}", hint="ln.Feature(name='x', dtype=int).save()"
+        )
     return feature, bool(config.get("optional", False))
 
 
@@ -198,7 +223,9 @@ class SchemaFeature(Base):
 
     __tablename__ = "schema_feature"
 
-    schema_id: Mapped[int] = mapped_column(ForeignKey("schema.id", ondelete="CASCADE"), primary_key=True)
+    schema_id: Mapped[int] = mapped_column(
+        ForeignKey("schema.id", ondelete="CASCADE"), primary_key=True
+    )
     feature_id: Mapped[int] = mapped_column(ForeignKey("feature.id"), primary_key=True, index=True)
     position: Mapped[int]
     optional: Mapped[bool] = mapped_column(default=False, server_default=false())
@@ -209,7 +236,9 @@ class SchemaComponent(Base):
 
     __tablename__ = "schema_component"
 
-    composite_id: Mapped[int] = mapped_column(ForeignKey("schema.id", ondelete="CASCADE"), primary_key=True)
+    composite_id: Mapped[int] = mapped_column(
+        ForeignKey("schema.id", ondelete="CASCADE"), primary_key=True
+    )
     slot: Mapped[str] = mapped_column(String(64), primary_key=True)
     component_id: Mapped[int] = mapped_column(ForeignKey("schema.id"), index=True)
 

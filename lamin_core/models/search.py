@@ -1,8 +1,8 @@
 """Trigram indexes for search.
 
-SQLite keeps them as FTS5 tables, in step by triggers; PostgreSQL as GIN indexes over a function, which needs no
-extension, so that a search finds the same on every server. They are derived from the tables and made anew after each
-migration.
+SQLite keeps them as FTS5 tables, in step by triggers; PostgreSQL as GIN indexes over a function,
+which needs no extension, so that a search finds the same on every server. They are derived from the
+tables and made anew after each migration.
 """
 
 from __future__ import annotations
@@ -48,7 +48,12 @@ def index(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         statements = [_TRIGRAMS, *(_gin(table, columns) for table, columns in SEARCHED.items())]
     else:
-        statements = [text for table, columns in SEARCHED.items() for text in _fts5(table, columns) if has_trigrams()]
+        statements = [
+            text
+            for table, columns in SEARCHED.items()
+            for text in _fts5(table, columns)
+            if has_trigrams()
+        ]
     for statement in statements:
         connection.exec_driver_sql(statement)
 
@@ -76,7 +81,11 @@ def trigrams(*pieces: str) -> list[str]:
     >>> trigrams("gene", "rna"), trigrams("ab")
     (['gen', 'ene', 'rna'], [])
     """
-    return list(dict.fromkeys(piece[start : start + 3] for piece in pieces for start in range(len(piece) - 2)))
+    return list(
+        dict.fromkeys(
+            piece[start : start + 3] for piece in pieces for start in range(len(piece) - 2)
+        )
+    )
 
 
 def together(columns: tuple[str, ...]) -> str:

@@ -18,8 +18,9 @@ UNKNOWN_SIZE = -1
 class Storage(Registry):
     """A root under which keys are paths: a folder (absolute path), a bucket (`s3://bucket`), a database.
 
-    `ln.Storage("s3://bucket/data").save()` makes one that copies can go into. Where it is reached and with whose
-    credentials is not stored; that comes from the environment, or from `lamin/storages.toml` of the user.
+    `ln.Storage("s3://bucket/data").save()` makes one that copies can go into. Where it is reached
+    and with whose credentials is not stored; that comes from the environment, or from
+    `lamin/storages.toml` of the user.
     """
 
     __tablename__ = "storage"
@@ -39,7 +40,9 @@ class Storage(Registry):
     def __init__(self, root: str | os.PathLike[str], **values: object) -> None:
         """A folder, which is made on saving, or a URL that fsspec understands."""
         if not isinstance(root, str | os.PathLike):
-            raise InvalidArgument(f"not the root of a storage: {shown(root)}", hint='ln.Storage("./data")')
+            raise InvalidArgument(
+                f"not the root of a storage: {shown(root)}", hint='ln.Storage("./data")'
+            )
         super().__init__(root=os.fspath(root), **values)
 
     @classmethod

@@ -28,7 +28,10 @@ class TransformSeries(Base):
     """All versions of the transform with this namespace (the engine) and key."""
 
     __tablename__ = "transform_series"
-    __table_args__ = (UniqueConstraint("key", "namespace"), Index("ix_transform_series_namespace", "namespace", "key"))
+    __table_args__ = (
+        UniqueConstraint("key", "namespace"),
+        Index("ix_transform_series_namespace", "namespace", "key"),
+    )
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
     stem: Mapped[str] = mapped_column(String(12), unique=True)
@@ -93,7 +96,9 @@ class Transform(HasLineage, Versioned, Registry):
     created_by: ClassVar[ToOne[User | None]] = ToOne("User", "created_by_id")
     runs: ClassVar[ToMany[Run]] = ToMany("Run", own="transform_id")
     labels = Labels()
-    ulabels: ClassVar[ToMany[ULabel]] = ToMany("ULabel", link="TransformULabel", own="transform_id", other="ulabel_id")
+    ulabels: ClassVar[ToMany[ULabel]] = ToMany(
+        "ULabel", link="TransformULabel", own="transform_id", other="ulabel_id"
+    )
     projects: ClassVar[ToMany[Project]] = ToMany(
         "Project", link="TransformProject", own="transform_id", other="project_id"
     )
@@ -119,16 +124,26 @@ class Transform(HasLineage, Versioned, Registry):
     ) -> None:
         """A transform to be saved.
 
-        The same key with other `source_code`, or with another `version` tag, becomes its next version; `revises` says
-        of which transform it is the next version, where the key is another. `uid` asks for this stem (12 characters)
-        or this very version (16). Raises `InvalidArgument`.
+        The same key with other `source_code`, or with another `version` tag, becomes its next
+        version; `revises` says of which transform it is the next version, where the key is another.
+        `uid` asks for this stem (12 characters) or this very version (16). Raises
+        `InvalidArgument`.
         """
         text_argument(namespace, "namespace", 'namespace="python"')
-        check_optional_texts(key=key, kind=kind, version=version, description=description, type=type, language=language)
+        check_optional_texts(
+            key=key,
+            kind=kind,
+            version=version,
+            description=description,
+            type=type,
+            language=language,
+        )
         if key is None and revises is None:
             raise InvalidArgument("a transform needs a key", hint='Transform(key="align.py")')
         if revises is not None and (not isinstance(revises, Transform) or revises.id is None):
-            raise InvalidArgument(f"not a saved transform: {shown(revises)}", hint="revises=ln.Transform.get(...)")
+            raise InvalidArgument(
+                f"not a saved transform: {shown(revises)}", hint="revises=ln.Transform.get(...)"
+            )
         super().__init__(
             key=key or (None if revises is None else revises.key),
             kind=type or kind,

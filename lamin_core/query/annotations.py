@@ -26,7 +26,9 @@ class Said:
     value: Any
 
 
-def values_of(session: Session, registry: type[Registry], ids: list[int]) -> dict[str, dict[int, Any]]:
+def values_of(
+    session: Session, registry: type[Registry], ids: list[int]
+) -> dict[str, dict[int, Any]]:
     """The values of these records, by the name of the feature and by record.
 
     Several values of one feature are a list, as is the value of a feature whose type is one.
@@ -34,21 +36,29 @@ def values_of(session: Session, registry: type[Registry], ids: list[int]) -> dic
     values_by_feature: dict[int, list[Said]] = defaultdict(list)
     for entry in [*_plain(session, registry, ids), *_labels(session, registry, ids)]:
         values_by_feature[entry.feature_id].append(entry)
-    features = session.scalars(select(Feature).where(Feature.id.in_(values_by_feature)).order_by(Feature.name))
+    features = session.scalars(
+        select(Feature).where(Feature.id.in_(values_by_feature)).order_by(Feature.name)
+    )
     return {
-        feature.name: _by_record(session, parse(feature.dtype), values_by_feature[feature.id]) for feature in features
+        feature.name: _by_record(session, parse(feature.dtype), values_by_feature[feature.id])
+        for feature in features
     }
 
 
 def _by_record(session: Session, dtype: Dtype, entries: list[Said]) -> dict[int, Any]:
-    named = _named(session, dtype, {entry.value for entry in entries if isinstance(entry.value, str)})
+    named = _named(
+        session, dtype, {entry.value for entry in entries if isinstance(entry.value, str)}
+    )
     values_by_record: dict[int, list[Any]] = defaultdict(list)
     for entry in entries:
         value = named.get(entry.value, entry.value) if isinstance(entry.value, str) else entry.value
         value = restored(dtype, value)
         if dtype.is_list or value not in values_by_record[entry.record_id]:
             values_by_record[entry.record_id].append(value)
-    return {record: some if dtype.is_list or len(some) > 1 else some[0] for record, some in values_by_record.items()}
+    return {
+        record: some if dtype.is_list or len(some) > 1 else some[0]
+        for record, some in values_by_record.items()
+    }
 
 
 def _plain(session: Session, registry: type[Any], ids: list[int]) -> list[Said]:
@@ -66,8 +76,12 @@ def _labels(session: Session, registry: type[Any], ids: list[int]) -> list[Said]
         link: Any = relation.link
         target, own = relation.target, getattr(link, relation.own)
         name = getattr(target, target._name_field)
-        query = select(own, link.feature_id, name).join(target, getattr(link, relation.other) == target.id)
-        query = query.where(OPERATORS["in"](own, ids), link.feature_id.is_not(None)).order_by(link.id)
+        query = select(own, link.feature_id, name).join(
+            target, getattr(link, relation.other) == target.id
+        )
+        query = query.where(OPERATORS["in"](own, ids), link.feature_id.is_not(None)).order_by(
+            link.id
+        )
         entries += [Said(*row) for row in session.execute(query)]
     return entries
 
@@ -78,7 +92,9 @@ def _named(session: Session, dtype: Dtype, uids: set[str]) -> dict[str, str]:
     for option in dtype.options:
         target = registry_called(option.registry)
         name = getattr(target, option.field or target._name_field)
-        rows = session.execute(select(target.uid, name).where(target.uid.in_(uids), name.is_not(None)))
+        rows = session.execute(
+            select(target.uid, name).where(target.uid.in_(uids), name.is_not(None))
+        )
         named.update((row[0], row[1]) for row in rows)
     return named
 
@@ -91,7 +107,9 @@ def labels_of(session: Session, record: Registry) -> dict[str, list[str]]:
         target = relation.target
         shown = getattr(target, target._name_field)
         query = select(shown).join(link, getattr(link, relation.other) == target.id)
-        rows = session.scalars(query.where(getattr(link, relation.own) == record.id).distinct().order_by(shown))
+        rows = session.scalars(
+            query.where(getattr(link, relation.own) == record.id).distinct().order_by(shown)
+        )
         if names := list(rows):
             labels[name] = names
     return labels
@@ -100,10 +118,15 @@ def labels_of(session: Session, record: Registry) -> dict[str, list[str]]:
 def described(session: Session, record: Registry) -> list[tuple[str, str]]:
     """What `describe()` says of features and labels: a name and a text for each line."""
     called = {"ulabels": "labels"}
-    lines = [(called.get(name, name), ", ".join(names)) for name, names in labels_of(session, record).items()]
+    lines = [
+        (called.get(name, name), ", ".join(names))
+        for name, names in labels_of(session, record).items()
+    ]
     values = values_of(session, type(record), [record.id])
     lines += [("features", "")] if values else []
-    return lines + [(f"  {name}", _shown(by_record[record.id])) for name, by_record in values.items()]
+    return lines + [
+        (f"  {name}", _shown(by_record[record.id])) for name, by_record in values.items()
+    ]
 
 
 def _shown(value: object) -> str:

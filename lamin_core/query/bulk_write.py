@@ -19,7 +19,9 @@ from lamin_core.query.lookups import field_named, fields_of, unknown
 from lamin_core.query.operators import OPERATORS, Condition
 
 
-def change(database: Database, registry: type[Registry], ids: Select[Any], values: dict[str, object]) -> int:
+def change(
+    database: Database, registry: type[Registry], ids: Select[Any], values: dict[str, object]
+) -> int:
     """Give all of them these values; how many they are. Raises `InvalidArgument` and `Conflict`, and changes none."""
     fitted = {name: _fitted(registry, name, value) for name, value in values.items()}
     if not fitted:
@@ -31,7 +33,8 @@ def change(database: Database, registry: type[Registry], ids: Select[Any], value
             return int(session.connection().execute(statement).rowcount)
     except IntegrityError as error:
         raise Conflict(
-            f"{registry.__name__} records cannot all be changed to this", hint="two of them would have the same name"
+            f"{registry.__name__} records cannot all be changed to this",
+            hint="two of them would have the same name",
         ) from error
 
 
@@ -42,7 +45,11 @@ def settle_latest(session: Session, registry: type[Any], series: list[object]) -
     newer = select(other.id).where(
         getattr(other, column.key) == column, or_(other.is_latest, other.number > registry.number)
     )
-    newest = update(registry).where(OPERATORS["in"](column, series), ~newer.exists()).values(is_latest=True)
+    newest = (
+        update(registry)
+        .where(OPERATORS["in"](column, series), ~newer.exists())
+        .values(is_latest=True)
+    )
     session.connection().execute(newest)
 
 
@@ -52,13 +59,19 @@ def remove(database: Database, registry: type[Registry], ids: Select[Any]) -> in
         with database.writing() as session:
             return remove_rows(session, registry, registry.id.in_(ids))
     except IntegrityError as error:
-        raise Conflict(f"{registry.__name__} records are needed by others", hint="remove those first") from error
+        raise Conflict(
+            f"{registry.__name__} records are needed by others", hint="remove those first"
+        ) from error
 
 
 def remove_rows(session: Session, registry: type[Any], which: Condition) -> int:
     """Remove these rows; how many they were. Each series that is left has a latest version."""
     is_versioned = issubclass(registry, Versioned) and not registry._has_trash  # type: ignore[attr-defined]
-    series = list(session.scalars(select(registry._series_column()).where(which).distinct())) if is_versioned else []
+    series = (
+        list(session.scalars(select(registry._series_column()).where(which).distinct()))
+        if is_versioned
+        else []
+    )
     if issubclass(registry, Versioned):
         remember(session, registry, which)
     number = int(session.connection().execute(delete(registry).where(which)).rowcount)
@@ -74,8 +87,14 @@ def _fitted(registry: type[Any], name: str, value: object) -> Any:
     if name not in registry._editable:
         in_many = f"in many: {', '.join(registry._editable) or 'nothing'}"
         is_editable = name in registry._editable_alone
-        hint = f"change one by one and .save(); {in_many}" if is_editable else refusal(registry, name).hint
-        raise InvalidArgument(f"{name!r} of {registry.__name__} cannot be changed in many at once", hint=hint)
+        hint = (
+            f"change one by one and .save(); {in_many}"
+            if is_editable
+            else refusal(registry, name).hint
+        )
+        raise InvalidArgument(
+            f"{name!r} of {registry.__name__} cannot be changed in many at once", hint=hint
+        )
     if name == "name" and issubclass(registry, Named):
         value = Named.checked(value)
     if value is None:

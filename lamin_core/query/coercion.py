@@ -10,7 +10,18 @@ import enum
 import os
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Date, Double, Float, Integer, Numeric, String, Text, literal
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Date,
+    Double,
+    Float,
+    Integer,
+    Numeric,
+    String,
+    Text,
+    literal,
+)
 from sqlalchemy.types import TypeEngine
 
 from lamin_core.errors import InvalidArgument

@@ -32,7 +32,11 @@ def compared(column: Any, words: list[str], value: Any) -> Condition | None:
         return _in_json(column, words, value)
     if words and coercion.is_time(column):
         if words[0] == "date":
-            return _on_days(column, words[1] if words[1:] else "exact", value) if len(words) < 3 else None
+            return (
+                _on_days(column, words[1] if words[1:] else "exact", value)
+                if len(words) < 3
+                else None
+            )
         if words[0] in _OF_TIME:
             part = extract(_OF_TIME[words[0]], sql_functions.in_utc(column))
             column, words = cast(part, Integer), words[1:]
@@ -55,7 +59,9 @@ def _on_days(column: Any, name: str, value: Any) -> Condition | None:
 
 def _midnight(value: object, later: int) -> Any:
     try:
-        return literal(coercion.time(coercion.day(value) + dt.timedelta(days=later)), UTC_DateTime())
+        return literal(
+            coercion.time(coercion.day(value) + dt.timedelta(days=later)), UTC_DateTime()
+        )
     except OverflowError:
         raise coercion.unfit(value, "a day before the end of the year 9999") from None
 

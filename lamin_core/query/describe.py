@@ -28,7 +28,8 @@ def description(database: Database, record: Any) -> str:
 def lines(rows: list[tuple[str, Any]]) -> list[str]:
     """Names and values side by side; what is None is left out.
 
-    A value of several lines keeps them, below each other: no line of a value begins where a name does.
+    A value of several lines keeps them, below each other: no line of a value begins where a name
+    does.
 
     >>> lines([("uid", "a"), ("type", None)])
     ['  uid:          a']
@@ -36,7 +37,10 @@ def lines(rows: list[tuple[str, Any]]) -> list[str]:
     shown = [(printable(name), printable_lines(value)) for name, value in rows if value is not None]
     width = max([14, *(len(name) + 2 for name, _ in shown)])
     indent = "\n" + " " * (width + 2)
-    return [f"  {name + ':':<{width}}{indent.join(value.split(_LINE_END))}".rstrip() for name, value in shown]
+    return [
+        f"  {name + ':':<{width}}{indent.join(value.split(_LINE_END))}".rstrip()
+        for name, value in shown
+    ]
 
 
 _LINE_END = "\n"
@@ -45,7 +49,9 @@ _LINE_END = "\n"
 def _fields(record: Registry) -> list[tuple[str, Any]]:
     columns = type(record).__mapper__.column_attrs
     names = [name for name in fields(type(record)) if not columns[name].columns[0].foreign_keys]
-    return [(name, _shown(getattr(record, name))) for name in names if name != type(record)._name_field]
+    return [
+        (name, _shown(getattr(record, name))) for name in names if name != type(record)._name_field
+    ]
 
 
 def _shown(value: object) -> Any:

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 _NUMBERS = ("int", "float", "num", "bool")
 _TIMES = ("date", "datetime")
 _COMPARES = ("exact", "gt", "gte", "lt", "lte", "in", "range")
-_PARTS = {"date": (1, 10), "year": (1, 4), "month": (6, 2), "day": (9, 2), "hour": (12, 2), "minute": (15, 2)}
+_PARTS = {
+    "date": (1, 10),
+    "year": (1, 4),
+    "month": (6, 2),
+    "day": (9, 2),
+    "hour": (12, 2),
+    "minute": (15, 2),
+}
 """Where the parts of a time stand in its text, which is in UTC, and how long they are."""
 
 
@@ -48,7 +55,9 @@ def own_key(registry: type[Any], table: object) -> Any:
     return getattr(table, f"{registry.__tablename__}_id")
 
 
-def condition(lookups: Lookups, registry: type[Any], feature: Feature, rest: list[str], value: Any) -> Condition:
+def condition(
+    lookups: Lookups, registry: type[Any], feature: Feature, rest: list[str], value: Any
+) -> Condition:
     """That a record has such a value for the feature. Raises `InvalidArgument`."""
     dtype = parse(feature.dtype)
     if value is None and rest in ([], ["exact"], ["iexact"]):
@@ -59,13 +68,16 @@ def condition(lookups: Lookups, registry: type[Any], feature: Feature, rest: lis
     if dtype.is_categorical:
         if not rest or rest[0] in OPERATORS:
             _check_registry(feature, dtype, value)
-        options = [_labelled(lookups, registry, feature, option, rest, value) for option in dtype.options]
+        options = [
+            _labelled(lookups, registry, feature, option, rest, value) for option in dtype.options
+        ]
         return or_(false(), *options)
     table = model(registry._feature_values or "")
     comparison = _compared(table, feature, dtype, rest, value)
     if comparison is None:
         raise InvalidArgument(
-            f"not a lookup for feature {feature.name!r}: {'__'.join(rest)!a}", hint=f"known are: {', '.join(OPERATORS)}"
+            f"not a lookup for feature {feature.name!r}: {'__'.join(rest)!a}",
+            hint=f"known are: {', '.join(OPERATORS)}",
         )
     tied = select(own_key(registry, table)).where(table.feature_id == feature.id, comparison)
     return registry.id.in_(tied)  # type: ignore[no-any-return]
@@ -88,10 +100,14 @@ def _annotated(registry: type[Any], feature: Feature, dtype: Dtype) -> list[Any]
     for option in dtype.options:
         relation = annotation_of(registry, registry_called(option.registry))
         tables += [relation.link] if relation and relation.link else []
-    return [select(own_key(registry, table)).where(table.feature_id == feature.id) for table in tables]
+    return [
+        select(own_key(registry, table)).where(table.feature_id == feature.id) for table in tables
+    ]
 
 
-def _compared(table: Any, feature: Feature, dtype: Dtype, rest: list[str], value: Any) -> Condition | None:
+def _compared(
+    table: Any, feature: Feature, dtype: Dtype, rest: list[str], value: Any
+) -> Condition | None:
     if dtype.plain in ("dict", "object"):
         return date_json_lookups.compared(table.value, rest, value)
     if dtype.plain == "bool" and rest in ([], ["exact"]):
@@ -103,7 +119,9 @@ def _compared(table: Any, feature: Feature, dtype: Dtype, rest: list[str], value
     return date_json_lookups.compared(table.string, rest, value)
 
 
-def _at_time(column: Any, feature: Feature, dtype: Dtype, rest: list[str], value: Any) -> Condition | None:
+def _at_time(
+    column: Any, feature: Feature, dtype: Dtype, rest: list[str], value: Any
+) -> Condition | None:
     """Times are texts of one form, and their parts are pieces of it: both stand in the order of time."""
     part, words = (rest[0], rest[1:]) if rest and rest[0] in _PARTS else (None, rest)
     if (words or ["exact"])[0] not in _COMPARES:
@@ -114,10 +132,16 @@ def _at_time(column: Any, feature: Feature, dtype: Dtype, rest: list[str], value
     def fitted(item: object) -> str:
         if part is None:
             return str(_stored(feature, dtype, item))
-        return coercion.day(item).isoformat() if part == "date" else f"{coercion.integer(item):0{_PARTS[part][1]}}"
+        return (
+            coercion.day(item).isoformat()
+            if part == "date"
+            else f"{coercion.integer(item):0{_PARTS[part][1]}}"
+        )
 
     several = words[:1] in (["in"], ["range"])
-    return date_json_lookups.compared(column, words, [fitted(item) for item in value] if several else fitted(value))
+    return date_json_lookups.compared(
+        column, words, [fitted(item) for item in value] if several else fitted(value)
+    )
 
 
 def _stored(feature: Feature, dtype: Dtype, value: object) -> object:
@@ -128,7 +152,12 @@ def _stored(feature: Feature, dtype: Dtype, value: object) -> object:
 
 
 def _labelled(
-    lookups: Lookups, registry: type[Any], feature: Feature, option: Option, rest: list[str], value: object
+    lookups: Lookups,
+    registry: type[Any],
+    feature: Feature,
+    option: Option,
+    rest: list[str],
+    value: object,
 ) -> Condition:
     target = registry_called(option.registry)
     ids = select(target.id).where(_label(lookups, target, option, rest, value))
@@ -143,7 +172,9 @@ def _labelled(
     return registry.id.in_(tied)  # type: ignore[no-any-return]
 
 
-def _label(lookups: Lookups, target: type[Any], option: Option, rest: list[str], value: Any) -> Condition:
+def _label(
+    lookups: Lookups, target: type[Any], option: Option, rest: list[str], value: Any
+) -> Condition:
     field = option.field or target._name_field
     if rest and rest[0] not in OPERATORS:
         return lookups.condition_of(target, rest, value)

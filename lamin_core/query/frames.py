@@ -22,15 +22,24 @@ def fields(registry: type[Registry]) -> list[str]:
     """The fields that a table shows, those that are columns and not long: the uid and what people know a record by
     first, then as they are declared, keys of other records last.
     """
-    columns = {attribute.key: attribute.columns[0] for attribute in registry.__mapper__.column_attrs}
-    plain = [name for name, column in columns.items() if name != "id" and not column.info.get("long")]
+    columns = {
+        attribute.key: attribute.columns[0] for attribute in registry.__mapper__.column_attrs
+    }
+    plain = [
+        name for name, column in columns.items() if name != "id" and not column.info.get("long")
+    ]
     own = [name for name in plain if not columns[name].foreign_keys]
     shown = [name for name in (registry._name_field, *registry._shown_fields()) if name in columns]
     return list(dict.fromkeys(["uid", *shown, *own, *plain]))
 
 
 def frame(
-    session: Session, registry: type[Registry], query: Select[Any], included: list[str], *, with_features: bool
+    session: Session,
+    registry: type[Registry],
+    query: Select[Any],
+    included: list[str],
+    *,
+    with_features: bool,
 ) -> pd.DataFrame:
     """The records of the query, a row each. Raises `MissingExtra` without pandas."""
     try:
@@ -38,7 +47,11 @@ def frame(
     except ImportError as error:
         raise MissingExtra("pandas", "data") from error
     names = fields(registry)
-    single = [path for path in included if not isinstance(field_named(registry, path.split("__")[0]), ToMany)]
+    single = [
+        path
+        for path in included
+        if not isinstance(field_named(registry, path.split("__")[0]), ToMany)
+    ]
     columns = [registry.id, *(getattr(registry, name) for name in names)]
     columns += [column_at(registry, path).label(path) for path in single]
     rows = [tuple(row) for row in session.execute(query.with_only_columns(*columns))]
@@ -48,21 +61,29 @@ def frame(
         table[name] = table[name].astype("Int64")
     for path in included:
         if path not in single:
-            table[path] = pandas.Series(_several(session, registry, path, ids), index=table.index, dtype=object)
+            table[path] = pandas.Series(
+                _several(session, registry, path, ids), index=table.index, dtype=object
+            )
     if with_features:
         for name, values in values_of(session, registry, ids).items():
-            table[name] = pandas.Series([values.get(identity) for identity in ids], index=table.index, dtype=object)
+            table[name] = pandas.Series(
+                [values.get(identity) for identity in ids], index=table.index, dtype=object
+            )
     return table
 
 
 def _whole_numbers(registry: type[Registry], table: pd.DataFrame) -> list[str]:
     """The columns of whole numbers that some records have none of: pandas would make them fractions."""
-    kinds = {attribute.key: attribute.columns[0].type for attribute in registry.__mapper__.column_attrs}
+    kinds = {
+        attribute.key: attribute.columns[0].type for attribute in registry.__mapper__.column_attrs
+    }
     whole = [name for name, kind in kinds.items() if name in table and isinstance(kind, Integer)]
     return [name for name in whole if table[name].dtype != "int64"]
 
 
-def _several(session: Session, registry: type[Registry], path: str, ids: list[int]) -> list[list[Any]]:
+def _several(
+    session: Session, registry: type[Registry], path: str, ids: list[int]
+) -> list[list[Any]]:
     """For each record the values at the end of a path that begins with a relation to many."""
     first, _, rest = path.partition("__")
     relation = field_named(registry, first)
@@ -71,7 +92,9 @@ def _several(session: Session, registry: type[Registry], path: str, ids: list[in
     own = getattr(target if link is None else link, relation.own)
     query = select(own, shown).where(OPERATORS["in"](own, ids)).order_by(target.id)
     if link is not None:
-        query = query.join(target, getattr(link, relation.other) == target.id).where(*narrowing(relation))
+        query = query.join(target, getattr(link, relation.other) == target.id).where(
+            *narrowing(relation)
+        )
     values_by_record: dict[int, list[Any]] = {}
     for identity, value in session.execute(query):
         values = values_by_record.setdefault(identity, [])

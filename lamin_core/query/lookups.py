@@ -33,14 +33,19 @@ class Lookups:
     ) -> list[Condition]:
         """A condition for each. Raises `InvalidArgument` for a field that is none, or a value that does not fit."""
         clauses = [self._of(registry, condition) for condition in conditions]
-        return clauses + [self.condition_of(registry, name.split("__"), value) for name, value in lookups.items()]
+        return clauses + [
+            self.condition_of(registry, name.split("__"), value) for name, value in lookups.items()
+        ]
 
     def _of(self, registry: type[Registry], condition: Any) -> Condition:
         if not isinstance(condition, Q):
             if hasattr(condition, "self_group"):
                 clause: Condition = condition
                 return clause
-            raise InvalidArgument(f"not a condition: {condition!r}", hint="filter(name='x'), or filter(ln.Q(name='x'))")
+            raise InvalidArgument(
+                f"not a condition: {condition!r}",
+                hint="filter(name='x'), or filter(ln.Q(name='x'))",
+            )
         if isinstance(condition, Comparison):
             return self._of_compared(registry, condition)
         inner = self.all_of(registry, condition.conditions, condition.lookups)
@@ -50,10 +55,14 @@ class Lookups:
     def _of_compared(self, registry: type[Registry], compared: Comparison) -> Condition:
         feature = compared.feature
         if registry._feature_values is None:
-            raise InvalidArgument(f"a {registry.__name__} has no values of features", hint="ask artifacts or runs")
+            raise InvalidArgument(
+                f"a {registry.__name__} has no values of features", hint="ask artifacts or runs"
+            )
         if feature.id is None:
             raise InvalidArgument(f"{feature!r} is not saved", hint="call .save() first")
-        return feature_lookups.condition(self, registry, feature, [compared.operator], compared.value)
+        return feature_lookups.condition(
+            self, registry, feature, [compared.operator], compared.value
+        )
 
     def of_features(self, registry: type[Registry], lookups: dict[str, Any]) -> list[Condition]:
         """A condition for each, where names are those of features before they are those of fields."""
@@ -96,18 +105,27 @@ class Lookups:
         feature, rest = match
         return feature_lookups.condition(self, registry, feature, rest, value)
 
-    def _through_one(self, registry: type[Registry], relation: ToOne[Any], rest: list[str], value: object) -> Condition:
+    def _through_one(
+        self, registry: type[Registry], relation: ToOne[Any], rest: list[str], value: object
+    ) -> Condition:
         column = getattr(registry, relation.column)
         if not rest or (len(rest) == 1 and rest[0] in ("in", "isnull", "exact")):
             return OPERATORS[rest[0] if rest else "exact"](column, value)
         return column.in_(self._ids(relation.target, rest, value))  # type: ignore[no-any-return]
 
-    def _through_many(self, registry: type[Any], relation: ToMany[Any], rest: list[str], value: object) -> Condition:
+    def _through_many(
+        self, registry: type[Any], relation: ToMany[Any], rest: list[str], value: object
+    ) -> Condition:
         target, link = relation.target, relation.link
         own = getattr(target if link is None else link, relation.own)
         other = target.id if link is None else getattr(link, relation.other)
-        # The key on the other side may be NULL, which NOT IN would not survive; in a table between it never is.
-        tied = select(own).where(*narrowing(relation)) if link is not None else select(own).where(own.is_not(None))
+        # The key on the other side may be NULL, which NOT IN would not survive; in a table between
+        # it never is.
+        tied = (
+            select(own).where(*narrowing(relation))
+            if link is not None
+            else select(own).where(own.is_not(None))
+        )
         if rest == ["isnull"]:
             return registry.id.not_in(tied) if boolean(value) else registry.id.in_(tied)  # type: ignore[no-any-return]
         return registry.id.in_(tied.where(self._named(other, target, rest, value)))  # type: ignore[no-any-return]
@@ -165,7 +183,8 @@ def column_at(registry: type[Registry], path: str, entity: object = None) -> Any
         raise unknown(registry, first, fields_of(registry))
     if isinstance(field, ToMany) or (rest and not isinstance(field, ToOne)):
         raise InvalidArgument(
-            f"{path!a} of {registry.__name__} is not a single value", hint="name a field of the record"
+            f"{path!a} of {registry.__name__} is not a single value",
+            hint="name a field of the record",
         )
     if not isinstance(field, ToOne):
         return getattr(entity, field.key)
@@ -186,5 +205,6 @@ def unknown(registry: type[Registry], name: str, names: Iterable[str]) -> Invali
     near = difflib.get_close_matches(name, names, n=3)
     offered = f"did you mean {' or '.join(near)}? " if near else ""
     return InvalidArgument(
-        f"{registry.__name__} has no field or lookup {name!a}", hint=f"{offered}known are: {', '.join(names)}"
+        f"{registry.__name__} has no field or lookup {name!a}",
+        hint=f"{offered}known are: {', '.join(names)}",
     )

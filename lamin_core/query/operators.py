@@ -40,7 +40,9 @@ def _among(column: object, several: object) -> Condition:
         return _is_in(column, several.ids())
     kind, values = coercion.values(column, several)
     if len(values) > MANY and (coercion.is_text(column) or coercion.is_number(column)):
-        among: Any = sql_functions.text_among if coercion.is_text(column) else sql_functions.number_among
+        among: Any = (
+            sql_functions.text_among if coercion.is_text(column) else sql_functions.number_among
+        )
         clause: Condition = among(column, literal(json.dumps(values), Text()))
         return clause
     return _is_in(column, bindparam(None, values, expanding=True, type_=kind))
@@ -53,7 +55,9 @@ def _is_in(column: Any, several: Any) -> Condition:
 
 def _range(column: object, value: object) -> Condition:
     low, high = coercion.pair(value)
-    clause: Condition = bytewise(column).between(coercion.bound(column, low), coercion.bound(column, high))
+    clause: Condition = bytewise(column).between(
+        coercion.bound(column, low), coercion.bound(column, high)
+    )
     return clause
 
 
@@ -80,7 +84,9 @@ def _textual(column: object) -> Any:
         return column
     if coercion.is_number(column):
         return cast(column, Text)
-    raise InvalidArgument(f"{getattr(column, 'key', 'it')!r} holds no text", hint="compare it by exact, gt, lt, range")
+    raise InvalidArgument(
+        f"{getattr(column, 'key', 'it')!r} holds no text", hint="compare it by exact, gt, lt, range"
+    )
 
 
 def _sides(column: object, value: object, *, ignore_case: bool) -> tuple[Any, Any, str]:
@@ -139,7 +145,9 @@ def _ends(*, ignore_case: bool) -> Operator:
 def _regex(flags: str) -> Operator:
     def condition(column: Any, value: Any) -> Condition:
         pattern = flags + coercion.text(value)
-        compile_regex(pattern)  # for PostgreSQL, too: what RE2 lacks may take exponential time there
+        compile_regex(
+            pattern
+        )  # for PostgreSQL, too: what RE2 lacks may take exponential time there
         matching: Condition = _textual(column).regexp_match(literal(pattern, Text()))
         return matching
 

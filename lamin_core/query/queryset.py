@@ -37,7 +37,9 @@ V = TypeVar("V")
 class SQLQuerySet(QuerySet[R]):
     """Records of one registry that match some conditions, as a `SELECT` of SQLAlchemy that grows with each method."""
 
-    def __init__(self, database: Database, registry: type[R], query: Select[Any] | None = None) -> None:
+    def __init__(
+        self, database: Database, registry: type[R], query: Select[Any] | None = None
+    ) -> None:
         self._database = database
         self.registry: Any = registry
         self._query: Select[Any] = cast(Any, registry)._listed() if query is None else query
@@ -54,7 +56,9 @@ class SQLQuerySet(QuerySet[R]):
         try:
             with self._database.reading() as session:
                 yield session
-        except DataError as error:  # what only this database does not take, such as a regular expression
+        except (
+            DataError
+        ) as error:  # what only this database does not take, such as a regular expression
             raise InvalidArgument(f"the database cannot compare this: {error.orig}") from error
 
     # Which records, in which order
@@ -114,7 +118,12 @@ class SQLQuerySet(QuerySet[R]):
     def __getitem__(self, index: int | slice) -> R | Items[R]:
         if isinstance(index, slice):
             _check_bounds(index)
-        if isinstance(index, slice) and index.step is None and _counts_up(index.start) and _counts_up(index.stop):
+        if (
+            isinstance(index, slice)
+            and index.step is None
+            and _counts_up(index.start)
+            and _counts_up(index.stop)
+        ):
             begin = index.start or 0
             length = None if index.stop is None else max(index.stop - begin, 0)
             return self._fetched(self._ordered().offset(begin).limit(length))
@@ -179,7 +188,8 @@ class SQLQuerySet(QuerySet[R]):
         if len(records) > 1:
             shown = ", ".join(map(repr, records[:2]))
             raise MultipleFound(
-                f"{self.count()} {name} records fit", hint=f"ask for more, or .first(); among them: {shown}"
+                f"{self.count()} {name} records fit",
+                hint=f"ask for more, or .first(); among them: {shown}",
             )
         record: R = records[0]
         return record
@@ -205,12 +215,17 @@ class SQLQuerySet(QuerySet[R]):
         return [record for record in records if record.is_latest] or records
 
     def _is_whole(self, uid: str | None) -> bool:
-        return uid is not None and len(uid) == getattr(self.registry, "_stem_length", 0) + VERSION_LENGTH
+        return (
+            uid is not None
+            and len(uid) == getattr(self.registry, "_stem_length", 0) + VERSION_LENGTH
+        )
 
     def _by_uid(self, uid: str) -> Self:
         name = self.registry.__name__
         if not isinstance(uid, str) or not uid.isascii() or not uid.isalnum():
-            raise InvalidArgument(f"not a uid: {uid!a}", hint=f"{name}.get({self.registry._name_field}=...)")
+            raise InvalidArgument(
+                f"not a uid: {uid!a}", hint=f"{name}.get({self.registry._name_field}=...)"
+            )
         return self._with(_query=self._query.where(self._is_called(uid)))
 
     def _is_called(self, uid: str) -> Any:
@@ -229,7 +244,9 @@ class SQLQuerySet(QuerySet[R]):
         deleted_at = self._deleted_at(uid)
         if deleted_at is not None:
             message = f"{name} {uid} was deleted for good on {deleted_at:%Y-%m-%d at %H:%M} UTC"
-            return NotFound(message, hint=f"no other version gets its uid; {name}.df() shows what is there")
+            return NotFound(
+                message, hint=f"no other version gets its uid; {name}.df() shows what is there"
+            )
         shown = f"no {name} with {', '.join(criteria)}" if criteria else f"no {name} fits"
         return NotFound(shown, hint=self._nearest(lookups) or f"{name}.df() shows what is there")
 
@@ -254,9 +271,13 @@ class SQLQuerySet(QuerySet[R]):
         everything = self._with(_query=self.registry._listed())
         near = [getattr(record, field) for record in everything.search(name, limit=3)]
         if not near:
-            named = everything.filter(**{f"{field}__isnull": False})._with(_order=((self.registry.id, True),))
+            named = everything.filter(**{f"{field}__isnull": False})._with(
+                _order=((self.registry.id, True),)
+            )
             with self._reading() as session:
-                names = session.scalars(named._ordered().with_only_columns(column_at(self.registry, field)).limit(2000))
+                names = session.scalars(
+                    named._ordered().with_only_columns(column_at(self.registry, field)).limit(2000)
+                )
                 near = difflib.get_close_matches(name, list(names), n=3)
         return f"nearest: {', '.join(dict.fromkeys(near))}" if near else None
 
@@ -266,7 +287,9 @@ class SQLQuerySet(QuerySet[R]):
         _check_limit(limit)
         with self._reading() as session:
             best = search.ranked(session, self.registry, self._query, string, field, limit)
-        rank = case({identity: position for position, identity in enumerate(best)}, value=self.registry.id)
+        rank = case(
+            {identity: position for position, identity in enumerate(best)}, value=self.registry.id
+        )
         query = select(self.registry).where(self.registry.id.in_(best))
         return self._with(_query=query, _order=((rank, False),) if best else ())
 
@@ -280,9 +303,13 @@ class SQLQuerySet(QuerySet[R]):
         name = validation.field_name(self.registry, field)
         candidates = self.filter(is_latest=True) if issubclass(self.registry, Versioned) else self
         records = [record for record in candidates if getattr(record, name) is not None]
-        answered = None if return_field is None else validation.field_name(self.registry, return_field)
+        answered = (
+            None if return_field is None else validation.field_name(self.registry, return_field)
+        )
         answers = records if answered is None else [getattr(record, answered) for record in records]
-        return Lookup(self.registry.__name__, [getattr(record, name) for record in records], answers)
+        return Lookup(
+            self.registry.__name__, [getattr(record, name) for record in records], answers
+        )
 
     def inspect(self, values: Iterable[object], field: FieldName = None) -> Inspection:
         with self._reading() as session:
@@ -324,7 +351,9 @@ class SQLQuerySet(QuerySet[R]):
             query = self._query.order_by(self.registry.id.desc())
         included = text_arguments(include, "include", 'include="created_by__handle"')
         with self._reading() as session:
-            return frames.frame(session, self.registry, query.limit(limit), included, with_features=features)
+            return frames.frame(
+                session, self.registry, query.limit(limit), included, with_features=features
+            )
 
     to_dataframe = df
 
@@ -344,7 +373,9 @@ class SQLQuerySet(QuerySet[R]):
 
 def _check_limit(limit: int | None) -> None:
     if limit is not None and (not isinstance(limit, int) or not 0 <= limit < 2**63):
-        raise InvalidArgument(f"limit is not a number of records: {limit!r}", hint="limit=None for all")
+        raise InvalidArgument(
+            f"limit is not a number of records: {limit!r}", hint="limit=None for all"
+        )
 
 
 def _check_bounds(bounds: slice) -> None:

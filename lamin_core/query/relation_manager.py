@@ -12,7 +12,16 @@ from lamin_core.db.database import Database
 from lamin_core.db.presence import check_present
 from lamin_core.db.statements import insert_missing_rows
 from lamin_core.errors import InvalidArgument
-from lamin_core.models import Artifact, Base, Registry, RunArtifact, Schema, SchemaComponent, ToMany, now
+from lamin_core.models import (
+    Artifact,
+    Base,
+    Registry,
+    RunArtifact,
+    Schema,
+    SchemaComponent,
+    ToMany,
+    now,
+)
 from lamin_core.models.checks import listed_argument
 from lamin_core.models.queryset import RelatedSet
 from lamin_core.models.relations import table_of
@@ -32,7 +41,9 @@ class SQLRelatedSet(SQLQuerySet[R], RelatedSet[R]):
             query = target._listed().where(getattr(target, relation.own) == record.id)
         else:
             own, other = getattr(link, relation.own), getattr(link, relation.other)
-            query = target._listed().where(target.id.in_(select(other).where(own == record.id, *narrowing(relation))))
+            query = target._listed().where(
+                target.id.in_(select(other).where(own == record.id, *narrowing(relation)))
+            )
         super().__init__(database, target, query)
 
     def add(self, *records: R) -> None:
@@ -57,7 +68,11 @@ class SQLRelatedSet(SQLQuerySet[R], RelatedSet[R]):
         link = self._between()
         _check(self.registry, records)
         own, other = getattr(link, self._relation.own), getattr(link, self._relation.other)
-        theirs = [own == self._record.id, other.in_([r.id for r in records]), *narrowing(self._relation)]
+        theirs = [
+            own == self._record.id,
+            other.in_([r.id for r in records]),
+            *narrowing(self._relation),
+        ]
         with self._database.writing() as session:
             session.execute(delete(link).where(*theirs))
 
@@ -65,10 +80,17 @@ class SQLRelatedSet(SQLQuerySet[R], RelatedSet[R]):
         self.remove(*self)
 
     def _row(self, link: type[Base], record: Registry) -> dict[str, Any]:
-        values: dict[str, Any] = {self._relation.own: self._record.id, self._relation.other: record.id}
+        values: dict[str, Any] = {
+            self._relation.own: self._record.id,
+            self._relation.other: record.id,
+        }
         if link is RunArtifact:  # the edge also says what was seen, and when
             artifact = record if isinstance(record, Artifact) else self._record
-            values |= {"series_id": artifact.series_id, "content_id": artifact.content_id, "observed_at": now()}
+            values |= {
+                "series_id": artifact.series_id,
+                "content_id": artifact.content_id,
+                "observed_at": now(),
+            }
         return values | self._relation.only
 
     def _between(self) -> type[Base]:
@@ -76,11 +98,13 @@ class SQLRelatedSet(SQLQuerySet[R], RelatedSet[R]):
         name = type(self._record).__name__
         if link is None:
             raise InvalidArgument(
-                f"{self._relation.target_name} records name their {name} themselves", hint="set it there, then .save()"
+                f"{self._relation.target_name} records name their {name} themselves",
+                hint="set it there, then .save()",
             )
         if self._relation.is_fixed:
             raise InvalidArgument(
-                f"a {name} is known by its {self._relation.target_name} records", hint=f"make another: ln.{name}([...])"
+                f"a {name} is known by its {self._relation.target_name} records",
+                hint=f"make another: ln.{name}([...])",
             )
         return link
 
@@ -91,7 +115,8 @@ class SQLRelatedSet(SQLQuerySet[R], RelatedSet[R]):
         for record in records:
             if record.id in ancestor_ids:
                 raise InvalidArgument(
-                    f"{record!r} would be above and below {self._record!r}", hint="a hierarchy has no circles"
+                    f"{record!r} would be above and below {self._record!r}",
+                    hint="a hierarchy has no circles",
                 )
 
 
@@ -104,15 +129,23 @@ def all_reached(database: Database, record: Any, relation: Any) -> SQLQuerySet[A
 
 def slots(database: Database, schema: Schema) -> dict[str, Schema]:
     """The schema of each slot of a composite one, in the order of their names."""
-    query = select(SchemaComponent.slot, Schema).join(Schema, Schema.id == SchemaComponent.component_id)
+    query = select(SchemaComponent.slot, Schema).join(
+        Schema, Schema.id == SchemaComponent.component_id
+    )
     with database.reading() as session:
-        rows = session.execute(query.where(SchemaComponent.composite_id == schema.id).order_by(SchemaComponent.slot))
+        rows = session.execute(
+            query.where(SchemaComponent.composite_id == schema.id).order_by(SchemaComponent.slot)
+        )
         return {row[0]: row[1] for row in rows}
 
 
 def reached(link: object, own: str, other: str, start: int) -> CTE:
     """The primary keys on all paths from a record, over the table between."""
-    first = select(getattr(link, other).label("id")).where(getattr(link, own) == start).cte(recursive=True)
+    first = (
+        select(getattr(link, other).label("id"))
+        .where(getattr(link, own) == start)
+        .cte(recursive=True)
+    )
     return first.union(select(getattr(link, other)).where(getattr(link, own) == first.c.id))
 
 
@@ -120,7 +153,8 @@ def _check(registry: type[Any], records: Iterable[Registry]) -> None:
     for record in records:
         if not isinstance(record, registry):
             raise InvalidArgument(
-                f"not a record of {registry.__name__}: {record!r}", hint=f"pass {registry.__name__} records"
+                f"not a record of {registry.__name__}: {record!r}",
+                hint=f"pass {registry.__name__} records",
             )
         if record.id is None:
             raise InvalidArgument(f"{record!r} is not saved", hint="call .save() first")

@@ -1,7 +1,7 @@
 """Search: the database finds candidates by trigrams, Python ranks them; the same on both databases.
 
-A word with a typo is still right in one of its halves, or in both of its outer parts: so candidates for it are the
-rows that hold those, which an index of trigrams finds without reading the table.
+A word with a typo is still right in one of its halves, or in both of its outer parts: so candidates
+for it are the rows that hold those, which an index of trigrams finds without reading the table.
 """
 
 from __future__ import annotations
@@ -12,7 +12,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ARRAY, Select, Text, and_, cast, column, func, literal, literal_column, or_, select, table
+from sqlalchemy import (
+    ARRAY,
+    Select,
+    Text,
+    and_,
+    cast,
+    column,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    table,
+)
 from sqlalchemy.orm import Session
 
 from lamin_core.models import search as index
@@ -35,7 +48,12 @@ class _Row:
 
 
 def ranked(
-    session: Session, registry: type[Any], query: Select[Any], string: str, field: object, limit: int | None
+    session: Session,
+    registry: type[Any],
+    query: Select[Any],
+    string: str,
+    field: object,
+    limit: int | None,
 ) -> list[int]:
     """The primary keys of what fits best, best first."""
     string = coercion.text(string).strip()
@@ -48,10 +66,18 @@ def ranked(
     places = [field_name(registry, field)] if field is not None else list(registry._search_fields)
     source = _Source(session, registry, query, places)
     most = CANDIDATES if limit is None else max(limit, CANDIDATES)
-    scored = {row.id: score for row in source.exact(string, words, most) if (score := _score(row, needle, words))}
+    scored = {
+        row.id: score
+        for row in source.exact(string, words, most)
+        if (score := _score(row, needle, words))
+    }
     if not scored:
         parts = list(_tokens(needle))  # a path is as many words as it has parts
-        scored = {row.id: score for row in source.near(parts, most) if (score := _score(row, needle, parts))}
+        scored = {
+            row.id: score
+            for row in source.near(parts, most)
+            if (score := _score(row, needle, parts))
+        }
     best = sorted(scored, key=lambda identity: scored[identity])
     return best if limit is None else best[:limit]
 
@@ -59,11 +85,15 @@ def ranked(
 class _Source:
     """The rows of a registry, and how to find those that hold a piece of text."""
 
-    def __init__(self, session: Session, registry: type[Any], query: Select[Any], places: list[str]) -> None:
+    def __init__(
+        self, session: Session, registry: type[Any], query: Select[Any], places: list[str]
+    ) -> None:
         self._session = session
         self._registry = registry
         self._columns = [getattr(registry, name) for name in places]
-        self._query = query.with_only_columns(registry.id, *self._columns).order_by(registry.id.desc())
+        self._query = query.with_only_columns(registry.id, *self._columns).order_by(
+            registry.id.desc()
+        )
         covered = index.SEARCHED.get(registry.__tablename__, ())
         self._is_indexed = set(places) <= set(covered)
         self._dialect = session.get_bind().dialect.name
@@ -79,7 +109,9 @@ class _Source:
         """Rows that may have the words with a typo in them; all rows of a small registry."""
         if not words:
             return
-        count = self._session.scalar(select(func.count()).select_from(self._query.limit(SMALL + 1).subquery()))
+        count = self._session.scalar(
+            select(func.count()).select_from(self._query.limit(SMALL + 1).subquery())
+        )
         if (count or 0) <= SMALL:
             yield from self._rows(None, SMALL)
             return
@@ -104,7 +136,11 @@ class _Source:
 
     def _may_hold(self, pieces: list[str]) -> Condition:
         """That it has all these in it, or at least their trigrams: the index alone tells, the ranking looks closer."""
-        if self._dialect == "postgresql" and self._is_indexed and all(len(piece) >= 3 for piece in pieces):
+        if (
+            self._dialect == "postgresql"
+            and self._is_indexed
+            and all(len(piece) >= 3 for piece in pieces)
+        ):
             return self._has_trigrams(*pieces)
         return and_(*map(self._holds, pieces))
 
@@ -112,12 +148,19 @@ class _Source:
         index_table = table(index.name(self._registry.__tablename__), column("rowid"))
         phrase = f'"{piece.replace(chr(34), chr(34) * 2)}"'
         names = " ".join(text.key for text in self._columns)
-        matches = literal_column(index_table.name).op("MATCH")(literal(f"{{{names}}} : {phrase}", Text()))
+        matches = literal_column(index_table.name).op("MATCH")(
+            literal(f"{{{names}}} : {phrase}", Text())
+        )
         return self._registry.id.in_(select(index_table.c.rowid).where(matches))  # type: ignore[no-any-return]
 
     def _contains(self, piece: str) -> Condition:
         lower = func.lower if piece.isascii() else sql_functions.lower
-        return or_(*(sql_functions.strpos(lower(text), literal(piece, Text())) > 0 for text in self._columns))
+        return or_(
+            *(
+                sql_functions.strpos(lower(text), literal(piece, Text())) > 0
+                for text in self._columns
+            )
+        )
 
     def _has_trigrams(self, *pieces: str) -> Condition:
         covered = index.SEARCHED[self._registry.__tablename__]
@@ -137,7 +180,11 @@ def _pieces(word: str) -> list[list[str]]:
     if middle < 3:
         return [[word[:3]], [word[-3:]]] if len(word) > 3 else []
     outer = [word[: middle - 1], word[middle + 1 :]]
-    return [[word[:middle]], [word[middle:]], *([outer] if all(len(part) > 2 for part in outer) else [])]
+    return [
+        [word[:middle]],
+        [word[middle:]],
+        *([outer] if all(len(part) > 2 for part in outer) else []),
+    ]
 
 
 def _score(row: _Row, needle: str, words: list[str]) -> tuple[object, ...] | None:
@@ -145,7 +192,13 @@ def _score(row: _Row, needle: str, words: list[str]) -> tuple[object, ...] | Non
     typos = [_typos(word, row) for word in words]
     if any(count is None for count in typos):
         return None
-    return sum(filter(None, typos)), _match_rank(row, needle, words), len(row.name), row.name, -row.id
+    return (
+        sum(filter(None, typos)),
+        _match_rank(row, needle, words),
+        len(row.name),
+        row.name,
+        -row.id,
+    )
 
 
 def _match_rank(row: _Row, needle: str, words: list[str]) -> int:
@@ -166,7 +219,10 @@ def _typos(word: str, row: _Row) -> int | None:
     allowed = 0 if len(word) < 4 else 1 if len(word) < 8 else 2
     if not allowed:
         return None
-    near = (_levenshtein(word, token[: len(word) + 1], allowed) for token in _tokens(f"{row.name} {row.rest}"))
+    near = (
+        _levenshtein(word, token[: len(word) + 1], allowed)
+        for token in _tokens(f"{row.name} {row.rest}")
+    )
     return min((count for count in near if count is not None), default=None)
 
 
@@ -188,8 +244,15 @@ def _levenshtein(word: str, token: str, allowed: int) -> int | None:
     for row, letter in enumerate(word, start=1):
         current = [row]
         for position, other in enumerate(token, start=1):
-            cost = min(above[position] + 1, current[-1] + 1, above[position - 1] + (letter != other))
-            if row > 1 and position > 1 and letter == token[position - 2] and word[row - 2] == other:
+            cost = min(
+                above[position] + 1, current[-1] + 1, above[position - 1] + (letter != other)
+            )
+            if (
+                row > 1
+                and position > 1
+                and letter == token[position - 2]
+                and word[row - 2] == other
+            ):
                 cost = min(cost, before[position - 2] + 1)
             current.append(cost)
         before, above = above, current

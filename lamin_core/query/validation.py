@@ -30,19 +30,29 @@ def field_name(registry: type[Registry], field: object) -> str:
 
 
 def inspect(
-    session: Session, registry: type[Registry], ids: Select[Any], values: Iterable[object], field: object
+    session: Session,
+    registry: type[Registry],
+    ids: Select[Any],
+    values: Iterable[object],
+    field: object,
 ) -> Inspection:
     """Look the values up in this field of the records with these ids."""
     name = field_name(registry, field)
     items = tuple(checked(values))
     column = getattr(registry, name)
     unique = [item for item in dict.fromkeys(items) if isinstance(item, str)]
-    matches = session.scalars(select(column).where(registry.id.in_(ids), OPERATORS["in"](column, unique)))
+    matches = session.scalars(
+        select(column).where(registry.id.in_(ids), OPERATORS["in"](column, unique))
+    )
     return Inspection(registry.__name__, name, items, frozenset(matches))
 
 
 def mapper(
-    session: Session, registry: type[Registry], ids: Select[Any], values: Iterable[object], field: object
+    session: Session,
+    registry: type[Registry],
+    ids: Select[Any],
+    values: Iterable[object],
+    field: object,
 ) -> dict[str, str]:
     """The name for each value that is none, but a synonym of one or the same but for case."""
     name = field_name(registry, field)
@@ -54,7 +64,11 @@ def mapper(
         exact.add(row[0])
         for other in [*split(row[1] if synonyms is not None else None), row[0]]:
             names.setdefault(other.lower(), row[0])
-    unmatched = (value for value in dict.fromkeys(checked(values)) if isinstance(value, str) and value not in exact)
+    unmatched = (
+        value
+        for value in dict.fromkeys(checked(values))
+        if isinstance(value, str) and value not in exact
+    )
     return {value: names[value.lower()] for value in unmatched if value.lower() in names}
 
 

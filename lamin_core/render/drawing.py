@@ -34,19 +34,29 @@ class Lineage(Graph, Picture):
     def around(cls, graph: Graph, starts: Iterable[Node], *, by_code: bool = False) -> Lineage:
         """This graph, seen from these nodes."""
         return cls(
-            **{field.name: getattr(graph, field.name) for field in fields(graph)}, starts=tuple(starts), by_code=by_code
+            **{field.name: getattr(graph, field.name) for field in fields(graph)},
+            starts=tuple(starts),
+            by_code=by_code,
         )
 
     def tree(self, *, downwards: bool | None = None) -> str:
         """As text: what made the nodes it is about, or what hangs on them."""
-        shown = [start for start in self.starts if start[1] in (self.runs if start[0] == "run" else self.artifacts)]
+        shown = [
+            start
+            for start in self.starts
+            if start[1] in (self.runs if start[0] == "run" else self.artifacts)
+        ]
         text = "\n".join(tree(self, start, downwards=bool(downwards)) for start in shown[:_TREES])
         remaining = len(shown) - _TREES
         return f"{text}\nand {remaining} more" if remaining > 0 else text
 
     def svg(self) -> str:
         """Return the drawing as SVG text."""
-        return svg(self, [-number if kind == "run" else number for kind, number in self.starts], by_code=self.by_code)
+        return svg(
+            self,
+            [-number if kind == "run" else number for kind, number in self.starts],
+            by_code=self.by_code,
+        )
 
     def __repr__(self) -> str:
         cut = ", truncated" if self.truncated else ""
@@ -56,8 +66,8 @@ class Lineage(Graph, Picture):
 def svg(graph: Graph, starts: Collection[int], *, by_code: bool = False) -> str:
     """The picture of this graph; artifacts are positive numbers, runs negative ones.
 
-    With `by_code`, runs of the same code are one box, and versions of the same artifact too. At most 150 boxes, those
-    nearest to the starts.
+    With `by_code`, runs of the same code are one box, and versions of the same artifact too. At
+    most 150 boxes, those nearest to the starts.
     """
     links = [(above, below) for below, above in graph.links()]
     group = _by_code(graph) if by_code else _siblings(graph, links, starts)
@@ -69,16 +79,27 @@ def svg(graph: Graph, starts: Collection[int], *, by_code: bool = False) -> str:
     members: defaultdict[int, list[int]] = defaultdict(list)
     for node in [*graph.artifacts, *(-run for run in graph.runs)]:
         members[group.get(node, node)].append(node)
-    boxes = {node: _box(graph, members[node], begins=node in begin) for node in drawn if node in members}
+    boxes = {
+        node: _box(graph, members[node], begins=node in begin) for node in drawn if node in members
+    }
     visible = [link for link in merged if link[0] in boxes and link[1] in boxes]
-    note = f"{len(drawn):,} of {len(every):,} boxes; up= and down= narrow it" if len(every) > len(drawn) else ""
-    return written(boxes, visible, layout({node: box.width for node, box in boxes.items()}, visible), note)
+    note = (
+        f"{len(drawn):,} of {len(every):,} boxes; up= and down= narrow it"
+        if len(every) > len(drawn)
+        else ""
+    )
+    return written(
+        boxes, visible, layout({node: box.width for node, box in boxes.items()}, visible), note
+    )
 
 
 def _by_code(graph: Graph) -> dict[int, int]:
     """For each run one of the same code, for each artifact one of the same series."""
     first: dict[str, int] = {}
-    group = {-run.id: first.setdefault(f"run {run.transform_uid}", -run.id) for run in graph.runs.values()}
+    group = {
+        -run.id: first.setdefault(f"run {run.transform_uid}", -run.id)
+        for run in graph.runs.values()
+    }
     return group | {
         artifact.id: first.setdefault(f"artifact {artifact.uid[:-VERSION_LENGTH]}", artifact.id)
         for artifact in graph.artifacts.values()
@@ -109,7 +130,9 @@ def _nearest(starts: Sequence[int], links: Sequence[Link]) -> list[int]:
     frontier = list(seen)
     while frontier:
         frontier = [
-            node for node in dict.fromkeys(other for current in frontier for other in near[current]) if node not in seen
+            node
+            for node in dict.fromkeys(other for current in frontier for other in near[current])
+            if node not in seen
         ]
         seen.update(dict.fromkeys(frontier))
     return list(seen)
@@ -124,22 +147,45 @@ def _box(graph: Graph, members: Sequence[int], *, begins: bool) -> Box:
     path = path_of(first) if first.key is None or first.root == "/" else first.key
     folder, _, name = path.rstrip("/").rpartition("/")
     title = "\n".join(
-        [*(f"{path_of(node)} v{node.uid[-VERSION_LENGTH:]}" for node in nodes[:20]), *["..."][: len(nodes) > 20]]
+        [
+            *(f"{path_of(node)} v{node.uid[-VERSION_LENGTH:]}" for node in nodes[:20]),
+            *["..."][: len(nodes) > 20],
+        ]
     )
     if len(nodes) == 1:
-        return Box(_short(name), _short(f"v{first.uid[-VERSION_LENGTH:]} {folder}".strip()), title, "artifact" + start)
+        return Box(
+            _short(name),
+            _short(f"v{first.uid[-VERSION_LENGTH:]} {folder}".strip()),
+            title,
+            "artifact" + start,
+        )
     is_one = len({node.uid[:-VERSION_LENGTH] for node in nodes}) == 1
-    names = (name, f"{len(nodes)} versions") if is_one else (f"{len(nodes)} artifacts", f"{name} ...")
+    names = (
+        (name, f"{len(nodes)} versions") if is_one else (f"{len(nodes)} artifacts", f"{name} ...")
+    )
     return Box(_short(names[0]), _short(names[1]), title, "artifact" + start)
 
 
 def _run_box(runs: Sequence[RunNode], start: str) -> Box:
     states = Counter(run.status + (" (cached)" if run.cached else "") for run in runs)
-    state = " ".join(f"{number} {name}" if len(runs) > 1 else name for name, number in states.most_common())
-    kinds = "run" + " failed" * bool({"failed", "aborted", "lost"} & states.keys()) + " open" * ("running" in states)
+    state = " ".join(
+        f"{number} {name}" if len(runs) > 1 else name for name, number in states.most_common()
+    )
+    kinds = (
+        "run"
+        + " failed" * bool({"failed", "aborted", "lost"} & states.keys())
+        + " open" * ("running" in states)
+    )
     took = [duration(run.duration) for run in runs if run.duration is not None and len(runs) == 1]
-    title = "\n".join(f"run {run.uid} {run.name or ''} {run.error or ''}".rstrip() for run in runs[:20])
-    return Box(_short(runs[0].transform_key), _short(" · ".join([runs[0].engine, state, *took])), title, kinds + start)
+    title = "\n".join(
+        f"run {run.uid} {run.name or ''} {run.error or ''}".rstrip() for run in runs[:20]
+    )
+    return Box(
+        _short(runs[0].transform_key),
+        _short(" · ".join([runs[0].engine, state, *took])),
+        title,
+        kinds + start,
+    )
 
 
 def _short(text: str) -> str:

@@ -39,10 +39,15 @@ class Hierarchy(Picture):
         below: defaultdict[int, list[int]] = defaultdict(list)
         for wider, narrower in self.links:
             below[wider if is_down else narrower].append(narrower if is_down else wider)
-        lines = [printable(self.names[self.start]), *self._branches(below, self.start, "", {self.start})]
+        lines = [
+            printable(self.names[self.start]),
+            *self._branches(below, self.start, "", {self.start}),
+        ]
         return "\n".join([*lines, *(["... and more"] if self.truncated else [])])
 
-    def _branches(self, below: Mapping[int, list[int]], term: int, indent: str, shown: set[int]) -> Iterator[str]:
+    def _branches(
+        self, below: Mapping[int, list[int]], term: int, indent: str, shown: set[int]
+    ) -> Iterator[str]:
         stack = [(iter(below.get(term, ())), len(below.get(term, ())), indent)]
         while stack:
             terms, remaining, indent = stack.pop()
@@ -56,14 +61,20 @@ class Hierarchy(Picture):
             if child not in shown:
                 shown.add(child)
                 inner = below.get(child, ())
-                stack.append((iter(inner), len(inner), indent + ("│  " if remaining > 1 else "   ")))
+                stack.append(
+                    (iter(inner), len(inner), indent + ("│  " if remaining > 1 else "   "))
+                )
 
     def svg(self) -> str:
         """As a picture: wider terms to the left. At most 150, the nearest."""
         drawn = list(self.names)[:MOST]
         boxes = {term: self._box(term) for term in drawn}
         links = [link for link in self.links if link[0] in boxes and link[1] in boxes]
-        note = "" if len(drawn) == len(self.names) and not self.truncated else f"the nearest {len(drawn)}"
+        note = (
+            ""
+            if len(drawn) == len(self.names) and not self.truncated
+            else f"the nearest {len(drawn)}"
+        )
         places = layout({term: box.width for term, box in boxes.items()}, links)
         return written(boxes, links, places, note, kind=lambda _: "e")
 
@@ -77,16 +88,23 @@ class Hierarchy(Picture):
         return f"Hierarchy({self.names[self.start]!r}: {len(self.names)} terms, {len(self.links)} links{cut})"
 
 
-def around(session: Session, record: Any, *, up: int | None, down: int | None, field: str) -> Hierarchy:
+def around(
+    session: Session, record: Any, *, up: int | None, down: int | None, field: str
+) -> Hierarchy:
     """The terms up to so many steps above and below this one; None is all the way. `field` is what names them."""
     registry = type(record)
     relations: dict[str, Any] = dict(relations_of(registry))
     reached = {record.id: None}
-    links = [(wider, narrower) for narrower, wider in _steps(session, relations["parents"], reached, record.id, up)]
+    links = [
+        (wider, narrower)
+        for narrower, wider in _steps(session, relations["parents"], reached, record.id, up)
+    ]
     links += _steps(session, relations["children"], reached, record.id, down)
     nearest = list(reached)[:LIMIT]
     column = getattr(registry, field)
-    rows = session.execute(select(registry.id, registry.uid, column).where(registry.id.in_(nearest)))
+    rows = session.execute(
+        select(registry.id, registry.uid, column).where(registry.id.in_(nearest))
+    )
     names = {row[0]: str(row[1] if row[2] is None else row[2]) for row in rows}
     return Hierarchy(
         record.id,

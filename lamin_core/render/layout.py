@@ -1,7 +1,8 @@
 """Layout of a graph: columns of boxes, links from left to right, few crossings, short links.
 
-The usual four steps: links that close a cycle are turned round, nodes get columns by their longest way from a source,
-each column is ordered by what its nodes are linked to, and heights follow the neighbours as far as the order allows.
+The usual four steps: links that close a cycle are turned round, nodes get columns by their longest
+way from a source, each column is ordered by what its nodes are linked to, and heights follow the
+neighbours as far as the order allows.
 """
 
 from __future__ import annotations
@@ -54,10 +55,15 @@ def layout(widths: Mapping[int, float], links: Sequence[Link]) -> Layout:
     def route_points(link: Link) -> list[Point]:
         passed = [(lefts[at], middle[item]) for item, at in _passed(routes[link], column_of)]
         start, end = link
-        return [(corners[start][0] + widths[start], middle[start]), *passed, (corners[end][0], middle[end])]
+        return [
+            (corners[start][0] + widths[start], middle[start]),
+            *passed,
+            (corners[end][0], middle[end]),
+        ]
 
     ways = {
-        link: route_points(link) if link in routes else route_points(link[::-1])[::-1] for link in dict.fromkeys(links)
+        link: route_points(link) if link in routes else route_points(link[::-1])[::-1]
+        for link in dict.fromkeys(links)
     }
     return Layout(corners, ways, total, max(middle.values(), default=0) + HEIGHT / 2 + _MARGIN)
 
@@ -155,7 +161,9 @@ def _heights(
 ) -> dict[Item, float]:
     """The middle of each item: as near to the mean of its neighbours as the order of its column allows."""
     middle = {
-        item: centre for column in columns for item, centre in _spread(column, [0.0] * len(column), heights).items()
+        item: centre
+        for column in columns
+        for item, centre in _spread(column, [0.0] * len(column), heights).items()
     }
     for sweep in range(2 * _SWEEPS):
         for column in columns if sweep % 2 == 0 else columns[::-1]:
@@ -168,13 +176,16 @@ def _heights(
     return {item: centre - top + _MARGIN for item, centre in middle.items()}
 
 
-def _spread(column: Sequence[Item], desired: Sequence[float], heights: Mapping[Item, float]) -> dict[Item, float]:
+def _spread(
+    column: Sequence[Item], desired: Sequence[float], heights: Mapping[Item, float]
+) -> dict[Item, float]:
     """The places nearest to those wanted (least squares) that keep the order and the gaps."""
     offsets, offset = [], 0.0
     for number, item in enumerate(column):
         offset += heights[item] / 2 + (heights[column[number - 1]] / 2 + _GAP if number else 0.0)
         offsets.append(offset)
-    # Without the offsets only the order is left to keep: neighbours in the wrong order are pooled at their mean.
+    # Without the offsets only the order is left to keep: neighbours in the wrong order are pooled
+    # at their mean.
     pools: list[tuple[float, int]] = []
     for want, off in zip(desired, offsets, strict=True):
         mean, size = want - off, 1
@@ -191,5 +202,7 @@ def _lefts(columns: Sequence[list[Item]], widths: Mapping[int, float]) -> tuple[
     lefts, offset = [], _MARGIN
     for column in columns:
         lefts.append(offset)
-        offset += max((widths[item] for item in column if isinstance(item, int)), default=0.0) + _AISLE
+        offset += (
+            max((widths[item] for item in column if isinstance(item, int)), default=0.0) + _AISLE
+        )
     return lefts, offset - _AISLE + _MARGIN

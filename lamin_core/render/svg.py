@@ -73,8 +73,12 @@ def _path(points: Sequence[Point], kind: str) -> str:
     (x, y), steps = points[0], []
     for start, right in pairwise(points):
         middle = (start[0] + right[0]) / 2
-        steps.append(f"C{middle:.1f} {start[1]:.1f} {middle:.1f} {right[1]:.1f} {right[0]:.1f} {right[1]:.1f}")
-    return f'<path class="{kind}" marker-end="url(#lamin-tip)" d="M{x:.1f} {y:.1f}{"".join(steps)}"/>'
+        steps.append(
+            f"C{middle:.1f} {start[1]:.1f} {middle:.1f} {right[1]:.1f} {right[0]:.1f} {right[1]:.1f}"
+        )
+    return (
+        f'<path class="{kind}" marker-end="url(#lamin-tip)" d="M{x:.1f} {y:.1f}{"".join(steps)}"/>'
+    )
 
 
 def _drawn(box: Box, corner: Point) -> str:

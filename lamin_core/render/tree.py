@@ -18,7 +18,8 @@ Node = tuple[str, int]
 def tree(graph: Graph, start: Node, *, downwards: bool = False) -> str:
     """The lineage of one node, upwards to its sources (or downwards), a line for each artifact and run.
 
-    `start` is `("artifact", id)` or `("run", id)`. What was shown before is named once more, but not unfolded.
+    `start` is `("artifact", id)` or `("run", id)`. What was shown before is named once more, but
+    not unfolded.
     """
     below = _links(graph, downwards=downwards)
     lines = [_line(graph, start)]
@@ -51,7 +52,10 @@ def _links(graph: Graph, *, downwards: bool) -> dict[Node, list[Node]]:
 
 def _newest_makers(graph: Graph) -> dict[int, int]:
     """Of the runs that made the same bytes again and again, the last one of each artifact."""
-    return {artifact: max(runs, key=lambda run: (_begun(graph, run), run)) for artifact, runs in graph.makers.items()}
+    return {
+        artifact: max(runs, key=lambda run: (_begun(graph, run), run))
+        for artifact, runs in graph.makers.items()
+    }
 
 
 def _begun(graph: Graph, run: int) -> str:
@@ -65,7 +69,9 @@ def _other_makers(graph: Graph, artifact: int) -> str:
     return f"  (and made by {others} earlier run{'s' * (others > 1)})" if others > 0 else ""
 
 
-def _branches(graph: Graph, below: dict[Node, list[Node]], start: Node, indent: str, shown: set[Node]) -> Iterator[str]:
+def _branches(
+    graph: Graph, below: dict[Node, list[Node]], start: Node, indent: str, shown: set[Node]
+) -> Iterator[str]:
     stack = [(iter(_with_last(below.get(start, []))), indent)]
     while stack:
         children, indent = stack[-1]
@@ -78,7 +84,9 @@ def _branches(graph: Graph, below: dict[Node, list[Node]], start: Node, indent: 
         yield f"{indent}{'└─ ' if is_last else '├─ '}{_line(graph, child)}{'  (see above)' if again else ''}"
         if child not in shown:
             shown.add(child)
-            stack.append((iter(_with_last(below.get(child, []))), indent + ("   " if is_last else "│  ")))
+            stack.append(
+                (iter(_with_last(below.get(child, []))), indent + ("   " if is_last else "│  "))
+            )
 
 
 def _with_last(children: list[Node]) -> list[tuple[Node, bool]]:
@@ -89,8 +97,12 @@ def _line(graph: Graph, node: Node) -> str:
     kind, identity = node
     if kind == "artifact":
         artifact = graph.artifacts[identity]
-        name = artifact.key if artifact.key is not None and artifact.root != "/" else path_of(artifact)
-        return f"{printable(name)}  v{artifact.uid[-VERSION_LENGTH:]}{_other_makers(graph, identity)}"
+        name = (
+            artifact.key if artifact.key is not None and artifact.root != "/" else path_of(artifact)
+        )
+        return (
+            f"{printable(name)}  v{artifact.uid[-VERSION_LENGTH:]}{_other_makers(graph, identity)}"
+        )
     run = graph.runs[identity]
     facts = [run.transform_key, run.engine, run.status + (" (cached)" if run.cached else "")]
     if run.duration is not None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from lamin_core.runtime.parent_context import PARENT_UID, Parent, environment_for_children, parent_from_environment
+from lamin_core.runtime.parent_context import (
+    PARENT_UID,
+    Parent,
+    environment_for_children,
+    parent_from_environment,
+)
 
 
 class ChildEnvironment:
@@ -24,7 +29,8 @@ class ChildEnvironment:
     def set(self, variables: Mapping[str, str]) -> None:
         """Set these variables; the first call for a variable remembers what it was."""
         before = {name: os.environ.get(name) for name in variables}
-        # Replaced as a whole, and before any variable changes: another thread may ask what was inherited.
+        # Replaced as a whole, and before any variable changes: another thread may ask what was
+        # inherited.
         self._before = {**before, **self._before}
         os.environ.update(variables)
 
@@ -56,7 +62,11 @@ def inherited_parent() -> Parent | str | None:
 def with_root(run: Parent) -> Parent:
     """Return the run below the outermost one of this process, unless it says itself which that is."""
     outer = inherited_parent()
-    return run._replace(root=outer.outermost) if run.root is None and isinstance(outer, Parent) else run
+    return (
+        run._replace(root=outer.outermost)
+        if run.root is None and isinstance(outer, Parent)
+        else run
+    )
 
 
 def export_run(run: Parent) -> None:

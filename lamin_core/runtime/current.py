@@ -42,7 +42,9 @@ class InstanceProtocol(Protocol):
     def replace(self, artifact: Any, data: Any, run: Any) -> None:
         """Put other bytes in its place."""
 
-    def from_values(self, registry: type[Record], values: Iterable[Any], field: Any, *, create: bool) -> Any:
+    def from_values(
+        self, registry: type[Record], values: Iterable[Any], field: Any, *, create: bool
+    ) -> Any:
         """Records for these names."""
 
     def describe(self, record: Any) -> None:
@@ -97,8 +99,9 @@ description: str | None
 def current_run() -> Any:
     """The `Run` that reads and writes here belong to, or None.
 
-    That is the innermost one of this thread or task; in a thread without any, of the main thread; else the one that
-    `track()` has started; else the one in which an engine, or the process that started this one, runs it.
+    That is the innermost one of this thread or task; in a thread without any, of the main thread;
+    else the one that `track()` has started; else the one in which an engine, or the process that
+    started this one, runs it.
     """
     path = _path_here()
     if path:

@@ -35,7 +35,11 @@ class EnvironmentFacts:
     @property
     def hash(self) -> str:
         """Digest of all of it."""
-        parts = [self.python, self.platform, *(sorted(p.items()) for p in (self.packages, self.conda, self.locks) if p)]
+        parts = [
+            self.python,
+            self.platform,
+            *(sorted(p.items()) for p in (self.packages, self.conda, self.locks) if p),
+        ]
         return blake3(json.dumps(parts).encode()).hexdigest()
 
 
@@ -73,7 +77,8 @@ def _installed_in(folder: str) -> Iterator[tuple[str, str]]:
     for entry in names:
         stem, suffix = os.path.splitext(entry)
         if suffix == ".dist-info" and stem.count("-") == 1:
-            # The name of the folder says both (PEP 427, PEP 503); to open each file would take a hundred times as long.
+            # The name of the folder says both (PEP 427, PEP 503); to open each file would take a
+            # hundred times as long.
             name, _, version = stem.partition("-")
             yield _normal(name), version + _origin(os.path.join(folder, entry, "direct_url.json"))
         elif suffix in (".dist-info", ".egg-info"):

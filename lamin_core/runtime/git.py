@@ -35,7 +35,11 @@ def checkout(folder: Path) -> Checkout | None:
     if status is None:
         return None
     lines = status.splitlines()
-    branch_facts = dict(line.removeprefix("# branch.").split(" ", 1) for line in lines if line.startswith("# branch."))
+    branch_facts = dict(
+        line.removeprefix("# branch.").split(" ", 1)
+        for line in lines
+        if line.startswith("# branch.")
+    )
     if branch_facts.get("oid", "(initial)") == "(initial)":
         return None
     branch = None if branch_facts.get("head") == "(detached)" else branch_facts.get("head")
@@ -57,7 +61,12 @@ def git_output(folder: str | Path, *arguments: str, patience: float = _PATIENCE)
             errors="replace",
             timeout=patience,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
+            env={
+                **os.environ,
+                "GIT_OPTIONAL_LOCKS": "0",
+                "GIT_TERMINAL_PROMPT": "0",
+                "LC_ALL": "C",
+            },
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

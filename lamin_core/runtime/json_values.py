@@ -33,7 +33,8 @@ def json_value(value: Any) -> Any:
 class JsonConverter:
     """Converts values of the built-in types to JSON; a subclass decides about all others.
 
-    It also decides what `is_within` its limits, and what the `summary` of a collection is that is not.
+    It also decides what `is_within` its limits, and what the `summary` of a collection is that is
+    not.
     """
 
     def convert(self, value: Any, depth: int) -> Any:
@@ -47,9 +48,13 @@ class JsonConverter:
         if isinstance(value, int):
             return int(value)
         if isinstance(value, float):
-            return float(value) if math.isfinite(value) else str(value)  # JSON has no NaN and no infinity
+            return (
+                float(value) if math.isfinite(value) else str(value)
+            )  # JSON has no NaN and no infinity
         if self.is_mapping(value):
-            return self.fields(value, depth) if self.is_within(value, depth) else self.summary(value)
+            return (
+                self.fields(value, depth) if self.is_within(value, depth) else self.summary(value)
+            )
         if isinstance(value, list | tuple | set | frozenset):
             return self.items(value, depth) if self.is_within(value, depth) else self.summary(value)
         return self.other(value, depth)
@@ -123,7 +128,11 @@ class _BoundedConverter(JsonConverter):
             uid = getattr(value, "uid", None) if not isinstance(value, type) else None
         except Exception:  # it has its own idea of attributes
             uid = None
-        return f"<{type(value).__name__} {uid}>" if isinstance(uid, str) else f"<{type(value).__name__}>"
+        return (
+            f"<{type(value).__name__} {uid}>"
+            if isinstance(uid, str)
+            else f"<{type(value).__name__}>"
+        )
 
     def other(self, value: Any, depth: int) -> Any:
         if depth <= 0:
@@ -135,7 +144,10 @@ class _BoundedConverter(JsonConverter):
         if isinstance(value, timedelta):
             return value.total_seconds()
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return self.fields({field.name: getattr(value, field.name) for field in dataclasses.fields(value)}, depth)
+            return self.fields(
+                {field.name: getattr(value, field.name) for field in dataclasses.fields(value)},
+                depth,
+            )
         if is_numpy_scalar(value):
             return self.convert(value.item(), depth - 1)
         return self.summary(value)

@@ -22,7 +22,9 @@ def at_once(do: Callable[[Item], Result], items: Iterable[Item], threads: int = 
     indices, is_over = iter(range(len(inputs))), Event()
 
     def work() -> None:
-        for number in indices:  # each thread takes the next, which costs less than handing each to a thread
+        for (
+            number
+        ) in indices:  # each thread takes the next, which costs less than handing each to a thread
             if is_over.is_set():
                 return
             try:

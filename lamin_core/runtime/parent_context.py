@@ -1,8 +1,9 @@
 """The environment variables that name the parent run and the root run to a child process.
 
-`OPENLINEAGE_CONTEXT` is JSON with the run above and the outermost one (`parent`, and `root` in it), as OpenLineage's
-own integrations read it since 1.52. `OPENLINEAGE_PARENT_ID` and `OPENLINEAGE_ROOT_PARENT_ID` are `namespace/job/runId`,
-the elder form, which Spark and others read. `LAMIN_INITIATED_BY_RUN_UID` is the registry's uid of the run above.
+`OPENLINEAGE_CONTEXT` is JSON with the run above and the outermost one (`parent`, and `root` in it),
+as OpenLineage's own integrations read it since 1.52. `OPENLINEAGE_PARENT_ID` and
+`OPENLINEAGE_ROOT_PARENT_ID` are `namespace/job/runId`, the elder form, which Spark and others read.
+`LAMIN_INITIATED_BY_RUN_UID` is the registry's uid of the run above.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def parent_from_environment(environment: Mapping[str, str] = os.environ) -> Pare
     newer = _newer(environment.get(CONTEXT, ""))
     if elder is None or newer is None or elder.run_id == newer.run_id:
         return newer or elder
-    # Somebody below us has set one of them and left the other as it was. Ours go with the uid of the run they name.
+    # Somebody below us has set one of them and left the other as it was. Ours go with the uid of
+    # the run they name.
     return elder if environment.get(PARENT_UID) == run_uid(newer.run_id) else newer
 
 
@@ -101,4 +103,8 @@ def _newer(text: str) -> Parent | None:
 
 
 def _from_json(reference: Mapping[str, Any]) -> Parent:
-    return Parent(str(reference["job"]["namespace"]), str(reference["job"]["name"]), str(reference["run"]["runId"]))
+    return Parent(
+        str(reference["job"]["namespace"]),
+        str(reference["job"]["name"]),
+        str(reference["run"]["runId"]),
+    )

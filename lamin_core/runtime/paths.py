@@ -1,9 +1,10 @@
 """Paths on this machine: the instance in use, the spool, user files.
 
-Which instance that is, in this order: the one that `LAMIN_INSTANCE` names (`lamin --instance` sets it), the nearest
-`.lamin/` at or above the working directory, as git finds a repository, and the user's default. A `.lamin/` either is
-an instance, or says in one line (`.lamin/connected`) where the instance is that this folder works with. The second is
-found, not named by the user, so `lamin_core.runtime.trust` decides whether it is used. This is the only walk in Python.
+Which instance that is, in this order: the one that `LAMIN_INSTANCE` names (`lamin --instance` sets
+it), the nearest `.lamin/` at or above the working directory, as git finds a repository, and the
+user's default. A `.lamin/` either is an instance, or says in one line (`.lamin/connected`) where
+the instance is that this folder works with. The second is found, not named by the user, so
+`lamin_core.runtime.trust` decides whether it is used. This is the only walk in Python.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ VARIABLE = "LAMIN_INSTANCE"
 class Located:
     """The `.lamin` folder of an instance, and who said so: a variable, or a file.
 
-    `database` is the URL that the instance names, as it was read when the instance was trusted; None where the user
-    named the instance, which is read when it is opened.
+    `database` is the URL that the instance names, as it was read when the instance was trusted;
+    None where the user named the instance, which is read when it is opened.
     """
 
     folder: Path
@@ -40,7 +41,8 @@ class Located:
 def locate_instance(start: Path | None = None) -> Located | None:
     """The instance that is at work at `start`, by default the working directory; None where there is none.
 
-    Raises `UntrustedInstance` for one that was found and may not be used, `Unavailable` where it may not be read.
+    Raises `UntrustedInstance` for one that was found and may not be used, `Unavailable` where it
+    may not be read.
 
     >>> import tempfile; root = Path(tempfile.mkdtemp()).resolve()
     >>> (root / ".lamin").mkdir(); _ = (root / ".lamin" / "instance.toml").write_text("")
@@ -130,7 +132,10 @@ def _is_file(path: Path) -> bool:
 
 def _trusted(folder: Path) -> Located:
     """The instance in a folder that was found, or that this folder is connected to, if it may be used."""
-    states = [_state(path) for path in (folder, folder / CONNECTED, folder / SETTINGS, allowed_instances())]
+    states = [
+        _state(path)
+        for path in (folder, folder / CONNECTED, folder / SETTINGS, allowed_instances())
+    ]
     return _examined(folder, tuple(states), allowed_instances(), os.geteuid())
 
 
@@ -145,7 +150,9 @@ def _state(path: Path) -> tuple[int, ...] | None:
 
 
 @lru_cache(maxsize=64)
-def _examined(folder: Path, _states: tuple[tuple[int, ...] | None, ...], allowed: Path, _user: int) -> Located:
+def _examined(
+    folder: Path, _states: tuple[tuple[int, ...] | None, ...], allowed: Path, _user: int
+) -> Located:
     marker = _trusted_marker(folder, allowed)
     if marker.name == SETTINGS:
         return Located(folder, str(folder), marker.named)
@@ -208,7 +215,9 @@ def allowed_instances() -> Path:
 
 def _followed(folder: Path) -> Located:
     pointer = folder / CONNECTED
-    if os.path.isfile(pointer):  # False also where this user may not look: whoever opens the instance says so
+    if os.path.isfile(
+        pointer
+    ):  # False also where this user may not look: whoever opens the instance says so
         return Located(_read_pointer(pointer), str(pointer))
     return Located(folder, str(folder))
 
@@ -230,7 +239,8 @@ def user_config() -> Path:
 def spool_folder() -> Path:
     """Where events wait while no registry can be reached.
 
-    `LAMIN_SPOOL`, else the instance's own folder, else, also where that may only be read, the user's state folder.
+    `LAMIN_SPOOL`, else the instance's own folder, else, also where that may only be read, the
+    user's state folder.
     """
     named = os.environ.get("LAMIN_SPOOL")
     if named:

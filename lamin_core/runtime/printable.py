@@ -1,7 +1,8 @@
 """Make foreign text safe for a terminal: control characters are shown as escapes.
 
-Names, descriptions, messages and paths come from files, events and other people. A terminal obeys what is in them:
-it would move the cursor, change the title or hide a line. Everything that is printed for people passes through here.
+Names, descriptions, messages and paths come from files, events and other people. A terminal obeys
+what is in them: it would move the cursor, change the title or hide a line. Everything that is
+printed for people passes through here.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ def printable_lines(text: object) -> str:
     >>> printable_lines("a\\n\\tb\\x1b[2J")
     'a\\n\\tb\\\\x1b[2J'
     """
-    return "".join(character if character in "\n\t" else _escaped(character) for character in str(text))
+    return "".join(
+        character if character in "\n\t" else _escaped(character) for character in str(text)
+    )
 
 
 def printable_path(path: object) -> str:
@@ -34,7 +37,9 @@ def printable_path(path: object) -> str:
     >>> printable_path("/data/a\\u3000b\\x1b.txt")
     '/data/a\\u3000b\\\\x1b.txt'
     """
-    return "".join(_escaped(character) if _is_control(character) else character for character in str(path))
+    return "".join(
+        _escaped(character) if _is_control(character) else character for character in str(path)
+    )
 
 
 def printable_json(document: str) -> str:
@@ -45,7 +50,10 @@ def printable_json(document: str) -> str:
     """
     if document.isprintable():
         return document
-    pieces = [piece if piece in "\n\t" or piece.isprintable() else json.dumps(piece)[1:-1] for piece in document]
+    pieces = [
+        piece if piece in "\n\t" or piece.isprintable() else json.dumps(piece)[1:-1]
+        for piece in document
+    ]
     return "".join(pieces)
 
 

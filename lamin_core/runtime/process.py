@@ -1,7 +1,7 @@
 """Identify a process of this machine, and find out whether it still runs.
 
-A process id alone does not: it is given again after a while. What the kernel says beside it does, where there is
-a `/proc`; elsewhere the id has to do.
+A process id alone does not: it is given again after a while. What the kernel says beside it does,
+where there is a `/proc`; elsewhere the id has to do.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ class Process:
             return not _exists(self.pid)
         *origin, _ = self.birth.split("/")
         here = _origin()
-        if origin != here:  # a machine that was started anew runs nothing of what it ran; of another one who knows
+        if (
+            origin != here
+        ):  # a machine that was started anew runs nothing of what it ran; of another one who knows
             return bool(here[0]) and origin[0] == here[0] and origin[1] != here[1]
         return born(self.pid) != self.birth
 
@@ -77,7 +79,12 @@ def ancestors(pid: int) -> Iterator[int]:
 def command_line(pid: int) -> list[str]:
     """What it was started with; nothing where that cannot be seen."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text("utf-8", "surrogateescape").rstrip("\0").split("\0")
+        return (
+            Path(f"/proc/{pid}/cmdline")
+            .read_text("utf-8", "surrogateescape")
+            .rstrip("\0")
+            .split("\0")
+        )
     except OSError:
         return []
 

@@ -28,7 +28,9 @@ def progress(what: str, size: int) -> Iterator[Watch | None]:
         return
     bars = _board.enter()
     # A name may hold what moves the cursor.
-    task = bars.add_task("".join(character if character.isprintable() else "?" for character in what), total=size)
+    task = bars.add_task(
+        "".join(character if character.isprintable() else "?" for character in what), total=size
+    )
     try:
         yield lambda count: bars.advance(task, count)
     finally:
@@ -69,11 +71,25 @@ _board = _Board()
 def _drawn() -> Any:
     # Heavy, and only people at a terminal need it.
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
     console = Console(stderr=True)
-    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True, redirect_stdout=False)
+    return Progress(
+        *columns, TimeRemainingColumn(), console=console, transient=True, redirect_stdout=False
+    )
 
 
 def _somebody_looks() -> bool:

@@ -91,7 +91,9 @@ _PLACEHOLDER = re.compile(
 )
 
 
-def _value_span(text: str, match: re.Match[str], kind: str, name: SecretName) -> tuple[int, int] | None:
+def _value_span(
+    text: str, match: re.Match[str], kind: str, name: SecretName
+) -> tuple[int, int] | None:
     """Where the value after this name begins and ends; None where it is no secret."""
     start = match.end()
     if kind in ("element", "property"):

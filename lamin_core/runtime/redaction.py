@@ -81,7 +81,9 @@ class _Redactor:
             masked[text] = self.value(item, text, own, depth + 1)
         return masked
 
-    def _items(self, values: Sequence[Any], field: str, name: SecretName | None, depth: int) -> Iterator[Any]:
+    def _items(
+        self, values: Sequence[Any], field: str, name: SecretName | None, depth: int
+    ) -> Iterator[Any]:
         """The items; in a command, the word that follows a secret's option is masked."""
         option: SecretName | None = None
         for value in values:

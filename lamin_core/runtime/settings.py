@@ -1,7 +1,7 @@
 """Settings in layers: this process, `LAMIN_*` variables, the instance, the user, the default. They hold no secrets.
 
-Each setting is a line in `SETTINGS`. The instance's are in `.lamin/instance.toml`, the user's in `config.toml` of the
-user's own settings folder; both are flat, a name and a value a line.
+Each setting is a line in `SETTINGS`. The instance's are in `.lamin/instance.toml`, the user's in
+`config.toml` of the user's own settings folder; both are flat, a name and a value a line.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def _yes_or_no(text: str) -> bool:
 
 def _level(text: str) -> str:
     if text.lower() not in LEVELS:
-        raise InvalidArgument(f"not a verbosity level: {text!r}", hint=f"one of {', '.join(LEVELS)}")
+        raise InvalidArgument(
+            f"not a verbosity level: {text!r}", hint=f"one of {', '.join(LEVELS)}"
+        )
     return text.lower()
 
 
@@ -91,12 +93,42 @@ def _text(text: str) -> str:
 SETTINGS = {
     setting.name: setting
     for setting in (
-        Setting("verbosity", "warning", _level, "which messages are shown: debug, info, warning or error"),
-        Setting("track_run_inputs", True, _yes_or_no, "whether loading an artifact makes it an input of the run"),
-        Setting("cache_dir", None, _folder, "where fetched files are kept; by default in the instance's folder"),
-        Setting("storage", None, _text, "root of the storage that copies go into; by default that of the instance"),
-        Setting("spool_limit", 512.0, _megabytes, "megabytes of events that may wait; what is above is dropped"),
-        Setting("redact_events", False, _yes_or_no, "whether secrets in events are masked before the raw log has them"),
+        Setting(
+            "verbosity",
+            "warning",
+            _level,
+            "which messages are shown: debug, info, warning or error",
+        ),
+        Setting(
+            "track_run_inputs",
+            True,
+            _yes_or_no,
+            "whether loading an artifact makes it an input of the run",
+        ),
+        Setting(
+            "cache_dir",
+            None,
+            _folder,
+            "where fetched files are kept; by default in the instance's folder",
+        ),
+        Setting(
+            "storage",
+            None,
+            _text,
+            "root of the storage that copies go into; by default that of the instance",
+        ),
+        Setting(
+            "spool_limit",
+            512.0,
+            _megabytes,
+            "megabytes of events that may wait; what is above is dropped",
+        ),
+        Setting(
+            "redact_events",
+            False,
+            _yes_or_no,
+            "whether secrets in events are masked before the raw log has them",
+        ),
         Setting("user", None, _text, "your handle in the registry; by default your login name"),
         Setting("user_name", None, _text, "your name in the registry"),
     )
@@ -181,7 +213,11 @@ def store(name: str, text: str | None, file: Path) -> None:
         values[name] = definition.parse(text)
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     is_instance = file.name == INSTANCE_FILE
-    write_toml(file, values, file_mode(file.parent) if is_instance and not _holds_password(values) else 0o600)
+    write_toml(
+        file,
+        values,
+        file_mode(file.parent) if is_instance and not _holds_password(values) else 0o600,
+    )
 
 
 def secret_settings(file: Path) -> Path | None:
@@ -219,7 +255,9 @@ def _read(path: Path, _changed: int) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Conflict(f"{str(path)!r} cannot be read: {error}", hint="restore it, or `lamin init` again") from error
+        raise Conflict(
+            f"{str(path)!r} cannot be read: {error}", hint="restore it, or `lamin init` again"
+        ) from error
     except PermissionError as error:
         raise permission_denied(path) from error
     except OSError as error:

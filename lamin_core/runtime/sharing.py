@@ -1,7 +1,8 @@
 """File modes of an instance: private to its owner unless it is shared with a group.
 
-The mode of the `.lamin` folder says it, so that no setting can contradict it: 0700 is private; with the set-group-ID
-bit, 2770 is shared with its group, and 2750 lets the group read. Files in it follow, whatever the umask.
+The mode of the `.lamin` folder says it, so that no setting can contradict it: 0700 is private; with
+the set-group-ID bit, 2770 is shared with its group, and 2750 lets the group read. Files in it
+follow, whatever the umask.
 """
 
 from __future__ import annotations
@@ -86,8 +87,8 @@ def is_wide(folder: Path) -> bool:
 def share(folder: Path, sharing: Sharing, secret: Path | None = None) -> None:
     """Give the `.lamin` folder and everything in it the modes of this choice, and the group of the project folder.
 
-    `secret` names a file that stays readable by its owner alone. What a colleague owns in it stays as it is. Raises
-    `PermissionError` where the folder is not the user's.
+    `secret` names a file that stays readable by its owner alone. What a colleague owns in it stays
+    as it is. Raises `PermissionError` where the folder is not the user's.
     """
     group = folder.parent.stat().st_gid
     _set(folder, _FOLDER_MODES[sharing], group)
@@ -99,7 +100,9 @@ def share(folder: Path, sharing: Sharing, secret: Path | None = None) -> None:
 def _shared_mode(path: Path, sharing: Sharing) -> int:
     if path.is_dir():
         return _FOLDER_MODES[sharing]
-    is_writable = path.stat().st_mode & stat.S_IWUSR  # what is in the cache may be read-only on purpose
+    is_writable = (
+        path.stat().st_mode & stat.S_IWUSR
+    )  # what is in the cache may be read-only on purpose
     return _FILE_MODES[sharing] if is_writable else _FILE_MODES[sharing] & 0o444
 
 
@@ -108,7 +111,9 @@ def share_storage(root: Path, sharing: Sharing) -> None:
     if root.is_dir():
         status = root.stat()
         writable = stat.S_IWGRP if sharing is Sharing.GROUP else 0
-        root.chmod(stat.S_IMODE(status.st_mode) | stat.S_ISGID | stat.S_IRGRP | stat.S_IXGRP | writable)
+        root.chmod(
+            stat.S_IMODE(status.st_mode) | stat.S_ISGID | stat.S_IRGRP | stat.S_IXGRP | writable
+        )
 
 
 def _set(path: Path, mode: int, group: int) -> None:

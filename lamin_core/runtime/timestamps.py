@@ -9,7 +9,8 @@ from lamin_core.errors import InvalidArgument
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _AGO = re.compile(
-    r"(\d{1,6}) ?(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)( ago)?", re.IGNORECASE | re.ASCII
+    r"(\d{1,6}) ?(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)( ago)?",
+    re.IGNORECASE | re.ASCII,
 )
 _HINT = "2026-03-01, 2026-03-01T14:30, 2026-03-01T14:30Z, yesterday, or how long ago: 45min, 2h, 3d"
 

@@ -1,9 +1,10 @@
 """Decide whether an instance found by walking up may be used, as git's `safe.directory` does for a repository.
 
-A `.lamin` folder that the user did not name is used when it, its settings and its database belong to this user or to
-root, when nobody else may write to them, when it did not arrive with a git repository, and when its database is a
-SQLite file in that folder. Everything else (a server, a file elsewhere, a colleague's instance) is used once the user
-has allowed it, and only for as long as it names the same database. Decision 10 gives the reasons.
+A `.lamin` folder that the user did not name is used when it, its settings and its database belong
+to this user or to root, when nobody else may write to them, when it did not arrive with a git
+repository, and when its database is a SQLite file in that folder. Everything else (a server, a file
+elsewhere, a colleague's instance) is used once the user has allowed it, and only for as long as it
+names the same database. Decision 10 gives the reasons.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ SETTINGS = "instance.toml"
 CONNECTED = "connected"
 _RECORDED_SINCE = datetime(2027, 1, 1, tzinfo=UTC).timestamp()
 """Versions before this check kept no record of what `lamin init --db` made: settings that are older than this, and
-readable by their owner alone as `lamin` writes them, count as recorded. The inode's change time cannot be forged by
+readable by their owner alone as `lamin` writes them, count as recorded. The inode's change time
+cannot be forged by
 an archive."""
 _CONNECTABLE = ("sqlite", "postgresql", "postgres")
 _MAX_BYTES = 1 << 16
@@ -37,7 +39,8 @@ _ELSEWHERE = "it names a database outside of its folder, and was not made by you
 class Marker:
     """The file that makes a folder an instance (`instance.toml`) or connects it to one (`connected`).
 
-    `text` was read from the descriptor whose owner and mode are in `status`, so what is judged is what is used.
+    `text` was read from the descriptor whose owner and mode are in `status`, so what is judged is
+    what is used.
     """
 
     folder: Path
@@ -59,7 +62,8 @@ class Marker:
             url = tomllib.loads(self.text).get("db", "")
         except tomllib.TOMLDecodeError as error:
             raise Conflict(
-                f"{str(self.path)!r} cannot be read: {error}", hint="restore it, or `lamin init` again"
+                f"{str(self.path)!r} cannot be read: {error}",
+                hint="restore it, or `lamin init` again",
             ) from error
         return url if isinstance(url, str) else ""
 
@@ -136,7 +140,8 @@ def owner_name(uid: int) -> str:
 def require_trust(marker: Marker, is_own: bool = False) -> None:
     """Raise `UntrustedInstance` unless this instance may be used without being named.
 
-    With `is_own` it lies where `lamin connect` itself keeps what it knows about a database, so that it may name one.
+    With `is_own` it lies where `lamin connect` itself keeps what it knows about a database, so that
+    it may name one.
     """
     reason = objection(marker, is_own)
     if reason is None or (reason == _ELSEWHERE and _predates_records(marker.status)):
@@ -158,7 +163,8 @@ def require_own_folder(folder: Path) -> None:
     reason = _foreign(folder, os.lstat(folder)) or _foreign(folder, os.stat(folder))
     if reason is not None:
         raise UntrustedInstance(
-            f"no instance is made in {str(folder)!r}: {reason}", hint=f"remove {folder}, or choose another folder"
+            f"no instance is made in {str(folder)!r}: {reason}",
+            hint=f"remove {folder}, or choose another folder",
         )
 
 
@@ -180,7 +186,12 @@ def _objection_to_origin(marker: Marker) -> str | None:
 
 def _objection_to_owners(marker: Marker) -> str | None:
     folder, path = marker.folder, marker.path
-    statuses = [(folder, os.lstat(folder)), (folder, os.stat(folder)), (path, os.lstat(path)), (path, marker.status)]
+    statuses = [
+        (folder, os.lstat(folder)),
+        (folder, os.stat(folder)),
+        (path, os.lstat(path)),
+        (path, marker.status),
+    ]
     for owned, status in statuses:
         reason = _foreign(owned, status)
         if reason is not None:
@@ -272,7 +283,11 @@ def allow(marker: Marker, allowed: Path) -> None:
     allowed.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(allowed, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with open(descriptor, "wb") as file:
-        file.write(f"{fingerprint(marker)} ".encode() + os.fsencode(os.path.realpath(marker.folder)) + b"\n")
+        file.write(
+            f"{fingerprint(marker)} ".encode()
+            + os.fsencode(os.path.realpath(marker.folder))
+            + b"\n"
+        )
 
 
 def forget(folder: Path, allowed: Path) -> bool:

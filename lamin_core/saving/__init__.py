@@ -57,7 +57,9 @@ def save_all(instance: SavingInstance, records: Iterable[object]) -> None:
     """Save many records: those that are known by a name in a few statements, the others one by one, in their order."""
     named: list[Any] = []
     records = listed_argument(records, "records", "ln.save([record, ...])")
-    artifacts = {id(item): item for item in records if isinstance(item, Artifact) and not _is_saved(item)}
+    artifacts = {
+        id(item): item for item in records if isinstance(item, Artifact) and not _is_saved(item)
+    }
     for artifact in artifacts.values():
         _check_new(artifact)
     save_artifacts(instance, artifacts.values())
@@ -83,7 +85,9 @@ def delete(instance: SavingInstance, record: Base) -> None:
             if isinstance(record, Artifact):
                 settle_latest(session, record.series_id)
     except IntegrityError as error:
-        raise Conflict(f"{record!r} is needed by other records", hint="remove those first") from error
+        raise Conflict(
+            f"{record!r} is needed by other records", hint="remove those first"
+        ) from error
 
 
 _SAVERS: dict[type[Any], Callable[[SavingInstance, Any], Any]] = {

@@ -38,8 +38,9 @@ class FeatureValues:
     def add_values(self, values: Mapping[Any, Any]) -> None:
         """Add values, by the names of features; a value that is there already stays once.
 
-        Labels are given by name or as records, several of them as a list. Raises `ValidationError` for features and
-        labels that do not exist, and for values of another type; then nothing is added.
+        Labels are given by name or as records, several of them as a list. Raises `ValidationError`
+        for features and labels that do not exist, and for values of another type; then nothing is
+        added.
         """
         self._write(values, anew=False)
 
@@ -51,7 +52,8 @@ class FeatureValues:
         check_saved([self._record])
         if not isinstance(values, Mapping):
             raise InvalidArgument(
-                f"not a dict of values by feature: {values!r}", hint='add_values({"temperature": 21.6})'
+                f"not a dict of values by feature: {values!r}",
+                hint='add_values({"temperature": 21.6})',
             )
         with self._database.writing() as session:
             check_present(session, [self._record])
@@ -79,16 +81,24 @@ class FeatureValues:
             names = listed_argument(listed, "features", 'remove_values("temperature")')
             for name in names:
                 if not isinstance(name, str | Feature):
-                    raise InvalidArgument(f"not a feature: {shown(name)}", hint='remove_values("temperature")')
+                    raise InvalidArgument(
+                        f"not a feature: {shown(name)}", hint='remove_values("temperature")'
+                    )
         if value is not None and (names is None or len(names) != 1):
-            raise InvalidArgument("a value belongs to one feature", hint='remove_values("experiment", value="x")')
+            raise InvalidArgument(
+                "a value belongs to one feature", hint='remove_values("experiment", value="x")'
+            )
         with self._database.writing() as session:
             if value is not None:
                 _remove_one(session, self._record, {names[0]: value})
             elif names is None:
                 _remove(session, self._record, None)
             else:
-                _remove(session, self._record, [feature.id for feature in _features(session, names).values()])
+                _remove(
+                    session,
+                    self._record,
+                    [feature.id for feature in _features(session, names).values()],
+                )
 
     def described(self) -> list[tuple[str, str]]:
         """What `describe()` says of labels and of values: a name and a text for each line."""
@@ -97,12 +107,17 @@ class FeatureValues:
 
     def get(self, name: str, default: Any = None) -> Any:
         """The value of this feature, or the default."""
-        return self.get_values().get(text_argument(name, "the name of a feature", 'get("temperature")'), default)
+        return self.get_values().get(
+            text_argument(name, "the name of a feature", 'get("temperature")'), default
+        )
 
     def __getitem__(self, name: str) -> Any:
         values = self.get_values()
         if not isinstance(name, str) or name not in values:
-            raise ValueNotFound(f"there is no value of {shown(name)}", hint=f"there are: {', '.join(values) or 'none'}")
+            raise ValueNotFound(
+                f"there is no value of {shown(name)}",
+                hint=f"there are: {', '.join(values) or 'none'}",
+            )
         return values[name]
 
     def __repr__(self) -> str:
@@ -125,7 +140,9 @@ class LabelSet:
             grouped: Rows = defaultdict(list)
             for label in labels:
                 relation = _relation(session, self._record, label, feature_record)
-                grouped[table_of(_between(relation))].append(_link(self._record, relation, label.id, feature_record))
+                grouped[table_of(_between(relation))].append(
+                    _link(self._record, relation, label.id, feature_record)
+                )
             for table, rows in grouped.items():
                 insert_missing_rows(session, table, rows)
 
@@ -136,10 +153,14 @@ class LabelSet:
             for label in _several(records):
                 relation = _relation(session, self._record, label, feature_record)
                 link: Any = relation.link
-                theirs = [getattr(link, relation.own) == self._record.id, getattr(link, relation.other) == label.id]
+                theirs = [
+                    getattr(link, relation.own) == self._record.id,
+                    getattr(link, relation.other) == label.id,
+                ]
                 session.execute(
                     delete(link).where(
-                        *theirs, *([] if feature_record is None else [link.feature_id == feature_record.id])
+                        *theirs,
+                        *([] if feature_record is None else [link.feature_id == feature_record.id]),
                     )
                 )
 
@@ -147,11 +168,16 @@ class LabelSet:
         """The labels that are values of this feature; `registry` says which, where they may come from several."""
         with self._database.reading() as session:
             feature_record = _one_feature(session, feature)
-        options = [registry_called(option.registry) for option in parse(feature_record.dtype).options]
+        options = [
+            registry_called(option.registry) for option in parse(feature_record.dtype).options
+        ]
         target = registry or (options[0] if options else None)
         relation = None if target is None else annotation_of(type(self._record), target)
         if target is None or relation is None:
-            raise InvalidArgument(f"the values of {feature_record.name!r} are not labels", hint="features.get_values()")
+            raise InvalidArgument(
+                f"the values of {feature_record.name!r} are not labels",
+                hint="features.get_values()",
+            )
         link: Any = relation.link
         ids = select(getattr(link, relation.other)).where(
             getattr(link, relation.own) == self._record.id, link.feature_id == feature_record.id
@@ -176,12 +202,17 @@ def _features(session: Session, keys: Iterable[Any]) -> dict[Any, Feature]:
     query = select(Feature).where(OPERATORS["in"](Feature.name, list(names.values())))
     features = {feature.name: feature for feature in session.scalars(query)}
     if missing := [name for name in names.values() if name not in features]:
-        raise ValidationError(f"These keys could not be validated: {missing}\n{_how_to_make_features(missing)}")
+        raise ValidationError(
+            f"These keys could not be validated: {missing}\n{_how_to_make_features(missing)}"
+        )
     return {key: features[name] for key, name in names.items()}
 
 
 def _how_to_make_features(missing: list[str], values: Mapping[Any, Any] | None = None) -> str:
-    calls = [f"  ln.Feature(name={name!r}, dtype={_guess((values or {}).get(name))}).save()" for name in missing]
+    calls = [
+        f"  ln.Feature(name={name!r}, dtype={_guess((values or {}).get(name))}).save()"
+        for name in missing
+    ]
     return "\n".join(["Here is how to create a feature:", "", *calls])
 
 
@@ -193,7 +224,9 @@ def _guess(value: Any) -> str:
 
 def _one_feature(session: Session, feature: Feature | str) -> Feature:
     if not isinstance(feature, str | Feature):
-        raise InvalidArgument(f"not a feature: {shown(feature)}", hint="ln.Feature.get(name=...), or its name")
+        raise InvalidArgument(
+            f"not a feature: {shown(feature)}", hint="ln.Feature.get(name=...), or its name"
+        )
     return _features(session, [feature])[feature]
 
 
@@ -223,25 +256,38 @@ def _rows(session: Session, record: Registry, values: Mapping[Any, Any]) -> Rows
 def _items(value: Any) -> list[Any] | None:
     """What is in a list, a set, a query set, an array or a column of a table; None where it is one value."""
     is_array = hasattr(value, "tolist") and getattr(value, "ndim", 0) == 1
-    return list(value) if is_array or isinstance(value, list | tuple | set | frozenset | QuerySet) else None
+    return (
+        list(value)
+        if is_array or isinstance(value, list | tuple | set | frozenset | QuerySet)
+        else None
+    )
 
 
 def _features_for(session: Session, values: Mapping[Any, Any]) -> dict[Any, Feature]:
     try:
         return _features(session, values)
     except ValidationError:
-        names = {key.name if isinstance(key, Feature) else str(key): value for key, value in values.items()}
-        existing = set(session.scalars(select(Feature.name).where(OPERATORS["in"](Feature.name, list(names)))))
+        names = {
+            key.name if isinstance(key, Feature) else str(key): value
+            for key, value in values.items()
+        }
+        existing = set(
+            session.scalars(select(Feature.name).where(OPERATORS["in"](Feature.name, list(names))))
+        )
         missing = [name for name in names if name not in existing]
         raise ValidationError(
             f"These keys could not be validated: {missing}\n{_how_to_make_features(missing, names)}"
         ) from None
 
 
-def _value_rows(record: Registry, feature: Feature, dtype: Dtype, items: list[Any], rows: Rows) -> None:
+def _value_rows(
+    record: Registry, feature: Feature, dtype: Dtype, items: list[Any], rows: Rows
+) -> None:
     kind = type(record)
     if kind._feature_values is None:
-        raise InvalidArgument(f"a {kind.__name__} has no values of features", hint="use labels.add(...)")
+        raise InvalidArgument(
+            f"a {kind.__name__} has no values of features", hint="use labels.add(...)"
+        )
     table = model(kind._feature_values)
     for position, item in enumerate(items):
         value = validated(feature.name, dtype, item)
@@ -296,31 +342,50 @@ def _between(relation: ToMany[Any]) -> type[Any]:
     return relation.link
 
 
-def _link(record: Registry, relation: ToMany[Any], label_id: int, feature: Feature | None) -> dict[str, Any]:
+def _link(
+    record: Registry, relation: ToMany[Any], label_id: int, feature: Feature | None
+) -> dict[str, Any]:
     feature_id = None if feature is None else feature.id
-    return {relation.own: record.id, relation.other: label_id, "feature_id": feature_id, "origin": "api"}
+    return {
+        relation.own: record.id,
+        relation.other: label_id,
+        "feature_id": feature_id,
+        "origin": "api",
+    }
 
 
 def _several(records: Any) -> list[Any]:
     labels = [records] if isinstance(records, Registry) else records
     if isinstance(labels, str) or not isinstance(labels, Iterable):
-        raise InvalidArgument(f"not a label: {records!r}", hint="labels.add(ln.ULabel.get(name=...))")
+        raise InvalidArgument(
+            f"not a label: {records!r}", hint="labels.add(ln.ULabel.get(name=...))"
+        )
     labels = list(labels)
     if wrong := [label for label in labels if not isinstance(label, Registry)]:
-        raise InvalidArgument(f"not a label: {wrong[0]!r}", hint="labels.add(ln.ULabel.get(name=...))")
+        raise InvalidArgument(
+            f"not a label: {wrong[0]!r}", hint="labels.add(ln.ULabel.get(name=...))"
+        )
     return labels
 
 
-def _relation(session: Session, record: Registry, label: Registry, feature: Feature | None) -> ToMany[Any]:
+def _relation(
+    session: Session, record: Registry, label: Registry, feature: Feature | None
+) -> ToMany[Any]:
     relation = annotation_of(type(record), type(label))
     kind, other = type(record).__name__, type(label).__name__
     if relation is None:
-        names = ", ".join(candidate.target_name for candidate in annotations_of(type(record)).values())
-        raise InvalidArgument(f"a {kind} has no labels that are {other} records", hint=f"it may have: {names}")
+        names = ", ".join(
+            candidate.target_name for candidate in annotations_of(type(record)).values()
+        )
+        raise InvalidArgument(
+            f"a {kind} has no labels that are {other} records", hint=f"it may have: {names}"
+        )
     if feature is not None:
         dtype = parse(feature.dtype)
         if not dtype.is_categorical:
-            raise InvalidArgument(f"feature {feature.name!r} is {feature.dtype}: its values are not labels")
+            raise InvalidArgument(
+                f"feature {feature.name!r} is {feature.dtype}: its values are not labels"
+            )
         Terms(session, feature, dtype).checked(label)
     return relation
 
@@ -335,7 +400,11 @@ def _remove(session: Session, record: Registry, feature_ids: list[int] | None) -
     tables += [model(kind._feature_values)] if kind._feature_values else []
     for table in tables:
         which: Any = table
-        of = which.feature_id.is_not(None) if feature_ids is None else which.feature_id.in_(feature_ids)
+        of = (
+            which.feature_id.is_not(None)
+            if feature_ids is None
+            else which.feature_id.in_(feature_ids)
+        )
         session.execute(delete(which).where(own_key(kind, which) == record.id, of))
 
 

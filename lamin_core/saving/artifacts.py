@@ -35,7 +35,10 @@ def save_artifact(instance: SavingInstance, artifact: Artifact) -> Artifact:
 
 def save_artifacts(instance: SavingInstance, artifacts: Iterable[Artifact]) -> None:
     """Write them all, or none; those whose bytes are the newest version under their key become that version."""
-    pending = [ArtifactDraft(artifact, artifact.__dict__["_source"], _run_of(artifact)) for artifact in artifacts]
+    pending = [
+        ArtifactDraft(artifact, artifact.__dict__["_source"], _run_of(artifact))
+        for artifact in artifacts
+    ]
     for draft in pending:
         _check(draft)
     _copy(pending)
@@ -64,7 +67,9 @@ def _run_of(artifact: Artifact) -> Run | None:
         return None
     run: Any = current.current_run() if requested is UNSET or requested is None else requested
     if run is not None and not isinstance(run, Run):
-        raise InvalidArgument(f"not a run: {run!r}", hint="run=ln.Run.get(...), or run=False for none")
+        raise InvalidArgument(
+            f"not a run: {run!r}", hint="run=ln.Run.get(...), or run=False for none"
+        )
     if run is not None:
         check_saved([run])
     return run
@@ -80,7 +85,8 @@ def _check(draft: ArtifactDraft) -> None:
             )
     elif artifact.key is None and artifact.description is None and draft.run is None:
         raise InvalidArgument(
-            "an artifact needs a key, a description or a run to be found by", hint='Artifact(path, key="raw/a.csv")'
+            "an artifact needs a key, a description or a run to be found by",
+            hint='Artifact(path, key="raw/a.csv")',
         )
 
 
@@ -92,7 +98,8 @@ def _copy(pending: Sequence[ArtifactDraft]) -> None:
         if source.target is not None and source.seen is not None:
             key = managed_key(source.seen.digest, source.suffix)
             draft.copy = copies.setdefault(
-                (source.target.root, key), Copy(Path(source.path), source.seen, source.target.root, key)
+                (source.target.root, key),
+                Copy(Path(source.path), source.seen, source.target.root, key),
             )
     is_new = dict(zip(copies, copy_in(list(copies.values())), strict=True))
     for draft in pending:
@@ -102,7 +109,8 @@ def _copy(pending: Sequence[ArtifactDraft]) -> None:
 def _keep_copies(session: Session, pending: Sequence[ArtifactDraft]) -> None:
     """A copy that was there already may have been deleted meanwhile; now that nobody else writes, look again.
 
-    Not in a bucket where a record has its bytes: those stay, and others need not wait for the answer.
+    Not in a bucket where a record has its bytes: those stay, and others need not wait for the
+    answer.
     """
     copies = (draft.copy for draft in pending if draft.copy is not None and not draft.is_new_copy)
     existing = {(copy.root, copy.key): copy for copy in copies}
@@ -136,7 +144,9 @@ def _rounds(pending: Sequence[ArtifactDraft]) -> Iterator[list[ArtifactDraft]]:
     remaining = list(pending)
     while remaining:
         batch: dict[int, ArtifactDraft] = {}
-        later = [draft for draft in remaining if batch.setdefault(draft.series.id, draft) is not draft]
+        later = [
+            draft for draft in remaining if batch.setdefault(draft.series.id, draft) is not draft
+        ]
         yield list(batch.values())
         remaining = later
 
@@ -149,13 +159,17 @@ def _write(session: Session, batch: Sequence[ArtifactDraft], user: int) -> None:
         if draft.is_known and draft.head is not None:
             draft.head.description = draft.artifact.description or draft.head.description
     numbers = versioning.next_numbers(session, new)
-    for draft, number, identity in zip(new, numbers, reserve(session, Artifact, len(new)), strict=True):
+    for draft, number, identity in zip(
+        new, numbers, reserve(session, Artifact, len(new)), strict=True
+    ):
         draft.row = _row(draft, identity, number, user)
     insert_rows(session, Artifact, [draft.row for draft in new])
     _add_edges(session, batch)
     _note_observed(session, batch)
     # A copy lies in no folder, whatever its key.
-    containment.relink(session, [draft.row["id"] for draft in new if draft.row["real_key"] is None], is_new=True)
+    containment.relink(
+        session, [draft.row["id"] for draft in new if draft.row["real_key"] is None], is_new=True
+    )
 
 
 _COLUMNS = [column.key for column in table_of(Artifact).columns]
@@ -193,11 +207,17 @@ def _real_key(draft: ArtifactDraft) -> str | None:
 
 def _add_edges(session: Session, batch: Sequence[ArtifactDraft]) -> None:
     """Each run has written its new versions, and written again those that were there."""
-    rows = [_edge(draft, draft.row["id"], None) for draft in batch if not draft.is_known and draft.run is not None]
+    rows = [
+        _edge(draft, draft.row["id"], None)
+        for draft in batch
+        if not draft.is_known and draft.run is not None
+    ]
     insert_rows(session, RunArtifact, [*rows, *_edges_again(session, batch)])
 
 
-_WRITTEN = select(RunArtifact.run_id, RunArtifact.artifact_id).where(RunArtifact.direction == "output")
+_WRITTEN = select(RunArtifact.run_id, RunArtifact.artifact_id).where(
+    RunArtifact.direction == "output"
+)
 
 
 def _edges_again(session: Session, batch: Sequence[ArtifactDraft]) -> Iterator[dict[str, object]]:
@@ -207,7 +227,11 @@ def _edges_again(session: Session, batch: Sequence[ArtifactDraft]) -> Iterator[d
     for draft in again:
         assert draft.head is not None and draft.run is not None  # noqa: PT018 - it is known and written
         if (draft.run.id, draft.head.id) not in existing:
-            yield _edge(draft, draft.head.id, "recreated" if draft.head.run_id not in (None, draft.run.id) else None)
+            yield _edge(
+                draft,
+                draft.head.id,
+                "recreated" if draft.head.run_id not in (None, draft.run.id) else None,
+            )
 
 
 def _edge(draft: ArtifactDraft, artifact_id: int, role: str | None) -> dict[str, object]:
@@ -227,7 +251,11 @@ def _edge(draft: ArtifactDraft, artifact_id: int, role: str | None) -> dict[str,
 def _note_observed(session: Session, batch: Sequence[ArtifactDraft]) -> None:
     observed = [draft for draft in batch if not draft.is_known or draft.is_written]
     # A series made just now says so already.
-    rows = [{"id": draft.series.id, "last_observed_at": draft.at} for draft in observed if not draft.series.is_new]
+    rows = [
+        {"id": draft.series.id, "last_observed_at": draft.at}
+        for draft in observed
+        if not draft.series.is_new
+    ]
     update_rows(session, ArtifactSeries, rows)
     for draft in observed:
         draft.series.last_observed_at, draft.series.is_new = draft.at, False

@@ -30,22 +30,35 @@ class Terms:
     def of(self, items: Iterable[Any]) -> tuple[list[Any], list[str]]:
         """The records that are meant, in their order, and the names of none. Raises `ValidationError`."""
         items = list(items)
-        names = list(dict.fromkeys(item for item in items if not isinstance(item, Registry) and self._is_name(item)))
+        names = list(
+            dict.fromkeys(
+                item for item in items if not isinstance(item, Registry) and self._is_name(item)
+            )
+        )
         called = self._called(names)
-        records = [self.checked(item) if isinstance(item, Registry) else called.get(item) for item in items]
+        records = [
+            self.checked(item) if isinstance(item, Registry) else called.get(item) for item in items
+        ]
         unique = {(type(record), record.id): record for record in records if record is not None}
         return list(unique.values()), [name for name in names if name not in called]
 
     def checked(self, record: Registry) -> Registry:
         """The record, if it may be a value. Raises `ValidationError`."""
         check_saved([record])
-        own = [option for option in self._dtype.options if option.registry == type(record)._registry_name()]
+        own = [
+            option
+            for option in self._dtype.options
+            if option.registry == type(record)._registry_name()
+        ]
         types = [self._types[option] for option in own]
-        if not any(allowed is None or getattr(record, "type_id", None) in allowed for allowed in types):
+        if not any(
+            allowed is None or getattr(record, "type_id", None) in allowed for allowed in types
+        ):
             expected = self._dtype.options[0]
             raise ValidationError(
                 f"not a value of feature {self._feature.name!r}, which is {self._feature.dtype}: {record!r}",
-                hint=f"pass a {expected.registry}" + (f" of the type {expected.type!r}" if expected.type else ""),
+                hint=f"pass a {expected.registry}"
+                + (f" of the type {expected.type!r}" if expected.type else ""),
             )
         return record
 
@@ -65,7 +78,10 @@ class Terms:
             fields = [option.field or target._name_field]
             fields += [] if issubclass(target, Named) else ["uid"]
             for field in fields:
-                records = self._in_field(option, field, [name for name in names if name not in records]) | records
+                records = (
+                    self._in_field(option, field, [name for name in names if name not in records])
+                    | records
+                )
         return records
 
     def _in_field(self, option: Option, field: str, names: list[str]) -> dict[str, object]:
@@ -81,7 +97,8 @@ class Terms:
             query = query.order_by(target.is_latest)
         # The latest version, and the record that was there first, come last and stay.
         return {
-            str(getattr(record, field)): record for record in self._session.scalars(query.order_by(target.id.desc()))
+            str(getattr(record, field)): record
+            for record in self._session.scalars(query.order_by(target.id.desc()))
         }
 
     @cached_property
@@ -97,7 +114,9 @@ class Terms:
 
 def types_called(session: Session, registry: type[Any], name: str) -> list[int]:
     """The primary keys of the labels with this name (or uid) that group others, and of the groups within them."""
-    ids = list(session.scalars(select(registry.id).where((registry.name == name) | (registry.uid == name))))
+    ids = list(
+        session.scalars(select(registry.id).where((registry.name == name) | (registry.uid == name)))
+    )
     reached = ids
     while reached:
         inner = select(registry.id).where(registry.type_id.in_(reached), registry.is_type)
@@ -111,12 +130,19 @@ def unknown_terms(unknown: dict[str, list[str]]) -> str:
     lines = ["These values could not be validated:"]
     lines += [f"  {registry}: {_listed(names)}" for registry, names in unknown.items()]
     lines += ["Fix typos, or create records for them:", ""]
-    lines += [f"  {_how_to_make(parse(f'cat[{registry}]').options[0], names)}" for registry, names in unknown.items()]
+    lines += [
+        f"  {_how_to_make(parse(f'cat[{registry}]').options[0], names)}"
+        for registry, names in unknown.items()
+    ]
     return "\n".join(lines)
 
 
 def _listed(names: list[str]) -> str:
-    return repr(names) if len(names) <= _SHOWN else f"[{', '.join(map(repr, names[:_SHOWN]))}, ...] ({len(names):,})"
+    return (
+        repr(names)
+        if len(names) <= _SHOWN
+        else f"[{', '.join(map(repr, names[:_SHOWN]))}, ...] ({len(names):,})"
+    )
 
 
 def _how_to_make(option: Option, names: list[str]) -> str:

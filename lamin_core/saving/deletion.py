@@ -44,8 +44,9 @@ def restore(instance: SavingInstance, artifact: Artifact) -> None:
 def erase(instance: SavingInstance, artifact: Artifact, *, storage: bool | None) -> None:
     """Remove the record, what ties it to runs and labels, and its copy in the storage.
 
-    `storage=True` removes a file that was registered in place as well, `False` keeps even the copy; bytes that another
-    record needs stay. Raises `NotFound`, and `Conflict` while a collection holds it.
+    `storage=True` removes a file that was registered in place as well, `False` keeps even the copy;
+    bytes that another record needs stay. Raises `NotFound`, and `Conflict` while a collection holds
+    it.
     """
     root, key = instance.files.where(artifact)
     if storage:
@@ -58,7 +59,9 @@ def erase(instance: SavingInstance, artifact: Artifact, *, storage: bool | None)
             session.execute(delete(Artifact).where(Artifact.id == row.id))
             settle_latest(session, series_id)
             _forget(session, content_id, series_id)
-            if (artifact.is_copy if storage is None else storage) and not _is_needed(session, row.storage_id, key):
+            if (artifact.is_copy if storage is None else storage) and not _is_needed(
+                session, row.storage_id, key
+            ):
                 # Here, so that nobody finds the bytes in the moment before they are gone.
                 gone += blobs.set_aside(root, key)
     except IntegrityError as error:
@@ -80,7 +83,12 @@ def _removing() -> Iterator[list[blobs.Aside]]:
         aside.remove()
 
 
-def replace(instance: SavingInstance, artifact: Artifact, path: str | os.PathLike[str], run: Run | bool | None) -> None:
+def replace(
+    instance: SavingInstance,
+    artifact: Artifact,
+    path: str | os.PathLike[str],
+    run: Run | bool | None,
+) -> None:
     """Put other bytes in the place of this version's: for those that were wrong from the beginning."""
     root, key = instance.files.where(artifact)
     home = (
@@ -102,8 +110,16 @@ def replace(instance: SavingInstance, artifact: Artifact, path: str | os.PathLik
         row = row_of(session, artifact)
         blobs.copy_in([blob_copy])  # if it was there already, it may have been deleted meanwhile
         was_copy, storage_id, content_id = row.is_copy, row.storage_id, row.content_id
-        row.content_id, row.real_key, row.storage_id = versions.content_for(session, content), copy, source.target.id
-        session.execute(update(RunArtifact).where(RunArtifact.artifact_id == row.id).values(content_id=row.content_id))
+        row.content_id, row.real_key, row.storage_id = (
+            versions.content_for(session, content),
+            copy,
+            source.target.id,
+        )
+        session.execute(
+            update(RunArtifact)
+            .where(RunArtifact.artifact_id == row.id)
+            .values(content_id=row.content_id)
+        )
         if isinstance(maker, Run):
             row.run_id = maker.id
             link(session, maker.id, row, "output", "replaced")
@@ -126,10 +142,17 @@ def _forget(session: Session, content_id: int | None, series_id: int | None = No
 
 def settle_latest(session: Session, series_id: int) -> None:
     """Mark the newest version that is not in the trash as the latest."""
-    visible = select(Artifact.id).where(Artifact.series_id == series_id, Artifact.deleted_at.is_(None))
-    newest = session.scalar(visible.order_by(Artifact.created_at.desc(), Artifact.number.desc()).limit(1))
+    visible = select(Artifact.id).where(
+        Artifact.series_id == series_id, Artifact.deleted_at.is_(None)
+    )
+    newest = session.scalar(
+        visible.order_by(Artifact.created_at.desc(), Artifact.number.desc()).limit(1)
+    )
     session.flush()
-    for is_latest, those in ((False, Artifact.id != (newest or 0)), (True, Artifact.id == (newest or 0))):
+    for is_latest, those in (
+        (False, Artifact.id != (newest or 0)),
+        (True, Artifact.id == (newest or 0)),
+    ):
         session.execute(
             update(Artifact)
             .where(Artifact.series_id == series_id, those, Artifact.is_latest != is_latest)
@@ -141,4 +164,7 @@ def settle_latest(session: Session, series_id: int) -> None:
 def _is_needed(session: Session, storage_id: int, key: str) -> bool:
     """Whether an artifact has its bytes there."""
     here = or_(Artifact.real_key == key, (Artifact.key == key) & Artifact.real_key.is_(None))
-    return session.scalar(select(Artifact.id).where(Artifact.storage_id == storage_id, here).limit(1)) is not None
+    return (
+        session.scalar(select(Artifact.id).where(Artifact.storage_id == storage_id, here).limit(1))
+        is not None
+    )

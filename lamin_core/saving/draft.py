@@ -39,7 +39,11 @@ class ArtifactDraft:
     @property
     def is_known(self) -> bool:
         """Whether the newest version has these bytes already."""
-        return self.head is not None and self.content_id is not None and self.head.content_id == self.content_id
+        return (
+            self.head is not None
+            and self.content_id is not None
+            and self.head.content_id == self.content_id
+        )
 
     @property
     def is_written(self) -> bool:
@@ -49,4 +53,7 @@ class ArtifactDraft:
         seen, started = self.source.seen, self.run.started_at
         if self.source.target is not None or seen is None or started is None:
             return True
-        return max((modified for _, modified, *_ in seen.state), default=0) >= started.timestamp() * 1e9
+        return (
+            max((modified for _, modified, *_ in seen.state), default=0)
+            >= started.timestamp() * 1e9
+        )

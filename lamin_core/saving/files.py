@@ -94,7 +94,9 @@ class Files:
     def managed(self, storage: str | Storage | None = None) -> Root:
         """The storage that copies go into: this one, by default that of the instance. Raises `NotFound`."""
         if storage is not None and not isinstance(storage, str | os.PathLike | Storage):
-            raise InvalidArgument(f"not a storage: {shown(storage)}", hint="storage=ln.Storage(root).save()")
+            raise InvalidArgument(
+                f"not a storage: {shown(storage)}", hint="storage=ln.Storage(root).save()"
+            )
         storages, setting = self.storages(), settings.process_value("storage")
         requested = storage or (self._chosen if setting is None else setting.value)
         target_root = (
@@ -106,7 +108,10 @@ class Files:
         )
         match = next((root for root in storages if root.root == target_root), None)
         if match is None or not match.is_managed:
-            raise NotFound(f"not a managed storage: {target_root!r}", hint=f"ln.Storage({target_root!r}).save()")
+            raise NotFound(
+                f"not a managed storage: {target_root!r}",
+                hint=f"ln.Storage({target_root!r}).save()",
+            )
         return match
 
     def prepare(
@@ -146,32 +151,53 @@ class Files:
         location = locate(url, self.storages())
         if key is not None and key != location.key:
             raise InvalidArgument(
-                f"{url!r} is registered where it lies", hint="leave `key` out; it is the object's own"
+                f"{url!r} is registered where it lies",
+                hint="leave `key` out; it is the object's own",
             )
         blob = object_store.look(url)
-        return Source(url, suffix_of(name_of(url), is_folder=blob.is_folder), location, blob.content)
+        return Source(
+            url, suffix_of(name_of(url), is_folder=blob.is_folder), location, blob.content
+        )
 
     def from_folder(
-        self, kind: type[Artifact], folder: str | os.PathLike[str], key: str | None, storage: str | Storage | None
+        self,
+        kind: type[Artifact],
+        folder: str | os.PathLike[str],
+        key: str | None,
+        storage: str | Storage | None,
     ) -> list[Artifact]:
         """An artifact of every file below a local folder, in the order of their paths, not yet saved."""
         if not isinstance(folder, str | os.PathLike):
-            raise InvalidArgument(f"not a folder: {shown(folder)}", hint='Artifact.from_dir("./data")')
+            raise InvalidArgument(
+                f"not a folder: {shown(folder)}", hint='Artifact.from_dir("./data")'
+            )
         root = local_path(os.fspath(folder))
         if not root.is_dir():
-            raise InvalidArgument(f"not a folder: {str(root)!r}", hint="Artifact(path) for a single file")
-        location = locate(str(root), [candidate for candidate in self.storages() if candidate.root != "/"])
+            raise InvalidArgument(
+                f"not a folder: {str(root)!r}", hint="Artifact(path) for a single file"
+            )
+        location = locate(
+            str(root), [candidate for candidate in self.storages() if candidate.root != "/"]
+        )
         prefix = root.name if key is None else key.rstrip("/")
         in_place = location.root is not None and key in (None, location.key) and storage is None
         artifacts = []
         for name, path in sorted(files_in(str(root))):
-            source = self.prepare(path, key=None if in_place else f"{prefix}/{name}", storage=storage)
+            source = self.prepare(
+                path, key=None if in_place else f"{prefix}/{name}", storage=storage
+            )
             artifacts.append(blank(kind, key=source.key if in_place else f"{prefix}/{name}"))
             artifacts[-1].__dict__["_source"] = source
         return artifacts
 
     def from_object(
-        self, kind: type[Artifact], data: Any, *, key: str | None, description: str | None, **kwargs: Any
+        self,
+        kind: type[Artifact],
+        data: Any,
+        *,
+        key: str | None,
+        description: str | None,
+        **kwargs: Any,
     ) -> Artifact:
         """An artifact of an object in memory, written to a temporary file that is gone after saving."""
         path = self.written(data, key)
@@ -179,7 +205,9 @@ class Files:
         artifact.otype, artifact.n_observations = formats.otype(data), formats.n_observations(data)
         artifact.kind = artifact.kind or "dataset"
         # The file is there as long as the artifact may still be saved.
-        artifact.__dict__["_temporary"] = weakref.finalize(artifact, shutil.rmtree, path.parent, ignore_errors=True)
+        artifact.__dict__["_temporary"] = weakref.finalize(
+            artifact, shutil.rmtree, path.parent, ignore_errors=True
+        )
         return artifact
 
     def written(self, data: object, key: str | None) -> Path:
@@ -219,9 +247,13 @@ class Files:
     def where(self, artifact: Artifact) -> tuple[str, str]:
         """The root of the storage that has the bytes, and their key in it."""
         if artifact.storage_id is None:
-            raise InvalidArgument(f"{artifact!r} is not saved, so its bytes are in no storage", hint="call .save()")
+            raise InvalidArgument(
+                f"{artifact!r} is not saved, so its bytes are in no storage", hint="call .save()"
+            )
         if artifact.storage_id not in self._roots:
-            self._roots[artifact.storage_id] = self._records.by_id(Storage, artifact.storage_id).root
+            self._roots[artifact.storage_id] = self._records.by_id(
+                Storage, artifact.storage_id
+            ).root
         return self._roots[artifact.storage_id], artifact.real_key or artifact.key or ""
 
     def cache(self, artifact: Artifact, *, reader: Reader = None) -> Path:
@@ -257,14 +289,17 @@ class Files:
         if artifact.is_copy and not self._stands(url, artifact):
             return None
         # What is no error of the way there is one of the file.
-        with object_store.reaching(url), formats.understood(artifact.key or url, artifact.suffix, OSError):
+        with (
+            object_store.reaching(url),
+            formats.understood(artifact.key or url, artifact.suffix, OSError),
+        ):
             return formats.open_remote(*object_store.filesystem(url), artifact.suffix)
 
     def _stands(self, url: str, artifact: Artifact) -> bool:
         """Whether the store says nothing against a copy, by one request: its size, and that nobody wrote it since.
 
-        What was written since is fetched, which compares every byte. Of a folder of more objects than the store
-        lists at once, nothing is asked.
+        What was written since is fetched, which compares every byte. Of a folder of more objects
+        than the store lists at once, nothing is asked.
         """
         content = artifact.content_digest
         if content is None or (content.n_files or 0) > _LISTED_AT_ONCE:
@@ -318,14 +353,17 @@ class Files:
     def _check_unchanged(self, artifact: Artifact, path: Path) -> None:
         """Raise `Conflict` unless these are the bytes of this version; they are read only if they may be others.
 
-        Nobody changes a copy, but it may be damaged; a file registered in place may be written over. Raises `OSError`
-        where nothing is, or this user may not look.
+        Nobody changes a copy, but it may be damaged; a file registered in place may be written
+        over. Raises `OSError` where nothing is, or this user may not look.
         """
         path.stat()  # before the database is asked: of an artifact that was erased, both are gone
         content = artifact.content_digest
         if content is None or content.hash_type not in (FILE, FOLDER):
             return
-        if _is_untouched(path, content, artifact.created_at) or self._contents.at(path).digest == content:
+        if (
+            _is_untouched(path, content, artifact.created_at)
+            or self._contents.at(path).digest == content
+        ):
             return
         if artifact.is_copy:
             raise _damaged(str(path))
@@ -350,7 +388,9 @@ def local_path(path: str) -> Path:
     """The absolute path, links kept. Raises `NotFound` when nothing is there, `InvalidArgument` when it is no data."""
     text = path_of(path) if is_file_url(path) else path
     if not text or "\0" in text:
-        raise InvalidArgument(f"not a path: {text!r}", hint="a file or a folder, such as 'raw/counts.csv'")
+        raise InvalidArgument(
+            f"not a path: {text!r}", hint="a file or a folder, such as 'raw/counts.csv'"
+        )
     text = os.path.abspath(os.path.expanduser(text))
     if not (os.path.isfile(text) or os.path.isdir(text)):
         raise _no_data(text)
@@ -359,10 +399,17 @@ def local_path(path: str) -> Path:
 
 def _no_data(path: str) -> LaminError:
     if not os.path.lexists(path):
-        return NotFound(f"no file or folder at {path!r}", hint="check the path; `ls` shows what is there")
+        return NotFound(
+            f"no file or folder at {path!r}", hint="check the path; `ls` shows what is there"
+        )
     if not os.path.exists(path):
-        return NotFound(f"{path!r} is a broken link to {os.readlink(path)!r}", hint="ls -l shows where links lead")
-    return InvalidArgument(f"{path!r} is neither a file nor a folder", hint="write it to a file and save that")
+        return NotFound(
+            f"{path!r} is a broken link to {os.readlink(path)!r}",
+            hint="ls -l shows where links lead",
+        )
+    return InvalidArgument(
+        f"{path!r} is neither a file nor a folder", hint="write it to a file and save that"
+    )
 
 
 def _path_text(path: object) -> str:
@@ -372,20 +419,31 @@ def _path_text(path: object) -> str:
         if isinstance(text, str):
             return text
     kind = type(path).__name__
-    makers = {"DataFrame": "ln.Artifact.from_df(df, key=...)", "AnnData": "ln.Artifact.from_anndata(adata, key=...)"}
-    raise InvalidArgument(f"not a path: a {kind}", hint=makers.get(kind, "a path or a URL, as text or pathlib.Path"))
+    makers = {
+        "DataFrame": "ln.Artifact.from_df(df, key=...)",
+        "AnnData": "ln.Artifact.from_anndata(adata, key=...)",
+    }
+    raise InvalidArgument(
+        f"not a path: a {kind}", hint=makers.get(kind, "a path or a URL, as text or pathlib.Path")
+    )
 
 
 def _check_revised(revises: object, key: str | None) -> None:
     if not isinstance(revises, Artifact) or revises.id is None:
-        raise InvalidArgument(f"not a saved artifact: {revises!r}", hint="revises=ln.Artifact.get(...)")
+        raise InvalidArgument(
+            f"not a saved artifact: {revises!r}", hint="revises=ln.Artifact.get(...)"
+        )
     if key not in (None, revises.key):
-        raise InvalidArgument(f"a revision of {revises.key!r} cannot have the key {key!r}", hint="leave `key` out")
+        raise InvalidArgument(
+            f"a revision of {revises.key!r} cannot have the key {key!r}", hint="leave `key` out"
+        )
 
 
 def _check_apart(folder: Path, target: Root) -> None:
     """Raise `InvalidArgument` for a folder that would be copied into itself."""
-    if not is_remote(target.root) and Path(os.path.realpath(target.root)).is_relative_to(os.path.realpath(folder)):
+    if not is_remote(target.root) and Path(os.path.realpath(target.root)).is_relative_to(
+        os.path.realpath(folder)
+    ):
         raise InvalidArgument(
             f"{str(folder)!r} holds the storage that it would be copied into",
             hint="save the folders in it that hold data, or give another `storage`",
@@ -395,8 +453,9 @@ def _check_apart(folder: Path, target: Root) -> None:
 def _is_untouched(path: Path, content: Digest, cutoff: datetime) -> bool:
     """Whether nothing there was written, moved or removed since; then it need not be read to know that it is the same.
 
-    One look at each file. Whoever writes to a file changes its times; only `ctime` cannot be put back. What changes
-    within one tick of the file system's clock (4 to 10 ms) after the save, and keeps the size, is not seen.
+    One look at each file. Whoever writes to a file changes its times; only `ctime` cannot be put
+    back. What changes within one tick of the file system's clock (4 to 10 ms) after the save, and
+    keeps the size, is not seen.
     """
     state = state_of(path)
     size = sum(entry[3] for entry in state)

@@ -34,7 +34,9 @@ class Records(RecordList[Any]):
         return self
 
 
-def from_values(instance: SavingInstance, registry: Any, values: Iterable[Any], field: Any, *, create: bool) -> Records:
+def from_values(
+    instance: SavingInstance, registry: Any, values: Iterable[Any], field: Any, *, create: bool
+) -> Records:
     """The records with these names, in their order; with `create` the missing ones are made, unsaved.
 
     Missing values (None, nan) are left out. What is found of several versions is the latest.
@@ -47,7 +49,12 @@ def from_values(instance: SavingInstance, registry: Any, values: Iterable[Any], 
         (_check_made_by if create else _tell)(registry, name, missing)
     created = {value: registry(**{name: value}) for value in missing} if create else {}
     return Records(
-        instance, (record for value in unique if (record := existing.get(value) or created.get(value)) is not None)
+        instance,
+        (
+            record
+            for value in unique
+            if (record := existing.get(value) or created.get(value)) is not None
+        ),
     )
 
 
@@ -66,14 +73,18 @@ def _is_there(value: object) -> bool:
         return False
 
 
-def _existing_records(instance: SavingInstance, registry: Any, name: str, values: list[Any]) -> dict[Any, Any]:
+def _existing_records(
+    instance: SavingInstance, registry: Any, name: str, values: list[Any]
+) -> dict[Any, Any]:
     column = getattr(registry, name)
     candidates = (
         [value for value in values if isinstance(value, str) and is_storable(value)]
         if coercion.is_text(column)
         else values
     )
-    query = registry._listed().where(OPERATORS["in"](column, candidates)).order_by(registry.id.desc())
+    query = (
+        registry._listed().where(OPERATORS["in"](column, candidates)).order_by(registry.id.desc())
+    )
     if issubclass(registry, Versioned):
         query = query.where(registry.is_latest)
     with instance.db.reading() as session:
@@ -83,14 +94,20 @@ def _existing_records(instance: SavingInstance, registry: Any, name: str, values
 def _check_made_by(registry: Any, field: str, missing: list[Any]) -> None:
     if not _is_made_by(registry, field):
         kind = registry.__name__
-        raise InvalidArgument(f"a {kind} is more than {field}={missing[0]!r}", hint=f"make each: ln.{kind}(...)")
+        raise InvalidArgument(
+            f"a {kind} is more than {field}={missing[0]!r}", hint=f"make each: ln.{kind}(...)"
+        )
 
 
 def _tell(registry: Any, field: str, missing: list[Any]) -> None:
     """One line, however many they are: which values nothing is called, and what to type."""
     shown = ", ".join(map(repr, missing[:_SHOWN])) + (", ..." if len(missing) > _SHOWN else "")
     of = registry.__name__
-    makes = f"; to make them: ln.{of}.from_values(..., create=True).save()" if _is_made_by(registry, field) else ""
+    makes = (
+        f"; to make them: ln.{of}.from_values(..., create=True).save()"
+        if _is_made_by(registry, field)
+        else ""
+    )
     logger.warning("%d of the values name no %s by %s: %s%s", len(missing), of, field, shown, makes)
 
 

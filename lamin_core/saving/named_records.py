@@ -1,6 +1,7 @@
 """Save records that are identified by their names.
 
-Many are written in a few statements: those that are there are looked up, the others inserted together.
+Many are written in a few statements: those that are there are looked up, the others inserted
+together.
 """
 
 from __future__ import annotations
@@ -43,15 +44,21 @@ def save_all_named(instance: SavingInstance, records: Iterable[object]) -> None:
             _adopt(record, rows[kind][_identity(kind, record.__dict__)])
 
 
-def _write(session: Session, kind: type[Registry], records: list[object], user: int) -> dict[Any, dict[str, object]]:
+def _write(
+    session: Session, kind: type[Registry], records: list[object], user: int
+) -> dict[Any, dict[str, object]]:
     """The rows of all of them, by what they are known by."""
     records_by_identity = {_identity(kind, record.__dict__): record for record in reversed(records)}
     rows = _rows(session, kind, records_by_identity)
     for identity, row in rows.items():
         _check_same(records_by_identity[identity], row)
-    new = [record for identity, record in reversed(records_by_identity.items()) if identity not in rows]
+    new = [
+        record for identity, record in reversed(records_by_identity.items()) if identity not in rows
+    ]
     if new:
-        session.connection().execute(insertion(table_of(kind), many=len(new) > 1), _values(kind, new, user))
+        session.connection().execute(
+            insertion(table_of(kind), many=len(new) > 1), _values(kind, new, user)
+        )
         rows |= _rows(session, kind, {_identity(kind, record.__dict__): None for record in new})
     return rows
 
@@ -61,7 +68,9 @@ def _identity(kind: type[Registry], values: dict[str, object]) -> tuple[object, 
     return (values.get(kind._name_field), values.get("type_id"))
 
 
-def _rows(session: Session, kind: type[Registry], identities: dict[Any, Any]) -> dict[Any, dict[str, object]]:
+def _rows(
+    session: Session, kind: type[Registry], identities: dict[Any, Any]
+) -> dict[Any, dict[str, object]]:
     names = [name for name, _ in identities]
     query = select(table_of(kind)).where(OPERATORS["in"](getattr(kind, kind._name_field), names))
     rows = [dict(row) for row in session.execute(query).mappings()]
@@ -77,7 +86,11 @@ def _values(kind: type[Registry], records: list[object], user: int) -> list[dict
     length = UID_LENGTHS.get(kind.__name__, 12)
     rows = []
     for record in records:
-        own = {name: value for name, value in record.__dict__.items() if name in blank and value is not None}
+        own = {
+            name: value
+            for name, value in record.__dict__.items()
+            if name in blank and value is not None
+        }
         rows.append({**blank, "uid": random_uid(length), **own})
     return rows
 

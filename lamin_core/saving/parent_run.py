@@ -36,7 +36,9 @@ def run_above(database: Database, named: Parent | str | None) -> Run | None:
     with database.reading() as session:
         run = session.scalar(select(Run).where(Run.uid == named))
     if run is None:
-        logger.warning("%s=%s: the registry knows no such run; this one is nobody's child", PARENT_UID, named)
+        logger.warning(
+            "%s=%s: the registry knows no such run; this one is nobody's child", PARENT_UID, named
+        )
     return run
 
 
@@ -44,7 +46,10 @@ def run_of_shell(database: Database, pids: Iterable[int]) -> Run | None:
     """The run of the first of these processes that `lamin track` was called in, and `lamin finish` was not."""
     births = {process.of(pid).birth: depth for depth, pid in enumerate(pids)}
     tracked = select(Run).where(
-        Run.status == RunStatus.RUNNING, Run.engine == SHELL, Run.host == process.host(), Run.process_birth.in_(births)
+        Run.status == RunStatus.RUNNING,
+        Run.engine == SHELL,
+        Run.host == process.host(),
+        Run.process_birth.in_(births),
     )
     with database.reading() as session:
         runs = list(session.scalars(tracked))

@@ -26,7 +26,12 @@ def save_run(instance: SavingInstance, run: Run) -> Run:
     run.engine, run.origin, run.cached, run.attempt = run.engine or "python", "api", False, 1
     run.created_at = now()
     run.started_at = None if run.status == RunStatus.SCHEDULED else run.created_at
-    run.created_by_id, run.host, run.pid, run.process_birth = instance.user_id, by.host, by.pid, by.birth
+    run.created_by_id, run.host, run.pid, run.process_birth = (
+        instance.user_id,
+        by.host,
+        by.pid,
+        by.birth,
+    )
     with instance.db.writing() as session:
         session.add(run)
     return run
@@ -57,19 +62,28 @@ def end(database: Database, run: Run, status: RunStatus, error: BaseException | 
     closing = (
         update(Run)
         .where(Run.id == run.id, Run.status.in_(_OPEN))
-        .values(status=status, finished_at=at, started_at=func.coalesce(Run.started_at, at), error=_message(error))
+        .values(
+            status=status,
+            finished_at=at,
+            started_at=func.coalesce(Run.started_at, at),
+            error=_message(error),
+        )
         .returning(*_STATE)
         .execution_options(synchronize_session=False)
     )
     with database.writing() as session:
-        row = session.execute(closing).one_or_none() or session.execute(select(*_STATE).where(Run.id == run.id)).one()
+        row = (
+            session.execute(closing).one_or_none()
+            or session.execute(select(*_STATE).where(Run.id == run.id)).one()
+        )
     return _copied(run, row)
 
 
 # Whoever says how a run ended knows better than we, who only missed its process.
 _OPEN = (RunStatus.SCHEDULED, RunStatus.RUNNING, RunStatus.LOST)
 _STATE = tuple(
-    getattr(Run, name) for name in ("status", "started_at", "finished_at", "error", "host", "pid", "process_birth")
+    getattr(Run, name)
+    for name in ("status", "started_at", "finished_at", "error", "host", "pid", "process_birth")
 )
 
 
@@ -88,7 +102,9 @@ def _message(error: BaseException | str | None) -> str | None:
         text = str(error)
     except Exception:  # an exception whose own text fails
         text = ""
-    return redact_text(storable(f"{type(error).__name__}: {text}" if text else type(error).__name__))
+    return redact_text(
+        storable(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+    )
 
 
 def find_lost(database: Database) -> int:
@@ -97,11 +113,17 @@ def find_lost(database: Database) -> int:
         Run.status == RunStatus.RUNNING, Run.host == process.host(), Run.pid.is_not(None)
     )
     with database.reading() as session:
-        gone = [row.id for row in session.execute(under_way) if Process(row.host, row.pid, row.process_birth).is_gone()]
+        gone = [
+            row.id
+            for row in session.execute(under_way)
+            if Process(row.host, row.pid, row.process_birth).is_gone()
+        ]
     if not gone:
         return 0
     with contextlib.suppress(ReadOnly), database.writing() as session:
-        for run in session.scalars(select(Run).where(Run.id.in_(gone), Run.status == RunStatus.RUNNING)):
+        for run in session.scalars(
+            select(Run).where(Run.id.in_(gone), Run.status == RunStatus.RUNNING)
+        ):
             run.status, run.error = RunStatus.LOST, "the process ended without a word"
     return len(gone)
 

@@ -27,7 +27,9 @@ def save_schema(instance: SavingInstance, schema: Schema) -> Schema:
     members: list[tuple[Feature, bool]] = schema.__dict__["_members"]
     slots: dict[str, Schema] = schema.__dict__["_slots"]
     index: Feature | None = schema.__dict__["_asked_index"]
-    check_saved([*(feature for feature, _ in members), *slots.values(), *([index] if index else [])])
+    check_saved(
+        [*(feature for feature, _ in members), *slots.values(), *([index] if index else [])]
+    )
     digest, user = _digest(schema, members, slots, index), instance.user_id
     with instance.db.writing() as session:
         row = session.scalar(select(Schema).where(Schema.hash == digest))
@@ -44,9 +46,13 @@ def save_schema(instance: SavingInstance, schema: Schema) -> Schema:
     return adopted
 
 
-def _parts(schema_id: int, members: list[tuple[Feature, bool]], slots: dict[str, Schema]) -> list[Base]:
+def _parts(
+    schema_id: int, members: list[tuple[Feature, bool]], slots: dict[str, Schema]
+) -> list[Base]:
     features = [
-        SchemaFeature(schema_id=schema_id, feature_id=feature.id, position=position, optional=is_optional)
+        SchemaFeature(
+            schema_id=schema_id, feature_id=feature.id, position=position, optional=is_optional
+        )
         for position, (feature, is_optional) in enumerate(members)
     ]
     parts = [
@@ -57,12 +63,20 @@ def _parts(schema_id: int, members: list[tuple[Feature, bool]], slots: dict[str,
 
 
 def _digest(
-    schema: Schema, members: list[tuple[Feature, bool]], slots: dict[str, Schema], index: Feature | None
+    schema: Schema,
+    members: list[tuple[Feature, bool]],
+    slots: dict[str, Schema],
+    index: Feature | None,
 ) -> str:
     """What it asks for; names and descriptions ask for nothing."""
     features = [feature.uid + ("?" if is_optional else "") for feature, is_optional in members]
     parts = features if schema.ordered_set else sorted(features)
-    usual = {"itype": "Feature" if members else None, "dtype": None, "minimal_set": True, "maximal_set": False}
+    usual = {
+        "itype": "Feature" if members else None,
+        "dtype": None,
+        "minimal_set": True,
+        "maximal_set": False,
+    }
     usual |= {"ordered_set": False, "coerce": False, "flexible": not members and not slots}
     options = {name: getattr(schema, name) for name in usual}
     parts += [f"{name}={value}" for name, value in sorted(options.items()) if value != usual[name]]
@@ -99,7 +113,9 @@ def save_collection(instance: SavingInstance, collection: Collection) -> Collect
 def _new_collection(session: Session, collection: Collection, digest: str) -> Collection:
     same_key = Collection.key == collection.key
     stem = derived_uid(16, "collection", collection.key)
-    deleted = select(func.max(DeletedVersion.number)).where(DeletedVersion.stem == stem).scalar_subquery()
+    deleted = (
+        select(func.max(DeletedVersion.number)).where(DeletedVersion.stem == stem).scalar_subquery()
+    )
     last = select(func.max(Collection.number)).where(same_key).scalar_subquery()
     numbers = session.execute(select(last, deleted)).one()
     session.execute(update(Collection).where(same_key).values(is_latest=False))

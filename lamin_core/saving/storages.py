@@ -23,7 +23,9 @@ def save_storage(instance: SavingInstance, storage: Storage) -> Storage:
         try:
             os.makedirs(root, exist_ok=True)
         except OSError as error:
-            raise Unavailable(f"{root!r} cannot be made: {error.strerror}", hint="choose another folder") from error
+            raise Unavailable(
+                f"{root!r} cannot be made: {error.strerror}", hint="choose another folder"
+            ) from error
     with instance.db.writing() as session:
         row = session.scalar(select(Storage).where(Storage.root == root))
         if row is None:

@@ -48,7 +48,11 @@ def _series(session: Session, transform: Transform) -> TransformSeries:
     requested_uid: str | None = transform.__dict__.get("_asked_uid")
     if requested_uid is not None:
         return _series_asked_for(session, transform, _checked(requested_uid)[:_STEM])
-    return _by_key(session, transform) or _renamed(session, transform) or _new_series(session, transform, None)
+    return (
+        _by_key(session, transform)
+        or _renamed(session, transform)
+        or _new_series(session, transform, None)
+    )
 
 
 def _checked(uid: str) -> str:
@@ -95,7 +99,11 @@ def _renamed(session: Session, transform: Transform) -> TransformSeries | None:
         Transform.reference_type == "file",
     )
     gone = [row for row in session.scalars(same) if not _path(row.reference).exists()]
-    return _moved(session, session.get_one(TransformSeries, gone[0].series_id), transform) if len(gone) == 1 else None
+    return (
+        _moved(session, session.get_one(TransformSeries, gone[0].series_id), transform)
+        if len(gone) == 1
+        else None
+    )
 
 
 def _path(uri: str | None) -> Path:
@@ -131,13 +139,21 @@ def _version(session: Session, series: TransformSeries, transform: Transform) ->
     newest = _newest_number(session, series)
     if len(requested_uid) > _STEM:
         return _version_asked_for(session, series, transform, requested_uid, newest)
-    return _same(session, series, transform) or _next(session, series, transform, 0 if newest is None else newest + 1)
+    return _same(session, series, transform) or _next(
+        session, series, transform, 0 if newest is None else newest + 1
+    )
 
 
 def _newest_number(session: Session, series: TransformSeries) -> int | None:
     """Return the highest number that a version has, or had before it was deleted for good; None where none was."""
-    last = select(func.max(Transform.number)).where(Transform.series_id == series.id).scalar_subquery()
-    deleted = select(func.max(DeletedVersion.number)).where(DeletedVersion.stem == series.stem).scalar_subquery()
+    last = (
+        select(func.max(Transform.number)).where(Transform.series_id == series.id).scalar_subquery()
+    )
+    deleted = (
+        select(func.max(DeletedVersion.number))
+        .where(DeletedVersion.stem == series.stem)
+        .scalar_subquery()
+    )
     numbers = session.execute(select(last, deleted)).one()
     return max((number for number in numbers if number is not None), default=None)
 
@@ -161,7 +177,9 @@ def _version_asked_for(
     number = version_number(uid[_STEM:])
     if newest is not None and number <= newest:
         following = version_suffix(newest + 1)
-        raise InvalidArgument(f"{uid} would be older than what is there", hint=f'ln.track("{series.stem}{following}")')
+        raise InvalidArgument(
+            f"{uid} would be older than what is there", hint=f'ln.track("{series.stem}{following}")'
+        )
     return _next(session, series, transform, number)
 
 
@@ -175,8 +193,12 @@ def _same(session: Session, series: TransformSeries, transform: Transform) -> Tr
     return session.scalar(rows.where(Transform.is_latest))
 
 
-def _next(session: Session, series: TransformSeries, transform: Transform, number: int) -> Transform:
-    head = session.scalar(select(Transform).where(Transform.series_id == series.id, Transform.is_latest))
+def _next(
+    session: Session, series: TransformSeries, transform: Transform, number: int
+) -> Transform:
+    head = session.scalar(
+        select(Transform).where(Transform.series_id == series.id, Transform.is_latest)
+    )
     if head is not None:
         head.is_latest = False
         session.flush()
@@ -202,9 +224,13 @@ def amend(database: Database, run: Run, source: str) -> None:
     """The run was of this source in the end: its version becomes that, or, where it has other runs, another one is."""
     with database.writing() as session:
         version = session.get_one(Transform, run.transform_id)
-        query = select(Transform).where(Transform.series_id == version.series_id, Transform.hash == _hash(source))
+        query = select(Transform).where(
+            Transform.series_id == version.series_id, Transform.hash == _hash(source)
+        )
         replacement = session.scalar(query)
-        if replacement is None and not session.scalar(_OTHERS, {"transform": version.id, "run": run.id}):
+        if replacement is None and not session.scalar(
+            _OTHERS, {"transform": version.id, "run": run.id}
+        ):
             version.source_code, version.hash = source, _hash(source)
         elif replacement is None:
             replacement = _successor(session, version, source)
@@ -214,7 +240,11 @@ def amend(database: Database, run: Run, source: str) -> None:
     run.__dict__.pop("_transform", None)
 
 
-_OTHERS = select(Run.id).where(Run.transform_id == bindparam("transform"), Run.id != bindparam("run")).limit(1)
+_OTHERS = (
+    select(Run.id)
+    .where(Run.transform_id == bindparam("transform"), Run.id != bindparam("run"))
+    .limit(1)
+)
 
 
 def _successor(session: Session, version: Transform, source: str) -> Transform:

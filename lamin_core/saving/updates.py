@@ -19,9 +19,9 @@ def update(instance: SavingInstance, record: Any) -> Any:
     What it says otherwise may be old: a run has ended meanwhile, an artifact has a newer version.
 
     Raises:
-        InvalidArgument: for a field that identifies the record or is derived, and for a value that does not fit.
-        Conflict: where other records need the field as it is, or another record has the name.
-        NotFound: for a record that was deleted.
+        InvalidArgument: for a field that identifies the record or is derived, and for a value that
+        does not fit. Conflict: where other records need the field as it is, or another record has
+        the name. NotFound: for a record that was deleted.
     """
     changed = _changed(record)
     if "id" in changed:
@@ -34,7 +34,9 @@ def update(instance: SavingInstance, record: Any) -> Any:
             for name, value in values.items():
                 setattr(row, name, check_edit(session, row, name, value))
     except IntegrityError as error:
-        raise Conflict(f"{record!r} cannot be saved: another record has this name", hint="choose another") from error
+        raise Conflict(
+            f"{record!r} cannot be saved: another record has this name", hint="choose another"
+        ) from error
     show(record, row)
     return record
 
@@ -42,14 +44,19 @@ def update(instance: SavingInstance, record: Any) -> Any:
 def _changed(record: Any) -> set[str]:
     """The columns that were set to other values."""
     state = inspect(record)
-    names = (attribute.key for attribute in state.mapper.column_attrs if attribute.key in record.__dict__)
+    names = (
+        attribute.key for attribute in state.mapper.column_attrs if attribute.key in record.__dict__
+    )
     return {name for name in names if _is_changed(state.attrs[name])}
 
 
 def _is_changed(attribute: Any) -> bool:
     try:
         return bool(attribute.history.has_changes())
-    except (TypeError, ValueError):  # an array or a table does not say whether it is equal to the former value
+    except (
+        TypeError,
+        ValueError,
+    ):  # an array or a table does not say whether it is equal to the former value
         return True
 
 

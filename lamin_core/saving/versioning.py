@@ -25,8 +25,14 @@ def find_series(session: Session, pending: Sequence[ArtifactDraft]) -> None:
     unnamed: list[ArtifactDraft] = []
     for draft in pending:
         source = draft.source
-        draft.root = source.target or source.location.root or storage_for(session, outer_root(source.path))
-        key = draft.artifact.key if source.target is not None else source.path[len(draft.root.root.rstrip("/")) + 1 :]
+        draft.root = (
+            source.target or source.location.root or storage_for(session, outer_root(source.path))
+        )
+        key = (
+            draft.artifact.key
+            if source.target is not None
+            else source.path[len(draft.root.root.rstrip("/")) + 1 :]
+        )
         series_id = _known_series(session, draft, key)
         if series_id is not None:
             draft.series = load_series(session, [series_id])[series_id]
@@ -66,15 +72,23 @@ def _added(session: Session, places: Mapping[tuple[int, str], str], at: datetime
     [((storage_id, key), stem)] = places.items()
     row = {"stem": stem, "storage_id": storage_id, "key": key, "last_observed_at": at}
     identity = insert_missing(session, table_of(ArtifactSeries), row)
-    return {} if identity is None else {(storage_id, key): Series(identity, stem, storage_id, key, at, is_new=True)}
+    return (
+        {}
+        if identity is None
+        else {(storage_id, key): Series(identity, stem, storage_id, key, at, is_new=True)}
+    )
 
 
-def _found_or_made(session: Session, places: Mapping[tuple[int, str], str], at: datetime) -> _Placed:
+def _found_or_made(
+    session: Session, places: Mapping[tuple[int, str], str], at: datetime
+) -> _Placed:
     """The series of these places; the missing ones are made."""
     rows = series_where(session, ArtifactSeries.key, {key for _, key in places}).values()
     existing: _Placed = {(series.storage_id, series.key): series for series in rows}
     missing = [(stem, *location) for location, stem in places.items() if location not in existing]
-    return existing | {(series.storage_id, series.key): series for series in make_series(session, missing, at)}
+    return existing | {
+        (series.storage_id, series.key): series for series in make_series(session, missing, at)
+    }
 
 
 def _make_unnamed(session: Session, unnamed: Sequence[ArtifactDraft]) -> None:
@@ -88,7 +102,9 @@ def find_heads(session: Session, batch: Sequence[ArtifactDraft]) -> None:
     """Say of each which version of its series is the latest; each series is there once."""
     heads = {}
     for chunk in parts({draft.series.id for draft in batch if not draft.series.is_new}):
-        for head in session.scalars(select(Artifact).where(Artifact.series_id.in_(chunk), Artifact.is_latest)):
+        for head in session.scalars(
+            select(Artifact).where(Artifact.series_id.in_(chunk), Artifact.is_latest)
+        ):
             heads[head.series_id] = head
     for draft in batch:
         draft.head = heads.get(draft.series.id)
@@ -102,12 +118,18 @@ def tell_moments(batch: Sequence[ArtifactDraft]) -> None:
         if last is not None and draft.series.is_new:
             draft.at = last  # as its series says
         else:
-            draft.at = observed_at if last is None or last < observed_at else last + timedelta(microseconds=1)
+            draft.at = (
+                observed_at
+                if last is None or last < observed_at
+                else last + timedelta(microseconds=1)
+            )
 
 
 def next_numbers(session: Session, new: Sequence[ArtifactDraft]) -> list[int]:
     """The number of each of these new versions, of which each series has one; what was the latest is so no more."""
-    superseded = [{"id": draft.head.id, "is_latest": False} for draft in new if draft.head is not None]
+    superseded = [
+        {"id": draft.head.id, "is_latest": False} for draft in new if draft.head is not None
+    ]
     update_rows(session, Artifact, superseded)
     older = {draft.series.id for draft in new if not draft.series.is_new}
     newest = last_numbers(session, older)

@@ -53,7 +53,9 @@ def revoke(database: Database, name: str) -> None:
 
 def _require_name(name: str) -> None:
     if not name.strip():
-        raise InvalidArgument(f"the name of a key is blank: {name!r}", hint="lamin keys create airflow")
+        raise InvalidArgument(
+            f"the name of a key is blank: {name!r}", hint="lamin keys create airflow"
+        )
 
 
 def usable(key: str | None) -> str | None:
@@ -72,7 +74,9 @@ class Keyring:
     a key, and has none. A blank `fixed` is none: a variable that is set to nothing opens no door.
     """
 
-    def __init__(self, database: Database, fixed: str | None = None, required: bool = False) -> None:
+    def __init__(
+        self, database: Database, fixed: str | None = None, required: bool = False
+    ) -> None:
         self._database = database
         key = usable(fixed)
         self._fixed = [] if key is None else [_digest(key)]

@@ -1,7 +1,7 @@
 """The application: who may reach which route, whatever package the routes come from.
 
-Every route is closed by default: what is not among the open ones is below one mount that asks for the key, and so is
-what no route answers to.
+Every route is closed by default: what is not among the open ones is below one mount that asks for
+the key, and so is what no route answers to.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def application(
 ) -> Starlette:
     """Return the ASGI application over this database.
 
-    Requests must carry a key as a bearer token: `api_key`, or one that `lamin keys` made; where there is none at all,
-    nobody needs one, unless `key_required`.
+    Requests must carry a key as a bearer token: `api_key`, or one that `lamin keys` made; where
+    there is none at all, nobody needs one, unless `key_required`.
 
     Args:
         database: the registry.

@@ -41,7 +41,9 @@ class BodyLimits:
         stall: seconds in which a body has to move on.
     """
 
-    def __init__(self, limit: int = MAX_BODY, room: int = MAX_BODIES, stall: float | None = None) -> None:
+    def __init__(
+        self, limit: int = MAX_BODY, room: int = MAX_BODIES, stall: float | None = None
+    ) -> None:
         self._limit = limit
         self._room = room
         self._stall = STALL if stall is None else stall
@@ -238,7 +240,9 @@ def _too_large(limit: int) -> HttpRefusal:
 
 
 def _no_gzip(problem: str) -> MalformedEvent:
-    return MalformedEvent(f"not gzip: {problem}", hint="leave Content-Encoding out, or compress the body")
+    return MalformedEvent(
+        f"not gzip: {problem}", hint="leave Content-Encoding out, or compress the body"
+    )
 
 
 def _inflater(request: Request) -> _Gzip | None:
@@ -247,4 +251,6 @@ def _inflater(request: Request) -> _Gzip | None:
         return _Gzip()
     if encoding in ("identity", ""):
         return None
-    raise HttpRefusal(415, f"Content-Encoding {encoding!r} is not understood", hint="send gzip, or no compression")
+    raise HttpRefusal(
+        415, f"Content-Encoding {encoding!r} is not understood", hint="send gzip, or no compression"
+    )

@@ -70,20 +70,30 @@ class Endpoint:
         seen: set[str] = set()
         for name, text in query:
             if name not in parameters:
-                raise InvalidArgument(f"unknown parameter: {name!r}", hint=_offer(name, list(parameters)))
+                raise InvalidArgument(
+                    f"unknown parameter: {name!r}", hint=_offer(name, list(parameters))
+                )
             if name in seen:
                 raise InvalidArgument(f"{name} is given twice", hint="give it once")
             seen.add(name)
             values[parameters[name].argument] = parameters[name].read(text)
         for parameter in self.parameters:
             if parameter.required and parameter.name not in seen:
-                raise InvalidArgument(f"{parameter.name} is missing", hint=f"?{parameter.name}=...: {parameter.says}")
+                raise InvalidArgument(
+                    f"{parameter.name} is missing", hint=f"?{parameter.name}=...: {parameter.says}"
+                )
         return {**values, **{name: _decoded(name, text) for name, text in path.items()}}
 
 
 def _offer(name: str, names: list[str]) -> str:
     near = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}" if names else "leave it out"
+    return (
+        f"did you mean {near[0]}?"
+        if near
+        else f"there are {', '.join(names)}"
+        if names
+        else "leave it out"
+    )
 
 
 def _decoded(name: str, text: str) -> str:
@@ -111,12 +121,17 @@ def number(name: str, says: str, default: int, low: int, high: int) -> Parameter
     def read(raw: str) -> int:
         if not re.fullmatch(r"[0-9]{1,18}", raw) or not low <= int(raw) <= high:
             raise InvalidArgument(
-                f"{name} is not a number from {low} to {high}: {raw[:40]!r}", hint=f"{name}={default}"
+                f"{name} is not a number from {low} to {high}: {raw[:40]!r}",
+                hint=f"{name}={default}",
             )
         return int(raw)
 
     return Parameter(
-        name, says, read, {"type": "integer", "minimum": low, "maximum": high, "default": default}, default
+        name,
+        says,
+        read,
+        {"type": "integer", "minimum": low, "maximum": high, "default": default},
+        default,
     )
 
 
@@ -125,7 +140,10 @@ def choice(name: str, says: str, options: list[str], default: str | None = None)
 
     def read(raw: str) -> str:
         if raw not in options:
-            raise InvalidArgument(f"{name} is not one of {', '.join(options)}: {raw[:40]!r}", hint=_offer(raw, options))
+            raise InvalidArgument(
+                f"{name} is not one of {', '.join(options)}: {raw[:40]!r}",
+                hint=_offer(raw, options),
+            )
         return raw
 
     schema = {"type": "string", "enum": options} | ({} if default is None else {"default": default})
@@ -142,7 +160,9 @@ def timestamp(name: str, says: str) -> Parameter:
             at = datetime.fromisoformat(plain)
             return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
         except (ValueError, OverflowError) as error:
-            raise InvalidArgument(f"{name} is not a time: {raw[:40]!r}", hint=f"{name}=2026-01-31T12:00:00Z") from error
+            raise InvalidArgument(
+                f"{name} is not a time: {raw[:40]!r}", hint=f"{name}=2026-01-31T12:00:00Z"
+            ) from error
 
     return Parameter(name, says, read, {"type": "string", "format": "date-time"})
 
@@ -175,7 +195,9 @@ class Router:
 
         async def endpoint(request: Request) -> Response:
             values = question.read(request.path_params, request.query_params.multi_items())
-            answer = await anyio.to_thread.run_sync(self._answer, question, values, limiter=self._places)
+            answer = await anyio.to_thread.run_sync(
+                self._answer, question, values, limiter=self._places
+            )
             return answer if isinstance(answer, Response) else Answer(answer)
 
         return RawPathRoute(question.path, endpoint, methods=["GET"], name=question.path)

@@ -1,7 +1,7 @@
 """The server's counters in the format of Prometheus.
 
-Each event that comes in is counted as received, and then once more by what became of it: taken, known already,
-quarantined, or refused.
+Each event that comes in is counted as received, and then once more by what became of it: taken,
+known already, quarantined, or refused.
 """
 
 from __future__ import annotations
@@ -22,17 +22,33 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._received = Counter("lamin_events_received", "Events that came in.", registry=self.registry)
-        outcomes = Counter("lamin_events", "Events by what became of them.", ["outcome"], registry=self.registry)
+        self._received = Counter(
+            "lamin_events_received", "Events that came in.", registry=self.registry
+        )
+        outcomes = Counter(
+            "lamin_events", "Events by what became of them.", ["outcome"], registry=self.registry
+        )
         self._taken, self._known = outcomes.labels("taken"), outcomes.labels("known")
-        self._quarantined, self._refused = outcomes.labels("quarantined"), outcomes.labels("refused")
-        self._answers = Counter("lamin_requests", "Requests by status.", ["status"], registry=self.registry)
-        self._queue = Gauge("lamin_queue_events", "Events that wait to be written.", registry=self.registry)
+        self._quarantined, self._refused = (
+            outcomes.labels("quarantined"),
+            outcomes.labels("refused"),
+        )
+        self._answers = Counter(
+            "lamin_requests", "Requests by status.", ["status"], registry=self.registry
+        )
+        self._queue = Gauge(
+            "lamin_queue_events", "Events that wait to be written.", registry=self.registry
+        )
         self._backlog = Gauge(
-            "lamin_backlog_events", "Events that are kept, and not yet in the registry.", registry=self.registry
+            "lamin_backlog_events",
+            "Events that are kept, and not yet in the registry.",
+            registry=self.registry,
         )
         self._latency = Histogram(
-            "lamin_write_seconds", "From parsed to committed.", registry=self.registry, buckets=_SECONDS
+            "lamin_write_seconds",
+            "From parsed to committed.",
+            registry=self.registry,
+            buckets=_SECONDS,
         )
         self._groups = Histogram(
             "lamin_group_events",
@@ -77,7 +93,9 @@ class Metrics:
         return [Route("/metrics", self._tell, methods=["GET"])]
 
     async def _tell(self, request: Request) -> Response:
-        return Response(generate_latest(self.registry), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(
+            generate_latest(self.registry), media_type="text/plain; version=0.0.4; charset=utf-8"
+        )
 
 
 class Counted:

@@ -17,8 +17,8 @@ from lamin_core.server.responses import refusal
 class TrustedHostMiddleware:
     """Answers to its own names alone, and to no page of another origin.
 
-    A name that a foreign page has pointed at this machine (DNS rebinding) is not ours; what a browser sends for
-    another page says so in `Origin`. Without `names` any name is ours.
+    A name that a foreign page has pointed at this machine (DNS rebinding) is not ours; what a
+    browser sends for another page says so in `Origin`. Without `names` any name is ours.
     """
 
     def __init__(self, app: ASGIApp, names: Collection[str] | None) -> None:
@@ -32,11 +32,15 @@ class TrustedHostMiddleware:
             host = headers.get(b"host", b"").decode("latin-1").lower()
             if self._names is not None and _name(host) not in self._names:
                 hint = "call it by the name it was started with"
-                return await refusal(400, f"this server is not {host!r}", hint)(scope, receive, send)
+                return await refusal(400, f"this server is not {host!r}", hint)(
+                    scope, receive, send
+                )
             origin = headers.get(b"origin")
             if origin is not None and origin.decode("latin-1").lower().partition("://")[2] != host:
                 hint = "only pages of this server itself may call it from a browser"
-                return await refusal(403, "the request comes from a page elsewhere", hint)(scope, receive, send)
+                return await refusal(403, "the request comes from a page elsewhere", hint)(
+                    scope, receive, send
+                )
         return await self._app(scope, receive, send)
 
 
@@ -55,7 +59,9 @@ class ApiKeyMiddleware:
             await self._app(scope, receive, send)
             return
         hint = "send it as 'Authorization: Bearer KEY'; lamin keys create NAME makes one"
-        answer = refusal(401, "the API key is missing or wrong", hint, {"WWW-Authenticate": "Bearer"})
+        answer = refusal(
+            401, "the API key is missing or wrong", hint, {"WWW-Authenticate": "Bearer"}
+        )
         await answer(scope, receive, send)
 
 

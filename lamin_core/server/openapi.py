@@ -96,7 +96,11 @@ def document(
         "components": {
             "schemas": {"Error": record(error=TEXT, hint=MAYBE_TEXT), **schemas},
             "securitySchemes": {
-                "key": {"type": "http", "scheme": "bearer", "description": "Asked for where the server has keys."}
+                "key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "Asked for where the server has keys.",
+                }
             },
         },
     }
@@ -118,7 +122,10 @@ def _operation(endpoint: Endpoint) -> Schema:
         for parameter in endpoint.parameters
     ]
     missing = (404,) if names or endpoint.parameters else ()
-    answers = {"200": json_answer("The answer.", endpoint.shape), **refusals(400, 401, 403, *missing, 503)}
+    answers = {
+        "200": json_answer("The answer.", endpoint.shape),
+        **refusals(400, 401, 403, *missing, 503),
+    }
     return {"summary": endpoint.says, "parameters": [*names, *query], "responses": answers}
 
 
@@ -135,6 +142,9 @@ _OWN_OPERATIONS: dict[tuple[str, str], Schema] = {
     },
     (PATH, "get"): {
         "summary": "This document.",
-        "responses": {"200": json_answer("OpenAPI 3.1.", {"type": "object"}), **refusals(400, 401, 403)},
+        "responses": {
+            "200": json_answer("OpenAPI 3.1.", {"type": "object"}),
+            **refusals(400, 401, 403),
+        },
     },
 }

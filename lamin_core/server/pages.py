@@ -39,7 +39,9 @@ def decoded(text: str) -> Mark:
             raise ValueError(text)
         return _EPOCH + timedelta(microseconds=int(match[1])), int(match[2])
     except (ValueError, OverflowError) as error:
-        raise InvalidArgument(f"not a cursor: {text[:40]!r}", hint="pass the nextCursor of the page before") from error
+        raise InvalidArgument(
+            f"not a cursor: {text[:40]!r}", hint="pass the nextCursor of the page before"
+        ) from error
 
 
 CURSOR = Parameter(
@@ -52,7 +54,10 @@ CURSOR = Parameter(
 
 def beyond(at: Any, identity: Any, cursor: Mark, *, ascending: bool = False) -> ColumnElement[bool]:
     """The rows after this mark."""
-    here, boundary = tuple_(at, identity), tuple_(literal(cursor[0], UTC_DateTime), literal(cursor[1]))
+    here, boundary = (
+        tuple_(at, identity),
+        tuple_(literal(cursor[0], UTC_DateTime), literal(cursor[1])),
+    )
     return here > boundary if ascending else here < boundary
 
 

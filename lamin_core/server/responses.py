@@ -59,7 +59,9 @@ def is_endless(scope: Mapping[str, object]) -> bool:
     return isinstance(state, Mapping) and bool(state.get(_ENDLESS))
 
 
-def refusal(status: int, message: str, hint: str | None = None, headers: Mapping[str, str] | None = None) -> Response:
+def refusal(
+    status: int, message: str, hint: str | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
     """Return the response that reports an error."""
     return JsonResponse({"error": message, "hint": hint}, status_code=status, headers=headers)
 
@@ -68,7 +70,9 @@ def failure(error: LaminError) -> Response:
     """An error of ours, told; what is out of reach now is worth another try."""
     if isinstance(error, Unavailable):
         logger.error("%s", error)
-        return refusal(503, error.message, error.hint or "send it again in a moment", {"Retry-After": "1"})
+        return refusal(
+            503, error.message, error.hint or "send it again in a moment", {"Retry-After": "1"}
+        )
     if isinstance(error, HttpRefusal):
         return refusal(error.status, error.message, error.hint, error.headers)
     return refusal(_status(error), error.message, error.hint)

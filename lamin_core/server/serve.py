@@ -31,7 +31,12 @@ class ApplicationFactory(Protocol):
     """Makes the application that is served."""
 
     def __call__(
-        self, database: Database, *, api_key: str | None, key_required: bool, names: Collection[str] | None
+        self,
+        database: Database,
+        *,
+        api_key: str | None,
+        key_required: bool,
+        names: Collection[str] | None,
     ) -> ASGIApp:
         """Return it; the arguments are those of `lamin_core.server.app.application`."""
 
@@ -61,7 +66,11 @@ def serve(
     host = host.strip("[]")
     api_key = usable(api_key)
     alone = host in LOOPBACK
-    if not alone and api_key is None and not any(key.revoked_at is None for key in listed(database)):
+    if (
+        not alone
+        and api_key is None
+        and not any(key.revoked_at is None for key in listed(database))
+    ):
         raise InvalidArgument(
             f"others could write through {host!r}",
             hint="lamin keys create NAME, or set LAMIN_API_KEY, or leave --host at 127.0.0.1",
@@ -92,7 +101,8 @@ def configured(app: ASGIApp) -> uvicorn.Config:
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens there. Raises `Unavailable`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sends at once (TCP_NODELAY) only on sockets that say they are TCP's; without, each answer takes 40 ms.
+    # asyncio sends at once (TCP_NODELAY) only on sockets that say they are TCP's; without, each
+    # answer takes 40 ms.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -100,7 +110,9 @@ def listen(host: str, port: int) -> socket.socket:
         listening.listen(1024)
     except OSError as error:
         listening.close()
-        raise Unavailable(f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another --port") from error
+        raise Unavailable(
+            f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another --port"
+        ) from error
     return listening
 
 
@@ -143,4 +155,6 @@ class _Patient(HttpToolsProtocol):
     def _wait(self, seconds: float | None) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.close)
+        self._deadline = (
+            None if seconds is None else self.loop.call_later(seconds, self.transport.close)
+        )

@@ -1,11 +1,13 @@
 """Copies in storages: written whole or not at all, never changed, and resumed where a killed process stopped.
 
-On a local file system a copy is written beside its place under a name of its own, flushed to the disk, and renamed.
-That name follows from the content and the user, and whoever writes holds a lock on it, so that the part a killed
-process leaves behind is continued by the next one, and two processes with the same bytes write them once. What lies
-there and is no file or folder that this user alone may write to is replaced, never written through.
+On a local file system a copy is written beside its place under a name of its own, flushed to the
+disk, and renamed. That name follows from the content and the user, and whoever writes holds a lock
+on it, so that the part a killed process leaves behind is continued by the next one, and two
+processes with the same bytes write them once. What lies there and is no file or folder that this
+user alone may write to is replaced, never written through.
 
-A copy is no wider than its source: of the permissions of a file only those to read are kept, less the umask.
+A copy is no wider than its source: of the permissions of a file only those to read are kept, less
+the umask.
 """
 
 from __future__ import annotations
@@ -48,11 +50,16 @@ class Copy:
 def copy_in(copies: Sequence[Copy]) -> list[bool]:
     """Make these copies; for each whether it is new, or was there already.
 
-    Raises `Unavailable` when a storage cannot take one, or when a source is not what was seen any more.
+    Raises `Unavailable` when a storage cannot take one, or when a source is not what was seen any
+    more.
     """
     created = at_once(_copy, copies) if len(copies) > 1 else [_copy(copy) for copy in copies]
     # Once for all: the names of the copies, which only now are sure to be on the disk.
-    folders = {os.path.dirname(os.path.join(copy.root, copy.key)) for copy in copies if not is_remote(copy.root)}
+    folders = {
+        os.path.dirname(os.path.join(copy.root, copy.key))
+        for copy in copies
+        if not is_remote(copy.root)
+    }
     for folder in folders if any(created) else ():
         _sync(folder)
     return created
@@ -76,8 +83,12 @@ def _copy(copy: Copy) -> bool:
         _copy_local(source, seen, target)
     except OSError as error:
         is_full = error.errno in object_store.FULL
-        hint = "free some space; nothing was recorded" if is_full else "check that you may write there"
-        raise Unavailable(f"{str(source)!r} cannot be copied to {root!r}: {error.strerror or error}", hint) from error
+        hint = (
+            "free some space; nothing was recorded" if is_full else "check that you may write there"
+        )
+        raise Unavailable(
+            f"{str(source)!r} cannot be copied to {root!r}: {error.strerror or error}", hint
+        ) from error
     return True
 
 
@@ -92,7 +103,11 @@ def holds(root: str, key: str, content: Digest) -> bool:
         return False
     if content.is_folder:
         return stat.S_ISDIR(stat_result.st_mode) and os.access(path, os.R_OK | os.X_OK)
-    return stat.S_ISREG(stat_result.st_mode) and stat_result.st_size == content.size and os.access(path, os.R_OK)
+    return (
+        stat.S_ISREG(stat_result.st_mode)
+        and stat_result.st_size == content.size
+        and os.access(path, os.R_OK)
+    )
 
 
 def _remote_size(url: str) -> int | None:
@@ -117,7 +132,9 @@ def remove(root: str, key: str) -> None:
         else:
             path.unlink(missing_ok=True)
     except OSError as error:
-        raise Unavailable(f"{str(path)!r} cannot be removed: {error.strerror}", hint="check who may write") from error
+        raise Unavailable(
+            f"{str(path)!r} cannot be removed: {error.strerror}", hint="check who may write"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +157,8 @@ class Aside:
 def set_aside(root: str, key: str) -> list[Aside]:
     """Take a copy, or any file or folder in a storage, out of its place, at once however large it is.
 
-    What lies in a bucket is removed right away. Empty where nothing is left to be done. Raises `Conflict` for what
-    does not lie below the root, and `Unavailable`.
+    What lies in a bucket is removed right away. Empty where nothing is left to be done. Raises
+    `Conflict` for what does not lie below the root, and `Unavailable`.
     """
     if is_remote(root):
         remove(root, key)
@@ -153,28 +170,40 @@ def set_aside(root: str, key: str) -> list[Aside]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise Unavailable(f"{str(path)!r} cannot be removed: {error.strerror}", hint="check who may write") from error
+        raise Unavailable(
+            f"{str(path)!r} cannot be removed: {error.strerror}", hint="check who may write"
+        ) from error
     return [aside]
 
 
-def bring(url: str, target: Path, content: Digest | None, contents: DigestCache | None = None) -> Path:
+def bring(
+    url: str, target: Path, content: Digest | None, contents: DigestCache | None = None
+) -> Path:
     """Bring a remote file or folder here, whole or not at all; kept if it is here already and nobody changed it.
 
-    `contents` remembers digests, so that what is here already need not be read again. Raises `Conflict` when the
-    storage gives other bytes than those recorded.
+    `contents` remembers digests, so that what is here already need not be read again. Raises
+    `Conflict` when the storage gives other bytes than those recorded.
     """
     contents = DigestCache() if contents is None else contents
     if _is_whole(target, content, contents):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     # A folder that only this user may look into, so that nobody plants a link to write through.
-    aside = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}.", suffix=".part", dir=target.parent))
+    aside = Path(
+        tempfile.mkdtemp(prefix=f".{target.name[:100]}.", suffix=".part", dir=target.parent)
+    )
     fetched = aside / target.name
     try:
         check_tag(url, content)
         object_store.fetch(url, fetched, None if content is None else content.size)
-        if content is not None and content.hash_type in (FILE, FOLDER) and digest(fetched) != content:
-            raise Conflict(f"{url!r} does not hold the bytes that were saved there", hint="lamin fsck --deep")
+        if (
+            content is not None
+            and content.hash_type in (FILE, FOLDER)
+            and digest(fetched) != content
+        ):
+            raise Conflict(
+                f"{url!r} does not hold the bytes that were saved there", hint="lamin fsck --deep"
+            )
         # Another process may have brought it meanwhile, and be reading it.
         if not _is_whole(target, content, contents):
             _rename(fetched, target)
@@ -209,18 +238,24 @@ def check_tag(url: str, content: Digest | None) -> None:
     if content is None or content.hash_type not in (object_store.TAG, object_store.TAGS):
         return
     if object_store.look(url).content != content:
-        raise Conflict(f"{url!r} has changed since it was registered", hint="save it again as a new version")
+        raise Conflict(
+            f"{url!r} has changed since it was registered", hint="save it again as a new version"
+        )
 
 
 def _changed(source: Path) -> Unavailable:
-    return Unavailable(f"{str(source)!r} changed while it was copied", hint="save it again when it is complete")
+    return Unavailable(
+        f"{str(source)!r} changed while it was copied", hint="save it again when it is complete"
+    )
 
 
 def _make_folder(root: str, folder: str) -> None:
     if os.path.isdir(folder):
         return
     if not os.path.isdir(root):  # not made anew: what is mounted there comes back
-        raise Unavailable(f"the storage {root!r} is gone", hint="is it mounted? or `lamin init` with another one")
+        raise Unavailable(
+            f"the storage {root!r} is gone", hint="is it mounted? or `lamin init` with another one"
+        )
     os.makedirs(folder, exist_ok=True)
 
 
@@ -248,9 +283,13 @@ def _alone(part: str, *, is_folder: bool) -> Iterator[bool]:
     while True:
         descriptor, was_there = _open_part(part, is_folder=is_folder)
         try:
-            with suppress(OSError):  # some network file systems have no locks: then both write the same bytes
+            with suppress(
+                OSError
+            ):  # some network file systems have no locks: then both write the same bytes
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if not _is_at(descriptor, part):  # it became the copy, or was discarded, while this process waited
+            if not _is_at(
+                descriptor, part
+            ):  # it became the copy, or was discarded, while this process waited
                 continue
             yield was_there
             return
@@ -280,7 +319,9 @@ def _open_part(part: str, *, is_folder: bool) -> tuple[int, bool]:
             return descriptor, True
         _discard(part)
         if os.path.lexists(part):
-            raise PermissionError(errno.EACCES, f"{part!r} is in the way and belongs to somebody else")
+            raise PermissionError(
+                errno.EACCES, f"{part!r} is in the way and belongs to somebody else"
+            )
 
 
 def _open_own(part: str, *, is_folder: bool) -> int | None:
@@ -291,7 +332,9 @@ def _open_own(part: str, *, is_folder: bool) -> int | None:
         return None
     stat_result = os.fstat(descriptor)
     is_kind = stat.S_ISDIR(stat_result.st_mode) if is_folder else stat.S_ISREG(stat_result.st_mode)
-    is_single = is_folder or stat_result.st_nlink == 1  # a second name: somebody linked a file of this user here
+    is_single = (
+        is_folder or stat_result.st_nlink == 1
+    )  # a second name: somebody linked a file of this user here
     is_private = stat_result.st_uid == os.geteuid() and not stat_result.st_mode & 0o022
     if is_kind and is_single and is_private:
         return descriptor
@@ -412,7 +455,9 @@ def _sync(folder: str) -> None:
 
 
 def _rename(source: str | Path, target: str | Path) -> None:
-    if os.path.isdir(target) and not os.path.islink(target):  # of another kind or size than it should be
+    if os.path.isdir(target) and not os.path.islink(
+        target
+    ):  # of another kind or size than it should be
         shutil.rmtree(target)
     os.replace(source, target)
 

@@ -18,8 +18,9 @@ from lamin_core.errors import Unavailable
 from lamin_core.runtime.progress import progress
 from lamin_core.storage.hashing import Digest, digest, files_in
 
-# A file changed twice within one tick of the file system's clock shows one time for two contents. Clocks tick every few
-# milliseconds where they know fractions of a second, every two seconds where they do not.
+# A file changed twice within one tick of the file system's clock shows one time for two contents.
+# Clocks tick every few milliseconds where they know fractions of a second, every two seconds where
+# they do not.
 _FINE_TICK, _COARSE_TICK = 50_000_000, 2_000_000_000
 _KEPT = 4096
 _SHELVED_FROM = 16 << 20
@@ -53,8 +54,8 @@ class StatDigest:
 class DigestCache:
     """Digests of local files and folders, each taken once while it stays the same.
 
-    With a `shelf`, a file that can be thrown away at any time, those of large ones outlive the process. `shown` draws a
-    bar on a terminal while a large one is read.
+    With a `shelf`, a file that can be thrown away at any time, those of large ones outlive the
+    process. `shown` draws a bar on a terminal while a large one is read.
     """
 
     def __init__(self, shelf: Path | None = None, *, shown: bool = False) -> None:
@@ -75,7 +76,8 @@ class DigestCache:
         except OSError as error:
             at = "" if error.filename in (None, str(path)) else f" ({error.filename})"
             raise Unavailable(
-                f"{str(path)!r} cannot be read: {error.strerror or error}{at}", hint="check who may read it: ls -l"
+                f"{str(path)!r} cannot be read: {error.strerror or error}{at}",
+                hint="check who may read it: ls -l",
             ) from error
 
     def _at(self, path: Path) -> StatDigest:
@@ -88,7 +90,9 @@ class DigestCache:
         with progress(f"hashing {path.name}", size) if self._shown else nullcontext() as watch:
             content = digest(path, watch)
         if state_of(path) != before:
-            raise Unavailable(f"{str(path)!r} changed while it was read", hint="save it when it is complete")
+            raise Unavailable(
+                f"{str(path)!r} changed while it was read", hint="save it when it is complete"
+            )
         seen = StatDigest(content, before, is_settled=_settled(before, began))
         if seen.is_settled:
             self._remember(path, before, content)
@@ -128,7 +132,14 @@ class _Shelf:
         return None if row is None else Digest(*row)
 
     def put(self, path: Path, state: State, content: Digest) -> None:
-        row = (os.fsencode(path), _fingerprint(state), content.hash_type, content.hash, content.size, content.n_files)
+        row = (
+            os.fsencode(path),
+            _fingerprint(state),
+            content.hash_type,
+            content.hash,
+            content.size,
+            content.n_files,
+        )
         try:
             with closing(self._opened()) as database, database:
                 database.execute("INSERT OR REPLACE INTO digest VALUES (?, ?, ?, ?, ?, ?)", row)

@@ -74,14 +74,20 @@ def open_stream(path: Path, suffix: str) -> object:
 def open_remote(fs: object, path: str, suffix: str) -> object:
     """A handle that reads from a remote storage as it is used; None where the file must be fetched for that."""
     file_format = _format_of(suffix)
-    return None if file_format is None or file_format.open_remote is None else file_format.open_remote(fs, path)
+    return (
+        None
+        if file_format is None or file_format.open_remote is None
+        else file_format.open_remote(fs, path)
+    )
 
 
 def _format_of(suffix: str) -> Format | None:
     """The format of this suffix, in small letters or capitals; of a compressed text, that of the text."""
     lower = suffix.lower()
     inner, outer = posixpath.splitext(lower)
-    return FORMATS.get(lower) or (FORMATS.get(inner) if outer in _UNZIPS and inner in _OF_TEXT else None)
+    return FORMATS.get(lower) or (
+        FORMATS.get(inner) if outer in _UNZIPS and inner in _OF_TEXT else None
+    )
 
 
 @contextmanager
@@ -116,11 +122,15 @@ def suffix_for(data: object, key: str | None, key_suffix: str) -> str:
     name = _object_type(data)
     usual = {"DataFrame": ".parquet", "AnnData": ".h5ad"}.get(name)
     if usual is None:
-        raise InvalidArgument(f"a {type(data).__name__} cannot be saved this way", hint="write a file and save that")
+        raise InvalidArgument(
+            f"a {type(data).__name__} cannot be saved this way", hint="write a file and save that"
+        )
     suffix = key_suffix if key else usual
     allowed = {"DataFrame": _FOR_TABLES, "AnnData": (".h5ad", ".zarr", ".anndata.zarr")}[name]
     if suffix not in allowed:
-        raise InvalidArgument(f"key {key!r} cannot hold a {name}", hint=f"end it in {' or '.join(allowed)}")
+        raise InvalidArgument(
+            f"key {key!r} cannot hold a {name}", hint=f"end it in {' or '.join(allowed)}"
+        )
     return suffix
 
 
@@ -189,7 +199,12 @@ def _remotely(opened: Callable[..., object]) -> Callable[[Any, str], object]:
     return lambda fs, path: opened(path, fs)
 
 
-_UNZIPS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bgz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_UNZIPS: dict[str, Callable[..., Any]] = {
+    ".gz": gzip.open,
+    ".bgz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+}
 
 
 def _text(path: Path) -> str:
@@ -238,11 +253,15 @@ def _open_remote_zarr(fs: Any, path: str) -> object:
         return None
     stores = _library("zarr.storage", "data")
     own = type(fs)(**{**fs.storage_options, "asynchronous": True})
-    return _library("zarr", "data").open(stores.FsspecStore(own, read_only=True, path=path), mode="r")
+    return _library("zarr", "data").open(
+        stores.FsspecStore(own, read_only=True, path=path), mode="r"
+    )
 
 
 def _write_zarr(data: Any, path: Path) -> None:
-    with warnings.catch_warnings():  # which version of the format is the default of anndata, not a choice of the user
+    with (
+        warnings.catch_warnings()
+    ):  # which version of the format is the default of anndata, not a choice of the user
         warnings.filterwarnings("ignore", "Writing zarr v2", UserWarning)
         data.write_zarr(path)
 
@@ -264,14 +283,31 @@ def _unpickle(path: Path) -> object:
         return importlib.import_module("pickle").load(file)
 
 
-_TEXTS = (".txt", ".log", ".md", ".rst", ".html", ".svg", ".xml", ".fasta", ".fa", ".fna", ".faa", ".fastq", ".fq")
+_TEXTS = (
+    ".txt",
+    ".log",
+    ".md",
+    ".rst",
+    ".html",
+    ".svg",
+    ".xml",
+    ".fasta",
+    ".fa",
+    ".fna",
+    ".faa",
+    ".fastq",
+    ".fq",
+)
 _OF_TEXT = {*_TEXTS, ".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".toml", ".csv", ".tsv"}
 """What may be compressed as well: `.json.gz`, `.csv.bz2`."""
 _PARQUET, _CSV, _TSV = _arrow(), _arrow("csv"), _arrow("csv", delimiter="\t")
 
 FORMATS: dict[str, Format] = {
     ".parquet": Format(
-        lambda p: _pandas().read_parquet(p), _PARQUET, lambda d, p: d.to_parquet(p), _remotely(_PARQUET)
+        lambda p: _pandas().read_parquet(p),
+        _PARQUET,
+        lambda d, p: d.to_parquet(p),
+        _remotely(_PARQUET),
     ),
     ".csv": Format(_read_table(","), _CSV, _write_table(","), _remotely(_CSV)),
     ".csv.gz": Format(_read_table(","), _CSV, _write_table(","), _remotely(_CSV)),

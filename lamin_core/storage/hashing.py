@@ -67,7 +67,8 @@ def digest_entries(hash_type: str, entries: list[tuple[bytes, int, str]]) -> Dig
 def files_in(folder: str) -> Iterator[tuple[str, str]]:
     """The relative and the whole path of every file below; what is no file is left out, as are broken links.
 
-    Links are followed; one that leads back up is not entered again. Raises `OSError` for a folder that cannot be read.
+    Links are followed; one that leads back up is not entered again. Raises `OSError` for a folder
+    that cannot be read.
     """
     seen = set()
     for here, subfolders, names in os.walk(folder, followlinks=True, onerror=_raise):
@@ -77,7 +78,11 @@ def files_in(folder: str) -> Iterator[tuple[str, str]]:
             continue
         seen.add((stat_result.st_dev, stat_result.st_ino))
         below = "" if here == folder else f"{os.path.relpath(here, folder)}/"
-        yield from ((below + name, path) for name in names if os.path.isfile(path := os.path.join(here, name)))
+        yield from (
+            (below + name, path)
+            for name in names
+            if os.path.isfile(path := os.path.join(here, name))
+        )
 
 
 def _raise(error: OSError) -> None:

@@ -109,14 +109,17 @@ def root_type(root: str) -> str:
 def checked_root(root: str | os.PathLike[str], base: str | os.PathLike[str] = ".") -> str:
     """The root as it is stored: an absolute path (of a relative one, below `base`), or a URL without secrets.
 
-    Raises `InvalidArgument` for a URL that holds a password or options: the registry is shared, they are not.
+    Raises `InvalidArgument` for a URL that holds a password or options: the registry is shared,
+    they are not.
 
     >>> checked_root("s3://bucket/data/"), checked_root("file:///data"), checked_root("data", "/projects")
     ('s3://bucket/data', '/data', '/projects/data')
     """
     text = os.fspath(root)
     if not text or "\0" in text:
-        raise InvalidArgument(f"not a storage: {text!r}", hint="a folder, or a URL such as s3://bucket/data")
+        raise InvalidArgument(
+            f"not a storage: {text!r}", hint="a folder, or a URL such as s3://bucket/data"
+        )
     if not is_remote(text):
         return os.path.abspath(os.path.join(base, os.path.expanduser(text)))
     if is_file_url(text):
@@ -133,7 +136,9 @@ def check_url(url: str) -> str:
     'https://example.org/a.csv?download=1'
     """
     if "\0" in url or not _is_text(url):
-        raise InvalidArgument(f"not a URL: {url!r}", hint="there are characters in it that no URL has")
+        raise InvalidArgument(
+            f"not a URL: {url!r}", hint="there are characters in it that no URL has"
+        )
     user = url.partition("://")[2].partition("/")[0].rpartition("@")[0]
     if shows_secret(url) or ":" in user:
         raise _with_secrets(url)
@@ -191,9 +196,14 @@ def check_key(key: str) -> str:
         raise InvalidKey(f"{key!r} cannot be a key", hint="a key is text, such as 'raw/a.csv'")
     parts = key.split("/")
     if {"", ".", ".."} & set(parts) or "\\" in key or "\0" in key:
-        raise InvalidKey(f"{key!r} cannot be a key", hint="a relative path such as 'raw/a.csv', without '..' or '\\\\'")
+        raise InvalidKey(
+            f"{key!r} cannot be a key",
+            hint="a relative path such as 'raw/a.csv', without '..' or '\\\\'",
+        )
     if MANAGED in parts:
-        raise InvalidKey(f"{key!r} goes into {MANAGED!r}, which is the registry's own", hint="choose another key")
+        raise InvalidKey(
+            f"{key!r} goes into {MANAGED!r}, which is the registry's own", hint="choose another key"
+        )
     return check_name(key)
 
 
@@ -206,7 +216,10 @@ def check_name(key: str) -> str:
     if not _is_text(key):
         raise InvalidKey(f"not text in UTF-8: {key!r}", hint="rename the file, or give it a `key`")
     if len(key.encode()) > KEY_BYTES:
-        raise InvalidKey(f"a key of {len(key)} characters is too long: {key[:40]!r}...", hint="choose a shorter one")
+        raise InvalidKey(
+            f"a key of {len(key)} characters is too long: {key[:40]!r}...",
+            hint="choose a shorter one",
+        )
     return key
 
 
@@ -272,4 +285,6 @@ def managed_key(content: Digest, suffix: str) -> str:
     >>> managed_key(Digest("blake3", "ab" * 32, 3), ".csv").startswith(".lamindb/")
     True
     """
-    return f"{MANAGED}/{derived_uid(20, content.hash_type, content.hash, str(content.size))}{suffix}"
+    return (
+        f"{MANAGED}/{derived_uid(20, content.hash_type, content.hash, str(content.size))}{suffix}"
+    )

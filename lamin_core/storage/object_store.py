@@ -1,7 +1,8 @@
 """Objects in remote storages through fsspec: list, read, write.
 
-Where a storage is and who may use it comes from the environment, as for any client of that storage, or from a table
-per root in `lamin/storages.toml` of the user's configuration folder. The registry keeps neither.
+Where a storage is and who may use it comes from the environment, as for any client of that storage,
+or from a table per root in `lamin/storages.toml` of the user's configuration folder. The registry
+keeps neither.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ def look(url: str) -> Found:
 
 def _folder(path: str, below: dict[str, Any]) -> Found:
     entries = [
-        (os.fsencode(posixpath.relpath(name, path)), info.get("size") or 0, _tag(info)) for name, info in below.items()
+        (os.fsencode(posixpath.relpath(name, path)), info.get("size") or 0, _tag(info))
+        for name, info in below.items()
     ]
     size = sum(size for _, size, _ in entries)
     tagged = [(name, size, tag) for name, size, tag in entries if tag is not None]
@@ -118,7 +120,8 @@ def remove(url: str) -> None:
 def upload(source: Path, url: str, size: int) -> None:
     """Bring a local file or folder there; an upload that was cut short is taken up again.
 
-    A file shows when it is complete. Of a folder, files show one by one, so nobody may be told its name before.
+    A file shows when it is complete. Of a folder, files show one by one, so nobody may be told its
+    name before.
     """
     with reaching(url), progress(f"uploading {source.name}", size) as watch:
         fs, path = filesystem(url)
@@ -127,7 +130,11 @@ def upload(source: Path, url: str, size: int) -> None:
             return
         remote_sizes = {name: info.get("size") for name, info in fs.find(path, detail=True).items()}
         files = [(Path(file), posixpath.join(path, name)) for name, file in files_in(str(source))]
-        missing = [(file, target) for file, target in files if remote_sizes.get(target) != file.stat().st_size]
+        missing = [
+            (file, target)
+            for file, target in files
+            if remote_sizes.get(target) != file.stat().st_size
+        ]
         at_once(lambda pair: _put(fs, *pair, watch), missing)
 
 
@@ -141,7 +148,9 @@ def _put(fs: Any, source: Path, path: str, watch: Watch | None) -> None:
     else:
         _put_aside(fs, source, path, watch)
     if fs.size(path) != size:
-        raise Unavailable(f"{source.name!r} arrived with {fs.size(path)} bytes of {size}", hint="save it again")
+        raise Unavailable(
+            f"{source.name!r} arrived with {fs.size(path)} bytes of {size}", hint="save it again"
+        )
 
 
 def _protocols(fs: Any) -> set[str]:
@@ -208,7 +217,9 @@ def filesystem(url: str) -> tuple[Any, str]:
         library = getattr(error.__cause__ or error, "name", None) or "the library of that scheme"
         raise MissingExtra(library, "s3" if library in ("s3fs", "aiobotocore") else None) from error
     except ValueError as error:
-        raise InvalidArgument(f"{redact_text(url)!r}: {error}", hint="is the scheme one that fsspec knows?") from error
+        raise InvalidArgument(
+            f"{redact_text(url)!r}: {error}", hint="is the scheme one that fsspec knows?"
+        ) from error
     return fs, target
 
 
@@ -234,11 +245,14 @@ def reaching(url: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise NotFound(f"nothing at {shown!r}", hint="was it removed, or never there?") from error
     except PermissionError as error:
-        raise Unavailable(f"{shown!r} is refused: {error}", hint="check your credentials for this storage") from error
+        raise Unavailable(
+            f"{shown!r} is refused: {error}", hint="check your credentials for this storage"
+        ) from error
     except Exception as error:  # each library has its own
         if getattr(error, "errno", None) in FULL:
             raise Unavailable(f"there is no room for {shown!r}", hint="free some space") from error
         reason = redact_text(f"{type(error).__name__}: {error}")
         raise Unavailable(
-            f"{shown!r} cannot be reached: {reason}", hint="check the network, the endpoint and your credentials"
+            f"{shown!r} cannot be reached: {reason}",
+            hint="check the network, the endpoint and your credentials",
         ) from error

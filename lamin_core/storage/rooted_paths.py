@@ -1,8 +1,8 @@
 """Checked paths: whatever is read, written, moved or removed lies below the root of its storage.
 
-A key comes from a row, an event or an argument, so it may climb (`../x`) or lead through a link to anywhere. Every
-path below a root is made here: `location` for what somebody put there, `own_location` for what only the registry
-writes and what is to be removed.
+A key comes from a row, an event or an argument, so it may climb (`../x`) or lead through a link to
+anywhere. Every path below a root is made here: `location` for what somebody put there,
+`own_location` for what only the registry writes and what is to be removed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Location:
 def location(root: str, key: str) -> str:
     """The path or URL of this key below the root. Raises `Conflict` for a key that leaves it.
 
-    A link that somebody put into a storage is followed, as everywhere; together with `..` it is not.
+    A link that somebody put into a storage is followed, as everywhere; together with `..` it is
+    not.
 
     >>> location("/data", "raw/a.csv"), location("s3://bucket/data/", "a.csv")
     ('/data/raw/a.csv', 's3://bucket/data/a.csv')
@@ -52,8 +53,9 @@ def location(root: str, key: str) -> str:
 def own_location(root: str, key: str) -> str:
     """The same for what the registry writes, moves or removes: no link on the way to it leads out of the storage.
 
-    The last name may be a link, which is then replaced or removed itself. `.lamindb` may be one where this user or
-    the owner of the storage has made it, such as to a larger disk. Raises `Conflict`.
+    The last name may be a link, which is then replaced or removed itself. `.lamindb` may be one
+    where this user or the owner of the storage has made it, such as to a larger disk. Raises
+    `Conflict`.
 
     >>> own_location("/data", ".lamindb/Ab3dEf5hIj7l.csv")
     '/data/.lamindb/Ab3dEf5hIj7l.csv'
@@ -108,4 +110,7 @@ def _is_within(path: str, folder: str) -> bool:
 
 
 def _outside(location: Location) -> Conflict:
-    return Conflict(f"{location.text!r} does not lie below the storage {location.root!r}: it is left alone", _HINT)
+    return Conflict(
+        f"{location.text!r} does not lie below the storage {location.root!r}: it is left alone",
+        _HINT,
+    )

@@ -1,8 +1,8 @@
 """Multipart uploads to S3 that resume after a killed upload.
 
-The store keeps the parts of an unfinished upload, by key. Whoever uploads the same content to the same key, this
-process or another, finds them there, checks each by its MD5 (which is its entity tag), and sends the missing ones.
-The object shows when all parts are put together, not before.
+The store keeps the parts of an unfinished upload, by key. Whoever uploads the same content to the
+same key, this process or another, finds them there, checks each by its MD5 (which is its entity
+tag), and sends the missing ones. The object shows when all parts are put together, not before.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ def upload_parts(fs: Any, source: Path, path: str, watch: Watch | None) -> None:
     where = {"Bucket": bucket, "Key": key}
     size = source.stat().st_size
     length = max(PART, -(-size // _MOST_PARTS))
-    upload = _unfinished(fs, bucket, key) or fs.call_s3("create_multipart_upload", **where)["UploadId"]
+    upload = (
+        _unfinished(fs, bucket, key) or fs.call_s3("create_multipart_upload", **where)["UploadId"]
+    )
     etags = {part["PartNumber"]: part["ETag"] for part in _parts(fs, where, upload)}
 
     def send(number: int) -> dict[str, Any]:
@@ -37,15 +39,21 @@ def upload_parts(fs: Any, source: Path, path: str, watch: Watch | None) -> None:
             piece = file.read(length)
         tag = etags.get(number)
         if tag is None or tag.strip('"') != hashlib.md5(piece, usedforsecurity=False).hexdigest():
-            tag = fs.call_s3("upload_part", **where, UploadId=upload, PartNumber=number, Body=piece)["ETag"]
+            tag = fs.call_s3(
+                "upload_part", **where, UploadId=upload, PartNumber=number, Body=piece
+            )["ETag"]
         if watch is not None:
             watch(len(piece))
         return {"PartNumber": number, "ETag": tag}
 
     parts = at_once(send, range(1, -(-size // length) + 1), _AT_ONCE)
     try:
-        fs.call_s3("complete_multipart_upload", **where, UploadId=upload, MultipartUpload={"Parts": parts})
-    except FileNotFoundError:  # no such upload: whoever sent the same content at the same time has ended it
+        fs.call_s3(
+            "complete_multipart_upload", **where, UploadId=upload, MultipartUpload={"Parts": parts}
+        )
+    except (
+        FileNotFoundError
+    ):  # no such upload: whoever sent the same content at the same time has ended it
         if not fs.exists(path):
             raise
 
@@ -88,10 +96,14 @@ def _unfinished(fs: Any, bucket: str, key: str) -> str | None:
 
 def _begun(fs: Any, bucket: str, prefix: str) -> list[dict[str, Any]]:
     try:
-        listed = fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=prefix).get("Uploads") or []
+        listed = (
+            fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=prefix).get("Uploads") or []
+        )
     except PermissionError:  # who may write need not be allowed to list: then an upload starts anew
         return []
-    return [upload for upload in listed if upload["Key"].startswith(prefix)]  # not every store looks at the prefix
+    return [
+        upload for upload in listed if upload["Key"].startswith(prefix)
+    ]  # not every store looks at the prefix
 
 
 def _parts(fs: Any, where: dict[str, str], upload: str) -> Iterator[dict[str, Any]]:

@@ -15,8 +15,8 @@ from lamin_core.tracking.code import in_file
 def bring_back(transform: Transform, folder: Path, *, force: bool = False) -> Path:
     """Write the source of this version into the folder; where the file is.
 
-    What lies there already is written over if the registry has it, as another version; if it does not, only with
-    `force`. Raises `Conflict`, and `InvalidArgument` for what is no file.
+    What lies there already is written over if the registry has it, as another version; if it does
+    not, only with `force`. Raises `Conflict`, and `InvalidArgument` for what is no file.
     """
     if transform.source_code is None or transform.kind not in ("script", "notebook"):
         raise InvalidArgument(
@@ -27,7 +27,9 @@ def bring_back(transform: Transform, folder: Path, *, force: bool = False) -> Pa
         )
     name = PurePosixPath(transform.key).name
     if name in ("", ".."):
-        raise InvalidArgument(f"not a file name: {transform.key!r}", hint="`lamin list transform` shows the names")
+        raise InvalidArgument(
+            f"not a file name: {transform.key!r}", hint="`lamin list transform` shows the names"
+        )
     path = folder / name
     if os.path.lexists(path) and not force and not _is_known(transform, path):
         raise Conflict(
@@ -39,7 +41,9 @@ def bring_back(transform: Transform, folder: Path, *, force: bool = False) -> Pa
 
 
 def _is_known(transform: Transform, path: Path) -> bool:
-    if not path.is_file():  # a folder, or a link to nothing yet, through which a file would be made elsewhere
+    if (
+        not path.is_file()
+    ):  # a folder, or a link to nothing yet, through which a file would be made elsewhere
         return False
     source = in_file(path).source
     if source is None:

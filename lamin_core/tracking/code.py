@@ -38,7 +38,9 @@ class Code:
             "reference": None if self.path is None else self.path.as_uri(),
             "reference_type": None if self.path is None else "file",
         }
-        return Transform(**facts | {name: value for name, value in attributes.items() if value is not None})
+        return Transform(
+            **facts | {name: value for name, value in attributes.items() if value is not None}
+        )
 
 
 def at_work(path: str | os.PathLike[str] | None = None) -> Code:
@@ -72,7 +74,10 @@ _OURS = str(Path(lamin_core.__file__).parent) + os.sep
 @cache
 def _is_installed(file: str) -> bool:
     places = sysconfig.get_paths()
-    folders = {os.path.realpath(places[name]) + os.sep for name in ("stdlib", "purelib", "platlib", "scripts")}
+    folders = {
+        os.path.realpath(places[name]) + os.sep
+        for name in ("stdlib", "purelib", "platlib", "scripts")
+    }
     return os.path.realpath(file).startswith(tuple(folders))
 
 
@@ -83,7 +88,13 @@ def in_file(path: Path) -> Code:
     except (OSError, UnicodeDecodeError):
         return Code(path.name, _kind(path), path=path)
     if path.suffix == ".ipynb":
-        return Code(path.name, "notebook", redact_text(notebooks.source(text)), path, _masked(notebooks.title(text)))
+        return Code(
+            path.name,
+            "notebook",
+            redact_text(notebooks.source(text)),
+            path,
+            _masked(notebooks.title(text)),
+        )
     return Code(path.name, _kind(path), redact_text(text), path, _summary(text))
 
 

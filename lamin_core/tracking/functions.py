@@ -26,7 +26,9 @@ R = TypeVar("R")
 
 
 @contextmanager
-def run(name: str, *, params: dict[str, Any] | None = None, kind: str = "function") -> Iterator[Run]:
+def run(
+    name: str, *, params: dict[str, Any] | None = None, kind: str = "function"
+) -> Iterator[Run]:
     """A run for a block of code, a child of the current one; an exception in it fails the run and goes on up.
 
     `name` is the key of its transform.
@@ -42,7 +44,9 @@ def run(name: str, *, params: dict[str, Any] | None = None, kind: str = "functio
 @overload
 def flow(function: Callable[P, R]) -> Callable[P, R]: ...
 @overload
-def flow(*, uid: str | None = None, key: str | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def flow(
+    *, uid: str | None = None, key: str | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 
 
 def flow(
@@ -50,9 +54,9 @@ def flow(
 ) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
     """A decorator: each call is a run of the function, with its arguments as params.
 
-    The transform's key is `<file>:<function>`, or `key`; its version follows the function's source; `uid` is its stem
-    or its very version, as in `track`. Works on functions, generators, and both with `async`; use it as `@ln.flow` or
-    `@ln.flow()`.
+    The transform's key is `<file>:<function>`, or `key`; its version follows the function's source;
+    `uid` is its stem or its very version, as in `track`. Works on functions, generators, and both
+    with `async`; use it as `@ln.flow` or `@ln.flow()`.
     """
     decorated: Callable[P, R] = _decorator(function, kind="flow", uid=uid, key=key)
     return decorated
@@ -61,7 +65,9 @@ def flow(
 @overload
 def step(function: Callable[P, R]) -> Callable[P, R]: ...
 @overload
-def step(*, uid: str | None = None, key: str | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def step(
+    *, uid: str | None = None, key: str | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 
 
 def step(
@@ -107,7 +113,8 @@ class _Tracked:
         parent = current.current_run()
         if self.kind == "step" and parent is None:
             raise NotTracked(
-                f"step {self.function.__name__!r} needs a run", hint="call ln.track(), or it from an @ln.flow"
+                f"step {self.function.__name__!r} needs a run",
+                hint="call ln.track(), or it from an @ln.flow",
             )
         where = instance()
         started = begun(
@@ -166,10 +173,16 @@ def tell_processes() -> None:
         child_environment.restore_environment()
         return
     outermost = next(
-        (ancestor for ancestor in (script, *path) if ancestor is not None and ancestor.external_id == run.root_run_id),
+        (
+            ancestor
+            for ancestor in (script, *path)
+            if ancestor is not None and ancestor.external_id == run.root_run_id
+        ),
         None,
     )
-    child_environment.export_run(name_of(run)._replace(root=None if outermost is None else name_of(outermost)))
+    child_environment.export_run(
+        name_of(run)._replace(root=None if outermost is None else name_of(outermost))
+    )
 
 
 def _function_transform(tracked: _Tracked) -> Transform:
@@ -192,13 +205,20 @@ def _function_transform(tracked: _Tracked) -> Transform:
 def _file_of(function: Callable[..., object]) -> str | None:
     """Its file; of a function of the script itself what the script says, for an engine may run a copy of it."""
     main_file: str | None = getattr(sys.modules.get("__main__"), "__file__", None)
-    return main_file if function.__module__ == "__main__" and main_file is not None else inspect.getsourcefile(function)
+    return (
+        main_file
+        if function.__module__ == "__main__" and main_file is not None
+        else inspect.getsourcefile(function)
+    )
 
 
 def _arguments(function: Callable[..., Any], args: Any, kwargs: Any) -> dict[str, Any]:
     try:
         bound = inspect.signature(function).bind(*args, **kwargs)
-    except (TypeError, ValueError):  # the call itself will say so; of what is written in C nobody knows
+    except (
+        TypeError,
+        ValueError,
+    ):  # the call itself will say so; of what is written in C nobody knows
         return {}
     bound.apply_defaults()
     return {name: value for name, value in bound.arguments.items() if name not in ("self", "cls")}

@@ -52,8 +52,9 @@ class Tee:
 class Log:
     """From here to `close`, what is printed on standard output and standard error goes into this file as well.
 
-    That is all that goes through the descriptors 1 and 2 of this process, so also what programs that it starts print,
-    and libraries written in C. Where Python's own streams lead elsewhere, as in a test, it is what Python prints.
+    That is all that goes through the descriptors 1 and 2 of this process, so also what programs
+    that it starts print, and libraries written in C. Where Python's own streams lead elsewhere, as
+    in a test, it is what Python prints.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,9 +62,13 @@ class Log:
         create_file(path, 0o600)
         self.path = path
         # Not through a link: somebody could have us write elsewhere by one.
-        log = io.FileIO(path, "ab", opener=lambda file, flags: os.open(file, flags | os.O_NOFOLLOW, 0o666))
+        log = io.FileIO(
+            path, "ab", opener=lambda file, flags: os.open(file, flags | os.O_NOFOLLOW, 0o666)
+        )
         # By lines: of a process that is killed, the log is there up to its last one.
-        self._copy: TextIO = io.TextIOWrapper(log, encoding="utf-8", errors="backslashreplace", line_buffering=True)
+        self._copy: TextIO = io.TextIOWrapper(
+            log, encoding="utf-8", errors="backslashreplace", line_buffering=True
+        )
         streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
         numbers = [number for name, number in _NUMBERS.items() if _leads_to(streams[name], number)]
         self._diverted = _diverted(numbers, path)
@@ -91,8 +96,8 @@ class Log:
 def _write_by_lines(stream: Any) -> Any | None:
     """Let what Python prints leave the process line by line, as on a terminal; the stream, if it did not before.
 
-    Python keeps up to 8 KiB of what it prints into a pipe or a file, and started programs would come before it in
-    the log.
+    Python keeps up to 8 KiB of what it prints into a pipe or a file, and started programs would
+    come before it in the log.
     """
     try:
         if stream.line_buffering or stream.write_through:
@@ -130,7 +135,9 @@ class _Diverted:
         self.kept = {number: os.dup(number) for number in numbers}
         # What leads to one place goes one way, and keeps its order.
         primary = {
-            number: next(candidate for candidate in numbers if os.path.sameopenfile(candidate, number))
+            number: next(
+                candidate for candidate in numbers if os.path.sameopenfile(candidate, number)
+            )
             for number in numbers
         }
         ends = {number: _pair(number) for number in dict.fromkeys(primary.values())}
@@ -163,7 +170,9 @@ class _Diverted:
             os.close(saved_fd)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._copier.wait(_PATIENCE)
-        self._copier.returncode = self._copier.poll() or 0  # it may go on without us, and that is no news
+        self._copier.returncode = (
+            self._copier.poll() or 0
+        )  # it may go on without us, and that is no news
 
 
 def _flush() -> None:

@@ -20,12 +20,15 @@ def is_running() -> bool:
 def path() -> Path | None:
     """The notebook whose kernel this is; None where nobody tells.
 
-    Jupyter's server tells its kernels by a variable of the environment, VS Code by one of the notebook; `jupyter
-    execute`, `nbconvert`, `papermill` and the like have it on their own command line.
+    Jupyter's server tells its kernels by a variable of the environment, VS Code by one of the
+    notebook; `jupyter execute`, `nbconvert`, `papermill` and the like have it on their own command
+    line.
     """
     candidates = [_of_vscode(), os.environ.get("JPY_SESSION_NAME"), *_of_whoever_started_it()]
     paths = (Path(candidate) for candidate in candidates if candidate)
-    return next((notebook for notebook in paths if notebook.suffix == ".ipynb" and notebook.is_file()), None)
+    return next(
+        (notebook for notebook in paths if notebook.suffix == ".ipynb" and notebook.is_file()), None
+    )
 
 
 def _of_vscode() -> str | None:
@@ -39,7 +42,11 @@ def _of_whoever_started_it() -> list[str]:
         folder = os.readlink(f"/proc/{parent}/cwd")
     except OSError:
         return []
-    return [os.path.join(folder, argument) for argument in process.command_line(parent) if argument.endswith(".ipynb")]
+    return [
+        os.path.join(folder, argument)
+        for argument in process.command_line(parent)
+        if argument.endswith(".ipynb")
+    ]
 
 
 def source(text: str) -> str:
@@ -50,7 +57,10 @@ def source(text: str) -> str:
     read = _read(text)
     metadata = read.get("metadata", {})
     kernel_metadata = {name: metadata[name] for name in ("kernelspec",) if name in metadata}
-    cells = [{"cell_type": kind, "metadata": {}, "source": cell} | _empty(kind) for kind, cell in _cells(read)]
+    cells = [
+        {"cell_type": kind, "metadata": {}, "source": cell} | _empty(kind)
+        for kind, cell in _cells(read)
+    ]
     notebook = {"cells": cells, "metadata": kernel_metadata, "nbformat": 4, "nbformat_minor": 4}
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
@@ -81,7 +91,12 @@ def title(text: str) -> str | None:
     >>> title('{"cells": [{"cell_type": "markdown", "source": ["# Counts\\\\n", "of genes"]}]}')
     'Counts'
     """
-    lines = [line for kind, cell in _cells(_read(text)) if kind == "markdown" for line in cell.splitlines()]
+    lines = [
+        line
+        for kind, cell in _cells(_read(text))
+        if kind == "markdown"
+        for line in cell.splitlines()
+    ]
     return next((line.removeprefix("#").strip() for line in lines if line.startswith("# ")), None)
 
 

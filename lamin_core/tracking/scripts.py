@@ -50,27 +50,26 @@ def track(
 ) -> Run:
     """Start a run of this script or notebook.
 
-    From here on, artifacts that are loaded are its inputs, and artifacts that are saved are its outputs. End it with
-    `finish()`; where that is not called, the run ends with the script, with the same outcome. A run that another
-    tracked run started becomes its child. Below somebody else's instance that this user has not allowed, one warning
-    says so, nothing is recorded, and the returned run is not saved.
+    From here on, artifacts that are loaded are its inputs, and artifacts that are saved are its
+    outputs. End it with `finish()`; where that is not called, the run ends with the script, with
+    the same outcome. A run that another tracked run started becomes its child. Below somebody
+    else's instance that this user has not allowed, one warning says so, nothing is recorded, and
+    the returned run is not saved.
 
     Args:
-        transform: A saved transform, or a uid; by default the transform is the script itself, a new version
+        transform: A saved transform, or a uid; by default the transform is the script itself, a new
+        version
             whenever its source has changed.
-        uid: Keeps it the same transform wherever the file is moved. 12 characters identify the series, 16 one version.
-        key: The key of the transform, by default the name of the file.
-        kind: The kind of a new transform, such as `notebook` or `script`.
-        description: The title of a new transform.
-        source_code: The source, where it is not in a file.
-        path: The file that holds the source, where it is not the running one.
-        params: Parameters of the run, stored as JSON with secrets masked.
-        features: Values of registered features for the run.
-        name: A name for the run.
-        project: The name of a saved project to which the run belongs.
-        initiated_by_run: The parent run, where the environment does not name it.
-        new_run: With False, continue your last run of this version.
-        report: With True, store what is printed as `run.report`.
+        uid: Keeps it the same transform wherever the file is moved. 12 characters identify the
+        series, 16 one version. key: The key of the transform, by default the name of the file.
+        kind: The kind of a new transform, such as `notebook` or `script`. description: The title of
+        a new transform. source_code: The source, where it is not in a file. path: The file that
+        holds the source, where it is not the running one. params: Parameters of the run, stored as
+        JSON with secrets masked. features: Values of registered features for the run. name: A name
+        for the run. project: The name of a saved project to which the run belongs.
+        initiated_by_run: The parent run, where the environment does not name it. new_run: With
+        False, continue your last run of this version. report: With True, store what is printed as
+        `run.report`.
 
     Returns:
         The run, saved and started.
@@ -93,7 +92,9 @@ def track(
     draft = transform if isinstance(transform, Transform) else None
     if code is not None:
         transform_description = description or current.context_value("description")
-        draft = code.transform(uid=uid, key=key, kind=kind, description=transform_description, source_code=source_code)
+        draft = code.transform(
+            uid=uid, key=key, kind=kind, description=transform_description, source_code=source_code
+        )
     assert draft is not None
     saved = draft if draft.id else draft.save()
     projects = _projects(where, project)
@@ -158,7 +159,10 @@ def _projects(where: Instance, name: str | None) -> list[Project]:
         return []
     match: Project | None = where.query(Project).filter(name=project_name).first()
     if match is None:
-        raise NotFound(f"no project is called {project_name!r}", hint=f'ln.Project(name="{project_name}").save()')
+        raise NotFound(
+            f"no project is called {project_name!r}",
+            hint=f'ln.Project(name="{project_name}").save()',
+        )
     return [match]
 
 
@@ -200,7 +204,11 @@ class _Script:
         self._where = where
         self._run = run
         self._code = code
-        self._log = Log(where.folder / "logs" / f"{run.uid}.txt") if report and not notebooks.is_running() else None
+        self._log = (
+            Log(where.folder / "logs" / f"{run.uid}.txt")
+            if report and not notebooks.is_running()
+            else None
+        )
 
     def begin(self) -> None:
         """From here on, it is the current run."""

@@ -1,6 +1,7 @@
 """Runs of shell scripts: `lamin track` in one begins a run of it, `lamin finish` ends it.
 
-The run is that of the shell, not of `lamin`: it is lost with the shell, and what the shell starts belongs to it.
+The run is that of the shell, not of `lamin`: it is lost with the shell, and what the shell starts
+belongs to it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,12 @@ _SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "mksh", "fish", "busybox"}
 
 
 def track_shell(
-    where: Instance, *, key: str | None, name: str | None, uid: str | None, params: dict[str, object]
+    where: Instance,
+    *,
+    key: str | None,
+    name: str | None,
+    uid: str | None,
+    params: dict[str, object],
 ) -> Run:
     """Start a run of the shell script that this process was started by. Raises `InvalidArgument`.
 
@@ -35,7 +41,12 @@ def track_shell(
     if before is not None:
         where.lineage.end(before, RunStatus.COMPLETED, None)
     transform = _transform(_script(shell), key, uid).save()
-    run = Run(transform, name=name or transform.key, params=masked_params(params), parent=_above(where, shell))
+    run = Run(
+        transform,
+        name=name or transform.key,
+        params=masked_params(params),
+        parent=_above(where, shell),
+    )
     run.engine, run.details = SHELL, _details(shell)
     run.__dict__["_process"] = process.of(shell)
     return run.save()
@@ -46,7 +57,9 @@ def finish_shell(where: Instance, code: int) -> Run:
     # A shell may put its last command in its own place.
     run = run_of_shell(where.db, [os.getpid(), _shell()]) or _named(where)
     if run is None:
-        raise NotTracked("no run of this shell script is being tracked", hint="call lamin track first")
+        raise NotTracked(
+            "no run of this shell script is being tracked", hint="call lamin track first"
+        )
     return where.lineage.end(run, *of_shell(code))
 
 
@@ -74,7 +87,9 @@ def _script(shell: int) -> Path | None:
         folder = os.readlink(f"/proc/{shell}/cwd")
     except OSError:
         return None
-    operands = [argument for argument in process.command_line(shell)[1:] if not argument.startswith("-")]
+    operands = [
+        argument for argument in process.command_line(shell)[1:] if not argument.startswith("-")
+    ]
     paths = (Path(folder, argument) for argument in operands[:1])
     return next((path for path in paths if path.is_file()), None)
 

@@ -69,7 +69,9 @@ def _stored_environment(where: Instance, project: Path) -> int:
 
 
 def _added(session: Any, facts: Any) -> int:
-    row = Environment(uid=random_uid(16), hash=facts.hash, python=facts.python, platform=facts.platform)
+    row = Environment(
+        uid=random_uid(16), hash=facts.hash, python=facts.python, platform=facts.platform
+    )
     row.packages, row.conda, row.locks = facts.packages, facts.conda or None, facts.locks or None
     session.add(row)
     session.flush()

@@ -1,7 +1,8 @@
 """Runs of other programs: `lamin run` starts one, waits for it, and records its inputs and outputs.
 
-The run is that of the program, with all that it starts. Files that its arguments name need not be told: those that are
-there and stay as they are have been read, those that are new or changed have been written.
+The run is that of the program, with all that it starts. Files that its arguments name need not be
+told: those that are there and stay as they are have been read, those that are new or changed have
+been written.
 """
 
 from __future__ import annotations
@@ -36,7 +37,14 @@ from lamin_core.tracking.params import masked_params
 from lamin_core.tracking.start import environment_id
 
 logger = logging.getLogger("lamin")
-_INTERPRETERS = {".py": sys.executable, ".sh": "bash", ".R": "Rscript", ".r": "Rscript", ".jl": "julia", ".pl": "perl"}
+_INTERPRETERS = {
+    ".py": sys.executable,
+    ".sh": "bash",
+    ".R": "Rscript",
+    ".r": "Rscript",
+    ".jl": "julia",
+    ".pl": "perl",
+}
 _LANGUAGES = {".py": "python", ".sh": "shell", ".R": "R", ".r": "R", ".jl": "julia", ".pl": "perl"}
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -69,7 +77,14 @@ class Program:
     @property
     def code(self) -> Path | None:
         """The script: the first word that is one, such as `fit.R` in `Rscript --vanilla fit.R raw.csv`."""
-        return next((path for path in map(Path, self.words) if path.suffix in _LANGUAGES and path.is_file()), None)
+        return next(
+            (
+                path
+                for path in map(Path, self.words)
+                if path.suffix in _LANGUAGES and path.is_file()
+            ),
+            None,
+        )
 
     @property
     def files(self) -> Iterator[Path]:
@@ -113,7 +128,8 @@ class Asked:
 def run_program(where: Instance, program: Program, request: Asked) -> int:
     """Run it as a run, and return its exit code; 128 and the number of the signal that ended it.
 
-    Outputs are saved where it ends well. Raises `NotFound` where a program, an input or an output is not there.
+    Outputs are saved where it ends well. Raises `NotFound` where a program, an input or an output
+    is not there.
     """
     command = program.command
     where.lineage.find_lost()
@@ -152,14 +168,22 @@ def _input(where: Instance, name: str) -> Artifact:
         return _save(where, False, local_path(name))
     record = where.lineage.find(name)
     if not isinstance(record, Artifact):
-        raise NotFound(f"{name!r} is a run, not an artifact", hint="name a file, or an artifact by its key or uid")
+        raise NotFound(
+            f"{name!r} is a run, not an artifact",
+            hint="name a file, or an artifact by its key or uid",
+        )
     return record
 
 
 def _begun(where: Instance, program: Program, request: Asked) -> Run:
     transform = program.transform(request.key).save()
     parent = where.run_above(child_environment.inherited_parent())
-    run = Run(transform, name=request.name or transform.key, params=masked_params(request.params), parent=parent)
+    run = Run(
+        transform,
+        name=request.name or transform.key,
+        params=masked_params(request.params),
+        parent=parent,
+    )
     folder = Path.cwd() if program.code is None else program.code.absolute().parent
     checkout = git.checkout(folder)
     details = {
@@ -175,7 +199,9 @@ def _begun(where: Instance, program: Program, request: Asked) -> Run:
 def _states(where: Instance, program: Program) -> dict[Path, Any]:
     """The files that its arguments may name, in a known storage, and how they are now."""
     storages = [root for root in where.files.storages() if root.root != "/"]
-    return {path: _state(path) for path in program.files if locate(str(path), storages).root is not None}
+    return {
+        path: _state(path) for path in program.files if locate(str(path), storages).root is not None
+    }
 
 
 def _state(path: Path) -> object:
@@ -211,7 +237,9 @@ def _storable(text: str) -> str:
 
 def _promised(path: str) -> Path:
     if not os.path.exists(path):
-        raise NotFound(f"the program ended well, but there is no {path!r}", hint="check the path of --output")
+        raise NotFound(
+            f"the program ended well, but there is no {path!r}", hint="check the path of --output"
+        )
     return local_path(path)
 
 

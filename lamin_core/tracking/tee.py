@@ -2,7 +2,8 @@
 
     python copying.py FILE FROM:TO FROM:TO ...
 
-It ends when nobody can write any more, be it long after who has started it: so it needs nothing but Python itself.
+It ends when nobody can write any more, be it long after who has started it: so it needs nothing but
+Python itself.
 """
 
 from __future__ import annotations

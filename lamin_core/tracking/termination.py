@@ -48,7 +48,9 @@ def outcome(error: BaseException | None) -> Outcome:
     >>> outcome(SystemExit(3)), outcome(SystemExit()).status.value, outcome(KeyboardInterrupt()).status.value
     (Outcome(status=<RunStatus.FAILED: 'failed'>, error='exit code 3'), 'completed', 'aborted')
     """
-    if error is None or isinstance(error, GeneratorExit):  # whoever consumes a generator has seen enough
+    if error is None or isinstance(
+        error, GeneratorExit
+    ):  # whoever consumes a generator has seen enough
         return Outcome(RunStatus.COMPLETED)
     if isinstance(error, SystemExit):
         return of_exit(error.code)
@@ -60,7 +62,9 @@ def of_exit(code: object) -> Outcome:
     """What this exit code means: none and 0 are good, a text is a message, as for the interpreter itself."""
     if code is None or (isinstance(code, int) and code == 0):
         return Outcome(RunStatus.COMPLETED)
-    return Outcome(RunStatus.FAILED, f"exit code {int(code)}" if isinstance(code, int) else str(code))
+    return Outcome(
+        RunStatus.FAILED, f"exit code {int(code)}" if isinstance(code, int) else str(code)
+    )
 
 
 def of_shell(code: int) -> Outcome:
@@ -92,10 +96,15 @@ class _Watch:
         """Look out from now on. Signals are for the main thread alone."""
         self.exit = None
         if threading.current_thread() is threading.main_thread():
-            self._handled = [number for number in _SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
+            self._handled = [
+                number for number in _SIGNALS if signal.getsignal(number) is signal.SIG_DFL
+            ]
             for number in self._handled:
                 signal.signal(number, _abort)
-        self._unwrap = [_observe(sys, "exit", self._exits), _observe(_sitebuiltins.Quitter, "__call__", self._quits)]
+        self._unwrap = [
+            _observe(sys, "exit", self._exits),
+            _observe(_sitebuiltins.Quitter, "__call__", self._quits),
+        ]
 
     def end(self) -> None:
         """Leave everything as it was; what somebody has changed since then stays theirs."""
@@ -149,9 +158,12 @@ def _observe(owner: object, name: str, seen: Callable[..., None]) -> Callable[[]
 
 def _abort(number: int, _frame: FrameType | None) -> None:
     """Close the runs of this process as aborted, then let the signal do what it does by default."""
-    # In another thread: the interrupted code may be in the midst of a transaction, and would wait for itself for ever.
+    # In another thread: the interrupted code may be in the midst of a transaction, and would wait
+    # for itself for ever.
     reason = f"ended by {signal.Signals(number).name}"
-    closing = threading.Thread(target=_close_all, args=(Outcome(RunStatus.ABORTED, reason),), daemon=True)
+    closing = threading.Thread(
+        target=_close_all, args=(Outcome(RunStatus.ABORTED, reason),), daemon=True
+    )
     closing.start()
     closing.join(_PATIENCE)
     signal.signal(number, signal.SIG_DFL)
@@ -161,7 +173,9 @@ def _abort(number: int, _frame: FrameType | None) -> None:
 
 def _close_all(how: Outcome) -> None:
     # Innermost first. A forked child ends only what it began itself.
-    for run, close in reversed([entry for entry in _watch.open.values() if entry[0].pid == os.getpid()]):
+    for run, close in reversed(
+        [entry for entry in _watch.open.values() if entry[0].pid == os.getpid()]
+    ):
         try:
             close(how)
         except Exception as problem:  # the process is on its way out: say it, and let it go
@@ -175,8 +189,9 @@ def _close_at_exit() -> None:
     how = _outcome_of_process()
     _close_all(how)
     if isinstance(how.error, KeyboardInterrupt):
-        # CPython notes that Ctrl-C ended the script, to end by the signal itself, and forgets it when text is executed,
-        # as libraries do while they write to the database. Text that ends in the same way makes it note that again.
+        # CPython notes that Ctrl-C ended the script, to end by the signal itself, and forgets it
+        # when text is executed, as libraries do while they write to the database. Text that ends in
+        # the same way makes it note that again.
         with contextlib.suppress(KeyboardInterrupt):
             exec("raise KeyboardInterrupt")  # noqa: S102
 
@@ -185,7 +200,9 @@ def main_frame() -> FrameType | None:
     """The frame of the script itself, if it is what runs here."""
     frame: FrameType | None = sys._getframe()
     space = vars(sys.modules["__main__"]) if "__main__" in sys.modules else None
-    while frame is not None and not (frame.f_globals is space and frame.f_code.co_name == "<module>"):
+    while frame is not None and not (
+        frame.f_globals is space and frame.f_code.co_name == "<module>"
+    ):
         frame = frame.f_back
     return frame
 
@@ -208,10 +225,14 @@ def _outcome_of_process() -> Outcome:
         return Outcome(RunStatus.COMPLETED)
     # Of all exceptions that end a script, SystemExit alone leaves no trace.
     error: BaseException | None = getattr(sys, "last_value", None)
-    return outcome(error) if error is not None else _watch.exit or Outcome(RunStatus.FAILED, _UNSEEN)
+    return (
+        outcome(error) if error is not None else _watch.exit or Outcome(RunStatus.FAILED, _UNSEEN)
+    )
 
 
 def _outcome_of_last_cell() -> Outcome:
     shell = sys.modules["IPython"].get_ipython()
     result = getattr(shell, "last_execution_result", None)
-    return outcome(getattr(result, "error_in_exec", None) or getattr(result, "error_before_exec", None))
+    return outcome(
+        getattr(result, "error_in_exec", None) or getattr(result, "error_before_exec", None)
+    )

@@ -33,7 +33,9 @@ from openlineage.lamin.receive.spool_replay import recover
 from openlineage.lamin.validation.lint import lint_lines, lint_log
 
 
-@click.group(epilog=examples("lamin events export > events.ndjson", "lamin events replay events.ndjson"))
+@click.group(
+    epilog=examples("lamin events export > events.ndjson", "lamin events replay events.ndjson")
+)
 def events() -> None:
     """OpenLineage events: out of the registry and into it."""
 
@@ -49,14 +51,16 @@ def export() -> None:
 
 
 @events.command(epilog=examples("lamin events replay", "lamin events replay events.ndjson"))
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path, allow_dash=True), metavar="[FILE|-]...")
+@click.argument(
+    "files", nargs=-1, type=click.Path(path_type=Path, allow_dash=True), metavar="[FILE|-]..."
+)
 @output.as_json
 def replay(files: tuple[Path, ...], as_json: bool) -> None:
     """Bring events from NDJSON files into the registry.
 
-    Each event once, however often it is replayed. Without a FILE: the spool, where events wait that found no
-    registry; what is taken is removed from it, and what a receiver has refused is named. Exits with 1 when something
-    could not be read.
+    Each event once, however often it is replayed. Without a FILE: the spool, where events wait that
+    found no registry; what is taken is removed from it, and what a receiver has refused is named.
+    Exits with 1 when something could not be read.
     """
     instance = connect()
     report = Report()
@@ -69,7 +73,8 @@ def replay(files: tuple[Path, ...], as_json: bool) -> None:
     if not files:
         with messages.reported_by_command():
             recover(instance.db, spool_folder(), report)
-            # Kept there while this instance could not be used by this user, or could not be written to.
+            # Kept there while this instance could not be used by this user, or could not be written
+            # to.
             if user_spool() != spool_folder():
                 recover(instance.db, user_spool(), report, registry_key(instance.folder))
         dropped = take_dropped(spool_folder())
@@ -104,15 +109,17 @@ def _tell_problems(report: Report, dropped: int, refused: Sequence[AsideFile]) -
 def requeue(as_json: bool) -> None:
     """Let events that a receiver has refused be sent again.
 
-    They wait in the spool as they did before: the next run that sends to the same place delivers them, and
-    `lamin events replay` takes them in here. What is refused again is set aside again.
+    They wait in the spool as they did before: the next run that sends to the same place delivers
+    them, and `lamin events replay` takes them in here. What is refused again is set aside again.
     """
     folder = spool_folder()
     count = requeue_events(folder)
     if as_json:
         output.print_json({"requeued": count, "folder": str(folder)})
     elif count:
-        output.echo(f"{count} wait again in {folder}: the next run sends them, or: lamin events replay")
+        output.echo(
+            f"{count} wait again in {folder}: the next run sends them, or: lamin events replay"
+        )
     else:
         output.echo(f"nothing was set aside in {folder}")
 
@@ -126,7 +133,9 @@ def _replay_file(instance: Instance, file: Path, report: Report) -> None:
         with file.open("rb") as lines:
             replayed(database, lines, report)
     except OSError as error:
-        raise NotFound(f"{str(file)!r} cannot be read: {error.strerror}", hint="name an NDJSON file") from error
+        raise NotFound(
+            f"{str(file)!r} cannot be read: {error.strerror}", hint="name an NDJSON file"
+        ) from error
 
 
 _NAMED = 5
@@ -141,7 +150,9 @@ def _by_reason(problems: Sequence[str]) -> list[str]:
     """
     positions: dict[str, list[str]] = {}
     for problem in problems:
-        position, _, reason = problem.partition(": ") if problem.startswith("line ") else (problem, "", "")
+        position, _, reason = (
+            problem.partition(": ") if problem.startswith("line ") else (problem, "", "")
+        )
         positions.setdefault(reason, []).append(position)
     lines = []
     for reason, lines_with_it in positions.items():
@@ -153,7 +164,9 @@ def _by_reason(problems: Sequence[str]) -> list[str]:
 
 
 def _summary(report: Report) -> str:
-    return f"{report.taken} taken, {report.known} known already, {len(report.quarantined)} put aside"
+    return (
+        f"{report.taken} taken, {report.known} known already, {len(report.quarantined)} put aside"
+    )
 
 
 @events.command(epilog=examples("lamin events quarantine"))
@@ -171,7 +184,11 @@ def quarantine(as_json: bool) -> None:
     for event in quarantined:
         output.echo(printable(f"{event.id}  {event.received_at:%Y-%m-%d %H:%M}  {event.reason}"))
         output.echo("    ", printable(event.body[:100]))
-    output.echo(f"{len(quarantined)} held" + ("; try again with: lamin events retry" if quarantined else ""), err=True)
+    output.echo(
+        f"{len(quarantined)} held"
+        + ("; try again with: lamin events retry" if quarantined else ""),
+        err=True,
+    )
 
 
 @events.command(epilog=examples("lamin events retry"))
@@ -206,12 +223,15 @@ def rebuild(as_json: bool) -> None:
 
 
 @events.command(epilog=examples("lamin events lint", "lamin events lint events.ndjson --json"))
-@click.argument("file", required=False, type=click.Path(path_type=Path, allow_dash=True), metavar="[FILE|-]")
+@click.argument(
+    "file", required=False, type=click.Path(path_type=Path, allow_dash=True), metavar="[FILE|-]"
+)
 @output.as_json
 def lint(file: Path | None, as_json: bool) -> None:
     """Judge events by the official schemas of OpenLineage.
 
-    Formats and all: the registry's events, or those of a file. Exits with 1 when something is wrong with one.
+    Formats and all: the registry's events, or those of a file. Exits with 1 when something is wrong
+    with one.
     """
     report = lint_log(connect().db) if file is None else lint_lines(_lines(file))
     if as_json:
@@ -230,12 +250,25 @@ def _lines(file: Path) -> list[bytes]:
     try:
         return file.read_bytes().split(b"\n")
     except OSError as error:
-        raise NotFound(f"{str(file)!r} cannot be read: {error.strerror}", hint="name an NDJSON file") from error
+        raise NotFound(
+            f"{str(file)!r} cannot be read: {error.strerror}", hint="name an NDJSON file"
+        ) from error
 
 
 @click.command(epilog=examples("lamin serve", "lamin serve --host 0.0.0.0 --port 5001"))
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need a key.")
-@click.option("--port", default=5000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; others need a key.",
+)
+@click.option(
+    "--port",
+    default=5000,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on.",
+)
 def serve(host: str, port: int) -> None:
     """Take OpenLineage events over HTTP, until interrupted."""
     try:

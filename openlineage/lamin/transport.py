@@ -45,7 +45,9 @@ class LaminTransport(Transport):
     def __init__(self, config: LaminConfig) -> None:
         where = config.instance or locate_instance()
         if where is None:
-            raise InstanceNotFound("no instance here or above", hint="set `instance` of the transport to its folder")
+            raise InstanceNotFound(
+                "no instance here or above", hint="set `instance` of the transport to its folder"
+            )
         self._sink = RegistrySink(where)
 
     def emit(self, event: Any) -> None:

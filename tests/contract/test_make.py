@@ -20,7 +20,9 @@ class TestContract(AdapterContract):
 
     engine = "make"
 
-    def execute(self, pipeline: str, workdir: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    def execute(
+        self, pipeline: str, workdir: Path, env: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
         """Play the Makefile of this pipeline."""
         return subprocess.run(
             [sys.executable, "-m", "lamin_make", "-f", str(PIPELINES / f"{pipeline}.mk"), "-j2"],
@@ -35,7 +37,9 @@ class TestContract(AdapterContract):
 
 def test_the_page_shows_the_whole_adapter_as_it_is() -> None:
     page = (ROOT / "docs" / "new-engine.md").read_text("utf-8")
-    shown = dict(re.findall(r"<!-- test: file (lamin_make/\S+) -->\n```\w+\n(.*?)```\n", page, re.DOTALL))
+    shown = dict(
+        re.findall(r"<!-- test: file (lamin_make/\S+) -->\n```\w+\n(.*?)```\n", page, re.DOTALL)
+    )
     files = {
         str(path.relative_to(ADAPTER)): path.read_text("utf-8")
         for path in (ADAPTER / "lamin_make").iterdir()
@@ -46,5 +50,9 @@ def test_the_page_shows_the_whole_adapter_as_it_is() -> None:
 
 
 def test_the_doctests_of_the_adapter_pass() -> None:
-    script = "import doctest, lamin_make.translate as module; assert doctest.testmod(module).failed == 0"
-    subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ADAPTER)}, check=True)
+    script = (
+        "import doctest, lamin_make.translate as module; assert doctest.testmod(module).failed == 0"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ADAPTER)}, check=True
+    )

@@ -14,9 +14,13 @@ class TestContract(AdapterContract):
 
     engine = "nextflow"
 
-    def execute(self, pipeline: str, workdir: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    def execute(
+        self, pipeline: str, workdir: Path, env: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
         """Play this pipeline in Nextflow 24.10.0, wherever it has to come from."""
-        runtime = {name: environment(workdir)[name] for name in ("PATH", "XDG_CACHE_HOME", "NXF_OPTS")}
+        runtime = {
+            name: environment(workdir)[name] for name in ("PATH", "XDG_CACHE_HOME", "NXF_OPTS")
+        }
         return subprocess.run(
             [*COMMAND, "run", str(PIPELINES / f"{pipeline}.nf")],
             cwd=workdir,

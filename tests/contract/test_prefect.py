@@ -27,7 +27,9 @@ class TestContract(AdapterContract):
     def _server(cls, prefect_environment: dict[str, str]) -> None:
         cls.server = prefect_environment
 
-    def execute(self, pipeline: str, workdir: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    def execute(
+        self, pipeline: str, workdir: Path, env: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
         """Run the script of this pipeline."""
         return subprocess.run(
             [sys.executable, str(PIPELINES / f"{pipeline}.py")],

@@ -16,7 +16,9 @@ class TestContract(AdapterContract):
 
     engine = "snakemake"
 
-    def execute(self, pipeline: str, workdir: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    def execute(
+        self, pipeline: str, workdir: Path, env: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
         """Play the Snakefile of this pipeline."""
         return subprocess.run(
             [

@@ -1,8 +1,9 @@
 """Processes that die while they save: `python dying.py` imports everything, and forks one for each line it reads.
 
-A line is JSON: the instance's folder, what to save, and the number of the step to die at. Steps are the calls and
-returns of our own functions that move bytes and rows, and of whatever those call in C: each `open`, `fsync`, `rename`,
-each statement. At 0 it lives, and answers with the number of steps there were; else with minus the signal.
+A line is JSON: the instance's folder, what to save, and the number of the step to die at. Steps are
+the calls and returns of our own functions that move bytes and rows, and of whatever those call in
+C: each `open`, `fsync`, `rename`, each statement. At 0 it lives, and answers with the number of
+steps there were; else with minus the signal.
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ ROOT = "/planted"
 class Shape:
     """Artifacts and runs by number from 0, and what ties them.
 
-    Run `n` begins `n` seconds after the first and lasts one; an edge is seen when its run begins (a read) or ends (a
-    write), an artifact is there from its first edge on.
+    Run `n` begins `n` seconds after the first and lasts one; an edge is seen when its run begins (a
+    read) or ends (a write), an artifact is there from its first edge on.
     """
 
     artifacts: int
@@ -75,7 +75,9 @@ def plant(database: Database, shape: Shape) -> Planted:
                                    "storage_id": root, "key": f"{a}.txt", "suffix": ".txt", "origin": "event",
                                    "created_at": seen_times[a - first.artifact]} for a in numbers))  # fmt: skip
         parents = dict(shape.parents)
-        _fill(session, Run, (_run(first, number, transform, parents) for number in range(shape.runs)))
+        _fill(
+            session, Run, (_run(first, number, transform, parents) for number in range(shape.runs))
+        )
         _fill(session, RunArtifact, ({"run_id": first.run + edge[0], "artifact_id": first.artifact + edge[1],
                                       "series_id": first.artifact + edge[1], "direction": edge[2], "role": edge[3],
                                       "observed_at": seen_at(edge)} for edge in shape.edges))  # fmt: skip
@@ -112,8 +114,17 @@ def _transform(session: Session) -> int:
     if existing is not None:
         return existing
     series = {"stem": "t" * 12, "namespace": "planted", "key": "step"}
-    series_id = session.execute(insert(TransformSeries).values(**series).returning(TransformSeries.id)).scalar_one()
-    values = {"uid": "t" * 16, "series_id": series_id, "number": 0, "is_latest": True, "key": "step", "origin": "event"}
+    series_id = session.execute(
+        insert(TransformSeries).values(**series).returning(TransformSeries.id)
+    ).scalar_one()
+    values = {
+        "uid": "t" * 16,
+        "series_id": series_id,
+        "number": 0,
+        "is_latest": True,
+        "key": "step",
+        "origin": "event",
+    }
     row = insert(Transform).values(**values, namespace="planted", kind="pipeline", created_at=BEGIN)
     return session.execute(row.returning(Transform.id)).scalar_one()
 

@@ -35,12 +35,20 @@ texts = st.one_of(
     st.text(alphabet="'\"\\%_;-()*?[]{}$^|+.:@ \0\n\ud800aZ0", max_size=20),
 )
 values = st.one_of(
-    texts, st.integers(), st.floats(), st.none(), st.booleans(), st.lists(texts, max_size=3), st.binary()
+    texts,
+    st.integers(),
+    st.floats(),
+    st.none(),
+    st.booleans(),
+    st.lists(texts, max_size=3),
+    st.binary(),
 )
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def instance(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+def instance(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Instance]:
     """One for all examples, on each database."""
     folder = tmp_path_factory.mktemp("any")
     name = None
@@ -66,12 +74,16 @@ def result_or_none(question: Any) -> Any:
         return None
 
 
-few = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 @few
 @given(
-    operator=st.sampled_from(sorted(OPERATORS)), value=values, field=st.sampled_from(["name", "is_type", "created_at"])
+    operator=st.sampled_from(sorted(OPERATORS)),
+    value=values,
+    field=st.sampled_from(["name", "is_type", "created_at"]),
 )
 def test_lookups(instance: Instance, operator: str, value: Any, field: str) -> None:
     result_or_none(lambda: ln.ULabel.filter(**{f"{field}__{operator}": value}).to_list())
@@ -90,7 +102,9 @@ def test_what_a_text_is_compared_with_is_what_python_says(instance: Instance, te
     }
     for operator, holds in expected.items():
         names = result_or_none(
-            lambda operator=operator: {label.name for label in ln.ULabel.filter(**{f"name__{operator}": text})}
+            lambda operator=operator: {
+                label.name for label in ln.ULabel.filter(**{f"name__{operator}": text})
+            }
         )
         assert names is None or names == {name for name in NAMES if holds(name)}, operator
 
@@ -107,7 +121,9 @@ def test_searches(instance: Instance, text: str) -> None:
 
 @few
 @given(text=texts, value=values)
-def test_names_of_fields_orders_features_and_paths(instance: Instance, text: str, value: Any) -> None:
+def test_names_of_fields_orders_features_and_paths(
+    instance: Instance, text: str, value: Any
+) -> None:
     questions: list[Any] = [
         lambda: ln.ULabel.filter(**{text: value}).to_list(),
         lambda: ln.ULabel.filter(**{f"name__{text}": value}).to_list(),

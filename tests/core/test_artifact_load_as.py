@@ -25,7 +25,9 @@ def test_load_as_another_type_raises(instance: Instance, tmp_path: Path) -> None
     path.write_text(json.dumps([1, 2]))
     artifact = ln.Artifact(path, key="settings.json").save()
     assert artifact.load(list) == [1, 2]
-    with pytest.raises(InvalidArgument, match=r"settings.json' is a list, not a dict: its suffix is '.json'") as error:
+    with pytest.raises(
+        InvalidArgument, match=r"settings.json' is a list, not a dict: its suffix is '.json'"
+    ) as error:
         artifact.load(dict)
     assert error.value.hint == "artifact.load() returns it as it is"
 

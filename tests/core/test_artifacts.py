@@ -32,14 +32,18 @@ def test_a_file_from_elsewhere_is_copied_into_the_storage(
     assert len(artifact.uid) == 20
 
 
-def test_a_file_inside_the_project_is_registered_where_it_lies(instance: Instance, write: Write) -> None:
+def test_a_file_inside_the_project_is_registered_where_it_lies(
+    instance: Instance, write: Write
+) -> None:
     path = write("results/a.csv", "x\n")
     artifact = ln.Artifact(path).save()
     assert artifact.path == path
     assert artifact.key == "results/a.csv"
 
 
-def test_changed_bytes_are_a_new_version_and_old_bytes_again_are_another(instance: Instance, write: Write) -> None:
+def test_changed_bytes_are_a_new_version_and_old_bytes_again_are_another(
+    instance: Instance, write: Write
+) -> None:
     uids = []
     for text in ("one", "two", "one"):
         uids.append(ln.Artifact(write("a.txt", text), key="k/a.txt").save().uid)
@@ -54,7 +58,9 @@ def test_changed_bytes_are_a_new_version_and_old_bytes_again_are_another(instanc
 
 def test_the_same_bytes_again_are_the_same_version(instance: Instance, write: Write) -> None:
     path = write("a.txt", "one")
-    assert ln.Artifact(path, key="k/a.txt").save().uid == ln.Artifact(path, key="k/a.txt").save().uid
+    assert (
+        ln.Artifact(path, key="k/a.txt").save().uid == ln.Artifact(path, key="k/a.txt").save().uid
+    )
 
 
 def test_the_same_bytes_under_another_key_are_another_artifact_that_shares_the_content(
@@ -77,7 +83,9 @@ def test_every_byte_counts(instance: Instance, in_tmp_path: Path) -> None:
     assert ln.Artifact(path).save().hash != first.hash
 
 
-def test_swapped_names_in_a_folder_are_another_folder(instance: Instance, write: Write, in_tmp_path: Path) -> None:
+def test_swapped_names_in_a_folder_are_another_folder(
+    instance: Instance, write: Write, in_tmp_path: Path
+) -> None:
     write("d/control.csv", "1"), write("d/treated.csv", "2")
     first = ln.Artifact(in_tmp_path / "d").save()
     write("d/control.csv", "2"), write("d/treated.csv", "1")
@@ -100,7 +108,10 @@ def test_a_data_frame_goes_in_and_comes_back(instance: Instance) -> None:
     assert (artifact.kind, artifact.otype, artifact.n_observations) == ("dataset", "DataFrame", 2)
     pd.testing.assert_frame_equal(artifact.load(pd.DataFrame), frame)
     assert artifact.open().count_rows() == 2  # type: ignore[attr-defined]
-    assert ln.Artifact.from_dataframe(frame, key="t/frame.csv").save().load(pd.DataFrame).shape == (2, 2)
+    assert ln.Artifact.from_dataframe(frame, key="t/frame.csv").save().load(pd.DataFrame).shape == (
+        2,
+        2,
+    )
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -115,7 +126,16 @@ def test_an_anndata_goes_in_and_comes_back(instance: Instance) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["with space.txt", "quo'te\".txt", "ünïcode-☃.txt", "new\nline.txt", "x (1).txt", "a;b&c.txt", "%20.txt"]
+    "name",
+    [
+        "with space.txt",
+        "quo'te\".txt",
+        "ünïcode-☃.txt",
+        "new\nline.txt",
+        "x (1).txt",
+        "a;b&c.txt",
+        "%20.txt",
+    ],
 )
 def test_strange_names_are_kept_as_they_are(instance: Instance, write: Write, name: str) -> None:
     path = write(f"odd/{name}", "text")
@@ -126,9 +146,12 @@ def test_strange_names_are_kept_as_they_are(instance: Instance, write: Write, na
 
 
 @pytest.mark.parametrize(
-    "key", ["../a.txt", "/a.txt", "a/../../b.txt", "a\\b.txt", "a\0.txt", "", ".lamindb/a.txt", "./a.txt"]
+    "key",
+    ["../a.txt", "/a.txt", "a/../../b.txt", "a\\b.txt", "a\0.txt", "", ".lamindb/a.txt", "./a.txt"],
 )
-def test_a_key_that_leaves_the_storage_is_refused(instance: Instance, write: Write, key: str) -> None:
+def test_a_key_that_leaves_the_storage_is_refused(
+    instance: Instance, write: Write, key: str
+) -> None:
     with pytest.raises(InvalidKey, match=r"cannot be a key|registry's own"):
         ln.Artifact(write("a.txt", "one"), key=key)
     assert ln.Artifact.count() == 0
@@ -164,7 +187,9 @@ def test_bytes_that_are_gone_are_said_to_be(instance: Instance, write: Write) ->
         artifact.load()
 
 
-def test_bytes_that_were_written_over_are_not_taken_for_the_version(instance: Instance, write: Write) -> None:
+def test_bytes_that_were_written_over_are_not_taken_for_the_version(
+    instance: Instance, write: Write
+) -> None:
     path = write("a.txt", "old")
     old = ln.Artifact(path).save()
     path.write_text("new")
@@ -208,7 +233,9 @@ def _save_versions(worker: int, folder: Path) -> None:
         ln.ULabel(name=f"shared{number}").save()
 
 
-def test_eight_processes_make_one_series_with_one_latest(instance: Instance, in_tmp_path: Path) -> None:
+def test_eight_processes_make_one_series_with_one_latest(
+    instance: Instance, in_tmp_path: Path
+) -> None:
     spawned = multiprocessing.get_context("spawn")
     workers = [spawned.Process(target=_save_versions, args=(n, in_tmp_path)) for n in range(8)]
     for worker in workers:
@@ -236,16 +263,22 @@ def test_a_folder_of_files_is_saved_in_one_transaction_of_few_statements(
     run = ln.track(ln.Transform(key="bulk", kind="pipeline").save())
     artifacts = ln.Artifact.from_dir(outside, key="in")
     statements: list[str] = []
-    event.listen(instance.db.engine, "after_cursor_execute", lambda *args: statements.append(args[2]))
+    event.listen(
+        instance.db.engine, "after_cursor_execute", lambda *args: statements.append(args[2])
+    )
     ln.save(artifacts)
     assert len(statements) <= 20
-    assert [artifact.key for artifact in artifacts] == [f"in/{number:03d}.txt" for number in range(120)]
+    assert [artifact.key for artifact in artifacts] == [
+        f"in/{number:03d}.txt" for number in range(120)
+    ]
     assert ln.Artifact.filter(key__startswith="in/").count() == 120
     assert ln.Artifact.get(key="in/007.txt").load() == "7"
     assert run.output_artifacts.count() == 120
 
 
-def test_saved_again_only_what_changed_is_a_new_version(instance: Instance, write: Write, in_tmp_path: Path) -> None:
+def test_saved_again_only_what_changed_is_a_new_version(
+    instance: Instance, write: Write, in_tmp_path: Path
+) -> None:
     for number in range(5):
         write(f"d/{number}.txt", str(number))
     ln.save(ln.Artifact.from_dir(in_tmp_path / "d"))
@@ -253,7 +286,9 @@ def test_saved_again_only_what_changed_is_a_new_version(instance: Instance, writ
     again = ln.Artifact.from_dir(in_tmp_path / "d")
     ln.save(again)
     assert [artifact.version for artifact in again] == ["0000", "0000", "0000", "0001", "0000"]
-    assert [artifact.key for artifact in again] == [f"d/{number}.txt" for number in range(5)]  # where they lie
+    assert [artifact.key for artifact in again] == [
+        f"d/{number}.txt" for number in range(5)
+    ]  # where they lie
     assert ln.Artifact.count() == 6
     ln.track(ln.Transform(key="again", kind="pipeline").save())
     third = ln.Artifact.from_dir(in_tmp_path / "d", key="copies")
@@ -268,13 +303,20 @@ def test_one_key_twice_in_a_batch_is_two_versions(instance: Instance, write: Wri
     twin = ln.Artifact(write("2.txt", "2"), key="other.txt")
     ln.save([*batch, twin, ln.ULabel(name="along")])
     assert [artifact.version for artifact in batch] == ["0000", "0001", "0002"]
-    assert [artifact.is_latest for artifact in ln.Artifact.get(key="same.txt").versions] == [True, False, False]
+    assert [artifact.is_latest for artifact in ln.Artifact.get(key="same.txt").versions] == [
+        True,
+        False,
+        False,
+    ]
     assert twin.content_id == batch[2].content_id
     assert ln.ULabel.filter(name="along").count() == 1
 
 
 def test_a_batch_is_saved_whole_or_not_at_all(instance: Instance, write: Write) -> None:
-    good, bad = ln.Artifact(write("a.txt", "a"), key="k/a.txt"), ln.Artifact(write("b.txt", "b"), key="k/b.txt")
+    good, bad = (
+        ln.Artifact(write("a.txt", "a"), key="k/a.txt"),
+        ln.Artifact(write("b.txt", "b"), key="k/b.txt"),
+    )
     os.unlink("b.txt")
     with pytest.raises(LaminError):
         ln.save([good, bad])
@@ -299,7 +341,9 @@ def test_files_of_a_batch_are_tied_to_the_folder_they_lie_in(
 # The trash
 
 
-def test_what_is_in_the_trash_is_in_no_query_until_it_is_taken_out(instance: Instance, write: Write) -> None:
+def test_what_is_in_the_trash_is_in_no_query_until_it_is_taken_out(
+    instance: Instance, write: Write
+) -> None:
     old, new = (ln.Artifact(write("a.txt", text), key="k/a.txt").save() for text in ("old", "new"))
     new.delete()
     assert ln.Artifact.get(key="k/a.txt").uid == old.uid
@@ -314,7 +358,9 @@ def test_what_is_in_the_trash_is_in_no_query_until_it_is_taken_out(instance: Ins
     assert new.load() == "new"
 
 
-def test_after_all_versions_are_in_the_trash_the_next_one_counts_on(instance: Instance, write: Write) -> None:
+def test_after_all_versions_are_in_the_trash_the_next_one_counts_on(
+    instance: Instance, write: Write
+) -> None:
     first = ln.Artifact(write("a.txt", "one"), key="k/a.txt").save()
     first.delete()
     second = ln.Artifact(write("a.txt", "one"), key="k/a.txt").save()
@@ -324,7 +370,10 @@ def test_after_all_versions_are_in_the_trash_the_next_one_counts_on(instance: In
 
 def test_deleted_from_the_trash_it_is_gone_with_its_copy(instance: Instance, write: Write) -> None:
     run = ln.track(ln.Transform(key="maker", kind="pipeline").save())
-    copied, in_place = ln.Artifact(write("a.txt", "a"), key="k/a.txt").save(), ln.Artifact("a.txt").save()
+    copied, in_place = (
+        ln.Artifact(write("a.txt", "a"), key="k/a.txt").save(),
+        ln.Artifact("a.txt").save(),
+    )
     label = ln.ULabel(name="x").save()
     copied.ulabels.add(label)
     path = copied.path
@@ -389,7 +438,9 @@ def test_an_anndata_in_every_way(instance: Instance) -> None:
     assert ln.Artifact.get(key="t/cells.zarr").open()["X"].shape == (3, 3)
 
 
-def test_a_folder_has_a_suffix_only_where_that_says_what_is_in_it(instance: Instance, write: Write) -> None:
+def test_a_folder_has_a_suffix_only_where_that_says_what_is_in_it(
+    instance: Instance, write: Write
+) -> None:
     write("run.2026/a.txt", "a"), write("cells.zarr/zarr.json", "{}")
     assert ln.Artifact("run.2026", key="runs/last").save().suffix == ""
     assert ln.Artifact("cells.zarr", key="cells.zarr").save().suffix == ".zarr"

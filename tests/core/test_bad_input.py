@@ -18,14 +18,23 @@ from sqlalchemy import event
 
 import lamin_core as ln
 from lamin_core.admin import fsck
-from lamin_core.errors import Conflict, InvalidArgument, InvalidKey, LaminError, NotFound, Unavailable
+from lamin_core.errors import (
+    Conflict,
+    InvalidArgument,
+    InvalidKey,
+    LaminError,
+    NotFound,
+    Unavailable,
+)
 from lamin_core.instance.instance import Instance, disconnect, init
 from tests.command import typed
 
 FRAME = pd.DataFrame({"x": [1]})
 
 
-def test_what_is_no_path_no_key_no_run_and_no_artifact_is_refused(instance: Instance, outside: Path) -> None:
+def test_what_is_no_path_no_key_no_run_and_no_artifact_is_refused(
+    instance: Instance, outside: Path
+) -> None:
     import anndata as ad
 
     file = outside / "a.txt"
@@ -53,7 +62,14 @@ def test_what_is_no_path_no_key_no_run_and_no_artifact_is_refused(instance: Inst
         with pytest.raises(InvalidArgument, match=f"(?s){why}") as failure:
             make()
         assert failure.value.hint, why
-    for use in (unsaved.load, unsaved.open, unsaved.cache, unsaved.delete, unsaved.restore, unsaved.describe):
+    for use in (
+        unsaved.load,
+        unsaved.open,
+        unsaved.cache,
+        unsaved.delete,
+        unsaved.restore,
+        unsaved.describe,
+    ):
         with pytest.raises(LaminError, match=r"is not saved|is not in the registry") as failed:
             use()
         assert failed.value.hint
@@ -100,7 +116,9 @@ STRANGE = [
 ]
 
 
-def test_strange_names_are_saved_found_described_and_deleted_from_the_shell(instance: Instance) -> None:
+def test_strange_names_are_saved_found_described_and_deleted_from_the_shell(
+    instance: Instance,
+) -> None:
     for name in STRANGE:
         Path(name).write_text(name)
         typed("save", "--", name)
@@ -124,7 +142,9 @@ def test_names_that_look_the_same_are_two_where_the_file_system_has_two(instance
         assert ln.Artifact.get(key=decomposed).load() == decomposed
 
 
-def test_saved_twice_deleted_twice_and_in_the_wrong_order(instance: Instance, outside: Path) -> None:
+def test_saved_twice_deleted_twice_and_in_the_wrong_order(
+    instance: Instance, outside: Path
+) -> None:
     (outside / "a.txt").write_text("a")
     artifact = ln.Artifact(outside / "a.txt", key="a.txt")
     assert artifact.save().uid == artifact.save().uid
@@ -143,7 +163,9 @@ def test_saved_twice_deleted_twice_and_in_the_wrong_order(instance: Instance, ou
     assert fsck.check(instance, deep=True, grace=0).is_clean
 
 
-def test_a_deletion_that_fails_leaves_the_bytes_in_their_place(instance: Instance, outside: Path) -> None:
+def test_a_deletion_that_fails_leaves_the_bytes_in_their_place(
+    instance: Instance, outside: Path
+) -> None:
     (outside / "a.txt").write_text("a")
     artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
 
@@ -158,7 +180,9 @@ def test_a_deletion_that_fails_leaves_the_bytes_in_their_place(instance: Instanc
     assert fsck.check(instance, deep=True, grace=0).is_clean
 
 
-def test_ten_thousand_files_are_one_artifact_and_ten_thousand(instance: Instance, in_tmp_path: Path) -> None:
+def test_ten_thousand_files_are_one_artifact_and_ten_thousand(
+    instance: Instance, in_tmp_path: Path
+) -> None:
     for number in range(10_000):
         folder = in_tmp_path / "many" / f"{number % 100:02d}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -196,7 +220,9 @@ def test_what_lies_in_a_registered_storage_stays_there_and_a_change_is_found_out
         ln.Artifact(path)
 
 
-def test_a_folder_that_may_only_be_read_is_saved_and_copied(instance: Instance, outside: Path) -> None:
+def test_a_folder_that_may_only_be_read_is_saved_and_copied(
+    instance: Instance, outside: Path
+) -> None:
     (outside / "d").mkdir()
     (outside / "d" / "a.txt").write_text("a")
     for path in (outside / "d" / "a.txt", outside / "d"):
@@ -213,7 +239,10 @@ def test_a_folder_that_may_only_be_read_is_saved_and_copied(instance: Instance, 
 _POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
 
 
-@pytest.mark.skipif(bool(_POWERLESS) and shutil.which("setpriv") is None, reason="root cannot give up its powers here")
+@pytest.mark.skipif(
+    bool(_POWERLESS) and shutil.which("setpriv") is None,
+    reason="root cannot give up its powers here",
+)
 def test_what_may_not_be_read_or_written_says_so(in_tmp_path: Path, outside: Path) -> None:
     init("./data").db.dispose()
     disconnect()
@@ -230,7 +259,10 @@ def test_what_may_not_be_read_or_written_says_so(in_tmp_path: Path, outside: Pat
         "print(ln.Artifact.count())\n"
     )
     done = subprocess.run(
-        [*_POWERLESS, sys.executable, "-c", code, str(outside)], capture_output=True, text=True, check=False
+        [*_POWERLESS, sys.executable, "-c", code, str(outside)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert "secret.txt' cannot be read: Permission denied" in done.stdout, done.stderr
     assert "plain.txt' cannot be copied" in done.stdout
@@ -251,7 +283,9 @@ def in_bucket(in_tmp_path: Path, bucket: str, database_url: str) -> Iterator[Ins
     new_instance.db.dispose()
 
 
-def test_a_version_in_a_bucket_is_replaced_thrown_away_and_taken_back(in_bucket: Instance, outside: Path) -> None:
+def test_a_version_in_a_bucket_is_replaced_thrown_away_and_taken_back(
+    in_bucket: Instance, outside: Path
+) -> None:
     for name in ("wrong", "right"):
         (outside / f"{name}.txt").write_text(name)
     artifact = ln.Artifact(outside / "wrong.txt", key="a.txt").save()

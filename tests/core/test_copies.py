@@ -66,7 +66,9 @@ KILLED = textwrap.dedent("""
 
 
 def _killed(path: Path, key: str) -> None:
-    done = subprocess.run([sys.executable, "-c", KILLED, str(path), key], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(path), key], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
@@ -92,7 +94,9 @@ def test_a_copy_that_was_killed_is_continued(
     assert stored(instance) == [artifact.path.name]
 
 
-def test_a_part_that_holds_something_else_is_not_believed(instance: Instance, outside: Path) -> None:
+def test_a_part_that_holds_something_else_is_not_believed(
+    instance: Instance, outside: Path
+) -> None:
     (outside / "big.bin").write_bytes(os.urandom(8 << 20))
     _killed(outside / "big.bin", "big.bin")
     (part,) = Path(instance.storage).rglob("*.part")
@@ -110,7 +114,9 @@ def test_a_folder_whose_copy_was_killed_is_completed(instance: Instance, outside
     _killed(outside, "folder")
     assert ln.Artifact.count() == 0
     artifact = ln.Artifact(outside, key="folder").save()
-    assert sorted(path.name for path in artifact.path.iterdir()) == [f"{number}.bin" for number in range(6)]
+    assert sorted(path.name for path in artifact.path.iterdir()) == [
+        f"{number}.bin" for number in range(6)
+    ]
     assert not list(Path(instance.storage).rglob("*.part"))
 
 
@@ -153,7 +159,9 @@ def test_a_file_that_changes_while_it_is_hashed_is_not_saved(
         ln.Artifact(path, key="a.bin")
 
 
-def test_a_file_that_is_cut_short_while_it_is_hashed_does_not_kill_the_process(tmp_path: Path) -> None:
+def test_a_file_that_is_cut_short_while_it_is_hashed_does_not_kill_the_process(
+    tmp_path: Path,
+) -> None:
     # A memory map would: SIGBUS.
     path = tmp_path / "a.bin"
     path.write_bytes(b"x" * (64 << 20))
@@ -167,7 +175,9 @@ def test_a_file_that_is_cut_short_while_it_is_hashed_does_not_kill_the_process(t
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 
-def test_a_file_that_changes_before_it_is_copied_is_not_saved(instance: Instance, outside: Path) -> None:
+def test_a_file_that_changes_before_it_is_copied_is_not_saved(
+    instance: Instance, outside: Path
+) -> None:
     path = outside / "a.bin"
     path.write_bytes(b"old")
     artifact = ln.Artifact(path, key="a.bin")
@@ -178,7 +188,9 @@ def test_a_file_that_changes_before_it_is_copied_is_not_saved(instance: Instance
     assert ln.Artifact.count() == 0
 
 
-def test_a_file_in_place_that_changes_before_it_is_saved_is_not_saved(instance: Instance, in_tmp_path: Path) -> None:
+def test_a_file_in_place_that_changes_before_it_is_saved_is_not_saved(
+    instance: Instance, in_tmp_path: Path
+) -> None:
     path = in_tmp_path / "a.txt"
     path.write_text("old")
     artifact = ln.Artifact(path)
@@ -202,7 +214,9 @@ def test_what_may_not_be_read_says_so(tmp_path: Path, name: str) -> None:
         try:
             DigestCache().at(tmp_path / name)
         except Unavailable as error:
-            os._exit(0 if "cannot be read" in str(error) and "Permission denied" in str(error) else 2)
+            os._exit(
+                0 if "cannot be read" in str(error) and "Permission denied" in str(error) else 2
+            )
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
@@ -217,7 +231,9 @@ def test_an_empty_file_and_an_empty_folder_are_content(instance: Instance, outsi
     assert ln.Artifact(outside / "empty.txt", key="empty.txt").save().uid == file.uid
 
 
-def test_links_are_followed_and_broken_ones_left_out(instance: Instance, outside: Path, tmp_path: Path) -> None:
+def test_links_are_followed_and_broken_ones_left_out(
+    instance: Instance, outside: Path, tmp_path: Path
+) -> None:
     folder = outside / "d"
     folder.mkdir()
     (outside / "elsewhere.txt").write_text("out of the tree")
@@ -252,13 +268,24 @@ KEYS = [
         "",
         "a/",
     ),
-    *("\\a.txt", "a\\b.txt", "..\\a.txt", "C:\\a.txt", "\\\\server\\a.txt", "a\0.txt", "\0", "a/\0/b.txt"),
+    *(
+        "\\a.txt",
+        "a\\b.txt",
+        "..\\a.txt",
+        "C:\\a.txt",
+        "\\\\server\\a.txt",
+        "a\0.txt",
+        "\0",
+        "a/\0/b.txt",
+    ),
     *(".lamindb/a.txt", "a/.lamindb/b.txt", ".lamindb", "a/.lamindb"),
 ]
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_key_that_leaves_its_storage_is_refused(instance: Instance, outside: Path, key: str) -> None:
+def test_a_key_that_leaves_its_storage_is_refused(
+    instance: Instance, outside: Path, key: str
+) -> None:
     (outside / "a.txt").write_text("x")
     with pytest.raises(InvalidKey) as failure:
         ln.Artifact(outside / "a.txt", key=key)
@@ -267,9 +294,20 @@ def test_a_key_that_leaves_its_storage_is_refused(instance: Instance, outside: P
 
 
 @pytest.mark.parametrize(
-    "key", ["%2e%2e/a.txt", "%252e/a.txt", "\u2025/a.txt", "a/\uff0e\uff0e/b.txt", "~/a.txt", "$HOME/a.txt", "*.txt"]
+    "key",
+    [
+        "%2e%2e/a.txt",
+        "%252e/a.txt",
+        "\u2025/a.txt",
+        "a/\uff0e\uff0e/b.txt",
+        "~/a.txt",
+        "$HOME/a.txt",
+        "*.txt",
+    ],
 )
-def test_a_key_that_only_looks_dangerous_is_a_name(instance: Instance, outside: Path, key: str) -> None:
+def test_a_key_that_only_looks_dangerous_is_a_name(
+    instance: Instance, outside: Path, key: str
+) -> None:
     (outside / "a.txt").write_text("x")
     artifact = ln.Artifact(outside / "a.txt", key=key).save()
     assert artifact.load() == "x"
@@ -303,7 +341,8 @@ def test_a_full_disk_leaves_nothing_behind(instance: Instance, outside: Path) ->
 
 
 def test_a_storage_that_is_gone_is_not_made_anew(instance: Instance, outside: Path) -> None:
-    # It may be a disk that is not mounted: what is written to its mount point would be hidden later.
+    # It may be a disk that is not mounted: what is written to its mount point would be hidden
+    # later.
     (outside / "a.txt").write_text("x")
     os.rename(instance.storage, f"{instance.storage}-away")
     artifact = ln.Artifact(outside / "a.txt", key="a.txt")
@@ -322,7 +361,9 @@ def test_a_copy_is_not_to_be_changed_and_damage_is_found(instance: Instance, out
     artifact.path.write_text("ab")
     with pytest.raises(Conflict, match="is damaged"):
         artifact.load()
-    assert ln.Artifact(outside / "a.txt", key="a.txt").save().load() == "abc"  # and saving again heals it
+    assert (
+        ln.Artifact(outside / "a.txt", key="a.txt").save().load() == "abc"
+    )  # and saving again heals it
 
 
 def test_without_copying_in_the_kernel_it_is_the_same(
@@ -340,7 +381,9 @@ def test_without_copying_in_the_kernel_it_is_the_same(
 # The cache of digests
 
 
-def test_a_file_is_read_again_only_when_it_may_have_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_read_again_only_when_it_may_have_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(b"one")
     read: list[object] = []
@@ -420,7 +463,9 @@ def test_the_lock_is_left_with_the_copy(instance: Instance, outside: Path) -> No
     assert stored(instance) == ["x.txt"]
 
 
-def test_two_hundred_odd_keys_stay_inside_or_are_refused(instance: Instance, outside: Path, in_tmp_path: Path) -> None:
+def test_two_hundred_odd_keys_stay_inside_or_are_refused(
+    instance: Instance, outside: Path, in_tmp_path: Path
+) -> None:
     (outside / "a.txt").write_text("x")
     odd = [
         "..",
@@ -438,7 +483,12 @@ def test_two_hundred_odd_keys_stay_inside_or_are_refused(instance: Instance, out
         "a b",
         "\t",
     ]
-    keys = [f"{first}{slash}{second}{slash}a.txt" for first in odd for second in odd for slash in ("/", "\\")]
+    keys = [
+        f"{first}{slash}{second}{slash}a.txt"
+        for first in odd
+        for second in odd
+        for slash in ("/", "\\")
+    ]
     assert len(keys) > 200
     before = {path for path in in_tmp_path.rglob("*") if Path(instance.storage) not in path.parents}
     saved = 0
@@ -451,7 +501,9 @@ def test_two_hundred_odd_keys_stay_inside_or_are_refused(instance: Instance, out
         assert Path(instance.storage) in artifact.path.resolve().parents
         assert artifact.load() == "x"
     assert 50 < saved < len(keys)
-    assert {path for path in in_tmp_path.rglob("*") if Path(instance.storage) not in path.parents} - before == set()
+    assert {
+        path for path in in_tmp_path.rglob("*") if Path(instance.storage) not in path.parents
+    } - before == set()
 
 
 def test_who_saves_what_another_deletes_has_the_bytes(instance: Instance, outside: Path) -> None:
@@ -504,10 +556,14 @@ def test_no_loader_unpickles_anything(instance: Instance, in_tmp_path: Path) -> 
     for suffix in ("parquet", "csv", "tsv.gz"):
         ln.Artifact.from_df(frame, key=f"t.{suffix}").save()
     for suffix in ("h5ad", "zarr"):
-        ln.Artifact.from_anndata(ad.AnnData(np.eye(2, dtype="float32"), obs=frame), key=f"cells.{suffix}").save()
+        ln.Artifact.from_anndata(
+            ad.AnnData(np.eye(2, dtype="float32"), obs=frame), key=f"cells.{suffix}"
+        ).save()
     np.savez(in_tmp_path / "a.npz", x=np.arange(3))
     ln.Artifact("a.npz").save()
-    done = subprocess.run([sys.executable, "-c", UNPICKLED], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", UNPICKLED], capture_output=True, text=True, timeout=120
+    )
     assert done.stdout == "6\n", done.stderr
 
 
@@ -523,7 +579,9 @@ def _part_of(instance: Instance, path: Path, suffix: str = ".txt") -> Path:
 
 
 @pytest.mark.parametrize("kind", ["link", "broken link", "hard link", "fifo", "folder"])
-def test_what_was_planted_in_the_place_of_a_part_is_replaced(instance: Instance, outside: Path, kind: str) -> None:
+def test_what_was_planted_in_the_place_of_a_part_is_replaced(
+    instance: Instance, outside: Path, kind: str
+) -> None:
     (outside / "reads.txt").write_text("what everybody has")
     precious = outside / "precious.txt"
     precious.write_text("PRECIOUS, and longer than that")
@@ -541,13 +599,18 @@ def test_what_was_planted_in_the_place_of_a_part_is_replaced(instance: Instance,
     mode = precious.stat().st_mode
     artifact = ln.Artifact(outside / "reads.txt", key="raw/reads.txt").save()
     assert artifact.load() == "what everybody has"
-    assert (precious.read_text(), precious.stat().st_mode) == ("PRECIOUS, and longer than that", mode)
+    assert (precious.read_text(), precious.stat().st_mode) == (
+        "PRECIOUS, and longer than that",
+        mode,
+    )
     assert not (outside / "nothing.txt").exists()
     assert stored(instance) == [artifact.path.name]
 
 
 @pytest.mark.parametrize("where", ["", "a.txt", "sub"])
-def test_what_was_planted_in_the_part_of_a_folder_is_replaced(instance: Instance, outside: Path, where: str) -> None:
+def test_what_was_planted_in_the_part_of_a_folder_is_replaced(
+    instance: Instance, outside: Path, where: str
+) -> None:
     source, elsewhere = outside / "source", outside / "elsewhere"
     (source / "sub").mkdir(parents=True)
     (source / "a.txt").write_text("a")
@@ -558,7 +621,9 @@ def test_what_was_planted_in_the_part_of_a_folder_is_replaced(instance: Instance
     if where:
         part.mkdir()
         part.chmod(0o777)  # as in a storage that a group may write to
-    (part / where if where else part).symlink_to(elsewhere / "a.txt" if where == "a.txt" else elsewhere)
+    (part / where if where else part).symlink_to(
+        elsewhere / "a.txt" if where == "a.txt" else elsewhere
+    )
     artifact = ln.Artifact(source, key="source").save()
     assert digest(artifact.path) == artifact.content_digest
     assert [path.name for path in elsewhere.iterdir()] == ["a.txt"]
@@ -611,7 +676,12 @@ def _mode(path: Path | str) -> int:
     ],
 )
 def test_a_copy_is_no_wider_than_its_source(
-    instance: Instance, outside: Path, umask: Callable[[int], int], mask: int, source: int, expected: int
+    instance: Instance,
+    outside: Path,
+    umask: Callable[[int], int],
+    mask: int,
+    source: int,
+    expected: int,
 ) -> None:
     (outside / "a.txt").write_text("a")
     (outside / "a.txt").chmod(source)
@@ -622,7 +692,11 @@ def test_a_copy_is_no_wider_than_its_source(
 def test_the_copy_of_a_folder_is_no_wider_than_it(
     instance: Instance, outside: Path, umask: Callable[[int], int]
 ) -> None:
-    for name, folder_mode, file_mode in (("private", 0o700, 0o600), ("shared", 0o750, 0o640), ("public", 0o755, 0o644)):
+    for name, folder_mode, file_mode in (
+        ("private", 0o700, 0o600),
+        ("shared", 0o750, 0o640),
+        ("public", 0o755, 0o644),
+    ):
         (outside / "d" / name).mkdir(parents=True)
         (outside / "d" / name / "a.txt").write_text(name)
         (outside / "d" / name / "a.txt").chmod(file_mode)
@@ -630,7 +704,10 @@ def test_the_copy_of_a_folder_is_no_wider_than_it(
     (outside / "d").chmod(0o710)
     copy = ln.Artifact(outside / "d", key="d").save().path
     assert _mode(copy) == 0o710
-    modes = {name: (_mode(copy / name), _mode(copy / name / "a.txt")) for name in ("private", "shared", "public")}
+    modes = {
+        name: (_mode(copy / name), _mode(copy / name / "a.txt"))
+        for name in ("private", "shared", "public")
+    }
     assert modes == {"private": (0o700, 0o400), "shared": (0o750, 0o440), "public": (0o755, 0o444)}
 
 
@@ -683,7 +760,9 @@ def test_a_damaged_copy_is_not_handed_out(instance: Instance, outside: Path) -> 
 
 
 @pytest.mark.parametrize("damage", ["flipped", "removed", "added", "renamed"])
-def test_a_damaged_copy_of_a_folder_is_not_handed_out(instance: Instance, outside: Path, damage: str) -> None:
+def test_a_damaged_copy_of_a_folder_is_not_handed_out(
+    instance: Instance, outside: Path, damage: str
+) -> None:
     for name in ("a.txt", "b.txt"):
         (outside / name).write_text(name)
     artifact = ln.Artifact(outside, key="folder").save()
@@ -716,7 +795,9 @@ def test_a_copy_is_read_to_be_checked_only_if_it_was_touched(
     assert read.call_count == 1
 
 
-def test_what_is_said_to_be_typed_brings_a_damaged_copy_back(instance: Instance, outside: Path) -> None:
+def test_what_is_said_to_be_typed_brings_a_damaged_copy_back(
+    instance: Instance, outside: Path
+) -> None:
     (outside / "a.txt").write_text("a")
     artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
     _flip(artifact.path)
@@ -737,7 +818,9 @@ def test_a_link_out_of_a_folder_is_saved_as_what_it_leads_to_and_no_wider(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else and comes back")
-def test_a_copy_that_somebody_else_may_not_read_is_said_to_be(instance: Instance, outside: Path) -> None:
+def test_a_copy_that_somebody_else_may_not_read_is_said_to_be(
+    instance: Instance, outside: Path
+) -> None:
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     ln.Storage(str(folder)).save()

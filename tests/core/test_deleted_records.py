@@ -52,7 +52,9 @@ def test_deleted_artifact_used_again_leaves_the_next_one_alone(
     assert ln.Collection.filter().count() == 0
 
 
-def test_deleted_label_used_again_leaves_the_next_one_alone(instance: Instance, outside: Path) -> None:
+def test_deleted_label_used_again_leaves_the_next_one_alone(
+    instance: Instance, outside: Path
+) -> None:
     (outside / "a.txt").write_text("a")
     artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
     deleted = ln.ULabel(name="old").save()

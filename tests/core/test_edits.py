@@ -29,8 +29,19 @@ def records(instance: Instance, write: Write) -> list[Any]:
     feature = ln.Feature(name="depth", dtype=int).save()
     artifact.features.add_values({"depth": 5})
     return [
-        *(artifact, run, transform, feature, ln.ULabel(name="label").save(), ln.Project(name="project").save()),
-        *(ln.Reference(name="paper").save(), ln.Schema([feature]).save(), ln.Collection([artifact], key="c").save()),
+        *(
+            artifact,
+            run,
+            transform,
+            feature,
+            ln.ULabel(name="label").save(),
+            ln.Project(name="project").save(),
+        ),
+        *(
+            ln.Reference(name="paper").save(),
+            ln.Schema([feature]).save(),
+            ln.Collection([artifact], key="c").save(),
+        ),
         *(ln.Storage.filter(is_managed=True).one(), ln.User.filter().first()),
     ]
 
@@ -70,13 +81,17 @@ def test_fields_that_identify_or_are_derived_are_refused_in_every_registry(
                 continue
             edited = type(record).get(before["uid"])
             setattr(edited, name, _another(column, before[name]))
-            with pytest.raises(InvalidArgument, match=f"'{public_name(type(record), name)}' of") as failure:
+            with pytest.raises(
+                InvalidArgument, match=f"'{public_name(type(record), name)}' of"
+            ) as failure:
                 edited.save()
             assert failure.value.hint, name
             with pytest.raises(InvalidArgument):
                 ln.save([edited])
             with pytest.raises(InvalidArgument):
-                type(record).filter(uid=before["uid"]).update(**{name: _another(column, before[name])})
+                type(record).filter(uid=before["uid"]).update(
+                    **{name: _another(column, before[name])}
+                )
             refused += 1
         assert _row(instance, record) == before
     assert refused > 100
@@ -87,7 +102,9 @@ def _edit(record: Any, name: str, value: Any) -> None:
     record.save()
 
 
-def test_values_of_other_types_are_refused_in_every_editable_field(instance: Instance, records: list[Any]) -> None:
+def test_values_of_other_types_are_refused_in_every_editable_field(
+    instance: Instance, records: list[Any]
+) -> None:
     wrong = [object(), b"x", 1j, 2**70, "\ud800", "a\0b", {1}]
     for record in records:
         before = _row(instance, record)
@@ -111,20 +128,26 @@ def test_what_people_say_of_records_is_edited(instance: Instance, records: list[
             assert _row(instance, record)[name] == value, name
 
 
-def test_derived_attributes_and_unknown_names_are_refused_when_they_are_set(records: list[Any]) -> None:
+def test_derived_attributes_and_unknown_names_are_refused_when_they_are_set(
+    records: list[Any],
+) -> None:
     artifact, run, transform, *_ = records
     for record, name in ((artifact, "hash"), (artifact, "size"), (artifact, "path"), (run, "duration"),
                          (run, "report"), (transform, "version"), (transform, "type")):  # fmt: skip
         with pytest.raises(InvalidArgument, match=f"'{name}' of .* cannot be changed") as failure:
             setattr(record, name, "x")
         assert failure.value.hint
-    with pytest.raises(InvalidArgument, match=r"no field 'descripton'\n  hint: did you mean description"):
+    with pytest.raises(
+        InvalidArgument, match=r"no field 'descripton'\n  hint: did you mean description"
+    ):
         artifact.descripton = "x"
     with pytest.raises(InvalidArgument, match=r"record.ulabels.add"):
         artifact.ulabels = []
 
 
-def test_an_artifact_is_moved_to_another_key_by_saving_it_there(instance: Instance, records: list[Any]) -> None:
+def test_an_artifact_is_moved_to_another_key_by_saving_it_there(
+    instance: Instance, records: list[Any]
+) -> None:
     artifact = records[0]
     for key in ("b.txt", "../../x.txt", "", "a.csv"):
         artifact.key = key
@@ -135,7 +158,9 @@ def test_an_artifact_is_moved_to_another_key_by_saving_it_there(instance: Instan
     assert ln.Artifact(artifact.cache(), key="b.txt").save().hash == artifact.hash
 
 
-def test_the_dtype_of_a_feature_is_free_until_it_has_values(instance: Instance, records: list[Any]) -> None:
+def test_the_dtype_of_a_feature_is_free_until_it_has_values(
+    instance: Instance, records: list[Any]
+) -> None:
     used, unused = records[3], ln.Feature(name="height", dtype=int).save()
     unused.dtype = "float"
     unused.default_value = 1
@@ -143,7 +168,11 @@ def test_the_dtype_of_a_feature_is_free_until_it_has_values(instance: Instance, 
     unused.default_value = "tall"
     with pytest.raises(LaminError, match="is str, not float"):
         unused.save()
-    for dtype, error in (("float", Conflict), ("nonsense", InvalidArgument), ("cat[Nothing]", InvalidArgument)):
+    for dtype, error in (
+        ("float", Conflict),
+        ("nonsense", InvalidArgument),
+        ("cat[Nothing]", InvalidArgument),
+    ):
         used.dtype = dtype
         with pytest.raises(error):
             used.save()
@@ -217,7 +246,9 @@ def test_fields_set_before_the_first_save_are_checked(instance: Instance, write:
     assert ln.Artifact.count() == ln.ULabel.count() == ln.Feature.count() == ln.Run.count() == 0
 
 
-def test_numbers_of_numpy_and_days_as_text_are_taken(instance: Instance, records: list[Any]) -> None:
+def test_numbers_of_numpy_and_days_as_text_are_taken(
+    instance: Instance, records: list[Any]
+) -> None:
     artifact, project = records[0], records[5]
     artifact.n_observations = np.int64(3_000_000_000)
     assert artifact.save().n_observations == 3_000_000_000

@@ -57,8 +57,12 @@ def test_every_type_of_value_comes_back_as_it_was(artifact: ln.Artifact) -> None
     for name, (dtype, _) in VALUES.items():
         assert ln.Feature(name=name, dtype=dtype).save().dtype == name
     artifact.features.add_values({name: value for name, (_, value) in VALUES.items()})
-    assert artifact.features.get_values() == {name: value for name, (_, value) in sorted(VALUES.items())}
-    artifact.features.add_values({"list[int]": [3, 1, 3], "int": np.int64(3), "float": np.float64(21.6)})
+    assert artifact.features.get_values() == {
+        name: value for name, (_, value) in sorted(VALUES.items())
+    }
+    artifact.features.add_values(
+        {"list[int]": [3, 1, 3], "int": np.int64(3), "float": np.float64(21.6)}
+    )
     assert artifact.features["int"] == 3  # said again, it is there once
     artifact.features.add_values({"int": 4})
     assert artifact.features["int"] == [3, 4]
@@ -66,7 +70,9 @@ def test_every_type_of_value_comes_back_as_it_was(artifact: ln.Artifact) -> None
     assert artifact.features.get_values() == {"int": 5}
 
 
-def test_labels_are_values_too_and_may_be_several(artifact: ln.Artifact, experiments: list[ln.ULabel]) -> None:
+def test_labels_are_values_too_and_may_be_several(
+    artifact: ln.Artifact, experiments: list[ln.ULabel]
+) -> None:
     artifact.features.add_values({"experiment": "Experiment 1"})
     assert artifact.features.get_values() == {"experiment": "Experiment 1"}
     artifact.features.add_values({"experiment": experiments})
@@ -88,11 +94,18 @@ def test_records_of_any_registry_can_be_values(artifact: ln.Artifact, write: Wri
     ln.Feature(name="tags", dtype=list[ln.ULabel]).save()
     ln.ULabel.from_values(["x", "y"], create=True).save()
     artifact.features.add_values({"raw data": raw, "belongs to": "Atlas", "tags": ["x"]})
-    assert artifact.features.get_values() == {"belongs to": "Atlas", "raw data": "raw.txt", "tags": ["x"]}
+    assert artifact.features.get_values() == {
+        "belongs to": "Atlas",
+        "raw data": "raw.txt",
+        "tags": ["x"],
+    }
     assert artifact.projects.one().uid == project.uid
     assert ln.Artifact.filter(**{"raw data": "raw.txt"}).one().uid == artifact.uid
     assert ln.Artifact.filter(**{"raw data": raw}).one().uid == artifact.uid
-    assert ln.Artifact.filter(**{"belongs to": project, "tags__in": ["x", "y"]}).one().uid == artifact.uid
+    assert (
+        ln.Artifact.filter(**{"belongs to": project, "tags__in": ["x", "y"]}).one().uid
+        == artifact.uid
+    )
 
 
 def test_what_is_wrong_is_said_with_the_way_out_and_nothing_is_written(
@@ -124,7 +137,9 @@ def test_what_is_wrong_is_said_with_the_way_out_and_nothing_is_written(
     assert artifact.features.get_values() == {}
 
 
-def test_the_way_out_of_an_unknown_label_works(artifact: ln.Artifact, experiments: list[ln.ULabel]) -> None:
+def test_the_way_out_of_an_unknown_label_works(
+    artifact: ln.Artifact, experiments: list[ln.ULabel]
+) -> None:
     with pytest.raises(ValidationError) as caught:
         artifact.features.add_values({"experiment": "new"})
     exec(str(caught.value).splitlines()[-1].strip(), {"ln": ln})
@@ -132,11 +147,17 @@ def test_the_way_out_of_an_unknown_label_works(artifact: ln.Artifact, experiment
     assert artifact.features["experiment"] == "new"
 
 
-def test_artifacts_are_found_by_features(artifact: ln.Artifact, experiments: list[ln.ULabel], write: Write) -> None:
+def test_artifacts_are_found_by_features(
+    artifact: ln.Artifact, experiments: list[ln.ULabel], write: Write
+) -> None:
     other = ln.Artifact(write("b.txt", "b")).save()
     for name, (dtype, value) in VALUES.items():
-        ln.Feature(name=f"f_{name.partition('[')[0]}" if name != "list[str]" else "f_words", dtype=dtype).save()
-        artifact.features.add_values({f"f_{name.partition('[')[0]}" if name != "list[str]" else "f_words": value})
+        ln.Feature(
+            name=f"f_{name.partition('[')[0]}" if name != "list[str]" else "f_words", dtype=dtype
+        ).save()
+        artifact.features.add_values(
+            {f"f_{name.partition('[')[0]}" if name != "list[str]" else "f_words": value}
+        )
     artifact.features.add_values({"experiment": "Experiment 1"})
     matching: list[dict[str, Any]] = [
         {"f_float__gt": 20}, {"f_float": 21.6}, {"f_float__range": (21, 22)}, {"f_int__in": [1, 3]}, {"f_bool": True},
@@ -148,7 +169,9 @@ def test_artifacts_are_found_by_features(artifact: ln.Artifact, experiments: lis
     ]  # fmt: skip
     for lookups in matching:
         assert [match.uid for match in ln.Artifact.filter(**lookups)] == [artifact.uid], lookups
-        assert [match.uid for match in ln.Artifact.features.filter(**lookups)] == [artifact.uid], lookups
+        assert [match.uid for match in ln.Artifact.features.filter(**lookups)] == [artifact.uid], (
+            lookups
+        )
     missing: list[dict[str, Any]] = [
         {"f_float__gt": 22}, {"f_bool": False}, {"f_date__gt": dt.date(2026, 1, 31)}, {"experiment": "Experiment 2"},
         {"experiment": experiments[1]}, {"f_list": 2}, {"f_int__isnull": True, "key": "a.txt"},
@@ -166,7 +189,9 @@ def test_artifacts_are_found_by_features(artifact: ln.Artifact, experiments: lis
         ln.Artifact.filter(f_date__startswith="2026")
 
 
-def test_runs_have_features_and_labels_too(instance: Instance, experiments: list[ln.ULabel]) -> None:
+def test_runs_have_features_and_labels_too(
+    instance: Instance, experiments: list[ln.ULabel]
+) -> None:
     ln.Feature(name="lane", dtype=int).save()
     with ln.run("analysis") as run:
         pass
@@ -174,13 +199,18 @@ def test_runs_have_features_and_labels_too(instance: Instance, experiments: list
     assert run.features.get_values() == {"experiment": "Experiment 1", "lane": 4}
     assert ln.Run.filter(lane=4, experiment__contains="1").one().uid == run.uid
     run.labels.add(experiments[1])
-    assert [label.name for label in run.ulabels.order_by("name")] == ["Experiment 1", "Experiment 2"]
+    assert [label.name for label in run.ulabels.order_by("name")] == [
+        "Experiment 1",
+        "Experiment 2",
+    ]
     assert ln.ULabel.get(name="Experiment 2").runs.one().uid == run.uid
     run.transform.labels.add(experiments[0])
     assert run.transform.ulabels.one().name == "Experiment 1"
 
 
-def test_labels_are_added_as_values_asked_for_and_removed(artifact: ln.Artifact, experiments: list[ln.ULabel]) -> None:
+def test_labels_are_added_as_values_asked_for_and_removed(
+    artifact: ln.Artifact, experiments: list[ln.ULabel]
+) -> None:
     artifact.labels.add(experiments[0], feature="experiment")
     artifact.labels.add(ln.ULabel.filter(name="Experiment 2"))
     artifact.labels.add([ln.Project(name="Atlas").save(), ln.Reference(name="a paper").save()])
@@ -208,7 +238,9 @@ def test_what_events_say_and_what_people_say_live_side_by_side(
     artifact: ln.Artifact, experiments: list[ln.ULabel], instance: Instance
 ) -> None:
     with instance.db.writing() as session:
-        session.add(ArtifactULabel(artifact_id=artifact.id, ulabel_id=experiments[0].id, origin="event"))
+        session.add(
+            ArtifactULabel(artifact_id=artifact.id, ulabel_id=experiments[0].id, origin="event")
+        )
     artifact.ulabels.add(experiments[0])
     assert artifact.ulabels.count() == 1
     with instance.db.writing() as session:  # an event told anew replaces its own
@@ -232,7 +264,18 @@ def test_dtypes_are_named_by_types_registries_and_texts(instance: Instance) -> N
     for text, dtype in texts.items():
         assert str(named(dtype)) == text
         assert str(parse(text)) == text
-    for wrong in ("cat", "nonsense", "cat[]", "cat[ulabel]", "list[]", set, object(), "int|str", "cat[ULabel", 3):
+    for wrong in (
+        "cat",
+        "nonsense",
+        "cat[]",
+        "cat[ulabel]",
+        "list[]",
+        set,
+        object(),
+        "int|str",
+        "cat[ULabel",
+        3,
+    ):
         with pytest.raises(InvalidArgument, match="not a dtype"):
             ln.Feature(name="x", dtype=wrong)
     with pytest.raises(InvalidArgument, match="there is no registry 'Ulabel'"):
@@ -244,10 +287,14 @@ def test_dtypes_are_named_by_types_registries_and_texts(instance: Instance) -> N
         ln.Feature(name="x", dtype=str).save()
 
 
-def test_a_table_of_artifacts_shows_features_and_labels(artifact: ln.Artifact, experiments: list[ln.ULabel]) -> None:
+def test_a_table_of_artifacts_shows_features_and_labels(
+    artifact: ln.Artifact, experiments: list[ln.ULabel]
+) -> None:
     ln.Feature(name="temperature", dtype=float).save()
     artifact.features.add_values({"temperature": 21.6, "experiment": experiments})
-    table = ln.Artifact.df(features=True, include=["ulabels__name", "storage__root", "created_by__handle"])
+    table = ln.Artifact.df(
+        features=True, include=["ulabels__name", "storage__root", "created_by__handle"]
+    )
     assert table["temperature"].tolist() == [21.6]
     assert table["experiment"].tolist() == [["Experiment 1", "Experiment 2"]]
     assert table["ulabels__name"].tolist() == [["Experiment 1", "Experiment 2"]]
@@ -282,7 +329,9 @@ def annotated(artifact: ln.Artifact) -> ln.Artifact:
 
 
 def test_a_float_stays_one(annotated: ln.Artifact) -> None:
-    assert {name: type(value) for name, value in annotated.features.get_values().items()}["f"] is float
+    assert {name: type(value) for name, value in annotated.features.get_values().items()}[
+        "f"
+    ] is float
     assert annotated.features.get("f") == 2.0
     assert annotated.features.get("none", "nothing") == "nothing"
     with pytest.raises(KeyError):
@@ -291,7 +340,15 @@ def test_a_float_stays_one(annotated: ln.Artifact) -> None:
 
 def test_one_bad_value_of_ten_writes_none(annotated: ln.Artifact) -> None:
     before = annotated.features.get_values()
-    good: dict[str, Any] = {"i": 7, "f": 7.0, "s": "seven", "b": True, "d": "2026-07-07", "t": WHEN, "ints": [7]}
+    good: dict[str, Any] = {
+        "i": 7,
+        "f": 7.0,
+        "s": "seven",
+        "b": True,
+        "d": "2026-07-07",
+        "t": WHEN,
+        "ints": [7],
+    }
     bad: list[tuple[dict[Any, Any], str]] = [
         ({"j": {"a": object()}}, "is a dict with parts that JSON has not, not dict"),
         ({"j": {1: 2}}, "parts that JSON has not"), ({"i": 2**70}, "is too large, not int"),
@@ -311,7 +368,12 @@ def test_one_bad_value_of_ten_writes_none(annotated: ln.Artifact) -> None:
 def test_arrays_columns_and_query_sets_are_several_values(
     artifact: ln.Artifact, experiments: list[ln.ULabel], write: Write
 ) -> None:
-    for name, dtype in (("ints", list[int]), ("words", list[str]), ("label", ln.ULabel), ("when", dt.datetime)):
+    for name, dtype in (
+        ("ints", list[int]),
+        ("words", list[str]),
+        ("label", ln.ULabel),
+        ("when", dt.datetime),
+    ):
         ln.Feature(name=name, dtype=dtype).save()
     names = ["Experiment 2", "Experiment 1"]
     several: list[dict[str, Any]] = [
@@ -332,7 +394,9 @@ def test_arrays_columns_and_query_sets_are_several_values(
     assert artifact.features["when"] == WHEN
 
 
-def test_a_label_given_as_a_record_has_the_type_too(artifact: ln.Artifact, experiments: list[ln.ULabel]) -> None:
+def test_a_label_given_as_a_record_has_the_type_too(
+    artifact: ln.Artifact, experiments: list[ln.ULabel]
+) -> None:
     group = ln.ULabel.get(name="Experiment")
     inner = ln.ULabel(name="Pilot", type=group, is_type=True).save()
     pilot, stray = ln.ULabel(name="Pilot 1", type=inner).save(), ln.ULabel(name="stray").save()
@@ -340,7 +404,9 @@ def test_a_label_given_as_a_record_has_the_type_too(artifact: ln.Artifact, exper
     assert artifact.features["experiment"] == ["Pilot 1", "Experiment 1"]
     for write in (lambda: artifact.features.add_values({"experiment": stray}),
                   lambda: artifact.labels.add(stray, feature="experiment")):  # fmt: skip
-        with pytest.raises(ValidationError, match=r"not a value of feature.*\n  hint: .*of the type 'Experiment'"):
+        with pytest.raises(
+            ValidationError, match=r"not a value of feature.*\n  hint: .*of the type 'Experiment'"
+        ):
             write()
     assert artifact.features["experiment"] == ["Pilot 1", "Experiment 1"]
 
@@ -356,7 +422,10 @@ def test_other_records_are_named_by_key_or_uid(artifact: ln.Artifact, write: Wri
         assert ln.Artifact.features.filter(raw=meant).one() == artifact
     artifact.features.set_values({"run": run.uid})
     assert ln.Artifact.features.filter(run=run).one() == artifact
-    with pytest.raises(ValidationError, match=r"Artifact: \['none'\].*\n.*\n\n  ln.Artifact\(\.\.\.\)\.save\(\), then"):
+    with pytest.raises(
+        ValidationError,
+        match=r"Artifact: \['none'\].*\n.*\n\n  ln.Artifact\(\.\.\.\)\.save\(\), then",
+    ):
         artifact.features.set_values({"raw": "none"})
     with pytest.raises(InvalidArgument, match="not a value of feature 'raw'"):
         ln.Artifact.features.filter(raw=run)
@@ -376,12 +445,30 @@ def test_parts_of_times_are_asked_for_in_values_too(annotated: ln.Artifact) -> N
         assert ln.Artifact.filter(**lookups).one() == annotated, lookups
     for lookups in missing:
         assert not ln.Artifact.filter(**lookups).exists(), lookups
-    for lookups, message in (({"t__year": "x"}, "whole number"), ({"t__date": 3}, "a day"), ({"b": "yes"}, "True or")):
+    for lookups, message in (
+        ({"t__year": "x"}, "whole number"),
+        ({"t__date": 3}, "a day"),
+        ({"b": "yes"}, "True or"),
+    ):
         with pytest.raises(InvalidArgument, match=message):
             ln.Artifact.filter(**lookups)
 
 
-ODD = ["a__b", "with space", "ünï", "'; DROP", "a.b", "__x", "x__gt", "in", "\\", "日本", "key", "%s", ":p"]
+ODD = [
+    "a__b",
+    "with space",
+    "ünï",
+    "'; DROP",
+    "a.b",
+    "__x",
+    "x__gt",
+    "in",
+    "\\",
+    "日本",
+    "key",
+    "%s",
+    ":p",
+]
 
 
 def test_features_may_be_called_anything(artifact: ln.Artifact) -> None:
@@ -393,7 +480,9 @@ def test_features_may_be_called_anything(artifact: ln.Artifact) -> None:
         assert ln.Artifact.filter(ln.Feature.get(name=name) == 3).one() == artifact, name
 
 
-def test_ten_thousand_values_are_a_few_statements(artifact: ln.Artifact, instance: Instance) -> None:
+def test_ten_thousand_values_are_a_few_statements(
+    artifact: ln.Artifact, instance: Instance
+) -> None:
     names = [f"label {n}" for n in range(10_000)]
     ln.ULabel.from_values(names, create=True).save()
     ln.save([ln.Feature(name="label", dtype=ln.ULabel), ln.Feature(name="ints", dtype=list[int])])

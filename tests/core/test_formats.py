@@ -99,7 +99,9 @@ MADE: dict[str, tuple[Callable[[Path], Any], Callable[[Any], bool], Callable[[An
 @pytest.fixture(params=["local", "s3"])
 def instance(request: pytest.FixtureRequest, in_tmp_path: Path) -> Iterator[Instance]:
     """An instance whose copies go into a folder, or a bucket; formats know of no database."""
-    new_instance = init("./data" if request.param == "local" else f"{request.getfixturevalue('bucket')}/lineage")
+    new_instance = init(
+        "./data" if request.param == "local" else f"{request.getfixturevalue('bucket')}/lineage"
+    )
     yield new_instance
     disconnect()
     new_instance.db.dispose()
@@ -131,7 +133,9 @@ def test_what_is_saved_is_loaded_and_opened(instance: Instance, outside: Path) -
         assert artifact.cache().exists()
 
 
-def test_a_zarr_group_that_is_no_anndata_is_loaded_as_a_group(instance: Instance, outside: Path) -> None:
+def test_a_zarr_group_that_is_no_anndata_is_loaded_as_a_group(
+    instance: Instance, outside: Path
+) -> None:
     import zarr
 
     group = zarr.open_group(str(outside / "image.zarr"), mode="w")
@@ -140,7 +144,11 @@ def test_a_zarr_group_that_is_no_anndata_is_loaded_as_a_group(instance: Instance
     assert artifact.open()["pixels"][1].tolist() == [3, 4, 5]
     assert artifact.load()["pixels"][:].sum() == 15
     zarr.create_array(str(outside / "array.zarr"), data=np.arange(3))
-    assert ln.Artifact(outside / "array.zarr", key="array.zarr").save().load()[:].tolist() == [0, 1, 2]
+    assert ln.Artifact(outside / "array.zarr", key="array.zarr").save().load()[:].tolist() == [
+        0,
+        1,
+        2,
+    ]
 
 
 DAMAGED = {
@@ -162,7 +170,9 @@ DAMAGED = {
 }
 
 
-def test_what_is_damaged_empty_or_another_kind_is_said_to_be(instance: Instance, outside: Path) -> None:
+def test_what_is_damaged_empty_or_another_kind_is_said_to_be(
+    instance: Instance, outside: Path
+) -> None:
     for name, data in DAMAGED.items():
         (outside / name).write_bytes(data)
         artifact = ln.Artifact(outside / name, key=f"raw/{name}").save()
@@ -201,7 +211,9 @@ class Marker:
         return (Path.mkdir, (Path("unpickled"),))
 
 
-def test_nothing_that_can_run_code_is_loaded_unless_it_is_trusted(instance: Instance, outside: Path) -> None:
+def test_nothing_that_can_run_code_is_loaded_unless_it_is_trusted(
+    instance: Instance, outside: Path
+) -> None:
     for suffix in formats.TRUSTED_FORMATS:
         for name in (suffix, suffix.upper()):
             (outside / f"model{name}").write_bytes(pickle.dumps(Marker()))
@@ -229,13 +241,22 @@ def test_nothing_that_can_run_code_is_loaded_unless_it_is_trusted(instance: Inst
         {"filters": None, "compressor": {"id": "pickle"}},
     ],
 )
-def test_a_zarr_that_asks_for_pickle_is_refused(instance: Instance, outside: Path, codecs: dict[str, Any]) -> None:
+def test_a_zarr_that_asks_for_pickle_is_refused(
+    instance: Instance, outside: Path, codecs: dict[str, Any]
+) -> None:
     import anndata as ad
 
     payload = pickle.dumps(Marker())
     array = outside / "array.zarr"
     array.mkdir()
-    described = {"zarr_format": 2, "shape": [1], "chunks": [1], "dtype": "<f4", "order": "C", "fill_value": 0}
+    described = {
+        "zarr_format": 2,
+        "shape": [1],
+        "chunks": [1],
+        "dtype": "<f4",
+        "order": "C",
+        "fill_value": 0,
+    }
     (array / ".zarray").write_text(json.dumps(described | codecs))
     (array / "0").write_bytes(payload)
     artifact = ln.Artifact(array, key="array.zarr").save()
@@ -254,7 +275,9 @@ def test_a_zarr_that_asks_for_pickle_is_refused(instance: Instance, outside: Pat
     assert not Path("unpickled").exists()
 
 
-def test_a_library_that_is_not_installed_is_named(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_that_is_not_installed_is_named(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     artifact = ln.Artifact.from_df(FRAME, key="t.csv").save()
 
     monkeypatch.setitem(sys.modules, "pandas", None)  # as if it were not there

@@ -27,7 +27,11 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder on a file system of three megabytes."""
     folder = tmp_path_factory.mktemp("small")
     mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or shutil.which("mount") is None or subprocess.run(mount, check=False).returncode != 0:
+    if (
+        os.geteuid() != 0
+        or shutil.which("mount") is None
+        or subprocess.run(mount, check=False).returncode != 0
+    ):
         pytest.skip("only root can mount a small file system")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
@@ -64,8 +68,11 @@ def test_a_full_storage_leaves_nothing_behind_and_takes_what_fits_later(
             save()
         assert "free some space" in str(failure.value)
         assert ln.Artifact.count() == 0
-        # Of a batch, what was copied whole is an orphan until it is saved again; nothing is there by halves.
-        assert {problem.kind for problem in fsck.check(instance, deep=True, grace=0).problems} <= {"orphan"}
+        # Of a batch, what was copied whole is an orphan until it is saved again; nothing is there
+        # by halves.
+        assert {problem.kind for problem in fsck.check(instance, deep=True, grace=0).problems} <= {
+            "orphan"
+        }
         assert not list(small.rglob("*.part"))
     for orphan in (small / "data" / ".lamindb").iterdir():
         orphan.unlink()
@@ -73,7 +80,9 @@ def test_a_full_storage_leaves_nothing_behind_and_takes_what_fits_later(
     assert fsck.check(instance, deep=True, grace=0).is_clean
 
 
-def test_a_full_cache_is_said_to_be(bucket: str, registry: Callable[[str], Any], small: Path, outside: Path) -> None:
+def test_a_full_cache_is_said_to_be(
+    bucket: str, registry: Callable[[str], Any], small: Path, outside: Path
+) -> None:
     registry(f"{bucket}/lineage")
     ln.settings.cache_dir = str(small / "cache")
     try:
@@ -122,7 +131,9 @@ def test_a_registry_on_a_full_disk_loses_nothing_and_goes_on_when_there_is_room(
             refused = error
     assert isinstance(refused, Unavailable)
     assert "full" in str(refused)
-    assert ln.Artifact.filter(key__startswith="k/").count() == saved  # who was told that it is saved, has it
+    assert (
+        ln.Artifact.filter(key__startswith="k/").count() == saved
+    )  # who was told that it is saved, has it
     (small / "filler").unlink()
     assert ln.Artifact(outside / "b.txt", key="later.txt").save().load() == f"b {saved}"
     assert ln.Artifact.get(existing.uid).load() == "a"

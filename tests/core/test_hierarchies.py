@@ -28,7 +28,9 @@ def cells(instance: Instance) -> dict[str, ln.ULabel]:
     return labels
 
 
-def test_a_terminal_shows_trees(cells: dict[str, ln.ULabel], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_terminal_shows_trees(
+    cells: dict[str, ln.ULabel], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cells["T cell"].view_parents() is None
     assert capsys.readouterr().out == (
         "T cell\n├─ immune cell\n│  └─ cell\n└─ lymphocyte\n   └─ immune cell  (see above)\n"
@@ -48,7 +50,15 @@ def test_a_terminal_shows_trees(cells: dict[str, ln.ULabel], capsys: pytest.Capt
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "cell"
     assert {re.sub(r"^[│├└─ ]+", "", line) for line in lines} == {
-        *("cell", "neuron", "immune cell", "lymphocyte", "T cell", "CD8 T cell", "T cell  (see above)")
+        *(
+            "cell",
+            "neuron",
+            "immune cell",
+            "lymphocyte",
+            "T cell",
+            "CD8 T cell",
+            "T cell  (see above)",
+        )
     }
     cells["lymphocyte"].view_parents(with_children=True)
     above, below = capsys.readouterr().out.split("\n\n")
@@ -62,7 +72,13 @@ def test_the_graph_is_returned_with_its_picture(cells: dict[str, ln.ULabel]) -> 
     shown = cells["T cell"].view_parents(return_graph=True, with_children=True)
     assert isinstance(shown, Hierarchy)
     assert repr(shown) == "Hierarchy('T cell': 5 terms, 5 links)"
-    assert set(shown.names.values()) == {"cell", "immune cell", "lymphocyte", "T cell", "CD8 T cell"}
+    assert set(shown.names.values()) == {
+        "cell",
+        "immune cell",
+        "lymphocyte",
+        "T cell",
+        "CD8 T cell",
+    }
     picture = shown.svg()
     boxes = re.findall(r'<g class="([a-z ]+)"><title>([^<]+)</title>', picture)
     assert len(boxes) == 5
@@ -74,7 +90,12 @@ def test_the_graph_is_returned_with_its_picture(cells: dict[str, ln.ULabel]) -> 
     assert set(near.names.values()) == {"T cell", "lymphocyte", "immune cell"}
     by_uid = cells["T cell"].view_parents("uid", distance=0, return_graph=True)
     assert by_uid.tree() == cells["T cell"].uid
-    assert cells["T cell"].view_parents(ln.ULabel.description, return_graph=True).tree().startswith(by_uid.tree())
+    assert (
+        cells["T cell"]
+        .view_parents(ln.ULabel.description, return_graph=True)
+        .tree()
+        .startswith(by_uid.tree())
+    )
     with pytest.raises(InvalidArgument, match="did you mean name"):
         cells["T cell"].view_parents("nmae")
     with pytest.raises(InvalidArgument, match="not saved"):
@@ -95,7 +116,9 @@ def test_a_wide_and_a_deep_hierarchy_end(instance: Instance) -> None:
     for upper, lower in pairwise(chain):
         lower.parents.add(upper)
     assert len(chain[-1].view_parents(distance=None, return_graph=True).names) == 41
-    assert len(chain[-1].view_parents(return_graph=True).names) == 7  # 5 steps, each also of the wide one
+    assert (
+        len(chain[-1].view_parents(return_graph=True).names) == 7
+    )  # 5 steps, each also of the wide one
 
 
 def test_in_a_real_kernel_it_is_a_picture(in_tmp_path: Path) -> None:
@@ -109,8 +132,12 @@ wide, narrow = (ln.ULabel(name=name).save() for name in ("wide", "narrow"))
 narrow.parents.add(wide)
 narrow.view_parents()
 """
-    cells = [nbformat.v4.new_code_cell(text) for text in (code, "wide.view_children(return_graph=True)")]
-    notebook = nbclient.NotebookClient(nbformat.v4.new_notebook(cells=cells), kernel_name="python3").execute()
+    cells = [
+        nbformat.v4.new_code_cell(text) for text in (code, "wide.view_children(return_graph=True)")
+    ]
+    notebook = nbclient.NotebookClient(
+        nbformat.v4.new_notebook(cells=cells), kernel_name="python3"
+    ).execute()
     for cell in notebook.cells:
         (shown,) = [out["data"] for out in cell["outputs"] if "data" in out]
         assert shown["image/svg+xml"].count("<g class=") == 2

@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 import lamin_core as ln
-from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, SchemaMismatch, Unavailable
+from lamin_core.errors import (
+    Conflict,
+    InstanceNotFound,
+    InvalidArgument,
+    SchemaMismatch,
+    Unavailable,
+)
 from lamin_core.instance.instance import Instance, connect, disconnect
 from lamin_core.runtime.settings import write_toml
 
@@ -21,7 +27,9 @@ def _disconnected() -> None:
     disconnect()
 
 
-def test_it_is_found_from_below_as_git_finds_a_repository(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_found_from_below_as_git_finds_a_repository(
+    in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     instance = Instance.create(in_tmp_path, "./data")
     (in_tmp_path / "a" / "b").mkdir(parents=True)
     monkeypatch.chdir(in_tmp_path / "a" / "b")
@@ -39,7 +47,9 @@ def test_two_instances_with_one_folder_name_are_two(in_tmp_path: Path) -> None:
     for parent in ("one", "two"):
         (in_tmp_path / parent / "same").mkdir(parents=True)
         Instance.create(in_tmp_path / parent / "same", "./data")
-    first, second = (Instance.open(in_tmp_path / parent / "same" / ".lamin") for parent in ("one", "two"))
+    first, second = (
+        Instance.open(in_tmp_path / parent / "same" / ".lamin") for parent in ("one", "two")
+    )
     assert first.uid != second.uid
     assert first.db.url != second.db.url
 

@@ -34,7 +34,10 @@ Die = Callable[[Path, str, int], int]
 def instance(request: pytest.FixtureRequest, in_tmp_path: Path) -> Iterator[Instance]:
     """An instance on both databases, and one whose copies go into a bucket."""
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
-    new_instance = init(f"{request.getfixturevalue('bucket')}/lineage" if request.param == "s3" else "./data", db=url)
+    new_instance = init(
+        f"{request.getfixturevalue('bucket')}/lineage" if request.param == "s3" else "./data",
+        db=url,
+    )
     ln.ULabel(name="somebody was here").save()
     yield new_instance
     disconnect()
@@ -75,7 +78,11 @@ def _visible(instance: Instance, folder: Path) -> list[tuple[str, Path]]:
     """The copies that anybody can see, by their keys, here."""
     if "://" not in instance.storage:
         root = Path(instance.storage, ".lamindb")
-        return [(f".lamindb/{path.name}", path) for path in root.glob("*") if not path.name.startswith(".")]
+        return [
+            (f".lamindb/{path.name}", path)
+            for path in root.glob("*")
+            if not path.name.startswith(".")
+        ]
     fs, root_path = object_store.filesystem(f"{instance.storage}/.lamindb")
     here = folder / "visible"
     files = []
@@ -87,7 +94,9 @@ def _visible(instance: Instance, folder: Path) -> list[tuple[str, Path]]:
     return files
 
 
-def _check_killed(instance: Instance, folder: Path, expected: dict[str, bytes] | None, key: str) -> int:
+def _check_killed(
+    instance: Instance, folder: Path, expected: dict[str, bytes] | None, key: str
+) -> int:
     """What must hold after a death; how many rows there are of what was being saved."""
     rows = ln.Artifact.filter(key__startswith=key.removesuffix("*")).to_list()
     for row in rows:
@@ -96,7 +105,10 @@ def _check_killed(instance: Instance, folder: Path, expected: dict[str, bytes] |
     for relative_path, path in _visible(instance, folder):
         if "://" in instance.storage and is_folder:
             continue  # of a folder in a bucket files are there one by one, under a name that nobody was told
-        assert managed_key(digest(path), suffix_of(relative_path, is_folder=path.is_dir())) == relative_path
+        assert (
+            managed_key(digest(path), suffix_of(relative_path, is_folder=path.is_dir()))
+            == relative_path
+        )
     report = fsck.check(instance, deep=True, grace=0)
     assert {problem.kind for problem in report.problems} <= {"orphan"}, report.problems
     assert fsck.check(instance).is_clean  # what is left may be of a save that is under way
@@ -109,12 +121,16 @@ def _check_saved(instance: Instance, folder: Path) -> None:
     assert report.problems == []
 
 
-def test_a_file_is_there_whole_or_not_at_all(instance: Instance, outside: Path, in_tmp_path: Path, die: Die) -> None:
+def test_a_file_is_there_whole_or_not_at_all(
+    instance: Instance, outside: Path, in_tmp_path: Path, die: Die
+) -> None:
     is_remote = "://" in instance.storage
     data = os.urandom((6 << 20) if is_remote else (3 << 20))
     (outside / "first.bin").write_bytes(b"first" + data)
     seen = set()
-    for number, step in enumerate(_steps(die, outside / "first.bin", "first.bin", 5 if is_remote else 10)):
+    for number, step in enumerate(
+        _steps(die, outside / "first.bin", "first.bin", 5 if is_remote else 10)
+    ):
         path, key = outside / f"{number}.bin", f"{number}.bin"
         path.write_bytes(b"%d" % number + data)
         assert die(path, key, step) == -signal.SIGKILL
@@ -127,15 +143,21 @@ def test_a_file_is_there_whole_or_not_at_all(instance: Instance, outside: Path, 
     assert 0 in seen
 
 
-def test_a_folder_is_there_whole_or_not_at_all(instance: Instance, outside: Path, in_tmp_path: Path, die: Die) -> None:
+def test_a_folder_is_there_whole_or_not_at_all(
+    instance: Instance, outside: Path, in_tmp_path: Path, die: Die
+) -> None:
     def folder(name: str) -> Path:
         for number in range(5):
             (outside / name / "sub").mkdir(parents=True, exist_ok=True)
-            (outside / name / ("sub" if number % 2 else "") / f"{number}.bin").write_bytes(name.encode() * 999)
+            (outside / name / ("sub" if number % 2 else "") / f"{number}.bin").write_bytes(
+                name.encode() * 999
+            )
         return outside / name
 
     seen = set()
-    for number, step in enumerate(_steps(die, folder("first"), "first", 4 if "://" in instance.storage else 8)):
+    for number, step in enumerate(
+        _steps(die, folder("first"), "first", 4 if "://" in instance.storage else 8)
+    ):
         path = folder(str(number))
         assert die(path, f"k{number}", step) in (-signal.SIGKILL, 0)
         seen.add(_check_killed(instance, outside, None, f"k{number}"))
@@ -158,7 +180,9 @@ def test_two_hundred_at_once_are_all_there_or_none(
         return outside / name
 
     seen = set()
-    for number, step in enumerate(_steps(die, folder("first"), "first/*", 2 if "://" in instance.storage else 4)):
+    for number, step in enumerate(
+        _steps(die, folder("first"), "first/*", 2 if "://" in instance.storage else 4)
+    ):
         path = folder(str(number))
         assert die(path, f"k{number}/*", step) in (-signal.SIGKILL, 0)
         seen.add(_check_killed(instance, outside, {}, f"k{number}/*"))

@@ -36,22 +36,42 @@ def test_two_runs_of_python_are_compared_in_every_part(instance: Instance, write
         return new_run.complete()
 
     write("in.txt", "a")
-    first, second = run(0.1, "a = 1\nb = 2\n", {"old": True}, "b"), run(0.2, "a = 1\nb = 3\n", {"new": None}, "c")
+    first, second = (
+        run(0.1, "a = 1\nb = 2\n", {"old": True}, "b"),
+        run(0.2, "a = 1\nb = 3\n", {"new": None}, "c"),
+    )
     difference = first.diff(second)
     assert difference.runs == (first.uid, second.uid)
     assert difference.status == ("completed", "completed")
     assert difference.params == Changes({"new": None}, {"old": True}, {"alpha": (0.1, 0.2)})
     assert difference.code.splitlines()[2:] == ["@@ -1,2 +1,2 @@", " a = 1", "-b = 2", "+b = 3"]
     assert [(file.state, file.name) for file in difference.inputs] == [("same", "in.txt")]
-    assert [(file.state, file.name) for file in difference.outputs] == [("changed", "out.txt"), ("same", "same.txt")]
+    assert [(file.state, file.name) for file in difference.outputs] == [
+        ("changed", "out.txt"),
+        ("same", "same.txt"),
+    ]
     assert difference.duration[0] == pytest.approx(first.duration)
 
     seen, _ = invoke_json(commands.diff, first.uid, second.uid)
-    assert seen["params"] == {"added": {"new": None}, "removed": {"old": True}, "changed": {"alpha": [0.1, 0.2]}}
-    assert seen["outputs"][0]["first"]["hash"] == "blake3:" + ln.Artifact.filter(key="out.txt").first().hash
+    assert seen["params"] == {
+        "added": {"new": None},
+        "removed": {"old": True},
+        "changed": {"alpha": [0.1, 0.2]},
+    }
+    assert (
+        seen["outputs"][0]["first"]["hash"]
+        == "blake3:" + ln.Artifact.filter(key="out.txt").first().hash
+    )
     text = invoke(commands.diff, first.uid, "fit.py").stdout
     assert text == f"{first.diff('fit.py')}\n"
-    for line in ("  ~ alpha: 0.1 → 0.2", "  - old: True", "  + new: None", "  -b = 2", "  = in.txt", "  = same.txt"):
+    for line in (
+        "  ~ alpha: 0.1 → 0.2",
+        "  - old: True",
+        "  + new: None",
+        "  -b = 2",
+        "  = in.txt",
+        "  = same.txt",
+    ):
         assert line in text.splitlines()
     with pytest.raises(NotFound, match="no run is called"):
         first.diff("nobody")
@@ -61,7 +81,8 @@ def test_runs_that_events_told_of_are_compared_too(instance: Instance) -> None:
     def told_of(number: int, *outputs: tuple[str, str]) -> RunFacts:
         at = AT + timedelta(hours=number)
         files = [
-            DatasetFacts("output", f"/w/{name}", at + timedelta(minutes=1), hash, "blake3", 1) for name, hash in outputs
+            DatasetFacts("output", f"/w/{name}", at + timedelta(minutes=1), hash, "blake3", 1)
+            for name, hash in outputs
         ]
         return RunFacts(
             f"run-{number}",
@@ -76,15 +97,27 @@ def test_runs_that_events_told_of_are_compared_too(instance: Instance) -> None:
         )
 
     with instance.db.writing() as session:
-        record(session, [told_of(1, ("a", "1" * 64), ("b", "2" * 64)), told_of(2, ("a", "3" * 64), ("c", "2" * 64))])
+        record(
+            session,
+            [
+                told_of(1, ("a", "1" * 64), ("b", "2" * 64)),
+                told_of(2, ("a", "3" * 64), ("c", "2" * 64)),
+            ],
+        )
     difference = instance.lineage.diff("run-1", "run-2")
-    assert (difference.engine, difference.engine_version) == (("snakemake", "snakemake"), ("9.1", "9.2"))
+    assert (difference.engine, difference.engine_version) == (
+        ("snakemake", "snakemake"),
+        ("9.1", "9.2"),
+    )
     assert (difference.status, difference.duration) == (("completed", "failed"), (60.0, 120.0))
     assert difference.params.changed == {"threads": (1, 2)}
     assert difference.code.endswith("-v1\n+v2")
     assert difference.environment is None
     assert [file.state for file in difference.inputs] == ["same"]
-    assert [(file.state, Path(file.name).name) for file in difference.outputs] == [("changed", "a"), ("moved", "b")]
+    assert [(file.state, Path(file.name).name) for file in difference.outputs] == [
+        ("changed", "a"),
+        ("moved", "b"),
+    ]
     text = str(difference)
     assert "environment: not known of both, so not compared" in text
     assert "  ~ /w/a  111111111111 → 333333333333" in text
@@ -113,17 +146,23 @@ def snapshot(**values: Any) -> Snapshot:
 def test_packages_that_came_went_and_changed_are_named() -> None:
     system = {"python": "3.11", "platform": "linux"}
     first = snapshot(environment={**system, "packages": {"pandas": "2.1", "old": "1"}})
-    second = snapshot(environment={**system, "python": "3.12", "packages": {"pandas": "2.2", "new": "1"}})
+    second = snapshot(
+        environment={**system, "python": "3.12", "packages": {"pandas": "2.2", "new": "1"}}
+    )
     environment_changes = diff(first, second).environment
     assert environment_changes is not None
     assert environment_changes["system"].changed == {"python": ("3.11", "3.12")}
-    assert environment_changes["packages"] == Changes({"new": "1"}, {"old": "1"}, {"pandas": ("2.1", "2.2")})
+    assert environment_changes["packages"] == Changes(
+        {"new": "1"}, {"old": "1"}, {"pandas": ("2.1", "2.2")}
+    )
     assert not environment_changes["conda"]
     assert "  ~ pandas: '2.1' → '2.2'" in str(diff(first, second)).splitlines()
 
 
 def test_a_run_does_not_differ_from_itself() -> None:
-    run_snapshot = snapshot(params={"a": 1}, environment={"packages": {"x": "1"}}, inputs=(File("i", "u", None),))
+    run_snapshot = snapshot(
+        params={"a": 1}, environment={"packages": {"x": "1"}}, inputs=(File("i", "u", None),)
+    )
     difference = diff(run_snapshot, run_snapshot)
     assert not difference.params
     assert (difference.code, [file.state for file in difference.inputs]) == ("", ["same"])
@@ -131,7 +170,9 @@ def test_a_run_does_not_differ_from_itself() -> None:
 
 
 def test_numbers_of_other_types_are_other_params() -> None:
-    assert diff(snapshot(params={"a": 1}), snapshot(params={"a": True})).params.changed == {"a": (1, True)}
+    assert diff(snapshot(params={"a": 1}), snapshot(params={"a": True})).params.changed == {
+        "a": (1, True)
+    }
 
 
 def test_code_that_nobody_showed_is_not_said_to_be_the_same() -> None:
@@ -145,6 +186,8 @@ def test_files_without_a_hash_are_the_same_only_as_one_version() -> None:
 
 
 def test_what_a_terminal_would_obey_is_shown_as_text() -> None:
-    shown = str(diff(snapshot(), snapshot(params={"a\x1b[2J": 1}, outputs=(File("x\ny", "u", None),))))
+    shown = str(
+        diff(snapshot(), snapshot(params={"a\x1b[2J": 1}, outputs=(File("x\ny", "u", None),)))
+    )
     assert "\x1b" not in shown
     assert "  + x\\ny" in shown.splitlines()

@@ -35,7 +35,9 @@ def graph(shape: Shape, key: str = "d/{}.txt", transform: str = "step") -> Graph
                    f"t{r % 2}", transform, None)
         for r in range(1, shape.runs + 1)
     }  # fmt: skip
-    return Graph(artifacts, runs, [(r + 1, a + 1, direction, role) for r, a, direction, role in shape.edges])
+    return Graph(
+        artifacts, runs, [(r + 1, a + 1, direction, role) for r, a, direction, role in shape.edges]
+    )
 
 
 def boxes(picture: str) -> list[str]:
@@ -54,19 +56,27 @@ def links(draw: st.DrawFn) -> tuple[int, list[tuple[int, int]]]:
 
 @settings(max_examples=200, deadline=None)
 @given(links())
-def test_boxes_never_overlap_and_links_start_and_end_at_them(shape: tuple[int, list[tuple[int, int]]]) -> None:
+def test_boxes_never_overlap_and_links_start_and_end_at_them(
+    shape: tuple[int, list[tuple[int, int]]],
+) -> None:
     size, pairs = shape
     widths = {node: 60.0 + 7 * node for node in range(1, size + 1)}
     places = layout(widths, [pair for pair in pairs if pair[0] != pair[1]])
     for (first, (x1, y1)), (other, (x2, y2)) in combinations(places.corners.items(), 2):
         assert (
-            x1 + widths[first] <= x2 or x2 + widths[other] <= x1 or y1 + HEIGHT <= y2 + 1e-6 or y2 + HEIGHT <= y1 + 1e-6
+            x1 + widths[first] <= x2
+            or x2 + widths[other] <= x1
+            or y1 + HEIGHT <= y2 + 1e-6
+            or y2 + HEIGHT <= y1 + 1e-6
         )
     for node, (x, y) in places.corners.items():
         assert 0 <= x <= x + widths[node] <= places.width
         assert 0 <= y <= y + HEIGHT <= places.height
     for (source, target), route in places.ways.items():
-        sides = {(places.corners[end][0], places.corners[end][0] + widths[end]) for end in (source, target)}
+        sides = {
+            (places.corners[end][0], places.corners[end][0] + widths[end])
+            for end in (source, target)
+        }
         assert {route[0][0], route[-1][0]} <= {edge for side in sides for edge in side}
         assert route[0][1] == pytest.approx(places.corners[source][1] + HEIGHT / 2)
         assert route[-1][1] == pytest.approx(places.corners[target][1] + HEIGHT / 2)
@@ -74,7 +84,9 @@ def test_boxes_never_overlap_and_links_start_and_end_at_them(shape: tuple[int, l
 
 @settings(max_examples=200, deadline=None)
 @given(links())
-def test_without_cycles_every_link_runs_from_left_to_right(shape: tuple[int, list[tuple[int, int]]]) -> None:
+def test_without_cycles_every_link_runs_from_left_to_right(
+    shape: tuple[int, list[tuple[int, int]]],
+) -> None:
     size, pairs = shape
     downhill = [(source, other) for source, other in pairs if source < other]
     places = layout(dict.fromkeys(range(1, size + 1), 50.0), downhill)
@@ -84,14 +96,23 @@ def test_without_cycles_every_link_runs_from_left_to_right(shape: tuple[int, lis
 
 
 def test_a_ladder_is_drawn_without_a_crossing() -> None:
-    places = layout(dict.fromkeys(range(1, 8), 60.0), [(1, 2), (1, 3), (2, 4), (3, 4), (4, 5), (4, 6), (5, 7), (6, 7)])
+    places = layout(
+        dict.fromkeys(range(1, 8), 60.0),
+        [(1, 2), (1, 3), (2, 4), (3, 4), (4, 5), (4, 6), (5, 7), (6, 7)],
+    )
     assert len({x for x, _ in places.corners.values()}) == 5
-    assert places.corners[1][1] == pytest.approx(places.corners[4][1]) == pytest.approx(places.corners[7][1])
+    assert (
+        places.corners[1][1]
+        == pytest.approx(places.corners[4][1])
+        == pytest.approx(places.corners[7][1])
+    )
 
 
 def test_nodes_of_a_cycle_stand_side_by_side() -> None:
     places = layout({1: 60.0, 2: 60.0, 3: 60.0}, [(1, 2), (2, 3), (3, 1)])
-    assert [places.corners[node][1] for node in (1, 2, 3)] == pytest.approx([places.corners[1][1]] * 3, abs=HEIGHT)
+    assert [places.corners[node][1] for node in (1, 2, 3)] == pytest.approx(
+        [places.corners[1][1]] * 3, abs=HEIGHT
+    )
     assert places.corners[1][0] < places.corners[2][0] < places.corners[3][0]
     assert places.ways[3, 1][0][0] > places.ways[3, 1][-1][0]
 
@@ -134,7 +155,9 @@ def test_what_is_too_much_to_look_at_is_cut_and_said() -> None:
 
 
 def test_all_runs_of_one_code_are_one_box() -> None:
-    shape = Shape(8, 4, [(r, a, d, None) for r in range(4) for a, d in ((r, "input"), (r + 4, "output"))])
+    shape = Shape(
+        8, 4, [(r, a, d, None) for r in range(4) for a, d in ((r, "input"), (r + 4, "output"))]
+    )
     picture = svg(graph(shape), [-1, -2, -3, -4], by_code=True)
     assert sorted(re.findall(r"\d+ completed", picture)) == ["2 completed", "2 completed"]
 
@@ -172,7 +195,12 @@ def test_a_graph_shows_itself_to_a_notebook_and_its_tree_to_a_terminal(
     run.view_lineage()
     assert capsys.readouterr().out.startswith(f"run {run.uid} of shout.py")
     run.transform.view_lineage()
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["run", "└─", "run", "└─"]
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
+        "run",
+        "└─",
+        "run",
+        "└─",
+    ]
     of_code = run.transform.view_lineage(return_graph=True)
     assert len(of_code.runs) == 2
     assert sorted(re.findall(r"\b2 \w+", of_code.svg())) == ["2 completed", "2 versions"]
@@ -188,7 +216,12 @@ def test_a_collection_is_seen_by_its_artifacts(
             saved.append(ln.Artifact(f"{name}.txt").save())
     collection = ln.Collection(saved, key="both").save()
     collection.view_lineage()
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["a.txt", "└─", "b.txt", "└─"]
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
+        "a.txt",
+        "└─",
+        "b.txt",
+        "└─",
+    ]
     shown = collection.view_lineage(return_graph=True)
     assert (len(shown.artifacts), len(shown.runs)) == (2, 2)
     assert shown.svg().count("artifact start") == 2
@@ -209,8 +242,13 @@ def test_in_a_real_kernel_it_is_a_picture(in_tmp_path: Path) -> None:
     import nbclient
     import nbformat
 
-    cells = [nbformat.v4.new_code_cell(text) for text in (NOTEBOOK, "made.run.view_lineage(return_graph=True)")]
-    notebook = nbclient.NotebookClient(nbformat.v4.new_notebook(cells=cells), kernel_name="python3").execute()
+    cells = [
+        nbformat.v4.new_code_cell(text)
+        for text in (NOTEBOOK, "made.run.view_lineage(return_graph=True)")
+    ]
+    notebook = nbclient.NotebookClient(
+        nbformat.v4.new_notebook(cells=cells), kernel_name="python3"
+    ).execute()
     for cell in notebook.cells:
         (shown,) = [out["data"] for out in cell["outputs"] if "data" in out]
         assert len(boxes(shown["image/svg+xml"])) == 2

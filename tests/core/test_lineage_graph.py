@@ -51,7 +51,8 @@ def numbers(graph: Graph, first: Planted) -> Numbers:
     return {a - first.artifact for a in graph.artifacts}, {r - first.run for r in graph.runs}
 
 
-# -- known shapes ------------------------------------------------------------------------------------------------------
+# -- known shapes
+# ------------------------------------------------------------------------------------------------------
 
 
 def chain(length: int) -> Shape:
@@ -67,7 +68,9 @@ def ladder(rungs: int) -> Shape:
         top = 3 * rung
         for number in (top + 1, top + 2):
             edges += [(number, top, "input", None), (number, number, "output", None)]
-        edges += [(top + 3, top + side, "input", None) for side in (1, 2)] + [(top + 3, top + 3, "output", None)]
+        edges += [(top + 3, top + side, "input", None) for side in (1, 2)] + [
+            (top + 3, top + 3, "output", None)
+        ]
     return Shape(3 * rungs + 1, 3 * rungs + 1, edges)
 
 
@@ -75,17 +78,27 @@ def fan(width: int) -> Shape:
     """One file is read by many runs, and what they write by one."""
     written = [(n, n, "output", None) for n in range(width + 2)]
     out = [(n, 0, "input", None) for n in range(1, width + 1)]
-    return Shape(width + 2, width + 2, [*written, *out, *((width + 1, n, "input", None) for n in range(1, width + 1))])
+    return Shape(
+        width + 2,
+        width + 2,
+        [*written, *out, *((width + 1, n, "input", None) for n in range(1, width + 1))],
+    )
 
 
 def dense(size: int) -> Shape:
     """Each run reads what all before it wrote: every node lies at many distances."""
     written = [(n, n, "output", None) for n in range(size)]
-    return Shape(size, size, [*written, *((n, a, "input", None) for n in range(size) for a in range(n))])
+    return Shape(
+        size, size, [*written, *((n, a, "input", None) for n in range(size) for a in range(n))]
+    )
 
 
-@pytest.mark.parametrize(("shape", "nodes"), [(chain(300), 600), (fan(298), 600), (ladder(100), 602), (dense(60), 120)])
-def test_the_whole_ancestry_takes_four_statements(database: Database, shape: Shape, nodes: int) -> None:
+@pytest.mark.parametrize(
+    ("shape", "nodes"), [(chain(300), 600), (fan(298), 600), (ladder(100), 602), (dense(60), 120)]
+)
+def test_the_whole_ancestry_takes_four_statements(
+    database: Database, shape: Shape, nodes: int
+) -> None:
     first = plant(database, shape)
     last = first.artifact + shape.artifacts - 1
     for up, down in ((None, None), (None, 0), (5, None), (60, None), (10_000, 10_000)):
@@ -101,8 +114,12 @@ def test_the_whole_ancestry_takes_four_statements(database: Database, shape: Sha
     assert len(graph.nodes) >= nodes - 1
 
 
-@pytest.mark.parametrize("shape", [chain(300), fan(298), ladder(100)], ids=["chain", "fan", "diamonds"])
-def test_asking_for_the_lineage_of_an_artifact_takes_at_most_five_statements(database: Database, shape: Shape) -> None:
+@pytest.mark.parametrize(
+    "shape", [chain(300), fan(298), ladder(100)], ids=["chain", "fan", "diamonds"]
+)
+def test_asking_for_the_lineage_of_an_artifact_takes_at_most_five_statements(
+    database: Database, shape: Shape
+) -> None:
     first = plant(database, shape)
     with database.reading() as session:
         last = session.get_one(Artifact, first.artifact + shape.artifacts - 1)
@@ -127,8 +144,14 @@ def test_a_file_updated_in_place_ends_the_walk(database: Database) -> None:
     first = plant(database, shape)
     with database.reading() as session:
         for up, down in ((None, None), (9, 9), (1_000_000, None)):
-            assert numbers(walk(session, artifacts=[first.artifact], up=up, down=down), first) == ({0}, {0})
-            assert numbers(walk(session, runs=[first.run + 1], up=up, down=down), first) == ({1, 2}, {1, 2})
+            assert numbers(walk(session, artifacts=[first.artifact], up=up, down=down), first) == (
+                {0},
+                {0},
+            )
+            assert numbers(walk(session, runs=[first.run + 1], up=up, down=down), first) == (
+                {1, 2},
+                {1, 2},
+            )
         cycle = between(session, ("artifact", first.artifact + 1), ("artifact", first.artifact + 2))
     assert numbers(cycle, first) == ({1, 2}, {1, 2})
 
@@ -143,7 +166,9 @@ def test_a_limit_leaves_the_nearest_and_says_so(database: Database) -> None:
         assert both.truncated
         assert numbers(both, first) == ({20, 19, 21}, {20, 21})
         for steps in (4, 30):
-            assert walk(session, artifacts=[first.artifact + 39], up=steps, limit=5).truncated == (steps > 4)
+            assert walk(session, artifacts=[first.artifact + 39], up=steps, limit=5).truncated == (
+                steps > 4
+            )
         assert not walk(session, artifacts=[first.artifact + 39], up=20, limit=30).truncated
         assert walk(session, artifacts=[first.artifact + 39], up=40, limit=30).truncated
         assert not walk(session, artifacts=[first.artifact + 39], limit=80).truncated
@@ -153,8 +178,14 @@ def test_a_limit_leaves_the_nearest_and_says_so(database: Database) -> None:
 
 
 def test_the_runs_above_come_along_and_are_not_walked(database: Database) -> None:
-    # Run 0 is the workflow: it wrote artifact 9, which has nothing to do with artifact 1 of its step.
-    edges = [(2, 0, "input", None), (2, 1, "output", None), (0, 9, "output", None), (0, 1, "output", "published")]
+    # Run 0 is the workflow: it wrote artifact 9, which has nothing to do with artifact 1 of its
+    # step.
+    edges = [
+        (2, 0, "input", None),
+        (2, 1, "output", None),
+        (0, 9, "output", None),
+        (0, 1, "output", "published"),
+    ]
     first = plant(database, Shape(10, 3, edges, parents=[(2, 1), (1, 0)]))
     with database.reading() as session:
         graph = walk(session, artifacts=[first.artifact], limit=3)
@@ -198,8 +229,12 @@ def test_a_graph_of_the_past_knows_nothing_of_what_came_later(database: Database
         everything = whole(session, as_of=at)
         later = walk(session, artifacts=[first.artifact + 8], as_of=at)
     # Run 5 has begun and read, but has not ended: it has written nothing yet.
-    assert numbers(graph, first) == numbers(everything, first) == ({0, 1, 2, 3, 4}, {0, 1, 2, 3, 4, 5})
-    states = {run.id - first.run: (run.status, run.finished_at is None) for run in graph.runs.values()}
+    assert (
+        numbers(graph, first) == numbers(everything, first) == ({0, 1, 2, 3, 4}, {0, 1, 2, 3, 4, 5})
+    )
+    states = {
+        run.id - first.run: (run.status, run.finished_at is None) for run in graph.runs.values()
+    }
     assert states == {**dict.fromkeys(range(5), ("completed", False)), 5: ("running", True)}
     assert later.nodes == []
 
@@ -208,7 +243,9 @@ def test_a_run_of_the_past_waited_for_no_run_of_later(database: Database) -> Non
     first = plant(database, Shape(0, 3, waits=[(1, 2), (2, 0)]))
     with database.reading() as session:
         now = walk(session, runs=[first.run + 1])
-        past = walk(session, runs=[first.run + 1], as_of=BEGIN + timedelta(seconds=1, milliseconds=500))
+        past = walk(
+            session, runs=[first.run + 1], as_of=BEGIN + timedelta(seconds=1, milliseconds=500)
+        )
     assert numbers(now, first) == (set(), {0, 1, 2})
     assert numbers(past, first) == (set(), {1})
 
@@ -219,7 +256,9 @@ def test_a_folder_is_no_short_cut_past_the_run_that_made_the_file(database: Data
     first = plant(database, Shape(30, 30, shape.edges, holds=[(0, 29)]))
     with database.reading() as session:
         for steps, count in ((10, 11), (20, 21)):
-            assert len(walk(session, artifacts=[first.artifact + 29], up=steps, down=0).nodes) == count
+            assert (
+                len(walk(session, artifacts=[first.artifact + 29], up=steps, down=0).nodes) == count
+            )
 
 
 def test_every_step_is_a_look_up_in_an_index(database: Database) -> None:
@@ -230,10 +269,14 @@ def test_every_step_is_a_look_up_in_an_index(database: Database) -> None:
         session.execute(text("ANALYZE"))
     with database.reading() as session:
         sent = sql_of(database, lambda: reach(session, [first.artifact + 1_999], up=3, down=3))
-        plan = session.connection().exec_driver_sql(f"EXPLAIN {'QUERY PLAN' if is_sqlite else ''} {sent[0]}", sent[1])
+        plan = session.connection().exec_driver_sql(
+            f"EXPLAIN {'QUERY PLAN' if is_sqlite else ''} {sent[0]}", sent[1]
+        )
         steps = [str(row[3] if is_sqlite else row[0]) for row in plan]
     through = [
-        step for step in steps if "run_artifact" in step and ("USING" in step or "using" in step or "on run" in step)
+        step
+        for step in steps
+        if "run_artifact" in step and ("USING" in step or "using" in step or "on run" in step)
     ]
     assert len(through) >= 4
     assert [step for step in through if "SCAN" in step or "Seq Scan" in step] == []
@@ -243,7 +286,9 @@ def sql_of(database: Database, ask: Callable[[], object]) -> tuple[str, Any]:
     """The first statement that is sent meanwhile, and its parameters, as the driver gets them."""
     sent: list[tuple[str, Any]] = []
 
-    def note(_connection: object, _cursor: object, statement: str, parameters: object, *_rest: object) -> None:
+    def note(
+        _connection: object, _cursor: object, statement: str, parameters: object, *_rest: object
+    ) -> None:
         sent.append((statement, parameters))
 
     event.listen(database.engine, "before_cursor_execute", note)
@@ -252,7 +297,8 @@ def sql_of(database: Database, ask: Callable[[], object]) -> tuple[str, Any]:
     return next(query for query in sent if query[0].startswith("WITH"))
 
 
-# -- any shape ---------------------------------------------------------------------------------------------------------
+# -- any shape
+# ---------------------------------------------------------------------------------------------------------
 
 
 @st.composite
@@ -266,25 +312,37 @@ def shapes(draw: st.DrawFn) -> Shape:
     waits = draw(st.lists(st.tuples(run, run), max_size=3, unique=True))
     holds = draw(st.lists(st.tuples(artifact, artifact), max_size=3, unique=True))
     parents = draw(st.lists(st.tuples(run, run), max_size=3, unique_by=lambda pair: pair[0]))
-    return Shape(artifacts, runs, edges, waits, holds, [pair for pair in parents if pair[0] > pair[1]])
+    return Shape(
+        artifacts, runs, edges, waits, holds, [pair for pair in parents if pair[0] > pair[1]]
+    )
 
 
 def links(shape: Shape, at: datetime | None) -> set[tuple[tuple[str, int], tuple[str, int]]]:
     """What is below, and what is above."""
     edges = [e for e in shape.edges if at is None or seen_at(e) <= at]
-    outputs = {a for _, a, direction, role in edges if direction == "output" and role != "rolled_back"}
+    outputs = {
+        a for _, a, direction, role in edges if direction == "output" and role != "rolled_back"
+    }
     pairs = {(("run", r), ("artifact", a)) for r, a, direction, _ in edges if direction == "input"}
     pairs |= {
         (("artifact", a), ("run", r))
         for r, a, direction, role in edges
         if direction == "output" and role != "rolled_back"
     }
-    begun = [wait for wait in shape.waits if at is None or max(wait) <= (at - BEGIN).total_seconds()]
+    begun = [
+        wait for wait in shape.waits if at is None or max(wait) <= (at - BEGIN).total_seconds()
+    ]
     pairs |= {(("run", r), ("run", s)) for r, s in begun}
     existing = {a for a in range(shape.artifacts) if at is None or _first_seen(shape, a) <= at}
     holds = [(folder, file) for folder, file in shape.holds if {folder, file} <= existing]
-    pairs |= {(("artifact", file), ("artifact", folder)) for folder, file in holds if file not in outputs}
-    return pairs | {(("artifact", folder), ("artifact", file)) for folder, file in holds if folder not in outputs}
+    pairs |= {
+        (("artifact", file), ("artifact", folder)) for folder, file in holds if file not in outputs
+    }
+    return pairs | {
+        (("artifact", folder), ("artifact", file))
+        for folder, file in holds
+        if folder not in outputs
+    }
 
 
 def _first_seen(shape: Shape, artifact: int) -> datetime:
@@ -335,9 +393,13 @@ def test_any_graph_is_walked_as_a_plain_walk_would(
     is_run = data.draw(st.booleans())
     number = data.draw(st.integers(0, (shape.runs if is_run else shape.artifacts) - 1))
     start = ("run" if is_run else "artifact", number)
-    expected = walked(shape, start, up, None, down=False) | walked(shape, start, down, None, down=True)
+    expected = walked(shape, start, up, None, down=False) | walked(
+        shape, start, down, None, down=True
+    )
     with database.reading() as session:
-        starts = {"runs": [first.run + number]} if is_run else {"artifacts": [first.artifact + number]}
+        starts = (
+            {"runs": [first.run + number]} if is_run else {"artifacts": [first.artifact + number]}
+        )
         graph = walk(session, **starts, up=up, down=down)  # type: ignore[arg-type]
     assert numbers(graph, first) == split(expected, shape)
     artifacts, runs = numbers(graph, first)
@@ -370,10 +432,22 @@ def test_any_two_nodes_have_the_paths_that_a_plain_walk_finds(
     database: Database, shape: Shape, data: st.DataObject
 ) -> None:
     first = plant(database, shape)
-    source, target = (("artifact", data.draw(st.integers(0, shape.artifacts - 1))) for _ in range(2))
-    above, below = walked(shape, target, None, None, down=False), walked(shape, source, None, None, down=True)
+    source, target = (
+        ("artifact", data.draw(st.integers(0, shape.artifacts - 1))) for _ in range(2)
+    )
+    above, below = (
+        walked(shape, target, None, None, down=False),
+        walked(shape, source, None, None, down=True),
+    )
     if source not in above:
-        above, below = walked(shape, source, None, None, down=False), walked(shape, target, None, None, down=True)
+        above, below = (
+            walked(shape, source, None, None, down=False),
+            walked(shape, target, None, None, down=True),
+        )
     with database.reading() as session:
-        graph = between(session, ("artifact", first.artifact + source[1]), ("artifact", first.artifact + target[1]))
+        graph = between(
+            session,
+            ("artifact", first.artifact + source[1]),
+            ("artifact", first.artifact + target[1]),
+        )
     assert numbers(graph, first) == split(above & below, shape)

@@ -88,7 +88,16 @@ def test_the_past_has_the_versions_of_then(story: Instance) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "tomorrow", "2026-02-30", "25/11/2026", "2026-03-01T25:00", "1 fortnight", "999999w", "0001-01-01"],
+    [
+        "",
+        "tomorrow",
+        "2026-02-30",
+        "25/11/2026",
+        "2026-03-01T25:00",
+        "1 fortnight",
+        "999999w",
+        "0001-01-01",
+    ],
 )
 def test_what_is_no_time_is_refused_with_what_is(text: str) -> None:
     with pytest.raises(InvalidArgument, match="not a time") as refused:
@@ -106,7 +115,9 @@ def test_what_is_no_time_is_refused_with_what_is(text: str) -> None:
         ("20260301", "2026-02-28T15:00:00+00:00"),
     ],
 )
-def test_a_time_without_a_zone_is_that_of_the_clock_here(text: str, utc: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_time_without_a_zone_is_that_of_the_clock_here(
+    text: str, utc: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     try:
         with monkeypatch.context() as patch:
             patch.setenv("TZ", "Asia/Tokyo")
@@ -117,7 +128,9 @@ def test_a_time_without_a_zone_is_that_of_the_clock_here(text: str, utc: str, mo
         time.tzset()
 
 
-def test_paths_between_two_are_found_whichever_is_named_first(story: Instance, write: Write) -> None:
+def test_paths_between_two_are_found_whichever_is_named_first(
+    story: Instance, write: Write
+) -> None:
     with ln.run("other.py"):
         ln.Artifact.get(key="in.txt").load()
         write("aside.txt", "x")
@@ -176,7 +189,10 @@ def test_lists_are_narrowed_and_cut(story: Instance, write: Write) -> None:
     assert transforms("--key", "sh") == ["shout.py", "shout.py"]
     assert transforms("--key", "SH") == []
     assert transforms("--since", "1d", "--limit", "2") == ["fail.py", "shout.py"]
-    assert transforms("--engine", "planted", "--since", (BEGIN + timedelta(seconds=1)).isoformat()) == ["step"] * 2
+    assert (
+        transforms("--engine", "planted", "--since", (BEGIN + timedelta(seconds=1)).isoformat())
+        == ["step"] * 2
+    )
     last = invoke_json(commands.runs, "--engine", "planted", "--limit", "1")[0][0]
     parent = invoke_json(commands.runs, "--engine", "planted")[0][-1]
     assert last["parent"] == parent["uid"]  # which is not among the one that was asked for
@@ -200,8 +216,14 @@ def test_a_key_begins_with_letters_of_any_alphabet(instance: Instance, write: Wr
 def test_what_is_in_the_trash_is_not_listed_but_stays_in_the_lineage(story: Instance) -> None:
     newest, before = ln.Artifact.get(key="out.txt"), datetime.now(UTC)
     newest.delete()
-    assert [node.uid for node in story.lineage.artifacts(ListFilter(key="out"))] == [newest.versions.first().uid]
-    assert story.lineage.find("out.txt").version == story.lineage.find("out.txt", as_of="0s").version == "0000"
+    assert [node.uid for node in story.lineage.artifacts(ListFilter(key="out"))] == [
+        newest.versions.first().uid
+    ]
+    assert (
+        story.lineage.find("out.txt").version
+        == story.lineage.find("out.txt", as_of="0s").version
+        == "0000"
+    )
     assert story.lineage.find("out.txt", as_of=before).version == "0001"
     assert newest.id in story.lineage.around(ln.Artifact.get(key="in.txt")).artifacts
 

@@ -37,12 +37,16 @@ def run_python(*arguments: str) -> list[str]:
 
 @pytest.mark.parametrize("pattern", ADVERSARIAL)
 def test_matches_adversarial_pattern_ends(pattern: str) -> None:
-    script = "import sys; from lamin_core.db.linear_regex import matches; print(matches(*sys.argv[1:]))"
+    script = (
+        "import sys; from lamin_core.db.linear_regex import matches; print(matches(*sys.argv[1:]))"
+    )
     assert run_python(script, pattern, TEXT) == ["False"]
 
 
 @pytest.mark.parametrize("operator", ["regex", "iregex"])
-def test_lookup_adversarial_pattern_ends_on_both_databases(instance: Instance, operator: str) -> None:
+def test_lookup_adversarial_pattern_ends_on_both_databases(
+    instance: Instance, operator: str
+) -> None:
     ln.ULabel(name="a" * 1_500 + "!").save()
     ln.ULabel(name="a" * 28).save()
     assert run_python(LOOKUPS, f"name__{operator}", *ADVERSARIAL) == ["1", "1", "1", "0", "0", "1"]
@@ -88,7 +92,9 @@ def test_matches_text_follows_re2(pattern: object, text: object, expected: bool 
 def test_lookup_unsupported_pattern_raises_with_a_hint(
     instance: Instance, capfd: pytest.CaptureFixture[str], operator: str, pattern: str, reason: str
 ) -> None:
-    with pytest.raises(InvalidArgument, match=f"is no regular expression that RE2 supports: {reason}") as raised:
+    with pytest.raises(
+        InvalidArgument, match=f"is no regular expression that RE2 supports: {reason}"
+    ) as raised:
         ln.Artifact.filter(**{f"key__{operator}": pattern})
     assert r"write it without \1, (?=...)" in str(raised.value)
     assert capfd.readouterr() == ("", "")

@@ -91,7 +91,17 @@ def test_location_of_an_absolute_key_stays_below_the_root() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", [".lamindb", ".lamindb/", ".lamindb/..", ".lamindb/a/b", ".lamindb/a\\b", "/etc/passwd", "../a", "a//b"]
+    "key",
+    [
+        ".lamindb",
+        ".lamindb/",
+        ".lamindb/..",
+        ".lamindb/a/b",
+        ".lamindb/a\\b",
+        "/etc/passwd",
+        "../a",
+        "a//b",
+    ],
 )
 def test_a_place_that_no_registry_uses_is_none(key: str) -> None:
     assert not is_copy_key(key)
@@ -99,7 +109,12 @@ def test_a_place_that_no_registry_uses_is_none(key: str) -> None:
 
 
 def test_a_path_that_climbs_out_of_a_storage_does_not_belong_to_it() -> None:
-    roots = [Root(1, "u", "/"), Root(2, "v", "/data"), Root(3, "w", "s3://b"), Root(4, "x", "s3://b/data")]
+    roots = [
+        Root(1, "u", "/"),
+        Root(2, "v", "/data"),
+        Root(3, "w", "s3://b"),
+        Root(4, "x", "s3://b/data"),
+    ]
     assert locate("/data/../etc/a", roots).root == roots[0]
     assert locate("/data/raw/../a", roots).root == roots[1]
     assert locate("s3://b/data/../a", roots).root == roots[2]
@@ -110,17 +125,25 @@ def test_a_path_that_climbs_out_of_a_storage_does_not_belong_to_it() -> None:
 
 
 @pytest.mark.parametrize("kind", ["file.txt", ""])
-def test_a_copy_outside_of_the_storage_is_not_removed(instance: Instance, victim: Path, kind: str) -> None:
+def test_a_copy_outside_of_the_storage_is_not_removed(
+    instance: Instance, victim: Path, kind: str
+) -> None:
     _receive(instance, _dataset(instance, "a.txt", f".lamindb/../../victim/{kind}".rstrip("/")))
     artifact = ln.Artifact.get(key="a.txt")
     assert artifact.real_key is None
-    assert _doubts()[-1] == f"it names a copy of '{instance.storage}/a.txt' where none can be: ignored"
+    assert (
+        _doubts()[-1] == f"it names a copy of '{instance.storage}/a.txt' where none can be: ignored"
+    )
     artifact.delete(permanent=True)
     assert (victim / "file.txt").read_text() == "precious"
 
 
-@pytest.mark.parametrize("real_key", ["../victim/file.txt", "{victim}/file.txt", ".lamindb/../../victim/file.txt"])
-def test_a_file_outside_of_the_storage_is_not_handed_out(instance: Instance, victim: Path, real_key: str) -> None:
+@pytest.mark.parametrize(
+    "real_key", ["../victim/file.txt", "{victim}/file.txt", ".lamindb/../../victim/file.txt"]
+)
+def test_a_file_outside_of_the_storage_is_not_handed_out(
+    instance: Instance, victim: Path, real_key: str
+) -> None:
     _receive(instance, _dataset(instance, "a.txt", real_key.format(victim=victim)))
     artifact = ln.Artifact.get(key="a.txt")
     for read in (artifact.load, artifact.cache, artifact.open):
@@ -150,7 +173,9 @@ def test_the_copy_that_an_event_names_rightly_is_kept(instance: Instance) -> Non
     assert not [doubt for doubt in _doubts() if "copy" in doubt]
 
 
-def test_a_dataset_that_climbs_out_of_the_storage_is_no_key_of_it(instance: Instance, victim: Path) -> None:
+def test_a_dataset_that_climbs_out_of_the_storage_is_no_key_of_it(
+    instance: Instance, victim: Path
+) -> None:
     _receive(instance, Dataset("file", f"{instance.storage}/../victim/file.txt"))
     artifact = ln.Artifact.get(key__endswith="victim/file.txt")
     assert artifact.storage.root != instance.storage
@@ -168,7 +193,9 @@ def _point(instance: Instance, **values: Any) -> Artifact:
     return ln.Artifact.filter(key=values.get("key", "a.txt")).one()
 
 
-@pytest.mark.parametrize("real_key", [".lamindb/../../victim/file.txt", "../victim/file.txt", ".lamindb"])
+@pytest.mark.parametrize(
+    "real_key", [".lamindb/../../victim/file.txt", "../victim/file.txt", ".lamindb"]
+)
 def test_fsck_finds_rows_outside_of_their_storage_and_mends_them(
     instance: Instance, victim: Path, real_key: str
 ) -> None:
@@ -181,10 +208,14 @@ def test_fsck_finds_rows_outside_of_their_storage_and_mends_them(
     assert (victim / "file.txt").read_text() == "precious"
     assert len(list(Path(instance.storage, ".lamindb").iterdir())) == 1
     typed("fsck", "--repair", code=None)
-    assert "outside" not in [row["kind"] for row in typed("fsck", "--json", code=None).json["problems"]]
+    assert "outside" not in [
+        row["kind"] for row in typed("fsck", "--json", code=None).json["problems"]
+    ]
 
 
-def test_a_row_outside_of_its_storage_is_shown_and_deleted_but_not_touched(instance: Instance, victim: Path) -> None:
+def test_a_row_outside_of_its_storage_is_shown_and_deleted_but_not_touched(
+    instance: Instance, victim: Path
+) -> None:
     artifact = _point(instance, real_key="../victim/file.txt")
     with pytest.raises(Conflict, match="does not lie below"):
         artifact.load()
@@ -208,15 +239,22 @@ def test_a_row_whose_key_climbs_is_found(instance: Instance, victim: Path) -> No
 def test_folding_a_series_again_does_not_bring_a_refused_place_back(instance: Instance) -> None:
     _receive(instance, _dataset(instance, "a.txt", "other.txt"))
     with instance.db.writing() as session:
-        session.execute(update(ln.models.RunArtifact).values(traits={"real_key": "../victim/file.txt"}))
+        session.execute(
+            update(ln.models.RunArtifact).values(traits={"real_key": "../victim/file.txt"})
+        )
     # An observation before all others folds the series anew.
     event = complete(
         Run(RUN[:-1] + "2", Job("n", "j", "task"), "engine", "1"),
         AT - timedelta(days=1),
-        outputs=[Dataset("file", f"{instance.storage}/a.txt", hash="cd", hash_type="blake3", size=1)],
+        outputs=[
+            Dataset("file", f"{instance.storage}/a.txt", hash="cd", hash_type="blake3", size=1)
+        ],
     )
     ingest(instance.db, [parse(event)])
-    assert {artifact.real_key for artifact in ln.Artifact.filter(key="a.txt")} <= {None, "other.txt"}
+    assert {artifact.real_key for artifact in ln.Artifact.filter(key="a.txt")} <= {
+        None,
+        "other.txt",
+    }
 
 
 # Links
@@ -238,7 +276,9 @@ def test_a_copy_that_is_a_link_out_of_the_storage_is_neither_read_nor_written_th
     assert artifact.load() == "own"
 
 
-def test_fsck_removes_a_link_among_the_copies_and_not_what_it_leads_to(instance: Instance, victim: Path) -> None:
+def test_fsck_removes_a_link_among_the_copies_and_not_what_it_leads_to(
+    instance: Instance, victim: Path
+) -> None:
     link = Path(instance.storage, ".lamindb", "link")
     link.symlink_to(victim)
     os.utime(link, (0, 0), follow_symlinks=False)
@@ -261,7 +301,9 @@ def test_nothing_is_removed_through_a_link_in_a_storage(instance: Instance, vict
     assert (victim / "file.txt").read_text() == "precious"
 
 
-def test_a_link_in_place_is_removed_and_not_what_it_leads_to(instance: Instance, victim: Path) -> None:
+def test_a_link_in_place_is_removed_and_not_what_it_leads_to(
+    instance: Instance, victim: Path
+) -> None:
     link = Path(instance.storage, "linked")
     link.symlink_to(victim)
     ln.Artifact(str(link), run=False).save().delete(permanent=True, storage=True)
@@ -270,7 +312,9 @@ def test_a_link_in_place_is_removed_and_not_what_it_leads_to(instance: Instance,
     assert [path.name for path in Path(instance.storage).iterdir()] == [".lamindb"]
 
 
-def test_the_folder_of_copies_may_be_a_link_of_its_owner(instance: Instance, outside: Path, in_tmp_path: Path) -> None:
+def test_the_folder_of_copies_may_be_a_link_of_its_owner(
+    instance: Instance, outside: Path, in_tmp_path: Path
+) -> None:
     folder = Path(instance.storage, ".lamindb")
     folder.rename(in_tmp_path / "larger disk")
     folder.symlink_to(in_tmp_path / "larger disk")
@@ -281,7 +325,9 @@ def test_the_folder_of_copies_may_be_a_link_of_its_owner(instance: Instance, out
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what belongs to others")
-def test_the_folder_of_copies_is_no_link_of_somebody_else(instance: Instance, outside: Path, victim: Path) -> None:
+def test_the_folder_of_copies_is_no_link_of_somebody_else(
+    instance: Instance, outside: Path, victim: Path
+) -> None:
     folder = Path(instance.storage, ".lamindb")
     folder.rename(folder.with_name("moved"))
     folder.symlink_to(victim)

@@ -22,7 +22,9 @@ def plan(instance: Instance, queryset: QuerySet[Any]) -> str:
     """How the database answers this, when it has no small table to read whole."""
     with instance.db.reading() as session:
         is_sqlite = session.get_bind().dialect.name == "sqlite"
-        statement = queryset.ids().compile(session.get_bind(), compile_kwargs={"literal_binds": True})
+        statement = queryset.ids().compile(
+            session.get_bind(), compile_kwargs={"literal_binds": True}
+        )
         if not is_sqlite:
             session.execute(text("SET enable_seqscan = off"))
         explain = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
@@ -50,7 +52,9 @@ def test_beginnings_are_looked_up_in_an_index(
 ) -> None:
     shown = plan(instance, registry.filter(**lookups))
     assert "SCAN" not in shown
-    assert any(index in line for line in shown.splitlines() if "Index Cond" in line or "SEARCH" in line), shown
+    assert any(
+        index in line for line in shown.splitlines() if "Index Cond" in line or "SEARCH" in line
+    ), shown
 
 
 def test_a_stem_is_looked_up_in_an_index(instance: Instance, write: Write) -> None:
@@ -88,7 +92,13 @@ TEXTS = [
 def labels(instance: Instance) -> None:
     """One for each text, as its description, and as its name where it may be one."""
     rows = [
-        {"uid": f"{n:08d}", "name": text or "-", "description": text, "is_type": False, "created_at": now()}
+        {
+            "uid": f"{n:08d}",
+            "name": text or "-",
+            "description": text,
+            "is_type": False,
+            "created_at": now(),
+        }
         for n, text in enumerate(TEXTS)
     ]
     with instance.db.writing() as session:
@@ -101,11 +111,17 @@ def descriptions(**lookups: Any) -> list[str]:
 
 def test_texts_have_one_order(labels: None) -> None:
     assert ln.ULabel.order_by("description").list("description") == sorted(TEXTS)
-    assert ln.ULabel.order_by("-name").list("name") == sorted((string or "-" for string in TEXTS), reverse=True)
+    assert ln.ULabel.order_by("-name").list("name") == sorted(
+        (string or "-" for string in TEXTS), reverse=True
+    )
     for bound in TEXTS:
         assert descriptions(description__gt=bound) == sorted(text for text in TEXTS if text > bound)
-        assert descriptions(description__lte=bound) == sorted(text for text in TEXTS if text <= bound)
-        assert descriptions(description__range=("B", bound)) == sorted(text for text in TEXTS if "B" <= text <= bound)
+        assert descriptions(description__lte=bound) == sorted(
+            text for text in TEXTS if text <= bound
+        )
+        assert descriptions(description__range=("B", bound)) == sorted(
+            text for text in TEXTS if "B" <= text <= bound
+        )
 
 
 def test_case_counts_unless_it_is_said_not_to(labels: None) -> None:
@@ -125,9 +141,15 @@ def test_case_counts_unless_it_is_said_not_to(labels: None) -> None:
             value = [operand, "A"] if operator == "in" else operand
             for field in ("description", "name"):
                 expected = sorted(
-                    text for text in TEXTS if holds(text if field == "description" else text or "-", operand)
+                    text
+                    for text in TEXTS
+                    if holds(text if field == "description" else text or "-", operand)
                 )
-                assert descriptions(**{f"{field}__{operator}": value}) == expected, (field, operator, operand)
+                assert descriptions(**{f"{field}__{operator}": value}) == expected, (
+                    field,
+                    operator,
+                    operand,
+                )
     assert descriptions(name__regex="^[A-Z]b?$") == ["A", "Ab", "B", "Z"]
     assert descriptions(name__iregex="^[A-B]B?$") == ["A", "Ab", "B", "a", "ab"]
 

@@ -17,7 +17,17 @@ from lamin_core.db.database import REVISION, Database
 from lamin_core.errors import SchemaMismatch
 from lamin_core.instance.instance import Instance
 from lamin_core.migrations import apply, configuration, upgrade
-from lamin_core.models import ArtifactULabel, Base, Run, RunChange, Transform, TransformSeries, blank, now, search
+from lamin_core.models import (
+    ArtifactULabel,
+    Base,
+    Run,
+    RunChange,
+    Transform,
+    TransformSeries,
+    blank,
+    now,
+    search,
+)
 
 
 @pytest.fixture
@@ -43,7 +53,8 @@ def test_the_migrations_make_what_the_models_say(database: Database) -> None:
         apply(session.connection())
     with database.reading() as session:
         differences = compare_metadata(
-            MigrationContext.configure(session.connection(), opts={"include_name": _is_ours}), Base.metadata
+            MigrationContext.configure(session.connection(), opts={"include_name": _is_ours}),
+            Base.metadata,
         )
     assert differences == []
     database.check()
@@ -68,7 +79,9 @@ def _collations(database: Database) -> dict[tuple[str, str], str | None]:
         return {(row[0], row[1]): row[2] for row in rows}
 
 
-def test_a_new_instance_has_the_tables_of_the_migrations(database: Database, tmp_path: Path) -> None:
+def test_a_new_instance_has_the_tables_of_the_migrations(
+    database: Database, tmp_path: Path
+) -> None:
     database.create()
     migrated = Database(f"sqlite:///{tmp_path / 'migrated.db'}")
     with migrated.writing() as session:
@@ -89,19 +102,25 @@ def test_the_models_need_no_further_migration(database: Database) -> None:
         command.check(configuration(session.connection()))
 
 
-@pytest.mark.parametrize(("revision", "hint"), [("9999", "pip install --upgrade"), ("0000", "lamin migrate")])
+@pytest.mark.parametrize(
+    ("revision", "hint"), [("9999", "pip install --upgrade"), ("0000", "lamin migrate")]
+)
 def test_a_database_of_another_version_is_refused(
     in_tmp_path: Path, database: Database, revision: str, hint: str
 ) -> None:
     instance = Instance.create(in_tmp_path, "./data", database.url)
     with instance.db.writing() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = :found"), {"found": revision})
+        session.execute(
+            text("UPDATE alembic_version SET version_num = :found"), {"found": revision}
+        )
     instance.db.dispose()
     with pytest.raises(SchemaMismatch, match=hint):
         Instance.open(instance.folder)
 
 
-def test_migrating_what_is_up_to_date_changes_nothing(in_tmp_path: Path, database: Database) -> None:
+def test_migrating_what_is_up_to_date_changes_nothing(
+    in_tmp_path: Path, database: Database
+) -> None:
     Instance.create(in_tmp_path, "./data", database.url).db.dispose()
     upgrade(in_tmp_path)
     Instance.open(in_tmp_path / ".lamin").db.dispose()
@@ -127,7 +146,9 @@ def test_labels_of_the_first_schema_are_kept(in_tmp_path: Path, database: Databa
 
 
 @pytest.mark.parametrize("made_by", ["models", "migrations"])
-def test_every_change_of_a_run_is_noted(in_tmp_path: Path, database: Database, made_by: str) -> None:
+def test_every_change_of_a_run_is_noted(
+    in_tmp_path: Path, database: Database, made_by: str
+) -> None:
     if made_by == "migrations":
         with database.writing() as session:
             apply(session.connection())
@@ -142,7 +163,15 @@ def test_every_change_of_a_run_is_noted(in_tmp_path: Path, database: Database, m
         session.add(code)
         session.flush()
         session.add(
-            blank(Run, uid="r", external_id="r", transform_id=code.id, origin="api", engine="python", status="running")
+            blank(
+                Run,
+                uid="r",
+                external_id="r",
+                transform_id=code.id,
+                origin="api",
+                engine="python",
+                status="running",
+            )
         )
     with instance.db.writing() as session:
         session.execute(text("UPDATE run SET status = 'running', name = 'no news'"))
@@ -178,7 +207,9 @@ def test_a_migrated_instance_is_called_what_it_was(in_tmp_path: Path, database: 
     instance.db.dispose()
 
 
-def test_two_copies_that_nobody_has_a_name_of_are_migrated_to_the_same(tmp_path: Path, database: Database) -> None:
+def test_two_copies_that_nobody_has_a_name_of_are_migrated_to_the_same(
+    tmp_path: Path, database: Database
+) -> None:
     uids = set()
     for target in (database, Database(f"sqlite:///{tmp_path / 'copy.db'}")):
         _of_the_fifth_schema(target)

@@ -26,8 +26,21 @@ def measured(instance: Instance, write: Write) -> dict[str, ln.Feature]:
     }  # fmt: skip
     features = {name: ln.Feature(name=name, dtype=dtype).save() for name, dtype in dtypes.items()}
     values_by_artifact: dict[str, dict[str, Any]] = {
-        "a": {"temperature": 37.0, "donor": "D0001", "day": "2026-01-31", "is_done": True, "treated": "IFNG", "key": 1},
-        "b": {"temperature": 4.0, "donor": "d0002", "day": "2026-02-01", "is_done": False, "treated": ["DMSO", "IFNG"]},
+        "a": {
+            "temperature": 37.0,
+            "donor": "D0001",
+            "day": "2026-01-31",
+            "is_done": True,
+            "treated": "IFNG",
+            "key": 1,
+        },
+        "b": {
+            "temperature": 4.0,
+            "donor": "d0002",
+            "day": "2026-02-01",
+            "is_done": False,
+            "treated": ["DMSO", "IFNG"],
+        },
         "c": {},
     }
     for name, values in values_by_artifact.items():
@@ -37,7 +50,9 @@ def measured(instance: Instance, write: Write) -> dict[str, ln.Feature]:
 
 
 def keys(*conditions: Any, **lookups: Any) -> str:
-    return "".join(sorted(artifact.key[0] for artifact in ln.Artifact.filter(*conditions, **lookups)))
+    return "".join(
+        sorted(artifact.key[0] for artifact in ln.Artifact.filter(*conditions, **lookups))
+    )
 
 
 def test_a_feature_is_compared_with_values(measured: dict[str, ln.Feature]) -> None:
@@ -59,7 +74,9 @@ def test_a_feature_is_compared_with_values(measured: dict[str, ln.Feature]) -> N
         assert keys(condition) == expected_keys, condition
 
 
-def test_conditions_are_joined_with_each_other_and_with_lookups(measured: dict[str, ln.Feature]) -> None:
+def test_conditions_are_joined_with_each_other_and_with_lookups(
+    measured: dict[str, ln.Feature],
+) -> None:
     temperature, donor, treated = measured["temperature"], measured["donor"], measured["treated"]
     assert keys((temperature > 0) & (donor == "D0001")) == "a"
     assert keys((temperature > 30) | temperature.is_null()) == "ac"
@@ -94,7 +111,9 @@ def test_a_condition_is_no_truth(measured: dict[str, ln.Feature]) -> None:
         lambda: not ln.Q(key="a"),
         lambda: temperature in ["temperature"],
     ):
-        with pytest.raises(InvalidArgument, match=r"is neither true nor false\n  hint: .*join with & | ~"):
+        with pytest.raises(
+            InvalidArgument, match=r"is neither true nor false\n  hint: .*join with & | ~"
+        ):
             wrong()
     assert repr((temperature > 3) & ~ln.Q(key="a")) == "(('temperature' gt 3) & ~Q(key='a'))"
     with pytest.raises(InvalidArgument, match="needs a number"):

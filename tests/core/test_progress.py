@@ -29,7 +29,12 @@ def _shown(**environment: str) -> tuple[str, str]:
     ours, theirs = pty.openpty()
     settings = {**os.environ, "TERM": "xterm-256color", **environment}
     done = subprocess.run(
-        [sys.executable, "-c", CODE], stdout=subprocess.PIPE, stderr=theirs, env=settings, text=True, timeout=60
+        [sys.executable, "-c", CODE],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env=settings,
+        text=True,
+        timeout=60,
     )
     os.close(theirs)
     os.set_blocking(ours, False)

@@ -48,7 +48,9 @@ def labels(instance: Instance) -> list[ln.ULabel]:
         ("is_type", True, ["Experiment"]),
     ],
 )
-def test_lookups_are_djangos(labels: list[ln.ULabel], lookup: str, value: Any, expected: list[str]) -> None:
+def test_lookups_are_djangos(
+    labels: list[ln.ULabel], lookup: str, value: Any, expected: list[str]
+) -> None:
     assert sorted(label.name for label in ln.ULabel.filter(**{lookup: value})) == sorted(expected)
 
 
@@ -120,7 +122,10 @@ def test_names_are_made_once_and_found_again(instance: Instance) -> None:
 def test_the_same_features_are_the_same_schema_and_the_same_artifacts_the_same_collection(
     instance: Instance, write: Write
 ) -> None:
-    features = [ln.Feature(name="x", dtype=int).save(), ln.Feature(name="label", dtype=ln.ULabel).save()]
+    features = [
+        ln.Feature(name="x", dtype=int).save(),
+        ln.Feature(name="label", dtype=ln.ULabel).save(),
+    ]
     schema = ln.Schema(name="first", features=features).save()
     assert ln.Schema(name="second", features=features[::-1]).save().uid == schema.uid
     assert [feature.dtype for feature in schema.features] == ["int", "cat[ULabel]"]
@@ -148,7 +153,9 @@ def test_a_deleted_version_leaves_one_latest(instance: Instance, write: Write) -
         new.delete()
 
 
-def test_fields_of_the_content_and_of_the_transform_are_asked_for_directly(instance: Instance, write: Write) -> None:
+def test_fields_of_the_content_and_of_the_transform_are_asked_for_directly(
+    instance: Instance, write: Write
+) -> None:
     with ln.run("analysis") as run:
         artifact = ln.Artifact(write("a.txt", "12345")).save()
     assert ln.Artifact.get(size__gt=4).uid == artifact.uid
@@ -171,7 +178,9 @@ def test_the_source_of_a_transform_is_at_hand(instance: Instance) -> None:
     assert "source_code" not in ln.Transform.df()
 
 
-def test_without_its_latest_version_the_one_before_is_the_latest(instance: Instance, write: Write) -> None:
+def test_without_its_latest_version_the_one_before_is_the_latest(
+    instance: Instance, write: Write
+) -> None:
     artifacts = [ln.Artifact(write(f"{n}.txt", str(n))).save() for n in range(3)]
     kinds: list[Callable[[int], Any]] = [
         lambda n: ln.Transform(key="t", source_code=str(n)).save(),

@@ -67,7 +67,14 @@ def test_adversarial_texts_take_linear_time() -> None:
 
 
 def test_redact_keeps_what_has_other_types_and_numbers_without_a_name() -> None:
-    values = {"alpha": 0.1, "flag": True, "none": None, "n_tokens": 512, "token": 3, "password": 12345}
+    values = {
+        "alpha": 0.1,
+        "flag": True,
+        "none": None,
+        "n_tokens": 512,
+        "token": 3,
+        "password": 12345,
+    }
     assert redact(values) == values | {"password": "***"}
 
 

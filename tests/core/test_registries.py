@@ -35,7 +35,8 @@ def filled(instance: Instance, write: Write) -> Instance:
     ln.Project(name="p").save()
     ln.Reference(name="r").save()
     run = ln.track(
-        ln.Transform(key="t.py", source_code="1").save(), params={"alpha": 0.5, "how": "fast", "deep": {"er": True}}
+        ln.Transform(key="t.py", source_code="1").save(),
+        params={"alpha": 0.5, "how": "fast", "deep": {"er": True}},
     )
     artifact = ln.Artifact(write("a.txt", "a")).save()
     ln.Collection([artifact], key="c").save()
@@ -52,7 +53,13 @@ def test_every_registry_knows_the_same_words(filled: Instance) -> None:
 def _check_words(registry: Any) -> None:
     record = registry.first()
     name = getattr(record, registry._name_field)
-    assert registry.count() == len(registry.all()) == len(registry.df()) == len(registry.to_dataframe()) >= 1
+    assert (
+        registry.count()
+        == len(registry.all())
+        == len(registry.df())
+        == len(registry.to_dataframe())
+        >= 1
+    )
     assert registry.exists()
     assert registry.last() is not None
     assert registry.get(record.uid).uid == record.uid
@@ -60,7 +67,10 @@ def _check_words(registry: Any) -> None:
     assert registry.filter(uid=record.uid).distinct().one_or_none().id == record.id
     assert registry.exclude(uid=record.uid).filter(uid=record.uid).one_or_none() is None
     assert [row.id for row in registry.order_by("-created_at", "uid")] == [
-        row.id for row in sorted(registry.all(), key=lambda record: (-record.created_at.timestamp(), record.uid))
+        row.id
+        for row in sorted(
+            registry.all(), key=lambda record: (-record.created_at.timestamp(), record.uid)
+        )
     ]
     assert registry.filter(uid__in=[record.uid]).values_list("uid", flat=True) == [record.uid]
     if name is not None:
@@ -79,14 +89,21 @@ def _check_words(registry: Any) -> None:
 def test_a_registry_at_the_prompt_lists_its_fields() -> None:
     shown = repr(ln.Artifact)
     assert shown.startswith("Artifact\n  Simple fields\n    .uid: str\n")
-    for line in ("    .key: str", "    .is_latest: bool", "    .created_at: datetime", "    .n_observations: int"):
+    for line in (
+        "    .key: str",
+        "    .is_latest: bool",
+        "    .created_at: datetime",
+        "    .n_observations: int",
+    ):
         assert line in shown.splitlines()
     related = shown.split("  Relational fields\n")[1].splitlines()
     assert {"    .run: Run", "    .ulabels: ULabel", "    .input_of_runs: Run"} <= set(related)
     assert "_id:" not in shown
     assert str(ln.Artifact) == "<class 'lamin_core.models.artifact.Artifact'>"
     code = "import lamin_core as ln; import sys; sys.displayhook(ln.ULabel)"
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
     assert printed.startswith("ULabel\n  Simple fields\n    .uid: str\n")
 
 
@@ -108,7 +125,9 @@ print(json.dumps([pretty(ln.ULabel).splitlines()[:3], found]))
 
 def test_ipython_shows_and_completes_fields_and_lookups(in_tmp_path: Path) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
-    done = subprocess.run([sys.executable, "-c", IPYTHON], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", IPYTHON], capture_output=True, text=True, check=True
+    )
     shown, completed = json.loads(done.stdout.splitlines()[-1])
     assert shown == ["ULabel", "  Simple fields", "    .uid: str"]
     assert completed == {
@@ -121,24 +140,39 @@ def test_ipython_shows_and_completes_fields_and_lookups(in_tmp_path: Path) -> No
 
 
 def test_lookup_objects_complete_names(instance: Instance) -> None:
-    ln.save([ln.ULabel(name="Candidate marker experiment"), ln.ULabel(name="7SK"), ln.ULabel(name="7-SK")])
+    ln.save(
+        [
+            ln.ULabel(name="Candidate marker experiment"),
+            ln.ULabel(name="7SK"),
+            ln.ULabel(name="7-SK"),
+        ]
+    )
     lookup = ln.ULabel.lookup()
     assert lookup.candidate_marker_experiment.name == "Candidate marker experiment"
     assert dir(lookup) == ["candidate_marker_experiment", "dict", "ulabel_7_sk", "ulabel_7sk"]
     assert lookup["7-SK"].name == "7-SK"
     assert lookup._ipython_key_completions_() == ["Candidate marker experiment", "7SK", "7-SK"]
     assert ln.ULabel.lookup(return_field="uid").ulabel_7sk == ln.ULabel.get(name="7SK").uid
-    assert ln.ULabel.filter(name__startswith="7").lookup(ln.ULabel.name).dict().keys() == {"ulabel_7_sk", "ulabel_7sk"}
+    assert ln.ULabel.filter(name__startswith="7").lookup(ln.ULabel.name).dict().keys() == {
+        "ulabel_7_sk",
+        "ulabel_7sk",
+    }
     with pytest.raises(AttributeError, match="nothing is called"):
         lookup.none_such  # noqa: B018
 
 
 def test_labels_have_types_parents_and_children(instance: Instance) -> None:
-    wide, middle, narrow, other = (ln.ULabel(name=name).save() for name in ("wide", "middle", "narrow", "other"))
+    wide, middle, narrow, other = (
+        ln.ULabel(name=name).save() for name in ("wide", "middle", "narrow", "other")
+    )
     narrow.parents.add(middle)
     wide.children.add(middle, other)
     assert [record.name for record in narrow.query_parents().order_by("name")] == ["middle", "wide"]
-    assert [record.name for record in wide.query_children().order_by("name")] == ["middle", "narrow", "other"]
+    assert [record.name for record in wide.query_children().order_by("name")] == [
+        "middle",
+        "narrow",
+        "other",
+    ]
     assert ln.ULabel.filter(parents__parents=wide).one().name == "narrow"
     assert ln.ULabel.filter(children__name="narrow").one().name == "middle"
     for below, above in ((wide, narrow), (wide, wide)):
@@ -165,9 +199,15 @@ def test_synonyms_are_standardized(instance: Instance) -> None:
     ln.ULabel.get(name="DMSO").add_synonym("dimethyl sulfoxide", "Dimethylsulfoxide")
     values = ["dimethyl sulfoxide", "IFNG", "ifng", "none such", None]
     assert ln.ULabel.standardize(values) == ["DMSO", "IFNG", "IFNG", "none such", None]
-    assert ln.ULabel.standardize(values, return_mapper=True) == {"dimethyl sulfoxide": "DMSO", "ifng": "IFNG"}
+    assert ln.ULabel.standardize(values, return_mapper=True) == {
+        "dimethyl sulfoxide": "DMSO",
+        "ifng": "IFNG",
+    }
     ln.ULabel.get(name="DMSO").remove_synonym("dimethyl sulfoxide")
-    assert ln.ULabel.standardize(["dimethyl sulfoxide", "dimethylsulfoxide"]) == ["dimethyl sulfoxide", "DMSO"]
+    assert ln.ULabel.standardize(["dimethyl sulfoxide", "dimethylsulfoxide"]) == [
+        "dimethyl sulfoxide",
+        "DMSO",
+    ]
     with pytest.raises(InvalidArgument, match="not a name"):
         ln.ULabel.get(name="DMSO").add_synonym("a|b")
 
@@ -175,7 +215,11 @@ def test_synonyms_are_standardized(instance: Instance) -> None:
 def test_what_is_known_of_values_is_said(instance: Instance) -> None:
     ln.save([ln.ULabel(name="DMSO"), ln.ULabel(name="IFNG")])
     result = ln.ULabel.inspect(pd.Series(["DMSO", "DMSO", "IFNJ"]))
-    assert (result.validated, result.non_validated, result.frac_validated) == (["DMSO"], ["IFNJ"], 50.0)
+    assert (result.validated, result.non_validated, result.frac_validated) == (
+        ["DMSO"],
+        ["IFNJ"],
+        50.0,
+    )
     assert "not: ['IFNJ']" in repr(result)
     assert ln.ULabel.validate(["DMSO", 1, None], field="name").tolist() == [True, False, False]
     with pytest.raises(InvalidArgument, match="pass a list"):
@@ -185,7 +229,12 @@ def test_what_is_known_of_values_is_said(instance: Instance) -> None:
 
 
 def test_conditions_are_joined(instance: Instance) -> None:
-    ln.save([ln.ULabel(name=name, description=text) for name, text in [("a", "x"), ("b", None), ("c", "z")]])
+    ln.save(
+        [
+            ln.ULabel(name=name, description=text)
+            for name, text in [("a", "x"), ("b", None), ("c", "z")]
+        ]
+    )
 
     def names(*conditions: Any, **lookups: Any) -> str:
         return "".join(sorted(label.name for label in ln.ULabel.filter(*conditions, **lookups)))
@@ -197,8 +246,16 @@ def test_conditions_are_joined(instance: Instance) -> None:
     assert names(ln.Q(name="a", description="y")) == ""
     assert names(ln.Q(), name="a") == "a"
     assert names(ln.ULabel.name == "a") == "a"
-    assert "".join(label.name for label in ln.ULabel.exclude(description="x").order_by("-name")) == "cb"
-    assert "".join(label.name for label in ln.ULabel.exclude(description="x", name="c").order_by("name")) == "abc"
+    assert (
+        "".join(label.name for label in ln.ULabel.exclude(description="x").order_by("-name"))
+        == "cb"
+    )
+    assert (
+        "".join(
+            label.name for label in ln.ULabel.exclude(description="x", name="c").order_by("name")
+        )
+        == "abc"
+    )
     with pytest.raises(InvalidArgument, match="not a condition"):
         ln.ULabel.filter("a")  # type: ignore[arg-type]
     with pytest.raises(InvalidArgument, match="no field or lookup"):
@@ -313,7 +370,10 @@ def test_names_of_the_seed_and_the_present_ones_are_asked_for(filled: Instance) 
     assert ln.Collection.filter(transform__key="t.py").one().key == "c"
     assert not ln.Artifact.filter(feature_sets__in=ln.FeatureSet.all()).exists()
     artifact.schemas.add(ln.Schema.get(name="s"))
-    assert ln.Artifact.filter(feature_sets__in=ln.FeatureSet.filter(features__name="n")).one().uid == artifact.uid
+    assert (
+        ln.Artifact.filter(feature_sets__in=ln.FeatureSet.filter(features__name="n")).one().uid
+        == artifact.uid
+    )
     assert artifact.feature_sets.one().name == "s"
 
 
@@ -321,7 +381,9 @@ def test_schemas_are_known_by_what_they_ask_for(instance: Instance) -> None:
     x, y = ln.Feature(name="x", dtype=int).save(), ln.Feature(name="y", dtype=float).save()
     plain = ln.Schema([x, y], name="plain").save()
     assert (plain.itype, plain.n_members, plain.flexible) == ("Feature", 2, False)
-    assert ln.Schema(name="again", features=[y, x]).save().name == "plain"  # a name is never overwritten
+    assert (
+        ln.Schema(name="again", features=[y, x]).save().name == "plain"
+    )  # a name is never overwritten
     others = [
         ln.Schema([x, y], ordered_set=True), ln.Schema([y, x], ordered_set=True), ln.Schema([x, y], maximal_set=True),
         ln.Schema([x, y.with_config(optional=True)]), ln.Schema([x, y], coerce=True), ln.Schema([x], index=y),
@@ -330,21 +392,40 @@ def test_schemas_are_known_by_what_they_ask_for(instance: Instance) -> None:
     assert len({schema.save().uid for schema in [plain, *others]}) == len(others) + 1
     assert others[5].index.name == "y"
     composite = ln.Schema(otype="AnnData", slots={"obs": plain, "var": others[6]}).save()
-    assert ln.FeatureSet(otype="AnnData", components={"var": others[6], "obs": plain}).save().uid == composite.uid
-    assert {slot: schema.uid for slot, schema in composite.slots.items()} == {"obs": plain.uid, "var": others[6].uid}
+    assert (
+        ln.FeatureSet(otype="AnnData", components={"var": others[6], "obs": plain}).save().uid
+        == composite.uid
+    )
+    assert {slot: schema.uid for slot, schema in composite.slots.items()} == {
+        "obs": plain.uid,
+        "var": others[6].uid,
+    }
     assert ln.Schema.filter(components=plain).one().uid == composite.uid
     assert ln.Schema.filter(features__name="y", otype="DataFrame").one().uid == others[8].uid
-    table = pd.DataFrame({"x": [1], "new": pd.Categorical(["a"]), "when": pd.to_datetime(["2026-01-31"])})
-    assert [feature.dtype for feature in ln.Feature.from_df(table).save()] == ["int", "cat[ULabel]", "datetime"]
+    table = pd.DataFrame(
+        {"x": [1], "new": pd.Categorical(["a"]), "when": pd.to_datetime(["2026-01-31"])}
+    )
+    assert [feature.dtype for feature in ln.Feature.from_df(table).save()] == [
+        "int",
+        "cat[ULabel]",
+        "datetime",
+    ]
     assert ln.Schema.from_dataframe(table, name="of a table").save().features.count() == 3
-    for wrong in ({}, {"features": [x, x]}, {"features": ["x"]}, {"features": [ln.Feature(name="u", dtype=int)]}):
+    for wrong in (
+        {},
+        {"features": [x, x]},
+        {"features": ["x"]},
+        {"features": [ln.Feature(name="u", dtype=int)]},
+    ):
         with pytest.raises(InvalidArgument):
             ln.Schema(**wrong).save()
     with pytest.raises(InvalidArgument, match="make another"):
         plain.features.add(x)
 
 
-def test_what_is_known_of_a_record_is_described(filled: Instance, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_known_of_a_record_is_described(
+    filled: Instance, capsys: pytest.CaptureFixture[str]
+) -> None:
     for registry in REGISTRIES:
         record: Any = registry.first()
         record.describe()
@@ -372,11 +453,15 @@ def test_a_table_begins_with_what_a_record_is_known_by(filled: Instance) -> None
     assert labels.columns[-1] == "created_by_id"
     group = ln.ULabel(name="group", is_type=True).save()
     ln.ULabel(name="in it", type=group).save()
-    assert ln.ULabel.df()["type_id"].dtype == "Int64"  # a label without a type makes no fraction of the others'
+    assert (
+        ln.ULabel.df()["type_id"].dtype == "Int64"
+    )  # a label without a type makes no fraction of the others'
     assert ln.Schema.df(features=True).shape[0] == 1
 
 
-def test_values_that_name_nothing_are_told_once(filled: Instance, caplog: pytest.LogCaptureFixture) -> None:
+def test_values_that_name_nothing_are_told_once(
+    filled: Instance, caplog: pytest.LogCaptureFixture
+) -> None:
     names = ["l", *(f"none {n}" for n in range(1_000)), None, float("nan")]
     assert [label.name for label in ln.ULabel.from_values(names)] == ["l"]
     (warning,) = caplog.messages
@@ -400,7 +485,9 @@ def test_values_that_name_nothing_are_told_once(filled: Instance, caplog: pytest
     for values, message in wrong:
         with pytest.raises(InvalidArgument, match=message):
             ln.ULabel.from_values(values, create=True)
-    with pytest.raises(InvalidArgument, match=r"is more than name='x'\n  hint: make each: ln.Feature"):
+    with pytest.raises(
+        InvalidArgument, match=r"is more than name='x'\n  hint: make each: ln.Feature"
+    ):
         ln.Feature.from_values(["x"], create=True)
 
 
@@ -421,7 +508,9 @@ def test_names_are_text_that_is_not_blank(instance: Instance) -> None:
     with pytest.raises(InvalidArgument, match="not a name"):
         label.name = " "
     label.description = "a\0b"
-    with pytest.raises(InvalidArgument, match=r"description is not text that a database can hold: 'a.x00b'"):
+    with pytest.raises(
+        InvalidArgument, match=r"description is not text that a database can hold: 'a.x00b'"
+    ):
         label.save()
     with pytest.raises(InvalidArgument, match=r"description is not text"):
         ln.ULabel(name="y", description="\0").save()
@@ -434,7 +523,10 @@ def test_all_records_of_a_query_are_changed_at_once(filled: Instance) -> None:
     ln.save([ln.ULabel(name=name) for name in "abc"])
     some = ln.ULabel.filter(name__in=["a", "b"])
     assert some.update(description="changed", is_type=True) == 2
-    assert ln.ULabel.filter(description="changed", is_type=True).order_by("name").list("name") == ["a", "b"]
+    assert ln.ULabel.filter(description="changed", is_type=True).order_by("name").list("name") == [
+        "a",
+        "b",
+    ]
     assert [label.name for label in ln.ULabel.search("changed")] == ["a", "b"]  # the index follows
     assert some.update(description=None) == 2
     assert some.update() == 0
@@ -473,8 +565,14 @@ def test_all_records_of_a_query_are_removed_at_once(filled: Instance) -> None:
 def test_what_is_not_there_yet_says_so() -> None:
     import importlib
 
-    for ask in (lambda: importlib.import_module("lamin_core.bionty"), lambda: ln.bionty, lambda: ln.curators):
-        with pytest.raises(ln.errors.NotYet, match=r"lamin_core [\d.]+ has no (bionty|curators) yet\n  hint: "):
+    for ask in (
+        lambda: importlib.import_module("lamin_core.bionty"),
+        lambda: ln.bionty,
+        lambda: ln.curators,
+    ):
+        with pytest.raises(
+            ln.errors.NotYet, match=r"lamin_core [\d.]+ has no (bionty|curators) yet\n  hint: "
+        ):
             ask()
     with pytest.raises(AttributeError, match="has no attribute 'none_such'"):
         ln.none_such  # noqa: B018

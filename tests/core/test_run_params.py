@@ -10,7 +10,9 @@ from lamin_core.instance.instance import Instance
 
 
 def test_run_params_with_secrets_are_masked_when_made_and_when_edited(instance: Instance) -> None:
-    run = ln.Run(ln.Transform(key="seq").save(), params={"alpha": 0.1, "password": "hunter2"}).save()
+    run = ln.Run(
+        ln.Transform(key="seq").save(), params={"alpha": 0.1, "password": "hunter2"}
+    ).save()
     assert ln.Run.get(run.uid).params == {"alpha": 0.1, "password": "***"}
     run.params = {"password": "hunter2", "url": "mysql://u:hunter2@h/d"}
     run.save()

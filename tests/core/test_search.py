@@ -62,8 +62,12 @@ def test_a_search_can_be_narrowed_limited_and_made_a_table(labels: None) -> None
     assert names(ln.ULabel.search("marker", limit=2)) == ["marker", "Markers of exhaustion"]
     assert ln.ULabel.search("marker").df()["name"].iloc[0] == "marker"
     assert names(ln.ULabel.filter(name__startswith="bio").search("marker")) == ["biomarker"]
-    assert names(ln.ULabel.search("marker").filter(name__icontains="exp")) == ["Candidate marker experiment"]
-    assert names(ln.ULabel.search("cells", field="name")) == ["T cell"]  # a typo away, where the words are nowhere
+    assert names(ln.ULabel.search("marker").filter(name__icontains="exp")) == [
+        "Candidate marker experiment"
+    ]
+    assert names(ln.ULabel.search("cells", field="name")) == [
+        "T cell"
+    ]  # a typo away, where the words are nowhere
     assert names(ln.ULabel.search("solvent", field=ln.ULabel.description)) == ["DMSO"]
     with pytest.raises(ln.errors.InvalidArgument, match="did you mean name"):
         ln.ULabel.search("x", field="nmae")
@@ -73,7 +77,12 @@ def test_a_search_can_be_narrowed_limited_and_made_a_table(labels: None) -> None
 def many(instance: Instance) -> Instance:
     """More than are ranked whole, written past the models."""
     rows = [
-        {"uid": f"{n:08d}", "name": f"sample{n:05d} of plate {n % 96:02d}", "is_type": False, "created_at": now()}
+        {
+            "uid": f"{n:08d}",
+            "name": f"sample{n:05d} of plate {n % 96:02d}",
+            "is_type": False,
+            "created_at": now(),
+        }
         for n in range(2_500)
     ]
     with instance.db.writing() as session:
@@ -106,12 +115,16 @@ def test_the_index_follows_what_is_written(many: Instance) -> None:
 def test_the_index_is_asked_and_not_the_table(many: Instance) -> None:
     with many.db.reading() as session:
         if session.get_bind().dialect.name == "sqlite":
-            result = session.execute(text("SELECT count(*) FROM search_ulabel WHERE search_ulabel MATCH 'ple01234'"))
+            result = session.execute(
+                text("SELECT count(*) FROM search_ulabel WHERE search_ulabel MATCH 'ple01234'")
+            )
             assert result.scalar() == 1
         else:
             session.execute(text("SET enable_seqscan = off"))
             query = "EXPLAIN SELECT id FROM ulabel WHERE lamin_trigrams({}) @> ARRAY{}"
-            statement = query.format(search.together(search.SEARCHED["ulabel"]), search.trigrams("sample01234"))
+            statement = query.format(
+                search.together(search.SEARCHED["ulabel"]), search.trigrams("sample01234")
+            )
             plan = session.execute(text(statement)).scalars()
             assert any("search_ulabel" in line for line in plan)
 
@@ -131,7 +144,9 @@ def test_the_index_holds_every_trigram_of_a_text(instance: Instance) -> None:
     with instance.db.reading() as session:
         if session.get_bind().dialect.name == "postgresql":
             for string in texts:
-                trigrams = session.execute(text("SELECT lamin_trigrams(:text)"), {"text": string}).scalar_one()
+                trigrams = session.execute(
+                    text("SELECT lamin_trigrams(:text)"), {"text": string}
+                ).scalar_one()
                 assert set(search.trigrams(string.lower())) <= set(trigrams)
     ln.save([ln.ULabel(name=f"label {n}", description=string) for n, string in enumerate(texts)])
     assert names(ln.ULabel.search("end of it")) == [f"label {len(texts) - 1}"]
@@ -146,7 +161,9 @@ def test_words_with_typos_are_looked_up_in_the_index(many: Instance) -> None:
             return
         session.execute(text("ANALYZE ulabel"))
         session.execute(text("SET enable_seqscan = off"))
-        source = ranking._Source(session, ln.ULabel, many.query(ln.ULabel)._query, list(ln.ULabel._search_fields))
+        source = ranking._Source(
+            session, ln.ULabel, many.query(ln.ULabel)._query, list(ln.ULabel._search_fields)
+        )
         statement = source._query.where(source.nearly(["smaple01234"])).limit(500)
         shown = statement.compile(session.get_bind(), compile_kwargs={"literal_binds": True})
         plan = list(session.execute(text(f"EXPLAIN {shown}".replace(":", "\\:"))).scalars())
@@ -154,10 +171,14 @@ def test_words_with_typos_are_looked_up_in_the_index(many: Instance) -> None:
     assert not any("Filter" in line and "lamin_trigrams" in line for line in plan)
 
 
-def test_without_an_index_the_table_is_read(many: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_index_the_table_is_read(
+    many: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     expected = [names(ln.ULabel.search(string)) for string in ("sample01234", "smaple01234")]
     monkeypatch.setattr(search, "SEARCHED", {})
-    assert [names(ln.ULabel.search(string)) for string in ("sample01234", "smaple01234")] == expected
+    assert [
+        names(ln.ULabel.search(string)) for string in ("sample01234", "smaple01234")
+    ] == expected
 
 
 def test_of_several_versions_the_latest_is_found(instance: Instance) -> None:

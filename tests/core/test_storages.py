@@ -41,10 +41,14 @@ def instance(in_tmp_path: Path, bucket: str) -> Iterator[Instance]:
 
 def objects(s3: Any, url: str) -> dict[str, int]:
     """Every object below, by its path, with its size."""
-    return {name: info["size"] for name, info in s3.find(url.removeprefix("s3://"), detail=True).items()}
+    return {
+        name: info["size"] for name, info in s3.find(url.removeprefix("s3://"), detail=True).items()
+    }
 
 
-def test_files_and_folders_go_into_the_bucket_and_come_back(instance: Instance, outside: Path, s3: Any) -> None:
+def test_files_and_folders_go_into_the_bucket_and_come_back(
+    instance: Instance, outside: Path, s3: Any
+) -> None:
     (outside / "a.csv").write_text("x\n1\n")
     (outside / "d" / "sub").mkdir(parents=True)
     (outside / "d" / "b.txt").write_text("b")
@@ -71,7 +75,9 @@ def test_an_anndata_in_zarr_is_opened_in_the_bucket_and_loaded_here(instance: In
     import anndata as ad
     import numpy as np
 
-    artifact = ln.Artifact.from_anndata(ad.AnnData(np.eye(3, dtype="float32")), key="cells.zarr").save()
+    artifact = ln.Artifact.from_anndata(
+        ad.AnnData(np.eye(3, dtype="float32")), key="cells.zarr"
+    ).save()
     assert artifact.open()["X"].shape == (3, 3)
     assert artifact.load(ad.AnnData).shape == (3, 3)
 
@@ -83,7 +89,12 @@ def test_an_object_is_registered_where_it_lies(instance: Instance, bucket: str, 
     artifact = ln.Artifact(f"{bucket}/raw/counts.csv").save()
     folder = ln.Artifact(f"{bucket}/images/").save()
     assert (artifact.key, artifact.hash_type, artifact.size) == ("raw/counts.csv", "etag", 4)
-    assert (folder.key, folder.hash_type, folder.n_files, folder.size) == ("images", "etag-dir", 2, 2)
+    assert (folder.key, folder.hash_type, folder.n_files, folder.size) == (
+        "images",
+        "etag-dir",
+        2,
+        2,
+    )
     assert artifact.path == f"{bucket}/raw/counts.csv"
     assert artifact.load(pd.DataFrame).x.to_list() == [1]
     assert sorted(path.name for path in folder.cache().rglob("*.png")) == ["a.png", "b.png"]
@@ -91,7 +102,9 @@ def test_an_object_is_registered_where_it_lies(instance: Instance, bucket: str, 
     assert ln.Artifact(f"{bucket}/images").save().version == "0001"
 
 
-def test_an_object_that_was_written_over_is_not_taken_for_the_version(instance: Instance, bucket: str, s3: Any) -> None:
+def test_an_object_that_was_written_over_is_not_taken_for_the_version(
+    instance: Instance, bucket: str, s3: Any
+) -> None:
     s3.pipe(f"{bucket}/a.txt", b"old")
     old = ln.Artifact(f"{bucket}/a.txt").save()
     s3.pipe(f"{bucket}/a.txt", b"new")
@@ -101,7 +114,9 @@ def test_an_object_that_was_written_over_is_not_taken_for_the_version(instance: 
     assert (new.version, new.load()) == ("0001", "new")
 
 
-def test_an_object_that_was_deleted_is_said_to_be(instance: Instance, outside: Path, s3: Any) -> None:
+def test_an_object_that_was_deleted_is_said_to_be(
+    instance: Instance, outside: Path, s3: Any
+) -> None:
     (outside / "a.txt").write_text("a")
     artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
     s3.rm(artifact.path)
@@ -151,7 +166,11 @@ def test_a_bucket_that_is_not_there_and_an_endpoint_that_is_down(
     with pytest.raises(NotFound):
         ln.Storage("s3://no-such-bucket-here").save()
     artifact = ln.Artifact(outside / "a.txt", key="a.txt")
-    monkeypatch.setattr(object_store, "options_for", lambda url: {"endpoint_url": "http://127.0.0.1:9", "retries": 1})
+    monkeypatch.setattr(
+        object_store,
+        "options_for",
+        lambda url: {"endpoint_url": "http://127.0.0.1:9", "retries": 1},
+    )
     began = time.monotonic()
     with pytest.raises(Unavailable, match="cannot be reached") as failure:
         artifact.save()
@@ -160,7 +179,9 @@ def test_a_bucket_that_is_not_there_and_an_endpoint_that_is_down(
     assert ln.Artifact.count() == 0
 
 
-@pytest.mark.parametrize("root", ["s3://key:secret@bucket/x", "sftp://me:pw@host/data", "s3://bucket/x?token=1"])
+@pytest.mark.parametrize(
+    "root", ["s3://key:secret@bucket/x", "sftp://me:pw@host/data", "s3://bucket/x?token=1"]
+)
 def test_a_root_with_secrets_is_not_stored(instance: Instance, root: str) -> None:
     with pytest.raises(InvalidArgument, match="stored with them") as failure:
         ln.Storage(root).save()
@@ -175,7 +196,9 @@ def test_options_come_from_the_longest_root_in_the_users_file(
         monkeypatch.setenv(name, value)
     config = home / ".config" / "lamin" / "storages.toml"
     config.parent.mkdir(parents=True)
-    config.write_text(f'["s3://team"]\nanon = true\n["s3://team/minio"]\nendpoint_url = "{endpoint}"\n')
+    config.write_text(
+        f'["s3://team"]\nanon = true\n["s3://team/minio"]\nendpoint_url = "{endpoint}"\n'
+    )
     assert object_store.options_for("s3://team/minio/x") == {"endpoint_url": endpoint}
     assert object_store.options_for("s3://team/other") == {"anon": True}
     assert object_store.options_for("s3://team-b/minio") == {}
@@ -210,7 +233,9 @@ def test_any_file_system_of_fsspec_serves(in_tmp_path: Path, outside: Path) -> N
         new_instance.db.dispose()
 
 
-def test_a_storage_of_ones_own_takes_copies(instance: Instance, outside: Path, in_tmp_path: Path) -> None:
+def test_a_storage_of_ones_own_takes_copies(
+    instance: Instance, outside: Path, in_tmp_path: Path
+) -> None:
     (outside / "a.txt").write_text("a")
     with pytest.raises(NotFound, match="not a managed storage"):
         ln.Artifact(outside / "a.txt", key="a.txt", storage="archive")
@@ -226,7 +251,9 @@ def test_a_storage_of_ones_own_takes_copies(instance: Instance, outside: Path, i
         del ln.settings.storage
 
 
-def test_a_revision_may_lie_in_another_storage(instance: Instance, outside: Path, in_tmp_path: Path) -> None:
+def test_a_revision_may_lie_in_another_storage(
+    instance: Instance, outside: Path, in_tmp_path: Path
+) -> None:
     first = ln.Artifact.from_df(pd.DataFrame({"x": [1]}), key="t.csv").save()
     (in_tmp_path / "new.csv").write_text("x\n2\n")
     second = ln.Artifact(in_tmp_path / "new.csv", revises=first).save()
@@ -268,7 +295,9 @@ def test_an_upload_that_was_killed_shows_nothing_and_is_continued(
     instance: Instance, outside: Path, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     large = _large(outside / "big.bin", 4)
-    done = subprocess.run([sys.executable, "-c", KILLED, str(large)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(large)], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == -9, done.stderr
     assert objects(s3, instance.storage) == {}
     assert ln.Artifact.count() == 0
@@ -284,7 +313,9 @@ def test_an_upload_that_was_killed_shows_nothing_and_is_continued(
     artifact = ln.Artifact(large, key="big.bin").save()
     assert sorted(sent) == [3, 4, 5]  # the first two were there already
     assert (
-        blobs.bring(str(artifact.path), outside / "back.bin", artifact.content_digest).stat().st_size
+        blobs.bring(str(artifact.path), outside / "back.bin", artifact.content_digest)
+        .stat()
+        .st_size
         == large.stat().st_size
     )
 
@@ -313,7 +344,12 @@ def test_a_folder_that_was_cut_short_is_completed(
     put.append("2.txt")
     artifact = ln.Artifact(outside / "d", key="d").save()
     assert put == ["2.txt", "2.txt"]  # those that are there are not sent again
-    assert sorted(path.name for path in artifact.cache().iterdir()) == ["0.txt", "1.txt", "2.txt", "3.txt"]
+    assert sorted(path.name for path in artifact.cache().iterdir()) == [
+        "0.txt",
+        "1.txt",
+        "2.txt",
+        "3.txt",
+    ]
 
 
 def test_deleting_for_good_empties_the_bucket(instance: Instance, outside: Path, s3: Any) -> None:
@@ -332,7 +368,12 @@ def test_an_object_cannot_lead_out_of_the_folder_it_is_fetched_to(
     instance: Instance, bucket: str, s3: Any, in_tmp_path: Path
 ) -> None:
     s3.pipe(f"{bucket}/evil/ok.txt", b"ok")
-    s3.call_s3("put_object", Bucket=bucket.removeprefix("s3://"), Key="evil/../../../escaped.txt", Body=b"evil")
+    s3.call_s3(
+        "put_object",
+        Bucket=bucket.removeprefix("s3://"),
+        Key="evil/../../../escaped.txt",
+        Body=b"evil",
+    )
     with pytest.raises(LaminError):
         ln.Artifact(f"{bucket}/evil").save().cache()
     assert not list(in_tmp_path.rglob("escaped.txt"))
@@ -388,7 +429,9 @@ def test_an_object_that_was_put_back_is_compared_and_opened(instance: Instance, 
     assert artifact.open().count_rows() == 2  # type: ignore[attr-defined]
 
 
-def test_nothing_below_another_prefix_of_the_bucket_is_removed(instance: Instance, bucket: str, s3: Any) -> None:
+def test_nothing_below_another_prefix_of_the_bucket_is_removed(
+    instance: Instance, bucket: str, s3: Any
+) -> None:
     s3.pipe(f"{bucket}/precious.txt", b"precious")
     for key in (".lamindb/../../precious.txt", "../precious.txt"):
         for take in (blobs.remove, blobs.set_aside):

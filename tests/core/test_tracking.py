@@ -18,9 +18,13 @@ from lamin_core.instance.instance import Instance
 Write = Callable[[str, str], Path]
 
 
-def _script(write: Write, name: str, text: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
+def _script(
+    write: Write, name: str, text: str, *, check: bool = True
+) -> subprocess.CompletedProcess[str]:
     path = write(name, "import lamin_core as ln\n" + text)
-    return subprocess.run([sys.executable, str(path)], capture_output=True, text=True, check=check, cwd=path.parent)
+    return subprocess.run(
+        [sys.executable, str(path)], capture_output=True, text=True, check=check, cwd=path.parent
+    )
 
 
 def test_a_rerun_is_a_new_run_of_the_same_transform(instance: Instance, write: Write) -> None:
@@ -49,7 +53,9 @@ def test_changed_code_is_a_new_version_of_the_transform(instance: Instance, writ
     assert ln.Transform.get(key="a.py").uid == new.uid
 
 
-def test_what_is_loaded_is_an_input_and_what_is_saved_an_output(instance: Instance, write: Write) -> None:
+def test_what_is_loaded_is_an_input_and_what_is_saved_an_output(
+    instance: Instance, write: Write
+) -> None:
     source = ln.Artifact(write("a.csv", "x\n1\n")).save()
     run = ln.track(ln.Transform(key="t").save())
     assert (ln.context.run.uid, ln.context.transform.key) == (run.uid, "t")
@@ -75,9 +81,15 @@ def test_the_same_bytes_made_again_keep_both_makers(instance: Instance, write: W
 
 @pytest.mark.parametrize(
     ("end", "code", "status"),
-    [("ln.finish()", 0, "completed"), ("pass", 0, "completed"), ("raise ValueError('no luck')", 1, "failed")],
+    [
+        ("ln.finish()", 0, "completed"),
+        ("pass", 0, "completed"),
+        ("raise ValueError('no luck')", 1, "failed"),
+    ],
 )
-def test_a_script_is_closed_as_it_ended(instance: Instance, write: Write, end: str, code: int, status: str) -> None:
+def test_a_script_is_closed_as_it_ended(
+    instance: Instance, write: Write, end: str, code: int, status: str
+) -> None:
     done = _script(write, "a.py", f"ln.track()\n{end}\n", check=False)
     assert done.returncode == code
     run = ln.Run.one()
@@ -87,7 +99,12 @@ def test_a_script_is_closed_as_it_ended(instance: Instance, write: Write, end: s
 
 
 def test_a_killed_script_is_found_and_marked_lost(instance: Instance, write: Write) -> None:
-    done = _script(write, "a.py", "import os, signal\nln.track()\nos.kill(os.getpid(), signal.SIGKILL)\n", check=False)
+    done = _script(
+        write,
+        "a.py",
+        "import os, signal\nln.track()\nos.kill(os.getpid(), signal.SIGKILL)\n",
+        check=False,
+    )
     assert done.returncode == -9
     assert ln.Run.one().status == "running"
     assert instance.lineage.find_lost() == 1
@@ -156,7 +173,9 @@ def test_an_end_is_final(instance: Instance) -> None:
     assert ln.Run.one().error == "no luck"
 
 
-def test_a_file_that_was_there_before_the_run_is_not_its_output(instance: Instance, write: Write) -> None:
+def test_a_file_that_was_there_before_the_run_is_not_its_output(
+    instance: Instance, write: Write
+) -> None:
     path = write("raw.csv", "x\n1\n")
     os.utime(path, (1, 1))
     ln.Artifact(path).save()

@@ -25,12 +25,16 @@ STEM = "Ab3dEf5hIj7l"
 def _run(write: Write, name: str, text: str, *arguments: str, fails: bool = False) -> str:
     """What the script says on standard error."""
     path = write(name, "import lamin_core as ln\n" + text)
-    done = subprocess.run([sys.executable, str(path), *arguments], capture_output=True, text=True, cwd=path.parent)
+    done = subprocess.run(
+        [sys.executable, str(path), *arguments], capture_output=True, text=True, cwd=path.parent
+    )
     assert (done.returncode != 0) is fails, done.stderr
     return done.stderr
 
 
-def test_a_stem_keeps_the_transform_wherever_the_file_goes(instance: Instance, write: Write) -> None:
+def test_a_stem_keeps_the_transform_wherever_the_file_goes(
+    instance: Instance, write: Write
+) -> None:
     _run(write, "a.py", f"ln.track('{STEM}')\n")
     _run(write, "sub/b.py", f"ln.track(uid='{STEM}')\n")
     _run(write, "sub/b.py", f"ln.context.uid = '{STEM}'\nln.track()\n")
@@ -53,7 +57,9 @@ def test_a_uid_pins_the_version_and_says_what_to_type_when_the_source_has_change
     assert f'hint: ln.track("{STEM}0001") is its next version' in stderr
     _run(write, "a.py", f"ln.track('{STEM}0003')  # changed\n")
     assert ln.Transform.get(key="a.py").uid == f"{STEM}0003"
-    assert f'hint: ln.track("{STEM}0004")' in _run(write, "a.py", f"ln.track('{STEM}0002')  # and again\n", fails=True)
+    assert f'hint: ln.track("{STEM}0004")' in _run(
+        write, "a.py", f"ln.track('{STEM}0002')  # and again\n", fails=True
+    )
     assert ln.Run.count() == 3
 
 
@@ -64,13 +70,17 @@ def test_a_uid_has_its_form(instance: Instance, uid: str) -> None:
     assert ln.Transform.count() == 0
 
 
-def test_a_key_that_is_known_by_another_stem_is_a_conflict(instance: Instance, write: Write) -> None:
+def test_a_key_that_is_known_by_another_stem_is_a_conflict(
+    instance: Instance, write: Write
+) -> None:
     existing = ln.Transform(key="a.py").save()
     with pytest.raises(Conflict, match=f'ln.track\\("{existing.stem_uid}"\\)'):
         ln.track(STEM, key="a.py")
 
 
-def test_a_script_that_was_renamed_is_the_same_and_one_that_was_copied_is_not(instance: Instance, write: Write) -> None:
+def test_a_script_that_was_renamed_is_the_same_and_one_that_was_copied_is_not(
+    instance: Instance, write: Write
+) -> None:
     text = "import lamin_core as ln\nln.track()\n"
     _run(write, "a.py", text)
     shutil.copy("a.py", "another.py")
@@ -87,14 +97,23 @@ def test_a_script_that_was_renamed_is_the_same_and_one_that_was_copied_is_not(in
     assert transforms[1].stem_uid == transforms[2].stem_uid != transforms[0].stem_uid
     assert [transform.runs.count() for transform in transforms] == [1, 2, 1]
     _run(write, "a.py", "ln.track()\n# something new under the old name\n")
-    assert ln.Transform.get(key="a.py").stem_uid not in {transform.stem_uid for transform in transforms}
+    assert ln.Transform.get(key="a.py").stem_uid not in {
+        transform.stem_uid for transform in transforms
+    }
 
 
 def test_versions_by_hand(instance: Instance) -> None:
-    first_version = ln.Transform(key="caller", version="1.0", kind="pipeline", reference="https://example.org/c").save()
+    first_version = ln.Transform(
+        key="caller", version="1.0", kind="pipeline", reference="https://example.org/c"
+    ).save()
     same = ln.Transform(key="caller", version="1.0").save()
     two = ln.Transform(key="caller", version="2.0", type="pipeline").save()
-    assert (first_version.uid == same.uid, first_version.stem_uid == two.stem_uid, two.version, two.is_latest) == (
+    assert (
+        first_version.uid == same.uid,
+        first_version.stem_uid == two.stem_uid,
+        two.version,
+        two.is_latest,
+    ) == (
         True,
         True,
         "2.0",
@@ -102,7 +121,11 @@ def test_versions_by_hand(instance: Instance) -> None:
     )
     assert ln.Transform(key="caller").save().uid == two.uid
     moved = ln.Transform(revises=two, key="calling", source_code="x", description="calls").save()
-    assert (moved.stem_uid, moved.key, moved.description) == (first_version.stem_uid, "calling", "calls")
+    assert (moved.stem_uid, moved.key, moved.description) == (
+        first_version.stem_uid,
+        "calling",
+        "calls",
+    )
     assert [version.uid for version in moved.versions] == [moved.uid, two.uid, first_version.uid]
     with pytest.raises(InvalidArgument, match="needs a key"):
         ln.Transform(kind="script")
@@ -144,7 +167,9 @@ def test_what_is_said_of_the_run_is_kept(instance: Instance, write: Write) -> No
     assert ln.Run.count() == 1
 
 
-def test_the_project_may_be_said_by_the_environment(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_project_may_be_said_by_the_environment(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ln.Project(name="atlas").save()
     monkeypatch.setenv("LAMIN_CURRENT_PROJECT", "atlas")
     run = ln.track(ln.Transform(key="t"))
@@ -161,7 +186,10 @@ def test_a_run_has_values_for_features_from_its_beginning(instance: Instance) ->
     with pytest.raises(ln.errors.LaminError):
         ln.track(ln.Transform(key="t"), features={"pressure": 1})
     assert ln.context.run is None
-    assert [tracked_run.status for tracked_run in ln.Run.all().order_by("started_at")] == ["completed", "failed"]
+    assert [tracked_run.status for tracked_run in ln.Run.all().order_by("started_at")] == [
+        "completed",
+        "failed",
+    ]
 
 
 def test_a_run_goes_on_when_that_is_asked_for(instance: Instance) -> None:
@@ -173,7 +201,9 @@ def test_a_run_goes_on_when_that_is_asked_for(instance: Instance) -> None:
     assert (ln.Run.one().status, ln.track(key="a.py").uid != first.uid) == ("completed", True)
 
 
-def test_the_parent_may_be_said_by_uid(instance: Instance, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_parent_may_be_said_by_uid(
+    instance: Instance, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     parent = ln.Run(ln.Transform(key="parent").save()).save()
     monkeypatch.setenv("LAMIN_INITIATED_BY_RUN_UID", parent.uid)
     _run(write, "a.py", "ln.track()\n")
@@ -185,7 +215,9 @@ def test_the_parent_may_be_said_by_uid(instance: Instance, write: Write, monkeyp
 
 
 def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["git", *arguments], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def test_the_commit_is_known_where_there_is_a_repository(instance: Instance, write: Write) -> None:
@@ -198,7 +230,12 @@ def test_the_commit_is_known_where_there_is_a_repository(instance: Instance, wri
     _git("remote", "add", "origin", "https://me:secret@example.org/repo.git")
     commit = _git("rev-parse", "HEAD")
     subprocess.run([sys.executable, "a.py"], check=True)
-    expected = {"commit": commit, "branch": "trunk", "remote": "https://me:***@example.org/repo.git", "dirty": False}
+    expected = {
+        "commit": commit,
+        "branch": "trunk",
+        "remote": "https://me:***@example.org/repo.git",
+        "dirty": False,
+    }
     assert ln.Run.one().git == expected
     write("a.py", "import lamin_core as ln\nln.track()  # changed\n")
     _git("checkout", "-q", "--detach")
@@ -207,7 +244,9 @@ def test_the_commit_is_known_where_there_is_a_repository(instance: Instance, wri
     assert checkout.facts() == expected | {"branch": None, "dirty": True}
 
 
-def test_git_is_quick_and_need_not_be_there(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_is_quick_and_need_not_be_there(
+    in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (in_tmp_path / ".git").mkdir()
     assert git.checkout(in_tmp_path) is None
     monkeypatch.setenv("PATH", str(in_tmp_path))
@@ -220,7 +259,10 @@ def test_the_environment_says_what_is_installed_and_where_from(
     site = in_tmp_path / "site"
     for name, origin in {
         "plain-1.0": None,
-        "Some_Tool-2.1": {"url": "https://u:p@example.org/t.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}},
+        "Some_Tool-2.1": {
+            "url": "https://u:p@example.org/t.git",
+            "vcs_info": {"vcs": "git", "commit_id": "abc"},
+        },
         "mine-0.1": {"url": "file:///src/mine", "dir_info": {"editable": True}},
     }.items():
         folder = site / f"{name}.dist-info"
@@ -228,7 +270,9 @@ def test_the_environment_says_what_is_installed_and_where_from(
         if origin is not None:
             (folder / "direct_url.json").write_text(json.dumps(origin))
     (site / "old.egg-info").mkdir()
-    (site / "old.egg-info" / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: old\nVersion: 3\n")
+    (site / "old.egg-info" / "PKG-INFO").write_text(
+        "Metadata-Version: 2.1\nName: old\nVersion: 3\n"
+    )
     monkeypatch.setattr(sys, "path", [str(site), *sys.path])
     packages.cache_clear()
     try:
@@ -249,7 +293,10 @@ def test_lock_files_belong_to_the_environment(instance: Instance, write: Write) 
     write("uv.lock", "version = 2\n")
     _run(write, "sub/a.py", "ln.track()\n")
     first, second = (run.environment for run in ln.Run.all().order_by("started_at"))
-    assert (first.locks, second.locks) == ({"uv.lock": "version = 1\n"}, {"uv.lock": "version = 2\n"})
+    assert (first.locks, second.locks) == (
+        {"uv.lock": "version = 1\n"},
+        {"uv.lock": "version = 2\n"},
+    )
     assert first.packages == second.packages == current_environment(Path.cwd()).packages
 
 

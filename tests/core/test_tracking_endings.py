@@ -37,10 +37,14 @@ def begin(instance: Instance, write: Write) -> Iterator[Callable[..., subprocess
 
 
 @contextmanager
-def _begun(write: Write, then: str, before: str = "", track: str = "") -> Iterator[subprocess.Popen[str]]:
+def _begun(
+    write: Write, then: str, before: str = "", track: str = ""
+) -> Iterator[subprocess.Popen[str]]:
     path = write("a.py", SCRIPT.format(before=before, then=then, track=track))
     command = [sys.executable, str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as script:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as script:
         try:
             yield script
         finally:
@@ -76,7 +80,11 @@ def _ended(script: subprocess.Popen[str]) -> tuple[int, str | None, str | None]:
     ],
 )
 def test_the_exit_says_how_the_run_ended(
-    begin: Callable[..., subprocess.Popen[str]], then: str, code: int, status: str, error: str | None
+    begin: Callable[..., subprocess.Popen[str]],
+    then: str,
+    code: int,
+    status: str,
+    error: str | None,
 ) -> None:
     assert _ended(begin(then)) == (code, status, error)
 
@@ -96,9 +104,14 @@ def test_a_signal_aborts_the_run_and_does_what_it_always_does(
     assert {run.status for run in ln.Run.all()} == {"aborted"}
 
 
-def test_a_signal_that_somebody_handles_is_theirs(begin: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_signal_that_somebody_handles_is_theirs(
+    begin: Callable[..., subprocess.Popen[str]],
+) -> None:
     mine = "def mine(*_):\n    print('mine', flush=True)\nsignal.signal(signal.SIGTERM, mine)"
-    script = begin("os.kill(os.getpid(), signal.SIGTERM)\nassert signal.getsignal(signal.SIGTERM) is mine", before=mine)
+    script = begin(
+        "os.kill(os.getpid(), signal.SIGTERM)\nassert signal.getsignal(signal.SIGTERM) is mine",
+        before=mine,
+    )
     assert _ended(script) == (0, "completed", None)
 
 
@@ -137,20 +150,29 @@ def test_a_run_is_lost_with_its_process_even_if_another_has_its_id_by_now(
     assert (run.pid, run.host) == (os.getpid(), process.host())
     assert instance.lineage.find_lost() == 0
     *origin, tick = run.process_birth.split("/")
-    birth = "/".join([*origin, str(int(tick) - 1)])  # this id, given to a process that began before us
+    birth = "/".join(
+        [*origin, str(int(tick) - 1)]
+    )  # this id, given to a process that began before us
     set_columns(instance, run, process_birth=birth)
     assert instance.lineage.find_lost() == 1
 
 
-@pytest.mark.parametrize(("field", "value"), [("host", "elsewhere"), ("process_birth", "another/machine/1/2")])
+@pytest.mark.parametrize(
+    ("field", "value"), [("host", "elsewhere"), ("process_birth", "another/machine/1/2")]
+)
 def test_of_other_machines_nothing_is_said(instance: Instance, field: str, value: str) -> None:
     run = ln.Run(ln.Transform(key="t").save()).save()
     set_columns(instance, run, **{"pid": 2**22 + 1, field: value})  # more than Linux gives
     assert instance.lineage.find_lost() == 0
 
 
-def test_the_log_is_kept_on_request(begin: Callable[..., subprocess.Popen[str]], instance: Instance) -> None:
-    script = begin("print('out')\nprint('err', file=sys.stderr)\nraise ValueError('no luck')", track="report=True")
+def test_the_log_is_kept_on_request(
+    begin: Callable[..., subprocess.Popen[str]], instance: Instance
+) -> None:
+    script = begin(
+        "print('out')\nprint('err', file=sys.stderr)\nraise ValueError('no luck')",
+        track="report=True",
+    )
     out, errors = script.communicate(timeout=120)
     run = ln.Run.one()
     assert (out, run.status, run.report.kind) == ("out\n", "failed", "report")
@@ -174,7 +196,9 @@ print('six')
 """
 
 
-def test_the_log_has_what_started_programs_print(begin: Callable[..., subprocess.Popen[str]]) -> None:
+def test_the_log_has_what_started_programs_print(
+    begin: Callable[..., subprocess.Popen[str]],
+) -> None:
     script = begin(ALL_WAYS, before="import subprocess", track="report=True")
     out, errors = script.communicate(timeout=120)
     assert (out, errors) == ("one\ntwo\nthree\nfive\nFalse False\nsix\n", "four\n")
@@ -195,7 +219,11 @@ def test_a_program_that_outlives_the_script_can_still_print(
     begin: Callable[..., subprocess.Popen[str]], in_tmp_path: Path
 ) -> None:
     later = "while [ ! -e go ]; do sleep 0.1; done; echo later; echo $? > done"
-    script = begin(f"subprocess.Popen(['sh', '-c', {later!r}])", before="import subprocess", track="report=True")
+    script = begin(
+        f"subprocess.Popen(['sh', '-c', {later!r}])",
+        before="import subprocess",
+        track="report=True",
+    )
     assert script.wait(60) == 0
     assert ln.Run.one().status == "completed"
     (in_tmp_path / "go").touch()
@@ -210,12 +238,21 @@ def test_no_log_is_kept_unasked(begin: Callable[..., subprocess.Popen[str]]) -> 
 
 
 def test_a_scheduled_run_starts_later(instance: Instance) -> None:
-    run = ln.Run(ln.Transform(key="t").save(), status="scheduled", reference="ticket 7", reference_type="ticket").save()
+    run = ln.Run(
+        ln.Transform(key="t").save(),
+        status="scheduled",
+        reference="ticket 7",
+        reference_type="ticket",
+    ).save()
     assert (run.status, run.started_at) == ("scheduled", None)
     assert run.start().status == "running"
     assert run.complete().duration is not None
     reloaded = ln.Run.get(run.uid)
-    assert (reloaded.status, reloaded.reference, reloaded.reference_type) == ("completed", "ticket 7", "ticket")
+    assert (reloaded.status, reloaded.reference, reloaded.reference_type) == (
+        "completed",
+        "ticket 7",
+        "ticket",
+    )
     with pytest.raises(ln.errors.InvalidArgument, match="cannot begin 'completed'"):
         ln.Run(ln.Transform(key="t").save(), status="completed")
 

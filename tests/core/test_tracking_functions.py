@@ -25,11 +25,15 @@ Write = Callable[[str, str], Path]
 
 def _parents(key: str) -> list[str | None]:
     """The functions that the runs of this function were called by."""
-    return [None if run.parent is None else run.parent.name.rpartition(".")[2] for run in _runs(key)]
+    return [
+        None if run.parent is None else run.parent.name.rpartition(".")[2] for run in _runs(key)
+    ]
 
 
 def _runs(key: str) -> list[ln.Run]:
-    runs: list[ln.Run] = ln.Run.filter(transform__key__endswith=key).order_by("started_at").to_list()
+    runs: list[ln.Run] = (
+        ln.Run.filter(transform__key__endswith=key).order_by("started_at").to_list()
+    )
     return runs
 
 
@@ -66,7 +70,9 @@ def test_a_generator_is_at_work_only_while_it_is_asked(instance: Instance) -> No
     assert _runs("numbers")[0].params == {"count": 2}
 
 
-def test_a_generator_takes_what_is_sent_and_thrown_and_may_be_left_early(instance: Instance) -> None:
+def test_a_generator_takes_what_is_sent_and_thrown_and_may_be_left_early(
+    instance: Instance,
+) -> None:
     @ln.flow
     def echo() -> Generator[object, str, None]:
         sent = yield "first"
@@ -77,7 +83,11 @@ def test_a_generator_takes_what_is_sent_and_thrown_and_may_be_left_early(instanc
         yield "never asked for"
 
     talk = echo()
-    assert (next(talk), talk.send("hello"), talk.throw(KeyError("x"))) == ("first", "hello", "caught")
+    assert (next(talk), talk.send("hello"), talk.throw(KeyError("x"))) == (
+        "first",
+        "hello",
+        "caught",
+    )
     talk.close()
     failing = echo()
     next(failing)
@@ -159,7 +169,10 @@ def test_flows_in_threads_are_apart(instance: Instance) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(main, range(4)))
     assert [run.parent for run in _runs("main")] == [None] * 4
-    assert sorted(_params(run.parent)["number"] - _params(run)["number"] for run in _runs("inner")) == [0] * 4
+    assert (
+        sorted(_params(run.parent)["number"] - _params(run)["number"] for run in _runs("inner"))
+        == [0] * 4
+    )
 
 
 def test_between_two_flows_a_thread_has_to_be_told(instance: Instance) -> None:
@@ -218,7 +231,9 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_processes_belong_to_what_started_them(instance: Instance, write: Write, method: str) -> None:
+def test_processes_belong_to_what_started_them(
+    instance: Instance, write: Write, method: str
+) -> None:
     write("child.py", "import lamin_core as ln\nln.track()\n")
     script = write("processes.py", PROCESSES.format(method=method))
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
@@ -231,7 +246,10 @@ def test_processes_belong_to_what_started_them(instance: Instance, write: Write,
     assert {run.status for run in ln.Run.all()} == {"completed"}
     assert len({run.uid for run in runs}) == 4
     assert len({run.pid for run in runs} - {_runs("main")[0].pid}) > 1
-    assert sorted(artifact.key for run in runs for artifact in run.output_artifacts) == ["1.txt"] * 2 + ["2.txt"] * 2
+    assert (
+        sorted(artifact.key for run in runs for artifact in run.output_artifacts)
+        == ["1.txt"] * 2 + ["2.txt"] * 2
+    )
 
 
 class Contrary:
@@ -245,7 +263,9 @@ class Contrary:
 
 
 @ln.flow
-def anything(first: Any, /, second: Any, *rest: Any, only: Any, usual: int = 3, **more: Any) -> None:
+def anything(
+    first: Any, /, second: Any, *rest: Any, only: Any, usual: int = 3, **more: Any
+) -> None:
     """Takes arguments of every kind."""
 
 
@@ -255,7 +275,15 @@ def test_any_argument_of_any_kind_is_kept_as_well_as_can_be(instance: Instance) 
     big = bytearray(10_000_000)
     began = time.monotonic()
     anything(
-        big, Contrary(), [0] * 10**7, endless, {"password": "hunter2"}, only="x" * 10**7, usual=4, api_key="k", n=2
+        big,
+        Contrary(),
+        [0] * 10**7,
+        endless,
+        {"password": "hunter2"},
+        only="x" * 10**7,
+        usual=4,
+        api_key="k",
+        n=2,
     )
     assert time.monotonic() - began < 5
     params = _params(_runs("anything")[0])
@@ -277,7 +305,10 @@ def test_a_function_may_call_itself(instance: Instance) -> None:
         return 1 if number < 2 else number * int(factorial(number - 1))
 
     assert factorial(4) == 24
-    above = {_params(run)["number"]: run.parent and _params(run.parent)["number"] for run in _runs("factorial")}
+    above = {
+        _params(run)["number"]: run.parent and _params(run.parent)["number"]
+        for run in _runs("factorial")
+    }
     assert above == {4: None, 3: 4, 2: 3, 1: 2}
 
 
@@ -294,7 +325,11 @@ class Wordless(Exception):
         (KeyboardInterrupt, "aborted", "KeyboardInterrupt"),
         (ValueError("no luck"), "failed", "ValueError: no luck"),
         (Wordless, "failed", "Wordless"),
-        (ValueError("postgresql://me:hunter2@db/x"), "failed", "ValueError: postgresql://me:***@db/x"),
+        (
+            ValueError("postgresql://me:hunter2@db/x"),
+            "failed",
+            "ValueError: postgresql://me:***@db/x",
+        ),
     ],
 )
 def test_an_error_goes_up_and_is_kept(
@@ -327,8 +362,12 @@ outer()
 """
 
 
-@pytest.mark.parametrize(("name", "status"), [("SIGTERM", "aborted"), ("SIGINT", "aborted"), ("SIGKILL", "lost")])
-def test_a_signal_ends_all_that_is_open(instance: Instance, write: Write, name: str, status: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "status"), [("SIGTERM", "aborted"), ("SIGINT", "aborted"), ("SIGKILL", "lost")]
+)
+def test_a_signal_ends_all_that_is_open(
+    instance: Instance, write: Write, name: str, status: str
+) -> None:
     script = write("stopped.py", STOPPED.format(name=name))
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
     assert done.returncode == -getattr(signal, name), done.stderr

@@ -25,7 +25,9 @@ def run(instance: Instance) -> ln.Run:
 
 
 @pytest.mark.parametrize("read", ["cache", "load", "open"])
-def test_the_reader_may_be_nobody_or_another_run(source: ln.Artifact, run: ln.Run, read: str) -> None:
+def test_the_reader_may_be_nobody_or_another_run(
+    source: ln.Artifact, run: ln.Run, read: str
+) -> None:
     other = ln.Run(run.transform).save()
     getattr(source, read)(is_run_input=False)
     getattr(source, read)(is_run_input=other)

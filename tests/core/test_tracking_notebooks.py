@@ -36,18 +36,28 @@ def execute(instance: Instance, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
 
     def executed(*cells: str, fails: bool = False) -> None:
-        notebook = new_notebook(cells=[new_markdown_cell("# Count genes\n\nand more"), *map(new_code_cell, cells)])
+        notebook = new_notebook(
+            cells=[new_markdown_cell("# Count genes\n\nand more"), *map(new_code_cell, cells)]
+        )
         path = Path("counts.ipynb").absolute()
         nbformat.write(notebook, path)
-        client = nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3", allow_errors=fails)
+        client = nbclient.NotebookClient(
+            notebook, timeout=120, kernel_name="python3", allow_errors=fails
+        )
         client.execute(cwd=str(path.parent), env={**os.environ, "JPY_SESSION_NAME": str(path)})
         nbformat.write(notebook, path)
 
     return executed
 
 
-def test_a_notebook_is_a_run_with_its_source_and_its_page(instance: Instance, execute: Execute) -> None:
-    execute("import lamin_core as ln\nrun = ln.track(params={'n': 1})", "print('a' + 'bc')", "ln.finish()")
+def test_a_notebook_is_a_run_with_its_source_and_its_page(
+    instance: Instance, execute: Execute
+) -> None:
+    execute(
+        "import lamin_core as ln\nrun = ln.track(params={'n': 1})",
+        "print('a' + 'bc')",
+        "ln.finish()",
+    )
     run = ln.Run.one()
     assert (run.status, run.params, run.transform.key, run.transform.kind) == (
         "completed",
@@ -90,27 +100,48 @@ def test_what_is_saved_in_the_meantime_is_the_source(instance: Instance, execute
 
 
 @pytest.mark.parametrize(
-    ("last", "status"), [("1 / 0", "failed"), ("try:\n    1 / 0\nexcept Exception:\n    pass", "completed")]
+    ("last", "status"),
+    [("1 / 0", "failed"), ("try:\n    1 / 0\nexcept Exception:\n    pass", "completed")],
 )
-def test_a_kernel_that_ends_closes_the_run(instance: Instance, execute: Execute, last: str, status: str) -> None:
+def test_a_kernel_that_ends_closes_the_run(
+    instance: Instance, execute: Execute, last: str, status: str
+) -> None:
     execute("import lamin_core as ln\nrun = ln.track()", last, fails=True)
     run = ln.Run.one()
-    assert (run.status, run.error) == (status, "ZeroDivisionError: division by zero" if status == "failed" else None)
+    assert (run.status, run.error) == (
+        status,
+        "ZeroDivisionError: division by zero" if status == "failed" else None,
+    )
 
 
-def test_a_notebook_run_from_the_shell_is_found_by_the_command(instance: Instance, execute: Execute) -> None:
+def test_a_notebook_run_from_the_shell_is_found_by_the_command(
+    instance: Instance, execute: Execute
+) -> None:
     execute("import lamin_core as ln\nrun = ln.track()", "_ = ln.finish()")
     Path("counts.ipynb").rename("moved.ipynb")
-    command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--inplace", "moved.ipynb"]
+    command = [
+        sys.executable,
+        "-m",
+        "nbconvert",
+        "--to",
+        "notebook",
+        "--execute",
+        "--inplace",
+        "moved.ipynb",
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert {run.transform.key for run in ln.Run.all()} == {"moved.ipynb"}  # renamed: its cells are the same
+    assert {run.transform.key for run in ln.Run.all()} == {
+        "moved.ipynb"
+    }  # renamed: its cells are the same
     assert ln.Transform.count() == 1
 
 
 def test_a_notebook_comes_back_to_be_worked_on(instance: Instance) -> None:
     path = Path("counts.ipynb").absolute()
-    nbformat.write(new_notebook(cells=[new_markdown_cell("# Count genes"), new_code_cell("1 + 1")]), path)
+    nbformat.write(
+        new_notebook(cells=[new_markdown_cell("# Count genes"), new_code_cell("1 + 1")]), path
+    )
     first = ln.track(path=path).transform
     ln.finish()
     path.unlink()

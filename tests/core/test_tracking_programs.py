@@ -33,7 +33,9 @@ def _edges(run: ln.Run) -> tuple[list[str | None], list[str | None]]:
     return first, second
 
 
-def test_files_that_arguments_name_are_noted_by_themselves(instance: Instance, write: Write) -> None:
+def test_files_that_arguments_name_are_noted_by_themselves(
+    instance: Instance, write: Write
+) -> None:
     write("in.txt", "b\na\n")
     write("both.txt", "x\n")
     write("elsewhere.txt", "not an argument\n")
@@ -55,15 +57,35 @@ def test_a_script_is_the_transform_with_what_it_starts(instance: Instance, write
     save = 'import lamin_core as ln; ln.Artifact("child.csv").save()'
     ask = 'import lamin_core as ln; assert ln.context.run.name == "daily"'
     python = sys.executable
-    lines = "set -e", f"{python} child.py", f"{python} -c '{save}'", f"(cd / && {python} -c '{ask}')"
+    lines = (
+        "set -e",
+        f"{python} child.py",
+        f"{python} -c '{save}'",
+        f"(cd / && {python} -c '{ask}')",
+    )
     source = "\n".join([*lines, "mkdir plots", "echo 1 > plots/a.txt"])
     write("job.sh", source)
     ln.Artifact(write("known.txt", "1"), key="raw/known.txt", run=False).save()
-    options = ["--input", "raw/known.txt", "--output", "plots", "--name", "daily", "--param", "alpha=0.5"]
-    done = subprocess.run([*LAMIN, "run", *options, "job.sh", "--", "--token=secret"], capture_output=True, text=True)
+    options = [
+        "--input",
+        "raw/known.txt",
+        "--output",
+        "plots",
+        "--name",
+        "daily",
+        "--param",
+        "alpha=0.5",
+    ]
+    done = subprocess.run(
+        [*LAMIN, "run", *options, "job.sh", "--", "--token=secret"], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     run = ln.Run.filter(name="daily").one()
-    assert (run.transform.source_code, run.transform.language, run.params) == (source, "shell", {"alpha": 0.5})
+    assert (run.transform.source_code, run.transform.language, run.params) == (
+        source,
+        "shell",
+        {"alpha": 0.5},
+    )
     assert run.cli_args == "job.sh --token=***"
     assert _edges(run) == (["raw/known.txt"], ["child.csv", "plots"])
     assert [child.transform.key for child in run.children] == ["child.py"]
@@ -78,14 +100,18 @@ def test_a_script_is_the_transform_with_what_it_starts(instance: Instance, write
         (["--output", "nothing.txt", "true"], 3, "failed", "there is no 'nothing.txt'"),
     ],
 )
-def test_it_exits_as_the_program_does(folder: Path, command: list[str], code: int, status: str, message: str) -> None:
+def test_it_exits_as_the_program_does(
+    folder: Path, command: list[str], code: int, status: str, message: str
+) -> None:
     typed("run", *command, code=code)
     run = ln.Run.filter().one()
     assert run.status == status
     assert message in run.error
 
 
-def test_a_script_of_python_has_an_environment_and_a_program_has_none(folder: Path, write: Write) -> None:
+def test_a_script_of_python_has_an_environment_and_a_program_has_none(
+    folder: Path, write: Write
+) -> None:
     write("fit.py", "import sys; print(open(sys.argv[1]).read())\n")
     write("raw.csv", "x\n")
     typed("run", "fit.py", "raw.csv")
@@ -101,7 +127,11 @@ def test_a_script_that_names_its_interpreter_is_run_by_that(folder: Path, write:
     done = subprocess.run([*LAMIN, "run", "other.py"], capture_output=True, text=True, check=True)
     assert done.stdout == "#!/bin/cat\nand this is no Python\n"
     run = ln.Run.filter().one()
-    assert (run.transform.key, run.transform.source_code, run.environment) == ("other.py", done.stdout, None)
+    assert (run.transform.key, run.transform.source_code, run.environment) == (
+        "other.py",
+        done.stdout,
+        None,
+    )
 
 
 def test_what_failed_has_read_and_has_written_nothing(folder: Path, write: Write) -> None:
@@ -113,7 +143,10 @@ def test_what_failed_has_read_and_has_written_nothing(folder: Path, write: Write
 
 def test_what_is_not_there_is_said_before_anything_runs(folder: Path) -> None:
     assert "no program is called 'nix'" in typed("run", "nix", code=3).stderr
-    assert "no artifact or run is called 'gone.csv'" in typed("run", "--input", "gone.csv", "touch", "x", code=3).stderr
+    assert (
+        "no artifact or run is called 'gone.csv'"
+        in typed("run", "--input", "gone.csv", "touch", "x", code=3).stderr
+    )
     assert "PROGRAM" in typed("run", code=2).stderr
     assert ln.Run.count() == 0
     assert not Path("x").exists()
@@ -122,7 +155,9 @@ def test_what_is_not_there_is_said_before_anything_runs(folder: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_goes_to_the_program_and_closes_the_run(folder: Path, number: int) -> None:
     wait = "trap 'exit 130' INT; trap 'exit 143' TERM; echo in; while :; do sleep 0.05; done"
-    with subprocess.Popen([*LAMIN, "run", "bash", "-c", wait], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [*LAMIN, "run", "bash", "-c", wait], stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "in\n"
         os.kill(process.pid, number)
@@ -132,7 +167,9 @@ def test_a_signal_goes_to_the_program_and_closes_the_run(folder: Path, number: i
 
 def test_a_run_whose_lamin_was_killed_is_lost(folder: Path) -> None:
     command = [*LAMIN, "run", "bash", "-c", "echo in; read x"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "in\n"
         process.kill()

@@ -20,13 +20,19 @@ ln.Artifact(open("made.txt", "w") and "made.txt").save()
 """
 
 
-def _sh(write: Write, text: str, *arguments: str, shell: str = "bash") -> subprocess.CompletedProcess[str]:
+def _sh(
+    write: Write, text: str, *arguments: str, shell: str = "bash"
+) -> subprocess.CompletedProcess[str]:
     path = write("job.sh", text)
-    return subprocess.run([shell, path.name, *arguments], capture_output=True, text=True, cwd=path.parent)
+    return subprocess.run(
+        [shell, path.name, *arguments], capture_output=True, text=True, cwd=path.parent
+    )
 
 
 @pytest.mark.parametrize("shell", ["bash", "sh"])
-def test_a_script_is_a_run_and_what_it_starts_belongs_to_it(instance: Instance, write: Write, shell: str) -> None:
+def test_a_script_is_a_run_and_what_it_starts_belongs_to_it(
+    instance: Instance, write: Write, shell: str
+) -> None:
     write("child.py", CHILD)
     write("tracked.py", "import lamin_core as ln\nln.track()\n")
     source = "lamin track --param alpha=0.5 --param mode=fast\npython child.py\npython tracked.py\nlamin finish\n"
@@ -39,7 +45,11 @@ def test_a_script_is_a_run_and_what_it_starts_belongs_to_it(instance: Instance, 
         {"alpha": 0.5, "mode": "fast"},
         "job.sh in.csv --token=***",
     )
-    assert (run.transform.key, run.transform.source_code, run.transform.language) == ("job.sh", source, "shell")
+    assert (run.transform.key, run.transform.source_code, run.transform.language) == (
+        "job.sh",
+        source,
+        "shell",
+    )
     assert [artifact.key for artifact in run.output_artifacts] == ["made.txt"]
     assert [child.transform.key for child in run.children] == ["tracked.py"]
     assert ln.Run.count() == 2
@@ -67,7 +77,8 @@ def test_a_script_is_closed_as_it_ended(
 def test_a_script_may_tell_what_it_starts_by_variables(instance: Instance, write: Write) -> None:
     inner = write("inner.sh", "lamin track\nlamin finish\n")
     done = _sh(
-        write, f'eval "$(lamin track --export --name outer)"\nenv | grep LAMIN_\nsetsid sh {inner}\nlamin finish\n'
+        write,
+        f'eval "$(lamin track --export --name outer)"\nenv | grep LAMIN_\nsetsid sh {inner}\nlamin finish\n',
     )
     assert done.returncode == 0, done.stderr
     outer, inside = ln.Run.all().order_by("started_at")
@@ -80,7 +91,9 @@ def test_a_script_may_tell_what_it_starts_by_variables(instance: Instance, write
     )
 
 
-def test_what_is_no_script_needs_a_key_and_what_is_not_tracked_cannot_be_finished(instance: Instance) -> None:
+def test_what_is_no_script_needs_a_key_and_what_is_not_tracked_cannot_be_finished(
+    instance: Instance,
+) -> None:
     commands = "lamin track; lamin finish; lamin track --key typed; lamin finish"
     done = subprocess.run(["bash", "-c", commands], text=True, capture_output=True)
     assert "lamin track --key NAME" in done.stderr
@@ -88,7 +101,9 @@ def test_what_is_no_script_needs_a_key_and_what_is_not_tracked_cannot_be_finishe
     assert (ln.Run.one().transform.key, ln.Run.one().status) == ("typed", "completed")
 
 
-def test_a_script_comes_back_to_be_worked_on(instance: Instance, write: Write, tmp_path: Path) -> None:
+def test_a_script_comes_back_to_be_worked_on(
+    instance: Instance, write: Write, tmp_path: Path
+) -> None:
     script = write("sub/job.sh", "lamin track --key a/job.sh\nlamin finish\n")
     subprocess.run(["bash", str(script)], check=True, capture_output=True)
     first = ln.Transform.get(key="a/job.sh")
@@ -97,7 +112,9 @@ def test_a_script_comes_back_to_be_worked_on(instance: Instance, write: Write, t
     target = tmp_path / "desk"
     target.mkdir()
     assert bring_back(first, target).read_text() == first.source_code
-    assert bring_back(ln.Transform.get(key="a/job.sh"), target).read_text().endswith("# changed\n")  # nothing is lost
+    assert (
+        bring_back(ln.Transform.get(key="a/job.sh"), target).read_text().endswith("# changed\n")
+    )  # nothing is lost
     (target / "job.sh").write_text("precious\n")
     with pytest.raises(Conflict, match="--force"):
         bring_back(first, target)
@@ -108,7 +125,9 @@ def test_a_script_comes_back_to_be_worked_on(instance: Instance, write: Write, t
         bring_back(ln.Transform(key="p", source_code="x").save(), target)
 
 
-def test_bring_back_writes_through_no_link_and_into_no_other_folder(instance: Instance, tmp_path: Path) -> None:
+def test_bring_back_writes_through_no_link_and_into_no_other_folder(
+    instance: Instance, tmp_path: Path
+) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
     (folder / "fit.py").symlink_to(tmp_path / "nothing.py")

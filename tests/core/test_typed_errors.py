@@ -77,13 +77,29 @@ VALUES: dict[str, Any] = {
 
 
 def _lookups() -> Iterator[tuple[str, Call]]:
-    fields = ("uid", "key", "number", "is_latest", "created_at", "description", "run", "run__params__a", "size")
+    fields = (
+        "uid",
+        "key",
+        "number",
+        "is_latest",
+        "created_at",
+        "description",
+        "run",
+        "run__params__a",
+        "size",
+    )
     for field in fields:
         for operator in ("", "__in", "__gt", "__contains", "__range", "__isnull", "__startswith"):
             name = f"{field}{operator}"
-            yield f"Artifact.filter({name}=)", lambda value, name=name: ln.Artifact.filter(**{name: value}).count()
+            yield (
+                f"Artifact.filter({name}=)",
+                lambda value, name=name: ln.Artifact.filter(**{name: value}).count(),
+            )
     for operator in ("__regex", "__iexact", "__icontains", "__endswith", "__lte", "__date"):
-        yield f"ULabel.filter(name{operator}=)", lambda v, o=operator: ln.ULabel.filter(**{f"name{o}": v}).count()
+        yield (
+            f"ULabel.filter(name{operator}=)",
+            lambda v, o=operator: ln.ULabel.filter(**{f"name{o}": v}).count(),
+        )
 
 
 def _queries() -> Iterator[tuple[str, Call]]:
@@ -114,12 +130,17 @@ def _with(key: str, name: str, value: Any) -> dict[str, Any]:
     return {"key": key, name: value}
 
 
-def _constructors(artifact: ln.Artifact, feature: ln.Feature, file: Path) -> Iterator[tuple[str, Call]]:
+def _constructors(
+    artifact: ln.Artifact, feature: ln.Feature, file: Path
+) -> Iterator[tuple[str, Call]]:
     def saved(make: Callable[..., Any], field: str, /, **values: Any) -> Call:
         return lambda value: make(**values | {field: value}).save()
 
     for name in ("name", "type", "is_type", "description"):
-        yield f"ULabel({name}=)", saved(ln.ULabel, name, **({} if name == "name" else {"name": "label"}))
+        yield (
+            f"ULabel({name}=)",
+            saved(ln.ULabel, name, **({} if name == "name" else {"name": "label"})),
+        )
     for name in ("dtype", "description", "unit", "nullable", "default_value", "coerce"):
         arguments = {"name": f"of {name}"} | ({} if name == "dtype" else {"dtype": int})
         yield f"Feature({name}=)", saved(ln.Feature, name, **arguments)
@@ -127,7 +148,17 @@ def _constructors(artifact: ln.Artifact, feature: ln.Feature, file: Path) -> Ite
         yield f"Project({name}=)", saved(ln.Project, name, name=f"of {name}")
     for name in ("doi", "pubmed_id", "date"):
         yield f"Reference({name}=)", saved(ln.Reference, name, name=f"of {name}")
-    for name in ("key", "kind", "version", "description", "source_code", "revises", "uid", "namespace", "type"):
+    for name in (
+        "key",
+        "kind",
+        "version",
+        "description",
+        "source_code",
+        "revises",
+        "uid",
+        "namespace",
+        "type",
+    ):
         arguments = {} if name == "key" else {"key": f"of-{name}.py"}
         yield f"Transform({name}=)", saved(ln.Transform, name, **arguments)
     transform = ln.Transform(key="runs.py").save()
@@ -136,7 +167,10 @@ def _constructors(artifact: ln.Artifact, feature: ln.Feature, file: Path) -> Ite
         yield f"Run({name}=)", lambda v, n=name: ln.Run(transform, **{n: v}).save()
     yield "Artifact()", lambda value: ln.Artifact(value, key="x.txt").save()
     for name in ("key", "description", "revises", "run", "kind", "storage"):
-        yield f"Artifact({name}=)", lambda v, n=name: ln.Artifact(file, **_with("y.txt", n, v)).save()
+        yield (
+            f"Artifact({name}=)",
+            lambda v, n=name: ln.Artifact(file, **_with("y.txt", n, v)).save(),
+        )
     yield "Artifact.from_df", lambda value: ln.Artifact.from_df(value, key="t.parquet")
     yield "Artifact.from_anndata", lambda value: ln.Artifact.from_anndata(value, key="t.h5ad")
     yield "Artifact.from_dir", lambda value: ln.Artifact.from_dir(value)
@@ -152,14 +186,19 @@ def _constructors(artifact: ln.Artifact, feature: ln.Feature, file: Path) -> Ite
     yield "Feature >", lambda value: ln.Artifact.filter(feature > value).count()
 
 
-def _methods(artifact: ln.Artifact, run: ln.Run, label: ln.ULabel, feature: ln.Feature) -> Iterator[tuple[str, Call]]:
+def _methods(
+    artifact: ln.Artifact, run: ln.Run, label: ln.ULabel, feature: ln.Feature
+) -> Iterator[tuple[str, Call]]:
     yield "ulabels.add", lambda value: artifact.ulabels.add(value)
     yield "ulabels.remove", lambda value: artifact.ulabels.remove(value)
     yield "ulabels.set", lambda value: artifact.ulabels.set(value)
     yield "labels.add", lambda value: artifact.labels.add(value)
     yield "labels.add(feature=)", lambda value: artifact.labels.add(label, feature=value)
     yield "features.add_values", lambda value: artifact.features.add_values(value)
-    yield "features.add_values(x)", lambda value: artifact.features.add_values({feature.name: value})
+    yield (
+        "features.add_values(x)",
+        lambda value: artifact.features.add_values({feature.name: value}),
+    )
     yield "features.remove_values", lambda value: artifact.features.remove_values(value)
     yield "features[...]", lambda value: artifact.features[value]
     yield "run.fail", lambda value: run.fail(value)
@@ -174,7 +213,20 @@ def _methods(artifact: ln.Artifact, run: ln.Run, label: ln.ULabel, feature: ln.F
     yield "cache(is_run_input=)", lambda value: artifact.cache(is_run_input=value)
     yield "load(trust=)", lambda value: artifact.load(trust=value)
     for record, names in (
-        (artifact, ("description", "kind", "n_observations", "key", "hash", "storage", "run", "created_at", "ulabels")),
+        (
+            artifact,
+            (
+                "description",
+                "kind",
+                "n_observations",
+                "key",
+                "hash",
+                "storage",
+                "run",
+                "created_at",
+                "ulabels",
+            ),
+        ),
         (label, ("description", "is_type", "type", "synonyms", "uid", "parents")),
         (feature, ("dtype", "unit", "nullable", "default_value")),
         (run, ("params", "reference_type", "status", "transform", "started_at", "id")),
@@ -198,7 +250,12 @@ def calls(instance: Instance, outside: Path) -> dict[str, Call]:
     artifact = ln.Artifact(file, key="y.txt", run=run).save()
     feature = ln.Feature(name="depth", dtype=int).save()
     label = ln.ULabel(name="a").save()
-    parts = (_lookups(), _queries(), _constructors(artifact, feature, file), _methods(artifact, run, label, feature))
+    parts = (
+        _lookups(),
+        _queries(),
+        _constructors(artifact, feature, file),
+        _methods(artifact, run, label, feature),
+    )
     return {name: call for part in parts for name, call in part}
 
 
@@ -224,6 +281,8 @@ def _bare_errors(calls: dict[str, Call], step: int) -> Counter[str]:
     return bare
 
 
-def test_calls_with_values_of_any_kind_work_or_raise_errors_of_ours(calls: dict[str, Call], capsys: Any) -> None:
+def test_calls_with_values_of_any_kind_work_or_raise_errors_of_ours(
+    calls: dict[str, Call], capsys: Any
+) -> None:
     assert len(calls) > 150
     assert _bare_errors(calls, step=8) == Counter()

@@ -31,7 +31,9 @@ def saved(write: Write, instance: Instance) -> Callable[[str], ln.Artifact]:
     return lambda text: _saved(write, text)
 
 
-def test_next_version_after_a_deleted_one_has_the_next_number(saved: Callable[[str], ln.Artifact]) -> None:
+def test_next_version_after_a_deleted_one_has_the_next_number(
+    saved: Callable[[str], ln.Artifact],
+) -> None:
     first, second = saved("one"), saved("two")
     second.delete(permanent=True)
     third = saved("three")
@@ -43,7 +45,9 @@ def test_next_version_after_a_deleted_one_has_the_next_number(saved: Callable[[s
     assert saved("four").number == 3
 
 
-def test_series_without_versions_goes_on_counting(instance: Instance, saved: Callable[[str], ln.Artifact]) -> None:
+def test_series_without_versions_goes_on_counting(
+    instance: Instance, saved: Callable[[str], ln.Artifact]
+) -> None:
     first = saved("one")
     first.delete(permanent=True)
     assert fsck.check(instance, grace=0).is_clean
@@ -72,7 +76,9 @@ def test_rebuild_gives_no_number_of_a_deleted_version(instance: Instance) -> Non
             "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
             "run": {"runId": f"0197a000-0000-7000-8000-{number:012d}"},
             "job": {"namespace": "n", "name": "job"},
-            "outputs": [{"namespace": "s3://bucket", "name": "t.txt", "facets": {"lamin_artifact": facet}}],
+            "outputs": [
+                {"namespace": "s3://bucket", "name": "t.txt", "facets": {"lamin_artifact": facet}}
+            ],
         }
 
     def take(number: int) -> None:

@@ -35,11 +35,19 @@ SECRETS = [
 ]
 
 
-def test_a_url_that_shows_a_secret_is_refused(instance: Instance, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_url_that_shows_a_secret_is_refused(
+    instance: Instance, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG, logger="lamin")
     for url in SECRETS:
-        for make in (ln.Artifact, lambda url: ln.Artifact(url, key="a.csv"), lambda url: ln.Storage(url).save()):
-            with pytest.raises(InvalidArgument, match="comes with a password or options") as failure:
+        for make in (
+            ln.Artifact,
+            lambda url: ln.Artifact(url, key="a.csv"),
+            lambda url: ln.Storage(url).save(),
+        ):
+            with pytest.raises(
+                InvalidArgument, match="comes with a password or options"
+            ) as failure:
                 make(url)
             assert "s3cr3t" not in str(failure.value)
             assert "a.csv" in str(failure.value)
@@ -69,14 +77,23 @@ def test_the_keys_of_a_store_are_in_no_table_log_or_error(
         with ln.run("step"):
             artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-        _let_the_user_say(home, key="AKIAIOSFODNN7EXAMPLE", secret=SECRET, endpoint_url="http://127.0.0.1:9")
+        _let_the_user_say(
+            home, key="AKIAIOSFODNN7EXAMPLE", secret=SECRET, endpoint_url="http://127.0.0.1:9"
+        )
         with pytest.raises(LaminError, match="cannot be reached") as failure:
             artifact.cache()
         assert SECRET not in str(failure.value)
         with new_instance.db.reading() as session:
-            rows = [row for table in Base.metadata.sorted_tables for row in session.execute(select(table))]
+            rows = [
+                row
+                for table in Base.metadata.sorted_tables
+                for row in session.execute(select(table))
+            ]
         assert len(rows) > 5
-        assert SECRET not in str(rows) + caplog.text + (new_instance.folder / "instance.toml").read_text()
+        assert (
+            SECRET
+            not in str(rows) + caplog.text + (new_instance.folder / "instance.toml").read_text()
+        )
     finally:
         disconnect()
         new_instance.db.dispose()
@@ -85,7 +102,14 @@ def test_the_keys_of_a_store_are_in_no_table_log_or_error(
 def _let_the_user_say(home: Path, **options: str) -> None:
     file = home / ".config" / "lamin" / "storages.toml"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("".join(['["s3://of-the-file"]\n', *(f'{name} = "{value}"\n' for name, value in options.items())]))
+    file.write_text(
+        "".join(
+            [
+                '["s3://of-the-file"]\n',
+                *(f'{name} = "{value}"\n' for name, value in options.items()),
+            ]
+        )
+    )
 
 
 def test_a_library_that_is_missing_is_named(instance: Instance) -> None:
@@ -130,7 +154,9 @@ class _Site(http.server.SimpleHTTPRequestHandler):
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
     """A folder and the address that serves it."""
     folder = tmp_path_factory.mktemp("site")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Site, directory=str(folder)))
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(_Site, directory=str(folder))
+    )
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield folder, f"http://127.0.0.1:{server.server_port}"
@@ -139,7 +165,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]
     thread.join()
 
 
-def test_what_is_on_the_web_is_read_where_it_lies(instance: Instance, site: tuple[Path, str]) -> None:
+def test_what_is_on_the_web_is_read_where_it_lies(
+    instance: Instance, site: tuple[Path, str]
+) -> None:
     folder, address = site
     (folder / "a.csv").write_text("x\n1\n")
     (folder / "page.html").write_text('<a href="other.html">x</a>')
@@ -159,14 +187,18 @@ def test_what_is_on_the_web_is_read_where_it_lies(instance: Instance, site: tupl
         ln.Storage(address).save()
 
 
-def test_what_was_changed_on_the_web_is_found_out(instance: Instance, site: tuple[Path, str]) -> None:
+def test_what_was_changed_on_the_web_is_found_out(
+    instance: Instance, site: tuple[Path, str]
+) -> None:
     folder, address = site
     (folder / "tagged.txt").write_text("old")
     old = ln.Artifact(f"{address}/tagged.txt").save()
     assert (old.hash_type, old.size) == ("etag", 3)
     assert ln.Artifact(f"{address}/tagged.txt").save().uid == old.uid
     (folder / "tagged.txt").write_text("other")
-    assert [(problem.kind, problem.uid) for problem in fsck.check(instance).problems] == [("changed", old.uid)]
+    assert [(problem.kind, problem.uid) for problem in fsck.check(instance).problems] == [
+        ("changed", old.uid)
+    ]
     with pytest.raises(LaminError, match="has changed since it was registered"):
         old.load()
     new = ln.Artifact(f"{address}/tagged.txt").save()
@@ -176,7 +208,9 @@ def test_what_was_changed_on_the_web_is_found_out(instance: Instance, site: tupl
     new.cache().unlink()
     with pytest.raises(NotFound):
         new.load()
-    assert [(problem.kind, problem.uid) for problem in fsck.check(instance).problems] == [("missing", new.uid)]
+    assert [(problem.kind, problem.uid) for problem in fsck.check(instance).problems] == [
+        ("missing", new.uid)
+    ]
 
 
 def test_a_server_that_is_down_is_said(instance: Instance) -> None:
@@ -200,9 +234,13 @@ def test_a_storage_by_a_file_url_is_the_folder(instance: Instance, outside: Path
 # An endpoint of one's own
 
 
-def test_an_endpoint_comes_from_a_profile(in_tmp_path: Path, outside: Path, home: Path, endpoint: str) -> None:
+def test_an_endpoint_comes_from_a_profile(
+    in_tmp_path: Path, outside: Path, home: Path, endpoint: str
+) -> None:
     (home / ".aws").mkdir()
-    (home / ".aws" / "config").write_text(f"[profile minio]\nendpoint_url = {endpoint}\nregion = us-east-1\n")
+    (home / ".aws" / "config").write_text(
+        f"[profile minio]\nendpoint_url = {endpoint}\nregion = us-east-1\n"
+    )
     keys = f"aws_access_key_id = {KEYS['AWS_ACCESS_KEY_ID']}\naws_secret_access_key = {SECRET}\n"
     (home / ".aws" / "credentials").write_text(f"[minio]\n{keys}")
     _let_the_user_say(home, profile="minio")

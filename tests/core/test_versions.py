@@ -60,8 +60,12 @@ _RUNS = st.lists(
     st.tuples(
         st.integers(0, 6),  # when it starts
         st.integers(1, 4),  # how long it takes
-        st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([None, "1", "2"])), max_size=2),  # what it reads
-        st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([None, "1", "2", "3"])), max_size=2),
+        st.lists(
+            st.tuples(st.sampled_from("abc"), st.sampled_from([None, "1", "2"])), max_size=2
+        ),  # what it reads
+        st.lists(
+            st.tuples(st.sampled_from("abc"), st.sampled_from([None, "1", "2", "3"])), max_size=2
+        ),
         st.sampled_from(["code", "changed", None]),
     ),
     min_size=1,
@@ -96,14 +100,18 @@ def _recorded_view(folder: Path, facts: list[RunFacts], name: str) -> str:
     with database.reading() as session:
         seen = view(whole(session))
     database.dispose()
-    names = {artifact["uid"]: (artifact["key"], artifact["version"]) for artifact in seen["artifacts"]}
+    names = {
+        artifact["uid"]: (artifact["key"], artifact["version"]) for artifact in seen["artifacts"]
+    }
     edges = [(e["run"], names[e["artifact"]], e["direction"]) for e in seen["edges"]]
     runs = [(r["external_id"], r["transform"], r["status"]) for r in seen["runs"]]
     artifacts = [(names[a["uid"]], a["hash"]) for a in seen["artifacts"]]
     return json.dumps([sorted(map(str, rows)) for rows in (artifacts, runs, edges)])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(runs=_RUNS, order=st.randoms(use_true_random=False))
 def test_any_order_of_arrival_gives_the_same_registry(
     tmp_path_factory: pytest.TempPathFactory, runs: list[Any], order: Any

@@ -2,8 +2,8 @@
 
     python -m tests.openlineage_.deriving     writes openlineage/lamin/schemas/derived/ anew
 
-Only for facets whose official schema file is not among ours; `test_schemas.py` checks the derivation against those
-that are, and the written files against the client that is installed.
+Only for facets whose official schema file is not among ours; `test_schemas.py` checks the
+derivation against those that are, and the written files against the client that is installed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,13 @@ from openlineage.client.generated import base
 SCHEMAS = Path(__file__).parents[2] / "openlineage" / "lamin" / "schemas"
 CORE = "https://openlineage.io/spec/2-0-2/OpenLineage.json"
 # Outermost first: a facet of an input dataset is no plain dataset facet.
-BASES = [base.InputDatasetFacet, base.OutputDatasetFacet, base.DatasetFacet, base.JobFacet, base.RunFacet]
+BASES = [
+    base.InputDatasetFacet,
+    base.OutputDatasetFacet,
+    base.DatasetFacet,
+    base.JobFacet,
+    base.RunFacet,
+]
 Schema = dict[str, Any]
 
 
@@ -48,7 +54,10 @@ def _document(facet: type) -> Schema:
     definitions: dict[str, Schema] = {}
     body = _object(facet, definitions)
     parent = next(candidate for candidate in BASES if issubclass(facet, candidate))
-    definitions[facet.__name__] = {"allOf": [{"$ref": f"{CORE}#/$defs/{parent.__name__}"}, body], "type": "object"}
+    definitions[facet.__name__] = {
+        "allOf": [{"$ref": f"{CORE}#/$defs/{parent.__name__}"}, body],
+        "type": "object",
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": url,
@@ -62,7 +71,9 @@ def _object(cls: type, definitions: dict[str, Schema]) -> Schema:
     fields = [field for field in attr.fields(cls) if not field.name.startswith("_")]
     schema: Schema = {
         "type": "object",
-        "properties": {field.name: _field(field, hints[field.name], definitions) for field in fields},
+        "properties": {
+            field.name: _field(field, hints[field.name], definitions) for field in fields
+        },
     }
     required = [field.name for field in fields if field.default is attr.NOTHING]
     return {**schema, "required": required} if required else schema
@@ -71,7 +82,10 @@ def _object(cls: type, definitions: dict[str, Schema]) -> Schema:
 def _field(field: Any, hint: Any, definitions: dict[str, Schema]) -> Schema:
     schema = _type(hint, definitions)
     if schema == {"type": "string"} and field.validator is not None:
-        for name, good in {"uuid": "0194e0a0-0000-7000-8000-000000000000", "date-time": "2026-01-01T00:00:00Z"}.items():
+        for name, good in {
+            "uuid": "0194e0a0-0000-7000-8000-000000000000",
+            "date-time": "2026-01-01T00:00:00Z",
+        }.items():
             if _accepts(field.validator, good) and not _accepts(field.validator, "neither"):
                 return {**schema, "format": name}
     return schema
@@ -88,7 +102,9 @@ def _accepts(validator: Any, value: str) -> bool:
 def _type(hint: Any, definitions: dict[str, Schema]) -> Schema:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        choices = [_type(argument, definitions) for argument in arguments if argument is not type(None)]
+        choices = [
+            _type(argument, definitions) for argument in arguments if argument is not type(None)
+        ]
         return choices[0] if len(choices) == 1 else {"anyOf": choices}
     if origin is list:
         return {"type": "array", "items": _type(arguments[0], definitions)}

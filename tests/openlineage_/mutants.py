@@ -36,13 +36,21 @@ def originals() -> list[Event]:
     """A run that has everything, from start to end."""
     parent = run_of(1, "workflow")
     run = run_of(2, "step", parent, params={"rounds": 3}, details={"threads": 4})
-    read, output = Dataset("file", "/in.txt", "ab" * 32, "blake3", 3), Dataset("s3://bucket", "out.txt")
+    read, output = (
+        Dataset("file", "/in.txt", "ab" * 32, "blake3", 3),
+        Dataset("s3://bucket", "out.txt"),
+    )
     return [
         events.start(run, at(1), inputs=[read]),
         events.complete(run, at(2), outputs=[output]),
         events.fail(run, at(3), "it broke", outputs=[output]),
-        _plain("JobEvent", job=_thing("j", documentation={"description": "d"}, tags={"tags": [{"key": "k"}]})),
-        _plain("DatasetEvent", dataset=_thing("d", schema={"fields": [{"name": "a", "type": "int"}]})),
+        _plain(
+            "JobEvent",
+            job=_thing("j", documentation={"description": "d"}, tags={"tags": [{"key": "k"}]}),
+        ),
+        _plain(
+            "DatasetEvent", dataset=_thing("d", schema={"fields": [{"name": "a", "type": "int"}]})
+        ),
     ]
 
 
@@ -63,13 +71,19 @@ def mutants(every: int = 1) -> Iterator[tuple[str, bytes]]:
             for name, value in WRONG.items():
                 number += 1
                 if number % every == 0:
-                    yield f"{which} {'.'.join(map(str, path))} {name}", _dump(_with(event, path, value))
+                    yield (
+                        f"{which} {'.'.join(map(str, path))} {name}",
+                        _dump(_with(event, path, value)),
+                    )
             yield f"{which} {'.'.join(map(str, path))} missing", _dump(_without(event, path))
     yield from _texts(_dump(originals()[1]))
 
 
 def _texts(event: bytes) -> Iterator[tuple[str, bytes]]:
-    yield "duplicate keys", event[:-1] + b',"eventType":"FAIL","run":{"runId":"other"},"run":{"runId":"third"}}'
+    yield (
+        "duplicate keys",
+        event[:-1] + b',"eventType":"FAIL","run":{"runId":"other"},"run":{"runId":"third"}}',
+    )
     yield "an integer of 5,000 digits", event[:-1] + b',"big":' + b"9" * 5000 + b"}"
     yield "a number beyond all", event[:-1] + b',"big":1e999}'
     yield "deep lists", event[:-1] + b',"deep":' + b"[" * DEEP + b"]" * DEEP + b"}"
@@ -93,7 +107,20 @@ def _texts(event: bytes) -> Iterator[tuple[str, bytes]]:
     yield "white space around it", b"\r\n\t " + event + b" \n"
     for length in (1, 2, len(event) // 2, len(event) - 1):
         yield f"broken off at {length}", event[:length]
-    for text in (b"", b" ", b"null", b"true", b"1", b'"text"', b"[]", b"{}", b"NaN", b"\x00", b"<xml/>", b"a=b&c=d"):
+    for text in (
+        b"",
+        b" ",
+        b"null",
+        b"true",
+        b"1",
+        b'"text"',
+        b"[]",
+        b"{}",
+        b"NaN",
+        b"\x00",
+        b"<xml/>",
+        b"a=b&c=d",
+    ):
         yield repr(text), text
 
 
@@ -103,7 +130,13 @@ def _dump(event: Event) -> bytes:
 
 def _paths(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Every place in it, but for those inside of facets below their first level."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for name, item in inner:
         yield (*above, name)
         if len(above) < 4:

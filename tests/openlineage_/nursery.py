@@ -1,7 +1,8 @@
 """Servers that start at once: `python nursery.py FOLDER PORT` imports everything, and forks one for each line it reads.
 
-A line is empty, or a number: then the server counts the calls and returns of our own functions that take in the second
-event it is sent, and kills itself with SIGKILL at that one. Each start is answered with a line: its process id.
+A line is empty, or a number: then the server counts the calls and returns of our own functions that
+take in the second event it is sent, and kills itself with SIGKILL at that one. Each start is
+answered with a line: its process id.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ from lamin_core.server.serve import serve
 from openlineage.lamin.http import ingest_routes
 from openlineage.lamin.http.app import application
 
-OURS = ("/openlineage/lamin/http/", "/openlineage/lamin/parsing.py", "/openlineage/lamin/receiver.py")
+OURS = (
+    "/openlineage/lamin/http/",
+    "/openlineage/lamin/parsing.py",
+    "/openlineage/lamin/receiver.py",
+)
 
 
 def main(folder: Path, port: int) -> None:
@@ -35,7 +40,14 @@ def main(folder: Path, port: int) -> None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             if line.strip():
                 _die_at(int(line))
-            serve(Instance.open(folder / ".lamin").db, "127.0.0.1", port, None, lambda _: None, application)
+            serve(
+                Instance.open(folder / ".lamin").db,
+                "127.0.0.1",
+                port,
+                None,
+                lambda _: None,
+                application,
+            )
             os._exit(0)
         print(child, flush=True)
 

@@ -121,7 +121,8 @@ ENDLESS = {
 def misbehaving(how: str) -> Iterator[str]:
     """A socket that hangs, drops every connection, talks nonsense, or answers a byte at a time; its address.
 
-    Or one whose answer is endless, of a length that nobody has, breaks off, or drips after a whole head.
+    Or one whose answer is endless, of a length that nobody has, breaks off, or drips after a whole
+    head.
     """
     connections: list[socket.socket] = []
 

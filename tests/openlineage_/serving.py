@@ -49,8 +49,18 @@ class Server:
 
     def start(self) -> Self:
         """Start it, and wait until it answers."""
-        command = [sys.executable, "-m", "lamin_core", "serve", "--port", str(self.port), *self._arguments]
-        self.process = subprocess.Popen(command, cwd=self.folder, env={**os.environ, **self._environment})
+        command = [
+            sys.executable,
+            "-m",
+            "lamin_core",
+            "serve",
+            "--port",
+            str(self.port),
+            *self._arguments,
+        ]
+        self.process = subprocess.Popen(
+            command, cwd=self.folder, env={**os.environ, **self._environment}
+        )
         wait_for(self.port, self.process)
         return self
 
@@ -69,7 +79,12 @@ class Server:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self.stop()
 
     def post(self, body: bytes, path: str = EVENT, **headers: str) -> tuple[int, Any]:
@@ -126,11 +141,15 @@ def post(port: int, body: bytes, path: str = EVENT, **headers: str) -> tuple[int
     return ask(port, "POST", path, body, {"Content-Type": "application/json", **headers})
 
 
-def ask(port: int, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, Any]:
+def ask(
+    port: int, method: str, path: str, body: bytes | None, headers: dict[str, str]
+) -> tuple[int, Any]:
     """Status and answer; JSON where it is JSON."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
-        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        connection.request(
+            method, path, body, {name.replace("_", "-"): value for name, value in headers.items()}
+        )
         answer = connection.getresponse()
         text = answer.read()
     finally:

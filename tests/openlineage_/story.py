@@ -39,7 +39,12 @@ STORY = [
     complete(SECOND, at(6), [RAW], [table("02")]),
     fail(FLOW, at(7), "no space"),
     start(LATER, at(8), [table("02")]),
-    complete(Run("00000000-0000-7000-8000-000000000006", ODD_JOB, "odd", "1"), at(9), [], [Dataset("orders", "t.x")]),
+    complete(
+        Run("00000000-0000-7000-8000-000000000006", ODD_JOB, "odd", "1"),
+        at(9),
+        [],
+        [Dataset("orders", "t.x")],
+    ),
 ]
 RAW_ID, TABLE_ID = "dataset:file:/data/raw.csv", "dataset:file:/data/table.csv"
 REPORT_ID = f"dataset:s3://bucket:{REPORT.name}"
@@ -58,7 +63,9 @@ DATASET_EVENT = {
 
 
 def client_of(instance: Instance) -> TestClient:
-    return TestClient(application(instance.db), base_url="http://localhost", raise_server_exceptions=True)
+    return TestClient(
+        application(instance.db), base_url="http://localhost", raise_server_exceptions=True
+    )
 
 
 def tell(instance: Instance) -> TestClient:
@@ -81,8 +88,18 @@ def within(*names: str) -> str:
 
 def edges(answer: Any) -> set[tuple[str, str]]:
     """The edges, which both of their ends must tell alike."""
-    into = {(edge["origin"], edge["destination"]) for node in answer["graph"] for edge in node["inEdges"]}
-    out = {(edge["origin"], edge["destination"]) for node in answer["graph"] for edge in node["outEdges"]}
+    into = {
+        (edge["origin"], edge["destination"])
+        for node in answer["graph"]
+        for edge in node["inEdges"]
+    }
+    out = {
+        (edge["origin"], edge["destination"])
+        for node in answer["graph"]
+        for edge in node["outEdges"]
+    }
     assert into == out
-    assert all(edge["destination"] == node["id"] for node in answer["graph"] for edge in node["inEdges"])
+    assert all(
+        edge["destination"] == node["id"] for node in answer["graph"] for edge in node["inEdges"]
+    )
     return into

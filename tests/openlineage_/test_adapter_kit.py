@@ -113,7 +113,11 @@ async def _dialogue() -> Any:
 
 
 async def _converse(generator: Any) -> list[str]:
-    answers = [await anext(generator), await generator.asend("a"), await generator.athrow(KeyError("b"))]
+    answers = [
+        await anext(generator),
+        await generator.asend("a"),
+        await generator.athrow(KeyError("b")),
+    ]
     await generator.aclose()
     return answers
 
@@ -121,7 +125,11 @@ async def _converse(generator: Any) -> list[str]:
 def test_an_asynchronous_generator_can_be_sent_to_thrown_at_and_closed() -> None:
     log = Log()
     plain = asyncio.run(_converse(_dialogue()))
-    assert asyncio.run(_converse(recorded(_dialogue, log.open)())) == plain == ["got None", "got a", "got b"]
+    assert (
+        asyncio.run(_converse(recorded(_dialogue, log.open)()))
+        == plain
+        == ["got None", "got a", "got b"]
+    )
     assert log.notes[-1] == "closed"
 
 
@@ -135,7 +143,9 @@ def test_a_coroutine_that_fails_is_closed_and_returns_nothing() -> None:
     assert log.notes == [("opened", (), {}), "+", "-", "closed"]
 
 
-def test_the_environment_is_restored_to_what_it_was_before_the_first_change(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_restored_to_what_it_was_before_the_first_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("KIT_OLD", "old")
     monkeypatch.delenv("KIT_NEW", raising=False)
     environment = ChildEnvironment()
@@ -150,7 +160,9 @@ def test_the_environment_is_restored_to_what_it_was_before_the_first_change(monk
     assert environment.inherited() is os.environ
 
 
-def test_a_guard_warns_of_each_error_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_guard_warns_of_each_error_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("LAMIN_STRICT", raising=False)
     guard, first_alone = Guard("incomplete"), Guard("incomplete", once=True)
     with caplog.at_level(logging.WARNING, "lamin"):
@@ -158,10 +170,16 @@ def test_a_guard_warns_of_each_error_once(caplog: pytest.LogCaptureFixture, monk
             guard.handle(ValueError(text))
         for text in ("c", "d"):
             first_alone.handle(ValueError(text))
-    assert caplog.messages == ["incomplete: ValueError: a", "incomplete: ValueError: b", "incomplete: ValueError: c"]
+    assert caplog.messages == [
+        "incomplete: ValueError: a",
+        "incomplete: ValueError: b",
+        "incomplete: ValueError: c",
+    ]
 
 
-def test_a_guarded_function_returns_none_and_raises_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_guarded_function_returns_none_and_raises_where_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     guarded = Guard("incomplete")(int)
     monkeypatch.delenv("LAMIN_STRICT", raising=False)
     assert (guarded("3"), guarded("x")) == (3, None)
@@ -170,9 +188,20 @@ def test_a_guarded_function_returns_none_and_raises_where_that_is_asked_for(monk
         guarded("x")
 
 
-def test_the_git_source_of_a_file_is_its_remote_without_password_and_its_commit(tmp_path: Path) -> None:
+def test_the_git_source_of_a_file_is_its_remote_without_password_and_its_commit(
+    tmp_path: Path,
+) -> None:
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
+        command = [
+            "git",
+            "-C",
+            str(tmp_path),
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@b",
+            *arguments,
+        ]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     git("init", "-q")

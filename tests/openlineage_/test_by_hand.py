@@ -36,9 +36,15 @@ def take(instance: Instance, *events: Event) -> None:
     assert not receipt.quarantined
 
 
-def ran(instance: Instance, number: int, began_at: datetime, reads: list[Dataset], writes: list[Dataset]) -> None:
+def ran(
+    instance: Instance, number: int, began_at: datetime, reads: list[Dataset], writes: list[Dataset]
+) -> None:
     run = run_of(number, "job")
-    take(instance, start(run, began_at, reads), complete(run, began_at + timedelta(seconds=1), reads, writes))
+    take(
+        instance,
+        start(run, began_at, reads),
+        complete(run, began_at + timedelta(seconds=1), reads, writes),
+    )
 
 
 def seen() -> tuple[list[tuple[str, bool]], list[tuple[str, bool]]]:
@@ -49,7 +55,9 @@ def seen() -> tuple[list[tuple[str, bool]], list[tuple[str, bool]]]:
     ]
 
 
-def test_a_run_that_reads_what_is_in_the_trash_is_known_and_leaves_it_there(connected: Instance) -> None:
+def test_a_run_that_reads_what_is_in_the_trash_is_known_and_leaves_it_there(
+    connected: Instance,
+) -> None:
     ran(connected, 1, at(0), [], [FILE])
     ln.Artifact.get(key="x/out.txt").delete()
     ran(connected, 2, now() + timedelta(minutes=1), [FILE], [])
@@ -76,7 +84,13 @@ def test_what_is_written_again_comes_back_out_of_the_trash(connected: Instance) 
 def test_other_bytes_are_a_new_version_beside_what_is_in_the_trash(connected: Instance) -> None:
     ran(connected, 1, at(0), [], [FILE])
     ln.Artifact.get(key="x/out.txt").delete()
-    ran(connected, 2, now() + timedelta(minutes=1), [], [Dataset("file", "/x/out.txt", "2" * 64, "blake3", 1)])
+    ran(
+        connected,
+        2,
+        now() + timedelta(minutes=1),
+        [],
+        [Dataset("file", "/x/out.txt", "2" * 64, "blake3", 1)],
+    )
     after = [("0001", True)], [("0000", False)]
     assert seen() == after
     rebuild(connected.db)
@@ -99,7 +113,9 @@ def test_what_is_said_of_a_run_at_work_takes_nothing_of_its_end_back(connected: 
     )
 
 
-def test_what_was_changed_within_params_is_written_and_what_is_only_old_is_not(connected: Instance) -> None:
+def test_what_was_changed_within_params_is_written_and_what_is_only_old_is_not(
+    connected: Instance,
+) -> None:
     mine = ln.Run(transform=ln.Transform(key="mine.py").save(), params={"a": [1]}).save()
     assert mine.params is not None
     mine.params["a"].append(2)

@@ -40,7 +40,10 @@ def server(in_tmp_path: Path) -> Iterator[Server]:
 def _events(count: int) -> Iterator[RunEvent]:
     """Start and end of so many runs."""
     for number in range(count):
-        run, job = Run(runId=f"0194e0a0-0000-7000-8000-{number:012d}"), Job(namespace="foreign", name=f"job{number}")
+        run, job = (
+            Run(runId=f"0194e0a0-0000-7000-8000-{number:012d}"),
+            Job(namespace="foreign", name=f"job{number}"),
+        )
         for second, state in enumerate((RunState.START, RunState.COMPLETE)):
             yield RunEvent(
                 eventType=state,
@@ -61,9 +64,13 @@ def _stored(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("kind", ["http", "async_http"])
-def test_openlineages_client_loses_nothing_while_the_server_is_killed_and_back(server: Server, kind: str) -> None:
+def test_openlineages_client_loses_nothing_while_the_server_is_killed_and_back(
+    server: Server, kind: str
+) -> None:
     retry = {"total": 8, "backoff_factor": 0.3}
-    client = OpenLineageClient(config={"transport": {"type": kind, "url": server.url, "retry": retry}})
+    client = OpenLineageClient(
+        config={"transport": {"type": kind, "url": server.url, "retry": retry}}
+    )
     count = 40
 
     def die_and_come_back() -> None:
@@ -85,7 +92,9 @@ def test_openlineages_client_loses_nothing_while_the_server_is_killed_and_back(s
     assert len(received) == len(set(received)) == 2 * count
 
 
-def test_a_key_is_sent_by_openlineages_client(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_is_sent_by_openlineages_client(
+    in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
     with Server(in_tmp_path, LAMIN_API_KEY="s3cret") as server:
         monkeypatch.setenv("OPENLINEAGE_URL", server.url)
@@ -153,7 +162,12 @@ def test_a_client_that_compresses(server: Server) -> None:
 
 
 def test_dbt_tells_its_models_and_its_tables(server: Server, in_tmp_path: Path, home: Path) -> None:
-    install = [str(ROOT / "requirements" / "install"), str(PRODUCER), "requirements/producers.txt", "alone"]
+    install = [
+        str(ROOT / "requirements" / "install"),
+        str(PRODUCER),
+        "requirements/producers.txt",
+        "alone",
+    ]
     subprocess.run(install, check=True, timeout=250)  # does nothing where `make test` did it
     _dbt_project(in_tmp_path)
     environment = {
@@ -184,7 +198,9 @@ def test_dbt_tells_its_models_and_its_tables(server: Server, in_tmp_path: Path, 
     assert {run["parent"] for run in models.values()} == {workflow}
     tables = {artifact["uid"]: artifact["key"] for artifact in graph["artifacts"]}
     names = {run["uid"]: name for name, run in models.items()}
-    edges = {(names[edge["run"]], edge["direction"], tables[edge["artifact"]]) for edge in graph["edges"]}
+    edges = {
+        (names[edge["run"]], edge["direction"], tables[edge["artifact"]]) for edge in graph["edges"]
+    }
     assert edges == {
         ("orders", "output", "shop.main.orders"),
         ("revenue", "input", "shop.main.orders"),

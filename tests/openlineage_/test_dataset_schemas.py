@@ -41,7 +41,10 @@ def _dataset(name: str, columns: list[Column]) -> dict[str, Any]:
 
 
 def _event(
-    number: int, inputs: dict[str, list[Column]], outputs: dict[str, list[Column]], kind: str = "COMPLETE"
+    number: int,
+    inputs: dict[str, list[Column]],
+    outputs: dict[str, list[Column]],
+    kind: str = "COMPLETE",
 ) -> dict[str, Any]:
     return {
         "eventType": kind,
@@ -79,7 +82,9 @@ _VARIANTS: dict[str, tuple[list[Column], list[Column]]] = {
 
 
 @pytest.mark.parametrize("variant", _VARIANTS)
-def test_equal_columns_said_differently_are_one_schema_and_rebuild(connected: Instance, variant: str) -> None:
+def test_equal_columns_said_differently_are_one_schema_and_rebuild(
+    connected: Instance, variant: str
+) -> None:
     source, copy = _VARIANTS[variant]
     receipt = _take(connected, _event(1, {"orders": source}, {"orders_copy": copy}))
     assert receipt.quarantined == []
@@ -132,7 +137,10 @@ def test_schemas_of_the_api_stand_beside_those_of_events(connected: Instance) ->
     _take(connected, _event(1, {}, {"orders": [{**_ID, "description": "one"}]}))
     by_hand = ln.Schema([ln.Feature.get(name="id")], name="by hand").save()
     assert by_hand != _schema_of("orders")
-    assert _take(connected, _event(2, {}, {"other": [{**_ID, "description": "two"}]})).quarantined == []
+    assert (
+        _take(connected, _event(2, {}, {"other": [{**_ID, "description": "two"}]})).quarantined
+        == []
+    )
     rebuild(connected.db)
     assert _schema_of("other") == _schema_of("orders")
     assert ln.Schema.get(name="by hand") == by_hand
@@ -148,7 +156,9 @@ def test_a_registry_with_described_columns_taken_apart_rebuilds(connected: Insta
 
 
 def test_events_that_the_fault_quarantined_are_retried(connected: Instance) -> None:
-    event = parse(json.dumps(_event(1, {"orders": [{**_ID, "description": "one"}]}, {"copy": [_ID]})))
+    event = parse(
+        json.dumps(_event(1, {"orders": [{**_ID, "description": "one"}]}, {"copy": [_ID]}))
+    )
     ingest(connected.db, [event])
     with connected.db.writing() as session:  # as the former version left it
         reason = "cannot be recorded: KeyError: (FieldFacts(name='id', ...),)"
@@ -174,7 +184,11 @@ def test_a_column_whose_feature_was_renamed_is_a_feature_of_its_own(connected: I
 def test_a_tag_whose_label_was_renamed_is_a_label_of_its_own(connected: Instance) -> None:
     def tagged(number: int) -> dict[str, Any]:
         event = _event(number, {}, {f"table{number}": [_ID]})
-        tags = {"_producer": _TOOL, "_schemaURL": _TOOL, "tags": [{"key": "pii", "value": "", "source": "t"}]}
+        tags = {
+            "_producer": _TOOL,
+            "_schemaURL": _TOOL,
+            "tags": [{"key": "pii", "value": "", "source": "t"}],
+        }
         event["outputs"][0]["facets"]["tags"] = tags
         return event
 
@@ -188,17 +202,25 @@ def test_a_tag_whose_label_was_renamed_is_a_label_of_its_own(connected: Instance
 
 _names = st.text("ab:\\é", min_size=1, max_size=3)
 _optional = st.none() | _names
-_fields = st.lists(st.builds(FieldFacts, _names, _optional, _optional), min_size=1, max_size=4).map(tuple)
+_fields = st.lists(st.builds(FieldFacts, _names, _optional, _optional), min_size=1, max_size=4).map(
+    tuple
+)
 
 
 @given(st.lists(_fields, max_size=8))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_schemas_are_the_same_just_where_names_types_and_order_are(instance: Instance, several: list[Fields]) -> None:
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_schemas_are_the_same_just_where_names_types_and_order_are(
+    instance: Instance, several: list[Fields]
+) -> None:
     with instance.db.writing() as session:
         ids = find_schemas(session, several)
         assert find_schemas(session, several) == ids
         digests = set(session.scalars(select(Schema.hash)))
-    identities = {fields: tuple((field.name, field.type or "") for field in fields) for fields in several}
+    identities = {
+        fields: tuple((field.name, field.type or "") for field in fields) for fields in several
+    }
     assert set(ids) == set(several)
     assert len(set(ids.values())) == len(set(identities.values()))
     assert {schema_digest(fields) for fields in several} <= digests

@@ -40,7 +40,10 @@ def test_many_go_in_one_request_and_one_goes_alone() -> None:
         sink.emit(*numbered(100))
         sink.emit({"number": 100})
     assert [event["number"] for event in receiver.events] == list(range(101))
-    assert [(path, count) for path, count, _ in receiver.requests] == [(f"{ENDPOINT}/batch", 100), (ENDPOINT, 1)]
+    assert [(path, count) for path, count, _ in receiver.requests] == [
+        (f"{ENDPOINT}/batch", 100),
+        (ENDPOINT, 1),
+    ]
     assert {headers["Authorization"] for _, _, headers in receiver.requests} == {"Bearer a key"}
 
 
@@ -49,7 +52,9 @@ def test_where_nobody_knows_batches_they_go_one_by_one() -> None:
         sink.emit(*numbered(3))
         sink.emit(*numbered(2))
     assert [event["number"] for event in receiver.events] == [0, 1, 2, 0, 1]
-    assert [path for path, _, _ in receiver.requests] == [f"{ENDPOINT}/batch"] + [ENDPOINT] * 5  # asked once
+    assert [path for path, _, _ in receiver.requests] == [f"{ENDPOINT}/batch"] + [
+        ENDPOINT
+    ] * 5  # asked once
 
 
 def test_large_bodies_are_compressed_and_small_ones_are_not() -> None:
@@ -57,7 +62,10 @@ def test_large_bodies_are_compressed_and_small_ones_are_not() -> None:
         sink.emit(*numbered(50, text="x" * 10_000))
         sink.emit({"number": 50})
     assert len(receiver.events) == 51
-    assert [headers.get("Content-Encoding") for _, _, headers in receiver.requests] == ["gzip", None]
+    assert [headers.get("Content-Encoding") for _, _, headers in receiver.requests] == [
+        "gzip",
+        None,
+    ]
     assert int(receiver.requests[0][2]["Content-Length"]) < 50_000
 
 
@@ -94,7 +102,11 @@ def test_an_event_that_is_refused_does_not_stop_the_others(batches: bool) -> Non
 def test_what_a_batch_calls_retriable_is_sent_again() -> None:
     def answer(path: str, events: list[dict[str, Any]]) -> Answer:
         row = {"index": 1, "reason": "busy", "retriable": True}
-        return (200, json.dumps({"failed_events": [row]}).encode()) if path.endswith("/batch") else (201, b"")
+        return (
+            (200, json.dumps({"failed_events": [row]}).encode())
+            if path.endswith("/batch")
+            else (201, b"")
+        )
 
     with receiving(answer) as receiver, sending(receiver.url + ENDPOINT) as sink:
         sink.emit(*numbered(3))
@@ -120,7 +132,11 @@ def test_503_is_tried_again_and_an_answer_that_stays_so_is_an_error() -> None:
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 502])
 def test_what_is_no_fault_of_the_event_keeps_it(status: int) -> None:
     refused = pytest.raises(Unavailable, match=f"answered {status}")
-    with receiving(lambda *_: (status, b"not now")) as receiver, sending(receiver.url + ENDPOINT) as sink, refused:
+    with (
+        receiving(lambda *_: (status, b"not now")) as receiver,
+        sending(receiver.url + ENDPOINT) as sink,
+        refused,
+    ):
         sink.emit(*numbered(3))
     assert receiver.events == []
 
@@ -150,7 +166,8 @@ def test_a_server_that_was_restarted_is_found_again() -> None:
     assert (first.events, second.events) == ([{"number": 1}], [{"number": 2}])
 
 
-# -- what is an acknowledgement ----------------------------------------------------------------------
+# -- what is an acknowledgement
+# ----------------------------------------------------------------------
 
 _PAGE = b"\n<!DOCTYPE html><html><title>Sign in</title><form></form></html>"
 ACKNOWLEDGED = [
@@ -188,7 +205,9 @@ def test_what_receivers_answer_is_an_acknowledgement(status: int, body: bytes) -
 
 @pytest.mark.parametrize(("status", "body", "problem"), UNACKNOWLEDGED)
 @pytest.mark.parametrize("count", [1, 3])
-def test_what_anybody_answers_is_no_acknowledgement(status: int, body: bytes, problem: str, count: int) -> None:
+def test_what_anybody_answers_is_no_acknowledgement(
+    status: int, body: bytes, problem: str, count: int
+) -> None:
     unavailable = pytest.raises(Unavailable, match=problem)
     with receiving(lambda *_: (status, body)) as receiver, sending(receiver.url + ENDPOINT) as sink:
         with unavailable as caught:
@@ -199,7 +218,11 @@ def test_what_anybody_answers_is_no_acknowledgement(status: int, body: bytes, pr
 def test_what_a_stranger_answers_cannot_steer_a_terminal() -> None:
     page = b"\x1b]0;owned\x07" * 50
     unavailable = pytest.raises(Unavailable)
-    with receiving(lambda *_: (500, page)) as receiver, sending(receiver.url) as sink, unavailable as caught:
+    with (
+        receiving(lambda *_: (500, page)) as receiver,
+        sending(receiver.url) as sink,
+        unavailable as caught,
+    ):
         sink.emit({})
     assert "\x1b" not in str(caught.value)
 
@@ -219,7 +242,11 @@ def test_answer_without_end_costs_neither_memory_nor_patience(how: str) -> None:
     )
     with misbehaving(how) as url:
         done = subprocess.run(
-            [sys.executable, "-c", script, url], capture_output=True, text=True, timeout=60, check=True
+            [sys.executable, "-c", script, url],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
         )
     message, figures = done.stdout.splitlines()
     kilobytes, seconds = map(float, figures.split())

@@ -99,7 +99,10 @@ def test_the_registry_here_gets_them_too(folder: Path) -> None:
     with an_instance(folder) as instance:
         configured(f"transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}")
         tell(*story())
-        assert sorted(registered(instance)) == ["completed", "running"]  # and the stub of its parent
+        assert sorted(registered(instance)) == [
+            "completed",
+            "running",
+        ]  # and the stub of its parent
     assert len((folder / "told.ndjson").read_bytes().splitlines()) == 2
     assert not (folder / "spool").exists()
 
@@ -109,12 +112,16 @@ def test_the_console_transport_logs_them(folder: Path, caplog: pytest.LogCapture
     with caplog.at_level(logging.INFO, "openlineage.client.transport.console"):
         tell(*story())
     received = [
-        json.loads(r.message) for r in caplog.records if r.name.endswith("console") and r.message.startswith("{")
+        json.loads(r.message)
+        for r in caplog.records
+        if r.name.endswith("console") and r.message.startswith("{")
     ]
     assert without_client_tags(received) == story()
 
 
-def test_http_with_a_key_and_headers_from_variables(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_http_with_a_key_and_headers_from_variables(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with receiving(without_batches) as receiver:
         monkeypatch.setenv("OPENLINEAGE__TRANSPORT__TYPE", "http")
         monkeypatch.setenv("OPENLINEAGE__TRANSPORT__URL", receiver.url)
@@ -126,7 +133,9 @@ def test_http_with_a_key_and_headers_from_variables(folder: Path, monkeypatch: p
     assert (headers["Authorization"], headers["X-Team"]) == ("Bearer hush", "genomics")
 
 
-def test_of_a_composite_a_dead_backend_holds_up_no_other_and_gets_its_events_later(folder: Path) -> None:
+def test_of_a_composite_a_dead_backend_holds_up_no_other_and_gets_its_events_later(
+    folder: Path,
+) -> None:
     dead = unused_port()
     configured(
         f"""
@@ -147,11 +156,17 @@ def test_of_a_composite_a_dead_backend_holds_up_no_other_and_gets_its_events_lat
         assert waiting
         assert all(map(is_forwarded, waiting))
         report = Report()
-        recover(instance.db, folder / "spool", report)  # a replay into the registry does not take them away
+        recover(
+            instance.db, folder / "spool", report
+        )  # a replay into the registry does not take them away
         assert segments(folder / "spool") == waiting
         with receiving(without_batches, port=dead) as revived:
             tell(start(run_of(2, "later"), at(5)))
-            assert [event["eventType"] for event in revived.events] == ["START", "COMPLETE", "START"]
+            assert [event["eventType"] for event in revived.events] == [
+                "START",
+                "COMPLETE",
+                "START",
+            ]
     assert not (folder / "spool").exists()
 
 
@@ -160,7 +175,9 @@ def test_a_registry_and_a_second_backend_by_the_address_and_a_file(
 ) -> None:
     with receiving() as ours, receiving(without_batches) as marquez:
         monkeypatch.setenv("OPENLINEAGE_URL", ours.url)
-        configured(f"transport: {{type: composite, transports: [{{type: http, url: '{marquez.url}'}}]}}")
+        configured(
+            f"transport: {{type: composite, transports: [{{type: http, url: '{marquez.url}'}}]}}"
+        )
         before = dict(os.environ)
         tell(*story())
         assert dict(os.environ) == before
@@ -197,8 +214,12 @@ def test_filters_and_tags_of_the_users_are_followed(folder: Path) -> None:
     tell(start(run_of(1, "secret"), at(0)), start(run_of(2, "open"), at(1)))
     (received,) = [json.loads(line) for line in (folder / "told.ndjson").read_bytes().splitlines()]
     assert received["job"]["name"] == "open"
-    assert [(tag["key"], tag["value"]) for tag in received["job"]["facets"]["tags"]["tags"]] == [("team", "genomics")]
-    assert ("site", "basel") in [(tag["key"], tag["value"]) for tag in received["run"]["facets"]["tags"]["tags"]]
+    assert [(tag["key"], tag["value"]) for tag in received["job"]["facets"]["tags"]["tags"]] == [
+        ("team", "genomics")
+    ]
+    assert ("site", "basel") in [
+        (tag["key"], tag["value"]) for tag in received["run"]["facets"]["tags"]["tags"]
+    ]
 
 
 def test_tags_of_ours_stay_beside_those_of_the_client(folder: Path) -> None:
@@ -211,7 +232,9 @@ def test_tags_of_ours_stay_beside_those_of_the_client(folder: Path) -> None:
     }
     tell(event)
     (received,) = [json.loads(line) for line in (folder / "told.ndjson").read_bytes().splitlines()]
-    assert {"batch", VERSION_TAG} == {tag["key"] for tag in received["run"]["facets"]["tags"]["tags"]}
+    assert {"batch", VERSION_TAG} == {
+        tag["key"] for tag in received["run"]["facets"]["tags"]["tags"]
+    }
 
 
 def test_a_backend_that_refuses_one_event_gets_the_others(folder: Path) -> None:
@@ -220,7 +243,11 @@ def test_a_backend_that_refuses_one_event_gets_the_others(folder: Path) -> None:
 
     with receiving(answer) as receiver:
         configured(f"transport: {{type: http, url: '{receiver.url}'}}")
-        tell(start(run_of(1, "good"), at(0)), start(run_of(2, "bad"), at(1)), start(run_of(3, "fine"), at(2)))
+        tell(
+            start(run_of(1, "good"), at(0)),
+            start(run_of(2, "bad"), at(1)),
+            start(run_of(3, "fine"), at(2)),
+        )
         assert [event["job"]["name"] for event in receiver.events] == ["good", "fine"]
     (aside,) = (folder / "spool").glob("*.aside")
     assert json.loads(aside.read_bytes())["job"]["name"] == "bad"
@@ -239,7 +266,9 @@ def test_openlineage_disabled_means_nothing_leaves_and_the_registry_goes_on(
         assert sorted(registered(instance)) == ["completed", "running"]
 
 
-@pytest.mark.parametrize("text", ["transport: {type: no.such.Transport}", "transport: [", "filters: 3"])
+@pytest.mark.parametrize(
+    "text", ["transport: {type: no.such.Transport}", "transport: [", "filters: 3"]
+)
 def test_a_broken_configuration_costs_the_registry_nothing(folder: Path, text: str) -> None:
     with an_instance(folder) as instance:
         configured(text)
@@ -250,7 +279,9 @@ def test_a_broken_configuration_costs_the_registry_nothing(folder: Path, text: s
 def test_job_and_dataset_events_too(folder: Path) -> None:
     head = {"eventTime": "2026-01-01T00:00:00Z", "producer": "urn:me"}
     spec = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/"
-    facet: dict[str, Any] = {"x_own": {"_producer": "urn:me", "_schemaURL": "urn:x", "deep": {"a": [1]}}}
+    facet: dict[str, Any] = {
+        "x_own": {"_producer": "urn:me", "_schemaURL": "urn:x", "deep": {"a": [1]}}
+    }
     named: Event = {"namespace": "file", "name": "/a", "facets": facet}
     of_job: Event = {**head, "schemaURL": f"{spec}JobEvent", "inputs": [], "outputs": [named]}
     of_job["job"] = {"namespace": "n", "name": "j", "facets": facet}
@@ -267,7 +298,10 @@ def test_the_kafka_transport_finds_the_key_that_keeps_a_run_together() -> None:
     from openlineage.client.transport.kafka import KafkaTransport
 
     event = client_event(story()[0])
-    assert KafkaTransport._get_run_message_key(KafkaTransport.__new__(KafkaTransport), event) == "run:test/flow"
+    assert (
+        KafkaTransport._get_run_message_key(KafkaTransport.__new__(KafkaTransport), event)
+        == "run:test/flow"
+    )
 
 
 def test_nothing_of_the_client_is_loaded_where_nothing_is_configured(folder: Path) -> None:
@@ -278,7 +312,9 @@ def test_nothing_of_the_client_is_loaded_where_nothing_is_configured(folder: Pat
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_strict_mode_uses_the_transports_without_a_spool(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strict_mode_uses_the_transports_without_a_spool(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LAMIN_STRICT", "1")
     configured(f"transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}")
     assert isinstance(default_sink(), TransportSink)
@@ -294,14 +330,20 @@ def test_backend_that_is_none_takes_no_event(
     with receiving(lambda *_: (status, body)) as receiver:
         configured(f"transport: {{type: http, url: '{receiver.url}'}}")
         tell(*story())
-    waiting = [line for path in segments(folder / "spool") for line in path.read_bytes().splitlines()]
+    waiting = [
+        line for path in segments(folder / "spool") for line in path.read_bytes().splitlines()
+    ]
     assert len(waiting) == 2
-    (warning,) = [record.getMessage() for record in caplog.records if "kept in" in record.getMessage()]
+    (warning,) = [
+        record.getMessage() for record in caplog.records if "kept in" in record.getMessage()
+    ]
     assert problem in warning
     assert "mend the url and endpoint of this transport in openlineage.yml" in warning
 
 
-@pytest.mark.parametrize("how", [how for how in ENDLESS if how not in ("endless head", "continues")])
+@pytest.mark.parametrize(
+    "how", [how for how in ENDLESS if how not in ("endless head", "continues")]
+)
 def test_answer_of_a_backend_without_end_costs_no_memory(
     folder: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,6 +363,8 @@ def test_answer_of_a_backend_without_end_costs_no_memory(
     with misbehaving(how) as url:
         configured(f"transport: {{type: http, url: '{url}', timeout: 2}}")
         command = [sys.executable, "-c", script]
-        done = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(
+            command, input=lines, capture_output=True, text=True, timeout=60, check=True
+        )
     assert int(done.stdout) < 60_000  # kilobytes
     assert done.stderr.count("lineage is kept in") == 1

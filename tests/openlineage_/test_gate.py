@@ -57,7 +57,9 @@ def test_every_route_but_the_open_ones_asks_for_a_key(server: Server, folder: Pa
     assert {("POST", EVENT), ("GET", "/metrics")} <= walked
     wrong = {"Authorization": "Bearer wrong"}
     answers = {
-        (method, path, bool(headers)): ask(server.port, method, path, b"{}" if method == "POST" else None, headers)[0]
+        (method, path, bool(headers)): ask(
+            server.port, method, path, b"{}" if method == "POST" else None, headers
+        )[0]
         for method, path in walked
         if path not in OPEN
         for headers in ({}, wrong)
@@ -108,7 +110,9 @@ def test_only_the_key_opens(server: Server, authorization: str, status: int) -> 
 
 def test_it_answers_to_its_own_names_alone(server: Server) -> None:
     def to(host: str, origin: str | None = None) -> int:
-        headers = {"Host": host, "Authorization": "Bearer s3cret"} | ({} if origin is None else {"Origin": origin})
+        headers = {"Host": host, "Authorization": "Bearer s3cret"} | (
+            {} if origin is None else {"Origin": origin}
+        )
         return server.post(b"{}", **headers)[0]
 
     here = f"127.0.0.1:{server.port}"
@@ -125,13 +129,22 @@ def test_it_answers_to_its_own_names_alone(server: Server) -> None:
     ):
         assert to(host) == 400, host
     assert to(here, f"http://{here}") == 201
-    for origin in ("http://evil.example", "null", "", "http://127.0.0.1", f"http://localhost:{server.port}", "http://"):
+    for origin in (
+        "http://evil.example",
+        "null",
+        "",
+        "http://127.0.0.1",
+        f"http://localhost:{server.port}",
+        "http://",
+    ):
         assert to(here, origin) == 403, origin
 
 
 def _lamin(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "lamin_core", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=60
+    )
 
 
 def test_a_key_is_made_used_and_revoked_from_the_shell(in_tmp_path: Path) -> None:
@@ -150,9 +163,14 @@ def test_a_key_is_made_used_and_revoked_from_the_shell(in_tmp_path: Path) -> Non
         assert _lamin(in_tmp_path, "keys", "revoke", "dbt").returncode == 0
         time.sleep(1)
         # No key is left, and that lets nobody in.
-        assert {server.post(b"{}", Authorization=f"Bearer {token}")[0] for token in (key, other, "")} == {401}
+        assert {
+            server.post(b"{}", Authorization=f"Bearer {token}")[0] for token in (key, other, "")
+        } == {401}
     shown = json.loads(_lamin(in_tmp_path, "keys", "list", "--json").stdout)
-    assert [(row["name"], row["revoked_at"] is None) for row in shown] == [("airflow", False), ("dbt", False)]
+    assert [(row["name"], row["revoked_at"] is None) for row in shown] == [
+        ("airflow", False),
+        ("dbt", False),
+    ]
 
 
 def test_of_a_key_only_its_hash_is_kept(instance: Instance, in_tmp_path: Path) -> None:
@@ -161,7 +179,9 @@ def test_of_a_key_only_its_hash_is_kept(instance: Instance, in_tmp_path: Path) -
     assert key.startswith("lamin_")
     assert len(key) > 40
     assert key not in str(vars(stored))
-    assert all(key.encode() not in file.read_bytes() for file in in_tmp_path.rglob("*") if file.is_file())
+    assert all(
+        key.encode() not in file.read_bytes() for file in in_tmp_path.rglob("*") if file.is_file()
+    )
     with pytest.raises(Conflict):
         api_keys.create(instance.db, "somebody")
     with pytest.raises(NotFound):
@@ -184,7 +204,9 @@ def test_others_are_let_in_with_a_key_alone(in_tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\t\n"])
-def test_blank_api_key_is_as_if_it_were_not_set(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blank: str) -> None:
+def test_blank_api_key_is_as_if_it_were_not_set(
+    in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blank: str
+) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
     monkeypatch.setenv("LAMIN_API_KEY", blank)
     refused = _lamin(in_tmp_path, "serve", "--host", "0.0.0.0", "--port", "0")

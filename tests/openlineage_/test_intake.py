@@ -52,8 +52,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-def test_every_mutant_is_stored_or_put_aside_or_refused_and_counted(server: Server, instance: Instance) -> None:
-    sent = list(mutants(every=17))  # all 3,518 take two minutes; 17 and the number of wrong values share no factor
+def test_every_mutant_is_stored_or_put_aside_or_refused_and_counted(
+    server: Server, instance: Instance
+) -> None:
+    sent = list(
+        mutants(every=17)
+    )  # all 3,518 take two minutes; 17 and the number of wrong values share no factor
     assert len(sent) >= 300
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     answers: dict[str, int] = {}
@@ -66,12 +70,17 @@ def test_every_mutant_is_stored_or_put_aside_or_refused_and_counted(server: Serv
     connection.close()
     assert {name: status for name, status in answers.items() if status not in (201, 400)} == {}
     counts = server.counts()
-    outcomes = {name: counts[f'lamin_events_total{{outcome="{name}"}}'] for name in ("taken", "known", "quarantined")}
+    outcomes = {
+        name: counts[f'lamin_events_total{{outcome="{name}"}}']
+        for name in ("taken", "known", "quarantined")
+    }
     refused = counts['lamin_events_total{outcome="refused"}']
     assert refused == sum(status == 400 for status in answers.values()) > 10
     assert counts["lamin_events_received_total"] == len(sent) == sum(outcomes.values()) + refused
     with instance.db.reading() as session:
-        kinds = dict(session.execute(select(Event.kind, func.count()).group_by(Event.kind)).tuples().all())
+        kinds = dict(
+            session.execute(select(Event.kind, func.count()).group_by(Event.kind)).tuples().all()
+        )
         bodies = session.scalars(select(Event.body)).all()
     assert sum(kinds.values()) == outcomes["taken"] + outcomes["quarantined"]
     assert kinds["quarantined"] == outcomes["quarantined"] > 30
@@ -84,7 +93,11 @@ def test_a_batch_of_mutants_has_a_verdict_for_each(server: Server) -> None:
     bodies = [body for _, body in mutants(every=41) if _is_json(body)]
     status, answer = server.post(b"[" + b",".join(bodies) + b"]", BATCH)
     assert status == 200
-    assert answer["summary"]["received"] == len(bodies) == answer["summary"]["successful"] + answer["summary"]["failed"]
+    assert (
+        answer["summary"]["received"]
+        == len(bodies)
+        == answer["summary"]["successful"] + answer["summary"]["failed"]
+    )
     assert answer["status"] == "partial_success"
     for failed in answer["failed_events"]:
         if "nested more than" not in failed["reason"]:
@@ -103,7 +116,11 @@ def _is_json(body: bytes) -> bool:
 
 def _event(number: int, padding: str = "") -> bytes:
     event = complete(run_of(number, f"job{number}"), at(number))
-    event["run"]["facets"]["padding"] = {"_producer": "urn:x", "_schemaURL": "urn:x", "text": padding}
+    event["run"]["facets"]["padding"] = {
+        "_producer": "urn:x",
+        "_schemaURL": "urn:x",
+        "text": padding,
+    }
     return json.dumps(event).encode()
 
 
@@ -120,7 +137,13 @@ def _gzip(body: bytes) -> dict[str, bytes | str]:
         ({"body": _event(1), "Content_Type": "application/json; charset=latin-1"}, 201),
         ({"body": _event(1), "Content_Encoding": "identity"}, 201),
         (_gzip(_event(2)), 201),
-        ({"body": gzip.compress(_event(3)[:50]) + gzip.compress(_event(3)[50:]), "Content_Encoding": "gzip"}, 201),
+        (
+            {
+                "body": gzip.compress(_event(3)[:50]) + gzip.compress(_event(3)[50:]),
+                "Content_Encoding": "gzip",
+            },
+            201,
+        ),
         ({"body": gzip.compress(_event(4)), "Content_Encoding": "GZIP"}, 201),
         ({"body": gzip.compress(_event(5))[:-9], "Content_Encoding": "gzip"}, 400),
         ({"body": gzip.compress(_event(5)) + b"more", "Content_Encoding": "gzip"}, 400),
@@ -157,14 +180,18 @@ def test_of_a_long_array_that_breaks_off_nothing_is_stored(shared: Server) -> No
 
 def test_a_body_over_the_limit_is_refused_before_it_is_read(shared: Server) -> None:
     with socket.create_connection(("127.0.0.1", shared.port), timeout=30) as client:
-        client.sendall(b"POST /api/v1/lineage HTTP/1.1\r\nHost: localhost\r\nContent-Length: 33554433\r\n\r\n{")
+        client.sendall(
+            b"POST /api/v1/lineage HTTP/1.1\r\nHost: localhost\r\nContent-Length: 33554433\r\n\r\n{"
+        )
         assert client.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
 def test_a_body_that_says_no_length_is_cut_at_the_limit(shared: Server) -> None:
     piece = b"%x\r\n" % MB + b" " * MB + b"\r\n"
     with socket.create_connection(("127.0.0.1", shared.port), timeout=30) as client:
-        client.sendall(b"POST /api/v1/lineage HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.sendall(
+            b"POST /api/v1/lineage HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
         for _ in range(MAX_BODY // MB + 1):
             client.sendall(piece)
         assert client.recv(100).startswith(b"HTTP/1.1 413 ")
@@ -210,7 +237,11 @@ def _nested(number: int, size: int) -> bytes:
     }
     event = complete(run_of(number, f"job{number}"), at(number))
     nodes = [{**node, "exprId": {"id": n}} for n in range(size // 131)]
-    event["run"]["facets"]["spark.logicalPlan"] = {"_producer": "urn:x", "_schemaURL": "urn:x", "plan": nodes}
+    event["run"]["facets"]["spark.logicalPlan"] = {
+        "_producer": "urn:x",
+        "_schemaURL": "urn:x",
+        "plan": nodes,
+    }
     return json.dumps(event, separators=(",", ":")).encode()
 
 
@@ -265,7 +296,9 @@ def test_five_hundred_half_requests_hold_up_nobody(shared: Server) -> None:
     idle = [socket.create_connection(("127.0.0.1", shared.port)) for _ in range(500)]
     try:
         for client in idle:
-            client.sendall(b"POST /api/v1/lineage HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n")
+            client.sendall(
+                b"POST /api/v1/lineage HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n"
+            )
         begin = time.perf_counter()
         for number in range(20):
             assert shared.post(_event(100 + number))[0] == 201
@@ -289,7 +322,9 @@ def test_a_pause_between_start_and_end_of_a_connection_is_no_slowness(impatient:
     connection.close()
 
 
-@pytest.mark.parametrize("event", [_event(9, "x" * (31 * MB)), _nested(10, 31 * MB)], ids=["one text", "many objects"])
+@pytest.mark.parametrize(
+    "event", [_event(9, "x" * (31 * MB)), _nested(10, 31 * MB)], ids=["one text", "many objects"]
+)
 def test_one_event_may_be_as_large_as_a_body(shared: Server, event: bytes) -> None:
     assert 0.8 * MAX_BODY < len(event) < MAX_BODY
     shared.post(_event(8))
@@ -298,11 +333,16 @@ def test_one_event_may_be_as_large_as_a_body(shared: Server, event: bytes) -> No
     assert extra[0] < 150 * MB
 
 
-# -- what costs little to send -----------------------------------------------------------------------
+# -- what costs little to send
+# -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("item", [b"{}", b"1", b"null", b"[]", b'""', b"[[[[[[[[]]]]]]]]", b'{"a":{}}'])
-def test_batch_of_a_million_cheap_items_is_refused_with_little_memory(shared: Server, item: bytes) -> None:
+@pytest.mark.parametrize(
+    "item", [b"{}", b"1", b"null", b"[]", b'""', b"[[[[[[[[]]]]]]]]", b'{"a":{}}']
+)
+def test_batch_of_a_million_cheap_items_is_refused_with_little_memory(
+    shared: Server, item: bytes
+) -> None:
     body = gzip.compress(b"[" + b",".join([item] * 1_000_000) + b"]")
     shared.post(_event(8))
     with _highest(shared) as extra:
@@ -312,7 +352,9 @@ def test_batch_of_a_million_cheap_items_is_refused_with_little_memory(shared: Se
 
 
 @pytest.mark.parametrize("path", [EVENT, BATCH])
-def test_event_of_millions_of_nested_arrays_is_refused_with_little_memory(shared: Server, path: str) -> None:
+def test_event_of_millions_of_nested_arrays_is_refused_with_little_memory(
+    shared: Server, path: str
+) -> None:
     nested = b'{"x":[[' + b",".join([b"[]"] * 5_000_000) + b"]]}"
     body = gzip.compress(nested if path == EVENT else b"[" + nested + b"]", 1)
     shared.post(_event(8))
@@ -329,7 +371,11 @@ def test_brackets_within_a_text_are_no_arrays(shared: Server) -> None:
 
 
 def test_batch_with_too_many_verdicts_may_be_sent_again_in_smaller_ones(shared: Server) -> None:
-    events = [_event(41), *(b'{"run": {}, "n": %d}' % number for number in range(6_000)), _event(42)]
+    events = [
+        _event(41),
+        *(b'{"run": {}, "n": %d}' % number for number in range(6_000)),
+        _event(42),
+    ]
     status, answer = shared.post(b"[" + b",".join(events) + b"]", BATCH)
     assert status == 413
     assert "more than 5000 events of this array were refused or put aside" in answer["error"]
@@ -376,7 +422,8 @@ def test_gzip_that_holds_nothing_is_cut_at_the_limit_too(shared: Server) -> None
         assert client.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
-# -- bodies that do not move on ----------------------------------------------------------------------
+# -- bodies that do not move on
+# ----------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -388,7 +435,9 @@ def waiting(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]
         yield int(url.rpartition(":")[2])
 
 
-_LARGE_HEAD = b"POST /api/v1/lineage HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % MAX_BODY
+_LARGE_HEAD = (
+    b"POST /api/v1/lineage HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % MAX_BODY
+)
 
 
 @contextmanager
@@ -420,7 +469,9 @@ def test_small_event_is_taken_beside_bodies_that_stall(shared: Server) -> None:
 def test_body_that_stalls_is_answered_408_and_gives_its_room_back(waiting: int) -> None:
     with _stalled(waiting) as clients:
         for client in clients:
-            assert _whole_answer(client).startswith(b"HTTP/1.1 408 ")  # and the connection is closed
+            assert _whole_answer(client).startswith(
+                b"HTTP/1.1 408 "
+            )  # and the connection is closed
         assert post(waiting, _event(70, "x" * MB))[0] == 201
 
 

@@ -26,13 +26,36 @@ from openlineage.lamin.receive.json_reader import MAX_DEPTH
 from openlineage.lamin.receive.parse import ParsedEvent, parse, stored
 from openlineage.lamin.receive.replay import replay
 
-SCALARS = ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1e308", "1E+0999", "9" * 400, f"{'9' * 400}.0", "-0.0"]
-TEXTS = [r'"\ud800"', r'"\udc00\ud800"', r'"\ud83d\ude00"', r'"a\u0000b"', '"NaN"', '"é"', r'"\\u0000"', '"[{"', "null"]
+SCALARS = [
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "1e400",
+    "-1e400",
+    "1e308",
+    "1E+0999",
+    "9" * 400,
+    f"{'9' * 400}.0",
+    "-0.0",
+]
+TEXTS = [
+    r'"\ud800"',
+    r'"\udc00\ud800"',
+    r'"\ud83d\ude00"',
+    r'"a\u0000b"',
+    '"NaN"',
+    '"é"',
+    r'"\\u0000"',
+    '"[{"',
+    "null",
+]
 NAMES = ['"a"', '"b"', r'"\ud800"', r'"a\u0000"', '"é"', '"NaN"']
 SPACES = ["", " ", "\t", "\r\n", "\n"]
 
 _space = st.sampled_from(SPACES)
-_leaf = st.sampled_from(SCALARS + TEXTS) | st.integers().map(str) | st.text(max_size=5).map(json.dumps)
+_leaf = (
+    st.sampled_from(SCALARS + TEXTS) | st.integers().map(str) | st.text(max_size=5).map(json.dumps)
+)
 
 
 def _array(parts: list[str], space: str) -> str:
@@ -73,7 +96,9 @@ _around = st.sampled_from([("", ""), ("\ufeff", ""), (" \r\n", "\n"), ("\ufeff \
 
 @settings(max_examples=300, deadline=None)
 @given(_documents, _around)
-def test_same_bytes_have_one_hash_verdict_and_value_on_every_way_in(text: str, around: tuple[str, str]) -> None:
+def test_same_bytes_have_one_hash_verdict_and_value_on_every_way_in(
+    text: str, around: tuple[str, str]
+) -> None:
     before, after = around
     expected = _outcome(text)
     assert _outcome(f"{before}{text}{after}") == expected
@@ -141,7 +166,15 @@ def _deep_in_the_stack(frames: int, text: str) -> Any:
     return _outcome(text) if frames == 0 else _deep_in_the_stack(frames - 1, text)
 
 
-CORPUS = [*SCALARS, *TEXTS, '{"a":NaN,"a":1}', '{"a":1,"a":NaN}', "[[1e400]]", r'{"\ud800":"\u0000"}', '[{"x":-1e999}]']
+CORPUS = [
+    *SCALARS,
+    *TEXTS,
+    '{"a":NaN,"a":1}',
+    '{"a":1,"a":NaN}',
+    "[[1e400]]",
+    r'{"\ud800":"\u0000"}',
+    '[{"x":-1e999}]',
+]
 
 
 @pytest.fixture
@@ -197,9 +230,13 @@ def _rows(database: Database) -> list[Any]:
         return [(params, details) for _, params, details in session.execute(query)]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(_value, min_size=1, max_size=5))
-def test_any_value_is_recorded_the_same_on_both_databases(both: list[Database], values: list[str]) -> None:
+def test_any_value_is_recorded_the_same_on_both_databases(
+    both: list[Database], values: list[str]
+) -> None:
     texts = [event_text(value, 1) for value in values]
     receipts = [_ingest(database, texts) for database in both]
     assert receipts[0] == receipts[1]
@@ -224,7 +261,9 @@ def test_export_of_what_people_saved_is_strict_json(embedded: Instance) -> None:
     transform = ln.Transform(key="train").save()
     ln.Run(transform, params={"loss": 1.0}).save()
     with embedded.db.writing() as session:  # as earlier versions wrote it; today it is refused
-        session.execute(sql('UPDATE run SET params = \'{"loss": NaN, "bounds": [-Infinity, 1.5]}\''))
+        session.execute(
+            sql('UPDATE run SET params = \'{"loss": NaN, "bounds": [-Infinity, 1.5]}\'')
+        )
     with embedded.db.reading() as session:
         lines = list(export(session))
     events = [json.loads(line, parse_constant=_not_json) for line in lines]

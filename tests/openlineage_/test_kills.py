@@ -160,12 +160,16 @@ def test_killed_at_any_moment_it_has_kept_its_word(nursery: Nursery, instance: I
     assert len(runs) == len(set(runs)) == run_count
 
 
-def test_killed_at_every_step_of_taking_an_event_in_it_takes_it_once(nursery: Nursery, instance: Instance) -> None:
+def test_killed_at_every_step_of_taking_an_event_in_it_takes_it_once(
+    nursery: Nursery, instance: Instance
+) -> None:
     on_sqlite = instance.db.engine.dialect.name == "sqlite"
     sent = [start(run_of(0, "step0"), at(0))]
     for point in itertools.count(1, 1 if KILLS > 20 else 3 if on_sqlite else 10):
         nursery.start(point)
-        assert post(nursery.port, serialize(sent[-1]))[0] == 201  # what the server before this one died of, again
+        assert (
+            post(nursery.port, serialize(sent[-1]))[0] == 201
+        )  # what the server before this one died of, again
         sent.append(complete(run_of(point, f"step{point}"), at(point)))
         try:
             assert post(nursery.port, serialize(sent[-1]))[0] == 201

@@ -34,17 +34,39 @@ def _digest(instance: Instance) -> str:
 def _ingest_events(instance: Instance) -> list[Event]:
     workflow = run_of(1, "wf")
     first, second = run_of(2, "wf:a", workflow), run_of(3, "wf:b", workflow)
-    a, b = Dataset("file", "/x/a.csv", "1" * 64, "blake3", 1), Dataset("file", "/x/b.csv", "2" * 64, "blake3", 1)
+    a, b = (
+        Dataset("file", "/x/a.csv", "1" * 64, "blake3", 1),
+        Dataset("file", "/x/b.csv", "2" * 64, "blake3", 1),
+    )
     head = {"eventTime": "2026-01-01T00:01:00Z", "producer": "urn:test", "schemaURL": "urn:test"}
-    facets = {"documentation": {"description": "all orders"}, "tags": {"tags": [{"key": "pii", "value": "yes"}]}}
-    columns = {"schema": {"fields": [{"name": "id", "type": "BIGINT"}, {"name": "day", "type": "DATE"}]}}
+    facets = {
+        "documentation": {"description": "all orders"},
+        "tags": {"tags": [{"key": "pii", "value": "yes"}]},
+    }
+    columns = {
+        "schema": {"fields": [{"name": "id", "type": "BIGINT"}, {"name": "day", "type": "DATE"}]}
+    }
     events: list[Event] = [
         start(workflow, at(0)),
         complete(first, at(2), outputs=[a]),
         complete(second, at(4), inputs=[a], outputs=[b]),
         complete(workflow, at(5)),
-        {**head, "job": {"namespace": "airflow", "name": "nightly", "facets": {"documentation": {"description": "d"}}}},
-        {**head, "dataset": {"namespace": "postgres://db", "name": "s.orders", "facets": {**facets, **columns}}},
+        {
+            **head,
+            "job": {
+                "namespace": "airflow",
+                "name": "nightly",
+                "facets": {"documentation": {"description": "d"}},
+            },
+        },
+        {
+            **head,
+            "dataset": {
+                "namespace": "postgres://db",
+                "name": "s.orders",
+                "facets": {**facets, **columns},
+            },
+        },
     ]
     assert ingest(instance.db, map(parse, events)).taken == len(events)
     return events
@@ -63,7 +85,11 @@ def test_a_rebuild_brings_back_what_was_lost_and_drops_what_nobody_told(instance
     before = _digest(instance)
     with instance.db.writing() as session:
         session.execute(update(Run).values(parent_id=None))
-        session.execute(update(Run).where(Run.external_id.like("%3")).values(external_id="made up", uid="made up"))
+        session.execute(
+            update(Run)
+            .where(Run.external_id.like("%3"))
+            .values(external_id="made up", uid="made up")
+        )
         session.execute(delete(RunArtifact).where(RunArtifact.direction == "input"))
         session.execute(update(Transform).values(description="made up"))
     assert _digest(instance) != before
@@ -110,7 +136,9 @@ def test_events_of_jobs_and_datasets_fill_the_registry_without_a_run(instance: I
     current.set_current_instance(None)
 
 
-def test_what_is_held_back_says_why_and_comes_in_when_the_reason_is_gone(instance: Instance) -> None:
+def test_what_is_held_back_says_why_and_comes_in_when_the_reason_is_gone(
+    instance: Instance,
+) -> None:
     good = start(run_of(1, "a"), at(0))
     bad: dict[str, Any] = {**good, "eventType": "NOPE"}
     assert len(ingest(instance.db, [parse(bad)]).quarantined) == 1
@@ -137,7 +165,10 @@ def test_what_is_tried_again_is_heard_of_by_those_who_remember_the_run(instance:
     other = Database(instance.db.url)
     assert retry(other).taken == 1
     other.dispose()
-    ingest(instance.db, [parse(running(run, at(0.5), outputs=[Dataset("file", "/x/b", "2" * 64, "blake3", 1)]))])
+    ingest(
+        instance.db,
+        [parse(running(run, at(0.5), outputs=[Dataset("file", "/x/b", "2" * 64, "blake3", 1)]))],
+    )
     assert [row.status for row in instance.query(Run)] == ["completed"]
     with instance.db.reading() as session:
         assert session.scalar(select(func.count(RunArtifact.id))) == 2
@@ -161,8 +192,15 @@ def test_a_batch_costs_as_many_statements_as_one_event(instance: Instance, count
     runs = [run_of(n + 1, f"job {n % 3}") for n in range(count)]
     ingest(instance.db, [parse(start(run, at(n), [reference])) for n, run in enumerate(runs)])
     statements = [0]
-    sql.listen(instance.db.engine, "before_cursor_execute", lambda *_: statements.append(statements.pop() + 1))
-    ended = [complete(run, at(100 + n), [reference], [Dataset("file", f"/x/{n}")]) for n, run in enumerate(runs)]
+    sql.listen(
+        instance.db.engine,
+        "before_cursor_execute",
+        lambda *_: statements.append(statements.pop() + 1),
+    )
+    ended = [
+        complete(run, at(100 + n), [reference], [Dataset("file", f"/x/{n}")])
+        for n, run in enumerate(runs)
+    ]
     ingest(instance.db, map(parse, ended))
     assert statements[0] <= 25
 
@@ -185,17 +223,29 @@ def test_one_event_takes_few_statements(instance: Instance) -> None:
         run = run_of(n, "step", workflow)
         read = [reference, Dataset("file", f"/x/{n - 1}.txt", f"{n - 1:064d}", "blake3", 1)]
         output = Dataset("file", f"/x/{n}.txt", f"{n:064d}", "blake3", 1)
-        costs.append((cost(start(run, at(10 * n), read)), cost(complete(run, at(10 * n + 1), read, [output]))))
+        costs.append(
+            (
+                cost(start(run, at(10 * n), read)),
+                cost(complete(run, at(10 * n + 1), read, [output])),
+            )
+        )
     assert max(costs[-1]) <= (20 if instance.db.url.startswith("sqlite") else 23), costs
 
 
 def test_what_is_only_kept_at_first_is_in_the_registry_in_the_end(instance: Instance) -> None:
     run = run_of(1, "a")
-    events = [parse(start(run, at(0))), parse(complete(run, at(1), outputs=[Dataset("file", "/x/a")]))]
+    events = [
+        parse(start(run, at(0))),
+        parse(complete(run, at(1), outputs=[Dataset("file", "/x/a")])),
+    ]
     assert append_to_log(instance.db, events).taken == 2
     assert append_to_log(instance.db, events).duplicates == 2
     assert instance.query(Run).count() == 0
-    assert (project_backlog(instance.db, limit=1), project_backlog(instance.db), project_backlog(instance.db)) == (
+    assert (
+        project_backlog(instance.db, limit=1),
+        project_backlog(instance.db),
+        project_backlog(instance.db),
+    ) == (
         1,
         1,
         0,
@@ -224,14 +274,23 @@ def test_a_large_facet_that_nothing_reads_is_in_the_raw_log_alone(instance: Inst
     head = {"_producer": "urn:x", "_schemaURL": "urn:x"}
     event["run"]["facets"]["plan"] = {**head, "rows": ["é" * 100] * 20_000}
     event["run"]["facets"]["small"] = {**head, "rows": [1]}
-    event["job"]["facets"]["sourceCode"] = {**head, "language": "python", "sourceCode": "#" * 2_000_000}
-    event["outputs"][0]["outputFacets"] = {"profile": {**head, "rows": [{"column": n} for n in range(200_000)]}}
+    event["job"]["facets"]["sourceCode"] = {
+        **head,
+        "language": "python",
+        "sourceCode": "#" * 2_000_000,
+    }
+    event["outputs"][0]["outputFacets"] = {
+        "profile": {**head, "rows": [{"column": n} for n in range(200_000)]}
+    }
     parsed = parse(event)
     ingest(instance.db, [parsed])
     omitted = {**head, "lamin_omitted": {"event": parsed.hash, "more_than": 1_000_000}}
     with instance.db.reading() as session:
         stored_run = session.scalars(select(Run)).one()
-        assert (stored_run.details or {})["facets"] == {"plan": omitted, "small": {**head, "rows": [1]}}
+        assert (stored_run.details or {})["facets"] == {
+            "plan": omitted,
+            "small": {**head, "rows": [1]},
+        }
         assert len(session.scalars(select(Transform.source_code)).one() or "") == 2_000_000
         assert (session.scalars(select(RunArtifact.facets)).one() or {})["profile"] == omitted
         body = session.scalars(select(Row.body)).one()

@@ -76,7 +76,13 @@ def test_the_order_of_arrival_does_not_matter(instance: Instance) -> None:
 
 
 def test_a_process_that_cannot_be_is_none(instance: Instance) -> None:
-    odd: list[Any] = [{"pid": 1}, {"host": "a"}, {"host": "a", "pid": 2**40}, {"host": "a", "pid": "7"}, []]
+    odd: list[Any] = [
+        {"pid": 1},
+        {"host": "a"},
+        {"host": "a", "pid": 2**40},
+        {"host": "a", "pid": "7"},
+        [],
+    ]
     for number, process_facet in enumerate(odd):
         event = start(run_of(number, "job"), at(0))
         event["run"]["facets"]["lamin_process"] = process_facet

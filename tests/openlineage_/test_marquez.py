@@ -47,7 +47,10 @@ def test_jobs_and_runs(marquez: Any) -> None:
     runs = marquez.list_job_runs("test", "make")["runs"]
     assert [run["id"] for run in runs] == [SECOND.id, FIRST.id]
     assert marquez.list_job_runs("test", "make", limit=1, offset=1)["runs"] == runs[1:]
-    assert marquez.get_job_run(FIRST.id).items() >= {"id": FIRST.id, "state": "COMPLETED", "durationMs": 1000}.items()
+    assert (
+        marquez.get_job_run(FIRST.id).items()
+        >= {"id": FIRST.id, "state": "COMPLETED", "durationMs": 1000}.items()
+    )
 
 
 def test_datasets_and_versions(marquez: Any) -> None:
@@ -67,7 +70,9 @@ def test_events(marquez: Any) -> None:
 
 def test_columns(marquez: Any) -> None:
     assert marquez.get_column_lineage_by_dataset("file", "/data/table.csv") == {"graph": []}
-    assert marquez.get_column_lineage_by_job("test", "make", depth=2, with_downstream=True) == {"graph": []}
+    assert marquez.get_column_lineage_by_job("test", "make", depth=2, with_downstream=True) == {
+        "graph": []
+    }
 
 
 def test_what_is_not_there(marquez: Any) -> None:

@@ -39,12 +39,16 @@ def _operations(routes: Iterable[BaseRoute]) -> set[tuple[str, str]]:
             operations |= _operations(route.routes)
         else:
             assert isinstance(route, Route)
-            operations |= {(route.path, method.lower()) for method in (route.methods or ()) if method != "HEAD"}
+            operations |= {
+                (route.path, method.lower()) for method in (route.methods or ()) if method != "HEAD"
+            }
     return operations
 
 
 def test_every_route_is_in_the_document_and_nothing_else(instance: Instance) -> None:
-    documented = {(path, method) for path, operations in document()["paths"].items() for method in operations}
+    documented = {
+        (path, method) for path, operations in document()["paths"].items() for method in operations
+    }
     assert _operations(application(instance.db).routes) == documented
 
 
@@ -119,7 +123,9 @@ def fuzz(folder: Path, examples: int, *options: str) -> Outcome:
             ]
             # What never ends by itself cannot be waited for; it has tests of its own.
             command += ["--exclude-path", STREAM, "--no-shrink", "--continue-on-failure", *options]
-            judged = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=7200)
+            judged = subprocess.run(
+                command, cwd=folder, capture_output=True, text=True, timeout=7200
+            )
             assert judged.returncode == 0, judged.stdout[-20000:] + judged.stderr[-2000:]
             cases += sum(int(count) for count in re.findall(r"(\d+) generated", judged.stdout))
         counts = server.counts()

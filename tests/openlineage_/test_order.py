@@ -16,13 +16,23 @@ from hypothesis import strategies as st
 from lamin_core.db.database import Database
 from lamin_core.ingest.state_digest import lines
 from lamin_core.instance.instance import Instance
-from openlineage.lamin.receive.ingest import append_to_log, ingest, project_backlog, project_whole_backlog
+from openlineage.lamin.receive.ingest import (
+    append_to_log,
+    ingest,
+    project_backlog,
+    project_whole_backlog,
+)
 from openlineage.lamin.receive.parse import parse
 
 Event = dict[str, Any]
 _RUNS = [f"00000000-0000-7000-8000-{n:012d}" for n in range(1, 6)]
 _JOBS = ["extract", "load", "report"]
-_DATASETS = [("file", "/d/a.csv"), ("file", "/d/folder"), ("file", "/d/folder/b.csv"), ("postgres://db", "x.y.z")]
+_DATASETS = [
+    ("file", "/d/a.csv"),
+    ("file", "/d/folder"),
+    ("file", "/d/folder/b.csv"),
+    ("postgres://db", "x.y.z"),
+]
 _seconds = st.integers(0, 8)
 
 
@@ -40,24 +50,32 @@ _documentation = st.sampled_from("ab").map(lambda text: {"description": text})
 _ownership = st.sampled_from("xy").map(lambda name: {"owners": [{"name": name}]})
 _job_facets = _facets(
     {
-        "sourceCode": st.sampled_from("pq").map(lambda code: {"language": "python", "sourceCode": code}),
+        "sourceCode": st.sampled_from("pq").map(
+            lambda code: {"language": "python", "sourceCode": code}
+        ),
         "sourceCodeLocation": st.sampled_from("12").map(
             lambda v: {"type": "git", "url": f"https://x/{v}", "version": v}
         ),
         "documentation": _documentation | _deleted,
         "tags": _tags | _deleted,
         "ownership": _ownership,
-        "jobType": st.sampled_from(["BATCH", "STREAMING"]).map(lambda p: {"processingType": p, "jobType": "JOB"}),
+        "jobType": st.sampled_from(["BATCH", "STREAMING"]).map(
+            lambda p: {"processingType": p, "jobType": "JOB"}
+        ),
     }
 )
 _content = st.integers(1, 3).map(lambda n: {"hash": f"h{n}", "hash_type": "blake3", "size": n})
-_folder = st.integers(1, 2).map(lambda n: {"hash": f"f{n}", "hash_type": "blake3-d", "size": n, "n_files": 1})
+_folder = st.integers(1, 2).map(
+    lambda n: {"hash": f"f{n}", "hash_type": "blake3-d", "size": n, "n_files": 1}
+)
 _dataset_facets = {
     "version": st.sampled_from(["v1", "v2"]).map(lambda v: {"datasetVersion": v}),
     "documentation": _documentation | _deleted,
     "tags": _tags,
     "ownership": _ownership,
-    "schema": st.sampled_from(["int", "str"]).map(lambda t: {"fields": [{"name": "id", "type": t}]}),
+    "schema": st.sampled_from(["int", "str"]).map(
+        lambda t: {"fields": [{"name": "id", "type": t}]}
+    ),
     "symlinks": st.sampled_from(["/d/a.csv", "/d/link.csv"]).map(
         lambda name: {"identifiers": [{"namespace": "file", "name": name, "type": "TABLE"}]}
     ),
@@ -76,7 +94,10 @@ def _dataset(draw: st.DrawFn) -> Event:
 @st.composite
 def _link(draw: st.DrawFn) -> Event:
     number = draw(st.integers(0, len(_RUNS) - 1))
-    return {"run": {"runId": _RUNS[number]}, "job": {"namespace": "test", "name": _JOBS[number % len(_JOBS)]}}
+    return {
+        "run": {"runId": _RUNS[number]},
+        "job": {"namespace": "test", "name": _JOBS[number % len(_JOBS)]},
+    }
 
 
 @st.composite
@@ -85,7 +106,9 @@ def _run_facets(draw: st.DrawFn) -> dict[str, Any]:
         _facets(
             {
                 "parent": _link(),
-                "jobDependencies": st.lists(_link(), max_size=2).map(lambda links: {"upstream": links}),
+                "jobDependencies": st.lists(_link(), max_size=2).map(
+                    lambda links: {"upstream": links}
+                ),
                 "tags": _tags,
                 "errorMessage": st.sampled_from("mn").map(lambda text: {"message": text}),
             }
@@ -144,9 +167,13 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(_event(), min_size=2, max_size=14), st.integers(0, 1000))
-def test_any_order_and_repetition_gives_the_same_registry(empty: Path, events: list[Event], seed: int) -> None:
+def test_any_order_and_repetition_gives_the_same_registry(
+    empty: Path, events: list[Event], seed: int
+) -> None:
     ordered = sorted(events, key=lambda event: event["eventTime"])
-    assert _state_lines(empty, _mixed(events, seed)) == _state_lines(empty, [[event] for event in ordered])
+    assert _state_lines(empty, _mixed(events, seed)) == _state_lines(
+        empty, [[event] for event in ordered]
+    )
 
 
 def _told_by_two(empty: Path, batches: Sequence[Sequence[Event]], seed: int) -> list[str]:
@@ -156,7 +183,9 @@ def _told_by_two(empty: Path, batches: Sequence[Sequence[Event]], seed: int) -> 
         url = f"sqlite:///{shutil.copy(empty, folder)}"
         both = [Database(url), Database(url)]  # what they remember of runs, each has for itself
         for batch in batches:
-            receipt = choices.choice([ingest, append_to_log])(choices.choice(both), [parse(event) for event in batch])
+            receipt = choices.choice([ingest, append_to_log])(
+                choices.choice(both), [parse(event) for event in batch]
+            )
             assert receipt.quarantined == [], receipt.quarantined
             if choices.random() < 0.3:
                 project_backlog(choices.choice(both), choices.randint(1, 3))
@@ -170,6 +199,10 @@ def _told_by_two(empty: Path, batches: Sequence[Sequence[Event]], seed: int) -> 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(_event(), min_size=2, max_size=14), st.integers(0, 1000))
-def test_nor_does_it_matter_who_is_told_and_what_is_settled_later(empty: Path, events: list[Event], seed: int) -> None:
+def test_nor_does_it_matter_who_is_told_and_what_is_settled_later(
+    empty: Path, events: list[Event], seed: int
+) -> None:
     ordered = sorted(events, key=lambda event: event["eventTime"])
-    assert _told_by_two(empty, _mixed(events, seed), seed) == _state_lines(empty, [[event] for event in ordered])
+    assert _told_by_two(empty, _mixed(events, seed), seed) == _state_lines(
+        empty, [[event] for event in ordered]
+    )

@@ -14,7 +14,11 @@ from sqlalchemy import select
 
 from lamin_core.instance.instance import Instance
 from lamin_core.models import Run
-from lamin_core.runtime.parent_context import Parent, environment_for_children, parent_from_environment
+from lamin_core.runtime.parent_context import (
+    Parent,
+    environment_for_children,
+    parent_from_environment,
+)
 from openlineage.lamin.export.events import received
 from openlineage.lamin.validation.schema import problems
 from tests.contract.snakemake.playing import play, write
@@ -33,7 +37,9 @@ def test_what_is_told_is_what_is_heard() -> None:
 @pytest.mark.parametrize("variable", ["OPENLINEAGE_CONTEXT", "OPENLINEAGE_PARENT_ID"])
 def test_either_way_of_saying_it_is_enough(variable: str) -> None:
     environment = environment_for_children(ABOVE)
-    root = {name: value for name, value in environment.items() if name == "OPENLINEAGE_ROOT_PARENT_ID"}
+    root = {
+        name: value for name, value in environment.items() if name == "OPENLINEAGE_ROOT_PARENT_ID"
+    }
     assert parent_from_environment({variable: environment[variable], **root}) == ABOVE
 
 
@@ -49,7 +55,17 @@ def test_the_root_may_stand_beside_the_parent() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "3", "null", '{"parent": null}', '{"parent": {"run": {}}}', '{"parent": {"job": 3}}']
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "3",
+        "null",
+        '{"parent": null}',
+        '{"parent": {"run": {}}}',
+        '{"parent": {"job": 3}}',
+    ],
 )
 def test_what_is_no_context_is_passed_over(text: str) -> None:
     environment = {**environment_for_children(ABOVE), "OPENLINEAGE_CONTEXT": text}
@@ -61,12 +77,19 @@ def test_what_is_no_context_is_passed_over(text: str) -> None:
 def test_the_nearest_run_is_the_parent_whichever_variable_it_set(newer: bool) -> None:
     """A foreign program below us sets the one that it knows, and leaves the other to name us."""
     near = environment_for_children(NEAR)
-    theirs = ["OPENLINEAGE_CONTEXT"] if newer else ["OPENLINEAGE_PARENT_ID", "OPENLINEAGE_ROOT_PARENT_ID"]
-    parent = parent_from_environment({**environment_for_children(ABOVE), **{name: near[name] for name in theirs}})
+    theirs = (
+        ["OPENLINEAGE_CONTEXT"]
+        if newer
+        else ["OPENLINEAGE_PARENT_ID", "OPENLINEAGE_ROOT_PARENT_ID"]
+    )
+    parent = parent_from_environment(
+        {**environment_for_children(ABOVE), **{name: near[name] for name in theirs}}
+    )
     assert parent == NEAR
 
 
-# A producer that is not ours, with openlineage-python, which reads the context as OpenLineage's own integrations do.
+# A producer that is not ours, with openlineage-python, which reads the context as OpenLineage's own
+# integrations do.
 FOREIGN = """
 import json, os, sys
 from datetime import UTC, datetime
@@ -94,7 +117,10 @@ def test_a_foreign_producer_under_a_workflow_of_ours_is_its_child_and_ours_is_a_
 ) -> None:
     """Airflow (never seen) above Snakemake above a program that uses openlineage-python: one tree."""
     (tmp_path / "foreign.py").write_text(FOREIGN)
-    write(tmp_path, f'rule model:\n    output: "m.txt"\n    shell: "{sys.executable} foreign.py && touch {{output}}"\n')
+    write(
+        tmp_path,
+        f'rule model:\n    output: "m.txt"\n    shell: "{sys.executable} foreign.py && touch {{output}}"\n',
+    )
     instance = Instance.create(tmp_path, "./data")
     ours = "openlineage.lamin.transport.LaminTransport"
     done = play(tmp_path, **environment_for_children(TOP), OPENLINEAGE__TRANSPORT__TYPE=ours)
@@ -108,7 +134,9 @@ def test_a_foreign_producer_under_a_workflow_of_ours_is_its_child_and_ours_is_a_
     with instance.db.reading() as session:
         received_events = [json.loads(line) for line in received(session)]
     assert not [problem for event in received_events for problem in problems(event)]
-    assert {event["run"]["facets"]["parent"]["root"]["run"]["runId"] for event in received_events} == {TOP.run_id}
+    assert {
+        event["run"]["facets"]["parent"]["root"]["run"]["runId"] for event in received_events
+    } == {TOP.run_id}
     instance.db.dispose()
 
 
@@ -169,7 +197,11 @@ def test_a_tracked_script_tells_its_children_who_it_is(in_tmp_path: Path) -> Non
     parent = parent_from_environment(json.loads(done.stdout.splitlines()[-1]))
     assert parent is not None
     runs = runs_of(instance)
-    assert (parent.namespace, parent.name, parent.run_id) == ("python", "train.py", runs["train.py"].external_id)
+    assert (parent.namespace, parent.name, parent.run_id) == (
+        "python",
+        "train.py",
+        runs["train.py"].external_id,
+    )
     assert runs["train.py"].parent_id == runs["nightly"].id  # a stub: nobody has told of it yet
     assert parent.outermost == TOP
     instance.db.dispose()

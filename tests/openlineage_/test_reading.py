@@ -43,7 +43,11 @@ def test_namespaces_are_those_of_jobs_and_of_datasets(client: TestClient) -> Non
 
 def test_a_job_has_the_inputs_and_outputs_of_its_latest_run(client: TestClient) -> None:
     jobs = ask(client, "/namespaces/test/jobs")
-    assert [job["name"] for job in jobs["jobs"] if job["name"] != "declared"] == ["flow", "make", "use"]
+    assert [job["name"] for job in jobs["jobs"] if job["name"] != "declared"] == [
+        "flow",
+        "make",
+        "use",
+    ]
     assert ask(client, "/jobs")["totalCount"] == jobs["totalCount"] + 1
     make = ask(client, "/namespaces/test/jobs/make")
     assert make in jobs["jobs"]
@@ -58,16 +62,23 @@ def test_a_job_has_the_inputs_and_outputs_of_its_latest_run(client: TestClient) 
 def test_versions_of_a_job_follow_its_code(instance: Instance) -> None:
     client = tell(instance)
     job = Job("test", "make", "rule", source="new code", language="python")
-    ingest(instance.db, [parse(complete(Run("00000000-0000-7000-8000-000000000016", job, "test", "1"), at(30)))])
+    ingest(
+        instance.db,
+        [parse(complete(Run("00000000-0000-7000-8000-000000000016", job, "test", "1"), at(30)))],
+    )
     answer = ask(client, "/namespaces/test/jobs/make/versions")
     assert [
-        (version["version"], version["sourceCode"], version["latestRun"]["id"][-2:]) for version in answer["versions"]
+        (version["version"], version["sourceCode"], version["latestRun"]["id"][-2:])
+        for version in answer["versions"]
     ] == [
         ("0001", "new code", "16"),
         ("0000", "code of make", "03"),
     ]
     assert ask(client, "/namespaces/test/jobs/make/versions/0000") == answer["versions"][1]
-    assert ask(client, f"/namespaces/test/jobs/make/versions/{answer['versions'][0]['uid']}") == answer["versions"][0]
+    assert (
+        ask(client, f"/namespaces/test/jobs/make/versions/{answer['versions'][0]['uid']}")
+        == answer["versions"][0]
+    )
     assert ask(client, "/namespaces/test/jobs/make")["currentVersion"] == "0001"
     assert len(ask(client, "/namespaces/test/jobs/make/runs")["runs"]) == 3
 
@@ -81,13 +92,18 @@ def test_names_of_any_kind_are_decoded_once(client: TestClient) -> None:
     assert ask(client, f"{dataset}/versions/0000")["createdByRun"]["id"] == USE.id
     assert ask(client, f"/namespaces/orders/datasets{within('t.x')}")["name"] == "t.x"
     twice = quote(quote(REPORT.name, safe=""), safe="")
-    assert client.get(f"/api/v1/namespaces{within('s3://bucket')}/datasets/{twice}").status_code == 404
+    assert (
+        client.get(f"/api/v1/namespaces{within('s3://bucket')}/datasets/{twice}").status_code == 404
+    )
 
 
 def test_every_version_of_a_dataset_has_the_run_that_made_it(client: TestClient) -> None:
     path = f"/namespaces/file/datasets{within('/data/table.csv')}"
     answer = ask(client, f"{path}/versions")
-    assert [(version["version"], version["hash"], version["createdByRun"]["id"]) for version in answer["versions"]] == [
+    assert [
+        (version["version"], version["hash"], version["createdByRun"]["id"])
+        for version in answer["versions"]
+    ] == [
         ("0001", "02", SECOND.id),
         ("0000", "01", FIRST.id),
     ]
@@ -114,7 +130,10 @@ def test_what_events_say_of_jobs_and_datasets_by_themselves(instance: Instance) 
             "name": "/data/raw.csv",
             "facets": {
                 "schema": {**facet, "fields": columns},
-                "symlinks": {**facet, "identifiers": [{"namespace": "warehouse", "name": "raw", "type": "TABLE"}]},
+                "symlinks": {
+                    **facet,
+                    "identifiers": [{"namespace": "warehouse", "name": "raw", "type": "TABLE"}],
+                },
             },
         }
     }
@@ -130,7 +149,9 @@ def test_what_events_say_of_jobs_and_datasets_by_themselves(instance: Instance) 
     raw = ask(client, f"/namespaces/file/datasets{within('/data/raw.csv')}")
     assert [(field["name"], field["type"]) for field in raw["fields"]] == [("a", "int")]
     assert ask(client, "/namespaces/warehouse/datasets/raw") == raw  # another name of it
-    assert ask(client, "/lineage", nodeId="dataset:warehouse:raw") == ask(client, "/lineage", nodeId=RAW_ID)
+    assert ask(client, "/lineage", nodeId="dataset:warehouse:raw") == ask(
+        client, "/lineage", nodeId=RAW_ID
+    )
 
 
 def test_what_is_in_the_trash_says_so_and_stays_in_the_lineage(instance: Instance) -> None:
@@ -141,6 +162,11 @@ def test_what_is_in_the_trash_says_so_and_stays_in_the_lineage(instance: Instanc
             version.deleted_at, version.is_latest = now(), False
     path = f"/namespaces/file/datasets{within('/data/table.csv')}"
     assert ask(client, path)["deleted"]
-    assert {dataset_version["deleted"] for dataset_version in ask(client, f"{path}/versions")["versions"]} == {True}
-    assert [dataset["name"] for dataset in ask(client, "/namespaces/file/datasets")["datasets"]] == ["/data/raw.csv"]
+    assert {
+        dataset_version["deleted"]
+        for dataset_version in ask(client, f"{path}/versions")["versions"]
+    } == {True}
+    assert [
+        dataset["name"] for dataset in ask(client, "/namespaces/file/datasets")["datasets"]
+    ] == ["/data/raw.csv"]
     assert (RAW_ID, "job:test:make") in edges(ask(client, "/lineage", nodeId=RAW_ID))

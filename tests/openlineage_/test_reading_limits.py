@@ -77,7 +77,10 @@ BAD = [
 def test_bad_input_is_refused_with_words(client: TestClient) -> None:
     for path, status in BAD:
         answer = client.get(f"/api/v1{path}")
-        assert (answer.status_code, set(answer.json())) == (status, {"error", "hint"}), (path, answer.text)
+        assert (answer.status_code, set(answer.json())) == (status, {"error", "hint"}), (
+            path,
+            answer.text,
+        )
         assert answer.json()["error"]
 
 
@@ -93,14 +96,24 @@ _opened: list[str] | None = None
 
 
 def _watch(event: str, arguments: tuple[Any, ...]) -> None:
-    if _opened is not None and event in ("open", "socket.connect", "socket.getaddrinfo", "os.listdir"):
+    if _opened is not None and event in (
+        "open",
+        "socket.connect",
+        "socket.getaddrinfo",
+        "os.listdir",
+    ):
         _opened.append(f"{event} {arguments[0]!r} {arguments[-1]!r}")
 
 
 def test_no_path_is_opened_and_no_address_called(client: TestClient) -> None:
     global _opened
     sys.addaudithook(_watch)  # it stays as long as the process; `_opened` turns it off
-    names = ["/etc/hostname", "../../etc/hostname", "http://127.0.0.1:9/canary", "file:///etc/hostname"]
+    names = [
+        "/etc/hostname",
+        "../../etc/hostname",
+        "http://127.0.0.1:9/canary",
+        "file:///etc/hostname",
+    ]
     _opened = []
     try:
         for name in names:
@@ -113,7 +126,11 @@ def test_no_path_is_opened_and_no_address_called(client: TestClient) -> None:
                 client.get("/api/v1/lineage", params={"nodeId": node})
     finally:
         opened, _opened = _opened, None
-    assert [entry for entry in opened if "hostname" in entry or "canary" in entry or "127.0.0.1" in entry] == []
+    assert [
+        entry
+        for entry in opened
+        if "hostname" in entry or "canary" in entry or "127.0.0.1" in entry
+    ] == []
 
 
 @contextmanager
@@ -190,7 +207,11 @@ def test_what_python_saved_is_asked_like_everything_else(in_tmp_path: Path) -> N
             nameless = ln.Artifact("a.csv", description="no key").save()
         client = client_of(instance)
         (run,) = ask(client, "/runs")["runs"]
-        assert (run["status"], run["job"]["name"], run["args"]) == ("completed", "work.py", {"n": 1})
+        assert (run["status"], run["job"]["name"], run["args"]) == (
+            "completed",
+            "work.py",
+            {"n": 1},
+        )
         wrote = ask(client, f"/runs/{run['id']}")["outputDatasetVersions"]
         assert {side["uid"] for side in wrote} == {artifact.uid, nameless.uid}
         for side in wrote:
@@ -200,7 +221,9 @@ def test_what_python_saved_is_asked_like_everything_else(in_tmp_path: Path) -> N
             node = f"dataset:{named['namespace']}:{named['name']}"
             for node_id in (node, f"{node}@{named['version']}"):
                 assert len(edges(ask(client, "/lineage", nodeId=node_id))) == 1
-        assert str(in_tmp_path / "data" / "tables" / "a.csv") in {side["datasetVersionId"]["name"] for side in wrote}
+        assert str(in_tmp_path / "data" / "tables" / "a.csv") in {
+            side["datasetVersionId"]["name"] for side in wrote
+        }
     finally:
         ln.setup.disconnect()
         instance.db.dispose()

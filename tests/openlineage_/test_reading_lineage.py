@@ -32,7 +32,11 @@ def test_lineage_of_jobs_and_datasets(client: TestClient) -> None:
         "job:test:use": "JOB",
     }
     assert not answer["truncated"]
-    assert answer == ask(client, "/lineage", nodeId="job:test:use") == ask(client, "/lineage", nodeId=RAW_ID)
+    assert (
+        answer
+        == ask(client, "/lineage", nodeId="job:test:use")
+        == ask(client, "/lineage", nodeId=RAW_ID)
+    )
     near = ask(client, "/lineage", nodeId=TABLE_ID, depth=1)
     assert edges(near) == {("job:test:make", TABLE_ID), (TABLE_ID, "job:test:use")}
     assert edges(ask(client, "/lineage", nodeId=TABLE_ID, direction="up")) == {
@@ -57,7 +61,10 @@ def test_lineage_of_every_run_and_version_stays(client: TestClient) -> None:
         (f"run:{SECOND.id}", f"{TABLE_ID}@0001"),
         (f"{TABLE_ID}@0001", f"run:{LATER.id}"),
     }
-    assert {node["data"]["status"] for node in newest["graph"] if node["type"] == "RUN"} == {"completed", "running"}
+    assert {node["data"]["status"] for node in newest["graph"] if node["type"] == "RUN"} == {
+        "completed",
+        "running",
+    }
     assert edges(ask(client, "/lineage", nodeId=f"{TABLE_ID}@0000", direction="down")) == {
         (table_node, used),
         (used, f"{REPORT_ID}@0000"),
@@ -81,7 +88,9 @@ def test_a_cut_graph_says_so(client: TestClient) -> None:
     assert len(few["graph"]) <= 2
 
 
-def _columns(dataset: Dataset, sources_by_column: dict[str, list[tuple[str, str]]]) -> dict[str, Any]:
+def _columns(
+    dataset: Dataset, sources_by_column: dict[str, list[tuple[str, str]]]
+) -> dict[str, Any]:
     """A run that makes these columns of a dataset, each of these columns of other files."""
     number = 500 + sum(map(ord, dataset.name))
     event = complete(run_of(number, f"make {dataset.name}"), at(number), [Dataset("file", name) for sources in
@@ -115,7 +124,13 @@ def test_columns_come_from_columns(instance: Instance) -> None:
 
     assert of("datasetField:file:/c:z") == {"/c:z", "/b:sum", "/a:x", "/a:y"}
     assert of("datasetField:file:/c:z", depth=1) == {"/c:z", "/b:sum"}
-    assert of("datasetField:file:/a:y", withDownstream="true") == {"/a:y", "/b:sum", "/b:y", "/c:z", "/c:w"}
+    assert of("datasetField:file:/a:y", withDownstream="true") == {
+        "/a:y",
+        "/b:sum",
+        "/b:y",
+        "/c:z",
+        "/c:w",
+    }
     assert of("dataset:file:/b") == {"/b:sum", "/b:y", "/a:x", "/a:y"}
     assert of("job:test:make /b") == of("dataset:file:/b")
     (summed,) = (
@@ -138,9 +153,15 @@ def test_upstream_runs_as_marquez_tells_them(client: TestClient) -> None:
     answer = ask(client, "/runlineage/upstream", runId=USE.id)
     assert [entry["run"]["id"] for entry in answer["runs"]] == [USE.id, FIRST.id]
     assert answer["runs"][0]["inputs"] == [
-        {"namespace": "file", "name": "/data/table.csv", "version": "0000", "producedByRunId": FIRST.id}
+        {
+            "namespace": "file",
+            "name": "/data/table.csv",
+            "version": "0000",
+            "producedByRunId": FIRST.id,
+        }
     ]
     assert answer["runs"][1]["job"]["name"] == "make"
-    assert [entry["run"]["id"] for entry in ask(client, "/runlineage/upstream", runId=USE.id, depth=0)["runs"]] == [
-        USE.id
-    ]
+    assert [
+        entry["run"]["id"]
+        for entry in ask(client, "/runlineage/upstream", runId=USE.id, depth=0)["runs"]
+    ] == [USE.id]

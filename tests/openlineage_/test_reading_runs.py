@@ -37,7 +37,9 @@ def test_one_run_has_all_that_belongs_to_it(client: TestClient) -> None:
     assert [side["datasetVersionId"] for side in run["inputDatasetVersions"]] == [
         {"namespace": "file", "name": "/data/raw.csv", "version": "0000"}
     ]
-    assert [side["datasetVersionId"]["version"] for side in run["outputDatasetVersions"]] == ["0001"]
+    assert [side["datasetVersionId"]["version"] for side in run["outputDatasetVersions"]] == [
+        "0001"
+    ]
     flow = ask(client, f"/runs/{FLOW.id}")
     assert [child["id"] for child in flow["children"]] == [FIRST.id, USE.id, SECOND.id]
     assert (flow["childrenCount"], flow["error"], flow["parent"]) == (3, "no space", None)
@@ -88,7 +90,12 @@ def test_events_come_back_as_they_were_received(client: TestClient) -> None:
     assert answer["totalCount"] == len(STORY) + 2
     assert ask(client, "/events")["events"] == answer["events"][::-1]
     some = ask(
-        client, "/events/lineage", after="2026-01-01T00:00:02Z", before="2026-01-01T00:00:05Z", limit=1, offset=1
+        client,
+        "/events/lineage",
+        after="2026-01-01T00:00:02Z",
+        before="2026-01-01T00:00:05Z",
+        limit=1,
+        offset=1,
     )
     assert (some["events"], some["totalCount"]) == ([STORY[3]], 3)
 
@@ -121,4 +128,8 @@ def test_facets_of_a_run_and_of_its_job(instance: Instance) -> None:
     event["run"]["facets"]["my_run"] = event["job"]["facets"]["my_job"] = facet
     ingest(instance.db, [parse(event)])
     client, path = client_of(instance), f"/jobs/runs/{run_of(1, 'told').id}/facets"
-    assert ask(client, path)["facets"]["my_run"] == ask(client, path, type="job")["facets"]["my_job"] == facet
+    assert (
+        ask(client, path)["facets"]["my_run"]
+        == ask(client, path, type="job")["facets"]["my_job"]
+        == facet
+    )

@@ -18,7 +18,16 @@ from lamin_core.lineage.view import View, view
 from lamin_core.models import Transform
 from lamin_core.render.tree import tree
 from lamin_core.runtime import current
-from openlineage.lamin.emit.events import Dataset, Dependency, Event, abort, complete, fail, running, start
+from openlineage.lamin.emit.events import (
+    Dataset,
+    Dependency,
+    Event,
+    abort,
+    complete,
+    fail,
+    running,
+    start,
+)
 from openlineage.lamin.export.events import export
 from openlineage.lamin.receive.fold import History
 from openlineage.lamin.receive.ingest import Receipt, ingest
@@ -41,7 +50,9 @@ def _story(folder: Path) -> list[Event]:
     for name in ("in.txt", "a.txt", "out/1.txt"):
         (folder / name).write_text(name)
     workflow = run_of(1, "wf", params={"alpha": 1})
-    first, second, third = (run_of(n, f"wf:{name}", workflow) for n, name in ((2, "a"), (3, "b"), (4, "c")))
+    first, second, third = (
+        run_of(n, f"wf:{name}", workflow) for n, name in ((2, "a"), (3, "b"), (4, "c"))
+    )
     return [
         start(workflow, at(0)),
         start(first, at(1), [Dataset.at(folder / "in.txt")]),
@@ -54,14 +65,23 @@ def _story(folder: Path) -> list[Event]:
     ]
 
 
-def test_the_lineage_of_a_file_in_a_folder_goes_through_the_folder(instance: Instance, in_tmp_path: Path) -> None:
+def test_the_lineage_of_a_file_in_a_folder_goes_through_the_folder(
+    instance: Instance, in_tmp_path: Path
+) -> None:
     _take(instance, *_story(in_tmp_path))
     artifact = instance.lineage.find("out/1.txt")
     lines = tree(instance.lineage.around(artifact), ("artifact", artifact.id)).splitlines()
-    assert [line.lstrip("└─ ").split()[0] for line in lines] == ["out/1.txt", "out", "run", "a.txt", "run", "in.txt"]
-    assert [(member["directory"], member["artifact"]) for member in _seen(instance)["contains"]] == [
-        (instance.lineage.find("out").uid, artifact.uid)
+    assert [line.lstrip("└─ ").split()[0] for line in lines] == [
+        "out/1.txt",
+        "out",
+        "run",
+        "a.txt",
+        "run",
+        "in.txt",
     ]
+    assert [
+        (member["directory"], member["artifact"]) for member in _seen(instance)["contains"]
+    ] == [(instance.lineage.find("out").uid, artifact.uid)]
 
 
 def test_a_run_says_all_that_its_events_say(instance: Instance, in_tmp_path: Path) -> None:
@@ -76,11 +96,16 @@ def test_a_run_says_all_that_its_events_say(instance: Instance, in_tmp_path: Pat
     assert runs["wf:a"]["parent"] == runs["wf"]["uid"]
     assert runs["wf"]["params"] == {"alpha": 1}
     assert runs["wf"]["external_id"] == "00000000-0000-7000-8000-000000000001"
-    assert (runs["wf:a"]["started_at"], runs["wf:a"]["finished_at"]) == (at(1).isoformat(), at(2).isoformat())
+    assert (runs["wf:a"]["started_at"], runs["wf:a"]["finished_at"]) == (
+        at(1).isoformat(),
+        at(2).isoformat(),
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_shuffled_and_repeated_events_give_the_same_registry(instance: Instance, in_tmp_path: Path, seed: int) -> None:
+def test_shuffled_and_repeated_events_give_the_same_registry(
+    instance: Instance, in_tmp_path: Path, seed: int
+) -> None:
     story = _story(in_tmp_path)
     order = random.Random(seed)
     mixed = story * 2
@@ -99,12 +124,16 @@ def test_shuffled_and_repeated_events_give_the_same_registry(instance: Instance,
 
 
 def _named(seen: View) -> dict[str, list[str]]:
-    names = {artifact["uid"]: (artifact["key"], artifact["version"]) for artifact in seen["artifacts"]}
+    names = {
+        artifact["uid"]: (artifact["key"], artifact["version"]) for artifact in seen["artifacts"]
+    }
     named: dict[str, list[Any]] = {
         "artifacts": [{**artifact, "uid": None} for artifact in seen["artifacts"]],
         "runs": seen["runs"],
         "edges": [{**edge, "artifact": names[edge["artifact"]]} for edge in seen["edges"]],
-        "contains": [(names[member["directory"]], names[member["artifact"]]) for member in seen["contains"]],
+        "contains": [
+            (names[member["directory"]], names[member["artifact"]]) for member in seen["contains"]
+        ],
     }
     return {kind: sorted(map(str, rows)) for kind, rows in named.items()}
 
@@ -139,20 +168,30 @@ def test_a_parent_that_nobody_told_of_is_filled_later(instance: Instance) -> Non
     parent = run_of(1, "wf")
     _take(instance, complete(run_of(2, "wf:a", parent), at(2)))
     stub, child = sorted(_seen(instance)["runs"], key=lambda run: run["transform_key"])
-    assert (stub["transform_key"], stub["status"], child["parent"]) == ("wf", "running", stub["uid"])
+    assert (stub["transform_key"], stub["status"], child["parent"]) == (
+        "wf",
+        "running",
+        stub["uid"],
+    )
     _take(instance, start(parent, at(0)), complete(parent, at(3)))
     filled = next(run for run in _seen(instance)["runs"] if run["transform_key"] == "wf")
     assert (filled["uid"], filled["status"]) == (stub["uid"], "completed")
     assert instance.query(Transform).filter(key="wf").count() == 1
 
 
-def test_a_reader_that_did_not_look_gets_the_version_of_its_time(instance: Instance, in_tmp_path: Path) -> None:
+def test_a_reader_that_did_not_look_gets_the_version_of_its_time(
+    instance: Instance, in_tmp_path: Path
+) -> None:
     data = in_tmp_path / "x.txt"
     events = []
     for number, text in enumerate(("old", "new")):
         data.write_text(text)
-        events.append(complete(run_of(10 + number, "writer"), at(10 * number), outputs=[Dataset.at(data)]))
-        events.append(start(run_of(20 + number, "reader"), at(10 * number + 5), [Dataset("file", str(data))]))
+        events.append(
+            complete(run_of(10 + number, "writer"), at(10 * number), outputs=[Dataset.at(data)])
+        )
+        events.append(
+            start(run_of(20 + number, "reader"), at(10 * number + 5), [Dataset("file", str(data))])
+        )
     for event in reversed(events):
         _take(instance, event)
     seen = _seen(instance)
@@ -162,21 +201,30 @@ def test_a_reader_that_did_not_look_gets_the_version_of_its_time(instance: Insta
     assert edges == {("10", "0000"), ("20", "0000"), ("11", "0001"), ("21", "0001")}
 
 
-def test_every_past_run_keeps_its_own_inputs_and_outputs(instance: Instance, in_tmp_path: Path) -> None:
+def test_every_past_run_keeps_its_own_inputs_and_outputs(
+    instance: Instance, in_tmp_path: Path
+) -> None:
     for number in range(3):
         (in_tmp_path / f"{number}.txt").write_text(str(number))
         run = run_of(number + 1, "job")
-        _take(instance, complete(run, at(number), outputs=[Dataset.at(in_tmp_path / f"{number}.txt")]))
+        _take(
+            instance, complete(run, at(number), outputs=[Dataset.at(in_tmp_path / f"{number}.txt")])
+        )
     for number in range(3):
         graph = instance.lineage.around(instance.lineage.find(f"{number}.txt"))
         assert [node.external_id[-1] for node in graph.runs.values()] == [str(number + 1)]
 
 
-def test_what_was_rolled_back_keeps_its_edge_and_makes_nothing(instance: Instance, in_tmp_path: Path) -> None:
+def test_what_was_rolled_back_keeps_its_edge_and_makes_nothing(
+    instance: Instance, in_tmp_path: Path
+) -> None:
     (in_tmp_path / "x.txt").write_text("x")
     run, output = run_of(1, "a"), Dataset.at(in_tmp_path / "x.txt")
     _take(instance, complete(run, at(1), outputs=[output]))
-    _take(instance, running(run, at(2), outputs=[Dataset.at(in_tmp_path / "x.txt", role="rolled_back")]))
+    _take(
+        instance,
+        running(run, at(2), outputs=[Dataset.at(in_tmp_path / "x.txt", role="rolled_back")]),
+    )
     assert [edge["role"] for edge in _seen(instance)["edges"]] == ["rolled_back"]
     assert not instance.lineage.around(instance.lineage.find("x.txt")).runs
 
@@ -206,7 +254,9 @@ def test_changed_source_is_a_new_version_numbered_by_time(instance: Instance) ->
 
 
 def test_secrets_are_masked_before_they_are_stored(instance: Instance) -> None:
-    run = run_of(1, "a", params={"db_password": "hunter2", "url": "postgres://me:hunter2@db/x", "alpha": 1})
+    run = run_of(
+        1, "a", params={"db_password": "hunter2", "url": "postgres://me:hunter2@db/x", "alpha": 1}
+    )
     _take(instance, fail(run, at(0), "could not reach postgres://me:hunter2@db/x"))
     with instance.db.reading() as session:
         assert "hunter2" not in "".join(export(session))
@@ -227,7 +277,9 @@ def test_secrets_are_masked_before_they_are_stored(instance: Instance) -> None:
          "job": {"namespace": "n", "name": "j"}},
     ],
 )  # fmt: skip
-def test_json_that_cannot_be_placed_is_put_aside_with_the_reason(instance: Instance, broken: Event) -> None:
+def test_json_that_cannot_be_placed_is_put_aside_with_the_reason(
+    instance: Instance, broken: Event
+) -> None:
     receipt = _take(instance, broken)
     assert (receipt.taken, len(receipt.quarantined)) == (0, 1)
     assert _seen(instance)["runs"] == []
@@ -237,19 +289,79 @@ def test_json_that_cannot_be_placed_is_put_aside_with_the_reason(instance: Insta
     "odd",
     [
         {"inputs": None, "outputs": {}},
-        {"inputs": [None, 1, {}, {"namespace": "file"}, {"namespace": "file", "name": "/x", "facets": None}]},
-        {"job": {"namespace": "n", "name": "j", "facets": {"sourceCode": [], "jobType": "x", "sql": None}}},
-        {"run": {"runId": "x", "facets": {"parent": {"run": {}, "job": None}, "lamin_run": 7, "errorMessage": {}}}},
-        {"run": {"runId": "x", "facets": {"parent": {"run": {"runId": "x"}, "job": {"namespace": "n", "name": "j"}}}}},
-        {"run": {"runId": "x", "facets": {"executionParameters": {"parameters": [None, {"key": "a"}]}}}},
+        {
+            "inputs": [
+                None,
+                1,
+                {},
+                {"namespace": "file"},
+                {"namespace": "file", "name": "/x", "facets": None},
+            ]
+        },
+        {
+            "job": {
+                "namespace": "n",
+                "name": "j",
+                "facets": {"sourceCode": [], "jobType": "x", "sql": None},
+            }
+        },
+        {
+            "run": {
+                "runId": "x",
+                "facets": {"parent": {"run": {}, "job": None}, "lamin_run": 7, "errorMessage": {}},
+            }
+        },
+        {
+            "run": {
+                "runId": "x",
+                "facets": {
+                    "parent": {"run": {"runId": "x"}, "job": {"namespace": "n", "name": "j"}}
+                },
+            }
+        },
+        {
+            "run": {
+                "runId": "x",
+                "facets": {"executionParameters": {"parameters": [None, {"key": "a"}]}},
+            }
+        },
         {"run": {"runId": "x", "facets": {"jobDependencies": {"upstream": [None, {}]}}}},
         {"eventTime": "2026-01-01T00:00:00"},
         {"eventType": None},
-        {"outputs": [{"namespace": "file", "name": "relative.csv"}, {"namespace": "warehouse", "name": "orders"}]},
-        {"outputs": [{"namespace": "file", "name": "/lone \ud800 surrogate"}, {"namespace": "s3://b", "name": "/"}]},
-        {"outputs": [{"namespace": "file", "name": "/x", "facets": {"lamin_artifact": {"hash": "h", "size": 10**30}}}]},
-        {"run": {"runId": "x", "facets": {"lamin_run": {"attempt": 2**70, "params": {"n": 10**30}}}}},
-        {"job": {"namespace": "n", "name": "j", "facets": {"sourceCode": {"language": "x", "sourceCode": "\udcff"}}}},
+        {
+            "outputs": [
+                {"namespace": "file", "name": "relative.csv"},
+                {"namespace": "warehouse", "name": "orders"},
+            ]
+        },
+        {
+            "outputs": [
+                {"namespace": "file", "name": "/lone \ud800 surrogate"},
+                {"namespace": "s3://b", "name": "/"},
+            ]
+        },
+        {
+            "outputs": [
+                {
+                    "namespace": "file",
+                    "name": "/x",
+                    "facets": {"lamin_artifact": {"hash": "h", "size": 10**30}},
+                }
+            ]
+        },
+        {
+            "run": {
+                "runId": "x",
+                "facets": {"lamin_run": {"attempt": 2**70, "params": {"n": 10**30}}},
+            }
+        },
+        {
+            "job": {
+                "namespace": "n",
+                "name": "j",
+                "facets": {"sourceCode": {"language": "x", "sourceCode": "\udcff"}},
+            }
+        },
     ],
 )
 def test_odd_events_of_a_run_are_taken_for_what_they_say(instance: Instance, odd: Event) -> None:
@@ -284,7 +396,11 @@ def test_a_file_outside_every_storage_is_known_by_its_path(
 def test_foreign_datasets_have_their_own_storages(instance: Instance) -> None:
     event = complete(run_of(1, "a"), at(1))
     event["outputs"] = [
-        {"namespace": "s3://bucket", "name": "raw/a.csv", "facets": {"version": {"datasetVersion": "v7"}}},
+        {
+            "namespace": "s3://bucket",
+            "name": "raw/a.csv",
+            "facets": {"version": {"datasetVersion": "v7"}},
+        },
         {"namespace": "postgres://db:5432", "name": "shop.public.orders"},
     ]
     _take(instance, event)
@@ -294,7 +410,9 @@ def test_foreign_datasets_have_their_own_storages(instance: Instance) -> None:
     }
 
 
-def test_a_copy_that_the_registry_keeps_is_read_as_the_artifact_itself(instance: Instance, in_tmp_path: Path) -> None:
+def test_a_copy_that_the_registry_keeps_is_read_as_the_artifact_itself(
+    instance: Instance, in_tmp_path: Path
+) -> None:
     current.set_current_instance(instance)
     (in_tmp_path / "x.txt").write_text("x")
     artifact = ln.Artifact("x.txt", key="kept/x.txt").save()
@@ -303,17 +421,25 @@ def test_a_copy_that_the_registry_keeps_is_read_as_the_artifact_itself(instance:
     current.set_current_instance(None)
 
 
-def test_a_file_that_everybody_reads_costs_each_reader_the_same(instance: Instance, in_tmp_path: Path) -> None:
+def test_a_file_that_everybody_reads_costs_each_reader_the_same(
+    instance: Instance, in_tmp_path: Path
+) -> None:
     """The number of statements does not grow with what was observed before."""
     (in_tmp_path / "reference.fa").write_text(">x")
     reference = Dataset.at(in_tmp_path / "reference.fa")
     statements = [0]
-    sql.listen(instance.db.engine, "before_cursor_execute", lambda *_: statements.append(statements.pop() + 1))
+    sql.listen(
+        instance.db.engine,
+        "before_cursor_execute",
+        lambda *_: statements.append(statements.pop() + 1),
+    )
     costs = []
     for batch in range(4):
         before = statements[0]
         numbers = range(batch * 50 + 1, batch * 50 + 51)
-        _take(instance, *(start(run_of(number, "map"), at(number), [reference]) for number in numbers))
+        _take(
+            instance, *(start(run_of(number, "map"), at(number), [reference]) for number in numbers)
+        )
         costs.append(statements[0] - before)
     assert costs[3] == costs[1]
     assert len(_seen(instance)["edges"]) == 200

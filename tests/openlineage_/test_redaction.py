@@ -55,8 +55,15 @@ def planted() -> str:
 
 
 def test_no_planted_secret_is_in_an_event_of_an_adapter() -> None:
-    params = {**NAMED, **SHAPED, "nested": [{"deep": NAMED}, {"list": list(SHAPED.values())}], "plain": "visible"}
-    run = run_of(1, "a", params=params, details={"env": NAMED, "command": planted(), "kept": "visible too"})
+    params = {
+        **NAMED,
+        **SHAPED,
+        "nested": [{"deep": NAMED}, {"list": list(SHAPED.values())}],
+        "plain": "visible",
+    }
+    run = run_of(
+        1, "a", params=params, details={"env": NAMED, "command": planted(), "kept": "visible too"}
+    )
     job = events.Job("test", "b", "rule", source=f"import os\n{planted()}", language="python")
     emitted = [
         events.start(run, at(0)),
@@ -86,12 +93,17 @@ def test_code_that_shows_no_secret_stays_as_it_is(code: str) -> None:
     assert redact_text(code) == code
 
 
-def test_no_planted_secret_is_in_what_a_tracked_run_exports(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_planted_secret_is_in_what_a_tracked_run_exports(
+    in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in NAMED.items():
         monkeypatch.setenv(name.upper(), value)
     monkeypatch.setenv("LAMIN_INSTANCE", str(in_tmp_path))
     instance = ln.setup.init("./data", path=in_tmp_path)
-    with pytest.raises(ValueError, match="it failed"), ln.run("a", params={**NAMED, **SHAPED, "plain": "visible"}):
+    with (
+        pytest.raises(ValueError, match="it failed"),
+        ln.run("a", params={**NAMED, **SHAPED, "plain": "visible"}),
+    ):
         raise ValueError(f"it failed: {planted()}")
     ln.Transform(key="b", source_code=f"import os\n{planted()}").save()
     with instance.db.reading() as session:

@@ -74,34 +74,67 @@ def _as_query(texts: list[str]) -> Event:
 def _as_error(texts: list[str]) -> Event:
     stored_text = "\n".join(texts)
     return foreign(
-        3, run={"errorMessage": {"message": stored_text, "stackTrace": stored_text, "programmingLanguage": "JAVA"}}
+        3,
+        run={
+            "errorMessage": {
+                "message": stored_text,
+                "stackTrace": stored_text,
+                "programmingLanguage": "JAVA",
+            }
+        },
     )
 
 
 def _as_run_facets(texts: list[str]) -> Event:
     rows = [{"name": f"V{number}", "value": text} for number, text in enumerate(texts)]
-    facets = {"debezium_config": {"configs": texts}, "environmentVariables": {"environmentVariables": rows}}
-    return foreign(4, run=facets | {"airflow": {"task": {"bash_command": "; ".join(texts), "deep": [{"a": texts}]}}})
+    facets = {
+        "debezium_config": {"configs": texts},
+        "environmentVariables": {"environmentVariables": rows},
+    }
+    return foreign(
+        4,
+        run=facets
+        | {"airflow": {"task": {"bash_command": "; ".join(texts), "deep": [{"a": texts}]}}},
+    )
 
 
 def _as_params(texts: list[str]) -> Event:
     rows = [{"key": f"p{number}", "value": text} for number, text in enumerate(texts)]
-    return foreign(5, run={"executionParameters": {"parameters": rows}, "lamin_run": {"params": {"all": texts}}})
+    return foreign(
+        5,
+        run={"executionParameters": {"parameters": rows}, "lamin_run": {"params": {"all": texts}}},
+    )
 
 
 def _as_dataset_facets(texts: list[str]) -> Event:
     facets = {"dataSource": {"name": "d", "uri": texts[0]}, "more": {"texts": texts}}
     facets |= {"documentation": {"description": "\n".join(texts)}}
-    facets |= {"tags": {"tags": [{"key": f"k{number}", "value": text[:200]} for number, text in enumerate(texts)]}}
+    facets |= {
+        "tags": {
+            "tags": [
+                {"key": f"k{number}", "value": text[:200]} for number, text in enumerate(texts)
+            ]
+        }
+    }
     return foreign(6, outputs=[{"namespace": "warehouse", "name": "t", "facets": facets}])
 
 
 def _as_job_facets(texts: list[str]) -> Event:
-    return foreign(7, job={"documentation": {"description": "\n".join(texts)}, "extra": {"texts": texts}})
+    return foreign(
+        7, job={"documentation": {"description": "\n".join(texts)}, "extra": {"texts": texts}}
+    )
 
 
 WAYS: list[Callable[[list[str]], Event]] = [
-    *(_as_source, _as_query, _as_error, _as_run_facets, _as_params, _as_dataset_facets, _as_job_facets),
+    *(
+        _as_source,
+        _as_query,
+        _as_error,
+        _as_run_facets,
+        _as_params,
+        _as_dataset_facets,
+        _as_job_facets,
+    ),
 ]
 
 
@@ -113,7 +146,9 @@ def test_foreign_events_are_derived_without_secrets(instance: Instance) -> None:
         assert len(leaks(planted, derived(instance.db))) <= ALLOWED, build_event.__name__
     rebuild(instance.db)
     assert len(leaks(planted, derived(instance.db))) <= ALLOWED
-    assert len(leaks(planted, raw_log(instance.db))) > 200  # as it came, unless the setting says otherwise
+    assert (
+        len(leaks(planted, raw_log(instance.db))) > 200
+    )  # as it came, unless the setting says otherwise
 
 
 @pytest.mark.parametrize("store", [ingest, append_to_log])
@@ -140,7 +175,9 @@ def test_redact_events_masks_the_raw_log_and_knows_an_event_twice(
     assert (report.taken, report.known) == (0, len(lines) - 1)
 
 
-def test_redact_events_tells_the_sender_of_its_own_event(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redact_events_tells_the_sender_of_its_own_event(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LAMIN_REDACT_EVENTS", "true")
     event = parse({"eventTime": "never", "run": {"facets": {"x": {"password": "sEcret01"}}}})
     receipt = ingest(instance.db, [event])
@@ -153,7 +190,9 @@ def test_events_of_adapters_are_sent_without_secrets() -> None:
     texts = [plant.text for plant in planted]
     stored_text = "\n".join(texts)
     details = {"command": stored_text, "listed": texts}
-    job = events.Job("test", "b", "rule", source=stored_text, language="python", description=stored_text)
+    job = events.Job(
+        "test", "b", "rule", source=stored_text, language="python", description=stored_text
+    )
     run = run_of(1, "a", params={"texts": texts, "nested": {"deep": stored_text}}, details=details)
     sent = [
         events.start(run, at(0)),
@@ -198,7 +237,14 @@ def test_a_script_its_arguments_and_its_report_are_stored_without_secrets(
     planted = plants()
     (in_tmp_path / "texts.json").write_text(json.dumps([plant.text for plant in planted]))
     (in_tmp_path / "s.py").write_text(SCRIPT)
-    command = [sys.executable, "s.py", "--api_key", "sEcretOption1", "--config", "password=sEcret Option2"]
+    command = [
+        sys.executable,
+        "s.py",
+        "--api_key",
+        "sEcretOption1",
+        "--config",
+        "password=sEcret Option2",
+    ]
     done = subprocess.run(command, cwd=in_tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert "sEcretStderr1" in done.stderr  # what the user sees stays as it is
@@ -217,12 +263,22 @@ def test_a_script_its_arguments_and_its_report_are_stored_without_secrets(
 
 
 def test_two_users_of_a_database_read_one_dataset(instance: Instance) -> None:
-    names = ["postgres://ann:sEcretA@db:5432", "postgres://bob:sEcretB@db:5432", "postgres://db:5432"]
+    names = [
+        "postgres://ann:sEcretA@db:5432",
+        "postgres://bob:sEcretB@db:5432",
+        "postgres://db:5432",
+    ]
     for number, namespace in enumerate(names, 1):
-        ingest(instance.db, [parse(foreign(number, inputs=[{"namespace": namespace, "name": "shop.t"}]))])
+        ingest(
+            instance.db,
+            [parse(foreign(number, inputs=[{"namespace": namespace, "name": "shop.t"}]))],
+        )
     signed = "k.csv?X-Amz-Date=1&X-Amz-Signature=sEcretC"
     for number, name in enumerate([signed, "k.csv"], 11):
-        ingest(instance.db, [parse(foreign(number, outputs=[{"namespace": "s3://bucket", "name": name}]))])
+        ingest(
+            instance.db,
+            [parse(foreign(number, outputs=[{"namespace": "s3://bucket", "name": name}]))],
+        )
     with instance.db.reading() as session:
         keys = list(session.scalars(text("select key from artifact_series order by key")))
         roots = set(session.scalars(text("select root from storage")))
@@ -233,19 +289,31 @@ def test_two_users_of_a_database_read_one_dataset(instance: Instance) -> None:
 
 def test_rebuild_masks_rows_that_an_older_release_wrote(instance: Instance) -> None:
     source = {"sourceCode": {"language": "python", "sourceCode": "password=sEcret01"}}
-    event = foreign(1, job=source, inputs=[{"namespace": "postgres://ann:sEcret02@db", "name": "t"}])
+    event = foreign(
+        1, job=source, inputs=[{"namespace": "postgres://ann:sEcret02@db", "name": "t"}]
+    )
     ingest(instance.db, [parse(event)])
     with instance.db.writing() as session:
-        session.execute(text("update transform set source_code = 'password=sEcret01', hash = 'old'"))
+        session.execute(
+            text("update transform set source_code = 'password=sEcret01', hash = 'old'")
+        )
         session.execute(text("update run set error = 'token=sEcret03'"))
-        session.execute(text("update storage set root = 'postgres://ann:sEcret02@db' where root = 'postgres://db'"))
-        uids = set(session.scalars(text("select uid from transform union select uid from artifact")))
+        session.execute(
+            text(
+                "update storage set root = 'postgres://ann:sEcret02@db' where root = 'postgres://db'"
+            )
+        )
+        uids = set(
+            session.scalars(text("select uid from transform union select uid from artifact"))
+        )
     later = foreign(2, inputs=[{"namespace": "postgres://bob:sEcret04@db", "name": "t"}])
     ingest(instance.db, [parse(later)])  # the existing row is the same dataset
     rebuild(instance.db)
     assert "sEcret" not in derived(instance.db)
     with instance.db.reading() as session:
-        assert uids <= set(session.scalars(text("select uid from transform union select uid from artifact")))
+        assert uids <= set(
+            session.scalars(text("select uid from transform union select uid from artifact"))
+        )
         assert session.scalar(text("select count(*) from artifact_series")) == 1
 
 
@@ -263,8 +331,23 @@ rule make:
 def test_a_snakemake_command_line_is_stored_without_secrets(in_tmp_path: Path) -> None:
     instance = Instance.create(in_tmp_path, "./data")
     (in_tmp_path / "Snakefile").write_text(SNAKEFILE)
-    config = ["password=sEcretConfig1", "api_key=sEcretConfig2", "client_secret=sEcretConfig3", "alpha=1"]
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--logger", "lamin", "--config", *config]
+    config = [
+        "password=sEcretConfig1",
+        "api_key=sEcretConfig2",
+        "client_secret=sEcretConfig3",
+        "alpha=1",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--cores",
+        "1",
+        "--logger",
+        "lamin",
+        "--config",
+        *config,
+    ]
     done = subprocess.run(command, cwd=in_tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     shown = derived(instance.db) + raw_log(instance.db)

@@ -40,17 +40,27 @@ def seen(instance: Instance) -> dict[str, list[str]]:
     """`lamin lineage --all --json`, with names in place of uids, in an order of its own."""
     whole = view(instance.lineage.everything())
     names = {run["uid"]: f"run {run['external_id']}" for run in whole["runs"]}
-    names |= {artifact["uid"]: f"{artifact['path']} {artifact['version']}" for artifact in whole["artifacts"]}
+    names |= {
+        artifact["uid"]: f"{artifact['path']} {artifact['version']}"
+        for artifact in whole["artifacts"]
+    }
 
     def named(row: dict[str, Any]) -> str:
-        named_row = {key: names.get(value, "-") if key in UIDS and value else value for key, value in row.items()}
+        named_row = {
+            key: names.get(value, "-") if key in UIDS and value else value
+            for key, value in row.items()
+        }
         return json.dumps(named_row, sort_keys=True)
 
-    return {part: sorted(map(named, rows)) for part, rows in whole.items() if isinstance(rows, list)}
+    return {
+        part: sorted(map(named, rows)) for part, rows in whole.items() if isinstance(rows, list)
+    }
 
 
 @pytest.fixture
-def source(in_tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Instance]:
+def source(
+    in_tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Instance]:
     """The registry to be told, connected."""
     monkeypatch.setenv("LAMIN_INSTANCE", str(in_tmp_path))
     instance = ln.setup.init("./data", path=in_tmp_path, db=database_url)
@@ -85,24 +95,32 @@ def by_the_api(folder: Path) -> None:
     batch = ln.ULabel(name="batch", is_type=True).save()
     first, loose = ln.ULabel(name="b1", type=batch).save(), ln.ULabel(name="good").save()
     (folder / "raw.csv").write_text("a,b\n1,2\n")
-    raw = ln.Artifact(folder / "raw.csv", key="raw/a.csv", description="as it came").save()  # without a run
+    raw = ln.Artifact(
+        folder / "raw.csv", key="raw/a.csv", description="as it came"
+    ).save()  # without a run
     raw.ulabels.add(first, loose)
     ln.Artifact(folder / "raw.csv", description="without a key").save()
     (folder / "raw.csv").write_text("a,b\n3,4\n")
     ln.Artifact(folder / "raw.csv", key="raw/a.csv").save()  # its second version
     (folder / "raw.csv").write_text("a,b\n1,2\n")
-    ln.Artifact(folder / "raw.csv", key="raw/a.csv").save()  # the first bytes again: a third version
+    ln.Artifact(
+        folder / "raw.csv", key="raw/a.csv"
+    ).save()  # the first bytes again: a third version
     (folder / "data" / "plain.txt").write_text("in place, inside of the storage")
     ln.Artifact(folder / "data" / "plain.txt").save()
     ln.Artifact.from_df(pd.DataFrame({"x": [1, 2], "y": ["a", "b"]}), key="table.parquet").save()
-    ln.Transform(key="never ran", kind="pipeline", source_code="print()", description="some day").save()
+    ln.Transform(
+        key="never ran", kind="pipeline", source_code="print()", description="some day"
+    ).save()
     with ln.run("outer", params={"alpha": 3, "nested": {"deep": [1, None]}}) as outer:
         ln.Artifact.get(key="raw/a.csv").load()
         (folder / "made.csv").write_text("c\n5\n")
         ln.Artifact(folder / "made.csv", key="made.csv").save()
         with ln.run("inner"):
             ln.Artifact.get(key="made.csv").load()
-            ln.Artifact(folder / "made.csv", key="made.csv").save()  # the same bytes: made once more
+            ln.Artifact(
+                folder / "made.csv", key="made.csv"
+            ).save()  # the same bytes: made once more
         folder_of_files = folder / "many"
         folder_of_files.mkdir()
         for name in "abc":
@@ -135,15 +153,30 @@ def by_events(instance: Instance, folder: Path) -> list[Event]:
     (folder / "outside.txt").write_text("outside")
     outside, inside = Dataset.at(folder / "outside.txt"), Dataset.at(folder / "data" / "plain.txt")
     head = {"producer": "urn:acme", "eventTime": "2026-01-01T00:00:30Z"}
-    facet = {"acme_x": {"_producer": "urn:acme", "_schemaURL": "urn:acme:x:1", "deep": {"a": [1, "\u2028é"]}}}
+    facet = {
+        "acme_x": {
+            "_producer": "urn:acme",
+            "_schemaURL": "urn:acme:x:1",
+            "deep": {"a": [1, "\u2028é"]},
+        }
+    }
     return [
         events.start(top, at(0)),
         events.start(bad, at(1), [inside]),
         events.fail(bad, at(2), "no such luck", trace="Traceback: line 1"),
         events.start(good, at(3), [inside]),
-        events.complete(good, at(4), [inside], [outside, Dataset("s3://bucket", "k/v.bam"), Dataset("db", "a.b.c")]),
+        events.complete(
+            good,
+            at(4),
+            [inside],
+            [outside, Dataset("s3://bucket", "k/v.bam"), Dataset("db", "a.b.c")],
+        ),
         events.complete(top, at(5)),
-        {**head, "schemaURL": f"{events.SCHEMA}JobEvent", "job": {"namespace": "acme", "name": "j", "facets": facet}},
+        {
+            **head,
+            "schemaURL": f"{events.SCHEMA}JobEvent",
+            "job": {"namespace": "acme", "name": "j", "facets": facet},
+        },
         {
             **head,
             "schemaURL": f"{events.SCHEMA}DatasetEvent",
@@ -193,10 +226,15 @@ def test_a_registry_that_only_engines_filled_is_the_same_in_whatever_order_its_e
     assert "run" in json.loads(lines[0])  # what came, first
     replay(target.db, [line.encode() for line in (reversed(lines) if backwards else lines)])
     assert seen(target) == seen(source)
-    assert any('"key": "data/plain.txt"' in row or '"key": "plain.txt"' in row for row in seen(target)["artifacts"])
+    assert any(
+        '"key": "data/plain.txt"' in row or '"key": "plain.txt"' in row
+        for row in seen(target)["artifacts"]
+    )
 
 
-def test_what_people_say_goes_out_in_the_words_of_the_standard(source: Instance, in_tmp_path: Path) -> None:
+def test_what_people_say_goes_out_in_the_words_of_the_standard(
+    source: Instance, in_tmp_path: Path
+) -> None:
     by_the_api(in_tmp_path)
     exported_events = [json.loads(line) for line in exported(source)]
     datasets = [event["dataset"] for event in exported_events if "dataset" in event]
@@ -206,7 +244,10 @@ def test_what_people_say_goes_out_in_the_words_of_the_standard(source: Instance,
         if "documentation" in dataset["facets"] and dataset["name"].endswith("raw/a.csv")
     )
     assert raw["facets"]["documentation"]["description"] == "as it came"
-    assert [(tag["key"], tag["value"]) for tag in raw["facets"]["tags"]["tags"]] == [("batch", "b1"), ("good", "")]
+    assert [(tag["key"], tag["value"]) for tag in raw["facets"]["tags"]["tags"]] == [
+        ("batch", "b1"),
+        ("good", ""),
+    ]
     assert raw["facets"]["ownership"]["owners"][0]["name"]
     (job,) = [
         event["job"]
@@ -215,11 +256,17 @@ def test_what_people_say_goes_out_in_the_words_of_the_standard(source: Instance,
     ]
     assert job["facets"]["sourceCode"]["sourceCode"] == "print()"
     assert job["facets"]["documentation"]["description"] == "some day"
-    outer = next(event for event in exported_events if "run" in event and event["job"]["name"] == "outer")
+    outer = next(
+        event for event in exported_events if "run" in event and event["job"]["name"] == "outer"
+    )
     assert outer["run"]["facets"]["lamin_environment"]["packages"]
     assert outer["run"]["facets"]["tags"]["tags"][0]["value"] == "b1"
-    inner = next(event for event in exported_events if "run" in event and event["job"]["name"] == "inner")
-    assert inner["run"]["facets"]["parent"]["run"] == inner["run"]["facets"]["parent"]["root"]["run"]
+    inner = next(
+        event for event in exported_events if "run" in event and event["job"]["name"] == "inner"
+    )
+    assert (
+        inner["run"]["facets"]["parent"]["run"] == inner["run"]["facets"]["parent"]["root"]["run"]
+    )
     assert inner["run"]["facets"]["parent"]["run"]["runId"] == outer["run"]["runId"]
 
 
@@ -229,11 +276,14 @@ def test_events_go_out_as_they_came(source: Instance) -> None:
     assert exported(source) == [odd]
 
 
-def test_export_prints_bare_lines_from_a_registry_whose_server_was_killed(in_tmp_path: Path) -> None:
+def test_export_prints_bare_lines_from_a_registry_whose_server_was_killed(
+    in_tmp_path: Path,
+) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
     lamin = [sys.executable, "-m", "lamin_core"]
     story = [
-        json.dumps(event) for event in (events.start(run_of(1, "a"), at(0)), events.complete(run_of(1, "a"), at(1)))
+        json.dumps(event)
+        for event in (events.start(run_of(1, "a"), at(0)), events.complete(run_of(1, "a"), at(1)))
     ]
     server = subprocess.Popen([*lamin, "serve", "--port", "0"], stderr=subprocess.PIPE, text=True)
     assert server.stderr is not None
@@ -246,13 +296,20 @@ def test_export_prints_bare_lines_from_a_registry_whose_server_was_killed(in_tmp
     server.communicate()
     outputs.append(subprocess.check_output([*lamin, "events", "export"], text=True))
     for output in outputs:
-        assert [json.loads(line) for line in output.split("\n")[:-1]] == [json.loads(line) for line in story]
+        assert [json.loads(line) for line in output.split("\n")[:-1]] == [
+            json.loads(line) for line in story
+        ]
 
 
 def test_replay_says_what_it_took_and_how_it_ended(in_tmp_path: Path) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
     event = json.dumps(events.start(run_of(1, "a"), at(0)))
-    files = {"empty": "", "good": f"{event}\n{event}\n", "odd": '{"run": {}}\n', "bad": f"{event}\nno json\n"}
+    files = {
+        "empty": "",
+        "good": f"{event}\n{event}\n",
+        "odd": '{"run": {}}\n',
+        "bad": f"{event}\nno json\n",
+    }
     for name, content in files.items():
         (in_tmp_path / f"{name}.ndjson").write_text(content)
 
@@ -267,7 +324,13 @@ def test_replay_says_what_it_took_and_how_it_ended(in_tmp_path: Path) -> None:
         return done.returncode, json.loads(done.stdout)
 
     code, report = replayed("empty")
-    assert (code, report["taken"], report["known"], report["quarantined"], report["unreadable"]) == (0, 0, 0, [], [])
+    assert (
+        code,
+        report["taken"],
+        report["known"],
+        report["quarantined"],
+        report["unreadable"],
+    ) == (0, 0, 0, [], [])
     code, report = replayed("good")
     assert (code, report["taken"], report["known"]) == (0, 1, 1)
     code, report = replayed("odd")
@@ -280,6 +343,10 @@ def test_the_outermost_run_is_told_whatever_lies_between(source: Instance) -> No
     with ln.run("a") as top, ln.run("b"), ln.run("c"):
         pass
     exported_events = [json.loads(line) for line in exported(source)]
-    facet = next(event for event in exported_events if event["job"]["name"] == "c")["run"]["facets"]["parent"]
+    facet = next(event for event in exported_events if event["job"]["name"] == "c")["run"][
+        "facets"
+    ]["parent"]
     assert facet["job"]["name"] == "b"
-    assert RunReference(facet["root"]["run"]["runId"], "python", "a") == RunReference(top.external_id, "python", "a")
+    assert RunReference(facet["root"]["run"]["runId"], "python", "a") == RunReference(
+        top.external_id, "python", "a"
+    )

@@ -54,7 +54,9 @@ def test_ingest_tags_of_a_later_event_replace_the_earlier_ones(instance: Instanc
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
-def test_ingest_tags_in_any_order_gives_the_latest(instance: Instance, order: tuple[int, ...]) -> None:
+def test_ingest_tags_in_any_order_gives_the_latest(
+    instance: Instance, order: tuple[int, ...]
+) -> None:
     events = [
         tagged(start(RUN, at(0)), ("cohort", "a")),
         tagged(running(RUN, at(1)), ("cohort", "b")),

@@ -33,7 +33,9 @@ def test_what_is_derived_from_the_client_agrees_with_the_official_file(path: Pat
 
 
 def test_the_derived_files_are_those_of_the_client() -> None:
-    written = {path.stem: json.loads(path.read_text()) for path in (SCHEMAS / "derived").glob("*.json")}
+    written = {
+        path.stem: json.loads(path.read_text()) for path in (SCHEMAS / "derived").glob("*.json")
+    }
     assert written == missing_schemas(), "write them anew: python -m tests.openlineage_.deriving"
 
 

@@ -42,10 +42,21 @@ def test_an_event_is_stored_when_it_is_acknowledged(server: Server) -> None:
 
 
 def test_a_batch_has_a_verdict_for_each_event(server: Server) -> None:
-    events = [start(run_of(2, "two"), at(1)), 7, complete(run_of(2, "two"), at(2)), {"nonsense": True}]
+    events = [
+        start(run_of(2, "two"), at(1)),
+        7,
+        complete(run_of(2, "two"), at(2)),
+        {"nonsense": True},
+    ]
     status, answer = server.post(json.dumps(events).encode(), BATCH)
     assert (status, answer["status"]) == (200, "partial_success")
-    assert answer["summary"] == {"received": 4, "successful": 3, "failed": 1, "retriable": 0, "non_retriable": 1}
+    assert answer["summary"] == {
+        "received": 4,
+        "successful": 3,
+        "failed": 1,
+        "retriable": 0,
+        "non_retriable": 1,
+    }
     assert [failed["index"] for failed in answer["failed_events"]] == [1]
     assert server.runs()["two"] == "completed"
 
@@ -69,7 +80,9 @@ def test_compressed_bodies_are_taken(server: Server) -> None:
     ],
     ids=["no JSON", "no object", "nothing", "no gzip", "no event", "too large", "another host"],
 )
-def test_each_refusal_says_why(server: Server, body: bytes, headers: dict[str, str], status: int) -> None:
+def test_each_refusal_says_why(
+    server: Server, body: bytes, headers: dict[str, str], status: int
+) -> None:
     code, answer = server.post(body, **headers)
     assert code == status
     assert answer
@@ -82,7 +95,10 @@ def test_sinks_deliver_to_it_and_files_are_linked(
     output = Dataset("file", str(server.folder / "made.txt"), "ab" * 32, "blake3", 3)
     sink = direct_sink()
     assert isinstance(sink, HttpSink)
-    sink.emit(complete(run_of(4, "maker"), at(1), outputs=[output]), start(run_of(5, "reader"), at(2), [output]))
+    sink.emit(
+        complete(run_of(4, "maker"), at(1), outputs=[output]),
+        start(run_of(5, "reader"), at(2), [output]),
+    )
     sink.close()
     instance = Instance.open(server.folder / ".lamin")
     graph = instance.lineage.around(instance.lineage.find("made.txt"))

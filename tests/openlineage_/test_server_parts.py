@@ -51,7 +51,9 @@ def test_injected_routes_ask_for_the_key(on_sqlite: Database) -> None:
     app = application(on_sqlite, ROUTES, api_key="secret", on_shutdown=lambda: ended.append(True))
     with TestClient(app, base_url="http://127.0.0.1") as client:
         assert client.get("/page").status_code == 401
-        assert client.get("/page", headers={"Authorization": "Bearer secret"}).json() == {"endless": False}
+        assert client.get("/page", headers={"Authorization": "Bearer secret"}).json() == {
+            "endless": False
+        }
         assert client.get("/healthz").status_code == 200
         assert client.get("/healthz", headers={"Host": "elsewhere"}).status_code == 400
     assert ended == [True]
@@ -59,7 +61,9 @@ def test_injected_routes_ask_for_the_key(on_sqlite: Database) -> None:
 
 def test_endless_answer_ends_with_the_server_whatever_its_path(on_sqlite: Database) -> None:
     server = uvicorn.Server(configured(application(on_sqlite, ROUTES)))
-    server.config.timeout_graceful_shutdown = None  # without an end of the answer, it would wait for ever
+    server.config.timeout_graceful_shutdown = (
+        None  # without an end of the answer, it would wait for ever
+    )
     with listen("127.0.0.1", 0) as listening:
         port = listening.getsockname()[1]
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

@@ -22,7 +22,14 @@ from openlineage.lamin.emit.background_sink import BackgroundSink
 from openlineage.lamin.emit.client_transports import TransportSink
 from openlineage.lamin.emit.events import Event, complete, start
 from openlineage.lamin.emit.http_sink import HttpSink
-from openlineage.lamin.emit.sinks import FileSink, MemorySink, MultiSink, PermanentRejection, Sink, serialize
+from openlineage.lamin.emit.sinks import (
+    FileSink,
+    MemorySink,
+    MultiSink,
+    PermanentRejection,
+    Sink,
+    serialize,
+)
 from openlineage.lamin.emit.spool import Spool
 from openlineage.lamin.receive.registry_sink import RegistrySink
 
@@ -91,7 +98,10 @@ def _registry(folder: Path, instance: Instance) -> Iterator[Behind]:
 def background(tmp_path: Path) -> Behind:
     """Events through the spool."""
     memory = MemorySink()
-    return Behind(BackgroundSink(lambda: memory, Spool(tmp_path / "spool", "key"), patience=20), lambda: memory.events)
+    return Behind(
+        BackgroundSink(lambda: memory, Spool(tmp_path / "spool", "key"), patience=20),
+        lambda: memory.events,
+    )
 
 
 @pytest.fixture
@@ -110,7 +120,9 @@ def multi(tmp_path: Path) -> Behind:
 def transport(tmp_path: Path) -> Behind:
     """Events through a client of openlineage-python."""
     path = tmp_path / "transport.ndjson"
-    client = OpenLineageClient(transport=FileTransport(FileConfig(log_file_path=str(path), append=True)))
+    client = OpenLineageClient(
+        transport=FileTransport(FileConfig(log_file_path=str(path), append=True))
+    )
     return Behind(TransportSink(client), lambda: _read(path))
 
 

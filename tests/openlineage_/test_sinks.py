@@ -47,7 +47,9 @@ def test_with_an_instance_events_go_into_its_registry(in_tmp_path: Path) -> None
     instance.db.dispose()
 
 
-def test_an_endpoint_goes_before_the_instance(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_goes_before_the_instance(
+    in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     instance = Instance.create(in_tmp_path, "./data")
     with receiving() as receiver:
         monkeypatch.setenv("OPENLINEAGE_URL", receiver.url)

@@ -1,6 +1,7 @@
 """The spool: what was emitted survives whatever happens, and its host neither waits nor fails.
 
-Hosts are processes of their own, ended as hosts end: well, killed, or with a disk that takes no more.
+Hosts are processes of their own, ended as hosts end: well, killed, or with a disk that takes no
+more.
 """
 
 from __future__ import annotations
@@ -26,14 +27,23 @@ from openlineage.lamin.emit.default_sink import default_sink
 from openlineage.lamin.emit.events import Event, complete, start
 from openlineage.lamin.emit.http_sink import HttpSink
 from openlineage.lamin.emit.sinks import FileSink, MemorySink
-from openlineage.lamin.emit.spool import Drained, Spool, SpoolFull, drain, folder_size, segments, take_dropped
+from openlineage.lamin.emit.spool import (
+    Drained,
+    Spool,
+    SpoolFull,
+    drain,
+    folder_size,
+    segments,
+    take_dropped,
+)
 from openlineage.lamin.receive.replay import Report
 from openlineage.lamin.receive.spool_replay import recover
 
 from .conftest import at, run_of
 from .receiving import Answer, misbehaving, receiving, unused_port
 
-# Emits numbered events as long as it is let, says after each that it is kept, and how long the host was held up.
+# Emits numbered events as long as it is let, says after each that it is kept, and how long the host
+# was held up.
 HOST = """
 import sys, time
 from openlineage.lamin.emit.default_sink import default_sink
@@ -58,7 +68,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "spool"
 
 
-def host(count: int = 20, who: str = "host", pause: float = 0.0, **environment: str) -> subprocess.Popen[str]:
+def host(
+    count: int = 20, who: str = "host", pause: float = 0.0, **environment: str
+) -> subprocess.Popen[str]:
     """A process that emits."""
     return subprocess.Popen(
         [sys.executable, "-c", HOST, str(count), str(pause), who],
@@ -79,7 +91,12 @@ def ended(process: subprocess.Popen[str]) -> tuple[float, int, str]:
 
 def waiting(folder: Path) -> list[dict[str, Any]]:
     """The events in the spool, in order."""
-    return [json.loads(line) for path in segments(folder) for line in path.read_bytes().split(b"\n") if line]
+    return [
+        json.loads(line)
+        for path in segments(folder)
+        for line in path.read_bytes().split(b"\n")
+        if line
+    ]
 
 
 def numbers(events: list[dict[str, Any]], who: str = "host") -> list[int]:
@@ -94,11 +111,14 @@ def courier(spool: Spool, url: str, patience: float = 2.0) -> Iterator[Backgroun
     sink.close()
 
 
-# -- no receiver, or a bad one --------------------------------------------------------------------------------------
+# -- no receiver, or a bad one
+# --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", ["absent", "hangs", "drops", "nonsense", "slow"])
-def test_a_bad_receiver_costs_at_most_two_seconds_one_warning_and_no_event(folder: Path, how: str) -> None:
+def test_a_bad_receiver_costs_at_most_two_seconds_one_warning_and_no_event(
+    folder: Path, how: str
+) -> None:
     with contextlib.ExitStack() as stack:
         gone = f"http://127.0.0.1:{unused_port()}"
         url = gone if how == "absent" else stack.enter_context(misbehaving(how))
@@ -128,7 +148,8 @@ def test_a_host_waits_less_where_it_may(folder: Path) -> None:
     assert len(waiting(folder)) == 20
 
 
-# -- the receiver comes back ----------------------------------------------------------------------------------------
+# -- the receiver comes back
+# ----------------------------------------------------------------------------------------
 
 
 def test_a_receiver_that_comes_back_gets_everything_in_order(folder: Path) -> None:
@@ -174,7 +195,8 @@ def test_what_is_meant_for_somebody_else_is_left_alone(folder: Path) -> None:
     assert numbers(waiting(folder), "first") == list(range(5))
 
 
-# -- processes are killed -------------------------------------------------------------------------------------------
+# -- processes are killed
+# -------------------------------------------------------------------------------------------
 
 
 def test_every_event_that_was_kept_survives_a_kill(folder: Path) -> None:
@@ -183,7 +205,9 @@ def test_every_event_that_was_kept_survives_a_kill(folder: Path) -> None:
     assert process.stdout is not None
     emitted = [int(process.stdout.readline()) for _ in range(2000)]
     process.kill()
-    emitted += [int(line) for line in process.communicate()[0].splitlines() if line.strip().isdigit()]
+    emitted += [
+        int(line) for line in process.communicate()[0].splitlines() if line.strip().isdigit()
+    ]
     with receiving(port=port) as receiver:
         ended(host(1, "next", OPENLINEAGE_URL=f"http://127.0.0.1:{port}"))
         came = numbers(receiver.wait_for(len(emitted) + 1))
@@ -196,7 +220,9 @@ def test_a_torn_line_is_put_aside_and_the_one_before_it_is_whole(
 ) -> None:
     ended(host(5, OPENLINEAGE_URL="http://127.0.0.1:9"))
     (segment,) = segments(folder)
-    os.truncate(segment, segment.stat().st_size - 30)  # as a kill in the middle of a write leaves it
+    os.truncate(
+        segment, segment.stat().st_size - 30
+    )  # as a kill in the middle of a write leaves it
     memory = MemorySink()
     sink = BackgroundSink(lambda: memory, Spool(folder, segment.name.split(".")[1]))
     sink.emit({"number": 0, "who": "next"})
@@ -253,7 +279,9 @@ def test_no_segment_is_sent_by_two_at_once(folder: Path) -> None:
     for number in range(6):
         ended(host(50, f"old{number}", OPENLINEAGE_URL=f"http://127.0.0.1:{port}"))
     with receiving(port=port) as receiver:
-        drainers = [host(20, f"new{n}", 0.02, OPENLINEAGE_URL=f"http://127.0.0.1:{port}") for n in range(3)]
+        drainers = [
+            host(20, f"new{n}", 0.02, OPENLINEAGE_URL=f"http://127.0.0.1:{port}") for n in range(3)
+        ]
         for drainer in drainers:
             assert ended(drainer)[1] == 0
         delivered = [(event["who"], event["number"]) for event in receiver.events]
@@ -292,7 +320,8 @@ def test_a_child_that_is_killed_at_once_has_kept_its_event(tmp_path: Path) -> No
     assert sorted(event["number"] for event in memory.events) == [1, 2, 3]
 
 
-# -- order, size, and disks that are full ---------------------------------------------------------------------------
+# -- order, size, and disks that are full
+# ---------------------------------------------------------------------------
 
 
 def test_segments_are_closed_when_they_are_full_and_drained_in_order(
@@ -336,9 +365,13 @@ def test_a_replay_reads_what_is_being_written_and_leaves_it(in_tmp_path: Path) -
 
 
 def test_a_full_spool_drops_loudly_and_says_how_many(folder: Path) -> None:
-    _, lost, stderr = ended(host(5000, OPENLINEAGE_URL="http://127.0.0.1:9", LAMIN_SPOOL_LIMIT="0.1"))
+    _, lost, stderr = ended(
+        host(5000, OPENLINEAGE_URL="http://127.0.0.1:9", LAMIN_SPOOL_LIMIT="0.1")
+    )
     spooled = numbers(waiting(folder))
-    assert spooled == list(range(len(spooled)))  # the first ones: what was kept once is never given up for newer ones
+    assert spooled == list(
+        range(len(spooled))
+    )  # the first ones: what was kept once is never given up for newer ones
     assert 0 < len(spooled) == 5000 - lost
     assert folder_size(folder) <= 0.1 * (1 << 20) + 1000
     assert stderr.count("lineage is being lost") == 1
@@ -366,7 +399,9 @@ def test_where_the_spool_cannot_be_written_events_are_delivered_from_memory(fold
     assert stderr.count("\n") == 1, stderr
 
 
-def test_where_nothing_can_be_kept_or_sent_the_job_goes_on_and_hears_how_much_is_lost(folder: Path) -> None:
+def test_where_nothing_can_be_kept_or_sent_the_job_goes_on_and_hears_how_much_is_lost(
+    folder: Path,
+) -> None:
     folder.write_text("a file, not a folder")
     delay, lost, stderr = ended(host(OPENLINEAGE_URL="http://127.0.0.1:9"))
     assert (lost, delay < 2.5) == (20, True)
@@ -425,7 +460,8 @@ def test_a_folder_that_was_cleaned_away_is_made_again(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in segments(tmp_path / "spool")] == [b'{"number": 2}\n']
 
 
-# -- the host's threads ---------------------------------------------------------------------------------------------
+# -- the host's threads
+# ---------------------------------------------------------------------------------------------
 
 
 def test_the_order_is_kept_and_close_waits_for_a_receiver_that_works(tmp_path: Path) -> None:
@@ -477,11 +513,14 @@ def test_nothing_is_written_through_a_link_in_the_spool(tmp_path: Path) -> None:
     assert precious.read_text() == "precious"
 
 
-# -- answers that are no acknowledgement, and what was set aside ---------------------------------------
+# -- answers that are no acknowledgement, and what was set aside
+# ---------------------------------------
 
 
 @pytest.mark.parametrize("how", ["page", "redirect"])
-def test_receiver_that_is_none_takes_no_event_and_the_warning_says_what_to_type(folder: Path, how: str) -> None:
+def test_receiver_that_is_none_takes_no_event_and_the_warning_says_what_to_type(
+    folder: Path, how: str
+) -> None:
     answer = (200, b"<!doctype html><title>Sign in</title>") if how == "page" else (302, b"")
     with receiving(lambda *_: answer) as receiver:
         _, lost, output = ended(host(OPENLINEAGE_URL=receiver.url))
@@ -501,7 +540,9 @@ def test_answer_without_end_costs_a_host_no_more_than_its_patience(folder: Path,
 def lamin(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command, in this folder."""
     command = [sys.executable, "-m", "lamin_core", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=120
+    )
 
 
 @pytest.fixture
@@ -511,7 +552,11 @@ def refused(folder: Path, in_tmp_path: Path) -> str:
     def answer(path: str, events: list[dict[str, Any]]) -> Answer:
         if path.endswith("/batch"):
             return 404, b""
-        return (400, b"no eventType that I like") if events[0]["eventType"] == "COMPLETE" else (201, b"")
+        return (
+            (400, b"no eventType that I like")
+            if events[0]["eventType"] == "COMPLETE"
+            else (201, b"")
+        )
 
     runs = [run_of(1, "a"), run_of(2, "b")]
     with receiving(answer) as receiver, courier(Spool(folder, "0a1b2c3d"), receiver.url) as sink:
@@ -519,7 +564,9 @@ def refused(folder: Path, in_tmp_path: Path) -> str:
     return receiver.url
 
 
-def test_what_was_set_aside_is_named_by_replay_and_doctor(folder: Path, in_tmp_path: Path, refused: str) -> None:
+def test_what_was_set_aside_is_named_by_replay_and_doctor(
+    folder: Path, in_tmp_path: Path, refused: str
+) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
     (aside,) = folder.glob("*.aside")
     reason = f"{refused} answered 400: no eventType that I like"
@@ -535,16 +582,22 @@ def test_what_was_set_aside_is_named_by_replay_and_doctor(folder: Path, in_tmp_p
     assert finding["hint"].startswith("lamin events requeue")
 
 
-def test_what_was_set_aside_may_be_taken_in_here(folder: Path, in_tmp_path: Path, refused: str) -> None:
+def test_what_was_set_aside_may_be_taken_in_here(
+    folder: Path, in_tmp_path: Path, refused: str
+) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
     requeued = lamin(in_tmp_path, "events", "requeue")
     assert requeued.stdout.startswith(f"2 wait again in {folder}: the next run sends them")
-    assert lamin(in_tmp_path, "events", "replay").stdout.startswith("2 taken, 0 known already, 0 put aside")
+    assert lamin(in_tmp_path, "events", "replay").stdout.startswith(
+        "2 taken, 0 known already, 0 put aside"
+    )
     assert not list(folder.iterdir())
     assert lamin(in_tmp_path, "events", "requeue").stdout == f"nothing was set aside in {folder}\n"
 
 
-def test_what_was_set_aside_may_be_sent_again(folder: Path, in_tmp_path: Path, refused: str) -> None:
+def test_what_was_set_aside_may_be_sent_again(
+    folder: Path, in_tmp_path: Path, refused: str
+) -> None:
     requeued = lamin(in_tmp_path, "events", "requeue", "--json")  # there is no instance
     assert json.loads(requeued.stdout) == {"requeued": 2, "folder": str(folder)}
     with receiving() as receiver, courier(Spool(folder, "0a1b2c3d"), receiver.url) as sink:
@@ -554,7 +607,9 @@ def test_what_was_set_aside_may_be_sent_again(folder: Path, in_tmp_path: Path, r
     assert types == ["COMPLETE", "COMPLETE", "START"]
 
 
-def test_what_is_refused_again_is_set_aside_again(folder: Path, in_tmp_path: Path, refused: str) -> None:
+def test_what_is_refused_again_is_set_aside_again(
+    folder: Path, in_tmp_path: Path, refused: str
+) -> None:
     (aside,) = folder.glob("*.aside")
     events = aside.read_bytes()
     lamin(in_tmp_path, "events", "requeue")

@@ -60,13 +60,18 @@ def listening(url: str, **headers: str) -> Iterator[Line]:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request("GET", stream.PATH, headers=named)
         answer = connection.getresponse()
-        assert (answer.status, answer.getheader("content-type")) == (200, "text/event-stream; charset=utf-8")
+        assert (answer.status, answer.getheader("content-type")) == (
+            200,
+            "text/event-stream; charset=utf-8",
+        )
         assert answer.readline() == b"retry: 1000\n"
         yield Line(answer)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Instance, str]]:
+def served(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Instance, str]]:
     """An instance, and the server on it."""
     folder = tmp_path_factory.mktemp("streamed")
     postgres = request.getfixturevalue("postgres") if request.param == "postgresql" else None
@@ -124,14 +129,19 @@ def test_of_the_changes_the_newest_are_kept(instance: Instance) -> None:
     with instance.db.writing() as session:
         late = KEPT + early[1] - 1  # the next one is as far behind as the second may be
         if instance.db.url.startswith("sqlite"):
-            session.execute(text("UPDATE sqlite_sequence SET seq = :late WHERE name = 'run_change'"), {"late": late})
+            session.execute(
+                text("UPDATE sqlite_sequence SET seq = :late WHERE name = 'run_change'"),
+                {"late": late},
+            )
         else:
             session.execute(text("SELECT setval('run_change_id_seq', :late)"), {"late": late})
     ingest(instance.db, [parse(start(run_of(4, "late"), at(4)))])
     assert stored_ids() == [early[2], late + 1]
 
 
-def test_listeners_are_bounded_and_forgotten_when_they_go(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listeners_are_bounded_and_forgotten_when_they_go(
+    in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(stream, "MAX_LISTENERS", 2)
     monkeypatch.setattr(stream, "HEARTBEAT", 0.1)
     Instance.create(in_tmp_path, "./data").db.dispose()
@@ -176,7 +186,9 @@ def test_stream_ends_when_its_key_is_revoked(instance: Instance, in_tmp_path: Pa
         assert other.next()[1]["job"]["name"] == "after"
 
 
-def test_stream_without_a_key_ends_when_the_first_key_is_made(instance: Instance, in_tmp_path: Path) -> None:
+def test_stream_without_a_key_ends_when_the_first_key_is_made(
+    instance: Instance, in_tmp_path: Path
+) -> None:
     with Server(in_tmp_path) as server, listening(server.url) as line:
         api_keys.create(instance.db, "somebody")
         with pytest.raises(AssertionError, match="the server hung up"):

@@ -25,11 +25,17 @@ if TYPE_CHECKING:
 
 def _event(number: int, padding: str = "") -> bytes:
     event = complete(run_of(number, f"job{number}"), at(number))
-    event["run"]["facets"]["padding"] = {"_producer": "urn:x", "_schemaURL": "urn:x", "text": padding}
+    event["run"]["facets"]["padding"] = {
+        "_producer": "urn:x",
+        "_schemaURL": "urn:x",
+        "text": padding,
+    }
     return json.dumps(event).encode()
 
 
-def test_while_somebody_else_writes_the_client_is_told_to_come_again(on_sqlite: Database, in_tmp_path: Path) -> None:
+def test_while_somebody_else_writes_the_client_is_told_to_come_again(
+    on_sqlite: Database, in_tmp_path: Path
+) -> None:
     with Server(in_tmp_path) as server:
         with locked(on_sqlite):
             begin = time.monotonic()
@@ -37,7 +43,9 @@ def test_while_somebody_else_writes_the_client_is_told_to_come_again(on_sqlite: 
             connection.request("POST", EVENT, _event(1))
             answer = connection.getresponse()
             assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
-            assert time.monotonic() - begin < 5  # before OpenLineage's clients give up by themselves
+            assert (
+                time.monotonic() - begin < 5
+            )  # before OpenLineage's clients give up by themselves
             connection.close()
             assert server.get("/healthz")[0] == 200
         assert server.post(_event(1))[0] == 201
@@ -76,7 +84,10 @@ def test_a_database_that_goes_away_is_used_again_when_it_is_back(
 ) -> None:
     Instance.create(in_tmp_path, "./data", postgres_url).db.dispose()
     name = postgres_url.partition("?")[0].rpartition("/")[2]
-    with Server(in_tmp_path) as server, psycopg.connect(postgres.url("postgres"), autocommit=True) as admin:
+    with (
+        Server(in_tmp_path) as server,
+        psycopg.connect(postgres.url("postgres"), autocommit=True) as admin,
+    ):
 
         def say(statement: str) -> None:
             admin.execute(statement.encode())

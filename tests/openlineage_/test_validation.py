@@ -76,13 +76,17 @@ BUILDERS: dict[str, Callable[[Run, list[Dataset]], Event]] = {
     "start": lambda run, files: events.start(run, AT, inputs=files),
     "running": lambda run, files: events.running(run, AT, inputs=files, outputs=files),
     "complete": lambda run, files: events.complete(run, AT, outputs=files),
-    "fail": lambda run, files: events.fail(run, AT, "no such luck", trace="line 1", inputs=files, outputs=files),
+    "fail": lambda run, files: events.fail(
+        run, AT, "no such luck", trace="line 1", inputs=files, outputs=files
+    ),
     "abort": lambda run, files: events.abort(run, AT, "interrupted", outputs=files),
 }
 
 
 @pytest.mark.parametrize("builder", BUILDERS.values(), ids=BUILDERS)
-def test_every_event_is_valid_when_it_says_everything(builder: Any, full: Run, datasets: list[Dataset]) -> None:
+def test_every_event_is_valid_when_it_says_everything(
+    builder: Any, full: Run, datasets: list[Dataset]
+) -> None:
     assert problems(builder(full, datasets)) == []
 
 
@@ -91,9 +95,14 @@ def test_every_event_is_valid_when_it_says_as_little_as_can_be(builder: Any, min
     assert problems(builder(minimal, [])) == []
 
 
-def test_every_facet_that_is_emitted_is_judged_by_a_schema(full: Run, datasets: list[Dataset]) -> None:
+def test_every_facet_that_is_emitted_is_judged_by_a_schema(
+    full: Run, datasets: list[Dataset]
+) -> None:
     event = events.fail(full, AT, "no such luck", trace="line 1", inputs=datasets)
-    places = {location: schema._schema_address(facet["_schemaURL"]) for location, _, facet in schema._apart(event)[1]}
+    places = {
+        location: schema._schema_address(facet["_schemaURL"])
+        for location, _, facet in schema._apart(event)[1]
+    }
     assert len(places) > 10
     assert [location for location, url in places.items() if url is None] == []
 
@@ -108,11 +117,20 @@ def test_every_facet_that_is_emitted_is_judged_by_a_schema(full: Run, datasets: 
         (lambda e: e.pop("job"), "event"),
         (lambda e: e["job"].pop("name"), "job"),
         (lambda e: e["run"].update(runId="run-1"), "run.runId"),
-        (lambda e: e["run"]["facets"]["parent"]["run"].update(runId="7"), "run.facets.parent.run.runId"),
+        (
+            lambda e: e["run"]["facets"]["parent"]["run"].update(runId="7"),
+            "run.facets.parent.run.runId",
+        ),
         (lambda e: e["run"]["facets"]["parent"]["root"].pop("job"), "run.facets.parent.root"),
-        (lambda e: e["run"]["facets"]["lamin_run"].update(attempt="2"), "run.facets.lamin_run.attempt"),
+        (
+            lambda e: e["run"]["facets"]["lamin_run"].update(attempt="2"),
+            "run.facets.lamin_run.attempt",
+        ),
         (lambda e: e["run"]["facets"]["errorMessage"].pop("message"), "run.facets.errorMessage"),
-        (lambda e: e["run"]["facets"]["processing_engine"].pop("version"), "run.facets.processing_engine"),
+        (
+            lambda e: e["run"]["facets"]["processing_engine"].pop("version"),
+            "run.facets.processing_engine",
+        ),
         (
             lambda e: e["run"]["facets"]["executionParameters"].update(parameters=3),
             "run.facets.executionParameters.parameters",
@@ -124,7 +142,10 @@ def test_every_facet_that_is_emitted_is_judged_by_a_schema(full: Run, datasets: 
         (lambda e: e["job"]["facets"]["jobType"].pop("_producer"), "job.facets.jobType"),
         (lambda e: e["job"]["facets"]["sourceCode"].pop("language"), "job.facets.sourceCode"),
         (lambda e: e["inputs"][0].pop("namespace"), "inputs[0]"),
-        (lambda e: e["inputs"][0]["facets"]["lamin_artifact"].pop("hash_type"), "inputs[0].facets.lamin_artifact"),
+        (
+            lambda e: e["inputs"][0]["facets"]["lamin_artifact"].pop("hash_type"),
+            "inputs[0].facets.lamin_artifact",
+        ),
         (lambda e: e.update(inputs={}), "inputs"),
     ],
     ids=itertools.count(),
@@ -134,7 +155,9 @@ def test_what_is_broken_is_found_and_its_place_is_named(
 ) -> None:
     event = copy.deepcopy(events.fail(full, AT, "no such luck", inputs=datasets))
     spoil(event)
-    assert [problem.partition(": ")[0] for problem in problems(event)][:1] == [location], problems(event)
+    assert [problem.partition(": ")[0] for problem in problems(event)][:1] == [location], problems(
+        event
+    )
 
 
 @pytest.mark.parametrize("event", [None, [], "START", 3, {}])
@@ -144,7 +167,11 @@ def test_what_is_no_event_at_all_is_a_problem_not_a_crash(event: Any) -> None:
 
 def test_a_foreign_facet_only_has_to_be_a_facet(minimal: Run) -> None:
     event = events.start(minimal, AT)
-    event["run"]["facets"]["acme_cost"] = {"_producer": "urn:acme", "_schemaURL": "urn:acme:cost", "euros": 3}
+    event["run"]["facets"]["acme_cost"] = {
+        "_producer": "urn:acme",
+        "_schemaURL": "urn:acme:cost",
+        "euros": 3,
+    }
     assert problems(event) == []
     del event["run"]["facets"]["acme_cost"]["_producer"]
     assert problems(event) == ['run.facets.acme_cost: "_producer" is a required property']

@@ -29,7 +29,11 @@ from .conftest import at, locked, run_of
 
 def _parsed(number: int, padding: str = "") -> ParsedEvent:
     event = complete(run_of(number, f"job{number}"), at(number))
-    event["run"]["facets"]["padding"] = {"_producer": "urn:x", "_schemaURL": "urn:x", "text": padding}
+    event["run"]["facets"]["padding"] = {
+        "_producer": "urn:x",
+        "_schemaURL": "urn:x",
+        "text": padding,
+    }
     return parse(json.dumps(event))
 
 
@@ -46,8 +50,14 @@ def test_when_too_many_wait_the_next_is_told_so(on_sqlite: Database) -> None:
             orders += [writer.order([_parsed(1)]), writer.order([_parsed(2), _parsed(3)])]
             with pytest.raises(Overloaded):
                 writer.order([_parsed(4)])
-        assert [receipt.taken for receipt in await _ended(*orders)] == [1, 3, 3]  # the last two were one group
-        await _ended(writer.order([_parsed(number) for number in range(10, 20)]))  # an idle one takes a large order
+        assert [receipt.taken for receipt in await _ended(*orders)] == [
+            1,
+            3,
+            3,
+        ]  # the last two were one group
+        await _ended(
+            writer.order([_parsed(number) for number in range(10, 20)])
+        )  # an idle one takes a large order
         writer.close()
         with pytest.raises(Overloaded):
             writer.order([_parsed(5)])
@@ -73,7 +83,9 @@ def test_what_nobody_waits_for_any_more_is_left_out(on_sqlite: Database) -> None
         assert set(session.scalars(select(Event.run_id))) == {run_of(1, "").id, run_of(3, "").id}
 
 
-def test_an_event_that_the_database_does_not_take_fails_for_nobody_else(on_sqlite: Database) -> None:
+def test_an_event_that_the_database_does_not_take_fails_for_nobody_else(
+    on_sqlite: Database,
+) -> None:
     @sqlalchemy_event.listens_for(on_sqlite.engine, "connect")
     def _limit(connection: Any, _: Any) -> None:
         connection.setlimit(0, 100_000)  # SQLITE_LIMIT_LENGTH
@@ -86,18 +98,30 @@ def test_an_event_that_the_database_does_not_take_fails_for_nobody_else(on_sqlit
         with locked(on_sqlite):
             blocking = writer.order([_parsed(0)])
             await asyncio.sleep(0.2)
-            orders = [writer.order([_parsed(n, "x" * (200_000 if n in (2, 4) else 1))]) for n in range(1, 6)]
+            orders = [
+                writer.order([_parsed(n, "x" * (200_000 if n in (2, 4) else 1))])
+                for n in range(1, 6)
+            ]
         ended = await _ended(blocking, *orders)
         writer.close()
         return ended
 
     ended = asyncio.run(story())
-    assert [type(outcome) for outcome in ended] == [Receipt, Receipt, Unavailable, Receipt, Unavailable, Receipt]
+    assert [type(outcome) for outcome in ended] == [
+        Receipt,
+        Receipt,
+        Unavailable,
+        Receipt,
+        Unavailable,
+        Receipt,
+    ]
     with on_sqlite.reading() as session:
         assert len(session.scalars(select(Event.id)).all()) == 4
 
 
-def test_who_sends_what_cannot_be_recorded_is_told_why(on_sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_sends_what_cannot_be_recorded_is_told_why(
+    on_sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The failure is provoked: every one that we know of is dealt with before."""
 
     def failing(history: History) -> RunFacts:
@@ -131,7 +155,9 @@ def test_who_comes_while_others_are_written_shares_a_transaction(on_sqlite: Data
         writer.close()
 
     asyncio.run(story())
-    counted = dict(line.rsplit(" ", 1) for line in generate_latest(metrics.registry).decode().splitlines())
+    counted = dict(
+        line.rsplit(" ", 1) for line in generate_latest(metrics.registry).decode().splitlines()
+    )
     assert float(counted["lamin_group_events_sum"]) == 160
     assert float(counted["lamin_group_events_count"]) <= 40  # 10, if all 16 came together each time
     assert float(counted['lamin_events_total{outcome="taken"}']) == 160

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from lamin_core.lineage.diff import RunDiff
-from lamin_core.models.interfaces import FeatureManager, HierarchyGraph, LabelManager, LineageGraph, RunComparison
+from lamin_core.models.interfaces import (
+    FeatureManager,
+    HierarchyGraph,
+    LabelManager,
+    LineageGraph,
+    RunComparison,
+)
 from lamin_core.render.drawing import Lineage
 from lamin_core.render.hierarchy import Hierarchy
 from lamin_core.saving.annotations import FeatureValues, LabelSet

@@ -1,6 +1,7 @@
 """Make the files of this folder from the two Python packages that carry the data.
 
-Run once, by hand: `python make_data.py airway.h5ad human_to_mouse.csv`; `SOURCE.md` says where those are from.
+Run once, by hand: `python make_data.py airway.h5ad human_to_mouse.csv`; `SOURCE.md` says where
+those are from.
 """
 
 from __future__ import annotations
@@ -36,9 +37,15 @@ def make(counts: Path, annotation: Path) -> None:
     sheet = data.obs[["cell", "dex"]].rename_axis("sample")
     sheet.to_csv(HERE / "samples.csv", lineterminator="\n")
 
-    names = pd.read_csv(annotation, usecols=["Gene stable ID", "Gene name"]).dropna().drop_duplicates("Gene stable ID")
+    names = (
+        pd.read_csv(annotation, usecols=["Gene stable ID", "Gene name"])
+        .dropna()
+        .drop_duplicates("Gene stable ID")
+    )
     symbols = names.set_index("Gene stable ID")["Gene name"].reindex(genes).dropna()
-    write_gzipped(HERE / "genes.csv.gz", symbols.rename("symbol").rename_axis("gene_id").reset_index(), ",")
+    write_gzipped(
+        HERE / "genes.csv.gz", symbols.rename("symbol").rename_axis("gene_id").reset_index(), ","
+    )
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
     python figure.py
 
-What it shows: a plain script. `ln.track()` and `ln.finish()` say that what is read and saved between them belongs
-together; `ln.Artifact.get` asks for data by key, wherever it lies and whatever made it.
+What it shows: a plain script. `ln.track()` and `ln.finish()` say that what is read and saved
+between them belongs together; `ln.Artifact.get` asks for data by key, wherever it lies and whatever
+made it.
 """
 
 import matplotlib
@@ -27,17 +28,28 @@ changed = genes[genes["q"] < MAX_Q]
 top = changed.reindex(changed["log2_change"].abs().sort_values(ascending=False).index).head(TOP)
 
 figure, axes = plt.subplots(figsize=(7, 6), layout="constrained")
-axes.scatter(genes["log2_change"], -np.log10(genes["p"]), s=4, color="0.75", linewidths=0, label="all expressed genes")
+axes.scatter(
+    genes["log2_change"],
+    -np.log10(genes["p"]),
+    s=4,
+    color="0.75",
+    linewidths=0,
+    label="all expressed genes",
+)
 for direction, color in (("more", "tab:red"), ("less", "tab:blue")):
     some = changed[(changed["log2_change"] > 0) == (direction == "more")]
     label = f"{direction} with dexamethasone ({len(some)})"
-    axes.scatter(some["log2_change"], -np.log10(some["p"]), s=6, color=color, linewidths=0, label=label)
+    axes.scatter(
+        some["log2_change"], -np.log10(some["p"]), s=6, color=color, linewidths=0, label=label
+    )
 named = top[top["symbol"].isin(KNOWN) | (np.arange(len(top)) < 7)].sort_values("p")
 for number, gene in enumerate(named.itertuples()):
     at = (gene.log2_change, -np.log10(gene.p))
     beside = (3, 3 if number % 2 else -9)  # neighbours in height: one above its point, one below
     weight = "bold" if gene.symbol in KNOWN else "normal"
-    axes.annotate(gene.symbol, at, beside, textcoords="offset points", fontsize=8, fontweight=weight)
+    axes.annotate(
+        gene.symbol, at, beside, textcoords="offset points", fontsize=8, fontweight=weight
+    )
 axes.set(
     title="Airway smooth muscle cells of four donors, 18 h with dexamethasone",
     xlabel="log2 change, mean of four cell lines",
@@ -50,6 +62,12 @@ axes.legend(loc="upper right", fontsize=8, frameon=False)
 figure.savefig("volcano.png", dpi=150, metadata={"Software": None})
 top.round(6).to_csv("top_genes.csv", lineterminator="\n")
 
-ln.Artifact("volcano.png", key="airway/volcano.png", description="Genes that answer to dexamethasone").save()
-ln.Artifact("top_genes.csv", key="airway/top_genes.csv", description=f"The {TOP} largest significant changes").save()
+ln.Artifact(
+    "volcano.png", key="airway/volcano.png", description="Genes that answer to dexamethasone"
+).save()
+ln.Artifact(
+    "top_genes.csv",
+    key="airway/top_genes.csv",
+    description=f"The {TOP} largest significant changes",
+).save()
 ln.finish()

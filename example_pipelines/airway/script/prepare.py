@@ -2,8 +2,9 @@
 
     python prepare.py
 
-What it shows: a script that registers the files it finds and the files it writes where they are, under keys that others
-can ask for. `demo.py` runs it only when there is neither a `nextflow` nor a way to get one.
+What it shows: a script that registers the files it finds and the files it writes where they are,
+under keys that others can ask for. `demo.py` runs it only when there is neither a `nextflow` nor a
+way to get one.
 """
 
 from pathlib import Path
@@ -31,7 +32,14 @@ def save(table: pd.DataFrame, name: str, separator: str) -> None:
     path = FOLDER / name
     path.parent.mkdir(exist_ok=True)
     compression = {"method": "gzip", "mtime": 0} if path.suffix == ".gz" else None
-    table.to_csv(path, sep=separator, index=False, lineterminator="\n", compression=compression, float_format="%.4f")
+    table.to_csv(
+        path,
+        sep=separator,
+        index=False,
+        lineterminator="\n",
+        compression=compression,
+        float_format="%.4f",
+    )
     ln.Artifact(path).save()
 
 
@@ -41,7 +49,11 @@ for sample in raw("samples.csv", ",")["sample"]:
     counts = raw(f"counts/{sample}.tsv.gz", "\t").merge(genes, on="gene_id")
     reads = counts["count"].sum()
     logcpm = np.log2((counts["count"] + 0.5) / (reads + 1) * 1e6)
-    save(counts[["gene_id", "symbol"]].assign(logcpm=logcpm), f"normalized/{sample}.logcpm.tsv.gz", "\t")
+    save(
+        counts[["gene_id", "symbol"]].assign(logcpm=logcpm),
+        f"normalized/{sample}.logcpm.tsv.gz",
+        "\t",
+    )
     sizes.append({"sample": sample, "reads": reads, "genes": (counts["count"] > 0).sum()})
 save(pd.DataFrame(sizes), "qc/library_sizes.csv", ",")
 

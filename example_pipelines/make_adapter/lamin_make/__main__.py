@@ -32,7 +32,9 @@ def main() -> int:
 
 @guard
 def _recording(makefile: str) -> Recording:
-    version = subprocess.run(["make", "--version"], capture_output=True, text=True, check=True).stdout.split()[2]
+    version = subprocess.run(
+        ["make", "--version"], capture_output=True, text=True, check=True
+    ).stdout.split()[2]
     os.environ["MAKE_VERSION_USED"] = version
     parent = parent_from_environment()
     run = translate.workflow_run(

@@ -25,7 +25,9 @@ class Recording:
         self._sink: Sink | None = None
         self._files = DatasetReader()
 
-    def call(self, command: Sequence[str], inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> int:
+    def call(
+        self, command: Sequence[str], inputs: Sequence[str] = (), outputs: Sequence[str] = ()
+    ) -> int:
         """Run the command as this run; returns its exit status."""
         self._start(inputs)
         environment = ChildEnvironment()
@@ -53,7 +55,9 @@ class Recording:
         if status == 0:
             self._emit(events.complete(self._run, now, outputs=self._datasets(outputs)))
         else:
-            self._emit(events.fail(self._run, now, f"{self._run.name} ended with exit status {status}"))
+            self._emit(
+                events.fail(self._run, now, f"{self._run.name} ended with exit status {status}")
+            )
 
     @guard
     def _emit(self, event: Event) -> None:

@@ -83,7 +83,12 @@ def workflow_name(makefile: str) -> str:
 
 
 def workflow_run(
-    run_id: str, makefile: str, source: str, version: str, parent: RunReference | None, root: RunReference | None
+    run_id: str,
+    makefile: str,
+    source: str,
+    version: str,
+    parent: RunReference | None,
+    root: RunReference | None,
 ) -> Run:
     """Return one call of make as a run."""
     git = GitSource.of(makefile)
@@ -100,7 +105,18 @@ def workflow_run(
     return Run(run_id, job, ENGINE, version, name=job.name, parent=parent, root=root)
 
 
-def step_run(run_id: str, step: Step, version: str, workflow: RunReference, root: RunReference) -> Run:
+def step_run(
+    run_id: str, step: Step, version: str, workflow: RunReference, root: RunReference
+) -> Run:
     """Return one recipe as a run, a child of the workflow's."""
     job = Job(ENGINE, f"{workflow.name}:{step.name}", "rule", rule_text(step), "bash")
-    return Run(run_id, job, ENGINE, version, name=step.target, parent=workflow, root=root, params=step.params)
+    return Run(
+        run_id,
+        job,
+        ENGINE,
+        version,
+        name=step.target,
+        parent=workflow,
+        root=root,
+        params=step.params,
+    )

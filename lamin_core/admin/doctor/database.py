@@ -25,7 +25,20 @@ from lamin_core.runtime.sharing import is_wide, sharing_of
 SLOW = 0.05
 SKEW = 2.0
 """Seconds from which on an answer is slow, and two clocks differ."""
-_NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs", "beegfs", "lustre", "gpfs", "ceph")
+_NETWORK = (
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "fuse.sshfs",
+    "9p",
+    "afs",
+    "beegfs",
+    "lustre",
+    "gpfs",
+    "ceph",
+)
 
 
 def checks(instance: Instance) -> Iterator[Finding]:
@@ -38,7 +51,9 @@ def checks(instance: Instance) -> Iterator[Finding]:
             yield latency([_answer(session) for _ in range(5)])
             yield skew("clock of the database", _clock(session))
     except LaminError as error:
-        yield failure("database", error.message, error.hint or "check the URL in .lamin/instance.toml")
+        yield failure(
+            "database", error.message, error.hint or "check the URL in .lamin/instance.toml"
+        )
         return
     yield ok("schema", REVISION)
     yield _writable(instance)
@@ -88,7 +103,9 @@ def skew(whose: str, seconds: float) -> Finding:
     shown = f"{seconds:+.1f} s from this machine's"
     if abs(seconds) <= SKEW:
         return ok(whose, shown)
-    return warning(whose, shown, "set both clocks by NTP: versions and lineage follow the time of events")
+    return warning(
+        whose, shown, "set both clocks by NTP: versions and lineage follow the time of events"
+    )
 
 
 def _writable(instance: Instance) -> Finding:
@@ -97,12 +114,16 @@ def _writable(instance: Instance) -> Finding:
             session.execute(text("UPDATE alembic_version SET version_num = version_num"))
             session.rollback()
     except ReadOnly:
-        return warning("permissions", "the database may only be read", "ask its owner for the right to write")
+        return warning(
+            "permissions", "the database may only be read", "ask its owner for the right to write"
+        )
     except LaminError as error:
         return failure("permissions", error.message, error.hint or "see who holds its lock")
     if not os.access(instance.folder, os.W_OK):
         hint = f"let yourself write to {instance.folder}"
-        return warning("permissions", f"{instance.folder} cannot be written to: no cache, no spool", hint)
+        return warning(
+            "permissions", f"{instance.folder} cannot be written to: no cache, no spool", hint
+        )
     return ok("permissions", "the database and the instance's folder can be written to")
 
 
@@ -111,11 +132,17 @@ def _secrecy(instance: Instance) -> Finding:
     settings = instance.folder / SETTINGS
     holds = make_url(instance.db.url).password is not None
     if holds and settings.is_file() and settings.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-        return warning("secrecy", f"others can read {settings}, and it holds a password", f"chmod 600 {settings}")
+        return warning(
+            "secrecy",
+            f"others can read {settings}, and it holds a password",
+            f"chmod 600 {settings}",
+        )
     wide = _readable_by_others(instance)
     if wide is not None:
         hint = "lamin init --shared=private narrows it, --shared=group is for a team"
-        return warning("secrecy", f"others can read {wide}: parameters, source code and events", hint)
+        return warning(
+            "secrecy", f"others can read {wide}: parameters, source code and events", hint
+        )
     return ok("secrecy", f"no password lies open; shared: {sharing_of(instance.folder)}")
 
 
@@ -123,7 +150,12 @@ def _readable_by_others(instance: Instance) -> Path | None:
     """The database or the folder of the instance, where it was not shared on purpose; older versions made it so."""
     url = make_url(instance.db.url)
     is_server = not instance.db.url.startswith("sqlite")
-    if not instance.folder.is_dir() or is_server or not url.database or not is_wide(instance.folder):
+    if (
+        not instance.folder.is_dir()
+        or is_server
+        or not url.database
+        or not is_wide(instance.folder)
+    ):
         return None
     file = Path(url.database)
     readable = file.is_file() and file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
@@ -159,4 +191,6 @@ def file_system(path: Path, mounts: str) -> str | None:
     entries = [line.split() for line in mounts.splitlines() if len(line.split()) > 2]
     above = {str(folder) for folder in (path, *path.parents)}
     holding = [(where.replace("\\040", " "), kind) for _, where, kind, *_ in entries]
-    return max(((len(where), kind) for where, kind in holding if where in above), default=(0, None))[1]
+    return max(
+        ((len(where), kind) for where, kind in holding if where in above), default=(0, None)
+    )[1]

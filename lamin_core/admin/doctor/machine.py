@@ -25,7 +25,10 @@ _ENGINES = {
 
 def checks() -> Iterator[Finding]:
     """Versions, engines, the spool."""
-    yield ok("version", f"lamin-core {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    yield ok(
+        "version",
+        f"lamin-core {__version__}, Python {platform.python_version()}, {platform.platform()}",
+    )
     yield sqlite(sqlite3.sqlite_version_info)
     for engine, (plugin, package) in _ENGINES.items():
         yield _engine(engine, plugin, package)
@@ -51,7 +54,9 @@ def sqlite(version: tuple[int, ...]) -> Finding:
 
 def _engine(engine: str, plugin: str, package: str | None) -> Finding:
     if importlib.util.find_spec(plugin) is None:
-        return warning(f"engine {engine}", f"{plugin} is not installed", f"pip install 'lamin-core[{engine}]'")
+        return warning(
+            f"engine {engine}", f"{plugin} is not installed", f"pip install 'lamin-core[{engine}]'"
+        )
     installed = shutil.which(engine) if package is None else _version(package)
     if installed is None:
         return ok(f"engine {engine}", f"{plugin} is there, {engine} is not installed")
@@ -72,7 +77,9 @@ def spool() -> Finding:
     if not files:
         return ok("spool", f"nothing waits in {folder}")
     size = sum(file.stat().st_size for file in files)
-    return warning("spool", f"{size} bytes in {len(files)} files wait in {folder}", "lamin events replay")
+    return warning(
+        "spool", f"{size} bytes in {len(files)} files wait in {folder}", "lamin events replay"
+    )
 
 
 def refused_events() -> Finding:

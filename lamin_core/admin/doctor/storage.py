@@ -24,7 +24,9 @@ def checks(instance: Instance) -> Iterator[Finding]:
         root = instance.storage
         ahead = _tried_remote(root) if is_remote(root) else _tried_local(root)
     except LaminError as error:
-        yield failure("storage", error.message, error.hint or "check its address and your credentials")
+        yield failure(
+            "storage", error.message, error.hint or "check its address and your credentials"
+        )
         return
     yield ok("storage", f"{root} can be written to")
     yield skew("clock of the storage", ahead)
@@ -67,5 +69,9 @@ def _tried_remote(root: str) -> float:
 
 
 def _credentials() -> str:
-    named = [name for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL") if os.environ.get(name)]
+    named = [
+        name
+        for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL")
+        if os.environ.get(name)
+    ]
     return f"{', '.join(named)} set" if named else "none in the environment"

@@ -1,6 +1,7 @@
 """Consistency of a registry: the bytes of every row, a row for every copy, and the tables among themselves.
 
-`check` only looks. `repair` mends what can be derived from the rest; bytes that are gone or damaged it cannot.
+`check` only looks. `repair` mends what can be derived from the rest; bytes that are gone or damaged
+it cannot.
 """
 
 from __future__ import annotations
@@ -35,14 +36,18 @@ class Report:
     def as_dict(self) -> dict[str, object]:
         """Return the result as it is printed by `--json`."""
         problems = [problem.as_dict() for problem in self.problems]
-        return {"deep": self.deep, "checked": dict(sorted(self.checked.items())), "problems": problems}
+        return {
+            "deep": self.deep,
+            "checked": dict(sorted(self.checked.items())),
+            "problems": problems,
+        }
 
 
 def check(instance: Instance, *, deep: bool = False, grace: float = GRACE) -> Report:
     """Look at everything; `deep` also reads every byte and compares it with its digest.
 
-    Files in a managed storage that no row names are orphans, unless they are younger than `grace` seconds: a save
-    that is under way copies first and writes the row last.
+    Files in a managed storage that no row names are orphans, unless they are younger than `grace`
+    seconds: a save that is under way copies first and writes the row last.
     """
     report = Report(deep)
     with instance.db.reading() as session:

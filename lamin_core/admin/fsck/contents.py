@@ -49,7 +49,11 @@ class Kept:
     @property
     def checked_path(self) -> str:
         """Where the bytes are. Raises `Conflict` where that is outside of the storage."""
-        return copy_location(self.root, self.storage_key) if self.is_copy else location(self.root, self.storage_key)
+        return (
+            copy_location(self.root, self.storage_key)
+            if self.is_copy
+            else location(self.root, self.storage_key)
+        )
 
     @property
     def is_copy(self) -> bool:
@@ -66,11 +70,15 @@ def check_contents(instance: Instance, checked: Counter[str], *, deep: bool) -> 
         artifact for artifact in rows if is_below(artifact.storage_key) or artifact.root == "/"
     ]  # of the others the rules tell
     gone = {root for root in managed if not is_remote(root) and not os.path.isdir(root)}
-    within_reach = [artifact for artifact in rows if _is_reachable(artifact.root) and artifact.root not in gone]
+    within_reach = [
+        artifact for artifact in rows if _is_reachable(artifact.root) and artifact.root not in gone
+    ]
     checked["artifacts"] += len(within_reach)
     if len(within_reach) < len(rows):
         checked["out of reach"] += len(rows) - len(within_reach)
-    places = {(artifact.path, artifact.content): artifact for artifact in within_reach}  # many rows may share a copy
+    places = {
+        (artifact.path, artifact.content): artifact for artifact in within_reach
+    }  # many rows may share a copy
     size = sum(max(artifact.content.size, 0) for artifact in places.values()) if deep else 0
     checked["bytes"] += size
     with progress("reading every byte", size) as watch:
@@ -84,7 +92,9 @@ def check_contents(instance: Instance, checked: Counter[str], *, deep: bool) -> 
         observations = dict(zip(places, at_once(look, places.values()), strict=True))
     intact = {path for (path, _), problem in observations.items() if problem is None}
     problems = [_gone(root) for root in sorted(gone)]
-    problems += [_led_away(root) for root in sorted(managed) if root not in gone and not _is_own(root)]
+    problems += [
+        _led_away(root) for root in sorted(managed) if root not in gone and not _is_own(root)
+    ]
     for artifact in within_reach:
         problem = observations[artifact.path, artifact.content]
         if problem is not None and problem.kind == "damaged" and artifact.path in intact:
@@ -107,17 +117,27 @@ def _is_own(root: str) -> bool:
 def _led_away(root: str) -> Problem:
     path = Location(root, MANAGED).text
     hint = "remove the link; or let the owner of the storage make it, if it was meant"
-    return Problem("outside", f"{path} is a link of somebody else, out of the storage", hint, path=path)
+    return Problem(
+        "outside", f"{path} is a link of somebody else, out of the storage", hint, path=path
+    )
 
 
 def _not_its_own(artifact: Kept) -> Problem:
     """Its row says other bytes than the row of another artifact, which are the right ones."""
     what = f"{artifact.path} is the copy of another artifact"
-    return Problem("missing", what, f"`lamin delete artifact {artifact.uid} --permanent`", artifact.uid, artifact.path)
+    return Problem(
+        "missing",
+        what,
+        f"`lamin delete artifact {artifact.uid} --permanent`",
+        artifact.uid,
+        artifact.path,
+    )
 
 
 def _gone(root: str) -> Problem:
-    return Problem("storage", f"the storage {root} is gone, with all copies in it", "is it mounted?", path=root)
+    return Problem(
+        "storage", f"the storage {root} is gone, with all copies in it", "is it mounted?", path=root
+    )
 
 
 def _rows() -> Select[tuple[str, str | None, str, str | None, str, str, int, int | None]]:
@@ -143,7 +163,9 @@ def _rows() -> Select[tuple[str, str | None, str, str | None, str, str, int, int
     )
 
 
-def _stored_artifact(row: Row[tuple[str, str | None, str, str | None, str, str, int, int | None]]) -> Kept:
+def _stored_artifact(
+    row: Row[tuple[str, str | None, str, str | None, str, str, int, int | None]],
+) -> Kept:
     uid, key, root, real_key, hash_type, digest, size, n_files = row
     return Kept(uid, key, root, real_key, Digest(hash_type, digest, size, n_files))
 
@@ -159,21 +181,35 @@ def _look(artifact: Kept, *, deep: bool) -> Problem | None:
         path = artifact.checked_path
     except Conflict as error:
         return Problem(
-            "outside", error.message, "remove the link; then `lamin fsck` once more", artifact.uid, artifact.path
+            "outside",
+            error.message,
+            "remove the link; then `lamin fsck` once more",
+            artifact.uid,
+            artifact.path,
         )
     try:
-        actual = store.digest(path, artifact.content) if deep else store.measure(path, artifact.content)
+        actual = (
+            store.digest(path, artifact.content) if deep else store.measure(path, artifact.content)
+        )
     except NotFound:
         return _missing(artifact)
     except LaminError as error:
-        return Problem("unreadable", error.message, "check the path and its permissions", artifact.uid, artifact.path)
+        return Problem(
+            "unreadable",
+            error.message,
+            "check the path and its permissions",
+            artifact.uid,
+            artifact.path,
+        )
     return None if _agrees(artifact.content, actual) else _differs(artifact, actual)
 
 
 def _agrees(expected: Digest, actual: Digest) -> bool:
     same_size = UNKNOWN_SIZE in (expected.size, actual.size) or expected.size == actual.size
     same_count = None in (expected.n_files, actual.n_files) or expected.n_files == actual.n_files
-    same_hash = not actual.hash or actual.hash_type != expected.hash_type or actual.hash == expected.hash
+    same_hash = (
+        not actual.hash or actual.hash_type != expected.hash_type or actual.hash == expected.hash
+    )
     return same_size and same_count and same_hash
 
 
@@ -194,6 +230,13 @@ def _differs(artifact: Kept, actual: Digest) -> Problem:
     )
     if artifact.is_copy:
         hint = "`lamin fsck --deep --delete-damaged`, then save the original again"
-        return Problem("damaged", f"{artifact.path} has {how}", hint, artifact.uid, artifact.path, artifact.root)
+        return Problem(
+            "damaged",
+            f"{artifact.path} has {how}",
+            hint,
+            artifact.uid,
+            artifact.path,
+            artifact.root,
+        )
     hint = f"`lamin save {shlex.quote(artifact.path)}` makes it a new version; or restore it"
     return Problem("changed", f"{artifact.path} has {how}", hint, artifact.uid, artifact.path)

@@ -33,18 +33,28 @@ class Orphan:
         is_part = self.file.upload is not None
         why = "was not uploaded to its end" if is_part else "belongs to no artifact"
         what = f"{self.file.path} ({self.file.size} bytes) {why}"
-        return Problem("orphan", what, "`lamin fsck --delete-orphans` removes it", path=self.file.path)
+        return Problem(
+            "orphan", what, "`lamin fsck --delete-orphans` removes it", path=self.file.path
+        )
 
 
-def find_orphans(instance: Instance, checked: Counter[str], *, grace: float = GRACE) -> Iterator[Orphan]:
+def find_orphans(
+    instance: Instance, checked: Counter[str], *, grace: float = GRACE
+) -> Iterator[Orphan]:
     """The files in managed storages that no artifact is or contains, unless they are younger than `grace`."""
     with instance.db.reading() as session:
-        roots = [(row.id, row.root) for row in session.scalars(select(Storage).where(Storage.is_managed))]
+        roots = [
+            (row.id, row.root) for row in session.scalars(select(Storage).where(Storage.is_managed))
+        ]
     before = time.time() - grace
     for storage_id, root in roots:
         try:
-            files = list(store_at(root).copies(root))  # first the files: what is saved meanwhile has its row by then
-        except Conflict:  # the folder of copies leads out of the storage, which is a problem of its own
+            files = list(
+                store_at(root).copies(root)
+            )  # first the files: what is saved meanwhile has its row by then
+        except (
+            Conflict
+        ):  # the folder of copies leads out of the storage, which is a problem of its own
             continue
         with instance.db.reading() as session:
             artifact_keys = set(session.scalars(_keys(storage_id)))
@@ -59,7 +69,9 @@ def find_orphans(instance: Instance, checked: Counter[str], *, grace: float = GR
 
 
 def _keys(storage_id: int) -> Select[tuple[str | None]]:
-    return select(Artifact.real_key).where(Artifact.storage_id == storage_id, Artifact.real_key.is_not(None))
+    return select(Artifact.real_key).where(
+        Artifact.storage_id == storage_id, Artifact.real_key.is_not(None)
+    )
 
 
 def _key(path: str, root: str) -> str:

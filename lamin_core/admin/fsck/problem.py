@@ -19,4 +19,10 @@ class Problem:
 
     def as_dict(self) -> dict[str, str | None]:
         """Return the problem as it is printed by `--json`."""
-        return {"kind": self.kind, "uid": self.uid, "path": self.path, "what": self.what, "hint": self.hint}
+        return {
+            "kind": self.kind,
+            "uid": self.uid,
+            "path": self.path,
+            "what": self.what,
+            "hint": self.hint,
+        }

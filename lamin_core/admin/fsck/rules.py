@@ -46,7 +46,10 @@ class Rule:
     def find(self, session: Session) -> list[Problem]:
         """What breaks it."""
         rows = self.ask(session)
-        return [Problem(self.kind, self.say.format(**row._mapping), self.hint, row._mapping.get("uid")) for row in rows]
+        return [
+            Problem(self.kind, self.say.format(**row._mapping), self.hint, row._mapping.get("uid"))
+            for row in rows
+        ]
 
     def mend(self, session: Session) -> int:
         """Mend what breaks it; how many rows that were."""
@@ -74,7 +77,9 @@ def _collections_without_one_latest(session: Session) -> Rows:
 def _without_one_latest(session: Session, versions: Any, series: Any, *counted: Any) -> Rows:
     """The series that are not led by exactly one version; what is in the trash does not count."""
     latest = func.sum(case((versions.is_latest, 1), else_=0))
-    query = select(series.label("series"), func.min(versions.key).label("key"), latest.label("latest"))
+    query = select(
+        series.label("series"), func.min(versions.key).label("key"), latest.label("latest")
+    )
     return session.execute(query.where(*counted).group_by(series).having(latest != 1)).all()
 
 
@@ -102,7 +107,10 @@ def _refold(session: Session, row: Row[Any]) -> None:
 
 def _misplaced_artifacts(session: Session) -> Rows:
     """Versions whose uid, key or storage is not what their series and number say."""
-    moved = or_(Artifact.key.is_distinct_from(ArtifactSeries.key), Artifact.storage_id != ArtifactSeries.storage_id)
+    moved = or_(
+        Artifact.key.is_distinct_from(ArtifactSeries.key),
+        Artifact.storage_id != ArtifactSeries.storage_id,
+    )
     columns = (
         Artifact.uid,
         Artifact.number,
@@ -110,7 +118,9 @@ def _misplaced_artifacts(session: Session) -> Rows:
         ArtifactSeries.stem,
         moved.label("moved"),
     )
-    rows = session.execute(select(*columns).join(ArtifactSeries, ArtifactSeries.id == Artifact.series_id)).all()
+    rows = session.execute(
+        select(*columns).join(ArtifactSeries, ArtifactSeries.id == Artifact.series_id)
+    ).all()
     return [row for row in rows if row.moved or row.uid != row.stem + version_suffix(row.number)]
 
 
@@ -130,13 +140,25 @@ def _outside(session: Session) -> Rows:
         Artifact.real_key.like(f"{MANAGED}/%/%"),
         Artifact.real_key.contains("\\", autoescape=True),
     )
-    query = select(Artifact.uid, Artifact.key, Artifact.real_key, Artifact.series_id.label("series"), Storage.root)
-    query = query.join(Storage, Storage.id == Artifact.storage_id).where(suspicious).order_by(Artifact.id)
+    query = select(
+        Artifact.uid,
+        Artifact.key,
+        Artifact.real_key,
+        Artifact.series_id.label("series"),
+        Storage.root,
+    )
+    query = (
+        query.join(Storage, Storage.id == Artifact.storage_id)
+        .where(suspicious)
+        .order_by(Artifact.id)
+    )
     return session.execute(query).all()
 
 
 def _copies_outside(session: Session) -> Rows:
-    return [row for row in _outside(session) if row.real_key is not None and not is_place(row.real_key)]
+    return [
+        row for row in _outside(session) if row.real_key is not None and not is_place(row.real_key)
+    ]
 
 
 def _keys_outside(session: Session) -> Rows:
@@ -156,8 +178,12 @@ def _forget_copy(session: Session, row: Row[Any]) -> None:
 
 def _strayed_edges(session: Session) -> Rows:
     """Edges that name one series and a version of another."""
-    query = select(RunArtifact.id, Artifact.uid, Artifact.series_id.label("series"), Run.uid.label("run"))
-    query = query.join(Artifact, Artifact.id == RunArtifact.artifact_id).join(Run, Run.id == RunArtifact.run_id)
+    query = select(
+        RunArtifact.id, Artifact.uid, Artifact.series_id.label("series"), Run.uid.label("run")
+    )
+    query = query.join(Artifact, Artifact.id == RunArtifact.artifact_id).join(
+        Run, Run.id == RunArtifact.run_id
+    )
     return session.execute(query.where(RunArtifact.series_id != Artifact.series_id)).all()
 
 
@@ -167,7 +193,9 @@ def _bring_back(session: Session, row: Row[Any]) -> None:
 
 def _idle_stubs(session: Session) -> Rows:
     """Runs that only another one spoke of, and now none does."""
-    return session.execute(select(Run.id, Run.uid).where(Run.origin == "stub", ~is_named(Run, but=RunChange))).all()
+    return session.execute(
+        select(Run.id, Run.uid).where(Run.origin == "stub", ~is_named(Run, but=RunChange))
+    ).all()
 
 
 def _drop_run(session: Session, row: Row[Any]) -> None:
@@ -200,7 +228,11 @@ def find_damage(session: Session) -> list[Problem]:
             messages.append(row[0])
     except DBAPIError as error:  # it may stumble itself
         messages.append(str(error.orig))
-    return [Problem("database", f"SQLite says: {message}", _BACKUP) for message in messages if message != "ok"]
+    return [
+        Problem("database", f"SQLite says: {message}", _BACKUP)
+        for message in messages
+        if message != "ok"
+    ]
 
 
 def _unknown_transforms(session: Session) -> Rows:

@@ -72,7 +72,11 @@ class Local:
         """Of every byte, whatever the times of the file say."""
         here = self._existing_path(path)
         try:
-            return digest(here) if expected.hash_type in (FILE, FOLDER) else self.measure(path, expected)
+            return (
+                digest(here)
+                if expected.hash_type in (FILE, FOLDER)
+                else self.measure(path, expected)
+            )
         except OSError as error:
             raise Unavailable(f"{path!r} cannot be read: {error.strerror or error}") from error
 
@@ -94,7 +98,9 @@ class Local:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            raise Unavailable(f"{file.path!r} cannot be removed: {error.strerror}", hint="who may write?") from error
+            raise Unavailable(
+                f"{file.path!r} cannot be removed: {error.strerror}", hint="who may write?"
+            ) from error
         for folder in path.parents:
             if folder.name == MANAGED or any(folder.iterdir()):
                 return
@@ -121,7 +127,10 @@ class Remote:
         if facts.get("type") != "directory":
             tag = str(facts.get("ETag") or "").strip('"')
             return Digest("etag" if tag else "", tag, facts.get("size") or 0)
-        sizes = [entry["size"] or 0 for entry in _translate_errors(path, lambda: fs.find(target, detail=True)).values()]
+        sizes = [
+            entry["size"] or 0
+            for entry in _translate_errors(path, lambda: fs.find(target, detail=True)).values()
+        ]
         return Digest("", "", sum(sizes), len(sizes))
 
     def digest(self, path: str, expected: Digest) -> Digest:
@@ -146,7 +155,11 @@ class Remote:
             raise Unavailable(f"{url!r} cannot be listed: {error}") from error
         for name, facts in listed.items():
             written = facts.get("LastModified") or facts.get("created")
-            yield Found(f"{scheme}://{name.lstrip('/')}", facts["size"] or 0, written.timestamp() if written else 0.0)
+            yield Found(
+                f"{scheme}://{name.lstrip('/')}",
+                facts["size"] or 0,
+                written.timestamp() if written else 0.0,
+            )
         if scheme in ("s3", "s3a"):
             for upload in _translate_errors(url, lambda: s3_multipart.unfinished(fs, target)):
                 yield Found(f"{scheme}://{upload.path}", upload.size, upload.written, upload.name)
@@ -157,7 +170,9 @@ class Remote:
         if file.upload is None:
             _translate_errors(file.path, lambda: fs.rm_file(target))
         else:
-            _translate_errors(file.path, lambda: s3_multipart.give_up(fs, target, file.upload or ""))
+            _translate_errors(
+                file.path, lambda: s3_multipart.give_up(fs, target, file.upload or "")
+            )
 
 
 @cache
@@ -195,7 +210,9 @@ def _read(fs: Any, target: str) -> Digest:
 def _read_folder(fs: Any, target: str) -> Digest:
     """As `hashing` does it for a local folder: over path, size and digest of every file, in the order of the paths."""
     names = fs.find(target)
-    entries = sorted((name[len(target.rstrip("/")) + 1 :].encode(), _read(fs, name)) for name in names)
+    entries = sorted(
+        (name[len(target.rstrip("/")) + 1 :].encode(), _read(fs, name)) for name in names
+    )
     hasher, size = blake3(), 0
     for name, entry in entries:
         hasher.update(b"%s\0%d\0%s\n" % (name, entry.size, entry.hash.encode()))

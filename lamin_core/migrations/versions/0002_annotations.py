@@ -31,25 +31,35 @@ def _widen() -> None:
     """New columns of tables that are there."""
     for table in ("ulabel", "feature"):
         op.add_column(table, sa.Column("synonyms", sa.Text()))
-    op.add_column("feature", sa.Column("nullable", sa.Boolean(), nullable=False, server_default=sa.true()))
+    op.add_column(
+        "feature", sa.Column("nullable", sa.Boolean(), nullable=False, server_default=sa.true())
+    )
     op.add_column("feature", sa.Column("default_value", sa.JSON(none_as_null=True)))
     for name in ("itype", "dtype"):
         op.add_column("schema", sa.Column(name, sa.Text()))
     op.add_column("schema", sa.Column("n_members", sa.Integer()))
-    op.add_column("schema", sa.Column("minimal_set", sa.Boolean(), nullable=False, server_default=sa.true()))
+    op.add_column(
+        "schema", sa.Column("minimal_set", sa.Boolean(), nullable=False, server_default=sa.true())
+    )
     flags = [("schema", name) for name in ("ordered_set", "maximal_set", "flexible", "coerce")]
     for table, name in [*flags, ("feature", "coerce"), ("schema_feature", "optional")]:
-        op.add_column(table, sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false()))
+        op.add_column(
+            table, sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false())
+        )
     _refer("schema", "index_id", "feature")
     _refer("schema", "created_by_id", "user")
     _refer("feature", "created_by_id", "user")
-    op.execute("UPDATE schema SET n_members = (SELECT count(*) FROM schema_feature WHERE schema_id = schema.id)")
+    op.execute(
+        "UPDATE schema SET n_members = (SELECT count(*) FROM schema_feature WHERE schema_id = schema.id)"
+    )
 
 
 def _refer(table: str, column: str, target: str) -> None:
     kind = "INTEGER" if op.get_bind().dialect.name == "sqlite" else "BIGINT"
     name = f"fk_{table}_{column}_{target}"
-    op.execute(f'ALTER TABLE {table} ADD COLUMN {column} {kind} CONSTRAINT {name} REFERENCES "{target}" (id)')
+    op.execute(
+        f'ALTER TABLE {table} ADD COLUMN {column} {kind} CONSTRAINT {name} REFERENCES "{target}" (id)'
+    )
 
 
 def _registries() -> None:
@@ -84,16 +94,22 @@ def _record(table: str) -> list[sa.schema.SchemaItem]:
         sa.Column("id", IDENTITY, nullable=False),
         sa.Column("uid", sa.String(length=24), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["created_by_id"], ["user.id"], name=f"fk_{table}_created_by_id_user"),
+        sa.ForeignKeyConstraint(
+            ["created_by_id"], ["user.id"], name=f"fk_{table}_created_by_id_user"
+        ),
         sa.PrimaryKeyConstraint("id", name=f"pk_{table}"),
         sa.UniqueConstraint("name", name=f"uq_{table}_name"),
         sa.UniqueConstraint("uid", name=f"uq_{table}_uid"),
     ]
 
 
-def _foreign(table: str, column: str, target: str, *, cascade: bool = True) -> sa.ForeignKeyConstraint:
+def _foreign(
+    table: str, column: str, target: str, *, cascade: bool = True
+) -> sa.ForeignKeyConstraint:
     name = f"fk_{table}_{column}_{target}"
-    return sa.ForeignKeyConstraint([column], [f"{target}.id"], name=name, ondelete="CASCADE" if cascade else None)
+    return sa.ForeignKeyConstraint(
+        [column], [f"{target}.id"], name=name, ondelete="CASCADE" if cascade else None
+    )
 
 
 def _keys(table: str, own: str, other: str, other_id: str) -> None:
@@ -130,7 +146,11 @@ def _schemas() -> None:
         _foreign("artifact_schema", "schema_id", "schema"),
         sa.PrimaryKeyConstraint("id", name="pk_artifact_schema"),
         sa.UniqueConstraint(
-            "artifact_id", "slot", "schema_id", "origin", name="uq_artifact_schema_artifact_id_slot_schema_id_origin"
+            "artifact_id",
+            "slot",
+            "schema_id",
+            "origin",
+            name="uq_artifact_schema_artifact_id_slot_schema_id_origin",
         ),
     )
     op.create_index("ix_artifact_schema_schema_id", "artifact_schema", ["schema_id"])
@@ -141,7 +161,9 @@ def _links() -> None:
     op.drop_table("artifact_ulabel")
     for thing in ("artifact", "run", "transform", "collection"):
         _link(thing, "ulabel")
-    op.execute("INSERT INTO artifact_ulabel (artifact_id, ulabel_id) SELECT artifact_id, ulabel_id FROM kept")
+    op.execute(
+        "INSERT INTO artifact_ulabel (artifact_id, ulabel_id) SELECT artifact_id, ulabel_id FROM kept"
+    )
     op.execute("DROP TABLE kept")
     for thing in ("artifact", "run", "transform"):
         _link(thing, "project")
@@ -165,7 +187,9 @@ def _link(thing: str, label: str) -> None:
         sa.UniqueConstraint(*columns, "feature_id", name=f"uq_{table}_once"),
     )
     alone = sa.text("feature_id IS NULL")
-    op.create_index(f"ix_{table}_once", table, columns, unique=True, postgresql_where=alone, sqlite_where=alone)
+    op.create_index(
+        f"ix_{table}_once", table, columns, unique=True, postgresql_where=alone, sqlite_where=alone
+    )
     op.create_index(f"ix_{table}_{label}_id", table, [f"{label}_id"])
     op.create_index(f"ix_{table}_feature_id", table, ["feature_id"])
 
@@ -186,7 +210,9 @@ def _values(thing: str) -> None:
         _foreign(table, f"{thing}_id", thing),
         _foreign(table, "feature_id", "feature"),
         sa.PrimaryKeyConstraint("id", name=f"pk_{table}"),
-        sa.UniqueConstraint(f"{thing}_id", "feature_id", "position", "hash", "origin", name=f"uq_{table}_once"),
+        sa.UniqueConstraint(
+            f"{thing}_id", "feature_id", "position", "hash", "origin", name=f"uq_{table}_once"
+        ),
     )
     op.create_index(f"ix_{table}_number", table, ["feature_id", "number"])
     op.create_index(f"ix_{table}_string", table, ["feature_id", "string"])

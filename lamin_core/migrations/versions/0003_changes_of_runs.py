@@ -19,7 +19,9 @@ def upgrade() -> None:
         sa.Column("run_id", IDENTITY, nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name="fk_run_change_run_id_run", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["run_id"], ["run.id"], name="fk_run_change_run_id_run", ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name="pk_run_change"),
         sqlite_autoincrement=True,
     )
@@ -30,4 +32,6 @@ def upgrade() -> None:
     op.create_index("ix_run_created_at", "run", ["created_at", "id"])
     op.create_index("ix_transform_series_namespace", "transform_series", ["namespace", "key"])
     placed = sa.text("kind <> 'quarantined'")
-    op.create_index("ix_event_time", "event", ["event_time", "id"], postgresql_where=placed, sqlite_where=placed)
+    op.create_index(
+        "ix_event_time", "event", ["event_time", "id"], postgresql_where=placed, sqlite_where=placed
+    )

@@ -25,7 +25,10 @@ def upgrade() -> None:
         sa.Column("artifact_id", IDENTITY, nullable=False),
         *(
             sa.ForeignKeyConstraint(
-                [f"{name}_id"], [f"{name}.id"], name=f"fk_run_report_{name}_id_{name}", ondelete="CASCADE"
+                [f"{name}_id"],
+                [f"{name}.id"],
+                name=f"fk_run_report_{name}_id_{name}",
+                ondelete="CASCADE",
             )
             for name in ("run", "artifact")
         ),

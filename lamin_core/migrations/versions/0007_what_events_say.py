@@ -23,8 +23,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("path", name="uq_dataset_alias_path"),
     )
     op.create_index("ix_dataset_alias_canonical", "dataset_alias", ["canonical"])
-    op.add_column("transform_series", sa.Column("declared_at", sa.DateTime(timezone=True), nullable=True))
-    op.add_column("transform_series", sa.Column("facets", sa.JSON(none_as_null=True), nullable=True))
+    op.add_column(
+        "transform_series", sa.Column("declared_at", sa.DateTime(timezone=True), nullable=True)
+    )
+    op.add_column(
+        "transform_series", sa.Column("facets", sa.JSON(none_as_null=True), nullable=True)
+    )
     op.add_column("transform", sa.Column("stamp", sa.Text(), nullable=True))
     op.add_column("run", sa.Column("root_run_id", sa.String(length=128), nullable=True))
     op.create_index("ix_run_root_run_id", "run", ["root_run_id"])

@@ -14,6 +14,8 @@ def upgrade() -> None:
     op.create_table(
         "event_waiting",
         sa.Column("event_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.ForeignKeyConstraint(["event_id"], ["event.id"], name="fk_event_waiting_event_id_event", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["event_id"], ["event.id"], name="fk_event_waiting_event_id_event", ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("event_id", name="pk_event_waiting"),
     )

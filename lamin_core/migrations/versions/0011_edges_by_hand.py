@@ -11,4 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Up to this schema."""
-    op.add_column("run_artifact", sa.Column("origin", sa.String(length=8), nullable=False, server_default="event"))
+    op.add_column(
+        "run_artifact",
+        sa.Column("origin", sa.String(length=8), nullable=False, server_default="event"),
+    )

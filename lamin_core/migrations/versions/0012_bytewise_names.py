@@ -9,7 +9,17 @@ branch_labels = None
 depends_on = None
 
 REGISTRIES = (
-    *("artifact", "collection", "environment", "feature", "project", "reference", "run", "schema", "storage"),
+    *(
+        "artifact",
+        "collection",
+        "environment",
+        "feature",
+        "project",
+        "reference",
+        "run",
+        "schema",
+        "storage",
+    ),
     *("transform", "ulabel", "user"),
 )
 NAMED = ("feature", "project", "reference", "ulabel")

@@ -23,7 +23,8 @@ class DatasetReader:
     def at(self, location: str) -> Dataset | None:
         """Return the dataset at this path or URL; None for a pipe, an empty folder, and where there is no file.
 
-        Also None for a folder that contains the working directory: the job runs in it, it does not read it.
+        Also None for a folder that contains the working directory: the job runs in it, it does not
+        read it.
 
         >>> DatasetReader().at("/no/such/file") is None, DatasetReader().at("s3://bucket/a.csv").name
         (True, 'a.csv')

@@ -1,8 +1,9 @@
 """Whether an answer says that events were taken: any page of the web answers 200, a receiver answers little or JSON.
 
-Receivers differ: Marquez answers 201 with nothing, OpenMetadata and this server with a JSON object, others with 204,
-or with a word such as `OK`. A login page, the start page of another service and a redirect to either are none of that.
-`integrations/nextflow_plugin` has the same rule in `HttpSink.java`.
+Receivers differ: Marquez answers 201 with nothing, OpenMetadata and this server with a JSON object,
+others with 204, or with a word such as `OK`. A login page, the start page of another service and a
+redirect to either are none of that. `integrations/nextflow_plugin` has the same rule in
+`HttpSink.java`.
 """
 
 from __future__ import annotations

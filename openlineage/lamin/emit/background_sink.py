@@ -12,7 +12,15 @@ from collections.abc import Callable
 from lamin_core.errors import LaminError
 from openlineage.lamin.emit.events import Event
 from openlineage.lamin.emit.sinks import Sink, serialize
-from openlineage.lamin.emit.spool import BATCH_EVENTS, Drained, Spool, SpoolFull, drain, note_dropped, segments
+from openlineage.lamin.emit.spool import (
+    BATCH_EVENTS,
+    Drained,
+    Spool,
+    SpoolFull,
+    drain,
+    note_dropped,
+    segments,
+)
 
 logger = logging.getLogger("lamin")
 PATIENCE = 2.0
@@ -38,13 +46,16 @@ def _in_a_line(error: Exception) -> str:
 class BackgroundSink(Sink):
     """Keep events in the spool, and carry them to the sink that `open_sink` makes, from a thread of its own.
 
-    `emit` returns when the events are on disk: from then on the death of this process loses none of them. The thread
-    takes up what earlier processes left for the same destination, oldest first, and goes on trying while the receiver
-    is away. `flush` and `close` wait `patience` seconds at most, all together; what is not delivered by then stays in
-    the spool. Nothing here raises: what goes wrong is one warning, and what is lost is counted in `dropped`.
+    `emit` returns when the events are on disk: from then on the death of this process loses none of
+    them. The thread takes up what earlier processes left for the same destination, oldest first,
+    and goes on trying while the receiver is away. `flush` and `close` wait `patience` seconds at
+    most, all together; what is not delivered by then stays in the spool. Nothing here raises: what
+    goes wrong is one warning, and what is lost is counted in `dropped`.
     """
 
-    def __init__(self, open_sink: Callable[[], Sink], spool: Spool, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, open_sink: Callable[[], Sink], spool: Spool, patience: float = PATIENCE
+    ) -> None:
         self._open_sink = open_sink
         self.spool = spool
         self._patience = patience
@@ -64,7 +75,8 @@ class BackgroundSink(Sink):
         self._reason = ""
         self._thread: threading.Thread | None = None
 
-    # -- the host's side ----------------------------------------------------------------------------------------
+    # -- the host's side
+    # ----------------------------------------------------------------------------------------
 
     def emit(self, *events: Event | bytes) -> None:
         """Keep them, and have them carried on."""
@@ -83,7 +95,9 @@ class BackgroundSink(Sink):
         self._work()
 
     def _hold(self, lines: list[bytes], error: Exception) -> None:
-        self._say("spool", "lineage waits in memory alone, for the spool cannot be written: %s", error)
+        self._say(
+            "spool", "lineage waits in memory alone, for the spool cannot be written: %s", error
+        )
         room = max(0, _HELD - len(self._held))
         self._held.extend(lines[:room])
         if lines[room:]:
@@ -109,7 +123,9 @@ class BackgroundSink(Sink):
             self._hurried = True
             self._state.notify_all()
             # One attempt that begins after this call is enough: it may be hopeless.
-            self._state.wait_for(lambda: self._delivered >= target or self._ended >= attempt, self._patience)
+            self._state.wait_for(
+                lambda: self._delivered >= target or self._ended >= attempt, self._patience
+            )
             delivered = self._delivered >= target
         if not delivered:
             self._patience = max(0.0, self._patience - (time.monotonic() - started))
@@ -155,9 +171,12 @@ class BackgroundSink(Sink):
             self._drop(lost, "neither the spool nor the receiver took it")
         if self._dropped:
             logger.warning("lineage is incomplete: %s events were lost", self._dropped)
-            note_dropped(self.spool.folder, self._dropped, "the spool was full or could not be written")
+            note_dropped(
+                self.spool.folder, self._dropped, "the spool was full or could not be written"
+            )
 
-    # -- the thread ---------------------------------------------------------------------------------------------
+    # -- the thread
+    # ---------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
         if self._thread is not None:
@@ -191,7 +210,9 @@ class BackgroundSink(Sink):
         """Wait until a batch has gathered, or the pause after a failure is over; how many events there are by then."""
         pause = _PAUSES[min(failures, len(_PAUSES)) - 1] if failures else _LINGER
         with self._state:
-            self._state.wait_for(lambda: self._kept > self._delivered or self._hurried or self._closed)
+            self._state.wait_for(
+                lambda: self._kept > self._delivered or self._hurried or self._closed
+            )
             self._state.wait_for(lambda: self._hurried or self._closed, pause)
             self._hurried = False
             self._began += 1
@@ -215,12 +236,16 @@ class BackgroundSink(Sink):
         for path in segments(self.spool.folder, self.spool.key):
             taken = drain(path, lambda lines: emit(*lines), self._drained, batch_size)
             if not taken and path in self.spool.sealed and path.exists():
-                raise BlockingIOError("another process delivers it")  # ours, so no later one goes before it
+                raise BlockingIOError(
+                    "another process delivers it"
+                )  # ours, so no later one goes before it
             self.spool.sealed.discard(path)
 
     def _tell_what_was_odd(self) -> None:
         if self._drained.torn:
-            self._say("torn", "a line torn by a killed process was put aside in %s", self.spool.folder)
+            self._say(
+                "torn", "a line torn by a killed process was put aside in %s", self.spool.folder
+            )
         if self._drained.refused:
             self._say(
                 "refused",

@@ -1,6 +1,7 @@
 """The session of requests that openlineage-python posts with, such that no answer costs memory or is taken for a yes.
 
-Loaded where an `http` transport is configured alone: requests is a dependency of openlineage-python, not of ours.
+Loaded where an `http` transport is configured alone: requests is a dependency of
+openlineage-python, not of ours.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ _STEP = 1 << 16
 class BoundedSession(requests.Session):
     """Follows no redirect, reads `MAX_ANSWER` bytes of an answer at most, and raises for what acknowledges nothing.
 
-    An answer of 400 or above is returned, for the client to raise: some of them refuse the event for good.
+    An answer of 400 or above is returned, for the client to raise: some of them refuse the event
+    for good.
     """
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
@@ -34,7 +36,9 @@ class BoundedSession(requests.Session):
         response._content_consumed = True
         response.close()
         if response.status_code < 400:
-            problem = missing_acknowledgement(response.status_code, body, response.headers.get("Location"))
+            problem = missing_acknowledgement(
+                response.status_code, body, response.headers.get("Location")
+            )
             if problem is not None:
                 hint = "mend the url and endpoint of this transport in openlineage.yml"
                 raise Unavailable(f"{redact_text(str(request.url))} {problem}", hint=hint)

@@ -1,8 +1,9 @@
 """Other OpenLineage backends, as their users configure them for openlineage-python, get what our adapters tell as well.
 
-The transports of `openlineage.yml` and of `OPENLINEAGE__TRANSPORT__...` become destinations of their own, each with its
-part of the spool, so that a dead one holds up no other: those of a `composite` too, unless its user wants it to stop
-at the first success or failure. The configured filters, tags and facets are applied by openlineage-python itself.
+The transports of `openlineage.yml` and of `OPENLINEAGE__TRANSPORT__...` become destinations of
+their own, each with its part of the spool, so that a dead one holds up no other: those of a
+`composite` too, unless its user wants it to stop at the first success or failure. The configured
+filters, tags and facets are applied by openlineage-python itself.
 """
 
 from __future__ import annotations
@@ -27,9 +28,17 @@ logger = logging.getLogger("lamin")
 _VARIABLES = "OPENLINEAGE__TRANSPORT"
 _ALIAS = "default_http"
 """The name that openlineage-python gives to OPENLINEAGE_URL among the transports; that address has a sink of ours."""
-# The spool tries again for as long as it takes; the client's own five attempts would hold up what comes after.
-# A status is no reason to try again at once: the client would read all of the answer before, however long it is.
-_RETRY = {"total": 1, "read": 1, "connect": 1, "status": 0, "raise_on_status": False, "backoff_factor": 0.1}
+# The spool tries again for as long as it takes; the client's own five attempts would hold up what
+# comes after. A status is no reason to try again at once: the client would read all of the answer
+# before, however long it is.
+_RETRY = {
+    "total": 1,
+    "read": 1,
+    "connect": 1,
+    "status": 0,
+    "raise_on_status": False,
+    "backoff_factor": 0.1,
+}
 
 
 def is_disabled(environment: Mapping[str, str] = os.environ) -> bool:
@@ -83,7 +92,9 @@ def _untouched(make: Callable[[], Any]) -> Any:
     try:
         return make()
     finally:
-        for name in [name for name in os.environ if name.startswith(_VARIABLES) and name not in before]:
+        for name in [
+            name for name in os.environ if name.startswith(_VARIABLES) and name not in before
+        ]:
             del os.environ[name]
 
 
@@ -94,7 +105,9 @@ def _flat(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     everywhere = config.get("continue_on_failure", True) and config.get("continue_on_success", True)
     if kind == "composite" and listed and everywhere:
         named = (
-            listed.items() if isinstance(listed, dict) else [(transport.get("name"), transport) for transport in listed]
+            listed.items()
+            if isinstance(listed, dict)
+            else [(transport.get("name"), transport) for transport in listed]
         )
         for name, transport in named:
             if transport and not (name == _ALIAS and os.environ.get("OPENLINEAGE_URL")):
@@ -105,7 +118,9 @@ def _flat(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _destination(config: dict[str, Any]) -> Destination:
     # A key may change from one day to the next, the backend stays the same.
-    name = json.dumps({key: value for key, value in config.items() if key != "auth"}, sort_keys=True, default=str)
+    name = json.dumps(
+        {key: value for key, value in config.items() if key != "auth"}, sort_keys=True, default=str
+    )
     return Destination(f"transport {name}", partial(_open, config), is_forwarded=True)
 
 
@@ -118,7 +133,11 @@ def _open(config: dict[str, Any]) -> Sink:
     from openlineage.client import OpenLineageClient
     from openlineage.client.transport import get_default_factory
 
-    patient = {**config, "retry": {**_RETRY, **config.get("retry", {})}} if config["type"] == "http" else dict(config)
+    patient = (
+        {**config, "retry": {**_RETRY, **config.get("retry", {})}}
+        if config["type"] == "http"
+        else dict(config)
+    )
     transport = get_default_factory().create(patient)
     if config["type"] == "http":
         from openlineage.lamin.emit.bounded_session import BoundedSession
@@ -150,7 +169,10 @@ class TransportSink(Sink):
             try:
                 self._client.emit(typed_event)
             except Exception as error:
-                if getattr(getattr(error, "response", None), "status_code", None) not in FINAL_REFUSALS:
+                if (
+                    getattr(getattr(error, "response", None), "status_code", None)
+                    not in FINAL_REFUSALS
+                ):
                     raise
                 reasons[index] = str(error)
         if reasons:
@@ -182,16 +204,20 @@ def client_event(data: Event) -> Any:
 
     head = {"eventTime": data["eventTime"], "producer": data["producer"]}
     if "dataset" in data:
-        event: Any = event_v2.DatasetEvent(dataset=event_v2.StaticDataset(**data["dataset"]), **head)
+        event: Any = event_v2.DatasetEvent(
+            dataset=event_v2.StaticDataset(**data["dataset"]), **head
+        )
     else:
         head |= {
             "job": _job(data["job"]),
             # None leaves out what is not there; the classes would make it an empty object.
             "inputs": [
-                event_v2.InputDataset(**{"inputFacets": None, **dataset}) for dataset in data.get("inputs") or ()
+                event_v2.InputDataset(**{"inputFacets": None, **dataset})
+                for dataset in data.get("inputs") or ()
             ],
             "outputs": [
-                event_v2.OutputDataset(**{"outputFacets": None, **dataset}) for dataset in data.get("outputs") or ()
+                event_v2.OutputDataset(**{"outputFacets": None, **dataset})
+                for dataset in data.get("outputs") or ()
             ],
         }
         event = event_v2.JobEvent(**head) if "run" not in data else _run_event(data, head)
@@ -221,15 +247,20 @@ def _run_event(data: Event, head: dict[str, Any]) -> Any:
     if "environmentVariables" in facets:
         rows = facets["environmentVariables"]["environmentVariables"]
         variables = [environment_variables_run.EnvironmentVariable(**row) for row in rows]
-        facets["environmentVariables"] = environment_variables_run.EnvironmentVariablesRunFacet(variables)
+        facets["environmentVariables"] = environment_variables_run.EnvironmentVariablesRunFacet(
+            variables
+        )
     kind = data.get("eventType")
     return event_v2.RunEvent(
-        run=event_v2.Run(data["run"]["runId"], facets), eventType=event_v2.RunState(kind) if kind else None, **head
+        run=event_v2.Run(data["run"]["runId"], facets),
+        eventType=event_v2.RunState(kind) if kind else None,
+        **head,
     )
 
 
 def _tags(facet: dict[str, Any], kind: Any, row: Any) -> Any:
     """As objects, for the client adds tags of its own to them."""
     return kind(
-        [row(tag["key"], tag["value"], tag.get("source")) for tag in facet["tags"]], producer=facet["_producer"]
+        [row(tag["key"], tag["value"], tag.get("source")) for tag in facet["tags"]],
+        producer=facet["_producer"],
     )

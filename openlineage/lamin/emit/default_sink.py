@@ -1,13 +1,14 @@
 """Where an adapter's events go when the user said nothing in code: the environment and the working directory decide.
 
 1. `OPENLINEAGE_URL` (with `OPENLINEAGE_ENDPOINT`, `OPENLINEAGE_API_KEY`): an HTTP endpoint, ours or any other.
-   Without it, the instance at or above the working directory, or the one that `LAMIN_INSTANCE` names.
+   Without it, the instance at or above the working directory, or the one that `LAMIN_INSTANCE`
+   names.
 2. As well: the transports of `openlineage.yml` and `OPENLINEAGE__TRANSPORT__...`, see `client_transports`.
 3. Nobody at all, or an instance that was found and that this user has not allowed: the spool, and one warning that
    says where it is.
 
-Whatever the choice, events are in the spool first, and a failure costs one warning; `LAMIN_STRICT=1` leaves out the
-spool and lets failures raise.
+Whatever the choice, events are in the spool first, and a failure costs one warning;
+`LAMIN_STRICT=1` leaves out the spool and lets failures raise.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ _DISTRIBUTION = "lamin-core"
 _SINKS = "openlineage.lamin.sinks"
 """The group of entry points where a half of the package that can do more registers its sinks."""
 _MEGABYTE = 1 << 20
-# In the background a slow answer holds nobody up; given up too early, a large batch would be sent again and again.
+# In the background a slow answer holds nobody up; given up too early, a large batch would be sent
+# again and again.
 _BACKGROUND_TIMEOUT = 10.0
 
 
@@ -100,14 +102,20 @@ def _registry_name(folder: Path) -> str:
 
 def _refuse(error: LaminError) -> Sink:
     """Raise it, in one line with what to type: that is all a job's log gets to see."""
-    raise Unavailable(error.message if error.hint is None else f"{error.message}; {error.hint}") from error
+    raise Unavailable(
+        error.message if error.hint is None else f"{error.message}; {error.hint}"
+    ) from error
 
 
 def _endpoint(url: str) -> Destination:
-    address = f"{url.rstrip('/')}/{os.environ.get('OPENLINEAGE_ENDPOINT', DEFAULT_ENDPOINT).lstrip('/')}"
+    address = (
+        f"{url.rstrip('/')}/{os.environ.get('OPENLINEAGE_ENDPOINT', DEFAULT_ENDPOINT).lstrip('/')}"
+    )
     api_key = os.environ.get("OPENLINEAGE_API_KEY")
     strict = os.environ.get("LAMIN_STRICT") == "1"
-    return Destination(address, lambda: HttpSink(address, api_key, *(() if strict else (_BACKGROUND_TIMEOUT,))))
+    return Destination(
+        address, lambda: HttpSink(address, api_key, *(() if strict else (_BACKGROUND_TIMEOUT,)))
+    )
 
 
 def _registry(located: Located) -> Destination:
@@ -117,7 +125,8 @@ def _registry(located: Located) -> Destination:
 def _open_registry(located: Located) -> Sink:
     """Open the sink that the receiving half registers as an entry point.
 
-    This half does not name that one, and a process that only emits over HTTP never loads its database.
+    This half does not name that one, and a process that only emits over HTTP never loads its
+    database.
     """
     from importlib.metadata import distribution
 

@@ -1,8 +1,9 @@
 """What an adapter says: a job, its run, the datasets it read and wrote, as OpenLineage run events.
 
-An adapter describes the run once (`Run`) and then says what happens to it: `start`, `running`, `complete`, `fail`,
-`abort`. The result is the wire form of OpenLineage 2-0-2, a plain dict, ready for any `Sink`. Nothing here
-touches a file, a socket or a database, but for `Dataset.at`, which reads the file it describes.
+An adapter describes the run once (`Run`) and then says what happens to it: `start`, `running`,
+`complete`, `fail`, `abort`. The result is the wire form of OpenLineage 2-0-2, a plain dict, ready
+for any `Sink`. Nothing here touches a file, a socket or a database, but for `Dataset.at`, which
+reads the file it describes.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ Event = dict[str, Any]
 class Job:
     """A piece of code that can run: becomes a Transform, versioned by its source.
 
-    `namespace` is the engine (`snakemake`), `name` is unique and stable in it (`align/Snakefile:map`), `type` is the
-    engine's own word (`workflow`, `rule`, `process`, `flow`, `task`, `script`, `function`).
+    `namespace` is the engine (`snakemake`), `name` is unique and stable in it
+    (`align/Snakefile:map`), `type` is the engine's own word (`workflow`, `rule`, `process`, `flow`,
+    `task`, `script`, `function`).
     """
 
     namespace: str
@@ -115,9 +117,10 @@ class Run:
 class Dataset:
     """A file, folder, object or table that a run read or wrote.
 
-    `hash`, `hash_type`, `size` (bytes) and `n_files` (folders only) are its content, as `storage.hashing.digest`
-    computes it; without a hash the content is unknown and the version is told by the run that wrote it. `role` says
-    how it was used (`published`, `temporary`, `rolled_back` ...); None is plain reading or writing.
+    `hash`, `hash_type`, `size` (bytes) and `n_files` (folders only) are its content, as
+    `storage.hashing.digest` computes it; without a hash the content is unknown and the version is
+    told by the run that wrote it. `role` says how it was used (`published`, `temporary`,
+    `rolled_back` ...); None is plain reading or writing.
     """
 
     namespace: str
@@ -134,7 +137,9 @@ class Dataset:
     """Others, ready made."""
 
     @classmethod
-    def at(cls, path: str | os.PathLike[str], role: str | None = None, limit: int | None = None) -> Dataset:
+    def at(
+        cls, path: str | os.PathLike[str], role: str | None = None, limit: int | None = None
+    ) -> Dataset:
         """The file or folder at this path with its content hashed; of a URL, a missing path, a pipe or a file
         above `limit` bytes only the name (and the size).
 
@@ -142,7 +147,9 @@ class Dataset:
         True
         """
         dataset = cls(*dataset_name(path), role=role)
-        if dataset.namespace != "file" or not (os.path.isfile(dataset.name) or os.path.isdir(dataset.name)):
+        if dataset.namespace != "file" or not (
+            os.path.isfile(dataset.name) or os.path.isdir(dataset.name)
+        ):
             return dataset
         size = os.path.getsize(dataset.name)
         if limit is not None and size > limit:
@@ -159,10 +166,18 @@ class Dataset:
         >>> Dataset("file", "/a.csv").with_digest(Digest("blake3", "af13", 3)).size
         3
         """
-        return replace(self, hash=digest.hash, hash_type=digest.hash_type, size=digest.size, n_files=digest.n_files)
+        return replace(
+            self,
+            hash=digest.hash,
+            hash_type=digest.hash_type,
+            size=digest.size,
+            n_files=digest.n_files,
+        )
 
 
-def start(run: Run, at: datetime, inputs: Sequence[Dataset] = (), outputs: Sequence[Dataset] = ()) -> Event:
+def start(
+    run: Run, at: datetime, inputs: Sequence[Dataset] = (), outputs: Sequence[Dataset] = ()
+) -> Event:
     """The run has begun.
 
     >>> job = Job("python", "a.py", "script")
@@ -177,12 +192,16 @@ def start(run: Run, at: datetime, inputs: Sequence[Dataset] = (), outputs: Seque
     return event
 
 
-def running(run: Run, at: datetime, inputs: Sequence[Dataset] = (), outputs: Sequence[Dataset] = ()) -> Event:
+def running(
+    run: Run, at: datetime, inputs: Sequence[Dataset] = (), outputs: Sequence[Dataset] = ()
+) -> Event:
     """Something more is known of the run: also after its end, which changes no state."""
     return _event("RUNNING", run, at, inputs, outputs)
 
 
-def complete(run: Run, at: datetime, inputs: Sequence[Dataset] = (), outputs: Sequence[Dataset] = ()) -> Event:
+def complete(
+    run: Run, at: datetime, inputs: Sequence[Dataset] = (), outputs: Sequence[Dataset] = ()
+) -> Event:
     """The run has ended well."""
     return _event("COMPLETE", run, at, inputs, outputs)
 
@@ -198,12 +217,18 @@ def fail(
 ) -> Event:
     """The run has failed, with this message."""
     event = _event("FAIL", run, at, inputs, outputs)
-    event["run"]["facets"]["errorMessage"] = facets.error_message(redact_text(message), trace and redact_text(trace))
+    event["run"]["facets"]["errorMessage"] = facets.error_message(
+        redact_text(message), trace and redact_text(trace)
+    )
     return event
 
 
 def abort(
-    run: Run, at: datetime, reason: str, inputs: Sequence[Dataset] = (), outputs: Sequence[Dataset] = ()
+    run: Run,
+    at: datetime,
+    reason: str,
+    inputs: Sequence[Dataset] = (),
+    outputs: Sequence[Dataset] = (),
 ) -> Event:
     """The run was cancelled, interrupted or crashed."""
     event = _event("ABORT", run, at, inputs, outputs)
@@ -211,7 +236,9 @@ def abort(
     return event
 
 
-def declare(job: Job, at: datetime, inputs: Sequence[Dataset] = (), outputs: Sequence[Dataset] = ()) -> Event:
+def declare(
+    job: Job, at: datetime, inputs: Sequence[Dataset] = (), outputs: Sequence[Dataset] = ()
+) -> Event:
     """The job by itself, without a run.
 
     >>> declare(Job("python", "a.py", "script"), datetime(2026, 1, 1, tzinfo=UTC))["schemaURL"].rpartition("/")[2]
@@ -249,7 +276,9 @@ def timestamp(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _event(kind: EventType, run: Run, at: datetime, inputs: Sequence[Dataset], outputs: Sequence[Dataset]) -> Event:
+def _event(
+    kind: EventType, run: Run, at: datetime, inputs: Sequence[Dataset], outputs: Sequence[Dataset]
+) -> Event:
     event = {
         "eventType": kind,
         **_head("RunEvent", at),
@@ -270,7 +299,12 @@ def _run_facets(run: Run) -> dict[str, Any]:
     run_facets = {
         "processing_engine": facets.processing_engine(run.engine, run.engine_version),
         "lamin_run": facets.lamin_run(
-            run.name, params, run.attempt, run.cached, dict(run.details), "lost" if run.is_lost else None
+            run.name,
+            params,
+            run.attempt,
+            run.cached,
+            dict(run.details),
+            "lost" if run.is_lost else None,
         ),
         **run.facets,
     }

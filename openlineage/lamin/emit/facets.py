@@ -1,10 +1,10 @@
 """The facets we emit: the standard ones of OpenLineage 2-0-2, and those of ours.
 
-`lamin_artifact` (dataset) says the content: `hash`, `hash_type`, `size`, `n_files`, and the `role` in this run; of what
-a registry keeps a copy of, `real_key`. `lamin_run` (run) says `name`, typed `params`, `attempt`, `cached`, and
-`details` of the engine. `lamin_process` (run) says which process will tell the end, `lamin_environment` (run) what was
-installed. `lamin_storage` (dataset) says that a folder
-or bucket is a storage of a registry.
+`lamin_artifact` (dataset) says the content: `hash`, `hash_type`, `size`, `n_files`, and the `role`
+in this run; of what a registry keeps a copy of, `real_key`. `lamin_run` (run) says `name`, typed
+`params`, `attempt`, `cached`, and `details` of the engine. `lamin_process` (run) says which process
+will tell the end, `lamin_environment` (run) what was installed. `lamin_storage` (dataset) says that
+a folder or bucket is a storage of a registry.
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ Facet = dict[str, Any]
 
 def _standard(name: str, version: str, /, **fields: Any) -> Facet:
     url = f"https://openlineage.io/spec/facets/{version}/{name}.json#/$defs/{name}"
-    return {"_producer": PRODUCER, "_schemaURL": url, **{k: v for k, v in fields.items() if v is not None}}
+    return {
+        "_producer": PRODUCER,
+        "_schemaURL": url,
+        **{k: v for k, v in fields.items() if v is not None},
+    }
 
 
 def _own(name: str, version: str, /, **fields: Any) -> Facet:
@@ -75,7 +79,13 @@ def execution_parameters(params: Mapping[str, Any]) -> Facet:
 
 def error_message(message: str, trace: str | None) -> Facet:
     """Why it failed."""
-    return _standard("ErrorMessageRunFacet", "1-0-1", message=message, programmingLanguage="python", stackTrace=trace)
+    return _standard(
+        "ErrorMessageRunFacet",
+        "1-0-1",
+        message=message,
+        programmingLanguage="python",
+        stackTrace=trace,
+    )
 
 
 def lamin_run(
@@ -101,7 +111,9 @@ def lamin_run(
 
 def lamin_process(process: Process) -> Facet:
     """The process that tells of this run, so that whoever sees it gone knows that no more will be told."""
-    return _own("LaminProcessRunFacet", "1-0-0", host=process.host, pid=process.pid, birth=process.birth)
+    return _own(
+        "LaminProcessRunFacet", "1-0-0", host=process.host, pid=process.pid, birth=process.birth
+    )
 
 
 def lamin_environment(
@@ -121,7 +133,11 @@ def lamin_environment(
 def job_type(integration: str, kind: str) -> Facet:
     """Workflow, rule, process, flow, task, script or function."""
     return _standard(
-        "JobTypeJobFacet", "2-0-3", processingType="BATCH", integration=integration.upper(), jobType=kind.upper()
+        "JobTypeJobFacet",
+        "2-0-3",
+        processingType="BATCH",
+        integration=integration.upper(),
+        jobType=kind.upper(),
     )
 
 
@@ -130,7 +146,9 @@ def source_code(language: str, text: str) -> Facet:
     return _standard("SourceCodeJobFacet", "1-0-1", language=language, sourceCode=text)
 
 
-def source_code_location(url: str, repository: str | None, commit: str | None, branch: str | None = None) -> Facet:
+def source_code_location(
+    url: str, repository: str | None, commit: str | None, branch: str | None = None
+) -> Facet:
     """Where the code is kept."""
     return _standard(
         "SourceCodeLocationJobFacet",
@@ -160,7 +178,9 @@ def tags(entity: str, labels: Iterable[Tag]) -> Facet:
 
 def ownership(entity: str, handle: str) -> Facet:
     """Who made it, a `Job` or a `Dataset`."""
-    return _standard(f"Ownership{entity}Facet", "1-0-1", owners=[{"name": handle, "type": "MAINTAINER"}])
+    return _standard(
+        f"Ownership{entity}Facet", "1-0-1", owners=[{"name": handle, "type": "MAINTAINER"}]
+    )
 
 
 def dataset_documentation(description: str) -> Facet:
@@ -171,14 +191,20 @@ def dataset_documentation(description: str) -> Facet:
 def saved(is_first: bool) -> Facet:
     """Somebody wrote it, where nothing was before, or where something was."""
     return _standard(
-        "LifecycleStateChangeDatasetFacet", "1-0-1", lifecycleStateChange="CREATE" if is_first else "OVERWRITE"
+        "LifecycleStateChangeDatasetFacet",
+        "1-0-1",
+        lifecycleStateChange="CREATE" if is_first else "OVERWRITE",
     )
 
 
 def schema(fields: Iterable[tuple[str, str, str | None]]) -> Facet:
     """Its columns: name, type and description."""
     rows = [
-        {"name": name, "type": kind, **({} if description is None else {"description": description})}
+        {
+            "name": name,
+            "type": kind,
+            **({} if description is None else {"description": description}),
+        }
         for name, kind, description in fields
     ]
     return _standard("SchemaDatasetFacet", "1-2-0", fields=rows)
@@ -186,7 +212,9 @@ def schema(fields: Iterable[tuple[str, str, str | None]]) -> Facet:
 
 def output_statistics(size: int | None, n_files: int | None, n_rows: int | None) -> Facet:
     """How much was written."""
-    return _standard("OutputStatisticsOutputDatasetFacet", "1-0-2", size=size, fileCount=n_files, rowCount=n_rows)
+    return _standard(
+        "OutputStatisticsOutputDatasetFacet", "1-0-2", size=size, fileCount=n_files, rowCount=n_rows
+    )
 
 
 def lamin_storage(root: str) -> Facet:

@@ -15,7 +15,12 @@ from urllib.parse import urlsplit
 
 from lamin_core.errors import Unavailable
 from lamin_core.runtime.redaction import redact_text
-from openlineage.lamin.emit.acknowledgement import FINAL_REFUSALS, HINT, MAX_ANSWER, missing_acknowledgement
+from openlineage.lamin.emit.acknowledgement import (
+    FINAL_REFUSALS,
+    HINT,
+    MAX_ANSWER,
+    missing_acknowledgement,
+)
 from openlineage.lamin.emit.events import Event
 from openlineage.lamin.emit.sinks import PermanentRejection, Sink, serialize
 
@@ -66,7 +71,9 @@ class _Arriving(io.RawIOBase):
 class _Response(http.client.HTTPResponse):
     """An answer that has arrived by the deadline, head and body, or raises `TimeoutError`."""
 
-    def __init__(self, connection: socket.socket, *arguments: Any, deadline: float, **named: Any) -> None:
+    def __init__(
+        self, connection: socket.socket, *arguments: Any, deadline: float, **named: Any
+    ) -> None:
         super().__init__(connection, *arguments, **named)
         arriving = self.fp.detach()
         self.fp = io.BufferedReader(_Arriving(arriving, connection, deadline))
@@ -75,10 +82,10 @@ class _Response(http.client.HTTPResponse):
 class HttpSink(Sink):
     """Post events to an OpenLineage endpoint over one kept connection.
 
-    Several at once go to `{url}/batch`; where nobody knows that address, one by one. `timeout` is in seconds, for
-    each request with its retries and all of the answer: connection errors and 503 are tried again. Raises
-    `Unavailable` when the endpoint cannot be reached or answers with an error or what is no acknowledgement,
-    `PermanentRejection` when it took all but some events.
+    Several at once go to `{url}/batch`; where nobody knows that address, one by one. `timeout` is
+    in seconds, for each request with its retries and all of the answer: connection errors and 503
+    are tried again. Raises `Unavailable` when the endpoint cannot be reached or answers with an
+    error or what is no acknowledgement, `PermanentRejection` when it took all but some events.
     """
 
     def __init__(self, url: str, api_key: str | None = None, timeout: float = 2.0) -> None:
@@ -86,7 +93,9 @@ class HttpSink(Sink):
         self._shown = redact_text(url)
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Unavailable(f"{url!r} is no HTTP address", hint="set OPENLINEAGE_URL=http://127.0.0.1:5000")
+            raise Unavailable(
+                f"{url!r} is no HTTP address", hint="set OPENLINEAGE_URL=http://127.0.0.1:5000"
+            )
         api_key = (api_key or "").strip()  # a variable that is set to nothing is no key
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._batches: str | None = f"{parts.path.rstrip('/')}/batch"
@@ -94,7 +103,9 @@ class HttpSink(Sink):
         self._headers = {"Content-Type": "application/json"}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        kind = (
+            http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        )
         self._timeout = timeout
         self._connection = kind(parts.hostname, parts.port, timeout=timeout)
 
@@ -118,11 +129,21 @@ class HttpSink(Sink):
             return None
         self._check(answer)
         failed = _failures(answer)
-        if failed is None:  # it does not say which: those that it took are known to it when they come again
+        if (
+            failed is None
+        ):  # it does not say which: those that it took are known to it when they come again
             return None
-        again = {index: lines[index] for index, (_, retriable) in failed.items() if retriable and index < len(lines)}
+        again = {
+            index: lines[index]
+            for index, (_, retriable) in failed.items()
+            if retriable and index < len(lines)
+        }
         return {
-            **{index: reason for index, (reason, _) in failed.items() if index < len(lines) and index not in again},
+            **{
+                index: reason
+                for index, (reason, _) in failed.items()
+                if index < len(lines) and index not in again
+            },
             **self._post_each(again),
         }
 
@@ -148,7 +169,9 @@ class HttpSink(Sink):
 
     def _post(self, path: str, body: bytes) -> _Answer:
         if self._compress and len(body) > COMPRESS_ABOVE:
-            answer = self._try(path, gzip.compress(body, 1), {**self._headers, "Content-Encoding": "gzip"})
+            answer = self._try(
+                path, gzip.compress(body, 1), {**self._headers, "Content-Encoding": "gzip"}
+            )
             if answer.status not in FINAL_REFUSALS:
                 return answer
             self._compress = answer.status == 413  # whoever does not know gzip sees no JSON
@@ -204,7 +227,9 @@ def _failures(answer: _Answer) -> dict[int, tuple[str, bool]] | None:
     try:
         verdicts: Any = json.loads(answer.text)
         rows = verdicts.get("failed_events") or []
-        failed = {int(row["index"]): (str(row.get("reason")), bool(row.get("retriable"))) for row in rows}
+        failed = {
+            int(row["index"]): (str(row.get("reason")), bool(row.get("retriable"))) for row in rows
+        }
         count = (verdicts.get("summary") or {}).get("failed") or 0
     except (ValueError, AttributeError, TypeError, KeyError):  # any other acknowledgement is a yes
         return {}

@@ -1,7 +1,7 @@
 """Dataset names: where a file or table lives, as OpenLineage writes it, and back.
 
-Source: the OpenLineage naming conventions. A local file is namespace `file` with its absolute path as name, an
-object is namespace `s3://bucket` with its key as name.
+Source: the OpenLineage naming conventions. A local file is namespace `file` with its absolute path
+as name, an object is namespace `s3://bucket` with its key as name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
 def dataset_name(path: str | os.PathLike[str]) -> tuple[str, str]:
     """Namespace and name of the file, folder or object at this path or URL.
 
-    A relative path is taken from the working directory; links are kept, not followed; no file is opened.
+    A relative path is taken from the working directory; links are kept, not followed; no file is
+    opened.
 
     >>> dataset_name("/data/./a.csv")
     ('file', '/data/a.csv')

@@ -1,6 +1,7 @@
 """Events without secrets: whatever is derived from one, and whatever an adapter sends, has passed through here.
 
-What identifies something is treated apart: two datasets stay two, and credentials are no part of a name.
+What identifies something is treated apart: two datasets stay two, and credentials are no part of a
+name.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ def _facet(name: str, facet: Any) -> Any:
 
 def _column_lineage(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _column_lineage(item) for name, item in value.items()} | _identity("dataset", value)
+        return {name: _column_lineage(item) for name, item in value.items()} | _identity(
+            "dataset", value
+        )
     if isinstance(value, list):
         return [_column_lineage(item) for item in value]
     return redact_text(value) if isinstance(value, str) else value

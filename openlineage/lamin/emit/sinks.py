@@ -1,7 +1,7 @@
 """Where events go: what a sink is, and the plain ones: memory, a file, several sinks at once.
 
-`http_sink` sends events over HTTP, `client_transports` hands them to other backends, `background_sink` waits for
-neither, and `default_sink.default_sink` is what adapters use.
+`http_sink` sends events over HTTP, `client_transports` hands them to other backends,
+`background_sink` waits for neither, and `default_sink.default_sink` is what adapters use.
 """
 
 from __future__ import annotations
@@ -23,14 +23,17 @@ class PermanentRejection(LaminError):
 
     def __init__(self, reasons: Mapping[int, str]) -> None:
         self.reasons = dict(reasons)
-        super().__init__("; ".join(dict.fromkeys(self.reasons.values())), hint="lamin events lint says what is wrong")
+        super().__init__(
+            "; ".join(dict.fromkeys(self.reasons.values())),
+            hint="lamin events lint says what is wrong",
+        )
 
 
 class Sink(ABC):
     """Take events, or lines of JSON that are events; the whole interface that an adapter needs.
 
-    Only `emit` has to be written. The rest has the behaviour of a sink that delivers within `emit` and holds
-    nothing back.
+    Only `emit` has to be written. The rest has the behaviour of a sink that delivers within `emit`
+    and holds nothing back.
 
     >>> class Printer(Sink):
     ...     def emit(self, *events):
@@ -98,8 +101,8 @@ class MemorySink(Sink):
 class FileSink(Sink):
     """Append events to an NDJSON file, a line each; the file is made with the first event.
 
-    A call of `emit` is one write in append mode, so that several processes can share a file and a killed one leaves at
-    most one torn last line, which `lamin events replay` puts aside.
+    A call of `emit` is one write in append mode, so that several processes can share a file and a
+    killed one leaves at most one torn last line, which `lamin events replay` puts aside.
 
     Args:
         path: of the file; missing folders above it are made.

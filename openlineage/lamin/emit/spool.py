@@ -1,8 +1,9 @@
 """Events on disk until their receiver has them: segments of NDJSON, written by one process, drained by one at a time.
 
-A segment is locked while it is written, and again while it is drained. The lock dies with its holder, so what a killed
-process leaves behind is free for the next one, and no segment is sent by two at once. Where a segment is for is part
-of its name (`TIME-PID-RANDOM.KEY.ndjson`), so names in order are segments in order.
+A segment is locked while it is written, and again while it is drained. The lock dies with its
+holder, so what a killed process leaves behind is free for the next one, and no segment is sent by
+two at once. Where a segment is for is part of its name (`TIME-PID-RANDOM.KEY.ndjson`), so names in
+order are segments in order.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ def key_of(destination: Destination) -> str:
     >>> key_of(Destination("http://127.0.0.1:5000/api/v1/lineage", MemorySink))
     '72c23682'
     """
-    short = hashlib.blake2b(destination.name.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
+    short = hashlib.blake2b(
+        destination.name.encode("utf-8", "surrogateescape"), digest_size=4
+    ).hexdigest()
     return f"{_FORWARDED}{short}" if destination.is_forwarded else short
 
 
@@ -64,7 +67,8 @@ def is_forwarded(segment: Path) -> bool:
 class Spool:
     """What this process writes for one destination; nothing is made before the first event.
 
-    An event that `append` took survives the death of this process. Safe for many threads, and after a fork.
+    An event that `append` took survives the death of this process. Safe for many threads, and after
+    a fork.
     """
 
     def __init__(self, folder: Path, key: str, limit: int = LIMIT_BYTES) -> None:
@@ -127,11 +131,15 @@ class Spool:
     def _open(self) -> None:
         mode = _make_folder(self.folder)
         name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(3)}.{self.key}{SUFFIX}"
-        hidden = self.folder / f"{name}.new"  # until it is locked: an empty one that nobody holds would be drained away
+        hidden = (
+            self.folder / f"{name}.new"
+        )  # until it is locked: an empty one that nobody holds would be drained away
         descriptor = os.open(hidden, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             os.fchmod(descriptor, mode)
-            with suppress(OSError):  # a file system without locks: then only a replay that names the file takes it
+            with suppress(
+                OSError
+            ):  # a file system without locks: then only a replay that names the file takes it
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.rename(hidden, self.folder / name)
         except OSError:
@@ -201,7 +209,8 @@ def folder_size(folder: Path) -> int:
 class Drained:
     """What became of what waited: events sent, events the receiver refused, torn lines put aside.
 
-    `offset` is how many bytes of the segment `unfinished` were taken, so that a second attempt goes on from there.
+    `offset` is how many bytes of the segment `unfinished` were taken, so that a second attempt goes
+    on from there.
     """
 
     sent: int = 0
@@ -217,8 +226,9 @@ Deliver = Callable[[Sequence[bytes]], None]
 def drain(path: Path, deliver: Deliver, done: Drained, batch_size: int = BATCH_EVENTS) -> bool:
     """Hand this segment to `deliver` in batches, in order, and remove it; False when somebody else has it.
 
-    What `deliver` raises ends it, and the segment stays. Only `PermanentRejection` and `MalformedEvent` concern single
-    events: those are put aside, in a file beside the segment, and so is a last line that was torn.
+    What `deliver` raises ends it, and the segment stays. Only `PermanentRejection` and
+    `MalformedEvent` concern single events: those are put aside, in a file beside the segment, and
+    so is a last line that was torn.
     """
     with _claimed(path) as descriptor:
         if descriptor is not None:
@@ -328,13 +338,14 @@ def _append_lines(path: Path, lines: Sequence[bytes]) -> None:
 def requeue(folder: Path) -> int:
     """Let the events that were set aside wait again as segments; return how many they are.
 
-    Each goes where it was going when it was refused: the next run that sends to that place delivers it, and a replay
-    takes it in. What is refused again is set aside again.
+    Each goes where it was going when it was refused: the next run that sends to that place delivers
+    it, and a replay takes it in. What is refused again is set aside again.
     """
     count = 0
     for file in set_aside.aside_files(folder):
         name = Path(file.path.name.removesuffix(set_aside.SUFFIX))  # TIME-PID-RANDOM.KEY
-        # Another name than the segment had: events of it may still be refused, by a process that delivers it now.
+        # Another name than the segment had: events of it may still be refused, by a process that
+        # delivers it now.
         segment = folder / f"{name.stem}-again{secrets.token_hex(3)}{name.suffix}{SUFFIX}"
         try:
             os.rename(file.path, segment)
@@ -348,7 +359,12 @@ def requeue(folder: Path) -> int:
 
 def note_dropped(folder: Path, count: int, reason: str) -> None:
     """Leave a note of events that could not be kept, for `lamin events replay` to tell; a full disk takes none."""
-    note = {"at": datetime.now(UTC).isoformat(), "pid": os.getpid(), "dropped": count, "reason": reason}
+    note = {
+        "at": datetime.now(UTC).isoformat(),
+        "pid": os.getpid(),
+        "dropped": count,
+        "reason": reason,
+    }
     with suppress(OSError), open(folder / _DROPPED, "a", opener=_opened_here) as file:
         file.write(json.dumps(note) + "\n")
 

@@ -26,7 +26,12 @@ def export(session: Session) -> Iterator[str]:
 
 def received(session: Session) -> Iterator[str]:
     """The events that came, but for those that could not be placed."""
-    bodies = select(Row.body).where(Row.kind != "quarantined").order_by(Row.id).execution_options(yield_per=500)
+    bodies = (
+        select(Row.body)
+        .where(Row.kind != "quarantined")
+        .order_by(Row.id)
+        .execution_options(yield_per=500)
+    )
     for body in session.scalars(bodies):
         yield strict_line(body)
 

@@ -1,7 +1,7 @@
 """What people made in a registry, by Python or the command line, in the words of OpenLineage.
 
-Storages and artifacts become dataset events, transforms that never ran job events, tracked runs run events. Everything
-is read in pages: a registry may be larger than the memory.
+Storages and artifacts become dataset events, transforms that never ran job events, tracked runs run
+events. Everything is read in pages: a registry may be larger than the memory.
 """
 
 from __future__ import annotations
@@ -57,13 +57,19 @@ def storages(session: Session, *, with_copies: bool) -> Iterator[Event]:
     for storage in session.scalars(select(Storage).where(half).order_by(Storage.id)):
         if storage.root != outer_root(f"{storage.root.rstrip('/')}/x"):
             storage_facets = {"lamin_storage": facets.lamin_storage(storage.root)}
-            yield events.describe(Dataset(*dataset_name(storage.root), facets=storage_facets), storage.created_at)
+            yield events.describe(
+                Dataset(*dataset_name(storage.root), facets=storage_facets), storage.created_at
+            )
 
 
 def artifacts(session: Session) -> Iterator[Event]:
     """Those that people saved, and what they said of others."""
-    labelled = exists().where(ArtifactULabel.artifact_id == Artifact.id, ArtifactULabel.origin == "api")
-    fitted = exists().where(ArtifactSchema.artifact_id == Artifact.id, ArtifactSchema.origin == "api")
+    labelled = exists().where(
+        ArtifactULabel.artifact_id == Artifact.id, ArtifactULabel.origin == "api"
+    )
+    fitted = exists().where(
+        ArtifactSchema.artifact_id == Artifact.id, ArtifactSchema.origin == "api"
+    )
     for page in _pages(session, Artifact, or_(Artifact.origin == "api", labelled, fitted)):
         datasets = _Datasets(session, [artifact.id for artifact in page])
         for artifact in page:
@@ -73,7 +79,9 @@ def artifacts(session: Session) -> Iterator[Event]:
 def jobs(session: Session) -> Iterator[Event]:
     """Transforms that people saved and that never ran, and what they said of others."""
     ran = exists().where(RunRow.transform_id == Transform.id)
-    labelled = exists().where(TransformULabel.transform_id == Transform.id, TransformULabel.origin == "api")
+    labelled = exists().where(
+        TransformULabel.transform_id == Transform.id, TransformULabel.origin == "api"
+    )
     for page in _pages(session, Transform, or_((Transform.origin == "api") & ~ran, labelled)):
         described = _Jobs(session, [transform.id for transform in page])
         for transform in page:
@@ -92,13 +100,17 @@ def runs(session: Session) -> Iterator[Event]:
 def _pages(session: Session, model: type[M], where: ColumnElement[bool]) -> Iterator[Sequence[M]]:
     last = 0
     identity: Any = model.id  # type: ignore[attr-defined]
-    while page := session.scalars(select(model).where(where, identity > last).order_by(identity).limit(_PAGE)).all():
+    while page := session.scalars(
+        select(model).where(where, identity > last).order_by(identity).limit(_PAGE)
+    ).all():
         yield page
         last = page[-1].id  # type: ignore[attr-defined]
         session.expunge_all()
 
 
-def _labels(session: Session, link: Any, column: Any, ids: Collection[int]) -> dict[int, list[facets.Tag]]:
+def _labels(
+    session: Session, link: Any, column: Any, ids: Collection[int]
+) -> dict[int, list[facets.Tag]]:
     """The labels of each of these, as tags."""
     group = aliased(ULabel)
     query = (
@@ -121,26 +133,39 @@ class _Datasets:
     """Artifacts as datasets; `described` with all that is said of them."""
 
     def __init__(self, session: Session, ids: Collection[int]) -> None:
-        query = select(Artifact.id, Content.hash, Content.hash_type, Content.size, Content.n_files, Storage.root).join(
-            Storage, Artifact.storage_id == Storage.id
+        query = select(
+            Artifact.id,
+            Content.hash,
+            Content.hash_type,
+            Content.size,
+            Content.n_files,
+            Storage.root,
+        ).join(Storage, Artifact.storage_id == Storage.id)
+        rows = select_in(
+            session, query.outerjoin(Content, Artifact.content_id == Content.id), Artifact.id, ids
         )
-        rows = select_in(session, query.outerjoin(Content, Artifact.content_id == Content.id), Artifact.id, ids)
         self._contents = {row.id: row for row in rows}
         self._labels = _labels(session, ArtifactULabel, ArtifactULabel.artifact_id, ids)
         self._owners = _handles(session, Artifact, ids)
         self._fields = self._found_fields(session, ids)
 
     @staticmethod
-    def _found_fields(session: Session, ids: Collection[int]) -> dict[int, list[tuple[str, str, str | None]]]:
+    def _found_fields(
+        session: Session, ids: Collection[int]
+    ) -> dict[int, list[tuple[str, str, str | None]]]:
         query = (
             select(ArtifactSchema.artifact_id, Feature.name, Feature.dtype, Feature.description)
             .join(SchemaFeature, SchemaFeature.schema_id == ArtifactSchema.schema_id)
             .join(Feature, SchemaFeature.feature_id == Feature.id)
             .order_by(ArtifactSchema.artifact_id, ArtifactSchema.slot, SchemaFeature.position)
         )
-        fields_by_artifact: defaultdict[int, dict[str, tuple[str, str, str | None]]] = defaultdict(dict)
+        fields_by_artifact: defaultdict[int, dict[str, tuple[str, str, str | None]]] = defaultdict(
+            dict
+        )
         for row in select_in(session, query, ArtifactSchema.artifact_id, ids):
-            fields_by_artifact[row.artifact_id].setdefault(row.name, (row.name, row.dtype, row.description))
+            fields_by_artifact[row.artifact_id].setdefault(
+                row.name, (row.name, row.dtype, row.description)
+            )
         return {identity: list(fields.values()) for identity, fields in fields_by_artifact.items()}
 
     def named(self, artifact: Artifact, role: str | None = None) -> Dataset:
@@ -172,7 +197,9 @@ class _Datasets:
         if artifact.id in self._owners:
             dataset_facets["ownership"] = facets.ownership("Dataset", self._owners[artifact.id])
         named = self.named(artifact)
-        return Dataset(**{**{name: getattr(named, name) for name in named.__slots__}, "facets": dataset_facets})
+        return Dataset(
+            **{**{name: getattr(named, name) for name in named.__slots__}, "facets": dataset_facets}
+        )
 
 
 class _Jobs:
@@ -213,7 +240,9 @@ class _Runs:
         ids = [row.id for row in page]
         self._transforms = _by_id(session, Transform, {row.transform_id for row in page})
         self._jobs = _Jobs(session, self._transforms)
-        self._environments = _by_id(session, Environment, {row.environment_id for row in page} - {None})
+        self._environments = _by_id(
+            session, Environment, {row.environment_id for row in page} - {None}
+        )
         self._labels = _labels(session, RunULabel, RunULabel.run_id, ids)
         query = select(RunArtifact).order_by(RunArtifact.observed_at, RunArtifact.id)
         self._edges: defaultdict[int, list[RunArtifact]] = defaultdict(list)
@@ -244,7 +273,9 @@ class _Runs:
         if row.status == RunStatus.COMPLETED:
             yield events.complete(run, row.finished_at)
         elif row.status == RunStatus.FAILED:
-            yield events.fail(run, row.finished_at, row.error or "failed", trace=(row.details or {}).get("trace"))
+            yield events.fail(
+                run, row.finished_at, row.error or "failed", trace=(row.details or {}).get("trace")
+            )
         else:
             yield events.abort(run, row.finished_at, row.error or row.status)
 
@@ -265,7 +296,9 @@ class _Runs:
         is_lost = row.status == RunStatus.LOST
         if is_lost and row.error:
             run_facets["errorMessage"] = facets.error_message(row.error, None)
-        details |= {name: value for name in ("description", "reference") if (value := getattr(row, name))}
+        details |= {
+            name: value for name in ("description", "reference") if (value := getattr(row, name))
+        }
         details.pop("trace", None)
         return Run(
             row.external_id,
@@ -280,16 +313,18 @@ class _Runs:
             cached=row.cached,
             dependencies=self._waited[row.id],
             details=details,
-            process=None if row.host is None or row.pid is None else Process(row.host, row.pid, row.process_birth),
+            process=None
+            if row.host is None or row.pid is None
+            else Process(row.host, row.pid, row.process_birth),
             is_lost=is_lost,
             facets=run_facets,
         )
 
     def _reference(self, run_id: int) -> tuple[RunReference, RunReference]:
         """The run with this primary key, and the outermost one above it."""
-        query = select(RunRow.external_id, Transform.namespace, Transform.key, RunRow.parent_id).join(
-            Transform, RunRow.transform_id == Transform.id
-        )
+        query = select(
+            RunRow.external_id, Transform.namespace, Transform.key, RunRow.parent_id
+        ).join(Transform, RunRow.transform_id == Transform.id)
         own = row = self._session.execute(query.where(RunRow.id == run_id)).one()
         seen = {run_id}
         while row.parent_id is not None and row.parent_id not in seen:
@@ -303,7 +338,9 @@ def _by_id(session: Session, model: type[M], ids: Collection[Any]) -> dict[int, 
     return {row.id: row for row in _entities(session, select(model), identity, ids)}
 
 
-def _entities(session: Session, query: Select[tuple[M]], column: Any, ids: Collection[Any]) -> Iterator[Any]:
+def _entities(
+    session: Session, query: Select[tuple[M]], column: Any, ids: Collection[Any]
+) -> Iterator[Any]:
     for part in parts(ids):
         yield from session.scalars(query.where(column.in_(part)))
 

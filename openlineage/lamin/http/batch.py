@@ -1,9 +1,10 @@
 """An array of events, and the verdict on each: read in slices, so that a large one is never in memory whole.
 
-Two bounds keep the memory of the server apart from the number of items, of which gzip makes millions out of a few
-kilobytes: an array has at most `MAX_ITEMS` of them, and at most `MAX_VERDICTS` are refused or put aside by themselves.
-Beyond, the array is answered with 413. What was stored of it by then stays: each event is known by its hash, so the
-same events may be sent again in smaller arrays, and each then has its verdict.
+Two bounds keep the memory of the server apart from the number of items, of which gzip makes
+millions out of a few kilobytes: an array has at most `MAX_ITEMS` of them, and at most
+`MAX_VERDICTS` are refused or put aside by themselves. Beyond, the array is answered with 413. What
+was stored of it by then stays: each event is known by its hash, so the same events may be sent
+again in smaller arrays, and each then has its verdict.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ class Slice:
 def slices(text: str, size: int = SLICE) -> Iterator[Slice]:
     """Read the events in this text.
 
-    Raises `MalformedEvent` before the first when it is no JSON array to its very end, and `HttpRefusal` (413) when the
-    array has more than `MAX_ITEMS`.
+    Raises `MalformedEvent` before the first when it is no JSON array to its very end, and
+    `HttpRefusal` (413) when the array has more than `MAX_ITEMS`.
 
     >>> [sorted(part.malformed) for part in slices('[{}, 3, "x"]', size=2)]
     [[1], [2]]
@@ -64,7 +65,9 @@ def _require_whole(text: str) -> None:
             )
 
 
-def _next_batch(numbered: Iterator[tuple[int, tuple[Any, str]]], size: int) -> list[tuple[int, tuple[Any, str]]]:
+def _next_batch(
+    numbered: Iterator[tuple[int, tuple[Any, str]]], size: int
+) -> list[tuple[int, tuple[Any, str]]]:
     batch = []
     characters = 0
     for item in islice(numbered, size):
@@ -88,7 +91,8 @@ def _sliced(batch: list[tuple[int, tuple[Any, str]]]) -> Slice:
 class BatchResult:
     """What became of each event, in the words of OpenLineage's OpenAPI document.
 
-    Raises `HttpRefusal` (413) as soon as more than `MAX_VERDICTS` events need a verdict of their own.
+    Raises `HttpRefusal` (413) as soon as more than `MAX_VERDICTS` events need a verdict of their
+    own.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,8 @@
 """Events in: `POST /api/v1/lineage` and `/api/v1/lineage/batch`, acknowledged after the commit.
 
-Status codes, chosen by what OpenLineage's clients do with them: 201 stored (or known already, or put aside with a
-reason); 400 no JSON; 413 too large; 503 the registry cannot be used now, send it again.
+Status codes, chosen by what OpenLineage's clients do with them: 201 stored (or known already, or
+put aside with a reason); 400 no JSON; 413 too large; 503 the registry cannot be used now, send it
+again.
 """
 
 from __future__ import annotations

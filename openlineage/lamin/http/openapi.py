@@ -22,7 +22,9 @@ def document() -> Schema:
     >>> document()["paths"]["/api/v1/runs/{id}"]["get"]["summary"]
     'One run, by its id or uid.'
     """
-    description = "A lineage registry: OpenLineage events in; jobs, runs, datasets and their lineage out."
+    description = (
+        "A lineage registry: OpenLineage events in; jobs, runs, datasets and their lineage out."
+    )
     return openapi.document(QUESTIONS, _OPERATIONS, SCHEMAS, description)
 
 

@@ -56,7 +56,9 @@ class Changes:
         """
         if self._listeners >= MAX_LISTENERS:
             raise HttpRefusal(
-                503, f"{MAX_LISTENERS} listen already", hint="come again in a moment, or ask /api/v1/runs"
+                503,
+                f"{MAX_LISTENERS} listen already",
+                hint="come again in a moment, or ask /api/v1/runs",
             )
         last = _last_seen(request)
         since = await self._now() if last is None else last
@@ -65,7 +67,9 @@ class Changes:
     def _count(self, more: int) -> None:
         self._listeners += more
 
-    async def _messages(self, last: int, is_admitted: Callable[[], Awaitable[bool]]) -> AsyncIterator[str]:
+    async def _messages(
+        self, last: int, is_admitted: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[str]:
         yield "retry: 1000\n\n"
         spoke = time.monotonic()
         while await is_admitted():
@@ -107,7 +111,10 @@ class Changes:
             .limit(PAGE)
         )
         with self._database.reading() as session:
-            return [(change.id, _event(change, run, code)) for change, run, code in session.execute(query)]
+            return [
+                (change.id, _event(change, run, code))
+                for change, run, code in session.execute(query)
+            ]
 
 
 class _Line(EndlessResponse):
@@ -143,5 +150,7 @@ def _last_seen(request: Request) -> int | None:
     if not event_id:
         return None
     if not re.fullmatch("[0-9]{1,18}", event_id):
-        raise InvalidArgument(f"Last-Event-ID {event_id[:40]!r} is none", hint="send the id of the last event you saw")
+        raise InvalidArgument(
+            f"Last-Event-ID {event_id[:40]!r} is none", hint="send the id of the last event you saw"
+        )
     return int(event_id)

@@ -1,7 +1,7 @@
 """Group commit: whoever waits for the database is written together, in one transaction, by one thread.
 
-A commit costs the same for one event as for many, so the writer takes all that came in while it wrote the last group.
-An order is answered only after the commit that holds it.
+A commit costs the same for one event as for many, so the writer takes all that came in while it
+wrote the last group. An order is answered only after the commit that holds it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class WriteRequest:
 class Writer:
     """Writes what is ordered, in groups, from a thread of its own.
 
-    An order that nobody waits for any more when its turn comes is left out: its client was told to send it again.
+    An order that nobody waits for any more when its turn comes is left out: its client was told to
+    send it again.
     """
 
     def __init__(self, database: Database, metrics: Metrics, capacity: int = CAPACITY) -> None:
@@ -80,10 +81,14 @@ class Writer:
 
         Raises `Overloaded`, unless nothing waits at all: a large order is taken by an idle writer.
         """
-        order = WriteRequest(events, asyncio.get_running_loop().create_future(), time.perf_counter())
+        order = WriteRequest(
+            events, asyncio.get_running_loop().create_future(), time.perf_counter()
+        )
         with self._changed:
             if self._closed or (self._held and self._held + len(events) > self._capacity):
-                raise Overloaded(f"{self._held} events wait to be written", hint="send it again in a moment")
+                raise Overloaded(
+                    f"{self._held} events wait to be written", hint="send it again in a moment"
+                )
             self._waiting.append(order)
             self._held += len(events)
             if len(self._waiting) >= self._wanted:
@@ -113,7 +118,9 @@ class Writer:
         group: list[WriteRequest] = []
         size = 0
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed, timeout=PAUSE if self._backlog else None)
+            self._changed.wait_for(
+                lambda: self._waiting or self._closed, timeout=PAUSE if self._backlog else None
+            )
             if self._waiting:
                 self._linger()
             while self._waiting and (not group or size + len(self._waiting[0].events) <= GROUP):
@@ -169,7 +176,9 @@ class Writer:
             return error
         except Exception as error:  # the thread lives on, whatever the database says
             logger.exception("events could not be stored")
-            return Unavailable(f"it could not be stored: {type(error).__name__}", hint="the server's log says why")
+            return Unavailable(
+                f"it could not be stored: {type(error).__name__}", hint="the server's log says why"
+            )
         self._metrics.stored(len(events), receipt.taken, len(receipt.quarantined))
         now = time.perf_counter()
         for order in group:

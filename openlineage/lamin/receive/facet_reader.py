@@ -15,7 +15,15 @@ from openlineage.lamin.emit.naming import dataset_path
 
 _DEPENDENCY_ROLES = {"pipe", "service", "value", "order"}
 _OWN_RUN_FACETS = {
-    *("parent", "processing_engine", "lamin_run", "executionParameters", "errorMessage", "jobDependencies", "tags"),
+    *(
+        "parent",
+        "processing_engine",
+        "lamin_run",
+        "executionParameters",
+        "errorMessage",
+        "jobDependencies",
+        "tags",
+    ),
     *("environmentVariables", "lamin_process"),
 }
 _OWN_DATASET_FACETS = {"lamin_artifact", "version"}
@@ -23,7 +31,11 @@ _OWN_DATASET_FACETS = {"lamin_artifact", "version"}
 
 def count(value: Any) -> int | None:
     """A number that a database can hold."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63 else None
+    return (
+        value
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
+        else None
+    )
 
 
 def facets_of(entity: Any, group: str = "facets") -> Facets:
@@ -99,8 +111,9 @@ def traits(facets: Facets) -> Traits | None:
 def real_key(facets: Facets) -> str | None:
     """Where a registry keeps the copy; None where nothing is said, or what is said can be no such place.
 
-    Whoever sends an event could name any file of the user otherwise, to be read, or removed as a copy. The name of a
-    copy follows from its content, so that nobody can name the copy of somebody else either.
+    Whoever sends an event could name any file of the user otherwise, to be read, or removed as a
+    copy. The name of a copy follows from its content, so that nobody can name the copy of somebody
+    else either.
 
     >>> real_key({"lamin_artifact": {"real_key": "raw/old.csv"}})
     'raw/old.csv'
@@ -126,12 +139,19 @@ def _is_copy_of(own: Facets, real_key: str) -> bool:
 
 def has_refused_place(facets: Facets) -> bool:
     """Whether it names a place of a copy that cannot be one."""
-    return text_in(object_in(facets, "lamin_artifact"), "real_key") is not None and real_key(facets) is None
+    return (
+        text_in(object_in(facets, "lamin_artifact"), "real_key") is not None
+        and real_key(facets) is None
+    )
 
 
 def _rows(facets: Facets) -> int | None:
     row_count = count(object_in(facets, "outputStatistics").get("rowCount"))
-    return count(object_in(facets, "lamin_artifact").get("n_observations")) if row_count is None else row_count
+    return (
+        count(object_in(facets, "lamin_artifact").get("n_observations"))
+        if row_count is None
+        else row_count
+    )
 
 
 def storage_root(event: Mapping[str, Any]) -> str | None:
@@ -166,7 +186,9 @@ def other_facets(facets: Facets) -> dict[str, Any]:
 
 def engine(namespace: str, run: Facets, job: Facets) -> str:
     """Which engine ran it."""
-    named = text_in(object_in(run, "processing_engine"), "name") or text_in(object_in(job, "jobType"), "integration")
+    named = text_in(object_in(run, "processing_engine"), "name") or text_in(
+        object_in(job, "jobType"), "integration"
+    )
     return (named or namespace).lower()[:64]
 
 
@@ -203,9 +225,12 @@ def details(run: Facets) -> dict[str, Any]:
     result |= _optional_item("trace", text_in(object_in(run, "errorMessage"), "stackTrace"))
     rows = objects(object_in(run, "environmentVariables").get("environmentVariables"))
     result |= _optional_item(
-        "environment_variables", {str(row["name"]): row.get("value") for row in rows if "name" in row}
+        "environment_variables",
+        {str(row["name"]): row.get("value") for row in rows if "name" in row},
     )
-    result |= _optional_item("facets", {name: facet for name, facet in run.items() if name not in _OWN_RUN_FACETS})
+    result |= _optional_item(
+        "facets", {name: facet for name, facet in run.items() if name not in _OWN_RUN_FACETS}
+    )
     return result
 
 
@@ -241,5 +266,8 @@ def dependencies(run_id: str, run: Facets) -> Iterator[RunLink]:
         if upstream is not None:
             role = row.get("dependency_type")
             yield RunLink(
-                upstream.run_id, upstream.namespace, upstream.key, role if role in _DEPENDENCY_ROLES else "order"
+                upstream.run_id,
+                upstream.namespace,
+                upstream.key,
+                role if role in _DEPENDENCY_ROLES else "order",
             )

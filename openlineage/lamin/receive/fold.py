@@ -1,7 +1,8 @@
 """All events of a run, folded into what is known of it: no order of arrival can change the outcome.
 
-A `History` takes events one by one, in any order and as often as they come, and keeps of each thing what the greatest
-event in the order of time says: event time, then START before the rest before the ends, then the hash of the event.
+A `History` takes events one by one, in any order and as often as they come, and keeps of each thing
+what the greatest event in the order of time says: event time, then START before the rest before the
+ends, then the hash of the event.
 """
 
 from __future__ import annotations
@@ -16,7 +17,15 @@ from blake3 import blake3
 
 from lamin_core.enums import Direction, RunStatus
 from lamin_core.ingest.facet_access import Facets, labels, object_in, text_in
-from lamin_core.ingest.facts import Annotation, DatasetFacts, Fields, JobFacts, RunFacts, Traits, TransformFacts
+from lamin_core.ingest.facts import (
+    Annotation,
+    DatasetFacts,
+    Fields,
+    JobFacts,
+    RunFacts,
+    Traits,
+    TransformFacts,
+)
 from openlineage.lamin.emit.naming import dataset_path
 from openlineage.lamin.emit.redaction import redact_event
 from openlineage.lamin.receive import facet_reader
@@ -70,7 +79,9 @@ class History:
     """What is said of the code of each job that the run was said to be of."""
     shared: dict[Job, Stamped] = field(default_factory=dict)
     """What is said of each job for all versions of it."""
-    versions: dict[tuple[str, str, str | None], tuple[TransformFacts, datetime]] = field(default_factory=dict)
+    versions: dict[tuple[str, str, str | None], tuple[TransformFacts, datetime]] = field(
+        default_factory=dict
+    )
     """The versions of code that single events name, with the first time."""
     mentions: dict[tuple[Direction, str, str], _Mention] = field(default_factory=dict)
     aliases: set[tuple[str, str]] = field(default_factory=set)
@@ -104,22 +115,31 @@ class History:
             if transform.source_hash is not None:
                 key = (*job, transform.source_hash)
                 existing, at = self.versions.get(key, (transform, order[0]))
-                self.versions[key] = max(existing, transform, key=lambda version: version.precedence), min(at, order[0])
+                self.versions[key] = (
+                    max(existing, transform, key=lambda version: version.precedence),
+                    min(at, order[0]),
+                )
 
-    def _absorb_dataset(self, direction: Direction, dataset: Mapping[str, Any], order: Order) -> None:
+    def _absorb_dataset(
+        self, direction: Direction, dataset: Mapping[str, Any], order: Order
+    ) -> None:
         namespace, name = dataset["namespace"], dataset["name"]
         mention = self.mentions.get((direction, namespace, name))
         if mention is None:
-            mention = self.mentions[direction, namespace, name] = _Mention(_path(namespace, name), order[0])
+            mention = self.mentions[direction, namespace, name] = _Mention(
+                _path(namespace, name), order[0]
+            )
         mention.absorb(order, dataset)
-        self.aliases.update((mention.path, other) for other in facet_reader.other_names(facets_of(dataset)))
+        self.aliases.update(
+            (mention.path, other) for other in facet_reader.other_names(facets_of(dataset))
+        )
 
     def facts(self) -> RunFacts:
         """What they say together.
 
-        Facets are replaced whole by later ones of the same name, datasets add up, the first end is the end (of a
-        batch job; a stream or service that starts again runs again). Source: OpenLineage 2-0-2, "The run cycle";
-        what it leaves open is in `docs/architecture.md`.
+        Facets are replaced whole by later ones of the same name, datasets add up, the first end is
+        the end (of a batch job; a stream or service that starts again runs again). Source:
+        OpenLineage 2-0-2, "The run cycle"; what it leaves open is in `docs/architecture.md`.
         """
         assert self.first is not None
         assert self.job is not None
@@ -151,10 +171,14 @@ class History:
             dependencies=tuple(facet_reader.dependencies(self.run_id, run)),
             datasets=tuple(self._datasets(None if end is None else end[0])),
             first_at=self.first[0],
-            job_facets={key: _registry_facets(facets) for key, facets in self.shared.items() if facets},
+            job_facets={
+                key: _registry_facets(facets) for key, facets in self.shared.items() if facets
+            },
             versions=tuple(self.versions.values()),
             labels=labels(run) or (),
-            schemas=frozenset(fields for mention in self.mentions.values() for fields in mention.schemas),
+            schemas=frozenset(
+                fields for mention in self.mentions.values() for fields in mention.schemas
+            ),
             aliases=tuple(sorted(self.aliases)),
         )
 
@@ -177,7 +201,11 @@ class History:
         details = facet_reader.details(run)
         doubts = [
             *(["the start was not told"] if self.started is None else []),
-            *(["it ends before it starts: the clocks differ"] if end is not None and end[0] < started else []),
+            *(
+                ["it ends before it starts: the clocks differ"]
+                if end is not None and end[0] < started
+                else []
+            ),
             *(["its ends contradict each other"] if len(set(self.ends.values())) > 1 else []),
             *self._refused_places(),
         ]
@@ -222,12 +250,18 @@ def job_facts(event: ParsedEvent) -> JobFacts:
     _absorb(facets, event.order, _shared(facets_of(job)))
     job_attributes = _registry_facets(facets)
     for side in ("inputs", "outputs"):
-        declared = [[d["namespace"], d["name"]] for s, d in facet_reader.datasets(data) if f"{s}s" == side]
+        declared = [
+            [d["namespace"], d["name"]] for s, d in facet_reader.datasets(data) if f"{s}s" == side
+        ]
         if declared:
             job_attributes[side] = (_stamp(event.order), declared)
-    code = {name: facet for name, facet in facets_of(job).items() if not facet_reader.is_deleted(facet)}
+    code = {
+        name: facet for name, facet in facets_of(job).items() if not facet_reader.is_deleted(facet)
+    }
     return JobFacts(
-        transform_facts(job["namespace"], job["name"], code, _stamp(event.order)), event.order[0], job_attributes
+        transform_facts(job["namespace"], job["name"], code, _stamp(event.order)),
+        event.order[0],
+        job_attributes,
     )
 
 
@@ -238,7 +272,9 @@ def annotation(event: ParsedEvent) -> Annotation:
     mention.absorb(event.order, dataset)
     dataset_facts = _dataset("dataset", mention, None)
     if dataset_facts.role in ("create", "overwrite"):
-        dataset_facts = replace(dataset_facts, traits=replace(dataset_facts.traits or Traits(), saved=True))
+        dataset_facts = replace(
+            dataset_facts, traits=replace(dataset_facts.traits or Traits(), saved=True)
+        )
     return Annotation(event.hash, dataset_facts)
 
 
@@ -303,7 +339,9 @@ def _source_hash(identity: str) -> str:
     return blake3(identity.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _dataset(direction: Direction | Literal["dataset"], mention: _Mention, ended: datetime | None) -> DatasetFacts:
+def _dataset(
+    direction: Direction | Literal["dataset"], mention: _Mention, ended: datetime | None
+) -> DatasetFacts:
     facets = merged(mention.facets)
     own = object_in(facets, "lamin_artifact")
     hash_type, value = facet_reader.identity(facets)

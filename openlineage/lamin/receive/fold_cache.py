@@ -54,7 +54,10 @@ class Histories:
                 self._held[row.run_id] = Remembered(History(row.run_id))
                 anew.add(row.run_id)
             self._held.move_to_end(row.run_id)
-        for event in (*_load(session, anew), *(e for run, group in by_run.items() if run not in anew for e in group)):
+        for event in (
+            *_load(session, anew),
+            *(e for run, group in by_run.items() if run not in anew for e in group),
+        ):
             self._held[str(event.run_id)].absorb(event)
         while len(self._held) > max(_KEPT, len(by_run)):
             self._held.popitem(last=False)

@@ -1,7 +1,8 @@
 """The one write path: events in, raw log and registry updated in one transaction, acknowledged after the commit.
 
-Only a server that receives more than the registry can follow splits this in two: `append_to_log` first,
-`project_backlog` when there is time. Both are durable, and in the end the registry is the same.
+Only a server that receives more than the registry can follow splits this in two: `append_to_log`
+first, `project_backlog` when there is time. Both are durable, and in the end the registry is the
+same.
 """
 
 from __future__ import annotations
@@ -21,7 +22,16 @@ from lamin_core.db.statements import count_keys, insert_rows, reserve, select_in
 from lamin_core.errors import Unavailable
 from lamin_core.ingest.record import learn_names, record
 from lamin_core.ingest.storages import learn_root
-from lamin_core.models import Artifact, ArtifactSeries, Content, EventBacklog, Run, Transform, TransformSeries, now
+from lamin_core.models import (
+    Artifact,
+    ArtifactSeries,
+    Content,
+    EventBacklog,
+    Run,
+    Transform,
+    TransformSeries,
+    now,
+)
 from lamin_core.models import Event as Row
 from openlineage.lamin.emit.redaction import is_log_redacted
 from openlineage.lamin.receive.facet_reader import storage_root
@@ -50,8 +60,9 @@ class Receipt:
 def ingest(database: Database, events: Iterable[ParsedEvent]) -> Receipt:
     """Append these events to the raw log and bring the registry up to date; returns after the commit.
 
-    The same event twice is taken once; any order gives the same registry. What cannot be recorded is put aside and
-    holds up no other. Raises `Unavailable` when the database cannot be used: then nothing of the batch was taken.
+    The same event twice is taken once; any order gives the same registry. What cannot be recorded
+    is put aside and holds up no other. Raises `Unavailable` when the database cannot be used: then
+    nothing of the batch was taken.
     """
     arrived = list(events)
     batch = {event.hash: event for event in _stored_form(arrived)}
@@ -79,7 +90,8 @@ def ingest(database: Database, events: Iterable[ParsedEvent]) -> Receipt:
 def append_to_log(database: Database, events: Iterable[ParsedEvent]) -> Receipt:
     """Append events to the raw log and leave the registry to `project_backlog`, for when more come than it can follow.
 
-    Returns after the commit: from then on they are as safe as any. Raises `Unavailable`, as `ingest` does.
+    Returns after the commit: from then on they are as safe as any. Raises `Unavailable`, as
+    `ingest` does.
     """
     arrived = list(events)
     batch = {event.hash: event for event in _stored_form(arrived)}
@@ -97,7 +109,10 @@ def project_backlog(database: Database, limit: int = 500) -> int:
             return 0
     histories = histories_of(database)
     with _forgetting(histories), _writing(database) as session:
-        events = [stored(row) for row in select_in(session, _BODIES, Row.id, _first_waiting(session, limit))]
+        events = [
+            stored(row)
+            for row in select_in(session, _BODIES, Row.id, _first_waiting(session, limit))
+        ]
         if events:
             try:
                 with session.begin_nested():
@@ -118,7 +133,11 @@ def project_whole_backlog(database: Database) -> None:
 
 
 _WAITS = select(EventBacklog.event_id).limit(1)
-_WAITING = select(Row.id, func.length(Row.body)).join(EventBacklog, EventBacklog.event_id == Row.id).order_by(Row.id)
+_WAITING = (
+    select(Row.id, func.length(Row.body))
+    .join(EventBacklog, EventBacklog.event_id == Row.id)
+    .order_by(Row.id)
+)
 _BODIES = STORED.order_by(Row.id)
 _AT_ONCE = 4_000_000
 """Characters of events that are settled at once; of a larger one, that one alone."""
@@ -164,10 +183,14 @@ def _stored_form(events: Sequence[ParsedEvent]) -> list[ParsedEvent]:
 
 
 def _receipt(
-    arrived: Sequence[ParsedEvent], batch: Mapping[str, ParsedEvent], new_events: Sequence[ParsedEvent]
+    arrived: Sequence[ParsedEvent],
+    batch: Mapping[str, ParsedEvent],
+    new_events: Sequence[ParsedEvent],
 ) -> Receipt:
     """Whoever sent them knows them by the hashes that they arrived with."""
-    problems = {event.hash: str(event.reason) for event in new_events if event.kind == "quarantined"}
+    problems = {
+        event.hash: str(event.reason) for event in new_events if event.kind == "quarantined"
+    }
     arrived_as = {event.hash: event.arrived_as or event.hash for event in batch.values()}
     reasons = {arrived_as[digest]: reason for digest, reason in problems.items()}
     return Receipt(len(new_events) - len(reasons), len(batch) - len(new_events), reasons)
@@ -181,7 +204,10 @@ def append(session: Session, events: Sequence[ParsedEvent]) -> list[ParsedEvent]
     existing_hashes = {row.hash for row in select_in(session, _HASH, Row.hash, hashes)}
     new_events = [event for event in events if not existing_hashes & {event.hash, event.arrived_as}]
     received = now()
-    numbered = [replace(e, id=i) for e, i in zip(new_events, reserve(session, Row, len(new_events)), strict=True)]
+    numbered = [
+        replace(e, id=i)
+        for e, i in zip(new_events, reserve(session, Row, len(new_events)), strict=True)
+    ]
     insert_rows(session, Row, [_row(event, received) for event in numbered])
     return numbered
 
@@ -214,26 +240,36 @@ def _is_storage(session: Session, event: ParsedEvent) -> bool:
 def project(session: Session, histories: Histories, events: Sequence[ParsedEvent]) -> None:
     """Bring the registry up to date with these events, which are in the raw log."""
     jobs = [event for event in events if event.kind == "job"]
-    datasets = [event for event in events if event.kind == "dataset" and not _is_storage(session, event)]
+    datasets = [
+        event for event in events if event.kind == "dataset" and not _is_storage(session, event)
+    ]
     changed = histories.absorb(session, [event for event in events if event.kind == "run"])
     remembered = {entry.history.run_id: entry for entry in changed}
     facts = {run: run_facts.history.facts() for run, run_facts in remembered.items()}
     pairs = [pair for run_facts in facts.values() for pair in run_facts.aliases]
-    displaced = learn_names(session, [*pairs, *(pair for event in (*jobs, *datasets) for pair in alias_pairs(event))])
+    displaced = learn_names(
+        session, [*pairs, *(pair for event in (*jobs, *datasets) for pair in alias_pairs(event))]
+    )
     facts |= {history.run_id: history.facts() for history in load(session, displaced - set(facts))}
     record(
         session,
         sorted(facts.values(), key=lambda run_facts: (run_facts.first_at, run_facts.run_id)),
         [job_facts(event) for event in jobs],
         [annotation(event) for event in datasets],
-        {run: entry.written for run, entry in remembered.items() if entry.written is not None and run not in displaced},
+        {
+            run: entry.written
+            for run, entry in remembered.items()
+            if entry.written is not None and run not in displaced
+        },
     )
     for run, entry in remembered.items():
         # All that is asked of it again: params and details may be large.
         entry.written = replace(facts[run], params=None, details=None, error=None)
 
 
-def _apart(session: Session, histories: Histories, events: Sequence[ParsedEvent]) -> list[ParsedEvent]:
+def _apart(
+    session: Session, histories: Histories, events: Sequence[ParsedEvent]
+) -> list[ParsedEvent]:
     """Each run for itself; the events of one that cannot be recorded are put aside."""
     settled: list[ParsedEvent] = []
     groups: defaultdict[str, list[ParsedEvent]] = defaultdict(list)
@@ -246,16 +282,21 @@ def _apart(session: Session, histories: Histories, events: Sequence[ParsedEvent]
             settled += group
         except Exception as problem:
             histories.clear()
-            # One line: `lamin --debug` prints the traceback of an error that is an argument of a message.
+            # One line: `lamin --debug` prints the traceback of an error that is an argument of a
+            # message.
             logger.error("events were put aside: %s: %s", type(problem).__name__, problem)
             settled += put_aside(session, group, problem)
     return settled
 
 
-def put_aside(session: Session, events: Sequence[ParsedEvent], problem: Exception) -> list[ParsedEvent]:
+def put_aside(
+    session: Session, events: Sequence[ParsedEvent], problem: Exception
+) -> list[ParsedEvent]:
     """Keep these events of the raw log for later, with the reason: they have no part in the registry."""
     first = str(problem).splitlines()[0] if str(problem) else ""
     reason = f"cannot be recorded: {type(problem).__name__}: {first}"
     ids = [event.id for event in events]
-    session.execute(update(Row).where(Row.id.in_(ids)).values(kind="quarantined", run_id=None, reason=reason))
+    session.execute(
+        update(Row).where(Row.id.in_(ids)).values(kind="quarantined", run_id=None, reason=reason)
+    )
     return [replace(event, kind="quarantined", run_id=None, reason=reason) for event in events]

@@ -10,10 +10,11 @@ Whatever the way in, the same bytes have the same hash and the same value:
 - What is nested more than `MAX_DEPTH` deep is refused. Without such a limit the depth of the caller's own stack would
   decide.
 
-Large documents are read a little at a time: as Python's objects an event of many small things takes ten times the
-memory of its text. The outer objects are read member by member and lists item by item, and what was decoded is let go
-when its canonical text is known. What is folded, remembered and written with runs leaves out what nothing reads: a
-facet above `LARGE` characters that becomes no field of the registry. The raw log has the event as it came.
+Large documents are read a little at a time: as Python's objects an event of many small things takes
+ten times the memory of its text. The outer objects are read member by member and lists item by
+item, and what was decoded is let go when its canonical text is known. What is folded, remembered
+and written with runs leaves out what nothing reads: a facet above `LARGE` characters that becomes
+no field of the registry. The raw log has the event as it came.
 """
 
 from __future__ import annotations
@@ -37,9 +38,33 @@ OMITTED = "lamin_omitted"
 HEAD = ("_producer", "_schemaURL", "_deleted")
 """Members of an omitted facet that are kept."""
 _FIELDS = {
-    *("parent", "processing_engine", "lamin_run", "executionParameters", "errorMessage", "jobDependencies", "tags"),
-    *("environmentVariables", "nominalTime", "sourceCode", "sql", "sourceCodeLocation", "jobType", "documentation"),
-    *("ownership", "schema", "lamin_artifact", "version", "symlinks", "lifecycleStateChange", "outputStatistics"),
+    *(
+        "parent",
+        "processing_engine",
+        "lamin_run",
+        "executionParameters",
+        "errorMessage",
+        "jobDependencies",
+        "tags",
+    ),
+    *(
+        "environmentVariables",
+        "nominalTime",
+        "sourceCode",
+        "sql",
+        "sourceCodeLocation",
+        "jobType",
+        "documentation",
+    ),
+    *(
+        "ownership",
+        "schema",
+        "lamin_artifact",
+        "version",
+        "symlinks",
+        "lifecycleStateChange",
+        "outputStatistics",
+    ),
     *("columnLineage", "lamin_environment", "lamin_process", "lamin_storage"),
 }
 """The facets that become something: they are taken however large they are."""
@@ -50,7 +75,9 @@ _UNSTORABLE = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
 """Escapes of surrogates (lone ones come from file names that are no UTF-8, say) and of NUL."""
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN')
 _BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
-_GROUP = re.compile(r"/(?:run|job|dataset|(?:inputs|outputs)/\*)/(?:facets|inputFacets|outputFacets)")
+_GROUP = re.compile(
+    r"/(?:run|job|dataset|(?:inputs|outputs)/\*)/(?:facets|inputFacets|outputFacets)"
+)
 """Where facets are."""
 _OUTER_DEPTH = 6
 """Objects further inside are decoded whole."""
@@ -242,7 +269,9 @@ def _end_of_container(text: str, position: int) -> int:
             depth -= 1
             if depth == 0:
                 return match.end()
-    raise MalformedEvent(f"not JSON: what begins at character {position} does not end", hint=_ARRAY_HINT)
+    raise MalformedEvent(
+        f"not JSON: what begins at character {position} does not end", hint=_ARRAY_HINT
+    )
 
 
 def _after(text: str, position: int, delimiter: str) -> int:
@@ -292,7 +321,8 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
-# -- large documents --------------------------------------------------------------------------------------------
+# -- large documents
+# --------------------------------------------------------------------------------------------
 
 
 class Scan(NamedTuple):
@@ -399,7 +429,9 @@ class _Scanner:
         members = self._object(path, depth)
         pieces = _joined(members)
         if is_left_out(name, sum(map(len, pieces)), self._limit):
-            head = {member: json.loads("".join(members[member])) for member in HEAD if member in members}
+            head = {
+                member: json.loads("".join(members[member])) for member in HEAD if member in members
+            }
             spans[name] = _Span(start, self._position, head)
         return pieces
 
@@ -437,7 +469,9 @@ class _Scanner:
         return _with_escapes(value) if self._has_unstorable else value
 
     def _skip(self) -> None:
-        match = _SPACE.match(self._text, self._position)  # not `_skip_space`: a call for each row of a list costs 10 %
+        match = _SPACE.match(
+            self._text, self._position
+        )  # not `_skip_space`: a call for each row of a list costs 10 %
         assert match is not None
         self._position = match.end()
 

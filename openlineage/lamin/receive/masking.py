@@ -24,7 +24,9 @@ def mask_derived(session: Session) -> int:
 def _mask_sources(session: Session) -> int:
     changed = last = 0
     columns = select(Transform.id, Transform.series_id, Transform.hash, Transform.source_code)
-    with_source = columns.where(Transform.source_code.is_not(None)).order_by(Transform.id).limit(_BATCH)
+    with_source = (
+        columns.where(Transform.source_code.is_not(None)).order_by(Transform.id).limit(_BATCH)
+    )
     while rows := session.execute(with_source.where(Transform.id > last)).all():
         last = rows[-1].id
         changed += _mask_rows(session, rows)
@@ -43,13 +45,16 @@ def _mask_rows(session: Session, rows: Sequence[Any]) -> int:
 
 def _store_source(session: Session, row: Any, source: str) -> None:
     digest = blake3(source.encode("utf-8", "surrogatepass")).hexdigest()
-    alike = select(Transform.id).where(Transform.series_id == row.series_id, Transform.hash == digest)
+    alike = select(Transform.id).where(
+        Transform.series_id == row.series_id, Transform.hash == digest
+    )
     other = session.scalar(alike.where(Transform.id != row.id).limit(1))
     if other is None:
         values = {"source_code": source, "hash": digest}
         session.execute(update(Transform).where(Transform.id == row.id).values(values))
         return
-    # A version that differs from the other in nothing but a secret. It keeps its uid, which somebody may have noted.
+    # A version that differs from the other in nothing but a secret. It keeps its uid, which
+    # somebody may have noted.
     session.execute(update(Run).where(Run.transform_id == row.id).values(transform_id=other))
     session.execute(update(Transform).where(Transform.id == row.id).values(source_code=source))
 
@@ -79,6 +84,8 @@ def _mask_roots(session: Session) -> int:
             changed += 1
         elif public != root:
             # Two users of one server: the rows stay apart, neither shows a password.
-            session.execute(update(Storage).where(Storage.id == identity).values(root=redact_text(root)))
+            session.execute(
+                update(Storage).where(Storage.id == identity).values(root=redact_text(root))
+            )
             changed += 1
     return changed

@@ -11,7 +11,14 @@ from openlineage.lamin.emit.events import Event
 from openlineage.lamin.emit.redaction import redact_event
 from openlineage.lamin.emit.sinks import serialize
 from openlineage.lamin.receive.facet_reader import run_key
-from openlineage.lamin.receive.json_reader import Document, decode, document, read, read_again, text_of
+from openlineage.lamin.receive.json_reader import (
+    Document,
+    decode,
+    document,
+    read,
+    read_again,
+    text_of,
+)
 
 Kind = Literal["run", "job", "dataset", "quarantined"]
 _RANKS = {"START": 0, "COMPLETE": 2, "ABORT": 2, "FAIL": 2}
@@ -40,7 +47,11 @@ class ParsedEvent:
     @property
     def order(self) -> tuple[datetime, int, str]:
         """Event time, START before the rest before terminals, then the hash: an order that arrival has no part in."""
-        return self.event_time or datetime.min.replace(tzinfo=UTC), _RANKS.get(self.event_type or "", 1), self.hash
+        return (
+            self.event_time or datetime.min.replace(tzinfo=UTC),
+            _RANKS.get(self.event_type or "", 1),
+            self.hash,
+        )
 
 
 def parse(body: bytes | str | Event) -> ParsedEvent:
@@ -88,7 +99,9 @@ def _classify(result: Document, text: str) -> ParsedEvent:
 def stored(row: Any) -> ParsedEvent:
     """The event in this row of the raw log (of `STORED`), which was parsed before it was written."""
     data = read_again(row.body)
-    return ParsedEvent(row.kind, row.hash, row.body, data, row.run_id, row.event_type, row.event_time, id=row.id)
+    return ParsedEvent(
+        row.kind, row.hash, row.body, data, row.run_id, row.event_type, row.event_time, id=row.id
+    )
 
 
 def redacted(event: ParsedEvent) -> ParsedEvent:
@@ -108,7 +121,9 @@ class _Misplaced(ValueError):
 def _classified(data: Event, attributes: dict[str, Any]) -> ParsedEvent:
     at = _time(data.get("eventTime"))
     if "run" in data and "job" in data:
-        return ParsedEvent("run", run_id=_run_id(data), event_type=_type(data), event_time=at, **attributes)
+        return ParsedEvent(
+            "run", run_id=_run_id(data), event_type=_type(data), event_time=at, **attributes
+        )
     if "job" in data:
         _named(data["job"], "job")
         return ParsedEvent("job", event_time=at, **attributes)

@@ -65,7 +65,9 @@ def retry(database: Database) -> Retried:
         last = rows[-1].id
 
 
-def _retry_one(session: Session, database: Database, identity: int, body: str, outcome: Retried) -> None:
+def _retry_one(
+    session: Session, database: Database, identity: int, body: str, outcome: Retried
+) -> None:
     try:
         event = replace(parse(body), id=identity)
     except MalformedEvent as error:  # an earlier version took what is nested more deeply
@@ -94,6 +96,11 @@ def _try(session: Session, database: Database, event: ParsedEvent, outcome: Retr
 def _moved(session: Session, event: ParsedEvent) -> ParsedEvent:
     """To the end of the raw log: what other processes remember of its run is all that comes before."""
     last = reserve(session, Row, 1)[0]
-    named = {"kind": event.kind, "run_id": event.run_id, "event_type": event.event_type, "event_time": event.event_time}
+    named = {
+        "kind": event.kind,
+        "run_id": event.run_id,
+        "event_type": event.event_type,
+        "event_time": event.event_time,
+    }
     session.execute(update(Row).where(Row.id == event.id).values(id=last, reason=None, **named))
     return replace(event, id=last)

@@ -17,7 +17,15 @@ from lamin_core.db.statements import parts, select_in
 from lamin_core.ingest.record import learn_names, record
 from lamin_core.ingest.reversion import refold
 from lamin_core.ingest.transforms import restate
-from lamin_core.models import Artifact, ArtifactSeries, Base, Run, RunArtifact, RunDependency, TransformSeries
+from lamin_core.models import (
+    Artifact,
+    ArtifactSeries,
+    Base,
+    Run,
+    RunArtifact,
+    RunDependency,
+    TransformSeries,
+)
 from lamin_core.models import Event as Row
 from lamin_core.models.deleted import is_remembered
 from openlineage.lamin.receive.fold import alias_pairs, annotation, job_facts
@@ -43,7 +51,12 @@ def rebuild(database: Database) -> Rebuilt:
     histories_of(database).clear()
     with database.reading() as session:
         first = func.min(Row.id).label("first")
-        query = select(Row.run_id, first).where(Row.run_id.is_not(None)).group_by(Row.run_id).order_by(first)
+        query = (
+            select(Row.run_id, first)
+            .where(Row.run_id.is_not(None))
+            .group_by(Row.run_id)
+            .order_by(first)
+        )
         runs = [row.run_id for row in session.execute(query)]
     with database.writing() as session:
         outcome.dropped = _drop_untold(session)
@@ -73,7 +86,9 @@ def _slices(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 def _drop_untold(session: Session) -> int:
     """Runs that are said to come from events, of which there is none."""
-    untold = select(Run.id).where(Run.origin == "event", ~exists().where(Row.run_id == Run.external_id))
+    untold = select(Run.id).where(
+        Run.origin == "event", ~exists().where(Row.run_id == Run.external_id)
+    )
     ids = list(session.scalars(untold))
     for part in parts(ids):
         session.execute(update(Run).where(Run.parent_id.in_(part)).values(parent_id=None))
@@ -91,15 +106,25 @@ def _owner(column: Any) -> type[Base]:
 
 def _record_runs(session: Session, runs: Sequence[str]) -> None:
     facts = {history.run_id: history.facts() for history in load(session, runs)}
-    displaced = learn_names(session, [pair for run_facts in facts.values() for pair in run_facts.aliases])
+    displaced = learn_names(
+        session, [pair for run_facts in facts.values() for pair in run_facts.aliases]
+    )
     facts |= {history.run_id: history.facts() for history in load(session, displaced - set(facts))}
-    record(session, sorted(facts.values(), key=lambda run_facts: (run_facts.first_at, run_facts.run_id)))
+    record(
+        session,
+        sorted(facts.values(), key=lambda run_facts: (run_facts.first_at, run_facts.run_id)),
+    )
 
 
 def _others(database: Database) -> Iterator[list[ParsedEvent]]:
     """The events of jobs and datasets, some at a time."""
     last = 0
-    query = select(Row.id, Row.body).where(Row.kind.in_(("job", "dataset"))).order_by(Row.id).limit(_BATCH)
+    query = (
+        select(Row.id, Row.body)
+        .where(Row.kind.in_(("job", "dataset")))
+        .order_by(Row.id)
+        .limit(_BATCH)
+    )
     while True:
         with database.reading() as session:
             rows = session.execute(query.where(Row.id > last)).all()

@@ -25,7 +25,9 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {name: getattr(self, name) for name in ("taken", "known", "quarantined", "unreadable")}
+        return {
+            name: getattr(self, name) for name in ("taken", "known", "quarantined", "unreadable")
+        }
 
 
 def replay(database: Database, lines: Iterable[bytes], report: Report | None = None) -> Report:

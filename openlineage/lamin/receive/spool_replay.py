@@ -34,7 +34,9 @@ def recover(database: Database, folder: Path, report: Report, key: str | None = 
         if not drain(path, deliver, done):
             _read(database, path, report)
         if done.torn + len(done.refused) > before:
-            report.unreadable.append(f"what could not be read of {path.name} was put aside in {aside(path)}")
+            report.unreadable.append(
+                f"what could not be read of {path.name} was put aside in {aside(path)}"
+            )
     return done
 
 

@@ -6,9 +6,10 @@
         def execute(self, pipeline, workdir, env):
             return subprocess.run([...], cwd=workdir, env=env, capture_output=True, text=True)
 
-`execute` plays one of these. `chain` makes `a.txt`, `b.txt`, `c.txt` from `input.txt` in the steps `first`, `second`,
-`third`. `fan_out` has the steps `split`, three times `work`, and `gather`. In `failing` the step `good` is followed by
-`bad`, which says "no such luck" and fails. The step `tell` of `params` has `alpha=3` and `label="x y"`.
+`execute` plays one of these. `chain` makes `a.txt`, `b.txt`, `c.txt` from `input.txt` in the steps
+`first`, `second`, `third`. `fan_out` has the steps `split`, three times `work`, and `gather`. In
+`failing` the step `good` is followed by `bad`, which says "no such luck" and fails. The step `tell`
+of `params` has `alpha=3` and `label="x y"`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,12 @@ from openlineage.lamin.testing.engine_run import Performance, play, served
 from openlineage.lamin.validation.schema import problems
 
 _TERMINAL = {"COMPLETE", "FAIL", "ABORT"}
-_FINAL_FILES = {"chain": {"c.txt"}, "fan_out": {"all.txt"}, "params": {"told.txt"}, "failing": {"good.txt"}}
+_FINAL_FILES = {
+    "chain": {"c.txt"},
+    "fan_out": {"all.txt"},
+    "params": {"told.txt"},
+    "failing": {"good.txt"},
+}
 # No one answers there: port 9 is "discard", which nothing offers any more.
 _NOBODY = "http://127.0.0.1:9"
 
@@ -40,7 +46,9 @@ class AdapterContract(ABC):
     engine: ClassVar[str]
 
     @abstractmethod
-    def execute(self, pipeline: str, workdir: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    def execute(
+        self, pipeline: str, workdir: Path, env: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
         """Play the pipeline in this folder with just this environment, to its end."""
 
     @pytest.fixture(scope="class")
@@ -90,12 +98,17 @@ class AdapterContract(ABC):
             for connection in connections:
                 connection.close()
 
-    # -- events -----------------------------------------------------------------------------------------------
+    # -- events
+    # -----------------------------------------------------------------------------------------------
 
-    def test_every_event_is_valid_openlineage(self, chain: Performance, failing: Performance) -> None:
+    def test_every_event_is_valid_openlineage(
+        self, chain: Performance, failing: Performance
+    ) -> None:
         """By the official schemas."""
         wrong = [
-            (event["job"]["name"], issues) for event in chain.events + failing.events if (issues := problems(event))
+            (event["job"]["name"], issues)
+            for event in chain.events + failing.events
+            if (issues := problems(event))
         ]
         assert chain.events
         assert not wrong
@@ -107,13 +120,16 @@ class AdapterContract(ABC):
         assert starts == ends
         assert set(starts.values()) == {1}
 
-    def test_a_rerun_has_the_same_jobs_and_other_runs(self, chain: Performance, folder: Path) -> None:
+    def test_a_rerun_has_the_same_jobs_and_other_runs(
+        self, chain: Performance, folder: Path
+    ) -> None:
         """Names are stable, ids are fresh."""
         again = play(self.execute, "chain", folder / "again" / "chain")
         assert _jobs(again) == _jobs(chain)
         assert not _run_ids(again) & _run_ids(chain)
 
-    # -- registry ---------------------------------------------------------------------------------------------
+    # -- registry
+    # ---------------------------------------------------------------------------------------------
 
     def test_a_chain_is_one_path_from_input_to_result(self, chain: Performance) -> None:
         """What one step writes is what the next one reads."""
@@ -125,7 +141,9 @@ class AdapterContract(ABC):
         assert chain.feeds(second, third), chain.explained()
         assert not chain.feeds(third, first)
 
-    def test_steps_are_children_of_the_workflow_and_all_have_ended_well(self, chain: Performance) -> None:
+    def test_steps_are_children_of_the_workflow_and_all_have_ended_well(
+        self, chain: Performance
+    ) -> None:
         """With their engine, and their times."""
         workflow = chain.workflow()
         steps = [chain.step(name) for name in ("first", "second", "third")]
@@ -136,7 +154,11 @@ class AdapterContract(ABC):
 
     def test_every_file_is_known_by_its_content(self, chain: Performance) -> None:
         """All bytes of it, hashed as everyone else does."""
-        files = [artifact for artifact in chain.view["artifacts"] if Path(artifact["path"]).suffix == ".txt"]
+        files = [
+            artifact
+            for artifact in chain.view["artifacts"]
+            if Path(artifact["path"]).suffix == ".txt"
+        ]
         assert files
         assert {file["hash_type"] for file in files} == {"blake3"}
         assert all(len(file["hash"]) == 64 and file["size"] > 0 for file in files)
@@ -147,7 +169,12 @@ class AdapterContract(ABC):
         split, gather, works = fan_out.step("split"), fan_out.step("gather"), fan_out.steps("work")
         assert len(works) == 3, fan_out.explained()
         assert len({work["transform"] for work in works}) == 1
-        assert sorted(name for work in works for name in fan_out.files(work, "output") if name.startswith("done")) == [
+        assert sorted(
+            name
+            for work in works
+            for name in fan_out.files(work, "output")
+            if name.startswith("done")
+        ) == [
             "done_1.txt",
             "done_2.txt",
             "done_3.txt",
@@ -158,18 +185,30 @@ class AdapterContract(ABC):
         """The workflow has failed with it, and what went well before stays so."""
         assert failing.process.returncode != 0, failing.explained()
         good, bad = failing.step("good"), failing.step("bad")
-        assert (good["status"], bad["status"], failing.workflow()["status"]) == ("completed", "failed", "failed")
+        assert (good["status"], bad["status"], failing.workflow()["status"]) == (
+            "completed",
+            "failed",
+            "failed",
+        )
         assert failing.feeds(good, bad)
-        events = [e for e in failing.events if e["run"]["runId"] == bad["external_id"] and e["eventType"] == "FAIL"]
+        events = [
+            e
+            for e in failing.events
+            if e["run"]["runId"] == bad["external_id"] and e["eventType"] == "FAIL"
+        ]
         assert events[0]["run"]["facets"]["errorMessage"]["message"]
 
     def test_parameters_keep_their_types(self, params: Performance) -> None:
         """Those of the step, or of its workflow where the engine has only those."""
         assert params.process.returncode == 0, params.explained()
         reported_params = {**params.workflow()["params"], **params.step("tell")["params"]}
-        assert (reported_params.get("alpha"), reported_params.get("label")) == (3, "x y"), reported_params
+        assert (reported_params.get("alpha"), reported_params.get("label")) == (3, "x y"), (
+            reported_params
+        )
 
-    def test_through_an_endpoint_the_registry_says_the_same(self, chain: Performance, folder: Path) -> None:
+    def test_through_an_endpoint_the_registry_says_the_same(
+        self, chain: Performance, folder: Path
+    ) -> None:
         """Over real HTTP, into a registry that the process itself does not see."""
         receiver = folder / "receiver"
         Instance.create(receiver, receiver / "data").db.dispose()
@@ -184,7 +223,8 @@ class AdapterContract(ABC):
         assert heard.feeds(second, third), heard.explained()
         assert {run["status"] for run in heard.view["runs"]} == {"completed"}
 
-    # -- nothing of ours touches the user's job -----------------------------------------------------------------
+    # -- nothing of ours touches the user's job
+    # -----------------------------------------------------------------
 
     def test_without_a_receiver_the_job_is_the_same_and_the_events_wait(
         self, unheard: Performance, chain: Performance
@@ -198,7 +238,9 @@ class AdapterContract(ABC):
         self, hanging_url: str, chain: Performance, folder: Path
     ) -> None:
         """The events wait in the spool."""
-        hung = play(self.execute, "chain", folder / "hung", OPENLINEAGE_URL=hanging_url, LAMIN_PATIENCE="2")
+        hung = play(
+            self.execute, "chain", folder / "hung", OPENLINEAGE_URL=hanging_url, LAMIN_PATIENCE="2"
+        )
         assert hung.process.returncode == 0, hung.explained()
         assert _contents(hung, "chain") == _contents(chain, "chain")
         assert _jobs(hung, spooled=True) == _jobs(chain)
@@ -226,6 +268,8 @@ def _contents(played: Performance, pipeline: str) -> dict[str, str]:
     expected = _FINAL_FILES[pipeline]
     skipped = {"work", "spool", "data"}
     paths = (
-        path for path in played.workdir.rglob("*.txt") if not skipped & set(path.relative_to(played.workdir).parts)
+        path
+        for path in played.workdir.rglob("*.txt")
+        if not skipped & set(path.relative_to(played.workdir).parts)
     )
     return {path.name: path.read_text() for path in paths if path.name in expected}

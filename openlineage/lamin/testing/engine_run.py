@@ -53,7 +53,9 @@ class Performance:
     def spooled(self) -> list[dict[str, Any]]:
         """The events that found no registry."""
         files = sorted(self.spool.glob("*.ndjson"))
-        return [json.loads(line) for file in files for line in file.read_bytes().split(b"\n") if line]
+        return [
+            json.loads(line) for file in files for line in file.read_bytes().split(b"\n") if line
+        ]
 
     @cached_property
     def _instance(self) -> Instance:
@@ -80,14 +82,28 @@ class Performance:
         ids = {
             edge["artifact"]
             for edge in self.view["edges"]
-            if edge["run"] == run["uid"] and edge["direction"] == direction and edge["role"] != "rolled_back"
+            if edge["run"] == run["uid"]
+            and edge["direction"] == direction
+            and edge["role"] != "rolled_back"
         }
-        return {os.path.basename(artifact["path"]) for artifact in self.view["artifacts"] if artifact["uid"] in ids}
+        return {
+            os.path.basename(artifact["path"])
+            for artifact in self.view["artifacts"]
+            if artifact["uid"] in ids
+        }
 
     def feeds(self, earlier: Mapping[str, Any], later: Mapping[str, Any]) -> bool:
         """Whether an artifact that the earlier run wrote is one that the later run read."""
-        wrote = {e["artifact"] for e in self.view["edges"] if e["run"] == earlier["uid"] and e["direction"] == "output"}
-        read = {e["artifact"] for e in self.view["edges"] if e["run"] == later["uid"] and e["direction"] == "input"}
+        wrote = {
+            e["artifact"]
+            for e in self.view["edges"]
+            if e["run"] == earlier["uid"] and e["direction"] == "output"
+        }
+        read = {
+            e["artifact"]
+            for e in self.view["edges"]
+            if e["run"] == later["uid"] and e["direction"] == "input"
+        }
         return bool(wrote & read)
 
     def explained(self) -> str:
@@ -117,7 +133,12 @@ def play(execute: Execute, pipeline: str, workdir: Path, **environment: str) -> 
     (workdir / "input.txt").write_text(INPUT)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     # What is asked of the registry afterwards has to be there, however busy the machine.
-    env = {**inherited, "LAMIN_SPOOL": str(workdir / "spool"), "LAMIN_PATIENCE": "60", **environment}
+    env = {
+        **inherited,
+        "LAMIN_SPOOL": str(workdir / "spool"),
+        "LAMIN_PATIENCE": "60",
+        **environment,
+    }
     return Performance(workdir, execute(pipeline, workdir, env))
 
 

@@ -42,7 +42,9 @@ def lint_log(database: Database) -> Lint:
     """Every event of the registry, those that are put aside among them; the place is its number."""
     report = Lint()
     with database.reading() as session:
-        for row in session.execute(select(Row.id, Row.body).order_by(Row.id).execution_options(yield_per=500)):
+        for row in session.execute(
+            select(Row.id, Row.body).order_by(Row.id).execution_options(yield_per=500)
+        ):
             report.judge(f"event {row.id}", row.body)
     return report
 

@@ -1,7 +1,8 @@
 """Is this event valid OpenLineage? Judged by the official JSON schemas, which are shipped here: no network.
 
-The envelope is held against the core schema 2-0-2, each facet against the schema that its `_schemaURL` names, in any
-version of the same model; a facet that nobody here knows only has to be a facet. Needs the extra `openlineage`.
+The envelope is held against the core schema 2-0-2, each facet against the schema that its
+`_schemaURL` names, in any version of the same model; a facet that nobody here knows only has to be
+a facet. Needs the extra `openlineage`.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def _kind(event: dict[str, Any]) -> str:
 def _apart(event: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str, dict[str, Any]]]]:
     """The event without its facets, and each facet with its place and the kind of facet it has to be.
 
-    Judged inside the event, one broken facet is told as all of them, printed in full, fitting none of the choices.
+    Judged inside the event, one broken facet is told as all of them, printed in full, fitting none
+    of the choices.
     """
     envelope = dict(event)
     collected: list[tuple[str, str, dict[str, Any]]] = []
@@ -58,20 +60,32 @@ def _apart(event: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str, 
             envelope[name] = _without_facets(envelope[name], name, kind, collected)
     for side, kind in (("inputs", "InputDataset"), ("outputs", "OutputDataset")):
         if isinstance(envelope.get(side), list):
-            envelope[side] = [_without_facets(d, f"{side}[{n}]", kind, collected) for n, d in enumerate(envelope[side])]
+            envelope[side] = [
+                _without_facets(d, f"{side}[{n}]", kind, collected)
+                for n, d in enumerate(envelope[side])
+            ]
     return envelope, collected
 
 
-def _without_facets(entity: Any, location: str, kind: str, collected: list[tuple[str, str, dict[str, Any]]]) -> Any:
+def _without_facets(
+    entity: Any, location: str, kind: str, collected: list[tuple[str, str, dict[str, Any]]]
+) -> Any:
     if not isinstance(entity, dict):
         return entity
     entity = dict(entity)
-    bases = {"facets": kind.removeprefix("Input").removeprefix("Output"), "inputFacets": kind, "outputFacets": kind}
+    bases = {
+        "facets": kind.removeprefix("Input").removeprefix("Output"),
+        "inputFacets": kind,
+        "outputFacets": kind,
+    }
     for group, base in bases.items():
         facets = entity.get(group)
         if isinstance(facets, dict):
             apart = {name: facet for name, facet in facets.items() if isinstance(facet, dict)}
-            collected += [(f"{location}.{group}.{name}", f"{base}Facet", facet) for name, facet in apart.items()]
+            collected += [
+                (f"{location}.{group}.{name}", f"{base}Facet", facet)
+                for name, facet in apart.items()
+            ]
             entity[group] = {name: facet for name, facet in facets.items() if name not in apart}
     return entity
 
@@ -94,7 +108,9 @@ def _name_and_model(url: str) -> tuple[str, str] | None:
 
 def _errors(url: str, instance: Any, location: str) -> list[str]:
     errors = _validator(url).iter_errors(instance)
-    return [f"{_path(location, error.instance_path) or 'event'}: {error.message}" for error in errors]
+    return [
+        f"{_path(location, error.instance_path) or 'event'}: {error.message}" for error in errors
+    ]
 
 
 def _path(location: str, steps: list[str | int]) -> str:
@@ -109,14 +125,18 @@ def _validator(url: str) -> jsonschema_rs.Draft202012Validator:
         import jsonschema_rs
     except ImportError:
         raise MissingExtra("jsonschema-rs", "openlineage") from None
-    return jsonschema_rs.Draft202012Validator({"$ref": url}, validate_formats=True, registry=_registry())
+    return jsonschema_rs.Draft202012Validator(
+        {"$ref": url}, validate_formats=True, registry=_registry()
+    )
 
 
 @cache
 def _registry() -> jsonschema_rs.Registry:
     import jsonschema_rs
 
-    return jsonschema_rs.Registry([(schema["$id"], schema) for schema in _schemas()], retriever=_refuse)
+    return jsonschema_rs.Registry(
+        [(schema["$id"], schema) for schema in _schemas()], retriever=_refuse
+    )
 
 
 def _refuse(url: str) -> Any:
@@ -130,7 +150,8 @@ def _addresses() -> dict[tuple[str, str], str]:
     for schema in _schemas():
         name = _name_and_model(schema["$id"])
         if name is not None:
-            # The official files describe the container at their top; the facet itself is a definition in them.
+            # The official files describe the container at their top; the facet itself is a
+            # definition in them.
             definition = f"#/$defs/{name[0]}" if name[0] in schema.get("$defs", {}) else ""
             addresses[name] = schema["$id"] + definition
     return addresses
@@ -139,5 +160,8 @@ def _addresses() -> dict[tuple[str, str], str]:
 @cache
 def _schemas() -> tuple[dict[str, Any], ...]:
     folder = resources.files("openlineage.lamin") / "schemas"
-    files = [folder / "OpenLineage.json", *(file for name in FOLDERS for file in (folder / name).iterdir())]
+    files = [
+        folder / "OpenLineage.json",
+        *(file for name in FOLDERS for file in (folder / name).iterdir()),
+    ]
     return tuple(json.loads(file.read_text("utf-8")) for file in files)

@@ -15,7 +15,8 @@ from typing import Any
 ROOT = Path(__file__).parents[3]
 PIPELINES = Path(__file__).parent
 COMMAND = [sys.executable, "-m", "lamin_core", "nextflow"]
-# Read before any test has a home of its own: Nextflow's jars are fetched once for all sessions, and verified each time.
+# Read before any test has a home of its own: Nextflow's jars are fetched once for all sessions, and
+# verified each time.
 CACHE = Path.home() / ".cache"
 # A Java that has just started compiles for a short life.
 SHORT_LIVED = "-XX:TieredStopAtLevel=1"
@@ -34,12 +35,18 @@ class Played:
 
     def events_of(self, step: str, *kinds: str) -> list[Event]:
         """The events of a process (of these kinds), or of the workflow where `step` is empty."""
-        return [event for event in self.events if process(event) == step and (not kinds or event["eventType"] in kinds)]
+        return [
+            event
+            for event in self.events
+            if process(event) == step and (not kinds or event["eventType"] in kinds)
+        ]
 
     def only_event(self, step: str, kind: str) -> Event:
         """The only event of this kind of a process."""
         events = self.events_of(step, kind)
-        assert len(events) == 1, f"{len(events)} of {kind} for {step or 'the workflow'}; {self.shown}"
+        assert len(events) == 1, (
+            f"{len(events)} of {kind} for {step or 'the workflow'}; {self.shown}"
+        )
         return events[0]
 
     def runs(self) -> dict[str, list[Event]]:
@@ -116,7 +123,11 @@ def spooled(folder: Path, old_files: set[Path] | frozenset[Path] = frozenset()) 
 
 def whole_lines(file: Path) -> list[Event]:
     """The events in a file that may still be being written."""
-    return [json.loads(line) for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    return [
+        json.loads(line)
+        for line in file.read_text().splitlines(keepends=True)
+        if line.endswith("\n")
+    ]
 
 
 def process(event: Event) -> str:

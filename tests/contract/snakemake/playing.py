@@ -26,7 +26,11 @@ class Played:
 
     def events_of(self, step: str, *kinds: str) -> list[Event]:
         """The events of a rule (of these kinds), or of the workflow where `step` is empty."""
-        return [event for event in self.events if rule(event) == step and (not kinds or event["eventType"] in kinds)]
+        return [
+            event
+            for event in self.events
+            if rule(event) == step and (not kinds or event["eventType"] in kinds)
+        ]
 
     def only_event(self, step: str, kind: str) -> Event:
         """The only event of this kind of a rule."""

@@ -35,7 +35,11 @@ class Column:
 
     def as_json(self) -> Json:
         """For JSON."""
-        return {"namespace": self.dataset.namespace, "dataset": self.dataset.name, "field": self.field}
+        return {
+            "namespace": self.dataset.namespace,
+            "dataset": self.dataset.name,
+            "field": self.field,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,11 @@ def column_lineage(session: Session, *, node_id: str, depth: int, with_downstrea
     # A step from column to column is two from node to node; what a run wrote is one more.
     graph, starts = around(session, node, up=2 * depth, down=2 * down + (node.kind == "job"))
     begun = set(starts)
-    own = begun | {artifact for run, artifact, direction, _ in graph.edges if direction == "output" and -run in begun}
+    own = begun | {
+        artifact
+        for run, artifact, direction, _ in graph.edges
+        if direction == "output" and -run in begun
+    }
     edge_facets = list(_edge_facets(session, {*graph.artifacts}))
     steps = [step for _, name, facets in edge_facets for step in _steps(name, facets)]
     types = {
@@ -64,9 +72,14 @@ def column_lineage(session: Session, *, node_id: str, depth: int, with_downstrea
     }
     names = {name for artifact, name, _ in edge_facets if artifact in own}
     columns = {*types, *(column for step in steps for column in (step.source, step.target))}
-    first = {column for column in columns if column.dataset in names and field in (None, column.field)}
+    first = {
+        column for column in columns if column.dataset in names and field in (None, column.field)
+    }
     if field is not None and not first:
-        raise NotFound(f"no column {field!r} is known of this dataset", hint="its fields: GET .../datasets/{dataset}")
+        raise NotFound(
+            f"no column {field!r} is known of this dataset",
+            hint="its fields: GET .../datasets/{dataset}",
+        )
     return {"graph": _drawn(_reached(first, steps, depth, down), steps, types)}
 
 
@@ -75,7 +88,9 @@ def _node_and_field(session: Session, node_id: str) -> tuple[Node, str | None]:
     if not node_id.startswith(_FIELD):
         node = node_of(session, node_id)
         if node.kind == "run":
-            raise InvalidArgument("a run has no columns", hint="ask for one of the datasets that it wrote")
+            raise InvalidArgument(
+                "a run has no columns", hint="ask for one of the datasets that it wrote"
+            )
         return node, None
     dataset, _, field = node_id.removeprefix(_FIELD).rpartition(":")
     name, separator, version = field.partition("#")
@@ -93,7 +108,9 @@ def _edge_facets(session: Session, artifacts: Iterable[int]) -> Iterator[tuple[i
         .order_by(RunArtifact.id)
     )
     for part in runs.chunks(artifacts):
-        for identity, root, key, stem, facets in session.execute(query.where(Artifact.id.in_(part))):
+        for identity, root, key, stem, facets in session.execute(
+            query.where(Artifact.id.in_(part))
+        ):
             yield identity, dataset_of(root, key, stem), facets
 
 
@@ -103,7 +120,9 @@ def _steps(name: Name, facets: Mapping[str, Any]) -> Iterator[Step]:
     for field, derivation in (field_entries if isinstance(field_entries, dict) else {}).items():
         sources = derivation.get("inputFields") if isinstance(derivation, dict) else None
         for source in sources if isinstance(sources, list) else ():
-            if isinstance(source, dict) and all(isinstance(source.get(part), str) for part in _PARTS):
+            if isinstance(source, dict) and all(
+                isinstance(source.get(part), str) for part in _PARTS
+            ):
                 origin = name_of(dataset_path(source["namespace"], source["name"]))
                 how = {
                     "transformationDescription": derivation.get("transformationDescription"),
@@ -147,10 +166,18 @@ def _drawn(columns: set[Column], steps: Iterable[Step], types: Mapping[Column, A
             "data": {
                 **column.as_json(),
                 "fieldType": types.get(column),
-                "inputFields": [{**source.as_json(), **how} for source, how in _sorted(into[column].items())],
+                "inputFields": [
+                    {**source.as_json(), **how} for source, how in _sorted(into[column].items())
+                ],
             },
-            "inEdges": [{"origin": source.id, "destination": column.id} for source, _ in _sorted(into[column].items())],
-            "outEdges": [{"origin": column.id, "destination": target.id} for target in sorted(out[column], key=_by_id)],
+            "inEdges": [
+                {"origin": source.id, "destination": column.id}
+                for source, _ in _sorted(into[column].items())
+            ],
+            "outEdges": [
+                {"origin": column.id, "destination": target.id}
+                for target in sorted(out[column], key=_by_id)
+            ],
         }
         for column in sorted(columns, key=_by_id)
     ]

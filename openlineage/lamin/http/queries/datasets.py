@@ -26,7 +26,9 @@ from openlineage.lamin.http.queries.names import dataset_of, series_of, storages
 from openlineage.lamin.http.queries.shapes import Json, Version
 
 
-def list_datasets(session: Session, *, limit: int, offset: int, namespace: str | None = None) -> Json:
+def list_datasets(
+    session: Session, *, limit: int, offset: int, namespace: str | None = None
+) -> Json:
     """All datasets, or those of one namespace, by storage and key."""
     conditions: list[ColumnElement[bool]] = [Artifact.is_latest.is_(True)]
     if namespace is not None:
@@ -40,22 +42,36 @@ def list_datasets(session: Session, *, limit: int, offset: int, namespace: str |
         .offset(offset)
     ).all()
     datasets = described(session, page)
-    return {"datasets": [datasets[series] for series in page if series in datasets], "totalCount": total}
+    return {
+        "datasets": [datasets[series] for series in page if series in datasets],
+        "totalCount": total,
+    }
 
 
 def one_dataset(session: Session, *, namespace: str, dataset: str) -> Json:
     """One dataset, as its newest version shows it."""
     matches = list(described(session, [series_of(session, namespace, dataset)]).values())
     if not matches:
-        raise NotFound(f"no run read or wrote {dataset!r}", hint="GET /api/v1/datasets lists those that are there")
+        raise NotFound(
+            f"no run read or wrote {dataset!r}",
+            hint="GET /api/v1/datasets lists those that are there",
+        )
     return matches[0]
 
 
-def dataset_versions(session: Session, *, namespace: str, dataset: str, limit: int, offset: int) -> Json:
+def dataset_versions(
+    session: Session, *, namespace: str, dataset: str, limit: int, offset: int
+) -> Json:
     """The versions of a dataset, newest first, each with the run that first made it."""
     condition = Artifact.series_id == series_of(session, namespace, dataset)
     total = session.scalar(select(func.count()).select_from(Artifact).where(condition))
-    page = select(Artifact.id).where(condition).order_by(Artifact.number.desc()).limit(limit).offset(offset)
+    page = (
+        select(Artifact.id)
+        .where(condition)
+        .order_by(Artifact.number.desc())
+        .limit(limit)
+        .offset(offset)
+    )
     versions = described_versions(session, session.scalars(page).all())
     return {"versions": list(versions.values()), "totalCount": total}
 
@@ -72,7 +88,9 @@ def described(session: Session, series: Iterable[int]) -> dict[int, Json]:
     heads: list[Version] = []
     for part in runs.chunks(series):
         query = select(Artifact.series_id, func.min(Artifact.created_at), func.count())
-        rows = session.execute(query.where(Artifact.series_id.in_(part)).group_by(Artifact.series_id))
+        rows = session.execute(
+            query.where(Artifact.series_id.in_(part)).group_by(Artifact.series_id)
+        )
         ages |= {series_id: (since, count) for series_id, since, count in rows}
         heads += _loaded(session, Artifact.id.in_(_heads(part)))
     facets, labels = _facets(session, heads), _labels(session, heads)
@@ -87,9 +105,12 @@ def described(session: Session, series: Iterable[int]) -> dict[int, Json]:
 def _heads(series: Sequence[int]) -> Select[tuple[int]]:
     """The latest version of each, else the last one."""
     rank = func.row_number().over(
-        partition_by=Artifact.series_id, order_by=(Artifact.is_latest.desc(), Artifact.number.desc())
+        partition_by=Artifact.series_id,
+        order_by=(Artifact.is_latest.desc(), Artifact.number.desc()),
     )
-    ranked = select(Artifact.id, rank.label("place")).where(Artifact.series_id.in_(series)).subquery()
+    ranked = (
+        select(Artifact.id, rank.label("place")).where(Artifact.series_id.in_(series)).subquery()
+    )
     return select(ranked.c.id).where(ranked.c.place == 1)
 
 
@@ -105,7 +126,10 @@ def described_versions(session: Session, artifacts: Sequence[int]) -> dict[int, 
     makers = _makers(session, versions)
     return {
         version.row.id: shapes.dataset_version(
-            version, facets[version.row.id], labels[version.row.id], makers.get(version.row.run_id or 0)
+            version,
+            facets[version.row.id],
+            labels[version.row.id],
+            makers.get(version.row.run_id or 0),
         )
         for version in versions
     }
@@ -128,7 +152,11 @@ def _loaded(session: Session, *conditions: Any) -> list[Version]:
 def _makers(session: Session, versions: Iterable[Version]) -> dict[int, Json]:
     run_ids = {version.row.run_id for version in versions if version.row.run_id is not None}
     query = select(Run).options(defer(Run.details))
-    rows = [row for part in runs.chunks(run_ids) for row in session.scalars(query.where(Run.id.in_(part)))]
+    rows = [
+        row
+        for part in runs.chunks(run_ids)
+        for row in session.scalars(query.where(Run.id.in_(part)))
+    ]
     return dict(zip([row.id for row in rows], runs.described(session, rows), strict=True))
 
 
@@ -137,7 +165,13 @@ def _facets(session: Session, versions: Iterable[Version]) -> Mapping[int, dict[
     maker = (RunArtifact.run_id == Artifact.run_id) | Artifact.run_id.is_(None)
     query = (
         select(Artifact.id, RunArtifact.facets)
-        .join(RunArtifact, or_(RunArtifact.id == _last(maker), RunArtifact.id == _last(RunArtifact.run_id.is_(None))))
+        .join(
+            RunArtifact,
+            or_(
+                RunArtifact.id == _last(maker),
+                RunArtifact.id == _last(RunArtifact.run_id.is_(None)),
+            ),
+        )
         .order_by(RunArtifact.observed_at, RunArtifact.id)
     )
     facets_by_version: defaultdict[int, dict[str, Any]] = defaultdict(dict)
@@ -155,7 +189,9 @@ def _last(condition: ColumnElement[bool]) -> ScalarSelect[int]:
 
 def _labels(session: Session, versions: Iterable[Version]) -> Mapping[int, set[str]]:
     artifact_ids = [version.row.id for version in versions]
-    query = select(ArtifactULabel.artifact_id, ULabel.name).join(ULabel, ArtifactULabel.ulabel_id == ULabel.id)
+    query = select(ArtifactULabel.artifact_id, ULabel.name).join(
+        ULabel, ArtifactULabel.ulabel_id == ULabel.id
+    )
     labels_by_artifact: defaultdict[int, set[str]] = defaultdict(set)
     for part in runs.chunks(artifact_ids):
         for identity, name in session.execute(query.where(ArtifactULabel.artifact_id.in_(part))):

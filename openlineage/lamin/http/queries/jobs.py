@@ -34,7 +34,9 @@ def one_job(session: Session, *, namespace: str, job: str) -> Json:
     """One job, as its newest version shows it."""
     matches = list(described(session, [job_of(session, namespace, job)]).values())
     if not matches:
-        raise NotFound(f"nothing is left of job {job!r}", hint="GET /api/v1/jobs lists those that are there")
+        raise NotFound(
+            f"nothing is left of job {job!r}", hint="GET /api/v1/jobs lists those that are there"
+        )
     return matches[0]
 
 
@@ -42,14 +44,26 @@ def job_versions(session: Session, *, namespace: str, job: str, limit: int, offs
     """The versions of a job, newest first."""
     condition = Transform.series_id == job_of(session, namespace, job)
     total = session.scalar(select(func.count()).select_from(Transform).where(condition))
-    page = select(Transform.id).where(condition).order_by(Transform.number.desc()).limit(limit).offset(offset)
+    page = (
+        select(Transform.id)
+        .where(condition)
+        .order_by(Transform.number.desc())
+        .limit(limit)
+        .offset(offset)
+    )
     return {"versions": _versions(session, session.scalars(page).all()), "totalCount": total}
 
 
 def one_job_version(session: Session, *, namespace: str, job: str, version: str) -> Json:
     """One version of a job, with its source code."""
-    versions = select(Transform.id, Transform.uid).where(Transform.series_id == job_of(session, namespace, job))
-    matches = [identity for identity, uid in session.execute(versions) if version in (uid, uid[-VERSION_LENGTH:])]
+    versions = select(Transform.id, Transform.uid).where(
+        Transform.series_id == job_of(session, namespace, job)
+    )
+    matches = [
+        identity
+        for identity, uid in session.execute(versions)
+        if version in (uid, uid[-VERSION_LENGTH:])
+    ]
     if not matches:
         raise NotFound(f"no version {version!r} of this job", hint="GET .../versions lists them")
     return _versions(session, matches)[0]
@@ -71,10 +85,14 @@ def described(session: Session, series: Iterable[int]) -> dict[int, Json]:
         .where(Transform.is_latest)
     )
     rows = [
-        row for part in runs.chunks(series_ids) for row in session.execute(query.where(TransformSeries.id.in_(part)))
+        row
+        for part in runs.chunks(series_ids)
+        for row in session.execute(query.where(TransformSeries.id.in_(part)))
     ]
     return {
-        job_series.id: shapes.job(row, job_series, works.get(job_series.id) or _declared(job_series))
+        job_series.id: shapes.job(
+            row, job_series, works.get(job_series.id) or _declared(job_series)
+        )
         for row, job_series in rows
     }
 
@@ -82,15 +100,22 @@ def described(session: Session, series: Iterable[int]) -> dict[int, Json]:
 def _versions(session: Session, transforms: Sequence[int]) -> list[Json]:
     """These versions, in this order."""
     works = _works(session, dict(_latest_runs(session, Transform.id, transforms)))
-    query = select(Transform, TransformSeries).join(TransformSeries, Transform.series_id == TransformSeries.id)
-    rows = {row.id: (row, series) for row, series in session.execute(query.where(Transform.id.in_(transforms)))}
+    query = select(Transform, TransformSeries).join(
+        TransformSeries, Transform.series_id == TransformSeries.id
+    )
+    rows = {
+        row.id: (row, series)
+        for row, series in session.execute(query.where(Transform.id.in_(transforms)))
+    }
     return [
         shapes.job_version(row, series, works.get(row.id) or _declared(series))
         for row, series in (rows[transform_id] for transform_id in transforms)
     ]
 
 
-def _latest_runs(session: Session, column: InstrumentedAttribute[int], ids: Sequence[int]) -> list[tuple[int, Run]]:
+def _latest_runs(
+    session: Session, column: InstrumentedAttribute[int], ids: Sequence[int]
+) -> list[tuple[int, Run]]:
     """The latest run of each version: one seek in an index for each, however many runs there are."""
     newest = (
         select(Run.id)
@@ -101,7 +126,11 @@ def _latest_runs(session: Session, column: InstrumentedAttribute[int], ids: Sequ
         .scalar_subquery()
     )
     query = select(column, Run).options(defer(Run.details)).join(Run, Run.id == newest)
-    return [(key, run) for part in runs.chunks(ids) for key, run in session.execute(query.where(column.in_(part)))]
+    return [
+        (key, run)
+        for part in runs.chunks(ids)
+        for key, run in session.execute(query.where(column.in_(part)))
+    ]
 
 
 def _works(session: Session, latest: Mapping[int, Run]) -> dict[int, Work]:

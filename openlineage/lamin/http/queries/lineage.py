@@ -30,21 +30,42 @@ class Vertex:
     data: Json
 
 
-def lineage(session: Session, *, node_id: str, depth: int, direction: str, as_of: datetime | None, limit: int) -> Json:
+def lineage(
+    session: Session,
+    *,
+    node_id: str,
+    depth: int,
+    direction: str,
+    as_of: datetime | None,
+    limit: int,
+) -> Json:
     """The graph around this node: of runs and versions where the node is one, else of jobs and datasets."""
     node = node_of(session, node_id)
     up, down = 0 if direction == "down" else depth, 0 if direction == "up" else depth
     graph, starts = around(session, node, up=up, down=down, as_of=as_of, limit=limit)
     linked = _linked(graph, starts)
-    vertices = _single(session, graph, linked) if node.kind in ("run", "version") else _collapsed(session, linked)
+    vertices = (
+        _single(session, graph, linked)
+        if node.kind in ("run", "version")
+        else _collapsed(session, linked)
+    )
     if node.kind == "job" and not starts:
         vertices[0] = _job_vertex(jobs.described(session, [node.id])[node.id])
     flows = {(above, below) for below, above in graph.links()}
-    return {"graph": _drawn(vertices, flows), "truncated": graph.truncated or len(starts) > MAX_STARTS}
+    return {
+        "graph": _drawn(vertices, flows),
+        "truncated": graph.truncated or len(starts) > MAX_STARTS,
+    }
 
 
 def around(
-    session: Session, node: Node, *, up: int, down: int, as_of: datetime | None = None, limit: int = 5000
+    session: Session,
+    node: Node,
+    *,
+    up: int,
+    down: int,
+    as_of: datetime | None = None,
+    limit: int = 5000,
 ) -> tuple[Graph, list[int]]:
     """The graph around a node, and where it begins: at versions, and at runs by their negative key.
 
@@ -52,7 +73,9 @@ def around(
     """
     starts = _starts(session, node)
     if node.kind in ("dataset", "version"):
-        graph = walk(session, artifacts=starts[:MAX_STARTS], up=up, down=down, as_of=as_of, limit=limit)
+        graph = walk(
+            session, artifacts=starts[:MAX_STARTS], up=up, down=down, as_of=as_of, limit=limit
+        )
         return graph, list(starts)
     graph = walk(session, runs=starts[:MAX_STARTS], up=up, down=down, as_of=as_of, limit=limit)
     return graph, [-run for run in starts]
@@ -63,10 +86,18 @@ def _starts(session: Session, node: Node) -> Sequence[int]:
     if node.kind in ("run", "version"):
         return [node.id]
     if node.kind == "dataset":
-        versions = select(Artifact.id).where(Artifact.series_id == node.id).order_by(Artifact.number.desc())
+        versions = (
+            select(Artifact.id)
+            .where(Artifact.series_id == node.id)
+            .order_by(Artifact.number.desc())
+        )
         return session.scalars(versions.limit(MAX_STARTS + 1)).all()
     code = select(Transform.id).where(Transform.series_id == node.id)
-    newest = select(Run.id).where(Run.transform_id.in_(code)).order_by(Run.created_at.desc(), Run.id.desc())
+    newest = (
+        select(Run.id)
+        .where(Run.transform_id.in_(code))
+        .order_by(Run.created_at.desc(), Run.id.desc())
+    )
     return session.scalars(newest.limit(MAX_STARTS + 1)).all()
 
 
@@ -83,8 +114,12 @@ def _single(session: Session, graph: Graph, linked: list[int]) -> dict[int, Vert
     rows = [row for part in runs.chunks(-node for node in linked if node < 0)
             for row in session.scalars(query.where(Run.id.in_(part)))]  # fmt: skip
     shown = zip(rows, runs.described(session, rows), strict=True)
-    return {identity: Vertex(_version_id(data), "DATASET_VERSION", data) for identity, data in versions.items()} | {
-        -row.id: Vertex(f"run:{row.external_id}", "RUN", _as_of(data, graph.runs[row.id])) for row, data in shown
+    return {
+        identity: Vertex(_version_id(data), "DATASET_VERSION", data)
+        for identity, data in versions.items()
+    } | {
+        -row.id: Vertex(f"run:{row.external_id}", "RUN", _as_of(data, graph.runs[row.id]))
+        for row, data in shown
     }
 
 
@@ -102,15 +137,24 @@ def _as_of(data: Json, node: RunNode) -> Json:
 
 def _collapsed(session: Session, linked: list[int]) -> dict[int, Vertex]:
     """One node for all versions of a dataset, and for all runs of a job."""
-    series = _series(session, Artifact.id, Artifact.series_id, [node for node in linked if node > 0])
+    series = _series(
+        session, Artifact.id, Artifact.series_id, [node for node in linked if node > 0]
+    )
     code = _series(session, Run.id, Transform.series_id, [-node for node in linked if node < 0])
     named = {
         series_id: Vertex(f"dataset:{data['namespace']}:{data['name']}", "DATASET", data)
         for series_id, data in datasets.described(session, set(series.values())).items()
     }
-    worked = {series_id: _job_vertex(data) for series_id, data in jobs.described(session, set(code.values())).items()}
-    vertices = {artifact: named[series_id] for artifact, series_id in series.items() if series_id in named}
-    return vertices | {-run: worked[series_id] for run, series_id in code.items() if series_id in worked}
+    worked = {
+        series_id: _job_vertex(data)
+        for series_id, data in jobs.described(session, set(code.values())).items()
+    }
+    vertices = {
+        artifact: named[series_id] for artifact, series_id in series.items() if series_id in named
+    }
+    return vertices | {
+        -run: worked[series_id] for run, series_id in code.items() if series_id in worked
+    }
 
 
 def _job_vertex(data: Json) -> Vertex:
@@ -121,13 +165,19 @@ def _series(session: Session, identity: Any, series: Any, ids: Iterable[int]) ->
     query = select(identity, series)
     if identity is Run.id:
         query = query.join(Transform, Run.transform_id == Transform.id)
-    return {row_id: of for part in runs.chunks(ids) for row_id, of in session.execute(query.where(identity.in_(part)))}
+    return {
+        row_id: of
+        for part in runs.chunks(ids)
+        for row_id, of in session.execute(query.where(identity.in_(part)))
+    }
 
 
 def _drawn(vertices: Mapping[int, Vertex], flows: Iterable[tuple[int, int]]) -> list[Json]:
     """The nodes by id, each with the edges into it and out of it; data flow from origin to destination."""
     ends = {
-        (vertices[above].id, vertices[below].id) for above, below in flows if above in vertices and below in vertices
+        (vertices[above].id, vertices[below].id)
+        for above, below in flows
+        if above in vertices and below in vertices
     }
     edges = sorted((origin, destination) for origin, destination in ends if origin != destination)
     into: dict[str, list[Json]] = {vertex.id: [] for vertex in vertices.values()}
@@ -155,7 +205,11 @@ def upstream(session: Session, *, run_id: str, depth: int) -> Json:
     graph = walk(session, runs=[start], up=2 * depth + 1, down=0)
     order = _by_distance(graph, start)
     query = select(Run).options(defer(Run.details))
-    rows = {row.id: row for part in runs.chunks(order) for row in session.scalars(query.where(Run.id.in_(part)))}
+    rows = {
+        row.id: row
+        for part in runs.chunks(order)
+        for row in session.scalars(query.where(Run.id.in_(part)))
+    }
     codes = runs.codes_of(session, rows.values())
     versions = datasets.described_versions(session, sorted(graph.artifacts))
     read: defaultdict[int, list[Json]] = defaultdict(list)
@@ -164,7 +218,8 @@ def upstream(session: Session, *, run_id: str, depth: int) -> Json:
             read[run].append(_input(versions[artifact]))
     return {
         "runs": [
-            _upstream_run(rows[identity], codes[rows[identity].transform_id], read[identity]) for identity in order
+            _upstream_run(rows[identity], codes[rows[identity].transform_id], read[identity])
+            for identity in order
         ]
     }
 
@@ -176,7 +231,9 @@ def _by_distance(graph: Graph, start: int) -> list[int]:
         above[below].append(other)
     seen = frontier = dict.fromkeys([-start])
     while frontier:
-        frontier = dict.fromkeys(node for below in frontier for node in above[below] if node not in seen)
+        frontier = dict.fromkeys(
+            node for below in frontier for node in above[below] if node not in seen
+        )
         seen |= frontier
     return [-node for node in seen if node < 0]
 

@@ -43,8 +43,16 @@ def list_events(
     ascending = sort_direction == "asc"
     if cursor is not None:
         conditions.append(beyond(Event.event_time, Event.id, cursor, ascending=ascending))
-    order = (Event.event_time, Event.id) if ascending else (Event.event_time.desc(), Event.id.desc())
-    query = select(Event.event_time, Event.id).where(*conditions).order_by(*order).limit(limit).offset(offset)
+    order = (
+        (Event.event_time, Event.id) if ascending else (Event.event_time.desc(), Event.id.desc())
+    )
+    query = (
+        select(Event.event_time, Event.id)
+        .where(*conditions)
+        .order_by(*order)
+        .limit(limit)
+        .offset(offset)
+    )
     marks: list[Mark] = [(at, identity) for at, identity in session.execute(query)]
     tail = json.dumps({"totalCount": total, "nextCursor": following(marks, limit)})[1:]
     ids = [identity for _, identity in marks]
@@ -61,7 +69,9 @@ def _joined(bind: Any, ids: list[int], tail: str) -> Iterator[str]:
 
 def _bodies(bind: Any, ids: list[int]) -> Iterator[str]:
     with Session(bind) as session:
-        bodies = dict(session.execute(select(Event.id, Event.body).where(Event.id.in_(ids))).tuples().all())
+        bodies = dict(
+            session.execute(select(Event.id, Event.body).where(Event.id.in_(ids))).tuples().all()
+        )
     return (_strict(bodies[identity]) for identity in ids)
 
 

@@ -20,7 +20,19 @@ from openlineage.lamin.receive.facet_reader import run_key
 
 MAX_COLONS = 50
 # Names that are paths on a file system begin with a slash; those of objects and tables do not.
-_FILE_SYSTEMS = {"hdfs", "viewfs", "abfs", "abfss", "wasb", "wasbs", "dbfs", "ftp", "sftp", "ssh", "webhdfs"}
+_FILE_SYSTEMS = {
+    "hdfs",
+    "viewfs",
+    "abfs",
+    "abfss",
+    "wasb",
+    "wasbs",
+    "dbfs",
+    "ftp",
+    "sftp",
+    "ssh",
+    "webhdfs",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +83,10 @@ def series_of(session: Session, namespace: str, name: str) -> int:
     """The series of this dataset. Raises `NotFound`."""
     match = _first_series(session, [Name(namespace, name)])
     if match is None:
-        raise NotFound(f"no dataset {name!r} in {namespace!r}", hint="GET /api/v1/namespaces/{namespace}/datasets")
+        raise NotFound(
+            f"no dataset {name!r} in {namespace!r}",
+            hint="GET /api/v1/namespaces/{namespace}/datasets",
+        )
     return match[1]
 
 
@@ -79,7 +94,9 @@ def job_of(session: Session, namespace: str, name: str) -> int:
     """The series of this job. Raises `NotFound`."""
     series_id = _first_job(session, [Name(namespace, name)])
     if series_id is None:
-        raise NotFound(f"no job {name!r} in {namespace!r}", hint="GET /api/v1/namespaces/{namespace}/jobs")
+        raise NotFound(
+            f"no job {name!r} in {namespace!r}", hint="GET /api/v1/namespaces/{namespace}/jobs"
+        )
     return series_id
 
 
@@ -98,7 +115,9 @@ def version_of(session: Session, series: int, version: str) -> Artifact:
     condition = Artifact.uid.in_([version, f"{stem}{version}"])
     artifact = session.scalar(select(Artifact).where(Artifact.series_id == series, condition))
     if artifact is None:
-        raise NotFound(f"no version {version!r} of this dataset", hint="GET .../versions lists them")
+        raise NotFound(
+            f"no version {version!r} of this dataset", hint="GET .../versions lists them"
+        )
     return artifact
 
 
@@ -113,18 +132,22 @@ class Node:
 def node_of(session: Session, node_id: str) -> Node:
     """The node with this id: `dataset:NAMESPACE:NAME`, the same with `@VERSION`, `job:NAMESPACE:NAME` or `run:ID`.
 
-    Both parts may hold colons: of all ways to read it, the first that names something. Raises `InvalidArgument` for
-    what is no id, `NotFound` for what it does not find.
+    Both parts may hold colons: of all ways to read it, the first that names something. Raises
+    `InvalidArgument` for what is no id, `NotFound` for what it does not find.
     """
     kind, _, rest = node_id.partition(":")
     if kind not in ("dataset", "job", "run") or not rest:
-        raise InvalidArgument(f"nodeId {node_id[:100]!r} is none", hint="dataset:NS:NAME, job:NS:NAME or run:ID")
+        raise InvalidArgument(
+            f"nodeId {node_id[:100]!r} is none", hint="dataset:NS:NAME, job:NS:NAME or run:ID"
+        )
     if kind == "run":
         return Node("run", run_of(session, rest).id)
     readings = list(_readings(rest))
     node = _job_node(session, readings) if kind == "job" else _dataset_node(session, readings)
     if node is None:
-        raise NotFound(f"no {kind} is called {rest[:200]!r}", hint=f"GET /api/v1/namespaces, then .../{kind}s")
+        raise NotFound(
+            f"no {kind} is called {rest[:200]!r}", hint=f"GET /api/v1/namespaces, then .../{kind}s"
+        )
     return node
 
 
@@ -132,7 +155,9 @@ def _readings(text: str) -> Iterator[Name]:
     """Every way to read NAMESPACE:NAME."""
     parts = text.split(":")
     if len(parts) < 2 or len(parts) > MAX_COLONS:
-        raise InvalidArgument(f"nodeId {text[:100]!r} is no NAMESPACE:NAME", hint="dataset:file:/data/a.csv, say")
+        raise InvalidArgument(
+            f"nodeId {text[:100]!r} is no NAMESPACE:NAME", hint="dataset:file:/data/a.csv, say"
+        )
     for cut in range(1, len(parts)):
         namespace, name = ":".join(parts[:cut]), ":".join(parts[cut:])
         if namespace and name:
@@ -150,10 +175,14 @@ def _first_job(session: Session, readings: list[Name]) -> int | None:
         for reading in readings
     ]
     rows = session.execute(
-        select(TransformSeries.namespace, TransformSeries.key, TransformSeries.id).where(_any_of(conditions))
+        select(TransformSeries.namespace, TransformSeries.key, TransformSeries.id).where(
+            _any_of(conditions)
+        )
     )
     series_by_name = {Name(namespace, key): identity for namespace, key, identity in rows}
-    return next((series_by_name[reading] for reading in readings if reading in series_by_name), None)
+    return next(
+        (series_by_name[reading] for reading in readings if reading in series_by_name), None
+    )
 
 
 def _dataset_node(session: Session, readings: list[Name]) -> Node | None:
@@ -189,9 +218,15 @@ def _first_series(session: Session, readings: list[Name]) -> tuple[Name, int] | 
     ]
     conditions = [_in_place(storage, key) for _, storage, key in places]
     rows = session.scalars(select(ArtifactSeries).where(_any_of(conditions))).all()
-    series_ids = {(row.storage_id, key): row.id for row in rows for key in (row.key, f"{MANAGED}/{row.stem}")}
+    series_ids = {
+        (row.storage_id, key): row.id for row in rows for key in (row.key, f"{MANAGED}/{row.stem}")
+    }
     return next(
-        ((reading, series_ids[storage, key]) for reading, storage, key in places if (storage, key) in series_ids),
+        (
+            (reading, series_ids[storage, key])
+            for reading, storage, key in places
+            if (storage, key) in series_ids
+        ),
         None,
     )
 
@@ -199,7 +234,11 @@ def _first_series(session: Session, readings: list[Name]) -> tuple[Name, int] | 
 def _in_place(storage: int, key: str) -> ColumnElement[bool]:
     if key.startswith(f"{MANAGED}/"):
         stem = key.removeprefix(f"{MANAGED}/")
-        return and_(ArtifactSeries.storage_id == storage, ArtifactSeries.stem == stem, ArtifactSeries.key.is_(None))
+        return and_(
+            ArtifactSeries.storage_id == storage,
+            ArtifactSeries.stem == stem,
+            ArtifactSeries.key.is_(None),
+        )
     return and_(ArtifactSeries.storage_id == storage, ArtifactSeries.key == key)
 
 

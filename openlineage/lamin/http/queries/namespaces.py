@@ -19,7 +19,10 @@ def list_namespaces(session: Session, *, limit: int, offset: int) -> Json:
     spans = _namespaces(session)
     names = sorted(spans)
     page = names[offset : offset + limit]
-    return {"namespaces": [_namespace(name, spans[name]) for name in page], "totalCount": len(names)}
+    return {
+        "namespaces": [_namespace(name, spans[name]) for name in page],
+        "totalCount": len(names),
+    }
 
 
 def one_namespace(session: Session, *, namespace: str) -> Json:
@@ -35,9 +38,12 @@ Span = tuple[datetime, datetime]
 
 def _namespaces(session: Session) -> dict[str, Span]:
     """Each with the times of the first and the last thing that came into it."""
-    times = select(Transform.namespace, func.min(Transform.created_at), func.max(Transform.created_at))
+    times = select(
+        Transform.namespace, func.min(Transform.created_at), func.max(Transform.created_at)
+    )
     spans: list[tuple[str, datetime, datetime]] = [
-        (name, first, last) for name, first, last in session.execute(times.group_by(Transform.namespace))
+        (name, first, last)
+        for name, first, last in session.execute(times.group_by(Transform.namespace))
     ]
     for root, at in session.execute(select(Storage.root, Storage.created_at)):
         spans.append((dataset_of(root, "x", "").namespace, at, at))
@@ -77,7 +83,13 @@ def one_source(session: Session, *, source: str) -> Json:
 def list_tags(session: Session, *, limit: int, offset: int) -> Json:
     """All labels, by name."""
     rows = session.execute(
-        select(ULabel.name, ULabel.description).order_by(ULabel.name, ULabel.id).limit(limit).offset(offset)
+        select(ULabel.name, ULabel.description)
+        .order_by(ULabel.name, ULabel.id)
+        .limit(limit)
+        .offset(offset)
     )
     total = session.scalar(select(func.count()).select_from(ULabel))
-    return {"tags": [{"name": name, "description": description} for name, description in rows], "totalCount": total}
+    return {
+        "tags": [{"name": name, "description": description} for name, description in rows],
+        "totalCount": total,
+    }

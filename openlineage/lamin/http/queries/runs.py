@@ -10,7 +10,16 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, defer
 
-from lamin_core.models import Artifact, ArtifactSeries, Content, Run, RunArtifact, Storage, Transform, TransformSeries
+from lamin_core.models import (
+    Artifact,
+    ArtifactSeries,
+    Content,
+    Run,
+    RunArtifact,
+    Storage,
+    Transform,
+    TransformSeries,
+)
 from lamin_core.server.pages import Mark, beyond, following
 from openlineage.lamin.http.queries import shapes
 from openlineage.lamin.http.queries.names import dataset_of, job_of, run_of
@@ -48,13 +57,19 @@ def list_runs(
     if namespace is not None and job is not None:
         conditions.append(_among(_transforms(session, job_of(session, namespace, job))))
     elif namespace is not None:
-        conditions.append(Run.transform_id.in_(select(Transform.id).where(Transform.namespace == namespace)))
+        conditions.append(
+            Run.transform_id.in_(select(Transform.id).where(Transform.namespace == namespace))
+        )
     elif job is not None:
-        conditions.append(_among(session.scalars(select(Transform.id).where(Transform.key == job)).all()))
+        conditions.append(
+            _among(session.scalars(select(Transform.id).where(Transform.key == job)).all())
+        )
     return _page(session, conditions, limit, offset, cursor)
 
 
-def runs_of_job(session: Session, *, namespace: str, job: str, limit: int, offset: int, cursor: Mark | None) -> Json:
+def runs_of_job(
+    session: Session, *, namespace: str, job: str, limit: int, offset: int, cursor: Mark | None
+) -> Json:
     """The runs of one job, newest first."""
     series = job_of(session, namespace, job)
     return _page(session, [_among(_transforms(session, series))], limit, offset, cursor)
@@ -66,18 +81,35 @@ def _transforms(session: Session, series: int) -> Sequence[int]:
 
 def _among(transforms: Sequence[int]) -> ColumnElement[bool]:
     # With one version, the index gives the runs in their order.
-    return Run.transform_id == transforms[0] if len(transforms) == 1 else Run.transform_id.in_(transforms)
+    return (
+        Run.transform_id == transforms[0]
+        if len(transforms) == 1
+        else Run.transform_id.in_(transforms)
+    )
 
 
 def _page(
-    session: Session, conditions: list[ColumnElement[bool]], limit: int, offset: int, cursor: Mark | None
+    session: Session,
+    conditions: list[ColumnElement[bool]],
+    limit: int,
+    offset: int,
+    cursor: Mark | None,
 ) -> Json:
     total = session.scalar(select(func.count()).select_from(Run).where(*conditions))
     here = conditions if cursor is None else [*conditions, beyond(Run.created_at, Run.id, cursor)]
-    query = select(Run).options(defer(Run.details)).where(*here).order_by(Run.created_at.desc(), Run.id.desc())
+    query = (
+        select(Run)
+        .options(defer(Run.details))
+        .where(*here)
+        .order_by(Run.created_at.desc(), Run.id.desc())
+    )
     rows = session.scalars(query.limit(limit).offset(offset)).all()
     marks = [(row.created_at, row.id) for row in rows]
-    return {"runs": described(session, rows), "totalCount": total, "nextCursor": following(marks, limit)}
+    return {
+        "runs": described(session, rows),
+        "totalCount": total,
+        "nextCursor": following(marks, limit),
+    }
 
 
 def described(session: Session, rows: Sequence[Run]) -> list[Json]:
@@ -121,7 +153,9 @@ def one_run(session: Session, *, id: str) -> Json:
     return {
         **shapes.run(row, codes[row.transform_id]),
         **shapes.run_facets(row),
-        "parent": None if parent is None else shapes.run_reference(parent, codes[parent.transform_id]),
+        "parent": None
+        if parent is None
+        else shapes.run_reference(parent, codes[parent.transform_id]),
         "children": [shapes.run_reference(child, codes[child.transform_id]) for child in children],
         "childrenCount": count,
         "inputDatasetVersions": [side.as_json() for side in sides if side.direction == "input"],
@@ -134,7 +168,9 @@ def run_facets(session: Session, *, id: str, type: str) -> Json:
     row = run_of(session, id)
     if type == "run":
         return {"runId": row.external_id, "facets": shapes.run_facets(row)["facets"]}
-    series = session.get_one(TransformSeries, session.get_one(Transform, row.transform_id).series_id)
+    series = session.get_one(
+        TransformSeries, session.get_one(Transform, row.transform_id).series_id
+    )
     return {"runId": row.external_id, "facets": shapes.job_facets(series)}
 
 
@@ -163,7 +199,9 @@ def edges_of(session: Session, runs: Iterable[int]) -> defaultdict[int, list[Sid
         .order_by(RunArtifact.id)
     )
     for part in chunks(runs):
-        for edge, row, stem, root, content in session.execute(query.where(RunArtifact.run_id.in_(part))):
+        for edge, row, stem, root, content in session.execute(
+            query.where(RunArtifact.run_id.in_(part))
+        ):
             version = Version(row, dataset_of(root, row.key, stem), root, content)
             edges_by_run[edge.run_id].append(Side(edge.direction, version, edge.role, edge.facets))
     return edges_by_run

@@ -95,7 +95,12 @@ SCHEMAS: dict[str, Schema] = {
     "Name": _NAME,
     "Version": _VERSION,
     "Namespace": record(
-        name=TEXT, createdAt=TIME, updatedAt=TIME, ownerName=TEXT, description=MAYBE_TEXT, isHidden=TRUTH
+        name=TEXT,
+        createdAt=TIME,
+        updatedAt=TIME,
+        ownerName=TEXT,
+        description=MAYBE_TEXT,
+        isHidden=TRUTH,
     ),
     "NamespaceList": page("namespaces", "Namespace"),
     "Source": record(
@@ -112,7 +117,9 @@ SCHEMAS: dict[str, Schema] = {
     "TagList": page("tags", "Tag"),
     "Run": record(**_RUN),
     "RunList": page("runs", "Run", nextCursor=MAYBE_TEXT),
-    "RunReference": record(id=TEXT, external_id=TEXT, uid=TEXT, job=reference("Name"), status=STATUS),
+    "RunReference": record(
+        id=TEXT, external_id=TEXT, uid=TEXT, job=reference("Name"), status=STATUS
+    ),
     "RunSide": _SIDE,
     "RunDetail": record(
         **_RUN,
@@ -129,7 +136,9 @@ SCHEMAS: dict[str, Schema] = {
     "RunFacets": record(runId=TEXT, facets=ANYTHING),
     "Job": record(**_JOB, id=reference("Name"), updatedAt=TIME, currentVersion=TEXT),
     "JobList": page("jobs", "Job"),
-    "JobVersion": record(**_JOB, id=reference("Version"), version=TEXT, isLatest=TRUTH, sourceCode=MAYBE_TEXT),
+    "JobVersion": record(
+        **_JOB, id=reference("Version"), version=TEXT, isLatest=TRUTH, sourceCode=MAYBE_TEXT
+    ),
     "JobVersionList": page("versions", "JobVersion"),
     "Dataset": record(
         **_DATASET,
@@ -144,7 +153,10 @@ SCHEMAS: dict[str, Schema] = {
         **_DATASET, id=reference("Version"), version=TEXT, isLatest=TRUTH, createdByRun=maybe("Run")
     ),
     "DatasetVersionList": page("versions", "DatasetVersion"),
-    "Event": {"type": "object", "description": "An OpenLineage event: see https://openlineage.io/apidocs/openapi"},
+    "Event": {
+        "type": "object",
+        "description": "An OpenLineage event: see https://openlineage.io/apidocs/openapi",
+    },
     "EventList": page("events", "Event", nextCursor=MAYBE_TEXT),
     "GraphNode": record(
         id=TEXT,
@@ -159,7 +171,13 @@ SCHEMAS: dict[str, Schema] = {
             record(
                 id=TEXT,
                 type=TEXT,
-                data=record(namespace=TEXT, dataset=TEXT, field=TEXT, fieldType={}, inputFields=array(ANYTHING)),
+                data=record(
+                    namespace=TEXT,
+                    dataset=TEXT,
+                    field=TEXT,
+                    fieldType={},
+                    inputFields=array(ANYTHING),
+                ),
                 inEdges=array(_EDGE),
                 outEdges=array(_EDGE),
             )
@@ -170,7 +188,9 @@ SCHEMAS: dict[str, Schema] = {
             record(
                 job=reference("Version"),
                 run=record(id=TEXT, start=MAYBE_TIME, end=MAYBE_TIME, status=STATE),
-                inputs=array(record(namespace=TEXT, name=TEXT, version=TEXT, producedByRunId=MAYBE_TEXT)),
+                inputs=array(
+                    record(namespace=TEXT, name=TEXT, version=TEXT, producedByRunId=MAYBE_TEXT)
+                ),
             )
         )
     ),

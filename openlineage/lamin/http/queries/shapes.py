@@ -135,7 +135,12 @@ class Version:
 
 def edge(version: Version, role: str | None, facets: Mapping[str, Any] | None) -> Json:
     """A dataset on one side of a run."""
-    return {"datasetVersionId": version.as_id(), **version.facts(), "role": role, "facets": facets or {}}
+    return {
+        "datasetVersionId": version.as_id(),
+        **version.facts(),
+        "role": role,
+        "facets": facets or {},
+    }
 
 
 def _dataset(version: Version, facets: Mapping[str, Any], tags: Iterable[str]) -> Json:
@@ -157,7 +162,9 @@ def _dataset(version: Version, facets: Mapping[str, Any], tags: Iterable[str]) -
     }
 
 
-def dataset(version: Version, facets: Mapping[str, Any], tags: Iterable[str], since: datetime, count: int) -> Json:
+def dataset(
+    version: Version, facets: Mapping[str, Any], tags: Iterable[str], since: datetime, count: int
+) -> Json:
     """A dataset as its newest version shows it; `since` is when the first of its versions came to be."""
     return {
         "id": version.name.as_json(),
@@ -170,7 +177,9 @@ def dataset(version: Version, facets: Mapping[str, Any], tags: Iterable[str], si
     }
 
 
-def dataset_version(version: Version, facets: Mapping[str, Any], tags: Iterable[str], made_by: Json | None) -> Json:
+def dataset_version(
+    version: Version, facets: Mapping[str, Any], tags: Iterable[str], made_by: Json | None
+) -> Json:
     """One version of a dataset, with the run that first made it."""
     return {
         "id": version.as_id(),
@@ -192,7 +201,12 @@ def fields(facets: Mapping[str, Any]) -> list[Json]:
     entries = schema.get("fields") if isinstance(schema, dict) else None
     rows = [row for row in entries if isinstance(row, dict)] if isinstance(entries, list) else []
     return [
-        {"name": str(row.get("name")), "type": row.get("type"), "description": row.get("description"), "tags": []}
+        {
+            "name": str(row.get("name")),
+            "type": row.get("type"),
+            "description": row.get("description"),
+            "tags": [],
+        }
         for row in rows
     ]
 
@@ -214,7 +228,11 @@ class Work:
 def job_facets(series: TransformSeries) -> Json:
     """What events said of a job, facet by facet, but for the datasets that it declares."""
     facets = {name: facet for name, (_, facet) in (series.facets or {}).items()}
-    return {name: facet for name, facet in facets.items() if facet is not None and name not in ("inputs", "outputs")}
+    return {
+        name: facet
+        for name, facet in facets.items()
+        if facet is not None and name not in ("inputs", "outputs")
+    }
 
 
 def declared(series: TransformSeries, side: str) -> list[Json]:
@@ -248,7 +266,9 @@ def job(row: Transform, series: TransformSeries, work: Work) -> Json:
     return {
         "id": {"namespace": row.namespace, "name": row.key},
         **_job(row, series, work),
-        "updatedAt": iso_timestamp(row.created_at) if work.latest is None else work.latest["updatedAt"],
+        "updatedAt": iso_timestamp(row.created_at)
+        if work.latest is None
+        else work.latest["updatedAt"],
         "currentVersion": row.version,
     }
 
