@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,7 +14,7 @@ from lamin_core.ingest import containment
 from lamin_core.ingest.datasets import Bytes, contents_of
 from lamin_core.ingest.series import content_for
 from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact, Storage
-from lamin_core.models.artifact import UNSET
+from lamin_core.models.arguments import ArtifactArguments, arguments_of
 from lamin_core.models.relations import table_of
 from lamin_core.runtime import current
 from lamin_core.saving import versioning
@@ -35,10 +34,7 @@ def save_artifact(instance: SavingInstance, artifact: Artifact) -> Artifact:
 
 def save_artifacts(instance: SavingInstance, artifacts: Iterable[Artifact]) -> None:
     """Write them all, or none; those whose bytes are the newest version under their key become that version."""
-    pending = [
-        ArtifactDraft(artifact, artifact.__dict__["_source"], _run_of(artifact))
-        for artifact in artifacts
-    ]
+    pending = [_draft(artifact) for artifact in artifacts]
     for draft in pending:
         _check(draft)
     _copy(pending)
@@ -54,18 +50,26 @@ def save_artifacts(instance: SavingInstance, artifacts: Iterable[Artifact]) -> N
             refresh_from(draft.artifact, draft.head)
         else:
             assign_row(draft.artifact, draft.row)
-        draft.artifact.__dict__.pop("_temporary", _nothing)()
+        _discard_temporary(draft.artifact)
 
 
-def _nothing() -> None:
-    """No temporary file to remove."""
+def _draft(artifact: Artifact) -> ArtifactDraft:
+    arguments = arguments_of(artifact, ArtifactArguments)
+    assert arguments.source is not None, "whatever makes an artifact prepares its source"
+    return ArtifactDraft(artifact, arguments.source, _run(arguments.run), arguments.revises)
 
 
-def _run_of(artifact: Artifact) -> Run | None:
-    requested = artifact.__dict__.get("_asked_run", UNSET)
+def _discard_temporary(artifact: Artifact) -> None:
+    arguments = arguments_of(artifact, ArtifactArguments)
+    if arguments.discard is not None:
+        arguments.discard()
+    arguments.discard = None
+
+
+def _run(requested: Run | bool | None) -> Run | None:
     if requested is False:
         return None
-    run: Any = current.current_run() if requested is UNSET or requested is None else requested
+    run: object = current.current_run() if requested is None else requested
     if run is not None and not isinstance(run, Run):
         raise InvalidArgument(
             f"not a run: {run!r}", hint="run=ln.Run.get(...), or run=False for none"

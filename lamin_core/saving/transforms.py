@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from lamin_core.db.database import Database
 from lamin_core.errors import Conflict, InvalidArgument
 from lamin_core.models import DeletedVersion, Run, Transform, TransformSeries, now
+from lamin_core.models.arguments import TransformArguments, arguments_of
 from lamin_core.models.checks import text_argument
 from lamin_core.runtime.redaction import redact_text
 from lamin_core.saving.records import SavingInstance, refresh_from
@@ -42,10 +43,10 @@ def masked_source(source: str | None) -> str | None:
 
 
 def _series(session: Session, transform: Transform) -> TransformSeries:
-    revises: Transform | None = transform.__dict__.get("_revises")
+    revises = arguments_of(transform, TransformArguments).revises
     if revises is not None:
         return _moved(session, session.get_one(TransformSeries, revises.series_id), transform)
-    requested_uid: str | None = transform.__dict__.get("_asked_uid")
+    requested_uid = arguments_of(transform, TransformArguments).uid
     if requested_uid is not None:
         return _series_asked_for(session, transform, _checked(requested_uid)[:_STEM])
     return (
@@ -135,7 +136,7 @@ def _new_series(session: Session, transform: Transform, stem: str | None) -> Tra
 
 
 def _version(session: Session, series: TransformSeries, transform: Transform) -> Transform:
-    requested_uid: str = transform.__dict__.get("_asked_uid") or ""
+    requested_uid = arguments_of(transform, TransformArguments).uid or ""
     newest = _newest_number(session, series)
     if len(requested_uid) > _STEM:
         return _version_asked_for(session, series, transform, requested_uid, newest)
@@ -237,7 +238,7 @@ def amend(database: Database, run: Run, source: str) -> None:
         row = session.get_one(Run, run.id)
         row.transform_id = version.id if replacement is None else replacement.id
     run.transform_id = row.transform_id
-    run.__dict__.pop("_transform", None)
+    Run.transform.forget(run)
 
 
 _OTHERS = (

@@ -46,7 +46,7 @@ def find_series(session: Session, pending: Sequence[ArtifactDraft]) -> None:
 
 def _known_series(session: Session, draft: ArtifactDraft, key: str | None) -> int | None:
     """Of a revision that of what it revises, of the registry's own copies that of what they are copies of."""
-    revised = draft.artifact.__dict__.get("_revises")
+    revised = draft.revises
     if revised is not None:
         return int(revised.series_id)
     if draft.source.target is None and key is not None and key.startswith(f"{MANAGED}/"):
