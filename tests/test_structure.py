@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -242,3 +243,31 @@ def _shipped_modules() -> list[Path]:
     folders = ("lamin_core", "openlineage", "integrations")
     paths = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
     return [path for path in paths if "versions" not in path.parts]
+
+
+ALSO_WORDS_OF_OURS = {"parent", "schema", "storage"}
+"""Names of facets that are fields of records as well."""
+
+
+def test_the_core_names_no_facet_of_openlineage() -> None:
+    """What a facet means is known in `openlineage.lamin.receive`; the core knows fields."""
+    facets = _facet_names() - ALSO_WORDS_OF_OURS
+    assert {"sourceCodeLocation", "jobType", "ownership", "lamin_artifact", "sql"} <= facets
+    named = []
+    for path in sorted((ROOT / "lamin_core").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and node.value in facets:
+                named.append(f"{path.relative_to(ROOT)}:{node.lineno}: {node.value}")
+    assert named == []
+
+
+def _facet_names() -> set[str]:
+    """By the names of their schemas: `JobTypeJobFacet` is `jobType`, our own `LaminRunFacet` is `lamin_run`."""
+    names = set()
+    for path in (ROOT / "openlineage" / "lamin" / "schemas").glob("*/*.json"):
+        name = re.sub("(Run|Job|(Input|Output)?Dataset)Facet$", "", path.stem)
+        if path.parent.name == "own":
+            words = re.findall("[A-Z][a-z]+", name) or ["Lamin"]
+            name = "_".join(words if len(words) > 1 else ["lamin", "run"]).lower()
+        names |= {name[0].lower() + name[1:], *json.loads(path.read_text()).get("properties", {})}
+    return names
