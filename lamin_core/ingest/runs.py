@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, aliased
 
 from lamin_core.db.statements import insert_rows, parts, reserve, select_in, update_rows
 from lamin_core.enums import RunStatus
+from lamin_core.ingest import new_rows
 from lamin_core.ingest.facts import (
     JobFacts,
     ReadJob,
@@ -230,15 +231,8 @@ def _process(process: Process | None) -> dict[str, object]:
 
 def _stub(link: RunLink, versions: Mapping[Version, int], at: datetime) -> dict[str, object]:
     nothing: dict[str, Any] = dict.fromkeys(_SAID)
-    return nothing | {
-        "origin": "stub",
-        "engine": link.namespace[:64],
-        "cached": False,
-        "attempt": 1,
-        "status": str(RunStatus.RUNNING),
-        "created_at": at,
-        "transform_id": versions[version_of(TransformFacts(link.namespace, link.key))],
-    }
+    unknown = TransformFacts(link.namespace, link.key)
+    return nothing | new_rows.stub(link, versions[version_of(unknown)], at)
 
 
 def _update(

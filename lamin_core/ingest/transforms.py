@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -22,11 +22,19 @@ from lamin_core.db.statements import (
     select_in,
     update_rows,
 )
+from lamin_core.ingest import new_rows
 from lamin_core.ingest.deleted import deleted_numbers, free_numbers
-from lamin_core.ingest.facts import Facets, JobAttributes, JobFacts, ReadJob, TransformFacts
+from lamin_core.ingest.facts import (
+    Facets,
+    JobAttributes,
+    JobFacts,
+    ReadJob,
+    TransformFacts,
+    nothing_said,
+)
 from lamin_core.ingest.labels import annotate
+from lamin_core.ingest.new_rows import transform_stem
 from lamin_core.models import Run, Transform, TransformSeries
-from lamin_core.uids import derived_uid, version_suffix
 
 Key = tuple[str, str]
 """Namespace and key of a job."""
@@ -109,11 +117,6 @@ def write(
     }
 
 
-@lru_cache(maxsize=10_000)
-def _stem(namespace: str, key: str) -> str:
-    return derived_uid(12, "transform", namespace, key)
-
-
 @dataclass(slots=True)
 class _Series:
     """What is known of a job: its series, and those versions of it that may be asked for, by the hash of their code."""
@@ -127,7 +130,7 @@ class _Series:
 def _load_series(
     session: Session, keys: Collection[Key], wishes: TransformBatch
 ) -> dict[Key, _Series]:
-    stems = {_stem(*key): key for key in keys}
+    stems = {transform_stem(*key): key for key in keys}
     hashes = {version[2] for version in wishes.versions} - {None}
     values = {"stems": listed(session, stems), "hashes": listed(session, hashes)}
     series_by_key: dict[Key, _Series] = {}
@@ -170,8 +173,8 @@ def _make_series(
 
 
 def _new_series(key: Key, series: _Series) -> dict[str, object]:
-    named = {"id": series.id, "stem": _stem(*key), "namespace": key[0], "key": key[1]}
-    return {**named, "facets": None, "declared_at": series.declared_at}
+    row = new_rows.transform_series(transform_stem(*key), *key)
+    return {"id": series.id, **row, "facets": None, "declared_at": series.declared_at}
 
 
 def _date(session: Session, series_by_key: Mapping[Key, _Series], wishes: TransformBatch) -> None:
@@ -261,6 +264,23 @@ def _new(identity: int, series_id: int, request: _TransformRequest) -> dict[str,
     }
 
 
+def unknown_version(session: Session, namespace: str, key: str, at: datetime) -> int:
+    """The primary key of the latest version of this job; where it has none, one of code that nobody has shown."""
+    job = TransformSeries.namespace == namespace, TransformSeries.key == key
+    latest = (
+        select(Transform.id)
+        .join(TransformSeries, Transform.series_id == TransformSeries.id)
+        .where(*job, Transform.is_latest)
+    )
+    existing = session.scalar(latest)
+    if existing is not None:
+        return existing
+    facts, batch = TransformFacts(namespace, key), TransformBatch()
+    batch.want(facts, at)
+    versions, _ = write(session, batch, nothing_said)
+    return versions[version_of(facts)]
+
+
 def settle(session: Session, series: Collection[int]) -> None:
     """Number the versions that events told of in the order of their first runs, whatever the order of arrival.
 
@@ -314,8 +334,7 @@ def _numbering(rows: list[Any], deleted: Collection[int]) -> list[dict[str, Any]
     return [
         {
             "id": row.id,
-            "uid": row.stem + version_suffix(number),
-            "number": number,
+            **new_rows.numbered(row.stem, number),
             "is_latest": is_latest,
         }
         for row, number, is_latest in assignments
@@ -374,7 +393,7 @@ def _say(session: Session, described: Mapping[int, JobAttributes]) -> None:
     annotate(
         session,
         Transform,
-        {i: {"labels": said.labels, "owner": said.owner} for i, said in attributes.items()},
+        {i: {"labels": job.labels, "owner": job.owner} for i, job in attributes.items()},
     )
 
 
