@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -242,3 +243,63 @@ def _shipped_modules() -> list[Path]:
     folders = ("lamin_core", "openlineage", "integrations")
     paths = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
     return [path for path in paths if "versions" not in path.parts]
+
+
+ALSO_WORDS_OF_OURS = {"parent", "schema", "storage"}
+"""Names of facets that are fields of records as well."""
+
+
+def test_the_core_names_no_facet_of_openlineage() -> None:
+    """What a facet means is known in `openlineage.lamin.receive`; the core knows fields."""
+    facets = _facet_names() - ALSO_WORDS_OF_OURS
+    assert {"sourceCodeLocation", "jobType", "ownership", "lamin_artifact", "sql"} <= facets
+    named = []
+    for path in sorted((ROOT / "lamin_core").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and node.value in facets:
+                named.append(f"{path.relative_to(ROOT)}:{node.lineno}: {node.value}")
+    assert named == []
+
+
+def _facet_names() -> set[str]:
+    """By the names of their schemas: `JobTypeJobFacet` is `jobType`, our own `LaminRunFacet` is `lamin_run`."""
+    names = set()
+    for path in (ROOT / "openlineage" / "lamin" / "schemas").glob("*/*.json"):
+        name = re.sub("(Run|Job|(Input|Output)?Dataset)Facet$", "", path.stem)
+        if path.parent.name == "own":
+            words = re.findall("[A-Z][a-z]+", name) or ["Lamin"]
+            name = "_".join(words if len(words) > 1 else ["lamin", "run"]).lower()
+        names |= {name[0].lower() + name[1:], *json.loads(path.read_text()).get("properties", {})}
+    return names
+
+
+def test_the_row_of_a_new_record_is_made_in_one_module() -> None:
+    """What people save and what events tell is the same series, version, content, edge or stub."""
+    rows = dict(_rows_of("lamin_core/ingest/new_rows.py"))
+    del rows["numbered"]  # versions that change their numbers have none for a moment
+    assert set(rows) >= {"content", "artifact_series", "artifact_version", "edge", "stub"}
+    again = []
+    for folder in ("ingest", "saving"):
+        for path in sorted((ROOT / "lamin_core" / folder).glob("*.py")):
+            for line, keys in _keys_given(ast.parse(path.read_text("utf-8"))):
+                again += [f"{path.name}:{line}: {row}" for row in rows if keys >= rows[row]]
+    assert [row for row in again if not row.startswith("new_rows.py:")] == []
+    assert len(again) >= len(rows)
+
+
+def _rows_of(module: str) -> Iterator[tuple[str, set[str]]]:
+    """Each function of the module that returns a dict, with the keys that it names."""
+    for node in ast.parse((ROOT / module).read_text("utf-8")).body:
+        if isinstance(node, ast.FunctionDef):
+            for _, keys in _keys_given(node):
+                yield node.name, keys
+
+
+def _keys_given(tree: ast.AST) -> Iterator[tuple[int, set[str]]]:
+    """The keys of each dict display, and the keywords of each call, with the line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            keys = {key.value for key in node.keys if isinstance(key, ast.Constant)}
+            yield node.lineno, {key for key in keys if isinstance(key, str)}
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "")[:1].isupper():
+            yield node.lineno, {word.arg for word in node.keywords if word.arg}

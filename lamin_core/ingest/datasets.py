@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lamin_core.db.statements import insert_rows, reserve, select_in
-from lamin_core.ingest import aliases
+from lamin_core.ingest import aliases, new_rows
 from lamin_core.ingest.facts import DatasetFacts
+from lamin_core.ingest.new_rows import artifact_stem
 from lamin_core.ingest.series import roots, storage_for
 from lamin_core.models import Artifact, ArtifactSeries, Content, DeletedVersion
 from lamin_core.models.storage import UNKNOWN_SIZE
 from lamin_core.storage.locations import MANAGED, Location, locate, outer_root
-from lamin_core.uids import derived_uid
 
 Bytes = tuple[str, str, int]
 """Hash, type of the hash, and size of a content."""
@@ -37,18 +36,13 @@ class Series:
     """Whether it was made just now, and has no version yet."""
 
 
-@lru_cache(maxsize=20_000)
-def _stem(root: str, key: str) -> str:
-    return derived_uid(16, root, key)
-
-
 def find_series(session: Session, paths: Collection[str]) -> dict[str, Series]:
     """The series of the file, object or table at each path, by whichever of its names."""
     names = aliases.canonical(session, paths)
     places = _places(session, {names.get(path, path) for path in paths})
     copied_series_ids = _kept_copies(session, places)
     stems = {
-        _stem(location.root.uid, location.key): location
+        artifact_stem(location.root.uid, location.key): location
         for path, location in places.items()
         if path not in copied_series_ids and location.root is not None
     }
@@ -65,7 +59,7 @@ def find_series(session: Session, paths: Collection[str]) -> dict[str, Series]:
             return copies[copied_series_ids[name]]
         location = places[name]
         assert location.root is not None
-        return by_stem[_stem(location.root.uid, location.key)]
+        return by_stem[artifact_stem(location.root.uid, location.key)]
 
     return {path: series_of(path) for path in paths}
 
@@ -136,12 +130,11 @@ def make_series(
         Series(i, *fields, at, is_new=True)
         for i, fields in zip(reserve(session, ArtifactSeries, len(new)), new, strict=True)
     ]
-    names = ("id", "stem", "storage_id", "key", "last_observed_at")
-    insert_rows(
-        session,
-        ArtifactSeries,
-        [{name: getattr(series, name) for name in names} for series in new_series],
-    )
+    rows = [
+        {"id": series.id, **new_rows.artifact_series(*fields, at)}
+        for series, fields in zip(new_series, new, strict=True)
+    ]
+    insert_rows(session, ArtifactSeries, rows)
     return new_series
 
 
@@ -189,14 +182,8 @@ def contents_of(session: Session, file_counts: Mapping[Bytes, int | None]) -> di
         session,
         Content,
         [
-            {
-                "id": content_row.id,
-                "hash": c[0],
-                "hash_type": c[1],
-                "size": c[2],
-                "n_files": content_row.n_files,
-            }
-            for c, content_row in created.items()
+            {"id": row.id, **new_rows.content(*content, row.n_files)}
+            for content, row in created.items()
         ],
     )
     return {content: existing.get(content) or created[content] for content in file_counts}
@@ -231,7 +218,7 @@ def known_series(session: Session, paths: Collection[str]) -> dict[str, Series]:
     storage_roots = roots(session)
     places = {path: locate(path, storage_roots) for path in paths}
     stems = {
-        _stem(location.root.uid, location.key): path
+        artifact_stem(location.root.uid, location.key): path
         for path, location in places.items()
         if location.root is not None
     }

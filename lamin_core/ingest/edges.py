@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from lamin_core.db.statements import delete_rows, insert_rows, reserve, select_in, update_rows
-from lamin_core.ingest import containment
+from lamin_core.ingest import containment, new_rows
 from lamin_core.ingest.datasets import Series, last_numbers, load_series
 from lamin_core.ingest.deleted import deleted_numbers
 from lamin_core.ingest.labels import annotate
@@ -25,7 +25,6 @@ from lamin_core.ingest.reversion import key_of, refold
 from lamin_core.ingest.versions import Observation, Version, matching_version
 from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact
 from lamin_core.storage.locations import suffix_of
-from lamin_core.uids import version_suffix
 
 TRAITS = ("n_observations", "description", "real_key")
 """The traits that are columns of an artifact."""
@@ -379,21 +378,18 @@ def _number(session: Session, batch: _Batch) -> None:
 
 
 def _version(series: Series, head: _LatestVersion) -> dict[str, object]:
-    return {
-        "id": head.id,
-        "uid": series.stem + version_suffix(head.number),
-        "series_id": series.id,
-        "number": head.number,
-        "is_latest": head.was_latest,
-        "storage_id": series.storage_id,
-        "key": key_of(series.key, head.traits),
-        "suffix": suffix_of(series.key or ""),
-        "content_id": head.content_id,
-        "run_id": head.run_id,
-        "created_at": head.created_at,
-        "origin": "event",
-        **head.traits,
-    }
+    row = new_rows.artifact_version(
+        series,
+        head.number,
+        is_latest=head.was_latest,
+        key=key_of(series.key, head.traits),
+        suffix=suffix_of(series.key or ""),
+        content_id=head.content_id,
+        run_id=head.run_id,
+        created_at=head.created_at,
+        origin="event",
+    )
+    return {"id": head.id, **row, **head.traits}
 
 
 def _lying(
@@ -408,14 +404,17 @@ def _lying(
 
 
 def _row(edge: Edge, head: _LatestVersion) -> dict[str, object]:
-    return {
-        "run_id": edge.run_id,
-        "direction": edge.direction,
-        "series_id": edge.series.id,
-        "artifact_id": head.id,
-        "event_hash": edge.event_hash,
-        **edge.values,
-    }
+    row = new_rows.edge(
+        edge.run_id,
+        head.id,
+        edge.series.id,
+        edge.direction,
+        content_id=edge.values["content_id"],
+        observed_at=edge.values["observed_at"],
+        role=edge.values["role"],
+        origin="event",
+    )
+    return {**row, **edge.values, "event_hash": edge.event_hash}
 
 
 def _note_times(session: Session, grouped: Mapping[int, Sequence[Edge]]) -> None:

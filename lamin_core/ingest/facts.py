@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -62,6 +62,28 @@ class TransformFacts:
     def precedence(self) -> tuple[str, str]:
         """Of two descriptions of the same version the one that is greater here holds."""
         return self.stamp, self.language or ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobAttributes:
+    """What is said of a job for all versions of it; None where nobody said anything."""
+
+    kind: str = "pipeline"
+    description: str | None = None
+    reference: str | None = None
+    """Where the code is, of versions that do not say so themselves."""
+    reference_type: str | None = None
+    labels: tuple[tuple[str, str], ...] | None = None
+    owner: str | None = None
+
+
+ReadJob = Callable[[Mapping[str, Any]], JobAttributes]
+"""Reads what was said of a job, by name: the registry keeps it whole, and leaves to the receiver what it means."""
+
+
+def nothing_said(_facets: Mapping[str, object]) -> JobAttributes:
+    """Read nothing: for facts of runs whose jobs nobody describes."""
+    return JobAttributes()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from sqlalchemy import Table, insert, select
 from sqlalchemy.orm import Session
 
 from lamin_core.db.database import Database
+from lamin_core.ingest import new_rows
 from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact, now
 from lamin_core.runtime import current
 from lamin_core.runtime.settings import settings
@@ -62,16 +63,16 @@ def add_edge(
     role: str | None = None,
 ) -> None:
     """Write the edge between a run and an artifact that are there; not through the mapper, as nobody keeps the row."""
-    values = {
-        "run_id": run_id,
-        "artifact_id": artifact.id,
-        "series_id": artifact.series_id,
-        "content_id": artifact.content_id,
-        "direction": direction,
-        "role": role,
-        "observed_at": at,
-        "origin": "api",
-    }
+    values = new_rows.edge(
+        run_id,
+        artifact.id,
+        artifact.series_id,
+        direction,
+        content_id=artifact.content_id,
+        observed_at=at,
+        role=role,
+        origin="api",
+    )
     session.connection().execute(_INSERT_EDGE, values)
 
 

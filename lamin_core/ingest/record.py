@@ -24,7 +24,15 @@ from lamin_core.ingest.datasets import (
 from lamin_core.ingest.edges import Edge
 from lamin_core.ingest.edges import move as move_edges
 from lamin_core.ingest.edges import write as write_edges
-from lamin_core.ingest.facts import Annotation, DatasetFacts, Fields, JobFacts, RunFacts
+from lamin_core.ingest.facts import (
+    Annotation,
+    DatasetFacts,
+    Fields,
+    JobFacts,
+    ReadJob,
+    RunFacts,
+    nothing_said,
+)
 from lamin_core.ingest.labels import Label, label_runs
 from lamin_core.ingest.schemas import find_schemas
 
@@ -35,14 +43,16 @@ def record(
     jobs: Iterable[JobFacts] = (),
     annotations: Sequence[Annotation] = (),
     written: Mapping[str, RunFacts] = MappingProxyType({}),
+    read_job: ReadJob = nothing_said,
 ) -> None:
     """Write these with all that belongs to them; runs tracked by Python stay as Python says.
 
     `annotations` are what was said of datasets without a run. `written` is what the registry says
     already, by run id, of some of these runs: what has not changed since is not looked at again.
+    `read_job` reads what was said of a job, which the registry keeps as it was said.
     """
     reported_runs = list(reported_runs)
-    ids, new_run_ids = runs.write(session, reported_runs, jobs, written)
+    ids, new_run_ids = runs.write(session, reported_runs, jobs, written, read_job)
     mine = [facts for facts in reported_runs if facts.run_id in ids]
     paths = {dataset.path for facts in mine for dataset in facts.datasets} | {
         annotation.dataset.path for annotation in annotations

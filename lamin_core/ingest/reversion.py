@@ -18,7 +18,7 @@ from lamin_core.db.statements import (
     select_in,
     update_rows,
 )
-from lamin_core.ingest import containment
+from lamin_core.ingest import containment, new_rows
 from lamin_core.ingest.deleted import deleted_numbers, free_numbers
 from lamin_core.ingest.labels import annotate
 from lamin_core.ingest.versions import Observation, Version, fold
@@ -31,7 +31,6 @@ from lamin_core.models import (
     RunArtifact,
 )
 from lamin_core.storage.locations import is_place, suffix_of
-from lamin_core.uids import version_suffix
 
 _COLUMNS = (
     *(
@@ -200,19 +199,20 @@ def _values(row: object) -> dict[str, object]:
 
 
 def _target(series: Any, version: Version, row: Any, number: int) -> dict[str, Any]:
+    values = new_rows.artifact_version(
+        series,
+        number,
+        is_latest=False,
+        key=key_of(series.key, version.traits),
+        suffix=suffix_of(series.key or ""),
+        content_id=version.content_id,
+        run_id=version.writer,
+        created_at=version.at,
+        origin="event",
+    )
     return {
         "id": None if row is None else row.id,
-        "series_id": series.id,
-        "uid": series.stem + version_suffix(number),
-        "number": number,
-        "is_latest": False,
-        "storage_id": series.storage_id,
-        "key": key_of(series.key, version.traits),
-        "suffix": suffix_of(series.key or ""),
-        "content_id": version.content_id,
-        "run_id": version.writer,
-        "created_at": version.at,
-        "origin": "event",
+        **values,
         "n_observations": version.traits.get("n_observations"),
         "description": version.traits.get("description"),
         "real_key": version.traits.get("real_key"),

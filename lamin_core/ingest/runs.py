@@ -14,7 +14,15 @@ from sqlalchemy.orm import Session, aliased
 
 from lamin_core.db.statements import insert_rows, parts, reserve, select_in, update_rows
 from lamin_core.enums import RunStatus
-from lamin_core.ingest.facts import JobFacts, RunFacts, RunLink, TransformFacts
+from lamin_core.ingest import new_rows
+from lamin_core.ingest.facts import (
+    JobFacts,
+    ReadJob,
+    RunFacts,
+    RunLink,
+    TransformFacts,
+    nothing_said,
+)
 from lamin_core.ingest.transforms import TransformBatch, Version, tidy, version_of
 from lamin_core.ingest.transforms import write as write_transforms
 from lamin_core.models import Run, RunDependency, Transform, now
@@ -54,6 +62,7 @@ def write(
     reported_runs: Sequence[RunFacts],
     jobs: Iterable[JobFacts] = (),
     written: Mapping[str, RunFacts] = MappingProxyType({}),
+    read_job: ReadJob = nothing_said,
 ) -> tuple[dict[str, int], set[int]]:
     """Write these runs and jobs; the primary key of each run by its run id, and which of them are new.
 
@@ -81,7 +90,7 @@ def write(
     }
     heard = _heard(facts.values(), stubs)
     versions, declared = write_transforms(
-        session, _wishes(facts.values(), stubs, heard, existing, jobs)
+        session, _wishes(facts.values(), stubs, heard, existing, jobs), read_job
     )
     new_keys = [key for key in _parents_first(facts, stubs) if key not in existing]
     ids = dict(zip(new_keys, reserve(session, Run, len(new_keys)), strict=True)) | {
@@ -92,7 +101,7 @@ def write(
     stale_versions |= _redate(session, stubs, existing, heard, versions)
     free = {key for key, run_facts in written.items() if not run_facts.dependencies}
     deserted |= _dependencies(session, facts, ids, {*new_keys, *free})
-    tidy(session, stale_versions | _forget_stubs(session, deserted), declared)
+    tidy(session, stale_versions | _forget_stubs(session, deserted), declared, read_job)
     return {key: ids[key] for key in facts}, {ids[key] for key in new_keys}
 
 
@@ -222,15 +231,8 @@ def _process(process: Process | None) -> dict[str, object]:
 
 def _stub(link: RunLink, versions: Mapping[Version, int], at: datetime) -> dict[str, object]:
     nothing: dict[str, Any] = dict.fromkeys(_SAID)
-    return nothing | {
-        "origin": "stub",
-        "engine": link.namespace[:64],
-        "cached": False,
-        "attempt": 1,
-        "status": str(RunStatus.RUNNING),
-        "created_at": at,
-        "transform_id": versions[version_of(TransformFacts(link.namespace, link.key))],
-    }
+    unknown = TransformFacts(link.namespace, link.key)
+    return nothing | new_rows.stub(link, versions[version_of(unknown)], at)
 
 
 def _update(

@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lamin_core.db.statements import insert_missing
+from lamin_core.ingest import new_rows
 from lamin_core.models import Artifact, Content, Storage
 from lamin_core.models.relations import table_of
 from lamin_core.runtime.url_credentials import without_credentials
@@ -48,8 +49,9 @@ def copied_series(session: Session, path: str, storage_roots: list[Root]) -> int
 
 def content_for(session: Session, digest: Digest) -> int:
     """The primary key of this content, made if it is new."""
-    values = {"hash": digest.hash, "hash_type": digest.hash_type, "size": digest.size}
-    identity = insert_missing(session, table_of(Content), {**values, "n_files": digest.n_files})
+    row = new_rows.content(digest.hash, digest.hash_type, digest.size, digest.n_files)
+    identity = insert_missing(session, table_of(Content), row)
     if identity is not None:
         return identity
-    return session.scalars(select(Content.id).filter_by(**values)).one()
+    same = {name: row[name] for name in ("hash", "hash_type", "size")}
+    return session.scalars(select(Content.id).filter_by(**same)).one()

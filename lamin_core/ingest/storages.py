@@ -9,11 +9,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lamin_core.db.statements import select_in, update_rows
+from lamin_core.ingest import new_rows
 from lamin_core.ingest.reversion import key_of
 from lamin_core.ingest.series import roots, storage_for
 from lamin_core.models import Artifact, ArtifactSeries
 from lamin_core.storage.locations import Root, locate
-from lamin_core.uids import derived_uid, version_suffix
 
 
 def learn_root(session: Session, root: str) -> None:
@@ -53,7 +53,7 @@ def _moved(row: Any, storage: Root, key: str) -> dict[str, Any]:
         "id": row.id,
         "storage_id": storage.id,
         "key": key,
-        "stem": derived_uid(16, storage.uid, key),
+        "stem": new_rows.artifact_stem(storage.uid, key),
     }
 
 
@@ -62,5 +62,5 @@ def _renamed(row: Any, series: dict[str, Any]) -> dict[str, Any]:
         "id": row.id,
         "storage_id": series["storage_id"],
         "key": key_of(series["key"], {"real_key": row.real_key}),
-        "uid": series["stem"] + version_suffix(row.number),
+        "uid": new_rows.numbered(series["stem"], row.number)["uid"],
     }

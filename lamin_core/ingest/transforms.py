@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -22,12 +22,19 @@ from lamin_core.db.statements import (
     select_in,
     update_rows,
 )
+from lamin_core.ingest import new_rows
 from lamin_core.ingest.deleted import deleted_numbers, free_numbers
-from lamin_core.ingest.facet_access import labels, object_in, owner, text_in
-from lamin_core.ingest.facts import Facets, JobFacts, TransformFacts
+from lamin_core.ingest.facts import (
+    Facets,
+    JobAttributes,
+    JobFacts,
+    ReadJob,
+    TransformFacts,
+    nothing_said,
+)
 from lamin_core.ingest.labels import annotate
+from lamin_core.ingest.new_rows import transform_stem
 from lamin_core.models import Run, Transform, TransformSeries
-from lamin_core.uids import derived_uid, version_suffix
 
 Key = tuple[str, str]
 """Namespace and key of a job."""
@@ -88,7 +95,9 @@ def merge(facets: dict[str, tuple[str, Any]], updates: Facets) -> bool:
     return bool(newer)
 
 
-def write(session: Session, wishes: TransformBatch) -> tuple[dict[Version, int], set[int]]:
+def write(
+    session: Session, wishes: TransformBatch, read_job: ReadJob
+) -> tuple[dict[Version, int], set[int]]:
     """Make what is missing and complete what is there: the primary key of each version that was asked for.
 
     And the series that were declared without their code: to be tidied up when the runs are written.
@@ -100,17 +109,12 @@ def write(session: Session, wishes: TransformBatch) -> tuple[dict[Version, int],
     _make_series(session, keys, series_by_key, wishes)
     _date(session, series_by_key, wishes)
     version_ids, renewed = _versions(session, series_by_key, wishes)
-    _describe(session, series_by_key, wishes, renewed)
+    _describe(session, series_by_key, wishes, renewed, read_job)
     return version_ids, {
         series.id
         for key, series in series_by_key.items()
         if key in wishes.declared or series.declared_at is not None
     }
-
-
-@lru_cache(maxsize=10_000)
-def _stem(namespace: str, key: str) -> str:
-    return derived_uid(12, "transform", namespace, key)
 
 
 @dataclass(slots=True)
@@ -126,7 +130,7 @@ class _Series:
 def _load_series(
     session: Session, keys: Collection[Key], wishes: TransformBatch
 ) -> dict[Key, _Series]:
-    stems = {_stem(*key): key for key in keys}
+    stems = {transform_stem(*key): key for key in keys}
     hashes = {version[2] for version in wishes.versions} - {None}
     values = {"stems": listed(session, stems), "hashes": listed(session, hashes)}
     series_by_key: dict[Key, _Series] = {}
@@ -169,8 +173,8 @@ def _make_series(
 
 
 def _new_series(key: Key, series: _Series) -> dict[str, object]:
-    named = {"id": series.id, "stem": _stem(*key), "namespace": key[0], "key": key[1]}
-    return {**named, "facets": None, "declared_at": series.declared_at}
+    row = new_rows.transform_series(transform_stem(*key), *key)
+    return {"id": series.id, **row, "facets": None, "declared_at": series.declared_at}
 
 
 def _date(session: Session, series_by_key: Mapping[Key, _Series], wishes: TransformBatch) -> None:
@@ -260,6 +264,23 @@ def _new(identity: int, series_id: int, request: _TransformRequest) -> dict[str,
     }
 
 
+def unknown_version(session: Session, namespace: str, key: str, at: datetime) -> int:
+    """The primary key of the latest version of this job; where it has none, one of code that nobody has shown."""
+    job = TransformSeries.namespace == namespace, TransformSeries.key == key
+    latest = (
+        select(Transform.id)
+        .join(TransformSeries, Transform.series_id == TransformSeries.id)
+        .where(*job, Transform.is_latest)
+    )
+    existing = session.scalar(latest)
+    if existing is not None:
+        return existing
+    facts, batch = TransformFacts(namespace, key), TransformBatch()
+    batch.want(facts, at)
+    versions, _ = write(session, batch, nothing_said)
+    return versions[version_of(facts)]
+
+
 def settle(session: Session, series: Collection[int]) -> None:
     """Number the versions that events told of in the order of their first runs, whatever the order of arrival.
 
@@ -313,8 +334,7 @@ def _numbering(rows: list[Any], deleted: Collection[int]) -> list[dict[str, Any]
     return [
         {
             "id": row.id,
-            "uid": row.stem + version_suffix(number),
-            "number": number,
+            **new_rows.numbered(row.stem, number),
             "is_latest": is_latest,
         }
         for row, number, is_latest in assignments
@@ -327,81 +347,75 @@ def _describe(
     series_by_key: Mapping[Key, _Series],
     wishes: TransformBatch,
     renewed: Collection[Key],
+    read_job: ReadJob,
 ) -> None:
     """Keep what is said of each job with its series, and have all its versions that events told of say so."""
-    changes, described = [], {}
+    changes = []
+    described: dict[int, JobAttributes] = {}
     for key in {*wishes.facets, *renewed}:
         series, facets = series_by_key[key], dict(series_by_key[key].facets)
         if merge(facets, wishes.facets.get(key, {})):
             changes.append({"id": series.id, "facets": facets})
-        if key in renewed or _job_attributes(series.facets) != _job_attributes(facets):
-            described[series.id] = _job_attributes(facets)
+        attributes = _attributes(facets, read_job)
+        if key in renewed or _attributes(series.facets, read_job) != attributes:
+            described[series.id] = attributes
     update_rows(session, TransformSeries, sorted(changes, key=lambda row: row["id"]))
     _say(session, described)
 
 
-def restate(session: Session, series: Collection[int]) -> None:
+def restate(session: Session, series: Collection[int], read_job: ReadJob) -> None:
     """Number the versions of these series again, and have them say what is said of their jobs."""
     settle(session, series)
     query = select(TransformSeries.id, TransformSeries.facets)
     _say(
         session,
         {
-            row.id: _job_attributes(row.facets or {})
+            row.id: _attributes(row.facets or {}, read_job)
             for row in select_in(session, query, TransformSeries.id, series)
         },
     )
 
 
-def _job_attributes(stamped: Facets) -> dict[str, object]:
-    """What the facets of a job say of every version of it."""
-    facets = {name: value for name, (_, value) in stamped.items()}
-    location = object_in(facets, "sourceCodeLocation")
-    return {
-        "kind": (text_in(object_in(facets, "jobType"), "jobType") or "pipeline").lower()[:32],
-        "description": text_in(object_in(facets, "documentation"), "description"),
-        "reference": text_in(location, "url"),
-        "reference_type": text_in(location, "type"),
-        "labels": labels(facets),
-        "owner": owner(facets),
-    }
+def _attributes(stamped: Facets, read_job: ReadJob) -> JobAttributes:
+    return read_job({name: value for name, (_, value) in stamped.items()})
 
 
-def _say(session: Session, described: Mapping[int, Mapping[str, object]]) -> None:
+def _say(session: Session, described: Mapping[int, JobAttributes]) -> None:
     query = select(Transform.id, Transform.series_id, Transform.hash).where(
         Transform.origin == "event"
     )
     rows = list(select_in(session, query, Transform.series_id, described))
     attributes = {row.id: described[row.series_id] for row in rows}
-    update_rows(
-        session,
-        Transform,
-        [
-            {"id": i, "kind": s["kind"], "description": s["description"]}
-            for i, s in attributes.items()
-        ],
-    )
-    unknown = {
-        row.id: attributes[row.id] for row in rows if row.hash is None
-    }  # the others have a place of their own
-    names = ("reference", "reference_type")
-    update_rows(
-        session,
-        Transform,
-        [{"id": i, **{name: s[name] for name in names}} for i, s in unknown.items()],
-    )
+    update_rows(session, Transform, [_described(*item) for item in attributes.items()])
+    # Versions whose code is known have a reference of their own.
+    unknown = [row.id for row in rows if row.hash is None]
+    update_rows(session, Transform, [_referred(i, attributes[i]) for i in unknown])
     annotate(
         session,
         Transform,
-        {i: {"labels": s["labels"], "owner": s["owner"]} for i, s in attributes.items()},
+        {i: {"labels": job.labels, "owner": job.owner} for i, job in attributes.items()},
     )
 
 
-def tidy(session: Session, stale_versions: Collection[int], declared: Collection[int]) -> None:
+def _described(identity: int, attributes: JobAttributes) -> dict[str, object]:
+    return {"id": identity, "kind": attributes.kind, "description": attributes.description}
+
+
+def _referred(identity: int, attributes: JobAttributes) -> dict[str, object]:
+    reference = {"reference": attributes.reference, "reference_type": attributes.reference_type}
+    return {"id": identity, **reference}
+
+
+def tidy(
+    session: Session,
+    stale_versions: Collection[int],
+    declared: Collection[int],
+    read_job: ReadJob,
+) -> None:
     """Of versions that runs have left: drop those that nobody is of any more, and date the others anew."""
     if stale_versions:
         declared = {*declared, *_redate(session, stale_versions)}
-    _place_declared(session, declared)
+    _place_declared(session, declared, read_job)
 
 
 def _redate(session: Session, stale_versions: Collection[int]) -> set[int]:
@@ -440,7 +454,7 @@ def _forget_empty(session: Session, series: Collection[int]) -> None:
     )
 
 
-def _place_declared(session: Session, series: Collection[int]) -> None:
+def _place_declared(session: Session, series: Collection[int], read_job: ReadJob) -> None:
     """A job that was declared without its code has a version of unknown code just as long as it has no other."""
     if not series:
         return
@@ -479,7 +493,7 @@ def _place_declared(session: Session, series: Collection[int]) -> None:
         [_unknown(identity, job) for identity, job in zip(ids, empty_series, strict=True)],
     )
     settle(session, series)
-    _say(session, {job.id: _job_attributes(job.facets or {}) for job in empty_series})
+    _say(session, {job.id: _attributes(job.facets or {}, read_job) for job in empty_series})
 
 
 def _unknown(identity: int, job: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Features, Labels
+from lamin_core.models.arguments import ArtifactArguments, arguments_of, keep_arguments
 from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
 from lamin_core.models.checks import shown
 from lamin_core.models.has_lineage import HasLineage
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from lamin_core.models.user import User
 
 
-UNSET: Any = object()
 T = TypeVar("T")
 
 
@@ -170,7 +170,7 @@ class Artifact(HasLineage, Versioned, Registry):
         key: str | None = None,
         description: str | None = None,
         revises: Artifact | None = None,
-        run: Run | bool | None = UNSET,
+        run: Run | bool | None = None,
         kind: str | None = None,
         storage: str | Storage | None = None,
     ) -> None:
@@ -184,16 +184,15 @@ class Artifact(HasLineage, Versioned, Registry):
         """
         files = current.current_instance().files
         super().__init__(key=key, description=description, kind=kind)
-        self.__dict__["_source"] = files.prepare(path, key=key, revises=revises, storage=storage)
-        self.__dict__["_revises"] = revises
-        self.__dict__["_asked_run"] = run
+        source = files.prepare(path, key=key, revises=revises, storage=storage)
         if revises is not None:
             self.key = key or revises.key
             self.description = description or revises.description
-        self.__dict__["_prepared_key"] = self.key
+        arguments = ArtifactArguments(source=source, prepared=(self.key,), revises=revises, run=run)
+        keep_arguments(self, arguments)
 
     def _check_new(self) -> None:
-        if self.key != self.__dict__.get("_prepared_key", self.key):
+        if arguments_of(self, ArtifactArguments).prepared not in (None, (self.key,)):
             raise InvalidArgument(
                 f"key={shown(self.key)} was set after the path", hint="ln.Artifact(path, key=...)"
             )
@@ -236,7 +235,7 @@ class Artifact(HasLineage, Versioned, Registry):
         path: str | os.PathLike[str],
         *,
         key: str | None = None,
-        run: Run | bool | None = UNSET,
+        run: Run | bool | None = None,
         storage: str | Storage | None = None,
     ) -> list[Self]:
         """An artifact of every file below a folder; `ln.save` writes them all at once.
@@ -248,7 +247,7 @@ class Artifact(HasLineage, Versioned, Registry):
             cls, path, key, storage
         )
         for artifact in artifacts:
-            artifact.__dict__["_asked_run"] = run
+            arguments_of(artifact, ArtifactArguments).run = run
         return artifacts
 
     @classmethod

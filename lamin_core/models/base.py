@@ -25,6 +25,7 @@ from sqlalchemy.orm.decl_api import DeclarativeAttributeIntercept
 from sqlalchemy.types import TypeDecorator
 
 from lamin_core.errors import InvalidArgument
+from lamin_core.models.arguments import Arguments, arguments_of
 from lamin_core.models.checks import column_value, is_storable, steps_argument, text_argument
 from lamin_core.models.interfaces import HierarchyGraph, RecordList
 from lamin_core.models.names import Inspection, Lookup
@@ -459,7 +460,7 @@ def check_new(record: Registry) -> None:
     record._check_new()
     allowed = {*registry._editable, *registry._editable_alone, *registry._initial}
     derived = [name for name in names if name not in allowed]
-    if derived and "_is_tried" not in own:
+    if derived and not arguments_of(record, Arguments).is_tried:
         raise refusal(registry, derived[0])
 
 

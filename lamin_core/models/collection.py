@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Labels
+from lamin_core.models.arguments import CollectionArguments, keep_arguments
 from lamin_core.models.base import Base, Key, Registry, Versioned
 from lamin_core.models.checks import listed_argument, shown
 from lamin_core.models.has_lineage import HasLineage
@@ -84,7 +85,7 @@ class Collection(HasLineage, Versioned, Registry):
                 f"not a key: {shown(key)}", hint='ln.Collection([...], key="my-collection")'
             )
         super().__init__(key=key, description=description)
-        self.__dict__["_members"] = members
+        keep_arguments(self, CollectionArguments(members=members))
 
 
 class CollectionArtifact(Base):

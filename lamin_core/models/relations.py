@@ -66,8 +66,16 @@ class ToOne(Generic[Target]):
         related: Registry | None = record.__dict__.get(f"_{self.name}")
         if related is None or related.id != identity:
             related = current.current_instance().by_id(self.target, identity)
-            record.__dict__[f"_{self.name}"] = related
+            self.remember(record, related)
         return related
+
+    def remember(self, record: Registry, related: Registry) -> None:
+        """Spare looking up the related record, which is at hand."""
+        record.__dict__[f"_{self.name}"] = related
+
+    def forget(self, record: Registry) -> None:
+        """Look the related record up again when it is next used: the foreign key was written by SQL."""
+        record.__dict__.pop(f"_{self.name}", None)
 
     def __set__(self, record: Registry, value: Target) -> None:
         related = None if value is None else self._checked(value)

@@ -9,6 +9,7 @@ from sqlalchemy import ForeignKey, String, UniqueConstraint, false, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.errors import InvalidArgument
+from lamin_core.models.arguments import SchemaArguments, keep_arguments
 from lamin_core.models.base import Base, Identity, Registry
 from lamin_core.models.checks import listed_argument, shown
 from lamin_core.models.dtypes import named
@@ -145,7 +146,7 @@ class Schema(Registry):
             flexible=not members and not slots if flexible is None else flexible,
             coerce=coerce,
         )
-        self.__dict__.update(_members=members, _slots=slots, _asked_index=index)
+        keep_arguments(self, SchemaArguments(members=members, slots=slots, index=index))
 
     @property
     def slots(self) -> dict[str, Schema]:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Labels
+from lamin_core.models.arguments import TransformArguments, keep_arguments
 from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
 from lamin_core.models.checks import check_optional_texts, shown, text_argument
 from lamin_core.models.has_lineage import HasLineage
@@ -155,8 +156,7 @@ class Transform(HasLineage, Versioned, Registry):
             namespace=namespace,
         )
         self.source_code = source_code
-        self.__dict__["_revises"] = revises
-        self.__dict__["_asked_uid"] = uid
+        keep_arguments(self, TransformArguments(revises=revises, uid=uid))
 
     def _check_new(self) -> None:
         if not isinstance(self.key, str) or not self.key.strip():

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from lamin_core.db.presence import check_present, not_found
 from lamin_core.errors import Conflict, InvalidArgument
 from lamin_core.models import Artifact, Base, Collection, Registry, Run, Schema, Storage, Transform
+from lamin_core.models.arguments import Arguments, arguments_of
 from lamin_core.models.base import check_new
 from lamin_core.models.checks import listed_argument, shown
 from lamin_core.query.bulk_write import remove_rows
@@ -50,7 +51,7 @@ def _check_new(record: Any) -> None:
     check_new(record)
     if type(record) in _SAVERS and not isinstance(record, Artifact):
         # The saver sets derived fields before it writes, and writing may fail and be tried again.
-        record.__dict__["_is_tried"] = True
+        arguments_of(record, Arguments).is_tried = True
 
 
 def save_all(instance: SavingInstance, records: Iterable[object]) -> None:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lamin_core.db.statements import insert_rows, reserve, select_in, update_rows
 from lamin_core.errors import Conflict, InvalidArgument
-from lamin_core.ingest import containment
+from lamin_core.ingest import containment, new_rows
 from lamin_core.ingest.datasets import Bytes, contents_of
 from lamin_core.ingest.series import content_for
 from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact, Storage
-from lamin_core.models.artifact import UNSET
+from lamin_core.models.arguments import ArtifactArguments, arguments_of
 from lamin_core.models.relations import table_of
 from lamin_core.runtime import current
 from lamin_core.saving import versioning
@@ -24,7 +23,6 @@ from lamin_core.saving.records import SavingInstance, assign_row, check_saved, r
 from lamin_core.storage.blobs import Copy, copy_in, holds
 from lamin_core.storage.hashing import Digest
 from lamin_core.storage.locations import is_remote, managed_key
-from lamin_core.uids import version_suffix
 
 
 def save_artifact(instance: SavingInstance, artifact: Artifact) -> Artifact:
@@ -35,10 +33,7 @@ def save_artifact(instance: SavingInstance, artifact: Artifact) -> Artifact:
 
 def save_artifacts(instance: SavingInstance, artifacts: Iterable[Artifact]) -> None:
     """Write them all, or none; those whose bytes are the newest version under their key become that version."""
-    pending = [
-        ArtifactDraft(artifact, artifact.__dict__["_source"], _run_of(artifact))
-        for artifact in artifacts
-    ]
+    pending = [_draft(artifact) for artifact in artifacts]
     for draft in pending:
         _check(draft)
     _copy(pending)
@@ -54,18 +49,26 @@ def save_artifacts(instance: SavingInstance, artifacts: Iterable[Artifact]) -> N
             refresh_from(draft.artifact, draft.head)
         else:
             assign_row(draft.artifact, draft.row)
-        draft.artifact.__dict__.pop("_temporary", _nothing)()
+        _discard_temporary(draft.artifact)
 
 
-def _nothing() -> None:
-    """No temporary file to remove."""
+def _draft(artifact: Artifact) -> ArtifactDraft:
+    arguments = arguments_of(artifact, ArtifactArguments)
+    assert arguments.source is not None, "whatever makes an artifact prepares its source"
+    return ArtifactDraft(artifact, arguments.source, _run(arguments.run), arguments.revises)
 
 
-def _run_of(artifact: Artifact) -> Run | None:
-    requested = artifact.__dict__.get("_asked_run", UNSET)
+def _discard_temporary(artifact: Artifact) -> None:
+    arguments = arguments_of(artifact, ArtifactArguments)
+    if arguments.discard is not None:
+        arguments.discard()
+    arguments.discard = None
+
+
+def _run(requested: Run | bool | None) -> Run | None:
     if requested is False:
         return None
-    run: Any = current.current_run() if requested is UNSET or requested is None else requested
+    run: object = current.current_run() if requested is None else requested
     if run is not None and not isinstance(run, Run):
         raise InvalidArgument(
             f"not a run: {run!r}", hint="run=ln.Run.get(...), or run=False for none"
@@ -176,24 +179,22 @@ _COLUMNS = [column.key for column in table_of(Artifact).columns]
 
 
 def _row(draft: ArtifactDraft, identity: int, number: int, user: int) -> dict[str, object]:
-    series, root, values = draft.series, draft.root, draft.artifact.__dict__
+    series, root, values = draft.series, draft.root, vars(draft.artifact)
     assert root is not None  # found with the series
-    return {name: values.get(name) for name in _COLUMNS} | {
-        "id": identity,
-        "uid": series.stem + version_suffix(number),
-        "series_id": series.id,
-        "number": number,
-        "is_latest": True,
-        "storage_id": root.id,
-        "key": series.key,
-        "real_key": _real_key(draft),
-        "content_id": draft.content_id,
-        "run_id": None if draft.run is None else draft.run.id,
-        "created_at": draft.at,
-        "created_by_id": user,
-        "origin": "api",
-        "suffix": draft.source.suffix,
-    }
+    row = new_rows.artifact_version(
+        series,
+        number,
+        is_latest=True,
+        key=series.key,
+        suffix=draft.source.suffix,
+        content_id=draft.content_id,
+        run_id=None if draft.run is None else draft.run.id,
+        created_at=draft.at,
+        origin="api",
+    )
+    # A revision may lie in another storage than its series.
+    own = {"id": identity, "storage_id": root.id, "real_key": _real_key(draft)}
+    return {name: values.get(name) for name in _COLUMNS} | row | own | {"created_by_id": user}
 
 
 def _real_key(draft: ArtifactDraft) -> str | None:
@@ -236,16 +237,16 @@ def _edges_again(session: Session, batch: Sequence[ArtifactDraft]) -> Iterator[d
 
 def _edge(draft: ArtifactDraft, artifact_id: int, role: str | None) -> dict[str, object]:
     assert draft.run is not None
-    return {
-        "run_id": draft.run.id,
-        "artifact_id": artifact_id,
-        "series_id": draft.series.id,
-        "content_id": draft.content_id,
-        "direction": "output",
-        "role": role,
-        "observed_at": draft.at,
-        "origin": "api",
-    }
+    return new_rows.edge(
+        draft.run.id,
+        artifact_id,
+        draft.series.id,
+        "output",
+        content_id=draft.content_id,
+        observed_at=draft.at,
+        role=role,
+        origin="api",
+    )
 
 
 def _note_observed(session: Session, batch: Sequence[ArtifactDraft]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lamin_core.ingest.datasets import Series
 from lamin_core.models import Artifact, Run
-from lamin_core.saving.files import Source
+from lamin_core.models.arguments import Source
 from lamin_core.storage.blobs import Copy
 from lamin_core.storage.locations import Root
 
@@ -22,6 +22,7 @@ class ArtifactDraft:
     artifact: Artifact
     source: Source
     run: Run | None
+    revises: Artifact | None = None
     copy: Copy | None = None
     """None where the bytes stay where they are."""
     is_new_copy: bool = False

@@ -9,7 +9,6 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,13 +18,13 @@ from lamin_core.errors import Conflict, InvalidArgument, LaminError, NotFound, U
 from lamin_core.ingest.inputs import Reader, note_input
 from lamin_core.ingest.series import roots
 from lamin_core.models import Artifact, Storage, blank
+from lamin_core.models.arguments import ArtifactArguments, Source, arguments_of, keep_arguments
 from lamin_core.models.checks import shown
 from lamin_core.runtime.settings import settings
 from lamin_core.storage import blobs, formats, object_store
-from lamin_core.storage.digest_cache import DigestCache, StatDigest, state_of
+from lamin_core.storage.digest_cache import DigestCache, state_of
 from lamin_core.storage.hashing import FILE, FOLDER, Digest, files_in
 from lamin_core.storage.locations import (
-    Location,
     Root,
     check_key,
     check_name,
@@ -39,24 +38,6 @@ from lamin_core.storage.locations import (
     suffix_of,
 )
 from lamin_core.storage.rooted_paths import copy_location, location
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What a new artifact is made of: where its bytes are, what they are, and where they are copied to on saving."""
-
-    path: str
-    suffix: str
-    location: Location
-    content: Digest | None
-    target: Root | None = None
-    """None where they are registered where they lie."""
-    seen: StatDigest | None = None
-
-    @property
-    def key(self) -> str:
-        """The key that the place itself gives."""
-        return self.location.key
 
 
 class _Records(Protocol):
@@ -187,7 +168,7 @@ class Files:
                 path, key=None if in_place else f"{prefix}/{name}", storage=storage
             )
             artifacts.append(blank(kind, key=source.key if in_place else f"{prefix}/{name}"))
-            artifacts[-1].__dict__["_source"] = source
+            keep_arguments(artifacts[-1], ArtifactArguments(source=source))
         return artifacts
 
     def from_object(
@@ -205,7 +186,7 @@ class Files:
         artifact.otype, artifact.n_observations = formats.otype(data), formats.n_observations(data)
         artifact.kind = artifact.kind or "dataset"
         # The file is there as long as the artifact may still be saved.
-        artifact.__dict__["_temporary"] = weakref.finalize(
+        arguments_of(artifact, ArtifactArguments).discard = weakref.finalize(
             artifact, shutil.rmtree, path.parent, ignore_errors=True
         )
         return artifact

@@ -11,10 +11,12 @@ from sqlalchemy.orm import Session
 
 from lamin_core.db.database import Database
 from lamin_core.enums import RunStatus
-from lamin_core.models import Run, Transform, TransformSeries, blank, now
+from lamin_core.ingest import new_rows
+from lamin_core.ingest.facts import RunLink
+from lamin_core.ingest.transforms import unknown_version
+from lamin_core.models import Run, blank, now
 from lamin_core.runtime import process
 from lamin_core.runtime.parent_context import PARENT_UID, Parent
-from lamin_core.uids import derived_uid, run_uid, version_suffix
 
 logger = logging.getLogger("lamin")
 SHELL = "shell"
@@ -68,48 +70,11 @@ def _run_named(database: Database, parent: Parent) -> Run:
 
 
 def _stub(session: Session, parent: Parent) -> Run:
-    stub = blank(
-        Run,
-        uid=run_uid(parent.run_id),
-        external_id=parent.run_id,
-        root_run_id=None if parent.root is None else parent.root.run_id,
-        transform_id=_unknown_version(session, parent).id,
-        engine=parent.namespace,
-        status=RunStatus.RUNNING,
-        cached=False,
-        attempt=1,
-        origin="stub",
-        created_at=now(),
-    )
+    at = now()
+    link = RunLink(parent.run_id, parent.namespace, parent.name)
+    version = unknown_version(session, link.namespace, link.key, at)
+    stub = blank(Run, **new_rows.stub(link, version, at))
+    stub.root_run_id = None if parent.root is None else parent.root.run_id
     session.add(stub)
     session.flush()
     return stub
-
-
-def _unknown_version(session: Session, parent: Parent) -> Transform:
-    """The version of the job whose code nobody has shown."""
-    where = TransformSeries.namespace == parent.namespace, TransformSeries.key == parent.name
-    series = session.scalar(select(TransformSeries).where(*where))
-    if series is None:
-        stem = derived_uid(12, "transform", parent.namespace, parent.name)
-        series = TransformSeries(stem=stem, namespace=parent.namespace, key=parent.name)
-        session.add(series)
-        session.flush()
-    versions = select(Transform).where(Transform.series_id == series.id)
-    version = session.scalar(versions.where(Transform.is_latest))
-    if version is None:
-        version = blank(
-            Transform,
-            uid=series.stem + version_suffix(0),
-            series_id=series.id,
-            number=0,
-            is_latest=True,
-            key=parent.name,
-            namespace=parent.namespace,
-            kind="pipeline",
-            origin="event",
-            created_at=now(),
-        )
-        session.add(version)
-        session.flush()
-    return version

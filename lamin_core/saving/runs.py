@@ -10,6 +10,7 @@ from lamin_core.db.database import Database
 from lamin_core.enums import RunStatus
 from lamin_core.errors import ReadOnly
 from lamin_core.models import Run, RunReport, now
+from lamin_core.models.arguments import RunArguments, arguments_of
 from lamin_core.models.checks import storable
 from lamin_core.runtime import process
 from lamin_core.runtime.process import Process
@@ -20,7 +21,7 @@ from lamin_core.uids import new_run_id, run_uid
 
 def save_run(instance: SavingInstance, run: Run) -> Run:
     """Start the run, or note that it is scheduled."""
-    by: Process = run.__dict__.get("_process") or process.current()
+    by = arguments_of(run, RunArguments).process or process.current()
     run.external_id = new_run_id()
     run.uid = run_uid(run.external_id)
     run.engine, run.origin, run.cached, run.attempt = run.engine or "python", "api", False, 1

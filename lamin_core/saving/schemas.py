@@ -7,7 +7,6 @@ from sqlalchemy.orm import Session
 
 from lamin_core.db.presence import check_present
 from lamin_core.models import (
-    Artifact,
     Base,
     Collection,
     CollectionArtifact,
@@ -17,6 +16,7 @@ from lamin_core.models import (
     SchemaComponent,
     SchemaFeature,
 )
+from lamin_core.models.arguments import CollectionArguments, SchemaArguments, arguments_of
 from lamin_core.runtime import current
 from lamin_core.saving.records import SavingInstance, check_saved, refresh_from
 from lamin_core.uids import derived_uid, random_uid, version_suffix
@@ -24,9 +24,8 @@ from lamin_core.uids import derived_uid, random_uid, version_suffix
 
 def save_schema(instance: SavingInstance, schema: Schema) -> Schema:
     """Write the schema, or find the one that asks for the same."""
-    members: list[tuple[Feature, bool]] = schema.__dict__["_members"]
-    slots: dict[str, Schema] = schema.__dict__["_slots"]
-    index: Feature | None = schema.__dict__["_asked_index"]
+    arguments = arguments_of(schema, SchemaArguments)
+    members, slots, index = arguments.members, arguments.slots, arguments.index
     check_saved(
         [*(feature for feature, _ in members), *slots.values(), *([index] if index else [])]
     )
@@ -87,7 +86,7 @@ def _digest(
 
 def save_collection(instance: SavingInstance, collection: Collection) -> Collection:
     """Write the collection, or find the one with these artifacts."""
-    members: list[Artifact] = collection.__dict__["_members"]
+    members = arguments_of(collection, CollectionArguments).members
     check_saved(members)
     digest = derived_uid(22, "collection", *sorted({artifact.uid for artifact in members}))
     run, user = current.current_run(), instance.user_id

@@ -12,13 +12,15 @@ from sqlalchemy.orm import Session
 
 from lamin_core.db.database import Database
 from lamin_core.errors import Conflict, InvalidArgument
+from lamin_core.ingest import new_rows
+from lamin_core.ingest.new_rows import TRANSFORM_STEM
 from lamin_core.models import DeletedVersion, Run, Transform, TransformSeries, now
+from lamin_core.models.arguments import TransformArguments, arguments_of
 from lamin_core.models.checks import text_argument
 from lamin_core.runtime.redaction import redact_text
 from lamin_core.saving.records import SavingInstance, refresh_from
-from lamin_core.uids import VERSION_LENGTH, derived_uid, random_uid, version_number, version_suffix
+from lamin_core.uids import VERSION_LENGTH, random_uid, version_number, version_suffix
 
-_STEM = 12
 _FILES = ("script", "notebook")
 
 
@@ -42,12 +44,12 @@ def masked_source(source: str | None) -> str | None:
 
 
 def _series(session: Session, transform: Transform) -> TransformSeries:
-    revises: Transform | None = transform.__dict__.get("_revises")
+    revises = arguments_of(transform, TransformArguments).revises
     if revises is not None:
         return _moved(session, session.get_one(TransformSeries, revises.series_id), transform)
-    requested_uid: str | None = transform.__dict__.get("_asked_uid")
+    requested_uid = arguments_of(transform, TransformArguments).uid
     if requested_uid is not None:
-        return _series_asked_for(session, transform, _checked(requested_uid)[:_STEM])
+        return _series_asked_for(session, transform, _checked(requested_uid)[:TRANSFORM_STEM])
     return (
         _by_key(session, transform)
         or _renamed(session, transform)
@@ -56,12 +58,14 @@ def _series(session: Session, transform: Transform) -> TransformSeries:
 
 
 def _checked(uid: str) -> str:
-    text_argument(uid, "uid", f'ln.track("{random_uid(_STEM)}")')
-    if len(uid) not in (_STEM, _STEM + VERSION_LENGTH) or not (uid.isascii() and uid.isalnum()):
+    text_argument(uid, "uid", f'ln.track("{random_uid(TRANSFORM_STEM)}")')
+    if len(uid) not in (TRANSFORM_STEM, TRANSFORM_STEM + VERSION_LENGTH) or not (
+        uid.isascii() and uid.isalnum()
+    ):
         raise InvalidArgument(
-            f"not the uid of a transform: {uid!r} (expected {_STEM} letters and digits, or "
-            f"{_STEM + VERSION_LENGTH} with the version)",
-            hint=f'ln.track("{random_uid(_STEM)}")',
+            f"not the uid of a transform: {uid!r} (expected {TRANSFORM_STEM} letters and digits, or "
+            f"{TRANSFORM_STEM + VERSION_LENGTH} with the version)",
+            hint=f'ln.track("{random_uid(TRANSFORM_STEM)}")',
         )
     return uid
 
@@ -124,20 +128,20 @@ def _moved(session: Session, series: TransformSeries, transform: Transform) -> T
 
 
 def _new_series(session: Session, transform: Transform, stem: str | None) -> TransformSeries:
-    derived = derived_uid(_STEM, "transform", transform.namespace, transform.key)
+    derived = new_rows.transform_stem(transform.namespace, transform.key)
     if stem is None:  # a script that was renamed keeps the one that its old key gives
         taken = session.scalar(select(TransformSeries.id).where(TransformSeries.stem == derived))
-        stem = derived if taken is None else random_uid(_STEM)
-    series = TransformSeries(stem=stem, namespace=transform.namespace, key=transform.key)
+        stem = derived if taken is None else random_uid(TRANSFORM_STEM)
+    series = TransformSeries(**new_rows.transform_series(stem, transform.namespace, transform.key))
     session.add(series)
     session.flush()
     return series
 
 
 def _version(session: Session, series: TransformSeries, transform: Transform) -> Transform:
-    requested_uid: str = transform.__dict__.get("_asked_uid") or ""
+    requested_uid = arguments_of(transform, TransformArguments).uid or ""
     newest = _newest_number(session, series)
-    if len(requested_uid) > _STEM:
+    if len(requested_uid) > TRANSFORM_STEM:
         return _version_asked_for(session, series, transform, requested_uid, newest)
     return _same(session, series, transform) or _next(
         session, series, transform, 0 if newest is None else newest + 1
@@ -174,7 +178,7 @@ def _version_asked_for(
     same = None if transform.hash is None else _same(session, series, transform)
     if same is not None:
         raise Conflict(f"this source is version {same.uid} already", hint=f'ln.track("{same.uid}")')
-    number = version_number(uid[_STEM:])
+    number = version_number(uid[TRANSFORM_STEM:])
     if newest is not None and number <= newest:
         following = version_suffix(newest + 1)
         raise InvalidArgument(
@@ -202,8 +206,9 @@ def _next(
     if head is not None:
         head.is_latest = False
         session.flush()
-    transform.uid = series.stem + version_suffix(number)
-    transform.series_id, transform.number, transform.is_latest = series.id, number, True
+    for name, value in new_rows.numbered(series.stem, number).items():
+        setattr(transform, name, value)
+    transform.series_id, transform.is_latest = series.id, True
     transform.created_at, transform.origin = now(), "api"
     session.add(transform)
     session.flush()
@@ -237,7 +242,7 @@ def amend(database: Database, run: Run, source: str) -> None:
         row = session.get_one(Run, run.id)
         row.transform_id = version.id if replacement is None else replacement.id
     run.transform_id = row.transform_id
-    run.__dict__.pop("_transform", None)
+    Run.transform.forget(run)
 
 
 _OTHERS = (

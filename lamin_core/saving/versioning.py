@@ -10,13 +10,15 @@ from sqlalchemy.orm import Session
 
 from lamin_core.db.statements import insert_missing, parts, update_rows
 from lamin_core.enums import MANAGED
+from lamin_core.ingest import new_rows
 from lamin_core.ingest.datasets import Series, last_numbers, load_series, make_series, series_where
+from lamin_core.ingest.new_rows import ARTIFACT_STEM, artifact_stem
 from lamin_core.ingest.series import copied_series, roots, storage_for
 from lamin_core.models import Artifact, ArtifactSeries, now
 from lamin_core.models.relations import table_of
 from lamin_core.saving.draft import ArtifactDraft
 from lamin_core.storage.locations import Root, outer_root
-from lamin_core.uids import derived_uid, random_uid
+from lamin_core.uids import random_uid
 
 
 def find_series(session: Session, pending: Sequence[ArtifactDraft]) -> None:
@@ -46,7 +48,7 @@ def find_series(session: Session, pending: Sequence[ArtifactDraft]) -> None:
 
 def _known_series(session: Session, draft: ArtifactDraft, key: str | None) -> int | None:
     """Of a revision that of what it revises, of the registry's own copies that of what they are copies of."""
-    revised = draft.artifact.__dict__.get("_revises")
+    revised = draft.revises
     if revised is not None:
         return int(revised.series_id)
     if draft.source.target is None and key is not None and key.startswith(f"{MANAGED}/"):
@@ -55,7 +57,7 @@ def _known_series(session: Session, draft: ArtifactDraft, key: str | None) -> in
 
 
 def _find_keyed(session: Session, keyed: Sequence[tuple[ArtifactDraft, Root, str]]) -> None:
-    places = {(root.id, key): derived_uid(16, root.uid, key) for _, root, key in keyed}
+    places = {(root.id, key): artifact_stem(root.uid, key) for _, root, key in keyed}
     series_by_key = _added(session, places, now()) or _found_or_made(session, places, now())
     for draft, root, key in keyed:
         draft.series = series_by_key[root.id, key]
@@ -70,7 +72,7 @@ def _added(session: Session, places: Mapping[tuple[int, str], str], at: datetime
     if len(places) != 1:
         return {}
     [((storage_id, key), stem)] = places.items()
-    row = {"stem": stem, "storage_id": storage_id, "key": key, "last_observed_at": at}
+    row = new_rows.artifact_series(stem, storage_id, key, at)
     identity = insert_missing(session, table_of(ArtifactSeries), row)
     return (
         {}
@@ -93,7 +95,11 @@ def _found_or_made(
 
 def _make_unnamed(session: Session, unnamed: Sequence[ArtifactDraft]) -> None:
     """A series of its own for each artifact without a key."""
-    new = [(random_uid(16), draft.root.id, None) for draft in unnamed if draft.root is not None]
+    new = [
+        (random_uid(ARTIFACT_STEM), draft.root.id, None)
+        for draft in unnamed
+        if draft.root is not None
+    ]
     for draft, series in zip(unnamed, make_series(session, new, now()), strict=True):
         draft.series = series
 

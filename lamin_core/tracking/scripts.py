@@ -148,8 +148,7 @@ def finish() -> Run:
         return _untracked_runs.pop()
     if run is None:
         raise NotTracked("no run is being tracked", hint="call ln.track() first")
-    script: _Script = run.__dict__["_script"]
-    return script.end(Outcome(RunStatus.COMPLETED))
+    return _scripts[run.uid].end(Outcome(RunStatus.COMPLETED))
 
 
 def _projects(where: Instance, name: str | None) -> list[Project]:
@@ -212,7 +211,7 @@ class _Script:
 
     def begin(self) -> None:
         """From here on, it is the current run."""
-        self._run.__dict__["_script"] = self
+        _scripts[self._run.uid] = self
         current.set_process_run(self._run)
         termination.remember_main()
         termination.opened(self._run, self.end)
@@ -226,6 +225,7 @@ class _Script:
         self._take_notebook()
         ended = self._where.lineage.end(self._run, *how)
         current.set_process_run(None)
+        _scripts.pop(self._run.uid, None)
         tell_processes()
         self._keep_report()
         return ended
@@ -256,3 +256,7 @@ class _Script:
             artifact = Artifact(path, key=f"reports/{path.name}", kind="report", run=False).save()
             runs.set_report(self._where.db, self._run, artifact.id)
             path.unlink()
+
+
+_scripts: dict[str, _Script] = {}
+"""What is under way in this process, by the uid of the run."""

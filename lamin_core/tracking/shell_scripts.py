@@ -14,6 +14,7 @@ from lamin_core.enums import RunStatus
 from lamin_core.errors import InvalidArgument, NotTracked
 from lamin_core.instance.instance import Instance
 from lamin_core.models import Run, Transform
+from lamin_core.models.arguments import RunArguments, arguments_of
 from lamin_core.runtime import child_environment, git, process
 from lamin_core.runtime.redaction import redact_command, redact_text
 from lamin_core.saving.parent_run import SHELL, run_of_shell
@@ -48,7 +49,7 @@ def track_shell(
         parent=_above(where, shell),
     )
     run.engine, run.details = SHELL, _details(shell)
-    run.__dict__["_process"] = process.of(shell)
+    arguments_of(run, RunArguments).process = process.of(shell)
     return run.save()
 
 

@@ -36,7 +36,7 @@ def begun(
     run.details = details
     run.engine, run.engine_version = "python", sys.version.split()[0]
     run.environment_id = environment_id(where, project_folder())
-    run.__dict__["_transform"] = transform  # as it is at hand, nobody needs to look it up
+    Run.transform.remember(run, transform)
     return run.save()
 
 

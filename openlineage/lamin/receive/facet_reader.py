@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lamin_core.enums import Direction
-from lamin_core.ingest.facet_access import Facets, labels, object_in, objects, owner, text_in
-from lamin_core.ingest.facts import FieldFacts, Fields, RunLink, Traits
+from lamin_core.ingest.facts import FieldFacts, Fields, JobAttributes, RunLink, Traits
 from lamin_core.runtime.process import Process
 from lamin_core.storage.hashing import Digest
 from lamin_core.storage.locations import is_copy_key, is_place, managed_key
 from openlineage.lamin.emit.naming import dataset_path
+from openlineage.lamin.receive.facet_access import Facets, object_in, objects, text_in
 
 _DEPENDENCY_ROLES = {"pipe", "service", "value", "order"}
 _OWN_RUN_FACETS = {
@@ -142,6 +142,48 @@ def has_refused_place(facets: Facets) -> bool:
     return (
         text_in(object_in(facets, "lamin_artifact"), "real_key") is not None
         and real_key(facets) is None
+    )
+
+
+def labels(facets: Facets) -> tuple[tuple[str, str], ...] | None:
+    """Key and value of each tag; tags of single columns are no labels of the whole. None where nobody spoke of tags.
+
+    >>> labels({"tags": {"tags": [{"key": "team", "value": "core"}, {"key": "pii", "field": "name"}]}})
+    (('team', 'core'),)
+    """
+    if "tags" not in facets:
+        return None
+    return tuple(
+        sorted(
+            {
+                (str(row["key"]), row["value"] if isinstance(row.get("value"), str) else "")
+                for row in objects(object_in(facets, "tags").get("tags"))
+                if text_in(row, "key") and not row.get("field")
+            }
+        )
+    )
+
+
+def owner(facets: Facets) -> str | None:
+    """The first owner that is named."""
+    named = (text_in(row, "name") for row in objects(object_in(facets, "ownership").get("owners")))
+    return next((name for name in named if name), None)
+
+
+def job_attributes(facets: Facets) -> JobAttributes:
+    """What a job's facets say of every version of it.
+
+    >>> job_attributes({"jobType": {"jobType": "TASK"}, "documentation": {"description": "Aligns."}})
+    JobAttributes(kind='task', description='Aligns.', reference=None, reference_type=None, labels=None, owner=None)
+    """
+    location = object_in(facets, "sourceCodeLocation")
+    return JobAttributes(
+        kind=(text_in(object_in(facets, "jobType"), "jobType") or "pipeline").lower()[:32],
+        description=text_in(object_in(facets, "documentation"), "description"),
+        reference=text_in(location, "url"),
+        reference_type=text_in(location, "type"),
+        labels=labels(facets),
+        owner=owner(facets),
     )
 
 

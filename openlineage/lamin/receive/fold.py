@@ -16,7 +16,6 @@ from typing import Any, Literal
 from blake3 import blake3
 
 from lamin_core.enums import Direction, RunStatus
-from lamin_core.ingest.facet_access import Facets, labels, object_in, text_in
 from lamin_core.ingest.facts import (
     Annotation,
     DatasetFacts,
@@ -29,7 +28,8 @@ from lamin_core.ingest.facts import (
 from openlineage.lamin.emit.naming import dataset_path
 from openlineage.lamin.emit.redaction import redact_event
 from openlineage.lamin.receive import facet_reader
-from openlineage.lamin.receive.facet_reader import facets_of, merged
+from openlineage.lamin.receive.facet_access import Facets, object_in, text_in
+from openlineage.lamin.receive.facet_reader import facets_of, labels, merged
 from openlineage.lamin.receive.parse import ParsedEvent
 
 Order = tuple[datetime, int, str]

@@ -34,7 +34,7 @@ from lamin_core.models import (
 )
 from lamin_core.models import Event as Row
 from openlineage.lamin.emit.redaction import is_log_redacted
-from openlineage.lamin.receive.facet_reader import storage_root
+from openlineage.lamin.receive.facet_reader import job_attributes, storage_root
 from openlineage.lamin.receive.fold import alias_pairs, annotation, job_facts
 from openlineage.lamin.receive.fold_cache import STORED, Histories, histories_of, load
 from openlineage.lamin.receive.parse import ParsedEvent, redacted, stored
@@ -261,6 +261,7 @@ def project(session: Session, histories: Histories, events: Sequence[ParsedEvent
             for run, entry in remembered.items()
             if entry.written is not None and run not in displaced
         },
+        job_attributes,
     )
     for run, entry in remembered.items():
         # All that is asked of it again: params and details may be large.

@@ -28,6 +28,7 @@ from lamin_core.models import (
 )
 from lamin_core.models import Event as Row
 from lamin_core.models.deleted import is_remembered
+from openlineage.lamin.receive.facet_reader import job_attributes
 from openlineage.lamin.receive.fold import alias_pairs, annotation, job_facts
 from openlineage.lamin.receive.fold_cache import histories_of, load
 from openlineage.lamin.receive.masking import mask_derived
@@ -72,7 +73,7 @@ def rebuild(database: Database) -> Rebuilt:
         outcome.others += len(events)
     for part in _slices(_ids(database, TransformSeries)):
         with database.writing() as session:
-            restate(session, part)
+            restate(session, part, job_attributes)
     for part in _slices(_ids(database, ArtifactSeries)):
         with database.writing() as session:
             refold(session, part)
@@ -113,6 +114,7 @@ def _record_runs(session: Session, runs: Sequence[str]) -> None:
     record(
         session,
         sorted(facts.values(), key=lambda run_facts: (run_facts.first_at, run_facts.run_id)),
+        read_job=job_attributes,
     )
 
 
@@ -138,7 +140,8 @@ def _record_others(session: Session, events: Sequence[ParsedEvent]) -> None:
     displaced = learn_names(session, [pair for event in events for pair in alias_pairs(event)])
     runs = [history.facts() for history in load(session, displaced)]
     jobs = [job_facts(event) for event in events if event.kind == "job"]
-    record(session, runs, jobs, [annotation(event) for event in events if event.kind == "dataset"])
+    annotations = [annotation(event) for event in events if event.kind == "dataset"]
+    record(session, runs, jobs, annotations, read_job=job_attributes)
 
 
 def _ids(database: Database, kind: type[ArtifactSeries | TransformSeries]) -> list[int]:

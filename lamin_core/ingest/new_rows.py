@@ -1,0 +1,139 @@
+"""The rows of a new series, version, content, edge and stub: what people save and what events tell is written alike.
+
+Pure functions; whoever calls them decides in how many statements the rows are written. The uids are
+made here alone: of a series from what it is, of a version from its series and its number.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol
+
+from lamin_core.enums import RunStatus
+from lamin_core.uids import derived_uid, run_uid, version_suffix
+
+if TYPE_CHECKING:
+    from lamin_core.ingest.facts import RunLink
+
+Row = dict[str, object]
+TRANSFORM_STEM = 12
+"""Characters of a uid that all versions of a transform share."""
+ARTIFACT_STEM = 16
+
+
+@lru_cache(maxsize=20_000)
+def artifact_stem(storage_uid: str, key: str) -> str:
+    """The stem of all versions under this key of the storage with this uid."""
+    return derived_uid(ARTIFACT_STEM, storage_uid, key)
+
+
+@lru_cache(maxsize=10_000)
+def transform_stem(namespace: str, key: str) -> str:
+    """The stem of all versions of the transform with this key."""
+    return derived_uid(TRANSFORM_STEM, "transform", namespace, key)
+
+
+def numbered(stem: str, number: int) -> Row:
+    """What the version with this number is known by.
+
+    >>> numbered("FPGAyIjGV7xr", 1)
+    {'uid': 'FPGAyIjGV7xr0001', 'number': 1}
+    """
+    return {"uid": stem + version_suffix(number), "number": number}
+
+
+def content(digest: str, hash_type: str, size: int, n_files: int | None) -> Row:
+    """Bytes: a file's, or of `n_files` files a folder's."""
+    return {"hash": digest, "hash_type": hash_type, "size": size, "n_files": n_files}
+
+
+def artifact_series(
+    stem: str, storage_id: int, key: str | None, last_observed_at: datetime | None
+) -> Row:
+    """All versions under one key of a storage."""
+    return {
+        "stem": stem,
+        "storage_id": storage_id,
+        "key": key,
+        "last_observed_at": last_observed_at,
+    }
+
+
+def transform_series(stem: str, namespace: str, key: str) -> Row:
+    """All versions of a transform."""
+    return {"stem": stem, "namespace": namespace, "key": key}
+
+
+class ArtifactSeriesRow(Protocol):
+    """What the row of a version takes from its series."""
+
+    id: int
+    stem: str
+    storage_id: int
+
+
+def artifact_version(
+    series: ArtifactSeriesRow,
+    number: int,
+    *,
+    is_latest: bool,
+    key: str | None,
+    suffix: str,
+    content_id: int | None,
+    run_id: int | None,
+    created_at: datetime,
+    origin: str,
+) -> Row:
+    """A version of an artifact, in the storage of its series."""
+    return {
+        **numbered(series.stem, number),
+        "series_id": series.id,
+        "is_latest": is_latest,
+        "storage_id": series.storage_id,
+        "key": key,
+        "suffix": suffix,
+        "content_id": content_id,
+        "run_id": run_id,
+        "created_at": created_at,
+        "origin": origin,
+    }
+
+
+def edge(
+    run_id: int | None,
+    artifact_id: int,
+    series_id: int,
+    direction: str,
+    *,
+    content_id: int | None,
+    observed_at: datetime,
+    role: str | None,
+    origin: str,
+) -> Row:
+    """A run read or wrote a version; without a run, somebody described it."""
+    return {
+        "run_id": run_id,
+        "artifact_id": artifact_id,
+        "series_id": series_id,
+        "direction": direction,
+        "content_id": content_id,
+        "observed_at": observed_at,
+        "role": role,
+        "origin": origin,
+    }
+
+
+def stub(link: RunLink, transform_id: int, at: datetime) -> Row:
+    """A run of which only another one spoke, first at this time; its own events will fill it."""
+    return {
+        "uid": run_uid(link.run_id),
+        "external_id": link.run_id,
+        "origin": "stub",
+        "engine": link.namespace[:64],
+        "cached": False,
+        "attempt": 1,
+        "status": str(RunStatus.RUNNING),
+        "created_at": at,
+        "transform_id": transform_id,
+    }
