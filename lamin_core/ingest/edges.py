@@ -404,7 +404,8 @@ def _lying(
     n_files = None if head.content_id is None else sizes.get(head.content_id)
     key, real_key = key_of(series.key, head.traits), head.traits.get("real_key")
     return containment.FolderMember(
-        head.id, series.id, series.storage_id, key, real_key, head.created_at, head.number, n_files
+        *(head.id, series.id, series.storage_id, key, real_key),
+        *(head.created_at, head.number, n_files, head.run_id),
     )
 
 

@@ -128,11 +128,7 @@ def matching_version(observation: Observation, versions: Sequence[Version]) -> V
         return head if head.pinned is None and head.content_id == observation.content_id else None
     if observation.wrote:
         if observation.content_id is None:  # unverified: one version for each run that wrote it
-            return (
-                head
-                if head.content_id is None and head.writer == observation.run_id
-                else None
-            )
+            return head if head.content_id is None and head.writer == observation.run_id else None
         return head if head.content_id == observation.content_id else None
     if observation.content_id is None or head.content_id is None:
         return head  # the newest at that time; a reader that looked tells what an unverified one is
