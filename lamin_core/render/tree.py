@@ -43,9 +43,9 @@ def _links(graph: Graph, *, downwards: bool) -> dict[Node, list[Node]]:
     for run, source, _ in graph.dependencies:
         add(("run", run), ("run", source))
     for folder, artifact in graph.contains:
-        if artifact not in graph.produced:
+        if (artifact, folder) in graph.origins:
             add(("artifact", artifact), ("artifact", folder))
-        elif folder not in graph.produced:
+        elif (folder, artifact) in graph.origins:
             add(("artifact", folder), ("artifact", artifact))
     return {source: list(targets) for source, targets in links.items()}
 
