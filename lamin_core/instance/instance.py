@@ -21,6 +21,7 @@ from lamin_core.db.database import Database
 from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, LaminError, NotFound
 from lamin_core.ingest.series import storage_for
 from lamin_core.instance.lineage_service import LineageService
+from lamin_core.instance.moves import follow_project
 from lamin_core.models import Artifact, InstanceRow, Run, Storage, User
 from lamin_core.models.base import Registry
 from lamin_core.models.relations import relations_of
@@ -106,6 +107,7 @@ class Instance:
     def _checked(self) -> Instance:
         try:
             self.db.check()
+            follow_project(self.db)
         except LaminError:
             self.db.dispose()
             raise
@@ -153,7 +155,11 @@ class Instance:
             row = session.execute(_FACTS).first()
             if row is None:
                 storage = storage_for(session, root, is_managed=True)
-                session.add(InstanceRow(uid=random_uid(12), storage_id=storage.id))
+                session.add(
+                    InstanceRow(
+                        uid=random_uid(12), storage_id=storage.id, folder=self.db.project
+                    )
+                )
             elif row.root != root:
                 shown = redact_text(self.db.url)
                 raise Conflict(
