@@ -39,6 +39,7 @@ _BUILT_IN = {
     "track": "lamin_core.cli.tracking:track",
     "finish": "lamin_core.cli.tracking:finish",
     "run": "lamin_core.cli.tracking:run",
+    "storage": "lamin_core.cli.storage:storage",
     "migrate": "lamin_core.cli.instance:migrate",
     "backup": "lamin_core.cli.backup:backup",
     "restore": "lamin_core.cli.backup:restore",
@@ -53,7 +54,7 @@ SECTIONS = {
     "Ask": ("lineage", "runs", "artifacts", "diff", "list", "get", "describe", "load"),
     "Change": ("annotate", "delete"),
     "Events": ("serve", "keys", "events"),
-    "Keep well": ("doctor", "fsck", "backup", "restore", "migrate", "completion"),
+    "Keep well": ("doctor", "fsck", "backup", "restore", "storage", "migrate", "completion"),
 }
 """What stands together in the help; commands of other packages stand under a title of their own."""
 

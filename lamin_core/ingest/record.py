@@ -35,6 +35,7 @@ from lamin_core.ingest.facts import (
     nothing_said,
 )
 from lamin_core.ingest.labels import Label, label_runs
+from lamin_core.ingest.relocation import moves_of, present_annotation, present_name, present_run
 from lamin_core.ingest.schemas import find_schemas
 
 
@@ -53,6 +54,11 @@ def record(
     `read_job` reads what was said of a job, which the registry keeps as it was said.
     """
     reported_runs = list(reported_runs)
+    moves = moves_of(session)
+    if moves:
+        reported_runs = [present_run(facts, moves) for facts in reported_runs]
+        annotations = [present_annotation(annotation, moves) for annotation in annotations]
+        written = {run: present_run(facts, moves) for run, facts in written.items()}
     ids, new_run_ids = runs.write(session, reported_runs, jobs, written, read_job)
     mine = [facts for facts in reported_runs if facts.run_id in ids]
     paths = {dataset.path for facts in mine for dataset in facts.datasets} | {
@@ -113,7 +119,10 @@ def _changed_labels(
 
 def learn_names(session: Session, pairs: Iterable[tuple[str, str]]) -> set[str]:
     """Each pair is two paths of one dataset; the ids of runs that have to be recorded anew because of that."""
-    renamed = aliases.learn(session, pairs)
+    moves = moves_of(session)
+    renamed = aliases.learn(
+        session, [(present_name(path, moves), present_name(name, moves)) for path, name in pairs]
+    )
     old = known_series(session, renamed)
     if not old:
         return set()

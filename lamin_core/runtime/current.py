@@ -112,6 +112,11 @@ def current_run() -> Any:
     return current_instance().run_above(above)
 
 
+def is_tracked() -> bool:
+    """Whether what happens here belongs to a run, of this process or of an engine; asks no database."""
+    return bool(_path_here()) or _process_run is not None or _named_above() is not None
+
+
 def _path_here() -> tuple[Any, ...]:
     path = _path.get()
     if path or threading.current_thread() is threading.main_thread():

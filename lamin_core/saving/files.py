@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -301,7 +302,7 @@ class Files:
             self._check_unchanged(artifact, local)
         except (FileNotFoundError, NotADirectoryError) as error:
             gone = f"the bytes of {artifact.uid} are gone: nothing at {path!s}"
-            raise NotFound(gone, hint="restore the file") from error
+            raise NotFound(gone, hint=_remedy(path, self.storages())) from error
         except OSError as error:
             message = f"{str(path)!r} cannot be read: {error.strerror or error}"
             raise Unavailable(message, hint="check who may read it: ls -l") from error
@@ -453,3 +454,11 @@ def _check_suffix(suffix: str, of_key: str, key: str, name: str) -> None:
             f"the suffix of {name!r} is {suffix!r}, that of key {key!r} is {of_key!r}",
             hint=f"end the key in {suffix!r}" if suffix else "leave the suffix of the key out",
         )
+
+
+def _remedy(path: str | os.PathLike[str], storages: Sequence[Root]) -> str:
+    """What to type where the bytes of an artifact are not at this path."""
+    root = locate(os.fspath(path), storages).root
+    if root is None or os.path.isdir(root.root):
+        return "restore the file"
+    return f"mount {root.root!r}; if it was moved: lamin storage move {shlex.quote(root.root)} NEW"

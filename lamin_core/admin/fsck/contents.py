@@ -137,7 +137,10 @@ def _not_its_own(artifact: Kept) -> Problem:
 
 def _gone(root: str) -> Problem:
     return Problem(
-        "storage", f"the storage {root} is gone, with all copies in it", "is it mounted?", path=root
+        "storage",
+        f"the storage {root} is gone, with all copies in it",
+        f"mount it; if it was moved: lamin storage move {shlex.quote(root)} NEW",
+        path=root,
     )
 
 
