@@ -343,17 +343,20 @@ class SQLQuerySet(QuerySet[R]):
     # As a table
 
     def df(
-        self, limit: int | None = None, *, include: str | Iterable[str] = (), features: bool = False
+        self,
+        limit: int | None = None,
+        *,
+        include: str | Iterable[str] = (),
+        features: bool | str | Iterable[str] = False,
     ) -> pd.DataFrame:
         _check_limit(limit)
         query = self._ordered()
         if limit is not None and not self._order:
             query = self._query.order_by(self.registry.id.desc())
-        included = text_arguments(include, "include", 'include="created_by__handle"')
+        paths = text_arguments(include, "include", 'include="created_by__handle"')
+        included, chosen = frames.feature_choice(self.registry, paths, features)
         with self._reading() as session:
-            return frames.frame(
-                session, self.registry, query.limit(limit), included, with_features=features
-            )
+            return frames.frame(session, self.registry, query.limit(limit), included, chosen)
 
     to_dataframe = df
 
