@@ -228,7 +228,7 @@ class Instance:
     @cached_property
     def lineage(self) -> LineageService:
         """The questions about what made what."""
-        return LineageService(self.db)
+        return LineageService(self.db, lambda path: self.files.digest_of(path))
 
     def run_above(self, named: Parent | str | None) -> Run | None:
         """The run with the name that an engine gives, or of the shell script that this process was started by."""

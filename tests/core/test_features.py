@@ -337,6 +337,7 @@ def test_a_table_has_the_features_that_are_named(artifact: ln.Artifact) -> None:
     with pytest.raises(InvalidArgument, match="no feature is called 'alpa'") as error:
         ln.Artifact.df(features=["alpa"])
     assert error.value.hint == "did you mean alpha?"
+    wrong: Any
     for wrong in (3, [3], None):
         with pytest.raises(InvalidArgument):
             ln.Artifact.df(features=wrong)
