@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,12 +19,14 @@ from lamin_core.cli.output import (
     print_table,
     there_is_more,
 )
+from lamin_core.cli.resolve import note_same_bytes
 from lamin_core.enums import RunStatus
 from lamin_core.errors import InvalidArgument
 from lamin_core.instance.instance import connect
 from lamin_core.instance.lineage_service import LineageService, node_of
 from lamin_core.lineage.graph import Graph
 from lamin_core.lineage.listing import ListFilter
+from lamin_core.lineage.resolve import only
 from lamin_core.lineage.traversal import NODE_LIMIT
 from lamin_core.lineage.view import artifact_view, counts, run_view, view
 from lamin_core.models import Artifact, Run
@@ -102,17 +105,18 @@ def lineage(
         graph = instance.lineage.everything(as_of=as_of)
         print_json(view(graph)) if as_json else print_table(counts(graph))
         return
-    record = _named(instance.lineage, name, run, as_of)
+    records = _named(instance.lineage, name, run, as_of)
     if other is None:
         down = (
             0 if down is None and not as_json else down
         )  # the text shows it only where it is asked for
-        graph = instance.lineage.around(record, up=up, down=down, as_of=as_of, limit=limit)
-        text = _trees(graph, record, up=up, down=down)
+        graph = instance.lineage.around(records, up=up, down=down, as_of=as_of, limit=limit)
+        text = "\n\n".join(_trees(graph, record, up=up, down=down) for record in records)
     else:
-        target = instance.lineage.find(other, as_of=as_of)
-        graph = instance.lineage.between(record, target, as_of=as_of, limit=limit)
-        text = _paths(graph, record, target)
+        source = only(records, name or run or "")
+        target = only(_named(instance.lineage, other, None, as_of), other)
+        graph = instance.lineage.between(source, target, as_of=as_of, limit=limit)
+        text = _paths(graph, source, target)
     print_json(view(graph)) if as_json else echo(text)
     if graph.truncated:
         echo(f"there is more than these {limit} nodes: --limit, --up, --down", err=True)
@@ -120,12 +124,16 @@ def lineage(
 
 def _named(
     questions: LineageService, name: str | None, run: str | None, as_of: datetime | None
-) -> Artifact | Run:
+) -> Sequence[Artifact | Run]:
     if (name is None) == (run is None):
         raise InvalidArgument(
             "name an artifact or a run, or ask for everything", hint="lamin lineage --all"
         )
-    return questions.find(name, as_of=as_of) if name is not None else questions.find_run(run or "")
+    if name is None:
+        return [questions.find_run(run or "")]
+    match = questions.match(name, as_of=as_of)
+    note_same_bytes(match)
+    return match.records
 
 
 def _trees(graph: Graph, record: Artifact | Run, *, up: int | None, down: int | None) -> str:

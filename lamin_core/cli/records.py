@@ -194,7 +194,7 @@ def annotate(
             hint="--features NAME=VALUE, --labels LABEL, --project, --description",
         )
     values = dict(_value(assignment) for assignment in features)
-    record = find(words, key, uid, name)
+    record = find(words, key, uid, name, to_change=True)
     if description is not None:
         record.description = description
         record.save()
@@ -249,7 +249,7 @@ def delete(
 
     An artifact goes into the trash, unless --permanent is said.
     """
-    record = find(words, key, uid, name)
+    record = find(words, key, uid, name, to_change=True)
     has_trash = isinstance(record, ln.Artifact)
     how = " for good" if permanent or not has_trash else ""
     if not agreed(f"Delete {called(record)}{how}?", yes):

@@ -237,7 +237,7 @@ class Instance:
     def lineage(self) -> LineageService:
         """The questions about what made what."""
         self._bring_in()
-        return LineageService(self.db)
+        return LineageService(self.db, lambda path: self.files.digest_of(path))
 
     def _bring_in(self) -> None:
         """Once before the first question, bring in what waits."""

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Integer, Select, select
 from sqlalchemy.orm import Session
 
-from lamin_core.errors import MissingExtra
-from lamin_core.models import ToMany
+from lamin_core.errors import InvalidArgument, MissingExtra
+from lamin_core.models import Feature, ToMany
 from lamin_core.models.base import Registry
+from lamin_core.models.checks import text_arguments
 from lamin_core.query.annotations import values_of
 from lamin_core.query.lookups import column_at, field_named, narrowing
 from lamin_core.query.operators import OPERATORS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+FEATURES = "features"
+"""What `include` calls the values of all features; also the prefix of a feature that is called like a field."""
 
 
 def fields(registry: type[Registry]) -> list[str]:
@@ -38,10 +44,21 @@ def frame(
     registry: type[Registry],
     query: Select[Any],
     included: list[str],
-    *,
-    with_features: bool,
+    features: Sequence[str] | None = (),
 ) -> pd.DataFrame:
-    """The records of the query, a row each. Raises `MissingExtra` without pandas."""
+    """The records of the query, a row each.
+
+    Args:
+        session: A session to read in.
+        registry: What the records are.
+        query: Which records.
+        included: Paths to fields of relations, a column each.
+        features: The names of features, a column each; None for those that a record has a value for.
+
+    Raises:
+        MissingExtra: pandas is not installed.
+        InvalidArgument: A path or a feature does not exist.
+    """
     try:
         import pandas
     except ImportError as error:
@@ -64,12 +81,47 @@ def frame(
             table[path] = pandas.Series(
                 _several(session, registry, path, ids), index=table.index, dtype=object
             )
-    if with_features:
-        for name, values in values_of(session, registry, ids).items():
-            table[name] = pandas.Series(
-                [values.get(identity) for identity in ids], index=table.index, dtype=object
-            )
+    for name, values in _feature_values(session, registry, ids, features).items():
+        column = f"{FEATURES}__{name}" if name == "uid" or name in table else name
+        table[column] = pandas.Series(
+            [values.get(identity) for identity in ids], index=table.index, dtype=object
+        )
     return table
+
+
+def feature_choice(
+    registry: type[Registry], included: list[str], features: bool | str | Iterable[str]
+) -> tuple[list[str], Sequence[str] | None]:
+    """The paths that are fields, and the features that a table shows: names, or None for all that have values.
+
+    `include="features"` is `features=True`, but where the registry has a relation of this name.
+    """
+    everything = features is True
+    if registry._feature_values is not None and FEATURES in included:
+        included, everything = [path for path in included if path != FEATURES], True
+    if everything:
+        return included, None
+    if features is False:
+        return included, ()
+    return included, text_arguments(features, FEATURES, 'features=["temperature"]')
+
+
+def _feature_values(
+    session: Session, registry: type[Registry], ids: list[int], names: Sequence[str] | None
+) -> Mapping[str, Mapping[int, Any]]:
+    """The values of these features, by name and by record. Raises `InvalidArgument` for an unknown name."""
+    if names is not None and not names:
+        return {}
+    values = values_of(session, registry, ids)
+    if names is None:
+        return values
+    existing = session.scalars(select(Feature.name)).all()
+    for name in names:
+        if name not in existing:
+            nearest = difflib.get_close_matches(name, existing, n=3)
+            hint = f"did you mean {' or '.join(nearest)}?" if nearest else "ln.Feature.df()"
+            raise InvalidArgument(f"no feature is called {name!r}", hint=hint)
+    return {name: values.get(name, {}) for name in names}
 
 
 def _whole_numbers(registry: type[Registry], table: pd.DataFrame) -> list[str]:

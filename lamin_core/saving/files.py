@@ -96,6 +96,13 @@ class Files:
             )
         return match
 
+    def digest_of(self, path: str) -> Digest | None:
+        """What the bytes of a local file or folder are; None for what is neither, or cannot be read."""
+        try:
+            return self._contents.at(local_path(path)).digest
+        except LaminError:
+            return None
+
     def prepare(
         self,
         path: str | os.PathLike[str],
