@@ -25,6 +25,7 @@ _BUILT_IN = {
     "disconnect": "lamin_core.cli.instance:disconnect",
     "info": "lamin_core.cli.instance:info",
     "settings": "lamin_core.cli.settings:settings",
+    "status": "lamin_core.cli.status:status",
     "lineage": "lamin_core.cli.lineage:lineage",
     "runs": "lamin_core.cli.lineage:runs",
     "diff": "lamin_core.cli.lineage:diff",
@@ -50,7 +51,7 @@ _BUILT_IN = {
 SECTIONS = {
     "Begin": ("init", "connect", "disconnect", "info", "settings"),
     "Record": ("run", "track", "finish", "nextflow", "save"),
-    "Ask": ("lineage", "runs", "artifacts", "diff", "list", "get", "describe", "load"),
+    "Ask": ("status", "lineage", "runs", "artifacts", "diff", "list", "get", "describe", "load"),
     "Change": ("annotate", "delete"),
     "Events": ("serve", "keys", "events"),
     "Keep well": ("doctor", "fsck", "backup", "restore", "migrate", "completion"),

@@ -178,7 +178,7 @@ def _artifact_texts(
     version = f"v{first.uid[-VERSION_LENGTH:]}"
     state = "outdated" if is_outdated else words[0] if words and len(nodes) == 1 else ""
     if len(nodes) == 1:
-        return name, " ".join(filter(None, (version, state, folder)))
+        return name, " · ".join(filter(None, (version, state, folder)))
     if len({node.uid[:-VERSION_LENGTH] for node in nodes}) == 1:
         return name, f"{len(nodes)} versions"
     return f"{len(nodes)} artifacts", f"{state} {name} ...".strip()
@@ -228,7 +228,7 @@ def _code(run: RunNode) -> str:
 def _step(run: RunNode) -> str:
     """The step with its sample, where the engine says so: CLEAN (SRR1039508)."""
     code, name = _code(run), run.name or ""
-    return name if code in name else code
+    return name if code in name and name != run.transform_key else code
 
 
 def _short(text: str) -> str:
