@@ -16,20 +16,17 @@ from typing import Any
 from sqlalchemy import exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from lamin_core.enums import MANAGED, RunStatus
+from lamin_core.admin.recorded_files import RecordedFile, recorded_files
+from lamin_core.enums import RunStatus
 from lamin_core.errors import Conflict, Unavailable
 from lamin_core.instance.instance import Instance
 from lamin_core.lineage.outdated import outdated
-from lamin_core.models import Artifact, Content, Run, RunArtifact, Storage, Transform
+from lamin_core.models import Artifact, Run, Transform
 from lamin_core.models.storage import UNKNOWN_SIZE
 from lamin_core.runtime.paths import spool_folder
 from lamin_core.runtime.set_aside import aside_files
-from lamin_core.storage.hashing import FILE, FOLDER, Digest
-from lamin_core.storage.locations import is_remote
-from lamin_core.storage.rooted_paths import location
+from lamin_core.storage.hashing import FILE, FOLDER
 
-_REMOVED = ("temporary", "rolled_back")
-"""Roles of edges whose writer took the file away again, as it was asked to."""
 _ENDED_BADLY = (RunStatus.FAILED, RunStatus.ABORTED, RunStatus.LOST)
 _FAILURES = 1_000
 """Failed runs that are looked at, the newest."""
@@ -48,12 +45,20 @@ class RunState:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedInput:
+    """An input that makes a result outdated; `newest` is the uid of its newest version, None where it is outdated."""
+
+    key: str
+    newest: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class OutdatedResult:
-    """A result, and the inputs that have changed since it was made: the key, and the newest version's uid."""
+    """A result, and the inputs that have changed since it was made."""
 
     uid: str
     key: str
-    causes: tuple[tuple[str, str | None], ...]
+    causes: tuple[ChangedInput, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ def status(instance: Instance) -> Status:
     with instance.db.reading() as session:
         running, failed = _running(session), _failed(session)
         results = _outdated_results(session)
-        recorded = _recorded_files(session)
+        recorded = recorded_files(session, removed=False)
     spool = spool_folder()
     waiting = sorted(spool.glob("*.ndjson*")) if spool.is_dir() else []
     return Status(
@@ -160,7 +165,9 @@ def _outdated_results(session: Session) -> list[OutdatedResult]:
             names[cause.source][1]: names[cause.newest][0] if cause.newest else None
             for cause in reasons
         }
-        results.append(OutdatedResult(uid, key, tuple(because.items())))
+        results.append(
+            OutdatedResult(uid, key, tuple(map(ChangedInput, because, because.values())))
+        )
     return sorted(results, key=lambda result: result.key)
 
 
@@ -175,37 +182,10 @@ def _names(session: Session, artifacts: set[int]) -> dict[int, tuple[str, str]]:
     return names
 
 
-@dataclass(frozen=True, slots=True)
-class _Recorded:
-    """A file that was registered where it lies."""
-
-    uid: str
-    key: str
-    root: str
-    created_at: datetime
-    content: Digest
-
-
-def _recorded_files(session: Session) -> list[_Recorded]:
-    """The latest versions in local storages, without those that their writer removes."""
-    removed = exists().where(RunArtifact.artifact_id == Artifact.id, RunArtifact.role.in_(_REMOVED))
-    is_copy = func.coalesce(Artifact.real_key, "").startswith(f"{MANAGED}/", autoescape=True)
-    query = (
-        select(Artifact.uid, func.coalesce(Artifact.real_key, Artifact.key), Storage.root, Artifact.created_at,
-               Content.hash_type, Content.hash, Content.size, Content.n_files)
-        .join(Storage, Storage.id == Artifact.storage_id)
-        .join(Content, Content.id == Artifact.content_id)
-        .where(Artifact.is_latest, ~is_copy, ~removed, Artifact.key.is_not(None))
-        .order_by(Artifact.key)
-    )  # fmt: skip
-    rows = session.execute(query)
-    return [_Recorded(*row[:4], Digest(*row[4:])) for row in rows if not is_remote(row[2])]
-
-
-def _changes(instance: Instance, recorded: Sequence[_Recorded]) -> Iterator[ChangedFile]:
+def _changes(instance: Instance, recorded: Sequence[RecordedFile]) -> Iterator[ChangedFile]:
     for artifact in recorded:
         try:
-            path = location(artifact.root, artifact.key)
+            path = artifact.path
         except Conflict:  # `lamin fsck` tells of it
             continue
         change = _change(instance, artifact, path)
@@ -213,7 +193,7 @@ def _changes(instance: Instance, recorded: Sequence[_Recorded]) -> Iterator[Chan
             yield ChangedFile(artifact.uid, artifact.key, path, change)
 
 
-def _change(instance: Instance, artifact: _Recorded, path: str) -> str:
+def _change(instance: Instance, artifact: RecordedFile, path: str) -> str:
     """`gone`, `changed`, or nothing."""
     expected = artifact.content
     try:

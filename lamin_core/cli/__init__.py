@@ -37,6 +37,9 @@ _BUILT_IN = {
     "describe": "lamin_core.cli.records:describe",
     "annotate": "lamin_core.cli.records:annotate",
     "delete": "lamin_core.cli.records:delete",
+    "undelete": "lamin_core.cli.trash:undelete",
+    "prune": "lamin_core.cli.trash:prune",
+    "feature": "lamin_core.cli.features:feature",
     "track": "lamin_core.cli.tracking:track",
     "finish": "lamin_core.cli.tracking:finish",
     "run": "lamin_core.cli.tracking:run",
@@ -52,7 +55,7 @@ SECTIONS = {
     "Begin": ("init", "connect", "disconnect", "info", "settings"),
     "Record": ("run", "track", "finish", "nextflow", "save"),
     "Ask": ("status", "lineage", "runs", "artifacts", "diff", "list", "get", "describe", "load"),
-    "Change": ("annotate", "delete"),
+    "Change": ("annotate", "feature", "delete", "undelete", "prune"),
     "Events": ("serve", "keys", "events"),
     "Keep well": ("doctor", "fsck", "backup", "restore", "migrate", "completion"),
 }

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from lamin_core.cli import completers
+from lamin_core.cli.annotated import annotated_artifacts, annotation_options
 from lamin_core.cli.epilog import examples
 from lamin_core.cli.output import (
     LIMIT,
@@ -264,18 +265,42 @@ def runs(
 
 
 @click.command(
-    epilog=examples("lamin artifacts --key results/ --since 2026-03-01", "lamin artifacts --json")
+    epilog=examples(
+        "lamin artifacts --key results/ --since 2026-03-01",
+        'lamin artifacts --label raw --feature "temperature>20"',
+        "lamin artifacts --trash",
+        "lamin artifacts --json",
+    )
 )
 @click.option("--key", shell_complete=completers.keys, help="Only with a key that begins so.")
+@annotation_options
+@click.option("--trash", is_flag=True, help="Those in the trash; lamin undelete brings them back.")
 @_choices
 @as_json
 def artifacts(
-    key: str | None, engine: str | None, since: datetime | None, limit: int | None, as_json: bool
+    key: str | None,
+    labels: tuple[str, ...],
+    features: tuple[str, ...],
+    projects: tuple[str, ...],
+    trash: bool,
+    engine: str | None,
+    since: datetime | None,
+    limit: int | None,
+    as_json: bool,
 ) -> None:
-    """All versions of all artifacts, the newest first."""
+    """All versions of all artifacts, the newest first.
+
+    --label, --feature and --project may be given several times; all of them hold. A feature is
+    compared by =, !=, <, <=, >, >= or ~ (contains); its name alone asks for any value.
+    """
     max_rows = limit or (None if as_json else _SHOWN)
+    connect()
     list_filter = ListFilter(
-        engine=engine, key=key, since=since, limit=None if max_rows is None else max_rows + 1
+        engine=engine,
+        key=key,
+        since=since,
+        limit=None if max_rows is None else max_rows + 1,
+        within=annotated_artifacts(labels, features, projects, trash=trash),
     )
     shown = [artifact_view(node) for node in connect().lineage.artifacts(list_filter)]
     if as_json:

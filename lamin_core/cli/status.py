@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -10,7 +11,6 @@ import click
 
 from lamin_core.cli.epilog import examples
 from lamin_core.cli.output import Styled, as_json, echo, local, print_json
-from lamin_core.uids import VERSION_LENGTH
 
 if TYPE_CHECKING:
     from lamin_core.admin.status import OutdatedResult, RunState
@@ -52,7 +52,7 @@ def status(as_json: bool) -> None:
     )
     _section(
         "Changed on disk since it was recorded",
-        [f"{file.change + ':':<9} {file.path}" for file in state.changed],
+        [f"{file.change + ':':<9} {_here(file.path)}" for file in state.changed],
         "lamin save PATH records it as a new version; lamin prune forgets what is gone",
         "yellow",
     )
@@ -86,16 +86,17 @@ def _run_line(run: RunState) -> str:
 
 def _result_line(result: OutdatedResult) -> str:
     causes = []
-    for key, newest in result.causes[:3]:
-        causes.append(
-            f"{key} is outdated" if newest is None else f"{key} is at v{_version(newest)}"
-        )
+    for cause in result.causes[:3]:
+        newest = None if cause.newest is None else cause.newest[-VERSION_LENGTH:]
+        causes.append(f"{cause.key} is " + ("outdated" if newest is None else f"at v{newest}"))
     more = len(result.causes) - len(causes)
     return f"{result.key}  ({', '.join(causes)}{f' and {more} more' if more > 0 else ''})"
 
 
-def _version(uid: str) -> str:
-    return uid[-VERSION_LENGTH:]
+def _here(path: str) -> str:
+    """The path as it is typed here, where it lies below the working directory."""
+    here = os.path.relpath(path)
+    return path if here.startswith("..") else here
 
 
 def _files(number: int) -> str:
