@@ -25,6 +25,7 @@ _BUILT_IN = {
     "disconnect": "lamin_core.cli.instance:disconnect",
     "info": "lamin_core.cli.instance:info",
     "settings": "lamin_core.cli.settings:settings",
+    "status": "lamin_core.cli.status:status",
     "lineage": "lamin_core.cli.lineage:lineage",
     "runs": "lamin_core.cli.lineage:runs",
     "diff": "lamin_core.cli.lineage:diff",
@@ -36,6 +37,9 @@ _BUILT_IN = {
     "describe": "lamin_core.cli.records:describe",
     "annotate": "lamin_core.cli.records:annotate",
     "delete": "lamin_core.cli.records:delete",
+    "undelete": "lamin_core.cli.trash:undelete",
+    "prune": "lamin_core.cli.trash:prune",
+    "feature": "lamin_core.cli.features:feature",
     "track": "lamin_core.cli.tracking:track",
     "finish": "lamin_core.cli.tracking:finish",
     "run": "lamin_core.cli.tracking:run",
@@ -51,8 +55,8 @@ _BUILT_IN = {
 SECTIONS = {
     "Begin": ("init", "connect", "disconnect", "info", "settings"),
     "Record": ("run", "track", "finish", "nextflow", "save"),
-    "Ask": ("lineage", "runs", "artifacts", "diff", "list", "get", "describe", "load"),
-    "Change": ("annotate", "delete"),
+    "Ask": ("status", "lineage", "runs", "artifacts", "diff", "list", "get", "describe", "load"),
+    "Change": ("annotate", "feature", "delete", "undelete", "prune"),
     "Events": ("serve", "keys", "events"),
     "Keep well": ("doctor", "fsck", "backup", "restore", "storage", "migrate", "completion"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from lamin_core.lineage import listing, resolve
 from lamin_core.lineage.diff import RunDiff, diff
 from lamin_core.lineage.graph import ArtifactNode, Graph, Node, RunNode, between, walk, whole
 from lamin_core.lineage.listing import ListFilter
+from lamin_core.lineage.outdated import remarks
 from lamin_core.lineage.resolve import DigestOf, Match
 from lamin_core.lineage.snapshot import snapshots
 from lamin_core.lineage.traversal import NODE_LIMIT
@@ -107,6 +109,11 @@ class LineageService:
             _check_stands(session, graph, (source, target))
             return graph
 
+    def remarked(self, graph: Lineage) -> Lineage:
+        """Return the graph with a remark on each artifact that is outdated or has a newer version."""
+        with self._database.reading() as session:
+            return replace(graph, remarks=remarks(session, graph))
+
     def everything(self, *, as_of: datetime | str | None = None) -> Graph:
         """Return the whole graph, as it is or as it was known at a time."""
         with self._database.reading() as session:
@@ -132,12 +139,15 @@ class LineageService:
         """
         for name in ("up", "down"):
             steps_argument(options.get(name), name)
-        if return_graph:
-            return self.around(record, **options)
         down = options.get("down")
-        if not is_notebook():  # the text shows what hangs on it only where that is asked for
-            options["down"] = down or 0
-        show(self.around(record, **options), downwards=bool(down))
+        if not return_graph and not is_notebook():
+            options["down"] = down or 0  # the text shows what hangs on it only where asked for
+        graph = self.around(record, **options)
+        if options.get("as_of") is None:
+            graph = self.remarked(graph)
+        if return_graph:
+            return graph
+        show(graph, downwards=bool(down))
         return None
 
     def view_hierarchy(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import ClassVar
 
 from sqlalchemy import BigInteger, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -56,6 +57,8 @@ class Content(Base):
 
     __tablename__ = "content"
     __table_args__ = (UniqueConstraint("hash", "hash_type", "size"),)
+    _aliases: ClassVar[dict[str, str]] = {}
+    _name_field = "hash"
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
     hash: Mapped[str] = mapped_column(String(128))

@@ -10,12 +10,15 @@ from sqlalchemy import Integer, Select, select
 from sqlalchemy.orm import Session
 
 from lamin_core.errors import InvalidArgument, MissingExtra
-from lamin_core.models import Feature, ToMany
-from lamin_core.models.base import Registry
+from lamin_core.models import Feature, ToMany, ToOne
+from lamin_core.models.base import Registry, Versioned
 from lamin_core.models.checks import text_arguments
+from lamin_core.models.relations import relations_of
+from lamin_core.models.storage import UNKNOWN_SIZE
 from lamin_core.query.annotations import values_of
 from lamin_core.query.lookups import column_at, field_named, narrowing
 from lamin_core.query.operators import OPERATORS
+from lamin_core.uids import VERSION_LENGTH
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +42,50 @@ def fields(registry: type[Registry]) -> list[str]:
     return list(dict.fromkeys(["uid", *shown, *own, *plain]))
 
 
+_INTERNAL = {"origin", "number", "real_key", "stamp", "process_birth", "version_tag"}
+"""Columns that the registry keeps for itself."""
+_FACTS = {"Artifact": {"size": "content__size", "hash": "content__hash"}}
+"""Columns of other tables that people look for, by registry."""
+
+
+def shown_columns(registry: type[Registry]) -> dict[str, str]:
+    """The columns of a data frame, each with the path to its value.
+
+    Other records stand by their name, runs by their uid; keys of the database are left out.
+    """
+    columns = registry.__mapper__.column_attrs
+    own = [
+        name
+        for name in fields(registry)
+        if name not in _INTERNAL and not columns[name].columns[0].foreign_keys
+    ]
+    head = [
+        name for name in own if name in ("uid", registry._name_field, *registry._shown_fields())
+    ]
+    shown = {name: name for name in head}
+    if issubclass(registry, Versioned):
+        shown["version"] = "uid"
+    shown |= _FACTS.get(registry.__name__, {})
+    shown |= {name: name for name in own}
+    return shown | _related(registry)
+
+
+def _related(registry: type[Registry]) -> dict[str, str]:
+    """Paths to what other records are called."""
+    related = {}
+    for name, relation in relations_of(registry).items():
+        is_internal = name.startswith("_") or name in ("series", "content")
+        if isinstance(relation, ToOne) and not is_internal:
+            related[name] = f"{name}__{_name_of(relation.target)}"
+    if "run" in related and "transform" not in related:
+        related["transform"] = "run__transform__key"
+    return related
+
+
+def _name_of(registry: type[Registry]) -> str:
+    return "uid" if registry.__name__ in ("Run", "Environment") else registry._name_field
+
+
 def frame(
     session: Session,
     registry: type[Registry],
@@ -46,7 +93,7 @@ def frame(
     included: list[str],
     features: Sequence[str] | None = (),
 ) -> pd.DataFrame:
-    """The records of the query, a row each.
+    """The records of the query, a row each, numbered from 0.
 
     Args:
         session: A session to read in.
@@ -63,26 +110,25 @@ def frame(
         import pandas
     except ImportError as error:
         raise MissingExtra("pandas", "data") from error
-    names = fields(registry)
+    shown = shown_columns(registry)
     single = [
         path
         for path in included
         if not isinstance(field_named(registry, path.split("__")[0]), ToMany)
     ]
-    columns = [registry.id, *(getattr(registry, name) for name in names)]
-    columns += [column_at(registry, path).label(path) for path in single]
-    rows = [tuple(row) for row in session.execute(query.with_only_columns(*columns))]
-    table = pandas.DataFrame.from_records(rows, columns=["id", *names, *single]).set_index("uid")
-    ids = table.pop("id").tolist()
-    for name in _whole_numbers(registry, table):
-        table[name] = table[name].astype("Int64")
+    paths = {**shown, **{path: path for path in single}}
+    columns = [column_at(registry, path).label(name) for name, path in paths.items()]
+    rows = session.execute(query.with_only_columns(registry.id, *columns)).all()
+    ids = [row[0] for row in rows]
+    table = pandas.DataFrame.from_records([tuple(row[1:]) for row in rows], columns=list(paths))
+    _finish(registry, table)
     for path in included:
         if path not in single:
             table[path] = pandas.Series(
                 _several(session, registry, path, ids), index=table.index, dtype=object
             )
     for name, values in _feature_values(session, registry, ids, features).items():
-        column = f"{FEATURES}__{name}" if name == "uid" or name in table else name
+        column = f"{FEATURES}__{name}" if name in table else name
         table[column] = pandas.Series(
             [values.get(identity) for identity in ids], index=table.index, dtype=object
         )
@@ -122,6 +168,16 @@ def _feature_values(
             hint = f"did you mean {' or '.join(nearest)}?" if nearest else "ln.Feature.df()"
             raise InvalidArgument(f"no feature is called {name!r}", hint=hint)
     return {name: values.get(name, {}) for name in names}
+
+
+def _finish(registry: type[Registry], table: pd.DataFrame) -> None:
+    """Show versions and sizes as records do."""
+    if "version" in table and issubclass(registry, Versioned):
+        table["version"] = table["version"].str[-VERSION_LENGTH:]
+    if "size" in table:
+        table["size"] = table["size"].astype("Int64").replace(UNKNOWN_SIZE, None)
+    for name in _whole_numbers(registry, table):
+        table[name] = table[name].astype("Int64")
 
 
 def _whole_numbers(registry: type[Registry], table: pd.DataFrame) -> list[str]:

@@ -339,6 +339,10 @@ class Files:
         else:
             self._here(artifact)
 
+    def holds(self, path: Path, content: Digest, since: datetime) -> bool:
+        """Return whether these bytes are there; they are read only if they may have changed since then."""
+        return _is_untouched(path, content, since) or self._contents.at(path).digest == content
+
     def _check_unchanged(self, artifact: Artifact, path: Path) -> None:
         """Raise `Conflict` unless these are the bytes of this version; they are read only if they may be others.
 
@@ -349,10 +353,7 @@ class Files:
         content = artifact.content_digest
         if content is None or content.hash_type not in (FILE, FOLDER):
             return
-        if (
-            _is_untouched(path, content, artifact.created_at)
-            or self._contents.at(path).digest == content
-        ):
+        if self.holds(path, content, artifact.created_at):
             return
         if artifact.is_copy:
             raise _damaged(str(path))
