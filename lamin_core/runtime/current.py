@@ -112,6 +112,15 @@ def current_run() -> Any:
     return current_instance().run_above(above)
 
 
+def innermost_run() -> Any:
+    """The run of a function or block that this thread or task is in, else that of `track()`, or None.
+
+    Asks no engine and no database.
+    """
+    path = _path_here()
+    return path[-1] if path else _process_run
+
+
 def _path_here() -> tuple[Any, ...]:
     path = _path.get()
     if path or threading.current_thread() is threading.main_thread():
