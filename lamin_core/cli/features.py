@@ -38,9 +38,9 @@ def create(name: str, dtype: str, unit: str | None, description: str | None, as_
 
     Then: lamin annotate KEY --features NAME=VALUE, and lamin artifacts --feature "NAME>VALUE".
     """
-    made = ln.Feature(name=name, dtype=dtype, unit=unit, description=description).save()
+    feature = ln.Feature(name=name, dtype=dtype, unit=unit, description=description).save()
     if as_json:
-        output.print_json(shape(made))
+        output.print_json(shape(feature))
     else:
-        output.echo(made.uid)
-        output.echo(f"feature {made.name!r} is a {made.dtype}", err=True)
+        output.echo(feature.uid)
+        output.echo(f"feature {feature.name!r} is a {feature.dtype}", err=True)

@@ -159,9 +159,7 @@ def _named(
     return match.records
 
 
-def _steps_down(
-    records: Sequence[Artifact | Run], down: int | None, form: str
-) -> int | None:
+def _steps_down(records: Sequence[Artifact | Run], down: int | None, form: str) -> int | None:
     """The text shows what hangs on an artifact only where that is asked for, and of a run what it wrote."""
     if down is not None or form != "text":
         return down
@@ -201,10 +199,9 @@ def _print_paths(graph: Lineage, record: Artifact | Run, target: Artifact | Run)
         echo(f"nothing leads from {record.uid} to {target.uid}, nor back")
         return
     # Both are on every path: the lower one is that whose tree reaches the other.
-    trees = [
-        list(tree_lines(graph, node_of(end), remarks=graph.remarks)) for end in (target, record)
-    ]
-    print_lines(graph, max(trees, key=len))
+    lines = list(tree_lines(graph, node_of(target), remarks=graph.remarks))
+    others = list(tree_lines(graph, node_of(record), remarks=graph.remarks))
+    print_lines(graph, lines if len(lines) >= len(others) else others)
 
 
 def _choices(command: Any) -> Any:

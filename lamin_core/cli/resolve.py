@@ -90,7 +90,7 @@ def note_same_bytes(match: Match) -> None:
     """Say on standard error which artifacts have the bytes of the file that was named, if it is none itself."""
     if match.same_bytes:
         artifacts = ", ".join(
-            f"{record.key or record.uid} v{record.version}" for record in match.records
+            f"{record.key or record.uid} v{record.version}" for record in match.artifacts
         )
         echo(f"{match.name}: same bytes as {artifacts}", err=True)
 
@@ -124,7 +124,7 @@ def _artifact(word: str, *, to_change: bool) -> Any:
     """By uid, key, path, or the bytes of the file at a path."""
     match = ln.connect().lineage.match(word)
     if match.same_bytes and to_change:
-        keys = ", ".join(record.key or record.uid for record in match.records)
+        keys = ", ".join(record.key or record.uid for record in match.artifacts)
         raise NotFound(
             f"{word!r} is not an artifact; it has the same bytes as {keys}",
             hint="name the artifact by its key or uid",

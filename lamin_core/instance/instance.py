@@ -158,9 +158,7 @@ class Instance:
             if row is None:
                 storage = storage_for(session, root, is_managed=True)
                 session.add(
-                    InstanceRow(
-                        uid=random_uid(12), storage_id=storage.id, folder=self.db.project
-                    )
+                    InstanceRow(uid=random_uid(12), storage_id=storage.id, folder=self.db.project)
                 )
             elif row.root != root:
                 shown = redact_text(self.db.url)

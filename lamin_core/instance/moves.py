@@ -17,7 +17,7 @@ from lamin_core.storage.locations import checked_root, is_remote
 
 
 def follow_project(database: Database) -> None:
-    """Notice that the project was moved since its database was last opened; where it may only be read, nothing is noted.
+    """Notice that the project was moved since its database was last opened, unless it may only be read.
 
     Its storages are relative to it anyway. What is noted lets events that name its files by their former
     paths mean the same files.

@@ -44,6 +44,11 @@ class Match:
         """The only record. Raises `MultipleFound`."""
         return only(self.records, self.name)
 
+    @property
+    def artifacts(self) -> list[Artifact]:
+        """Those of the records that are artifacts: all that have the bytes of a file are."""
+        return [record for record in self.records if isinstance(record, Artifact)]
+
     def __str__(self) -> str:
         """In words: which records."""
         return ", ".join(_called(record) for record in self.records)

@@ -39,6 +39,8 @@ from lamin_core.storage.locations import (
     suffix_of,
 )
 from lamin_core.storage.rooted_paths import copy_location, location
+from lamin_core.watching import opening
+from lamin_core.watching.accesses import READ, WRITE
 
 
 class _Records(Protocol):
@@ -133,7 +135,9 @@ class Files:
             check_name(location.key)
         elif is_folder:
             _check_apart(path, target)
-        seen = self._contents.at(path)
+        opening.declare(str(path), WRITE)
+        with opening.unwatched():
+            seen = self._contents.at(path)
         return Source(str(path), suffix, location, seen.digest, target, seen)
 
     def _remote(self, url: str, key: str | None) -> Source:
@@ -256,7 +260,7 @@ class Files:
         self.where(artifact)
         formats.check_trusted(artifact.suffix, trust=trust)
         path = self._here(artifact)
-        with formats.understood(artifact.key or path.name, artifact.suffix):
+        with opening.unwatched(), formats.understood(artifact.key or path.name, artifact.suffix):
             loaded = formats.load(path, artifact.suffix, trust=trust)
         note_input(self._database, reader, artifact)
         return loaded
@@ -300,6 +304,7 @@ class Files:
 
     def _here(self, artifact: Artifact) -> Path:
         path = self.path(artifact)
+        opening.declare(str(path), READ)
         if isinstance(path, str):
             target = self._cache / artifact.uid / name_of(path)
             self._make_cache()
