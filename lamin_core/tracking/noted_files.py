@@ -18,10 +18,10 @@ from lamin_core.errors import LaminError
 from lamin_core.ingest.inputs import link
 from lamin_core.instance.instance import Instance
 from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact, blank
+from lamin_core.models.arguments import Source
 from lamin_core.runtime import current
 from lamin_core.runtime.settings import settings
 from lamin_core.saving.artifacts import save_artifacts
-from lamin_core.models.arguments import Source
 from lamin_core.storage.hashing import Digest
 from lamin_core.storage.locations import Location, Root, is_remote, locate, suffix_of
 from lamin_core.tracking.termination import Outcome
