@@ -16,6 +16,11 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from lamin_core.instance.instance import Instance
+from lamin_core.instance.lineage_service import LineageService
+from lamin_core.instance.run_service import RunService
+from lamin_core.saving.files import Files
+
 ROOT = Path(__file__).parents[1]
 
 # Says, as text, which of the named modules are loaded and what of the world was touched while
@@ -303,3 +308,19 @@ def _keys_given(tree: ast.AST) -> Iterator[tuple[int, set[str]]]:
             yield node.lineno, {key for key in keys if isinstance(key, str)}
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "")[:1].isupper():
             yield node.lineno, {word.arg for word in node.keywords if word.arg}
+
+
+def test_what_records_call_on_the_instance_exists() -> None:
+    """Records do not import the type of their instance, so no checker sees a name that it has not."""
+    called = set()
+    for package in ("models", "runtime"):
+        for path in sorted((ROOT / "lamin_core" / package).glob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Attribute) and "current_instance()" in ast.unparse(node):
+                    called.add(ast.unparse(node).rpartition("current_instance().")[2])
+    services = {"files": Files, "lineage": LineageService, "runs": RunService}
+    assert {"save", "query", "files.load", "lineage.diff", "runs.end"} <= called
+    for names in sorted(called - {""}):
+        service, _, rest = names.partition(".")
+        assert hasattr(Instance, service), names
+        assert not rest or service not in services or hasattr(services[service], rest), names

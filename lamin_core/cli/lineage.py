@@ -97,7 +97,7 @@ def lineage(
     text, counts for each engine.
     """
     instance = connect()
-    instance.lineage.find_lost()
+    instance.runs.find_lost()
     if everything:
         graph = instance.lineage.everything(as_of=as_of)
         print_json(view(graph)) if as_json else print_table(counts(graph))
@@ -196,7 +196,7 @@ def runs(
 ) -> None:
     """All runs, the newest first."""
     instance = connect()
-    instance.lineage.find_lost()
+    instance.runs.find_lost()
     max_rows = limit or (None if as_json else _SHOWN)
     list_filter = ListFilter(
         status=status,

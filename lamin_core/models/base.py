@@ -344,7 +344,8 @@ class Registry(Base, metaclass=RegistryType):
 
     def save(self) -> Self:
         """Write it; returns itself, or the record that it turned out to be."""
-        return current.current_instance().save(self)
+        saved: Self = current.current_instance().save(self)
+        return saved
 
     def delete(self) -> None:
         """Remove it."""

@@ -41,7 +41,7 @@ def restore(instance: SavingInstance, artifact: Artifact) -> None:
     show(artifact, row)
 
 
-def erase(instance: SavingInstance, artifact: Artifact, *, storage: bool | None) -> None:
+def erase(instance: SavingInstance, artifact: Artifact, *, storage: bool | None = None) -> None:
     """Remove the record, what ties it to runs and labels, and its copy in the storage.
 
     `storage=True` removes a file that was registered in place as well, `False` keeps even the copy;
@@ -84,12 +84,19 @@ def _removing() -> Iterator[list[blobs.Aside]]:
 
 
 def replace(
+    instance: SavingInstance, artifact: Artifact, data: object, run: Run | bool | None = None
+) -> None:
+    """Put other bytes in the place of this version's, those of a path, or of an object in memory."""
+    with instance.files.as_path(data, artifact.suffix) as path:
+        _replace(instance, artifact, path, run)
+
+
+def _replace(
     instance: SavingInstance,
     artifact: Artifact,
     path: str | os.PathLike[str],
     run: Run | bool | None,
 ) -> None:
-    """Put other bytes in the place of this version's: for those that were wrong from the beginning."""
     root, key = instance.files.where(artifact)
     home = (
         root
@@ -128,7 +135,7 @@ def replace(
         if was_copy and not _is_needed(session, storage_id, key):
             gone += blobs.set_aside(root, key)
     show(artifact, row)
-    artifact.__dict__.pop("_content", None)
+    Artifact.content.forget(artifact)
 
 
 def _forget(session: Session, content_id: int | None, series_id: int | None = None) -> None:

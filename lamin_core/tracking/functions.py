@@ -140,7 +140,7 @@ def _recorded(where: Instance, started: Run) -> Iterator[None]:
     """The run ends as the block ends."""
 
     def close(how: Outcome) -> None:
-        where.lineage.end(started, *how)
+        where.runs.end(started, *how)
 
     termination.opened(started, close)
     error: BaseException | None = None
