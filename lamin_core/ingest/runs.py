@@ -26,7 +26,7 @@ from lamin_core.ingest.facts import (
 from lamin_core.ingest.transforms import TransformBatch, Version, tidy, version_of
 from lamin_core.ingest.transforms import write as write_transforms
 from lamin_core.models import Run, RunDependency, Transform, now
-from lamin_core.models.relations import table_of
+from lamin_core.models.base import table_of
 from lamin_core.runtime.process import Process
 from lamin_core.uids import run_uid as _run_uid
 

@@ -19,7 +19,7 @@ from sqlalchemy import Row, Select, select
 from lamin_core import saving
 from lamin_core.db.database import Database
 from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, LaminError, NotFound
-from lamin_core.ingest.series import storage_for
+from lamin_core.ingest.datasets import storage_for
 from lamin_core.instance.lineage_service import LineageService
 from lamin_core.instance.run_service import RunService
 from lamin_core.models import InstanceRow, Storage, User

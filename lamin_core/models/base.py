@@ -102,6 +102,12 @@ class Base(DeclarativeBase):
     }
 
 
+def table_of(record: type[Any]) -> Table:
+    """The table that a class is mapped to."""
+    table: Table = record.__table__
+    return table
+
+
 def narrow_indexes() -> None:
     """Say to PostgreSQL, too, which rows the partial indexes are about; called before it is first used.
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lamin_core.errors import Conflict, InvalidArgument
-from lamin_core.ingest import series as versions
+from lamin_core.ingest.datasets import content_for
 from lamin_core.ingest.inputs import link
 from lamin_core.models import Artifact, ArtifactSeries, Content, Run, RunArtifact, now
 from lamin_core.models.deleted import is_remembered, remember
@@ -118,7 +118,7 @@ def _replace(
         blobs.copy_in([blob_copy])  # if it was there already, it may have been deleted meanwhile
         was_copy, storage_id, content_id = row.is_copy, row.storage_id, row.content_id
         row.content_id, row.real_key, row.storage_id = (
-            versions.content_for(session, content),
+            content_for(session, content),
             copy,
             source.target.id,
         )
