@@ -12,7 +12,7 @@ from lamin_core.errors import ReadOnly
 from lamin_core.models import Run, RunReport, now
 from lamin_core.models.checks import storable
 from lamin_core.runtime import process
-from lamin_core.runtime.parent_context import Parent
+from lamin_core.runtime.parent_context import RunReference
 from lamin_core.runtime.process import Process
 from lamin_core.runtime.redaction import redact_text
 from lamin_core.saving.parent_run import run_above
@@ -30,9 +30,9 @@ class RunService:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._above: dict[Parent | str | None, Run | None] = {}
+        self._above: dict[RunReference | str | None, Run | None] = {}
 
-    def above(self, named: Parent | str | None) -> Run | None:
+    def above(self, named: RunReference | str | None) -> Run | None:
         """The run with the name that an engine gives, or of the shell script that this process was started by."""
         if named not in self._above:
             self._above[named] = run_above(self._database, named)

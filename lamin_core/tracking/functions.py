@@ -181,7 +181,7 @@ def tell_processes() -> None:
         None,
     )
     child_environment.export_run(
-        name_of(run)._replace(root=None if outermost is None else name_of(outermost))
+        name_of(run).below(None if outermost is None else name_of(outermost))
     )
 
 
