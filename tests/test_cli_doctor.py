@@ -70,7 +70,7 @@ def test_a_storage_that_is_gone(folder: Path) -> None:
     finding = _finding("storage")
     assert (finding["status"], finding["hint"]) == (
         "failure",
-        f"mkdir -p {folder / 'data'}, or mount it",
+        f"mount it; if it was moved: lamin storage move {folder / 'data'} NEW",
     )
 
 

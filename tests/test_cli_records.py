@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,20 @@ def folder(in_tmp_path: Path, database_url: str) -> Iterator[Path]:
     disconnect()
     (in_tmp_path / "a.csv").write_text("x\n1\n")
     yield in_tmp_path
+    disconnect()
+
+
+@pytest.fixture
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder outside of every storage."""
+    return tmp_path_factory.mktemp("outside")
+
+
+@contextmanager
+def connected() -> Iterator[None]:
+    """Work in Python on the instance of this folder."""
+    ln.connect()
+    yield
     disconnect()
 
 
@@ -376,3 +391,118 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
     assert completed("lamin get art") == ["artifact"]
     assert sorted(completed("lamin get artifact o")) == ["one.csv", "other.csv"]
     assert completed("lamin settings get verb") == ["verbosity"]
+
+
+def test_a_run_is_named_by_its_openlineage_run_id_in_every_command(folder: Path) -> None:
+    with connected(), ln.run("first.py") as run:
+        pass
+    for name in (run.uid, run.external_id, run.external_id.upper()):
+        for words in (
+            ["get", "run", name],
+            ["describe", "run", name],
+            ["get", "run", "--uid", name],
+        ):
+            assert typed(*words, "--json").json["uid"] == run.uid
+        assert [row["uid"] for row in typed("lineage", name, "--json").json["runs"]] == [run.uid]
+        assert typed("lineage", "--run", name, "--json").json["runs"][0]["uid"] == run.uid
+        assert typed("diff", name, run.uid, "--json").json
+        typed("annotate", "run", name, "--labels", f"label {name}")
+    assert len(typed("get", "run", run.uid, "--json").json["ulabels"]) == 3
+    assert "no run has the id" in typed("get", "run", "--uid", "no-such-run", code=3).stderr
+    typed("delete", "run", run.external_id, "--yes")
+    with connected():
+        assert ln.Run.filter(uid=run.uid).count() == 0
+
+
+def test_a_copy_of_known_bytes_is_shown_but_not_changed(folder: Path, outside: Path) -> None:
+    uid = typed("save", "a.csv").stdout.strip()
+    copy = outside / "from mail.csv"
+    copy.write_text("x\n1\n")
+    for command in ("lineage", "describe", "get", "load"):
+        done = typed(command, str(copy))
+        assert f"{copy}: same bytes as a.csv v0000" in done.stderr
+    assert typed("get", str(copy), "--json").json["uid"] == uid
+    before = typed("get", uid, "--json").json
+    for name, *options in (("annotate", "--labels", "final"), ("delete", "--yes")):
+        done = typed(name, str(copy), *options, code=3)
+        assert "is not an artifact; it has the same bytes as a.csv" in done.stderr
+    assert typed("get", uid, "--json").json == before
+    typed("save", str(copy), "--key", "b.csv")
+    assert "same bytes as a.csv v0000, b.csv v0000" in typed("lineage", str(copy)).stderr
+    assert "names 2 records" in typed("get", str(copy), code=4).stderr
+
+
+def test_what_is_changed_is_the_record_that_was_named(folder: Path, outside: Path) -> None:
+    """Paths and names that are nearly those of other records, or their uids."""
+    (outside / "a.csv").write_text("another")
+    typed("save", "a.csv")
+    with connected():
+        labels = {name: ln.ULabel(name=name).save() for name in ("raw_1", "rawX1", "50%", "500")}
+        twin = ln.ULabel(name=labels["50%"].uid).save()
+        ln.Transform(key="a.py").save()
+        before = {label.uid for label in ln.ULabel.all()}
+    wrong_artifacts = [
+        str(outside / "a.csv"),
+        "/nowhere/a.csv",
+        "../a.csv",
+        "_.csv",
+        "%",
+        "a.cs",
+        "A.CSV",
+    ]
+    for name in wrong_artifacts:
+        typed("annotate", name, "--description", "wrong", code=3)
+        typed("delete", name, "--yes", code=3)
+    first = labels["500"].uid
+    for name in ("raw%", "5", "50_", "RAW_1", "", first[:1], first[:3], f"{first}x"):
+        typed("delete", "ulabel", name, "--yes", code=3)
+    assert "names 2 records" in typed("delete", "ulabel", twin.name, "--yes", code=4).stderr
+    typed("delete", "transform", "a.p_", "--yes", code=3)
+    with connected():
+        assert {label.uid for label in ln.ULabel.all()} == before
+        assert ln.Artifact.get(key="a.csv").description is None
+        assert ln.Transform.filter(key="a.py").count() == 1
+    typed("delete", "ulabel", "raw_1", "--yes")
+    typed("delete", "ulabel", "--uid", labels["500"].uid, "--yes")
+    with connected():
+        assert {label.name for label in ln.ULabel.all()} == {"rawX1", "50%", twin.name}
+
+
+def test_a_deleted_record_is_explained(folder: Path) -> None:
+    uid = typed("save", "a.csv").stdout.strip()
+    typed("delete", "a.csv", "--yes")
+    assert "'a.csv' is in the trash" in typed("get", "a.csv", code=3).stderr
+    typed("delete", uid, "--permanent", "--yes")
+    for words in (
+        ["get", uid],
+        ["describe", "artifact", uid],
+        ["lineage", uid],
+        ["get", "--uid", uid],
+    ):
+        done = typed(*words, code=3)
+        assert f"Artifact {uid} was deleted for good on 2" in done.stderr
+        assert ".df()" not in done.stderr
+    with connected():
+        transform = ln.Transform(key="gone.py").save()
+        transform.delete()
+    assert "was deleted for good on 2" in typed("get", "transform", transform.uid, code=3).stderr
+
+
+def test_several_runs_of_a_name_are_listed(folder: Path) -> None:
+    with connected():
+        for _ in range(2):
+            with ln.run("fit.py"):
+                pass
+    error = typed("describe", "run", "fit.py", code=4).stderr
+    assert "'fit.py' names 2 records" in error
+    assert ".first()" not in error
+
+
+def test_a_new_version_is_of_the_record_with_the_whole_stem(folder: Path) -> None:
+    uid = typed("save", "a.csv").stdout.strip()
+    Path("b.csv").write_text("x\n2\n")
+    for stem in ("", uid[0], uid[:15]):
+        assert "not a whole uid" in typed("save", "b.csv", "--stem-uid", stem, code=3).stderr
+    typed("save", "b.csv", "--stem-uid", f"{uid[:16]}000z", code=3)
+    with connected():
+        assert ln.Artifact.filter().count() == 1

@@ -25,6 +25,7 @@ _BUILT_IN = {
     "disconnect": "lamin_core.cli.instance:disconnect",
     "info": "lamin_core.cli.instance:info",
     "settings": "lamin_core.cli.settings:settings",
+    "status": "lamin_core.cli.status:status",
     "lineage": "lamin_core.cli.lineage:lineage",
     "runs": "lamin_core.cli.lineage:runs",
     "diff": "lamin_core.cli.lineage:diff",
@@ -36,9 +37,13 @@ _BUILT_IN = {
     "describe": "lamin_core.cli.records:describe",
     "annotate": "lamin_core.cli.records:annotate",
     "delete": "lamin_core.cli.records:delete",
+    "undelete": "lamin_core.cli.trash:undelete",
+    "prune": "lamin_core.cli.trash:prune",
+    "feature": "lamin_core.cli.features:feature",
     "track": "lamin_core.cli.tracking:track",
     "finish": "lamin_core.cli.tracking:finish",
     "run": "lamin_core.cli.tracking:run",
+    "storage": "lamin_core.cli.storage:storage",
     "migrate": "lamin_core.cli.instance:migrate",
     "backup": "lamin_core.cli.backup:backup",
     "restore": "lamin_core.cli.backup:restore",
@@ -50,10 +55,10 @@ _BUILT_IN = {
 SECTIONS = {
     "Begin": ("init", "connect", "disconnect", "info", "settings"),
     "Record": ("run", "track", "finish", "nextflow", "save"),
-    "Ask": ("lineage", "runs", "artifacts", "diff", "list", "get", "describe", "load"),
-    "Change": ("annotate", "delete"),
+    "Ask": ("status", "lineage", "runs", "artifacts", "diff", "list", "get", "describe", "load"),
+    "Change": ("annotate", "feature", "delete", "undelete", "prune"),
     "Events": ("serve", "keys", "events"),
-    "Keep well": ("doctor", "fsck", "backup", "restore", "migrate", "completion"),
+    "Keep well": ("doctor", "fsck", "backup", "restore", "storage", "migrate", "completion"),
 }
 """What stands together in the help; commands of other packages stand under a title of their own."""
 

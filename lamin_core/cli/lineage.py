@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
 
 from lamin_core.cli import completers
+from lamin_core.cli.annotated import annotated_artifacts, annotation_options
 from lamin_core.cli.epilog import examples
 from lamin_core.cli.output import (
     LIMIT,
@@ -18,16 +21,20 @@ from lamin_core.cli.output import (
     print_table,
     there_is_more,
 )
+from lamin_core.cli.pictures import chosen_form, newest_nodes, picture_options, put_out
+from lamin_core.cli.resolve import note_same_bytes
+from lamin_core.cli.trees import print_lines
 from lamin_core.enums import RunStatus
 from lamin_core.errors import InvalidArgument
 from lamin_core.instance.instance import connect
 from lamin_core.instance.lineage_service import LineageService, node_of
-from lamin_core.lineage.graph import Graph
 from lamin_core.lineage.listing import ListFilter
+from lamin_core.lineage.resolve import only
 from lamin_core.lineage.traversal import NODE_LIMIT
-from lamin_core.lineage.view import artifact_view, counts, run_view, view
+from lamin_core.lineage.view import artifact_view, counts, run_view
 from lamin_core.models import Artifact, Run
-from lamin_core.render.tree import tree
+from lamin_core.render.drawing import Lineage
+from lamin_core.render.tree import tree_lines
 from lamin_core.runtime.text import duration
 from lamin_core.runtime.timestamps import parse_time
 
@@ -44,8 +51,10 @@ def _time_option(
 @click.command(
     epilog=examples(
         "lamin lineage results/figure.png",
+        "lamin lineage results/figure.png -o figure.svg",
         "lamin lineage raw/counts.csv --up 0 --down 20",
         "lamin lineage raw/counts.csv --to results/figure.png",
+        "lamin lineage --run align.sh --mermaid",
         "lamin lineage results/figure.png --as-of 2026-03-01 --json",
     )
 )
@@ -76,6 +85,7 @@ def _time_option(
     "--limit", type=LIMIT, default=NODE_LIMIT, help="At most this many nodes, the nearest."
 )
 @click.option("--all", "everything", is_flag=True, help="The whole registry.")
+@picture_options
 @as_json
 def lineage(
     name: str | None,
@@ -86,6 +96,8 @@ def lineage(
     as_of: datetime | None,
     limit: int,
     everything: bool,
+    picture: str | None,
+    file: Path | None,
     as_json: bool,
 ) -> None:
     """What made this artifact, back to the sources; what hangs on it.
@@ -95,57 +107,101 @@ def lineage(
     A step is from an artifact to a run or back; --up and --down each limit their own way, 0 leaves
     it out. As text, the tree of what made it; with --down, also of what hangs on it. With --all as
     text, counts for each engine.
+
+    --svg, --dot and --mermaid draw it; -o writes into a file, in the format of its suffix. Behind
+    an artifact stands `outdated` where an input of the run that made it has changed since.
     """
     instance = connect()
     instance.runs.find_lost()
+    form = chosen_form(picture, file, as_json)
     if everything:
         graph = instance.lineage.everything(as_of=as_of)
-        print_json(view(graph)) if as_json else print_table(counts(graph))
+        shown = Lineage.around(graph, newest_nodes(graph))
+        if form == "text" and file is None:
+            print_table(counts(graph))
+        else:
+            put_out(shown, form, file)
         return
-    record = _named(instance.lineage, name, run, as_of)
+    records = _named(instance.lineage, name, run, as_of)
     if other is None:
-        down = (
-            0 if down is None and not as_json else down
-        )  # the text shows it only where it is asked for
-        graph = instance.lineage.around(record, up=up, down=down, as_of=as_of, limit=limit)
-        text = _trees(graph, record, up=up, down=down)
+        down = _steps_down(records, down, form)
+        around = instance.lineage.around(records, up=up, down=down, as_of=as_of, limit=limit)
+        ends = list(records)
     else:
-        target = instance.lineage.find(other, as_of=as_of)
-        graph = instance.lineage.between(record, target, as_of=as_of, limit=limit)
-        text = _paths(graph, record, target)
-    print_json(view(graph)) if as_json else echo(text)
-    if graph.truncated:
+        source = only(records, name or run or "")
+        target = only(_named(instance.lineage, other, None, as_of), other)
+        graph = instance.lineage.between(source, target, as_of=as_of, limit=limit)
+        around = Lineage.around(graph, [node_of(source), node_of(target)])
+        ends = [source, target]
+    if as_of is None:
+        around = instance.lineage.remarked(around)
+    if form != "text" or file is not None:
+        put_out(around, form, file)
+    elif other is None:
+        _print_all_trees(around, ends, up=up, down=down)
+    else:
+        _print_paths(around, *ends)
+    if around.truncated:
         echo(f"there is more than these {limit} nodes: --limit, --up, --down", err=True)
 
 
 def _named(
     questions: LineageService, name: str | None, run: str | None, as_of: datetime | None
-) -> Artifact | Run:
+) -> Sequence[Artifact | Run]:
     if (name is None) == (run is None):
         raise InvalidArgument(
             "name an artifact or a run, or ask for everything", hint="lamin lineage --all"
         )
-    return questions.find(name, as_of=as_of) if name is not None else questions.find_run(run or "")
+    if name is None:
+        return [questions.find_run(run or "")]
+    match = questions.match(name, as_of=as_of)
+    note_same_bytes(match)
+    return match.records
 
 
-def _trees(graph: Graph, record: Artifact | Run, *, up: int | None, down: int | None) -> str:
+def _steps_down(records: Sequence[Artifact | Run], down: int | None, form: str) -> int | None:
+    """The text shows what hangs on an artifact only where that is asked for, and of a run what it wrote."""
+    if down is not None or form != "text":
+        return down
+    return 1 if isinstance(records[0], Run) else 0
+
+
+def _print_all_trees(
+    graph: Lineage, records: Sequence[Artifact | Run], *, up: int | None, down: int | None
+) -> None:
+    for index, record in enumerate(records):
+        if index:
+            echo("")
+        _print_trees(graph, record, up=up, down=down)
+
+
+def _print_trees(
+    graph: Lineage, record: Artifact | Run, *, up: int | None, down: int | None
+) -> None:
     start = node_of(record)
+    upwards = tree_lines(graph, start, remarks=graph.remarks)
+    downwards = tree_lines(graph, start, downwards=True, remarks=graph.remarks)
+    is_run = isinstance(record, Run)
     if not down:
-        return tree(graph, start)
-    downwards = tree(graph, start, downwards=True)
+        print_lines(graph, upwards)
+        return
     if up == 0:
-        return downwards
-    return f"What made it:\n{tree(graph, start)}\n\nWhat hangs on it:\n{downwards}"
+        print_lines(graph, downwards)
+        return
+    echo("What it read:" if is_run else "What made it:")
+    print_lines(graph, upwards)
+    echo("\nWhat it wrote:" if is_run else "\nWhat hangs on it:")
+    print_lines(graph, downwards)
 
 
-def _paths(graph: Graph, record: Artifact | Run, target: Artifact | Run) -> str:
+def _print_paths(graph: Lineage, record: Artifact | Run, target: Artifact | Run) -> None:
     if not graph.nodes:
-        return f"nothing leads from {record.uid} to {target.uid}, nor back"
+        echo(f"nothing leads from {record.uid} to {target.uid}, nor back")
+        return
     # Both are on every path: the lower one is that whose tree reaches the other.
-    return max(
-        (tree(graph, node_of(endpoint)) for endpoint in (target, record)),
-        key=lambda text: text.count("\n"),
-    )
+    lines = list(tree_lines(graph, node_of(target), remarks=graph.remarks))
+    others = list(tree_lines(graph, node_of(record), remarks=graph.remarks))
+    print_lines(graph, lines if len(lines) >= len(others) else others)
 
 
 def _choices(command: Any) -> Any:
@@ -225,18 +281,42 @@ def runs(
 
 
 @click.command(
-    epilog=examples("lamin artifacts --key results/ --since 2026-03-01", "lamin artifacts --json")
+    epilog=examples(
+        "lamin artifacts --key results/ --since 2026-03-01",
+        'lamin artifacts --label raw --feature "temperature>20"',
+        "lamin artifacts --trash",
+        "lamin artifacts --json",
+    )
 )
 @click.option("--key", shell_complete=completers.keys, help="Only with a key that begins so.")
+@annotation_options
+@click.option("--trash", is_flag=True, help="Those in the trash; lamin undelete brings them back.")
 @_choices
 @as_json
 def artifacts(
-    key: str | None, engine: str | None, since: datetime | None, limit: int | None, as_json: bool
+    key: str | None,
+    labels: tuple[str, ...],
+    features: tuple[str, ...],
+    projects: tuple[str, ...],
+    trash: bool,
+    engine: str | None,
+    since: datetime | None,
+    limit: int | None,
+    as_json: bool,
 ) -> None:
-    """All versions of all artifacts, the newest first."""
+    """All versions of all artifacts, the newest first.
+
+    --label, --feature and --project may be given several times; all of them hold. A feature is
+    compared by =, !=, <, <=, >, >= or ~ (contains); its name alone asks for any value.
+    """
     max_rows = limit or (None if as_json else _SHOWN)
+    connect()
     list_filter = ListFilter(
-        engine=engine, key=key, since=since, limit=None if max_rows is None else max_rows + 1
+        engine=engine,
+        key=key,
+        since=since,
+        limit=None if max_rows is None else max_rows + 1,
+        within=annotated_artifacts(labels, features, projects, trash=trash),
     )
     shown = [artifact_view(node) for node in connect().lineage.artifacts(list_filter)]
     if as_json:

@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 import lamin_core as ln
-from lamin_core.cli import output
+from lamin_core.cli import completers, output
 from lamin_core.cli.confirm import agreed
+from lamin_core.cli.copies import copied, write_out
 from lamin_core.cli.epilog import examples
 from lamin_core.cli.resolve import REGISTRIES, by_name, called, find, registry
 from lamin_core.cli.serializers import annotated, shape
@@ -22,32 +23,57 @@ _LISTED = 50
 
 
 @click.command(
-    epilog=examples('head "$(lamin load results/genes.csv)"', "lamin load transform fit.py")
+    epilog=examples(
+        'head "$(lamin load results/genes.csv)"',
+        "lamin load results/genes.csv -o genes.csv",
+        "lamin load results/genes.csv -o - | head",
+        "lamin load transform fit.py",
+    )
 )
 @by_name
 @click.option(
+    *("-o", "--output", "target"),
+    metavar="FILE",
+    shell_complete=completers.files,
+    help="Write a copy of the artifact to this file, or into this folder; - is standard output.",
+)
+@click.option(
     "--force",
     is_flag=True,
-    help="Write over a script or notebook that has changes the registry lacks.",
+    help="Write over what is there, or over a script or notebook that has changes the registry lacks.",
 )
 def load(
-    words: tuple[str, ...], key: str | None, uid: str | None, name: str | None, force: bool
+    words: tuple[str, ...],
+    key: str | None,
+    uid: str | None,
+    name: str | None,
+    target: str | None,
+    force: bool,
 ) -> None:
     """Bring an artifact, script or notebook here; print its path.
 
-    Of an artifact that is a local copy, of a script or notebook a file to work on.
+    Of an artifact that is a local copy, or with -o a copy of your own; of a script or notebook a
+    file to work on.
     """
     from lamin_core.tracking.checkout import bring_back
 
     record = find(words, key, uid, name)
     if isinstance(record, ln.Transform):
+        if target is not None:
+            raise InvalidArgument(
+                "-o is for artifacts", hint="lamin load transform NAME writes into this folder"
+            )
         output.echo_path(bring_back(record, Path.cwd(), force=force))
         return
     if not isinstance(record, ln.Artifact):
         raise InvalidArgument(
             f"{record!r} has no bytes to bring here", hint="lamin load artifact NAME"
         )
-    output.echo_path(record.cache())
+    copy = record.cache()
+    if target == "-":
+        write_out(copy)
+    else:
+        output.echo_path(copy if target is None else copied(copy, Path(target), force=force))
 
 
 @click.command(epilog=examples("lamin get results/genes.csv", "lamin get run aT8AlECy --json"))
@@ -194,7 +220,7 @@ def annotate(
             hint="--features NAME=VALUE, --labels LABEL, --project, --description",
         )
     values = dict(_value(assignment) for assignment in features)
-    record = find(words, key, uid, name)
+    record = find(words, key, uid, name, to_change=True)
     if description is not None:
         record.description = description
         record.save()
@@ -249,7 +275,7 @@ def delete(
 
     An artifact goes into the trash, unless --permanent is said.
     """
-    record = find(words, key, uid, name)
+    record = find(words, key, uid, name, to_change=True)
     has_trash = isinstance(record, ln.Artifact)
     how = " for good" if permanent or not has_trash else ""
     if not agreed(f"Delete {called(record)}{how}?", yes):

@@ -10,7 +10,9 @@ import click
 import lamin_core as ln
 from lamin_core.cli import errors
 from lamin_core.cli.completers import beginning, keys
-from lamin_core.errors import InvalidArgument, NotFound
+from lamin_core.cli.output import echo
+from lamin_core.errors import InvalidArgument, LaminError, MultipleFound, NotFound
+from lamin_core.lineage.resolve import UID_PREFIX, Match, external_ids
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 REGISTRIES = {
@@ -52,11 +54,19 @@ def by_name(command: Command) -> Command:
     return command
 
 
-def find(words: Sequence[str], key: str | None, uid: str | None, name: str | None) -> Any:
+def find(
+    words: Sequence[str],
+    key: str | None,
+    uid: str | None,
+    name: str | None,
+    *,
+    to_change: bool = False,
+) -> Any:
     """The record that is meant; of several versions the latest.
 
-    Without a registry, an artifact. Raises `InvalidArgument` when none or several are named,
-    `NotFound`, and `MultipleFound`.
+    Without a registry, an artifact. A record that is to be changed must be named itself: a file
+    that only has the same bytes is not enough. Raises `InvalidArgument` when none or several are
+    named, `NotFound`, and `MultipleFound`.
     """
     kind, rest = _split(words)
     identifiers = [*rest, *(value for value in (key, uid, name) if value is not None)]
@@ -66,14 +76,33 @@ def find(words: Sequence[str], key: str | None, uid: str | None, name: str | Non
         )
     try:
         if uid is not None:
-            return kind.get(uid)
+            return _by_uid(kind, uid)
         if key is not None or name is not None:
             return kind.get(**({"key": key} if key is not None else {"name": name}))
+        if kind is ln.Artifact:
+            return _artifact(rest[0], to_change=to_change)
         return _by_word(kind, rest[0])
-    except NotFound as error:
-        if error.hint is not None and ".df()" in error.hint:  # that is for Python
-            error.hint = f"lamin list {kind.__name__.lower()}"
-        raise
+    except (NotFound, MultipleFound) as error:
+        raise _for_shell(error, kind) from None
+
+
+def note_same_bytes(match: Match) -> None:
+    """Say on standard error which artifacts have the bytes of the file that was named, if it is none itself."""
+    if match.same_bytes:
+        artifacts = ", ".join(
+            f"{record.key or record.uid} v{record.version}" for record in match.artifacts
+        )
+        echo(f"{match.name}: same bytes as {artifacts}", err=True)
+
+
+def with_stem(kind: Any, uid: str) -> Any:
+    """The latest version with this stem, or the version with this whole uid. Raises `NotFound`."""
+    if len(uid) < kind._stem_length:
+        raise NotFound(
+            f"not a whole uid: {uid!r} (a stem has {kind._stem_length} characters)",
+            hint=f"lamin list {kind.__name__.lower()}",
+        )
+    return kind.get(uid)
 
 
 def called(record: Any) -> str:
@@ -91,22 +120,73 @@ def _split(words: Sequence[str]) -> tuple[Any, list[str]]:
     return ln.Artifact, list(words)
 
 
+def _artifact(word: str, *, to_change: bool) -> Any:
+    """By uid, key, path, or the bytes of the file at a path."""
+    match = ln.connect().lineage.match(word)
+    if match.same_bytes and to_change:
+        keys = ", ".join(record.key or record.uid for record in match.artifacts)
+        raise NotFound(
+            f"{word!r} is not an artifact; it has the same bytes as {keys}",
+            hint="name the artifact by its key or uid",
+        )
+    note_same_bytes(match)
+    record = match.record
+    if not isinstance(record, ln.Artifact):
+        raise NotFound(f"{word!r} is a run, not an artifact", hint=f"lamin describe run {word}")
+    return record
+
+
 def _by_word(kind: Any, word: str) -> Any:
-    """By the name that people know it by, else by its uid."""
-    if kind is ln.Artifact:
-        record = ln.connect().lineage.find(word)  # keys, paths and uids
-        if not isinstance(record, ln.Artifact):
-            raise NotFound(f"{word!r} is a run, not an artifact", hint=f"lamin describe run {word}")
-        return record
+    """By the name that people know it by, or by its uid; a run also by its OpenLineage run id.
+
+    Raises `NotFound`, and `MultipleFound` where one record has this name and another this uid.
+    """
+    name_matches = kind.filter(**{kind._name_field: word}).to_list()
+    matches = [
+        record for record in name_matches if getattr(record, "is_latest", True)
+    ] or name_matches
+    uid_match = _with_uid(kind, word)
+    if uid_match is not None and uid_match.uid not in [record.uid for record in matches]:
+        matches.append(uid_match)
+    if len(matches) > 1:
+        listed = ", ".join(called(record) for record in matches[:5])
+        raise MultipleFound(f"{word!r} names {len(matches)} records: {listed}", hint="--uid UID")
+    if matches:
+        return matches[0]
+    return kind.get(**{kind._name_field: word})  # raises, with the names most like it
+
+
+def _with_uid(kind: Any, word: str) -> Any:
+    """The record with this uid, or with at least eight first characters of it."""
+    is_uid = word.isascii() and word.isalnum() and len(word) >= UID_PREFIX
+    if not (is_uid or kind is ln.Run):
+        return None
     try:
-        return kind.get(**{kind._name_field: word})
+        return _by_uid(kind, word)
     except NotFound as error:
-        if not (word.isascii() and word.isalnum()):
+        if "was deleted" in error.message:
             raise
-        try:
-            return kind.get(word)
-        except NotFound:
-            raise error from None
+        return None
+
+
+def _by_uid(kind: Any, uid: str) -> Any:
+    """The record with this uid, or these first characters of it; a run also by its OpenLineage run id."""
+    if kind is not ln.Run:
+        return kind.get(uid)
+    run = ln.Run.filter(external_id__in=sorted(external_ids(uid))).first()
+    if run is None and not (uid.isascii() and uid.isalnum()):
+        raise NotFound(f"no run has the id {uid!r}", hint="lamin runs")
+    return ln.Run.get(uid) if run is None else run
+
+
+def _for_shell(error: NotFound | MultipleFound, kind: Any) -> LaminError:
+    """The error with a hint for the shell where it has one for Python."""
+    word = kind.__name__.lower()
+    if isinstance(error, MultipleFound) and ".first()" in (error.hint or ""):
+        error.hint = f"name one by its uid: lamin list {word}"
+    elif ".df()" in (error.hint or ""):
+        error.hint = f"lamin list {word}"
+    return error
 
 
 def _complete(ctx: click.Context, argument: click.Parameter, incomplete: str) -> list[str]:

@@ -11,6 +11,7 @@ import lamin_core as ln
 from lamin_core.cli import completers, output
 from lamin_core.cli.epilog import examples
 from lamin_core.cli.errors import Word
+from lamin_core.cli.resolve import with_stem
 from lamin_core.cli.serializers import annotated
 from lamin_core.errors import InvalidArgument
 
@@ -82,7 +83,7 @@ def save(
 
 
 def _save_artifact(path: str, stem_uid: str | None, attributes: dict[str, Any]) -> Any:
-    revises = None if stem_uid is None else ln.Artifact.get(stem_uid)
+    revises = None if stem_uid is None else with_stem(ln.Artifact, stem_uid)
     return ln.Artifact(path, revises=revises, **attributes).save()
 
 
@@ -92,7 +93,7 @@ def _save_code(path: str, stem_uid: str | None, attributes: dict[str, Any]) -> A
 
     file = local_path(path)
     kind, language = _CODE.get(file.suffix, ("script", None))
-    revises = None if stem_uid is None else ln.Transform.get(stem_uid)
+    revises = None if stem_uid is None else with_stem(ln.Transform, stem_uid)
     code = in_file(file)
     if code.source is None:
         raise InvalidArgument(

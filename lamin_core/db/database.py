@@ -26,11 +26,13 @@ from sqlalchemy.orm import Session
 from lamin_core.db.linear_regex import matches
 from lamin_core.errors import InvalidArgument, MissingExtra, ReadOnly, SchemaMismatch, Unavailable
 from lamin_core.models import Base, narrow_indexes
+from lamin_core.models.root_path import absolute_in, set_project
+from lamin_core.runtime.paths import FOLDER
 from lamin_core.runtime.redaction import redact_text
 from lamin_core.runtime.sharing import create_file, file_mode
 from lamin_core.runtime.trust import permission_denied
 
-REVISION = "0014"
+REVISION = "0015"
 """The Alembic revision that this version of the package works with; the migration with this id makes the models."""
 BUSY_TIMEOUT_MS = 30_000
 _PAUSE = 0.0002, 0.002
@@ -44,6 +46,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = _engine(url)
+        self.project = project_of(self.engine.url)
+        """The folder that the database belongs to, and is moved with; None where several may share it."""
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -186,11 +190,37 @@ def _engine(url: str) -> Engine:
             f"{redact_text(url)!r}: {error}", hint="use SQLite or PostgreSQL"
         ) from error
     if parsed.get_backend_name() == "sqlite":
+        _belong_to_project(engine)
         event.listen(
             engine, "connect", _on_sqlite_connect if read_only is None else _on_read_only_connect
         )
     _engines.add(engine)
     return engine
+
+
+def project_of(url: URL) -> str | None:
+    """The folder whose `.lamin` holds this SQLite file; None for a database that several folders may share.
+
+    >>> project_of(make_url("sqlite:////lab/.lamin/lamin.db")), project_of(make_url("sqlite:////shared/lab.db"))
+    ('/lab', None)
+    """
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        return None
+    folder = os.path.dirname(os.path.abspath(url.database))
+    return os.path.dirname(folder) if os.path.basename(folder) == FOLDER else None
+
+
+def _belong_to_project(engine: Engine) -> None:
+    """Let paths in a database of a project be read and written relative to it."""
+    project = project_of(engine.url)
+    if project is not None:
+        set_project(engine.dialect, project)
+
+    def define(connection: Any, _record: Any) -> None:
+        absolute = partial(absolute_in, project) if project is not None else str
+        connection.create_function("lamin_absolute", 1, absolute, deterministic=True)
+
+    event.listen(engine, "connect", define)
 
 
 def _read_only_uri(url: URL) -> str | None:

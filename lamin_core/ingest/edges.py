@@ -41,6 +41,8 @@ class Edge:
     series: Series
     values: dict[str, Any]
     event_hash: str | None = None
+    own_write: datetime | None = None
+    """When the run wrote the same dataset."""
 
     @property
     def seen(self) -> Observation:
@@ -52,6 +54,7 @@ class Edge:
             self.run_id,
             run_uid=self.run_uid,
             traits=self.values["traits"],
+            own_write=self.own_write,
         )
 
 
@@ -237,10 +240,8 @@ def _bind(
                 seen.traits
             ):  # what it says of an older version has its place among what others said
                 batch.late.add(series.id)
-            series.last_observed_at, last = (
-                seen.at,
-                seen,
-            )  # sorted: whatever follows in this batch is newer
+            series.last_observed_at = max(seen.at, series.last_observed_at or seen.at)
+            last = seen  # sorted: whatever follows in this batch is newer
             batch.bound.append((edge, version))
             continue
         if not _was_there(head, seen):
@@ -251,14 +252,14 @@ def _bind(
 
 
 def _is_newest(series: Series, seen: Observation) -> bool:
-    return series.last_observed_at is None or seen.at > series.last_observed_at
+    return series.last_observed_at is None or seen.counts_at > series.last_observed_at
 
 
 def _was_there(head: _LatestVersion, seen: Observation) -> bool:
     """Whether a late reader certainly saw the newest version, and says nothing new of it."""
     return (
         not seen.wrote
-        and head.created_at < seen.at
+        and head.created_at < seen.counts_at
         and seen.content_id in (None, head.content_id)
         and (
             head.origin == "api"
@@ -399,7 +400,8 @@ def _lying(
     n_files = None if head.content_id is None else sizes.get(head.content_id)
     key, real_key = key_of(series.key, head.traits), head.traits.get("real_key")
     return containment.FolderMember(
-        head.id, series.id, series.storage_id, key, real_key, head.created_at, head.number, n_files
+        *(head.id, series.id, series.storage_id, key, real_key),
+        *(head.created_at, head.number, n_files, head.run_id),
     )
 
 

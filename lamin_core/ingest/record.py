@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -34,6 +35,7 @@ from lamin_core.ingest.facts import (
     nothing_said,
 )
 from lamin_core.ingest.labels import Label, label_runs
+from lamin_core.ingest.relocation import moves_of, present_annotation, present_name, present_run
 from lamin_core.ingest.schemas import find_schemas
 
 
@@ -52,6 +54,11 @@ def record(
     `read_job` reads what was said of a job, which the registry keeps as it was said.
     """
     reported_runs = list(reported_runs)
+    moves = moves_of(session)
+    if moves:
+        reported_runs = [present_run(facts, moves) for facts in reported_runs]
+        annotations = [present_annotation(annotation, moves) for annotation in annotations]
+        written = {run: present_run(facts, moves) for run, facts in written.items()}
     ids, new_run_ids = runs.write(session, reported_runs, jobs, written, read_job)
     mine = [facts for facts in reported_runs if facts.run_id in ids]
     paths = {dataset.path for facts in mine for dataset in facts.datasets} | {
@@ -78,11 +85,9 @@ def record(
         for fields in written[facts.run_id].schemas
     }
     writer = _Writer(session, series, datasets, schemas)
-    edges = [
-        writer.edge(ids[delta.run_id], runs.run_uid(delta.run_id), d)
-        for delta in news
-        for d in delta.datasets
-    ]
+    edges = []
+    for delta in news:
+        edges += writer.edges(ids[delta.run_id], runs.run_uid(delta.run_id), delta)
     edges += [writer.annotation(annotation) for annotation in annotations]
     write_edges(
         session,
@@ -114,7 +119,10 @@ def _changed_labels(
 
 def learn_names(session: Session, pairs: Iterable[tuple[str, str]]) -> set[str]:
     """Each pair is two paths of one dataset; the ids of runs that have to be recorded anew because of that."""
-    renamed = aliases.learn(session, pairs)
+    moves = moves_of(session)
+    renamed = aliases.learn(
+        session, [(present_name(path, moves), present_name(name, moves)) for path, name in pairs]
+    )
     old = known_series(session, renamed)
     if not old:
         return set()
@@ -129,22 +137,27 @@ class _EdgeDelta:
     run_id: str
     datasets: tuple[DatasetFacts, ...]
     whole: bool
+    written_at: Mapping[int, datetime]
+    """When the run wrote each series, by its primary key."""
 
 
 def _edge_delta(
     facts: RunFacts, written: RunFacts | None, series: Mapping[str, Series]
 ) -> _EdgeDelta:
     datasets = _chosen(facts, series)
+    written_at = {
+        series_id: dataset.at
+        for (direction, series_id), dataset in datasets.items()
+        if direction == "output"
+    }
+    whole = _EdgeDelta(facts.run_id, tuple(datasets.values()), True, written_at)
     if written is None or any(dataset.path not in series for dataset in written.datasets):
-        return _EdgeDelta(facts.run_id, tuple(datasets.values()), True)
+        return whole
     recorded = _chosen(written, series)
     if any(datasets.get(key) != dataset for key, dataset in recorded.items()):
-        return _EdgeDelta(facts.run_id, tuple(datasets.values()), True)
-    return _EdgeDelta(
-        facts.run_id,
-        tuple(dataset for key, dataset in datasets.items() if key not in recorded),
-        False,
-    )
+        return whole
+    new = tuple(dataset for key, dataset in datasets.items() if key not in recorded)
+    return _EdgeDelta(facts.run_id, new, False, written_at)
 
 
 def _chosen(facts: RunFacts, series: Mapping[str, Series]) -> dict[tuple[str, int], DatasetFacts]:
@@ -184,6 +197,13 @@ class _Writer:
         edge = self.edge(None, annotation.event, annotation.dataset)
         edge.event_hash = annotation.event
         return edge
+
+    def edges(self, run_id: int, uid: str, delta: _EdgeDelta) -> list[Edge]:
+        """The edges of a run that are to be written."""
+        edges = [self.edge(run_id, uid, dataset) for dataset in delta.datasets]
+        for edge in edges:
+            edge.own_write = delta.written_at.get(edge.series.id)
+        return edges
 
     def edge(self, run_id: int | None, uid: str, dataset: DatasetFacts) -> Edge:
         """The edge between a run and a dataset."""

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from lamin_core.db.statements import select_in, update_rows
 from lamin_core.ingest import new_rows
 from lamin_core.ingest.datasets import roots, storage_for
+from lamin_core.ingest.relocation import moves_of, present_name
 from lamin_core.ingest.reversion import key_of
 from lamin_core.models import Artifact, ArtifactSeries
 from lamin_core.storage.locations import Root, locate
@@ -21,7 +22,7 @@ def learn_root(session: Session, root: str) -> None:
 
     What people saved stays where it is, for they may have noted its uid.
     """
-    storage_roots = roots(session)
+    storage_roots, root = roots(session), present_name(root, moves_of(session))
     if any(existing.root == root for existing in storage_roots):
         return
     location = locate(root, storage_roots)

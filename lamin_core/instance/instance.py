@@ -21,7 +21,9 @@ from lamin_core.db.database import Database
 from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, LaminError, NotFound
 from lamin_core.ingest.datasets import storage_for
 from lamin_core.instance.lineage_service import LineageService
+from lamin_core.instance.moves import follow_project
 from lamin_core.instance.run_service import RunService
+from lamin_core.instance.waiting import bring_in
 from lamin_core.models import InstanceRow, Storage, User
 from lamin_core.models.base import Registry
 from lamin_core.models.relations import relations_of
@@ -69,6 +71,7 @@ class Instance:
     def __init__(self, folder: Path, db: str) -> None:
         self.folder = folder
         self.db = Database(_database_url(folder, db))
+        self._is_up_to_date = False
 
     @classmethod
     def open(cls, folder: Path, *, check: bool = True) -> Instance:
@@ -104,6 +107,7 @@ class Instance:
     def _checked(self) -> Instance:
         try:
             self.db.check()
+            follow_project(self.db)
         except LaminError:
             self.db.dispose()
             raise
@@ -151,7 +155,9 @@ class Instance:
             row = session.execute(_FACTS).first()
             if row is None:
                 storage = storage_for(session, root, is_managed=True)
-                session.add(InstanceRow(uid=random_uid(12), storage_id=storage.id))
+                session.add(
+                    InstanceRow(uid=random_uid(12), storage_id=storage.id, folder=self.db.project)
+                )
             elif row.root != root:
                 shown = redact_text(self.db.url)
                 raise Conflict(
@@ -226,12 +232,19 @@ class Instance:
     @cached_property
     def lineage(self) -> LineageService:
         """The questions about what made what."""
-        return LineageService(self.db)
+        self._bring_in()
+        return LineageService(self.db, lambda path: self.files.digest_of(path))
+
+    def _bring_in(self) -> None:
+        """Once before the first question, bring in what waits."""
+        if not self._is_up_to_date:
+            self._is_up_to_date = True  # what is brought in asks nothing
+            self._is_up_to_date = bring_in(self)
 
     @cached_property
     def runs(self) -> RunService:
         """The start and the end of runs."""
-        return RunService(self.db)
+        return RunService(self.db, self._bring_in)
 
     save = saving.save
     delete = saving.delete
@@ -245,6 +258,7 @@ class Instance:
         self, registry: type[Record], query: Select[Any] | None = None
     ) -> SQLQuerySet[Record]:
         """A query set over all records of this registry, or over those of this SQL query."""
+        self._bring_in()
         return SQLQuerySet(self.db, registry, query)
 
     def by_id(self, registry: type[Record], identity: int) -> Record:

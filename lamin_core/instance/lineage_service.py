@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -9,11 +11,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lamin_core.db.database import Database
+from lamin_core.db.presence import check_present, not_found
 from lamin_core.errors import Conflict, NotFound
 from lamin_core.lineage import listing, resolve
 from lamin_core.lineage.diff import RunDiff, diff
 from lamin_core.lineage.graph import ArtifactNode, Graph, Node, RunNode, between, walk, whole
 from lamin_core.lineage.listing import ListFilter
+from lamin_core.lineage.outdated import remarks
+from lamin_core.lineage.resolve import DigestOf, Match
 from lamin_core.lineage.snapshot import snapshots
 from lamin_core.lineage.traversal import NODE_LIMIT
 from lamin_core.models import Artifact, Collection, CollectionArtifact, Run, Transform
@@ -35,12 +40,13 @@ Record = Artifact | Run | Transform | Collection
 class LineageService:
     """Lineage queries on one instance."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, digest_of: DigestOf | None = None) -> None:
         self._database = database
+        self._digest_of = digest_of
 
     def around(
         self,
-        record: Record,
+        record: Record | Sequence[Artifact | Run],
         *,
         up: int | None = None,
         down: int | None = None,
@@ -50,10 +56,16 @@ class LineageService:
         """Return the graph around an artifact, a run, all runs of a transform, or all artifacts of a collection.
 
         Args:
-            record: The record in the middle. up: Steps upstream; None for all. down: Steps
-            downstream; None for all. as_of: The time at which the graph is wanted, as a datetime or
-            as text; by default now. limit: The number of nodes at most, the nearest first. A graph
-            that has more is `truncated`.
+            record: The record in the middle, or several artifacts and runs.
+            up: Steps upstream; None for all.
+            down: Steps downstream; None for all.
+            as_of: The time at which the graph is wanted, as a datetime or as text, without a zone
+                in local time; by default now.
+            limit: The number of nodes at most, the nearest first. A graph that has more is
+                `truncated`.
+
+        Raises:
+            NotFound: The record was deleted since it was read.
         """
         at = None if as_of is None else parse_time(as_of)
         up, down = steps_argument(up, "up"), steps_argument(down, "down")
@@ -66,6 +78,7 @@ class LineageService:
             graph = walk(
                 session, artifacts=artifacts, runs=runs, up=up, down=down, as_of=at, limit=limit
             )
+            _check_stands(session, graph, record)
         return Lineage.around(graph, starts, by_code=isinstance(record, Transform))
 
     def between(
@@ -76,10 +89,28 @@ class LineageService:
         as_of: datetime | str | None = None,
         limit: int = NODE_LIMIT,
     ) -> Graph:
-        """Return all paths between the two, in either direction; an empty graph where there is none."""
+        """Return all paths between the two, in either direction; an empty graph where there is none.
+
+        Args:
+            source: An artifact or a run.
+            target: Another.
+            as_of: The time at which the graph is wanted; by default now.
+            limit: The number of nodes at most, the nearest to the lower of the two. A graph that
+                has more is `truncated`; it always has a whole path, if there is one.
+
+        Raises:
+            NotFound: One of them was deleted since it was read.
+        """
         at = None if as_of is None else parse_time(as_of)
         with self._database.reading() as session:
-            return between(session, node_of(source), node_of(target), as_of=at, limit=limit)
+            graph = between(session, node_of(source), node_of(target), as_of=at, limit=limit)
+            _check_stands(session, graph, (source, target))
+            return graph
+
+    def remarked(self, graph: Lineage) -> Lineage:
+        """Return the graph with a remark on each artifact that is outdated or has a newer version."""
+        with self._database.reading() as session:
+            return replace(graph, remarks=remarks(session, graph))
 
     def everything(self, *, as_of: datetime | str | None = None) -> Graph:
         """Return the whole graph, as it is or as it was known at a time."""
@@ -106,12 +137,15 @@ class LineageService:
         """
         for name in ("up", "down"):
             steps_argument(options.get(name), name)
-        if return_graph:
-            return self.around(record, **options)
         down = options.get("down")
-        if not is_notebook():  # the text shows what hangs on it only where that is asked for
-            options["down"] = down or 0
-        show(self.around(record, **options), downwards=bool(down))
+        if not return_graph and not is_notebook():
+            options["down"] = down or 0  # the text shows what hangs on it only where asked for
+        graph = self.around(record, **options)
+        if options.get("as_of") is None:
+            graph = self.remarked(graph)
+        if return_graph:
+            return graph
+        show(graph, downwards=bool(down))
         return None
 
     def view_hierarchy(
@@ -131,7 +165,8 @@ class LineageService:
         """Find an artifact or a run by a name.
 
         Args:
-            name: A uid or its first characters, or the key or path of an artifact.
+            name: A uid or its first characters, an OpenLineage run id, or the key or path of an
+                artifact.
             as_of: Return the latest version at that time; by default the latest.
 
         Raises:
@@ -140,6 +175,22 @@ class LineageService:
         """
         with self._database.reading() as session:
             return resolve.find(session, name, None if as_of is None else parse_time(as_of))
+
+    def match(self, name: str, *, as_of: datetime | str | None = None) -> Match:
+        """Find what a name means, as `find` does; also the artifacts that have the bytes of a file of this name.
+
+        Args:
+            name: A uid or its first characters, an OpenLineage run id, a key, or the path of an
+                artifact or of a copy of one.
+            as_of: Return the latest version at that time; by default the latest.
+
+        Raises:
+            NotFound: Nothing has this name, nor these bytes.
+            MultipleFound: Several records have this name.
+        """
+        at = None if as_of is None else parse_time(as_of)
+        with self._database.reading() as session:
+            return resolve.match(session, name, at, self._digest_of)
 
     def find_run(self, name: str) -> Run:
         """The run with this uid or OpenLineage run id, or the newest run of the transform with this key."""
@@ -167,10 +218,40 @@ def node_of(record: Artifact | Run) -> Node:
     return ("run" if isinstance(record, Run) else "artifact", record.id)
 
 
-def _starts(session: Session, record: Record, limit: int) -> list[Node]:
+def _check_stands(
+    session: Session, graph: Graph, record: Record | Sequence[Artifact | Run]
+) -> None:
+    """Raise `NotFound` for a record that was deleted since it was read: its number may be another record's now.
+
+    A statement only where the graph does not show it.
+    """
+    unseen: list[Record] = []
+    for part in _parts(record):
+        node = _node_in(graph, part)
+        if node is None:
+            unseen.append(part)
+        elif node.uid != part.uid:
+            raise not_found(part)
+    if unseen:
+        check_present(session, unseen)
+
+
+def _node_in(graph: Graph, record: Record) -> ArtifactNode | RunNode | None:
+    if isinstance(record, Artifact):
+        return graph.artifacts.get(record.id)
+    return graph.runs.get(record.id) if isinstance(record, Run) else None
+
+
+def _parts(record: Record | Sequence[Artifact | Run]) -> Iterable[Record]:
+    return [record] if isinstance(record, Record) else record
+
+
+def _starts(session: Session, record: Record | Sequence[Artifact | Run], limit: int) -> list[Node]:
     """The nodes that stand for this record: of a transform its runs, newest first; of a collection its artifacts."""
     if isinstance(record, Artifact | Run):
         return [node_of(record)]
+    if isinstance(record, Sequence):
+        return [node_of(part) for part in record]
     if isinstance(record, Transform):
         newest = (
             select(Run.id)

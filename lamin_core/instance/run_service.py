@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 
 from sqlalchemy import func, select, update
 
@@ -28,8 +29,12 @@ _STATE = tuple(
 class RunService:
     """What happens to runs on one instance, beside what events tell of them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, before_looking: Callable[[], None] | None = None
+    ) -> None:
         self._database = database
+        self._before_looking = before_looking
+        """Brings in what waits to be told of runs."""
         self._above: dict[RunReference | str | None, Run | None] = {}
 
     def above(self, named: RunReference | str | None) -> Run | None:
@@ -79,6 +84,8 @@ class RunService:
 
     def find_lost(self) -> int:
         """Mark runs of this machine whose process is gone as lost; return their number."""
+        if self._before_looking is not None:
+            self._before_looking()
         under_way = select(Run.id, Run.host, Run.pid, Run.process_birth).where(
             Run.status == RunStatus.RUNNING, Run.host == process.host(), Run.pid.is_not(None)
         )

@@ -94,8 +94,8 @@ class Graph:
     edges: list[tuple[int, int, str, str | None]] = field(default_factory=list)
     dependencies: list[tuple[int, int, str]] = field(default_factory=list)
     contains: list[tuple[int, int]] = field(default_factory=list)
-    produced: frozenset[int] = frozenset()
-    """Those artifacts in `contains` that some run is known to have made, though it may be outside this graph."""
+    origins: frozenset[tuple[int, int]] = frozenset()
+    """Of each pair in `contains`, what came from what: the artifact, and the one that it came from."""
     truncated: bool = False
     """Whether a limit left out what else there is."""
 
@@ -127,9 +127,9 @@ class Graph:
         for run, source, _ in self.dependencies:
             yield -run, -source
         for folder, artifact in self.contains:
-            if artifact not in self.produced:
+            if (artifact, folder) in self.origins:
                 yield artifact, folder
-            if folder not in self.produced:
+            if (folder, artifact) in self.origins:
                 yield folder, artifact
 
 
@@ -230,7 +230,7 @@ def _split(nodes: Collection[int] | None) -> tuple[list[int] | None, list[int] |
 
 def _bare(session: Session, nodes: Collection[int] | None, as_of: datetime | None) -> Graph:
     """The links between these nodes and the runs above them, and of the nodes nothing yet."""
-    bare, produced = Graph(), set()
+    bare, origins = Graph(), set()
     for kind, identity, other, first, second, _ in rows.links(session, *_split(nodes), as_of):
         if kind == rows.EDGE:
             bare.edges.append((identity, other, first, second))
@@ -238,10 +238,11 @@ def _bare(session: Session, nodes: Collection[int] | None, as_of: datetime | Non
             bare.dependencies.append((identity, other, second))
         else:
             bare.contains.append((identity, other))
-            produced |= {
-                artifact for artifact, word in ((identity, first), (other, second)) if word
-            }
-    return replace(bare, produced=frozenset(produced))
+            if first:
+                origins.add((identity, other))
+            if second:
+                origins.add((other, identity))
+    return replace(bare, origins=frozenset(origins))
 
 
 def _trimmed(
@@ -286,6 +287,6 @@ def _filled(
             for containment in bare.contains
             if containment[0] in artifacts and containment[1] in artifacts
         ],
-        bare.produced,
+        bare.origins,
         truncated,
     )

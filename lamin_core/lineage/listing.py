@@ -26,6 +26,8 @@ class ListFilter:
     """How the key begins: of a run, that of its transform."""
     since: datetime | None = None
     limit: int | None = None
+    within: Select[tuple[int]] | None = None
+    """A query for the primary keys that may be among them."""
 
 
 def runs(session: Session, criteria: ListFilter) -> tuple[list[RunNode], dict[int, str]]:
@@ -53,8 +55,15 @@ def runs(session: Session, criteria: ListFilter) -> tuple[list[RunNode], dict[in
 
 
 def artifacts(session: Session, criteria: ListFilter) -> list[ArtifactNode]:
-    """The versions of artifacts, but for those in the trash; by engine, those that a run of it first made."""
-    query = rows.artifact_facts().where(Artifact.deleted_at.is_(None)).order_by(Artifact.id.desc())
+    """The versions of artifacts; by engine, those that a run of it first made.
+
+    Those in the trash are among them only where `within` has them.
+    """
+    query = rows.artifact_facts().order_by(Artifact.id.desc())
+    if criteria.within is None:
+        query = query.where(Artifact.deleted_at.is_(None))
+    else:
+        query = query.where(Artifact.id.in_(criteria.within))
     if criteria.engine is not None:
         query = query.join(Run, Artifact.run_id == Run.id).where(Run.engine == criteria.engine)
     return [

@@ -1,39 +1,86 @@
-"""Find the artifact or run that a name means."""
+"""Find the artifact or run that a name means.
+
+A name is a uid or its first characters, an OpenLineage run id, a key, or a path. A path names what
+is at that path and nothing else, whatever keys end like it. A file at no known path can still be
+known by its bytes: `match` says so.
+"""
 
 from __future__ import annotations
 
 import difflib
-import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from lamin_core.errors import MultipleFound, NotFound
-from lamin_core.models import Artifact, Run, Transform
+from lamin_core.lineage.path_lookup import artifacts_at, is_path, is_present, latest
+from lamin_core.models import Artifact, Content, Run, Transform
+from lamin_core.models.checks import is_storable
+from lamin_core.models.deleted import deleted_at
+from lamin_core.storage.hashing import Digest
+
+Record = Artifact | Run
+DigestOf = Callable[[str], Digest | None]
+"""The digest of the file or folder at a path; None where nothing can be read."""
+UID_PREFIX = 8
+"""The first characters of a uid that name a record, at least."""
 
 
-def find(session: Session, name: str, as_of: datetime | None = None) -> Artifact | Run:
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a name means: one record, or the artifacts whose bytes a file has."""
+
+    name: str
+    records: tuple[Record, ...]
+    same_bytes: bool = False
+    """Whether the name is a file that is no artifact itself, but has the same bytes as these."""
+
+    @property
+    def record(self) -> Record:
+        """The only record. Raises `MultipleFound`."""
+        return only(self.records, self.name)
+
+    @property
+    def artifacts(self) -> list[Artifact]:
+        """Those of the records that are artifacts: all that have the bytes of a file are."""
+        return [record for record in self.records if isinstance(record, Artifact)]
+
+    def __str__(self) -> str:
+        """In words: which records."""
+        return ", ".join(_called(record) for record in self.records)
+
+
+def match(
+    session: Session, name: str, as_of: datetime | None = None, digest_of: DigestOf | None = None
+) -> Match:
+    """What this name means; with `digest_of`, also the artifacts that have the bytes of a file of this name.
+
+    Raises `NotFound`, and `MultipleFound` when several records have this name.
+    """
+    if not is_storable(name):
+        raise NotFound(
+            f"no artifact or run is called {name!a}", hint="`lamin artifacts` lists them"
+        )
+    record = _only_or_none(_named(session, name, as_of), name) or _by_external_id(session, name)
+    if record is not None:
+        return Match(name, (record,))
+    digest = digest_of(name) if digest_of is not None and is_present(name) else None
+    if digest is not None and (copies := _of_bytes(session, digest, as_of)):
+        return Match(name, tuple(copies), same_bytes=True)
+    raise _not_found(session, name, as_of)
+
+
+def find(session: Session, name: str, as_of: datetime | None = None) -> Record:
     """The artifact or run with this uid (or its first characters), or the artifact with this key or path.
 
     Of several versions the latest, or the latest there was at a moment. Raises `NotFound`, and
-    `MultipleFound` when several keys answer.
+    `MultipleFound` when several records have this name.
     """
-    record = (
-        _by_uid(session, name, as_of)
-        or _by_key(session, name, as_of)
-        or _by_external_id(session, name)
-    )
-    if record is not None:
-        return record
-    if as_of is not None and find(session, name):
-        raise NotFound(
-            f"there was no {name!r} at {as_of.isoformat(timespec='seconds')}",
-            hint="ask for a later time",
-        )
-    raise NotFound(f"no artifact or run is called {name!r}", hint=_hint(session, name))
+    return match(session, name, as_of).record
 
 
 def find_run(session: Session, name: str) -> Run:
@@ -41,15 +88,45 @@ def find_run(session: Session, name: str) -> Run:
 
     Raises `NotFound`, and `MultipleFound` when several answer.
     """
-    match = (
-        _only(_runs_by_uid(session, name), name)
+    run: Run | None = (
+        _only_or_none(_runs_by_uid(session, name), name)
         or _by_external_id(session, name)
         or _newest_of(session, name)
     )
-    if match is None:
+    if run is None:
         raise NotFound(f"no run is called {name!r}", hint="`lamin runs` lists them")
-    run: Run = match
     return run
+
+
+def external_ids(name: str) -> set[str]:
+    """The OpenLineage run ids that a name can be: itself, and a UUID also in lower case.
+
+    >>> sorted(external_ids("0194E0A0-0000-7000-8000-000000000000"))
+    ['0194E0A0-0000-7000-8000-000000000000', '0194e0a0-0000-7000-8000-000000000000']
+    >>> external_ids("Scheduled__1")
+    {'Scheduled__1'}
+    """
+    is_uuid = len(name) == 36 and name.count("-") == 4 and name.replace("-", "").isalnum()
+    return {name, name.lower()} if is_uuid else {name}
+
+
+def _named(session: Session, name: str, as_of: datetime | None) -> list[Record]:
+    """All records that this name can mean, each once."""
+    at_path = artifacts_at(session, name, as_of)
+    if is_path(name):
+        return list(at_path)
+    by_key = [] if at_path and is_present(name) else latest(session, Artifact.key == name, as_of)
+    records = [*_by_uid(session, name, as_of), *by_key, *at_path]
+    return list({(type(record), record.id): record for record in records}.values())
+
+
+def _by_uid(session: Session, name: str, as_of: datetime | None) -> list[Record]:
+    if not _may_be_uid(name, 20):
+        return []
+    begins = _begins(Artifact.uid, name)
+    if len(name) > 16:
+        return list(session.scalars(select(Artifact).where(begins)))
+    return [*latest(session, begins, as_of), *_runs_by_uid(session, name)]
 
 
 def _runs_by_uid(session: Session, name: str) -> list[Run]:
@@ -58,19 +135,8 @@ def _runs_by_uid(session: Session, name: str) -> list[Run]:
     return list(session.scalars(select(Run).where(_begins(Run.uid, name))))
 
 
-def _by_uid(session: Session, name: str, as_of: datetime | None) -> Artifact | Run | None:
-    if not _may_be_uid(name, 20):
-        return None
-    begins = _begins(Artifact.uid, name)
-    artifacts = list(session.scalars(select(Artifact).where(begins))) if len(name) > 16 else None
-    if artifacts is None:
-        artifacts = _latest(session, begins, as_of)
-    record: Artifact | Run | None = _only([*artifacts, *_runs_by_uid(session, name)], name)
-    return record
-
-
 def _may_be_uid(name: str, length: int) -> bool:
-    return 8 <= len(name) <= length and name.isascii() and name.isalnum()
+    return UID_PREFIX <= len(name) <= length and name.isascii() and name.isalnum()
 
 
 def _begins(column: Any, prefix: str) -> ColumnElement[bool]:
@@ -79,7 +145,7 @@ def _begins(column: Any, prefix: str) -> ColumnElement[bool]:
 
 
 def _by_external_id(session: Session, name: str) -> Run | None:
-    return session.scalar(select(Run).where(Run.external_id == name))
+    return session.scalar(select(Run).where(Run.external_id.in_(external_ids(name))).limit(1))
 
 
 def _newest_of(session: Session, key: str) -> Run | None:
@@ -89,58 +155,78 @@ def _newest_of(session: Session, key: str) -> Run | None:
     return session.scalar(of_key.order_by(Run.created_at.desc(), Run.id.desc()).limit(1))
 
 
-def _by_key(session: Session, name: str, as_of: datetime | None) -> Artifact | None:
-    key, path = name.removeprefix("./"), os.path.abspath(name)
-    artifacts = _latest(session, or_(Artifact.key == key, Artifact.key == path.lstrip("/")), as_of)
-    if not artifacts:
-        artifacts = [
-            artifact
-            for artifact in _ending_in(session, key, as_of)
-            if path.endswith("/" + (artifact.key or ""))
-        ]
-    only: Artifact | None = _only(artifacts, name)
+def _of_bytes(session: Session, digest: Digest, as_of: datetime | None) -> list[Artifact]:
+    """Of each series the last version that has these bytes."""
+    conditions = [
+        Content.hash == digest.hash,
+        Content.hash_type == digest.hash_type,
+        Content.size == digest.size,
+        Artifact.deleted_at.is_(None),
+    ]
+    if as_of is not None:
+        conditions.append(Artifact.created_at <= as_of)
+    query = select(Artifact).join(Content, Artifact.content_id == Content.id).where(*conditions)
+    rows = session.scalars(query.order_by(Artifact.series_id, Artifact.number))
+    return list({artifact.series_id: artifact for artifact in rows}.values())
+
+
+def only(records: Iterable[Record], name: str) -> Record:
+    """The only one of these records, which all have this name. Raises `MultipleFound`."""
+    record = _only_or_none(records, name)
+    if record is None:
+        raise NotFound(f"no artifact or run is called {name!r}", hint="`lamin artifacts`")
+    only: Record = record
     return only
 
 
-def _ending_in(session: Session, key: str, as_of: datetime | None) -> list[Artifact]:
-    """Artifacts whose key ends in the last part of this path, for paths given from another folder."""
-    tail = key.rstrip("/").rsplit("/", 1)[-1]
-    ends = func.substr(Artifact.key, func.length(Artifact.key) - len(tail) + 1) == tail
-    return _latest(session, ends, as_of)
-
-
-def _latest(
-    session: Session, condition: ColumnElement[bool], as_of: datetime | None
-) -> list[Artifact]:
-    """Of each series the latest version, now or at a moment."""
-    if as_of is None:
-        return list(session.scalars(select(Artifact).where(condition, Artifact.is_latest)))
-    not_deleted = or_(Artifact.deleted_at.is_(None), Artifact.deleted_at > as_of)
-    query = (
-        select(Artifact)
-        .where(condition, not_deleted, Artifact.created_at <= as_of)
-        .order_by(Artifact.number)
-    )
-    return list({artifact.series_id: artifact for artifact in session.scalars(query)}.values())
-
-
-def _only(records: Iterable[Any], name: str) -> Any:
+def _only_or_none(records: Iterable[Any], name: str) -> Any:
     answers = list(records)
     if len(answers) > 1:
-        listed = ", ".join(
-            f"{record.uid} ({getattr(record, 'key', None) or record.name})"
-            for record in answers[:5]
-        )
+        listed = ", ".join(_called(record) for record in answers[:5])
         raise MultipleFound(
             f"{name!r} names {len(answers)} records: {listed}", hint="name one by its uid"
         )
     return answers[0] if answers else None
 
 
-def _hint(session: Session, name: str) -> str:
+def _called(record: Record) -> str:
+    if isinstance(record, Run):
+        return f"{record.uid} ({record.name})"
+    return f"{record.uid} ({record.key})"
+
+
+def _not_found(session: Session, name: str, as_of: datetime | None) -> NotFound:
+    if as_of is not None and match(session, name):
+        return NotFound(
+            f"there was no {name!r} at {as_of.isoformat(timespec='seconds')}",
+            hint="ask for a later time",
+        )
+    deletion = deleted_at(session, Artifact, name)
+    if deletion is not None:
+        return NotFound(
+            f"Artifact {name} was deleted for good on {deletion:%Y-%m-%d at %H:%M} UTC",
+            hint="no other version gets its uid; `lamin artifacts` lists what is there",
+        )
+    trashed = session.scalar(
+        select(Artifact.uid).where(Artifact.key == name, Artifact.deleted_at.is_not(None)).limit(1)
+    )
+    if trashed is not None:
+        return NotFound(
+            f"{name!r} is in the trash, as {trashed}",
+            hint=f"bring it back in Python: ln.Artifact.trash().get({trashed!r}).restore()",
+        )
+    if is_path(name):
+        hint = "`lamin save` makes an artifact of a file; `lamin artifacts` lists what is there"
+        return NotFound(f"no artifact is at {name!r}", hint=_hint(session, name) or hint)
+    hint = _hint(session, name) or "`lamin artifacts` lists what is there"
+    return NotFound(f"no artifact or run is called {name!r}", hint=hint)
+
+
+def _hint(session: Session, name: str) -> str | None:
+    """The keys that are spelled most like this name."""
     keys = [key for key in session.scalars(select(Artifact.key).distinct().limit(5000)) if key]
     ends = {key.rsplit("/", 1)[-1]: key for key in keys}
     near = difflib.get_close_matches(name, keys, n=3) or [
         ends[end] for end in difflib.get_close_matches(name.rsplit("/", 1)[-1], list(ends), n=3)
     ]
-    return f"nearest: {', '.join(near)}" if near else "`lamin artifacts` lists what is there"
+    return f"nearest: {', '.join(near)}" if near else None

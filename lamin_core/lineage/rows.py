@@ -24,7 +24,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from lamin_core.lineage.traversal import AsOf, dialect, ids, is_made, parameter_values, streamed
+from lamin_core.lineage.traversal import (
+    AsOf,
+    comes_from_container,
+    dialect,
+    ids,
+    parameter_values,
+    streamed,
+)
 from lamin_core.models import (
     Artifact,
     Containment,
@@ -105,8 +112,8 @@ def _links(dialect: str, everything: bool, dated: bool) -> Executable:
         literal(HOLD),
         Containment.directory_id,
         Containment.artifact_id,
-        _produced_flag(Containment.directory_id, then),
-        _produced_flag(Containment.artifact_id, then),
+        _origin_flag(Containment.directory_id, Containment.artifact_id, then),
+        _origin_flag(Containment.artifact_id, Containment.directory_id, then),
         literal(0),
     )
     if not everything:
@@ -119,8 +126,8 @@ def _links(dialect: str, everything: bool, dated: bool) -> Executable:
     return union_all(edges, waits, holds).order_by(column("place"))
 
 
-def _produced_flag(artifact_id: Any, then: AsOf) -> Any:
-    return case((is_made(artifact_id, then), "made"))
+def _origin_flag(lower: Any, upper: Any, then: AsOf) -> Any:
+    return case((comes_from_container(lower, upper, then), "origin"))
 
 
 def artifact_facts() -> Select[Any]:

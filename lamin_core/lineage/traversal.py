@@ -24,6 +24,7 @@ from sqlalchemy import (
     Executable,
     Row,
     Select,
+    and_,
     bindparam,
     column,
     func,
@@ -253,7 +254,21 @@ def _links(then: AsOf) -> Iterator[tuple[Any, Any, list[ColumnElement[bool]]]]:
     for below, above in (("artifact_id", "directory_id"), ("directory_id", "artifact_id")):
         containment = aliased(Containment)
         lower, upper = getattr(containment, below), getattr(containment, above)
-        yield lower, upper, [~is_made(lower, then), *then.artifact(lower), *then.artifact(upper)]
+        comes_from = comes_from_container(lower, upper, then)
+        yield lower, upper, [comes_from, *then.artifact(lower), *then.artifact(upper)]
+
+
+def comes_from_container(lower: Any, upper: Any, then: AsOf) -> ColumnElement[bool]:
+    """Of a folder and a file in it: no run wrote the lower, and the upper was there when it was first seen.
+
+    A file that nobody wrote came with its folder, a folder that nobody wrote consists of its files.
+    What was there later is the origin of neither.
+    """
+    below, above = aliased(Artifact), aliased(Artifact)
+    was_there = select(below.id).where(
+        below.id == lower, above.id == upper, above.created_at <= below.created_at
+    )
+    return and_(~is_made(lower, then), was_there.exists())
 
 
 def is_kept(edge: Any) -> ColumnElement[bool]:

@@ -8,7 +8,7 @@ from lamin_core.models.deleted import DeletedVersion
 from lamin_core.models.environment import Environment
 from lamin_core.models.event import Event, EventBacklog
 from lamin_core.models.feature import ArtifactFeatureValue, Feature, RunFeatureValue
-from lamin_core.models.instance import InstanceRow
+from lamin_core.models.instance import InstanceRow, Relocation
 from lamin_core.models.label import (
     ArtifactULabel,
     CollectionULabel,
@@ -64,6 +64,7 @@ __all__ = [
     "Reference",
     "Registry",
     "RelatedSet",
+    "Relocation",
     "Run",
     "RunArtifact",
     "RunChange",

@@ -247,12 +247,17 @@ class Registry(Base, metaclass=RegistryType):
 
     @classmethod
     def df(
-        cls, limit: int | None = 100, *, include: str | Iterable[str] = (), features: bool = False
+        cls,
+        limit: int | None = 100,
+        *,
+        include: str | Iterable[str] = (),
+        features: bool | str | Iterable[str] = False,
     ) -> pd.DataFrame:
         """The newest records as a `pandas.DataFrame`.
 
         `include` adds fields of relations (`created_by__handle`, `ulabels__name`), `features` the
-        values of features.
+        values of these features, of all with `features=True`. A feature that is called like a field
+        is the column `features__NAME`.
         """
         return cls._queryset().df(limit=limit, include=include, features=features)
 

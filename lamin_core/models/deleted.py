@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Index, String, exists, func, insert, liter
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from lamin_core.models.base import Base, Identity, Uid, UTC_DateTime, now
+from lamin_core.uids import VERSION_LENGTH, version_number
 
 
 class DeletedVersion(Base):
@@ -46,3 +47,16 @@ def remember(session: Session, registry: type[Any], condition: ColumnElement[boo
 def is_remembered(stem: object) -> ColumnElement[bool]:
     """Whether a series with this stem has deleted versions: it stays, so that it goes on counting."""
     return exists().where(DeletedVersion.stem == stem)
+
+
+def deleted_at(session: Session, registry: type[Any], uid: str) -> datetime | None:
+    """When the version with this whole uid was deleted for good; None if it was not."""
+    if len(uid) != registry._stem_length + VERSION_LENGTH or not uid.isascii() or not uid.isalnum():
+        return None
+    stem, suffix = uid[:-VERSION_LENGTH], uid[-VERSION_LENGTH:]
+    query = select(func.max(DeletedVersion.deleted_at)).where(
+        DeletedVersion.kind == registry.__name__,
+        DeletedVersion.stem == stem,
+        DeletedVersion.number == version_number(suffix),
+    )
+    return session.scalar(query)

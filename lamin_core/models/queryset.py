@@ -183,14 +183,20 @@ class QuerySet(ABC, Generic[R]):
 
     @abstractmethod
     def df(
-        self, limit: int | None = None, *, include: str | Iterable[str] = (), features: bool = False
+        self,
+        limit: int | None = None,
+        *,
+        include: str | Iterable[str] = (),
+        features: bool | str | Iterable[str] = False,
     ) -> pd.DataFrame:
         """Return them as a `pandas.DataFrame`, indexed by `uid`.
 
         Args:
             limit: keep this many, the newest; None for all.
             include: fields of relations to add (`created_by__handle`, `ulabels__name`).
-            features: add a column for each feature that any of them has a value for.
+            features: add a column for each of these features; True, or `include="features"`, for
+                every feature that any of them has a value for. The column of a feature that is
+                called like a field is `features__NAME`.
 
         Raises:
             MissingExtra: without pandas.

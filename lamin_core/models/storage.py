@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import ClassVar
 
 from sqlalchemy import BigInteger, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.errors import InvalidArgument
-from lamin_core.models.base import Base, Identity, Key, Registry
+from lamin_core.models.base import Base, Identity, Registry
 from lamin_core.models.checks import shown
+from lamin_core.models.root_path import Root
 
 UNKNOWN_SIZE = -1
 """The size of content that a producer named without saying how large it is."""
@@ -32,7 +34,7 @@ class Storage(Registry):
         "is_managed": "ln.Storage(root).save() makes it one that copies go into",
     }
 
-    root: Mapped[str] = mapped_column(Key, unique=True)
+    root: Mapped[str] = mapped_column(Root, unique=True)
     type: Mapped[str] = mapped_column(String(32))
     is_managed: Mapped[bool] = mapped_column(default=False)
     """Whether `save()` copies files into it; others are only registered in place."""
@@ -55,6 +57,8 @@ class Content(Base):
 
     __tablename__ = "content"
     __table_args__ = (UniqueConstraint("hash", "hash_type", "size"),)
+    _aliases: ClassVar[dict[str, str]] = {}
+    _name_field = "hash"
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
     hash: Mapped[str] = mapped_column(String(128))

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Integer, Select, select
 from sqlalchemy.orm import Session
 
-from lamin_core.errors import MissingExtra
-from lamin_core.models import ToMany
-from lamin_core.models.base import Registry
+from lamin_core.errors import InvalidArgument, MissingExtra
+from lamin_core.models import Feature, ToMany, ToOne
+from lamin_core.models.base import Registry, Versioned
+from lamin_core.models.checks import text_arguments
+from lamin_core.models.relations import relations_of
+from lamin_core.models.storage import UNKNOWN_SIZE
 from lamin_core.query.annotations import values_of
 from lamin_core.query.lookups import column_at, field_named, narrowing
 from lamin_core.query.operators import OPERATORS
+from lamin_core.uids import VERSION_LENGTH
 
 if TYPE_CHECKING:
     import pandas as pd
+
+FEATURES = "features"
+"""What `include` calls the values of all features; also the prefix of a feature that is called like a field."""
 
 
 def fields(registry: type[Registry]) -> list[str]:
@@ -33,43 +42,142 @@ def fields(registry: type[Registry]) -> list[str]:
     return list(dict.fromkeys(["uid", *shown, *own, *plain]))
 
 
+_INTERNAL = {"origin", "number", "real_key", "stamp", "process_birth", "version_tag"}
+"""Columns that the registry keeps for itself."""
+_FACTS = {"Artifact": {"size": "content__size", "hash": "content__hash"}}
+"""Columns of other tables that people look for, by registry."""
+
+
+def shown_columns(registry: type[Registry]) -> dict[str, str]:
+    """The columns of a data frame, each with the path to its value.
+
+    Other records stand by their name, runs by their uid; keys of the database are left out.
+    """
+    columns = registry.__mapper__.column_attrs
+    own = [
+        name
+        for name in fields(registry)
+        if name not in _INTERNAL and not columns[name].columns[0].foreign_keys
+    ]
+    head = [
+        name for name in own if name in ("uid", registry._name_field, *registry._shown_fields())
+    ]
+    shown = {name: name for name in head}
+    if issubclass(registry, Versioned):
+        shown["version"] = "uid"
+    shown |= _FACTS.get(registry.__name__, {})
+    shown |= {name: name for name in own}
+    return shown | _related(registry)
+
+
+def _related(registry: type[Registry]) -> dict[str, str]:
+    """Paths to what other records are called."""
+    related = {}
+    for name, relation in relations_of(registry).items():
+        is_internal = name.startswith("_") or name in ("series", "content")
+        if isinstance(relation, ToOne) and not is_internal:
+            related[name] = f"{name}__{_name_of(relation.target)}"
+    if "run" in related and "transform" not in related:
+        related["transform"] = "run__transform__key"
+    return related
+
+
+def _name_of(registry: type[Registry]) -> str:
+    return "uid" if registry.__name__ in ("Run", "Environment") else registry._name_field
+
+
 def frame(
     session: Session,
     registry: type[Registry],
     query: Select[Any],
     included: list[str],
-    *,
-    with_features: bool,
+    features: Sequence[str] | None = (),
 ) -> pd.DataFrame:
-    """The records of the query, a row each. Raises `MissingExtra` without pandas."""
+    """The records of the query, a row each, numbered from 0.
+
+    Args:
+        session: A session to read in.
+        registry: What the records are.
+        query: Which records.
+        included: Paths to fields of relations, a column each.
+        features: The names of features, a column each; None for those that a record has a value for.
+
+    Raises:
+        MissingExtra: pandas is not installed.
+        InvalidArgument: A path or a feature does not exist.
+    """
     try:
         import pandas
     except ImportError as error:
         raise MissingExtra("pandas", "data") from error
-    names = fields(registry)
+    shown = shown_columns(registry)
     single = [
         path
         for path in included
         if not isinstance(field_named(registry, path.split("__")[0]), ToMany)
     ]
-    columns = [registry.id, *(getattr(registry, name) for name in names)]
-    columns += [column_at(registry, path).label(path) for path in single]
-    rows = [tuple(row) for row in session.execute(query.with_only_columns(*columns))]
-    table = pandas.DataFrame.from_records(rows, columns=["id", *names, *single]).set_index("uid")
-    ids = table.pop("id").tolist()
-    for name in _whole_numbers(registry, table):
-        table[name] = table[name].astype("Int64")
+    paths = {**shown, **{path: path for path in single}}
+    columns = [column_at(registry, path).label(name) for name, path in paths.items()]
+    rows = session.execute(query.with_only_columns(registry.id, *columns)).all()
+    ids = [row[0] for row in rows]
+    table = pandas.DataFrame.from_records([tuple(row[1:]) for row in rows], columns=list(paths))
+    _finish(registry, table)
     for path in included:
         if path not in single:
             table[path] = pandas.Series(
                 _several(session, registry, path, ids), index=table.index, dtype=object
             )
-    if with_features:
-        for name, values in values_of(session, registry, ids).items():
-            table[name] = pandas.Series(
-                [values.get(identity) for identity in ids], index=table.index, dtype=object
-            )
+    for name, values in _feature_values(session, registry, ids, features).items():
+        column = f"{FEATURES}__{name}" if name in table else name
+        table[column] = pandas.Series(
+            [values.get(identity) for identity in ids], index=table.index, dtype=object
+        )
     return table
+
+
+def feature_choice(
+    registry: type[Registry], included: list[str], features: bool | str | Iterable[str]
+) -> tuple[list[str], Sequence[str] | None]:
+    """The paths that are fields, and the features that a table shows: names, or None for all that have values.
+
+    `include="features"` is `features=True`, but where the registry has a relation of this name.
+    """
+    everything = features is True
+    if registry._feature_values is not None and FEATURES in included:
+        included, everything = [path for path in included if path != FEATURES], True
+    if everything:
+        return included, None
+    if features is False:
+        return included, ()
+    return included, text_arguments(features, FEATURES, 'features=["temperature"]')
+
+
+def _feature_values(
+    session: Session, registry: type[Registry], ids: list[int], names: Sequence[str] | None
+) -> Mapping[str, Mapping[int, Any]]:
+    """The values of these features, by name and by record. Raises `InvalidArgument` for an unknown name."""
+    if names is not None and not names:
+        return {}
+    values = values_of(session, registry, ids)
+    if names is None:
+        return values
+    existing = session.scalars(select(Feature.name)).all()
+    for name in names:
+        if name not in existing:
+            nearest = difflib.get_close_matches(name, existing, n=3)
+            hint = f"did you mean {' or '.join(nearest)}?" if nearest else "ln.Feature.df()"
+            raise InvalidArgument(f"no feature is called {name!r}", hint=hint)
+    return {name: values.get(name, {}) for name in names}
+
+
+def _finish(registry: type[Registry], table: pd.DataFrame) -> None:
+    """Show versions and sizes as records do."""
+    if "version" in table and issubclass(registry, Versioned):
+        table["version"] = table["version"].str[-VERSION_LENGTH:]
+    if "size" in table:
+        table["size"] = table["size"].astype("Int64").replace(UNKNOWN_SIZE, None)
+    for name in _whole_numbers(registry, table):
+        table[name] = table[name].astype("Int64")
 
 
 def _whole_numbers(registry: type[Registry], table: pd.DataFrame) -> list[str]:

@@ -18,7 +18,7 @@ from lamin_core.models.expressions import Comparison, Q
 from lamin_core.models.relations import relations_of
 from lamin_core.query import date_json_lookups, feature_lookups
 from lamin_core.query.coercion import boolean
-from lamin_core.query.operators import OPERATORS, Condition
+from lamin_core.query.operators import OPERATORS, Condition, as_read
 from lamin_core.uids import VERSION_LENGTH
 
 
@@ -90,7 +90,7 @@ class Lookups:
             return self._through_one(registry, field, path[1:], value)
         if isinstance(field, ToMany):
             return self._through_many(registry, field, path[1:], value)
-        condition = date_json_lookups.compared(field, path[1:], value)
+        condition = date_json_lookups.compared(as_read(field), path[1:], value)
         if condition is None:
             raise unknown(registry, "__".join(path), OPERATORS)
         return condition

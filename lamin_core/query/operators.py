@@ -12,6 +12,7 @@ from sqlalchemy.sql.expression import ColumnElement
 
 from lamin_core.db.linear_regex import compile_regex
 from lamin_core.errors import InvalidArgument
+from lamin_core.models.root_path import RootPath
 from lamin_core.query import coercion, sql_functions
 
 Condition = ColumnElement[bool]
@@ -61,8 +62,14 @@ def _range(column: object, value: object) -> Condition:
     return clause
 
 
+def as_read(column: Any) -> Any:
+    """The column with the text that people see: a path that is stored relative to the project is absolute."""
+    return sql_functions.absolute(column) if isinstance(column.type, RootPath) else column
+
+
 def bytewise(column: object) -> Any:
     """The column, so that texts in it are ordered by their bytes on both databases; an index that is so serves it."""
+    column = as_read(column)
     return sql_functions.bytewise(column) if coercion.is_text(column) else column
 
 

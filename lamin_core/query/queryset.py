@@ -14,16 +14,16 @@ from sqlalchemy.orm import Session
 
 from lamin_core.db.database import Database
 from lamin_core.errors import InvalidArgument, MultipleFound, NotFound
-from lamin_core.models import DeletedVersion
 from lamin_core.models.base import Versioned
 from lamin_core.models.checks import shown, text_arguments
+from lamin_core.models.deleted import deleted_at
 from lamin_core.models.expressions import Q
 from lamin_core.models.names import Inspection, Lookup
 from lamin_core.models.queryset import FieldName, Items, QuerySet
 from lamin_core.query import bulk_write, frames, search, validation
 from lamin_core.query.lookups import Lookups, column_at, negated
 from lamin_core.query.operators import OPERATORS, bytewise
-from lamin_core.uids import VERSION_LENGTH, version_number
+from lamin_core.uids import VERSION_LENGTH
 
 if TYPE_CHECKING:
     import numpy as np
@@ -241,27 +241,21 @@ class SQLQuerySet(QuerySet[R]):
         criteria = [f"uid {uid!r}"] if uid is not None else []
         criteria += [f"{name}={value!r}" for name, value in lookups.items()]
         name = self.registry.__name__
-        deleted_at = self._deleted_at(uid)
-        if deleted_at is not None:
-            message = f"{name} {uid} was deleted for good on {deleted_at:%Y-%m-%d at %H:%M} UTC"
+        deletion = self._deletion(uid)
+        if deletion is not None:
+            message = f"{name} {uid} was deleted for good on {deletion:%Y-%m-%d at %H:%M} UTC"
             return NotFound(
                 message, hint=f"no other version gets its uid; {name}.df() shows what is there"
             )
         shown = f"no {name} with {', '.join(criteria)}" if criteria else f"no {name} fits"
         return NotFound(shown, hint=self._nearest(lookups) or f"{name}.df() shows what is there")
 
-    def _deleted_at(self, uid: str | None) -> datetime | None:
+    def _deletion(self, uid: str | None) -> datetime | None:
         """When the version with this uid was deleted for good, if it was."""
-        if uid is None or not issubclass(self.registry, Versioned) or not self._is_whole(uid):
+        if uid is None or not issubclass(self.registry, Versioned):
             return None
-        stem, suffix = uid[:-VERSION_LENGTH], uid[-VERSION_LENGTH:]
-        query = select(func.max(DeletedVersion.deleted_at)).where(
-            DeletedVersion.kind == self.registry.__name__,
-            DeletedVersion.stem == stem,
-            DeletedVersion.number == version_number(suffix),
-        )
         with self._reading() as session:
-            return session.scalar(query)
+            return deleted_at(session, self.registry, uid)
 
     def _nearest(self, lookups: dict[str, Any]) -> str | None:
         field = self.registry._name_field
@@ -343,17 +337,20 @@ class SQLQuerySet(QuerySet[R]):
     # As a table
 
     def df(
-        self, limit: int | None = None, *, include: str | Iterable[str] = (), features: bool = False
+        self,
+        limit: int | None = None,
+        *,
+        include: str | Iterable[str] = (),
+        features: bool | str | Iterable[str] = False,
     ) -> pd.DataFrame:
         _check_limit(limit)
         query = self._ordered()
         if limit is not None and not self._order:
             query = self._query.order_by(self.registry.id.desc())
-        included = text_arguments(include, "include", 'include="created_by__handle"')
+        paths = text_arguments(include, "include", 'include="created_by__handle"')
+        included, chosen = frames.feature_choice(self.registry, paths, features)
         with self._reading() as session:
-            return frames.frame(
-                session, self.registry, query.limit(limit), included, with_features=features
-            )
+            return frames.frame(session, self.registry, query.limit(limit), included, chosen)
 
     to_dataframe = df
 

@@ -27,6 +27,13 @@ class bytewise(FunctionElement[str]):
     type = Text()
 
 
+class absolute(FunctionElement[str]):
+    """The path that a column of a database that belongs to a project stores, as it is on this machine."""
+
+    inherit_cache = True
+    type = Text()
+
+
 class strpos(FunctionElement[int]):
     """Where a text occurs in another, from 1; 0 where it does not."""
 
@@ -82,6 +89,7 @@ def _written(element: Any, *, sqlite: str, postgresql: str) -> None:
 
 _written(lower, sqlite="lamin_lower({0})", postgresql='lower({0} COLLATE "default")')
 _written(bytewise, sqlite="{0}", postgresql='({0} COLLATE "C")')
+_written(absolute, sqlite="lamin_absolute({0})", postgresql='({0} COLLATE "C")')
 _written(strpos, sqlite="instr({0}, {1})", postgresql="strpos({0}, {1})")
 _written(in_utc, sqlite="{0}", postgresql="timezone('UTC', {0})")
 _written(

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 
-from lamin_core.lineage.graph import Graph, Node, RunNode
+from lamin_core.lineage.graph import ArtifactNode, Graph, Node, RunNode
 from lamin_core.lineage.view import path_of
+from lamin_core.render import folding
 from lamin_core.render.display import LETTERS, MOST, Picture
+from lamin_core.render.flowchart import dot, mermaid
 from lamin_core.render.layout import Link, layout
-from lamin_core.render.svg import Box, written
-from lamin_core.render.tree import tree
+from lamin_core.render.svg import Box, engine_class, written
+from lamin_core.render.tree import NO_REMARKS, tree
 from lamin_core.runtime.printable import printable
 from lamin_core.runtime.text import duration
 from lamin_core.uids import VERSION_LENGTH
 
-_MANY = 8
-"""Artifacts with the same makers and readers, from which on they are one box."""
 _TREES = 10
 
 
@@ -29,14 +28,24 @@ class Lineage(Graph, Picture):
     starts: tuple[Node, ...] = ()
     by_code: bool = False
     """Whether runs of the same code, and versions of the same artifact, are one box in the picture."""
+    remarks: Mapping[int, str] = field(default_factory=dict)
+    """Words behind artifacts, by primary key: what is outdated, what has a newer version."""
 
     @classmethod
-    def around(cls, graph: Graph, starts: Iterable[Node], *, by_code: bool = False) -> Lineage:
+    def around(
+        cls,
+        graph: Graph,
+        starts: Iterable[Node],
+        *,
+        by_code: bool = False,
+        remarks: Mapping[int, str] = NO_REMARKS,
+    ) -> Lineage:
         """This graph, seen from these nodes."""
         return cls(
-            **{field.name: getattr(graph, field.name) for field in fields(graph)},
+            **{column.name: getattr(graph, column.name) for column in fields(Graph)},
             starts=tuple(starts),
             by_code=by_code,
+            remarks=remarks,
         )
 
     def tree(self, *, downwards: bool | None = None) -> str:
@@ -46,31 +55,66 @@ class Lineage(Graph, Picture):
             for start in self.starts
             if start[1] in (self.runs if start[0] == "run" else self.artifacts)
         ]
-        text = "\n".join(tree(self, start, downwards=bool(downwards)) for start in shown[:_TREES])
+        trees = [
+            tree(self, start, downwards=bool(downwards), remarks=self.remarks)
+            for start in shown[:_TREES]
+        ]
+        text = "\n".join(trees)
         remaining = len(shown) - _TREES
         return f"{text}\nand {remaining} more" if remaining > 0 else text
 
     def svg(self) -> str:
         """Return the drawing as SVG text."""
-        return svg(
-            self,
-            [-number if kind == "run" else number for kind, number in self.starts],
-            by_code=self.by_code,
-        )
+        return self.drawing().svg()
+
+    def dot(self) -> str:
+        """Return the drawing in the language of Graphviz."""
+        shown = self.drawing()
+        return dot(shown.boxes, shown.links)
+
+    def mermaid(self) -> str:
+        """Return the drawing as a Mermaid flowchart, which GitHub and GitLab show in Markdown."""
+        shown = self.drawing()
+        return mermaid(shown.boxes, shown.links)
+
+    def drawing(self) -> Drawing:
+        """Return the boxes and links of the picture."""
+        starts = [-number if kind == "run" else number for kind, number in self.starts]
+        return drawing(self, starts, by_code=self.by_code, remarks=self.remarks)
 
     def __repr__(self) -> str:
         cut = ", truncated" if self.truncated else ""
         return f"Lineage({len(self.artifacts)} artifacts, {len(self.runs)} runs, {len(self.edges)} edges{cut})"
 
 
-def svg(graph: Graph, starts: Collection[int], *, by_code: bool = False) -> str:
-    """The picture of this graph; artifacts are positive numbers, runs negative ones.
+@dataclass(frozen=True)
+class Drawing:
+    """Boxes, the links between them, and a note on what is not shown."""
 
-    With `by_code`, runs of the same code are one box, and versions of the same artifact too. At
-    most 150 boxes, those nearest to the starts.
+    boxes: Mapping[int, Box]
+    links: Sequence[Link]
+    note: str
+
+    def svg(self) -> str:
+        """Return it as SVG text."""
+        places = layout({node: box.width for node, box in self.boxes.items()}, self.links)
+        return written(self.boxes, self.links, places, self.note)
+
+
+def drawing(
+    graph: Graph,
+    starts: Collection[int],
+    *,
+    by_code: bool = False,
+    remarks: Mapping[int, str] = NO_REMARKS,
+) -> Drawing:
+    """The boxes of this graph; artifacts are positive numbers, runs negative ones.
+
+    Nodes that play the same part are one box. With `by_code`, runs of the same code are one box,
+    and versions of the same artifact too. At most 150 boxes, those nearest to the starts.
     """
     links = [(above, below) for below, above in graph.links()]
-    group = _by_code(graph) if by_code else _siblings(graph, links, starts)
+    group = folding.by_code(graph) if by_code else folding.alike(graph, links, starts)
     merged = [(group.get(upper, upper), group.get(other, other)) for upper, other in links]
     merged = [link for link in dict.fromkeys(merged) if link[0] != link[1]]
     begin = list(dict.fromkeys(group.get(node, node) for node in starts))
@@ -80,44 +124,19 @@ def svg(graph: Graph, starts: Collection[int], *, by_code: bool = False) -> str:
     for node in [*graph.artifacts, *(-run for run in graph.runs)]:
         members[group.get(node, node)].append(node)
     boxes = {
-        node: _box(graph, members[node], begins=node in begin) for node in drawn if node in members
+        node: _box(graph, members[node], remarks, begins=node in begin)
+        for node in drawn
+        if node in members
     }
     visible = [link for link in merged if link[0] in boxes and link[1] in boxes]
-    note = (
-        f"{len(drawn):,} of {len(every):,} boxes; up= and down= narrow it"
-        if len(every) > len(drawn)
-        else ""
-    )
-    return written(
-        boxes, visible, layout({node: box.width for node, box in boxes.items()}, visible), note
-    )
+    is_cut = len(every) > len(drawn)
+    shown = f"{len(drawn):,} of {len(every):,} boxes; up= and down= narrow it"
+    return Drawing(boxes, visible, shown if is_cut else "")
 
 
-def _by_code(graph: Graph) -> dict[int, int]:
-    """For each run one of the same code, for each artifact one of the same series."""
-    first: dict[str, int] = {}
-    group = {
-        -run.id: first.setdefault(f"run {run.transform_uid}", -run.id)
-        for run in graph.runs.values()
-    }
-    return group | {
-        artifact.id: first.setdefault(f"artifact {artifact.uid[:-VERSION_LENGTH]}", artifact.id)
-        for artifact in graph.artifacts.values()
-    }
-
-
-def _siblings(graph: Graph, links: Sequence[Link], starts: Collection[int]) -> dict[int, int]:
-    """For each of many artifacts that the same runs made and read, one of them."""
-    above: defaultdict[int, list[int]] = defaultdict(list)
-    below: defaultdict[int, list[int]] = defaultdict(list)
-    for upper, lower in links:
-        above[lower].append(upper)
-        below[upper].append(lower)
-    alike: defaultdict[Any, list[int]] = defaultdict(list)
-    for node in graph.artifacts:
-        if node not in starts and (above[node] or below[node]):
-            alike[frozenset(above[node]), frozenset(below[node])].append(node)
-    return {node: nodes[0] for nodes in alike.values() if len(nodes) >= _MANY for node in nodes}
+def svg(graph: Graph, starts: Collection[int], *, by_code: bool = False) -> str:
+    """The picture of this graph as SVG text."""
+    return drawing(graph, starts, by_code=by_code).svg()
 
 
 def _nearest(starts: Sequence[int], links: Sequence[Link]) -> list[int]:
@@ -138,32 +157,48 @@ def _nearest(starts: Sequence[int], links: Sequence[Link]) -> list[int]:
     return list(seen)
 
 
-def _box(graph: Graph, members: Sequence[int], *, begins: bool) -> Box:
+def _box(graph: Graph, members: Sequence[int], remarks: Mapping[int, str], *, begins: bool) -> Box:
     start = " start" if begins else ""
     if members[0] < 0:
         return _run_box([graph.runs[-node] for node in members], start)
     nodes = [graph.artifacts[node] for node in members]
+    words = [remarks[node.id] for node in nodes if node.id in remarks]
+    is_outdated = any(word.startswith("outdated") for word in words)
+    classes = f"artifact{' outdated' * is_outdated}{start}"
+    name, detail = _artifact_texts(nodes, words, is_outdated=is_outdated)
+    return Box(_short(name), _short(detail), _artifact_title(nodes, remarks), classes)
+
+
+def _artifact_texts(
+    nodes: Sequence[ArtifactNode], words: Sequence[str], *, is_outdated: bool
+) -> tuple[str, str]:
+    """The two lines of the box."""
     first = nodes[0]
-    path = path_of(first) if first.key is None or first.root == "/" else first.key
-    folder, _, name = path.rstrip("/").rpartition("/")
-    title = "\n".join(
-        [
-            *(f"{path_of(node)} v{node.uid[-VERSION_LENGTH:]}" for node in nodes[:20]),
-            *["..."][: len(nodes) > 20],
-        ]
-    )
+    folder, _, name = _path(first).rstrip("/").rpartition("/")
+    version = f"v{first.uid[-VERSION_LENGTH:]}"
+    state = "outdated" if is_outdated else words[0] if words and len(nodes) == 1 else ""
     if len(nodes) == 1:
-        return Box(
-            _short(name),
-            _short(f"v{first.uid[-VERSION_LENGTH:]} {folder}".strip()),
-            title,
-            "artifact" + start,
-        )
-    is_one = len({node.uid[:-VERSION_LENGTH] for node in nodes}) == 1
-    names = (
-        (name, f"{len(nodes)} versions") if is_one else (f"{len(nodes)} artifacts", f"{name} ...")
-    )
-    return Box(_short(names[0]), _short(names[1]), title, "artifact" + start)
+        return name, " · ".join(filter(None, (version, state, folder)))
+    if len({node.uid[:-VERSION_LENGTH] for node in nodes}) == 1:
+        return name, f"{len(nodes)} versions"
+    return f"{len(nodes)} artifacts", f"{state} {name} ...".strip()
+
+
+def _path(artifact: ArtifactNode) -> str:
+    has_key = artifact.key is not None and artifact.root != "/"
+    return (artifact.key or "") if has_key else path_of(artifact)
+
+
+def _artifact_title(nodes: Sequence[ArtifactNode], remarks: Mapping[int, str]) -> str:
+    lines = []
+    for node in nodes[:_LISTED]:
+        words = f" ({remarks[node.id]})" if node.id in remarks else ""
+        lines.append(f"{path_of(node)} v{node.uid[-VERSION_LENGTH:]}{words}")
+    return "\n".join([*lines, *["..."][: len(nodes) > _LISTED]])
+
+
+_LISTED = 20
+"""Nodes that the title of a box names."""
 
 
 def _run_box(runs: Sequence[RunNode], start: str) -> Box:
@@ -177,15 +212,23 @@ def _run_box(runs: Sequence[RunNode], start: str) -> Box:
         + " open" * ("running" in states)
     )
     took = [duration(run.duration) for run in runs if run.duration is not None and len(runs) == 1]
-    title = "\n".join(
-        f"run {run.uid} {run.name or ''} {run.error or ''}".rstrip() for run in runs[:20]
-    )
-    return Box(
-        _short(runs[0].transform_key),
-        _short(" · ".join([runs[0].engine, state, *took])),
-        title,
-        kinds + start,
-    )
+    lines = [f"run {run.uid} {run.name or ''} {run.error or ''}".rstrip() for run in runs[:_LISTED]]
+    title = "\n".join([*lines, *["..."][: len(runs) > _LISTED]])
+    engine = runs[0].engine
+    name = _step(runs[0]) if len(runs) == 1 else f"{_code(runs[0])} x {len(runs)}"
+    detail = " · ".join([engine, state, *took])
+    return Box(_short(name), _short(detail), title, f"{kinds} {engine_class(engine)}{start}")
+
+
+def _code(run: RunNode) -> str:
+    """What people call the step: CLEAN, of `nextflow/main.nf:CLEAN`; a script by its path."""
+    return run.transform_key.rpartition(":")[2] or run.transform_key
+
+
+def _step(run: RunNode) -> str:
+    """The step with its sample, where the engine says so: CLEAN (SRR1039508)."""
+    code, name = _code(run), run.name or ""
+    return name if code in name and name != run.transform_key else code
 
 
 def _short(text: str) -> str:

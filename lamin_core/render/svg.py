@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
 from lamin_core.render.layout import HEIGHT, Layout, Link, Point
+from lamin_core.render.text_width import pixels
 from lamin_core.runtime.printable import printable
 
 _STYLE = """
-text{font:12px system-ui,sans-serif;fill:#1f2328}text.d{font-size:10px;fill:#656d76}
-rect{fill:#fff;stroke:#8c959f}.run rect{fill:#f1ebfa;stroke:#8250df}.failed rect{fill:#ffebe9;stroke:#cf222e}
+text{font:12px system-ui,"DejaVu Sans",sans-serif;fill:#1f2328}text.d{font-size:10px;fill:#656d76}
+rect{fill:#fff;stroke:#8c959f}.run rect{fill:#eff1f3;stroke:#57606a}
+.snakemake rect{fill:#e3f5e6;stroke:#1a7f37}.nextflow rect{fill:#ddf4f4;stroke:#1b7c83}
+.prefect rect{fill:#ddebff;stroke:#0550ae}.python rect{fill:#f1ebfa;stroke:#8250df}
+.shell rect{fill:#fff3d6;stroke:#9a6700}.failed rect{fill:#ffebe9;stroke:#cf222e}
+.outdated rect{fill:#fff8f0;stroke:#bc4c00;stroke-dasharray:6 3}
 .open rect{stroke-dasharray:4 3}.start rect{stroke-width:2.5}
 path{fill:none;stroke:#8c959f;stroke-width:1.2}path.w{stroke-dasharray:5 4}path.c{stroke-dasharray:1 4}
 """
 
 
+NAME_SIZE, DETAIL_SIZE = 12, 10
+"""Sizes of the fonts of the two lines, in pixels."""
+_PADDING = 9.0
+ENGINES = ("snakemake", "nextflow", "prefect", "python", "shell")
+"""Engines with a colour of their own."""
+
+
+def engine_class(engine: str) -> str:
+    """The class of the boxes of an engine's runs; the others share one.
+
+    >>> engine_class("snakemake"), engine_class("airflow")
+    ('snakemake', 'other')
+    """
+    return engine if engine in ENGINES else "other"
+
+
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Two lines of text, a title that the pointer shows, and classes: `artifact`, `run`, `failed`, `open`, `start`."""
+    """Two lines of text, a title that the pointer shows, and classes.
+
+    Classes: `artifact`, `outdated`, `run`, the engine, `failed`, `open`, `start`.
+    """
 
     name: str
     detail: str
@@ -29,8 +53,9 @@ class Box:
 
     @property
     def width(self) -> float:
-        """As wide as its text, roughly: nobody tells us the font."""
-        return max(7.0 * len(self.name), 5.8 * len(self.detail), 60.0) + 18.0
+        """Wide enough for both lines in any of the usual fonts."""
+        widest = max(pixels(self.name, NAME_SIZE), pixels(self.detail, DETAIL_SIZE), 60.0)
+        return widest + 2 * _PADDING
 
 
 def written(
@@ -42,7 +67,10 @@ def written(
 ) -> str:
     """The picture: boxes at their places, links as curves with tips, and a note below. `kind` says how a link looks."""
     kind = kind or _kind
-    width, height = places.width, places.height + (20 if note else 0)
+    legend = _legend(boxes.values(), places.height)
+    lines = [line for line in (legend, _note(note, places.height + 20 * bool(legend))) if line]
+    width = max(places.width, _legend_width(boxes.values()), pixels(note, DETAIL_SIZE) + 24)
+    height = places.height + 20 * len(lines)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" role="img" class="lamin-lineage">',
@@ -53,9 +81,38 @@ def written(
     ]
     parts += [_path(places.ways[link], kind(link)) for link in links]
     parts += [_drawn(box, places.corners[node]) for node, box in boxes.items()]
-    if note:
-        parts.append(f'<text class="d" x="12" y="{height - 10:.0f}">{escape(note)}</text>')
-    return "\n".join([*parts, "</svg>"])
+    return "\n".join([*parts, *lines, "</svg>"])
+
+
+def _note(note: str, top: float) -> str:
+    return f'<text class="d" x="12" y="{top + 10:.0f}">{escape(note)}</text>' if note else ""
+
+
+_ENTRY = 90.0
+"""The width of one entry of the legend."""
+_LEGEND = {**{engine: f"run {engine}" for engine in ENGINES}, "failed": "run failed"}
+_LEGEND |= {"outdated": "artifact outdated"}
+
+
+def _legend_entries(boxes: Collection[Box]) -> list[str]:
+    """What the colours that are there mean."""
+    classes = {name for box in boxes for name in box.classes.split()}
+    return [name for name in _LEGEND if name in classes]
+
+
+def _legend_width(boxes: Collection[Box]) -> float:
+    return _ENTRY * len(_legend_entries(boxes)) + 12
+
+
+def _legend(boxes: Collection[Box], top: float) -> str:
+    parts = []
+    for number, name in enumerate(_legend_entries(boxes)):
+        x = 12 + number * _ENTRY
+        parts.append(
+            f'<g class="{_LEGEND[name]}"><rect x="{x:.0f}" y="{top + 2:.0f}" width="12" height="9" rx="2"/>'
+            f'<text class="d" x="{x + 17:.0f}" y="{top + 10:.0f}">{name}</text></g>'
+        )
+    return "".join(parts)
 
 
 def _scoped(style: str) -> str:
@@ -87,8 +144,8 @@ def _drawn(box: Box, corner: Point) -> str:
     return (
         f'<g class="{box.classes}"><title>{escape(_lines(box.title))}</title>'
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{box.width:.1f}" height="{HEIGHT:.0f}" rx="{radius}"/>'
-        f'<text x="{x + 9:.1f}" y="{y + 17:.1f}">{escape(box.name)}</text>'
-        f'<text class="d" x="{x + 9:.1f}" y="{y + 31:.1f}">{escape(box.detail)}</text></g>'
+        f'<text x="{x + _PADDING:.1f}" y="{y + 17:.1f}">{escape(box.name)}</text>'
+        f'<text class="d" x="{x + _PADDING:.1f}" y="{y + 31:.1f}">{escape(box.detail)}</text></g>'
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from lamin_core.lineage.graph import Graph
 from lamin_core.lineage.traversal import ROLLED_BACK
@@ -13,18 +15,41 @@ from lamin_core.runtime.text import duration
 from lamin_core.uids import VERSION_LENGTH
 
 Node = tuple[str, int]
+NO_REMARKS: Mapping[int, str] = MappingProxyType({})
 
 
-def tree(graph: Graph, start: Node, *, downwards: bool = False) -> str:
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a tree: what stands before the node, and the node's name, facts and remark."""
+
+    indent: str
+    node: Node
+    name: str
+    facts: str
+    remark: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.indent}{self.name}{self.facts}{self.remark}"
+
+
+def tree(
+    graph: Graph, start: Node, *, downwards: bool = False, remarks: Mapping[int, str] = NO_REMARKS
+) -> str:
     """The lineage of one node, upwards to its sources (or downwards), a line for each artifact and run.
 
     `start` is `("artifact", id)` or `("run", id)`. What was shown before is named once more, but
-    not unfolded.
+    not unfolded. `remarks` are words behind artifacts, by primary key.
     """
+    return "\n".join(map(str, tree_lines(graph, start, downwards=downwards, remarks=remarks)))
+
+
+def tree_lines(
+    graph: Graph, start: Node, *, downwards: bool = False, remarks: Mapping[int, str] = NO_REMARKS
+) -> Iterator[Line]:
+    """The lines of `tree`, in parts, for who colours or shortens them."""
     below = _links(graph, downwards=downwards)
-    lines = [_line(graph, start)]
-    lines += _branches(graph, below, start, "", {start})
-    return "\n".join(lines)
+    yield _line(graph, start, remarks)
+    yield from _branches(graph, below, start, remarks)
 
 
 def _links(graph: Graph, *, downwards: bool) -> dict[Node, list[Node]]:
@@ -43,9 +68,9 @@ def _links(graph: Graph, *, downwards: bool) -> dict[Node, list[Node]]:
     for run, source, _ in graph.dependencies:
         add(("run", run), ("run", source))
     for folder, artifact in graph.contains:
-        if artifact not in graph.produced:
+        if (artifact, folder) in graph.origins:
             add(("artifact", artifact), ("artifact", folder))
-        elif folder not in graph.produced:
+        elif (folder, artifact) in graph.origins:
             add(("artifact", folder), ("artifact", artifact))
     return {source: list(targets) for source, targets in links.items()}
 
@@ -70,9 +95,10 @@ def _other_makers(graph: Graph, artifact: int) -> str:
 
 
 def _branches(
-    graph: Graph, below: dict[Node, list[Node]], start: Node, indent: str, shown: set[Node]
-) -> Iterator[str]:
-    stack = [(iter(_with_last(below.get(start, []))), indent)]
+    graph: Graph, below: dict[Node, list[Node]], start: Node, remarks: Mapping[int, str]
+) -> Iterator[Line]:
+    shown = {start}
+    stack = [(iter(_with_last(below.get(start, []))), "")]
     while stack:
         children, indent = stack[-1]
         entry = next(children, None)
@@ -81,7 +107,9 @@ def _branches(
             continue
         child, is_last = entry
         again = child in shown and bool(below.get(child))
-        yield f"{indent}{'└─ ' if is_last else '├─ '}{_line(graph, child)}{'  (see above)' if again else ''}"
+        line = _line(graph, child, remarks)
+        remark = f"{line.remark}  (see above)" if again else line.remark
+        yield replace(line, indent=f"{indent}{'└─ ' if is_last else '├─ '}", remark=remark)
         if child not in shown:
             shown.add(child)
             stack.append(
@@ -93,21 +121,27 @@ def _with_last(children: list[Node]) -> list[tuple[Node, bool]]:
     return [(child, index == len(children) - 1) for index, child in enumerate(children)]
 
 
-def _line(graph: Graph, node: Node) -> str:
-    kind, identity = node
-    if kind == "artifact":
-        artifact = graph.artifacts[identity]
-        name = (
-            artifact.key if artifact.key is not None and artifact.root != "/" else path_of(artifact)
-        )
-        return (
-            f"{printable(name)}  v{artifact.uid[-VERSION_LENGTH:]}{_other_makers(graph, identity)}"
-        )
-    run = graph.runs[identity]
+def _line(graph: Graph, node: Node, remarks: Mapping[int, str]) -> Line:
+    is_artifact = node[0] == "artifact"
+    return _artifact_line(graph, node, remarks) if is_artifact else _run_line(graph, node)
+
+
+def _artifact_line(graph: Graph, node: Node, remarks: Mapping[int, str]) -> Line:
+    identity = node[1]
+    artifact = graph.artifacts[identity]
+    name = artifact.key if artifact.key is not None and artifact.root != "/" else path_of(artifact)
+    facts = f"  v{artifact.uid[-VERSION_LENGTH:]}{_other_makers(graph, identity)}"
+    words = remarks.get(identity)
+    return Line("", node, printable(name), facts, f"  ({printable(words)})" if words else "")
+
+
+def _run_line(graph: Graph, node: Node) -> Line:
+    run = graph.runs[node[1]]
     facts = [run.transform_key, run.engine, run.status + (" (cached)" if run.cached else "")]
     if run.duration is not None:
         facts.append(duration(run.duration))
     if run.error:
         facts.append(run.error.splitlines()[0][:100])
     name = f" {run.name!r}" if run.name and run.name not in run.transform_key else ""
-    return f"run {run.uid}{name} of " + " · ".join(printable(fact) for fact in facts)
+    shown = " of " + " · ".join(printable(fact) for fact in facts)
+    return Line("", node, f"run {run.uid}", f"{name}{shown}")

@@ -42,6 +42,20 @@ def current_run() -> Any:
     return current_instance().runs.above(above)
 
 
+def is_tracked() -> bool:
+    """Whether what happens here belongs to a run, of this process or of an engine; asks no database."""
+    return bool(_path_here()) or _process_run is not None or _named_above() is not None
+
+
+def innermost_run() -> Any:
+    """The run of a function or block that this thread or task is in, else that of `track()`, or None.
+
+    Asks no engine and no database.
+    """
+    path = _path_here()
+    return path[-1] if path else _process_run
+
+
 def _path_here() -> tuple[Any, ...]:
     path = _path.get()
     if path or threading.current_thread() is threading.main_thread():

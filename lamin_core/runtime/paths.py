@@ -60,6 +60,20 @@ def locate_instance(start: Path | None = None) -> Located | None:
     return Located(_read_pointer(default), str(default)) if os.path.isfile(default) else None
 
 
+def instance_of(folder: Path) -> Path | None:
+    """The `.lamin` folder of the instance that this folder is in, is connected to, or that is the user's default.
+
+    Whatever `LAMIN_INSTANCE` says, and whether or not it may be used: to compare with one that is.
+    """
+    with suppress(OSError):
+        marked = nearest_marked(folder)
+        if marked is not None:
+            return _followed(marked / FOLDER).folder
+        if user_default().is_file():
+            return _read_pointer(user_default())
+    return None
+
+
 def find_instance(start: Path | None = None) -> Path | None:
     """The `.lamin` folder of the instance that is at work at `start`. Raises what `locate_instance` does."""
     located = locate_instance(start)

@@ -106,6 +106,12 @@ SETTINGS = {
             "whether loading an artifact makes it an input of the run",
         ),
         Setting(
+            "watch_files",
+            True,
+            _yes_or_no,
+            "whether files that a run opens are noted as its inputs and outputs by themselves",
+        ),
+        Setting(
             "cache_dir",
             None,
             _folder,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,6 +30,19 @@ def trash(instance: SavingInstance, artifact: Artifact) -> None:
         row.deleted_at = row.deleted_at or now()
         settle_latest(session, row.series_id)
     show(artifact, row)
+
+
+def trash_all(instance: SavingInstance, artifacts: Sequence[int]) -> None:
+    """Hide these artifacts, by primary key, in one transaction."""
+    with instance.db.writing() as session:
+        for begin in range(0, len(artifacts), _AT_ONCE):
+            chosen = Artifact.id.in_(artifacts[begin : begin + _AT_ONCE])
+            session.execute(update(Artifact).where(chosen).values(deleted_at=now()))
+            for series_id in session.scalars(select(Artifact.series_id).where(chosen)).all():
+                settle_latest(session, series_id)
+
+
+_AT_ONCE = 500
 
 
 def restore(instance: SavingInstance, artifact: Artifact) -> None:

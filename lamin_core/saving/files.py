@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +39,8 @@ from lamin_core.storage.locations import (
     suffix_of,
 )
 from lamin_core.storage.rooted_paths import copy_location, location
+from lamin_core.watching import opening
+from lamin_core.watching.accesses import READ, WRITE
 
 
 class _Records(Protocol):
@@ -95,6 +98,13 @@ class Files:
             )
         return match
 
+    def digest_of(self, path: str) -> Digest | None:
+        """What the bytes of a local file or folder are; None for what is neither, or cannot be read."""
+        try:
+            return self._contents.at(local_path(path)).digest
+        except LaminError:
+            return None
+
     def prepare(
         self,
         path: str | os.PathLike[str],
@@ -125,7 +135,9 @@ class Files:
             check_name(location.key)
         elif is_folder:
             _check_apart(path, target)
-        seen = self._contents.at(path)
+        opening.declare(str(path), WRITE)
+        with opening.unwatched():
+            seen = self._contents.at(path)
         return Source(str(path), suffix, location, seen.digest, target, seen)
 
     def _remote(self, url: str, key: str | None) -> Source:
@@ -248,7 +260,7 @@ class Files:
         self.where(artifact)
         formats.check_trusted(artifact.suffix, trust=trust)
         path = self._here(artifact)
-        with formats.understood(artifact.key or path.name, artifact.suffix):
+        with opening.unwatched(), formats.understood(artifact.key or path.name, artifact.suffix):
             loaded = formats.load(path, artifact.suffix, trust=trust)
         note_input(self._database, reader, artifact)
         return loaded
@@ -292,6 +304,7 @@ class Files:
 
     def _here(self, artifact: Artifact) -> Path:
         path = self.path(artifact)
+        opening.declare(str(path), READ)
         if isinstance(path, str):
             target = self._cache / artifact.uid / name_of(path)
             self._make_cache()
@@ -301,7 +314,7 @@ class Files:
             self._check_unchanged(artifact, local)
         except (FileNotFoundError, NotADirectoryError) as error:
             gone = f"the bytes of {artifact.uid} are gone: nothing at {path!s}"
-            raise NotFound(gone, hint="restore the file") from error
+            raise NotFound(gone, hint=_remedy(path, self.storages())) from error
         except OSError as error:
             message = f"{str(path)!r} cannot be read: {error.strerror or error}"
             raise Unavailable(message, hint="check who may read it: ls -l") from error
@@ -331,6 +344,10 @@ class Files:
         else:
             self._here(artifact)
 
+    def holds(self, path: Path, content: Digest, since: datetime) -> bool:
+        """Return whether these bytes are there; they are read only if they may have changed since then."""
+        return _is_untouched(path, content, since) or self._contents.at(path).digest == content
+
     def _check_unchanged(self, artifact: Artifact, path: Path) -> None:
         """Raise `Conflict` unless these are the bytes of this version; they are read only if they may be others.
 
@@ -341,10 +358,7 @@ class Files:
         content = artifact.content_digest
         if content is None or content.hash_type not in (FILE, FOLDER):
             return
-        if (
-            _is_untouched(path, content, artifact.created_at)
-            or self._contents.at(path).digest == content
-        ):
+        if self.holds(path, content, artifact.created_at):
             return
         if artifact.is_copy:
             raise _damaged(str(path))
@@ -453,3 +467,11 @@ def _check_suffix(suffix: str, of_key: str, key: str, name: str) -> None:
             f"the suffix of {name!r} is {suffix!r}, that of key {key!r} is {of_key!r}",
             hint=f"end the key in {suffix!r}" if suffix else "leave the suffix of the key out",
         )
+
+
+def _remedy(path: str | os.PathLike[str], storages: Sequence[Root]) -> str:
+    """What to type where the bytes of an artifact are not at this path."""
+    root = locate(os.fspath(path), storages).root
+    if root is None or os.path.isdir(root.root):
+        return "restore the file"
+    return f"mount {root.root!r}; if it was moved: lamin storage move {shlex.quote(root.root)} NEW"

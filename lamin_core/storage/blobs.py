@@ -16,6 +16,7 @@ import errno
 import fcntl
 import os
 import secrets
+import shlex
 import shutil
 import stat
 import tempfile
@@ -254,7 +255,8 @@ def _make_folder(root: str, folder: str) -> None:
         return
     if not os.path.isdir(root):  # not made anew: what is mounted there comes back
         raise Unavailable(
-            f"the storage {root!r} is gone", hint="is it mounted? or `lamin init` with another one"
+            f"the storage {root!r} is gone",
+            hint=f"mount it; if it was moved: lamin storage move {shlex.quote(root)} NEW",
         )
     os.makedirs(folder, exist_ok=True)
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from lamin_core.enums import MANAGED as MANAGED
 from lamin_core.errors import InvalidArgument, InvalidKey
 from lamin_core.runtime.url_credentials import shows_secret
+from lamin_core.storage.canonical_urls import canonical_url, check_host, file_host
 from lamin_core.storage.hashing import Digest
 from lamin_core.uids import derived_uid
 
@@ -124,16 +125,20 @@ def checked_root(root: str | os.PathLike[str], base: str | os.PathLike[str] = ".
         return os.path.abspath(os.path.join(base, os.path.expanduser(text)))
     if is_file_url(text):
         return os.path.abspath(path_of(text))
-    if "?" in check_url(text):
+    url = check_url(text)
+    if "?" in url:
         raise _with_secrets(text)
-    return text.rstrip("/")
+    return url
 
 
 def check_url(url: str) -> str:
-    """The URL itself. Raises `InvalidArgument` when it shows a password, a token or a signature: it would be stored.
+    """The URL in the spelling by which the registry knows it, see `canonical_urls`.
 
-    >>> check_url("https://example.org/a.csv?download=1")
-    'https://example.org/a.csv?download=1'
+    Raises `InvalidArgument` when it shows a password, a token or a signature, which would be
+    stored, and for a file of another machine.
+
+    >>> check_url("https://example.org/a.csv?download=1"), check_url("s3a://bucket/a.csv")
+    ('https://example.org/a.csv?download=1', 's3://bucket/a.csv')
     """
     if "\0" in url or not _is_text(url):
         raise InvalidArgument(
@@ -142,7 +147,8 @@ def check_url(url: str) -> str:
     user = url.partition("://")[2].partition("/")[0].rpartition("@")[0]
     if shows_secret(url) or ":" in user:
         raise _with_secrets(url)
-    return url
+    check_host(url)
+    return canonical_url(url)
 
 
 def _with_secrets(url: str) -> InvalidArgument:
@@ -155,12 +161,12 @@ def _with_secrets(url: str) -> InvalidArgument:
 
 
 def is_file_url(path: str) -> bool:
-    """Whether it is a URL of this machine.
+    """Whether it is the URL of a file of this machine.
 
-    >>> is_file_url("file:///a"), is_file_url("/a")
-    (True, False)
+    >>> is_file_url("file:///a"), is_file_url("/a"), is_file_url("file://node1/a")
+    (True, False, False)
     """
-    return path.startswith("file://")
+    return path.startswith("file://") and file_host(path) is None
 
 
 def path_of(url: str) -> str:

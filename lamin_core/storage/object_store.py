@@ -24,6 +24,7 @@ from lamin_core.runtime.paths import user_config
 from lamin_core.runtime.progress import Watch, progress
 from lamin_core.runtime.redaction import redact_text
 from lamin_core.runtime.settings import read_toml
+from lamin_core.storage.canonical_urls import check_host
 from lamin_core.storage.hashing import Digest, digest_entries, files_in
 from lamin_core.storage.locations import ON_THE_WEB, root_type
 from lamin_core.storage.s3_multipart import PART, upload_parts
@@ -207,10 +208,12 @@ def _callback(watch: Watch | None) -> Any:
 def filesystem(url: str) -> tuple[Any, str]:
     """The fsspec file system of a URL, without its cache of listings, and the path in it.
 
-    Raises `MissingExtra` or `InvalidArgument` where there is none for that scheme.
+    Raises `MissingExtra` or `InvalidArgument` where there is none for that scheme, or another machine
+    has the file.
     """
     import fsspec  # heavy, and only remote storages need it
 
+    check_host(url)
     try:
         fs, target = fsspec.core.url_to_fs(url, use_listings_cache=False, **options_for(url))
     except ImportError as error:

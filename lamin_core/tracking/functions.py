@@ -18,6 +18,7 @@ from lamin_core.runtime import child_environment, current
 from lamin_core.runtime.recorded_calls import RecordedCall, recorded
 from lamin_core.saving.parent_run import name_of
 from lamin_core.tracking import termination
+from lamin_core.tracking.noted_files import note_watched, tell_noted
 from lamin_core.tracking.start import begun, instance
 from lamin_core.tracking.termination import Outcome, outcome
 
@@ -138,9 +139,13 @@ class _Tracked:
 @contextmanager
 def _recorded(where: Instance, started: Run) -> Iterator[None]:
     """The run ends as the block ends."""
+    is_outermost = current.innermost_run() is None
 
     def close(how: Outcome) -> None:
+        note_watched(where, started, how)
         where.runs.end(started, *how)
+        if is_outermost:
+            tell_noted(where, started)
 
     termination.opened(started, close)
     error: BaseException | None = None

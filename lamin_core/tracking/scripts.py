@@ -23,6 +23,7 @@ from lamin_core.tracking import notebooks, termination
 from lamin_core.tracking.code import Code, at_work, in_file
 from lamin_core.tracking.functions import tell_processes
 from lamin_core.tracking.log_capture import Log
+from lamin_core.tracking.noted_files import note_watched, tell_noted, watch_run
 from lamin_core.tracking.start import begun, instance, project_folder
 from lamin_core.tracking.termination import Outcome
 from lamin_core.uids import random_uid
@@ -103,6 +104,7 @@ def track(
         run = begun(where, saved, params=params, parent=parent, details=_details(), **facts)
     else:
         where.runs.resume(run)
+        watch_run(where, run)
     script = _Script(where, run, code, report)
     script.begin()
     try:
@@ -222,10 +224,12 @@ class _Script:
         if self._log is not None:
             self._log.close()
         self._take_notebook()
+        note_watched(self._where, self._run, how)
         ended = self._where.runs.end(self._run, *how)
         current.set_process_run(None)
         _scripts.pop(self._run.uid, None)
         tell_processes()
+        tell_noted(self._where, self._run)
         self._keep_report()
         return ended
 

@@ -13,6 +13,7 @@ from lamin_core.models import Environment, Run, Transform
 from lamin_core.runtime import current
 from lamin_core.runtime.environment import current_environment
 from lamin_core.tracking.code import script
+from lamin_core.tracking.noted_files import watch_run
 from lamin_core.tracking.params import masked_params
 from lamin_core.uids import random_uid
 
@@ -37,7 +38,9 @@ def begun(
     run.engine, run.engine_version = "python", sys.version.split()[0]
     run.environment_id = environment_id(where, project_folder())
     Run.transform.remember(run, transform)
-    return run.save()
+    saved = run.save()
+    watch_run(where, saved)
+    return saved
 
 
 def project_folder() -> Path:

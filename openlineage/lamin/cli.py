@@ -16,10 +16,10 @@ from lamin_core.cli.epilog import examples
 from lamin_core.errors import MissingExtra, NotFound
 from lamin_core.ingest.state_digest import digest
 from lamin_core.instance.instance import Instance, connect
-from lamin_core.runtime.paths import spool_folder, user_spool
+from lamin_core.runtime.paths import spool_folder
 from lamin_core.runtime.printable import printable, printable_json
 from lamin_core.runtime.set_aside import REMEDY, AsideFile, aside_files
-from openlineage.lamin.emit.default_sink import registry_key
+from lamin_core.runtime.waiting_folders import forget_folder
 from openlineage.lamin.emit.spool import requeue as requeue_events
 from openlineage.lamin.emit.spool import take_dropped
 from openlineage.lamin.export.events import export as exported
@@ -30,6 +30,7 @@ from openlineage.lamin.receive.rebuild import rebuild as rebuild_registry
 from openlineage.lamin.receive.replay import Report
 from openlineage.lamin.receive.replay import replay as replayed
 from openlineage.lamin.receive.spool_replay import recover
+from openlineage.lamin.receive.waiting import bring_in, waiting_for
 from openlineage.lamin.validation.lint import lint_lines, lint_log
 
 
@@ -73,10 +74,11 @@ def replay(files: tuple[Path, ...], as_json: bool) -> None:
     if not files:
         with messages.reported_by_command():
             recover(instance.db, spool_folder(), report)
-            # Kept there while this instance could not be used by this user, or could not be written
-            # to.
-            if user_spool() != spool_folder():
-                recover(instance.db, user_spool(), report, registry_key(instance.folder))
+            # What waits elsewhere: while this instance could not be used by this user, could not be
+            # written to, or was not there yet.
+            for waiting in waiting_for(instance.db, instance.folder):
+                recover(instance.db, waiting.spool, report, waiting.key)
+                forget_folder(waiting.spool, waiting.key)
         dropped = take_dropped(spool_folder())
         refused = aside_files(spool_folder())
     if as_json:
@@ -277,6 +279,7 @@ def serve(host: str, port: int) -> None:
     except ImportError as error:
         raise MissingExtra(str(error.name), "server") from error
     instance = connect()
+    bring_in(instance)
 
     def announce(taken: int) -> None:
         output.echo(f"taking events for {instance.folder.parent}", err=True)

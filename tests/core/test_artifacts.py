@@ -350,7 +350,7 @@ def test_what_is_in_the_trash_is_in_no_query_until_it_is_taken_out(
     assert ln.Artifact.get(old.uid).is_latest
     assert [artifact.uid for artifact in ln.Artifact.all()] == [old.uid]
     assert [artifact.uid for artifact in ln.Artifact.trash()] == [new.uid]
-    assert list(ln.Artifact.df().index) == [old.uid]
+    assert list(ln.Artifact.df()["uid"]) == [old.uid]
     with pytest.raises(NotFound):
         ln.Artifact.get(new.uid)
     ln.Artifact.trash().one().restore()

@@ -302,6 +302,53 @@ def test_a_table_of_artifacts_shows_features_and_labels(
     assert table["created_by__handle"].tolist() == [artifact.created_by.handle]
 
 
+def test_a_feature_that_is_called_like_a_field_has_a_column_beside_that_field(
+    artifact: ln.Artifact,
+) -> None:
+    fields = [name for name in ln.Artifact.df().columns if name != "is_latest"]
+    names = ["uid", *fields]
+    ln.save([ln.Feature(name=name, dtype=str) for name in names])
+    before = ln.Artifact.df(include="storage__root")
+    artifact.features.add_values({name: f"value of {name}" for name in names})
+    table = ln.Artifact.df(include="storage__root", features=True)
+    assert table.index.tolist() == [artifact.uid]
+    for name in before.columns:
+        assert table[name].astype(object).equals(before[name].astype(object)), name
+    for name in names:
+        assert table[f"features__{name}"].tolist() == [f"value of {name}"]
+
+
+def test_a_table_has_the_features_that_are_named(artifact: ln.Artifact) -> None:
+    ln.save([ln.Feature(name=name, dtype=float) for name in ("alpha", "beta", "gamma")])
+    artifact.features.add_values({"alpha": 1.0, "beta": 2.0})
+    plain = ln.Artifact.df()
+    assert ln.Artifact.df(features=["beta", "gamma"]).columns.tolist() == [
+        *plain.columns,
+        "beta",
+        "gamma",
+    ]
+    assert ln.Artifact.filter().df(features="alpha")["alpha"].tolist() == [1.0]
+    for choice in ({"include": "features"}, {"include": ["features", "run__uid"]}):
+        table = ln.Artifact.df(**choice)
+        assert (table["alpha"].tolist(), table["beta"].tolist()) == ([1.0], [2.0])
+        assert "features" not in table
+    assert ln.Artifact.df(features=False).columns.tolist() == plain.columns.tolist()
+    assert ln.Artifact.df(features=[]).columns.tolist() == plain.columns.tolist()
+    with pytest.raises(InvalidArgument, match="no feature is called 'alpa'") as error:
+        ln.Artifact.df(features=["alpa"])
+    assert error.value.hint == "did you mean alpha?"
+    wrong: Any
+    for wrong in (3, [3], None):
+        with pytest.raises(InvalidArgument):
+            ln.Artifact.df(features=wrong)
+
+
+def test_a_schema_keeps_its_own_relation_called_features(instance: Instance) -> None:
+    features = [ln.Feature(name=name, dtype=float).save() for name in ("alpha", "beta")]
+    ln.Schema(features=features, name="both").save()
+    assert ln.Schema.df(include="features")["features"].tolist() == [["alpha", "beta"]]
+
+
 def test_describe_shows_features_and_labels(
     artifact: ln.Artifact, experiments: list[ln.ULabel], capsys: pytest.CaptureFixture[str]
 ) -> None:

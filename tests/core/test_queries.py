@@ -96,7 +96,9 @@ def test_an_unknown_field_is_told_with_the_nearest_names(instance: Instance) -> 
 def test_a_frame_has_a_row_for_each_record(labels: list[ln.ULabel]) -> None:
     frame = ln.ULabel.filter(type__name="Experiment").df()
     assert list(frame["name"]) == ["Beta", "a_b"]
-    assert frame.index.name == "uid"
+    assert list(frame["uid"]) == [label.uid for label in ln.ULabel.filter(type__name="Experiment")]
+    assert list(frame.index) == [0, 1]
+    assert [name for name in frame if name == "id" or str(name).endswith("_id")] == []
     assert len(ln.ULabel.df(limit=2)) == 2
     assert ln.Artifact.df().empty
 
@@ -217,3 +219,21 @@ def test_what_is_no_collection_and_no_question_is_told(instance: Instance, write
     for ask, message in wrong:
         with pytest.raises(InvalidArgument, match=message):
             ask()
+
+
+def test_a_frame_of_artifacts_joins_one_of_runs_and_says_what_people_look_for(
+    instance: Instance, write: Write
+) -> None:
+    with ln.run("make.py") as run:
+        artifact = ln.Artifact(write("out.txt", "abc")).save()
+    table = ln.Artifact.df()
+    (row,) = table.to_dict("records")
+    assert (row["uid"], row["version"], row["size"]) == (artifact.uid, "0000", 3)
+    assert (row["hash"], row["transform"], row["run"]) == (artifact.hash, "make.py", run.uid)
+    assert row["created_by"] == artifact.created_by.handle
+    assert row["storage"] == artifact.storage.root
+    assert not {"origin", "number", "real_key"} & set(table.columns)
+    joined = table.merge(ln.Artifact.df(features=True)[["uid", "key"]], on="uid")
+    assert joined["key_x"].tolist() == joined["key_y"].tolist() == ["out.txt"]
+    runs = ln.Run.df().rename(columns={"uid": "run"})
+    assert table.merge(runs, on="run")["status"].tolist() == ["completed"]

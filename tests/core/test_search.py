@@ -184,7 +184,7 @@ def test_of_several_versions_the_latest_is_found(instance: Instance) -> None:
     ln.Transform(key="intro.py", source_code="1", description="An introduction").save()
     newer = ln.Transform(key="intro.py", source_code="2", description="An introduction").save()
     assert [transform.uid for transform in ln.Transform.search("introduction")] == [newer.uid]
-    assert ln.Transform.search("intro").df().index.tolist() == [newer.uid]
+    assert ln.Transform.search("intro").df()["uid"].tolist() == [newer.uid]
 
 
 def test_letters_of_all_scripts_are_searched(instance: Instance) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import platform
+import shlex
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 from lamin_core import __version__
 from lamin_core.admin.doctor.finding import Finding, ok, warning
-from lamin_core.runtime.paths import spool_folder
+from lamin_core.runtime.paths import instance_of, spool_folder, user_spool
 from lamin_core.runtime.set_aside import REMEDY, aside_files
+from lamin_core.runtime.waiting_folders import waiting_folders
 
 WAL_RESET_FIXED = (3, 51, 3)
 _ENGINES = {
@@ -33,6 +36,7 @@ def checks() -> Iterator[Finding]:
     for engine, (plugin, package) in _ENGINES.items():
         yield _engine(engine, plugin, package)
     yield spool()
+    yield from waiting_elsewhere()
     yield refused_events()
 
 
@@ -80,6 +84,19 @@ def spool() -> Finding:
     return warning(
         "spool", f"{size} bytes in {len(files)} files wait in {folder}", "lamin events replay"
     )
+
+
+def waiting_elsewhere() -> Iterator[Finding]:
+    """For which folders events wait in the user's spool, since there was no instance when something ran there."""
+    for folder in sorted(set(waiting_folders(user_spool()).values())):
+        instance = instance_of(Path(folder))
+        if instance is None:
+            hint = f"cd {shlex.quote(folder)} && lamin init"
+        else:
+            hint = f"lamin --instance {shlex.quote(str(instance.parent))} events replay"
+        yield warning(
+            "events before init", f"events of runs in {folder} wait for an instance", hint
+        )
 
 
 def refused_events() -> Finding:

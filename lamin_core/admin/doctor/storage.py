@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from lamin_core.admin.doctor.database import skew
-from lamin_core.admin.doctor.finding import Finding, failure, ok
+from lamin_core.admin.doctor.finding import Finding, failure, ok, warning
 from lamin_core.enums import MANAGED
 from lamin_core.errors import LaminError, Unavailable
 from lamin_core.instance.instance import Instance
@@ -30,6 +31,19 @@ def checks(instance: Instance) -> Iterator[Finding]:
         return
     yield ok("storage", f"{root} can be written to")
     yield skew("clock of the storage", ahead)
+    yield from _absent(instance)
+
+
+def _absent(instance: Instance) -> Iterator[Finding]:
+    """Folders that the registry knows files of, and that are not there; those of a team may be on other machines."""
+    for storage in instance.files.storages():
+        if is_remote(storage.root) or os.path.isdir(storage.root):
+            continue
+        remedy = f"if it was moved: lamin storage move {shlex.quote(storage.root)} NEW"
+        if instance.db.project is None:
+            yield ok("storages", f"no folder at {storage.root} on this machine; {remedy}")
+        else:
+            yield warning("storages", f"no folder at {storage.root}", f"mount it; {remedy}")
 
 
 def _tried_local(root: str) -> float:
@@ -39,7 +53,8 @@ def _tried_local(root: str) -> float:
     path = folder / f".doctor-{secrets.token_hex(8)}"
     try:
         if not Path(root).is_dir():
-            raise Unavailable(f"no folder at {root!r}", hint=f"mkdir -p {root}, or mount it")
+            hint = f"mount it; if it was moved: lamin storage move {shlex.quote(root)} NEW"
+            raise Unavailable(f"no folder at {root!r}", hint=hint)
         is_new = not folder.exists()
         folder.mkdir(exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)

@@ -18,6 +18,7 @@ from lamin_core.models import Artifact, Content, RunArtifact, Storage
 from lamin_core.models.storage import UNKNOWN_SIZE
 from lamin_core.runtime.parallel import at_once
 from lamin_core.runtime.progress import progress
+from lamin_core.storage.canonical_urls import file_host
 from lamin_core.storage.hashing import Digest
 from lamin_core.storage.locations import is_below, is_copy_key, is_remote
 from lamin_core.storage.rooted_paths import Location, copy_location, location, own_location
@@ -136,7 +137,10 @@ def _not_its_own(artifact: Kept) -> Problem:
 
 def _gone(root: str) -> Problem:
     return Problem(
-        "storage", f"the storage {root} is gone, with all copies in it", "is it mounted?", path=root
+        "storage",
+        f"the storage {root} is gone, with all copies in it",
+        f"mount it; if it was moved: lamin storage move {shlex.quote(root)} NEW",
+        path=root,
     )
 
 
@@ -172,6 +176,8 @@ def _stored_artifact(
 
 def _is_reachable(root: str) -> bool:
     """Whether files can be looked at there: not in the tables of a database."""
+    if file_host(root) is not None:
+        return False
     return not is_remote(root) or root.partition("://")[0] in REACHABLE
 
 

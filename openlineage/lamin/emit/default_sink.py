@@ -49,12 +49,16 @@ def default_sink() -> Sink:
         return direct_sink()
     folder = spool_folder()
     limit = int(_spool_limit() * _MEGABYTE)
-    patience = _number("LAMIN_PATIENCE", PATIENCE)
     sinks: list[Sink] = []
     for destination in destinations():
-        spool = Spool(folder, key_of(destination), limit)
-        sinks.append(BackgroundSink(destination.open, spool, patience))
+        spool = Spool(folder, key_of(destination), limit, destination.origin)
+        sinks.append(BackgroundSink(destination.open, spool, patience()))
     return _together(sinks)
+
+
+def patience() -> float:
+    """Seconds that a process waits for events to be taken: `LAMIN_PATIENCE`, 2 by default."""
+    return _number("LAMIN_PATIENCE", PATIENCE)
 
 
 def direct_sink() -> Sink:
@@ -77,7 +81,14 @@ def destinations() -> list[Destination]:
         own = _found_registry()
     if own is not None:
         return [own, *others]
-    return others or [Destination("nowhere", _nowhere)]
+    return others or [Destination("nowhere", _nowhere, origin=_here())]
+
+
+def _here() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # removed meanwhile
+        return None
 
 
 def _found_registry() -> Destination | None:

@@ -1,7 +1,8 @@
 """Dataset names: where a file or table lives, as OpenLineage writes it, and back.
 
 Source: the OpenLineage naming conventions. A local file is namespace `file` with its absolute path
-as name, an object is namespace `s3://bucket` with its key as name.
+as name, an object is namespace `s3://bucket` with its key as name. Of several spellings of one name
+`lamin_core.storage.canonical_urls` chooses.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from urllib.parse import quote, urlsplit
 
 from lamin_core.runtime.redaction import redact_text
 from lamin_core.runtime.url_credentials import without_credentials
+from lamin_core.storage.canonical_urls import canonical_url, file_host
 
-_BUCKET_SCHEMES = {"s3", "gs", "gcs", "s3a", "s3n", "hf"}
-_ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
+_BUCKET_SCHEMES = {"s3", "gs", "hf"}
 
 
 def dataset_name(path: str | os.PathLike[str]) -> tuple[str, str]:
@@ -25,18 +26,18 @@ def dataset_name(path: str | os.PathLike[str]) -> tuple[str, str]:
 
     >>> dataset_name("/data/./a.csv")
     ('file', '/data/a.csv')
-    >>> dataset_name("s3://bucket/raw/a.csv")
+    >>> dataset_name("s3a://bucket/raw/a.csv")
     ('s3://bucket', 'raw/a.csv')
     """
     text = os.fspath(path)
-    scheme, separator, _ = text.partition("://")
-    if not separator:
+    if "://" not in text:
         return "file", os.path.abspath(text)
-    if scheme == "file":
-        return "file", posixpath.normpath(urlsplit(text).path)
-    parts = urlsplit(text)
-    name = parts.path.lstrip("/") if scheme in _BUCKET_SCHEMES else parts.path
-    return without_credentials(f"{_ALIASES.get(scheme, scheme)}://{parts.netloc}"), name
+    parts = urlsplit(canonical_url(text))
+    if parts.scheme == "file":
+        host = file_host(text)
+        return "file" if host is None else f"file://{host}", posixpath.normpath(parts.path)
+    name = parts.path.lstrip("/") if parts.scheme in _BUCKET_SCHEMES else parts.path
+    return without_credentials(f"{parts.scheme}://{parts.netloc}"), name
 
 
 def dataset_path(namespace: str, name: str) -> str:
@@ -47,16 +48,32 @@ def dataset_path(namespace: str, name: str) -> str:
     >>> dataset_path("warehouse", "orders")
     'dataset://warehouse/orders'
 
-    Credentials are no part of it:
+    Credentials are no part of it, and other spellings of a name mean the same:
 
-    >>> dataset_path("postgres://ann:hunter2@db:5432", "shop.t")
-    'postgres://db:5432/shop.t'
+    >>> dataset_path("postgres://ann:hunter2@db", "shop.t"), dataset_path("s3n://bucket", "raw/")
+    ('postgres://db:5432/shop.t', 's3://bucket/raw')
+
+    A file of another host is no path here:
+
+    >>> dataset_path("file://Node1", "/data/a.csv")
+    'file://node1/data/a.csv'
     """
     if is_local(namespace):
-        return name if name.startswith("/") else f"/{name}"
+        return _local_path(name)
+    host = file_host(namespace)
+    if host is not None:
+        return f"file://{host}{_local_path(name)}"
     namespace, name = public_namespace(namespace), without_credentials(name)
-    root = namespace.rstrip("/") if "://" in namespace else f"dataset://{quote(namespace, safe='')}"
-    return f"{root}/{name.lstrip('/')}"
+    if "://" not in namespace:
+        return f"dataset://{quote(namespace, safe='')}/{name.lstrip('/')}"
+    root, name = canonical_url(namespace), name.lstrip("/")
+    return f"{root}/{name.rstrip('/')}"
+
+
+def _local_path(name: str) -> str:
+    """The path without what means nothing in it; where it climbs only the file system knows what it means."""
+    path = f"/{name.lstrip('/')}"
+    return path if "/../" in f"{path}/" else posixpath.normpath(path)
 
 
 def public_namespace(namespace: str) -> str:
@@ -68,19 +85,29 @@ def public_namespace(namespace: str) -> str:
     return without_credentials(namespace) if "://" in namespace else redact_text(namespace)
 
 
+def canonical_namespace(namespace: str) -> str:
+    """Return the namespace in the spelling by which the registry knows it.
+
+    >>> canonical_namespace("s3a://bucket"), canonical_namespace("file://"), canonical_namespace("warehouse")
+    ('s3://bucket', 'file', 'warehouse')
+    """
+    return "file" if is_local(namespace) else canonical_url(namespace)
+
+
 def public_name(namespace: str, name: str) -> str:
     """Return the name of a dataset without credentials; a file of a machine is called what it is called.
 
     >>> public_name("s3://b", "k.csv?X-Amz-Signature=s"), public_name("file", "/k.csv?token=s")
     ('k.csv', '/k.csv?token=s')
     """
-    return name if is_local(namespace) else without_credentials(name)
+    return name if namespace.partition(":")[0] == "file" else without_credentials(name)
 
 
 def is_local(namespace: str) -> bool:
-    """Whether the namespace means files of a machine.
+    """Whether the namespace means files of the machine where the registry is read.
 
-    >>> is_local("file"), is_local("file://host"), is_local("s3://b")
-    (True, True, False)
+    >>> is_local("file"), is_local("file://localhost"), is_local("file://node1"), is_local("s3://b")
+    (True, True, False, False)
     """
-    return namespace == "file" or namespace.startswith("file:")
+    is_file = namespace == "file" or namespace.startswith("file:")
+    return is_file and file_host(namespace) is None

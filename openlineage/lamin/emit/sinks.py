@@ -80,6 +80,8 @@ class Destination(NamedTuple):
     open: Callable[[], Sink]
     is_forwarded: bool = False
     """Whether that is another backend, and not a registry or endpoint of this project's own settings."""
+    origin: str | None = None
+    """The folder of a run that found no instance: its events wait until there is one."""
 
 
 class MemorySink(Sink):

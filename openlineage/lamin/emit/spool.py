@@ -25,6 +25,7 @@ from lamin_core.errors import LaminError, MalformedEvent
 from lamin_core.runtime import set_aside
 from lamin_core.runtime.paths import FOLDER
 from lamin_core.runtime.sharing import file_mode, make_folder
+from lamin_core.runtime.waiting_folders import note_folder
 from openlineage.lamin.emit.sinks import Destination, PermanentRejection
 
 SUFFIX = ".ndjson"
@@ -49,9 +50,8 @@ def key_of(destination: Destination) -> str:
     >>> key_of(Destination("http://127.0.0.1:5000/api/v1/lineage", MemorySink))
     '72c23682'
     """
-    short = hashlib.blake2b(
-        destination.name.encode("utf-8", "surrogateescape"), digest_size=4
-    ).hexdigest()
+    name = f"{destination.name}{'' if destination.origin is None else f' {destination.origin}'}"
+    short = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
     return f"{_FORWARDED}{short}" if destination.is_forwarded else short
 
 
@@ -71,10 +71,13 @@ class Spool:
     a fork.
     """
 
-    def __init__(self, folder: Path, key: str, limit: int = LIMIT_BYTES) -> None:
+    def __init__(
+        self, folder: Path, key: str, limit: int = LIMIT_BYTES, origin: str | None = None
+    ) -> None:
         self.folder = folder
         self.key = key
         self.limit = limit
+        self.origin = origin
         self.sealed: set[Path] = set()
         self._forget()
 
@@ -130,6 +133,8 @@ class Spool:
 
     def _open(self) -> None:
         mode = _make_folder(self.folder)
+        if self.origin is not None:
+            note_folder(self.folder, self.key, self.origin)
         name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(3)}.{self.key}{SUFFIX}"
         hidden = (
             self.folder / f"{name}.new"

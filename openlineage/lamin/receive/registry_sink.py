@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
-from lamin_core.instance.instance import opened
+from lamin_core.instance.instance import Instance, opened
 from lamin_core.runtime.paths import Located
 from openlineage.lamin.emit.events import Event
 from openlineage.lamin.emit.sinks import Sink
 from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
+from openlineage.lamin.receive.waiting import take_waiting
+
+logger = logging.getLogger("lamin")
+
+
+def _take_waiting(instance: Instance) -> None:
+    """First what ran before there was this instance, or while it was in another folder."""
+    try:
+        take_waiting(instance.db, instance.folder)
+    except Exception as error:  # it goes on waiting
+        logger.debug("what waits in the spool was not brought in: %s", error)
 
 
 class RegistrySink(Sink):
@@ -19,7 +31,9 @@ class RegistrySink(Sink):
     """
 
     def __init__(self, where: str | Path | Located) -> None:
-        self.database = opened(where).db
+        instance = opened(where)
+        self.database = instance.db
+        _take_waiting(instance)
 
     def emit(self, *events: Event | bytes) -> None:
         """Take them; returns after the commit."""

@@ -15,12 +15,13 @@ from lamin_core.ingest.aliases import canonical
 from lamin_core.models import Artifact, ArtifactSeries, Run, Storage, TransformSeries
 from lamin_core.storage.locations import MANAGED
 from lamin_core.uids import VERSION_LENGTH
-from openlineage.lamin.emit.naming import dataset_path, is_local
+from openlineage.lamin.emit.naming import canonical_namespace, dataset_path
 from openlineage.lamin.receive.facet_reader import run_key
 
 MAX_COLONS = 50
 # Names that are paths on a file system begin with a slash; those of objects and tables do not.
 _FILE_SYSTEMS = {
+    "file",
     "hdfs",
     "viewfs",
     "abfs",
@@ -76,7 +77,7 @@ def storages_of(session: Session, namespace: str) -> list[int]:
 
 
 def _is_in(root: str, namespace: str) -> bool:
-    return dataset_of(root, "x", "").namespace == ("file" if is_local(namespace) else namespace)
+    return dataset_of(root, "x", "").namespace == canonical_namespace(namespace)
 
 
 def series_of(session: Session, namespace: str, name: str) -> int:

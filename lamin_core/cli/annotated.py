@@ -1,0 +1,96 @@
+"""Choose artifacts by what people said of them: labels, values of features, projects."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import click
+from sqlalchemy import Select
+
+import lamin_core as ln
+from lamin_core.cli import completers
+from lamin_core.errors import InvalidArgument
+from lamin_core.models.queryset import QuerySet
+
+Command = TypeVar("Command", bound=Callable[..., object])
+_COMPARISON = re.compile(
+    r"(?P<name>[^<>=!~]+?)\s*(?P<operator><=|>=|!=|=|<|>|~)\s*(?P<value>.*)", re.S
+)
+_LOOKUPS = {"=": "", "<": "__lt", "<=": "__lte", ">": "__gt", ">=": "__gte", "~": "__contains"}
+
+
+def annotation_options(command: Command) -> Command:
+    """The options `--label`, `--feature` and `--project`."""
+    for option in (
+        click.option(
+            *("--project", "projects"),
+            multiple=True,
+            shell_complete=completers.projects,
+            help="Only of this project.",
+        ),
+        click.option(
+            *("--feature", "features"),
+            multiple=True,
+            metavar="NAME>VALUE",
+            shell_complete=completers.features,
+            help="Only with such a value of a feature: temperature>20, site=Oslo, or a name.",
+        ),
+        click.option(
+            *("--label", "labels"),
+            multiple=True,
+            metavar="LABEL",
+            shell_complete=completers.labels,
+            help="Only with this label.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def annotated_artifacts(
+    labels: Sequence[str], features: Sequence[str], projects: Sequence[str], *, trash: bool
+) -> Select[tuple[int]] | None:
+    """A query for the primary keys of these artifacts; None where nothing was asked for."""
+    if not (labels or features or projects or trash):
+        return None
+    chosen = ln.Artifact.trash() if trash else ln.Artifact.all()
+    for label in labels:
+        chosen = chosen.filter(ulabels__name=label)
+    for project in projects:
+        chosen = chosen.filter(projects__name=project)
+    for comparison in features:
+        chosen = _compared(chosen, comparison)
+    return chosen.ids()
+
+
+def _compared(chosen: QuerySet[ln.Artifact], comparison: str) -> QuerySet[ln.Artifact]:
+    match = _COMPARISON.fullmatch(comparison)
+    name = comparison.strip() if match is None else match["name"].strip()
+    ln.Feature.get(name=name)  # else it would be taken for a field
+    if match is None:
+        return chosen.having(**{f"{name}__isnull": False})
+    value = _value(match["value"])
+    if match["operator"] != "!=":
+        return chosen.having(**{f"{name}{_LOOKUPS[match['operator']]}": value})
+    equal = chosen.having(**{name: value})
+    return chosen.having(**{f"{name}__isnull": False}).exclude(id__in=equal)
+
+
+def _value(text: str) -> object:
+    """JSON where it is some, else text. Raises `InvalidArgument` for nothing.
+
+    >>> _value("20"), _value("Oslo")
+    (20, 'Oslo')
+    """
+    if not text:
+        raise InvalidArgument(
+            "a feature is compared with nothing", hint='--feature "temperature>20"'
+        )
+    try:
+        value: object = json.loads(text)
+    except ValueError:
+        return text
+    return value

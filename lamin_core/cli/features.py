@@ -1,0 +1,46 @@
+"""The commands on features: feature create."""
+
+from __future__ import annotations
+
+import click
+
+import lamin_core as ln
+from lamin_core.cli import output
+from lamin_core.cli.completers import dtypes
+from lamin_core.cli.epilog import examples
+from lamin_core.cli.serializers import shape
+
+
+@click.group()
+def feature() -> None:
+    """Features: the named values that artifacts and runs are annotated with."""
+
+
+@feature.command(
+    epilog=examples(
+        "lamin feature create temperature --dtype float --unit celsius",
+        'lamin feature create treatment --dtype "cat[ULabel]"',
+    )
+)
+@click.argument("name")
+@click.option(
+    "--dtype",
+    default="str",
+    show_default=True,
+    shell_complete=dtypes,
+    help="float, int, str, bool, date, datetime, cat[ULabel], list[str] ...",
+)
+@click.option("--unit", help="What numbers are measured in.")
+@click.option("--description", help="What it is.")
+@output.as_json
+def create(name: str, dtype: str, unit: str | None, description: str | None, as_json: bool) -> None:
+    """Make a feature, or show the one with this name and type; prints its uid.
+
+    Then: lamin annotate KEY --features NAME=VALUE, and lamin artifacts --feature "NAME>VALUE".
+    """
+    feature = ln.Feature(name=name, dtype=dtype, unit=unit, description=description).save()
+    if as_json:
+        output.print_json(shape(feature))
+    else:
+        output.echo(feature.uid)
+        output.echo(f"feature {feature.name!r} is a {feature.dtype}", err=True)

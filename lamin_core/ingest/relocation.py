@@ -1,0 +1,102 @@
+"""Folders that were moved: events that were recorded before name them by their old paths."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from lamin_core.db.statements import insert_rows, update_rows
+from lamin_core.ingest.facts import Annotation, DatasetFacts, RunFacts
+from lamin_core.models import DatasetAlias, Relocation, now
+from lamin_core.models.base import table_of
+
+_ALWAYS = datetime(9999, 1, 1, tzinfo=UTC)
+"""Of two paths that lead to the same folder, by a link or a second mount, either may be named at any time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What lay below `old` until then lies below `new`."""
+
+    old: str
+    new: str
+    until: datetime
+
+
+def moves_of(session: Session) -> list[Move]:
+    """All of them, in the order in which they happened."""
+    columns = select(Relocation.old, Relocation.new, Relocation.until)
+    return [Move(*row) for row in session.execute(columns.order_by(Relocation.until))]
+
+
+def moved_path(path: str, old: str, new: str) -> str:
+    """Where this path is after `old` was moved to `new`.
+
+    >>> moved_path("/lab/raw/a.csv", "/lab", "/archive/lab"), moved_path("/labor/a.csv", "/lab", "/archive/lab")
+    ('/archive/lab/raw/a.csv', '/labor/a.csv')
+    """
+    old, new = old.rstrip("/"), new.rstrip("/")
+    return f"{new}{path[len(old) :]}" if f"{path}/".startswith(f"{old}/") else path
+
+
+def present_path(path: str, at: datetime, moves: Sequence[Move]) -> str:
+    """Where a path that was seen at this time is now."""
+    for move in moves:
+        if at <= move.until:
+            path = moved_path(path, move.old, move.new)
+    return path
+
+
+def present_name(path: str, moves: Sequence[Move]) -> str:
+    """Where a path is now that was seen before all moves: of a storage, or of a second name."""
+    for move in moves:
+        path = moved_path(path, move.old, move.new)
+    return path
+
+
+def present_run(facts: RunFacts, moves: Sequence[Move]) -> RunFacts:
+    """The same facts, with the paths that its files have now."""
+    datasets = tuple(_present_dataset(dataset, moves) for dataset in facts.datasets)
+    return replace(facts, datasets=datasets)
+
+
+def present_annotation(annotation: Annotation, moves: Sequence[Move]) -> Annotation:
+    """The same for what was said without a run."""
+    return replace(annotation, dataset=_present_dataset(annotation.dataset, moves))
+
+
+def _present_dataset(dataset: DatasetFacts, moves: Sequence[Move]) -> DatasetFacts:
+    return replace(dataset, path=present_path(dataset.path, dataset.at, moves))
+
+
+def remember_move(session: Session, old: str, new: str) -> None:
+    """From now on, what was said of the old folder is meant of the new one, and what is said of the new one, of it."""
+    for former in (old, new):
+        session.execute(delete(Relocation).where(Relocation.old == former))
+    until = _ALWAYS if _is_same_folder(old, new) else now()
+    insert_rows(session, Relocation, [{"old": old, "new": new, "until": until}])
+    _move_names(session, old, new)
+
+
+def _move_names(session: Session, old: str, new: str) -> None:
+    """Second names of datasets are whole paths."""
+    table = table_of(DatasetAlias)
+    changed = []
+    for identity, *names in session.execute(select(table.c.id, table.c.path, table.c.canonical)):
+        path, canonical = (moved_path(name, old, new) for name in names)
+        if [path, canonical] != names:
+            changed.append({"id": identity, "path": path, "canonical": canonical})
+    update_rows(session, DatasetAlias, changed)
+
+
+def _is_same_folder(path: str, other: str) -> bool:
+    """Whether both are there, and one and the same."""
+    try:
+        return os.path.samefile(path, other)
+    except OSError:
+        return False
