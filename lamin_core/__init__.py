@@ -1,12 +1,15 @@
 """The lineage registry that fills itself: `import lamin_core as ln`.
 
-Importing this loads nothing else and opens nothing; each name is loaded when it is first used.
+Importing this loads nothing heavy and opens nothing; each name is loaded when it is first used.
 """
 
 from __future__ import annotations
 
 import importlib
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from lamin_core.runtime.current import register_opener as _register_opener
 
 __version__ = "0.1.0"
 
@@ -85,12 +88,21 @@ def __getattr__(name: str) -> Any:
         raise _not_yet(name)
     if name not in _HOMES:
         raise AttributeError(f"module 'lamin_core' has no attribute {name!r}")
-    importlib.import_module(
-        "lamin_core.instance.instance"
-    )  # so that records find the instance they live in
+    _instances()  # settings and runs have parts that an instance answers
     value = getattr(importlib.import_module(f"lamin_core.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
+
+
+def _instances() -> ModuleType:
+    return importlib.import_module("lamin_core.instance.instance")
+
+
+def _open_instance() -> object:
+    return _instances().connect()
+
+
+_register_opener(_open_instance)
 
 
 def _not_yet(name: str) -> Exception:

@@ -381,7 +381,7 @@ def test_a_reader_of_postgresql_may_read_and_is_told_so(
         f"{postgres_url}{'&' if '?' in postgres_url else '?'}options=-c%20default_transaction_read_only=on"
     )
     assert reader.uid == instance.uid
-    assert reader.lineage.find_lost() == 0
+    assert reader.runs.find_lost() == 0
     with pytest.raises(ReadOnly, match="may only be read"):
         _ = reader.user_id
     for connection in (instance, reader):

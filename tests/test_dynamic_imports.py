@@ -30,10 +30,8 @@ DOWNWARDS = {
     ("lamin_core", "lamin_core.errors"),
     ("lamin_core", "lamin_core.instance.instance"),
 }
-UPWARDS = {
-    ("lamin_core.runtime.current", "lamin_core.instance.instance"),  # ratchet: none may come
-}
-"""What is left to turn around."""
+UPWARDS: set[tuple[str, str]] = set()
+"""None is left, and none may come."""
 INTEGRATIONS = ("lamin_prefect", "lamin_nextflow", "snakemake_logger_plugin_lamin")
 LOOKED_FOR = {("lamin_core.admin.doctor.machine", name) for name in INTEGRATIONS}
 """`lamin doctor` says which of them are installed; it loads none."""

@@ -139,10 +139,10 @@ def test_what_a_killed_engine_has_left_is_lost(
     command, variables, top = engine(request)
     with started(*command, **variables) as process:
         wait_for({top: "running", "quick": "completed", "slow": "running"})
-        assert instance.lineage.find_lost() == 0
+        assert instance.runs.find_lost() == 0
         end(process)
         of_elsewhere(True)
-        assert instance.lineage.find_lost() == 0
+        assert instance.runs.find_lost() == 0
         of_elsewhere(False)
         listed = json.loads(lamin("runs", "--json").stdout)
     assert {row["status"] for row in listed} == {"completed", "lost"}
@@ -171,9 +171,9 @@ def test_what_an_engine_has_said_of_the_end_holds_whenever_it_arrives(
             server.kill()
             Path("go").touch()
             assert process.wait(60) == 0
-        assert instance.lineage.find_lost() == 2
+        assert instance.runs.find_lost() == 2
         assert statuses() == {top: "lost", "quick": "completed", "slow": "lost"}
     lamin("events", "replay", env={"LAMIN_SPOOL": str(spool)})
     assert statuses() == {top: "completed", "quick": "completed", "slow": "completed"}
     assert {run.error for run in ln.Run.all()} == {None}
-    assert instance.lineage.find_lost() == 0
+    assert instance.runs.find_lost() == 0

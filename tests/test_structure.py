@@ -16,6 +16,11 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from lamin_core.instance.instance import Instance
+from lamin_core.instance.lineage_service import LineageService
+from lamin_core.instance.run_service import RunService
+from lamin_core.saving.files import Files
+
 ROOT = Path(__file__).parents[1]
 
 # Says, as text, which of the named modules are loaded and what of the world was touched while
@@ -303,3 +308,86 @@ def _keys_given(tree: ast.AST) -> Iterator[tuple[int, set[str]]]:
             yield node.lineno, {key for key in keys if isinstance(key, str)}
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "")[:1].isupper():
             yield node.lineno, {word.arg for word in node.keywords if word.arg}
+
+
+def test_what_records_call_on_the_instance_exists() -> None:
+    """Records do not import the type of their instance, so no checker sees a name that it has not."""
+    called = set()
+    for package in ("models", "runtime"):
+        for path in sorted((ROOT / "lamin_core" / package).glob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Attribute) and "current_instance()" in ast.unparse(node):
+                    called.add(ast.unparse(node).rpartition("current_instance().")[2])
+    services = {"files": Files, "lineage": LineageService, "runs": RunService}
+    assert {"save", "query", "files.load", "lineage.diff", "runs.end"} <= called
+    for names in sorted(called - {""}):
+        service, _, rest = names.partition(".")
+        assert hasattr(Instance, service), names
+        assert not rest or service not in services or hasattr(services[service], rest), names
+
+
+SMALL_MODULES = {
+    "lamin_core.bionty": "a name of LaminDB that is still to come",
+    "lamin_core.redaction": "public: what scripts import",
+    "lamin_core.migrations.env": "Alembic runs it by its path",
+    "lamin_core.models.*": "one noun for each module",
+    "lamin_core.saving.*": "one saver for each kind of record",
+    "lamin_core.cli.*": "a command is loaded by its name when it is called",
+    "lamin_nextflow.command": "a command is loaded by its name when it is called",
+    "lamin_core.server.lost_run_reaper": "a task beside the routes",
+    "openlineage.lamin.receive.registry_sink": "an entry point names it",
+    "openlineage.lamin.receive.spool_replay": "a part of the receiver, for the command line alone",
+}
+"""Modules that may be small although only one other imports them, by name or package, and why."""
+
+
+def test_a_small_module_with_one_importer_belongs_into_that() -> None:
+    importers = _importers()
+    alone = []
+    for name, path in _named_modules().items():
+        is_small = len(path.read_text("utf-8").splitlines()) < 50
+        is_excepted = name in SMALL_MODULES or f"{name.rpartition('.')[0]}.*" in SMALL_MODULES
+        if is_small and not path.stem.startswith("__") and len(importers[name]) <= 1:
+            alone += [] if is_excepted else [name]
+    assert alone == []
+
+
+def _named_modules() -> dict[str, Path]:
+    names = {}
+    for path in _shipped_modules():
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        parts = parts[1:] if parts[0] == "integrations" else parts
+        names[".".join(parts).removesuffix(".__init__")] = path
+    return names
+
+
+def _importers() -> dict[str, set[str]]:
+    """The modules that import each of ours by statement."""
+    modules = _named_modules()
+    importers: dict[str, set[str]] = {name: set() for name in modules}
+    for importer, path in modules.items():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            for name in _imported(node) & modules.keys() - {importer}:
+                importers[name].add(importer)
+    return importers
+
+
+def _imported(node: ast.AST) -> set[str]:
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    if isinstance(node, ast.ImportFrom) and node.module:
+        return {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return set()
+
+
+def test_arguments_of_records_travel_in_one_attribute() -> None:
+    """What a constructor takes beside columns is in `lamin_core.models.arguments`, not in keys of `__dict__`."""
+    key = re.compile(r"(__dict__|vars\(\w+\))(\[|\.(get|pop|setdefault|update)\()f?[\"'_]")
+    packages = {"models", "saving", "tracking", "instance"}
+    lines = []
+    for path in (path for path in _shipped_modules() if path.parent.name in packages):
+        text = path.read_text("utf-8").splitlines()
+        lines += [f"{path.stem}: {line.strip()}" for line in text if key.search(line)]
+    caches = ("arguments: ", "relations: ", "names: ", "functions: ", "noted_files: ")
+    assert [line for line in lines if not line.startswith(caches)] == []
+    assert any(line.startswith("arguments: ") for line in lines)

@@ -20,7 +20,7 @@ from uuid import UUID
 
 from lamin_core.runtime.child_environment import ChildEnvironment
 from lamin_core.runtime.current import register_engine
-from lamin_core.runtime.parent_context import Parent, parent_from_environment
+from lamin_core.runtime.parent_context import RunReference, parent_from_environment
 from lamin_prefect import path_discovery, translate
 from lamin_prefect.provenance_map import Upstream
 from lamin_prefect.translate import Declaration, Ending
@@ -97,7 +97,7 @@ class Announcement:
         self._environment.restore()
         self._by = None
 
-    def parent_of_process(self) -> Parent | None:
+    def parent_of_process(self) -> RunReference | None:
         """The run that started this process."""
         return parent_from_environment(self._environment.inherited())
 
@@ -280,12 +280,12 @@ class Recording:
 current: ContextVar[Recording | None] = ContextVar("lamin_prefect_current", default=None)
 
 
-def _at_work() -> Parent | None:
+def _at_work() -> RunReference | None:
     """The name of the run of the flow or task that is at work here, for the direct Python API."""
     recording = current.get()
     if recording is None:
         return None
-    return recording.run.reference.as_parent(recording.run.root)
+    return recording.run.reference.below(recording.run.root)
 
 
 register_engine(_at_work)

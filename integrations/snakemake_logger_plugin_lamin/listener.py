@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from lamin_core.runtime.parent_context import Parent
+from lamin_core.runtime.parent_context import RunReference
 from openlineage.lamin.adapter.git_source import GitSource
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.events import Dataset, Dependency, Run
@@ -23,7 +23,7 @@ class Listener:
     at once may fail before it is described; the tap describes it then.
     """
 
-    def __init__(self, sink: Sink, contents: Contents, parent: Parent | None = None) -> None:
+    def __init__(self, sink: Sink, contents: Contents, parent: RunReference | None = None) -> None:
         self._sink = sink
         self._contents = contents
         self._parent = parent

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lamin_core.runtime import current
-from lamin_core.runtime.parent_context import Parent, environment_for_children
+from lamin_core.runtime.parent_context import RunReference, environment_for_children
 from snakemake_logger_plugin_lamin import facts, translate
 
 logger = logging.getLogger("lamin")
@@ -29,7 +29,7 @@ _STARTERS = (("snakemake.shell", "sp"), ("snakemake.executors.local", "subproces
 class Children:
     """The jobs of one invocation, as what they start is told of them; `put_in_place`, and `remove` at the end."""
 
-    def __init__(self, workflow: facts.Workflow, root: Parent | None) -> None:
+    def __init__(self, workflow: facts.Workflow, root: RunReference | None) -> None:
         self._workflow = workflow
         self._name = translate.workflow_name(workflow.snakefile)
         self._root = root
@@ -37,9 +37,9 @@ class Children:
         self._replaced: list[tuple[Any, str]] = []
 
     @property
-    def run(self) -> Parent:
+    def run(self) -> RunReference:
         """The run of the workflow itself."""
-        return Parent(translate.ENGINE, self._name, self._workflow.id, self._root)
+        return RunReference(self._workflow.id, translate.ENGINE, self._name, self._root)
 
     def hear(self, fact: facts.Fact) -> None:
         """Count attempts: that of a job begins before any of its processes does."""
@@ -69,21 +69,21 @@ class Children:
         job = self.job()
         return {} if job is None else environment_for_children(job)
 
-    def job(self) -> Parent | None:
+    def job(self) -> RunReference | None:
         """The run of the job that this thread is at."""
         jobid, rule = _job_above()
         if jobid is None or not self._attempts[jobid]:
             return None
         run_id = translate.step_run_id(self._workflow.id, jobid, self._attempts[jobid])
-        return Parent(
-            translate.ENGINE, translate.step_name(self._name, rule), run_id, self.run.outermost
+        return RunReference(
+            run_id, translate.ENGINE, translate.step_name(self._name, rule), self.run.outermost
         )
 
 
 _at_work: Children | None = None
 
 
-def _job_at_work() -> Parent | None:
+def _job_at_work() -> RunReference | None:
     """The job that runs in this very thread, as with `--force-use-threads`."""
     return None if _at_work is None else _at_work.job()
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-from lamin_core.runtime.parent_context import Parent
 from lamin_core.uids import derived_run_id
 from openlineage.lamin.adapter.git_source import GitSource
 from openlineage.lamin.emit.events import Dependency, Job, Run, RunReference
@@ -44,7 +43,7 @@ def workflow_job(workflow: facts.Workflow, source: str, git: GitSource) -> Job:
     )
 
 
-def workflow_run(workflow: facts.Workflow, job: Job, parent: Parent | None) -> Run:
+def workflow_run(workflow: facts.Workflow, job: Job, parent: RunReference | None) -> Run:
     """One invocation as a run; its params are the config."""
     return Run(
         workflow.id,

@@ -112,7 +112,7 @@ def lineage(
     an artifact stands `outdated` where an input of the run that made it has changed since.
     """
     instance = connect()
-    instance.lineage.find_lost()
+    instance.runs.find_lost()
     form = chosen_form(picture, file, as_json)
     if everything:
         graph = instance.lineage.everything(as_of=as_of)
@@ -252,7 +252,7 @@ def runs(
 ) -> None:
     """All runs, the newest first."""
     instance = connect()
-    instance.lineage.find_lost()
+    instance.runs.find_lost()
     max_rows = limit or (None if as_json else _SHOWN)
     list_filter = ListFilter(
         status=status,

@@ -33,7 +33,7 @@ def status(as_json: bool) -> None:
     from lamin_core.instance.instance import connect
 
     instance = connect()
-    instance.lineage.find_lost()
+    instance.runs.find_lost()
     state = look(instance)
     if as_json:
         print_json({**asdict(state), "is_clean": state.is_clean})

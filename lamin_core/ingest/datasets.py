@@ -10,14 +10,17 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from lamin_core.db.statements import insert_rows, reserve, select_in
+from lamin_core.db.statements import insert_missing, insert_rows, reserve, select_in
 from lamin_core.ingest import aliases, new_rows
 from lamin_core.ingest.facts import DatasetFacts
 from lamin_core.ingest.new_rows import artifact_stem
-from lamin_core.ingest.series import roots, storage_for
-from lamin_core.models import Artifact, ArtifactSeries, Content, DeletedVersion
+from lamin_core.models import Artifact, ArtifactSeries, Content, DeletedVersion, Storage
+from lamin_core.models.base import table_of
 from lamin_core.models.storage import UNKNOWN_SIZE
-from lamin_core.storage.locations import MANAGED, Location, locate, outer_root
+from lamin_core.runtime.url_credentials import without_credentials
+from lamin_core.storage.hashing import Digest
+from lamin_core.storage.locations import MANAGED, Location, Root, locate, outer_root, root_type
+from lamin_core.uids import random_uid
 
 Bytes = tuple[str, str, int]
 """Hash, type of the hash, and size of a content."""
@@ -226,3 +229,45 @@ def known_series(session: Session, paths: Collection[str]) -> dict[str, Series]:
         stems[series.stem]: series
         for series in series_where(session, ArtifactSeries.stem, stems).values()
     }
+
+
+def roots(session: Session) -> list[Root]:
+    """Return all storages as the resolver sees them: credentials, which older roots may show, are no part of them."""
+    columns = select(Storage.id, Storage.uid, Storage.root, Storage.is_managed)
+    return [
+        Root(row.id, row.uid, without_credentials(row.root), row.is_managed)
+        for row in session.execute(columns)
+    ]
+
+
+def storage_for(session: Session, root: str, *, is_managed: bool = False) -> Root:
+    """The storage with this root, made if it is new."""
+    storage = session.scalar(select(Storage).where(Storage.root == root))
+    if storage is None:
+        storage = Storage(
+            uid=random_uid(12), root=root, type=root_type(root), is_managed=is_managed
+        )
+        session.add(storage)
+        session.flush()
+    return Root(storage.id, storage.uid, storage.root, storage.is_managed)
+
+
+def copied_series(session: Session, path: str, storage_roots: list[Root]) -> int | None:
+    """The series whose copy the registry keeps at this path: who reads that means the artifact, not the copy."""
+    location = locate(path, storage_roots)
+    if location.root is None:
+        return None
+    query = select(Artifact.series_id).where(
+        Artifact.real_key == location.key, Artifact.storage_id == location.root.id
+    )
+    return session.scalar(query.order_by(Artifact.id.desc()).limit(1))
+
+
+def content_for(session: Session, digest: Digest) -> int:
+    """The primary key of this content, made if it is new."""
+    row = new_rows.content(digest.hash, digest.hash_type, digest.size, digest.n_files)
+    identity = insert_missing(session, table_of(Content), row)
+    if identity is not None:
+        return identity
+    same = {name: row[name] for name in ("hash", "hash_type", "size")}
+    return session.scalars(select(Content.id).filter_by(**same)).one()

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from lamin_core.enums import Direction, RunStatus
+from lamin_core.runtime.parent_context import RunReference
 from lamin_core.runtime.process import Process
 
 Facets = Mapping[str, tuple[str, Any]]
@@ -96,13 +97,11 @@ class JobFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class RunLink:
-    """Another run, by its OpenLineage run id and the job it is of; `role` says why, where it is a dependency."""
+class RunDependencyFacts:
+    """A run waited for another one; `role` says why."""
 
-    run_id: str
-    namespace: str
-    key: str
-    role: str | None = None
+    on: RunReference
+    role: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +148,9 @@ class RunFacts:
     error: str | None = None
     process: Process | None = None
     """The process that tells of it."""
-    parent: RunLink | None = None
-    root: RunLink | None = None
-    dependencies: tuple[RunLink, ...] = field(default=())
+    parent: RunReference | None = None
+    root: RunReference | None = None
+    dependencies: tuple[RunDependencyFacts, ...] = field(default=())
     datasets: tuple[DatasetFacts, ...] = field(default=())
     first_at: datetime | None = None
     """When anything was first heard of it."""

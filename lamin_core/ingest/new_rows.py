@@ -14,7 +14,7 @@ from lamin_core.enums import RunStatus
 from lamin_core.uids import derived_uid, run_uid, version_suffix
 
 if TYPE_CHECKING:
-    from lamin_core.ingest.facts import RunLink
+    from lamin_core.runtime.parent_context import RunReference
 
 Row = dict[str, object]
 TRANSFORM_STEM = 12
@@ -124,13 +124,13 @@ def edge(
     }
 
 
-def stub(link: RunLink, transform_id: int, at: datetime) -> Row:
+def stub(run: RunReference, transform_id: int, at: datetime) -> Row:
     """A run of which only another one spoke, first at this time; its own events will fill it."""
     return {
-        "uid": run_uid(link.run_id),
-        "external_id": link.run_id,
+        "uid": run_uid(run.run_id),
+        "external_id": run.run_id,
         "origin": "stub",
-        "engine": link.namespace[:64],
+        "engine": run.namespace[:64],
         "cached": False,
         "attempt": 1,
         "status": str(RunStatus.RUNNING),

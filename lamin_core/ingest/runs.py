@@ -19,14 +19,14 @@ from lamin_core.ingest.facts import (
     JobFacts,
     ReadJob,
     RunFacts,
-    RunLink,
     TransformFacts,
     nothing_said,
 )
 from lamin_core.ingest.transforms import TransformBatch, Version, tidy, version_of
 from lamin_core.ingest.transforms import write as write_transforms
 from lamin_core.models import Run, RunDependency, Transform, now
-from lamin_core.models.relations import table_of
+from lamin_core.models.base import table_of
+from lamin_core.runtime.parent_context import RunReference
 from lamin_core.runtime.process import Process
 from lamin_core.uids import run_uid as _run_uid
 
@@ -69,7 +69,7 @@ def write(
     `written` is what the registry says already of some of them. Runs that Python tracks stay as
     Python says and are left out of the answer.
     """
-    links: dict[str, RunLink] = {}
+    links: dict[str, RunReference] = {}
     for link in (link for facts in reported_runs for link in _links(facts)):
         links[link.run_id] = min(link, links.get(link.run_id, link), key=_job)
     existing = {
@@ -105,12 +105,15 @@ def write(
     return {key: ids[key] for key in facts}, {ids[key] for key in new_keys}
 
 
-def _job(link: RunLink) -> tuple[str, str]:
-    return link.namespace, link.key
+def _job(link: RunReference) -> tuple[str, str]:
+    return link.namespace, link.name
 
 
-def _links(facts: RunFacts) -> list[RunLink]:
-    return [*([] if facts.parent is None else [facts.parent]), *facts.dependencies]
+def _links(facts: RunFacts) -> list[RunReference]:
+    return [
+        *([] if facts.parent is None else [facts.parent]),
+        *(dependency.on for dependency in facts.dependencies),
+    ]
 
 
 def first_at(facts: RunFacts) -> datetime:
@@ -131,7 +134,7 @@ def _heard(reported_runs: Iterable[RunFacts], stubs: Collection[str]) -> dict[st
 
 def _wishes(
     reported_runs: Iterable[RunFacts],
-    stubs: Mapping[str, RunLink],
+    stubs: Mapping[str, RunReference],
     heard: Mapping[str, datetime],
     existing: Mapping[str, Any],
     jobs: Iterable[JobFacts],
@@ -152,13 +155,13 @@ def _wishes(
             existing[run_id].namespace,
             existing[run_id].key,
         ):
-            wishes.want(TransformFacts(link.namespace, link.key), heard[run_id])
+            wishes.want(TransformFacts(link.namespace, link.name), heard[run_id])
     for job in jobs:
         wishes.declare(job)
     return wishes
 
 
-def _parents_first(facts: Mapping[str, RunFacts], stubs: Mapping[str, RunLink]) -> list[str]:
+def _parents_first(facts: Mapping[str, RunFacts], stubs: Mapping[str, RunReference]) -> list[str]:
     """Stubs, then runs, each after its parent, so that every parent is there when it is named."""
     ordered = dict.fromkeys(stubs)
     for key in facts:
@@ -176,7 +179,7 @@ def _insert(
     session: Session,
     new_keys: Sequence[str],
     facts: Mapping[str, RunFacts],
-    stubs: Mapping[str, RunLink],
+    stubs: Mapping[str, RunReference],
     ids: Mapping[str, int],
     versions: Mapping[Version, int],
     heard: Mapping[str, datetime],
@@ -229,9 +232,9 @@ def _process(process: Process | None) -> dict[str, object]:
     return {"host": process.host, "pid": process.pid, "process_birth": process.birth}
 
 
-def _stub(link: RunLink, versions: Mapping[Version, int], at: datetime) -> dict[str, object]:
+def _stub(link: RunReference, versions: Mapping[Version, int], at: datetime) -> dict[str, object]:
     nothing: dict[str, Any] = dict.fromkeys(_SAID)
-    unknown = TransformFacts(link.namespace, link.key)
+    unknown = TransformFacts(link.namespace, link.name)
     return nothing | new_rows.stub(link, versions[version_of(unknown)], at)
 
 
@@ -273,7 +276,7 @@ def _stays_lost(row: Any, values: Mapping[str, Any]) -> bool:
 
 def _redate(
     session: Session,
-    stubs: Mapping[str, RunLink],
+    stubs: Mapping[str, RunReference],
     existing: Mapping[str, Any],
     heard: Mapping[str, datetime],
     versions: Mapping[Version, int],
@@ -290,7 +293,7 @@ def _redate(
             "engine": row.engine,
         }
         if _job(link) < (row.namespace, row.key):
-            values["transform_id"] = versions[version_of(TransformFacts(link.namespace, link.key))]
+            values["transform_id"] = versions[version_of(TransformFacts(link.namespace, link.name))]
             values["engine"] = link.namespace[:64]
         if any(getattr(row, name) != value for name, value in values.items()):
             changes.append({"id": row.id, **values})
@@ -304,10 +307,10 @@ def _dependencies(
 ) -> set[int]:
     """What each run waited for; the runs that some no longer say they waited for. `free` waited for none so far."""
     dependencies = {
-        (ids[key], ids[link.run_id], link.role or "order")
+        (ids[key], ids[dependency.on.run_id], dependency.role)
         for key, run_facts in facts.items()
-        for link in run_facts.dependencies
-        if link.run_id != key
+        for dependency in run_facts.dependencies
+        if dependency.on.run_id != key
     }
     old = [ids[key] for key in facts if key not in free]
     existing = {tuple(row) for row in select_in(session, _WAITS, RunDependency.run_id, old)}

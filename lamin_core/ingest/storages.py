@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from lamin_core.db.statements import select_in, update_rows
 from lamin_core.ingest import new_rows
+from lamin_core.ingest.datasets import roots, storage_for
 from lamin_core.ingest.relocation import moves_of, present_name
 from lamin_core.ingest.reversion import key_of
-from lamin_core.ingest.series import roots, storage_for
 from lamin_core.models import Artifact, ArtifactSeries
 from lamin_core.storage.locations import Root, locate
 

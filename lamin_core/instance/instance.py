@@ -10,27 +10,27 @@ from __future__ import annotations
 import getpass
 import logging
 import os
-from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Row, Select, select
 
+from lamin_core import saving
 from lamin_core.db.database import Database
 from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, LaminError, NotFound
-from lamin_core.ingest.series import storage_for
+from lamin_core.ingest.datasets import storage_for
 from lamin_core.instance.lineage_service import LineageService
 from lamin_core.instance.moves import follow_project
+from lamin_core.instance.run_service import RunService
 from lamin_core.instance.waiting import bring_in
-from lamin_core.models import Artifact, InstanceRow, Run, Storage, User
+from lamin_core.models import InstanceRow, Storage, User
 from lamin_core.models.base import Registry
 from lamin_core.models.relations import relations_of
 from lamin_core.query.describe import description
 from lamin_core.query.queryset import SQLQuerySet
 from lamin_core.query.relation_manager import SQLRelatedSet, all_reached, slots
 from lamin_core.runtime import child_environment, current, sharing
-from lamin_core.runtime.parent_context import Parent
 from lamin_core.runtime.paths import (
     FOLDER,
     SETTINGS,
@@ -54,11 +54,9 @@ from lamin_core.runtime.settings import (
 )
 from lamin_core.runtime.sharing import Sharing
 from lamin_core.runtime.trust import permission_denied, require_own_folder, require_readable
-from lamin_core.saving import delete, erase, replace, restore, save, trash
+from lamin_core.saving import from_values
 from lamin_core.saving.annotations import FeatureValues, LabelSet
 from lamin_core.saving.files import Files
-from lamin_core.saving.from_values import from_values
-from lamin_core.saving.parent_run import run_above
 from lamin_core.storage.locations import checked_root, is_remote
 from lamin_core.uids import random_uid
 
@@ -243,15 +241,18 @@ class Instance:
             self._is_up_to_date = True  # what is brought in asks nothing
             self._is_up_to_date = bring_in(self)
 
-    def run_above(self, named: Parent | str | None) -> Run | None:
-        """The run with the name that an engine gives, or of the shell script that this process was started by."""
-        if named not in self._runs_above:
-            self._runs_above[named] = run_above(self.db, named)
-        return self._runs_above[named]
-
     @cached_property
-    def _runs_above(self) -> dict[Parent | str | None, Run | None]:
-        return {}
+    def runs(self) -> RunService:
+        """The start and the end of runs."""
+        return RunService(self.db, self._bring_in)
+
+    save = saving.save
+    delete = saving.delete
+    trash = saving.trash
+    restore = saving.restore
+    erase = saving.erase
+    replace = saving.replace
+    from_values = from_values.from_values
 
     def query(
         self, registry: type[Record], query: Select[Any] | None = None
@@ -271,37 +272,6 @@ class Instance:
     def related(self, record: Any, relation: Any) -> SQLRelatedSet[Any]:
         """The records that this relation ties to this one."""
         return SQLRelatedSet(self.db, record, relation)
-
-    def save(self, record: Record) -> Record:
-        """Write the record, or find the one it is."""
-        return save(self, record)
-
-    def delete(self, record: Any) -> None:
-        """Remove the record from the registry."""
-        delete(self, record)
-
-    def trash(self, artifact: Artifact) -> None:
-        """Hide the artifact from queries."""
-        trash(self, artifact)
-
-    def restore(self, artifact: Artifact) -> None:
-        """Show the artifact again."""
-        restore(self, artifact)
-
-    def erase(self, artifact: Artifact, *, storage: bool | None = None) -> None:
-        """Remove the artifact and its bytes."""
-        erase(self, artifact, storage=storage)
-
-    def replace(self, artifact: Artifact, data: Any, run: Run | bool | None = None) -> None:
-        """Put other bytes in its place: those of a path, or of an object."""
-        with self.files.as_path(data, artifact.suffix) as path:
-            replace(self, artifact, path, run)
-
-    def from_values(
-        self, registry: type[Record], values: Iterable[Any], field: Any = None, *, create: bool
-    ) -> Any:
-        """Records for these names."""
-        return from_values(self, registry, values, field, create=create)
 
     def describe(self, record: object) -> None:
         """Print what is known about this record."""
@@ -400,7 +370,6 @@ def _change_to(instance: Instance | None) -> None:
         before.db.dispose()  # whoever still holds it gets new connections
 
 
-current.register_opener(connect)
 ANSWERS["storage"] = lambda: current.current_instance().storage
 current.register_engine(child_environment.inherited_parent, outermost=True)
 

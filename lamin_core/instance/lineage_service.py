@@ -1,4 +1,4 @@
-"""Lineage queries, and the lifecycle of runs that Python tracks."""
+"""Lineage queries on one instance."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from lamin_core.db.database import Database
 from lamin_core.db.presence import check_present, not_found
-from lamin_core.enums import RunStatus
 from lamin_core.errors import Conflict, NotFound
 from lamin_core.lineage import listing, resolve
 from lamin_core.lineage.diff import RunDiff, diff
@@ -32,7 +31,6 @@ from lamin_core.render.drawing import Lineage
 from lamin_core.render.hierarchy import Hierarchy
 from lamin_core.runtime.printable import printable
 from lamin_core.runtime.timestamps import parse_time
-from lamin_core.saving import runs
 from lamin_core.saving.records import check_saved
 
 Record = Artifact | Run | Transform | Collection
@@ -40,7 +38,7 @@ Record = Artifact | Run | Transform | Collection
 
 
 class LineageService:
-    """Lineage queries on one instance, and the start and end of runs that Python tracks."""
+    """Lineage queries on one instance."""
 
     def __init__(self, database: Database, digest_of: DigestOf | None = None) -> None:
         self._database = database
@@ -213,18 +211,6 @@ class LineageService:
     def describe(self, artifact: Artifact) -> None:
         """Print what is known about an artifact."""
         print(description(artifact))  # noqa: T201 - this is what it is for
-
-    def start(self, run: Run) -> Run:
-        """Start a scheduled run now."""
-        return runs.start(self._database, run)
-
-    def end(self, run: Run, status: RunStatus, error: BaseException | str | None) -> Run:
-        """Close a run that Python tracks; one that has ended already stays as it ended."""
-        return runs.end(self._database, run, status, error)
-
-    def find_lost(self) -> int:
-        """Mark runs of this machine whose process is gone as lost; return their number."""
-        return runs.find_lost(self._database)
 
 
 def node_of(record: Artifact | Run) -> Node:

@@ -102,6 +102,12 @@ class Base(DeclarativeBase):
     }
 
 
+def table_of(record: type[Any]) -> Table:
+    """The table that a class is mapped to."""
+    table: Table = record.__table__
+    return table
+
+
 def narrow_indexes() -> None:
     """Say to PostgreSQL, too, which rows the partial indexes are about; called before it is first used.
 
@@ -349,7 +355,8 @@ class Registry(Base, metaclass=RegistryType):
 
     def save(self) -> Self:
         """Write it; returns itself, or the record that it turned out to be."""
-        return current.current_instance().save(self)
+        saved: Self = current.current_instance().save(self)
+        return saved
 
     def delete(self) -> None:
         """Remove it."""

@@ -175,12 +175,6 @@ def annotation_of(registry: type[Registry], target: type[Registry]) -> ToMany[An
     )
 
 
-def table_of(record: type[Any]) -> Table:
-    """The table that a class is mapped to."""
-    table: Table = record.__table__
-    return table
-
-
 def is_named(kind: type[Base], *, but: type[Base] | None = None) -> ColumnElement[bool]:
     """Whether any row points to one of this kind; those of one kind of row left out that does not count."""
     target = kind.__table__

@@ -215,7 +215,7 @@ class Run(HasLineage, Registry):
 
     def start(self) -> Run:
         """A scheduled run begins now."""
-        started: Run = current.current_instance().lineage.start(self)
+        started: Run = current.current_instance().runs.start(self)
         return started
 
     def complete(self) -> Run:
@@ -231,7 +231,7 @@ class Run(HasLineage, Registry):
         return self._end(RunStatus.ABORTED, reason)
 
     def _end(self, status: RunStatus, error: BaseException | str | None) -> Run:
-        ended: Run = current.current_instance().lineage.end(self, status, error)
+        ended: Run = current.current_instance().runs.end(self, status, error)
         return ended
 
     def diff(self, other: Run | str) -> RunComparison:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from lamin_core.runtime.parent_context import (
     PARENT_UID,
-    Parent,
+    RunReference,
     environment_for_children,
     parent_from_environment,
 )
@@ -53,23 +53,21 @@ class ChildEnvironment:
 _environment = ChildEnvironment()
 
 
-def inherited_parent() -> Parent | str | None:
+def inherited_parent() -> RunReference | str | None:
     """Return the run that started this process, by its OpenLineage name, or by its uid where only that is set."""
     environment = _environment.inherited()
     return parent_from_environment(environment) or environment.get(PARENT_UID) or None
 
 
-def with_root(run: Parent) -> Parent:
+def with_root(run: RunReference) -> RunReference:
     """Return the run below the outermost one of this process, unless it says itself which that is."""
     outer = inherited_parent()
     return (
-        run._replace(root=outer.outermost)
-        if run.root is None and isinstance(outer, Parent)
-        else run
+        run.below(outer.outermost) if run.root is None and isinstance(outer, RunReference) else run
     )
 
 
-def export_run(run: Parent) -> None:
+def export_run(run: RunReference) -> None:
     """Make processes started from here children of this run, and of the outermost one of this process."""
     _environment.set(environment_for_children(with_root(run)))
 

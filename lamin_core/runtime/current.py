@@ -2,85 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Protocol, TypeVar
-
-Record = TypeVar("Record")
-
-
-class InstanceProtocol(Protocol):
-    """What a record needs of the instance it lives in, so that `record.save()` works without importing upwards."""
-
-    def query(self, registry: type[Record], query: Any = None) -> Any:
-        """A query set over all records of this registry, or over those of this SQL query."""
-
-    def by_id(self, registry: type[Record], identity: int) -> Record:
-        """The record with this primary key."""
-
-    def related(self, record: Any, relation: Any) -> Any:
-        """The records that this relation ties to this one."""
-
-    def save(self, record: Record) -> Record:
-        """Write the record, or find the one it is."""
-
-    def delete(self, record: Any) -> None:
-        """Remove the record from the registry."""
-
-    def trash(self, artifact: Any) -> None:
-        """Hide the artifact; it can be restored."""
-
-    def restore(self, artifact: Any) -> None:
-        """Show the artifact again."""
-
-    def erase(self, artifact: Any, *, storage: bool | None) -> None:
-        """Remove the artifact and its bytes."""
-
-    def replace(self, artifact: Any, data: Any, run: Any) -> None:
-        """Put other bytes in its place."""
-
-    def from_values(
-        self, registry: type[Record], values: Iterable[Any], field: Any, *, create: bool
-    ) -> Any:
-        """Records for these names."""
-
-    def describe(self, record: Any) -> None:
-        """Print what is known about this record."""
-
-    def reached(self, record: Any, relation: str) -> Any:
-        """The records on all paths from this one over a relation to records of its own kind."""
-
-    def slots(self, schema: Any) -> dict[str, Any]:
-        """The schema of each slot of a composite one."""
-
-    def features(self, record: Any) -> Any:
-        """The values that this record has for features."""
-
-    def labels(self, record: Any) -> Any:
-        """The labels that this record has, also as values of features."""
-
-    def run_above(self, named: Any) -> Any:
-        """The run with the name that an engine gives, or of the shell script that this process was started by."""
-
-    @property
-    def storage(self) -> str:
-        """Root of the storage that copies go into."""
-
-    @property
-    def files(self) -> Any:
-        """The operations on an artifact's bytes."""
-
-    @property
-    def lineage(self) -> Any:
-        """The questions about what made what."""
-
+from typing import Any
 
 _lock = threading.RLock()
-_connection: InstanceProtocol | None = None
-_open: Callable[[], InstanceProtocol] | None = None
+_connection: Any = None
+_open: Callable[[], Any] | None = None
 
 _path: ContextVar[tuple[Any, ...]] = ContextVar("lamin_current_runs", default=())
 _open_in_main: list[tuple[Any, ...]] = []
@@ -109,7 +39,7 @@ def current_run() -> Any:
     above = _named_above()
     if _process_run is not None and above in (None, _process_above):
         return _process_run
-    return current_instance().run_above(above)
+    return current_instance().runs.above(above)
 
 
 def is_tracked() -> bool:
@@ -196,26 +126,28 @@ def run_context(run: Any) -> Iterator[None]:
             _open_in_main.remove(path)
 
 
-def register_opener(opener: Callable[[], InstanceProtocol]) -> None:
+def register_opener(opener: Callable[[], Any]) -> None:
     """Say how to find the instance when none is connected yet."""
     global _open
     _open = opener
 
 
-def current_instance() -> InstanceProtocol:
-    """The instance of this process, opened on first use. Raises `InstanceNotFound` when there is none."""
+def current_instance() -> Any:
+    """Return the `lamin_core.instance.instance.Instance` of this process, opened on first use.
+
+    Its type is declared above this package, so it is not named here; `tests/test_structure.py`
+    checks what is called on it. Raises `InstanceNotFound` when there is none.
+    """
     global _connection
     if _connection is None:
         with _lock:
             if _connection is None:
-                if _open is None:  # `ln.context.run` is the first that anybody asks here
-                    importlib.import_module("lamin_core.instance.instance")
-                assert _open is not None, "that module registers it"
+                assert _open is not None, "`import lamin_core` registers it"
                 _connection = _open()
     return _connection
 
 
-def set_current_instance(value: InstanceProtocol | None) -> InstanceProtocol | None:
+def set_current_instance(value: Any) -> Any:
     """Make this the instance of the process, and return the one before.
 
     None forgets it, so that the next use looks for one again.

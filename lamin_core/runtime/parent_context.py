@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 from lamin_core.uids import run_uid
 
@@ -21,25 +22,40 @@ ROOT = "OPENLINEAGE_ROOT_PARENT_ID"
 PARENT_UID = "LAMIN_INITIATED_BY_RUN_UID"
 
 
-class Parent(NamedTuple):
-    """The run above: its job's namespace and name, its OpenLineage run id, and the outermost run if that is another."""
+@dataclass(frozen=True, slots=True)
+class RunReference:
+    """A run, by its OpenLineage run id and the namespace and name of its job."""
 
+    run_id: str
     namespace: str
     name: str
-    run_id: str
-    root: Parent | None = None
+    root: RunReference | None = None
+    """The outermost run above, where it is known and another one."""
+
+    @classmethod
+    def of(cls, parent: RunReference) -> RunReference:
+        """The run itself, without the outermost one above it, as events name it."""
+        return cls(parent.run_id, parent.namespace, parent.name)
 
     @property
-    def outermost(self) -> Parent:
+    def outermost(self) -> RunReference:
         """The run that started everything.
 
-        >>> Parent("prefect", "nightly", "0194e0a0").outermost.name
+        >>> RunReference("0194e0a0", "prefect", "nightly").outermost.name
         'nightly'
         """
         return self.root or self
 
+    def below(self, root: RunReference | None) -> RunReference:
+        """Return this run as its child processes read it; `root` is the outermost run, None if that is this one."""
+        return replace(self, root=None if root == self else root)
 
-def parent_from_environment(environment: Mapping[str, str] = os.environ) -> Parent | None:
+    def environment(self, root: RunReference | None) -> dict[str, str]:
+        """The variables that make a process its child; `root` is the outermost run, None if that is this one."""
+        return environment_for_children(self.below(root))
+
+
+def parent_from_environment(environment: Mapping[str, str] = os.environ) -> RunReference | None:
     """The run that started this process, or None.
 
     >>> parent_from_environment({"OPENLINEAGE_PARENT_ID": "snakemake/wf/Snakefile:map/0194e0a0"}).name
@@ -54,10 +70,10 @@ def parent_from_environment(environment: Mapping[str, str] = os.environ) -> Pare
     return elder if environment.get(PARENT_UID) == run_uid(newer.run_id) else newer
 
 
-def environment_for_children(parent: Parent) -> dict[str, str]:
+def environment_for_children(parent: RunReference) -> dict[str, str]:
     """The variables that make processes started from here children of this run.
 
-    >>> sorted(environment_for_children(Parent("python", "a.py", "0194e0a0")))
+    >>> sorted(environment_for_children(RunReference("0194e0a0", "python", "a.py")))
     ['LAMIN_INITIATED_BY_RUN_UID', 'OPENLINEAGE_CONTEXT', 'OPENLINEAGE_PARENT_ID', 'OPENLINEAGE_ROOT_PARENT_ID']
     """
     above = {**_as_json(parent), "root": _as_json(parent.outermost)}
@@ -69,27 +85,27 @@ def environment_for_children(parent: Parent) -> dict[str, str]:
     }
 
 
-def _as_json(run: Parent) -> dict[str, object]:
+def _as_json(run: RunReference) -> dict[str, object]:
     return {"run": {"runId": run.run_id}, "job": {"namespace": run.namespace, "name": run.name}}
 
 
-def _as_path(run: Parent) -> str:
+def _as_path(run: RunReference) -> str:
     return f"{run.namespace}/{run.name}/{run.run_id}"
 
 
-def _elder(environment: Mapping[str, str]) -> Parent | None:
+def _elder(environment: Mapping[str, str]) -> RunReference | None:
     parent = _from_path(environment.get(PARENT, ""))
     root = _from_path(environment.get(ROOT, ""))
-    return None if parent is None else parent._replace(root=None if root == parent else root)
+    return None if parent is None else parent.below(root)
 
 
-def _from_path(value: str) -> Parent | None:
+def _from_path(value: str) -> RunReference | None:
     head, _, run_id = value.rpartition("/")
     namespace, separator, name = head.partition("/")
-    return Parent(namespace, name, run_id) if separator and run_id else None
+    return RunReference(run_id, namespace, name) if separator and run_id else None
 
 
-def _newer(text: str) -> Parent | None:
+def _newer(text: str) -> RunReference | None:
     try:
         context = json.loads(text)
         parent = _from_json(context["parent"])
@@ -99,12 +115,12 @@ def _newer(text: str) -> Parent | None:
         root = _from_json(context["parent"].get("root") or context["root"])
     except (KeyError, TypeError):
         root = None
-    return parent._replace(root=None if root == parent else root)
+    return parent.below(root)
 
 
-def _from_json(reference: Mapping[str, Any]) -> Parent:
-    return Parent(
+def _from_json(reference: Mapping[str, Any]) -> RunReference:
+    return RunReference(
+        str(reference["run"]["runId"]),
         str(reference["job"]["namespace"]),
         str(reference["job"]["name"]),
-        str(reference["run"]["runId"]),
     )

@@ -11,15 +11,14 @@ from sqlalchemy.orm import Session
 from lamin_core.db.statements import insert_rows, reserve, select_in, update_rows
 from lamin_core.errors import Conflict, InvalidArgument
 from lamin_core.ingest import containment, new_rows
-from lamin_core.ingest.datasets import Bytes, contents_of
-from lamin_core.ingest.series import content_for
+from lamin_core.ingest.datasets import Bytes, content_for, contents_of
 from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact, Storage
 from lamin_core.models.arguments import ArtifactArguments, arguments_of
-from lamin_core.models.relations import table_of
+from lamin_core.models.base import table_of
 from lamin_core.runtime import current
 from lamin_core.saving import versioning
-from lamin_core.saving.draft import ArtifactDraft
 from lamin_core.saving.records import SavingInstance, assign_row, check_saved, refresh_from
+from lamin_core.saving.versioning import ArtifactDraft
 from lamin_core.storage.blobs import Copy, copy_in, holds
 from lamin_core.storage.hashing import Digest
 from lamin_core.storage.locations import is_remote, managed_key

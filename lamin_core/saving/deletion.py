@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lamin_core.errors import Conflict, InvalidArgument
-from lamin_core.ingest import series as versions
+from lamin_core.ingest.datasets import content_for
 from lamin_core.ingest.inputs import link
 from lamin_core.models import Artifact, ArtifactSeries, Content, Run, RunArtifact, now
 from lamin_core.models.deleted import is_remembered, remember
@@ -54,7 +54,7 @@ def restore(instance: SavingInstance, artifact: Artifact) -> None:
     show(artifact, row)
 
 
-def erase(instance: SavingInstance, artifact: Artifact, *, storage: bool | None) -> None:
+def erase(instance: SavingInstance, artifact: Artifact, *, storage: bool | None = None) -> None:
     """Remove the record, what ties it to runs and labels, and its copy in the storage.
 
     `storage=True` removes a file that was registered in place as well, `False` keeps even the copy;
@@ -97,12 +97,19 @@ def _removing() -> Iterator[list[blobs.Aside]]:
 
 
 def replace(
+    instance: SavingInstance, artifact: Artifact, data: object, run: Run | bool | None = None
+) -> None:
+    """Put other bytes in the place of this version's, those of a path, or of an object in memory."""
+    with instance.files.as_path(data, artifact.suffix) as path:
+        _replace(instance, artifact, path, run)
+
+
+def _replace(
     instance: SavingInstance,
     artifact: Artifact,
     path: str | os.PathLike[str],
     run: Run | bool | None,
 ) -> None:
-    """Put other bytes in the place of this version's: for those that were wrong from the beginning."""
     root, key = instance.files.where(artifact)
     home = (
         root
@@ -124,7 +131,7 @@ def replace(
         blobs.copy_in([blob_copy])  # if it was there already, it may have been deleted meanwhile
         was_copy, storage_id, content_id = row.is_copy, row.storage_id, row.content_id
         row.content_id, row.real_key, row.storage_id = (
-            versions.content_for(session, content),
+            content_for(session, content),
             copy,
             source.target.id,
         )
@@ -141,7 +148,7 @@ def replace(
         if was_copy and not _is_needed(session, storage_id, key):
             gone += blobs.set_aside(root, key)
     show(artifact, row)
-    artifact.__dict__.pop("_content", None)
+    Artifact.content.forget(artifact)
 
 
 def _forget(session: Session, content_id: int | None, series_id: int | None = None) -> None:

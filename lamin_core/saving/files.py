@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 from lamin_core.db.database import Database
 from lamin_core.errors import Conflict, InvalidArgument, LaminError, NotFound, Unavailable
+from lamin_core.ingest.datasets import roots
 from lamin_core.ingest.inputs import Reader, note_input
-from lamin_core.ingest.series import roots
 from lamin_core.models import Artifact, Storage, blank
 from lamin_core.models.arguments import ArtifactArguments, Source, arguments_of, keep_arguments
 from lamin_core.models.checks import shown

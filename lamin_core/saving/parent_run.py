@@ -12,26 +12,25 @@ from sqlalchemy.orm import Session
 from lamin_core.db.database import Database
 from lamin_core.enums import RunStatus
 from lamin_core.ingest import new_rows
-from lamin_core.ingest.facts import RunLink
 from lamin_core.ingest.transforms import unknown_version
 from lamin_core.models import Run, blank, now
 from lamin_core.runtime import process
-from lamin_core.runtime.parent_context import PARENT_UID, Parent
+from lamin_core.runtime.parent_context import PARENT_UID, RunReference
 
 logger = logging.getLogger("lamin")
 SHELL = "shell"
 """The engine of scripts that `lamin track` tracks."""
 
 
-def name_of(run: Run) -> Parent:
+def name_of(run: Run) -> RunReference:
     """What processes that the run starts know it by."""
     assert run.transform is not None  # a run has one
-    return Parent(run.transform.namespace, run.transform.key, run.external_id)
+    return RunReference(run.external_id, run.transform.namespace, run.transform.key)
 
 
-def run_above(database: Database, named: Parent | str | None) -> Run | None:
+def run_above(database: Database, named: RunReference | str | None) -> Run | None:
     """The run with this name or uid; where nothing is named, that of the tracked shell script we are called in."""
-    if isinstance(named, Parent):
+    if isinstance(named, RunReference):
         return _run_named(database, named)
     if named is None:
         return run_of_shell(database, process.ancestors(os.getpid()))
@@ -58,7 +57,7 @@ def run_of_shell(database: Database, pids: Iterable[int]) -> Run | None:
     return min(runs, key=lambda run: (births[run.process_birth], -run.id), default=None)
 
 
-def _run_named(database: Database, parent: Parent) -> Run:
+def _run_named(database: Database, parent: RunReference) -> Run:
     """The run that an engine has named; where its events are still on their way, a stub that they will fill."""
     with database.reading() as session:
         run = session.scalar(select(Run).where(Run.external_id == parent.run_id))
@@ -69,11 +68,10 @@ def _run_named(database: Database, parent: Parent) -> Run:
         return run or _stub(session, parent)
 
 
-def _stub(session: Session, parent: Parent) -> Run:
+def _stub(session: Session, parent: RunReference) -> Run:
     at = now()
-    link = RunLink(parent.run_id, parent.namespace, parent.name)
-    version = unknown_version(session, link.namespace, link.key, at)
-    stub = blank(Run, **new_rows.stub(link, version, at))
+    version = unknown_version(session, parent.namespace, parent.name, at)
+    stub = blank(Run, **new_rows.stub(parent, version, at))
     stub.root_run_id = None if parent.root is None else parent.root.run_id
     session.add(stub)
     session.flush()

@@ -1,20 +1,11 @@
-"""Write runs that Python tracks: start, end, and the end of lost runs."""
+"""Write runs that Python tracks."""
 
 from __future__ import annotations
 
-import contextlib
-
-from sqlalchemy import func, select, update
-
-from lamin_core.db.database import Database
 from lamin_core.enums import RunStatus
-from lamin_core.errors import ReadOnly
-from lamin_core.models import Run, RunReport, now
+from lamin_core.models import Run, now
 from lamin_core.models.arguments import RunArguments, arguments_of
-from lamin_core.models.checks import storable
 from lamin_core.runtime import process
-from lamin_core.runtime.process import Process
-from lamin_core.runtime.redaction import redact_text
 from lamin_core.saving.records import SavingInstance
 from lamin_core.uids import new_run_id, run_uid
 
@@ -36,100 +27,3 @@ def save_run(instance: SavingInstance, run: Run) -> Run:
     with instance.db.writing() as session:
         session.add(run)
     return run
-
-
-def start(database: Database, run: Run) -> Run:
-    """A scheduled run begins now; one that has begun stays as it is."""
-    with database.writing() as session:
-        row = session.get_one(Run, run.id)
-        if row.status == RunStatus.SCHEDULED:
-            row.status, row.started_at = RunStatus.RUNNING, now()
-    return _copied(run, row)
-
-
-def resume(database: Database, run: Run) -> Run:
-    """A run that has ended goes on, in this process."""
-    by = process.current()
-    with database.writing() as session:
-        row = session.get_one(Run, run.id)
-        row.status, row.finished_at, row.error = RunStatus.RUNNING, None, None
-        row.host, row.pid, row.process_birth = by.host, by.pid, by.birth
-    return _copied(run, row)
-
-
-def end(database: Database, run: Run, status: RunStatus, error: BaseException | str | None) -> Run:
-    """Close a run; one that has ended already stays as it ended."""
-    at = now()
-    closing = (
-        update(Run)
-        .where(Run.id == run.id, Run.status.in_(_OPEN))
-        .values(
-            status=status,
-            finished_at=at,
-            started_at=func.coalesce(Run.started_at, at),
-            error=_message(error),
-        )
-        .returning(*_STATE)
-        .execution_options(synchronize_session=False)
-    )
-    with database.writing() as session:
-        row = (
-            session.execute(closing).one_or_none()
-            or session.execute(select(*_STATE).where(Run.id == run.id)).one()
-        )
-    return _copied(run, row)
-
-
-# Whoever says how a run ended knows better than we, who only missed its process.
-_OPEN = (RunStatus.SCHEDULED, RunStatus.RUNNING, RunStatus.LOST)
-_STATE = tuple(
-    getattr(Run, name)
-    for name in ("status", "started_at", "finished_at", "error", "host", "pid", "process_birth")
-)
-
-
-def _copied(run: Run, row: object) -> Run:
-    for column in _STATE:
-        run.__dict__[column.key] = getattr(row, column.key)
-    return run
-
-
-def _message(error: BaseException | str | None) -> str | None:
-    if error is None:
-        return None
-    if isinstance(error, str):
-        return redact_text(storable(error))
-    try:
-        text = str(error)
-    except Exception:  # an exception whose own text fails
-        text = ""
-    return redact_text(
-        storable(f"{type(error).__name__}: {text}" if text else type(error).__name__)
-    )
-
-
-def find_lost(database: Database) -> int:
-    """Mark runs of this machine whose process is gone as lost; how many there were."""
-    under_way = select(Run.id, Run.host, Run.pid, Run.process_birth).where(
-        Run.status == RunStatus.RUNNING, Run.host == process.host(), Run.pid.is_not(None)
-    )
-    with database.reading() as session:
-        gone = [
-            row.id
-            for row in session.execute(under_way)
-            if Process(row.host, row.pid, row.process_birth).is_gone()
-        ]
-    if not gone:
-        return 0
-    with contextlib.suppress(ReadOnly), database.writing() as session:
-        for run in session.scalars(
-            select(Run).where(Run.id.in_(gone), Run.status == RunStatus.RUNNING)
-        ):
-            run.status, run.error = RunStatus.LOST, "the process ended without a word"
-    return len(gone)
-
-
-def set_report(database: Database, run: Run, artifact_id: int) -> None:
-    """This artifact is the report of the run; a later one takes the place of an earlier one."""
-    with database.writing() as session:
-        session.merge(RunReport(run_id=run.id, artifact_id=artifact_id))

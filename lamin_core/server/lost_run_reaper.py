@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from lamin_core.db.database import Database
-from lamin_core.saving.runs import find_lost
+from lamin_core.instance.run_service import RunService
 
 logger = logging.getLogger("lamin")
 EVERY = 30.0
@@ -30,7 +30,7 @@ async def sweeping(database: Database) -> AsyncIterator[None]:
 async def _sweep(database: Database) -> None:
     while True:
         try:
-            await asyncio.to_thread(find_lost, database)
+            await asyncio.to_thread(RunService(database).find_lost)
         except Exception as error:  # the database is away: the next look will tell
             logger.debug("runs could not be looked after: %s", error)
         await asyncio.sleep(EVERY)

@@ -143,7 +143,7 @@ def _recorded(where: Instance, started: Run) -> Iterator[None]:
 
     def close(how: Outcome) -> None:
         note_watched(where, started, how)
-        where.lineage.end(started, *how)
+        where.runs.end(started, *how)
         if is_outermost:
             tell_noted(where, started)
 
@@ -186,7 +186,7 @@ def tell_processes() -> None:
         None,
     )
     child_environment.export_run(
-        name_of(run)._replace(root=None if outermost is None else name_of(outermost))
+        name_of(run).below(None if outermost is None else name_of(outermost))
     )
 
 

@@ -18,7 +18,12 @@ from lamin_core.errors import LaminError
 from lamin_core.ingest.inputs import link
 from lamin_core.instance.instance import Instance
 from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact, blank
-from lamin_core.models.arguments import Source
+from lamin_core.models.arguments import (
+    ArtifactArguments,
+    Source,
+    arguments_of,
+    keep_arguments,
+)
 from lamin_core.runtime import current
 from lamin_core.runtime.settings import settings
 from lamin_core.saving.artifacts import save_artifacts
@@ -117,7 +122,9 @@ def _prepared(prepare: Callable[[Item], Artifact | None], items: Iterable[Item])
 def _artifact(path: str, run: Run | bool) -> Artifact:
     """The file as it is now, written by this run whatever its times say: they may be those of another file."""
     artifact = Artifact(path, run=run)
-    artifact.__dict__["_source"] = replace(artifact.__dict__["_source"], seen=None)
+    arguments = arguments_of(artifact, ArtifactArguments)
+    assert arguments.source is not None
+    arguments.source = replace(arguments.source, seen=None)
     return artifact
 
 
@@ -134,7 +141,7 @@ def past_artifact(where: Instance, path: str, content: Digest) -> Artifact:
     location = _location(where, path)
     artifact = blank(Artifact, key=location.key)
     source = Source(path, suffix_of(path), location, content)
-    artifact.__dict__.update(_source=source, _asked_run=False)
+    keep_arguments(artifact, ArtifactArguments(source=source, run=False))
     return artifact
 
 

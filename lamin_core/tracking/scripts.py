@@ -18,7 +18,6 @@ from lamin_core.models import Artifact, Project, Run, Transform
 from lamin_core.runtime import current, git
 from lamin_core.runtime.redaction import redact_command, redact_file, redact_text
 from lamin_core.runtime.sharing import create_file, make_folder
-from lamin_core.saving import runs
 from lamin_core.saving.transforms import amend
 from lamin_core.tracking import notebooks, termination
 from lamin_core.tracking.code import Code, at_work, in_file
@@ -84,7 +83,7 @@ def track(
         where = instance()
     except UntrustedInstance as error:
         return _untracked(error)
-    where.lineage.find_lost()
+    where.runs.find_lost()
     if current.process_run() is not None:  # a notebook that is run again from the top
         finish()
     parent = initiated_by_run or current.current_run()
@@ -104,7 +103,7 @@ def track(
         facts = {"name": name or current.context_value("name") or saved.key}
         run = begun(where, saved, params=params, parent=parent, details=_details(), **facts)
     else:
-        runs.resume(where.db, run)
+        where.runs.resume(run)
         watch_run(where, run)
     script = _Script(where, run, code, report)
     script.begin()
@@ -226,7 +225,7 @@ class _Script:
             self._log.close()
         self._take_notebook()
         note_watched(self._where, self._run, how)
-        ended = self._where.lineage.end(self._run, *how)
+        ended = self._where.runs.end(self._run, *how)
         current.set_process_run(None)
         _scripts.pop(self._run.uid, None)
         tell_processes()
@@ -258,7 +257,7 @@ class _Script:
             if page is None and not _is_masked(path):
                 return
             artifact = Artifact(path, key=f"reports/{path.name}", kind="report", run=False).save()
-            runs.set_report(self._where.db, self._run, artifact.id)
+            self._where.runs.set_report(self._run, artifact.id)
             path.unlink()
 
 

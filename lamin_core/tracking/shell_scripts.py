@@ -36,11 +36,11 @@ def track_shell(
 
     A run of it that is under way already is completed, as by `track()` in Python.
     """
-    where.lineage.find_lost()
+    where.runs.find_lost()
     shell = _shell()
     before = run_of_shell(where.db, [shell])
     if before is not None:
-        where.lineage.end(before, RunStatus.COMPLETED, None)
+        where.runs.end(before, RunStatus.COMPLETED, None)
     transform = _transform(_script(shell), key, uid).save()
     run = Run(
         transform,
@@ -61,7 +61,7 @@ def finish_shell(where: Instance, code: int) -> Run:
         raise NotTracked(
             "no run of this shell script is being tracked", hint="call lamin track first"
         )
-    return where.lineage.end(run, *of_shell(code))
+    return where.runs.end(run, *of_shell(code))
 
 
 def _shell() -> int:
@@ -114,14 +114,14 @@ def _transform(script: Path | None, key: str | None, uid: str | None) -> Transfo
 def _above(where: Instance, shell: int) -> Run | None:
     named = child_environment.inherited_parent()
     if named is not None:
-        return where.run_above(named)
+        return where.runs.above(named)
     return run_of_shell(where.db, process.ancestors(shell))
 
 
 def _named(where: Instance) -> Run | None:
     """The run that `lamin track` has told of in the environment, where the processes above cannot be seen."""
     named = child_environment.inherited_parent()
-    run = None if named is None else where.run_above(named)
+    run = None if named is None else where.runs.above(named)
     return run if run is not None and run.engine == SHELL else None
 
 

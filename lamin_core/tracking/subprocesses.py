@@ -132,7 +132,7 @@ def run_program(where: Instance, program: Program, request: Asked) -> int:
     is not there.
     """
     command = program.command
-    where.lineage.find_lost()
+    where.runs.find_lost()
     inputs = [_input(where, name) for name in request.inputs]
     run = _begun(where, program, request)
     for artifact in inputs:
@@ -149,7 +149,7 @@ def run_program(where: Instance, program: Program, request: Asked) -> int:
         how = termination.outcome(error)
         raise
     finally:
-        where.lineage.end(run, *how)
+        where.runs.end(run, *how)
     return code
 
 
@@ -177,7 +177,7 @@ def _input(where: Instance, name: str) -> Artifact:
 
 def _begun(where: Instance, program: Program, request: Asked) -> Run:
     transform = program.transform(request.key).save()
-    parent = where.run_above(child_environment.inherited_parent())
+    parent = where.runs.above(child_environment.inherited_parent())
     run = Run(
         transform,
         name=request.name or transform.key,

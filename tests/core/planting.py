@@ -11,7 +11,7 @@ from sqlalchemy import Table, func, insert, select
 from sqlalchemy.orm import Session
 
 from lamin_core.db.database import Database
-from lamin_core.ingest.series import storage_for
+from lamin_core.ingest.datasets import storage_for
 from lamin_core.models import (
     Artifact,
     ArtifactSeries,

@@ -11,6 +11,7 @@ import pytest
 import lamin_core as ln
 from lamin_core.errors import LaminError, NotFound
 from lamin_core.instance.instance import Instance
+from lamin_core.runtime.parent_context import RunReference
 
 
 @pytest.fixture
@@ -65,3 +66,16 @@ def test_deleted_label_used_again_leaves_the_next_one_alone(
             use()
     assert artifact.ulabels.count() == 0
     assert ln.ULabel.get(following.uid).name == "new"
+
+
+def test_stub_of_a_job_whose_version_was_deleted_takes_the_next_number(instance: Instance) -> None:
+    deleted = ln.Transform(key="main.nf", namespace="nextflow", source_code="a").save()
+    deleted.delete()
+    named = RunReference("0194e0a0-0000-7000-8000-000000000001", "nextflow", "main.nf")
+    stub = instance.runs.above(named)
+    assert stub is not None
+    assert (stub.status, stub.transform.key) == ("running", "main.nf")
+    assert stub.transform.stem_uid == deleted.stem_uid
+    assert stub.transform.uid > deleted.uid
+    assert instance.runs.above(named) is stub
+    assert ln.Run.one().uid == stub.uid

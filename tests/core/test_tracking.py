@@ -107,7 +107,7 @@ def test_a_killed_script_is_found_and_marked_lost(instance: Instance, write: Wri
     )
     assert done.returncode == -9
     assert ln.Run.one().status == "running"
-    assert instance.lineage.find_lost() == 1
+    assert instance.runs.find_lost() == 1
     assert ln.Run.one().status == "lost"
 
 

@@ -131,10 +131,10 @@ def test_an_end_without_a_word_is_found_later(
     instance: Instance, begin: Callable[..., subprocess.Popen[str]], end: str
 ) -> None:
     assert _ended(begin(end))[1] == "running"
-    assert instance.lineage.find_lost() == 1
+    assert instance.runs.find_lost() == 1
     run = ln.Run.one()
     assert (run.status, run.error) == ("lost", "the process ended without a word")
-    assert instance.lineage.find_lost() == 0
+    assert instance.runs.find_lost() == 0
 
 
 def set_columns(instance: Instance, run: ln.Run, **values: object) -> None:
@@ -148,13 +148,13 @@ def test_a_run_is_lost_with_its_process_even_if_another_has_its_id_by_now(
 ) -> None:
     run = ln.Run(ln.Transform(key="t").save()).save()
     assert (run.pid, run.host) == (os.getpid(), process.host())
-    assert instance.lineage.find_lost() == 0
+    assert instance.runs.find_lost() == 0
     *origin, tick = run.process_birth.split("/")
     birth = "/".join(
         [*origin, str(int(tick) - 1)]
     )  # this id, given to a process that began before us
     set_columns(instance, run, process_birth=birth)
-    assert instance.lineage.find_lost() == 1
+    assert instance.runs.find_lost() == 1
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_run_is_lost_with_its_process_even_if_another_has_its_id_by_now(
 def test_of_other_machines_nothing_is_said(instance: Instance, field: str, value: str) -> None:
     run = ln.Run(ln.Transform(key="t").save()).save()
     set_columns(instance, run, **{"pid": 2**22 + 1, field: value})  # more than Linux gives
-    assert instance.lineage.find_lost() == 0
+    assert instance.runs.find_lost() == 0
 
 
 def test_the_log_is_kept_on_request(

@@ -371,7 +371,7 @@ def test_a_signal_ends_all_that_is_open(
     script = write("stopped.py", STOPPED.format(name=name))
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
     assert done.returncode == -getattr(signal, name), done.stderr
-    instance.lineage.find_lost()
+    instance.runs.find_lost()
     assert {run.status for run in ln.Run.all()} == {status}
     assert ln.Run.all().count() == 2
 

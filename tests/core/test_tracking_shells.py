@@ -68,7 +68,7 @@ def test_a_script_is_closed_as_it_ended(
     instance: Instance, write: Write, end: str, status: str, error: str | None
 ) -> None:
     _sh(write, f"uid=$(lamin track)\nset -e\n{end}\n")
-    instance.lineage.find_lost()
+    instance.runs.find_lost()
     first = ln.Run.all().order_by("started_at").first()
     assert (first.status, first.error, first.transform.key) == (status, error, "job.sh")
     assert ln.Run.filter(status="running").count() == 0

@@ -44,7 +44,7 @@ def state(instance: Instance) -> tuple[str, str | None, int | None]:
 def test_late_news_of_a_lost_run_do_not_wake_it(instance: Instance) -> None:
     run = run_of(1, "job", process=GONE)
     take(instance, start(run, at(0)))
-    assert instance.lineage.find_lost() == 1
+    assert instance.runs.find_lost() == 1
     lost = "lost", "the process ended without a word", GONE.pid
     assert state(instance) == lost
     take(instance, running(run, at(1)))
@@ -53,16 +53,16 @@ def test_late_news_of_a_lost_run_do_not_wake_it(instance: Instance) -> None:
     assert state(instance) == lost
     take(instance, complete(run, at(2)))
     assert state(instance) == ("completed", None, GONE.pid)
-    assert instance.lineage.find_lost() == 0
+    assert instance.runs.find_lost() == 0
 
 
 def test_a_run_that_was_taken_up_by_another_process_is_at_work(instance: Instance) -> None:
     run = run_of(1, "job", process=GONE)
     take(instance, start(run, at(0)))
-    assert instance.lineage.find_lost() == 1
+    assert instance.runs.find_lost() == 1
     take(instance, start(replace(run, process=process.current()), at(5)))
     assert state(instance) == ("running", None, process.current().pid)
-    assert instance.lineage.find_lost() == 0
+    assert instance.runs.find_lost() == 0
 
 
 def test_the_order_of_arrival_does_not_matter(instance: Instance) -> None:
@@ -71,7 +71,7 @@ def test_the_order_of_arrival_does_not_matter(instance: Instance) -> None:
         story = [start(run, at(0)), running(run, at(1)), complete(run, at(2))]
         for index in order:
             take(instance, story[index])
-            instance.lineage.find_lost()
+            instance.runs.find_lost()
     assert states(instance) == {("completed", None, GONE.pid)}
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from lamin_core.instance.instance import Instance
 from lamin_core.models import Run
 from lamin_core.runtime.parent_context import (
-    Parent,
+    RunReference,
     environment_for_children,
     parent_from_environment,
 )
@@ -23,9 +23,9 @@ from openlineage.lamin.export.events import received
 from openlineage.lamin.validation.schema import problems
 from tests.contract.snakemake.playing import play, write
 
-TOP = Parent("airflow", "nightly", "0194e0a0-0000-7000-8000-00000000000a")
-ABOVE = Parent("prefect", "flow:step", "0194e0a0-0000-7000-8000-00000000000b", TOP)
-NEAR = Parent("dbt", "model", "0194e0a0-0000-7000-8000-00000000000c")
+TOP = RunReference("0194e0a0-0000-7000-8000-00000000000a", "airflow", "nightly")
+ABOVE = RunReference("0194e0a0-0000-7000-8000-00000000000b", "prefect", "flow:step", TOP)
+NEAR = RunReference("0194e0a0-0000-7000-8000-00000000000c", "dbt", "model")
 
 
 def test_what_is_told_is_what_is_heard() -> None:
@@ -44,7 +44,7 @@ def test_either_way_of_saying_it_is_enough(variable: str) -> None:
 
 
 def test_a_namespace_with_slashes_is_whole_in_the_context() -> None:
-    spark = Parent("spark://host:7077/app", "job", NEAR.run_id)
+    spark = RunReference(NEAR.run_id, "spark://host:7077/app", "job")
     assert parent_from_environment(environment_for_children(spark)) == spark
 
 

@@ -11,8 +11,8 @@ from sqlalchemy import event as sql
 
 import lamin_core as ln
 from lamin_core.errors import MalformedEvent
+from lamin_core.ingest.datasets import storage_for
 from lamin_core.ingest.facts import RunFacts
-from lamin_core.ingest.series import storage_for
 from lamin_core.instance.instance import Instance
 from lamin_core.lineage.view import View, view
 from lamin_core.models import Transform

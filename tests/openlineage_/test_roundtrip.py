@@ -189,7 +189,7 @@ def by_events(instance: Instance, folder: Path) -> list[Event]:
 def filled(instance: Instance, folder: Path) -> None:
     by_the_api(folder)
     by_a_script(folder)
-    assert instance.lineage.find_lost() == 1
+    assert instance.runs.find_lost() == 1
     sink = RegistrySink(instance.folder)
     sink.emit(*by_events(instance, folder))
     sink.close()

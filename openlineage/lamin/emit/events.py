@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from lamin_core.enums import DependencyRole
-from lamin_core.runtime.parent_context import Parent, environment_for_children
+from lamin_core.runtime.parent_context import RunReference as RunReference
 from lamin_core.runtime.process import Process
 from lamin_core.runtime.redaction import redact, redact_text
 from lamin_core.storage.hashing import Digest, digest
@@ -50,29 +50,6 @@ class Job:
     branch: str | None = None
     facets: Mapping[str, Any] = field(default_factory=dict)
     """Others, ready made."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunReference:
-    """Another run, by its OpenLineage run id and its job."""
-
-    run_id: str
-    namespace: str
-    name: str
-
-    @classmethod
-    def of(cls, parent: Parent) -> RunReference:
-        """The run that the environment names."""
-        return cls(parent.run_id, parent.namespace, parent.name)
-
-    def environment(self, root: RunReference | None) -> dict[str, str]:
-        """The variables that make a process its child; `root` is the outermost run, None if that is this one."""
-        return environment_for_children(self.as_parent(root))
-
-    def as_parent(self, root: RunReference | None) -> Parent:
-        """Return this run as its child processes read it; `root` is the outermost run, None if that is this one."""
-        outermost = None if root is None or root == self else root.as_parent(None)
-        return Parent(self.namespace, self.name, self.run_id, outermost)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lamin_core.enums import Direction
-from lamin_core.ingest.facts import FieldFacts, Fields, JobAttributes, RunLink, Traits
+from lamin_core.ingest.facts import FieldFacts, Fields, JobAttributes, RunDependencyFacts, Traits
+from lamin_core.runtime.parent_context import RunReference
 from lamin_core.runtime.process import Process
 from lamin_core.storage.hashing import Digest
 from lamin_core.storage.locations import is_copy_key, is_place, managed_key
@@ -280,14 +281,14 @@ def _optional_item(name: str, value: Any) -> dict[str, Any]:
     return {name: value} if value else {}
 
 
-def link(run_id: str, facet: Facets) -> RunLink | None:
+def link(run_id: str, facet: Facets) -> RunReference | None:
     """The run that a facet names; some producers name the run itself as its parent, which is none."""
     other = text_in(object_in(facet, "run"), "runId")
     namespace, name = (text_in(object_in(facet, "job"), field) for field in ("namespace", "name"))
     if other is None or namespace is None or name is None:
         return None
     other = run_key(other)
-    return None if other == run_id or len(other) > 128 else RunLink(other, namespace, name)
+    return None if other == run_id or len(other) > 128 else RunReference(other, namespace, name)
 
 
 def run_key(run_id: str) -> str:
@@ -301,15 +302,10 @@ def run_key(run_id: str) -> str:
     return lowered if is_uuid else run_id
 
 
-def dependencies(run_id: str, run: Facets) -> Iterator[RunLink]:
+def dependencies(run_id: str, run: Facets) -> Iterator[RunDependencyFacts]:
     """The runs that this one waited for: control flow, never data lineage."""
     for row in objects(object_in(run, "jobDependencies").get("upstream")):
         upstream = link(run_id, row)
         if upstream is not None:
             role = row.get("dependency_type")
-            yield RunLink(
-                upstream.run_id,
-                upstream.namespace,
-                upstream.key,
-                role if role in _DEPENDENCY_ROLES else "order",
-            )
+            yield RunDependencyFacts(upstream, role if role in _DEPENDENCY_ROLES else "order")
