@@ -168,7 +168,7 @@ def _folders_of(
     row: FolderMember, above: Mapping[tuple[int, str], Mapping[int, Sequence[FolderMember]]]
 ) -> list[Sequence[FolderMember]]:
     """The versions of each folder that this path lies in."""
-    series = []
+    series: list[Sequence[FolderMember]] = []
     for key in _ancestors(row.key or ""):
         series += above.get((row.storage_id, key), {}).values()
     return series

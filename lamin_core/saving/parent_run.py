@@ -75,7 +75,7 @@ def _stub(session: Session, parent: Parent) -> Run:
         root_run_id=None if parent.root is None else parent.root.run_id,
         transform_id=_unknown_version(session, parent).id,
         engine=parent.namespace,
-        status=RunStatus.RUNNING,
+        status=RunStatus.SCHEDULED,
         cached=False,
         attempt=1,
         origin="stub",
