@@ -97,7 +97,8 @@ def write(
         key: _values(run_facts, _parent_id(run_facts, names, ids), versions)
         for key, run_facts in facts.items()
     }
-    _insert(session, new_keys, _stub_values(stubs, versions, heard) | values, ids)
+    new_stubs = {key: stubs[key] for key in new_keys if key in stubs}
+    _insert(session, new_keys, _stub_values(new_stubs, versions, heard) | values, ids)
     stale_versions, deserted = _update(session, values, existing)
     stale_versions |= renamed_versions
     stale_versions |= _redate(session, stubs, existing, heard, versions)
