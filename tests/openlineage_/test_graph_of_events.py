@@ -94,6 +94,10 @@ def _makers(instance: Instance) -> dict[tuple[str, str], set[str]]:
     }
 
 
+def _runs(instance: Instance) -> dict[str, Any]:
+    return {run["transform_key"]: run for run in view(instance.lineage.everything())["runs"]}
+
+
 def _digest(instance: Instance) -> str:
     with instance.db.reading() as session:
         return digest(session)
@@ -230,17 +234,14 @@ _SHARED_ID = [
 
 def test_two_jobs_with_one_run_id_are_two_runs(instance: Instance) -> None:
     _take(instance, _SHARED_ID)
-    seen = view(instance.lineage.everything())
-    runs = {run["transform_key"]: run for run in seen["runs"]}
+    seen, runs = view(instance.lineage.everything()), _runs(instance)
     assert set(runs) == {"load_menus", "my_job", "child"}
     assert runs["child"]["parent"] == runs["my_job"]["uid"]
     outputs = {(edge["run"], edge["direction"]) for edge in seen["edges"]}
     assert (runs["my_job"]["uid"], "output") in outputs
-    rows = {row.transform.key: row for row in instance.query(Run)}
-    assert rows["load_menus"].external_id == _RUN_ID.format(9)
-    assert rows["my_job"].details["doubts"] == [
-        "its run id is also that of the job 'food/load_menus'"
-    ]
+    assert runs["load_menus"]["external_id"] == _RUN_ID.format(9)
+    details = [row.details for row in instance.query(Run) if row.name == "my_job"]
+    assert details[0]["doubts"] == ["its run id is also that of the job 'food/load_menus'"]
     before = _digest(instance)
     rebuild(instance.db)
     assert _digest(instance) == before
@@ -258,9 +259,9 @@ def test_a_job_that_is_renamed_on_the_run_stays_one_run(instance: Instance) -> N
     """Spark names the job after its output as soon as it knows it; children may know the earlier name."""
     child = _event(2, "child", 0.5, facets=_parent(_RUN_ID.format(1), "n/app"))
     _take(instance, [child, _event(1, "app", 0, "START"), _event(1, "app.save_t", 1)])
-    rows = {row.transform.key: row for row in instance.query(Run)}
-    assert set(rows) == {"app.save_t", "child"}
-    assert rows["child"].parent_id == rows["app.save_t"].id
+    runs = _runs(instance)
+    assert set(runs) == {"app.save_t", "child"}
+    assert runs["child"]["parent"] == runs["app.save_t"]["uid"]
 
 
 def test_parents_are_known_by_run_id_and_job(instance: Instance) -> None:
@@ -272,11 +273,12 @@ def test_parents_are_known_by_run_id_and_job(instance: Instance) -> None:
         _event(3, "airflow/sales.end", 2, facets=_parent(minute, "airflow/sales", "parentRun")),
     ]
     _take(instance, tasks)
-    rows = {row.transform.key: row for row in instance.query(Run)}
-    names = {row.id: key for key, row in rows.items()}
-    parents = {key: names[row.parent_id] for key, row in rows.items() if row.parent_id is not None}
-    assert parents == {"stock.load": "stock", "sales.load": "sales", "sales.end": "sales"}
-    assert {rows[key].status for key in ("stock", "sales")} == {"scheduled"}
+    runs = _runs(instance)
+    names = {run["uid"]: key for key, run in runs.items()}
+    parents = {key: names.get(run["parent"]) for key, run in runs.items()}
+    below = {"stock.load": "stock", "sales.load": "sales", "sales.end": "sales"}
+    assert parents == {"stock": None, "sales": None, **below}
+    assert {runs[key]["status"] for key in ("stock", "sales")} == {"scheduled"}
     before = _digest(instance)
     rebuild(instance.db)
     assert _digest(instance) == before
