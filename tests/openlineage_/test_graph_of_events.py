@@ -310,8 +310,8 @@ def test_malformed_parts_of_an_event_leave_a_doubt(instance: Instance) -> None:
         "outputs[0] is no dataset: it is no object",
         "the facet parent names no run and job",
     ]
-    found = "\n".join(problems(event))
-    assert all(part in found for part in ("inputs", "outputs", "parent")), found
+    text = "\n".join(problems(event))
+    assert all(part in text for part in ("inputs", "outputs", "parent")), text
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ _SHOWN = 200
 class EventText(NamedTuple):
     """The JSON of an event, and where it was found, for example `line 3`."""
 
-    place: str
+    location: str
     text: bytes | str
 
 
@@ -33,10 +33,10 @@ def event_texts(stream: IO[bytes]) -> Iterator[EventText]:
     """The events of a file, in its order; what is no JSON comes as well, for the reader to refuse.
 
     >>> import io
-    >>> [piece.place for piece in event_texts(io.BytesIO(b'[{"run": {}}, {"run": {}}]'))]
+    >>> [piece.location for piece in event_texts(io.BytesIO(b'[{"run": {}}, {"run": {}}]'))]
     ['event 1', 'event 2']
     >>> list(event_texts(io.BytesIO(b'INFO ConsoleTransport: {"eventTime": "2026"}')))
-    [EventText(place='line 1', text=b'{"eventTime": "2026"}')]
+    [EventText(location='line 1', text=b'{"eventTime": "2026"}')]
     """
     lines = iter(_unpacked(stream))
     blank: list[bytes] = []
@@ -132,15 +132,15 @@ def _of_lines(lines: Iterable[bytes]) -> Iterator[EventText]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        place = f"line {number}"
+        location = f"line {number}"
         logged = None if _begins_document(line) else _logged_event(line)
         if logged is not None:
             is_log = True
-            yield EventText(place, logged)
+            yield EventText(location, logged)
         elif _begins_document(line):
-            yield EventText(place, line)
+            yield EventText(location, line)
         elif not is_log:
-            others.append(EventText(place, line[:_SHOWN]))
+            others.append(EventText(location, line[:_SHOWN]))
     if not is_log:
         yield from others
 

@@ -95,8 +95,8 @@ def _drop_untold(session: Session) -> int:
     )
     rows = session.execute(untold).all()
     run_ids = {run_id for row in rows for run_id in possible_run_ids(row.external_id)}
-    known = {row.run_id for row in select_in(session, select(Row.run_id), Row.run_id, run_ids)}
-    ids = [row.id for row in rows if not known & possible_run_ids(row.external_id)]
+    logged = {row.run_id for row in select_in(session, select(Row.run_id), Row.run_id, run_ids)}
+    ids = [row.id for row in rows if not logged & possible_run_ids(row.external_id)]
     for part in parts(ids):
         session.execute(update(Run).where(Run.parent_id.in_(part)).values(parent_id=None))
         session.execute(update(Artifact).where(Artifact.run_id.in_(part)).values(run_id=None))

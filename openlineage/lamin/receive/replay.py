@@ -66,15 +66,15 @@ def _replay(database: Database, texts: Iterable[EventText], report: Report) -> R
 
 
 def _parsed(texts: Iterable[EventText], report: Report) -> Iterator[ParsedEvent]:
-    for place, text in texts:
+    for location, text in texts:
         try:
             yield parse(text)
         except MalformedEvent as error:
-            report.unreadable.append(f"{place}: {_POSITION.sub('', error.message)}")
+            report.unreadable.append(f"{location}: {_POSITION.sub('', error.message)}")
 
 
 _POSITION = re.compile(r": line \d+ column \d+ \(char \d+\)$")
-"""Where in the text JSON ends to be JSON: another place in each line."""
+"""Where in the text JSON ends to be JSON: another location in each line."""
 
 
 def _take(database: Database, batch: list[ParsedEvent], report: Report) -> None:

@@ -50,12 +50,12 @@ def lint_log(database: Database) -> Lint:
 
 
 def lint_texts(texts: Iterable[tuple[str, bytes | str]]) -> Lint:
-    """Every event of a file, each with its place.
+    """Every event of a file, each with its location.
 
     >>> lint_texts([("line 1", b"{")]).problems[0][0]
     'line 1'
     """
     report = Lint()
-    for place, text in texts:
-        report.judge(place, text)
+    for location, text in texts:
+        report.judge(location, text)
     return report
