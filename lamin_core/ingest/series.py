@@ -9,16 +9,20 @@ from lamin_core.db.statements import insert_missing
 from lamin_core.models import Artifact, Content, Storage
 from lamin_core.models.relations import table_of
 from lamin_core.runtime.url_credentials import without_credentials
+from lamin_core.storage.canonical_urls import canonical_url
 from lamin_core.storage.hashing import Digest
 from lamin_core.storage.locations import Root, locate, root_type
 from lamin_core.uids import random_uid
 
 
 def roots(session: Session) -> list[Root]:
-    """Return all storages as the resolver sees them: credentials, which older roots may show, are no part of them."""
+    """Return all storages as the resolver sees them: without credentials, and in the spelling of today.
+
+    Older releases have written roots with both as they came.
+    """
     columns = select(Storage.id, Storage.uid, Storage.root, Storage.is_managed)
     return [
-        Root(row.id, row.uid, without_credentials(row.root), row.is_managed)
+        Root(row.id, row.uid, canonical_url(without_credentials(row.root)), row.is_managed)
         for row in session.execute(columns)
     ]
 

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from lamin_core.db.statements import select_in, update_rows
 from lamin_core.ingest.reversion import key_of
 from lamin_core.ingest.series import roots, storage_for
-from lamin_core.models import Artifact, ArtifactSeries
+from lamin_core.models import Artifact, ArtifactSeries, Storage
+from lamin_core.storage.canonical_urls import canonical_url
 from lamin_core.storage.locations import Root, locate
 from lamin_core.uids import derived_uid, version_suffix
 
@@ -35,6 +36,19 @@ def learn_root(session: Session, root: str) -> None:
     columns = select(Artifact.id, Artifact.series_id, Artifact.number, Artifact.real_key)
     rows = list(select_in(session, columns, Artifact.series_id, moved))
     update_rows(session, Artifact, [_renamed(row, moved[row.series_id]) for row in rows])
+
+
+def respell_roots(session: Session) -> None:
+    """Write the roots of storages that events tell of in the spelling of today, where no other storage has it."""
+    rows = session.execute(select(Storage.id, Storage.root, Storage.is_managed)).all()
+    roots_in_use = {row.root for row in rows}
+    changes = []
+    for row in rows:
+        root = canonical_url(row.root)
+        if root not in roots_in_use and not row.is_managed:
+            roots_in_use.add(root)
+            changes.append({"id": row.id, "root": root})
+    update_rows(session, Storage, changes)
 
 
 def _series_below(session: Session, storage_id: int, prefix: str) -> Sequence[Any]:

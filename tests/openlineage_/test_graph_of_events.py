@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from lamin_core.errors import InvalidArgument
 from lamin_core.ingest.state_digest import digest
 from lamin_core.instance.instance import Instance
 from lamin_core.lineage.view import view
-from lamin_core.models import Artifact, Run, TransformSeries
+from lamin_core.models import Artifact, Run, Storage, TransformSeries
 from lamin_core.storage.locations import check_url
 from lamin_core.storage.object_store import filesystem
 from openlineage.lamin.receive.ingest import ingest
@@ -214,6 +214,19 @@ def test_spellings_of_one_name_are_one_dataset(
     )
     _take(instance, [_event(1, "w", 0, outputs=[wrote]), _event(2, "r", 1, inputs=[read])])
     assert list(_makers(instance).values()) == [{"w"}]
+
+
+def test_a_rebuild_moves_what_was_written_under_another_spelling(instance: Instance) -> None:
+    """A registry of an older release: its storages are called as the producers called them."""
+    bucket = {"namespace": "s3a://bucket", "name": "t"}
+    _take(instance, [_event(1, "w", 0, outputs=[bucket])])
+    before = _digest(instance)
+    with instance.db.writing() as session:
+        root = update(Storage).where(Storage.root == "s3://bucket")
+        session.execute(root.values(root="s3a://bucket"))
+    assert _digest(instance) != before
+    rebuild(instance.db)
+    assert _digest(instance) == before
 
 
 def test_a_file_of_another_host_is_not_read_from_a_path_here(instance: Instance) -> None:

@@ -18,6 +18,7 @@ from lamin_core.enums import RunStatus
 from lamin_core.ingest.record import learn_names, record
 from lamin_core.ingest.reversion import refold
 from lamin_core.ingest.run_names import possible_run_ids
+from lamin_core.ingest.storages import respell_roots
 from lamin_core.ingest.transforms import restate
 from lamin_core.models import (
     Artifact,
@@ -63,6 +64,7 @@ def rebuild(database: Database) -> Rebuilt:
     with database.writing() as session:
         outcome.dropped = _drop_untold(session)
         mask_derived(session)
+        respell_roots(session)
         session.execute(update(TransformSeries).values(facets=None, declared_at=None))
         stubs = update(Run).where(Run.origin == "stub")
         session.execute(stubs.values(status=RunStatus.SCHEDULED.value))
