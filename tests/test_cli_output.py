@@ -315,7 +315,7 @@ def test_bad_events_are_one_line_of_each_kind(story: Path) -> None:
     _is_harmless(done)
     assert done.stdout == "0 taken, 0 known already, 4 put aside\n"
     lines = done.stderr.splitlines()
-    assert [re.split(": ", line)[0] for line in lines] == ["put aside, 4", "not read"]
+    assert [re.split(": ", line)[0] for line in lines] == ["put aside, 4", "not read", "hint"]
     assert lines[1].startswith("not read: line 1, line 2, line 3, line 4, line 5 and 3 more: ")
     _is_harmless(typed("events", "quarantine"))
     _is_harmless(typed("events", "retry", code=1))

@@ -18,6 +18,7 @@ from lamin_core.models import Artifact, ArtifactSeries, Content, DeletedVersion,
 from lamin_core.models.base import table_of
 from lamin_core.models.storage import UNKNOWN_SIZE
 from lamin_core.runtime.url_credentials import without_credentials
+from lamin_core.storage.canonical_urls import canonical_url
 from lamin_core.storage.hashing import Digest
 from lamin_core.storage.locations import MANAGED, Location, Root, locate, outer_root, root_type
 from lamin_core.uids import random_uid
@@ -232,10 +233,13 @@ def known_series(session: Session, paths: Collection[str]) -> dict[str, Series]:
 
 
 def roots(session: Session) -> list[Root]:
-    """Return all storages as the resolver sees them: credentials, which older roots may show, are no part of them."""
+    """Return all storages as the resolver sees them: without credentials, and in the spelling of today.
+
+    Older releases have written roots with both as they came.
+    """
     columns = select(Storage.id, Storage.uid, Storage.root, Storage.is_managed)
     return [
-        Root(row.id, row.uid, without_credentials(row.root), row.is_managed)
+        Root(row.id, row.uid, canonical_url(without_credentials(row.root)), row.is_managed)
         for row in session.execute(columns)
     ]
 

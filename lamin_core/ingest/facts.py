@@ -134,6 +134,7 @@ class RunFacts:
     """One execution as all its events together tell it."""
 
     run_id: str
+    """How the registry knows it: the OpenLineage run id, or of further jobs with the same id a longer name."""
     transform: TransformFacts
     engine: str
     status: RunStatus
@@ -162,5 +163,7 @@ class RunFacts:
     """Key and value of each tag."""
     schemas: frozenset[Fields] = frozenset()
     """All columns that its events name, also those that a later one replaced."""
+    jobs: frozenset[str] = frozenset()
+    """Every job that its events say it to be of, as `namespace/name`: some producers rename it on the run."""
     aliases: tuple[tuple[str, str], ...] = ()
     """Pairs of paths that are names of one dataset."""

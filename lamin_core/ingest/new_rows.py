@@ -133,7 +133,7 @@ def stub(run: RunReference, transform_id: int, at: datetime) -> Row:
         "engine": run.namespace[:64],
         "cached": False,
         "attempt": 1,
-        "status": str(RunStatus.RUNNING),
+        "status": str(RunStatus.SCHEDULED),  # nobody has said that it runs
         "created_at": at,
         "transform_id": transform_id,
     }

@@ -6,13 +6,21 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, exists, func, select
+from sqlalchemy import and_, bindparam, delete, exists, func, select, update
 from sqlalchemy.orm import Session, aliased
 
-from lamin_core.db.statements import insert_rows, parts, reserve, select_in, update_rows
+from lamin_core.db.statements import (
+    insert_missing_rows,
+    insert_rows,
+    parts,
+    reserve,
+    select_in,
+    update_rows,
+)
 from lamin_core.enums import RunStatus
 from lamin_core.ingest import new_rows
 from lamin_core.ingest.facts import (
@@ -22,6 +30,7 @@ from lamin_core.ingest.facts import (
     TransformFacts,
     nothing_said,
 )
+from lamin_core.ingest.run_names import Renaming, RunNames, names_to_load
 from lamin_core.ingest.transforms import TransformBatch, Version, tidy, version_of
 from lamin_core.ingest.transforms import write as write_transforms
 from lamin_core.models import Run, RunDependency, Transform, now
@@ -69,44 +78,47 @@ def write(
     `written` is what the registry says already of some of them. Runs that Python tracks stay as
     Python says and are left out of the answer.
     """
-    links: dict[str, RunReference] = {}
-    for link in (link for facts in reported_runs for link in _links(facts)):
-        links[link.run_id] = min(link, links.get(link.run_id, link), key=_job)
-    existing = {
-        row.external_id: row
-        for row in select_in(
-            session, _ROW, Run.external_id, {f.run_id for f in reported_runs} | set(links)
-        )
-    }
+    links = [link for facts in reported_runs for link in _links(facts)]
+    reported = {run_facts.run_id: run_facts for run_facts in reported_runs}
+    loaded = select_in(session, _ROW, Run.external_id, names_to_load(reported, links))
+    existing = {row.external_id: row for row in loaded}
     facts = {
-        run_facts.run_id: run_facts
-        for run_facts in reported_runs
-        if run_facts.run_id not in existing or existing[run_facts.run_id].origin != "api"
+        name: run_facts
+        for name, run_facts in reported.items()
+        if name not in existing or existing[name].origin != "api"
     }
-    stubs = {
-        key: link
-        for key, link in links.items()
-        if key not in facts and (key not in existing or existing[key].origin == "stub")
-    }
-    heard = _heard(facts.values(), stubs)
+    names = RunNames(facts, existing, links)
+    renamed_versions = _rename(session, names.renaming)
+    stubs: dict[str, RunReference] = {}
+    for link in links:
+        name = names.name_of(link)
+        if name not in facts and (name not in existing or existing[name].origin == "stub"):
+            stubs[name] = link
+    heard = _heard(facts.values(), stubs, names)
     versions, declared = write_transforms(
         session, _wishes(facts.values(), stubs, heard, existing, jobs), read_job
     )
-    new_keys = [key for key in _parents_first(facts, stubs) if key not in existing]
+    new_keys = [key for key in _parents_first(facts, stubs, names) if key not in existing]
     ids = dict(zip(new_keys, reserve(session, Run, len(new_keys)), strict=True)) | {
         key: row.id for key, row in existing.items()
     }
-    _insert(session, new_keys, facts, stubs, ids, versions, heard)
-    stale_versions, deserted = _update(session, facts, existing, ids, versions)
+    values = {
+        key: _values(run_facts, _parent_id(run_facts, names, ids), versions)
+        for key, run_facts in facts.items()
+    }
+    new_stubs = {key: stubs[key] for key in new_keys if key in stubs}
+    _insert(session, new_keys, _stub_values(new_stubs, versions, heard) | values, ids)
+    stale_versions, deserted = _update(session, values, existing)
+    stale_versions |= renamed_versions
     stale_versions |= _redate(session, stubs, existing, heard, versions)
     free = {key for key, run_facts in written.items() if not run_facts.dependencies}
-    deserted |= _dependencies(session, facts, ids, {*new_keys, *free})
+    deserted |= _dependencies(session, facts, names, ids, {*new_keys, *free})
     tidy(session, stale_versions | _forget_stubs(session, deserted), declared, read_job)
     return {key: ids[key] for key in facts}, {ids[key] for key in new_keys}
 
 
-def _job(link: RunReference) -> tuple[str, str]:
-    return link.namespace, link.name
+def _job_of(row: Any) -> str:
+    return f"{row.namespace}/{row.key}"
 
 
 def _links(facts: RunFacts) -> list[RunReference]:
@@ -121,14 +133,51 @@ def first_at(facts: RunFacts) -> datetime:
     return facts.first_at or facts.started_at or facts.finished_at or now()
 
 
-def _heard(reported_runs: Iterable[RunFacts], stubs: Collection[str]) -> dict[str, datetime]:
+def _rename(session: Session, renaming: Renaming) -> set[int]:
+    """Give rows of stubs their new names, and join those that turned out to be runs; the versions that are left."""
+    changes = [
+        {"id": identity, "external_id": name, "uid": run_uid(name)}
+        for identity, name in renaming.names.items()
+    ]
+    update_rows(session, Run, changes)
+    for old, new in renaming.merged.items():
+        _join(session, old, new)
+    return renaming.stale_versions
+
+
+def _join(session: Session, stub_id: int, run_id: int) -> None:
+    """The stub is this run: its children are the children of the run."""
+    connection = session.connection()
+    run, dependency = table_of(Run), table_of(RunDependency)
+    connection.execute(update(run).where(run.c.parent_id == stub_id).values(parent_id=run_id))
+    waits = select(dependency.c.run_id, dependency.c.role).where(dependency.c.source_id == stub_id)
+    rows = [
+        {"run_id": waiting_id, "source_id": run_id, "role": role}
+        for waiting_id, role in connection.execute(waits)
+    ]
+    insert_missing_rows(session, dependency, rows)
+    connection.execute(delete(dependency).where(dependency.c.source_id == stub_id))
+    connection.execute(delete(run).where(run.c.id == stub_id))
+
+
+def _parent_id(facts: RunFacts, names: RunNames, ids: Mapping[str, int]) -> int | None:
+    if facts.parent is None:
+        return None
+    name = names.name_of(facts.parent)
+    return None if name == facts.run_id else ids[name]
+
+
+def _heard(
+    reported_runs: Iterable[RunFacts], stubs: Collection[str], names: RunNames
+) -> dict[str, datetime]:
     """When each stub was first spoken of."""
     heard: dict[str, datetime] = {}
     for facts in reported_runs:
         at = first_at(facts)
         for link in _links(facts):
-            if link.run_id in stubs:
-                heard[link.run_id] = min(at, heard.get(link.run_id, at))
+            name = names.name_of(link)
+            if name in stubs:
+                heard[name] = min(at, heard.get(name, at))
     return heard
 
 
@@ -151,17 +200,16 @@ def _wishes(
         for key, facets in facts.job_facets.items():
             wishes.say(key, facets)
     for run_id, link in stubs.items():
-        if run_id not in existing or _job(link) < (
-            existing[run_id].namespace,
-            existing[run_id].key,
-        ):
+        if run_id not in existing or link.job != _job_of(existing[run_id]):
             wishes.want(TransformFacts(link.namespace, link.name), heard[run_id])
     for job in jobs:
         wishes.declare(job)
     return wishes
 
 
-def _parents_first(facts: Mapping[str, RunFacts], stubs: Mapping[str, RunReference]) -> list[str]:
+def _parents_first(
+    facts: Mapping[str, RunFacts], stubs: Mapping[str, RunReference], names: RunNames
+) -> list[str]:
     """Stubs, then runs, each after its parent, so that every parent is there when it is named."""
     ordered = dict.fromkeys(stubs)
     for key in facts:
@@ -170,7 +218,7 @@ def _parents_first(facts: Mapping[str, RunFacts], stubs: Mapping[str, RunReferen
         while at is not None and at in facts and at not in ordered and at not in chain:
             chain.append(at)
             parent = facts[at].parent
-            at = None if parent is None else parent.run_id
+            at = None if parent is None else names.name_of(parent)
         ordered |= dict.fromkeys(reversed(chain))
     return list(ordered)
 
@@ -178,32 +226,25 @@ def _parents_first(facts: Mapping[str, RunFacts], stubs: Mapping[str, RunReferen
 def _insert(
     session: Session,
     new_keys: Sequence[str],
-    facts: Mapping[str, RunFacts],
-    stubs: Mapping[str, RunReference],
+    values: Mapping[str, dict[str, object]],
     ids: Mapping[str, int],
-    versions: Mapping[Version, int],
-    heard: Mapping[str, datetime],
 ) -> None:
-    rows, seen, circular = [], {key for key in ids if key not in new_keys}, []
+    rows, circular = [], []
+    written = {identity for key, identity in ids.items() if key not in new_keys}
     for key in new_keys:
-        if key in facts:
-            values = _values(facts[key], ids, versions)
-            parent = facts[key].parent
-            if (
-                parent is not None and parent.run_id not in seen
-            ):  # each is said to be above the other
-                circular.append({"id": ids[key], "parent_id": values["parent_id"]})
-                values["parent_id"] = None
-        else:
-            values = _stub(stubs[key], versions, heard[key])
-        rows.append({"id": ids[key], "uid": run_uid(key), "external_id": key, **values})
-        seen.add(key)
+        row = {**values[key], "id": ids[key], "uid": run_uid(key), "external_id": key}
+        parent_id = row["parent_id"]
+        if parent_id is not None and parent_id not in written:  # each is said to be above the other
+            circular.append({"id": ids[key], "parent_id": parent_id})
+            row["parent_id"] = None
+        rows.append(row)
+        written.add(ids[key])
     insert_rows(session, Run, rows)
     update_rows(session, Run, circular)
 
 
 def _values(
-    facts: RunFacts, ids: Mapping[str, int], versions: Mapping[Version, int]
+    facts: RunFacts, parent_id: int | None, versions: Mapping[Version, int]
 ) -> dict[str, object]:
     return {
         "origin": "event",
@@ -221,7 +262,7 @@ def _values(
         "root_run_id": None if facts.root is None else facts.root.run_id,
         "created_at": first_at(facts),
         "transform_id": versions[version_of(facts.transform)],
-        "parent_id": None if facts.parent is None else ids[facts.parent.run_id],
+        "parent_id": parent_id,
         **_process(facts.process),
     }
 
@@ -232,26 +273,28 @@ def _process(process: Process | None) -> dict[str, object]:
     return {"host": process.host, "pid": process.pid, "process_birth": process.birth}
 
 
-def _stub(link: RunReference, versions: Mapping[Version, int], at: datetime) -> dict[str, object]:
+def _stub_values(
+    stubs: Mapping[str, RunReference],
+    versions: Mapping[Version, int],
+    heard: Mapping[str, datetime],
+) -> dict[str, dict[str, object]]:
     nothing: dict[str, Any] = dict.fromkeys(_SAID)
-    unknown = TransformFacts(link.namespace, link.name)
-    return nothing | new_rows.stub(link, versions[version_of(unknown)], at)
+    values = {}
+    for name, link in stubs.items():
+        unknown = TransformFacts(link.namespace, link.name)
+        values[name] = nothing | new_rows.stub(link, versions[version_of(unknown)], heard[name])
+    return values
 
 
 def _update(
-    session: Session,
-    facts: Mapping[str, RunFacts],
-    existing: Mapping[str, Any],
-    ids: Mapping[str, int],
-    versions: Mapping[Version, int],
+    session: Session, values_by_key: Mapping[str, dict[str, object]], existing: Mapping[str, Any]
 ) -> tuple[set[int], set[int]]:
     """Bring the rows of runs up to date; the versions of transforms, and the parents, that some of them have left."""
     changes, stale_versions, deserted = [], set(), set()
-    for key, run_facts in facts.items():
+    for key, values in values_by_key.items():
         row = existing.get(key)
         if row is None:
             continue
-        values = _values(run_facts, ids, versions)
         if _stays_lost(row, values):
             values |= {"status": row.status, "error": row.error}
         if any(getattr(row, name) != value for name, value in values.items()):
@@ -291,8 +334,9 @@ def _redate(
             "created_at": min(heard[key], row.created_at),
             "transform_id": row.transform_id,
             "engine": row.engine,
+            "status": str(RunStatus.SCHEDULED),
         }
-        if _job(link) < (row.namespace, row.key):
+        if link.job != _job_of(row):
             values["transform_id"] = versions[version_of(TransformFacts(link.namespace, link.name))]
             values["engine"] = link.namespace[:64]
         if any(getattr(row, name) != value for name, value in values.items()):
@@ -303,14 +347,18 @@ def _redate(
 
 
 def _dependencies(
-    session: Session, facts: Mapping[str, RunFacts], ids: Mapping[str, int], free: Collection[str]
+    session: Session,
+    facts: Mapping[str, RunFacts],
+    names: RunNames,
+    ids: Mapping[str, int],
+    free: Collection[str],
 ) -> set[int]:
     """What each run waited for; the runs that some no longer say they waited for. `free` waited for none so far."""
     dependencies = {
-        (ids[key], ids[dependency.on.run_id], dependency.role)
+        (ids[key], ids[names.name_of(dependency.on)], dependency.role)
         for key, run_facts in facts.items()
         for dependency in run_facts.dependencies
-        if dependency.on.run_id != key
+        if names.name_of(dependency.on) != key
     }
     old = [ids[key] for key in facts if key not in free]
     existing = {tuple(row) for row in select_in(session, _WAITS, RunDependency.run_id, old)}
@@ -344,9 +392,8 @@ def _forget_stubs(session: Session, ids: Collection[int]) -> set[int]:
     named = exists().where(child.parent_id == Run.id) | exists().where(
         RunDependency.source_id == Run.id
     )
-    stubs = select(Run.id, Run.transform_id, Run.created_at, named.label("named")).where(
-        Run.origin == "stub"
-    )
+    columns = (Run.id, Run.external_id, Run.transform_id, Run.created_at)
+    stubs = select(*columns, named.label("named")).where(Run.origin == "stub")
     rows = list(select_in(session, stubs, Run.id, ids))
     if not rows:
         return set()
@@ -371,6 +418,39 @@ def _forget_stubs(session: Session, ids: Collection[int]) -> set[int]:
     )
     for part in parts([row.id for row in rows if not row.named]):
         session.connection().execute(delete(table_of(Run)).where(table_of(Run).c.id.in_(part)))
+    for row in rows:
+        if not row.named:
+            _pass_on(session, row.external_id)
     return {
         row.transform_id for row in rows if not row.named or min(dates[row.id]) != row.created_at
     }
+
+
+def _pass_on(session: Session, name: str) -> None:
+    """Of the other stubs with this run id the first job is called by the id alone from now on."""
+    begins = f"{name}#"
+    query = (
+        select(Run.id, Transform.namespace, Transform.key)
+        .join(Transform, Run.transform_id == Transform.id)
+        .where(Run.origin == "stub", func.substr(Run.external_id, 1, len(begins)) == begins)
+    )
+    rows = session.execute(query).all()
+    if rows:
+        first = min(rows, key=lambda row: f"{row.namespace}/{row.key}")
+        update_rows(session, Run, [{"id": first.id, "external_id": name, "uid": run_uid(name)}])
+
+
+def runs_that_name(session: Session, names: Collection[str]) -> set[str]:
+    """The names of the runs that say one of these to be their parent, or to have waited for it."""
+    if not names:
+        return set()
+    other = aliased(Run)
+    children = select(Run.external_id).join(other, Run.parent_id == other.id)
+    waiting = (
+        select(Run.external_id)
+        .join(RunDependency, RunDependency.run_id == Run.id)
+        .join(other, RunDependency.source_id == other.id)
+    )
+    queries = (children, waiting)
+    rows = [select_in(session, query, other.external_id, names) for query in queries]
+    return {row.external_id for row in chain(*rows)}

@@ -8,12 +8,13 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lamin_core.db.statements import select_in, update_rows
+from lamin_core.db.statements import delete_rows, select_in, update_rows
 from lamin_core.ingest import new_rows
 from lamin_core.ingest.datasets import roots, storage_for
 from lamin_core.ingest.relocation import moves_of, present_name
 from lamin_core.ingest.reversion import key_of
-from lamin_core.models import Artifact, ArtifactSeries
+from lamin_core.models import Artifact, ArtifactSeries, DatasetAlias, Storage
+from lamin_core.storage.canonical_urls import canonical_url
 from lamin_core.storage.locations import Root, locate
 
 
@@ -36,6 +37,30 @@ def learn_root(session: Session, root: str) -> None:
     columns = select(Artifact.id, Artifact.series_id, Artifact.number, Artifact.real_key)
     rows = list(select_in(session, columns, Artifact.series_id, moved))
     update_rows(session, Artifact, [_renamed(row, moved[row.series_id]) for row in rows])
+
+
+def respell_roots(session: Session) -> None:
+    """Write the roots of storages that events tell of in the spelling of today, where no other storage has it.
+
+    Second names of datasets in other spellings are dropped: their events tell them again.
+    """
+    rows = session.execute(select(Storage.id, Storage.root, Storage.is_managed)).all()
+    roots_in_use = {row.root for row in rows}
+    changes = []
+    for row in rows:
+        root = canonical_url(row.root)
+        if root not in roots_in_use and not row.is_managed:
+            roots_in_use.add(root)
+            changes.append({"id": row.id, "root": root})
+    update_rows(session, Storage, changes)
+    outdated = [
+        row.id
+        for row in session.execute(
+            select(DatasetAlias.id, DatasetAlias.path, DatasetAlias.canonical)
+        )
+        if any(canonical_url(path) != path for path in (row.path, row.canonical))
+    ]
+    delete_rows(session, DatasetAlias, outdated)
 
 
 def _series_below(session: Session, storage_id: int, prefix: str) -> Sequence[Any]:

@@ -265,8 +265,10 @@ def comes_from_container(lower: Any, upper: Any, then: AsOf) -> ColumnElement[bo
     What was there later is the origin of neither.
     """
     below, above = aliased(Artifact), aliased(Artifact)
-    was_there = select(below.id).where(
-        below.id == lower, above.id == upper, above.created_at <= below.created_at
+    was_there = (
+        select(below.id)
+        .join(above, above.created_at <= below.created_at)
+        .where(below.id == lower, above.id == upper)
     )
     return and_(~is_made(lower, then), was_there.exists())
 

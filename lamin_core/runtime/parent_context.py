@@ -38,6 +38,11 @@ class RunReference:
         return cls(parent.run_id, parent.namespace, parent.name)
 
     @property
+    def job(self) -> str:
+        """The job as one text."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
     def outermost(self) -> RunReference:
         """The run that started everything.
 

@@ -23,15 +23,15 @@ from lamin_core.runtime.waiting_folders import forget_folder
 from openlineage.lamin.emit.spool import requeue as requeue_events
 from openlineage.lamin.emit.spool import take_dropped
 from openlineage.lamin.export.events import export as exported
+from openlineage.lamin.receive.event_files import EventText, event_texts
 from openlineage.lamin.receive.ingest import project_whole_backlog
 from openlineage.lamin.receive.quarantine import quarantined_events
 from openlineage.lamin.receive.quarantine import retry as retry_held
 from openlineage.lamin.receive.rebuild import rebuild as rebuild_registry
-from openlineage.lamin.receive.replay import Report
-from openlineage.lamin.receive.replay import replay as replayed
+from openlineage.lamin.receive.replay import Report, replay_file
 from openlineage.lamin.receive.spool_replay import recover
 from openlineage.lamin.receive.waiting import bring_in, waiting_for
-from openlineage.lamin.validation.lint import lint_lines, lint_log
+from openlineage.lamin.validation.lint import lint_log, lint_texts
 
 
 @click.group(
@@ -57,10 +57,12 @@ def export() -> None:
 )
 @output.as_json
 def replay(files: tuple[Path, ...], as_json: bool) -> None:
-    """Bring events from NDJSON files into the registry.
+    """Bring events from files into the registry.
 
-    Each event once, however often it is replayed. Without a FILE: the spool, where events wait that
-    found no registry; what is taken is removed from it, and what a receiver has refused is named.
+    A line for each event (NDJSON), one event, an array, an answer of GET /api/v1/events/lineage, or
+    a log with events at the ends of its lines; compressed by gzip or not. Each event once, however
+    often it is replayed. Without a FILE: the spool, where events wait that found no registry; what
+    is taken is removed from it, and what a receiver has refused is named.
     Exits with 1 when something could not be read.
     """
     instance = connect()
@@ -100,10 +102,17 @@ def _tell_problems(report: Report, dropped: int, refused: Sequence[AsideFile]) -
         output.echo(f"put aside, {number}: {printable(reason)}", err=True)
     for problem in _by_reason(report.unreadable):
         output.echo(f"not read: {printable(problem)}", err=True)
+    if report.unreadable:
+        output.echo(_LAYOUT_HINT, err=True)
     for file in refused:
         output.echo(f"set aside: {printable(str(file))}", err=True)
     if refused:
         output.echo(REMEDY, err=True)
+
+
+_LAYOUT_HINT = (
+    "hint: an event is a JSON object; of other JSON: jq -c '.[]' FILE | lamin events replay -"
+)
 
 
 @events.command(epilog=examples("lamin events requeue"))
@@ -129,14 +138,14 @@ def requeue(as_json: bool) -> None:
 def _replay_file(instance: Instance, file: Path, report: Report) -> None:
     database = instance.db
     if str(file) == "-":
-        replayed(database, sys.stdin.buffer, report)
+        replay_file(database, sys.stdin.buffer, report)
         return
     try:
-        with file.open("rb") as lines:
-            replayed(database, lines, report)
+        with file.open("rb") as stream:
+            replay_file(database, stream, report)
     except OSError as error:
         raise NotFound(
-            f"{str(file)!r} cannot be read: {error.strerror}", hint="name an NDJSON file"
+            f"{str(file)!r} cannot be read: {error.strerror}", hint="name a file of events"
         ) from error
 
 
@@ -235,7 +244,7 @@ def lint(file: Path | None, as_json: bool) -> None:
     Formats and all: the registry's events, or those of a file. Exits with 1 when something is wrong
     with one.
     """
-    report = lint_log(connect().db) if file is None else lint_lines(_lines(file))
+    report = lint_log(connect().db) if file is None else lint_texts(_texts(file))
     if as_json:
         output.print_json(report.as_dict())
     else:
@@ -246,14 +255,15 @@ def lint(file: Path | None, as_json: bool) -> None:
         sys.exit(1)
 
 
-def _lines(file: Path) -> list[bytes]:
+def _texts(file: Path) -> list[EventText]:
     if str(file) == "-":
-        return sys.stdin.buffer.read().split(b"\n")
+        return list(event_texts(sys.stdin.buffer))
     try:
-        return file.read_bytes().split(b"\n")
+        with file.open("rb") as stream:
+            return list(event_texts(stream))
     except OSError as error:
         raise NotFound(
-            f"{str(file)!r} cannot be read: {error.strerror}", hint="name an NDJSON file"
+            f"{str(file)!r} cannot be read: {error.strerror}", hint="name a file of events"
         ) from error
 
 

@@ -26,6 +26,8 @@ from openlineage.lamin.receive.parse import parse
 
 Event = dict[str, Any]
 _RUNS = [f"00000000-0000-7000-8000-{n:012d}" for n in range(1, 6)]
+_UNHEARD = "scheduled__1"
+"""A run that others name and no event describes: of several jobs."""
 _JOBS = ["extract", "load", "report"]
 _DATASETS = [
     ("file", "/d/a.csv"),
@@ -93,10 +95,9 @@ def _dataset(draw: st.DrawFn) -> Event:
 
 @st.composite
 def _link(draw: st.DrawFn) -> Event:
-    number = draw(st.integers(0, len(_RUNS) - 1))
     return {
-        "run": {"runId": _RUNS[number]},
-        "job": {"namespace": "test", "name": _JOBS[number % len(_JOBS)]},
+        "run": {"runId": draw(st.sampled_from([*_RUNS, _UNHEARD]))},
+        "job": {"namespace": "test", "name": draw(st.sampled_from(_JOBS))},
     }
 
 
@@ -106,6 +107,7 @@ def _run_facets(draw: st.DrawFn) -> dict[str, Any]:
         _facets(
             {
                 "parent": _link(),
+                "parentRun": _link(),
                 "jobDependencies": st.lists(_link(), max_size=2).map(
                     lambda links: {"upstream": links}
                 ),

@@ -170,7 +170,7 @@ def test_a_parent_that_nobody_told_of_is_filled_later(instance: Instance) -> Non
     stub, child = sorted(_seen(instance)["runs"], key=lambda run: run["transform_key"])
     assert (stub["transform_key"], stub["status"], child["parent"]) == (
         "wf",
-        "running",
+        "scheduled",
         stub["uid"],
     )
     _take(instance, start(parent, at(0)), complete(parent, at(3)))

@@ -300,7 +300,7 @@ def test_rebuild_masks_rows_that_an_older_release_wrote(instance: Instance) -> N
         session.execute(text("update run set error = 'token=sEcret03'"))
         session.execute(
             text(
-                "update storage set root = 'postgres://ann:sEcret02@db' where root = 'postgres://db'"
+                "update storage set root = 'postgres://ann:sEcret02@db' where root = 'postgres://db:5432'"
             )
         )
         uids = set(

@@ -20,7 +20,7 @@ from lamin_core.storage.locations import is_remote
 from lamin_core.storage.object_store import filesystem
 from lamin_core.storage.rooted_paths import own_location
 
-REACHABLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "memory", "file", "http", "https")
+REACHABLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory", "file", "http", "https")
 _PIECE = 1 << 20
 T = TypeVar("T")
 

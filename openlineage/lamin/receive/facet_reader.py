@@ -18,6 +18,7 @@ _DEPENDENCY_ROLES = {"pipe", "service", "value", "order"}
 _OWN_RUN_FACETS = {
     *(
         "parent",
+        "parentRun",
         "processing_engine",
         "lamin_run",
         "executionParameters",
@@ -61,6 +62,61 @@ def datasets(event: Mapping[str, Any]) -> Iterator[tuple[Direction, dict[str, An
         for dataset in objects(event.get(f"{direction}s")):
             if text_in(dataset, "namespace") and text_in(dataset, "name"):
                 yield direction, dataset
+
+
+def malformed_parts(event: Mapping[str, Any]) -> Iterator[str]:
+    """What of an event of a run is not as the standard has it, and is left out.
+
+    >>> list(malformed_parts({"inputs": [{"name": "t"}], "outputs": "t", "run": {"facets": {"parent": {}}}}))
+    ['inputs[0] is no dataset: its namespace is missing', 'outputs is no list', 'the facet parent names no run and job']
+    """
+    for side in ("inputs", "outputs"):
+        datasets_of_side = event.get(side)
+        if not isinstance(datasets_of_side, list):
+            if datasets_of_side is not None:
+                yield f"{side} is no list"
+            continue
+        for number, dataset in enumerate(datasets_of_side):
+            problem = _problem_of_dataset(dataset)
+            if problem is not None:
+                yield f"{side}[{number}] is no dataset: {problem}"
+    for name in ("run", "job"):
+        yield from _malformed_facets(name, event.get(name))
+    parent = parent_facet(facets_of(event.get("run")))
+    if parent and not _names_a_run(parent):
+        yield "the facet parent names no run and job"
+
+
+def _problem_of_dataset(dataset: Any) -> str | None:
+    if not isinstance(dataset, dict):
+        return "it is no object"
+    for field in ("namespace", "name"):
+        if not text_in(dataset, field):
+            return f"its {field} is missing"
+    return None
+
+
+def _malformed_facets(owner_name: str, entity: Any) -> Iterator[str]:
+    facets = entity.get("facets") if isinstance(entity, dict) else None
+    if facets is None:
+        return
+    if not isinstance(facets, dict):
+        yield f"the facets of the {owner_name} are no object"
+        return
+    for name, facet in facets.items():
+        if facet is not None and not isinstance(facet, dict):
+            yield f"the facet {name[:100]} is no object"
+
+
+def parent_facet(run: Facets) -> Facets:
+    """The facet that names the parent run; it was called `parentRun` before OpenLineage 0.3."""
+    return object_in(run, "parent") or object_in(run, "parentRun")
+
+
+def _names_a_run(facet: Facets) -> bool:
+    job = object_in(facet, "job")
+    is_job = text_in(job, "namespace") is not None and text_in(job, "name") is not None
+    return is_job and text_in(object_in(facet, "run"), "runId") is not None
 
 
 def identity(facets: Facets) -> tuple[str | None, str | None]:

@@ -25,6 +25,8 @@ from lamin_core.ingest.facts import (
     Traits,
     TransformFacts,
 )
+from lamin_core.ingest.run_names import JOBS
+from openlineage.lamin.emit.events import Event
 from openlineage.lamin.emit.naming import dataset_path
 from openlineage.lamin.emit.redaction import redact_event
 from openlineage.lamin.receive import facet_reader
@@ -62,6 +64,14 @@ class _Mention:
         value = facet_reader.identity(facets)[1]
         self.first_named[value] = min(order[0], self.first_named.get(value, order[0]))
 
+    def merge(self, other: _Mention) -> None:
+        """Take all that another mention of the same dataset says."""
+        _merge(self.facets, other.facets)
+        self.first = min(self.first, other.first)
+        self.schemas |= other.schemas
+        for value, at in other.first_named.items():
+            self.first_named[value] = min(at, self.first_named.get(value, at))
+
 
 @dataclass(slots=True)
 class History:
@@ -71,6 +81,7 @@ class History:
     first: Order | None = None
     job: tuple[Order, str, str] | None = None
     started: datetime | None = None
+    first_start: Order | None = None
     last_start: Order | None = None
     ends: dict[Order, RunStatus] = field(default_factory=dict)
     is_running: bool = False
@@ -85,16 +96,23 @@ class History:
     """The versions of code that single events name, with the first time."""
     mentions: dict[tuple[Direction, str, str], _Mention] = field(default_factory=dict)
     aliases: set[tuple[str, str]] = field(default_factory=set)
+    malformed: set[str] = field(default_factory=set)
+    """What in the events is not as the standard has it, and was left out."""
 
     def absorb(self, event: ParsedEvent) -> None:
         """Take one more event; the same one again changes nothing."""
-        order, data = event.order, redact_event(event.data)
+        self.absorb_masked(event, redact_event(event.data))
+
+    def absorb_masked(self, event: ParsedEvent, data: Event) -> None:
+        """Take one more event, of which `data` is what it says without secrets."""
+        order = event.order
         self.first = order if self.first is None else min(self.first, order)
         job = order, data["job"]["namespace"], data["job"]["name"]
         self.job = job if self.job is None else max(self.job, job)
         self._absorb_type(event.event_type, order)
         _absorb(self.run, order, facets_of(data["run"]))
         self._absorb_job(job[1:], facets_of(data["job"]), order)
+        self.malformed.update(facet_reader.malformed_parts(data))
         for direction, dataset in facet_reader.datasets(data):
             self._absorb_dataset(direction, dataset, order)
 
@@ -103,6 +121,7 @@ class History:
             self.ends[order] = _ENDS[kind]
         elif kind == "START":
             self.started = order[0] if self.started is None else min(self.started, order[0])
+            self.first_start = order if self.first_start is None else min(self.first_start, order)
             self.last_start = order if self.last_start is None else max(self.last_start, order)
         self.is_running = self.is_running or kind in ("START", "RUNNING")
 
@@ -134,6 +153,26 @@ class History:
             (mention.path, other) for other in facet_reader.other_names(facets_of(dataset))
         )
 
+    def merge(self, other: History) -> None:
+        """Take all that another history says: of the same run, under another name of its job."""
+        self.first = _least(self.first, other.first)
+        self.job = _greatest(self.job, other.job)
+        self.started = _least(self.started, other.started)
+        self.first_start = _least(self.first_start, other.first_start)
+        self.last_start = _greatest(self.last_start, other.last_start)
+        self.ends |= other.ends
+        self.is_running = self.is_running or other.is_running
+        _merge(self.run, other.run)
+        self.code |= other.code
+        self.shared |= other.shared
+        self.versions |= other.versions
+        self.aliases |= other.aliases
+        self.malformed |= other.malformed
+        for key, mention in other.mentions.items():
+            if key not in self.mentions:
+                self.mentions[key] = _Mention(mention.path, mention.first)
+            self.mentions[key].merge(mention)
+
     def facts(self) -> RunFacts:
         """What they say together.
 
@@ -148,7 +187,7 @@ class History:
         job = merged(self.shared[namespace, name]) | merged(self.code[namespace, name])
         end = self._end(job)
         own = object_in(run, "lamin_run")
-        parent = object_in(run, "parent")
+        parent = facet_reader.parent_facet(run)
         started = self.started or self.first[0]
         status = self._status(end, text_in(own, "status"))
         return RunFacts(
@@ -179,6 +218,7 @@ class History:
             schemas=frozenset(
                 fields for mention in self.mentions.values() for fields in mention.schemas
             ),
+            jobs=frozenset(self._job_names()),
             aliases=tuple(sorted(self.aliases)),
         )
 
@@ -208,10 +248,16 @@ class History:
             ),
             *(["its ends contradict each other"] if len(set(self.ends.values())) > 1 else []),
             *self._refused_places(),
+            *sorted(self.malformed),
         ]
+        if len(self.shared) > 1:
+            details[JOBS] = self._job_names()
         if doubts:
             details["doubts"] = doubts
         return details or None
+
+    def _job_names(self) -> list[str]:
+        return sorted(f"{namespace}/{name}" for namespace, name in self.shared)
 
     def _refused_places(self) -> Iterator[str]:
         """What is said of copies that lie where no copy can lie: it is not believed."""
@@ -296,6 +342,19 @@ def _absorb(target: Stamped, order: Order, facets: Facets) -> None:
         existing = target.get(name)
         if existing is None or order > existing[0]:
             target[name] = order, facet
+
+
+def _merge(target: Stamped, other: Stamped) -> None:
+    for name, (order, facet) in other.items():
+        _absorb(target, order, {name: facet})
+
+
+def _least(first: Any, second: Any) -> Any:
+    return min((value for value in (first, second) if value is not None), default=None)
+
+
+def _greatest(first: Any, second: Any) -> Any:
+    return max((value for value in (first, second) if value is not None), default=None)
 
 
 def _stamp(order: Order) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import BindParameter, bindparam, case, func, select
@@ -13,20 +13,23 @@ from sqlalchemy.orm import Session
 from lamin_core.db.database import Database
 from lamin_core.db.statements import select_in
 from lamin_core.ingest.facts import RunFacts
+from lamin_core.ingest.run_names import possible_run_ids
+from lamin_core.ingest.runs import runs_that_name
 from lamin_core.models import Event as Row
-from openlineage.lamin.receive.fold import History
 from openlineage.lamin.receive.parse import ParsedEvent, stored
+from openlineage.lamin.receive.run_history import RunHistory
 
 _KEPT = 5_000
 
 
 @dataclass(slots=True)
 class Remembered:
-    """The history of a run, the last event in it, and what the registry says of the run since it was last written."""
+    """The history of a run id, the last event in it, and what the registry says of its runs as last written."""
 
-    history: History
+    history: RunHistory
     last: int = 0
-    written: RunFacts | None = None
+    written: dict[str, RunFacts] = field(default_factory=dict)
+    """By the name of each run."""
 
     def absorb(self, event: ParsedEvent) -> None:
         """Take one more event."""
@@ -48,10 +51,10 @@ class Histories:
         first = min((event.id for event in events), default=0)
         anew = set()
         for row in select_in(session, _SPAN, Row.run_id, by_run, first=first):
-            cached = self._held.setdefault(row.run_id, Remembered(History(row.run_id)))
+            cached = self._held.setdefault(row.run_id, Remembered(RunHistory(row.run_id)))
             # Others may have logged what comes before these, or between them, or after.
             if cached.last != (row.last or 0) or row.since != len(by_run[row.run_id]):
-                self._held[row.run_id] = Remembered(History(row.run_id))
+                self._held[row.run_id] = Remembered(RunHistory(row.run_id))
                 anew.add(row.run_id)
             self._held.move_to_end(row.run_id)
         for event in (
@@ -83,12 +86,29 @@ def _load(session: Session, runs: Collection[str]) -> Iterator[ParsedEvent]:
     return map(stored, select_in(session, STORED, Row.run_id, runs))
 
 
-def load(session: Session, runs: Collection[str]) -> list[History]:
-    """The histories of these runs, from the raw log alone."""
-    histories: dict[str, History] = {}
-    for event in _load(session, runs):
-        histories.setdefault(str(event.run_id), History(str(event.run_id))).absorb(event)
-    return list(histories.values())
+def load(session: Session, names: Collection[str]) -> dict[str, RunFacts]:
+    """What events say of the runs with these names, from the raw log alone; and of those that share ids with them."""
+    run_ids: set[str] = set()
+    for name in names:
+        run_ids |= possible_run_ids(name)
+    histories: dict[str, RunHistory] = {}
+    for event in _load(session, run_ids):
+        histories.setdefault(str(event.run_id), RunHistory(str(event.run_id))).absorb(event)
+    return by_name(histories.values())
+
+
+def by_name(histories: Iterable[RunHistory]) -> dict[str, RunFacts]:
+    """What these histories say of each run."""
+    return {facts.run_id: facts for history in histories for facts in history.facts()}
+
+
+def load_linked(session: Session, facts: Mapping[str, RunFacts]) -> dict[str, RunFacts]:
+    """What events say of the runs that name those of these whose id several jobs share: each names one of them."""
+    shared = {name for name in facts if possible_run_ids(name) - {name}}
+    ids = {run_id for name in shared for run_id in possible_run_ids(name)}
+    if not ids:
+        return {}
+    return load(session, runs_that_name(session, ids) - set(facts))
 
 
 _histories: WeakKeyDictionary[Database, Histories] = WeakKeyDictionary()

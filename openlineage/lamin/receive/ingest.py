@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from lamin_core.db.database import Database
 from lamin_core.db.statements import count_keys, insert_rows, reserve, select_in
 from lamin_core.errors import Unavailable
+from lamin_core.ingest.facts import RunFacts
 from lamin_core.ingest.record import learn_names, record
 from lamin_core.ingest.storages import learn_root
 from lamin_core.models import (
@@ -36,7 +37,14 @@ from lamin_core.models import Event as Row
 from openlineage.lamin.emit.redaction import is_log_redacted
 from openlineage.lamin.receive.facet_reader import job_attributes, storage_root
 from openlineage.lamin.receive.fold import alias_pairs, annotation, job_facts
-from openlineage.lamin.receive.fold_cache import STORED, Histories, histories_of, load
+from openlineage.lamin.receive.fold_cache import (
+    STORED,
+    Histories,
+    by_name,
+    histories_of,
+    load,
+    load_linked,
+)
 from openlineage.lamin.receive.parse import ParsedEvent, redacted, stored
 
 logger = logging.getLogger("lamin")
@@ -245,27 +253,31 @@ def project(session: Session, histories: Histories, events: Sequence[ParsedEvent
     ]
     changed = histories.absorb(session, [event for event in events if event.kind == "run"])
     remembered = {entry.history.run_id: entry for entry in changed}
-    facts = {run: run_facts.history.facts() for run, run_facts in remembered.items()}
+    own = {run_id: by_name([entry.history]) for run_id, entry in remembered.items()}
+    facts = {name: run_facts for group in own.values() for name, run_facts in group.items()}
     pairs = [pair for run_facts in facts.values() for pair in run_facts.aliases]
     displaced = learn_names(
         session, [*pairs, *(pair for event in (*jobs, *datasets) for pair in alias_pairs(event))]
     )
-    facts |= {history.run_id: history.facts() for history in load(session, displaced - set(facts))}
+    facts |= load(session, displaced - set(facts))
+    facts |= load_linked(session, facts)
+    written: dict[str, RunFacts] = {}
+    for entry in changed:
+        written |= entry.written
     record(
         session,
         sorted(facts.values(), key=lambda run_facts: (run_facts.first_at, run_facts.run_id)),
         [job_facts(event) for event in jobs],
         [annotation(event) for event in datasets],
-        {
-            run: entry.written
-            for run, entry in remembered.items()
-            if entry.written is not None and run not in displaced
-        },
+        {name: recorded for name, recorded in written.items() if name not in displaced},
         job_attributes,
     )
-    for run, entry in remembered.items():
-        # All that is asked of it again: params and details may be large.
-        entry.written = replace(facts[run], params=None, details=None, error=None)
+    for run_id, entry in remembered.items():
+        # All that is asked of them again: params and details may be large.
+        entry.written = {
+            name: replace(run_facts, params=None, details=None, error=None)
+            for name, run_facts in own[run_id].items()
+        }
 
 
 def _apart(

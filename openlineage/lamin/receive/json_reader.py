@@ -40,6 +40,7 @@ HEAD = ("_producer", "_schemaURL", "_deleted")
 _FIELDS = {
     *(
         "parent",
+        "parentRun",
         "processing_engine",
         "lamin_run",
         "executionParameters",

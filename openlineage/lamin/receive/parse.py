@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from lamin_core.errors import MalformedEvent
 from openlineage.lamin.emit.events import Event
@@ -161,10 +163,21 @@ def _type(data: Event) -> str | None:
     return str(kind)
 
 
+_NAMED_ZONE = re.compile(r"\[([A-Za-z0-9_+\-/]+)\]$")
+"""What Java's `ZonedDateTime` writes after a time."""
+
+
 def _time(value: Any) -> datetime:
-    """ISO 8601; without a zone it is taken as UTC."""
+    """ISO 8601, also with the name of a zone after it, as Java writes it; without a zone it is taken as UTC.
+
+    >>> _time("2024-06-01T00:00:00+02:00[Europe/Paris]") == _time("2024-06-01T00:00:00[Europe/Paris]")
+    True
+    """
     try:
-        at = datetime.fromisoformat(value)
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except (TypeError, ValueError, OverflowError) as error:
+        named = _NAMED_ZONE.search(value)
+        at = datetime.fromisoformat(value if named is None else value[: named.start()])
+        if at.tzinfo is None:
+            at = at.replace(tzinfo=UTC if named is None else ZoneInfo(named[1]))
+        return at.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError, ZoneInfoNotFoundError) as error:
         raise _Misplaced(f"eventTime {value!r} is no ISO 8601 time") from error

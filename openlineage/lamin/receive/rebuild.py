@@ -14,8 +14,11 @@ from sqlalchemy.orm import Session
 
 from lamin_core.db.database import Database
 from lamin_core.db.statements import parts, select_in
+from lamin_core.enums import RunStatus
 from lamin_core.ingest.record import learn_names, record
 from lamin_core.ingest.reversion import refold
+from lamin_core.ingest.run_names import possible_run_ids
+from lamin_core.ingest.storages import respell_roots
 from lamin_core.ingest.transforms import restate
 from lamin_core.models import (
     Artifact,
@@ -30,7 +33,7 @@ from lamin_core.models import Event as Row
 from lamin_core.models.deleted import is_remembered
 from openlineage.lamin.receive.facet_reader import job_attributes
 from openlineage.lamin.receive.fold import alias_pairs, annotation, job_facts
-from openlineage.lamin.receive.fold_cache import histories_of, load
+from openlineage.lamin.receive.fold_cache import histories_of, load, load_linked
 from openlineage.lamin.receive.masking import mask_derived
 from openlineage.lamin.receive.parse import ParsedEvent, parse
 
@@ -62,7 +65,10 @@ def rebuild(database: Database) -> Rebuilt:
     with database.writing() as session:
         outcome.dropped = _drop_untold(session)
         mask_derived(session)
+        respell_roots(session)
         session.execute(update(TransformSeries).values(facets=None, declared_at=None))
+        stubs = update(Run).where(Run.origin == "stub")
+        session.execute(stubs.values(status=RunStatus.SCHEDULED.value))
     for part in _slices(runs):
         with database.writing() as session:
             _record_runs(session, part)
@@ -87,10 +93,13 @@ def _slices(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 def _drop_untold(session: Session) -> int:
     """Runs that are said to come from events, of which there is none."""
-    untold = select(Run.id).where(
+    untold = select(Run.id, Run.external_id).where(
         Run.origin == "event", ~exists().where(Row.run_id == Run.external_id)
     )
-    ids = list(session.scalars(untold))
+    rows = session.execute(untold).all()
+    run_ids = {run_id for row in rows for run_id in possible_run_ids(row.external_id)}
+    logged = {row.run_id for row in select_in(session, select(Row.run_id), Row.run_id, run_ids)}
+    ids = [row.id for row in rows if not logged & possible_run_ids(row.external_id)]
     for part in parts(ids):
         session.execute(update(Run).where(Run.parent_id.in_(part)).values(parent_id=None))
         session.execute(update(Artifact).where(Artifact.run_id.in_(part)).values(run_id=None))
@@ -106,11 +115,12 @@ def _owner(column: Any) -> type[Base]:
 
 
 def _record_runs(session: Session, runs: Sequence[str]) -> None:
-    facts = {history.run_id: history.facts() for history in load(session, runs)}
+    facts = load(session, runs)
     displaced = learn_names(
         session, [pair for run_facts in facts.values() for pair in run_facts.aliases]
     )
-    facts |= {history.run_id: history.facts() for history in load(session, displaced - set(facts))}
+    facts |= load(session, displaced - set(facts))
+    facts |= load_linked(session, facts)
     record(
         session,
         sorted(facts.values(), key=lambda run_facts: (run_facts.first_at, run_facts.run_id)),
@@ -138,7 +148,7 @@ def _others(database: Database) -> Iterator[list[ParsedEvent]]:
 
 def _record_others(session: Session, events: Sequence[ParsedEvent]) -> None:
     displaced = learn_names(session, [pair for event in events for pair in alias_pairs(event)])
-    runs = [history.facts() for history in load(session, displaced)]
+    runs = list(load(session, displaced).values())
     jobs = [job_facts(event) for event in events if event.kind == "job"]
     annotations = [annotation(event) for event in events if event.kind == "dataset"]
     record(session, runs, jobs, annotations, read_job=job_attributes)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import re
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 from lamin_core.db.database import Database
 from lamin_core.errors import MalformedEvent
+from openlineage.lamin.receive.event_files import EventText, event_texts
 from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import ParsedEvent, parse
 
@@ -35,24 +39,42 @@ def replay(database: Database, lines: Iterable[bytes], report: Report | None = N
 
     Lines end in LF alone: text inside JSON may hold what other readers take for line ends.
     """
-    report = report or Report()
+    numbered = enumerate(lines, 1)
+    texts = (EventText(f"line {number}", line) for number, line in numbered if line.strip())
+    return _replay(database, texts, report or Report())
+
+
+def replay_file(database: Database, stream: IO[bytes], report: Report) -> Report:
+    """Bring in a file as people keep events, see `event_files`; what is no event is put into the report."""
+    try:
+        return _replay(database, event_texts(stream), report)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        report.unreadable.append(f"not a whole gzip file: {error}")
+        return report
+
+
+def _replay(database: Database, texts: Iterable[EventText], report: Report) -> Report:
     batch: list[ParsedEvent] = []
-    for event in _parsed(lines, report):
-        batch.append(event)
-        if len(batch) >= BATCH:
-            _take(database, batch, report)
-    _take(database, batch, report)
+    try:
+        for event in _parsed(texts, report):
+            batch.append(event)
+            if len(batch) >= BATCH:
+                _take(database, batch, report)
+    finally:
+        _take(database, batch, report)
     return report
 
 
-def _parsed(lines: Iterable[bytes], report: Report) -> Iterator[ParsedEvent]:
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+def _parsed(texts: Iterable[EventText], report: Report) -> Iterator[ParsedEvent]:
+    for location, text in texts:
         try:
-            yield parse(line)
+            yield parse(text)
         except MalformedEvent as error:
-            report.unreadable.append(f"line {number}: {error.message}")
+            report.unreadable.append(f"{location}: {_POSITION.sub('', error.message)}")
+
+
+_POSITION = re.compile(r": line \d+ column \d+ \(char \d+\)$")
+"""Where in the text JSON ends to be JSON: another location in each line."""
 
 
 def _take(database: Database, batch: list[ParsedEvent], report: Report) -> None:

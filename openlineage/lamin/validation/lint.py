@@ -49,14 +49,13 @@ def lint_log(database: Database) -> Lint:
     return report
 
 
-def lint_lines(lines: Iterable[bytes]) -> Lint:
-    """Every line of NDJSON; the place is its number.
+def lint_texts(texts: Iterable[tuple[str, bytes | str]]) -> Lint:
+    """Every event of a file, each with its location.
 
-    >>> lint_lines([b"{", b""]).invalid
-    1
+    >>> lint_texts([("line 1", b"{")]).problems[0][0]
+    'line 1'
     """
     report = Lint()
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            report.judge(f"line {number}", line)
+    for location, text in texts:
+        report.judge(location, text)
     return report

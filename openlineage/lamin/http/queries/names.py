@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from lamin_core.errors import InvalidArgument, NotFound
 from lamin_core.ingest.aliases import canonical
 from lamin_core.models import Artifact, ArtifactSeries, Run, Storage, TransformSeries
+from lamin_core.storage.canonical_urls import canonical_url
 from lamin_core.storage.locations import MANAGED
 from lamin_core.uids import VERSION_LENGTH
 from openlineage.lamin.emit.naming import canonical_namespace, dataset_path
@@ -77,7 +78,8 @@ def storages_of(session: Session, namespace: str) -> list[int]:
 
 
 def _is_in(root: str, namespace: str) -> bool:
-    return dataset_of(root, "x", "").namespace == canonical_namespace(namespace)
+    own_namespace = dataset_of(canonical_url(root), "x", "").namespace
+    return own_namespace == canonical_namespace(namespace)
 
 
 def series_of(session: Session, namespace: str, name: str) -> int:
@@ -207,14 +209,15 @@ def _dataset_node(session: Session, readings: list[Name]) -> Node | None:
 
 def _first_series(session: Session, readings: list[Name]) -> tuple[Name, int] | None:
     """The first of these names that is a dataset's, and its series; of several roots that hold it, the longest."""
-    roots = session.execute(select(Storage.id, Storage.root)).all()
+    stored_roots = session.execute(select(Storage.id, Storage.root))
+    roots = [(identity, canonical_url(root)) for identity, root in stored_roots]
     paths = {reading: dataset_path(reading.namespace, reading.name) for reading in readings}
     aliases = canonical(session, set(paths.values()))
     places = [
         (reading, storage, path[len(root.rstrip("/")) + 1 :])
         for reading in readings
         for path in [aliases.get(paths[reading], paths[reading])]
-        for storage, root in sorted(roots, key=lambda row: -len(row.root))
+        for storage, root in sorted(roots, key=lambda row: -len(row[1]))
         if path.startswith(root.rstrip("/") + "/")
     ]
     conditions = [_in_place(storage, key) for _, storage, key in places]
