@@ -19,7 +19,8 @@ from sqlalchemy.orm import Session
 from lamin_core.db.statements import delete_rows, insert_rows, reserve, select_in, update_rows
 from lamin_core.ingest import containment
 from lamin_core.ingest.datasets import Series, last_numbers, load_series
-from lamin_core.ingest.deleted import deleted_numbers
+from lamin_core.ingest.deleted import deleted_contents, deleted_numbers
+from lamin_core.ingest.edits import update_unedited
 from lamin_core.ingest.labels import annotate
 from lamin_core.ingest.reversion import key_of, refold
 from lamin_core.ingest.versions import Observation, Version, matching_version
@@ -97,8 +98,12 @@ def write(
     `fresh` are the runs that had none before; `sizes` how many files those contents have that are
     of folders.
     """
-    new, late = _compared(session, edges, set(runs) - set(new_runs))
+    old_runs = set(runs) - set(new_runs)
+    new, late = _compared(session, edges, old_runs)
     series = {edge.series.id: edge.series for edge in new}
+    if old_runs:  # an edge that they had may have gone with a version that was deleted for good
+        deleted = deleted_contents(session, {item.stem for item in series.values()})
+        late |= {item.id for item in series.values() if deleted[item.stem]}
     heads = _heads(
         session, [item.id for item in series.values() if item.last_observed_at is not None]
     )
@@ -355,7 +360,7 @@ def _join(batch: _Batch, head: _LatestVersion, seen: Observation) -> None:
 def _write_versions(session: Session, batch: _Batch) -> None:
     _number(session, batch)
     update_rows(session, Artifact, [{"id": head.id, "is_latest": False} for head in batch.replaced])
-    update_rows(
+    update_unedited(
         session,
         Artifact,
         [

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, aliased
 
 from lamin_core.db.statements import insert_rows, parts, reserve, select_in, update_rows
 from lamin_core.enums import RunStatus
+from lamin_core.ingest.edits import update_unedited
 from lamin_core.ingest.facts import JobFacts, RunFacts, RunLink, TransformFacts
 from lamin_core.ingest.transforms import TransformBatch, Version, tidy, version_of
 from lamin_core.ingest.transforms import write as write_transforms
@@ -255,7 +256,7 @@ def _update(
             stale_versions.add(row.transform_id)
         if row.parent_id is not None and row.parent_id != values["parent_id"]:
             deserted.add(row.parent_id)
-    update_rows(session, Run, changes)
+    update_unedited(session, Run, changes)
     return stale_versions, deserted
 
 

@@ -345,8 +345,12 @@ class Registry(Base, metaclass=RegistryType):
         """Write it; returns itself, or the record that it turned out to be."""
         return current.current_instance().save(self)
 
-    def delete(self) -> None:
-        """Remove it."""
+    def delete(self, permanent: bool | None = None) -> None:
+        """Remove it for good. Raises `InvalidArgument` for `permanent=False`: only some records have a trash."""
+        if permanent is False:
+            raise InvalidArgument(
+                f"not a record with a trash: {self!r}", hint=".delete() removes it for good"
+            )
         current.current_instance().delete(self)
 
     def describe(self) -> None:

@@ -94,7 +94,9 @@ def waiting_elsewhere() -> Iterator[Finding]:
             hint = f"cd {shlex.quote(folder)} && lamin init"
         else:
             hint = f"lamin --instance {shlex.quote(str(instance.parent))} events replay"
-        yield warning("events before init", f"events of runs in {folder} wait for an instance", hint)
+        yield warning(
+            "events before init", f"events of runs in {folder} wait for an instance", hint
+        )
 
 
 def refused_events() -> Finding:
