@@ -98,12 +98,11 @@ def write(
     `fresh` are the runs that had none before; `sizes` how many files those contents have that are
     of folders.
     """
-    old_runs = set(runs) - set(new_runs)
-    new, late = _compared(session, edges, old_runs)
+    new, late = _compared(session, edges, set(runs) - set(new_runs))
     series = {edge.series.id: edge.series for edge in new}
-    if old_runs:  # an edge that they had may have gone with a version that was deleted for good
-        deleted = deleted_contents(session, {item.stem for item in series.values()})
-        late |= {item.id for item in series.values() if deleted[item.stem]}
+    # What was deleted for good is not made again by late events of its runs: the fold knows it.
+    deleted = deleted_contents(session, {item.stem for item in series.values() if not item.is_new})
+    late |= {item.id for item in series.values() if deleted[item.stem]}
     heads = _heads(
         session, [item.id for item in series.values() if item.last_observed_at is not None]
     )
@@ -318,8 +317,9 @@ def _appended(
             batch.replaced.append(head)
     writer = seen.run_id if seen.direction == "output" else None
     traits = {name: (seen.traits or {}).get(name) for name in TRAITS}
+    is_first = head is None and series.is_new  # else versions may have been deleted for good
     new_head = _LatestVersion(
-        0, 0 if head is None else -1, seen.content_id, writer, seen.at, "event", traits
+        0, 0 if is_first else -1, seen.content_id, writer, seen.at, "event", traits
     )
     batch.new_versions.append((series, new_head))
     _collect_annotations(batch, new_head, seen)

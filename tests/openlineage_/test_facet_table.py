@@ -194,7 +194,7 @@ def _() -> None:
         dataset("turned", schema={"fields": plain[::-1]}),
     ]
     tell(outputs=outputs)
-    schemas = {artifact.key.split("/")[-1]: artifact.schema for artifact in Artifact.all()}
+    schemas = {artifact.key.split("/")[-1]: artifact.schemas.one() for artifact in Artifact.all()}
     assert [feature.name for feature in schemas["plain"].features.all()] == ["a", "b"]
     assert schemas["described"].uid == schemas["plain"].uid == schemas["nested"].uid
     assert Schema.filter().count() == 2
@@ -260,7 +260,7 @@ def _() -> None:
     tell(run={"parent": {**above(8, "stage"), "root": above(9, "pipeline")}})
     run = Run.one(transform__key="job")
     assert run.parent.transform.key == "stage"
-    assert run.root.transform.key == "pipeline"
+    assert run.root_run_id == "00000000-0000-7000-8000-000000000009"
 
 
 @check("jobDependencies", "run")
@@ -338,7 +338,7 @@ def _() -> None:
     assert isinstance(instance, Instance)
     with instance.db.reading() as session:
         event = session.query(Event).one()
-    assert run.details["facets"]["large"]["lamin_omitted"] == event.hash
+    assert run.details["facets"]["large"]["lamin_omitted"]["event"] == event.hash
     assert "x" * 1_000 in event.body
 
 
