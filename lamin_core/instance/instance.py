@@ -24,7 +24,7 @@ from lamin_core.instance.lineage_service import LineageService
 from lamin_core.instance.moves import follow_project
 from lamin_core.instance.waiting import bring_in
 from lamin_core.models import Artifact, InstanceRow, Run, Storage, User
-from lamin_core.models.base import Registry
+from lamin_core.models.base import Registry, Trashable
 from lamin_core.models.relations import relations_of
 from lamin_core.query.describe import description
 from lamin_core.query.queryset import SQLQuerySet
@@ -283,13 +283,13 @@ class Instance:
         """Remove the record from the registry."""
         delete(self, record)
 
-    def trash(self, artifact: Artifact) -> None:
-        """Hide the artifact from queries."""
-        trash(self, artifact)
+    def trash(self, record: Artifact | Trashable) -> None:
+        """Hide the record from queries."""
+        trash(self, record)
 
-    def restore(self, artifact: Artifact) -> None:
-        """Show the artifact again."""
-        restore(self, artifact)
+    def restore(self, record: Artifact | Trashable) -> None:
+        """Show the record again."""
+        restore(self, record)
 
     def erase(self, artifact: Artifact, *, storage: bool | None = None) -> None:
         """Remove the artifact and its bytes."""

@@ -486,6 +486,42 @@ class Named:
         return str.__str__(name)
 
 
+class Trashable(Registry):
+    """What a registry adds whose records can be hidden, and shown again."""
+
+    __abstract__ = True
+    _has_trash = True
+    deleted_at: Mapped[datetime | None] = mapped_column(info={"long": True})
+    """Since when it is in the trash: no query shows it, and what it is on keeps it."""
+
+    def delete(self, permanent: bool | None = None) -> None:
+        """Move it to the trash; from there, or with `permanent=True`, remove it for good.
+
+        Raises `Conflict`, which says what uses it, when it is to be removed for good and is in use.
+        """
+        if permanent or (permanent is None and self.deleted_at is not None):
+            current.current_instance().delete(self)
+        else:
+            current.current_instance().trash(self)
+
+    def restore(self) -> Self:
+        """Take it out of the trash; saving one with the same name does so, too."""
+        current.current_instance().restore(self)
+        return self
+
+    @classmethod
+    def trash(cls) -> QuerySet[Self]:
+        """The records in the trash; no other query shows them."""
+        records: QuerySet[Self] = current.current_instance().query(
+            cls, select(cls).where(cls.deleted_at.is_not(None))
+        )
+        return records
+
+    @classmethod
+    def _listed(cls) -> Select[Any]:
+        return select(cls).where(cls.deleted_at.is_(None))
+
+
 class Versioned:
     """What a registry with versions adds: the two parts of the uid."""
 

@@ -30,11 +30,11 @@ class InstanceProtocol(Protocol):
     def delete(self, record: Any) -> None:
         """Remove the record from the registry."""
 
-    def trash(self, artifact: Any) -> None:
-        """Hide the artifact; it can be restored."""
+    def trash(self, record: Any) -> None:
+        """Hide the record; it can be restored."""
 
-    def restore(self, artifact: Any) -> None:
-        """Show the artifact again."""
+    def restore(self, record: Any) -> None:
+        """Show the record again."""
 
     def erase(self, artifact: Any, *, storage: bool | None) -> None:
         """Remove the artifact and its bytes."""

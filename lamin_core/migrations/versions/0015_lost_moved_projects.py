@@ -33,6 +33,8 @@ def upgrade() -> None:
     )
     op.add_column("deleted_version", sa.Column("hash", sa.String(length=128), nullable=True))
     op.add_column("deleted_version", sa.Column("made_at", UTC_DateTime(), nullable=True))
+    for table in ("ulabel", "feature", "project", "reference"):
+        op.add_column(table, sa.Column("deleted_at", UTC_DateTime(), nullable=True))
     for table in ("artifact", "run", "transform"):
         op.add_column(table, sa.Column("edited", sa.JSON(none_as_null=True), nullable=True))
     project = project_of(op.get_bind().engine.url)
