@@ -387,9 +387,9 @@ def init(
 def require_no_connection(folder: Path) -> None:
     """Raise `Conflict` where this `.lamin` folder says that another instance is at work: one made here would not be."""
     if (folder / CONNECTED).is_file():
-        there = instance_folder(folder)
+        connected_folder = instance_folder(folder)
         raise Conflict(
-            f"{str(folder.parent)!r} is connected to the instance {str(there)!r}",
+            f"{str(folder.parent)!r} is connected to the instance {str(connected_folder)!r}",
             hint="work with that one, or `lamin disconnect` and then `lamin init`",
         )
 

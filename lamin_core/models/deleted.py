@@ -69,9 +69,9 @@ def _content_hash(registry: type[Any]) -> Any:
 def remember_runs(session: Session, registry: type[Any], condition: ColumnElement[bool]) -> None:
     """Remember these runs, which are about to be deleted."""
     runs = select(registry.external_id, literal(now(), UTC_DateTime())).where(condition)
-    known = exists().where(DeletedRun.external_id == registry.external_id)
+    recorded = exists().where(DeletedRun.external_id == registry.external_id)
     names = ["external_id", "deleted_at"]
-    session.connection().execute(insert(DeletedRun).from_select(names, runs.where(~known)))
+    session.connection().execute(insert(DeletedRun).from_select(names, runs.where(~recorded)))
 
 
 def is_remembered(stem: object) -> ColumnElement[bool]:
