@@ -1,4 +1,4 @@
-"""A project folder that is moved, copied or only read finds its files; what lies outside is moved by command."""
+"""A project that is moved or copied finds its files; what lies outside is moved by command."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def backup(instance: Instance, target: Path) -> int:
     """
     source = _file(instance)
     if target.exists():
-        raise Conflict(f"{str(target)!r} already exists", hint="name another file")
+        raise _taken(target)
     part = beside(target)
     try:
         with _translated(target):
@@ -40,10 +40,26 @@ def backup(instance: Instance, target: Path) -> int:
             writing.execute("PRAGMA journal_mode=DELETE")  # one file, with nothing beside it
         _check(part)
         _sync(part)
-        part.rename(target)
+        _publish(part, target)
     finally:
         part.unlink(missing_ok=True)
     return target.stat().st_size
+
+
+def _publish(part: Path, target: Path) -> None:
+    """Give the file its name, unless another process has made one of this name meanwhile. Raises `Conflict`."""
+    try:
+        os.link(part, target)
+    except FileExistsError:
+        raise _taken(target) from None
+    except OSError:  # a file system without hard links
+        if target.exists():
+            raise _taken(target) from None
+        part.rename(target)
+
+
+def _taken(target: Path) -> Conflict:
+    return Conflict(f"{str(target)!r} already exists", hint="name another file")
 
 
 def restore(instance: Instance, source: Path, *, previous: Path) -> None:

@@ -58,7 +58,9 @@ def init(storage: str | None, db: str | None, shared: str | None, modules: str |
     """
     from lamin_core.instance.instance import connect as open_instance
     from lamin_core.instance.instance import init as make
+    from lamin_core.instance.instance import require_no_connection
 
+    require_no_connection(Path.cwd() / FOLDER)
     above = nearest_marked(Path.cwd().parent)
     is_there = os.path.exists(Path.cwd() / FOLDER / SETTINGS)
     is_open = is_there and storage is None and db is None

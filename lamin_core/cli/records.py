@@ -260,7 +260,7 @@ def _value(assignment: str) -> tuple[str, Any]:
 @click.option(
     "--permanent",
     is_flag=True,
-    help="For good, with its copy in the storage, instead of into the trash.",
+    help="For good, an artifact with its copy in the storage, instead of into the trash.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(
@@ -273,10 +273,11 @@ def delete(
 ) -> None:
     """Delete one record; asks first.
 
-    An artifact goes into the trash, unless --permanent is said.
+    An artifact, a label, a feature, a project or a reference goes into the trash, unless --permanent is said. One
+    that is in use is not deleted for good.
     """
     record = find(words, key, uid, name, to_change=True)
-    has_trash = isinstance(record, ln.Artifact)
+    has_trash = record._has_trash
     how = " for good" if permanent or not has_trash else ""
     if not agreed(f"Delete {called(record)}{how}?", yes):
         raise click.Abort

@@ -23,8 +23,8 @@ def storage() -> None:
 def move(old: str, new: str, as_json: bool) -> None:
     """Say that what lay below OLD lies below NEW.
 
-    OLD and NEW are folders or URLs. Move the files yourself, before. What lies in the project's own
-    folder moves with it and needs no command. Records keep their keys, uids and versions.
+    OLD and NEW are folders or URLs. You move the files before. What lies in the project's own
+    folder needs no command. Records keep their keys, uids and versions.
     """
     from lamin_core.instance.instance import connect
     from lamin_core.instance.moves import move_storage

@@ -19,7 +19,8 @@ from sqlalchemy.orm import Session
 from lamin_core.db.statements import delete_rows, insert_rows, reserve, select_in, update_rows
 from lamin_core.ingest import containment, new_rows
 from lamin_core.ingest.datasets import Series, last_numbers, load_series
-from lamin_core.ingest.deleted import deleted_numbers
+from lamin_core.ingest.deleted import deleted_contents, deleted_numbers
+from lamin_core.ingest.edits import update_unedited
 from lamin_core.ingest.labels import annotate
 from lamin_core.ingest.reversion import key_of, refold
 from lamin_core.ingest.versions import Observation, Version, matching_version
@@ -101,6 +102,9 @@ def write(
     """
     new, late = _compared(session, edges, set(runs) - set(new_runs))
     series = {edge.series.id: edge.series for edge in new}
+    # What was deleted for good is not made again by late events of its runs: the fold knows it.
+    deleted = deleted_contents(session, {item.stem for item in series.values() if not item.is_new})
+    late |= {item.id for item in series.values() if deleted[item.stem]}
     heads = _heads(
         session, [item.id for item in series.values() if item.last_observed_at is not None]
     )
@@ -313,8 +317,9 @@ def _appended(
             batch.replaced.append(head)
     writer = seen.run_id if seen.direction == "output" else None
     traits = {name: (seen.traits or {}).get(name) for name in TRAITS}
+    is_first = head is None and series.is_new  # else versions may have been deleted for good
     new_head = _LatestVersion(
-        0, 0 if head is None else -1, seen.content_id, writer, seen.at, "event", traits
+        0, 0 if is_first else -1, seen.content_id, writer, seen.at, "event", traits
     )
     batch.new_versions.append((series, new_head))
     _collect_annotations(batch, new_head, seen)
@@ -355,7 +360,7 @@ def _join(batch: _Batch, head: _LatestVersion, seen: Observation) -> None:
 def _write_versions(session: Session, batch: _Batch) -> None:
     _number(session, batch)
     update_rows(session, Artifact, [{"id": head.id, "is_latest": False} for head in batch.replaced])
-    update_rows(
+    update_unedited(
         session,
         Artifact,
         [

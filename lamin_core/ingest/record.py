@@ -22,6 +22,7 @@ from lamin_core.ingest.datasets import (
     find_series,
     known_series,
 )
+from lamin_core.ingest.deleted import deleted_runs
 from lamin_core.ingest.edges import Edge
 from lamin_core.ingest.edges import move as move_edges
 from lamin_core.ingest.edges import write as write_edges
@@ -54,6 +55,8 @@ def record(
     `read_job` reads what was said of a job, which the registry keeps as it was said.
     """
     reported_runs = list(reported_runs)
+    removed = deleted_runs(session, {facts.run_id for facts in reported_runs})
+    reported_runs = [facts for facts in reported_runs if facts.run_id not in removed]
     moves = moves_of(session)
     if moves:
         reported_runs = [present_run(facts, moves) for facts in reported_runs]

@@ -19,7 +19,14 @@ from lamin_core.db.statements import (
     update_rows,
 )
 from lamin_core.ingest import containment, new_rows
-from lamin_core.ingest.deleted import deleted_numbers, free_numbers
+from lamin_core.ingest.deleted import (
+    DeletedContent,
+    deleted_contents,
+    deleted_numbers,
+    deleted_versions,
+    free_numbers,
+)
+from lamin_core.ingest.edits import update_unedited
 from lamin_core.ingest.labels import annotate
 from lamin_core.ingest.versions import Observation, Version, fold
 from lamin_core.models import (
@@ -27,6 +34,7 @@ from lamin_core.models import (
     ArtifactSeries,
     CollectionArtifact,
     Containment,
+    Content,
     Run,
     RunArtifact,
 )
@@ -75,6 +83,8 @@ class _Outcome:
     marks: list[tuple[dict[str, Any], Mapping[str, Any]]] = field(default_factory=list)
     edges: list[dict[str, Any]] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
+    left_edges: list[int] = field(default_factory=list)
+    """Edges of versions that were deleted for good."""
 
 
 def refold(session: Session, ids: Collection[int]) -> None:
@@ -85,10 +95,10 @@ def refold(session: Session, ids: Collection[int]) -> None:
     rows_by_id = {row.id: row for group in rows.values() for row in group}
     bound = {edge.id: edge.artifact_id for group in edges.values() for edge in group}
     outcome = _Outcome()
-    deleted = deleted_numbers(session, {series_row.stem for series_row in series.values()})
+    deletions = _deletions(session, series.values(), edges)
     times = [
         _fold_one(
-            outcome, series_row, rows[series_row.id], edges[series_row.id], deleted[series_row.stem]
+            outcome, series_row, rows[series_row.id], edges[series_row.id], deletions[series_row.id]
         )
         for series_row in series.values()
     ]
@@ -96,6 +106,32 @@ def refold(session: Session, ids: Collection[int]) -> None:
     annotate(session, Artifact, {target["id"]: attributes for target, attributes in outcome.marks})
     update_rows(session, ArtifactSeries, times)
     containment.relink(session, [row["id"] for row in outcome.targets])
+
+
+@dataclass(frozen=True, slots=True)
+class _Deletions:
+    """What somebody deleted for good of a series: numbers that stay free, and contents that stay away."""
+
+    numbers: Collection[int]
+    contents: Sequence[DeletedContent]
+    hashes: Mapping[int | None, str | None]
+
+
+def _deletions(
+    session: Session, series: Collection[Any], edges: Mapping[int, Sequence[Any]]
+) -> dict[int, _Deletions]:
+    stems = {row.stem for row in series}
+    numbers, contents = deleted_numbers(session, stems), deleted_contents(session, stems)
+    content_ids = set()
+    for row in series:
+        if contents[row.stem]:
+            content_ids |= {edge.content_id for edge in edges.get(row.id, ())} - {None}
+    digests = select_in(session, _HASHES, Content.id, content_ids)
+    hashes: dict[int | None, str | None] = {None: None, **{row.id: row.hash for row in digests}}
+    return {row.id: _Deletions(numbers[row.stem], contents[row.stem], hashes) for row in series}
+
+
+_HASHES = select(Content.id, Content.hash)
 
 
 def _grouped(rows: Iterable[Any]) -> defaultdict[int, list[Any]]:
@@ -110,11 +146,16 @@ def _fold_one(
     series: Any,
     rows: Sequence[Any],
     edges: Sequence[Any],
-    deleted: Collection[int],
+    deletions: _Deletions,
 ) -> dict[str, Any]:
     pins = [_as_pin(row) for row in rows if row.origin == "api"]
-    versions = fold([*(_as_observation(edge) for edge in edges), *pins])
-    targets = _assigned(series, versions, rows, deleted)
+    folded = fold([*(_as_observation(edge) for edge in edges), *pins])
+    away = deleted_versions(folded, deletions.hashes, deletions.contents)
+    versions = [version for position, version in enumerate(folded) if position not in away]
+    for position in away:
+        seen_by = folded[position].seen_by
+        outcome.left_edges += [seen.edge_id for seen in seen_by if seen.edge_id is not None]
+    targets = _assigned(series, versions, rows, deletions.numbers)
     for version, target in zip(versions, targets, strict=True):
         outcome.edges += [
             {"id": seen.edge_id, "artifact": target}
@@ -244,9 +285,9 @@ def _write(
     )
     aside = [*outcome.gone, *(row["id"] for row in away)]
     update_rows(session, Artifact, [{"id": i, "number": -i, "uid": f"~{i}"} for i in aside])
-    update_rows(session, Artifact, [row for row in changed if not row["is_latest"]])
+    update_unedited(session, Artifact, [row for row in changed if not row["is_latest"]])
     insert_rows(session, Artifact, [row for row in new if not row["is_latest"]])
-    update_rows(session, Artifact, [row for row in changed if row["is_latest"]])
+    update_unedited(session, Artifact, [row for row in changed if row["is_latest"]])
     insert_rows(session, Artifact, [row for row in new if row["is_latest"]])
     moved = [
         {"id": e["id"], "artifact_id": e["artifact"]["id"]}
@@ -254,6 +295,7 @@ def _write(
         if bound[e["id"]] != e["artifact"]["id"]
     ]
     update_rows(session, RunArtifact, moved)
+    delete_rows(session, RunArtifact, outcome.left_edges)
     _remove(session, outcome)
 
 

@@ -23,6 +23,7 @@ from lamin_core.db.statements import (
 )
 from lamin_core.enums import RunStatus
 from lamin_core.ingest import new_rows
+from lamin_core.ingest.edits import update_unedited
 from lamin_core.ingest.facts import (
     JobFacts,
     ReadJob,
@@ -303,7 +304,7 @@ def _update(
             stale_versions.add(row.transform_id)
         if row.parent_id is not None and row.parent_id != values["parent_id"]:
             deserted.add(row.parent_id)
-    update_rows(session, Run, changes)
+    update_unedited(session, Run, changes)
     return stale_versions, deserted
 
 

@@ -24,6 +24,7 @@ from lamin_core.db.statements import (
 )
 from lamin_core.ingest import new_rows
 from lamin_core.ingest.deleted import deleted_numbers, free_numbers
+from lamin_core.ingest.edits import update_unedited
 from lamin_core.ingest.facts import (
     Facets,
     JobAttributes,
@@ -130,33 +131,48 @@ class _Series:
 def _load_series(
     session: Session, keys: Collection[Key], wishes: TransformBatch
 ) -> dict[Key, _Series]:
-    stems = {transform_stem(*key): key for key in keys}
-    hashes = {version[2] for version in wishes.versions} - {None}
-    values = {"stems": listed(session, stems), "hashes": listed(session, hashes)}
     series_by_key: dict[Key, _Series] = {}
-    for row in session.connection().execute(_series_query(session.get_bind().dialect.name), values):
+    stems = {transform_stem(*key) for key in keys}
+    _load_series_by(session, TransformSeries.stem, stems, wishes, series_by_key)
+    missing = {key[1] for key in keys if key not in series_by_key}
+    if missing:  # a new job, or one whose stem somebody has chosen
+        _load_series_by(session, TransformSeries.key, missing, wishes, series_by_key)
+    return {key: series for key, series in series_by_key.items() if key in keys}
+
+
+def _load_series_by(
+    session: Session,
+    column: Any,
+    among_these: Collection[str],
+    wishes: TransformBatch,
+    series_by_key: dict[Key, _Series],
+) -> None:
+    hashes = {version[2] for version in wishes.versions} - {None}
+    values = {"named": listed(session, among_these), "hashes": listed(session, hashes)}
+    query = _series_query(session.get_bind().dialect.name, column)
+    for row in session.connection().execute(query, values):
         facets = {name: (stamp, value) for name, (stamp, value) in (row.facets or {}).items()}
         series = series_by_key.setdefault(
-            stems[row.stem], _Series(row.series_id, row.declared_at, facets)
+            (row.namespace, row.key), _Series(row.series_id, row.declared_at, facets)
         )
         if row.id is not None:
             series.versions[row.hash] = row
-    return series_by_key
 
 
 @cache
-def _series_query(dialect: str) -> Select[Any]:
+def _series_query(dialect: str, column: Any) -> Select[Any]:
     """Series and versions in one: this is asked for every event."""
     version = Transform.hash.is_(None) | among(dialect, Transform.hash, "hashes")
     return (
         select(
             TransformSeries.id.label("series_id"),
-            *(TransformSeries.stem, TransformSeries.declared_at, TransformSeries.facets),
+            *(TransformSeries.namespace, TransformSeries.key),
+            *(TransformSeries.declared_at, TransformSeries.facets),
             *(Transform.id, Transform.hash, Transform.origin, Transform.created_at),
             *(Transform.stamp, Transform.reference, Transform.reference_type),
         )
         .outerjoin(Transform, and_(Transform.series_id == TransformSeries.id, version))
-        .where(among(dialect, TransformSeries.stem, "stems"))
+        .where(among(dialect, column, "named"))
     )
 
 
@@ -229,7 +245,7 @@ def _complete(session: Session, pairs: Iterable[tuple[Any, _TransformRequest]]) 
             moved.add(row.series_id)
         if any(getattr(row, name) != value for name, value in values.items()):
             changes.append({"id": row.id, **values})
-    update_rows(session, Transform, changes)
+    update_unedited(session, Transform, changes)
     return moved
 
 
@@ -386,10 +402,10 @@ def _say(session: Session, described: Mapping[int, JobAttributes]) -> None:
     )
     rows = list(select_in(session, query, Transform.series_id, described))
     attributes = {row.id: described[row.series_id] for row in rows}
-    update_rows(session, Transform, [_described(*item) for item in attributes.items()])
+    update_unedited(session, Transform, [_described(*item) for item in attributes.items()])
     # Versions whose code is known have a reference of their own.
     unknown = [row.id for row in rows if row.hash is None]
-    update_rows(session, Transform, [_referred(i, attributes[i]) for i in unknown])
+    update_unedited(session, Transform, [_referred(i, attributes[i]) for i in unknown])
     annotate(
         session,
         Transform,

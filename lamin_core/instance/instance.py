@@ -32,6 +32,7 @@ from lamin_core.query.queryset import SQLQuerySet
 from lamin_core.query.relation_manager import SQLRelatedSet, all_reached, slots
 from lamin_core.runtime import child_environment, current, sharing
 from lamin_core.runtime.paths import (
+    CONNECTED,
     FOLDER,
     SETTINGS,
     VARIABLE,
@@ -130,10 +131,12 @@ class Instance:
         folder = parent.absolute() / FOLDER
         root, url = _storage_root(os.fspath(storage), parent), db or "sqlite:///lamin.db"
         require_readable(folder / SETTINGS)
+        require_no_connection(folder)
         if (folder / SETTINGS).exists():
             return _reopened(folder, root, url)
         sharing.make_instance_folder(folder)
         require_own_folder(folder)
+        sharing.narrow(folder)
         sharing.create_file(folder / ".gitignore", sharing.file_mode(folder))
         (folder / ".gitignore").write_text(
             "# A registry, and perhaps a password: nothing for a repository.\n*\n"
@@ -349,6 +352,16 @@ def init(
     instance = Instance.create(Path(path), storage, db)
     _change_to(instance)
     return instance
+
+
+def require_no_connection(folder: Path) -> None:
+    """Raise `Conflict` where this `.lamin` folder says that another instance is at work: one made here would not be."""
+    if (folder / CONNECTED).is_file():
+        connected_folder = instance_folder(folder)
+        raise Conflict(
+            f"{str(folder.parent)!r} is connected to the instance {str(connected_folder)!r}",
+            hint="work with that one, or `lamin disconnect` and then `lamin init`",
+        )
 
 
 def remember(folder: Path) -> None:

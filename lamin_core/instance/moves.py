@@ -17,10 +17,10 @@ from lamin_core.storage.locations import checked_root, is_remote
 
 
 def follow_project(database: Database) -> None:
-    """Notice that the project was moved since its database was last opened, unless it may only be read.
+    """Notice that the project was moved since its database was last opened.
 
-    Its storages are relative to it anyway. What is noted lets events that name its files by their former
-    paths mean the same files.
+    Its storages are relative to it anyway. What is noted lets events that name its files by their
+    former paths mean the same files. Where the database may only be read, nothing is noted.
     """
     project = database.project
     if project is None or _last_folder(database) == project:

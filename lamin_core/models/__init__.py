@@ -4,7 +4,7 @@ from lamin_core.models.api_key import ApiKey
 from lamin_core.models.artifact import Artifact, ArtifactSeries, Containment, DatasetAlias
 from lamin_core.models.base import Base, Registry, blank, narrow_indexes, now
 from lamin_core.models.collection import Collection, CollectionArtifact
-from lamin_core.models.deleted import DeletedVersion
+from lamin_core.models.deleted import DeletedRun, DeletedVersion
 from lamin_core.models.environment import Environment
 from lamin_core.models.event import Event, EventBacklog
 from lamin_core.models.feature import ArtifactFeatureValue, Feature, RunFeatureValue
@@ -52,6 +52,7 @@ __all__ = [
     "Containment",
     "Content",
     "DatasetAlias",
+    "DeletedRun",
     "DeletedVersion",
     "Environment",
     "Event",

@@ -133,6 +133,8 @@ class Artifact(HasLineage, Versioned, Registry):
     """Since when it is in the trash: hidden from queries, and never the latest version."""
     origin: Mapped[str] = mapped_column(String(8))
     """`api` for rows that people made, `event` for rows that a rebuild makes again."""
+    edited: Mapped[list[Any] | None] = mapped_column(info={"long": True})
+    """The fields that people changed on a row that events made: no event writes them over."""
 
     storage: ClassVar[ToOne[Storage]] = ToOne("Storage", "storage_id")
     run: ClassVar[ToOne[Run | None]] = ToOne("Run", "run_id")

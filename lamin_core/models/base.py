@@ -358,8 +358,12 @@ class Registry(Base, metaclass=RegistryType):
         saved: Self = current.current_instance().save(self)
         return saved
 
-    def delete(self) -> None:
-        """Remove it."""
+    def delete(self, permanent: bool | None = None) -> None:
+        """Remove it for good. Raises `InvalidArgument` for `permanent=False`: only some records have a trash."""
+        if permanent is False:
+            raise InvalidArgument(
+                f"not a record with a trash: {self!r}", hint=".delete() removes it for good"
+            )
         current.current_instance().delete(self)
 
     def describe(self) -> None:
@@ -493,6 +497,42 @@ class Named:
                 f"{name[:40]!r}... is too long", hint=f"a name has at most {_LONGEST_NAME:,} bytes"
             )
         return str.__str__(name)
+
+
+class Trashable(Registry):
+    """What a registry adds whose records can be hidden, and shown again."""
+
+    __abstract__ = True
+    _has_trash = True
+    deleted_at: Mapped[datetime | None] = mapped_column(info={"long": True})
+    """Since when it is in the trash: no query shows it, and what it is on keeps it."""
+
+    def delete(self, permanent: bool | None = None) -> None:
+        """Move it to the trash; from there, or with `permanent=True`, remove it for good.
+
+        Raises `Conflict`, which says what uses it, when it is to be removed for good and is in use.
+        """
+        if permanent or (permanent is None and self.deleted_at is not None):
+            current.current_instance().delete(self)
+        else:
+            current.current_instance().trash(self)
+
+    def restore(self) -> Self:
+        """Take it out of the trash; saving one with the same name does so, too."""
+        current.current_instance().restore(self)
+        return self
+
+    @classmethod
+    def trash(cls) -> QuerySet[Self]:
+        """The records in the trash; no other query shows them."""
+        records: QuerySet[Self] = current.current_instance().query(
+            cls, select(cls).where(cls.deleted_at.is_not(None))
+        )
+        return records
+
+    @classmethod
+    def _listed(cls) -> Select[Any]:
+        return select(cls).where(cls.deleted_at.is_(None))
 
 
 class Versioned:

@@ -1,14 +1,15 @@
-"""Versions that were deleted permanently; their uids are not reused."""
+"""Versions and runs that were deleted permanently: uids are not reused, and no rebuild makes them again."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Index, String, exists, func, insert, literal, select
+from sqlalchemy import ColumnElement, Index, String, exists, func, insert, literal, null, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from lamin_core.models.base import Base, Identity, Uid, UTC_DateTime, now
+from lamin_core.models.storage import Content
 from lamin_core.uids import VERSION_LENGTH, version_number
 
 
@@ -29,6 +30,19 @@ class DeletedVersion(Base):
     stem: Mapped[str] = mapped_column(Uid)
     """The part of the uid that all versions share."""
     number: Mapped[int]
+    hash: Mapped[str | None] = mapped_column(String(128))
+    """The digest of the bytes of an artifact: a rebuild does not make this version again from its events."""
+    made_at: Mapped[datetime | None]
+    """When the version was made; with the digest it tells which of several with the same bytes was deleted."""
+    deleted_at: Mapped[datetime]
+
+
+class DeletedRun(Base):
+    """A run that somebody deleted: its events stay in the log, and make no run again."""
+
+    __tablename__ = "deleted_run"
+
+    external_id: Mapped[str] = mapped_column(String(128), primary_key=True)
     deleted_at: Mapped[datetime]
 
 
@@ -38,10 +52,27 @@ def remember(session: Session, registry: type[Any], condition: ColumnElement[boo
         literal(registry.__name__),
         func.substr(registry.uid, 1, registry._stem_length),
         registry.number,
+        _content_hash(registry),
+        registry.created_at,
         literal(now(), UTC_DateTime()),
     ).where(condition)
-    names = ["kind", "stem", "number", "deleted_at"]
+    names = ["kind", "stem", "number", "hash", "made_at", "deleted_at"]
     session.connection().execute(insert(DeletedVersion).from_select(names, versions))
+
+
+def _content_hash(registry: type[Any]) -> Any:
+    if not hasattr(registry, "content_id"):
+        return null()
+    digest = select(Content.hash).where(Content.id == registry.content_id)
+    return digest.correlate(registry).scalar_subquery()
+
+
+def remember_runs(session: Session, registry: type[Any], condition: ColumnElement[bool]) -> None:
+    """Remember these runs, which are about to be deleted."""
+    runs = select(registry.external_id, literal(now(), UTC_DateTime())).where(condition)
+    recorded = exists().where(DeletedRun.external_id == registry.external_id)
+    names = ["external_id", "deleted_at"]
+    session.connection().execute(insert(DeletedRun).from_select(names, runs.where(~recorded)))
 
 
 def is_remembered(stem: object) -> ColumnElement[bool]:

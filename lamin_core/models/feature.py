@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from sqlalchemy import JSON, Double, ForeignKey, Index, String, UniqueConstraint, false, true
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core.models.base import Base, Identity, Key, Named, Registry, Synonymous
+from lamin_core.models.base import Base, Identity, Key, Named, Synonymous, Trashable
 from lamin_core.models.dtypes import named, registry_called, validated
 from lamin_core.models.expressions import FieldExpression
 from lamin_core.models.interfaces import RecordList
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lamin_core.models.user import User
 
 
-class Feature(FieldExpression, Synonymous, Named, Registry):
+class Feature(FieldExpression, Synonymous, Named, Trashable):
     """A dimension that data are measured in, with its type.
 
     Compared with a value it is a condition: `ln.Artifact.filter(temperature > 20)`.

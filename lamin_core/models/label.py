@@ -8,7 +8,15 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.errors import InvalidArgument
-from lamin_core.models.base import Base, Hierarchical, Identity, Key, Named, Registry, Synonymous
+from lamin_core.models.base import (
+    Base,
+    Hierarchical,
+    Identity,
+    Key,
+    Named,
+    Synonymous,
+    Trashable,
+)
 from lamin_core.models.checks import shown
 from lamin_core.models.relations import ToMany, ToOne
 
@@ -20,7 +28,7 @@ if TYPE_CHECKING:
     from lamin_core.models.user import User
 
 
-class ULabel(Hierarchical, Synonymous, Named, Registry):
+class ULabel(Hierarchical, Synonymous, Named, Trashable):
     """A universal label; `type` groups labels, `is_type` marks the groups, `parents` are the wider terms."""
 
     __tablename__ = "ulabel"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from sqlalchemy import Date, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core.models.base import Base, Key, Named, Registry
+from lamin_core.models.base import Base, Key, Named, Trashable
 from lamin_core.models.label import Annotation, link_constraints
 from lamin_core.models.relations import ToMany, ToOne
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lamin_core.models.user import User
 
 
-class Project(Named, Registry):
+class Project(Named, Trashable):
     """A project that data, code and runs belong to."""
 
     __tablename__ = "project"
@@ -68,7 +68,7 @@ class Project(Named, Registry):
         )
 
 
-class Reference(Named, Registry):
+class Reference(Named, Trashable):
     """A paper, a preprint or a document that work refers to."""
 
     __tablename__ = "reference"

@@ -111,6 +111,8 @@ class Run(HasLineage, Registry):
     reference_type: Mapped[str | None] = mapped_column(String(32))
     origin: Mapped[str] = mapped_column(String(8))
     """`api` for runs tracked by Python, `event` for runs that events told of, `stub` where only a child spoke of it."""
+    edited: Mapped[list[Any] | None] = mapped_column(info={"long": True})
+    """The fields that people changed on a row that events made: no event writes them over."""
 
     transform: ClassVar[ToOne[Transform]] = ToOne("Transform", "transform_id")
     parent: ClassVar[ToOne[Run | None]] = ToOne("Run", "parent_id")

@@ -90,6 +90,8 @@ class Transform(HasLineage, Versioned, Registry):
     """A name for this version that people gave, such as `2.1`."""
     origin: Mapped[str] = mapped_column(String(8))
     """`api` for rows that people made, `event` for rows that a rebuild makes again."""
+    edited: Mapped[list[Any] | None] = mapped_column(info={"long": True})
+    """The fields that people changed on a row that events made: no event writes them over."""
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
     stamp: Mapped[str | None]
     """Which event described it last."""

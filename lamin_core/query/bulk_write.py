@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Select, delete, null, or_, select, update
@@ -9,10 +10,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
 from lamin_core.db.database import Database
+from lamin_core.db.statements import update_rows
 from lamin_core.errors import Conflict, InvalidArgument
 from lamin_core.models.base import Named, Registry, Versioned, refusal
 from lamin_core.models.checks import column_value
-from lamin_core.models.deleted import remember
+from lamin_core.models.deleted import remember, remember_runs
 from lamin_core.models.guards import check_many
 from lamin_core.query import coercion
 from lamin_core.query.lookups import field_named, fields_of, unknown
@@ -29,6 +31,7 @@ def change(
     try:
         with database.writing() as session:
             check_many(session, registry, ids, fitted)
+            _note_edits(session, registry, ids, fitted)
             statement = update(registry).where(registry.id.in_(ids)).values(**fitted)
             return int(session.connection().execute(statement).rowcount)
     except IntegrityError as error:
@@ -36,6 +39,17 @@ def change(
             f"{registry.__name__} records cannot all be changed to this",
             hint="two of them would have the same name",
         ) from error
+
+
+def _note_edits(session: Session, registry: Any, ids: Select[Any], fields: Iterable[str]) -> None:
+    """Events leave alone what people changed on the rows that they made."""
+    if not hasattr(registry, "edited"):
+        return
+    rows = session.execute(
+        select(registry.id, registry.edited).where(registry.id.in_(ids), registry.origin != "api")
+    )
+    changes = [{"id": row.id, "edited": sorted({*(row.edited or ()), *fields})} for row in rows]
+    update_rows(session, registry, changes)
 
 
 def settle_latest(session: Session, registry: type[Any], series: list[object]) -> None:
@@ -74,6 +88,8 @@ def remove_rows(session: Session, registry: type[Any], which: Condition) -> int:
     )
     if issubclass(registry, Versioned):
         remember(session, registry, which)
+    if hasattr(registry, "external_id"):
+        remember_runs(session, registry, which)
     number = int(session.connection().execute(delete(registry).where(which)).rowcount)
     if series:
         settle_latest(session, registry, series)

@@ -16,6 +16,7 @@ _path: ContextVar[tuple[Any, ...]] = ContextVar("lamin_current_runs", default=()
 _open_in_main: list[tuple[Any, ...]] = []
 _process_run: Any = None
 _process_above: Any = None
+_is_job = False
 _engines: list[Callable[[], Any]] = []
 
 uid: str | None
@@ -44,7 +45,13 @@ def current_run() -> Any:
 
 def is_tracked() -> bool:
     """Whether what happens here belongs to a run, of this process or of an engine; asks no database."""
-    return bool(_path_here()) or _process_run is not None or _named_above() is not None
+    return _is_job or bool(_path_here()) or _named_above() is not None
+
+
+def note_job() -> None:
+    """Say that this process tracks runs, until it works with another instance: its time is the user's."""
+    global _is_job
+    _is_job = True
 
 
 def innermost_run() -> Any:
@@ -152,7 +159,8 @@ def set_current_instance(value: Any) -> Any:
 
     None forgets it, so that the next use looks for one again.
     """
-    global _connection
+    global _connection, _is_job
     with _lock:
         before, _connection = _connection, value
+        _is_job = _is_job and value is not None
     return before

@@ -7,17 +7,19 @@ Each setting is a line in `SETTINGS`. The instance's are in `.lamin/instance.tom
 from __future__ import annotations
 
 import difflib
+import fcntl
 import logging
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from tempfile import mkstemp
 from typing import Any
 
-from lamin_core.errors import Conflict, InvalidArgument, Unavailable
+from lamin_core.errors import Conflict, InvalidArgument, ReadOnly, Unavailable
 from lamin_core.runtime.paths import SETTINGS as INSTANCE_FILE
 from lamin_core.runtime.paths import find_trusted_instance, user_config
 from lamin_core.runtime.redaction import redact_text
@@ -214,16 +216,40 @@ def setting(name: str) -> Setting:
 def store(name: str, text: str | None, file: Path) -> None:
     """Write this setting into a file; None takes it out. Raises `InvalidArgument` for a value that is none."""
     definition = setting(name)
+    new_value = None if text is None else definition.parse(text)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _locked(file.parent):
+            _store(name, new_value, file)
+    except PermissionError as error:
+        raise ReadOnly(
+            f"{str(file)!r} may only be read: {error.strerror}",
+            hint="set it for yourself with --user, or ask the owner for the right to write",
+        ) from error
+
+
+def _store(name: str, new_value: Plain | None, file: Path) -> None:
     values = {key: value for key, value in read_toml(file).items() if key != name}
-    if text is not None:
-        values[name] = definition.parse(text)
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if new_value is not None:
+        values[name] = new_value
     is_instance = file.name == INSTANCE_FILE
     write_toml(
         file,
         values,
         file_mode(file.parent) if is_instance and not _holds_password(values) else 0o600,
     )
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """While this lasts, no other process changes settings in this folder: what each has set stays."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def secret_settings(file: Path) -> Path | None:
@@ -250,14 +276,14 @@ def user_file() -> Path:
 def read_toml(path: Path) -> dict[str, Any]:
     """What is in the file; nothing where there is none. Raises `Conflict` or `Unavailable`."""
     try:
-        changed = path.stat().st_mtime_ns
+        status = path.stat()
     except OSError:  # also where the home is not this user's, as after `su`
         return {}
-    return _read(path, changed)
+    return _read(path, (status.st_mtime_ns, status.st_ino))
 
 
 @lru_cache(maxsize=16)
-def _read(path: Path, _changed: int) -> dict[str, object]:
+def _read(path: Path, _state: tuple[int, int]) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

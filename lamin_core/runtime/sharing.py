@@ -60,6 +60,12 @@ def make_instance_folder(folder: Path) -> None:
         folder.chmod(0o700)  # also in a folder whose set-group-ID bit is inherited
 
 
+def narrow(folder: Path) -> None:
+    """Make a `.lamin` folder private that was there before its instance, unless it is shared on purpose."""
+    if is_wide(folder):
+        folder.chmod(0o700)
+
+
 def make_folder(path: Path, folder: Path) -> None:
     """Make a folder in the `.lamin` folder, with its mode whatever the umask."""
     make_instance_folder(folder)

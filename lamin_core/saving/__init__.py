@@ -12,12 +12,13 @@ from lamin_core.db.presence import check_present, not_found
 from lamin_core.errors import Conflict, InvalidArgument
 from lamin_core.models import Artifact, Base, Collection, Registry, Run, Schema, Storage, Transform
 from lamin_core.models.arguments import Arguments, arguments_of
-from lamin_core.models.base import check_new
+from lamin_core.models.base import Trashable, check_new
 from lamin_core.models.checks import listed_argument, shown
 from lamin_core.query.bulk_write import remove_rows
 from lamin_core.saving.artifacts import save_artifact, save_artifacts
 from lamin_core.saving.deletion import erase, replace, restore, settle_latest, trash
 from lamin_core.saving.named_records import save_all_named, save_named
+from lamin_core.saving.protection import check_unused
 from lamin_core.saving.records import SavingInstance
 from lamin_core.saving.runs import save_run
 from lamin_core.saving.schemas import save_collection, save_schema
@@ -81,6 +82,8 @@ def delete(instance: SavingInstance, record: Base) -> None:
         with instance.db.writing() as session:
             if isinstance(record, Registry):
                 check_present(session, [record])
+            if isinstance(record, Trashable):
+                check_unused(session, record)
             if not remove_rows(session, kind, kind.id == record.id):  # type: ignore[attr-defined]
                 raise not_found(record)
             if isinstance(record, Artifact):

@@ -15,6 +15,7 @@ from lamin_core.errors import Conflict, InvalidArgument
 from lamin_core.ingest.datasets import content_for
 from lamin_core.ingest.inputs import link
 from lamin_core.models import Artifact, ArtifactSeries, Content, Run, RunArtifact, now
+from lamin_core.models.base import Trashable
 from lamin_core.models.deleted import is_remembered, remember
 from lamin_core.models.relations import is_named
 from lamin_core.runtime import current
@@ -23,13 +24,14 @@ from lamin_core.storage import blobs
 from lamin_core.storage.locations import managed_key
 
 
-def trash(instance: SavingInstance, artifact: Artifact) -> None:
-    """Hide it from queries; the newest version that is left is the latest. Its bytes stay."""
+def trash(instance: SavingInstance, record: Artifact | Trashable) -> None:
+    """Hide it from queries; of an artifact, the newest version that is left is the latest. Its bytes stay."""
     with instance.db.writing() as session:
-        row = row_of(session, artifact)
+        row = row_of(session, record)
         row.deleted_at = row.deleted_at or now()
-        settle_latest(session, row.series_id)
-    show(artifact, row)
+        if isinstance(row, Artifact):
+            settle_latest(session, row.series_id)
+    show(record, row)
 
 
 def trash_all(instance: SavingInstance, artifacts: Sequence[int]) -> None:
@@ -45,13 +47,14 @@ def trash_all(instance: SavingInstance, artifacts: Sequence[int]) -> None:
 _AT_ONCE = 500
 
 
-def restore(instance: SavingInstance, artifact: Artifact) -> None:
+def restore(instance: SavingInstance, record: Artifact | Trashable) -> None:
     """Take it out of the trash."""
     with instance.db.writing() as session:
-        row = row_of(session, artifact)
+        row = row_of(session, record)
         row.deleted_at = None
-        settle_latest(session, row.series_id)
-    show(artifact, row)
+        if isinstance(row, Artifact):
+            settle_latest(session, row.series_id)
+    show(record, row)
 
 
 def erase(instance: SavingInstance, artifact: Artifact, *, storage: bool | None = None) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 
-from lamin_core.db.statements import default, insertion
+from lamin_core.db.statements import default, insertion, update_rows
 from lamin_core.errors import Conflict
 from lamin_core.models import Feature
 from lamin_core.models.base import Registry, table_of
@@ -51,6 +51,7 @@ def _write(
     rows = _rows(session, kind, records_by_identity)
     for identity, row in rows.items():
         _check_same(records_by_identity[identity], row)
+    _restore(session, kind, rows.values())
     new = [
         record for identity, record in reversed(records_by_identity.items()) if identity not in rows
     ]
@@ -60,6 +61,14 @@ def _write(
         )
         rows |= _rows(session, kind, {_identity(kind, record.__dict__): None for record in new})
     return rows
+
+
+def _restore(session: Session, kind: type[Registry], rows: Iterable[dict[str, object]]) -> None:
+    """What is saved once more comes out of the trash."""
+    hidden = [row for row in rows if row.get("deleted_at") is not None]
+    for row in hidden:
+        row["deleted_at"] = None
+    update_rows(session, kind, [{"id": row["id"], "deleted_at": None} for row in hidden])
 
 
 def _identity(kind: type[Registry], values: dict[str, object]) -> tuple[object, ...]:

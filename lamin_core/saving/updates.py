@@ -33,6 +33,8 @@ def update(instance: SavingInstance, record: Any) -> Any:
             values = checked_values(record, _written(record, row, changed))
             for name, value in values.items():
                 setattr(row, name, check_edit(session, row, name, value))
+            if values and getattr(row, "origin", "api") != "api":  # events leave them alone
+                row.edited = sorted({*(row.edited or ()), *values})
     except IntegrityError as error:
         raise Conflict(
             f"{record!r} cannot be saved: another record has this name", hint="choose another"

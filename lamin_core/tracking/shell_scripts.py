@@ -15,7 +15,7 @@ from lamin_core.errors import InvalidArgument, NotTracked
 from lamin_core.instance.instance import Instance
 from lamin_core.models import Run, Transform
 from lamin_core.models.arguments import RunArguments, arguments_of
-from lamin_core.runtime import child_environment, git, process
+from lamin_core.runtime import child_environment, current, git, process
 from lamin_core.runtime.redaction import redact_command, redact_text
 from lamin_core.saving.parent_run import SHELL, run_of_shell
 from lamin_core.tracking.params import masked_params
@@ -36,6 +36,7 @@ def track_shell(
 
     A run of it that is under way already is completed, as by `track()` in Python.
     """
+    current.note_job()
     where.runs.find_lost()
     shell = _shell()
     before = run_of_shell(where.db, [shell])

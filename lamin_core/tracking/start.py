@@ -19,7 +19,8 @@ from lamin_core.uids import random_uid
 
 
 def instance() -> Instance:
-    """The instance of this process. Raises `InstanceNotFound`."""
+    """The instance of this process, which tracks from now on. Raises `InstanceNotFound`."""
+    current.note_job()
     return cast(Instance, current.current_instance())
 
 

@@ -24,7 +24,7 @@ from lamin_core.errors import LaminError, NotFound
 from lamin_core.ingest.inputs import note_input
 from lamin_core.instance.instance import Instance
 from lamin_core.models import Artifact, Run, Transform
-from lamin_core.runtime import child_environment, git
+from lamin_core.runtime import child_environment, current, git
 from lamin_core.runtime.paths import VARIABLE, instance_for_children
 from lamin_core.runtime.redaction import redact_command
 from lamin_core.saving.files import local_path
@@ -132,6 +132,7 @@ def run_program(where: Instance, program: Program, request: Asked) -> int:
     is not there.
     """
     command = program.command
+    current.note_job()
     where.runs.find_lost()
     inputs = [_input(where, name) for name in request.inputs]
     run = _begun(where, program, request)

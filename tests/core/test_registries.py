@@ -554,8 +554,8 @@ def test_all_records_of_a_query_are_removed_at_once(filled: Instance) -> None:
     ln.save([ln.ULabel(name=name) for name in "abc"])
     assert ln.ULabel.filter(name__in=["a", "b"]).delete() == 2
     assert ln.ULabel.order_by("name").list("name") == ["c", "l"]
-    with pytest.raises(Conflict, match="needed by others"):
-        ln.Feature.all().delete()
+    with pytest.raises(Conflict, match="is used by 1 schema"):
+        ln.Feature.one().delete(permanent=True)
     assert ln.Feature.count() == 1
     assert ln.Artifact.all().delete() == 1
     assert ln.Artifact.count() == 0

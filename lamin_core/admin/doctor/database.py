@@ -159,7 +159,7 @@ def _readable_by_others(instance: Instance) -> Path | None:
         return None
     file = Path(url.database)
     readable = file.is_file() and file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
-    return file if readable else None
+    return file if readable else instance.folder
 
 
 def _network(instance: Instance) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Storages in the folder of a project are relative to it; where the project has been is remembered"""
+"""Storages in a project are relative to it; where it has been, and what people changed, is remembered"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -25,6 +25,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("old", name="pk_relocation"),
     )
     op.add_column("instance", sa.Column("folder", sa.Text(), nullable=True))
+    op.create_table(
+        "deleted_run",
+        sa.Column("external_id", sa.String(length=128), nullable=False),
+        sa.Column("deleted_at", UTC_DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("external_id", name="pk_deleted_run"),
+    )
+    op.add_column("deleted_version", sa.Column("hash", sa.String(length=128), nullable=True))
+    op.add_column("deleted_version", sa.Column("made_at", UTC_DateTime(), nullable=True))
+    for table in ("ulabel", "feature", "project", "reference"):
+        op.add_column(table, sa.Column("deleted_at", UTC_DateTime(), nullable=True))
+    for table in ("artifact", "run", "transform"):
+        op.add_column(table, sa.Column("edited", sa.JSON(none_as_null=True), nullable=True))
     project = project_of(op.get_bind().engine.url)
     if project is not None:
         _make_relative(op.get_bind(), project)

@@ -1,0 +1,50 @@
+"""Labels, features, projects and references in use are not deleted for good: that would change what they are on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Column, Table, func, select
+from sqlalchemy.orm import Session
+
+from lamin_core.errors import Conflict
+from lamin_core.models import Base, Registry
+from lamin_core.models.base import table_of
+
+_OWN_SIDE = {("ulabel_parent", "ulabel_id")}
+"""Links that a record has, and that go with it, where the table of links names its kind on both sides."""
+
+
+def check_unused(session: Session, record: Registry) -> None:
+    """Raise `Conflict` with what uses the record."""
+    uses = [f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in _uses(session, record)]
+    if uses:
+        raise Conflict(
+            f"{record!r} is used by {' and '.join(uses)}",
+            hint="take it off those first; .delete() puts it into the trash, and .restore() brings it back",
+        )
+
+
+def _uses(session: Session, record: Registry) -> Iterator[tuple[str, int]]:
+    """What kind of thing uses it, and how many of them."""
+    target = table_of(type(record))
+    for table in Base.metadata.sorted_tables:
+        for key in sorted(table.foreign_keys, key=lambda key: key.parent.name):
+            if key.column.table is not target or (table.name, key.parent.name) in _OWN_SIDE:
+                continue
+            noun, counted = _thing(table, key.parent)
+            query = select(func.count(counted.distinct())).where(key.parent == record.id)
+            count = session.scalar(query)
+            if count:
+                yield noun, count
+
+
+def _thing(table: Table, pointer: Column[int]) -> tuple[str, Column[int]]:
+    """What has a link in this table, and the column that names it; records that point themselves are what they are."""
+    owner = table.name.partition("_")[0]
+    column = table.columns.get(f"{owner}_id")
+    is_other = column is not None and column is not pointer
+    noun = "label" if owner == "ulabel" else owner
+    if is_other and column is not None:
+        return noun, column
+    return noun, table.columns.get("id", pointer)
