@@ -69,7 +69,7 @@ def svg(graph: Graph, starts: Collection[int], *, by_code: bool = False) -> str:
     With `by_code`, runs of the same code are one box, and versions of the same artifact too. At
     most 150 boxes, those nearest to the starts.
     """
-    links = [(above, below) for below, above in graph.links()]
+    links = [(above, below) for below, above in graph.shown_links(starts)]
     group = _by_code(graph) if by_code else _siblings(graph, links, starts)
     merged = [(group.get(upper, upper), group.get(other, other)) for upper, other in links]
     merged = [link for link in dict.fromkeys(merged) if link[0] != link[1]]

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+import pytest
 from starlette.testclient import TestClient
 
 from lamin_core.instance.instance import Instance
+from lamin_core.runtime.timestamps import parse_time
 from openlineage.lamin.emit.events import Dataset, complete
 from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
 
 from .conftest import at, run_of
-from .story import FIRST, LATER, RAW_ID, REPORT_ID, SECOND, TABLE_ID, USE, ask, client_of, edges
+from .story import (
+    FIRST,
+    LATER,
+    RAW_ID,
+    REPORT_ID,
+    SECOND,
+    TABLE_ID,
+    USE,
+    ask,
+    client_of,
+    edges,
+    tell,
+)
 
 
 def test_lineage_of_jobs_and_datasets(client: TestClient) -> None:
@@ -43,6 +58,34 @@ def test_lineage_of_jobs_and_datasets(client: TestClient) -> None:
         (RAW_ID, "job:test:make"),
         ("job:test:make", TABLE_ID),
     }
+
+
+def test_a_moment_without_a_zone_is_the_same_over_http_in_python_and_in_the_shell(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = tell(instance)
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        for moment in (
+            "2026-01-01T09:00:03.5",
+            "2026-01-01T09:00:03.500",
+            "2026-01-01T00:00:03.5Z",
+        ):
+            over_http = ask(client, "/lineage", nodeId=f"run:{USE.id}", asOf=moment)
+            run = instance.lineage.find(str(USE.id))
+            graph = instance.lineage.around(run, as_of=moment)
+            states = [n["data"]["status"] for n in over_http["graph"] if n["id"] == f"run:{USE.id}"]
+            assert states == [node.status for node in graph.runs.values() if node.uid == run.uid]
+            assert parse_time(moment) == parse_time("2026-01-01T00:00:03.5Z")
+        listed = ask(client, "/runs", after="2026-01-01T09:00:03.5")
+        assert listed == ask(client, "/runs", after="2026-01-01T00:00:03.5Z")
+        assert ask(client, "/lineage", nodeId=TABLE_ID, asOf="1d") == ask(
+            client, "/lineage", nodeId=TABLE_ID, asOf="now"
+        )
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_lineage_of_every_run_and_version_stays(client: TestClient) -> None:
