@@ -21,6 +21,8 @@ from lamin_core.ingest.datasets import (
     find_series,
     known_series,
 )
+from lamin_core.ingest.declared import declare
+from lamin_core.ingest.declared import move as move_declared
 from lamin_core.ingest.edges import Edge
 from lamin_core.ingest.edges import move as move_edges
 from lamin_core.ingest.edges import write as write_edges
@@ -32,7 +34,7 @@ from lamin_core.ingest.schemas import find_schemas
 def record(
     session: Session,
     reported_runs: Iterable[RunFacts],
-    jobs: Iterable[JobFacts] = (),
+    jobs: Sequence[JobFacts] = (),
     annotations: Sequence[Annotation] = (),
     written: Mapping[str, RunFacts] = MappingProxyType({}),
 ) -> None:
@@ -47,10 +49,12 @@ def record(
     paths = {dataset.path for facts in mine for dataset in facts.datasets} | {
         annotation.dataset.path for annotation in annotations
     }
+    paths |= {path for job in jobs for _, path in job.datasets}
     if not paths and not ids:
         return
     label_runs(session, _changed_labels(mine, ids, new_run_ids, written))
     series = find_series(session, paths)
+    declare(session, jobs, series)
     news = [
         _edge_delta(
             facts, None if ids[facts.run_id] in new_run_ids else written.get(facts.run_id), series
@@ -109,7 +113,9 @@ def learn_names(session: Session, pairs: Iterable[tuple[str, str]]) -> set[str]:
     if not old:
         return set()
     new = find_series(session, {renamed[path] for path in old})
-    return move_edges(session, {series.id: new[renamed[path]].id for path, series in old.items()})
+    moved = {series.id: new[renamed[path]].id for path, series in old.items()}
+    move_declared(session, moved)
+    return move_edges(session, moved)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from lamin_core.enums import RunStatus
 from lamin_core.lineage import rows
-from lamin_core.lineage.traversal import NODE_LIMIT, ROLLED_BACK, Reached, Way, reach
+from lamin_core.lineage.traversal import DECLARED, NODE_LIMIT, ROLLED_BACK, Reached, Way, reach
 
 PUBLISHED = "published"
 _NO_LIMIT = 2**40
@@ -44,7 +44,7 @@ class ArtifactNode(NamedTuple):
 
 
 class RunNode(NamedTuple):
-    """A run in the graph."""
+    """A run in the graph, or a job that is declared to read or write datasets and has not run."""
 
     id: int
     uid: str
@@ -71,6 +71,11 @@ class RunNode(NamedTuple):
             None if self.params_json is None else json.loads(self.params_json)
         )
         return params
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether this is no run, but a job that is declared to read or write datasets."""
+        return self.id > DECLARED
 
     @property
     def duration(self) -> float | None:

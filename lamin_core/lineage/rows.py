@@ -16,28 +16,43 @@ from sqlalchemy import (
     case,
     cast,
     column,
+    false,
     func,
     literal,
     null,
     select,
+    text,
     union_all,
 )
 from sqlalchemy.orm import Session
 
-from lamin_core.lineage.traversal import AsOf, dialect, ids, is_made, parameter_values, streamed
+from lamin_core.lineage.traversal import (
+    AsOf,
+    declared_run,
+    dialect,
+    ids,
+    is_declared,
+    is_made,
+    parameter_values,
+    streamed,
+)
 from lamin_core.models import (
     Artifact,
     Containment,
     Content,
+    JobDataset,
     Run,
     RunArtifact,
     RunDependency,
     Storage,
     Transform,
+    TransformSeries,
 )
 
 EDGE, WAIT, HOLD = range(3)
 """The kinds of links: run and artifact; run and run; folder and artifact."""
+DECLARED_STATUS = "declared"
+"""In place of the status of a run: a job is declared to do this, and no run of it has."""
 
 
 def links(
@@ -109,6 +124,18 @@ def _links(dialect: str, everything: bool, dated: bool) -> Executable:
         _produced_flag(Containment.artifact_id, then),
         literal(0),
     )
+    declared = (
+        select(
+            literal(EDGE),
+            declared_run(JobDataset.job_id),
+            Artifact.id,
+            JobDataset.direction,
+            literal("declared"),
+            literal(0),
+        )
+        .join_from(JobDataset, Artifact, Artifact.series_id == JobDataset.series_id)
+        .where(*is_declared(JobDataset, Artifact, then))
+    )
     if not everything:
         # One side of each link by its index; both sides would make SQLite try every pair of them.
         edges = edges.where(
@@ -116,7 +143,10 @@ def _links(dialect: str, everything: bool, dated: bool) -> Executable:
         )
         waits = waits.where(RunDependency.run_id.in_(select(above.c.id)))
         holds = holds.where(Containment.artifact_id.in_(chosen))
-    return union_all(edges, waits, holds).order_by(column("place"))
+        declared = declared.where(
+            declared_run(JobDataset.job_id).in_(select(above.c.id)), Artifact.id.in_(chosen)
+        )
+    return union_all(edges, waits, holds, declared).order_by(column("place"))
 
 
 def _produced_flag(artifact_id: Any, then: AsOf) -> Any:
@@ -155,8 +185,27 @@ def _artifacts(dialect: str, everything: bool, dated: bool) -> Executable:
 
 @cache
 def _runs(dialect: str, everything: bool, dated: bool) -> Executable:
-    query = run_facts().where(*AsOf(dated).begun(Run)).order_by(Run.id)
-    return query if everything else query.where(Run.id.in_(select(_above(dialect).c.id)))
+    query, jobs = run_facts().where(*AsOf(dated).begun(Run)), _declared_facts(AsOf(dated))
+    if not everything:
+        above = select(_above(dialect).c.id)
+        query = query.where(Run.id.in_(above))
+        jobs = jobs.where(declared_run(TransformSeries.id).in_(above))
+    return union_all(query, jobs).order_by(text("1"))
+
+
+def _declared_facts(then: AsOf) -> Select[Any]:
+    """What a `RunNode` holds, of every job that is declared to read or write a dataset."""
+    dataset = select(JobDataset.job_id).join(Artifact, Artifact.series_id == JobDataset.series_id)
+    declared = dataset.where(
+        JobDataset.job_id == TransformSeries.id, *is_declared(JobDataset, Artifact, then)
+    )
+    return (
+        select(declared_run(TransformSeries.id), Transform.uid, literal(""), null(), literal(""),
+               null(), literal(DECLARED_STATUS), false(), literal(1), null(), null(), null(), null(),
+               Transform.uid, Transform.key, Transform.kind)
+        .join(Transform, Transform.series_id == TransformSeries.id)
+        .where(Transform.is_latest, declared.exists())
+    )  # fmt: skip
 
 
 def _above(dialect: str) -> CTE:

@@ -167,6 +167,11 @@ def _box(graph: Graph, members: Sequence[int], *, begins: bool) -> Box:
 
 
 def _run_box(runs: Sequence[RunNode], start: str) -> Box:
+    if runs[0].is_declared:
+        title = (
+            f"job {runs[0].transform_key} is declared; no run of it has read or written anything"
+        )
+        return Box(_short(runs[0].transform_key), "declared, not run", title, "run open" + start)
     states = Counter(run.status + (" (cached)" if run.cached else "") for run in runs)
     state = " ".join(
         f"{number} {name}" if len(runs) > 1 else name for name, number in states.most_common()

@@ -104,6 +104,8 @@ def _line(graph: Graph, node: Node) -> str:
             f"{printable(name)}  v{artifact.uid[-VERSION_LENGTH:]}{_other_makers(graph, identity)}"
         )
     run = graph.runs[identity]
+    if run.is_declared:
+        return f"job {printable(run.transform_key)} · declared, not run"
     facts = [run.transform_key, run.engine, run.status + (" (cached)" if run.cached else "")]
     if run.duration is not None:
         facts.append(duration(run.duration))

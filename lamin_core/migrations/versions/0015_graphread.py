@@ -1,0 +1,33 @@
+"""What jobs are declared to read and write without a run"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0015"
+down_revision = "0014"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Up to this schema."""
+    op.create_table(
+        "job_dataset",
+        sa.Column("job_id", sa.Integer(), nullable=False),
+        sa.Column("direction", sa.String(length=8), nullable=False),
+        sa.Column("series_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["job_id"],
+            ["transform_series.id"],
+            name="fk_job_dataset_job_id_transform_series",
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["series_id"],
+            ["artifact_series.id"],
+            name="fk_job_dataset_series_id_artifact_series",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("job_id", "direction", "series_id", name="pk_job_dataset"),
+    )
+    op.create_index("ix_job_dataset_series_id", "job_dataset", ["series_id"])
