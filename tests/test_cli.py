@@ -56,7 +56,7 @@ def test_lineage_as_json_has_the_documented_fields(story: Path) -> None:
     run = seen["runs"][0]
     assert set(run) == {
         *("uid", "external_id", "name", "transform", "transform_key", "engine", "parent", "status"),
-        *("cached", "attempt", "started_at", "finished_at", "params"),
+        *("cached", "attempt", "started_at", "finished_at", "params", "collection"),
     }
     assert (run["engine"], run["status"], run["cached"], run["attempt"]) == (
         "python",

@@ -63,6 +63,8 @@ class RunNode(NamedTuple):
     transform_uid: str
     transform_key: str
     kind: str | None
+    collection: str | None = None
+    """The key of the collection whose members it chose; of several the last."""
 
     @property
     def params(self) -> dict[str, Any] | None:

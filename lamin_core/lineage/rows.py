@@ -38,6 +38,7 @@ from lamin_core.lineage.traversal import (
 )
 from lamin_core.models import (
     Artifact,
+    Collection,
     Containment,
     Content,
     JobDataset,
@@ -168,9 +169,15 @@ def run_facts() -> Select[Any]:
     return (
         select(Run.id, Run.uid, Run.external_id, Run.name, Run.engine, Run.parent_id, Run.status, Run.cached,
                Run.attempt, Run.started_at, Run.finished_at, cast(Run.params, Text), func.substr(Run.error, 1, 500),
-               Transform.uid, Transform.key, Transform.kind)
+               Transform.uid, Transform.key, Transform.kind, _collection())
         .join(Transform, Run.transform_id == Transform.id)
     )  # fmt: skip
+
+
+def _collection() -> Any:
+    """The key of the collection that a run made; of several the last."""
+    made = select(Collection.key).where(Collection.run_id == Run.id)
+    return made.order_by(Collection.id.desc()).limit(1).correlate(Run).scalar_subquery()
 
 
 @cache
@@ -202,7 +209,7 @@ def _declared_facts(then: AsOf) -> Select[Any]:
     return (
         select(declared_run(TransformSeries.id), Transform.uid, literal(""), null(), literal(""),
                null(), literal(DECLARED_STATUS), false(), literal(1), null(), null(), null(), null(),
-               Transform.uid, Transform.key, Transform.kind)
+               Transform.uid, Transform.key, Transform.kind, null())
         .join(Transform, Transform.series_id == TransformSeries.id)
         .where(Transform.is_latest, declared.exists())
     )  # fmt: skip

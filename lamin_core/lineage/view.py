@@ -101,6 +101,7 @@ def run_view(node: RunNode, uids: dict[int, str]) -> dict[str, Any]:
         "started_at": _time(node.started_at),
         "finished_at": _time(node.finished_at),
         "params": node.params or {},
+        "collection": node.collection,
     }
 
 

@@ -182,12 +182,13 @@ def _run_box(runs: Sequence[RunNode], start: str) -> Box:
         + " open" * ("running" in states)
     )
     took = [duration(run.duration) for run in runs if run.duration is not None and len(runs) == 1]
+    chosen = [f"collection {run.collection}" for run in runs[:1] if run.collection is not None]
     title = "\n".join(
         f"run {run.uid} {run.name or ''} {run.error or ''}".rstrip() for run in runs[:20]
     )
     return Box(
         _short(runs[0].transform_key),
-        _short(" · ".join([runs[0].engine, state, *took])),
+        _short(" · ".join([runs[0].engine, state, *took, *chosen])),
         title,
         kinds + start,
     )

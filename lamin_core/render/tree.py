@@ -109,6 +109,8 @@ def _line(graph: Graph, node: Node) -> str:
     facts = [run.transform_key, run.engine, run.status + (" (cached)" if run.cached else "")]
     if run.duration is not None:
         facts.append(duration(run.duration))
+    if run.collection is not None:
+        facts.append(f"collection {run.collection}")
     if run.error:
         facts.append(run.error.splitlines()[0][:100])
     name = f" {run.name!r}" if run.name and run.name not in run.transform_key else ""
