@@ -187,6 +187,42 @@ def test_columns_come_from_columns(instance: Instance) -> None:
     assert client.get(f"/api/v1/column-lineage?nodeId=run:{run_of(1, 'x').id}").status_code == 404
 
 
+def test_columns_follow_other_names_and_renames(instance: Instance) -> None:
+    facet = {"_producer": "https://example.org", "_schemaURL": "https://example.org/x.json"}
+    made = _columns(Dataset("file", "/b"), {"x": [("/a", "x")]})
+    other_name = {"namespace": "warehouse", "name": "b", "type": "TABLE"}
+    made["outputs"][0]["facets"]["symlinks"] = {**facet, "identifiers": [other_name]}
+    used = _columns(Dataset("file", "/c"), {"y": [("/b", "x")]})
+    for dataset in (
+        *used["inputs"],
+        *used["outputs"][0]["facets"]["columnLineage"]["fields"]["y"]["inputFields"],
+    ):
+        dataset |= {"namespace": "warehouse", "name": "b"}
+    renamed = complete(run_of(900, "rename"), at(900), [], [Dataset("file", "/d")])
+    renamed["outputs"][0]["facets"] = {
+        "lifecycleStateChange": {
+            **facet,
+            "lifecycleStateChange": "RENAME",
+            "previousIdentifier": {"namespace": "file", "name": "/c"},
+        }
+    }
+    last = _columns(Dataset("file", "/e"), {"z": [("/d", "y")]})
+    last["eventTime"] = "2026-01-02T00:00:00Z"
+    ingest(instance.db, map(parse, [made, used, renamed, last]))
+    client = client_of(instance)
+
+    def of(name: str, **query: Any) -> set[str]:
+        answer = ask(client, "/column-lineage", nodeId=name, **query)
+        return {node["id"].removeprefix("datasetField:file:") for node in answer["graph"]}
+
+    every = {"/e:z", "/d:y", "/c:y", "/b:x", "/a:x"}
+    assert of("datasetField:file:/e:z") == every
+    assert of("datasetField:file:/a:x", withDownstream="true") == every
+    for name in ("file:/b", "warehouse:b"):
+        assert of(f"datasetField:{name}:x") == {"/b:x", "/a:x"}
+        assert of(f"datasetField:{name}:x", withDownstream="true") == every
+
+
 def test_a_job_that_never_ran_is_a_node(client: TestClient) -> None:
     (node,) = ask(client, "/lineage", nodeId="job:test:declared")["graph"]
     assert (node["id"], node["type"], node["inEdges"]) == ("job:test:declared", "JOB", [])

@@ -12,12 +12,15 @@ from sqlalchemy.orm import Session
 
 from lamin_core.errors import InvalidArgument, NotFound
 from lamin_core.ingest.aliases import canonical
+from lamin_core.lineage.graph import ArtifactNode
 from lamin_core.models import Artifact, ArtifactSeries, RunArtifact, Storage
+from lamin_core.uids import VERSION_LENGTH
 from openlineage.lamin.emit.naming import dataset_path
 from openlineage.lamin.http.queries import runs
 from openlineage.lamin.http.queries.lineage import around
 from openlineage.lamin.http.queries.names import Name, Node, dataset_of, name_of, node_of
 from openlineage.lamin.http.queries.shapes import Json, fields
+from openlineage.lamin.receive.facet_reader import renamed_from
 
 _FIELD = "datasetField:"
 
@@ -72,7 +75,7 @@ def column_lineage(session: Session, *, node_id: str, depth: int, with_downstrea
         for schema_field in fields(facets)
     }
     steps += _identities(session, edge_facets, {*types, *_ends(steps)})
-    names = {name for artifact, name, _ in edge_facets if artifact in own}
+    names = {_name(graph.artifacts[artifact]) for artifact in own if artifact in graph.artifacts}
     columns = {*types, *_ends(steps)}
     first = {
         column for column in columns if column.dataset in names and field in (None, column.field)
@@ -83,6 +86,10 @@ def column_lineage(session: Session, *, node_id: str, depth: int, with_downstrea
             hint="its fields: GET .../datasets/{dataset}",
         )
     return {"graph": _drawn(_reached(first, steps, depth, down), steps, types)}
+
+
+def _name(node: ArtifactNode) -> Name:
+    return dataset_of(node.root, node.key, node.uid[:-VERSION_LENGTH])
 
 
 def _node_and_field(session: Session, node_id: str) -> tuple[Node, str | None]:
@@ -158,13 +165,9 @@ def _identities(
     ]
 
 
-def _previous_name(facets: Mapping[str, Any]) -> Name | None:
-    change = facets.get("lifecycleStateChange")
-    previous = change.get("previousIdentifier") if isinstance(change, dict) else None
-    if not isinstance(previous, dict):
-        return None
-    namespace, name = previous.get("namespace"), previous.get("name")
-    return Name(namespace, name) if isinstance(namespace, str) and isinstance(name, str) else None
+def _previous_name(facets: Json) -> Name | None:
+    path = renamed_from(facets)
+    return None if path is None else name_of(path)
 
 
 def _ends(steps: Iterable[Step]) -> set[Column]:
