@@ -423,8 +423,8 @@ def test_a_copy_of_known_bytes_is_shown_but_not_changed(folder: Path, outside: P
         assert f"{copy}: same bytes as a.csv v0000" in done.stderr
     assert typed("get", str(copy), "--json").json["uid"] == uid
     before = typed("get", uid, "--json").json
-    for command in (("annotate", "--labels", "final"), ("delete", "--yes")):
-        done = typed(command[0], str(copy), *command[1:], code=3)
+    for name, options in (("annotate", ["--labels", "final"]), ("delete", ["--yes"])):
+        done = typed(name, str(copy), *options, code=3)
         assert "is not an artifact; it has the same bytes as a.csv" in done.stderr
     assert typed("get", uid, "--json").json == before
     typed("save", str(copy), "--key", "b.csv")

@@ -29,7 +29,7 @@ def declare(session: Session, jobs: Iterable[JobFacts], series: Mapping[str, Ser
         for direction, side in _SIDES:
             latest = (row.facets or {}).get(side)
             if side in job.facets and latest is not None and latest[0] == job.facets[side][0]:
-                paths = [path for way, path in job.datasets if way == direction]
+                paths = [path for side_of, path in job.datasets if side_of == direction]
                 _replace(session, row.id, direction, {series[path].id for path in paths})
 
 
@@ -52,5 +52,8 @@ def _rows(session: Session, keys: Collection[str]) -> dict[Job, TransformSeries]
 def _replace(session: Session, job: int, direction: str, series: Collection[int]) -> None:
     side = JobDataset.job_id == job, JobDataset.direction == direction
     session.execute(delete(JobDataset).where(*side))
-    rows = [{"job_id": job, "direction": direction, "series_id": number} for number in series]
-    insert_rows(session, JobDataset, sorted(rows, key=lambda row: row["series_id"]))
+    rows: list[dict[str, object]] = [
+        {"job_id": job, "direction": direction, "series_id": identity}
+        for identity in sorted(series)
+    ]
+    insert_rows(session, JobDataset, rows)

@@ -273,10 +273,10 @@ def _shortest_path(bare: Graph, top: int, bottom: int, nodes: Collection[int]) -
         frontier = [lower for lower in steps if lower not in came_from]
         came_from |= {lower: steps[lower] for lower in frontier}
     path: list[int] = []
-    node: int | None = bottom
-    while node is not None:
-        path.append(node)
-        node = came_from.get(node)
+    step: int | None = bottom
+    while step is not None:
+        path.append(step)
+        step = came_from.get(step)
     return path
 
 

@@ -44,9 +44,13 @@ class Match:
         """The only record. Raises `MultipleFound`."""
         return only(self.records, self.name)
 
-    def __str__(self) -> str:
-        """In words: which records."""
-        return ", ".join(_called(record) for record in self.records)
+    @property
+    def artifacts(self) -> str:
+        """The artifacts among the records in words: keys and versions."""
+        artifacts = [record for record in self.records if isinstance(record, Artifact)]
+        return ", ".join(
+            f"{artifact.key or artifact.uid} v{artifact.version}" for artifact in artifacts
+        )
 
 
 def match(

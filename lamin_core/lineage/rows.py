@@ -176,8 +176,8 @@ def run_facts() -> Select[Any]:
 
 def _collection() -> Any:
     """The key of the collection that a run made; of several the last."""
-    made = select(Collection.key).where(Collection.run_id == Run.id)
-    return made.order_by(Collection.id.desc()).limit(1).correlate(Run).scalar_subquery()
+    keys = select(Collection.key).where(Collection.run_id == Run.id)
+    return keys.order_by(Collection.id.desc()).limit(1).correlate(Run).scalar_subquery()
 
 
 @cache

@@ -279,11 +279,11 @@ def is_declared(declaration: Any, artifact: Any, then: AsOf) -> list[ColumnEleme
         .where(code.series_id == declaration.job_id)
     )
     job = aliased(TransformSeries)
-    told = select(job.id).where(job.id == declaration.job_id, job.declared_at <= _AT).exists()
+    by_then = select(job.id).where(job.id == declaration.job_id, job.declared_at <= _AT).exists()
     return [
         artifact.is_latest,
         ~ran.exists(),
-        *([told] if then.dated else []),
+        *([by_then] if then.dated else []),
         *then.created(artifact),
     ]
 

@@ -29,7 +29,7 @@ def chosen(members: list[ln.Artifact]) -> ln.Run:
     return run
 
 
-def inputs(run: ln.Run) -> list[str | None]:
+def inputs(run: ln.Run) -> list[str]:
     """The keys of what the run read."""
     return sorted(artifact.key or "" for artifact in run.input_artifacts.all())
 

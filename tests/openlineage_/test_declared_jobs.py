@@ -158,8 +158,8 @@ def test_declared_datasets_follow_their_other_names(instance: Instance) -> None:
 def test_a_declaration_is_part_of_the_graph_from_its_time_on(instance: Instance) -> None:
     tell(instance, declaration(10))
     artifact = instance.lineage.find("dp")
-    for moment, runs in (("2026-01-01T00:00:09Z", 0), ("2026-01-01T00:00:10Z", 1)):
-        graph = instance.lineage.around(artifact, as_of=moment)
+    for time, runs in (("2026-01-01T00:00:09Z", 0), ("2026-01-01T00:00:10Z", 1)):
+        graph = instance.lineage.around(artifact, as_of=time)
         assert len(graph.runs) == runs
 
 

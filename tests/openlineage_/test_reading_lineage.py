@@ -67,17 +67,17 @@ def test_a_moment_without_a_zone_is_the_same_over_http_in_python_and_in_the_shel
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     try:
-        for moment in (
+        for text in (
             "2026-01-01T09:00:03.5",
             "2026-01-01T09:00:03.500",
             "2026-01-01T00:00:03.5Z",
         ):
-            over_http = ask(client, "/lineage", nodeId=f"run:{USE.id}", asOf=moment)
+            over_http = ask(client, "/lineage", nodeId=f"run:{USE.id}", asOf=text)
             run = instance.lineage.find(str(USE.id))
-            graph = instance.lineage.around(run, as_of=moment)
+            graph = instance.lineage.around(run, as_of=text)
             states = [n["data"]["status"] for n in over_http["graph"] if n["id"] == f"run:{USE.id}"]
             assert states == [node.status for node in graph.runs.values() if node.uid == run.uid]
-            assert parse_time(moment) == parse_time("2026-01-01T00:00:03.5Z")
+            assert parse_time(text) == parse_time("2026-01-01T00:00:03.5Z")
         listed = ask(client, "/runs", after="2026-01-01T09:00:03.5")
         assert listed == ask(client, "/runs", after="2026-01-01T00:00:03.5Z")
         assert ask(client, "/lineage", nodeId=TABLE_ID, asOf="1d") == ask(
@@ -189,9 +189,9 @@ def test_columns_come_from_columns(instance: Instance) -> None:
 
 def test_columns_follow_other_names_and_renames(instance: Instance) -> None:
     facet = {"_producer": "https://example.org", "_schemaURL": "https://example.org/x.json"}
-    made = _columns(Dataset("file", "/b"), {"x": [("/a", "x")]})
+    first = _columns(Dataset("file", "/b"), {"x": [("/a", "x")]})
     other_name = {"namespace": "warehouse", "name": "b", "type": "TABLE"}
-    made["outputs"][0]["facets"]["symlinks"] = {**facet, "identifiers": [other_name]}
+    first["outputs"][0]["facets"]["symlinks"] = {**facet, "identifiers": [other_name]}
     used = _columns(Dataset("file", "/c"), {"y": [("/b", "x")]})
     for dataset in (
         *used["inputs"],
@@ -208,7 +208,7 @@ def test_columns_follow_other_names_and_renames(instance: Instance) -> None:
     }
     last = _columns(Dataset("file", "/e"), {"z": [("/d", "y")]})
     last["eventTime"] = "2026-01-02T00:00:00Z"
-    ingest(instance.db, map(parse, [made, used, renamed, last]))
+    ingest(instance.db, map(parse, [first, used, renamed, last]))
     client = client_of(instance)
 
     def of(name: str, **query: Any) -> set[str]:
