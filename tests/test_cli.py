@@ -44,7 +44,10 @@ def story(in_tmp_path: Path) -> Path:
 
 def test_lineage_as_json_has_the_documented_fields(story: Path) -> None:
     seen = json.loads(lamin("lineage", "out.csv", "--json").stdout)
-    assert set(seen) == {"artifacts", "runs", "edges", "dependencies", "contains", "truncated"}
+    assert set(seen) == {
+        *("artifacts", "runs", "jobs", "edges", "declared"),
+        *("dependencies", "contains", "truncated"),
+    }
     artifact = next(
         row for row in seen["artifacts"] if row["key"] == "out.csv" and row["version"] == "0001"
     )
@@ -53,7 +56,7 @@ def test_lineage_as_json_has_the_documented_fields(story: Path) -> None:
     run = seen["runs"][0]
     assert set(run) == {
         *("uid", "external_id", "name", "transform", "transform_key", "engine", "parent", "status"),
-        *("cached", "attempt", "started_at", "finished_at", "params"),
+        *("cached", "attempt", "started_at", "finished_at", "params", "collection"),
     }
     assert (run["engine"], run["status"], run["cached"], run["attempt"]) == (
         "python",

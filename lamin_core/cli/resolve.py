@@ -89,10 +89,7 @@ def find(
 def note_same_bytes(match: Match) -> None:
     """Say on standard error which artifacts have the bytes of the file that was named, if it is none itself."""
     if match.same_bytes:
-        artifacts = ", ".join(
-            f"{record.key or record.uid} v{record.version}" for record in match.artifacts
-        )
-        echo(f"{match.name}: same bytes as {artifacts}", err=True)
+        echo(f"{match.name}: same bytes as {match.artifacts}", err=True)
 
 
 def with_stem(kind: Any, uid: str) -> Any:
@@ -124,9 +121,8 @@ def _artifact(word: str, *, to_change: bool) -> Any:
     """By uid, key, path, or the bytes of the file at a path."""
     match = ln.connect().lineage.match(word)
     if match.same_bytes and to_change:
-        keys = ", ".join(record.key or record.uid for record in match.artifacts)
         raise NotFound(
-            f"{word!r} is not an artifact; it has the same bytes as {keys}",
+            f"{word!r} is not an artifact; it has the same bytes as {match.artifacts}",
             hint="name the artifact by its key or uid",
         )
     note_same_bytes(match)

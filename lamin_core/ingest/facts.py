@@ -94,6 +94,8 @@ class JobFacts:
     transform: TransformFacts
     at: datetime
     facets: Facets = field(default_factory=dict)
+    datasets: tuple[tuple[Direction, str], ...] = ()
+    """The paths that it is declared to read and write."""
 
 
 @dataclass(frozen=True, slots=True)

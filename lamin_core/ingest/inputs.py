@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from lamin_core.db.database import Database
 from lamin_core.ingest import new_rows
+from lamin_core.ingest.collection_use import MEMBER, note_use
 from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact, now
 from lamin_core.runtime import current
 from lamin_core.runtime.settings import settings
@@ -29,8 +30,11 @@ def note_input(database: Database, reader: Reader, artifact: Artifact) -> None:
     run = current.current_run() if reader is None or reader is True else reader
     if not isinstance(run, Run) or artifact.id in run.__dict__.setdefault("_noted", set()):
         return
+    collection = artifact.__dict__.get("_member_of")
     with database.writing() as session:
-        link(session, run.id, artifact, "input", None)
+        link(session, run.id, artifact, "input", None if collection is None else MEMBER)
+        if collection is not None:
+            note_use(session, run, collection)
     run.__dict__["_noted"].add(artifact.id)
 
 

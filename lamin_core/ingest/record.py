@@ -22,6 +22,8 @@ from lamin_core.ingest.datasets import (
     find_series,
     known_series,
 )
+from lamin_core.ingest.declared import declare
+from lamin_core.ingest.declared import move as move_declared
 from lamin_core.ingest.deleted import deleted_runs
 from lamin_core.ingest.edges import Edge
 from lamin_core.ingest.edges import move as move_edges
@@ -36,14 +38,20 @@ from lamin_core.ingest.facts import (
     nothing_said,
 )
 from lamin_core.ingest.labels import Label, label_runs
-from lamin_core.ingest.relocation import moves_of, present_annotation, present_name, present_run
+from lamin_core.ingest.relocation import (
+    moves_of,
+    present_annotation,
+    present_job,
+    present_name,
+    present_run,
+)
 from lamin_core.ingest.schemas import find_schemas
 
 
 def record(
     session: Session,
     reported_runs: Iterable[RunFacts],
-    jobs: Iterable[JobFacts] = (),
+    jobs: Sequence[JobFacts] = (),
     annotations: Sequence[Annotation] = (),
     written: Mapping[str, RunFacts] = MappingProxyType({}),
     read_job: ReadJob = nothing_said,
@@ -60,6 +68,7 @@ def record(
     moves = moves_of(session)
     if moves:
         reported_runs = [present_run(facts, moves) for facts in reported_runs]
+        jobs = [present_job(job, moves) for job in jobs]
         annotations = [present_annotation(annotation, moves) for annotation in annotations]
         written = {run: present_run(facts, moves) for run, facts in written.items()}
     ids, new_run_ids = runs.write(session, reported_runs, jobs, written, read_job)
@@ -67,10 +76,12 @@ def record(
     paths = {dataset.path for facts in mine for dataset in facts.datasets} | {
         annotation.dataset.path for annotation in annotations
     }
+    paths |= {path for job in jobs for _, path in job.datasets}
     if not paths and not ids:
         return
     label_runs(session, _changed_labels(mine, ids, new_run_ids, written))
     series = find_series(session, paths)
+    declare(session, jobs, series)
     news = [
         _edge_delta(
             facts, None if ids[facts.run_id] in new_run_ids else written.get(facts.run_id), series
@@ -130,7 +141,9 @@ def learn_names(session: Session, pairs: Iterable[tuple[str, str]]) -> set[str]:
     if not old:
         return set()
     new = find_series(session, {renamed[path] for path in old})
-    return move_edges(session, {series.id: new[renamed[path]].id for path, series in old.items()})
+    moved = {series.id: new[renamed[path]].id for path, series in old.items()}
+    move_declared(session, moved)
+    return move_edges(session, moved)
 
 
 @dataclass(frozen=True, slots=True)

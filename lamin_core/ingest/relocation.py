@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from lamin_core.db.statements import insert_rows, update_rows
-from lamin_core.ingest.facts import Annotation, DatasetFacts, RunFacts
+from lamin_core.ingest.facts import Annotation, DatasetFacts, JobFacts, RunFacts
 from lamin_core.models import DatasetAlias, Relocation, now
 from lamin_core.models.base import table_of
 
@@ -68,6 +68,14 @@ def present_run(facts: RunFacts, moves: Sequence[Move]) -> RunFacts:
 def present_annotation(annotation: Annotation, moves: Sequence[Move]) -> Annotation:
     """The same for what was said without a run."""
     return replace(annotation, dataset=_present_dataset(annotation.dataset, moves))
+
+
+def present_job(job: JobFacts, moves: Sequence[Move]) -> JobFacts:
+    """The same for what a job is declared to read and write."""
+    datasets = tuple(
+        (direction, present_path(path, job.at, moves)) for direction, path in job.datasets
+    )
+    return replace(job, datasets=datasets)
 
 
 def _present_dataset(dataset: DatasetFacts, moves: Sequence[Move]) -> DatasetFacts:

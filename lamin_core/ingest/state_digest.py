@@ -19,6 +19,7 @@ from lamin_core.models import (
     Content,
     DatasetAlias,
     Feature,
+    JobDataset,
     Run,
     RunArtifact,
     RunDependency,
@@ -110,6 +111,15 @@ def _queries() -> dict[str, Select[Any]]:
         .select_from(RunDependency)
         .join(Run, RunDependency.run_id == Run.id)
         .join(source, RunDependency.source_id == source.id),
+        "job_dataset": select(
+            TransformSeries.namespace,
+            TransformSeries.key,
+            JobDataset.direction,
+            ArtifactSeries.stem,
+        )
+        .select_from(JobDataset)
+        .join(TransformSeries, JobDataset.job_id == TransformSeries.id)
+        .join(ArtifactSeries, JobDataset.series_id == ArtifactSeries.id),
         "artifact": select(
             *(
                 *artifact_columns,

@@ -21,9 +21,10 @@ from sqlalchemy.orm import Session
 
 from lamin_core.enums import RunStatus
 from lamin_core.lineage import rows
-from lamin_core.lineage.traversal import NODE_LIMIT, ROLLED_BACK, Reached, Way, reach
+from lamin_core.lineage.traversal import DECLARED, NODE_LIMIT, ROLLED_BACK, Reached, Way, reach
 
 PUBLISHED = "published"
+_NO_LIMIT = 2**40
 Node = tuple[Literal["artifact", "run"], int]
 """A node, by kind and primary key."""
 
@@ -43,7 +44,7 @@ class ArtifactNode(NamedTuple):
 
 
 class RunNode(NamedTuple):
-    """A run in the graph."""
+    """A run in the graph, or a job that is declared to read or write datasets and has not run."""
 
     id: int
     uid: str
@@ -62,6 +63,8 @@ class RunNode(NamedTuple):
     transform_uid: str
     transform_key: str
     kind: str | None
+    collection: str | None = None
+    """The key of the collection whose members it chose; of several the last."""
 
     @property
     def params(self) -> dict[str, Any] | None:
@@ -70,6 +73,11 @@ class RunNode(NamedTuple):
             None if self.params_json is None else json.loads(self.params_json)
         )
         return params
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether this is no run, but a job that is declared to read or write datasets."""
+        return self.id > DECLARED
 
     @property
     def duration(self) -> float | None:
@@ -116,6 +124,20 @@ class Graph:
             artifact: producers[artifact] or handed_on[artifact]
             for artifact in {*producers, *handed_on}
         }
+
+    def shown_links(self, starts: Collection[int]) -> Iterator[tuple[int, int]]:
+        """The links that people are shown: without those of runs that only handed on what a run of theirs made.
+
+        Those of `starts` are shown. Artifacts by primary key, runs by its negative.
+        """
+        handed_on = {
+            (artifact, -run)
+            for run, artifact, direction, _ in self.edges
+            if direction == "output" and run not in self.makers.get(artifact, ())
+        }
+        for below, above in self.links():
+            if (below, above) not in handed_on or above in starts:
+                yield below, above
 
     def links(self) -> Iterator[tuple[int, int]]:
         """What is below and what is above, for each step of a walk: artifacts by primary key, runs by its negative."""
@@ -196,20 +218,66 @@ def between(
 ) -> Graph:
     """All paths between two nodes, whichever is above the other; an empty graph where there is none.
 
-    Of what is above the lower node, at most `limit` nodes are looked at, the nearest; where there
-    are more, the graph is `truncated`.
+    Of more than `limit` nodes those of a shortest path, however long, and the nearest; the graph is
+    then `truncated`. A limit never hides that there is a path.
     """
-    top, bottom = _signed(source), _signed(target)
-    ancestors = reach(session, [bottom], down=0, as_of=as_of, limit=limit).up
+    ends = _signed(source), _signed(target)
+    for top, bottom in (ends, ends[::-1]):
+        above = _nodes_above(session, top, bottom, as_of, limit)
+        if above is not None:
+            return _paths(session, top, bottom, above, as_of, limit)
+    return Graph()
+
+
+def _nodes_above(
+    session: Session, top: int, bottom: int, as_of: datetime | None, limit: int
+) -> Reached | None:
+    """What lies above the bottom, the top included; None where the top is not above it, however far one looks."""
+    nearest = reach(session, [bottom], down=0, as_of=as_of, limit=limit).up
+    if top in nearest.nodes:
+        return nearest
+    if not nearest.more:
+        return None
+    ancestors = reach(session, [bottom], down=0, as_of=as_of, limit=_NO_LIMIT).up
     if top not in ancestors.nodes:
-        more = ancestors.more
-        top, bottom = bottom, top
-        ancestors = reach(session, [bottom], down=0, as_of=as_of, limit=limit).up
-        if top not in ancestors.nodes:
-            return Graph(truncated=more or ancestors.more)
-    bare = _bare(session, ancestors.nodes, as_of)
-    paths = _trimmed(bare, "down", [top], ancestors, None)
-    return _filled(session, bare, paths.nodes, as_of, ancestors.more)
+        return None
+    descendants = {*reach(session, [top], up=0, as_of=as_of, limit=_NO_LIMIT).down.nodes}
+    return Reached(tuple(node for node in ancestors.nodes if node in descendants), more=False)
+
+
+def _paths(
+    session: Session, top: int, bottom: int, above: Reached, as_of: datetime | None, limit: int
+) -> Graph:
+    """The paths between the two through these nodes: all, or the shortest and what is nearest to the top."""
+    bare = _bare(session, above.nodes, as_of)
+    nodes = _trimmed(bare, "down", [top], above, None).nodes
+    if len(nodes) <= limit:
+        return _filled(session, bare, nodes, as_of, above.more)
+    shortest = _shortest_path(bare, top, bottom, set(nodes))
+    nearest = list(dict.fromkeys([*shortest, *nodes]))[: max(limit, len(shortest))]
+    return _filled(session, bare, nearest, as_of, truncated=len(nearest) < len(nodes))
+
+
+def _shortest_path(bare: Graph, top: int, bottom: int, nodes: Collection[int]) -> list[int]:
+    """The nodes of a shortest path downstream, both ends included."""
+    below: defaultdict[int, list[int]] = defaultdict(list)
+    for lower, upper in bare.links():
+        if lower in nodes:
+            below[upper].append(lower)
+    came_from: dict[int, int | None] = {top: None}
+    frontier = [top]
+    while frontier and bottom not in came_from:
+        steps = {}
+        for node in frontier:
+            steps.update(dict.fromkeys(below[node], node))
+        frontier = [lower for lower in steps if lower not in came_from]
+        came_from |= {lower: steps[lower] for lower in frontier}
+    path: list[int] = []
+    step: int | None = bottom
+    while step is not None:
+        path.append(step)
+        step = came_from.get(step)
+    return path
 
 
 def whole(session: Session, *, as_of: datetime | None = None) -> Graph:

@@ -45,13 +45,12 @@ class Match:
         return only(self.records, self.name)
 
     @property
-    def artifacts(self) -> list[Artifact]:
-        """Those of the records that are artifacts: all that have the bytes of a file are."""
-        return [record for record in self.records if isinstance(record, Artifact)]
-
-    def __str__(self) -> str:
-        """In words: which records."""
-        return ", ".join(_called(record) for record in self.records)
+    def artifacts(self) -> str:
+        """The artifacts among the records in words: keys and versions."""
+        artifacts = [record for record in self.records if isinstance(record, Artifact)]
+        return ", ".join(
+            f"{artifact.key or artifact.uid} v{artifact.version}" for artifact in artifacts
+        )
 
 
 def match(

@@ -16,10 +16,12 @@ from sqlalchemy import (
     case,
     cast,
     column,
+    false,
     func,
     literal,
     null,
     select,
+    text,
     union_all,
 )
 from sqlalchemy.orm import Session
@@ -27,24 +29,31 @@ from sqlalchemy.orm import Session
 from lamin_core.lineage.traversal import (
     AsOf,
     comes_from_container,
+    declared_run,
     dialect,
     ids,
+    is_declared,
     parameter_values,
     streamed,
 )
 from lamin_core.models import (
     Artifact,
+    Collection,
     Containment,
     Content,
+    JobDataset,
     Run,
     RunArtifact,
     RunDependency,
     Storage,
     Transform,
+    TransformSeries,
 )
 
 EDGE, WAIT, HOLD = range(3)
 """The kinds of links: run and artifact; run and run; folder and artifact."""
+DECLARED_STATUS = "declared"
+"""In place of the status of a run: a job is declared to do this, and no run of it has."""
 
 
 def links(
@@ -116,6 +125,18 @@ def _links(dialect: str, everything: bool, dated: bool) -> Executable:
         _origin_flag(Containment.artifact_id, Containment.directory_id, then),
         literal(0),
     )
+    declared = (
+        select(
+            literal(EDGE),
+            declared_run(JobDataset.job_id),
+            Artifact.id,
+            JobDataset.direction,
+            literal("declared"),
+            literal(0),
+        )
+        .join_from(JobDataset, Artifact, Artifact.series_id == JobDataset.series_id)
+        .where(*is_declared(JobDataset, Artifact, then))
+    )
     if not everything:
         # One side of each link by its index; both sides would make SQLite try every pair of them.
         edges = edges.where(
@@ -123,7 +144,10 @@ def _links(dialect: str, everything: bool, dated: bool) -> Executable:
         )
         waits = waits.where(RunDependency.run_id.in_(select(above.c.id)))
         holds = holds.where(Containment.artifact_id.in_(chosen))
-    return union_all(edges, waits, holds).order_by(column("place"))
+        declared = declared.where(
+            declared_run(JobDataset.job_id).in_(select(above.c.id)), Artifact.id.in_(chosen)
+        )
+    return union_all(edges, waits, holds, declared).order_by(column("place"))
 
 
 def _origin_flag(lower: Any, upper: Any, then: AsOf) -> Any:
@@ -145,9 +169,15 @@ def run_facts() -> Select[Any]:
     return (
         select(Run.id, Run.uid, Run.external_id, Run.name, Run.engine, Run.parent_id, Run.status, Run.cached,
                Run.attempt, Run.started_at, Run.finished_at, cast(Run.params, Text), func.substr(Run.error, 1, 500),
-               Transform.uid, Transform.key, Transform.kind)
+               Transform.uid, Transform.key, Transform.kind, _collection())
         .join(Transform, Run.transform_id == Transform.id)
     )  # fmt: skip
+
+
+def _collection() -> Any:
+    """The key of the collection that a run made; of several the last."""
+    keys = select(Collection.key).where(Collection.run_id == Run.id)
+    return keys.order_by(Collection.id.desc()).limit(1).correlate(Run).scalar_subquery()
 
 
 @cache
@@ -162,8 +192,27 @@ def _artifacts(dialect: str, everything: bool, dated: bool) -> Executable:
 
 @cache
 def _runs(dialect: str, everything: bool, dated: bool) -> Executable:
-    query = run_facts().where(*AsOf(dated).begun(Run)).order_by(Run.id)
-    return query if everything else query.where(Run.id.in_(select(_above(dialect).c.id)))
+    query, jobs = run_facts().where(*AsOf(dated).begun(Run)), _declared_facts(AsOf(dated))
+    if not everything:
+        above = select(_above(dialect).c.id)
+        query = query.where(Run.id.in_(above))
+        jobs = jobs.where(declared_run(TransformSeries.id).in_(above))
+    return union_all(query, jobs).order_by(text("1"))
+
+
+def _declared_facts(then: AsOf) -> Select[Any]:
+    """What a `RunNode` holds, of every job that is declared to read or write a dataset."""
+    dataset = select(JobDataset.job_id).join(Artifact, Artifact.series_id == JobDataset.series_id)
+    declared = dataset.where(
+        JobDataset.job_id == TransformSeries.id, *is_declared(JobDataset, Artifact, then)
+    )
+    return (
+        select(declared_run(TransformSeries.id), Transform.uid, literal(""), null(), literal(""),
+               null(), literal(DECLARED_STATUS), false(), literal(1), null(), null(), null(), null(),
+               Transform.uid, Transform.key, Transform.kind, null())
+        .join(Transform, Transform.series_id == TransformSeries.id)
+        .where(Transform.is_latest, declared.exists())
+    )  # fmt: skip
 
 
 def _above(dialect: str) -> CTE:

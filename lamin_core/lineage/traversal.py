@@ -1,6 +1,8 @@
 """Find the nodes upstream or downstream of others, by one recursive statement over primary keys.
 
-A node is an integer here: an artifact its primary key, a run the negative of its own. The recursion
+A node is an integer here: an artifact its primary key, a run the negative of its own. A job that is
+declared to read or write datasets, and of which no run has, counts as a run with the number of its
+series above `DECLARED`: it has no row among the runs. The recursion
 steps by index from each node to its neighbours, so it costs what it finds, however much else the
 registry holds.
 """
@@ -35,11 +37,22 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, aliased
 
-from lamin_core.models import Artifact, Containment, Run, RunArtifact, RunDependency
+from lamin_core.models import (
+    Artifact,
+    Containment,
+    JobDataset,
+    Run,
+    RunArtifact,
+    RunDependency,
+    Transform,
+    TransformSeries,
+)
 from lamin_core.models.base import UTC_DateTime
 
 ROLLED_BACK = "rolled_back"
 NODE_LIMIT = 50_000
+DECLARED = 2**40
+"""Where the numbers of declared jobs begin: more runs than any registry has."""
 _NEAR = 16
 """Steps that the recursion counts itself: it then sees a node once at each distance, instead of once."""
 
@@ -230,6 +243,50 @@ def _arms(node: ColumnElement[int], direction: Way, then: AsOf) -> Iterator[Sele
         yield select(_signed(target).label("node")).where(
             kind, source == _signed(node, like=source), *conditions
         )
+    yield from _declared_arms(node, direction, then)
+
+
+def _declared_arms(node: ColumnElement[int], direction: Way, then: AsOf) -> Iterator[Select[Any]]:
+    """Between the latest version of a dataset and a job that is declared to read or write it."""
+    before, after = ("input", "output") if direction == "down" else ("output", "input")
+    to_job, to_dataset = aliased(JobDataset), aliased(JobDataset)
+    dataset, other = aliased(Artifact), aliased(Artifact)
+    yield (
+        select((-declared_run(to_job.job_id)).label("node"))
+        .join_from(to_job, dataset, dataset.series_id == to_job.series_id)
+        .where(node > 0, dataset.id == node, to_job.direction == before)
+        .where(*is_declared(to_job, dataset, then))
+    )
+    yield (
+        select(other.id.label("node"))
+        .join_from(to_dataset, other, other.series_id == to_dataset.series_id)
+        .where(node < -DECLARED, declared_run(to_dataset.job_id) == -node)
+        .where(to_dataset.direction == after, *is_declared(to_dataset, other, then))
+    )
+
+
+def declared_run(job_id: Any) -> Any:
+    """The number that a declared job has among the runs."""
+    return literal(DECLARED, BigInteger) + job_id
+
+
+def is_declared(declaration: Any, artifact: Any, then: AsOf) -> list[ColumnElement[bool]]:
+    """This version is what the job is declared to read or write, and no run of the job has read or written any."""
+    run, code, edge = aliased(Run), aliased(Transform), aliased(RunArtifact)
+    ran = (
+        select(edge.id)
+        .join(run, edge.run_id == run.id)
+        .join(code, run.transform_id == code.id)
+        .where(code.series_id == declaration.job_id)
+    )
+    job = aliased(TransformSeries)
+    by_then = select(job.id).where(job.id == declaration.job_id, job.declared_at <= _AT).exists()
+    return [
+        artifact.is_latest,
+        ~ran.exists(),
+        *([by_then] if then.dated else []),
+        *then.created(artifact),
+    ]
 
 
 def _signed(value: ColumnElement[int], like: object = None) -> ColumnElement[int]:

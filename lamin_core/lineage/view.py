@@ -18,7 +18,9 @@ class View(TypedDict):
 
     artifacts: list[Row]
     runs: list[Row]
+    jobs: list[Row]
     edges: list[Row]
+    declared: list[Row]
     dependencies: list[Row]
     contains: list[Row]
     truncated: bool
@@ -30,7 +32,8 @@ def view(graph: Graph) -> View:
     runs = {identity: node.uid for identity, node in graph.runs.items()}
     return {
         "artifacts": [artifact_view(node) for node in graph.artifacts.values()],
-        "runs": [run_view(node, runs) for node in graph.runs.values()],
+        "runs": [run_view(node, runs) for node in graph.runs.values() if not node.is_declared],
+        "jobs": [job_view(node) for node in graph.runs.values() if node.is_declared],
         "edges": [
             {
                 "run": runs[run],
@@ -39,6 +42,12 @@ def view(graph: Graph) -> View:
                 "role": role,
             }
             for run, artifact, direction, role in graph.edges
+            if not graph.runs[run].is_declared
+        ],
+        "declared": [
+            {"job": runs[job], "artifact": artifacts[artifact], "direction": direction}
+            for job, artifact, direction, _ in graph.edges
+            if graph.runs[job].is_declared
         ],
         "dependencies": [
             {"run": runs[run], "source": runs[source], "role": role}
@@ -71,6 +80,11 @@ def path_of(node: ArtifactNode) -> str:
     return f"{node.root}{key}" if node.root == "/" else f"{node.root.rstrip('/')}/{key}"
 
 
+def job_view(node: RunNode) -> dict[str, Any]:
+    """A job that is declared to read or write datasets, and of which no run has: no run is behind it."""
+    return {"transform": node.transform_uid, "transform_key": node.transform_key, "kind": node.kind}
+
+
 def run_view(node: RunNode, uids: dict[int, str]) -> dict[str, Any]:
     """One run; `uids` gives those of other runs by primary key."""
     return {
@@ -87,6 +101,7 @@ def run_view(node: RunNode, uids: dict[int, str]) -> dict[str, Any]:
         "started_at": _time(node.started_at),
         "finished_at": _time(node.finished_at),
         "params": node.params or {},
+        "collection": node.collection,
     }
 
 
@@ -99,15 +114,16 @@ def counts(graph: Graph) -> list[dict[str, Any]]:
     made_by = {
         artifact: graph.runs[run].engine
         for run, artifact, d, _ in reversed(graph.edges)
-        if d == "output"
+        if d == "output" and not graph.runs[run].is_declared
     }
     owner = {artifact: made_by.get(artifact, "none") for artifact in graph.artifacts}
-    engines = sorted({node.engine for node in graph.runs.values()} | set(owner.values()))
+    runs = [node for node in graph.runs.values() if not node.is_declared]
+    engines = sorted({node.engine for node in runs} | set(owner.values()))
     return [
         {
             "engine": engine,
-            "transforms": len({n.transform_uid for n in graph.runs.values() if n.engine == engine}),
-            "runs": sum(node.engine == engine for node in graph.runs.values()),
+            "transforms": len({node.transform_uid for node in runs if node.engine == engine}),
+            "runs": sum(node.engine == engine for node in runs),
             "artifacts": sum(maker_engine == engine for maker_engine in owner.values()),
             "edges": _count(graph.runs[run].engine == engine for run, _, _, _ in graph.edges),
         }

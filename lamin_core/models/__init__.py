@@ -33,7 +33,7 @@ from lamin_core.models.run import Run, RunArtifact, RunDependency, RunReport
 from lamin_core.models.run_change import RunChange
 from lamin_core.models.schema import ArtifactSchema, Schema, SchemaComponent, SchemaFeature
 from lamin_core.models.storage import Content, Storage
-from lamin_core.models.transform import Transform, TransformSeries
+from lamin_core.models.transform import JobDataset, Transform, TransformSeries
 from lamin_core.models.user import User
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "EventBacklog",
     "Feature",
     "InstanceRow",
+    "JobDataset",
     "Project",
     "ProjectReference",
     "QuerySet",

@@ -54,7 +54,7 @@ class Collection(HasLineage, Versioned, Registry):
     is_latest: Mapped[bool]
     hash: Mapped[str] = mapped_column(String(64))
     description: Mapped[str | None]
-    run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"))
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"), index=True)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
 
     run: ClassVar[ToOne[Run | None]] = ToOne("Run", "run_id")

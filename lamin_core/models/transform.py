@@ -44,6 +44,20 @@ class TransformSeries(Base):
     """What events said of the job, by facet: the stamp of the event, and the facet."""
 
 
+class JobDataset(Base):
+    """A job is declared, without a run, to read or write the datasets of a series."""
+
+    __tablename__ = "job_dataset"
+
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("transform_series.id", ondelete="CASCADE"), primary_key=True
+    )
+    direction: Mapped[str] = mapped_column(String(8), primary_key=True)
+    series_id: Mapped[int] = mapped_column(
+        ForeignKey("artifact_series.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
 class Transform(HasLineage, Versioned, Registry):
     """One version of a workflow, a rule, a process, a task, a script, a notebook or a function."""
 

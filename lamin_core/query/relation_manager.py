@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from sqlalchemy import CTE, delete, select
+from sqlalchemy import CTE, Select, delete, select
 from sqlalchemy.orm import Session
 
 from lamin_core.db.database import Database
@@ -15,6 +15,7 @@ from lamin_core.errors import InvalidArgument
 from lamin_core.models import (
     Artifact,
     Base,
+    Collection,
     Registry,
     RunArtifact,
     Schema,
@@ -45,6 +46,14 @@ class SQLRelatedSet(SQLQuerySet[R], RelatedSet[R]):
                 target.id.in_(select(other).where(own == record.id, *narrowing(relation)))
             )
         super().__init__(database, target, query)
+
+    def _fetched(self, query: Select[Any]) -> list[R]:
+        """The records; a member of a collection knows which, so that its readers depend on who chose it."""
+        records = super()._fetched(query)
+        if isinstance(self._record, Collection) and self.registry is Artifact:
+            for record in records:
+                record.__dict__["_member_of"] = self._record
+        return records
 
     def add(self, *records: R) -> None:
         link = self._between()

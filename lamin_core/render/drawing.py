@@ -113,7 +113,7 @@ def drawing(
     Nodes that play the same part are one box. With `by_code`, runs of the same code are one box,
     and versions of the same artifact too. At most 150 boxes, those nearest to the starts.
     """
-    links = [(above, below) for below, above in graph.links()]
+    links = [(above, below) for below, above in graph.shown_links(starts)]
     group = folding.by_code(graph) if by_code else folding.alike(graph, links, starts)
     merged = [(group.get(upper, upper), group.get(other, other)) for upper, other in links]
     merged = [link for link in dict.fromkeys(merged) if link[0] != link[1]]
@@ -202,6 +202,11 @@ _LISTED = 20
 
 
 def _run_box(runs: Sequence[RunNode], start: str) -> Box:
+    if runs[0].is_declared:
+        title = (
+            f"job {runs[0].transform_key} is declared; no run of it has read or written anything"
+        )
+        return Box(_short(runs[0].transform_key), "declared, not run", title, "run open" + start)
     states = Counter(run.status + (" (cached)" if run.cached else "") for run in runs)
     state = " ".join(
         f"{number} {name}" if len(runs) > 1 else name for name, number in states.most_common()
@@ -212,11 +217,12 @@ def _run_box(runs: Sequence[RunNode], start: str) -> Box:
         + " open" * ("running" in states)
     )
     took = [duration(run.duration) for run in runs if run.duration is not None and len(runs) == 1]
+    chosen = [f"collection {run.collection}" for run in runs[:1] if run.collection is not None]
     lines = [f"run {run.uid} {run.name or ''} {run.error or ''}".rstrip() for run in runs[:_LISTED]]
     title = "\n".join([*lines, *["..."][: len(runs) > _LISTED]])
     engine = runs[0].engine
     name = _step(runs[0]) if len(runs) == 1 else f"{_code(runs[0])} x {len(runs)}"
-    detail = " · ".join([engine, state, *took])
+    detail = " · ".join([engine, state, *took, *chosen])
     return Box(_short(name), _short(detail), title, f"{kinds} {engine_class(engine)}{start}")
 
 

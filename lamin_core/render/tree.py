@@ -137,9 +137,13 @@ def _artifact_line(graph: Graph, node: Node, remarks: Mapping[int, str]) -> Line
 
 def _run_line(graph: Graph, node: Node) -> Line:
     run = graph.runs[node[1]]
+    if run.is_declared:
+        return Line("", node, f"job {printable(run.transform_key)}", " · declared, not run", "")
     facts = [run.transform_key, run.engine, run.status + (" (cached)" if run.cached else "")]
     if run.duration is not None:
         facts.append(duration(run.duration))
+    if run.collection is not None:
+        facts.append(f"collection {run.collection}")
     if run.error:
         facts.append(run.error.splitlines()[0][:100])
     name = f" {run.name!r}" if run.name and run.name not in run.transform_key else ""

@@ -6,6 +6,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from lamin_core.db.presence import check_present
+from lamin_core.ingest.collection_use import note_choice
 from lamin_core.models import (
     Base,
     Collection,
@@ -18,6 +19,7 @@ from lamin_core.models import (
 )
 from lamin_core.models.arguments import CollectionArguments, SchemaArguments, arguments_of
 from lamin_core.runtime import current
+from lamin_core.runtime.settings import settings
 from lamin_core.saving.records import SavingInstance, check_saved, refresh_from
 from lamin_core.uids import derived_uid, random_uid, version_suffix
 
@@ -103,6 +105,8 @@ def save_collection(instance: SavingInstance, collection: Collection) -> Collect
                 CollectionArtifact(collection_id=row.id, artifact_id=artifact_id, position=position)
                 for position, artifact_id in enumerate(unique)
             )
+        if run is not None and settings.track_run_inputs:
+            note_choice(session, run, members)
     if row is collection:
         return collection
     adopted: Collection = refresh_from(collection, row)

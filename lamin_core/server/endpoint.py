@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
@@ -21,6 +21,7 @@ from starlette.types import Scope
 
 from lamin_core.db.database import Database
 from lamin_core.errors import InvalidArgument
+from lamin_core.runtime.timestamps import parse_time
 from lamin_core.server.responses import JsonResponse
 
 MAX_LIMIT = 1000
@@ -151,15 +152,14 @@ def choice(name: str, says: str, options: list[str], default: str | None = None)
 
 
 def timestamp(name: str, says: str) -> Parameter:
-    """A time in ISO 8601; without a zone it is taken as UTC."""
+    """A time as everywhere in the project: ISO 8601, or how long ago; without a zone in local time."""
 
     def read(raw: str) -> datetime:
         # A plus that was not encoded arrives as a space.
         plain = re.sub(r" (\d\d:?\d\d)$", r"+\1", raw)
         try:
-            at = datetime.fromisoformat(plain)
-            return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-        except (ValueError, OverflowError) as error:
+            return parse_time(plain)
+        except InvalidArgument as error:
             raise InvalidArgument(
                 f"{name} is not a time: {raw[:40]!r}", hint=f"{name}=2026-01-31T12:00:00Z"
             ) from error

@@ -91,4 +91,11 @@ async def on_error(request: Request, error: Exception) -> Response:
 async def on_http_error(request: Request, error: Exception) -> Response:
     """The handler of what Starlette refuses by itself: no such route, not with this method."""
     assert isinstance(error, HTTPException)
-    return refusal(error.status_code, error.detail, headers=error.headers)
+    return refusal(error.status_code, error.detail, _http_hint(error), error.headers)
+
+
+def _http_hint(error: HTTPException) -> str:
+    allowed = (error.headers or {}).get("Allow")
+    if allowed is not None:
+        return f"this path takes {allowed}"
+    return "GET /api/v1/openapi.json lists every path and its parameters"

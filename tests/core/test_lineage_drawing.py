@@ -253,3 +253,17 @@ def test_in_a_real_kernel_it_is_a_picture(in_tmp_path: Path) -> None:
         (shown,) = [out["data"] for out in cell["outputs"] if "data" in out]
         assert len(boxes(shown["image/svg+xml"])) == 2
         assert "made.txt" in shown["text/plain"] or "make.py" in shown["text/plain"]
+
+
+def test_a_run_that_hands_on_what_its_task_made_is_no_second_maker_in_the_picture() -> None:
+    flow, task = (0, 0, "output", "published"), (1, 0, "output", None)
+    both = graph(Shape(1, 2, [flow, task]))
+    assert [title for title in boxes(svg(both, [1])) if title.startswith("run")] == [
+        "run 0000000000000002"
+    ]
+    assert "0000000000000001 of" not in Lineage.around(both, [("artifact", 1)]).tree()
+    alone = graph(Shape(1, 1, [flow]))
+    assert [title for title in boxes(svg(alone, [1])) if title.startswith("run")] == [
+        "run 0000000000000001"
+    ]
+    assert len(boxes(svg(both, [-1]))) == 3  # asked for, the flow is shown with what it handed on

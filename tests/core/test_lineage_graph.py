@@ -173,8 +173,27 @@ def test_a_limit_leaves_the_nearest_and_says_so(database: Database) -> None:
         assert walk(session, artifacts=[first.artifact + 39], up=40, limit=30).truncated
         assert not walk(session, artifacts=[first.artifact + 39], limit=80).truncated
         ends: tuple[Node, Node] = ("artifact", first.artifact), ("artifact", first.artifact + 39)
-        assert between(session, *ends, limit=20).truncated
-        assert not between(session, *ends, limit=80).truncated
+        for limit in (1, 20, 80):  # a path is never cut apart
+            path = between(session, *ends, limit=limit)
+            assert (len(path.nodes), path.truncated) == (79, False)
+
+
+def test_between_with_a_limit_below_the_distance_has_a_whole_path(database: Database) -> None:
+    """The last of a chain also read a hundred artifacts that lie nearer than the first of the chain."""
+    edges = [*chain(10).edges, *((9, number, "input", None) for number in range(10, 110))]
+    around_it = [(run, 110 + run, "output", None) for run in (0, 1)]
+    detours = [(8, 110, "input", None), (9, 111, "input", None)]
+    first = plant(database, Shape(112, 10, [*edges, *around_it, *detours]))
+    ends: tuple[Node, Node] = ("artifact", first.artifact), ("artifact", first.artifact + 9)
+    with database.reading() as session:
+        for start, end in (ends, ends[::-1]):
+            for limit in (1, 5, 17, 100):
+                cut = between(session, start, end, limit=limit)
+                assert {first.artifact, first.artifact + 9} <= set(cut.artifacts)
+                assert len(cut.nodes) <= max(limit, 7)
+                assert cut.truncated == (limit < 19)
+        aside: Node = ("artifact", first.artifact + 50)
+        assert between(session, ends[0], aside, limit=1) == Graph()
 
 
 def test_the_runs_above_come_along_and_are_not_walked(database: Database) -> None:

@@ -35,7 +35,7 @@ BAD = [
     ("/runs?cursor=999999999999999999.1", 400),
     ("/runs?status=done", 400),
     ("/runs?stauts=failed", 400),
-    ("/runs?after=yesterday", 400),
+    ("/runs?after=someday", 400),
     ("/runs?after=0001-01-01T00:00:00%2B14:00", 400),
     ("/runs?engine=%00", 400),
     ("/runs?namespace=test&job=none", 404),
@@ -66,7 +66,7 @@ BAD = [
     ("/lineage?nodeId=run:none", 404),
     ("/lineage?nodeId=job:test:make&depth=10001", 400),
     ("/lineage?nodeId=job:test:make&direction=sideways", 400),
-    ("/lineage?nodeId=job:test:make&asOf=now", 400),
+    ("/lineage?nodeId=job:test:make&asOf=soon", 400),
     ("/runlineage/upstream", 400),
     ("/runlineage/upstream?runId=none", 404),
     ("/nothing", 404),
@@ -82,6 +82,16 @@ def test_bad_input_is_refused_with_words(client: TestClient) -> None:
             answer.text,
         )
         assert answer.json()["error"]
+        assert answer.json()["hint"], path
+
+
+def test_unknown_path_or_method_is_refused_with_a_hint(client: TestClient) -> None:
+    for path in ("/", "/nothing", "/api/v1/nothing", "/docs"):
+        answer = client.get(path)
+        assert answer.status_code in (200, 404)
+        assert answer.status_code == 200 or "/api/v1/openapi.json" in answer.json()["hint"]
+    answer = client.post("/api/v1/jobs")
+    assert (answer.status_code, answer.json()["hint"]) == (405, "this path takes GET, HEAD")
 
 
 def test_nothing_is_written_by_asking(client: TestClient) -> None:

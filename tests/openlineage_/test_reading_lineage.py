@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+import pytest
 from starlette.testclient import TestClient
 
 from lamin_core.instance.instance import Instance
+from lamin_core.runtime.timestamps import parse_time
 from openlineage.lamin.emit.events import Dataset, complete
 from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
 
 from .conftest import at, run_of
-from .story import FIRST, LATER, RAW_ID, REPORT_ID, SECOND, TABLE_ID, USE, ask, client_of, edges
+from .story import (
+    FIRST,
+    LATER,
+    RAW_ID,
+    REPORT_ID,
+    SECOND,
+    TABLE_ID,
+    USE,
+    ask,
+    client_of,
+    edges,
+    tell,
+)
 
 
 def test_lineage_of_jobs_and_datasets(client: TestClient) -> None:
@@ -43,6 +58,34 @@ def test_lineage_of_jobs_and_datasets(client: TestClient) -> None:
         (RAW_ID, "job:test:make"),
         ("job:test:make", TABLE_ID),
     }
+
+
+def test_a_moment_without_a_zone_is_the_same_over_http_in_python_and_in_the_shell(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = tell(instance)
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        for text in (
+            "2026-01-01T09:00:03.5",
+            "2026-01-01T09:00:03.500",
+            "2026-01-01T00:00:03.5Z",
+        ):
+            over_http = ask(client, "/lineage", nodeId=f"run:{USE.id}", asOf=text)
+            run = instance.lineage.find(str(USE.id))
+            graph = instance.lineage.around(run, as_of=text)
+            states = [n["data"]["status"] for n in over_http["graph"] if n["id"] == f"run:{USE.id}"]
+            assert states == [node.status for node in graph.runs.values() if node.uid == run.uid]
+            assert parse_time(text) == parse_time("2026-01-01T00:00:03.5Z")
+        listed = ask(client, "/runs", after="2026-01-01T09:00:03.5")
+        assert listed == ask(client, "/runs", after="2026-01-01T00:00:03.5Z")
+        assert ask(client, "/lineage", nodeId=TABLE_ID, asOf="1d") == ask(
+            client, "/lineage", nodeId=TABLE_ID, asOf="now"
+        )
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_lineage_of_every_run_and_version_stays(client: TestClient) -> None:
@@ -142,6 +185,42 @@ def test_columns_come_from_columns(instance: Instance) -> None:
     for query in ("nodeId=datasetField:file:/b:none", "nodeId=dataset:file:/none"):
         assert client.get(f"/api/v1/column-lineage?{query}").status_code == 404
     assert client.get(f"/api/v1/column-lineage?nodeId=run:{run_of(1, 'x').id}").status_code == 404
+
+
+def test_columns_follow_other_names_and_renames(instance: Instance) -> None:
+    facet = {"_producer": "https://example.org", "_schemaURL": "https://example.org/x.json"}
+    first = _columns(Dataset("file", "/b"), {"x": [("/a", "x")]})
+    other_name = {"namespace": "warehouse", "name": "b", "type": "TABLE"}
+    first["outputs"][0]["facets"]["symlinks"] = {**facet, "identifiers": [other_name]}
+    used = _columns(Dataset("file", "/c"), {"y": [("/b", "x")]})
+    for dataset in (
+        *used["inputs"],
+        *used["outputs"][0]["facets"]["columnLineage"]["fields"]["y"]["inputFields"],
+    ):
+        dataset |= {"namespace": "warehouse", "name": "b"}
+    renamed = complete(run_of(900, "rename"), at(900), [], [Dataset("file", "/d")])
+    renamed["outputs"][0]["facets"] = {
+        "lifecycleStateChange": {
+            **facet,
+            "lifecycleStateChange": "RENAME",
+            "previousIdentifier": {"namespace": "file", "name": "/c"},
+        }
+    }
+    last = _columns(Dataset("file", "/e"), {"z": [("/d", "y")]})
+    last["eventTime"] = "2026-01-02T00:00:00Z"
+    ingest(instance.db, map(parse, [first, used, renamed, last]))
+    client = client_of(instance)
+
+    def of(name: str, **query: Any) -> set[str]:
+        answer = ask(client, "/column-lineage", nodeId=name, **query)
+        return {node["id"].removeprefix("datasetField:file:") for node in answer["graph"]}
+
+    every = {"/e:z", "/d:y", "/c:y", "/b:x", "/a:x"}
+    assert of("datasetField:file:/e:z") == every
+    assert of("datasetField:file:/a:x", withDownstream="true") == every
+    for name in ("file:/b", "warehouse:b"):
+        assert of(f"datasetField:{name}:x") == {"/b:x", "/a:x"}
+        assert of(f"datasetField:{name}:x", withDownstream="true") == every
 
 
 def test_a_job_that_never_ran_is_a_node(client: TestClient) -> None:

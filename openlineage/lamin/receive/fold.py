@@ -308,7 +308,17 @@ def job_facts(event: ParsedEvent) -> JobFacts:
         transform_facts(job["namespace"], job["name"], code, _stamp(event.order)),
         event.order[0],
         job_attributes,
+        tuple((side, _path(d["namespace"], d["name"])) for side, d in facet_reader.datasets(data)),
     )
+
+
+def declared_datasets(event: ParsedEvent) -> Iterator[Annotation]:
+    """The datasets that a job event speaks of, each described without a run."""
+    for side, dataset in facet_reader.datasets(redact_event(event.data)):
+        mention = _Mention(_path(dataset["namespace"], dataset["name"]), event.order[0])
+        mention.absorb(event.order, dataset)
+        identity = blake3("\0".join((event.hash, side, mention.path)).encode()).hexdigest()
+        yield Annotation(identity, _dataset("dataset", mention, None))
 
 
 def annotation(event: ParsedEvent) -> Annotation:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import delete, func, select, update
@@ -36,7 +37,12 @@ from lamin_core.models import (
 from lamin_core.models import Event as Row
 from openlineage.lamin.emit.redaction import is_log_redacted
 from openlineage.lamin.receive.facet_reader import job_attributes, storage_root
-from openlineage.lamin.receive.fold import alias_pairs, annotation, job_facts
+from openlineage.lamin.receive.fold import (
+    alias_pairs,
+    annotation,
+    declared_datasets,
+    job_facts,
+)
 from openlineage.lamin.receive.fold_cache import (
     STORED,
     Histories,
@@ -268,7 +274,10 @@ def project(session: Session, histories: Histories, events: Sequence[ParsedEvent
         session,
         sorted(facts.values(), key=lambda run_facts: (run_facts.first_at, run_facts.run_id)),
         [job_facts(event) for event in jobs],
-        [annotation(event) for event in datasets],
+        [
+            *(annotation(event) for event in datasets),
+            *chain.from_iterable(declared_datasets(event) for event in jobs),
+        ],
         {name: recorded for name, recorded in written.items() if name not in displaced},
         job_attributes,
     )

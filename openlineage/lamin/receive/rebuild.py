@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Select, delete, exists, func, select, update
@@ -24,6 +25,7 @@ from lamin_core.models import (
     Artifact,
     ArtifactSeries,
     Base,
+    JobDataset,
     Run,
     RunArtifact,
     RunDependency,
@@ -32,7 +34,12 @@ from lamin_core.models import (
 from lamin_core.models import Event as Row
 from lamin_core.models.deleted import is_remembered
 from openlineage.lamin.receive.facet_reader import job_attributes
-from openlineage.lamin.receive.fold import alias_pairs, annotation, job_facts
+from openlineage.lamin.receive.fold import (
+    alias_pairs,
+    annotation,
+    declared_datasets,
+    job_facts,
+)
 from openlineage.lamin.receive.fold_cache import histories_of, load, load_linked
 from openlineage.lamin.receive.masking import mask_derived
 from openlineage.lamin.receive.parse import ParsedEvent, parse
@@ -69,6 +76,7 @@ def rebuild(database: Database) -> Rebuilt:
         session.execute(update(TransformSeries).values(facets=None, declared_at=None))
         stubs = update(Run).where(Run.origin == "stub")
         session.execute(stubs.values(status=RunStatus.SCHEDULED.value))
+        session.execute(delete(JobDataset))
     for part in _slices(runs):
         with database.writing() as session:
             _record_runs(session, part)
@@ -149,9 +157,12 @@ def _others(database: Database) -> Iterator[list[ParsedEvent]]:
 def _record_others(session: Session, events: Sequence[ParsedEvent]) -> None:
     displaced = learn_names(session, [pair for event in events for pair in alias_pairs(event)])
     runs = list(load(session, displaced).values())
-    jobs = [job_facts(event) for event in events if event.kind == "job"]
+    jobs = [event for event in events if event.kind == "job"]
     annotations = [annotation(event) for event in events if event.kind == "dataset"]
-    record(session, runs, jobs, annotations, read_job=job_attributes)
+    annotations += chain.from_iterable(declared_datasets(event) for event in jobs)
+    record(
+        session, runs, [job_facts(event) for event in jobs], annotations, read_job=job_attributes
+    )
 
 
 def _ids(database: Database, kind: type[ArtifactSeries | TransformSeries]) -> list[int]:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lamin_core.errors import InvalidArgument, NotFound
+from lamin_core.ingest.aliases import canonical
+from lamin_core.lineage.graph import ArtifactNode
 from lamin_core.models import Artifact, ArtifactSeries, RunArtifact, Storage
+from lamin_core.uids import VERSION_LENGTH
 from openlineage.lamin.emit.naming import dataset_path
 from openlineage.lamin.http.queries import runs
 from openlineage.lamin.http.queries.lineage import around
 from openlineage.lamin.http.queries.names import Name, Node, dataset_of, name_of, node_of
 from openlineage.lamin.http.queries.shapes import Json, fields
+from openlineage.lamin.receive.facet_reader import renamed_from
 
 _FIELD = "datasetField:"
 
@@ -64,14 +68,15 @@ def column_lineage(session: Session, *, node_id: str, depth: int, with_downstrea
         if direction == "output" and -run in begun
     }
     edge_facets = list(_edge_facets(session, {*graph.artifacts}))
-    steps = [step for _, name, facets in edge_facets for step in _steps(name, facets)]
+    steps = _renamed(session, edge_facets)
     types = {
         Column(name, schema_field["name"]): schema_field["type"]
         for _, name, facets in edge_facets
         for schema_field in fields(facets)
     }
-    names = {name for artifact, name, _ in edge_facets if artifact in own}
-    columns = {*types, *(column for step in steps for column in (step.source, step.target))}
+    steps += _identities(session, edge_facets, {*types, *_ends(steps)})
+    names = {_name(graph.artifacts[artifact]) for artifact in own if artifact in graph.artifacts}
+    columns = {*types, *_ends(steps)}
     first = {
         column for column in columns if column.dataset in names and field in (None, column.field)
     }
@@ -81,6 +86,10 @@ def column_lineage(session: Session, *, node_id: str, depth: int, with_downstrea
             hint="its fields: GET .../datasets/{dataset}",
         )
     return {"graph": _drawn(_reached(first, steps, depth, down), steps, types)}
+
+
+def _name(node: ArtifactNode) -> Name:
+    return dataset_of(node.root, node.key, node.uid[:-VERSION_LENGTH])
 
 
 def _node_and_field(session: Session, node_id: str) -> tuple[Node, str | None]:
@@ -114,6 +123,57 @@ def _edge_facets(session: Session, artifacts: Iterable[int]) -> Iterator[tuple[i
             yield identity, dataset_of(root, key, stem), facets
 
 
+def _renamed(session: Session, edge_facets: Sequence[tuple[int, Name, Json]]) -> list[Step]:
+    """The steps that were told, between the names that the registry knows the datasets by."""
+    steps = [step for _, name, facets in edge_facets for step in _steps(name, facets)]
+    names = _canonical(session, {step.source.dataset for step in steps})
+    return [
+        replace(step, source=replace(step.source, dataset=names[step.source.dataset]))
+        for step in steps
+    ]
+
+
+def _canonical(session: Session, names: Collection[Name]) -> dict[Name, Name]:
+    """The name that the registry knows each of these datasets by."""
+    paths = {name: dataset_path(name.namespace, name.name) for name in names}
+    aliases = canonical(session, set(paths.values()))
+    return {name: name_of(aliases.get(path, path)) for name, path in paths.items()}
+
+
+def _identities(
+    session: Session, edge_facets: Iterable[tuple[int, Name, Json]], columns: Iterable[Column]
+) -> list[Step]:
+    """A step for each column of a dataset that was renamed: it is the column of the dataset's previous name."""
+    previous = {
+        name: origin
+        for _, name, facets in edge_facets
+        if (origin := _previous_name(facets)) is not None
+    }
+    names = _canonical(session, previous.values())
+    fields_of: defaultdict[Name, set[str]] = defaultdict(set)
+    for column in columns:
+        fields_of[column.dataset].add(column.field)
+    for _ in previous:  # a dataset may have been renamed several times
+        for name, origin in previous.items():
+            fields_of[name] |= fields_of[names[origin]]
+            fields_of[names[origin]] |= fields_of[name]
+    return [
+        Step(Column(names[origin], field), Column(name, field), _IDENTITY)
+        for name, origin in previous.items()
+        for field in sorted(fields_of[name])
+        if names[origin] != name
+    ]
+
+
+def _previous_name(facets: Json) -> Name | None:
+    path = renamed_from(facets)
+    return None if path is None else name_of(path)
+
+
+def _ends(steps: Iterable[Step]) -> set[Column]:
+    return {step.source for step in steps} | {step.target for step in steps}
+
+
 def _steps(name: Name, facets: Mapping[str, Any]) -> Iterator[Step]:
     facet = facets.get("columnLineage")
     field_entries = facet.get("fields") if isinstance(facet, dict) else None
@@ -133,6 +193,11 @@ def _steps(name: Name, facets: Mapping[str, Any]) -> Iterator[Step]:
 
 
 _PARTS = ("namespace", "name", "field")
+_IDENTITY: Json = {
+    "transformationDescription": "renamed",
+    "transformationType": "IDENTITY",
+    "transformations": [],
+}
 
 
 def _reached(first: set[Column], steps: Iterable[Step], up: int, down: int) -> set[Column]:

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, defer
 
 from lamin_core.lineage.graph import Graph, RunNode, walk
+from lamin_core.lineage.traversal import DECLARED
 from lamin_core.models import Artifact, Run, Transform
 from openlineage.lamin.http.queries import datasets, jobs, runs, shapes
 from openlineage.lamin.http.queries.names import Node, node_of, run_of
@@ -49,12 +50,12 @@ def lineage(
         if node.kind in ("run", "version")
         else _collapsed(session, linked)
     )
-    if node.kind == "job" and not starts:
-        vertices[0] = _job_vertex(jobs.described(session, [node.id])[node.id])
+    if node.kind == "job" and not vertices:
+        vertices[-DECLARED - node.id] = _job_vertex(jobs.described(session, [node.id])[node.id])
     flows = {(above, below) for below, above in graph.links()}
     return {
         "graph": _drawn(vertices, flows),
-        "truncated": graph.truncated or len(starts) > MAX_STARTS,
+        "truncated": graph.truncated or len(starts) > MAX_STARTS + (node.kind == "job"),
     }
 
 
@@ -77,7 +78,9 @@ def around(
             session, artifacts=starts[:MAX_STARTS], up=up, down=down, as_of=as_of, limit=limit
         )
         return graph, list(starts)
-    graph = walk(session, runs=starts[:MAX_STARTS], up=up, down=down, as_of=as_of, limit=limit)
+    if node.kind == "job":  # what it is declared to do, where no run of it has done anything
+        starts = [DECLARED + node.id, *starts]
+    graph = walk(session, runs=starts[: MAX_STARTS + 1], up=up, down=down, as_of=as_of, limit=limit)
     return graph, [-run for run in starts]
 
 
@@ -107,20 +110,33 @@ def _linked(graph: Graph, starts: Iterable[int]) -> list[int]:
     return sorted(nodes & {*starts, *(end for link in graph.links() for end in link)})
 
 
+def _declared(session: Session, linked: Iterable[int]) -> dict[int, Vertex]:
+    """A node for each job that is declared to read or write datasets."""
+    series = {-node - DECLARED: node for node in linked if node < -DECLARED}
+    described = jobs.described(session, series)
+    return {series[identity]: _job_vertex(data) for identity, data in described.items()}
+
+
 def _single(session: Session, graph: Graph, linked: list[int]) -> dict[int, Vertex]:
     """A node for each run and each version."""
+    declared = _declared(session, linked)
+    linked = [node for node in linked if node > -DECLARED]
     versions = datasets.described_versions(session, [node for node in linked if node > 0])
     query = select(Run).options(defer(Run.details))
     rows = [row for part in runs.chunks(-node for node in linked if node < 0)
             for row in session.scalars(query.where(Run.id.in_(part)))]  # fmt: skip
     shown = zip(rows, runs.described(session, rows), strict=True)
-    return {
-        identity: Vertex(_version_id(data), "DATASET_VERSION", data)
-        for identity, data in versions.items()
-    } | {
-        -row.id: Vertex(f"run:{row.external_id}", "RUN", _as_of(data, graph.runs[row.id]))
-        for row, data in shown
-    }
+    return (
+        {
+            identity: Vertex(_version_id(data), "DATASET_VERSION", data)
+            for identity, data in versions.items()
+        }
+        | {
+            -row.id: Vertex(f"run:{row.external_id}", "RUN", _as_of(data, graph.runs[row.id]))
+            for row, data in shown
+        }
+        | declared
+    )
 
 
 def _version_id(data: Json) -> str:
@@ -140,7 +156,8 @@ def _collapsed(session: Session, linked: list[int]) -> dict[int, Vertex]:
     series = _series(
         session, Artifact.id, Artifact.series_id, [node for node in linked if node > 0]
     )
-    code = _series(session, Run.id, Transform.series_id, [-node for node in linked if node < 0])
+    run_ids = [-node for node in linked if -DECLARED < node < 0]
+    code = _series(session, Run.id, Transform.series_id, run_ids)
     named = {
         series_id: Vertex(f"dataset:{data['namespace']}:{data['name']}", "DATASET", data)
         for series_id, data in datasets.described(session, set(series.values())).items()
@@ -152,9 +169,11 @@ def _collapsed(session: Session, linked: list[int]) -> dict[int, Vertex]:
     vertices = {
         artifact: named[series_id] for artifact, series_id in series.items() if series_id in named
     }
-    return vertices | {
-        -run: worked[series_id] for run, series_id in code.items() if series_id in worked
-    }
+    return (
+        vertices
+        | _declared(session, linked)
+        | {-run: worked[series_id] for run, series_id in code.items() if series_id in worked}
+    )
 
 
 def _job_vertex(data: Json) -> Vertex:
@@ -235,7 +254,7 @@ def _by_distance(graph: Graph, start: int) -> list[int]:
             node for below in frontier for node in above[below] if node not in seen
         )
         seen |= frontier
-    return [-node for node in seen if node < 0]
+    return [-node for node in seen if -DECLARED < node < 0]
 
 
 def _upstream_run(row: Run, code: Code, inputs: list[Json]) -> Json:
