@@ -65,7 +65,7 @@ def echo_path(path: object) -> None:
 
 def _shown(part: object) -> str:
     if isinstance(part, Styled):
-        return click.style(printable(part.text), fg=part.fg, bold=part.bold)
+        return click.style(printable(part.text), fg=part.fg, bold=part.bold or None)
     return printable_lines(part)
 
 

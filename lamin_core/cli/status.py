@@ -11,6 +11,7 @@ import click
 
 from lamin_core.cli.epilog import examples
 from lamin_core.cli.output import Styled, as_json, echo, local, print_json
+from lamin_core.uids import VERSION_LENGTH
 
 if TYPE_CHECKING:
     from lamin_core.admin.status import OutdatedResult, RunState
