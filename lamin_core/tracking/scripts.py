@@ -16,6 +16,7 @@ from lamin_core.errors import InvalidArgument, NotFound, NotTracked, UntrustedIn
 from lamin_core.instance.instance import Instance
 from lamin_core.models import Artifact, Project, Run, Transform
 from lamin_core.runtime import current, git
+from lamin_core.runtime.printable import printable
 from lamin_core.runtime.redaction import redact_command, redact_file, redact_text
 from lamin_core.runtime.sharing import create_file, make_folder
 from lamin_core.saving import runs
@@ -99,6 +100,7 @@ def track(
     saved = draft if draft.id else draft.save()
     projects = _projects(where, project)
     run = None if new_run else _last(where, saved)
+    is_begun = run is None
     if run is None:
         facts = {"name": name or current.context_value("name") or saved.key}
         run = begun(where, saved, params=params, parent=parent, details=_details(), **facts)
@@ -111,7 +113,18 @@ def track(
     except Exception as error:  # what was said of it is wrong, so it does not begin
         script.end(termination.outcome(error))
         raise
+    _announce(run, saved, is_continued=not is_begun)
     return run
+
+
+def _announce(run: Run, transform: Transform, *, is_continued: bool) -> None:
+    """Say in one line on standard error what was made, unless only errors are to be said."""
+    if logger.getEffectiveLevel() > logging.WARNING:
+        return
+    verb = "continued" if is_continued else "started"
+    line = f"lamin: {verb} run {run.uid} of {transform.key}, version {transform.version}"
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or none at all
+        print(printable(line), file=sys.stderr, flush=True)  # noqa: T201 - for people
 
 
 _untracked_runs: list[Run] = []
