@@ -42,5 +42,4 @@ def create(name: str, dtype: str, unit: str | None, description: str | None, as_
     if as_json:
         output.print_json(shape(made))
     else:
-        output.echo(made.uid)
-        output.echo(f"feature {made.name!r} is a {made.dtype}", err=True)
+        output.echo_done(made.uid, done=f"feature {made.name!r} is a {made.dtype}")

