@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import lamin_core as ln
+from lamin_core.admin.status import status
 from lamin_core.instance.instance import disconnect, init
 from tests.command import typed
 
@@ -68,10 +69,7 @@ def test_a_failure_that_ran_again_well_is_not_in_the_status(project: Path) -> No
     with pytest.raises(ValueError, match="first"), ln.run("plot.py"):
         raise ValueError("first")
     with ln.run("plot.py"):
-        assert [run["transform"] for run in typed("status", "--json").json["running"]] == [
-            "plot.py"
-        ]
-        ln.connect()
+        assert [run.transform for run in status(ln.connect()).running] == ["plot.py"]
     assert typed("status", "--json").json["failed"] == []
 
 
@@ -96,14 +94,15 @@ def test_prune_trashes_what_is_gone_and_nothing_needs_and_undelete_brings_it_bac
     assert "lamin artifacts --trash" in typed("undelete", "vanished.csv", code=3).stderr
 
 
-def test_prune_keeps_everything_of_a_storage_that_is_not_there(project: Path) -> None:
+def test_prune_keeps_everything_of_a_storage_that_is_not_there(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     ln.connect()
-    away = project.parent / "mounted"
-    away.mkdir()
+    away = tmp_path_factory.mktemp("mounted")
     (away / "x.csv").write_text("x")
     ln.Storage(root=str(away)).save()
     ln.Artifact(away / "x.csv", run=False).save()
-    away.rename(project.parent / "unmounted")
+    away.rename(away.with_name(f"{away.name}-elsewhere"))
     assert "x.csv" not in typed("prune", "--dry-run").stdout
 
 
