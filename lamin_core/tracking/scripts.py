@@ -106,6 +106,7 @@ def track(
         run = begun(where, saved, params=params, parent=parent, details=_details(), **facts)
     else:
         runs.resume(where.db, run)
+    _announce(run, saved, is_continued=not is_begun)
     script = _Script(where, run, code, report)
     script.begin()
     try:
@@ -113,13 +114,15 @@ def track(
     except Exception as error:  # what was said of it is wrong, so it does not begin
         script.end(termination.outcome(error))
         raise
-    _announce(run, saved, is_continued=not is_begun)
     return run
 
 
 def _announce(run: Run, transform: Transform, *, is_continued: bool) -> None:
-    """Say in one line on standard error what was made, unless only errors are to be said."""
-    if logger.getEffectiveLevel() > logging.WARNING:
+    """Say in one line on standard error what was made, unless only errors are to be said.
+
+    A run below another one says nothing: the log belongs to that, which may be an engine's.
+    """
+    if logger.getEffectiveLevel() > logging.WARNING or run.parent_id is not None:
         return
     verb = "continued" if is_continued else "started"
     line = f"lamin: {verb} run {run.uid} of {transform.key}, version {transform.version}"
