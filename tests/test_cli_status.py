@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import lamin_core as ln
 from lamin_core.admin.status import status
-from lamin_core.instance.instance import disconnect, init
+from lamin_core.instance.instance import Instance, disconnect, init
 from tests.command import typed
+
+
+@contextmanager
+def connected() -> Iterator[Instance]:
+    """The instance here, and none of its connections afterwards."""
+    instance = ln.connect()
+    try:
+        yield instance
+    finally:
+        disconnect()
+        instance.db.dispose()
 
 
 @pytest.fixture
 def project(in_tmp_path: Path, database_url: str) -> Iterator[Path]:
     """An instance in which a script made a table out of a file, on both databases."""
-    init("./data", db=database_url)
-    (in_tmp_path / "raw.csv").write_text("1\n")
-    ln.Artifact("raw.csv", run=False).save()
-    with ln.run("fit.py"):
-        ln.Artifact.get(key="raw.csv").cache()
-        (in_tmp_path / "table.csv").write_text("a\n")
-        ln.Artifact("table.csv").save()
-    disconnect()
+    init("./data", db=database_url).db.dispose()
+    with connected():
+        (in_tmp_path / "raw.csv").write_text("1\n")
+        ln.Artifact("raw.csv", run=False).save()
+        with ln.run("fit.py"):
+            ln.Artifact.get(key="raw.csv").cache()
+            (in_tmp_path / "table.csv").write_text("a\n")
+            ln.Artifact("table.csv").save()
     yield in_tmp_path
-    disconnect()
 
 
 def test_status_of_a_project_with_nothing_to_do_says_so(project: Path) -> None:
@@ -42,10 +53,10 @@ def test_status_names_what_is_outdated_changed_failed_and_waiting(project: Path)
         ("raw.csv", "changed"),
         ("table.csv", "gone"),
     ]
-    ln.connect()
-    ln.Artifact("raw.csv", run=False).save()
-    with pytest.raises(ValueError, match="no such column"), ln.run("plot.py"):
-        raise ValueError("no such column")
+    with connected():
+        ln.Artifact("raw.csv", run=False).save()
+        with pytest.raises(ValueError, match="no such column"), ln.run("plot.py"):
+            raise ValueError("no such column")
     spool = project / ".lamin" / "spool"
     spool.mkdir(exist_ok=True)
     (spool / "waiting.ndjson").write_text("{}\n")
@@ -65,22 +76,23 @@ def test_status_names_what_is_outdated_changed_failed_and_waiting(project: Path)
 
 
 def test_a_failure_that_ran_again_well_is_not_in_the_status(project: Path) -> None:
-    ln.connect()
-    with pytest.raises(ValueError, match="first"), ln.run("plot.py"):
-        raise ValueError("first")
-    with ln.run("plot.py"):
-        assert [run.transform for run in status(ln.connect()).running] == ["plot.py"]
+    with connected() as instance:
+        with pytest.raises(ValueError, match="first"), ln.run("plot.py"):
+            raise ValueError("first")
+        assert [run.transform for run in status(instance).failed] == ["plot.py"]
+        with ln.run("plot.py"):
+            assert [run.transform for run in status(instance).running] == ["plot.py"]
     assert typed("status", "--json").json["failed"] == []
 
 
 def test_prune_trashes_what_is_gone_and_nothing_needs_and_undelete_brings_it_back(
     project: Path,
 ) -> None:
-    ln.connect()
-    for name in ("kept.csv", "labelled.csv", "vanished.csv"):
-        (project / name).write_text(name)
-        ln.Artifact(name, run=False).save()
-    ln.Artifact.get(key="labelled.csv").ulabels.add(ln.ULabel(name="raw").save())
+    with connected():
+        for name in ("kept.csv", "labelled.csv", "vanished.csv"):
+            (project / name).write_text(name)
+            ln.Artifact(name, run=False).save()
+        ln.Artifact.get(key="labelled.csv").ulabels.add(ln.ULabel(name="raw").save())
     for name in ("labelled.csv", "vanished.csv"):
         (project / name).unlink()
     assert typed("prune", "--dry-run").stdout.splitlines() == ["vanished.csv"]
@@ -97,11 +109,11 @@ def test_prune_trashes_what_is_gone_and_nothing_needs_and_undelete_brings_it_bac
 def test_prune_keeps_everything_of_a_storage_that_is_not_there(
     project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    ln.connect()
     away = tmp_path_factory.mktemp("mounted")
     (away / "x.csv").write_text("x")
-    ln.Storage(root=str(away)).save()
-    ln.Artifact(away / "x.csv", run=False).save()
+    with connected():
+        ln.Storage(root=str(away)).save()
+        ln.Artifact(away / "x.csv", run=False).save()
     away.rename(away.with_name(f"{away.name}-elsewhere"))
     assert "x.csv" not in typed("prune", "--dry-run").stdout
 
