@@ -27,7 +27,7 @@ def connected() -> Iterator[Instance]:
 
 
 @pytest.fixture
-def project(in_tmp_path: Path, database_url: str) -> Iterator[Path]:
+def project(in_tmp_path: Path, database_url: str) -> Path:
     """An instance in which a script made a table out of a file, on both databases."""
     init("./data", db=database_url).db.dispose()
     with connected():
@@ -37,7 +37,7 @@ def project(in_tmp_path: Path, database_url: str) -> Iterator[Path]:
             ln.Artifact.get(key="raw.csv").cache()
             (in_tmp_path / "table.csv").write_text("a\n")
             ln.Artifact("table.csv").save()
-    yield in_tmp_path
+    return in_tmp_path
 
 
 def test_status_of_a_project_with_nothing_to_do_says_so(project: Path) -> None:
