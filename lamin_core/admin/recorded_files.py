@@ -53,4 +53,6 @@ def recorded_files(session: Session, *, removed: bool) -> list[RecordedFile]:
         .order_by(Artifact.key)
     )  # fmt: skip
     rows = session.execute(query if removed else query.where(~was_removed))
-    return [RecordedFile(*row[:6], content=Digest(*row[6:])) for row in rows if not is_remote(row[3])]
+    return [
+        RecordedFile(*row[:6], content=Digest(*row[6:])) for row in rows if not is_remote(row[3])
+    ]
