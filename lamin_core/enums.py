@@ -32,6 +32,9 @@ class RunStatus(StrEnum):
 MANAGED = ".lamindb"
 """The folder inside a managed storage that holds copies, named by their digest."""
 
+DEFAULT_PORT = 4747
+"""The port of `lamin serve`: 5000 is taken by AirPlay on macOS, and is the default of MLflow and Marquez."""
+
 Direction = Literal["input", "output"]
 """Which side of a run an artifact stands on."""
 

@@ -18,11 +18,24 @@ import click
     short_help="Run Nextflow with lineage: lamin nextflow run main.nf ...",
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def nextflow(arguments: tuple[str, ...]) -> None:
-    """Run the user's own `nextflow` (or, where there is none, one fetched from the network) with these arguments.
+@click.pass_context
+def nextflow(ctx: click.Context, arguments: tuple[str, ...]) -> None:
+    """Run your own `nextflow` (or, where there is none, one fetched from the network) with lineage.
 
-    Everything passes through untouched: arguments, terminal, signals, exit code.
+    Everything passes through untouched: arguments, terminal, signals, exit code. Each process of
+    the pipeline becomes a run, with the files that it read and wrote; nothing has to be changed in
+    main.nf or nextflow.config. Afterwards: lamin runs --engine nextflow, lamin lineage FILE.
+
+    \b
+    Examples:
+      lamin nextflow run main.nf --reads raw -resume
+      lamin nextflow run nf-core/rnaseq -profile test,docker --outdir results
+      lamin nextflow -version
+      lamin nextflow help run      (the options of Nextflow itself)
     """
+    if arguments[:1] in (("--help",), ("-h",)) or not arguments:
+        click.echo(ctx.get_help())
+        return
     from lamin_nextflow.launch import launch
 
     code = launch(arguments)

@@ -54,5 +54,7 @@ def recorded_files(session: Session, *, removed: bool) -> list[RecordedFile]:
     )  # fmt: skip
     rows = session.execute(query if removed else query.where(~was_removed))
     return [
-        RecordedFile(*row[:6], Digest(*row[6:])) for row in rows.tuples() if not is_remote(row[3])
+        RecordedFile(*row[:6], content=Digest(*row[6:]))
+        for row in rows.tuples()
+        if not is_remote(row[3])
     ]

@@ -229,6 +229,9 @@ def _show_usage(error: click.ClickException) -> int:
     text = io.StringIO()
     error.show(text)
     echo(text.getvalue(), nl=False, err=True)
+    if isinstance(error, click.NoSuchOption) and not error.possibilities:
+        command = error.ctx.command_path if error.ctx is not None else "lamin COMMAND"
+        echo(f"A name that begins with a dash stands behind `--`: {command} -- -NAME", err=True)
     return error.exit_code
 
 

@@ -10,6 +10,7 @@ import click
 from lamin_core.cli import output
 from lamin_core.cli.confirm import agreed
 from lamin_core.cli.epilog import examples
+from lamin_core.errors import InvalidArgument
 
 
 @click.command(epilog=examples("lamin backup registry.db"))
@@ -17,6 +18,11 @@ from lamin_core.cli.epilog import examples
 def backup(file: Path) -> None:
     """Copy the SQLite database into a file, while others write."""
     from lamin_core.admin.backup import backup as copied
+
+    if str(file) == "-":
+        raise InvalidArgument(
+            "a backup is a file, not standard output", hint="lamin backup registry.db"
+        )
     from lamin_core.instance.instance import connect
 
     size = copied(connect(), file)

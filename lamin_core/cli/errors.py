@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from lamin_core.cli.output import Styled, echo
+from lamin_core.cli.streams import STANDARD_OUTPUT
 from lamin_core.errors import LaminError
 
 UNEXPECTED = 1
@@ -35,6 +36,12 @@ def lines(error: BaseException) -> list[str]:
     if isinstance(error, LaminError):
         return _lines(error.message, _reason(error), error.hint)
     if isinstance(error, OSError) and error.strerror:  # a full disk, a folder that is not ours
+        if error.filename == STANDARD_OUTPUT:
+            return _lines(
+                f"standard output cannot be written: {error.strerror}",
+                "",
+                "print it elsewhere: > FILE",
+            )
         of_what = "" if error.filename is None else f": {error.filename!r}"
         return _lines(f"{error.strerror}{of_what}", "", "`lamin --debug COMMAND` shows where")
     return _lines("something went wrong that should not", f"{type(error).__name__}: {error}", _BUG)

@@ -38,9 +38,8 @@ def create(name: str, dtype: str, unit: str | None, description: str | None, as_
 
     Then: lamin annotate KEY --features NAME=VALUE, and lamin artifacts --feature "NAME>VALUE".
     """
-    feature = ln.Feature(name=name, dtype=dtype, unit=unit, description=description).save()
+    saved = ln.Feature(name=name, dtype=dtype, unit=unit, description=description).save()
     if as_json:
-        output.print_json(shape(feature))
+        output.print_json(shape(saved))
     else:
-        output.echo(feature.uid)
-        output.echo(f"feature {feature.name!r} is a {feature.dtype}", err=True)
+        output.echo_done(saved.uid, done=f"feature {saved.name!r} is a {saved.dtype}")

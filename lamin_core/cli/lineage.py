@@ -120,7 +120,7 @@ def lineage(
         if form == "text" and file is None:
             print_table(counts(graph))
         else:
-            put_out(shown, form, file)
+            put_out(_remarked(instance.lineage, shown, form, as_of), form, file)
         return
     records = _named(instance.lineage, name, run, as_of)
     if other is None:
@@ -133,8 +133,7 @@ def lineage(
         graph = instance.lineage.between(source, target, as_of=as_of, limit=limit)
         around = Lineage.around(graph, [node_of(source), node_of(target)])
         ends = [source, target]
-    if as_of is None:
-        around = instance.lineage.remarked(around)
+    around = _remarked(instance.lineage, around, form, as_of)
     if form != "text" or file is not None:
         put_out(around, form, file)
     elif other is None:
@@ -143,6 +142,13 @@ def lineage(
         _print_paths(around, *ends)
     if around.truncated:
         echo(f"there is more than these {limit} nodes: --limit, --up, --down", err=True)
+
+
+def _remarked(
+    questions: LineageService, graph: Lineage, form: str, as_of: datetime | None
+) -> Lineage:
+    """The graph with remarks on what is outdated now; JSON has none, and the past neither."""
+    return graph if form == "json" or as_of is not None else questions.remarked(graph)
 
 
 def _named(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import click
 
+from lamin_core.cli.streams import STANDARD_OUTPUT, discard
 from lamin_core.runtime.printable import printable, printable_json, printable_lines, printable_path
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
@@ -54,18 +56,46 @@ def echo(*parts: object, err: bool = False, nl: bool = True) -> None:
     is lost: it must not end a command, nor change its exit code.
     """
     text = "".join(map(_shown, parts))
-    with contextlib.suppress(OSError) if err else contextlib.nullcontext():
+    with contextlib.suppress(OSError) if err else standard_output():
         click.echo(text, err=err, nl=nl, color=colour(os.environ))
+
+
+@contextlib.contextmanager
+def standard_output() -> Iterator[None]:
+    """Let an error of writing say that it was standard output that could not be written."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, STANDARD_OUTPUT) from error
+
+
+def echo_done(uid: str, *, done: str) -> None:
+    """Print the uid of what was made, and to people what was done.
+
+    Standard output that is closed (`>&-`) is nobody's loss then; where it is full, the error says
+    what was done all the same.
+    """
+    try:
+        echo(uid)
+    except OSError as error:
+        if error.errno != errno.EBADF:
+            echo(f"{done}: {uid}", err=True)
+            raise
+        discard(sys.stdout)
+    echo(done, err=True)
 
 
 def echo_path(path: object) -> None:
     """Print a path for other programs, as in `head "$(lamin load a.csv)"`: only control characters are escaped."""
-    click.echo(printable_path(path))
+    with standard_output():
+        click.echo(printable_path(path))
 
 
 def _shown(part: object) -> str:
     if isinstance(part, Styled):
-        return click.style(printable(part.text), fg=part.fg, bold=part.bold)
+        return click.style(printable(part.text), fg=part.fg, bold=part.bold or None)
     return printable_lines(part)
 
 
@@ -79,7 +109,8 @@ def print_json(value: Any) -> None:
     encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
     # In other encodings a letter may be lacking, and what stands for it would be no JSON.
     document = json.dumps(value, default=_plain, ensure_ascii=not encoding.startswith("utf"))
-    click.echo(printable_json(document))
+    with standard_output():
+        click.echo(printable_json(document))
 
 
 def _plain(value: Any) -> str:

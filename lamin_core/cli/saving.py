@@ -14,6 +14,7 @@ from lamin_core.cli.errors import Word
 from lamin_core.cli.resolve import with_stem
 from lamin_core.cli.serializers import annotated
 from lamin_core.errors import InvalidArgument
+from lamin_core.runtime.printable import printable
 
 _CODE = {
     ".py": ("script", "python"),
@@ -75,10 +76,9 @@ def save(
     if as_json:
         output.print_json(annotated(saved))
     else:
-        output.echo(saved.uid)
-        output.echo(
-            f"saved {type(saved).__name__.lower()} {saved.key or saved.uid}, version {saved.version}",
-            err=True,
+        output.echo_done(
+            saved.uid,
+            done=f"saved {type(saved).__name__.lower()} {printable(saved.key or saved.uid)}, version {saved.version}",
         )
 
 

@@ -11,6 +11,7 @@ import click
 
 from lamin_core.cli.epilog import examples
 from lamin_core.cli.output import Styled, as_json, echo, local, print_json
+from lamin_core.runtime.printable import printable
 from lamin_core.uids import VERSION_LENGTH
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _section(title: str, lines: Sequence[str], hint: str, colour: str | None = N
         return
     echo(Styled(title, bold=True))
     for line in lines[:_SHOWN]:
-        echo("  ", Styled(line, colour, bold=False) if colour else line)
+        echo("  ", Styled(line, colour, bold=False) if colour else printable(line))
     if len(lines) > _SHOWN:
         echo(f"  and {len(lines) - _SHOWN} more; --json has all")
     echo(f"  ({hint})\n")

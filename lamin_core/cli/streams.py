@@ -15,6 +15,10 @@ programs.
 """
 
 
+STANDARD_OUTPUT = "standard output"
+"""Stands where the name of a file would, in errors of a stream that has none."""
+
+
 def prepare() -> None:
     """Make the streams usable: none is absent, and none fails on a letter that its encoding lacks.
 
@@ -45,14 +49,14 @@ def _flushed(stream: IO[str]) -> OSError | None:
     try:
         stream.flush()
     except OSError as error:
-        _discard(stream)
-        return error
+        discard(stream)
+        return OSError(error.errno, error.strerror, STANDARD_OUTPUT)
     except ValueError:  # somebody has closed it
         return None
     return None
 
 
-def _discard(stream: Any) -> None:
+def discard(stream: Any) -> None:
     """Let go of what is buffered: Python flushes once more at its end."""
     with contextlib.suppress(AttributeError, OSError, ValueError):
         descriptor = os.open(os.devnull, os.O_WRONLY)
@@ -61,4 +65,4 @@ def _discard(stream: Any) -> None:
         stream.flush()
 
 
-__all__ = ["flush", "prepare"]
+__all__ = ["STANDARD_OUTPUT", "discard", "flush", "prepare"]

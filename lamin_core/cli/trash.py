@@ -11,6 +11,7 @@ from lamin_core.cli.confirm import agreed
 from lamin_core.cli.epilog import examples
 from lamin_core.cli.resolve import called
 from lamin_core.errors import NotFound
+from lamin_core.runtime.printable import printable
 
 _SHOWN = 20
 
@@ -55,7 +56,7 @@ def prune(dry_run: bool, yes: bool, as_json: bool) -> None:
         output.print_json([{"uid": file.uid, "key": file.key, "path": file.path} for file in files])
     else:
         for file in files[:_SHOWN]:
-            output.echo(file.key)
+            output.echo(printable(file.key))
         if len(files) > _SHOWN:
             output.echo(f"and {len(files) - _SHOWN} more; --json has all")
     if not files:

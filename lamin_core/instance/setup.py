@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
-from lamin_core.errors import Conflict, NotFound, ReadOnly, Unavailable, UntrustedInstance
+from lamin_core.errors import (
+    Conflict,
+    InvalidArgument,
+    NotFound,
+    ReadOnly,
+    Unavailable,
+    UntrustedInstance,
+)
 from lamin_core.instance.instance import Instance, connect, disconnect, init, remember
 from lamin_core.runtime import current
 from lamin_core.runtime.paths import (
@@ -54,9 +62,15 @@ def attach(where: str, project: Path | None = None) -> Path:
     if project is not None and os.path.exists(project / FOLDER / SETTINGS):
         raise Conflict(
             f"{str(project)!r} is an instance itself",
-            hint="connect another folder, or `lamin connect --user`",
+            hint=f"connect another folder, or all of your others: lamin connect {shlex.quote(where)} --user",
         )
-    instance = connect(where)
+    _check_absolute(where)
+    try:
+        instance = connect(where)
+    except Unavailable as error:
+        if is_url(where) and "restore" in (error.hint or ""):
+            error.hint = "name an instance: its folder, or the URL of its database"
+        raise
     if is_url(where):
         make_instance_folder(instance.folder)
         write_toml(instance.folder / SETTINGS, {"db": where})
@@ -68,6 +82,16 @@ def attach(where: str, project: Path | None = None) -> Path:
         with contextlib.suppress(ReadOnly):  # reading needs no storage of its own
             instance.adopt_folder(project)
     return pointer
+
+
+def _check_absolute(where: str) -> None:
+    """Raise `InvalidArgument` for the URL of a SQLite file whose path is relative: to what, it does not say."""
+    scheme, _, path = where.partition(":///")
+    if scheme.startswith("sqlite") and path and not path.startswith("/"):
+        raise InvalidArgument(
+            f"a relative path in the URL of a database: {where!r}",
+            hint=f"lamin connect {shlex.quote(f'{scheme}:///{os.path.abspath(path)}')}",
+        )
 
 
 def _write_pointer(pointer: Path, folder: Path) -> None:

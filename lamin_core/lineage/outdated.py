@@ -31,7 +31,7 @@ class Cause(NamedTuple):
 Causes = dict[int, list[Cause]]
 """By the primary key of the outdated artifact."""
 
-_output, _read = aliased(RunArtifact), aliased(RunArtifact)
+_wrote, _read = aliased(RunArtifact), aliased(RunArtifact)
 _result, _source, _newest = aliased(Artifact), aliased(Artifact), aliased(Artifact)
 
 
@@ -49,8 +49,8 @@ def outdated(session: Session, among: Collection[int] | None = None) -> Causes:
             causes.setdefault(artifact, []).extend(reasons)
         values = {**_parameters(session, among), "sources": ids(session, new)}
         candidates = session.execute(_readers(session, among), values).all() if new else []
-        recorded = {(artifact, cause.source) for artifact in causes for cause in causes[artifact]}
-        candidates = [row for row in candidates if (row[0], row[2]) not in recorded]
+        listed = {(artifact, cause.source) for artifact in causes for cause in causes[artifact]}
+        candidates = [row for row in candidates if (row[0], row[2]) not in listed]
     return causes
 
 
@@ -79,7 +79,7 @@ def _superseded(session: Session, among: Collection[int] | None) -> Select[Any]:
     """Rows of result, run, source and newest version."""
     own = aliased(RunArtifact)
     is_own = select(own.id).where(
-        own.run_id == _output.run_id, own.direction == "output", own.artifact_id == _newest.id
+        own.run_id == _wrote.run_id, own.direction == "output", own.artifact_id == _newest.id
     )
     query = _results(session, among).add_columns(_newest.id)
     return query.join(_newest, _newest.series_id == _source.series_id).where(
@@ -99,15 +99,15 @@ def _readers(session: Session, among: Collection[int] | None) -> Select[Any]:
 
 def _results(session: Session, among: Collection[int] | None) -> Select[Any]:
     query = (
-        select(_result.id, _output.run_id, _source.id)
+        select(_result.id, _wrote.run_id, _source.id)
         .select_from(_source)
         .join(_read, _read.artifact_id == _source.id)
-        .join(_output, _output.run_id == _read.run_id)
-        .join(_result, _result.id == _output.artifact_id)
+        .join(_wrote, _wrote.run_id == _read.run_id)
+        .join(_result, _result.id == _wrote.artifact_id)
         .where(
             _read.direction == "input",
-            _output.direction == "output",
-            is_kept(_output),
+            _wrote.direction == "output",
+            is_kept(_wrote),
             _result.is_latest,
             _result.series_id != _source.series_id,
         )

@@ -27,6 +27,7 @@ from sqlalchemy.types import TypeDecorator
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.arguments import Arguments, arguments_of
 from lamin_core.models.checks import column_value, is_storable, steps_argument, text_argument
+from lamin_core.models.html import facts
 from lamin_core.models.interfaces import HierarchyGraph, RecordList
 from lamin_core.models.names import Inspection, Lookup
 from lamin_core.models.queryset import FieldName, QuerySet
@@ -394,6 +395,25 @@ class Registry(Base, metaclass=RegistryType):
             if value is not None
         )
         return f"{type(self).__name__}({inner})"
+
+    @classmethod
+    def _check_value(cls, field: str, value: object) -> None:
+        """Raise `InvalidArgument` for a value of this field that is none of the known ones."""
+
+    def _repr_html_(self) -> str:
+        """The fields that are columns and not long, as notebooks show them."""
+        columns = {
+            name: attribute.columns[0]
+            for name, attribute in type(self).__mapper__.column_attrs.items()
+        }
+        first = ("uid", self._name_field, *self._shown_fields())
+        plain = [
+            name
+            for name, column in columns.items()
+            if name not in ("id", "origin") and not (column.foreign_keys or column.info.get("long"))
+        ]
+        names = [name for name in dict.fromkeys((*first, *plain)) if name in columns]
+        return facts(type(self).__name__, {name: self.__dict__.get(name) for name in names})
 
     @classmethod
     def _shown_fields(cls) -> tuple[str, ...]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Labels
@@ -56,6 +57,13 @@ class JobDataset(Base):
     series_id: Mapped[int] = mapped_column(
         ForeignKey("artifact_series.id", ondelete="CASCADE"), primary_key=True, index=True
     )
+
+
+KINDS = (
+    *("script", "notebook", "pipeline", "function", "flow", "step", "upload", "linker", "glue"),
+    *("workflow", "rule", "process", "task", "job", "dag", "query", "command", "model", "service"),
+)
+"""What people may call a transform; events may bring other words."""
 
 
 class Transform(HasLineage, Versioned, Registry):
@@ -173,6 +181,18 @@ class Transform(HasLineage, Versioned, Registry):
         )
         self.source_code = source_code
         keep_arguments(self, TransformArguments(revises=revises, uid=uid))
+
+    @validates("kind")
+    def _check_kind(self, field: str, kind: str | None) -> str | None:
+        self._check_value(field, kind)
+        return kind
+
+    @classmethod
+    def _check_value(cls, field: str, value: object) -> None:
+        if field == "kind" and value is not None and value not in KINDS:
+            near = difflib.get_close_matches(str(value), KINDS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(KINDS)}"
+            raise InvalidArgument(f"not a kind of transform: {shown(value)}", hint=hint)
 
     def _check_new(self) -> None:
         if not isinstance(self.key, str) or not self.key.strip():

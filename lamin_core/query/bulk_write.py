@@ -98,6 +98,11 @@ def remove_rows(session: Session, registry: type[Any], which: Condition) -> int:
 
 def _fitted(registry: type[Any], name: str, value: object) -> Any:
     column = field_named(registry, name)
+    if column is None and name in fields_of(registry):  # of another table, such as the size
+        hint = refusal(registry, name).hint
+        raise InvalidArgument(
+            f"{name!r} of {registry.__name__} cannot be changed in many at once", hint=hint
+        )
     if column is None:
         raise unknown(registry, name, fields_of(registry))
     if name not in registry._editable:
@@ -111,6 +116,7 @@ def _fitted(registry: type[Any], name: str, value: object) -> Any:
         raise InvalidArgument(
             f"{name!r} of {registry.__name__} cannot be changed in many at once", hint=hint
         )
+    registry._check_value(name, value)
     if name == "name" and issubclass(registry, Named):
         value = Named.checked(value)
     if value is None:

@@ -13,6 +13,7 @@ from lamin_core.errors import InvalidArgument, MissingExtra
 from lamin_core.models import Feature, ToMany, ToOne
 from lamin_core.models.base import Registry, Versioned
 from lamin_core.models.checks import text_arguments
+from lamin_core.models.html import table
 from lamin_core.models.relations import relations_of
 from lamin_core.models.storage import UNKNOWN_SIZE
 from lamin_core.query.annotations import values_of
@@ -120,19 +121,37 @@ def frame(
     columns = [column_at(registry, path).label(name) for name, path in paths.items()]
     rows = session.execute(query.with_only_columns(registry.id, *columns)).all()
     ids = [row[0] for row in rows]
-    table = pandas.DataFrame.from_records([tuple(row[1:]) for row in rows], columns=list(paths))
-    _finish(registry, table)
+    data = pandas.DataFrame.from_records([tuple(row[1:]) for row in rows], columns=list(paths))
+    _finish(registry, data)
     for path in included:
         if path not in single:
-            table[path] = pandas.Series(
-                _several(session, registry, path, ids), index=table.index, dtype=object
+            data[path] = pandas.Series(
+                _several(session, registry, path, ids), index=data.index, dtype=object
             )
     for name, values in _feature_values(session, registry, ids, features).items():
-        column = f"{FEATURES}__{name}" if name in table else name
-        table[column] = pandas.Series(
-            [values.get(identity) for identity in ids], index=table.index, dtype=object
+        column = f"{FEATURES}__{name}" if name in data else name
+        data[column] = pandas.Series(
+            [values.get(identity) for identity in ids], index=data.index, dtype=object
         )
-    return table
+    return data
+
+
+def html(session: Session, registry: type[Registry], query: Select[Any], number: int) -> str:
+    """The records of the query as a table, without the columns that all leave empty; `number` is how many there are."""
+    paths = shown_columns(registry)
+    columns = [column_at(registry, path) for path in paths.values()]
+    rows = [list(row) for row in session.execute(query.with_only_columns(*columns))]
+    if "version" in paths and issubclass(registry, Versioned):
+        position = list(paths).index("version")
+        for row in rows:
+            row[position] = row[position][-VERSION_LENGTH:]
+    filled = [
+        index for index in range(len(paths)) if any(row[index] not in (None, "") for row in rows)
+    ]
+    names = [name for index, name in enumerate(paths) if index in filled]
+    count = f"{len(rows):,} of {number:,}" if number > len(rows) else f"{number:,}"
+    cells = [[row[index] for index in filled] for row in rows]
+    return table(names, cells, f"{registry.__name__}: {count}")
 
 
 def feature_choice(

@@ -34,6 +34,10 @@ R = TypeVar("R")
 V = TypeVar("V")
 
 
+_ROWS = 20
+"""Records that a notebook shows."""
+
+
 class SQLQuerySet(QuerySet[R]):
     """Records of one registry that match some conditions, as a `SELECT` of SQLAlchemy that grows with each method."""
 
@@ -142,6 +146,12 @@ class SQLQuerySet(QuerySet[R]):
         shown = self._fetched(self._ordered().limit(11))
         more = ", ..." if len(shown) > 10 else ""
         return f"<QuerySet [{', '.join(map(repr, shown[:10]))}{more}]>"
+
+    def _repr_html_(self) -> str:
+        """The first records, a row each, as notebooks show them."""
+        query = self._ordered().limit(_ROWS)
+        with self._reading() as session:
+            return frames.html(session, self.registry, query, self.count())
 
     @overload
     def to_list(self, field: None = None) -> Items[R]: ...

@@ -114,7 +114,8 @@ def drawing(
     and versions of the same artifact too. At most 150 boxes, those nearest to the starts.
     """
     links = [(above, below) for below, above in graph.shown_links(starts)]
-    group = folding.by_code(graph) if by_code else folding.alike(graph, links, starts)
+    named = starts if len(starts) < folding.FOLDED_FROM else ()
+    group = folding.by_code(graph) if by_code else folding.alike(graph, links, named)
     merged = [(group.get(upper, upper), group.get(other, other)) for upper, other in links]
     merged = [link for link in dict.fromkeys(merged) if link[0] != link[1]]
     begin = list(dict.fromkeys(group.get(node, node) for node in starts))

@@ -96,6 +96,8 @@ def _value_span(
 ) -> tuple[int, int] | None:
     """Where the value after this name begins and ends; None where it is no secret."""
     start = match.end()
+    if kind in _SPANS:
+        return _SPANS[kind](text, start, name)
     if kind in ("element", "property"):
         element = _ELEMENT.match(text, start)
         if element is None or is_placeholder(element[0], match[1]):
@@ -108,20 +110,85 @@ def _value_span(
             return None
         value = text[begin:end]
         is_computed = "f" in prefix.lower() and "{" in value
-        return None if is_computed or is_placeholder(value, match[1]) else (begin, end)
+        is_harmless = is_computed or is_placeholder(value, match[1]) or is_word(value, name)
+        return None if is_harmless else (begin, end)
     if kind == "quoted":
         return None
     opening = _OPENING.match(text, start)  # never closed: the text was cut off
     start = start if opening is None else opening.end()
     end = _unquoted_end(text, start)
     value = text[start:end]
-    if not value or is_placeholder(value, match[1]):
+    if not value or is_word(value, name):
+        return None
+    is_number = name.is_strong and not name.is_weak and _THREE_DIGITS.fullmatch(value) is not None
+    if is_placeholder(value, match[1]) and not is_number:
         return None
     if _is_computed(text, end, value, name):
         return None
     if kind == "assigned" and _is_prose(text, match, end, value, name):
         return None
     return start, end
+
+
+def is_word(value: str, name: SecretName) -> bool:
+    """Whether this is one of the words that stand under a vague name, such as `tokens`."""
+    return name.is_vague and _RANDOM.fullmatch(value) is None
+
+
+_THREE_DIGITS = re.compile(r"[0-9]{3}")
+_ITEMS = re.compile(r"[^\[\]()]{1,4000}+(?=\])")
+_FIRST_ITEM = re.compile(r"""(?:"([^"\n]*+)"|'([^'\n]*+)'|([^\s"',]++))[ \t\n]*+(?:,|\Z)""")
+_LISTED = re.compile(r"([^\s:]++)[ \t]{0,9}(?![^\n])(?:\n[ \t]{0,40}-[ \t][^\n]*+)*+")
+_INDENT = re.compile(r"[ \t]++")
+_WORD = re.compile(r"[^\s]++")
+
+
+def _list_span(text: str, start: int, name: SecretName) -> tuple[int, int] | None:
+    """The items of `api_keys: [a1b2c3, "d"]`, where the first looks like a secret or is a text."""
+    items = _ITEMS.match(text, start)
+    first = None if items is None else _FIRST_ITEM.match(items[0])
+    if items is None or first is None:
+        return None
+    quoted = first[1] if first[1] is not None else first[2]
+    value = first[3] if quoted is None else quoted
+    is_text = quoted is not None and not (name.is_weak or name.is_vague)
+    is_secret_text = is_text and not is_placeholder(value, name.words)
+    return items.span() if is_secret_text or _RANDOM.fullmatch(value) else None
+
+
+def _block_span(text: str, start: int, _name: SecretName) -> tuple[int, int] | None:
+    """The lines of a YAML block, without the first indentation: `password: |`."""
+    indent = _INDENT.match(text, start)
+    if indent is None:
+        return None
+    end = start
+    while text.startswith(indent[0], end):
+        line_end = text.find("\n", end)
+        if line_end < 0:
+            end = len(text)
+            break
+        end = line_end + 1
+    last = end - 1 if text[end - 1] == "\n" else end
+    begin = indent.end()
+    return (begin, last) if text[begin:last] not in ("", MASK) else None
+
+
+def _items_span(text: str, start: int, _name: SecretName) -> tuple[int, int] | None:
+    """The items of a YAML list below its name, where the first looks like a secret."""
+    items = _LISTED.match(text, start)
+    if items is None or _RANDOM.fullmatch(items[1].strip("\"'")) is None:
+        return None
+    return items.span()
+
+
+def _below_span(text: str, start: int, _name: SecretName) -> tuple[int, int] | None:
+    """The word on the line below its name, where it looks like a secret."""
+    word = _WORD.match(text, start)
+    return None if word is None or _RANDOM.fullmatch(word[0]) is None else word.span()
+
+
+_SPANS = {"list": _list_span, "block": _block_span, "items": _items_span, "below": _below_span}
+"""How the values of lists and of YAML over several lines are found."""
 
 
 def _quoted_span(text: str, start: int) -> tuple[int, int, str] | None:

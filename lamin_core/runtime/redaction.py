@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from lamin_core.runtime.redacted_text import MASK, is_placeholder, redact_text
+from lamin_core.runtime.redacted_text import MASK, is_placeholder, is_word, redact_text
 from lamin_core.runtime.secret_names import SecretName, is_secret, secret_name
 
 __all__ = ["Identify", "redact", "redact_command", "redact_file", "redact_strings", "redact_text"]
@@ -175,7 +175,7 @@ def redact_strings(value: object) -> object:
 
 
 def _redacted_string(value: str, name: SecretName | None) -> str:
-    if name is None or not value:
+    if name is None or not value or is_word(value, name):
         return redact_text(value)
     is_identifier = name.words in ("session id", "sessionid") and _UUID.fullmatch(value) is not None
     return value if is_identifier else MASK

@@ -43,6 +43,7 @@ class Rules:
     not_after: frozenset[str]
     strong: frozenset[str]
     weak: frozenset[str]
+    random: frozenset[str]
     hints: tuple[str, ...]
     values: frozenset[str]
     shapes: tuple[Shape, ...]
@@ -56,6 +57,8 @@ class SecretName:
     words: str
     is_strong: bool
     is_weak: bool
+    is_vague: bool
+    """Whether only a value that looks like a secret is one."""
 
 
 @cache
@@ -79,6 +82,7 @@ def rules() -> Rules:
         not_after=frozenset(sections["not after"]),
         strong=frozenset(sections["strong"]),
         weak=frozenset(sections["weak"]),
+        random=frozenset(sections["random"]),
         hints=tuple(sections["hints"]),
         values=frozenset(sections["values"]),
         shapes=tuple(_shape(line) for line in sections["shapes"]),
@@ -108,7 +112,8 @@ def is_secret(name: str) -> bool:
     >>> is_secret("token_count"), is_secret("primary_key"), is_secret("author"), is_secret("bypass")
     (False, False, False, False)
     """
-    return secret_name(name) is not None
+    match = secret_name(name)
+    return match is not None and not match.is_vague
 
 
 def secret_name(name: str) -> SecretName | None:
@@ -122,7 +127,8 @@ def _secret_name(name: str) -> SecretName | None:
     phrase = _secret_words(words, rules())
     if phrase is None:
         return None
-    return SecretName(phrase, phrase in rules().strong, phrase in rules().weak)
+    names = rules()
+    return SecretName(phrase, phrase in names.strong, phrase in names.weak, phrase in names.random)
 
 
 def _secret_words(words: Sequence[str], names: Rules) -> str | None:

@@ -77,7 +77,7 @@ def still_admitted(request: Request) -> Callable[[], Awaitable[bool]]:
 def _name(host: str) -> str:
     """The host without its port.
 
-    >>> _name("localhost:5000"), _name("[::1]:5000"), _name("[::1]")
+    >>> _name("localhost:4747"), _name("[::1]:4747"), _name("[::1]")
     ('localhost', '::1', '::1')
     """
     try:

@@ -16,6 +16,7 @@ from lamin_core.errors import InvalidArgument, NotFound, NotTracked, UntrustedIn
 from lamin_core.instance.instance import Instance
 from lamin_core.models import Artifact, Project, Run, Transform
 from lamin_core.runtime import current, git
+from lamin_core.runtime.printable import printable
 from lamin_core.runtime.redaction import redact_command, redact_file, redact_text
 from lamin_core.runtime.sharing import create_file, make_folder
 from lamin_core.saving.transforms import amend
@@ -99,12 +100,14 @@ def track(
     saved = draft if draft.id else draft.save()
     projects = _projects(where, project)
     run = None if new_run else _last(where, saved)
+    is_begun = run is None
     if run is None:
         facts = {"name": name or current.context_value("name") or saved.key}
         run = begun(where, saved, params=params, parent=parent, details=_details(), **facts)
     else:
         where.runs.resume(run)
         watch_run(where, run)
+    _announce(run, saved, is_continued=not is_begun)
     script = _Script(where, run, code, report)
     script.begin()
     try:
@@ -113,6 +116,19 @@ def track(
         script.end(termination.outcome(error))
         raise
     return run
+
+
+def _announce(run: Run, transform: Transform, *, is_continued: bool) -> None:
+    """Say in one line on standard error what was made, unless only errors are to be said.
+
+    A run below another one says nothing: the log belongs to that, which may be an engine's.
+    """
+    if logger.getEffectiveLevel() > logging.WARNING or run.parent_id is not None:
+        return
+    verb = "continued" if is_continued else "started"
+    line = f"lamin: {verb} run {run.uid} of {transform.key}, version {transform.version}"
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or none at all
+        print(printable(line), file=sys.stderr, flush=True)  # noqa: T201 - for people
 
 
 _untracked_runs: list[Run] = []

@@ -13,6 +13,7 @@ import click
 
 from lamin_core.cli import messages, output
 from lamin_core.cli.epilog import examples
+from lamin_core.enums import DEFAULT_PORT
 from lamin_core.errors import MissingExtra, NotFound
 from lamin_core.ingest.state_digest import digest
 from lamin_core.instance.instance import Instance, connect
@@ -267,7 +268,7 @@ def _texts(file: Path) -> list[EventText]:
         ) from error
 
 
-@click.command(epilog=examples("lamin serve", "lamin serve --host 0.0.0.0 --port 5001"))
+@click.command(epilog=examples("lamin serve", "lamin serve --host 0.0.0.0 --port 8080"))
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -276,7 +277,7 @@ def _texts(file: Path) -> list[EventText]:
 )
 @click.option(
     "--port",
-    default=5000,
+    default=DEFAULT_PORT,
     show_default=True,
     type=click.IntRange(0, 65535),
     help="Port to listen on.",

@@ -98,7 +98,7 @@ def test_a_frame_has_a_row_for_each_record(labels: list[ln.ULabel]) -> None:
     assert list(frame["name"]) == ["Beta", "a_b"]
     assert list(frame["uid"]) == [label.uid for label in ln.ULabel.filter(type__name="Experiment")]
     assert list(frame.index) == [0, 1]
-    assert [name for name in frame if name == "id" or str(name).endswith("_id")] == []
+    assert [name for name in map(str, frame.columns) if name == "id" or name.endswith("_id")] == []
     assert len(ln.ULabel.df(limit=2)) == 2
     assert ln.Artifact.df().empty
 
@@ -237,3 +237,18 @@ def test_a_frame_of_artifacts_joins_one_of_runs_and_says_what_people_look_for(
     assert joined["key_x"].tolist() == joined["key_y"].tolist() == ["out.txt"]
     runs = ln.Run.df().rename(columns={"uid": "run"})
     assert table.merge(runs, on="run")["status"].tolist() == ["completed"]
+
+
+def test_records_and_query_sets_show_themselves_as_tables_in_a_notebook(instance: Instance) -> None:
+    for number in range(25):
+        ln.ULabel(name=f"<b>{number}", description=None).save()
+    shown = ln.ULabel.filter(name__startswith="<b>")._repr_html_()
+    assert shown.count("<tr>") == 21
+    assert "ULabel: 20 of 25" in shown
+    assert "&lt;b&gt;0" in shown
+    assert "<b>" not in shown
+    assert "description" not in shown
+    record = ln.ULabel.get(name="<b>1")._repr_html_()
+    assert "<strong>ULabel</strong>" in record
+    assert "&lt;b&gt;1" in record
+    assert "0 in" not in ln.Artifact.filter()._repr_html_()

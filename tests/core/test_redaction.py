@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lamin_core.runtime.redaction import redact, redact_command, redact_file, redact_text
+from lamin_core.redaction import redact, redact_command, redact_file, redact_text
 from lamin_core.runtime.secret_names import is_secret
 from lamin_core.runtime.url_credentials import shows_secret, without_credentials
 from tests.redaction_corpus import harmless, plants
@@ -133,3 +133,19 @@ def test_shows_secret_tells_options_of_a_url_from_names_of_folders() -> None:
         "s3://b/ghp_0a1B2c3D4e5F6g7H8i9J0",
     ]
     assert [url for url in telling if not shows_secret(url)] == []
+
+
+def test_redact_masks_what_looks_like_a_secret_under_a_vague_name_alone() -> None:
+    values = {
+        "tokens": ["abc1xyz9", "the", "cat"],
+        "pin": 4711,
+        "secretKey": 123,
+        "pin_memory": True,
+    }
+    assert redact(values) == {
+        "tokens": ["***", "the", "cat"],
+        "pin": "***",
+        "secretKey": "***",
+        "pin_memory": True,
+    }
+    assert redact(["--tokens=the cat", "sat"]) == ["--tokens=the cat", "sat"]

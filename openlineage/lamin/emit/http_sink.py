@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from lamin_core.enums import DEFAULT_PORT
 from lamin_core.errors import Unavailable
 from lamin_core.runtime.redaction import redact_text
 from openlineage.lamin.emit.acknowledgement import (
@@ -94,7 +95,8 @@ class HttpSink(Sink):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Unavailable(
-                f"{url!r} is no HTTP address", hint="set OPENLINEAGE_URL=http://127.0.0.1:5000"
+                f"{url!r} is no HTTP address",
+                hint=f"set OPENLINEAGE_URL=http://127.0.0.1:{DEFAULT_PORT}",
             )
         api_key = (api_key or "").strip()  # a variable that is set to nothing is no key
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

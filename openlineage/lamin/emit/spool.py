@@ -47,7 +47,7 @@ def key_of(destination: Destination) -> str:
     """The short name of a destination in the names of its segments; says nothing of keys and passwords in it.
 
     >>> from openlineage.lamin.emit.sinks import MemorySink
-    >>> key_of(Destination("http://127.0.0.1:5000/api/v1/lineage", MemorySink))
+    >>> key_of(Destination("http://127.0.0.1:4747/api/v1/lineage", MemorySink))
     '72c23682'
     """
     name = f"{destination.name}{'' if destination.origin is None else f' {destination.origin}'}"

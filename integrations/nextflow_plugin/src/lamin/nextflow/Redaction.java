@@ -28,6 +28,14 @@ final class Redaction {
     private static final Pattern PLAIN_WORD = Pattern.compile("[A-Za-z]?[a-z'-]*+[.,;:!?]?");
     private static final Pattern NEXT_WORD = Pattern.compile("[.,;]?[ \\t]+[A-Za-z(`\"']");
     private static final Pattern RANDOM = Pattern.compile("(?=[^0-9]*+[0-9])(?=[^A-Za-z]*+[A-Za-z])[\\s\\S]{6,}");
+    private static final Pattern THREE_DIGITS = Pattern.compile("[0-9]{3}");
+    private static final Pattern ITEMS = Pattern.compile("[^\\[\\]()]{1,4000}+(?=\\])");
+    private static final Pattern FIRST_ITEM =
+        Pattern.compile("(?:\"([^\"\\n]*+)\"|'([^'\\n]*+)'|([^\\s\"',]++))[ \\t\\n]*+(?:,|\\z)");
+    private static final Pattern LISTED =
+        Pattern.compile("([^\\s:]++)[ \\t]{0,9}(?![^\\n])(?:\\n[ \\t]{0,40}-[ \\t][^\\n]*+)*+");
+    private static final Pattern INDENT = Pattern.compile("[ \\t]++");
+    private static final Pattern ONE_WORD = Pattern.compile("[^\\s]++");
     private static final Pattern UUID = Pattern.compile("[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}");
     private static final Pattern ASSIGNMENT = Pattern.compile("(-{0,2}([A-Za-z0-9_.-]{1,120}+)=)[^=]");
     private static final Pattern PLACEHOLDER = Pattern.compile(
@@ -78,6 +86,10 @@ final class Redaction {
 
     private static int[] valueSpan(String text, Matcher match, String kind, SecretName name) {
         int start = match.end();
+        if (kind.equals("list")) return listSpan(text, start, name);
+        if (kind.equals("block")) return blockSpan(text, start);
+        if (kind.equals("items")) return itemsSpan(text, start);
+        if (kind.equals("below")) return belowSpan(text, start);
         if (kind.equals("element") || kind.equals("property")) {
             Matcher element = at(ELEMENT, text, start);
             return element == null || isPlaceholder(element.group(), match.group(1)) ? null : new int[] {start, element.end()};
@@ -88,14 +100,66 @@ final class Redaction {
             if (kind.equals("quoted") && name.isWeak) return null; // a sentence: "pass 'index' instead"
             String value = text.substring(opening.end(), close);
             boolean computed = opening.group(1).toLowerCase(Locale.ROOT).contains("f") && value.contains("{");
-            return computed || isPlaceholder(value, match.group(1)) ? null : new int[] {opening.end(), close};
+            return computed || isPlaceholder(value, match.group(1)) || isWord(value, name) ? null : new int[] {opening.end(), close};
         }
         if (kind.equals("quoted")) return null;
         if (opening != null) start = opening.end(); // never closed: the text was cut off
         int end = unquotedEnd(text, start);
         String value = text.substring(start, end);
-        if (value.isEmpty() || isPlaceholder(value, match.group(1)) || isComputed(text, end, value, name)) return null;
+        if (value.isEmpty() || isWord(value, name)) return null;
+        boolean isNumber = name.isStrong && !name.isWeak && THREE_DIGITS.matcher(value).matches();
+        if (isPlaceholder(value, match.group(1)) && !isNumber) return null;
+        if (isComputed(text, end, value, name)) return null;
         return kind.equals("assigned") && isProse(text, match, end, value, name) ? null : new int[] {start, end};
+    }
+
+    /** Whether this is one of the words that stand under a vague name, such as `tokens`. */
+    private static boolean isWord(String value, SecretName name) {
+        return name.isVague && !RANDOM.matcher(value).matches();
+    }
+
+    /** The items of `api_keys: [a1b2c3, "d"]`, where the first looks like a secret or is a text. */
+    private static int[] listSpan(String text, int start, SecretName name) {
+        Matcher items = at(ITEMS, text, start);
+        Matcher first = items == null ? null : FIRST_ITEM.matcher(items.group());
+        if (first == null || !first.lookingAt()) return null;
+        String quoted = first.group(1) != null ? first.group(1) : first.group(2);
+        String value = quoted == null ? first.group(3) : quoted;
+        boolean isText = quoted != null && !(name.isWeak || name.isVague) && !isPlaceholder(value, name.words);
+        return isText || RANDOM.matcher(value).matches() ? new int[] {items.start(), items.end()} : null;
+    }
+
+    /** The lines of a YAML block, without the first indentation: `password: |`. */
+    private static int[] blockSpan(String text, int start) {
+        Matcher indent = at(INDENT, text, start);
+        if (indent == null) return null;
+        int end = start;
+        while (text.startsWith(indent.group(), end)) {
+            int lineEnd = text.indexOf('\n', end);
+            if (lineEnd < 0) {
+                end = text.length();
+                break;
+            }
+            end = lineEnd + 1;
+        }
+        int last = text.charAt(end - 1) == '\n' ? end - 1 : end;
+        int begin = indent.end();
+        boolean isMasked = begin >= last || text.substring(begin, last).equals(MASK);
+        return isMasked ? null : new int[] {begin, last};
+    }
+
+    /** The items of a YAML list below its name, where the first looks like a secret. */
+    private static int[] itemsSpan(String text, int start) {
+        Matcher items = at(LISTED, text, start);
+        if (items == null) return null;
+        String value = items.group(1).replaceFirst("\\A[\"']+", "").replaceFirst("[\"']+\\z", "");
+        return RANDOM.matcher(value).matches() ? new int[] {items.start(), items.end()} : null;
+    }
+
+    /** The word on the line below its name, where it looks like a secret. */
+    private static int[] belowSpan(String text, int start) {
+        Matcher word = at(ONE_WORD, text, start);
+        return word != null && RANDOM.matcher(word.group()).matches() ? new int[] {start, word.end()} : null;
     }
 
     private static Matcher at(Pattern pattern, String text, int start) {
@@ -195,7 +259,7 @@ final class Redaction {
     }
 
     private static String string(String value, SecretName name) {
-        if (name == null || value.isEmpty()) return text(value);
+        if (name == null || value.isEmpty() || isWord(value, name)) return text(value);
         boolean isIdentifier = Set.of("session id", "sessionid").contains(name.words) && UUID.matcher(value).matches();
         return isIdentifier ? value : MASK;
     }
@@ -208,7 +272,7 @@ final class Redaction {
             String word = value instanceof CharSequence ? value.toString() : null;
             boolean follows = word != null && option != null && !word.startsWith("-");
             Matcher assigned = word != null && name == null && !follows ? at(ASSIGNMENT, word, 0) : null;
-            if (assigned != null && SecretName.of(assigned.group(2), RULES) != null) {
+            if (assigned != null && SecretName.isSecret(assigned.group(2), RULES)) {
                 String rest = word.substring(assigned.group(1).length());
                 found.add(isPlaceholder(rest, assigned.group(2)) ? text(word) : assigned.group(1) + MASK);
             } else {

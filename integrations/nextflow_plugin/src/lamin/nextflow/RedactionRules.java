@@ -36,6 +36,7 @@ final class RedactionRules {
     final Set<String> notAfter;
     final Set<String> strong;
     final Set<String> weak;
+    final Set<String> random;
     final Set<String> values;
     final List<String> hints;
     final List<Shape> shapes = new ArrayList<>();
@@ -48,6 +49,7 @@ final class RedactionRules {
         notAfter = new HashSet<>(sections.get("not after"));
         strong = new HashSet<>(sections.get("strong"));
         weak = new HashSet<>(sections.get("weak"));
+        random = new HashSet<>(sections.get("random"));
         values = new HashSet<>(sections.get("values"));
         hints = sections.get("hints");
         for (String line : sections.get("shapes")) {

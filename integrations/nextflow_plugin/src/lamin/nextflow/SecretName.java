@@ -14,17 +14,25 @@ final class SecretName {
     final String words;
     final boolean isStrong;
     final boolean isWeak;
+    final boolean isVague; // only a value that looks like a secret is one
 
     private SecretName(String words, RedactionRules rules) {
         this.words = words;
         isStrong = rules.strong.contains(words);
         isWeak = rules.weak.contains(words);
+        isVague = rules.random.contains(words);
     }
 
     /** The words of a name that make it the name of a secret, or null. */
     static SecretName of(String name, RedactionRules rules) {
         String found = secretWords(words(name), rules);
         return found == null ? null : new SecretName(found, rules);
+    }
+
+    /** Whether a field of this name holds a secret, whatever it looks like. */
+    static boolean isSecret(String name, RedactionRules rules) {
+        SecretName found = of(name, rules);
+        return found != null && !found.isVague;
     }
 
     static List<String> words(String name) {

@@ -76,7 +76,7 @@ public final class Probe {
 
     private static List<Object> secretNames(List<String> names) {
         List<Object> found = new ArrayList<>();
-        for (String name : names) found.add(SecretName.of(name, RedactionRules.read()) != null);
+        for (String name : names) found.add(SecretName.isSecret(name, RedactionRules.read()));
         return found;
     }
 

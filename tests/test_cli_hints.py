@@ -1,0 +1,98 @@
+"""Errors of the shell: they name what went wrong, and their hints work when typed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import lamin_core as ln
+from lamin_core.errors import InvalidArgument
+from lamin_core.instance.instance import disconnect, init
+from tests.command import typed
+
+LAMIN = str(Path(sys.executable).with_name("lamin"))
+
+
+@pytest.fixture
+def folder(in_tmp_path: Path) -> Iterator[Path]:
+    """An instance in the test's folder, with a file in it."""
+    init("./data")
+    disconnect()
+    (in_tmp_path / "a.csv").write_text("x\n1\n")
+    yield in_tmp_path
+    disconnect()
+
+
+def shell(line: str) -> subprocess.CompletedProcess[str]:
+    """Run a line in a real shell, in which `lamin` is this one."""
+    path = f"{Path(LAMIN).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, env={**os.environ, "PATH": path}
+    )
+
+
+def test_saving_with_standard_output_closed_is_done_and_reading_is_not(folder: Path) -> None:
+    saved = shell("lamin save a.csv >&-")
+    assert (saved.returncode, saved.stderr) == (0, "saved artifact a.csv, version 0000\n")
+    listed = shell("lamin artifacts >&-")
+    assert listed.returncode == 1
+    assert "standard output cannot be written: Bad file descriptor" in listed.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device here")
+def test_a_full_standard_output_is_named_with_what_was_done(folder: Path) -> None:
+    done = shell("lamin save a.csv > /dev/full")
+    assert done.returncode == 1
+    uid = typed("artifacts", "--json").json[0]["uid"]
+    assert f"saved artifact a.csv, version 0000: {uid}" in done.stderr
+    assert "standard output cannot be written: No space left on device" in done.stderr
+
+
+def test_a_name_that_begins_with_a_dash_is_found_as_the_hint_says(folder: Path) -> None:
+    (folder / "-x.csv").write_text("x")
+    typed("save", "--", "-x.csv")
+    for command in ("get", "lineage", "load"):
+        assert f"lamin {command} -- -NAME" in typed(command, "-x.csv", code=2).stderr
+        typed(command, "--", "-x.csv")
+
+
+def test_a_line_end_in_a_key_is_shown_as_an_escape(folder: Path) -> None:
+    assert "saved artifact a\\nb.csv, version" in typed("save", "a.csv", "--key", "a\nb.csv").stderr
+
+
+def test_a_backup_is_not_written_into_a_file_called_dash(folder: Path) -> None:
+    assert "lamin backup registry.db" in typed("backup", "-", code=2).stderr
+    assert not (folder / "-").exists()
+
+
+def test_connect_names_a_database_file_that_is_none_and_a_relative_path(folder: Path) -> None:
+    (folder.parent / "elsewhere").mkdir(exist_ok=True)
+    os.chdir(folder.parent / "elsewhere")
+    (folder / "text.db").write_text("no database")
+    refused = typed("connect", f"sqlite:///{folder}/text.db", code=5).stderr
+    assert "the URL of its database" in refused
+    assert "restore" not in refused
+    relative = typed("connect", "sqlite:///sub/x.db", code=2).stderr
+    assert f"lamin connect sqlite:///{Path.cwd()}/sub/x.db" in relative
+
+
+def test_fields_that_cannot_be_updated_and_unknown_kinds_are_refused(folder: Path) -> None:
+    init("./data")
+    with pytest.raises(InvalidArgument, match="cannot be changed in many at once") as error:
+        ln.Artifact.filter().update(hash="x")
+    assert error.value.hint == "artifact.replace(data)"
+    transform = ln.Transform(key="fit.py", kind="script").save()
+    for change in (
+        lambda: ln.Transform(key="x", kind="zzz"),
+        lambda: setattr(transform, "kind", "zzz"),
+        lambda: ln.Transform.filter().update(kind="zzz"),
+    ):
+        with pytest.raises(InvalidArgument, match="not a kind of transform: 'zzz'"):
+            change()
+    (folder / "fit.py").write_text("1\n")
+    assert "did you mean script?" in typed("save", "fit.py", "--kind", "scrpt", code=2).stderr

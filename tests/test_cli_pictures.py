@@ -1,0 +1,115 @@
+"""`lamin lineage` as a picture, in a file, and as a tree that fits the terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+import lamin_core as ln
+from lamin_core.instance.instance import disconnect, init
+from lamin_core.render.svg import Box
+from lamin_core.render.text_width import pixels
+from tests.command import lamin, on_terminal, typed
+
+LAMIN = str(Path(sys.executable).with_name("lamin"))
+SAMPLES = 5
+
+
+@pytest.fixture
+def samples(in_tmp_path: Path) -> Path:
+    """An instance in which one step cleaned each of five samples, and another merged them."""
+    init("./data")
+    for number in range(SAMPLES):
+        raw = in_tmp_path / f"raw/a_sample_with_a_name_that_is_long_{number}.fastq"
+        raw.parent.mkdir(exist_ok=True)
+        raw.write_text(f"{number}")
+        artifact = ln.Artifact(raw, run=False).save()
+        with ln.run("clean.py"):
+            artifact.cache()
+            (in_tmp_path / f"{number}.tsv").write_text(f"clean {number}")
+            ln.Artifact(f"{number}.tsv").save()
+    with ln.run("merge.py"):
+        for number in range(SAMPLES):
+            ln.Artifact.get(key=f"{number}.tsv").cache()
+        (in_tmp_path / "merged.csv").write_text("merged")
+        ln.Artifact("merged.csv").save()
+    disconnect()
+    return in_tmp_path
+
+
+def test_equal_tasks_are_one_box_with_the_colour_of_their_engine(samples: Path) -> None:
+    picture = typed("lineage", "merged.csv", "--svg").stdout
+    texts = [
+        node.text for node in ElementTree.fromstring(picture).iter() if node.tag.endswith("}text")
+    ]
+    assert f"clean.py x {SAMPLES}" in texts
+    assert texts.count(f"{SAMPLES} artifacts") == 2
+    assert len(re.findall('<g class="run python', picture)) == 3  # two steps, and the legend
+    assert "python" in texts
+
+
+def test_graphviz_and_mermaid_have_the_same_boxes_and_links(samples: Path) -> None:
+    dot = typed("lineage", "merged.csv", "--dot").stdout
+    mermaid = typed("lineage", "merged.csv", "--mermaid").stdout
+    assert dot.startswith("digraph lineage {")
+    assert mermaid.startswith("flowchart LR\n")
+    assert dot.count("->") == mermaid.count("-->") == 4
+    for text in (dot, mermaid):
+        assert f"clean.py x {SAMPLES}" in text
+
+
+def test_a_file_has_the_format_of_its_suffix(samples: Path) -> None:
+    for name in ("f.svg", "f.dot", "f.mmd", "f.json", "f.txt"):
+        assert typed("lineage", "merged.csv", "-o", name).stdout == ""
+    assert ElementTree.parse(samples / "f.svg").getroot().tag.endswith("svg")
+    assert len(json.loads((samples / "f.json").read_text())["runs"]) == SAMPLES + 1
+    assert (samples / "f.txt").read_text().startswith("merged.csv  v0000\n")
+    assert "-o f.svg" in typed("lineage", "merged.csv", "-o", "f.png", code=2).stderr
+    assert typed("lineage", "--all", "--mermaid").stdout.count("-->") >= 4
+
+
+def test_a_run_is_shown_with_what_it_read_and_what_it_wrote(samples: Path) -> None:
+    lines = typed("lineage", "--run", "merge.py").stdout.splitlines()
+    assert lines[0] == "What it read:"
+    assert any(line.endswith("4.tsv  v0000") for line in lines)
+    wrote = lines.index("What it wrote:")
+    assert lines[wrote + 2] == "└─ merged.csv  v0000"
+
+
+def test_on_a_terminal_the_tree_fits_and_is_coloured_and_elsewhere_it_is_whole(
+    samples: Path,
+) -> None:
+    environment = {**os.environ, "COLUMNS": "48", "TERM": "xterm"}
+    shown, code = on_terminal(LAMIN, "lineage", "merged.csv", env=environment)
+    assert code == 0
+    assert "\x1b[" in shown
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()
+    assert max(map(len, plain)) <= 48
+    assert any("..." in line for line in plain)
+    bare, _ = on_terminal(LAMIN, "lineage", "merged.csv", env={**environment, "NO_COLOR": "1"})
+    assert "\x1b[" not in bare
+    whole = lamin("lineage", "merged.csv", env=environment).stdout
+    assert "..." not in whole
+    assert "\x1b[" not in whole
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["WWWWWWWWWWWWWWWW", "iiiiiiii", "a3/543053569cd22b9ce8321b418cbbe5", "日本語のファイル"],
+)
+def test_a_box_is_wide_enough_for_its_texts_in_the_widest_usual_font(text: str) -> None:
+    font = pytest.importorskip("matplotlib.font_manager")
+    from matplotlib.ft2font import FT2Font, LoadFlags
+
+    face = FT2Font(font.findfont("DejaVu Sans"))
+    face.set_size(12, 72)
+    if text.isascii():  # the font lacks the others
+        face.set_text(text, flags=LoadFlags.NO_HINTING)
+        assert face.get_width_height()[0] / 64 <= pixels(text, 12) + 1
+    assert Box(text, text, "", "artifact").width >= pixels(text, 12) + 18
