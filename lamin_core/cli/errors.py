@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from lamin_core.cli.output import Styled, echo
-from lamin_core.errors import LaminError
+from lamin_core.errors import SHELL, LaminError, hint_for
 
 UNEXPECTED = 1
 INTERRUPTED = 130
@@ -33,7 +33,7 @@ def lines(error: BaseException) -> list[str]:
       hint: lamin artifacts
     """
     if isinstance(error, LaminError):
-        return _lines(error.message, _reason(error), error.hint)
+        return _lines(error.message, _reason(error), hint_for(error.hint, SHELL))
     if isinstance(error, OSError) and error.strerror:  # a full disk, a folder that is not ours
         of_what = "" if error.filename is None else f": {error.filename!r}"
         return _lines(f"{error.strerror}{of_what}", "", "`lamin --debug COMMAND` shows where")

@@ -64,16 +64,11 @@ def find(words: Sequence[str], key: str | None, uid: str | None, name: str | Non
         raise InvalidArgument(
             "name one record", hint="by NAME, --key, --uid or --name: lamin describe artifact a.csv"
         )
-    try:
-        if uid is not None:
-            return kind.get(uid)
-        if key is not None or name is not None:
-            return kind.get(**({"key": key} if key is not None else {"name": name}))
-        return _by_word(kind, rest[0])
-    except NotFound as error:
-        if error.hint is not None and ".df()" in error.hint:  # that is for Python
-            error.hint = f"lamin list {kind.__name__.lower()}"
-        raise
+    if uid is not None:
+        return kind.get(uid)
+    if key is not None or name is not None:
+        return kind.get(**({"key": key} if key is not None else {"name": name}))
+    return _by_word(kind, rest[0])
 
 
 def called(record: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from typing import Any
 
@@ -10,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from lamin_core.db.database import Database
 from lamin_core.enums import RunStatus
-from lamin_core.errors import Conflict, NotFound
-from lamin_core.lineage import listing, resolve
+from lamin_core.errors import Conflict, Hint, NotFound
+from lamin_core.lineage import listing, resolve, unregistered
 from lamin_core.lineage.diff import RunDiff, diff
 from lamin_core.lineage.graph import ArtifactNode, Graph, Node, RunNode, between, walk, whole
 from lamin_core.lineage.listing import ListFilter
@@ -141,7 +142,12 @@ class LineageService:
             MultipleFound: Several keys match.
         """
         with self._database.reading() as session:
-            return resolve.find(session, name, None if as_of is None else parse_time(as_of))
+            try:
+                return resolve.find(session, name, None if as_of is None else parse_time(as_of))
+            except NotFound as error:
+                if as_of is not None or not os.path.isfile(name):
+                    raise
+                raise unregistered.not_registered(session, name, error) from None
 
     def find_run(self, name: str) -> Run:
         """The run with this uid or OpenLineage run id, or the newest run of the transform with this key."""
@@ -154,7 +160,10 @@ class LineageService:
             if not isinstance(run, Run):
                 text_argument(run, "the name of a run", "diff(ln.Run.get(...))")
                 if not is_storable(run):
-                    raise NotFound(f"no run is called {shown(run)}", hint="`lamin runs` lists them")
+                    raise NotFound(
+                        f"no run is called {shown(run)}",
+                        hint=Hint("ln.Run.df() lists them", command="`lamin runs` lists them"),
+                    )
         ends = [end if isinstance(end, Run) else self.find_run(end) for end in (first, second)]
         with self._database.reading() as session:
             return diff(*snapshots(session, *(run.id for run in ends)))

@@ -55,13 +55,24 @@ def test_watched_files_of_concurrent_tasks_are_kept_apart(in_tmp_path: Path) -> 
     ]
 
 
-def test_watched_files_of_other_threads_are_not_taken(in_tmp_path: Path) -> None:
-    files = WatchedFiles()
+def test_watched_files_of_a_thread_without_context_belong_to_what_is_active_alone(
+    in_tmp_path: Path,
+) -> None:
+    files, other = WatchedFiles(), WatchedFiles()
     with files.active():
-        thread = threading.Thread(target=Path("other.txt").write_text, args=["1"])
-        thread.start()
-        thread.join()
-    assert files.datasets(DatasetReader()) == ([], [])
+        _in_thread("alone.txt")
+        with other.active():
+            _in_thread("unclear.txt")
+    _in_thread("later.txt")
+    reader = DatasetReader()
+    assert _names(files.datasets(reader)[1]) == {"alone.txt"}
+    assert other.datasets(reader) == ([], [])
+
+
+def _in_thread(name: str) -> None:
+    thread = threading.Thread(target=Path(name).write_text, args=["1"])
+    thread.start()
+    thread.join()
 
 
 def test_watched_files_are_none_where_the_setting_says_so(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -38,13 +39,18 @@ class WatchedFiles:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """In here, in this thread or task and in what copies its context, this is what takes the files."""
-        opening.watch(_active.get, digest_in_hex)
+        """In here, in this thread or task and in what copies its context, this is what takes the files.
+
+        A thread without a context belongs to what is active, if that is one thing alone.
+        """
+        opening.watch(_files_here, digest_in_hex)
         libraries.wrap()
         token = _active.set(self._files)
+        _open.append(self._files)
         try:
             yield
         finally:
+            _open.remove(self._files)
             _active.reset(token)
 
     def datasets(self, reader: DatasetReader) -> tuple[list[Dataset], list[Dataset]]:
@@ -62,6 +68,17 @@ class WatchedFiles:
 
 
 _active: ContextVar[RunFiles | None] = ContextVar("lamin_watched_files", default=None)
+_open: list[RunFiles | None] = []
+
+
+def _files_here() -> RunFiles | None:
+    files = _active.get()
+    if files is None and len(_open) == 1 and threading.current_thread() is not _main:
+        return _open[0]
+    return files
+
+
+_main = threading.main_thread()
 
 
 def _input(file: InputFile, reader: DatasetReader) -> Dataset | None:
