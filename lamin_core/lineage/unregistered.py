@@ -36,14 +36,14 @@ def not_registered(session: Session, path: str, error: NotFound) -> NotFound:
     )
 
 
-def _runs_at_work(session: Session, moment: datetime) -> list[tuple[Run, str | None]]:
-    """Runs between whose start and end this moment is, the latest first; at most a few."""
+def _runs_at_work(session: Session, written_at: datetime) -> list[tuple[Run, str | None]]:
+    """Runs between whose start and end this time is, the latest first; at most a few."""
     query = (
         select(Run, Transform.key)
         .join(Transform, Transform.id == Run.transform_id)
         .where(
-            Run.started_at <= moment + _SLACK,
-            or_(Run.finished_at.is_(None), Run.finished_at >= moment - _SLACK),
+            Run.started_at <= written_at + _SLACK,
+            or_(Run.finished_at.is_(None), Run.finished_at >= written_at - _SLACK),
         )
         .order_by(Run.started_at.desc(), Run.id.desc())
         .limit(_SHOWN + 1)

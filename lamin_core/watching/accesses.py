@@ -137,13 +137,13 @@ def state_of_file(path: str | int) -> FileState | None:
     (True, True)
     """
     try:
-        found = os.stat(path)
+        result = os.stat(path)
     except (OSError, ValueError):
         return None
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(result.st_mode):
         return None
     return FileState(
-        found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
+        result.st_mtime_ns, result.st_ctime_ns, result.st_size, result.st_ino, result.st_dev
     )
 
 
