@@ -18,7 +18,42 @@ LaminError
 └── NotYet               a part of LaminDB that this version has not
 """
 
+from __future__ import annotations
+
 from pathlib import Path
+
+
+class Hint(str):
+    """What to type next: in Python the text itself, in a shell `command`, over HTTP `http`.
+
+    >>> hint = Hint("ln.Run.df() lists them", command="`lamin runs` lists them")
+    >>> hint, hint_for(hint, SHELL)
+    ('ln.Run.df() lists them', '`lamin runs` lists them')
+    """
+
+    command: str | None
+    http: str | None
+
+    def __new__(cls, python: str, command: str | None = None, http: str | None = None) -> Hint:
+        """Where nothing is said for the shell or for HTTP, the text for Python is what there is."""
+        hint = super().__new__(cls, python)
+        hint.command, hint.http = command, http
+        return hint
+
+
+NO_INSTANCE = Hint(
+    'ln.setup.init("./data"), or in a shell: lamin init --storage ./data',
+    command="lamin init --storage ./data",
+)
+
+SHELL, HTTP = "shell", "http"
+
+
+def hint_for(hint: str | None, door: str) -> str | None:
+    """The hint for who came in through this door: `shell` or `http`."""
+    if not isinstance(hint, Hint):
+        return hint
+    return (hint.command if door == SHELL else hint.http) or str(hint)
 
 
 class LaminError(Exception):

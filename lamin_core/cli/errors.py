@@ -10,7 +10,7 @@ import click
 
 from lamin_core.cli.output import Styled, echo
 from lamin_core.cli.streams import STANDARD_OUTPUT
-from lamin_core.errors import LaminError
+from lamin_core.errors import SHELL, LaminError, hint_for
 
 UNEXPECTED = 1
 INTERRUPTED = 130
@@ -34,7 +34,7 @@ def lines(error: BaseException) -> list[str]:
       hint: lamin artifacts
     """
     if isinstance(error, LaminError):
-        return _lines(error.message, _reason(error), error.hint)
+        return _lines(error.message, _reason(error), hint_for(error.hint, SHELL))
     if isinstance(error, OSError) and error.strerror:  # a full disk, a folder that is not ours
         if error.filename == STANDARD_OUTPUT:
             return _lines(

@@ -11,7 +11,7 @@ import lamin_core as ln
 from lamin_core.cli import errors
 from lamin_core.cli.completers import beginning, keys
 from lamin_core.cli.output import echo
-from lamin_core.errors import InvalidArgument, LaminError, MultipleFound, NotFound
+from lamin_core.errors import InvalidArgument, MultipleFound, NotFound
 from lamin_core.lineage.resolve import UID_PREFIX, Match, external_ids
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -74,16 +74,13 @@ def find(
         raise InvalidArgument(
             "name one record", hint="by NAME, --key, --uid or --name: lamin describe artifact a.csv"
         )
-    try:
-        if uid is not None:
-            return _by_uid(kind, uid)
-        if key is not None or name is not None:
-            return kind.get(**({"key": key} if key is not None else {"name": name}))
-        if kind is ln.Artifact:
-            return _artifact(rest[0], to_change=to_change)
-        return _by_word(kind, rest[0])
-    except (NotFound, MultipleFound) as error:
-        raise _for_shell(error, kind) from None
+    if uid is not None:
+        return _by_uid(kind, uid)
+    if key is not None or name is not None:
+        return kind.get(**({"key": key} if key is not None else {"name": name}))
+    if kind is ln.Artifact:
+        return _artifact(rest[0], to_change=to_change)
+    return _by_word(kind, rest[0])
 
 
 def note_same_bytes(match: Match) -> None:
@@ -173,16 +170,6 @@ def _by_uid(kind: Any, uid: str) -> Any:
     if run is None and not (uid.isascii() and uid.isalnum()):
         raise NotFound(f"no run has the id {uid!r}", hint="lamin runs")
     return ln.Run.get(uid) if run is None else run
-
-
-def _for_shell(error: NotFound | MultipleFound, kind: Any) -> LaminError:
-    """The error with a hint for the shell where it has one for Python."""
-    word = kind.__name__.lower()
-    if isinstance(error, MultipleFound) and ".first()" in (error.hint or ""):
-        error.hint = f"name one by its uid: lamin list {word}"
-    elif ".df()" in (error.hint or ""):
-        error.hint = f"lamin list {word}"
-    return error
 
 
 def _complete(ctx: click.Context, argument: click.Parameter, incomplete: str) -> list[str]:

@@ -59,6 +59,7 @@ def track(
         "lamin run fit.py --epochs 3",
         "lamin run Rscript fit.R raw.csv fit.txt",
         "lamin run --input raw --output plots -- make plots",
+        "lamin run --watch make plots",
     ),
 )
 @click.argument(
@@ -95,6 +96,11 @@ def track(
     multiple=True,
     help="A parameter; JSON, or else text.",
 )
+@click.option(
+    "--watch/--no-watch",
+    default=None,
+    help="Note all files that it opens, or none; by default those that a Python opens.",
+)
 def run(
     words: tuple[str, ...],
     inputs: tuple[str, ...],
@@ -102,18 +108,20 @@ def run(
     key: str | None,
     name: str | None,
     params: tuple[str, ...],
+    watch: bool | None,
 ) -> None:
     """Run a script or any other program as a run, and exit as it does.
 
     Files that its arguments name are noted by themselves: those that stay as they are as inputs,
-    those that are new or changed as outputs.
+    those that are new or changed as outputs. So are files that a Python program opens, and with
+    --watch those that any program opens.
     """
     from lamin_core.instance.instance import connect
     from lamin_core.tracking.subprocesses import Asked, Program, run_program
 
     first, *rest = words
     program = Program([first, *(rest[1:] if rest[:1] == ["--"] else rest)])
-    request = Asked(inputs, outputs, key=key, name=name, params=dict(map(_param, params)))
+    request = Asked(inputs, outputs, key, name, dict(map(_param, params)), watch)
     sys.exit(run_program(connect(), program, request))
 
 

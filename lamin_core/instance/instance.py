@@ -18,7 +18,14 @@ from sqlalchemy import Row, Select, select
 
 from lamin_core import saving
 from lamin_core.db.database import Database
-from lamin_core.errors import Conflict, InstanceNotFound, InvalidArgument, LaminError, NotFound
+from lamin_core.errors import (
+    NO_INSTANCE,
+    Conflict,
+    InstanceNotFound,
+    InvalidArgument,
+    LaminError,
+    NotFound,
+)
 from lamin_core.ingest.datasets import storage_for
 from lamin_core.instance.lineage_service import LineageService
 from lamin_core.instance.moves import follow_project
@@ -82,9 +89,7 @@ class Instance:
             require_readable(folder / SETTINGS)
             url = read_toml(folder / SETTINGS).get("db")
         if url is None:
-            raise InstanceNotFound(
-                f"no instance in {str(folder.parent)!r}", hint="lamin init --storage ./data"
-            )
+            raise InstanceNotFound(f"no instance in {str(folder.parent)!r}", hint=NO_INSTANCE)
         if not isinstance(url, str):
             raise Conflict(
                 f"{str(folder / SETTINGS)!r} names no database",
@@ -330,9 +335,7 @@ def at_work(*, check: bool = True) -> Instance:
     """The instance that is at work here, not connected; without `check`, also where its database is of no use."""
     located = locate_instance()
     if located is None:
-        raise InstanceNotFound(
-            f"no instance in {str(Path.cwd())!r} or above", hint="lamin init --storage ./data"
-        )
+        raise InstanceNotFound(f"no instance in {str(Path.cwd())!r} or above", hint=NO_INSTANCE)
     return Instance.located(located, check=check)
 
 
@@ -403,7 +406,7 @@ def _database_url(folder: Path, url: str) -> str:
 
 def _storage_root(storage: str, parent: Path) -> str:
     if not storage:
-        raise InvalidArgument("an instance needs a storage", hint="lamin init --storage ./data")
+        raise InvalidArgument("an instance needs a storage", hint=NO_INSTANCE)
     return checked_root(storage, parent.absolute())
 
 

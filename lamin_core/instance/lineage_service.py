@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -12,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from lamin_core.db.database import Database
 from lamin_core.db.presence import check_present, not_found
-from lamin_core.errors import Conflict, NotFound
-from lamin_core.lineage import listing, resolve
+from lamin_core.errors import Conflict, Hint, NotFound
+from lamin_core.lineage import listing, resolve, unregistered
 from lamin_core.lineage.diff import RunDiff, diff
 from lamin_core.lineage.graph import ArtifactNode, Graph, Node, RunNode, between, walk, whole
 from lamin_core.lineage.listing import ListFilter
@@ -174,7 +175,12 @@ class LineageService:
             MultipleFound: Several keys match.
         """
         with self._database.reading() as session:
-            return resolve.find(session, name, None if as_of is None else parse_time(as_of))
+            try:
+                return resolve.find(session, name, None if as_of is None else parse_time(as_of))
+            except NotFound as error:
+                if as_of is not None or not os.path.isfile(name):
+                    raise
+                raise unregistered.not_registered(session, name, error) from None
 
     def match(self, name: str, *, as_of: datetime | str | None = None) -> Match:
         """Find what a name means, as `find` does; also the artifacts that have the bytes of a file of this name.
@@ -190,7 +196,12 @@ class LineageService:
         """
         at = None if as_of is None else parse_time(as_of)
         with self._database.reading() as session:
-            return resolve.match(session, name, at, self._digest_of)
+            try:
+                return resolve.match(session, name, at, self._digest_of)
+            except NotFound as error:
+                if at is not None or not os.path.isfile(name):
+                    raise
+                raise unregistered.not_registered(session, name, error) from None
 
     def find_run(self, name: str) -> Run:
         """The run with this uid or OpenLineage run id, or the newest run of the transform with this key."""
@@ -203,7 +214,10 @@ class LineageService:
             if not isinstance(run, Run):
                 text_argument(run, "the name of a run", "diff(ln.Run.get(...))")
                 if not is_storable(run):
-                    raise NotFound(f"no run is called {shown(run)}", hint="`lamin runs` lists them")
+                    raise NotFound(
+                        f"no run is called {shown(run)}",
+                        hint=Hint("ln.Run.df() lists them", command="`lamin runs` lists them"),
+                    )
         ends = [end if isinstance(end, Run) else self.find_run(end) for end in (first, second)]
         with self._database.reading() as session:
             return diff(*snapshots(session, *(run.id for run in ends)))

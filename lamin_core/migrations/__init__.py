@@ -8,7 +8,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
-from lamin_core.errors import InstanceNotFound
+from lamin_core.errors import NO_INSTANCE, InstanceNotFound
 from lamin_core.instance.instance import Instance
 from lamin_core.models import search
 from lamin_core.models.run_change import note_changes
@@ -20,9 +20,7 @@ def upgrade(start: Path) -> None:
     """Bring the database of the instance in or above this folder to the newest schema, whole or not at all."""
     located = locate_instance(start)
     if located is None:
-        raise InstanceNotFound(
-            f"no instance in {str(start)!r} or above", hint="lamin init --storage ./data"
-        )
+        raise InstanceNotFound(f"no instance in {str(start)!r} or above", hint=NO_INSTANCE)
     instance = Instance.located(located, check=False)
     try:
         instance.db.require_file()

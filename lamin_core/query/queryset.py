@@ -13,7 +13,7 @@ from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 
 from lamin_core.db.database import Database
-from lamin_core.errors import InvalidArgument, MultipleFound, NotFound
+from lamin_core.errors import Hint, InvalidArgument, MultipleFound, NotFound
 from lamin_core.models.base import Versioned
 from lamin_core.models.checks import shown, text_arguments
 from lamin_core.models.deleted import deleted_at
@@ -194,12 +194,15 @@ class SQLQuerySet(QuerySet[R]):
     def _only(self, records: Items[R]) -> R:
         name = self.registry.__name__
         if not records:
-            raise NotFound(f"no {name} fits", hint=f"{name}.df() shows what is there")
+            raise NotFound(f"no {name} fits", hint=_listed(name))
         if len(records) > 1:
             shown = ", ".join(map(repr, records[:2]))
             raise MultipleFound(
                 f"{self.count()} {name} records fit",
-                hint=f"ask for more, or .first(); among them: {shown}",
+                hint=Hint(
+                    f"ask for more, or .first(); among them: {shown}",
+                    command=f"name one by its uid; among them: {shown}",
+                ),
             )
         record: R = records[0]
         return record
@@ -254,11 +257,9 @@ class SQLQuerySet(QuerySet[R]):
         deletion = self._deletion(uid)
         if deletion is not None:
             message = f"{name} {uid} was deleted for good on {deletion:%Y-%m-%d at %H:%M} UTC"
-            return NotFound(
-                message, hint=f"no other version gets its uid; {name}.df() shows what is there"
-            )
+            return NotFound(message, hint=_listed(name, "no other version gets its uid; "))
         shown = f"no {name} with {', '.join(criteria)}" if criteria else f"no {name} fits"
-        return NotFound(shown, hint=self._nearest(lookups) or f"{name}.df() shows what is there")
+        return NotFound(shown, hint=self._nearest(lookups) or _listed(name))
 
     def _deletion(self, uid: str | None) -> datetime | None:
         """When the version with this uid was deleted for good, if it was."""
@@ -393,3 +394,10 @@ def _check_bounds(bounds: slice) -> None:
 
 def _counts_up(bound: int | None) -> bool:
     return bound is None or bound >= 0
+
+
+def _listed(registry: str, before: str = "") -> Hint:
+    return Hint(
+        f"{before}{registry}.df() shows what is there",
+        command=f"{before}`lamin list {registry.lower()}` shows what is there",
+    )

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lamin_core.db.statements import insert_rows, reserve, select_in, update_rows
-from lamin_core.errors import Conflict, InvalidArgument
+from lamin_core.errors import Conflict, Hint, InvalidArgument
 from lamin_core.ingest import containment, new_rows
 from lamin_core.ingest.datasets import Bytes, content_for, contents_of
 from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact, Storage
@@ -88,7 +88,7 @@ def _check(draft: ArtifactDraft) -> None:
     elif artifact.key is None and artifact.description is None and draft.run is None:
         raise InvalidArgument(
             "an artifact needs a key, a description or a run to be found by",
-            hint='Artifact(path, key="raw/a.csv")',
+            hint=Hint('Artifact(path, key="raw/a.csv")', command="lamin save PATH --key raw/a.csv"),
         )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lamin_core.db.database import Database
-from lamin_core.errors import Conflict, InvalidArgument, LaminError, NotFound, Unavailable
+from lamin_core.errors import Conflict, Hint, InvalidArgument, LaminError, NotFound, Unavailable
 from lamin_core.ingest.datasets import roots
 from lamin_core.ingest.inputs import Reader, note_input
 from lamin_core.models import Artifact, Storage, blank
@@ -94,7 +94,10 @@ class Files:
         if match is None or not match.is_managed:
             raise NotFound(
                 f"not a managed storage: {target_root!r}",
-                hint=f"ln.Storage({target_root!r}).save()",
+                hint=Hint(
+                    f"ln.Storage({target_root!r}).save()",
+                    command="lamin settings unset storage; `lamin list storage` shows those there are",
+                ),
             )
         return match
 

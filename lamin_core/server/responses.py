@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from lamin_core.errors import Conflict, LaminError, NotFound, Unavailable
+from lamin_core.errors import HTTP, Conflict, LaminError, NotFound, Unavailable, hint_for
 
 logger = logging.getLogger("lamin")
 
@@ -71,11 +71,14 @@ def failure(error: LaminError) -> Response:
     if isinstance(error, Unavailable):
         logger.error("%s", error)
         return refusal(
-            503, error.message, error.hint or "send it again in a moment", {"Retry-After": "1"}
+            503,
+            error.message,
+            hint_for(error.hint, HTTP) or "send it again in a moment",
+            {"Retry-After": "1"},
         )
     if isinstance(error, HttpRefusal):
-        return refusal(error.status, error.message, error.hint, error.headers)
-    return refusal(_status(error), error.message, error.hint)
+        return refusal(error.status, error.message, hint_for(error.hint, HTTP), error.headers)
+    return refusal(_status(error), error.message, hint_for(error.hint, HTTP))
 
 
 def _status(error: LaminError) -> int:

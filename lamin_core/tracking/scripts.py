@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy
 
 from lamin_core.enums import RunStatus
-from lamin_core.errors import InvalidArgument, NotFound, NotTracked, UntrustedInstance
+from lamin_core.errors import Hint, InvalidArgument, NotFound, NotTracked, UntrustedInstance
 from lamin_core.instance.instance import Instance
 from lamin_core.models import Artifact, Project, Run, Transform
 from lamin_core.runtime import current, git
@@ -177,7 +177,10 @@ def _projects(where: Instance, name: str | None) -> list[Project]:
     if match is None:
         raise NotFound(
             f"no project is called {project_name!r}",
-            hint=f'ln.Project(name="{project_name}").save()',
+            hint=Hint(
+                f'ln.Project(name="{project_name}").save()',
+                command="`lamin list project` shows those there are",
+            ),
         )
     return [match]
 

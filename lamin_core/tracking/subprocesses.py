@@ -2,7 +2,8 @@
 
 The run is that of the program, with all that it starts. Files that its arguments name need not be
 told: those that are there and stay as they are have been read, those that are new or changed have
-been written.
+been written, and read as well if the kernel saw that. A Python writes down what it opens; so does
+any other program where that is asked for.
 """
 
 from __future__ import annotations
@@ -27,14 +28,25 @@ from lamin_core.models import Artifact, Run, Transform
 from lamin_core.runtime import child_environment, current, git
 from lamin_core.runtime.paths import VARIABLE, instance_for_children
 from lamin_core.runtime.redaction import redact_command
+from lamin_core.runtime.settings import settings
 from lamin_core.saving.files import local_path
 from lamin_core.saving.parent_run import SHELL, name_of
-from lamin_core.storage.digest_cache import state_of
 from lamin_core.storage.locations import locate
 from lamin_core.tracking import termination
+from lamin_core.tracking.argument_files import ArgumentFiles
 from lamin_core.tracking.code import in_file
+from lamin_core.tracking.noted_files import (
+    local_storages,
+    log_of,
+    note_files,
+    scope_of,
+    tell_noted,
+)
 from lamin_core.tracking.params import masked_params
 from lamin_core.tracking.start import environment_id
+from lamin_core.uids import random_uid
+from lamin_core.watching.programs import Watched, all_watched, is_python, python_watched
+from lamin_core.watching.recorder import RunFiles
 
 logger = logging.getLogger("lamin")
 _INTERPRETERS = {
@@ -123,27 +135,33 @@ class Asked:
     key: str | None = None
     name: str | None = None
     params: dict[str, Any] = field(default_factory=dict)
+    watch: bool | None = None
+    """Whether to note what the program opens: all of it, nothing, or (None) what a Python opens."""
 
 
 def run_program(where: Instance, program: Program, request: Asked) -> int:
     """Run it as a run, and return its exit code; 128 and the number of the signal that ended it.
 
     Outputs are saved where it ends well. Raises `NotFound` where a program, an input or an output
-    is not there.
+    is not there, `Unavailable` where it is to be watched and cannot be.
     """
     command = program.command
     current.note_job()
+    uid = random_uid(16)
+    watched = _watched(where, command, request, log_of(uid))
     where.runs.find_lost()
     inputs = [_input(where, name) for name in request.inputs]
     run = _begun(where, program, request)
     for artifact in inputs:
         note_input(where.db, run, artifact)
-    before = _states(where, program)
+    files = RunFiles(scope_of(where), log_of(uid))
+    arguments = ArgumentFiles(_argument_files(where, program, request))
     where.db.dispose()  # hours may pass, which no idle connection has to outlive
     try:
-        code = _executed(command, run)
+        code = _executed(watched, run)
         how = termination.of_shell(code)
-        _note_files(where, run, before, is_good=code == 0)
+        arguments.record(files)
+        _note_files(where, run, request, files, is_good=code == 0)
         for path in request.outputs if code == 0 else ():
             _save(where, run, _promised(path))
     except BaseException as error:  # it cannot be started, or what it promised is not there
@@ -151,7 +169,17 @@ def run_program(where: Instance, program: Program, request: Asked) -> int:
         raise
     finally:
         where.runs.end(run, *how)
+    tell_noted(where, run)
     return code
+
+
+def _watched(where: Instance, command: list[str], request: Asked, log: str) -> Watched:
+    if request.watch:
+        return all_watched(command, log, scope_of(where))
+    is_wanted = request.watch is None and settings.watch_files
+    if is_wanted and is_python(command):
+        return python_watched(command, log, scope_of(where))
+    return Watched(command, {})
 
 
 def _names_its_interpreter(path: str) -> bool:
@@ -197,34 +225,30 @@ def _begun(where: Instance, program: Program, request: Asked) -> Run:
     return run.save()
 
 
-def _states(where: Instance, program: Program) -> dict[Path, Any]:
-    """The files that its arguments may name, in a known storage, and how they are now."""
-    storages = [root for root in where.files.storages() if root.root != "/"]
-    return {
-        path: _state(path) for path in program.files if locate(str(path), storages).root is not None
-    }
+def _argument_files(where: Instance, program: Program, request: Asked) -> list[Path]:
+    """The files that its arguments may name, in a known storage, and those that it is to write."""
+    storages = local_storages(where)
+    paths = [*program.files, *(Path(os.path.abspath(name)) for name in request.outputs)]
+    return [path for path in paths if locate(str(path), storages).root is not None]
 
 
-def _state(path: Path) -> object:
-    return state_of(path) if path.is_file() else None
+def _note_files(
+    where: Instance, run: Run, request: Asked, files: RunFiles, *, is_good: bool
+) -> None:
+    """What was read is an input; what was written is an output if all went well. Nobody asked for these files to be
+    noted, so whatever is wrong with that is a warning, and the program's exit code stays what it is."""
+    try:
+        files.collect()
+        inputs = [file for file in files.inputs() if not _is_named(file.path, request.inputs)]
+        outputs = [path for path in files.outputs() if not _is_named(path, request.outputs)]
+        note_files(where, run, inputs, outputs if is_good else ())
+    except LaminError as error:
+        logger.warning("lineage is incomplete: %s", error.message)
 
 
-def _note_files(where: Instance, run: Run, before: dict[Path, Any], *, is_good: bool) -> None:
-    """What is as it was has been read; what is new or changed has been written, and is kept if all went well."""
-    for path, state in before.items():
-        try:
-            _note_file(where, run, path, state, is_good=is_good)
-        except LaminError as error:
-            # Nobody asked for this file to be noted: the program's exit code stays what it is.
-            logger.warning("lineage is incomplete: %s", error.message)
-
-
-def _note_file(where: Instance, run: Run, path: Path, state: object, *, is_good: bool) -> None:
-    now = _state(path)
-    if now is not None and now == state:
-        note_input(where.db, run, _save(where, False, path))
-    elif now is not None and is_good:
-        _save(where, run, path)
+def _is_named(path: str, names: Sequence[str]) -> bool:
+    """Whether this is one of these files, or below one of these folders."""
+    return any(f"{path}/".startswith(f"{os.path.abspath(name)}/") for name in names)
 
 
 def _storable(text: str) -> str:
@@ -251,13 +275,14 @@ def _save(where: Instance, run: Run | bool, path: Path) -> Artifact:
     return Artifact(path, key=key, run=run).save()
 
 
-def _executed(command: list[str], run: Run) -> int:
+def _executed(watched: Watched, run: Run) -> int:
     """The exit code of the command, in which this run is at work."""
     child_environment.export_run(name_of(run))
     instance = instance_for_children()  # wherever it changes to
-    environment = {**os.environ, **({} if instance is None else {VARIABLE: instance})}
+    here = {} if instance is None else {VARIABLE: instance}
+    environment = {**os.environ, **here, **watched.variables}
     try:
-        with _Relay() as relay, subprocess.Popen(command, env=environment) as process:
+        with _Relay() as relay, subprocess.Popen(watched.command, env=environment) as process:
             relay.to(process)
             code = process.wait()
     finally:

@@ -137,13 +137,13 @@ def state_of_file(path: str | int) -> FileState | None:
     (True, True)
     """
     try:
-        status = os.stat(path)
+        result = os.stat(path)
     except (OSError, ValueError):
         return None
-    if not stat.S_ISREG(status.st_mode):
+    if not stat.S_ISREG(result.st_mode):
         return None
     return FileState(
-        status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, status.st_dev
+        result.st_mtime_ns, result.st_ctime_ns, result.st_size, result.st_ino, result.st_dev
     )
 
 

@@ -74,10 +74,10 @@ def opens(path: object, flags: int) -> None:
 
 def wrote(path: str) -> None:
     """This file has just been written, whatever it was before."""
-    _notice(_write, (path,))
+    _notice(_written, (path,))
 
 
-def _write(recorder: Recorder, arguments: tuple[object, ...]) -> None:
+def _written(recorder: Recorder, arguments: tuple[object, ...]) -> None:
     path = _path(arguments[0])
     if path is not None and recorder.takes(path):
         recorder.record(Action(WRITE, path))

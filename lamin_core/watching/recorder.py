@@ -18,7 +18,8 @@ from lamin_core.watching.accesses import (
     state_of_file,
 )
 from lamin_core.watching.log import actions_in, append
-from lamin_core.watching.scope import Scope, store_of
+from lamin_core.watching.scope import Scope, is_code, store_of
+from lamin_core.watching.strace import actions_of
 
 MOST = 10_000
 """Files of a run that are noted; a run that opens more of them is better served by a folder that it names."""
@@ -55,9 +56,15 @@ class RunFiles(Accesses):
 
     def collect(self) -> None:
         """Take what other processes have written down, and remove that."""
-        self.apply(action for action in actions_in(self.log) if self.takes(action.path))
-        with suppress(OSError):
-            os.unlink(self.log)
+        for action in (*actions_in(self.log), *actions_of(f"{self.log}.strace")):
+            path = os.path.normpath(action.path)
+            source = action.source and os.path.normpath(action.source)
+            is_import = action.kind == READ and is_code(path)
+            if self.takes(path) and not is_import:
+                self.record(action._replace(path=path, source=source))
+        for log in (self.log, f"{self.log}.strace"):
+            with suppress(OSError):
+                os.unlink(log)
 
     def inputs(self) -> list[InputFile]:
         """The files that were read, with what they held then."""

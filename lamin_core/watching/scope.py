@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterable
 
 _CODE = (".py", ".pyc", ".pyo", ".pyi", ".pyd", ".so")
@@ -67,5 +66,5 @@ def _as_prefix(folder: str) -> str:
 
 def _temporary(roots: tuple[str, ...]) -> list[str]:
     """The folder of temporary files, unless the project itself is a temporary one."""
-    folder = _as_prefix(tempfile.gettempdir())
+    folder = _as_prefix(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108 - to be left out
     return [] if any(root.startswith(folder) for root in roots) else [folder]

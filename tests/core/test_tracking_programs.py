@@ -48,7 +48,7 @@ def test_files_that_arguments_name_are_noted_by_themselves(
     assert _edges(run) == (["in.txt"], ["out.txt"])
     assert ln.Artifact.get(key="in.txt").run is None
     typed("run", "sed", "-i", "s/x/y/", "both.txt")  # it reads what it writes over
-    assert _edges(ln.Run.filter(transform__key="sed").one()) == ([], ["both.txt"])
+    assert _edges(ln.Run.filter(transform__key="sed").one()) == (["both.txt"], ["both.txt"])
 
 
 def test_a_script_is_the_transform_with_what_it_starts(instance: Instance, write: Write) -> None:

@@ -18,7 +18,13 @@ import os
 from functools import partial
 from pathlib import Path
 
-from lamin_core.errors import InstanceNotFound, LaminError, Unavailable, UntrustedInstance
+from lamin_core.errors import (
+    NO_INSTANCE,
+    InstanceNotFound,
+    LaminError,
+    Unavailable,
+    UntrustedInstance,
+)
 from lamin_core.runtime.paths import Located, locate_instance, spool_folder
 from lamin_core.runtime.settings import settings
 from openlineage.lamin.emit.background_sink import PATIENCE, BackgroundSink
@@ -152,7 +158,7 @@ def _open_registry(located: Located) -> Sink:
 
 
 def _nowhere() -> Sink:
-    raise InstanceNotFound("no instance here or above", hint="lamin init --storage ./data")
+    raise InstanceNotFound("no instance here or above", hint=NO_INSTANCE)
 
 
 def _spool_limit() -> float:

@@ -1,0 +1,85 @@
+"""Files that a function opens, as datasets for an adapter."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from lamin_core.storage.hashing import digest_bytes
+from openlineage.lamin.adapter.datasets import DatasetReader
+from openlineage.lamin.adapter.watched_files import WatchedFiles
+from openlineage.lamin.emit.events import Dataset
+
+
+def _names(datasets: list[Dataset]) -> set[str]:
+    return {Path(dataset.name).name for dataset in datasets}
+
+
+def test_watched_files_of_a_block_are_its_inputs_and_outputs(in_tmp_path: Path) -> None:
+    Path("raw.txt").write_text("raw")
+    Path("changed.txt").write_text("old")
+    files = WatchedFiles()
+    with files.active():
+        Path("out.txt").write_text(Path("raw.txt").read_text())
+        Path("changed.txt").write_text(Path("changed.txt").read_text() + "new")
+    Path("later.txt").write_text("nobody's")
+    inputs, outputs = files.datasets(DatasetReader())
+    assert (_names(inputs), _names(outputs)) == (
+        {"raw.txt", "changed.txt"},
+        {"out.txt", "changed.txt"},
+    )
+    hashes = {Path(dataset.name).name: dataset.hash for dataset in inputs}
+    assert hashes["changed.txt"] == digest_bytes(b"old").hash
+
+
+def test_watched_files_of_concurrent_tasks_are_kept_apart(in_tmp_path: Path) -> None:
+    async def task(name: str) -> WatchedFiles:
+        files = WatchedFiles()
+        with files.active():
+            await asyncio.sleep(0.01)
+            await asyncio.to_thread(Path(name).write_text, name)
+            await asyncio.sleep(0.01)
+        return files
+
+    async def both() -> list[WatchedFiles]:
+        return await asyncio.gather(task("a.txt"), task("b.txt"))
+
+    first, second = asyncio.run(both())
+    reader = DatasetReader()
+    assert [_names(files.datasets(reader)[1]) for files in (first, second)] == [
+        {"a.txt"},
+        {"b.txt"},
+    ]
+
+
+def test_watched_files_of_a_thread_without_context_belong_to_what_is_active_alone(
+    in_tmp_path: Path,
+) -> None:
+    files, other = WatchedFiles(), WatchedFiles()
+    with files.active():
+        _in_thread("alone.txt")
+        with other.active():
+            _in_thread("unclear.txt")
+    _in_thread("later.txt")
+    reader = DatasetReader()
+    assert _names(files.datasets(reader)[1]) == {"alone.txt"}
+    assert other.datasets(reader) == ([], [])
+
+
+def _in_thread(name: str) -> None:
+    thread = threading.Thread(target=Path(name).write_text, args=["1"])
+    thread.start()
+    thread.join()
+
+
+def test_watched_files_are_none_where_the_setting_says_so(
+    in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAMIN_WATCH_FILES", "no")
+    files = WatchedFiles()
+    with files.active():
+        Path("out.txt").write_text("1")
+    assert files.datasets(DatasetReader()) == ([], [])
