@@ -19,7 +19,7 @@ PLUGIN = {"PREFECT_PLUGINS_ENABLED": "1", "LAMIN_PREFECT": "1"}
 RECORDED = [("lamin_prefect", {}), ("prefect", PLUGIN), ("lamin_prefect", PLUGIN)]
 IDS = ["decorators", "plugin", "both"]
 
-SCRIPT = '''
+SCRIPT = """
 from pathlib import Path
 from DECORATORS import flow, task
 import asyncio
@@ -74,7 +74,7 @@ def first(raw: Path) -> None:
 if __name__ == "__main__":
     print(asyncio.run(second(return_state=True)).name)
     first(Path("raw.txt"))
-'''
+"""
 
 
 @dataclass
@@ -158,4 +158,66 @@ def test_a_script_says_the_same_and_is_recorded_once(
         ("items", "COMPLETE", []),
         ("loud", "COMPLETE", []),
         ("second", "FAIL", []),
+    ]
+
+
+SERVED = """
+from pathlib import Path
+from prefect import flow, task
+
+@task
+def copy(raw: str) -> str:
+    Path("out.txt").write_text(Path(raw).read_text())
+    return "out.txt"
+
+@flow
+def served(raw: str) -> str:
+    return copy(raw)
+
+if __name__ == "__main__":
+    served.serve(name="NAME")
+"""
+
+ORDER = """
+import sys, time
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+
+for _ in range(100):
+    try:
+        print(run_deployment(sys.argv[1], parameters={"raw": "raw.txt"}, timeout=100).state.name)
+        break
+    except ObjectNotFound:
+        time.sleep(1)
+"""
+
+
+def test_a_served_flow_of_unchanged_code_is_recorded(scripts: Scripts) -> None:
+    name = scripts.folder.name.replace("_", "-")
+    (scripts.folder / "served.py").write_text(SERVED.replace("NAME", name))
+    environment = {**os.environ, **scripts.environment, **PLUGIN}
+    environment["LAMIN_SPOOL"] = str(scripts.folder / "spool")
+    with subprocess.Popen(
+        [sys.executable, "served.py"],
+        cwd=scripts.folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as serving:
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", ORDER, f"served/{name}"],
+                cwd=scripts.folder,
+                env={**os.environ, **scripts.environment},
+                capture_output=True,
+                text=True,
+                timeout=240,
+            )
+        finally:
+            serving.terminate()
+            serving.wait(60)
+    assert done.stdout == "Completed\n", done.stderr
+    assert sorted(scripts.ends()) == [
+        ("copy", "COMPLETE", ["out.txt"]),
+        ("served", "COMPLETE", ["out.txt"]),
     ]

@@ -286,7 +286,7 @@ def _watch_rollback() -> None:
         if recording is not None:
             recording.rolled_back()
 
-    BaseTaskRunEngine.handle_rollback = handle_rollback  # type: ignore[method-assign]
+    BaseTaskRunEngine.handle_rollback = handle_rollback  # type: ignore[assignment, method-assign]
 
 
 def _keep_declaration(definition: Any) -> None:

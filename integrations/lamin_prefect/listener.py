@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 import prefect
 from prefect.context import FlowRunContext, TaskRunContext
-from prefect.results import ResultRecord
 
 from lamin_core.errors import NotTracked
 from lamin_core.runtime import process
@@ -177,13 +176,14 @@ def _lineage(
 
 
 def value_of(state: Any) -> Any:
-    """What a run returned or raised that is in this state."""
+    """What a run returned or raised that is in this state, which keeps it, or a record of how it is kept."""
     data = state.data
-    return data.result if isinstance(data, ResultRecord) else data
+    return data.result if hasattr(data, "metadata") and hasattr(data, "result") else data
 
 
 def result_key(state: Any) -> str | None:
     """What tells the result of this state from all others that Prefect keeps."""
     metadata = getattr(state.data, "metadata", None)
-    key = getattr(metadata, "storage_key", None)
-    return None if key is None else f"{metadata.storage_block_id or ''}:{key}"
+    if metadata is None or getattr(metadata, "storage_key", None) is None:
+        return None
+    return f"{metadata.storage_block_id or ''}:{metadata.storage_key}"
