@@ -12,11 +12,11 @@ from lamin_core.storage.digest_cache import DigestCache
 
 def test_lock_held_by_another_thread_is_free_in_a_forked_process() -> None:
     lock, cache = ForkSafeLock(), DigestCache()
-    held, release = threading.Event(), threading.Event()
+    is_acquired, release = threading.Event(), threading.Event()
 
     def hold() -> None:
         with lock, cache._lock:
-            held.set()
+            is_acquired.set()
             release.wait(60)
 
     def use() -> None:
@@ -25,7 +25,7 @@ def test_lock_held_by_another_thread_is_free_in_a_forked_process() -> None:
 
     holder = threading.Thread(target=hold)
     holder.start()
-    held.wait(60)
+    is_acquired.wait(60)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12: fork with threads
         child = multiprocessing.get_context("fork").Process(target=use)
