@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,34 +42,58 @@ def test_files_are_inputs_where_they_go_in_and_outputs_where_they_come_out(
         Path(name).write_text(name)
     pipeline("a.txt")
     run = recorded.run("shout")
-    assert run.inputs == ["a.txt", "b.txt"]
+    assert run.inputs == ["a.txt", "b.txt", "c.txt"]
     assert run.outputs == ["out.txt"]
-    assert [dataset["name"] for dataset in run.events[0]["inputs"]] == [
-        os.path.abspath("a.txt"),
-        os.path.abspath("b.txt"),
+    assert [dataset["name"] for dataset in run.events[1]["inputs"]] == [
+        os.path.abspath(name) for name in ("a.txt", "b.txt", "c.txt")
     ]
     assert all(
         dataset["facets"]["lamin_artifact"]["hash_type"] == "blake3"
-        for dataset in run.events[0]["inputs"]
+        for dataset in run.events[1]["inputs"]
     )
     assert recorded.run("pipeline").inputs == ["a.txt"]
 
 
-def test_text_is_a_path_only_where_the_annotation_says_so(recorded: RecordedEvents) -> None:
+def test_text_is_a_path_where_it_looks_like_a_file_of_the_project(
+    recorded: RecordedEvents,
+) -> None:
     @ours.task
-    def look(declared: Path | None, unsaid: str) -> None: ...
+    def look(declared: Path | None, plain: str, name: str, elsewhere: str, url: str) -> str:
+        os.makedirs("out", exist_ok=True)
+        Path("out/c.txt").write_text(plain)
+        return "out/c.txt"
 
     @ours.flow
     def pipeline() -> None:
-        look("a.txt", "b.txt")
+        look("a.txt", "b.txt", "liver", str(outside), "https://host/b.txt")
 
-    Path("a.txt").write_text("a")
-    Path("b.txt").write_text("b")
+    outside = recorded.spool.parent / "outside.txt"
+    for path in (Path("a.txt"), Path("b.txt"), Path("liver"), outside):
+        path.write_text("a")
     pipeline()
-    assert recorded.run("look").inputs == ["a.txt"]
+    run = recorded.run("look")
+    assert (run.inputs, run.outputs) == (["a.txt", "b.txt"], ["c.txt"])
 
 
-def test_a_file_handed_through_is_an_output_only_if_it_changed(recorded: RecordedEvents) -> None:
+def test_text_that_names_no_file_is_none(recorded: RecordedEvents) -> None:
+    @ours.task
+    def look(ratio: str, folder: str, sentence: str) -> str:
+        return "and/or"
+
+    @ours.flow
+    def pipeline() -> None:
+        look("0.5", "raw/", "this/that\nand so on.")
+
+    Path("raw").mkdir()
+    Path("raw/a.txt").write_text("a")
+    pipeline()
+    run = recorded.run("look")
+    assert (run.inputs, run.outputs) == ([], [])
+
+
+def test_a_file_handed_through_is_an_output_only_if_it_was_written(
+    recorded: RecordedEvents,
+) -> None:
     @ours.task
     def look(path: Path) -> Path:
         return path
@@ -86,15 +112,139 @@ def test_a_file_handed_through_is_an_output_only_if_it_changed(recorded: Recorde
         look(path)
 
     pipeline()
-    assert [run.outputs for run in recorded.runs("look")] == [[], []]
+    before, after = recorded.runs("look")
+    assert (before.outputs, after.outputs) == ([], [])
     changed = recorded.run("change")
-    assert changed.outputs == ["a.txt"]
-    before, after = changed.events[0]["inputs"][0], changed.events[1]["outputs"][0]
-    assert before["facets"]["lamin_artifact"]["hash"] != after["facets"]["lamin_artifact"]["hash"]
-    assert (
-        recorded.runs("look")[1].events[0]["inputs"][0]["facets"]["version"]
-        == after["facets"]["version"]
-    )
+    assert (changed.inputs, changed.outputs) == ([], ["a.txt"])
+    written, read = changed.events[1]["outputs"][0], after.events[1]["inputs"][0]
+    assert written["facets"]["version"] == read["facets"]["version"]
+    assert before.events[1]["inputs"][0]["facets"]["version"] != written["facets"]["version"]
+
+
+@dataclass
+class Paths:
+    """Arguments in a bundle."""
+
+    target: Path
+
+
+def _write(target: Any) -> None:
+    Path(target).write_text("new")
+
+
+def _append(target: Any) -> None:
+    with open(target, "a") as file:
+        file.write("more")
+
+
+def _sort(target: Any) -> None:
+    lines = Path(target).read_text().splitlines()
+    Path(target).write_text("\n".join(sorted(lines)))
+
+
+def _replace(target: Any) -> None:
+    Path("new.tmp").write_text("new")
+    os.replace("new.tmp", target)
+
+
+def _write_and_read(target: Any) -> None:
+    Path(target).write_text("new")
+    assert Path(target).read_text() == "new"
+
+
+def _write_by_a_program(target: Any) -> None:
+    subprocess.run(["cp", "other.txt", target], check=True)
+
+
+@pytest.mark.parametrize(
+    ("work", "is_read"),
+    [
+        (_write, False),
+        (_append, True),
+        (_sort, True),
+        (_replace, False),
+        (_write_and_read, False),
+        (_write_by_a_program, False),
+    ],
+)
+def test_a_path_argument_that_is_written_is_an_output_and_an_input_only_if_read(
+    recorded: RecordedEvents, work: Any, is_read: bool
+) -> None:
+    @ours.task(cache_policy=None)
+    def by_path(target: Path) -> None:
+        work(target)
+
+    @ours.task(cache_policy=None)
+    def by_text(target: str) -> None:
+        work(target)
+
+    @ours.task(cache_policy=None)
+    def by_list(targets: list[Path]) -> None:
+        work(targets[0])
+
+    @ours.task(cache_policy=None)
+    def by_dataclass(paths: Paths) -> None:
+        work(paths.target)
+
+    @ours.flow
+    def pipeline() -> None:
+        for _ in range(2):
+            by_path(Path("out.txt"))
+            by_text("out.txt")
+            by_list([Path("out.txt")])
+            by_dataclass(Paths(Path("out.txt")))
+
+    Path("other.txt").write_text("other")
+    Path("out.txt").write_text("b\na")
+    pipeline()
+    for job in ("by_path", "by_text", "by_list", "by_dataclass"):
+        for run in recorded.runs(job):
+            assert run.outputs == ["out.txt"], job
+            assert run.inputs == (["out.txt"] if is_read else []), job
+
+
+def test_a_path_argument_of_a_run_that_fails_before_it_writes_is_neither(
+    recorded: RecordedEvents,
+) -> None:
+    @ours.task(retries=1)
+    def clean(raw: Path, out: Path) -> None:
+        text = raw.read_text()
+        if lamin_prefect.current_run().run_id not in seen:
+            seen.append(lamin_prefect.current_run().run_id)
+        if len(seen) < 2:
+            raise ValueError("not yet")
+        out.write_text(text.lower())
+
+    @ours.flow
+    def pipeline() -> None:
+        clean(Path("raw.txt"), Path("out.txt"))
+
+    seen: list[str] = []
+    Path("raw.txt").write_text("RAW")
+    Path("out.txt").write_text("of a run long ago")
+    pipeline()
+    failed, completed = recorded.runs("clean")
+    assert (failed.inputs, failed.outputs) == (["raw.txt"], [])
+    assert (completed.inputs, completed.outputs) == (["raw.txt"], ["out.txt"])
+    flow = recorded.run("pipeline")
+    assert (flow.inputs, flow.outputs) == ([], [])
+
+
+def test_a_folder_argument_that_is_written_into_is_an_output(recorded: RecordedEvents) -> None:
+    @ours.task
+    def fill(folder: Path) -> None:
+        (folder / "b.txt").write_text("b")
+
+    @ours.flow
+    def pipeline(folder: Path) -> None:
+        fill(folder)
+
+    Path("folder").mkdir()
+    Path("folder/a.txt").write_text("a")
+    pipeline(Path("folder"))
+    run, flow = recorded.run("fill"), recorded.run("pipeline")
+    assert (run.inputs, run.outputs) == ([], ["folder"])
+    assert (flow.inputs, flow.outputs) == ([], ["folder"])
 
 
 def test_a_folder_is_an_input_unless_results_were_put_into_it(recorded: RecordedEvents) -> None:

@@ -24,7 +24,7 @@ class Settings:
 
     source: Path
     others: tuple[Path, ...] = ()
-    name: str = "no/path"
+    name: str = "no path"
 
 
 class Opened(Mapping[str, Any]):

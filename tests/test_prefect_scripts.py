@@ -55,7 +55,7 @@ class Scripts:
         return [
             event["eventType"]
             for event in self.events()
-            if event["job"]["name"] == f"script.py:{job}"
+            if f"/{event['job']['name']}".endswith(f"/script.py:{job}")
         ]
 
 

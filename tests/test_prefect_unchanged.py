@@ -120,12 +120,11 @@ def test_tasks_of_one_name_stay_apart(both: tuple[Decorators, Decorators]) -> No
     assert first_task().task_key == first_task().with_options(name="other").task_key
 
 
-def test_a_function_is_wrapped_once(both: tuple[Decorators, Decorators]) -> None:
+def test_a_function_stays_what_it_is(both: tuple[Decorators, Decorators]) -> None:
     _, ours = both
-    decorated = ours.task(plain)
-    assert decorated.with_options(retries=1).fn is decorated.fn
-    assert ours.task(decorated.fn).fn is decorated.fn
-    assert inspect.unwrap(decorated.fn) is plain
+    assert ours.task(plain).fn is plain
+    assert ours.task(plain).with_options(retries=1).fn is plain
+    assert ours.flow(plain).fn is plain
 
 
 def test_what_is_no_plain_function_works_too(
@@ -239,8 +238,7 @@ def test_asynchronous_results_are_the_same(both: tuple[Decorators, Decorators]) 
 
 
 def test_generators_can_be_sent_to_and_thrown_at(recorded: RecordedEvents) -> None:
-    from lamin_prefect import listener
-    from lamin_prefect.translate import Declaration
+    from lamin_prefect.generators import watched
 
     def echo() -> Any:
         received: Any = None
@@ -251,7 +249,7 @@ def test_generators_can_be_sent_to_and_thrown_at(recorded: RecordedEvents) -> No
                 received = f"caught {error}"
         return "the end"
 
-    for generator in (echo(), listener.call(echo, Declaration("task"), (), {})):
+    for generator in (echo(), watched(echo, "task")()):
         assert next(generator) is None
         assert generator.send(1) == 1
         assert generator.throw(KeyError("it")) == "caught 'it'"

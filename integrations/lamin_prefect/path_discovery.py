@@ -1,7 +1,7 @@
 """Which files a call is about: paths in its arguments and results, and the templates that a decorator declares.
 
-Only values are looked at here; whether a path exists and what it holds is the business of
-`contents`.
+Only names are looked at here; whether there is such a file and what it holds is the business of
+`recording`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
+from openlineage.lamin.adapter.text_paths import may_name_a_file
+
 _DEPTH = 5
 _ITEMS = 10_000
 _NO_PATHS = {int, float, bool, complex, bytes, type(None)}
@@ -25,11 +27,12 @@ _PATH_WORDS = re.compile(r"\b(?:Path|PurePath|PosixPath|UPath|FilePath|Directory
 def locations(value: Any, *, text: bool = False) -> list[str]:
     """The paths and URLs in a value, each once: `Path`, `UPath`, artifacts, and these in collections and dataclasses.
 
-    `text` says that a plain string is a path too, as in a parameter annotated `Path`. Big or deep
-    values are looked at no further than 5 levels and 10,000 items.
+    A plain string is a path where it looks like a file of the project; with `text`, as in a
+    parameter annotated `Path`, every string is. Big or deep values are looked at no further than
+    5 levels and 10,000 items.
 
-    >>> locations({"a": [PurePath("x.csv"), "no path"], "b": PurePath("x.csv")})
-    ['x.csv']
+    >>> locations({"a": [PurePath("x.csv"), "no path"], "b": "y.csv"})
+    ['x.csv', 'y.csv']
     """
     return list(dict.fromkeys(_walk(value, text, _DEPTH, iter(range(_ITEMS)))))
 
@@ -46,7 +49,7 @@ def _walk(value: Any, text: bool, depth: int, budget: Iterator[int]) -> Iterator
 
 def _location(value: Any, text: bool) -> str | None:
     if isinstance(value, str):
-        return value if text and value else None
+        return value if value and (text or may_name_a_file(value)) else None
     if isinstance(value, PurePath):
         return os.fspath(value)
     kind = type(value)
@@ -59,6 +62,15 @@ def _location(value: Any, text: bool) -> str | None:
     ):  # universal_pathlib
         return str(value)
     return None
+
+
+def is_location(value: Any) -> bool:
+    """Whether the value itself is a path, a URL or an artifact.
+
+    >>> is_location(PurePath("x")), is_location([PurePath("x")])
+    (True, False)
+    """
+    return not isinstance(value, str) and _location(value, True) is not None
 
 
 def parts(value: Any) -> Iterable[Any]:
@@ -92,7 +104,7 @@ def fields(value: Any) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=1024)
 def path_parameters(function: Callable[..., Any]) -> frozenset[str]:
-    """The parameters whose annotation speaks of paths, so that a string in them is one; `return` among them.
+    """The parameters whose annotation speaks of paths, so that any string in them is one; `return` among them.
 
     >>> def clean(raw: "Path | None", name: str) -> list[os.PathLike]: ...
     >>> sorted(path_parameters(clean))

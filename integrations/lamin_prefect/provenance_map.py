@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -11,6 +10,7 @@ from typing import Any
 from uuid import UUID
 from weakref import ref
 
+from lamin_core.runtime.fork_safe import ForkSafeLock
 from lamin_prefect import path_discovery
 from openlineage.lamin.emit.events import RunReference
 
@@ -34,7 +34,7 @@ class Upstream:
     def __init__(self) -> None:
         self._runs: OrderedDict[UUID, RunReference] = OrderedDict()
         self._values: dict[int, tuple[ref[Any], RunReference]] = {}
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     def began(self, own: UUID, run: RunReference) -> None:
         """Prefect's run with this id is that run of ours."""

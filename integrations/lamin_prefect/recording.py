@@ -1,4 +1,4 @@
-"""One run while it is under way: what goes in is told at its beginning, what came out and how it ended at its end.
+"""One run while it is under way: its beginning is told at once, its files and how it ended at its end.
 
 Nothing here changes what the user's function does, returns or raises. What goes wrong on our side
 is one warning, unless `LAMIN_STRICT=1`.
@@ -7,9 +7,7 @@ is one warning, unless `LAMIN_STRICT=1`.
 from __future__ import annotations
 
 import atexit
-import os
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,20 +18,20 @@ from uuid import UUID
 
 from lamin_core.runtime.child_environment import ChildEnvironment
 from lamin_core.runtime.current import register_engine
+from lamin_core.runtime.fork_safe import ForkSafeLock
 from lamin_core.runtime.parent_context import RunReference, parent_from_environment
-from lamin_prefect import path_discovery, translate
+from lamin_core.runtime.recorded_calls import recorded_by_engine
+from lamin_prefect import path_discovery
+from lamin_prefect.file_use import FileUse, identity
+from lamin_prefect.kept_results import KeptResults, Result
 from lamin_prefect.provenance_map import Upstream
 from lamin_prefect.translate import Declaration, Ending
-from openlineage.lamin.adapter.datasets import DatasetReader
 from openlineage.lamin.adapter.guard import Guard
+from openlineage.lamin.adapter.opened_files import unnoticed
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.default_sink import default_sink
 from openlineage.lamin.emit.events import Dataset, Event, Run
 from openlineage.lamin.emit.sinks import Sink
-
-# Prefect starts the clock of a timeout a little before the function, and its alarm rings a little
-# late.
-_TIMEOUT_SLACK = 0.5
 
 log_exceptions = Guard("lineage of this run is incomplete")
 warn = log_exceptions.handle
@@ -44,12 +42,8 @@ class Delivery:
 
     def __init__(self) -> None:
         self._sink: Sink | None = None
-        self._new_lock()
+        self._lock = ForkSafeLock()
         atexit.register(self.close)
-        os.register_at_fork(after_in_child=self._new_lock)  # another thread may have held it
-
-    def _new_lock(self) -> None:
-        self._lock = threading.RLock()
 
     def emit(self, event: Event) -> None:
         """Hand it to the sink, one thread at a time."""
@@ -75,27 +69,34 @@ class Delivery:
 class Announcement:
     """The outermost flow's name in `os.environ`, where child processes look for the run that started them.
 
-    The environment belongs to the whole process, so one flow at a time can be there, and only from
-    the main thread.
+    The environment belongs to the whole process: a flow is in it only while it is the only one, and
+    if it runs in the main thread. With a second flow beside it neither is, as a process would be
+    taken for a child of the wrong one.
     """
 
     def __init__(self) -> None:
-        self._by: object = None
+        self._flows: dict[int, Mapping[str, str]] = {}
         self._environment = ChildEnvironment()
+        self._lock = ForkSafeLock()
 
     def make(self, by: object, run: Run) -> None:
-        """Put the run's name there, if nobody else's is."""
-        if self._by is not None or threading.current_thread() is not threading.main_thread():
-            return
-        self._by = by
-        self._environment.set(run.reference.environment(run.root))
+        """The outermost flow begins: put its name there if no other one is under way."""
+        is_main = threading.current_thread() is threading.main_thread()
+        with self._lock:
+            self._flows[id(by)] = run.reference.environment(run.root) if is_main else {}
+            self._show()
 
     def end(self, by: object) -> None:
-        """Put back what was there before, if it was this one who changed it."""
-        if self._by is not by:
-            return
+        """It has ended: the name of the only one that is left, or what was there before."""
+        with self._lock:
+            if self._flows.pop(id(by), None) is not None:
+                self._show()
+
+    def _show(self) -> None:
         self._environment.restore()
-        self._by = None
+        if len(self._flows) == 1:
+            (variables,) = self._flows.values()
+            self._environment.set(variables)
 
     def parent_of_process(self) -> RunReference | None:
         """The run that started this process."""
@@ -105,162 +106,174 @@ class Announcement:
 delivery = Delivery()
 announcement = Announcement()
 upstream = Upstream()
-contents = DatasetReader()
+kept_results = KeptResults()
 
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """What was called: the user's function, what its decorator declares, its arguments, its timeout in seconds, and
-    Prefect's id of the run."""
+    """What was called: the user's function, what its decorator declares, its arguments, Prefect's id of the run.
+
+    And whether it yields items, and whether Prefect keeps its result.
+    """
 
     function: Callable[..., Any]
     declaration: Declaration
     arguments: Mapping[str, Any]
-    timeout: float | None
     prefect_id: UUID
+    is_generator: bool = False
+    keeps_result: bool = False
 
 
 class Recording:
-    """A run under way. As a context manager it tells the end, whatever it is."""
+    """A run under way: `begin` and `look`, then the function within `active`, then `end`.
+
+    `look` and `end` read files, which may take long: they may be called in another thread.
+    """
 
     def __init__(self, run: Run, called: Called, outer: Recording | None, *, flush: bool) -> None:
         self.run = run
         self.outer = outer
         self._called = called
         self._flush = flush
-        self._clock, self._began = time.monotonic(), datetime.now(UTC)
-        self._told = False
-        self._ending = Ending("complete")
-        self._inputs: list[Dataset] = []
-        # A folder or a URL passed in may be what the run reads or where it writes: its end will
-        # tell.
-        self._undecided: list[Dataset] = []
-        self._outputs: list[Dataset] = []
-        self._output_paths: list[str] = []
-        self._written_inside: set[tuple[str, str, str | None]] = set()
+        self._began = datetime.now(UTC)
+        self._files = FileUse(int(self._began.timestamp() * 1e9))
+        self._is_rolled_back = False
         self.outputs: list[Dataset] | None = None
-        """What the function has written; known once it has returned."""
+        """What the run has written; known once it has ended."""
+
+    @property
+    def is_generator(self) -> bool:
+        """Whether the run is current only while its function computes the next item."""
+        return self._called.is_generator
+
+    @property
+    def prefect_id(self) -> UUID:
+        """Prefect's id of the run."""
+        return self._called.prefect_id
+
+    @log_exceptions
+    def may_begin_slowly(self) -> bool:
+        """Whether files are read at its beginning."""
+        declares = bool(self._called.declaration.inputs)
+        return declares or any(path_discovery.in_arguments(self.function, self._called.arguments))
+
+    @log_exceptions
+    def may_end_slowly(self, value: Any) -> bool:
+        """Whether files are read, or events delivered, at its end, if it returns this."""
+        declares = bool(self._called.declaration.outputs)
+        is_slow = declares or self._flush or self._files.has_paths
+        return is_slow or bool(path_discovery.in_result(self.function, value))
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The user's function."""
+        return self._called.function
 
     @log_exceptions
     def begin(self) -> None:
-        """Hash what goes in, and tell the start."""
-        called = self._called
-        upstream.began(called.prefect_id, self.run.reference)
+        """It begins: further runs and processes can have it as their parent."""
+        upstream.began(self._called.prefect_id, self.run.reference)
         if self._is_outermost_flow:
             announcement.make(self, self.run)
-        passed = path_discovery.in_arguments(called.function, called.arguments).values()
-        for dataset in _datasets([path for several in passed for path in several]):
-            (self._undecided if _is_folder_or_remote(dataset) else self._inputs).append(dataset)
-        self._inputs += _datasets(
-            path_discovery.filled(called.declaration.inputs, called.arguments)
-        )
-        self._tell_start()
+
+    @unnoticed()
+    def look(self) -> None:
+        """See how the files are that it is passed, and tell the start."""
+        declared = self._look()
+        self._tell(events.start(self.run, self._began, declared or []))
 
     @log_exceptions
+    def _look(self) -> list[Dataset]:
+        called = self._called
+        for paths in path_discovery.in_arguments(called.function, called.arguments).values():
+            self._files.passed(paths)
+        return self._files.read(path_discovery.filled(called.declaration.inputs, called.arguments))
+
+    @log_exceptions
+    @unnoticed()
     def read(self, path: Any) -> None:
         """The function says that it reads this file (or these), now."""
-        self._inputs += _datasets(path_discovery.locations(path, text=True))
+        self._files.read(path_discovery.locations(path, text=True))
 
     @log_exceptions
     def wrote(self, path: Any) -> None:
         """The function says that it writes this file (or these); the end will look at it."""
-        paths = path_discovery.locations(path, text=True)
-        self._output_paths += [path if "://" in path else os.path.abspath(path) for path in paths]
+        self._files.wrote(path_discovery.locations(path, text=True))
 
     @log_exceptions
-    def gave(self, value: Any) -> None:
-        """The function returned or yielded this."""
+    @unnoticed()
+    def yielded(self, value: Any) -> None:
+        """The function yielded this."""
         upstream.remember(value, self.run.reference)
-        for dataset in _datasets(path_discovery.in_result(self._called.function, value)):
-            handed_through = dataset in self._inputs or (
-                dataset in self._undecided and dataset.hash is not None
-            )
-            if not handed_through:
-                self._outputs.append(dataset)
+        self._files.yielded(path_discovery.in_result(self._called.function, value))
 
     @log_exceptions
-    def returned(self, value: Any, ending: Ending) -> None:
-        """The function returned this, and this is what it means for the run."""
-        self._ending = ending
-        self.gave(value)
-        self._output_paths += path_discovery.filled(
-            self._called.declaration.outputs, self._called.arguments
+    def _returned(self, value: Any) -> None:
+        upstream.remember(value, self.run.reference)
+        self._files.returned(path_discovery.in_result(self._called.function, value))
+        self._files.wrote(
+            path_discovery.filled(self._called.declaration.outputs, self._called.arguments)
         )
-        self.outputs = self._final_outputs()
 
-    def __enter__(self) -> Recording:
-        return self
+    @unnoticed()
+    def end(self, ending: Ending, value: Any = None, result_key: str | None = None) -> None:
+        """It has ended like this, and returned this; `result_key` is where Prefect keeps the result."""
+        try:
+            if ending.how == "complete":
+                self._returned(value)
+            result = self._result(is_complete=ending.how == "complete") or Result()
+            if result_key is not None and self._called.keeps_result:
+                kept_results.keep(result_key, result)
+            self._tell_end(ending, result)
+        finally:
+            self._close()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, frames: object
-    ) -> None:
-        # GeneratorExit: the consumer of a generator has seen enough, which is a good end.
-        if error is not None and not isinstance(error, GeneratorExit):
-            self._ending = translate.ending_of_error(error, self._timed_out(error))
-        self._end()
-
-    def _timed_out(self, error: BaseException) -> float | None:
-        """The timeout, if that is what cut the function short: inside it looks like any other cancellation."""
-        limit = self._called.timeout
-        if limit is None or type(error).__name__ != "CancelledError":
-            return None
-        return limit if time.monotonic() - self._clock + _TIMEOUT_SLACK >= limit else None
+    @unnoticed()
+    def end_from_cache(self, value: Any, result_key: str | None) -> None:
+        """Its result is from the cache: it used what the run has used that made the result."""
+        try:
+            upstream.remember(value, self.run.reference)
+            self.run = replace(self.run, cached=True)
+            result = kept_results.find(result_key) if result_key is not None else None
+            self._tell_end(Ending("complete"), result or Result())
+        finally:
+            self._close()
 
     @log_exceptions
-    def _end(self) -> None:
-        try:
-            self._tell_start()
-            delivery.emit(self._last_event())
-        finally:
-            announcement.end(self)
-            if self._flush:
-                delivery.flush()
+    def _result(self, *, is_complete: bool) -> Result:
+        outputs = self._files.outputs()
+        return Result(self._files.inputs(is_complete=is_complete), outputs)
 
-    def _tell_start(self) -> None:
-        if not self._told:
-            self._told = True
-            delivery.emit(events.start(self.run, self._began, self._inputs))
+    @log_exceptions
+    def _close(self) -> None:
+        announcement.end(self)
+        if self._flush:
+            delivery.flush()
 
-    def _last_event(self) -> Event:
-        outputs = self.outputs if self.outputs is not None else self._final_outputs()
-        inputs = self._final_inputs(outputs)
-        self._pass_on(outputs)
-        now, ending = datetime.now(UTC), self._ending
-        if ending.how == "fail":
-            return events.fail(
-                self.run, now, ending.message, trace=ending.trace, inputs=inputs, outputs=outputs
-            )
-        if ending.how == "abort":
-            return events.abort(self.run, now, ending.message, inputs, outputs)
-        return events.complete(self.run, now, inputs, outputs)
+    @log_exceptions
+    def _tell(self, event: Event) -> None:
+        delivery.emit(event)
 
-    def _final_outputs(self) -> list[Dataset]:
-        """What was given out or said to be written; `published` if a run inside of this one wrote it."""
-        outputs = dict.fromkeys([*self._outputs, *_datasets(self._output_paths)])
-        return [
-            replace(dataset, role="published")
-            if _identity(dataset) in self._written_inside
-            else dataset
-            for dataset in outputs
-        ]
+    def _tell_end(self, ending: Ending, result: Result) -> None:
+        self.outputs = result.outputs
+        self._pass_on(result)
+        self._tell(_last_event(self.run, ending, result))
+        if self._is_rolled_back:
+            self.rolled_back()
 
-    def _final_inputs(self, outputs: list[Dataset]) -> list[Dataset]:
-        """What was read; a folder that something was written into is where results go."""
-        written = {(dataset.namespace, f"{dataset.name}/") for dataset in outputs}
-        read_whole = [
-            folder
-            for folder in self._undecided
-            if not any(
-                space == folder.namespace and name.startswith(f"{folder.name}/")
-                for space, name in written
-            )
-        ]
-        return list(dict.fromkeys([*self._inputs, *read_whole]))
+    @log_exceptions
+    def rolled_back(self) -> None:
+        """The transaction took its files back: they are no longer what they were."""
+        self._is_rolled_back = True
+        if self.outputs:
+            taken_back = [replace(dataset, role="rolled_back") for dataset in self.outputs]
+            delivery.emit(events.running(self.run, datetime.now(UTC), outputs=taken_back))
 
-    def _pass_on(self, outputs: list[Dataset]) -> None:
+    def _pass_on(self, result: Result) -> None:
         above = self.outer
         while above is not None:
-            above._written_inside |= {_identity(dataset) for dataset in outputs}
+            above._files.written_inside |= set(map(identity, result.outputs))
+            above._files.read_inside |= set(map(identity, result.inputs))
             above = above.outer
 
     @property
@@ -269,15 +282,27 @@ class Recording:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """In here, this is the current run."""
+        """In here, this is the current run, and what is opened counts as read or written by it."""
         token = current.set(self)
         try:
-            yield
+            with self._files.opened.active(), recorded_by_engine(self._called.function):
+                yield
         finally:
             current.reset(token)
 
 
 current: ContextVar[Recording | None] = ContextVar("lamin_prefect_current", default=None)
+
+
+def _last_event(run: Run, ending: Ending, result: Result) -> Event:
+    now, inputs, outputs = datetime.now(UTC), result.inputs, result.outputs
+    if ending.how == "fail":
+        return events.fail(
+            run, now, ending.message, trace=ending.trace, inputs=inputs, outputs=outputs
+        )
+    if ending.how == "abort":
+        return events.abort(run, now, ending.message, inputs, outputs)
+    return events.complete(run, now, inputs, outputs)
 
 
 def _at_work() -> RunReference | None:
@@ -289,15 +314,3 @@ def _at_work() -> RunReference | None:
 
 
 register_engine(_at_work)
-
-
-def _datasets(paths: list[str]) -> list[Dataset]:
-    return [dataset for path in dict.fromkeys(paths) if (dataset := contents.at(path)) is not None]
-
-
-def _is_folder_or_remote(dataset: Dataset) -> bool:
-    return dataset.n_files is not None or dataset.namespace != "file"
-
-
-def _identity(dataset: Dataset) -> tuple[str, str, str | None]:
-    return dataset.namespace, dataset.name, dataset.hash

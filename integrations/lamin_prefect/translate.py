@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import inspect
-import os
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from pathlib import Path, PurePath
+from types import TracebackType
 from typing import Any, Literal, TypeGuard
 from uuid import UUID
 
 from lamin_core.enums import DependencyRole
-from lamin_core.runtime import recorded_calls
 from lamin_core.runtime.json_values import JsonConverter, is_numpy_scalar
 from lamin_core.uids import derived_run_id
 from lamin_prefect import path_discovery
+from lamin_prefect.job_names import flow_name, script_path, task_name
 from openlineage.lamin.emit.events import Dependency, Job, Run, RunReference
 
 ENGINE = "prefect"
@@ -41,35 +41,6 @@ class Ending:
     how: Literal["complete", "fail", "abort"]
     message: str = ""
     trace: str | None = None
-
-
-def flow_name(flow: Any) -> str:
-    """The job name of a flow: its file and its own name, the same on every machine."""
-    return f"{script_name(flow.fn)}:{flow.name}"
-
-
-def task_name(task: Any, flow: Any | None) -> str:
-    """The job name of a task: below its flow, or below its file when it runs alone."""
-    return f"{script_name(task.fn) if flow is None else flow_name(flow)}:{task.name}"
-
-
-def script_name(function: Callable[..., Any]) -> str:
-    """The name of the file that holds the function; its module where there is no file, as in a notebook.
-
-    >>> script_name(script_name)
-    'translate.py'
-    """
-    path = script_path(function)
-    if path is not None:
-        return os.path.basename(path)
-    return str(getattr(function, "__module__", None) or "__main__")
-
-
-def script_path(function: Callable[..., Any]) -> str | None:
-    """The file that holds the function; None for code typed into a shell, a notebook or a pipe."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    path: str = getattr(code, "co_filename", "")
-    return None if not path or path.startswith("<") or "ipykernel_" in path else path
 
 
 def source_of(function: Callable[..., Any]) -> str | None:
@@ -106,47 +77,45 @@ def task_reference(context: Any, flow: Any | None) -> RunReference:
 
 
 def flow_run(
-    context: Any,
+    engine: Any,
     declaration: Declaration,
     version: str,
     parent: RunReference | None,
     root: RunReference | None,
 ) -> Run:
-    """The Run of the flow run in this context."""
-    run = context.flow_run
-    job = _job(flow_name(context.flow), context.flow, declaration)
+    """The Run of the flow run of this engine."""
+    run, flow = engine.flow_run, engine.flow
+    job = _job(flow_name(flow), flow, declaration)
     details = _details(
         flow_run_id=run.id,
         deployment_id=run.deployment_id,
-        task_runner=type(context.task_runner).__name__,
+        task_runner=type(flow.task_runner).__name__,
         tags=run.tags,
     )
-    return _run(run, job, version, context.parameters, details, parent=parent, root=root)
+    return _run(run, job, version, engine.parameters, details, parent=parent, root=root)
 
 
 def task_run(
-    context: Any,
+    engine: Any,
     flow: Any | None,
     declaration: Declaration,
     version: str,
     parent: RunReference | None,
     root: RunReference | None,
     dependencies: Sequence[Dependency] = (),
-    cached: bool = False,
 ) -> Run:
-    """The Run of the task run in this context; `flow` is the one that it belongs to."""
-    run = context.task_run
-    job = _job(task_name(context.task, flow), context.task, declaration)
+    """The Run of the task run of this engine; `flow` is the one that it belongs to."""
+    run = engine.task_run
+    job = _job(task_name(engine.task, flow), engine.task, declaration)
     details = _details(task_run_id=run.id, flow_run_id=run.flow_run_id, tags=run.tags)
     return _run(
         run,
         job,
         version,
-        context.parameters,
+        engine.parameters,
         details,
         parent=parent,
         root=root,
-        cached=cached,
         dependencies=dependencies,
     )
 
@@ -252,7 +221,7 @@ def dependencies(
 ) -> list[Dependency]:
     """The runs that a task run waited for where no file lies between.
 
-    `task_inputs` is Prefect's own record, by parameter; `known` finds a run by its Prefect id.
+    `task_inputs` is Prefect's own record, by parameter; `run_of` finds a run by its Prefect id.
     Parameters in `with_files` are told by their files; `values` are further runs whose results were
     passed; `above` is the run that called this one and no dependency.
     """
@@ -276,22 +245,38 @@ def dependencies(
     ]
 
 
-def ending_of_error(error: BaseException, timed_out_after: float | None = None) -> Ending:
-    """How a run ended that raised: an `Exception` or a timeout is a failure, anything else cut it short.
+def ending_of(state: Any, error: BaseException | None, timeout: float | None) -> Ending:
+    """How an attempt ended that Prefect has brought to this state, with the error that it caught, if any.
+
+    A state that is not final is that of an attempt that is going to be repeated. `timeout` is what
+    was allowed, in seconds.
+    """
+    if state.is_completed():
+        return Ending("complete")
+    if error is not None and (state.name == "TimedOut" or type(error).__name__ in _CUT_OFF):
+        return Ending("fail", f"timed out after {timeout or 0:g} s", _trace(error))
+    if error is not None:
+        return ending_of_error(error)
+    is_cut_short = state.is_cancelled() or state.is_cancelling() or state.is_paused()
+    return Ending("abort" if is_cut_short else "fail", state.message or state.name)
+
+
+_CUT_OFF = ("CancelledError", "TaskRunTimeoutError", "FlowRunTimeoutError")
+"""What a timeout raises in the function, and what Prefect makes of it."""
+
+
+def ending_of_error(error: BaseException) -> Ending:
+    """How a run ended that raised: an `Exception` is a failure, anything else cut it short.
 
     >>> ending_of_error(ValueError("no such luck")).message
     'ValueError: no such luck'
     >>> ending_of_error(KeyboardInterrupt()).how
     'abort'
     """
-    if timed_out_after is not None:
-        return Ending("fail", f"timed out after {timed_out_after:g} s", _trace(error))
     message = _message(error)
-    return (
-        Ending("fail", message, _trace(error))
-        if isinstance(error, Exception)
-        else Ending("abort", message)
-    )
+    if isinstance(error, Exception):
+        return Ending("fail", message, _trace(error))
+    return Ending("abort", message)
 
 
 def _message(error: BaseException) -> str:
@@ -304,27 +289,13 @@ def _message(error: BaseException) -> str:
 
 
 def _trace(error: BaseException) -> str:
+    """The traceback from the user's function on."""
     frames = error.__traceback__
-    while frames is not None and _is_ours(frames.tb_frame.f_code.co_filename):
+    while frames is not None and _is_machinery(frames):
         frames = frames.tb_next
     return "".join(traceback.format_exception(type(error), error, frames))[-_TRACE:]
 
 
-def _is_ours(filename: str) -> bool:
-    return filename == recorded_calls.__file__ or os.path.dirname(filename) == os.path.dirname(
-        __file__
-    )
-
-
-def ending_of_states(states: Sequence[Any]) -> Ending:
-    """How a run ended that returned Prefect states, by Prefect's own rule: all must have completed.
-
-    >>> ending_of_states([]).how
-    'complete'
-    """
-    bad = [state for state in states if not state.is_completed()]
-    if not bad:
-        return Ending("complete")
-    message = bad[0].message or f"{len(bad)} of {len(states)} states are not completed"
-    cut_short = any(state.is_cancelled() or state.is_paused() for state in bad)
-    return Ending("abort" if cut_short else "fail", message)
+def _is_machinery(frames: TracebackType) -> bool:
+    module = frames.tb_frame.f_globals.get("__name__") or ""
+    return module == "contextlib" or module.partition(".")[0] in ("prefect", "lamin_prefect")

@@ -272,5 +272,10 @@ def user_spool() -> Path:
     return _base("XDG_STATE_HOME", "~/.local/state") / "spool"
 
 
+def user_cache() -> Path:
+    """Where this user's caches are: what is in there can be removed at any time."""
+    return _base("XDG_CACHE_HOME", "~/.cache")
+
+
 def _base(variable: str, default: str) -> Path:
     return Path(os.environ.get(variable) or Path(default).expanduser()) / "lamin"

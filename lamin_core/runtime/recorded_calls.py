@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any
 
 
@@ -28,6 +29,33 @@ class RecordedCall:
 
 OpenCall = Callable[[Any, Any], AbstractContextManager[RecordedCall]]
 """Opens the record of a call with these arguments (a tuple, and a dict of keywords). It ends with the call."""
+
+
+_engine_function: ContextVar[Callable[..., Any] | None] = ContextVar(
+    "lamin_engine_function", default=None
+)
+
+
+@contextmanager
+def recorded_by_engine(function: Callable[..., Any]) -> Iterator[None]:
+    """In here, an engine calls this function and records it: the call is no run of its own besides."""
+    token = _engine_function.set(inspect.unwrap(function))
+    try:
+        yield
+    finally:
+        _engine_function.reset(token)
+
+
+def is_recorded_by_engine(function: Callable[..., Any]) -> bool:
+    """Whether this is the call that an engine records; true for the first call alone.
+
+    >>> with recorded_by_engine(len): is_recorded_by_engine(len), is_recorded_by_engine(len)
+    (True, False)
+    """
+    if _engine_function.get() is not inspect.unwrap(function):
+        return False
+    _engine_function.set(None)
+    return True
 
 
 def recorded(function: Callable[..., Any], open_call: OpenCall) -> Callable[..., Any]:

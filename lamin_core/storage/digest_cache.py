@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-import threading
 import time
 from collections import OrderedDict
 from contextlib import closing, nullcontext
@@ -15,6 +14,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from lamin_core.errors import Unavailable
+from lamin_core.runtime.fork_safe import ForkSafeLock
 from lamin_core.runtime.progress import progress
 from lamin_core.storage.hashing import Digest, digest, files_in
 
@@ -60,7 +60,7 @@ class DigestCache:
 
     def __init__(self, shelf: Path | None = None, *, shown: bool = False) -> None:
         self._known: OrderedDict[tuple[str, State], Digest] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._shelf = None if shelf is None else _Shelf(shelf)
         self._shown = shown
 

@@ -15,7 +15,7 @@ from lamin_core.errors import NotTracked
 from lamin_core.instance.instance import Instance
 from lamin_core.models import Run, Transform
 from lamin_core.runtime import child_environment, current
-from lamin_core.runtime.recorded_calls import RecordedCall, recorded
+from lamin_core.runtime.recorded_calls import RecordedCall, is_recorded_by_engine, recorded
 from lamin_core.saving.parent_run import name_of
 from lamin_core.tracking import termination
 from lamin_core.tracking.noted_files import note_watched, tell_noted
@@ -111,6 +111,9 @@ class _Tracked:
     @contextmanager
     def open_call(self, args: Any, kwargs: Any) -> Iterator[RecordedCall]:
         """Record a run of a call with these arguments; it is not current yet."""
+        if is_recorded_by_engine(self.function):
+            yield RecordedCall()
+            return
         parent = current.current_run()
         if self.kind == "step" and parent is None:
             raise NotTracked(

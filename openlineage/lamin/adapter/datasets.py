@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from lamin_core.errors import Unavailable
@@ -14,11 +14,38 @@ from openlineage.lamin.emit.events import Dataset
 from openlineage.lamin.emit.naming import dataset_name
 
 
-class DatasetReader:
-    """Datasets by path, read once for as long as times, sizes and inodes stay what they were."""
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A dataset as it was when it was read."""
 
-    def __init__(self) -> None:
-        self._digests = digest_cache.DigestCache()
+    dataset: Dataset
+    state: digest_cache.State | None = None
+    """How its files stood; None for a URL, and for what cannot be read."""
+
+    def is_rewritten(self, earlier: Snapshot) -> bool:
+        """Whether a file in it was written since, be it with the same bytes: modified, replaced, added or removed.
+
+        A change of mode or owner is none.
+        """
+        return _written(self.state) != _written(earlier.state)
+
+
+def _written(state: digest_cache.State | None) -> set[tuple[str, int, int, int]] | None:
+    """What a write changes of each file: the time of its last change, its size, its inode."""
+    if state is None:
+        return None
+    return {(name, modified, size, inode) for name, modified, _, size, inode, _ in state}
+
+
+class DatasetReader:
+    """Datasets by path, read once for as long as times, sizes and inodes stay what they were.
+
+    With a `shelf`, a file that can be removed at any time, the digests of large files outlive the
+    process.
+    """
+
+    def __init__(self, shelf: Path | None = None) -> None:
+        self._digests = digest_cache.DigestCache(shelf)
 
     def at(self, location: str) -> Dataset | None:
         """Return the dataset at this path or URL; None for a pipe, an empty folder, and where there is no file.
@@ -29,14 +56,21 @@ class DatasetReader:
         >>> DatasetReader().at("/no/such/file") is None, DatasetReader().at("s3://bucket/a.csv").name
         (True, 'a.csv')
         """
+        snapshot = self.snapshot(location)
+        return None if snapshot is None else snapshot.dataset
+
+    def snapshot(self, location: str) -> Snapshot | None:
+        """Return the dataset as `at` does, and how its files stand, to see later whether they were rewritten."""
         dataset = Dataset(*dataset_name(location))
         if dataset.namespace != "file":
-            return dataset
+            return Snapshot(dataset)
         if not _holds_bytes(dataset.name):
             return None
-        with suppress(Unavailable):  # unreadable: its name is recorded all the same
-            return dataset.with_digest(self._digests.at(Path(dataset.name)).digest)
-        return dataset
+        try:
+            stat_digest = self._digests.at(Path(dataset.name))
+        except Unavailable:  # unreadable: its name is recorded all the same
+            return Snapshot(dataset)
+        return Snapshot(dataset.with_digest(stat_digest.digest), stat_digest.state)
 
 
 def _holds_bytes(name: str) -> bool:

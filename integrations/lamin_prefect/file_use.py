@@ -1,0 +1,186 @@
+"""What a run does with files: which of those that it was passed, names or returns it has read, and which written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from lamin_core.runtime.fork_safe import ForkSafeLock
+from lamin_core.runtime.paths import user_cache
+from openlineage.lamin.adapter.datasets import DatasetReader, Snapshot
+from openlineage.lamin.adapter.opened_files import OpenedFiles
+from openlineage.lamin.emit.events import Dataset
+
+# File servers have clocks of their own, and some know no fractions of a second.
+_CLOCK_SLACK = 2_000_000_000
+"""Nanoseconds."""
+
+_LIMIT = 10_000
+Identity = tuple[str, str, str | None]
+"""Namespace, name and hash of a dataset."""
+
+
+class RecordedStates:
+    """How files stood when a run that wrote them was recorded, for as long as this process lives.
+
+    A file that still stands so was not written by any run that names it later.
+    """
+
+    def __init__(self) -> None:
+        self._snapshots: dict[str, Snapshot] = {}
+        self._lock = ForkSafeLock()
+
+    def remember(self, snapshot: Snapshot) -> None:
+        """A run has written this."""
+        with self._lock:
+            self._snapshots[snapshot.dataset.name] = snapshot
+            if len(self._snapshots) > _LIMIT:
+                del self._snapshots[next(iter(self._snapshots))]
+
+    def holds(self, snapshot: Snapshot) -> bool:
+        """Whether a run that wrote exactly this is recorded."""
+        earlier = self._snapshots.get(snapshot.dataset.name)
+        return earlier is not None and not snapshot.is_rewritten(earlier)
+
+
+reader = DatasetReader(user_cache() / "digests.db")
+recorded_states = RecordedStates()
+
+
+@dataclass(slots=True)
+class FileUse:
+    """The files of one run, while it is under way."""
+
+    began: int
+    """When the run began, in nanoseconds since 1970."""
+    opened: OpenedFiles = field(default_factory=OpenedFiles)
+    _passed: dict[str, Snapshot | None] = field(default_factory=dict)
+    _inputs: list[Dataset] = field(default_factory=list)
+    _outputs: dict[str, Snapshot] = field(default_factory=dict)
+    _yielded: list[Snapshot] = field(default_factory=list)
+    _to_look_at: list[str] = field(default_factory=list)
+    read_inside: set[Identity] = field(default_factory=set)
+    """What runs inside of this one have read."""
+    written_inside: set[Identity] = field(default_factory=set)
+    """What runs inside of this one have written."""
+
+    @property
+    def has_paths(self) -> bool:
+        """Whether its end looks at files that are known by now."""
+        return bool(self._passed or self._to_look_at)
+
+    def passed(self, paths: Iterable[str]) -> None:
+        """The run begins with these among its arguments: its end decides whether it has read or written them."""
+        for path in map(absolute, paths):
+            if path not in self._passed:
+                self._passed[path] = reader.snapshot(path)
+
+    def read(self, paths: Iterable[str]) -> list[Dataset]:
+        """The run reads these, as they are now."""
+        datasets = [dataset for path in paths if (dataset := reader.at(path)) is not None]
+        self._inputs += datasets
+        return datasets
+
+    def wrote(self, paths: Iterable[str]) -> None:
+        """The run writes these: its end looks at them."""
+        self._to_look_at += map(absolute, paths)
+
+    def yielded(self, paths: Iterable[str]) -> None:
+        """The run gives these out, as they are now."""
+        for path in map(absolute, paths):
+            snapshot = reader.snapshot(path)
+            if snapshot is not None and self._is_written_here(path, snapshot):
+                self._yielded.append(snapshot)
+
+    def returned(self, paths: Iterable[str]) -> None:
+        """The run ends with these in its result."""
+        for path in map(absolute, paths):
+            snapshot = reader.snapshot(path)
+            if snapshot is not None and self._is_written_here(path, snapshot):
+                self._outputs[path] = snapshot
+
+    def outputs(self) -> list[Dataset]:
+        """What the run has written; `published` if a run inside of it wrote it."""
+        for path in self._to_look_at:
+            snapshot = reader.snapshot(path)
+            if snapshot is not None:
+                self._outputs[path] = snapshot
+        for path in self._passed:
+            self._decide(path)
+        snapshots = [*self._yielded, *self._outputs.values()]
+        for snapshot in snapshots:
+            recorded_states.remember(snapshot)
+        return list(dict.fromkeys(map(self._with_role, snapshots)))
+
+    def inputs(self, *, is_complete: bool) -> list[Dataset]:
+        """What the run has read; to be called after `outputs`.
+
+        A file that it was passed and left as it was is an input. Of a file that it wrote, and of
+        all files of a run that failed, which may not have come to its work, it must have been seen
+        to read them.
+        """
+        datasets = list(self._inputs)
+        for path, before in self._passed.items():
+            if before is not None and self._is_input(path, before, is_complete):
+                datasets.append(before.dataset)
+        return list(dict.fromkeys(datasets))
+
+    def _is_input(self, path: str, before: Snapshot, is_complete: bool) -> bool:
+        if self.opened.has_read(path) or identity(before.dataset) in self.read_inside:
+            return True
+        if not is_complete or any(self._outputs_in(path)):
+            return False
+        return not any(self._written_inside_of(before))
+
+    def _decide(self, path: str) -> None:
+        """Count a path that was passed among the outputs if it was written, unless parts of it are outputs."""
+        before, after = self._passed[path], reader.snapshot(path)
+        if after is None or after.state is None or path in self._outputs:
+            return
+        if any(self._outputs_in(path)) or any(self._written_inside_of(after)):
+            return
+        if before is None or after.is_rewritten(before) or self.opened.has_written(path):
+            self._outputs[path] = after
+
+    def _is_written_here(self, path: str, snapshot: Snapshot) -> bool:
+        """Whether something that the run gives out is its work, and not what was there before."""
+        if snapshot.state is None or identity(snapshot.dataset) in self.written_inside:
+            return True
+        if snapshot.dataset in self._inputs:
+            return False
+        if self.opened.has_written(path):
+            return True
+        if path in self._passed:
+            before = self._passed[path]
+            return before is None or snapshot.is_rewritten(before)
+        changed = max(entry[2] for entry in snapshot.state)
+        return changed + _CLOCK_SLACK >= self.began and not recorded_states.holds(snapshot)
+
+    def _outputs_in(self, path: str) -> Iterator[str]:
+        return (output for output in self._outputs if f"{output}/".startswith(f"{path}/"))
+
+    def _written_inside_of(self, folder: Snapshot) -> Iterator[str]:
+        return (
+            name
+            for namespace, name, _ in self.written_inside
+            if namespace == "file" and name.startswith(f"{folder.dataset.name}/")
+        )
+
+    def _with_role(self, snapshot: Snapshot) -> Dataset:
+        dataset = snapshot.dataset
+        return (
+            replace(dataset, role="published")
+            if identity(dataset) in self.written_inside
+            else dataset
+        )
+
+
+def identity(dataset: Dataset) -> Identity:
+    """What tells this content at this place from all others."""
+    return dataset.namespace, dataset.name, dataset.hash
+
+
+def absolute(path: str) -> str:
+    """The path from the root; a URL as it is."""
+    return path if "://" in path else os.path.abspath(path)

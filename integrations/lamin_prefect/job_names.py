@@ -1,0 +1,86 @@
+"""What flows and tasks are called: the file of their code within its project, and their own names."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from lamin_core.runtime.paths import FOLDER, SETTINGS, find_trusted_instance
+from openlineage.lamin.adapter.git_source import GitSource
+
+
+def flow_name(flow: Any) -> str:
+    """The job name of a flow: its file and its own name, the same on every machine."""
+    return f"{script_name(flow.fn)}:{flow.name}"
+
+
+def task_name(task: Any, flow: Any | None) -> str:
+    """The job name of a task: below its flow, or below its file when it runs alone."""
+    return f"{script_name(task.fn) if flow is None else flow_name(flow)}:{task.name}"
+
+
+def script_name(function: Callable[..., Any]) -> str:
+    """The name of the file that holds the function; its module where there is no file, as in a notebook.
+
+    Within the project of the working directory it is the path from the folder of the instance. A
+    file of elsewhere, and every file where several projects share one registry, has the name of its
+    git repository, or of its folder, in front: `main.py` of two projects is not one script.
+    """
+    path = script_path(function)
+    if path is not None:
+        return _name_of_file(os.path.abspath(path), os.getcwd(), _is_shared())
+    return str(getattr(function, "__module__", None) or "__main__")
+
+
+def script_path(function: Callable[..., Any]) -> str | None:
+    """The file that holds the function; None for code typed into a shell, a notebook or a pipe."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    path: str = getattr(code, "co_filename", "")
+    return None if not path or path.startswith("<") or "ipykernel_" in path else path
+
+
+def _is_shared() -> bool:
+    """Whether the events go to a registry that other projects may send theirs to as well."""
+    return bool(os.environ.get("OPENLINEAGE_URL", "").strip())
+
+
+@lru_cache(maxsize=1024)
+def _name_of_file(path: str, working_directory: str, is_shared: bool) -> str:
+    project = None if is_shared else _project(working_directory)
+    if project is not None and path.startswith(os.path.join(project, "")):
+        return os.path.relpath(path, project)
+    return _name_of_elsewhere(path)
+
+
+def _project(working_directory: str) -> str | None:
+    """The folder whose files need no further name: that of the instance; without an instance, the working directory.
+
+    None for an instance that several projects may be connected to.
+    """
+    instance = find_trusted_instance(Path(working_directory))
+    if instance is None:
+        return working_directory
+    own = os.path.join(working_directory, "")
+    folder = str(instance.parent)
+    is_here = own.startswith(os.path.join(folder, "")) and (instance / SETTINGS).is_file()
+    return folder if is_here and instance.name == FOLDER else None
+
+
+def _name_of_elsewhere(path: str) -> str:
+    folder, name = os.path.split(path)
+    repository = GitSource.of(path).repository
+    top = _top_folder(folder) if repository is not None else None
+    if repository is None or top is None:
+        return f"{os.path.basename(folder)}/{name}"
+    last = repository.rstrip("/").removesuffix(".git").replace(":", "/").rpartition("/")[2]
+    return f"{last}/{os.path.relpath(path, top)}"
+
+
+def _top_folder(folder: str) -> str | None:
+    """The folder of the git repository."""
+    above = (Path(folder), *Path(folder).parents)
+    return next((str(parent) for parent in above if (parent / ".git").exists()), None)
