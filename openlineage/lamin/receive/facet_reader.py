@@ -24,7 +24,7 @@ _OWN_RUN_FACETS = {
         "jobDependencies",
         "tags",
     ),
-    *("environmentVariables", "lamin_process"),
+    *("environmentVariables", "lamin_process", "lamin_doubts"),
 }
 _OWN_DATASET_FACETS = {"lamin_artifact", "version"}
 
@@ -199,6 +199,18 @@ def params(run: Facets) -> dict[str, Any] | None:
         return dict(own) or None
     rows = objects(object_in(run, "executionParameters").get("parameters"))
     return {str(row["key"]): row.get("value") for row in rows if "key" in row} or None
+
+
+def doubts(run: Facets) -> Iterator[str]:
+    """What the producer doubts itself of what its engine says.
+
+    >>> list(doubts({"lamin_doubts": {"doubts": ["it did not publish 'a.txt'", 3]}}))
+    ["it did not publish 'a.txt'"]
+    """
+    texts = object_in(run, "lamin_doubts").get("doubts")
+    for text in texts if isinstance(texts, list) else ():
+        if isinstance(text, str):
+            yield text
 
 
 def process(run: Facets) -> Process | None:

@@ -208,6 +208,7 @@ class History:
             ),
             *(["its ends contradict each other"] if len(set(self.ends.values())) > 1 else []),
             *self._refused_places(),
+            *facet_reader.doubts(run),
         ]
         if doubts:
             details["doubts"] = doubts
