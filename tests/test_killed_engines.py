@@ -114,7 +114,7 @@ def wait_for(expected: dict[str, str]) -> None:
 
 def snakemake(_: pytest.FixtureRequest) -> tuple[list[str], dict[str, str], str]:
     Path("Snakefile").write_text(SNAKEFILE)
-    return COMMAND, {}, f"{Path.cwd().name}/Snakefile"
+    return COMMAND, {}, "Snakefile"
 
 
 def prefect(request: pytest.FixtureRequest) -> tuple[list[str], dict[str, str], str]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from lamin_core.enums import DependencyRole
 from lamin_core.runtime.process import Process
 from lamin_core.storage.hashing import Digest
+from openlineage.lamin.adapter.git_source import GitSource
 
 CodeKind = Literal[
     "shell", "run", "script", "notebook", "wrapper", "cwl", "template_engine", "none"
@@ -95,6 +96,9 @@ class Workflow:
     config: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     process: Process | None = None
+    git: GitSource = GitSource()
+    title: str | None = None
+    """What its user calls it, if anything."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from lamin_core.runtime.parent_context import Parent
-from openlineage.lamin.adapter.git_source import GitSource
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.events import Dataset, Dependency, Run
 from openlineage.lamin.emit.sinks import Sink
@@ -76,7 +75,7 @@ class Listener:
         if self._workflow is not None:  # one API session may execute twice
             self._end(self._workflow, fact.at)
         source = self._sources.of_workflow(fact.workflow.sources)
-        job = translate.workflow_job(fact.workflow, source, GitSource.of(fact.workflow.snakefile))
+        job = translate.workflow_job(fact.workflow, source)
         self._workflow = translate.workflow_run(fact.workflow, job, self._parent)
         self._sink.emit(events.start(self._workflow, _time(fact.at)))
 

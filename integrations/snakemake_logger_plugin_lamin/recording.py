@@ -26,9 +26,14 @@ _NOTICE_AFTER = 2.0
 
 
 class Recording:
-    """Records one Snakemake invocation until it is closed; `hash_limit` is in bytes."""
+    """Records one Snakemake invocation until it is closed.
 
-    def __init__(self, hash_limit: int | None = None) -> None:
+    Args:
+        hash_limit: Bytes above which a file is not hashed.
+        title: What the workflow is called; by default its git remote or its Snakefile says it.
+    """
+
+    def __init__(self, hash_limit: int | None = None, title: str | None = None) -> None:
         self._contents = Contents(hash_limit)
         self._queue: queue.SimpleQueue[facts.Fact] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -39,7 +44,9 @@ class Recording:
         )  # here, not in the folder that Snakemake changes to
         self._outer = sys.exc_info()[1]  # what our caller is handling is no news of this workflow
         self._children: Children | None = None
-        self._tap = EventExtractor(self._tell, self._contents, self._on_start, strict=is_strict())
+        self._tap = EventExtractor(
+            self._tell, self._contents, self._on_start, title=title, strict=is_strict()
+        )
         logging.getLogger(SNAKEMAKE_LOGGER).addFilter(self._tap)
 
     def _tell(self, fact: facts.Fact) -> None:

@@ -1,4 +1,4 @@
-"""Where a workflow file is kept, the git repository and the commit it is at; and what follows for the name of its job."""
+"""Where a workflow file is kept: the git repository, the commit, and the name of its job that follows."""
 
 from __future__ import annotations
 

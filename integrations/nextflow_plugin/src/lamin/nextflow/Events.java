@@ -121,6 +121,9 @@ final class Events {
             facets.put("sourceCode", standard("SourceCodeJobFacet", "1-0-1",
                 "language", ENGINE, "sourceCode", Redaction.text(job.source)));
         }
+        if (job.previousName != null) {
+            facets.put("lamin_job", own("LaminJobFacet", "1-0-0", "previousName", Redaction.text(job.previousName)));
+        }
         if (job.repository != null) {
             facets.put("sourceCodeLocation", standard("SourceCodeLocationJobFacet", "1-0-1",
                 "type", "git", "url", job.repository, "repoUrl", job.repository, "version", job.commit));
