@@ -126,7 +126,7 @@ def nextflow(_: pytest.FixtureRequest) -> tuple[list[str], dict[str, str], str]:
     Path("main.nf").write_text(NEXTFLOW)
     variables = playing.environment(Path.cwd())
     del variables["LAMIN_SPOOL"]
-    return [*playing.COMMAND, "run", "main.nf"], variables, f"{Path.cwd().name}/main.nf"
+    return [*playing.COMMAND, "run", "main.nf"], variables, "main.nf"
 
 
 Engine = Callable[[pytest.FixtureRequest], tuple[list[str], dict[str, str], str]]
