@@ -154,11 +154,10 @@ def test_a_script_that_does_not_compile_is_a_workflow_that_failed(folder: Path) 
 def test_an_endpoint_that_hangs_costs_a_moment_and_one_line(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        played = play(folder, "run", str(PIPELINES / "retry.nf"), OPENLINEAGE_URL=url)
+        played = play(
+            folder, "run", str(PIPELINES / "retry.nf"), OPENLINEAGE_URL=url, LAMIN_PATIENCE="2"
+        )
     assert played.code == 0, played.shown
-    assert [line for line in played.shown.splitlines() if line.startswith("lamin: ")] == [
-        line for line in played.shown.splitlines() if "lamin events replay" in line
-    ]
     assert played.shown.count("lamin events replay") == 1
     assert names(played.only_event("after", "COMPLETE"), "outputs") == ["after.txt"]
     assert played.only_event("", "START")

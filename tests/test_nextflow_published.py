@@ -72,7 +72,7 @@ def published(event: Event) -> Iterator[str]:
 
 def contents(played: Played, step: str) -> list[tuple[str, list[str]]]:
     """Of each task of a process: the content of its own file, and those that it published."""
-    made = []
+    tasks = []
     for event in played.events_of(step, "COMPLETE"):
         own = event["outputs"][0]["facets"]["lamin_artifact"]["hash"]
         hashes = [
@@ -81,8 +81,8 @@ def contents(played: Played, step: str) -> list[tuple[str, list[str]]]:
             if other["run"]["runId"] == event["run"]["runId"]
             for hash_ in published(other)
         ]
-        made.append((own, hashes))
-    return made
+        tasks.append((own, hashes))
+    return tasks
 
 
 def test_publishing_of_executed_tasks_is_believed_where_it_replaced_the_file(
@@ -122,18 +122,18 @@ def test_publishing_of_cached_tasks_leaves_newer_files_with_the_tasks_that_made_
 
 
 def test_several_tasks_publishing_a_name_are_told_with_their_own_bytes(first: Played) -> None:
-    made = contents(first, "each")
-    assert len(made) == 3
-    assert all(hashes == [own] for own, hashes in made)
+    tasks = contents(first, "each")
+    assert len(tasks) == 3
+    assert all(hashes == [own] for own, hashes in tasks)
 
 
 def test_several_cached_tasks_publishing_a_name_only_the_last_has_made_it(
     folder: Path, third: Played
 ) -> None:
     present = digest(folder / "results" / "each.txt").hash
-    made = contents(third, "each")
-    assert [hashes for own, hashes in made if own == present] == [[present]]
-    assert [hashes for own, hashes in made if own != present] == [[], []]
+    tasks = contents(third, "each")
+    assert [hashes for own, hashes in tasks if own == present] == [[present]]
+    assert [hashes for own, hashes in tasks if own != present] == [[], []]
     assert len(doubts(third, "each")) == 2
 
 

@@ -96,7 +96,7 @@ class Workflow:
     config: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     process: Process | None = None
-    git: GitSource = GitSource()
+    git: GitSource = field(default_factory=GitSource)
     title: str | None = None
     """What its user calls it, if anything."""
 

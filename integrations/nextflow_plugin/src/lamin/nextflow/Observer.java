@@ -248,7 +248,7 @@ final class Observer implements TraceObserver {
         abortOpen();
         publishRemaining();
         endWorkflow();
-        delivery.finish();
+        delivery.finish(WorkflowReader.interruption(session) != null);
     }
 
     /** Some versions never tell the end of tasks that were running when the workflow failed. */
