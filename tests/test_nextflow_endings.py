@@ -209,3 +209,24 @@ def test_nothing_is_sent_where_openlineage_is_disabled(folder: Path) -> None:
     sent_text = b"".join(_Receiver.bodies).decode() + json.dumps(disabled.events)
     assert "--api_key ***" in sent_text
     assert "sEcretKey1" not in sent_text
+
+
+def test_every_destination_gets_the_events_and_a_failing_one_is_tried_again(folder: Path) -> None:
+    answers = iter([(503, b"come again"), (500, b"")])
+    with (
+        receiving(lambda *_: next(answers, (200, b"{}"))) as busy,
+        receiving() as other,
+    ):
+        played = play(
+            folder,
+            "run",
+            str(PIPELINES / "retry.nf"),
+            OPENLINEAGE_URL=busy.url,
+            OPENLINEAGE__TRANSPORT__TYPE="http",
+            OPENLINEAGE__TRANSPORT__URL=other.url,
+        )
+    assert played.code == 0, played.shown
+    ends = {end(event) for event in busy.events} - {None}
+    assert ends == {"AFTER", "BROKEN (1)", "BROKEN (2)", "END", "FLAKY"}
+    assert ends == {end(event) for event in other.events} - {None}
+    assert played.events == []  # nothing is left in the spool
