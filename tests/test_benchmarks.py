@@ -9,9 +9,23 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parents[1] / "benchmarks" / "against_lamindb"
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "benchmarks" / "against_lamindb"
 
 
+def test_without_the_workloads_their_folder_is_asked_for(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / "run.py"), "--bench", str(tmp_path)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert f"not a folder with the workloads: '{tmp_path}'" in done.stderr
+
+
+@pytest.mark.skipif(
+    not (ROOT.parent / "shared" / "bench").is_dir(), reason="the workloads lie beside the checkout"
+)
 @pytest.mark.parametrize("workload", ["w_c_save_small", "w_f_query", "w_g_lineage"])
 def test_a_workload_runs(workload: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
@@ -22,7 +36,7 @@ def test_a_workload_runs(workload: str, tmp_path: Path, monkeypatch: pytest.Monk
     }.items():
         monkeypatch.setenv(f"BENCH_{name}", value)
     done = subprocess.run(
-        [sys.executable, str(FOLDER / f"{workload}.py")],
+        [sys.executable, str(FOLDER / "run.py"), f"{workload}.py"],
         capture_output=True,
         text=True,
         timeout=200,

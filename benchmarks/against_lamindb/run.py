@@ -1,69 +1,49 @@
-"""Driver: run workloads in fresh processes, repeat, print medians, write results/<backend>.json.
+"""Run the workloads that LaminDB is measured by: `run.py [--bench FOLDER] [SCRIPT.py] [OPTION ...]`.
 
-python run.py --backend lamindb --python PATH/TO/python [--repeats 3] [--scale 1] [w_a w_c ...]
+The workloads are no part of this repository; `--bench` is their folder, by default `../shared/bench`
+beside the checkout. `SCRIPT.py` is one of them, or `floors.py`. Without it their `run.py` runs all,
+with its own options: `--backend lamin_core|lamindb`, `--python`, `--repeats`, `--scale`, `--out`.
 """
 
+from __future__ import annotations
+
 import argparse
-import json
 import os
-import statistics as st
-import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
+BENCH = HERE.parents[2] / "shared" / "bench"
 
 
-def merge(xs):
-    """Median leaf-wise over a list of equal-shaped JSON values."""
-    x0 = xs[0]
-    if isinstance(x0, dict):
-        keys = [k for k in x0 if all(isinstance(x, dict) and k in x for x in xs)]
-        return {k: merge([x[k] for x in xs]) for k in keys}
-    if (
-        isinstance(x0, (int, float))
-        and not isinstance(x0, bool)
-        and all(isinstance(x, (int, float)) for x in xs)
-    ):
-        v = st.median(xs)
-        return v if isinstance(v, int) else round(v, 4)
-    return x0
+def main() -> None:
+    """Become that script."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bench", type=Path, default=BENCH)
+    options, rest = parser.parse_known_args()
+    bench = options.bench.resolve()
+    if not (bench / "harness.py").is_file():
+        parser.error(f"not a folder with the workloads: '{bench}' (name it: --bench FOLDER)")
+    os.environ["LAMIN_BENCH"] = str(bench)
+    if rest and rest[0].endswith(".py"):
+        os.execv(sys.executable, [sys.executable, str(HERE / "workload.py"), *rest])
+    os.execv(sys.executable, [sys.executable, str(bench / "run.py"), *_options(rest)])
 
 
-def main():
-    ap = argparse.ArgumentParser()
-    ap.add_argument("--backend", default="lamindb")
-    ap.add_argument("--python", default=sys.executable)
-    ap.add_argument("--repeats", type=int, default=3)
-    ap.add_argument("--scale", default="1")
-    ap.add_argument("--timeout", type=int, default=540)
-    ap.add_argument("--out", default=None)
-    ap.add_argument("workloads", nargs="*")
-    a = ap.parse_args()
-    files = sorted(HERE.glob("w_*.py"))
-    if a.workloads:
-        files = [f for f in files if any(f.stem.startswith(w) for w in a.workloads)]
-    out = Path(a.out) if a.out else HERE / "results" / f"{a.backend}.json"
+def _options(rest: list[str]) -> list[str]:
+    """Options of the workloads' `run.py`; it starts each workload as `PYTHON WORKLOAD.py`."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--backend", default="lamindb")
+    parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--out", type=Path)
+    options, others = parser.parse_known_args(rest)
+    out = options.out or HERE / "results" / f"{options.backend}.json"
     out.parent.mkdir(exist_ok=True)
-    all_res = json.loads(out.read_text()) if out.exists() else {}
-    env = dict(os.environ, BENCH_BACKEND=a.backend, BENCH_SCALE=a.scale)
-    for f in files:
-        rows = []
-        for _ in range(a.repeats):
-            try:
-                r = subprocess.run(
-                    [a.python, str(f)], env=env, capture_output=True, text=True, timeout=a.timeout
-                )
-                rows.append(json.loads(r.stdout.strip().splitlines()[-1]))
-            except (subprocess.TimeoutExpired, IndexError, json.JSONDecodeError) as e:
-                rows.append({"workload": f.stem, "error": f"{type(e).__name__}"})
-        good = [r for r in rows if "error" not in r]
-        res = merge(good) if good else rows[-1]
-        res["repeats"] = len(good)
-        res["failed"] = len(rows) - len(good)
-        all_res[f.stem] = res
-        print(json.dumps(res), flush=True)
-        out.write_text(json.dumps(all_res, indent=1, sort_keys=True) + "\n")
+    python = options.python
+    if options.backend == "lamin_core":
+        os.environ["PATH"] = os.pathsep.join([str(Path(python).parent), os.environ["PATH"]])
+        python = str(HERE / "workload.py")
+    return [*others, "--backend", options.backend, "--python", python, "--out", str(out)]
 
 
 if __name__ == "__main__":
