@@ -301,14 +301,12 @@ def test_observer_tries_a_slow_answer_and_a_failing_receiver_again(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("LAMIN_SPOOL", str(tmp_path / "spool"))
-    answers = iter([(503, b"come again"), (500, b""), "slow"])
+    answers = iter([(503, b"come again", 0), (500, b"", 0), (200, b"{}", 3)])
 
     def answer(*_: object) -> tuple[int, bytes]:
-        now = next(answers, (200, b"{}"))
-        if now == "slow":
-            time.sleep(3)
-            return 200, b"{}"
-        return now
+        status, text, seconds = next(answers, (200, b"{}", 0))
+        time.sleep(seconds)
+        return status, text
 
     with receiving(answer) as receiver:
         longest = ask("deliver", receiver.url, 5)
@@ -369,9 +367,9 @@ def test_observer_reads_no_file_above_the_limit(
     small.write_bytes(b"x" * 10)
     large.write_bytes(b"x" * 11)
     monkeypatch.setenv("LAMIN_NEXTFLOW_HASH_LIMIT", "10")
-    (kept, left, folder) = ask("digest", small, large, tmp_path / "folder")
-    assert kept[1] == digest(small).hash
-    assert left == [None, None, 11, None]
+    (small_digest, large_digest, folder) = ask("digest", small, large, tmp_path / "folder")
+    assert small_digest[1] == digest(small).hash
+    assert large_digest == [None, None, 11, None]
     assert folder is None
     monkeypatch.setenv("LAMIN_NEXTFLOW_HASH_LIMIT", "0")
     assert ask("digest", small) == [[None, None, 10, None]]

@@ -30,7 +30,9 @@ def instance(in_tmp_path: Path, database_url: str) -> Iterator[Instance]:
     new_instance.db.dispose()
 
 
-def told(number: int, name: str, source: str | None = CODE, previous: str | None = None) -> Event:
+def start_of(
+    number: int, name: str, source: str | None = CODE, previous: str | None = None
+) -> Event:
     job = Job("snakemake", name, "workflow", source, "snakemake", previous_name=previous)
     run = EmittedRun(f"0194e0a0-0000-7000-8000-{number:012d}", job, "snakemake", "9.27.1")
     return start(run, BEGIN + timedelta(hours=number))
@@ -52,25 +54,25 @@ def uids() -> list[str]:
 def test_job_with_a_previous_name_known_here_goes_on_with_that_transform(
     instance: Instance,
 ) -> None:
-    take(instance, told(1, "lab/Snakefile"))
+    take(instance, start_of(1, "lab/Snakefile"))
     (before,) = uids()
-    take(instance, told(2, "Snakefile", previous="lab/Snakefile"))
+    take(instance, start_of(2, "Snakefile", previous="lab/Snakefile"))
     assert uids() == [before, before]
     assert keys() == ["Snakefile"]
     assert Transform.get(key="Snakefile").uid == before
-    changed = told(3, "Snakefile", "rule all: more\n", previous="lab_2026/Snakefile")
+    changed = start_of(3, "Snakefile", "rule all: more\n", previous="lab_2026/Snakefile")
     take(instance, changed)
     assert uids() == [before, before, f"{before[:12]}0001"]
     assert keys() == ["Snakefile"]
 
 
 def test_job_whose_folder_moved_meanwhile_goes_on_by_its_code(instance: Instance) -> None:
-    take(instance, told(1, "lab/Snakefile"), told(2, "lab/Snakefile:map", "map"))
+    take(instance, start_of(1, "lab/Snakefile"), start_of(2, "lab/Snakefile:map", "map"))
     before = uids()
     take(
         instance,
-        told(3, "Snakefile", previous="lab_2026/Snakefile"),
-        told(4, "Snakefile:map", "map", previous="lab_2026/Snakefile:map"),
+        start_of(3, "Snakefile", previous="lab_2026/Snakefile"),
+        start_of(4, "Snakefile:map", "map", previous="lab_2026/Snakefile:map"),
     )
     assert uids() == before * 2
     assert keys() == ["Snakefile", "Snakefile:map"]
@@ -79,8 +81,8 @@ def test_job_whose_folder_moved_meanwhile_goes_on_by_its_code(instance: Instance
 def test_job_that_could_be_either_of_two_projects_is_a_transform_of_its_own(
     instance: Instance,
 ) -> None:
-    take(instance, told(1, "a/Snakefile"), told(2, "b/Snakefile"))
-    take(instance, told(3, "Snakefile", previous="c/Snakefile"))
+    take(instance, start_of(1, "a/Snakefile"), start_of(2, "b/Snakefile"))
+    take(instance, start_of(3, "Snakefile", previous="c/Snakefile"))
     assert len(set(uids())) == 3
     assert keys() == ["Snakefile", "a/Snakefile", "b/Snakefile"]
 
@@ -88,27 +90,27 @@ def test_job_that_could_be_either_of_two_projects_is_a_transform_of_its_own(
 def test_job_with_other_code_under_another_folder_is_a_transform_of_its_own(
     instance: Instance,
 ) -> None:
-    take(instance, told(1, "a/Snakefile"))
-    take(instance, told(2, "Snakefile", "other", previous="b/Snakefile"))
+    take(instance, start_of(1, "a/Snakefile"))
+    take(instance, start_of(2, "Snakefile", "other", previous="b/Snakefile"))
     assert keys() == ["Snakefile", "a/Snakefile"]
 
 
 def test_events_under_the_previous_name_that_come_late_belong_to_the_transform(
     instance: Instance,
 ) -> None:
-    take(instance, told(1, "lab/Snakefile"))
-    take(instance, told(3, "Snakefile", previous="lab/Snakefile"))
-    take(instance, told(2, "lab/Snakefile", "between"))
+    take(instance, start_of(1, "lab/Snakefile"))
+    take(instance, start_of(3, "Snakefile", previous="lab/Snakefile"))
+    take(instance, start_of(2, "lab/Snakefile", "between"))
     assert len({uid[:12] for uid in uids()}) == 1
     assert keys() == ["Snakefile"]
 
 
 def test_rebuild_of_a_renamed_job_gives_the_same_transforms(instance: Instance) -> None:
     events = [
-        told(1, "lab/Snakefile"),
-        told(2, "lab/Snakefile", "second"),
-        told(3, "Snakefile", "second", previous="lab/Snakefile"),
-        told(4, "Snakefile", "third", previous="lab/Snakefile"),
+        start_of(1, "lab/Snakefile"),
+        start_of(2, "lab/Snakefile", "second"),
+        start_of(3, "Snakefile", "second", previous="lab/Snakefile"),
+        start_of(4, "Snakefile", "third", previous="lab/Snakefile"),
     ]
     take(instance, *events)
     before = uids(), keys()
@@ -119,9 +121,9 @@ def test_rebuild_of_a_renamed_job_gives_the_same_transforms(instance: Instance) 
 
 def test_batch_with_both_names_of_a_job_makes_one_transform(instance: Instance) -> None:
     events = [
-        told(1, "lab/Snakefile"),
-        told(2, "Snakefile", previous="lab/Snakefile"),
-        told(3, "Snakefile", "changed", previous="lab/Snakefile"),
+        start_of(1, "lab/Snakefile"),
+        start_of(2, "Snakefile", previous="lab/Snakefile"),
+        start_of(3, "Snakefile", "changed", previous="lab/Snakefile"),
     ]
     ingest(instance.db, map(parse, events))
     assert keys() == ["Snakefile"]
