@@ -114,7 +114,7 @@ def wait_for(expected: dict[str, str]) -> None:
 
 def snakemake(_: pytest.FixtureRequest) -> tuple[list[str], dict[str, str], str]:
     Path("Snakefile").write_text(SNAKEFILE)
-    return COMMAND, {}, f"{Path.cwd().name}/Snakefile"
+    return COMMAND, {}, "Snakefile"
 
 
 def prefect(request: pytest.FixtureRequest) -> tuple[list[str], dict[str, str], str]:
@@ -126,7 +126,7 @@ def nextflow(_: pytest.FixtureRequest) -> tuple[list[str], dict[str, str], str]:
     Path("main.nf").write_text(NEXTFLOW)
     variables = playing.environment(Path.cwd())
     del variables["LAMIN_SPOOL"]
-    return [*playing.COMMAND, "run", "main.nf"], variables, f"{Path.cwd().name}/main.nf"
+    return [*playing.COMMAND, "run", "main.nf"], variables, "main.nf"
 
 
 Engine = Callable[[pytest.FixtureRequest], tuple[list[str], dict[str, str], str]]

@@ -76,7 +76,7 @@ def test_it_belongs_to_the_task(instance: Instance, tmp_path: Path) -> None:
     ln.Artifact("prep/start.csv", key="raw/start.csv", run=False).save()
     done = play(folder, "run", "main.nf", LAMIN_SPOOL="")
     assert done.code == 0, done.shown
-    workflow = ln.Run.filter(transform__key="prep/main.nf").one()
+    workflow = ln.Run.filter(transform__key="main.nf").one()
     for _ in range(2):
         make, tracked, shown = run_of("make"), run_of("tracked"), run_of("shown")
         assert {run.status for run in ln.Run.all()} == {"completed"}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import subprocess
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +27,7 @@ from lamin_nextflow.java import find_java
 from openlineage.lamin.emit.acknowledgement import missing_acknowledgement
 from openlineage.lamin.emit.naming import dataset_name
 from tests.contract.nextflow.playing import CACHE, SHORT_LIVED
-from tests.openlineage_.receiving import ENDLESS, misbehaving, receiving
+from tests.openlineage_.receiving import ENDLESS, Receiver, misbehaving, receiving
 from tests.openlineage_.test_endpoint import ACKNOWLEDGED, UNACKNOWLEDGED
 from tests.redaction_corpus import plants
 
@@ -287,3 +291,85 @@ def test_observer_follows_no_redirect_and_takes_no_page_for_a_yes(ask: Ask) -> N
         assert problem in message
         assert "set OPENLINEAGE_URL" in message
         assert len(receiver.requests) == 1
+
+
+def numbers(receiver: Receiver) -> list[int]:
+    return [event["number"] for event in receiver.events]
+
+
+def test_observer_tries_a_slow_answer_and_a_failing_receiver_again(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LAMIN_SPOOL", str(tmp_path / "spool"))
+    answers = iter([(503, b"come again", 0), (500, b"", 0), (200, b"{}", 3)])
+
+    def answer(*_: object) -> tuple[int, bytes]:
+        status, text, seconds = next(answers, (200, b"{}", 0))
+        time.sleep(seconds)
+        return status, text
+
+    with receiving(answer) as receiver:
+        longest = ask("deliver", receiver.url, 5)
+    assert numbers(receiver) == [0, 1, 2, 3, 4]
+    assert not (tmp_path / "spool").exists()
+    assert longest < 1_000  # no hook waits, not even while an answer takes 3 s
+
+
+def test_observer_leaves_a_receiver_alone_for_as_long_as_it_asks(ask: Ask) -> None:
+    arrivals: list[float] = []
+
+    class Busy(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            arrivals.append(time.monotonic())
+            self.send_response(429 if len(arrivals) == 1 else 200)
+            if len(arrivals) == 1:
+                self.send_header("Retry-After", "3")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        ask("deliver", f"http://127.0.0.1:{server.server_port}", 1)
+        server.shutdown()
+    assert len(arrivals) == 2
+    assert arrivals[1] - arrivals[0] >= 3
+
+
+def test_observer_whose_receiver_is_killed_and_restarted_loses_nothing(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LAMIN_SPOOL", str(tmp_path / "spool"))
+    with receiving() as first, ThreadPoolExecutor(1) as pool:
+        delivery = pool.submit(ask, "deliver", first.url, 60)
+        first.wait_for(5, 60)
+        first.stop()
+        time.sleep(1)
+        with receiving(port=first.port) as second:
+            delivery.result()
+    spooled = [
+        json.loads(line)["number"]
+        for file in (tmp_path / "spool").glob("*.ndjson")
+        for line in file.read_text().splitlines()
+    ]
+    assert set(numbers(first) + numbers(second) + spooled) == set(range(60))
+    assert numbers(second)
+
+
+def test_observer_reads_no_file_above_the_limit(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    small, large = tmp_path / "small", tmp_path / "folder" / "large"
+    small.write_bytes(b"x" * 10)
+    large.write_bytes(b"x" * 11)
+    monkeypatch.setenv("LAMIN_NEXTFLOW_HASH_LIMIT", "10")
+    (small_digest, large_digest, folder) = ask("digest", small, large, tmp_path / "folder")
+    assert small_digest[1] == digest(small).hash
+    assert large_digest == [None, None, 11, None]
+    assert folder is None
+    monkeypatch.setenv("LAMIN_NEXTFLOW_HASH_LIMIT", "0")
+    assert ask("digest", small) == [[None, None, 10, None]]

@@ -116,6 +116,7 @@ def _rebuilt(event: Event) -> Event:
             job["facets"]["jobType"]["jobType"].lower(),
             source=job["facets"]["sourceCode"]["sourceCode"],
             language="nextflow",
+            previous_name=job["facets"].get("lamin_job", {}).get("previousName"),
         ),
         engine="nextflow",
         engine_version=facets["processing_engine"]["version"],
@@ -186,12 +187,12 @@ def test_every_hash_is_the_one_that_our_python_computes(first: Played, odd: Play
 def test_identities_are_stable_and_name_no_path(fanout: Path, first: Played) -> None:
     workflow = first.only_event("", "START")
     details = run(workflow)["details"]
-    assert workflow["job"]["name"] == "prep/main.nf"
+    assert workflow["job"]["name"] == "main.nf"
     assert {event["job"]["name"] for event in first.events} == {
-        "prep/main.nf",
-        "prep/main.nf:SPLIT",
-        "prep/main.nf:UPPER",
-        "prep/main.nf:MERGE",
+        "main.nf",
+        "main.nf:SPLIT",
+        "main.nf:UPPER",
+        "main.nf:MERGE",
     }
     run_id = derived_run_id("nextflow", details["session_id"], run(workflow)["name"])
     assert workflow["run"]["runId"] == run_id
@@ -292,7 +293,7 @@ def test_odd_names_are_told_as_they_are(odd: Played) -> None:
 
 
 def test_a_module_under_another_name_is_a_process_of_that_name(odd: Played) -> None:
-    assert odd.only_event("inner", "START")["job"]["name"] == "prep/main.nf:RENAMED:INNER"
+    assert odd.only_event("inner", "START")["job"]["name"] == "main.nf:RENAMED:INNER"
     assert "workflow NESTED" in source(odd.only_event("", "START"))
 
 
@@ -375,7 +376,7 @@ def test_a_task_finds_itself_as_parent_and_caching_does_not_notice(tmp_path: Pat
     without = play(folder, "run", "prep/main.nf", OPENLINEAGE_CONTEXT=context)
     workflow, task = without.only_event("", "START"), without.only_event("look", "START")
     parent, own, theirs = (folder / "results" / "seen.txt").read_text().splitlines()
-    assert parent == f"nextflow/prep/main.nf:LOOK/{task['run']['runId']}"
+    assert parent == f"nextflow/main.nf:LOOK/{task['run']['runId']}"
     assert own == run_uid(task["run"]["runId"])
     assert theirs == "it is mine"
     above = workflow["run"]["facets"]["parent"]

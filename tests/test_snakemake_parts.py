@@ -213,10 +213,10 @@ def test_records_alone_tell_a_shorter_story(tmp_path: Path) -> None:
         listener.hear(fact)
     listener.hear(facts.Closed(2.0))
     assert [(event["eventType"], event["job"]["name"]) for event in sink.events] == [
-        ("START", "wf/Snakefile"),
-        ("START", "wf/Snakefile:a"),
-        ("COMPLETE", "wf/Snakefile:a"),
-        ("FAIL", "wf/Snakefile"),
+        ("START", "Snakefile"),
+        ("START", "Snakefile:a"),
+        ("COMPLETE", "Snakefile:a"),
+        ("FAIL", "Snakefile"),
     ]
     assert sink.events[1]["inputs"][0]["facets"]["lamin_artifact"]["size"] == 2
 

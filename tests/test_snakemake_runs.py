@@ -133,7 +133,7 @@ def test_every_event_is_valid_openlineage(first: Played) -> None:
 
 def test_the_workflow_is_named_by_its_project_and_holds_all_of_its_text(first: Played) -> None:
     start = first.only_event("", "START")
-    assert start["job"]["name"] == "project/workflow/Snakefile"
+    assert start["job"]["name"] == "workflow/Snakefile"
     assert start["job"]["facets"]["jobType"]["jobType"] == "WORKFLOW"
     assert "rule by_shell" in source(start)
     assert "rule included" in source(start)
@@ -229,7 +229,7 @@ def test_a_rerun_has_the_same_jobs_and_the_same_code_but_fresh_ids(
 
 def test_scripts_find_their_job_as_their_parent(second: Played, folder: Path) -> None:
     start = second.only_event("included", "START")
-    parent = f"snakemake/project/workflow/Snakefile:included/{start['run']['runId']}"
+    parent = f"snakemake/workflow/Snakefile:included/{start['run']['runId']}"
     assert (folder / "told.txt").read_text().strip() == parent
 
 

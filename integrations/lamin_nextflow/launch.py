@@ -22,7 +22,6 @@ from lamin_core.runtime.paths import VARIABLE, instance_for_children, spool_fold
 from lamin_nextflow.build import observer_jar
 from lamin_nextflow.runtime import Runtime, find_runtime
 from lamin_nextflow.tail import Forwarder
-from openlineage.lamin.emit.client_transports import is_disabled
 
 logger = logging.getLogger("lamin")
 EVENTS = "LAMIN_NEXTFLOW_EVENTS"
@@ -43,9 +42,8 @@ def launch(arguments: Sequence[str], environment: Mapping[str, str] = os.environ
     instance = instance_for_children()
     if instance is not None:  # tasks work elsewhere
         environment = {**environment, VARIABLE: instance}
-    is_sent = bool(environment.get("OPENLINEAGE_URL")) and not is_disabled(environment)
-    if is_sent or environment.get(EVENTS):
-        return _run(runtime, arguments, environment, None)  # the observer needs no help
+    if environment.get(EVENTS):
+        return _run(runtime, arguments, environment, None)  # the user takes them
     events = _private_file()
     forwarder = Forwarder(events)
     code = _run(runtime, arguments, {**environment, EVENTS: str(events)}, forwarder)

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class LogHandlerSettings(LogHandlerSettingsBase):
-    """What can be set: `--logger-lamin-hash-limit`, or `SNAKEMAKE_LOGGER_LAMIN_HASH_LIMIT` in the environment."""
+    """What can be set: as `--logger-lamin-...`, in a profile, or as `SNAKEMAKE_LOGGER_LAMIN_...` in the environment."""
+
+    name: str | None = field(
+        default=None,
+        metadata={
+            "help": "What the workflow is called in the registry. Default: owner/name of the git "
+            "remote with the path of the Snakefile there, else the name of the Snakefile.",
+            "env_var": True,
+            "type": str,
+        },
+    )
 
     hash_limit: int | None = field(
         default=None,
@@ -48,7 +58,9 @@ class LogHandler(LogHandlerBase):
         try:
             from snakemake_logger_plugin_lamin.recording import Recording
 
-            self._recording = Recording(getattr(self.settings, "hash_limit", None))
+            self._recording = Recording(
+                getattr(self.settings, "hash_limit", None), getattr(self.settings, "name", None)
+            )
         except Exception as error:  # without lineage the workflow runs as it always did
             logging.getLogger("lamin").warning("no lineage is recorded: %s", error)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 
 from lamin_core.storage.digest_cache import state_of
-from lamin_core.storage.hashing import Digest, digest
+from lamin_core.storage.hashing import Digest, digest, files_in
 from openlineage.lamin.emit.events import Dataset
 from openlineage.lamin.emit.naming import dataset_name
 from snakemake_logger_plugin_lamin.facts import File, Stamp
@@ -19,6 +19,35 @@ HELD = 64
 
 Signature = tuple[tuple[str, int, int, int], ...]
 _free_descriptors = BoundedSemaphore(HELD)
+HELD_BYTES = 1 << 30
+"""How many bytes of removed files are kept on disk at most, since they are held open: in total, in bytes."""
+AT_ONCE = 16 << 20
+"""Bytes that are hashed before a run is told; what is larger follows."""
+
+_MANY_FILES = 1000
+
+
+class _Budget:
+    """Bytes that may still be held."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+        self._lock = Lock()
+
+    def take(self, size: int) -> bool:
+        """Take so many; whether there were as many left."""
+        with self._lock:
+            is_enough = size <= self._left
+            self._left -= size if is_enough else 0
+        return is_enough
+
+    def give_back(self, size: int) -> None:
+        """Give back what was taken."""
+        with self._lock:
+            self._left += size
+
+
+_budget = _Budget(HELD_BYTES)
 
 
 def stamp(path: str) -> Stamp | None:
@@ -44,21 +73,29 @@ def stamp(path: str) -> Stamp | None:
 
 
 def hold(file: File) -> File:
-    """The file kept readable although it will be removed: an open descriptor outlives the name."""
-    if file.stamp is None or file.stamp.is_folder or not _free_descriptors.acquire(blocking=False):
+    """The file kept readable although it will be removed: an open descriptor outlives the name.
+
+    As it is where that would hold too many files, or keep too many bytes on the disk.
+    """
+    if file.stamp is None or file.stamp.is_folder or not _budget.take(file.stamp.size):
+        return file
+    if not _free_descriptors.acquire(blocking=False):
+        _budget.give_back(file.stamp.size)
         return file
     try:
         return replace(file, descriptor=os.open(file.path, os.O_RDONLY | os.O_NONBLOCK))
     except OSError:
         _free_descriptors.release()
+        _budget.give_back(file.stamp.size)
         return file
 
 
 def release(file: File) -> None:
     """Let go of a held file."""
-    if file.descriptor is not None:
+    if file.descriptor is not None and file.stamp is not None:
         os.close(file.descriptor)
         _free_descriptors.release()
+        _budget.give_back(file.stamp.size)
 
 
 class Contents:
@@ -73,10 +110,41 @@ class Contents:
         self._files: dict[tuple[str, Stamp], Digest] = {}
         self._folders: dict[str, tuple[Signature, Digest]] = {}
 
+    def datasets(self, files: Iterable[File]) -> list[Dataset]:
+        """The files as datasets, each once."""
+        return _distinct(self.dataset(file) for file in files)
+
+    def outlines(self, files: Iterable[File]) -> list[Dataset]:
+        """The files as datasets, each once, with the content where it is known already; nothing is read."""
+        return _distinct(self._outline(file) for file in files)
+
+    def takes_long(self, files: Iterable[File]) -> bool:
+        """Whether there is more to read of these files than is read at once."""
+        room = AT_ONCE
+        for file in files:
+            if file.stamp is not None and self._is_unknown(file):
+                room -= _bytes_in(file.path, room) if file.stamp.is_folder else file.stamp.size
+        return room < 0
+
+    def _is_unknown(self, file: File) -> bool:
+        seen = file.stamp
+        if seen is None or file.digest is not None:
+            return False
+        return seen.is_folder or not (
+            self._is_too_large(seen.size) or (file.path, seen) in self._files
+        )
+
     def dataset(self, file: File) -> Dataset:
         """The file as a dataset: with its content, or with only its name and size."""
+        return self._described(file, file.digest or self._digest(file))
+
+    def _outline(self, file: File) -> Dataset:
+        cached = None if file.stamp is None else self._files.get((file.path, file.stamp))
+        return self._described(file, file.digest or cached)
+
+    @staticmethod
+    def _described(file: File, content: Digest | None) -> Dataset:
         namespace, name = dataset_name(file.url or file.path)
-        content = file.digest or self._digest(file)
         if content is None:
             size = file.stamp.size if file.stamp and not file.stamp.is_folder else None
             return Dataset(namespace, name, size=size, role=file.role)
@@ -120,6 +188,26 @@ class Contents:
 
     def _is_too_large(self, size: int) -> bool:
         return self.hurried or (self.limit is not None and size > self.limit)
+
+
+def _bytes_in(folder: str, enough: int) -> int:
+    """The bytes in a folder; it stops to count where there is more than `enough`, or where there are many files."""
+    total = 0
+    try:
+        for number, (_, path) in enumerate(files_in(folder)):
+            total += os.stat(path).st_size
+            if total > enough or number > _MANY_FILES:
+                return enough + 1
+    except OSError:
+        return total
+    return total
+
+
+def _distinct(datasets: Iterable[Dataset]) -> list[Dataset]:
+    by_name: dict[tuple[str, str], Dataset] = {}
+    for dataset in datasets:
+        by_name.setdefault((dataset.namespace, dataset.name), dataset)
+    return list(by_name.values())
 
 
 def _digest_unless_changed(path: str, is_unchanged: Callable[[], bool]) -> Digest | None:

@@ -23,6 +23,7 @@ from lamin_core.enums import DependencyRole
 from lamin_core.runtime import process
 from lamin_core.runtime.json_values import JsonConverter
 from lamin_core.storage.hashing import digest
+from openlineage.lamin.adapter.git_source import GitSource
 from openlineage.lamin.adapter.guard import Guard
 from snakemake_logger_plugin_lamin import facts
 from snakemake_logger_plugin_lamin.digests import Contents, hold, stamp
@@ -45,8 +46,8 @@ _INTERRUPT_STATUS = {-signal.SIGINT, 128 + signal.SIGINT}
 class EventExtractor(logging.Filter):
     """Lets every record pass, and hands what it means to `tell`.
 
-    `on_start` is called with the workflow before its first job; `strict` lets what goes wrong here
-    stop Snakemake.
+    `on_start` is called with the workflow before its first job; `title` is what its user calls it;
+    `strict` lets what goes wrong here stop Snakemake.
     """
 
     def __init__(
@@ -55,9 +56,11 @@ class EventExtractor(logging.Filter):
         contents: Contents,
         on_start: Callable[[facts.Workflow], None],
         *,
+        title: str | None = None,
         strict: bool = False,
     ) -> None:
         super().__init__()
+        self._title = title
         self._tell = tell
         self._contents = contents
         self._on_start = on_start
@@ -112,7 +115,7 @@ class EventExtractor(logging.Filter):
         # `workdir:` in a Snakefile changes the folder but not the record's `rundir`; no job runs
         # yet, so this is it.
         self._folder = os.getcwd()
-        workflow = _workflow(record, live, getattr(executor, "name", None))
+        workflow = _workflow(record, live, getattr(executor, "name", None), self._title)
         self._on_start(workflow)
         self._tell(facts.WorkflowStarted(record.created, workflow))
 
@@ -314,7 +317,9 @@ def _members(jobs: Iterable[Any]) -> Iterator[Any]:
             yield job
 
 
-def _workflow(record: logging.LogRecord, live: Any, executor: str | None) -> facts.Workflow:
+def _workflow(
+    record: logging.LogRecord, live: Any, executor: str | None, title: str | None
+) -> facts.Workflow:
     attributes = record.__dict__
     snakefile = os.fspath(
         getattr(live, "main_snakefile", None) or attributes.get("snakefile_main") or "Snakefile"
@@ -335,14 +340,17 @@ def _workflow(record: logging.LogRecord, live: Any, executor: str | None) -> fac
         "executor": executor,
         "log": _quietly(lambda: live.logger_manager.get_logfile()),
     }
+    path = os.path.abspath(snakefile) if "://" not in snakefile else snakefile
     return facts.Workflow(
         str(attributes["workflow_id"]),
         str(attributes.get("snakemake_version", "")),
-        os.path.abspath(snakefile) if "://" not in snakefile else snakefile,
+        path,
         tuple(included),
         plain(dict(getattr(live, "config", None) or {})),
         {name: value for name, value in details.items() if value not in (None, [], "")},
         process.current(),
+        GitSource.of(path),
+        title,
     )
 
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from lamin_core.enums import DependencyRole
+from lamin_core.enums import DependencyRole, Direction
 from lamin_core.runtime.process import Process
 from lamin_core.storage.hashing import Digest
+from openlineage.lamin.adapter.git_source import GitSource
+from openlineage.lamin.emit.events import Dataset, Run
 
 CodeKind = Literal[
     "shell", "run", "script", "notebook", "wrapper", "cwl", "template_engine", "none"
@@ -95,6 +97,9 @@ class Workflow:
     config: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     process: Process | None = None
+    git: GitSource = field(default_factory=GitSource)
+    title: str | None = None
+    """What its user calls it, if anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +189,16 @@ class WorkflowFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Hashed:
+    """The content of files that a run has read or written, and that was told without it."""
+
+    at: float
+    run: Run
+    direction: Direction
+    datasets: tuple[Dataset, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """Snakemake is done with logging: nothing follows."""
 
@@ -201,5 +216,6 @@ Fact = (
     | Stopped
     | NothingToDo
     | WorkflowFailed
+    | Hashed
     | Closed
 )

@@ -6,24 +6,33 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from lamin_core.enums import Direction
 from lamin_core.runtime.parent_context import RunReference
-from openlineage.lamin.adapter.git_source import GitSource
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.events import Dataset, Dependency, Run
 from openlineage.lamin.emit.sinks import Sink
 from snakemake_logger_plugin_lamin import facts, translate
 from snakemake_logger_plugin_lamin.digests import Contents, release
+from snakemake_logger_plugin_lamin.late_digests import LateDigests
 from snakemake_logger_plugin_lamin.source import Sources
 
 
 class Listener:
     """The state of the workflow and its jobs; `hear` one fact after the other.
 
+    With `late`, a job whose files take long to hash is told at once, and their content when it is known.
     What Snakemake guarantees: JobsStarted < JobDescribed < JobFinished of a job. A job that fails
     at once may fail before it is described; the tap describes it then.
     """
 
-    def __init__(self, sink: Sink, contents: Contents, parent: RunReference | None = None) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        contents: Contents,
+        parent: RunReference | None = None,
+        late: LateDigests | None = None,
+    ) -> None:
+        self._late = late
         self._sink = sink
         self._contents = contents
         self._parent = parent
@@ -44,6 +53,9 @@ class Listener:
         """Take in one fact."""
         if isinstance(fact, facts.WorkflowStarted):
             self._begin(fact)
+            return
+        if isinstance(fact, facts.Hashed):
+            self._add_contents(fact)
             return
         if self._workflow is None:
             return
@@ -76,7 +88,7 @@ class Listener:
         if self._workflow is not None:  # one API session may execute twice
             self._end(self._workflow, fact.at)
         source = self._sources.of_workflow(fact.workflow.sources)
-        job = translate.workflow_job(fact.workflow, source, GitSource.of(fact.workflow.snakefile))
+        job = translate.workflow_job(fact.workflow, source)
         self._workflow = translate.workflow_run(fact.workflow, job, self._parent)
         self._sink.emit(events.start(self._workflow, _time(fact.at)))
 
@@ -99,7 +111,9 @@ class Listener:
             list(self._dependencies(workflow, job)),
         )
         self._running[job.jobid] = run, job
-        self._sink.emit(events.start(run, _time(at), inputs=self._datasets((*before, *job.inputs))))
+        files = (*before, *job.inputs)
+        inputs = self._datasets(run, "input", files)
+        self._sink.emit(events.start(run, _time(at), inputs=inputs))
 
     def _dependencies(self, workflow: Run, job: facts.Job) -> Iterable[Dependency]:
         for need in job.needs:
@@ -116,19 +130,23 @@ class Listener:
             self._running[fact.jobid] = run, job
             self._sink.emit(events.running(run, _time(fact.at)))
 
-    def _complete(self, fact: facts.JobFinished) -> None:
-        try:
-            if fact.jobid in self._running:
-                self._emit_success(fact, *self._running.pop(fact.jobid))
-        finally:
-            for file in fact.outputs or ():
-                release(file)
+    def _add_contents(self, fact: facts.Hashed) -> None:
+        assert self._late is not None
+        self._late.open -= 1
+        if any(dataset.hash is not None for dataset in fact.datasets):
+            side = {"input": "inputs", "output": "outputs"}[fact.direction]
+            self._sink.emit(events.running(fact.run, _time(fact.at), **{side: fact.datasets}))
 
-    def _emit_success(self, fact: facts.JobFinished, run: Run, job: facts.Job) -> None:
+    def _complete(self, fact: facts.JobFinished) -> None:
+        if fact.jobid not in self._running:
+            _release(fact.outputs or ())
+            return
+        run, job = self._running.pop(fact.jobid)
         self._finished += 1
         run = replace(run, cached=fact.jobid in self._restored)
-        outputs = job.outputs if fact.outputs is None else fact.outputs
-        self._sink.emit(events.complete(run, _time(fact.at), outputs=self._datasets(outputs)))
+        files = job.outputs if fact.outputs is None else fact.outputs
+        outputs = self._datasets(run, "output", files)
+        self._sink.emit(events.complete(run, _time(fact.at), outputs=outputs))
 
     def _fail(self, fact: facts.JobFailed) -> None:
         run, _ = self._running.pop(fact.jobid, (None, None))
@@ -188,12 +206,22 @@ class Listener:
         for memory in (self._attempts, self._waiting, self._running, self._failed, self._restored):
             memory.clear()
 
-    def _datasets(self, files: Iterable[facts.File]) -> list[Dataset]:
-        datasets: dict[tuple[str, str], Dataset] = {}
-        for file in files:
-            dataset = self._contents.dataset(file)
-            datasets.setdefault((dataset.namespace, dataset.name), dataset)
-        return list(datasets.values())
+    def _datasets(
+        self, run: Run, direction: Direction, files: tuple[facts.File, ...]
+    ) -> list[Dataset]:
+        """The files with their content; without it, for now, where it takes long to read them."""
+        if self._late is not None and self._contents.takes_long(files):
+            self._late.submit(run, direction, files)
+            return self._contents.outlines(files)
+        try:
+            return self._contents.datasets(files)
+        finally:
+            _release(files)
+
+
+def _release(files: Iterable[facts.File]) -> None:
+    for file in files:
+        release(file)
 
 
 def _time(at: float) -> datetime:

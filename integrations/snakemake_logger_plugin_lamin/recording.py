@@ -7,6 +7,7 @@ import queue
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 from lamin_core.runtime.child_environment import ChildEnvironment
 from lamin_core.runtime.parent_context import environment_for_children, parent_from_environment
@@ -17,18 +18,25 @@ from openlineage.lamin.emit.sinks import Sink
 from snakemake_logger_plugin_lamin import facts
 from snakemake_logger_plugin_lamin.digests import Contents
 from snakemake_logger_plugin_lamin.event_extractor import EventExtractor
+from snakemake_logger_plugin_lamin.late_digests import LateDigests
 from snakemake_logger_plugin_lamin.listener import Listener
 from snakemake_logger_plugin_lamin.subprocess_env import Children
 
 logger = logging.getLogger("lamin")
 SNAKEMAKE_LOGGER = "snakemake.logging"
-_NOTICE_AFTER = 2.0
+_LAST_DIGESTS = 2.5
+"""Seconds that the end of a workflow waits for files that are still being hashed."""
 
 
 class Recording:
-    """Records one Snakemake invocation until it is closed; `hash_limit` is in bytes."""
+    """Records one Snakemake invocation until it is closed.
 
-    def __init__(self, hash_limit: int | None = None) -> None:
+    Args:
+        hash_limit: Bytes above which a file is not hashed.
+        title: What the workflow is called; by default its git remote or its Snakefile says it.
+    """
+
+    def __init__(self, hash_limit: int | None = None, title: str | None = None) -> None:
         self._contents = Contents(hash_limit)
         self._queue: queue.SimpleQueue[facts.Fact] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -39,7 +47,9 @@ class Recording:
         )  # here, not in the folder that Snakemake changes to
         self._outer = sys.exc_info()[1]  # what our caller is handling is no news of this workflow
         self._children: Children | None = None
-        self._tap = EventExtractor(self._tell, self._contents, self._on_start, strict=is_strict())
+        self._tap = EventExtractor(
+            self._tell, self._contents, self._on_start, title=title, strict=is_strict()
+        )
         logging.getLogger(SNAKEMAKE_LOGGER).addFilter(self._tap)
 
     def _tell(self, fact: facts.Fact) -> None:
@@ -51,9 +61,13 @@ class Recording:
         self._take_children(Children(workflow, self._parent.outermost if self._parent else None))
         if self._thread is None:
             sink = default_sink()
-            listener = Listener(sink, self._contents, self._parent)
+            late = LateDigests(self._contents, self._queue.put)
+            listener = Listener(sink, self._contents, self._parent, late)
             self._thread = threading.Thread(
-                target=self._listen, args=(listener, sink), name="lamin-snakemake", daemon=True
+                target=self._listen,
+                args=(listener, sink, late),
+                name="lamin-snakemake",
+                daemon=True,
             )
             self._thread.start()
 
@@ -69,23 +83,35 @@ class Recording:
             variables["LAMIN_INSTANCE"] = instance
         self._environment.set(variables)
 
-    def _listen(self, listener: Listener, sink: Sink) -> None:
+    def _listen(self, listener: Listener, sink: Sink, late: LateDigests) -> None:
         guard = Guard("lineage is incomplete", once=True)
-        while True:
-            fact = self._queue.get()
+        for fact in self._facts(late):
             try:
                 listener.hear(fact)
             except Exception as error:
                 guard.warn(error)
-            if isinstance(fact, facts.Closed):
-                break
         try:
             sink.close()
         except Exception as error:
             logger.warning("lineage sink did not close: %s", error)
 
+    def _facts(self, late: LateDigests) -> Iterator[facts.Fact]:
+        """What is told until the end, and the digests that come in a moment after it."""
+        fact = self._queue.get()
+        while not isinstance(fact, facts.Closed):
+            yield fact
+            fact = self._queue.get()
+        yield fact
+        until = time.monotonic() + _LAST_DIGESTS
+        while late.open and not self._contents.hurried:
+            try:
+                yield self._queue.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                break
+        self._contents.hurried = True
+
     def close(self) -> None:
-        """End the recording and wait until it is told; Ctrl-C leaves out what is not hashed yet."""
+        """End the recording and wait until it is told; what is not hashed a moment later is left out."""
         logging.getLogger(SNAKEMAKE_LOGGER).removeFilter(self._tap)
         thread, self._thread = self._thread, None
         if thread is not None:
@@ -105,12 +131,7 @@ class Recording:
 
     def _wait(self, thread: threading.Thread) -> None:
         try:
-            thread.join(_NOTICE_AFTER)
-            if thread.is_alive():
-                logger.warning(
-                    "hashing the last files for the lineage record; Ctrl-C leaves them out"
-                )
-                thread.join()
+            thread.join()
         except KeyboardInterrupt:
             self._contents.hurried = True
-            thread.join(_NOTICE_AFTER)
+            thread.join(_LAST_DIGESTS)

@@ -31,7 +31,7 @@ class Children:
 
     def __init__(self, workflow: facts.Workflow, root: RunReference | None) -> None:
         self._workflow = workflow
-        self._name = translate.workflow_name(workflow.snakefile)
+        self._name = translate.workflow_name(workflow)
         self._root = root
         self._attempts: Counter[int] = Counter()
         self._replaced: list[tuple[Any, str]] = []

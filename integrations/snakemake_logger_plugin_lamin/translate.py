@@ -7,7 +7,6 @@ from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from lamin_core.uids import derived_run_id
-from openlineage.lamin.adapter.git_source import GitSource
 from openlineage.lamin.emit.events import Dependency, Job, Run, RunReference
 from openlineage.lamin.emit.naming import dataset_name
 from snakemake_logger_plugin_lamin import facts
@@ -15,13 +14,22 @@ from snakemake_logger_plugin_lamin import facts
 ENGINE = "snakemake"
 
 
-def workflow_name(snakefile: str) -> str:
-    """The project folder and the Snakefile's path in it: the same on every machine, in every working directory.
+def workflow_name(workflow: facts.Workflow) -> str:
+    """What the workflow is called: as its user says, else by its git remote, else by its Snakefile.
 
-    The project folder is the one that holds the Snakefile, or the one above where that is called
-    `workflow`.
+    >>> snakefile = "/home/me/align/workflow/Snakefile"
+    >>> workflow_name(facts.Workflow("", "", snakefile, ()))
+    'workflow/Snakefile'
+    >>> workflow_name(facts.Workflow("", "", snakefile, (), title="align"))
+    'align'
+    """
+    return workflow.title or workflow.git.job_name(workflow.snakefile)
 
-    >>> workflow_name("/home/me/align/Snakefile"), workflow_name("/home/me/align/workflow/Snakefile")
+
+def previous_name(snakefile: str) -> str:
+    """What a workflow was called up to release 0.1: by the folder that its project lay in.
+
+    >>> previous_name("/home/me/align/Snakefile"), previous_name("/home/me/align/workflow/Snakefile")
     ('align/Snakefile', 'align/workflow/Snakefile')
     """
     *folders, name = [part for part in PurePosixPath(snakefile).parts if part.strip("/")]
@@ -29,17 +37,18 @@ def workflow_name(snakefile: str) -> str:
     return "/".join([*project, name])
 
 
-def workflow_job(workflow: facts.Workflow, source: str, git: GitSource) -> Job:
+def workflow_job(workflow: facts.Workflow, source: str) -> Job:
     """The workflow as a job."""
     return Job(
         ENGINE,
-        workflow_name(workflow.snakefile),
+        workflow_name(workflow),
         "workflow",
         source,
         "snakemake",
         location=_location(workflow.snakefile),
-        repository=git.repository,
-        commit=git.commit,
+        repository=workflow.git.repository,
+        commit=workflow.git.commit,
+        previous_name=previous_name(workflow.snakefile),
     )
 
 
@@ -102,6 +111,7 @@ def step_run(
             location=_location(job.rule.code.path or job.rule.snakefile),
             repository=workflow.job.repository,
             commit=workflow.job.commit,
+            previous_name=step_name(workflow.job.previous_name or workflow.job.name, job.rule.name),
         ),
         ENGINE,
         workflow.engine_version,

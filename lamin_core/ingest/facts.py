@@ -76,6 +76,8 @@ class JobAttributes:
     reference_type: str | None = None
     labels: tuple[tuple[str, str], ...] | None = None
     owner: str | None = None
+    previous_name: str | None = None
+    """What the job was called before, if it has another name now."""
 
 
 ReadJob = Callable[[Mapping[str, Any]], JobAttributes]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from itertools import islice
@@ -35,10 +35,9 @@ from lamin_core.ingest.facts import (
 )
 from lamin_core.ingest.labels import annotate
 from lamin_core.ingest.new_rows import transform_stem
+from lamin_core.ingest.renamed_jobs import Key, Renaming, rename, shared_names, stems
 from lamin_core.models import Run, Transform, TransformSeries
 
-Key = tuple[str, str]
-"""Namespace and key of a job."""
 Version = tuple[str, str, str | None]
 """Namespace, key and hash of the source of a version."""
 
@@ -79,6 +78,39 @@ class TransformBatch:
         if facets:
             merge(self.facets.setdefault(job, {}), facets)
 
+    @property
+    def keys(self) -> set[Key]:
+        """The jobs that it speaks of."""
+        return {version[:2] for version in self.versions} | set(self.facets) | set(self.declared)
+
+    def renamings(self, keys: Collection[Key], read_job: ReadJob) -> list[Renaming]:
+        """What those of these jobs were called before that were called otherwise."""
+        hashes: dict[Key, set[str]] = defaultdict(set)
+        for namespace, name, value in self.versions:
+            hashes[namespace, name].update([] if value is None else [value])
+        renamings = []
+        for key in sorted(keys):
+            previous = _attributes(self.facets.get(key, {}), read_job).previous_name
+            if previous is not None and previous != key[1]:
+                renamings.append(Renaming(key, previous, frozenset(hashes[key])))
+        return renamings
+
+    def under(self, names: Mapping[Key, Key]) -> TransformBatch:
+        """The same of the jobs that have other names now."""
+        batch = TransformBatch()
+        for request in self.versions.values():
+            namespace, key = request.facts.namespace, request.facts.key
+            batch.want(
+                replace(request.facts, key=names.get((namespace, key), (namespace, key))[1]),
+                request.at,
+            )
+        for job, facets in self.facets.items():
+            batch.say(names.get(job, job), facets)
+        for job, at in self.declared.items():
+            job = names.get(job, job)
+            batch.declared[job] = min(at, batch.declared.get(job, at))
+        return batch
+
 
 def version_of(facts: TransformFacts) -> Version:
     """What tells this version from all others."""
@@ -103,19 +135,32 @@ def write(
 
     And the series that were declared without their code: to be tidied up when the runs are written.
     """
-    keys = {version[:2] for version in wishes.versions} | set(wishes.facets) | set(wishes.declared)
-    if not keys:
+    if not wishes.keys:
         return {}, set()
-    series_by_key = _load_series(session, keys, wishes)
-    _make_series(session, keys, series_by_key, wishes)
-    _date(session, series_by_key, wishes)
-    version_ids, renewed = _versions(session, series_by_key, wishes)
-    _describe(session, series_by_key, wishes, renewed, read_job)
+    series_by_key = _load_series(session, _stems(wishes.keys), wishes)
+    _make_series(session, wishes, series_by_key, read_job)
+    names = shared_names(
+        {key: series.id for key, series in series_by_key.items()},
+        {series.id: series.key for series in series_by_key.values()},
+    )
+    current = wishes.under(names) if names else wishes
+    for previous, job in names.items():
+        series_by_key.setdefault(job, series_by_key[previous])
+    _date(session, series_by_key, current)
+    version_ids, renewed = _versions(session, series_by_key, current)
+    _describe(session, series_by_key, current, renewed, read_job)
+    for version in wishes.versions:
+        job = names.get(version[:2], version[:2])
+        version_ids[version] = version_ids[(*job, version[2])]
     return version_ids, {
         series.id
         for key, series in series_by_key.items()
-        if key in wishes.declared or series.declared_at is not None
+        if key in current.declared or series.declared_at is not None
     }
+
+
+def _stems(keys: Iterable[Key]) -> dict[str, Key]:
+    return {transform_stem(*key): key for key in keys}
 
 
 @dataclass(slots=True)
@@ -123,68 +168,78 @@ class _Series:
     """What is known of a job: its series, and those versions of it that may be asked for, by the hash of their code."""
 
     id: int
+    key: str
     declared_at: datetime | None = None
     facets: dict[str, tuple[str, Any]] = field(default_factory=dict)
     versions: dict[str | None, Any] = field(default_factory=dict)
 
 
 def _load_series(
-    session: Session, keys: Collection[Key], wishes: TransformBatch
+    session: Session, stems: Mapping[str, Key], wishes: TransformBatch
 ) -> dict[Key, _Series]:
-    series_by_key: dict[Key, _Series] = {}
-    stems = {transform_stem(*key) for key in keys}
-    _load_series_by(session, TransformSeries.stem, stems, wishes, series_by_key)
-    missing = {key[1] for key in keys if key not in series_by_key}
-    if missing:  # a new job, or one whose stem somebody has chosen
-        _load_series_by(session, TransformSeries.key, missing, wishes, series_by_key)
-    return {key: series for key, series in series_by_key.items() if key in keys}
-
-
-def _load_series_by(
-    session: Session,
-    column: Any,
-    among_these: Collection[str],
-    wishes: TransformBatch,
-    series_by_key: dict[Key, _Series],
-) -> None:
+    """The series with these stems, each by the key that its job is called by here."""
+    if not stems:
+        return {}
     hashes = {version[2] for version in wishes.versions} - {None}
-    values = {"named": listed(session, among_these), "hashes": listed(session, hashes)}
-    query = _series_query(session.get_bind().dialect.name, column)
-    for row in session.connection().execute(query, values):
+    values = {"stems": listed(session, stems), "hashes": listed(session, hashes)}
+    series_by_key: dict[Key, _Series] = {}
+    for row in session.connection().execute(_series_query(session.get_bind().dialect.name), values):
         facets = {name: (stamp, value) for name, (stamp, value) in (row.facets or {}).items()}
         series = series_by_key.setdefault(
-            (row.namespace, row.key), _Series(row.series_id, row.declared_at, facets)
+            stems[row.stem], _Series(row.series_id, row.series_key, row.declared_at, facets)
         )
         if row.id is not None:
             series.versions[row.hash] = row
+    return series_by_key
 
 
 @cache
-def _series_query(dialect: str, column: Any) -> Select[Any]:
+def _series_query(dialect: str) -> Select[Any]:
     """Series and versions in one: this is asked for every event."""
     version = Transform.hash.is_(None) | among(dialect, Transform.hash, "hashes")
     return (
         select(
-            TransformSeries.id.label("series_id"),
-            *(TransformSeries.namespace, TransformSeries.key),
-            *(TransformSeries.declared_at, TransformSeries.facets),
+            *(TransformSeries.id.label("series_id"), TransformSeries.key.label("series_key")),
+            *(TransformSeries.stem, TransformSeries.declared_at, TransformSeries.facets),
             *(Transform.id, Transform.hash, Transform.origin, Transform.created_at),
             *(Transform.stamp, Transform.reference, Transform.reference_type),
         )
         .outerjoin(Transform, and_(Transform.series_id == TransformSeries.id, version))
-        .where(among(dialect, column, "named"))
+        .where(among(dialect, TransformSeries.stem, "stems"))
     )
 
 
 def _make_series(
     session: Session,
-    keys: Collection[Key],
-    series_by_key: dict[Key, _Series],
     wishes: TransformBatch,
+    series_by_key: dict[Key, _Series],
+    read_job: ReadJob,
+) -> None:
+    """Find the series of jobs that have another name now, and make those that nobody has heard of."""
+    missing = wishes.keys - series_by_key.keys()
+    if not missing:
+        return
+    series_by_key |= _load_series(session, stems(session, missing), wishes)
+    renamings = wishes.renamings(missing - series_by_key.keys(), read_job)
+    # What is in this batch under its previous name comes first.
+    _insert_series(session, missing - {each.key for each in renamings}, wishes, series_by_key)
+    renamed = rename(session, renamings)
+    series_by_key |= _load_series(session, renamed, wishes)
+    keys = {series_by_key[key].id: key[1] for key in renamed.values()}
+    for series in series_by_key.values():
+        series.key = keys.get(series.id, series.key)
+    _insert_series(session, missing, wishes, series_by_key)
+
+
+def _insert_series(
+    session: Session,
+    keys: Collection[Key],
+    wishes: TransformBatch,
+    series_by_key: dict[Key, _Series],
 ) -> None:
     missing = sorted(key for key in keys if key not in series_by_key)
     for key, identity in zip(missing, reserve(session, TransformSeries, len(missing)), strict=True):
-        series_by_key[key] = _Series(identity, wishes.declared.get(key))
+        series_by_key[key] = _Series(identity, key[1], wishes.declared.get(key))
     insert_rows(session, TransformSeries, [_new_series(key, series_by_key[key]) for key in missing])
 
 

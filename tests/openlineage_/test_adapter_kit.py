@@ -211,10 +211,11 @@ def test_the_git_source_of_a_file_is_its_remote_without_password_and_its_commit(
     git("add", "Snakefile")
     git("commit", "-qm", "first")
     commit = git("rev-parse", "HEAD")
-    assert GitSource.of(str(tracked)) == GitSource(tmp_path.name, commit)
+    assert GitSource.of(str(tracked)) == GitSource(tmp_path.name, commit, path="Snakefile")
     assert GitSource.of(str(untracked)) == GitSource()
     git("remote", "add", "origin", "https://ann:hunter2@example.org/a.git")
     source = GitSource.of(str(tracked))
     assert source.commit == commit
     assert source.repository is not None
     assert "hunter2" not in source.repository
+    assert source.job_name(str(tracked)) == "a/Snakefile"

@@ -1,9 +1,11 @@
-"""Where a workflow file is kept: the git repository and the commit it is at."""
+"""Where a workflow file is kept: the git repository, the commit, and the name of its job that follows."""
 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from lamin_core.runtime.git import git_output
 from lamin_core.runtime.redaction import redact_text
@@ -19,21 +21,58 @@ class GitSource:
     repository: str | None = None
     """The address of the remote `origin`, without credentials; without a remote, the name of the top folder."""
     commit: str | None = None
+    project: str | None = None
+    """`owner/name` of the remote; None without a remote."""
+    path: str | None = None
+    """Where the file is in the repository."""
 
     @classmethod
     def of(cls, path: str) -> GitSource:
         """Return the repository and the commit of the file at this path.
 
         >>> GitSource.of("/no/such/Snakefile")
-        GitSource(repository=None, commit=None)
+        GitSource(repository=None, commit=None, project=None, path=None)
         """
         folder, name = os.path.split(path)
-        if not os.path.isdir(folder) or _git(folder, "ls-files", "--error-unmatch", name) is None:
+        if not os.path.isdir(folder):
+            return cls()
+        tracked = _git(folder, "ls-files", "-z", "--full-name", "--error-unmatch", "--", name)
+        if tracked is None:
             return cls()
         remote = _git(folder, "remote", "get-url", "origin")
         top = _git(folder, "rev-parse", "--show-toplevel") or folder
         repository = redact_text(remote) if remote else os.path.basename(top)
-        return cls(repository, _git(folder, "rev-parse", "HEAD"))
+        project = project_of(remote) if remote else None
+        return cls(repository, _git(folder, "rev-parse", "HEAD"), project, tracked.strip("\0"))
+
+    def job_name(self, path: str) -> str:
+        """Return what a workflow file is called: never by a folder that its project happens to lie in.
+
+        In a repository with a remote it is called by the project and its path there, else by its
+        own name; with the folder `workflow` above it, which belongs to a layout and not to a machine.
+
+        >>> GitSource().job_name("/home/me/align/Snakefile")
+        'Snakefile'
+        >>> GitSource().job_name("/home/me/align/workflow/Snakefile")
+        'workflow/Snakefile'
+        >>> GitSource(project="lab/align", path="rna/Snakefile").job_name("/home/me/x/rna/Snakefile")
+        'lab/align/rna/Snakefile'
+        """
+        if self.project and self.path:
+            return f"{self.project}/{self.path}"
+        file = PurePosixPath(path)
+        return f"{file.parent.name}/{file.name}" if file.parent.name == "workflow" else file.name
+
+
+def project_of(remote: str) -> str:
+    """Return `owner/name` of the address of a remote.
+
+    >>> project_of("https://host/lab/align.git"), project_of("git@host:lab/align")
+    ('lab/align', 'lab/align')
+    """
+    path = re.sub(r"^[a-z+]+://[^/]*/|^[^/]*@[^/:]*:", "", remote)
+    parts = re.sub(r"(\.git)?/*$", "", path).split("/")
+    return "/".join(part for part in parts[-2:] if part)
 
 
 def _git(folder: str, *arguments: str) -> str | None:

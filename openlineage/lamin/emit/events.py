@@ -48,6 +48,8 @@ class Job:
     commit: str | None = None
     repository: str | None = None
     branch: str | None = None
+    previous_name: str | None = None
+    """What an earlier release called it: a registry that knows it by that name goes on with it."""
     facets: Mapping[str, Any] = field(default_factory=dict)
     """Others, ready made."""
 
@@ -306,6 +308,8 @@ def _job_facets(job: Job, engine: str) -> dict[str, Any]:
         job_facets["sourceCodeLocation"] = facets.source_code_location(
             job.location, job.repository, job.commit, job.branch
         )
+    if job.previous_name is not None:
+        job_facets["lamin_job"] = facets.lamin_job(job.previous_name)
     if job.description:
         job_facets["documentation"] = facets.documentation(job.description)
     return job_facets

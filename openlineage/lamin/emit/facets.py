@@ -3,7 +3,8 @@
 `lamin_artifact` (dataset) says the content: `hash`, `hash_type`, `size`, `n_files`, and the `role`
 in this run; of what a registry keeps a copy of, `real_key`. `lamin_run` (run) says `name`, typed
 `params`, `attempt`, `cached`, and `details` of the engine. `lamin_process` (run) says which process
-will tell the end, `lamin_environment` (run) what was installed. `lamin_storage` (dataset) says that
+will tell the end, `lamin_environment` (run) what was installed, `lamin_doubts` (run) what the engine
+says and the files deny. `lamin_job` (job) says what an earlier release called it. `lamin_storage` (dataset) says that
 a folder or bucket is a storage of a registry.
 """
 
@@ -114,6 +115,16 @@ def lamin_process(process: Process) -> Facet:
     return _own(
         "LaminProcessRunFacet", "1-0-0", host=process.host, pid=process.pid, birth=process.birth
     )
+
+
+def lamin_job(previous_name: str) -> Facet:
+    """What an earlier release called the job."""
+    return _own("LaminJobFacet", "1-0-0", previousName=previous_name)
+
+
+def lamin_doubts(doubts: Iterable[str]) -> Facet:
+    """What the engine says of this run and what cannot be right."""
+    return _own("LaminDoubtsRunFacet", "1-0-0", doubts=list(doubts))
 
 
 def lamin_environment(

@@ -26,7 +26,7 @@ _OWN_RUN_FACETS = {
         "jobDependencies",
         "tags",
     ),
-    *("environmentVariables", "lamin_process"),
+    *("environmentVariables", "lamin_process", "lamin_doubts"),
 }
 _OWN_DATASET_FACETS = {"lamin_artifact", "version"}
 
@@ -231,7 +231,7 @@ def job_attributes(facets: Facets) -> JobAttributes:
     """What a job's facets say of every version of it.
 
     >>> job_attributes({"jobType": {"jobType": "TASK"}, "documentation": {"description": "Aligns."}})
-    JobAttributes(kind='task', description='Aligns.', reference=None, reference_type=None, labels=None, owner=None)
+    JobAttributes(kind='task', description='Aligns.', reference=None, ...)
     """
     location = object_in(facets, "sourceCodeLocation")
     return JobAttributes(
@@ -241,6 +241,7 @@ def job_attributes(facets: Facets) -> JobAttributes:
         reference_type=text_in(location, "type"),
         labels=labels(facets),
         owner=owner(facets),
+        previous_name=text_in(object_in(facets, "lamin_job"), "previousName"),
     )
 
 
@@ -298,6 +299,18 @@ def params(run: Facets) -> dict[str, Any] | None:
         return dict(own) or None
     rows = objects(object_in(run, "executionParameters").get("parameters"))
     return {str(row["key"]): row.get("value") for row in rows if "key" in row} or None
+
+
+def doubts(run: Facets) -> Iterator[str]:
+    """What the producer doubts itself of what its engine says.
+
+    >>> list(doubts({"lamin_doubts": {"doubts": ["it did not publish 'a.txt'", 3]}}))
+    ["it did not publish 'a.txt'"]
+    """
+    texts = object_in(run, "lamin_doubts").get("doubts")
+    for text in texts if isinstance(texts, list) else ():
+        if isinstance(text, str):
+            yield text
 
 
 def process(run: Facets) -> Process | None:

@@ -249,6 +249,7 @@ class History:
             *(["its ends contradict each other"] if len(set(self.ends.values())) > 1 else []),
             *self._refused_places(),
             *sorted(self.malformed),
+            *facet_reader.doubts(run),
         ]
         if len(self.shared) > 1:
             details[JOBS] = self._job_names()

@@ -67,6 +67,7 @@ _FIELDS = {
         "outputStatistics",
     ),
     *("columnLineage", "lamin_environment", "lamin_process", "lamin_storage"),
+    *("lamin_doubts", "lamin_job"),
 }
 """The facets that become something: they are taken however large they are."""
 _DECODER = json.JSONDecoder(parse_constant=str)

@@ -12,13 +12,22 @@ import java.util.concurrent.TimeUnit;
 
 /**
  * Takes what the hooks saw off their threads: one daemon thread turns it into events, which means reading the files, and hands
- * them on. A failure costs one warning, and from then on the spool file has everything. The pipeline waits only at its end,
- * and only so long: what is not hashed by then is told without a hash.
+ * them on. A receiver that is slow or away is tried again; what it does not take goes into the spool file, at the cost of one
+ * warning, and later events are offered to it again. The pipeline waits only at its end, and only so long: what is not hashed by
+ * then is told without a hash.
  */
 final class Delivery {
     private static final int CAPACITY = 20_000;
     private static final long PATIENCE_SECONDS = 60;
     private static final long GRACE_SECONDS = 5;
+    /** Of a pipeline that a person stops, seconds for both. */
+    private static final long STOPPED_SECONDS = 2;
+    /** Tries of an event that the receiver does not take; while they last, the next events wait in the queue. */
+    private static final int TRIES = 4;
+    private static final long FIRST_PAUSE = 500; // milliseconds, then twice as many
+    private static final long LONGEST_PAUSE = 10_000;
+    /** Nanoseconds for which a receiver that was given up is left alone. */
+    private static final long REST = TimeUnit.SECONDS.toNanos(10);
 
     /** Makes one event, or null for none; runs in the delivery thread, in the order it was handed over. */
     interface Work {
@@ -26,35 +35,39 @@ final class Delivery {
     }
 
     private final BlockingQueue<Work> queue = new LinkedBlockingQueue<>(CAPACITY);
-    private final Hasher hasher = new Hasher();
+    private final Hasher hasher;
     private final Sink sink;
     private final FileSink spool;
     private final long patience;
     private volatile Work current;
     private volatile boolean failed;
+    private volatile boolean warned;
     private volatile boolean lost;
+    private long restsUntil;
     private volatile boolean closing;
 
-    Delivery(Sink sink, FileSink spool, long patience) {
+    Delivery(Sink sink, FileSink spool, long patience, Hasher hasher) {
+        this.hasher = hasher;
         this.sink = sink;
         this.spool = spool;
         this.patience = patience;
+        this.restsUntil = System.nanoTime();
         Thread thread = new Thread(this::deliver, "lamin-lineage");
         thread.setDaemon(true);
         thread.start();
     }
 
-    /** An endpoint ({@code OPENLINEAGE_URL}), or the file that our launcher reads, or the spool. */
+    /** The file that our launcher reads, or an endpoint ({@code OPENLINEAGE_URL}), or the spool. */
     static Delivery fromEnvironment(Map<String, String> environment) {
         FileSink spool = Spool.file(environment);
-        return new Delivery(sink(environment, spool), spool, patience(environment));
+        return new Delivery(sink(environment, spool), spool, patience(environment), Hasher.fromEnvironment(environment));
     }
 
     private static Sink sink(Map<String, String> environment, FileSink spool) {
         String url = environment.getOrDefault("OPENLINEAGE_URL", "");
         String file = environment.getOrDefault("LAMIN_NEXTFLOW_EVENTS", "");
+        if (!file.isEmpty()) return new FileSink(Paths.get(file)); // whoever reads it knows where to
         if (!url.isEmpty() && !isDisabled(environment)) return http(url, environment);
-        if (!file.isEmpty()) return new FileSink(Paths.get(file));
         Warnings.say("lineage is kept in " + spool.path + "; bring it in with: lamin events replay " + spool.path);
         return spool;
     }
@@ -86,31 +99,26 @@ final class Delivery {
         }
     }
 
-    /** Queue it. When the queue is full, files are no longer read until it has room again. */
+    /** Queue it; nobody waits. When the queue is full, it is kept without hashes until it has room again. */
     void submit(Work work) {
         if (queue.offer(work)) return;
         hasher.hurry();
-        try {
-            if (!queue.offer(work, GRACE_SECONDS, TimeUnit.SECONDS)) keep(work);
-        } catch (InterruptedException interrupted) {
-            Thread.currentThread().interrupt();
-            keep(work);
-        }
+        keep(work);
     }
 
     /** Wait until all is handed on; past the patience, without hashes; past the grace, into the spool by this thread. */
-    void finish() {
+    void finish(boolean isStopped) {
         CountDownLatch done = new CountDownLatch(1);
-        Work last = ignored -> {
+        submit(ignored -> {
             done.countDown();
             return null;
-        };
-        submit(last);
-        if (await(done, patience)) return;
-        Warnings.say("lineage is still being told after " + patience + " s (LAMIN_NEXTFLOW_PATIENCE); the rest goes without hashes");
+        });
+        long seconds = isStopped ? Math.min(patience, STOPPED_SECONDS) : patience;
+        if (await(done, seconds)) return;
+        Warnings.say("lineage is still being told after " + seconds + " s (LAMIN_NEXTFLOW_PATIENCE); the rest goes without hashes");
         closing = true;
         hasher.hurry();
-        if (await(done, GRACE_SECONDS)) return;
+        if (await(done, isStopped ? STOPPED_SECONDS : GRACE_SECONDS)) return;
         Work stuck = current;
         failed = true;
         if (stuck != null) keep(stuck);
@@ -148,19 +156,35 @@ final class Delivery {
         }
     }
 
-    private void emit(Work work) {
+    private void emit(Work work) throws InterruptedException {
         String event = event(work);
-        if (event == null) return;
-        if (!failed) {
+        if (event != null && !isTaken(event)) keep(event);
+    }
+
+    private boolean isTaken(String event) throws InterruptedException {
+        for (int tries = 1; !failed && System.nanoTime() - restsUntil >= 0; tries++) {
             try {
                 sink.emit(event);
-                return;
+                return true;
             } catch (Throwable problem) {
-                if (!failed && sink != spool) warn(String.valueOf(problem.getMessage()));
-                failed = true;
+                if (tries < TRIES && !closing && problem instanceof Passing) {
+                    Thread.sleep(pause(tries, (Passing) problem));
+                } else {
+                    giveUp(problem);
+                }
             }
         }
-        keep(event);
+        return false;
+    }
+
+    private static long pause(int tries, Passing problem) {
+        return Math.min(LONGEST_PAUSE, Math.max(FIRST_PAUSE << tries - 1, problem.retryAfter));
+    }
+
+    private void giveUp(Throwable problem) {
+        if (!failed && sink != spool) warn(String.valueOf(problem.getMessage()));
+        if (problem instanceof Passing) restsUntil = System.nanoTime() + REST;
+        else failed = true;
     }
 
     private String event(Work work) {
@@ -188,6 +212,8 @@ final class Delivery {
     }
 
     private void warn(String reason) {
+        if (warned) return;
+        warned = true;
         Warnings.say("lineage is kept in " + spool.path + " (" + reason + "); bring it in later with: lamin events replay " + spool.path);
     }
 }

@@ -36,6 +36,13 @@ final class Events {
         return event("RUNNING", run, at, List.of(), outputs);
     }
 
+    /** What cannot be right of what the engine says of this run: all of it each time, for facets are replaced whole. */
+    static Map<String, Object> doubted(Run run, Instant at, List<String> doubts) {
+        Map<String, Object> event = running(run, at, List.of());
+        facets(event).put("lamin_doubts", own("LaminDoubtsRunFacet", "1-0-0", "doubts", doubts));
+        return event;
+    }
+
     static Map<String, Object> complete(Run run, Instant at, List<Dataset> outputs) {
         return event("COMPLETE", run, at, List.of(), outputs);
     }
@@ -113,6 +120,9 @@ final class Events {
         if (job.source != null) {
             facets.put("sourceCode", standard("SourceCodeJobFacet", "1-0-1",
                 "language", ENGINE, "sourceCode", Redaction.text(job.source)));
+        }
+        if (job.previousName != null) {
+            facets.put("lamin_job", own("LaminJobFacet", "1-0-0", "previousName", Redaction.text(job.previousName)));
         }
         if (job.repository != null) {
             facets.put("sourceCodeLocation", standard("SourceCodeLocationJobFacet", "1-0-1",

@@ -26,7 +26,26 @@ final class Hasher {
     private static final int BUFFER = 1 << 16;
 
     private final Map<List<Object>, Digest> known = new ConcurrentHashMap<>();
+    private final long limit;
     private volatile boolean hurried;
+
+    Hasher() {
+        this(Long.MAX_VALUE);
+    }
+
+    /** Files and folders above this size in bytes are not read. */
+    Hasher(long limit) {
+        this.limit = limit;
+    }
+
+    /** With the limit in {@code LAMIN_NEXTFLOW_HASH_LIMIT}: 0 reads nothing. */
+    static Hasher fromEnvironment(Map<String, String> environment) {
+        try {
+            return new Hasher(Long.parseLong(environment.getOrDefault("LAMIN_NEXTFLOW_HASH_LIMIT", "").trim()));
+        } catch (NumberFormatException unset) {
+            return new Hasher();
+        }
+    }
 
     /** From now on only sizes are told: there is no time left to read files. */
     void hurry() {
@@ -63,7 +82,7 @@ final class Hasher {
         List<Object> key = List.of(identity, attributes.size(), attributes.lastModifiedTime());
         Digest found = known.get(key);
         if (found != null) return found;
-        String hash = hurried ? null : read(path);
+        String hash = hurried || attributes.size() > limit ? null : read(path);
         if (hash == null) return Digest.ofSize(attributes.size());
         found = new Digest(FILE, hash, attributes.size(), null);
         known.put(key, found);
@@ -85,6 +104,9 @@ final class Hasher {
     private Digest folder(Path root) throws IOException {
         List<Path> files = new ArrayList<>();
         collect(root, files, new HashSet<>());
+        long total = 0;
+        for (Path file : files) total += Files.size(file);
+        if (total > limit) return null;
         List<byte[]> names = new ArrayList<>();
         List<Digest> digests = new ArrayList<>();
         List<Integer> order = new ArrayList<>();

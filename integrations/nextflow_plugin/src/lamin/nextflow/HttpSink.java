@@ -18,8 +18,8 @@ import java.util.concurrent.TimeoutException;
  * a connection are about the pause between two bytes, and an answer that drips never makes one.
  */
 final class HttpSink implements Sink {
-    private static final int TIMEOUT = 2_000;
-    private static final long PATIENCE = 5_000;
+    private static final int TIMEOUT = 5_000;
+    private static final long PATIENCE = 8_000;
 
     private final URL url;
     private final String apiKey;
@@ -45,11 +45,13 @@ final class HttpSink implements Sink {
         try {
             request.get(PATIENCE, TimeUnit.MILLISECONDS);
         } catch (ExecutionException failure) {
-            if (failure.getCause() instanceof IOException) throw (IOException) failure.getCause();
-            throw new IOException(String.valueOf(failure.getCause()), failure.getCause());
+            Throwable cause = failure.getCause();
+            if (cause instanceof Refused) throw (Refused) cause;
+            if (cause instanceof Passing) throw (Passing) cause;
+            throw new Passing(String.valueOf(cause.getMessage()), cause, 0);
         } catch (TimeoutException late) {
             request.cancel(true); // its thread reads on for as long as it is answered; nobody waits for it
-            throw new IOException(shown() + " did not answer in " + PATIENCE / 1000 + " s");
+            throw new Passing(shown() + " did not answer in " + PATIENCE / 1000 + " s", late, 0);
         } catch (InterruptedException interrupted) {
             Thread.currentThread().interrupt();
             throw new IOException(shown() + ": interrupted", interrupted);
@@ -73,7 +75,28 @@ final class HttpSink implements Sink {
         int status = connection.getResponseCode();
         byte[] answer = read(connection, status);
         String problem = Acknowledgement.problem(status, answer, connection.getHeaderField("Location"));
-        if (problem != null) throw new IOException(shown() + " " + problem + hint(status));
+        if (problem == null) return;
+        String message = shown() + " " + problem + hint(status);
+        if (status < 500 && status != 429) throw new Refused(message);
+        throw new Passing(message, null, retryAfter(connection.getHeaderField("Retry-After")));
+    }
+
+    /** Milliseconds; the header gives seconds, or a date, which says no more to us than that it takes a while. */
+    private static long retryAfter(String header) {
+        try {
+            return header == null ? 0 : 1_000 * Long.parseLong(header.trim());
+        } catch (NumberFormatException date) {
+            return Long.MAX_VALUE;
+        }
+    }
+
+    /** An answer that the same event gets again. */
+    private static final class Refused extends IOException {
+        private static final long serialVersionUID = 1;
+
+        Refused(String message) {
+            super(message);
+        }
     }
 
     /** All of it keeps the connection for the next event; of one that goes on, enough to see that it does. */

@@ -7,12 +7,15 @@ final class Job {
     final String source;
     final String repository;
     final String commit;
+    /** What an earlier release called it. */
+    final String previousName;
 
-    Job(String name, String type, String source, String repository, String commit) {
+    Job(String name, String type, String source, String repository, String commit, String previousName) {
         this.name = name;
         this.type = type;
         this.source = source;
         this.repository = repository;
         this.commit = commit;
+        this.previousName = previousName;
     }
 }

@@ -9,7 +9,6 @@ import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import lamin.nextflow.Publications.Publication;
 import nextflow.Session;
 import nextflow.processor.TaskHandler;
 import nextflow.processor.TaskProcessor;
@@ -179,7 +178,7 @@ final class Observer implements TraceObserver {
     private List<Dataset> written(Map<Path, Digest> outputs, Attempt attempt, Hasher hasher) {
         List<Dataset> found = new ArrayList<>();
         outputs.forEach((path, size) -> {
-            Digest content = hasher.digest(publications.whereabouts(path));
+            Digest content = publications.content(path, hasher);
             Dataset dataset = new Dataset(DatasetName.of(path), content == null ? size : content, null);
             publications.made(dataset, attempt);
             found.add(dataset);
@@ -203,23 +202,30 @@ final class Observer implements TraceObserver {
     }
 
     private void publish(Publication publication, Attempt maker) {
-        delivery.submit(hasher -> Events.running(maker.run, publication.at, List.of(dataset(publication, hasher))));
+        delivery.submit(hasher -> published(publication, publication.dataset(hasher, createdAt), maker.run, maker.doubts));
     }
 
-    private static Dataset dataset(Publication publication, Hasher hasher) {
-        return new Dataset(DatasetName.of(publication.target), hasher.digest(publication.target), "published");
+    private static Map<String, Object> published(Publication publication, Dataset dataset, Run run, List<String> doubts) {
+        if (dataset != null) return Events.running(run, publication.at, List.of(dataset));
+        doubts.add("it did not publish '" + DatasetName.of(publication.target).name + "', which holds other bytes than its own");
+        return Events.doubted(run, publication.at, List.copyOf(doubts));
     }
 
     private void publishRemaining() {
+        List<String> doubts = new ArrayList<>();
         for (Publication publication : publications.remaining()) {
             Attempt maker = publication.source == null ? null : publications.maker(publication.source);
             if (maker != null) publish(publication, maker);
-            else delivery.submit(hasher -> {
-                Dataset dataset = dataset(publication, hasher);
-                Attempt likely = publication.source == null ? publications.maker(dataset) : null;
-                return Events.running(likely == null ? workflow : likely.run, publication.at, List.of(dataset));
-            });
+            else delivery.submit(hasher -> unknown(publication, publication.dataset(hasher, createdAt), doubts));
         }
+    }
+
+    /** Of a file whose task is not told: the task that made this content, else the workflow if it is new. */
+    private Map<String, Object> unknown(Publication publication, Dataset dataset, List<String> doubts) {
+        Attempt likely = publication.isSourceTold || dataset == null ? null : publications.maker(dataset);
+        if (likely != null) return published(publication, dataset, likely.run, likely.doubts);
+        boolean isNew = publication.isSourceTold || publication.isWrittenSince(createdAt);
+        return published(publication, isNew ? dataset : null, workflow, doubts);
     }
 
     /** When the script itself fails, before any task, up to 25.04 this is the last that is heard. */
@@ -242,7 +248,7 @@ final class Observer implements TraceObserver {
         abortOpen();
         publishRemaining();
         endWorkflow();
-        delivery.finish();
+        delivery.finish(WorkflowReader.interruption(session) != null);
     }
 
     /** Some versions never tell the end of tasks that were running when the workflow failed. */

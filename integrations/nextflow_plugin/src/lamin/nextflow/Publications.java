@@ -1,9 +1,6 @@
 package lamin.nextflow;
 
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Instant;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -19,19 +16,6 @@ import java.util.stream.Collectors;
  */
 final class Publications {
 
-    /** One published file; the source is null where Nextflow does not tell it. */
-    static final class Publication {
-        final Path target;
-        final Path source;
-        final Instant at;
-
-        Publication(Path target, Path source, Instant at) {
-            this.target = target;
-            this.source = source;
-            this.at = at;
-        }
-    }
-
     private static final class Product {
         final Attempt maker;
         final String fileName;
@@ -44,7 +28,7 @@ final class Publications {
 
     private final Map<Path, Attempt> byFolder = new ConcurrentHashMap<>();
     private final Map<String, List<Product>> byContent = new ConcurrentHashMap<>();
-    private final Map<Path, Path> moved = new ConcurrentHashMap<>();
+    private final Map<Path, Publication> moved = new ConcurrentHashMap<>();
     private final Map<Path, Publication> waiting = new LinkedHashMap<>();
     private final Set<Path> told = ConcurrentHashMap.newKeySet();
 
@@ -63,25 +47,16 @@ final class Publications {
     /** Take a publication; the task that made it, or null: then it waits for {@link #remaining}. */
     synchronized Attempt published(Publication publication) {
         Path target = DatasetName.normal(publication.target);
-        Path source = publication.source != null ? publication.source : linked(target);
-        if (publication.source != null && !Files.exists(publication.source)) moved.put(DatasetName.normal(publication.source), target);
-        if (publication.source == null && told.contains(target)) return null; // the short form of what was told already
-        Attempt maker = source == null ? null : maker(source);
+        if (publication.isMoved()) moved.put(DatasetName.normal(publication.source), publication);
+        if (!publication.isSourceTold && told.contains(target)) return null; // the short form of what was told already
+        Attempt maker = publication.source == null ? null : maker(publication.source);
         if (maker == null) {
-            waiting.merge(target, publication, (old, now) -> now.source == null ? old : now);
+            waiting.merge(target, publication, (old, now) -> now.isSourceTold ? now : old);
             return null;
         }
         waiting.remove(target);
         told.add(target);
         return maker;
-    }
-
-    private static Path linked(Path target) {
-        try {
-            return Files.isSymbolicLink(target) ? target.toRealPath() : null;
-        } catch (IOException broken) {
-            return null;
-        }
     }
 
     /** The publications whose makers were not known when they came. */
@@ -114,8 +89,10 @@ final class Publications {
         return makers.size() == 1 ? makers.get(0) : null;
     }
 
-    /** Where the bytes of this output are now: {@code publishDir mode: 'move'} takes them away. */
-    Path whereabouts(Path output) {
-        return moved.getOrDefault(DatasetName.normal(output), output);
+    /** The content of an output; {@code publishDir mode: 'move'} has taken it elsewhere, where a later task may have replaced it. */
+    Digest content(Path output, Hasher hasher) {
+        Publication publication = moved.get(DatasetName.normal(output));
+        if (publication == null) return hasher.digest(output);
+        return publication.isReplaced() ? null : hasher.digest(publication.target);
     }
 }

@@ -39,7 +39,8 @@ final class TaskReader {
         String process = task.getProcessor().getName();
         // The process's own code as it is written down: the task's script has inputs and parameters filled in.
         String source = ask(() -> task.getProcessor().getTaskBody().getSource());
-        return new Job(workflow.name + ":" + process, "process", source, workflow.repository, workflow.commit);
+        String previous = workflow.previousName == null ? null : workflow.previousName + ":" + process;
+        return new Job(workflow.name + ":" + process, "process", source, workflow.repository, workflow.commit, previous);
     }
 
     private static int attempt(TaskRun task) {

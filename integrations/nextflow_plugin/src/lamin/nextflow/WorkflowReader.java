@@ -31,7 +31,7 @@ final class WorkflowReader {
     private static Job job(WorkflowMetadata metadata) {
         String repository = ask(() -> metadata.getRepository());
         return new Job(name(metadata), "workflow", source(metadata.getScriptFile()),
-            isEmpty(repository) ? null : Redaction.text(repository), ask(() -> metadata.getCommitId()));
+            isEmpty(repository) ? null : Redaction.text(repository), ask(() -> metadata.getCommitId()), previousName(metadata));
     }
 
     /** The script, then what it includes: another wiring in a module is another workflow, too. */
@@ -49,17 +49,39 @@ final class WorkflowReader {
         return source.toString();
     }
 
-    /** The manifest's name, else the repository's, else folder and file of the script; never a path of this machine. */
+    /** The manifest's name, else the repository's, else the script's: never a folder that the project happens to lie in. */
     private static String name(WorkflowMetadata metadata) {
         Path script = metadata.getScriptFile();
-        String file = script == null ? "main.nf" : script.getFileName().toString();
-        String project = ask(() -> metadata.getManifest().getName());
-        if (isEmpty(project)) project = slug(ask(() -> metadata.getRepository()));
+        String file = fileName(script);
+        String project = project(metadata);
+        if (isPiped(file)) return isEmpty(project) ? "stdin" : project;
         if (!isEmpty(project)) return file.equals("main.nf") ? project : project + "/" + file;
-        if (file.matches("nextflow\\d+\\.tmp")) return "stdin"; // `nextflow run -`
-        Path folder = script == null ? null : script.toAbsolutePath().normalize().getParent();
-        if (folder == null || folder.getFileName() == null) return file;
-        return folder.getFileName() + "/" + file;
+        GitFile checkout = script == null ? null : ask(() -> GitFile.of(script));
+        if (checkout == null) return file;
+        String path = checkout.path.replaceFirst("(^|/)main\\.nf$", "");
+        return slug(checkout.remote) + (path.isEmpty() ? "" : "/" + path);
+    }
+
+    private static String project(WorkflowMetadata metadata) {
+        String project = ask(() -> metadata.getManifest().getName());
+        return isEmpty(project) ? slug(ask(() -> metadata.getRepository())) : project;
+    }
+
+    /** What it was called up to release 0.1, by folder and file of the script; null where that did not name it. */
+    private static String previousName(WorkflowMetadata metadata) {
+        Path script = metadata.getScriptFile();
+        if (script == null || !isEmpty(project(metadata)) || isPiped(fileName(script))) return null;
+        Path folder = script.toAbsolutePath().normalize().getParent();
+        return folder == null || folder.getFileName() == null ? null : folder.getFileName() + "/" + fileName(script);
+    }
+
+    private static String fileName(Path script) {
+        return script == null ? "main.nf" : script.getFileName().toString();
+    }
+
+    /** {@code nextflow run -}. */
+    private static boolean isPiped(String file) {
+        return file.matches("nextflow\\d+\\.tmp");
     }
 
     /** {@code owner/name} of {@code https://host/owner/name.git}. */

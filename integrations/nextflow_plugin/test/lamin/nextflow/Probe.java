@@ -34,6 +34,7 @@ public final class Probe {
             case "json": return oddities();
             case "spool": return Spool.file(System.getenv()).path.getParent().toString();
             case "acknowledged": return acknowledged(arguments);
+            case "deliver": return delivered(arguments.get(0), Integer.parseInt(arguments.get(1)));
             case "post": return posted(arguments.get(0), arguments.get(1));
             default: throw new IllegalArgumentException(word);
         }
@@ -57,7 +58,7 @@ public final class Probe {
     }
 
     private static List<Object> digests(List<String> paths) {
-        Hasher hasher = new Hasher();
+        Hasher hasher = Hasher.fromEnvironment(System.getenv());
         List<Object> found = new ArrayList<>();
         for (String path : paths) {
             Digest digest = hasher.digest(Paths.get(path));
@@ -140,6 +141,23 @@ public final class Probe {
         }
         long used = (runtime.totalMemory() - runtime.freeMemory()) >> 20;
         return Arrays.asList(problem, (System.nanoTime() - began) / 1_000_000, used);
+    }
+
+    /** Deliver so many events, a tenth of a second apart; the longest that one of them held its thread, in milliseconds. */
+    private static Object delivered(String url, int count) throws Exception {
+        Map<String, String> environment = new LinkedHashMap<>(System.getenv());
+        environment.put("OPENLINEAGE_URL", url);
+        Delivery delivery = Delivery.fromEnvironment(environment);
+        long longest = 0;
+        for (int i = 0; i < count; i++) {
+            Map<String, Object> event = Map.of("number", i);
+            long began = System.nanoTime();
+            delivery.submit(hasher -> event);
+            longest = Math.max(longest, System.nanoTime() - began);
+            Thread.sleep(100);
+        }
+        delivery.finish(false);
+        return longest / 1_000_000;
     }
 
     private static Object oddities() {
