@@ -15,10 +15,10 @@ from openlineage.lamin.emit.naming import dataset_path
 from openlineage.lamin.receive.facet_access import Facets, object_in, objects, text_in
 
 _DEPENDENCY_ROLES = {"pipe", "service", "value", "order"}
+_PARENT_FACETS = ("parent", "parentRun")
 _OWN_RUN_FACETS = {
+    *_PARENT_FACETS,
     *(
-        "parent",
-        "parentRun",
         "processing_engine",
         "lamin_run",
         "executionParameters",
@@ -82,9 +82,11 @@ def malformed_parts(event: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{side}[{number}] is no dataset: {problem}"
     for name in ("run", "job"):
         yield from _malformed_facets(name, event.get(name))
-    parent = parent_facet(facets_of(event.get("run")))
-    if parent and not _names_a_run(parent):
-        yield "the facet parent names no run and job"
+    run_facets = facets_of(event.get("run"))
+    for name in _PARENT_FACETS:
+        facet = run_facets.get(name)
+        if isinstance(facet, dict) and not (is_deleted(facet) or _names_a_run(facet)):
+            yield f"the facet {name} names no run and job"
 
 
 def _problem_of_dataset(dataset: Any) -> str | None:
@@ -109,8 +111,9 @@ def _malformed_facets(owner_name: str, entity: Any) -> Iterator[str]:
 
 
 def parent_facet(run: Facets) -> Facets:
-    """The facet that names the parent run; it was called `parentRun` before OpenLineage 0.3."""
-    return object_in(run, "parent") or object_in(run, "parentRun")
+    """The facet that names the parent run; older producers call it `parentRun` (OpenLineage/OpenLineage#1866)."""
+    first, old = _PARENT_FACETS
+    return object_in(run, first) or object_in(run, old)
 
 
 def _names_a_run(facet: Facets) -> bool:
