@@ -59,7 +59,7 @@ def test_deleted_label_used_again_leaves_the_next_one_alone(
     (outside / "a.txt").write_text("a")
     artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
     deleted = ln.ULabel(name="old").save()
-    deleted.delete()
+    deleted.delete(permanent=True)
     following = ln.ULabel(name="new").save()
     for use in (lambda: artifact.ulabels.add(deleted), deleted.delete, deleted.save):
         with pytest.raises(LaminError):
