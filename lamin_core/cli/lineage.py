@@ -191,7 +191,8 @@ def _print_paths(graph: Lineage, record: Artifact | Run, target: Artifact | Run)
     trees = [
         list(tree_lines(graph, node_of(end), remarks=graph.remarks)) for end in (target, record)
     ]
-    print_lines(graph, max(trees, key=len))
+    longest = max(trees, key=len)
+    print_lines(graph, longest)
 
 
 def _choices(command: Any) -> Any:
