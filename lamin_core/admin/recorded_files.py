@@ -54,6 +54,9 @@ def recorded_files(session: Session, *, removed: bool) -> list[RecordedFile]:
         .order_by(Artifact.key)
     )  # fmt: skip
     rows = session.execute(query if removed else query.where(~was_removed))
-    return [
-        RecordedFile(*row[:6], content=Digest(*row[6:])) for row in rows if not is_remote(row[3])
-    ]
+    return [_recorded(tuple(row)) for row in rows if not is_remote(row[3])]
+
+
+def _recorded(row: tuple[Any, ...]) -> RecordedFile:
+    identity, uid, key, root, created_at, was_removed, *content = row
+    return RecordedFile(identity, uid, key, root, created_at, was_removed, Digest(*content))
