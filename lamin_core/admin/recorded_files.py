@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
@@ -53,8 +54,9 @@ def recorded_files(session: Session, *, removed: bool) -> list[RecordedFile]:
         .order_by(Artifact.key)
     )  # fmt: skip
     rows = session.execute(query if removed else query.where(~was_removed))
-    return [
-        RecordedFile(*row[:6], content=Digest(*row[6:]))
-        for row in rows.tuples()
-        if not is_remote(row[3])
-    ]
+    return [_recorded(tuple(row)) for row in rows if not is_remote(row[3])]
+
+
+def _recorded(row: tuple[Any, ...]) -> RecordedFile:
+    identity, uid, key, root, created_at, was_removed, *content = row
+    return RecordedFile(identity, uid, key, root, created_at, was_removed, Digest(*content))

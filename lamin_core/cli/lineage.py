@@ -205,9 +205,11 @@ def _print_paths(graph: Lineage, record: Artifact | Run, target: Artifact | Run)
         echo(f"nothing leads from {record.uid} to {target.uid}, nor back")
         return
     # Both are on every path: the lower one is that whose tree reaches the other.
-    lines = list(tree_lines(graph, node_of(target), remarks=graph.remarks))
-    others = list(tree_lines(graph, node_of(record), remarks=graph.remarks))
-    print_lines(graph, lines if len(lines) >= len(others) else others)
+    trees = [
+        list(tree_lines(graph, node_of(end), remarks=graph.remarks)) for end in (target, record)
+    ]
+    longest = max(trees, key=len)
+    print_lines(graph, longest)
 
 
 def _choices(command: Any) -> Any:

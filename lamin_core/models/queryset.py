@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from html import escape
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias, TypeVar, overload
 
 from sqlalchemy import Select
@@ -72,6 +73,9 @@ class QuerySet(ABC, Generic[R]):
 
     @abstractmethod
     def __iter__(self) -> Iterator[R]: ...
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(repr(self))}</pre>"
 
     @abstractmethod
     def __len__(self) -> int: ...

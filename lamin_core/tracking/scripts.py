@@ -119,16 +119,25 @@ def track(
 
 
 def _announce(run: Run, transform: Transform, *, is_continued: bool) -> None:
-    """Say in one line on standard error what was made, unless only errors are to be said.
+    """Say in one line on standard error what was made, to people: on a terminal and in a notebook.
 
-    A run below another one says nothing: the log belongs to that, which may be an engine's.
+    Elsewhere only where the verbosity is `info` or `debug`, and never below another run: a log
+    belongs to whoever reads it.
     """
-    if logger.getEffectiveLevel() > logging.WARNING or run.parent_id is not None:
+    is_shown = logger.isEnabledFor(logging.INFO) or notebooks.is_running() or _is_terminal()
+    if run.parent_id is not None or not is_shown:
         return
     verb = "continued" if is_continued else "started"
     line = f"lamin: {verb} run {run.uid} of {transform.key}, version {transform.version}"
     with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or none at all
         print(printable(line), file=sys.stderr, flush=True)  # noqa: T201 - for people
+
+
+def _is_terminal() -> bool:
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError):  # closed, or none at all
+        return False
 
 
 _untracked_runs: list[Run] = []
