@@ -68,7 +68,7 @@ class RunFiles(Accesses):
 
     def inputs(self) -> list[InputFile]:
         """The files that were read, with what they held then."""
-        inputs = {}
+        inputs: dict[str, InputFile] = {}
         for path, access in self._undeclared(READ):
             if access.is_read:
                 inputs.setdefault(store_of(path), _input_file(path, access))
