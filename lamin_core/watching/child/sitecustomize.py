@@ -2,9 +2,13 @@
 name run. Works without this package in that Python, and whatever is wrong here changes nothing there.
 """
 
+from __future__ import annotations
+
 import contextlib
+import importlib
 import os
 import sys
+from typing import Any
 
 _MODULES = ("accesses", "scope", "opening", "log", "libraries")
 
@@ -22,18 +26,19 @@ def _watch() -> None:
     modules["libraries"].wrap()
 
 
-def _loaded(name, folder):  # type: ignore[no-untyped-def]
+def _loaded(name: str, folder: str) -> Any:
     """The module by its path, under the name that it has in this package, which the program may import as well."""
     from importlib.util import module_from_spec, spec_from_file_location
 
     full_name = f"lamin_core.watching.{name}"
     spec = spec_from_file_location(full_name, os.path.join(folder, f"{name}.py"))
+    assert spec is not None and spec.loader is not None  # noqa: PT018 - of a path there always is
     sys.modules[full_name] = module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def _digest(path):  # type: ignore[no-untyped-def]
+def _digest(path: str) -> str | None:
     try:
         from blake3 import blake3
     except ImportError:
@@ -47,7 +52,7 @@ with contextlib.suppress(Exception):  # the user's program runs, whatever happen
 
 _own = sys.modules.pop("sitecustomize", None)
 try:
-    import sitecustomize  # noqa: F401 - the user's own, now that this folder is not searched
+    importlib.import_module("sitecustomize")  # the user's own, now that this folder is not searched
 except ModuleNotFoundError as error:
     if error.name != "sitecustomize":
         raise
