@@ -354,13 +354,17 @@ def links(shape: Shape, at: datetime | None) -> set[tuple[tuple[str, int], tuple
     pairs |= {(("run", r), ("run", s)) for r, s in begun}
     existing = {a for a in range(shape.artifacts) if at is None or _first_seen(shape, a) <= at}
     holds = [(folder, file) for folder, file in shape.holds if {folder, file} <= existing]
+    # Nothing comes from what was there later.
+    seen = {artifact: _first_seen(shape, artifact) for pair in holds for artifact in pair}
     pairs |= {
-        (("artifact", file), ("artifact", folder)) for folder, file in holds if file not in outputs
+        (("artifact", file), ("artifact", folder))
+        for folder, file in holds
+        if file not in outputs and seen[folder] <= seen[file]
     }
     return pairs | {
         (("artifact", folder), ("artifact", file))
         for folder, file in holds
-        if folder not in outputs
+        if folder not in outputs and seen[file] <= seen[folder]
     }
 
 
