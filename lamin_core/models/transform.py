@@ -46,6 +46,7 @@ class TransformSeries(Base):
 
 KINDS = (
     *("script", "notebook", "pipeline", "function", "flow", "step", "upload", "linker", "glue"),
+    "instrument",
     *("workflow", "rule", "process", "task", "job", "dag", "query", "command", "model", "service"),
 )
 """What people may call a transform; events may bring other words."""
