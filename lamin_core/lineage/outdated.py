@@ -59,16 +59,20 @@ def remarks(session: Session, graph: Graph) -> dict[int, str]:
     words = {}
     for identity, newest in _newer_versions(session, graph.artifacts).items():
         words[identity] = f"newer: v{newest}"
-    for identity, causes in outdated(session, graph.artifacts).items():
-        names = [_named(graph, cause.source) for cause in causes]
-        shown = ", ".join(dict.fromkeys(name for name in names if name))
-        words[identity] = f"outdated: {shown}" if shown else "outdated"
+    causes = outdated(session, graph.artifacts)
+    names = _names(session, {cause.source for reasons in causes.values() for cause in reasons})
+    for identity, reasons in causes.items():
+        shown = ", ".join(dict.fromkeys(names[cause.source] for cause in reasons))
+        words[identity] = f"outdated: {shown}"
     return words
 
 
-def _named(graph: Graph, artifact: int) -> str:
-    node = graph.artifacts.get(artifact)
-    return "" if node is None else (node.key or node.uid).rpartition("/")[2]
+def _names(session: Session, artifacts: Collection[int]) -> dict[int, str]:
+    """The name of each, without its folder."""
+    chosen = Artifact.id.in_(parameter_values(dialect(session), "artifacts"))
+    query = select(Artifact.id, Artifact.key, Artifact.uid).where(chosen)
+    rows = session.execute(query, {"artifacts": ids(session, artifacts)})
+    return {row[0]: (row[1] or row[2]).rpartition("/")[2] for row in rows}
 
 
 def _parameters(session: Session, among: Collection[int] | None) -> dict[str, Any]:

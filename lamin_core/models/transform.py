@@ -61,6 +61,7 @@ class JobDataset(Base):
 
 KINDS = (
     *("script", "notebook", "pipeline", "function", "flow", "step", "upload", "linker", "glue"),
+    "instrument",
     *("workflow", "rule", "process", "task", "job", "dag", "query", "command", "model", "service"),
 )
 """What people may call a transform; events may bring other words."""

@@ -48,7 +48,7 @@ def key_of(destination: Destination) -> str:
 
     >>> from openlineage.lamin.emit.sinks import MemorySink
     >>> key_of(Destination("http://127.0.0.1:4747/api/v1/lineage", MemorySink))
-    '72c23682'
+    'ad8030a2'
     """
     name = f"{destination.name}{'' if destination.origin is None else f' {destination.origin}'}"
     short = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
