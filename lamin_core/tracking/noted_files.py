@@ -158,7 +158,10 @@ def _last_version(where: Instance, path: str, before: FileState) -> Artifact | N
     )
     changed = datetime.fromtimestamp(before.changed / 1e9, UTC)
     with where.db.reading() as session:
-        for artifact, observed_at in session.execute(latest):
+        rows: list[tuple[Artifact, datetime | None]] = [
+            (artifact, observed_at) for artifact, observed_at in session.execute(latest)
+        ]
+        for artifact, observed_at in rows:
             if artifact.size == before.size and observed_at is not None and changed <= observed_at:
                 return artifact
     return None
