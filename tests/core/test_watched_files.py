@@ -37,7 +37,7 @@ def _script(write: Write, text: str, **environment: str) -> ln.Run:
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    return ln.Run.filter(transform__key="job.py").order_by("-started_at").first()
+    return ln.Run.filter(transform__key="job.py").order_by("-started_at")[0]
 
 
 def test_files_of_a_script_are_its_inputs_and_outputs(instance: Instance, write: Write) -> None:
@@ -122,14 +122,14 @@ def _write_old_files(library: str) -> None:
     frame.to_feather("old.arrow")
     if library in ("h5py", "anndata"):
         import anndata
-        import h5py
+        import h5py  # type: ignore[import-untyped]
 
         h5py.File("old.h5", "w").close()
         anndata.AnnData(np.zeros((2, 2))).write_h5ad("old.h5ad")
     if library == "zarr":
         import zarr
 
-        zarr.save("old.zarr", np.zeros(3))
+        zarr.save("old.zarr", np.zeros(3))  # type: ignore[arg-type]
 
 
 def test_each_step_has_the_files_that_it_opens_itself(instance: Instance, write: Write) -> None:
@@ -243,7 +243,7 @@ def test_what_a_program_rewrites_is_an_input_only_if_it_read_it(
     write("new.txt", "new and longer\n")
     typed("run", "--output", "x.txt", "true")
     typed("run", *command)
-    inputs, outputs = _edges(ln.Run.all().order_by("-started_at").first())
+    inputs, outputs = _edges(ln.Run.all().order_by("-started_at")[0])
     assert {version for version in inputs if version[0] == "x.txt"} == (
         {("x.txt", "0000")} if reads else set()
     )
@@ -258,7 +258,7 @@ def test_a_python_program_is_watched_and_does_not_notice(instance: Instance, wri
     edges = _edges(ln.Run.filter().one())
     assert edges == ({("raw.txt", "0000")}, {("out.txt", "0000")})
     lamin("run", "--no-watch", "fit.py")
-    assert _edges(ln.Run.all().order_by("-started_at").first()) == (set(), set())
+    assert _edges(ln.Run.all().order_by("-started_at")[0]) == (set(), set())
 
 
 def test_the_users_own_sitecustomize_runs_as_well(in_tmp_path: Path, write: Write) -> None:

@@ -44,7 +44,7 @@ def test_watched_files_of_concurrent_tasks_are_kept_apart(in_tmp_path: Path) -> 
             await asyncio.sleep(0.01)
         return files
 
-    async def both() -> list[WatchedFiles]:
+    async def both() -> tuple[WatchedFiles, WatchedFiles]:
         return await asyncio.gather(task("a.txt"), task("b.txt"))
 
     first, second = asyncio.run(both())
