@@ -135,7 +135,7 @@ def test_steps_are_children_of_their_workflow(first: Played) -> None:
     assert {name: parent for name, parent in parents.items() if parent is not None} == {
         name: name.rpartition(":")[0] for name in set(parents) - workflows
     }
-    assert workflows == {"airway-counts", "airway-differences", "flow.py:airway-statistics"}
+    assert workflows == {"airway-counts", "airway-differences", "prefect/flow.py:airway-statistics"}
 
 
 def test_the_demo_shows_the_tree_the_counts_and_what_to_try_next(first: Played) -> None:
@@ -173,7 +173,7 @@ def test_parameters_are_known(first: Played) -> None:
     params = {run["transform_key"]: run["params"] for run in first.registry["runs"]}
     assert params["airway-counts"]["outdir"] == "data/airway"
     assert params["airway-differences:merge"]["min_reads"] == 10_000_000
-    assert params["flow.py:airway-statistics"]["parts"] == 4
+    assert params["prefect/flow.py:airway-statistics"]["parts"] == 4
     assert params["figure.py"]["max_q"] == 0.05
 
 

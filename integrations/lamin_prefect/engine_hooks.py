@@ -3,7 +3,7 @@
 Prefect enters `run_context` for each attempt of a flow or task, and in it `setup_run_context`;
 then its clock for timeouts begins. A run is recorded from the second to the end of the first, so
 that reading files is outside of what the clock measures. The names are those of Prefect 3; where an
-engine lacks one of them, `install` warns, and nothing is recorded.
+engine lacks one of them, there is a warning, and its runs are not recorded.
 """
 
 from __future__ import annotations
@@ -254,6 +254,7 @@ def _definition(engine: Any) -> Any:
 
 
 @functools.cache
+@log_exceptions
 def install() -> None:
     """Put the hooks into Prefect's engine, once for this process; what is not recorded passes through them."""
     for engine in (SyncTaskRunEngine, AsyncTaskRunEngine, FlowRunEngine, AsyncFlowRunEngine):

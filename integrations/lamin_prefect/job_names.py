@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from lamin_core.runtime.paths import FOLDER, SETTINGS, find_trusted_instance
-from openlineage.lamin.adapter.git_source import GitSource
 
 
 def flow_name(flow: Any) -> str:
@@ -28,7 +27,7 @@ def script_name(function: Callable[..., Any]) -> str:
 
     Within the project of the working directory it is the path from the folder of the instance. A
     file of elsewhere, and every file where several projects share one registry, has the name of its
-    git repository, or of its folder, in front: `main.py` of two projects is not one script.
+    folder in front, as with the other engines: `main.py` of two projects is not one script.
     """
     path = script_path(function)
     if path is not None:
@@ -53,7 +52,8 @@ def _name_of_file(path: str, working_directory: str, is_shared: bool) -> str:
     project = None if is_shared else _project(working_directory)
     if project is not None and path.startswith(os.path.join(project, "")):
         return os.path.relpath(path, project)
-    return _name_of_elsewhere(path)
+    folder, name = os.path.split(path)
+    return f"{os.path.basename(folder)}/{name}"
 
 
 def _project(working_directory: str) -> str | None:
@@ -68,19 +68,3 @@ def _project(working_directory: str) -> str | None:
     folder = str(instance.parent)
     is_here = own.startswith(os.path.join(folder, "")) and (instance / SETTINGS).is_file()
     return folder if is_here and instance.name == FOLDER else None
-
-
-def _name_of_elsewhere(path: str) -> str:
-    folder, name = os.path.split(path)
-    repository = GitSource.of(path).repository
-    top = _top_folder(folder) if repository is not None else None
-    if repository is None or top is None:
-        return f"{os.path.basename(folder)}/{name}"
-    last = repository.rstrip("/").removesuffix(".git").replace(":", "/").rpartition("/")[2]
-    return f"{last}/{os.path.relpath(path, top)}"
-
-
-def _top_folder(folder: str) -> str | None:
-    """The folder of the git repository."""
-    above = (Path(folder), *Path(folder).parents)
-    return next((str(parent) for parent in above if (parent / ".git").exists()), None)
