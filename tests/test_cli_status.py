@@ -106,6 +106,18 @@ def test_prune_trashes_what_is_gone_and_nothing_needs_and_undelete_brings_it_bac
     assert "lamin artifacts --trash" in typed("undelete", "vanished.csv", code=3).stderr
 
 
+def test_undelete_brings_back_labels_and_says_where_there_is_no_trash(project: Path) -> None:
+    (project / "a.csv").write_text("a")
+    typed("save", "a.csv")
+    typed("annotate", "a.csv", "--labels", "raw")
+    typed("delete", "ulabel", "raw", "--yes")
+    assert "'raw'" in typed("undelete", "ulabel", "raw").stderr
+    assert typed("get", "ulabel", "raw", "--json").json["name"] == "raw"
+    assert "lamin list ulabel" in typed("undelete", "ulabel", "raw", code=3).stderr
+    assert "no trash" in typed("undelete", "storage", "raw", code=2).stderr
+    assert "name one record" in typed("undelete", code=2).stderr
+
+
 def test_prune_keeps_everything_of_a_storage_that_is_not_there(
     project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -333,6 +333,8 @@ SMALL_MODULES = {
     "lamin_core.models.*": "one noun for each module",
     "lamin_core.saving.*": "one saver for each kind of record",
     "lamin_core.cli.*": "a command is loaded by its name when it is called",
+    "lamin_prefect.plugin": "Prefect loads it by its name",
+    "openlineage.lamin.adapter.text_paths": "the rule for paths in text, for every adapter",
     "lamin_nextflow.command": "a command is loaded by its name when it is called",
     "lamin_core.server.lost_run_reaper": "a task beside the routes",
     "openlineage.lamin.receive.registry_sink": "an entry point names it",

@@ -68,7 +68,7 @@ def find(
     that only has the same bytes is not enough. Raises `InvalidArgument` when none or several are
     named, `NotFound`, and `MultipleFound`.
     """
-    kind, rest = _split(words)
+    kind, rest = split(words)
     identifiers = [*rest, *(value for value in (key, uid, name) if value is not None)]
     if len(identifiers) != 1:
         raise InvalidArgument(
@@ -106,7 +106,7 @@ def called(record: Any) -> str:
     return f"{kind.__name__.lower()} {record.uid if name is None else f'{name!r} ({record.uid})'}"
 
 
-def _split(words: Sequence[str]) -> tuple[Any, list[str]]:
+def split(words: Sequence[str]) -> tuple[Any, list[str]]:
     """The registry and what is left; one word alone that is a registry is that, without a name."""
     first = words[0].lower() if words else ""
     if len(words) > 1 or first in REGISTRIES:

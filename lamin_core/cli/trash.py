@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 import lamin_core as ln
@@ -9,30 +11,40 @@ from lamin_core.cli import output
 from lamin_core.cli.completers import deleted_keys
 from lamin_core.cli.confirm import agreed
 from lamin_core.cli.epilog import examples
-from lamin_core.cli.resolve import called
-from lamin_core.errors import NotFound
+from lamin_core.cli.resolve import called, split
+from lamin_core.errors import InvalidArgument, NotFound
 from lamin_core.runtime.printable import printable
 
 _SHOWN = 20
 
 
-@click.command(epilog=examples("lamin undelete results/genes.csv", "lamin artifacts --trash"))
-@click.argument("name", metavar="KEY|UID", shell_complete=deleted_keys)
-def undelete(name: str) -> None:
-    """Take an artifact out of the trash.
+@click.command(epilog=examples("lamin undelete results/genes.csv", "lamin undelete ulabel raw"))
+@click.argument("words", nargs=-1, metavar="[REGISTRY] NAME", shell_complete=deleted_keys)
+def undelete(words: tuple[str, ...]) -> None:
+    """Take an artifact, a label, a feature, a project or a reference out of the trash.
 
-    Of several versions with this key, the one that was deleted last.
+    NAME is a key, a name or a uid. Of several versions with a key, the one that was deleted last.
     """
-    trash = ln.Artifact.trash().order_by("-deleted_at", "-id")
-    artifact = trash.filter(key=name).first()
-    if artifact is None and name.isascii() and name.isalnum():
-        artifact = trash.filter(uid__startswith=name).first()
-    if artifact is None:
-        raise NotFound(
-            f"no artifact in the trash is called {name!r}", hint="lamin artifacts --trash"
-        )
-    artifact.restore()
-    output.echo(f"{called(artifact)} is restored", err=True)
+    kind, names = split(words)
+    if len(names) != 1:
+        raise InvalidArgument("name one record", hint="lamin undelete results/genes.csv")
+    record = _in_trash(kind, names[0])
+    record.restore()
+    output.echo(f"{called(record)} is restored", err=True)
+
+
+def _in_trash(kind: Any, name: str) -> Any:
+    word = kind.__name__.lower()
+    if not kind._has_trash:
+        raise InvalidArgument(f"there is no trash for records of {word}", hint="lamin list")
+    trash = kind.trash().order_by("-deleted_at", "-id")
+    record = trash.filter(**{kind._name_field: name}).first()
+    if record is None and name.isascii() and name.isalnum():
+        record = trash.filter(uid__startswith=name).first()
+    if record is None:
+        hint = "lamin artifacts --trash" if kind is ln.Artifact else f"lamin list {word}"
+        raise NotFound(f"no {word} in the trash is called {name!r}", hint=hint)
+    return record
 
 
 @click.command(epilog=examples("lamin prune --dry-run", "lamin prune --yes"))

@@ -8,6 +8,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from lamin_core.db.statements import insert_missing_rows, parts
+from lamin_core.ingest import new_rows
 from lamin_core.models import (
     Artifact,
     ArtifactSeries,
@@ -33,17 +34,17 @@ def note_choice(session: Session, run: Run, members: Sequence[Artifact]) -> None
     ).all()
     chosen = {artifact.id: artifact for artifact in members if artifact.id not in set(written)}
     at = now()
-    rows: list[dict[str, object]] = [
-        {
-            "run_id": run.id,
-            "artifact_id": artifact.id,
-            "series_id": artifact.series_id,
-            "content_id": artifact.content_id,
-            "direction": "input",
-            "role": MEMBER,
-            "observed_at": at,
-            "origin": "api",
-        }
+    rows = [
+        new_rows.edge(
+            run.id,
+            artifact.id,
+            artifact.series_id,
+            "input",
+            content_id=artifact.content_id,
+            observed_at=at,
+            role=MEMBER,
+            origin="api",
+        )
         for artifact in chosen.values()
     ]
     if rows:
