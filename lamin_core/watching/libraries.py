@@ -108,7 +108,7 @@ OPENERS: dict[str, Sequence[Opener]] = {
         ),
     ],
 }
-"""By the module that defines the functions. Sources: the API references of h5py 3, pyarrow 12 to 26, polars 1 and 2."""
+"""By the module that defines the functions. Names of functions that a version does not have are passed over."""
 
 
 def wrap() -> None:
