@@ -211,9 +211,10 @@ def test_on_a_terminal_the_log_leaves_it_one(instance: Instance, write: Write) -
     then = ALL_WAYS
     path = write("a.py", SCRIPT.format(before="import subprocess", then=then, track="report=True"))
     shown, code = on_terminal(sys.executable, str(path))
-    noted = [line for line in shown.splitlines() if line.startswith("noted: ")]
-    assert len(noted) == 1
-    shown = shown.replace(f"{noted[0]}\n", "")
+    messages = [line for line in shown.splitlines() if line.startswith(("lamin: started", "noted: "))]
+    assert len(messages) == 2
+    for line in messages:
+        shown = shown.replace(f"{line}\n", "")
     assert (shown, code) == ("one\ntwo\nthree\nfour\nfive\nTrue True\nsix\n", 0)
     assert "True True" in ln.Run.one().report.load(is_run_input=False)
 
