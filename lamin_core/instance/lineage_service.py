@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -14,7 +13,7 @@ from sqlalchemy.orm import Session
 from lamin_core.db.database import Database
 from lamin_core.db.presence import check_present, not_found
 from lamin_core.errors import Conflict, Hint, NotFound
-from lamin_core.lineage import listing, resolve, unregistered
+from lamin_core.lineage import listing, resolve
 from lamin_core.lineage.diff import RunDiff, diff
 from lamin_core.lineage.graph import ArtifactNode, Graph, Node, RunNode, between, walk, whole
 from lamin_core.lineage.listing import ListFilter
@@ -175,12 +174,7 @@ class LineageService:
             MultipleFound: Several keys match.
         """
         with self._database.reading() as session:
-            try:
-                return resolve.find(session, name, None if as_of is None else parse_time(as_of))
-            except NotFound as error:
-                if as_of is not None or not os.path.isfile(name):
-                    raise
-                raise unregistered.not_registered(session, name, error) from None
+            return resolve.find(session, name, None if as_of is None else parse_time(as_of))
 
     def match(self, name: str, *, as_of: datetime | str | None = None) -> Match:
         """Find what a name means, as `find` does; also the artifacts that have the bytes of a file of this name.
@@ -196,12 +190,7 @@ class LineageService:
         """
         at = None if as_of is None else parse_time(as_of)
         with self._database.reading() as session:
-            try:
-                return resolve.match(session, name, at, self._digest_of)
-            except NotFound as error:
-                if at is not None or not os.path.isfile(name):
-                    raise
-                raise unregistered.not_registered(session, name, error) from None
+            return resolve.match(session, name, at, self._digest_of)
 
     def find_run(self, name: str) -> Run:
         """The run with this uid or OpenLineage run id, or the newest run of the transform with this key."""

@@ -8,6 +8,7 @@ known by its bytes: `match` says so.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,8 +17,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
-from lamin_core.errors import MultipleFound, NotFound
+from lamin_core.errors import Hint, MultipleFound, NotFound
 from lamin_core.lineage.path_lookup import artifacts_at, is_path, is_present, latest
+from lamin_core.lineage.unregistered import not_registered
 from lamin_core.models import Artifact, Content, Run, Transform
 from lamin_core.models.checks import is_storable
 from lamin_core.models.deleted import deleted_at
@@ -212,13 +214,19 @@ def _not_found(session: Session, name: str, as_of: datetime | None) -> NotFound:
     if trashed is not None:
         return NotFound(
             f"{name!r} is in the trash, as {trashed}",
-            hint=f"bring it back in Python: ln.Artifact.trash().get({trashed!r}).restore()",
+            hint=Hint(
+                f"ln.Artifact.trash().get({trashed!r}).restore()",
+                command=f"lamin undelete {trashed}",
+            ),
         )
     if is_path(name):
         hint = "`lamin save` makes an artifact of a file; `lamin artifacts` lists what is there"
-        return NotFound(f"no artifact is at {name!r}", hint=_hint(session, name) or hint)
-    hint = _hint(session, name) or "`lamin artifacts` lists what is there"
-    return NotFound(f"no artifact or run is called {name!r}", hint=hint)
+        error = NotFound(f"no artifact is at {name!r}", hint=_hint(session, name) or hint)
+    else:
+        hint = _hint(session, name) or "`lamin artifacts` lists what is there"
+        error = NotFound(f"no artifact or run is called {name!r}", hint=hint)
+    is_file = as_of is None and os.path.isfile(name)
+    return not_registered(session, name, error) if is_file else error
 
 
 def _hint(session: Session, name: str) -> str | None:

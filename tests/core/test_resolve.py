@@ -86,9 +86,9 @@ def test_find_path_of_another_file_is_not_found(
 ) -> None:
     (outside / "results").mkdir()
     (outside / "results/figure.txt").write_text("other")
-    for find_record in (find, ln.connect().lineage.match):
+    for question in ("find", "match"):
         with pytest.raises(NotFound):
-            find_record(name.format(outside=outside))
+            getattr(ln.connect().lineage, question)(name.format(outside=outside))
 
 
 def test_find_key_of_two_storages_path_names_one(

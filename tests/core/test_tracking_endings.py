@@ -211,7 +211,9 @@ def test_on_a_terminal_the_log_leaves_it_one(instance: Instance, write: Write) -
     then = ALL_WAYS
     path = write("a.py", SCRIPT.format(before="import subprocess", then=then, track="report=True"))
     shown, code = on_terminal(sys.executable, str(path))
-    messages = [line for line in shown.splitlines() if line.startswith(("lamin: started", "noted: "))]
+    messages = [
+        line for line in shown.splitlines() if line.startswith(("lamin: started", "noted: "))
+    ]
     assert len(messages) == 2
     for line in messages:
         shown = shown.replace(f"{line}\n", "")
