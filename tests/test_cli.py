@@ -251,7 +251,10 @@ def test_output_that_goes_nowhere_is_said(story: Path) -> None:
             text=True,
             check=False,
         )
-    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "lamin: No space left on device")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        1,
+        "lamin: standard output cannot be written: No space left on device",
+    )
 
 
 def test_the_plain_commands_load_nothing_heavy() -> None:

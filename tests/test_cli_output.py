@@ -91,7 +91,10 @@ def test_output_that_goes_nowhere_is_an_error(
         done = subprocess.run(
             command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False
         )
-    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "lamin: No space left on device")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        1,
+        "lamin: standard output cannot be written: No space left on device",
+    )
 
 
 @pytest.mark.parametrize("arguments", ["runs", "--help", "--version"])
@@ -99,7 +102,10 @@ def test_closed_output_is_an_error(
     story: Path, environment: dict[str, str], arguments: str
 ) -> None:
     done = _shell(f'"$@" {arguments} >&-', environment)
-    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "lamin: Bad file descriptor")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        1,
+        "lamin: standard output cannot be written: Bad file descriptor",
+    )
 
 
 def test_closed_output_is_no_error_where_nothing_is_printed(

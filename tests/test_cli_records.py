@@ -315,7 +315,7 @@ def test_what_is_said_of_a_record_is_kept(folder: Path) -> None:
         (["load", "ulabel", "good"], 2, "has no bytes"),
         (["save", "nowhere.csv"], 3, "no file or folder"),
         (["save", "a.csv", "--key", "../a.csv"], 2, "cannot be a key"),
-        (["save", "a.csv", "--stem-uid", "abcdefgh"], 3, "no Artifact"),
+        (["save", "a.csv", "--stem-uid", "abcdefgh"], 3, "not a whole uid"),
         (["delete", "a.csv"], 2, "pass --yes"),
         (["delete", "nowhere.csv", "--yes"], 3, "lamin artifacts"),
     ],

@@ -201,7 +201,7 @@ def test_nothing_is_sent_where_openlineage_is_disabled(folder: Path) -> None:
         arguments = ("run", str(PIPELINES / "retry.nf"), "--api_key", "sEcretKey1")
         disabled = play(folder, *arguments, OPENLINEAGE_URL=url, OPENLINEAGE_DISABLED=" True")
         sent = list(_Receiver.bodies)
-        enabled = play(folder, *arguments, OPENLINEAGE_URL=url)
+        enabled = play(folder, *arguments, OPENLINEAGE_URL=url, LAMIN_PATIENCE="60")
         server.shutdown()
     assert disabled.code == enabled.code == 0, disabled.shown
     assert sent == []
@@ -225,6 +225,7 @@ def test_every_destination_gets_the_events_and_a_failing_one_is_tried_again(fold
             OPENLINEAGE_URL=busy.url,
             OPENLINEAGE__TRANSPORT__TYPE="http",
             OPENLINEAGE__TRANSPORT__URL=other.url,
+            LAMIN_PATIENCE="60",
         )
     assert played.code == 0, played.shown
     ends = {end(event) for event in busy.events} - {None}

@@ -130,7 +130,7 @@ def test_it_belongs_to_the_job(instance: Instance, tmp_path: Path) -> None:
     done = play(tmp_path, LAMIN_SPOOL="")
     assert done.code == 0, done.shown
     assert "lineage" not in done.shown
-    workflow = ln.Run.filter(transform__key="Snakefile").one()
+    workflow = ln.Run.filter(transform__key="Snakefile", engine="snakemake").one()
     for _ in range(2):
         shell, script, run = run_of("by_shell"), run_of("by_script"), run_of("by_run")
         assert {job_run.status for job_run in ln.Run.all()} == {"completed"}

@@ -11,7 +11,7 @@ from lamin_core.cli.epilog import examples
 from lamin_core.cli.serializers import shape
 
 
-@click.group()
+@click.group(epilog=examples("lamin feature create temperature --dtype float"))
 def feature() -> None:
     """Features: the named values that artifacts and runs are annotated with."""
 

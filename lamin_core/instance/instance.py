@@ -136,6 +136,7 @@ class Instance:
         folder = parent.absolute() / FOLDER
         root, url = _storage_root(os.fspath(storage), parent), db or "sqlite:///lamin.db"
         require_readable(folder / SETTINGS)
+        require_readable(folder / CONNECTED)
         require_no_connection(folder)
         if (folder / SETTINGS).exists():
             return _reopened(folder, root, url)

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
-from lamin_core.errors import Hint, MultipleFound, NotFound
+from lamin_core.errors import Hint, InvalidArgument, LaminError, MultipleFound, NotFound
 from lamin_core.lineage.path_lookup import artifacts_at, is_path, is_present, latest
 from lamin_core.lineage.unregistered import not_registered
 from lamin_core.models import Artifact, Content, Run, Transform
@@ -63,9 +63,7 @@ def match(
     Raises `NotFound`, and `MultipleFound` when several records have this name.
     """
     if not is_storable(name):
-        raise NotFound(
-            f"no artifact or run is called {name!a}", hint="`lamin artifacts` lists them"
-        )
+        raise _not_storable(name)
     record = _only_or_none(_named(session, name, as_of), name) or _by_external_id(session, name)
     if record is not None:
         return Match(name, (record,))
@@ -73,6 +71,15 @@ def match(
     if digest is not None and (copies := _of_bytes(session, digest, as_of)):
         return Match(name, tuple(copies), same_bytes=True)
     raise _not_found(session, name, as_of)
+
+
+def _not_storable(name: str) -> LaminError:
+    """The error for a name that no database can hold, and that nothing has therefore."""
+    if "\0" in name:
+        return NotFound(
+            f"no artifact or run is called {name!a}", hint="`lamin artifacts` lists them"
+        )
+    return InvalidArgument(f"not text in UTF-8: {name!r}", hint="rename the file")
 
 
 def find(session: Session, name: str, as_of: datetime | None = None) -> Record:

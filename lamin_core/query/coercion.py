@@ -29,6 +29,7 @@ from lamin_core.models import Registry
 from lamin_core.models.base import UTC_DateTime
 from lamin_core.models.checks import is_storable
 from lamin_core.models.dtypes import as_utc
+from lamin_core.models.root_path import RootPath
 
 
 def bound(column: object, value: object) -> Any:
@@ -70,7 +71,7 @@ def _type(column: Any) -> tuple[TypeEngine[Any], Any]:
 
 def is_text(column: Any) -> bool:
     """Whether the column holds text."""
-    return isinstance(column.type, String)
+    return isinstance(column.type, String | RootPath)
 
 
 def is_time(column: Any) -> bool:

@@ -100,5 +100,5 @@ async def on_http_error(request: Request, error: Exception) -> Response:
 def _http_hint(error: HTTPException) -> str:
     allowed = (error.headers or {}).get("Allow")
     if allowed is not None:
-        return f"this path takes {allowed}"
+        return f"this path takes {', '.join(sorted(allowed.split(', ')))}"
     return "GET /api/v1/openapi.json lists every path and its parameters"

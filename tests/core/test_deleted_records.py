@@ -74,7 +74,7 @@ def test_stub_of_a_job_whose_version_was_deleted_takes_the_next_number(instance:
     named = RunReference("0194e0a0-0000-7000-8000-000000000001", "nextflow", "main.nf")
     stub = instance.runs.above(named)
     assert stub is not None
-    assert (stub.status, stub.transform.key) == ("running", "main.nf")
+    assert (stub.status, stub.transform.key) == ("scheduled", "main.nf")
     assert stub.transform.stem_uid == deleted.stem_uid
     assert stub.transform.uid > deleted.uid
     assert instance.runs.above(named) is stub

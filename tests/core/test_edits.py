@@ -57,6 +57,8 @@ def _another(column: Any, value: Any) -> Any:
         return now() + dt.timedelta(days=1)
     if isinstance(kind, Date):
         return dt.date(2026, 1, 1)
+    if column.key == "kind":
+        return "notebook"
     return {"x": 1} if isinstance(kind, JSON) else "another"
 
 

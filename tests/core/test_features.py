@@ -305,13 +305,12 @@ def test_a_table_of_artifacts_shows_features_and_labels(
 def test_a_feature_that_is_called_like_a_field_has_a_column_beside_that_field(
     artifact: ln.Artifact,
 ) -> None:
-    fields = [name for name in ln.Artifact.df().columns if name != "is_latest"]
-    names = ["uid", *fields]
+    names = [name for name in ln.Artifact.df().columns if name != "is_latest"]
     ln.save([ln.Feature(name=name, dtype=str) for name in names])
     before = ln.Artifact.df(include="storage__root")
     artifact.features.add_values({name: f"value of {name}" for name in names})
     table = ln.Artifact.df(include="storage__root", features=True)
-    assert table.index.tolist() == [artifact.uid]
+    assert table["uid"].tolist() == [artifact.uid]
     for name in before.columns:
         assert table[name].astype(object).equals(before[name].astype(object)), name
     for name in names:

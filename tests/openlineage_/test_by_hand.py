@@ -146,7 +146,7 @@ def test_an_older_version_can_be_described(connected: Instance) -> None:
 
 def test_what_was_deleted_meanwhile_is_not_made_again_by_a_description(connected: Instance) -> None:
     label = ln.ULabel(name="x").save()
-    ln.ULabel.get(name="x").delete()
+    ln.ULabel.get(name="x").delete(permanent=True)
     label.description = "y"
     with pytest.raises(ln.errors.NotFound, match="not in the registry"):
         label.save()

@@ -151,7 +151,7 @@ def test_of_a_composite_a_dead_backend_holds_up_no_other_and_gets_its_events_lat
         configured(Path("openlineage.yml").read_text().replace("ALIVE", str(alive.port)))
         tell(*story())
         assert [event["eventType"] for event in alive.events] == ["START", "COMPLETE"]
-        assert sorted(registered(instance)) == ["completed", "running"]
+        assert sorted(registered(instance)) == ["completed", "scheduled"]
         waiting = segments(folder / "spool")
         assert waiting
         assert all(map(is_forwarded, waiting))
@@ -263,7 +263,7 @@ def test_openlineage_disabled_means_nothing_leaves_and_the_registry_goes_on(
         tell(*story())
         assert receiver.events == []
         assert not (folder / "told.ndjson").exists()
-        assert sorted(registered(instance)) == ["completed", "running"]
+        assert sorted(registered(instance)) == ["completed", "scheduled"]
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_a_broken_configuration_costs_the_registry_nothing(folder: Path, text: s
     with an_instance(folder) as instance:
         configured(text)
         tell(*story())
-        assert sorted(registered(instance)) == ["completed", "running"]
+        assert sorted(registered(instance)) == ["completed", "scheduled"]
 
 
 def test_job_and_dataset_events_too(folder: Path) -> None:

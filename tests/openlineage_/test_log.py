@@ -206,7 +206,7 @@ def test_a_batch_costs_as_many_statements_as_one_event(instance: Instance, count
 
 
 def test_one_event_takes_few_statements(instance: Instance) -> None:
-    """PostgreSQL's sequences are asked one by one."""
+    """PostgreSQL's sequences are asked one by one. Three ask what was moved and what was deleted for good."""
     from sqlalchemy import event as sql
 
     taken: list[int] = []
@@ -229,7 +229,7 @@ def test_one_event_takes_few_statements(instance: Instance) -> None:
                 cost(complete(run, at(10 * n + 1), read, [output])),
             )
         )
-    assert max(costs[-1]) <= (20 if instance.db.url.startswith("sqlite") else 23), costs
+    assert max(costs[-1]) <= (23 if instance.db.url.startswith("sqlite") else 27), costs
 
 
 def test_what_is_only_kept_at_first_is_in_the_registry_in_the_end(instance: Instance) -> None:
