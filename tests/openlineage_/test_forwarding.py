@@ -101,7 +101,7 @@ def test_the_registry_here_gets_them_too(folder: Path) -> None:
         tell(*story())
         assert sorted(registered(instance)) == [
             "completed",
-            "running",
+            "scheduled",
         ]  # and the stub of its parent
     assert len((folder / "told.ndjson").read_bytes().splitlines()) == 2
     assert not (folder / "spool").exists()

@@ -32,10 +32,8 @@ def main() -> int:
 
 @guard
 def _recording(makefile: str) -> Recording:
-    version = subprocess.run(
-        ["make", "--version"], capture_output=True, text=True, check=True
-    ).stdout.split()[2]
-    os.environ["MAKE_VERSION_USED"] = version
+    shown = subprocess.run(["make", "--version"], capture_output=True, text=True, check=True)
+    version = os.environ["MAKE_VERSION_USED"] = shown.stdout.split()[2]
     parent = parent_from_environment()
     run = translate.workflow_run(
         new_run_id(),
