@@ -206,7 +206,8 @@ def test_nothing_is_sent_where_openlineage_is_disabled(folder: Path) -> None:
     assert disabled.code == enabled.code == 0, disabled.shown
     assert sent == []
     assert disabled.only_event("", "COMPLETE")  # the registry here, or its spool, goes on
-    assert len(_Receiver.bodies) > 3
+    received = [json.loads(body) for body in _Receiver.bodies]
+    assert sum(len(body) if isinstance(body, list) else 1 for body in received) > 3
     sent_text = b"".join(_Receiver.bodies).decode() + json.dumps(disabled.events)
     assert "--api_key ***" in sent_text
     assert "sEcretKey1" not in sent_text
@@ -218,17 +219,16 @@ def test_every_destination_gets_the_events_and_a_failing_one_is_tried_again(fold
         receiving(lambda *_: next(answers, (200, b"{}"))) as busy,
         receiving() as other,
     ):
-        played = play(
-            folder,
-            "run",
-            str(PIPELINES / "retry.nf"),
-            OPENLINEAGE_URL=busy.url,
-            OPENLINEAGE__TRANSPORT__TYPE="http",
-            OPENLINEAGE__TRANSPORT__URL=other.url,
-            LAMIN_PATIENCE="60",
-        )
-    assert played.code == 0, played.shown
+        variables = {
+            "OPENLINEAGE_URL": busy.url,
+            "OPENLINEAGE__TRANSPORT__TYPE": "http",
+            "OPENLINEAGE__TRANSPORT__URL": other.url,
+        }
+        played = play(folder, "run", str(PIPELINES / "retry.nf"), **variables)
+        # Where all events were in the one batch that was refused, the next run delivers them.
+        again = play(folder, "run", str(PIPELINES / "retry.nf"), **variables)
+    assert played.code == again.code == 0, played.shown
     ends = {end(event) for event in busy.events} - {None}
     assert ends == {"AFTER", "BROKEN (1)", "BROKEN (2)", "END", "FLAKY"}
     assert ends == {end(event) for event in other.events} - {None}
-    assert played.events == []  # nothing is left in the spool
+    assert spooled(folder) == []
