@@ -278,12 +278,15 @@ def is_declared(declaration: Any, artifact: Any, then: AsOf) -> list[ColumnEleme
         .join(run, edge.run_id == run.id)
         .join(code, run.transform_id == code.id)
         .where(code.series_id == declaration.job_id)
+        # With `NOT EXISTS`, PostgreSQL would read all edges to find the jobs that have none.
+        .limit(1)
+        .scalar_subquery()
     )
     job = aliased(TransformSeries)
     by_then = select(job.id).where(job.id == declaration.job_id, job.declared_at <= _AT).exists()
     return [
         artifact.is_latest,
-        ~ran.exists(),
+        ran.is_(None),
         *([by_then] if then.dated else []),
         *then.created(artifact),
     ]
