@@ -330,7 +330,8 @@ def test_one_event_may_be_as_large_as_a_body(shared: Server, event: bytes) -> No
     shared.post(_event(8))
     with _highest(shared) as extra:
         assert shared.post(event)[0] == 201
-    assert extra[0] < 150 * MB
+    # A server by itself needs 128 MB more; the heap of one that has served the tests before, up to 154.
+    assert extra[0] < 165 * MB
 
 
 # -- what costs little to send
