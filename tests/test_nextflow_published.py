@@ -146,8 +146,8 @@ def test_lineage_names_the_parameters_that_the_file_was_made_with(
         for name, values in expected.items():
             artifact = Artifact.get(key=f"results/{name}")
             runs = artifact.output_of_runs
-            assert {each.params["x"] for each in runs} == values, name
-        doubted = [each for each in Run.all() if "doubts" in (each.details or {})]
+            assert {run.params["x"] for run in runs} == values, name
+        doubted = [run for run in Run.all() if "doubts" in (run.details or {})]
         assert (
             len(doubted) == 8
         )  # kept and two of each of the second; plot, folder, linked and two of each of the third

@@ -31,8 +31,8 @@ class KeptResults:
 
     When it is damaged, locked or removed, a cached run has no files.
 
-    >>> import tempfile; kept = KeptResults(Path(tempfile.mkdtemp(), "results.db"))
-    >>> kept.keep("a key", Result([], [Dataset("file", "/a.csv")])); kept.find("a key").outputs[0].name
+    >>> import tempfile; results = KeptResults(Path(tempfile.mkdtemp(), "results.db"))
+    >>> results.keep("a key", Result([], [Dataset("file", "/a.csv")])); results.find("a key").outputs[0].name
     '/a.csv'
     """
 

@@ -222,7 +222,9 @@ def _make_series(
     series_by_key |= _load_series(session, stems(session, missing), wishes)
     renamings = wishes.renamings(missing - series_by_key.keys(), read_job)
     # What is in this batch under its previous name comes first.
-    _insert_series(session, missing - {each.key for each in renamings}, wishes, series_by_key)
+    _insert_series(
+        session, missing - {renaming.key for renaming in renamings}, wishes, series_by_key
+    )
     renamed = rename(session, renamings)
     series_by_key |= _load_series(session, renamed, wishes)
     keys = {series_by_key[key].id: key[1] for key in renamed.values()}
