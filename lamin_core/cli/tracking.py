@@ -13,6 +13,14 @@ from lamin_core.cli import completers, output
 from lamin_core.cli.epilog import examples
 from lamin_core.errors import InvalidArgument
 
+_param_option = click.option(
+    "--param",
+    "params",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="A parameter; JSON, or else text.",
+)
+
 
 @click.command(
     epilog=examples(
@@ -22,13 +30,7 @@ from lamin_core.errors import InvalidArgument
 @click.option("--key", help="The key of the transform; by default the script's file name.")
 @click.option("--name", help="The name of the run.")
 @click.option("--uid", help="Stem or uid of the transform, as in ln.track().")
-@click.option(
-    "--param",
-    "params",
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="A parameter; JSON, or else text.",
-)
+@_param_option
 @click.option(
     "--export",
     is_flag=True,
@@ -89,13 +91,7 @@ def track(
     "--key", help="The key of the transform; by default the name of the script or the program."
 )
 @click.option("--name", help="The name of the run.")
-@click.option(
-    "--param",
-    "params",
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="A parameter; JSON, or else text.",
-)
+@_param_option
 @click.option(
     "--watch/--no-watch",
     default=None,
