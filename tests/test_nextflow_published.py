@@ -148,9 +148,8 @@ def test_lineage_names_the_parameters_that_the_file_was_made_with(
             runs = artifact.output_of_runs
             assert {run.params["x"] for run in runs} == values, name
         doubted = [run for run in Run.all() if "doubts" in (run.details or {})]
-        assert (
-            len(doubted) == 8
-        )  # kept and two of each of the second; plot, folder, linked and two of each of the third
+        # kept and two of each of the second; plot, folder, linked and two of each of the third
+        assert len(doubted) == 8
         rebuild(instance.db)
 
 

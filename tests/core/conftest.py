@@ -69,3 +69,8 @@ def bucket(s3: Any) -> str:
     name = f"bucket-{uuid.uuid4().hex[:12]}"
     s3.mkdir(name)
     return f"s3://{name}"
+
+
+def stored(instance: Instance) -> list[str]:
+    """Everything that lies in the storage, parts of copies included."""
+    return sorted(path.name for path in Path(instance.storage).rglob("*") if path.is_file())

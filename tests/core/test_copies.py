@@ -4,33 +4,25 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import textwrap
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-from unittest.mock import Mock
 
-import anndata as ad
-import numpy as np
-import pandas as pd
 import pytest
 
 import lamin_core as ln
 from lamin_core.errors import Conflict, InvalidArgument, InvalidKey, NotFound, Unavailable
 from lamin_core.instance.instance import Instance
-from lamin_core.storage import blobs, digest_cache
+from lamin_core.storage import digest_cache
 from lamin_core.storage.digest_cache import DigestCache
 from lamin_core.storage.hashing import digest
 from lamin_core.storage.locations import managed_key
-from tests.command import typed
+from tests.core.conftest import stored
 
 Write = Callable[[str, str], Path]
 
@@ -39,11 +31,6 @@ Write = Callable[[str, str], Path]
 def instance(embedded: Instance) -> Instance:
     """These tests are about files, so one database is enough."""
     return embedded
-
-
-def stored(instance: Instance) -> list[str]:
-    """Everything that lies in the storage, parts of copies included."""
-    return sorted(path.name for path in Path(instance.storage).rglob("*") if path.is_file())
 
 
 # Killed
@@ -378,195 +365,6 @@ def test_without_copying_in_the_kernel_it_is_the_same(
     assert ln.Artifact(outside / "a.bin", key="a.bin").save().path.read_bytes() == data
 
 
-# The cache of digests
-
-
-def test_a_file_is_read_again_only_when_it_may_have_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "a.bin"
-    path.write_bytes(b"one")
-    read: list[object] = []
-
-    def counted(*args: Any) -> Any:
-        read.append(args)
-        return digest(*args)
-
-    monkeypatch.setattr(digest_cache, "digest", counted)
-    cache = DigestCache()
-    cache.at(path), cache.at(path)
-    assert len(read) == 2  # too fresh: a change within the clock's tick would not show
-    monkeypatch.setattr(digest_cache, "_FINE_TICK", -(10**12))
-    first = cache.at(path)
-    assert cache.at(path) == first
-    assert len(read) == 3
-    path.write_bytes(b"two")
-    os.utime(path, ns=(first.state[0][1], first.state[0][1]))  # as a tool does that keeps times
-    assert cache.at(path).digest != first.digest
-
-
-def test_a_large_file_is_known_to_the_next_process_and_damage_to_that_memory_is_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, shelf = tmp_path / "a.bin", tmp_path / "cache" / "digests.db"
-    path.write_bytes(os.urandom(digest_cache._SHELVED_FROM))
-    monkeypatch.setattr(digest_cache, "_FINE_TICK", -(10**12))
-    first = DigestCache(shelf).at(path)
-    read: list[object] = []
-
-    def counted(*args: Any) -> Any:
-        read.append(args)
-        return digest(*args)
-
-    monkeypatch.setattr(digest_cache, "digest", counted)
-    assert DigestCache(shelf).at(path) == first
-    assert read == []
-    with path.open("r+b") as file:
-        file.write(b"other")
-    os.utime(path, ns=(first.state[0][1], first.state[0][1]))
-    assert DigestCache(shelf).at(path).digest != first.digest
-    shelf.write_bytes(b"this is no database")
-    assert DigestCache(shelf).at(path).digest.size == first.digest.size
-    assert len(read) == 2
-
-
-def test_every_flipped_byte_is_another_content(tmp_path: Path) -> None:
-    path = tmp_path / "a.bin"
-    data = bytearray(os.urandom(5 << 20))
-    seen = set()
-    for position in (0, 1 << 20, 5 << 19, (4 << 20) - 1, 4 << 20, len(data) - 1):
-        data[position] ^= 1
-        path.write_bytes(data)
-        seen.add(DigestCache().at(path).digest.hash)
-    assert len(seen) == 6
-
-
-def test_the_byte_in_the_middle_of_two_gibibytes_is_seen(tmp_path: Path) -> None:
-    path = tmp_path / "large.bin"
-    with path.open("wb") as file:
-        file.truncate(2 << 30)  # no blocks: only what is read of it takes time
-    before = digest(path)
-    with path.open("r+b") as file:
-        file.seek(1 << 30)
-        file.write(b"\1")
-    after = digest(path)
-    assert (before.size, after.size) == (2 << 30, 2 << 30)
-    assert before.hash != after.hash
-
-
-def test_the_lock_is_left_with_the_copy(instance: Instance, outside: Path) -> None:
-    (outside / "a.txt").write_text("x")
-    seen = DigestCache().at(outside / "a.txt")
-    copy = blobs.Copy(outside / "a.txt", seen, instance.storage, ".lamindb/x.txt")
-    assert blobs.copy_in([copy]) == [True]
-    assert blobs.copy_in([copy]) == [False]
-    assert stored(instance) == ["x.txt"]
-
-
-def test_two_hundred_odd_keys_stay_inside_or_are_refused(
-    instance: Instance, outside: Path, in_tmp_path: Path
-) -> None:
-    (outside / "a.txt").write_text("x")
-    odd = [
-        "..",
-        ".",
-        "",
-        "%2e%2e",
-        "%252e%252e",
-        "..;",
-        "..%00",
-        "\u2024\u2024",
-        "\uff0e\uff0e",
-        "~",
-        "$HOME",
-        "C:",
-        "a b",
-        "\t",
-    ]
-    keys = [
-        f"{first}{slash}{second}{slash}a.txt"
-        for first in odd
-        for second in odd
-        for slash in ("/", "\\")
-    ]
-    assert len(keys) > 200
-    before = {path for path in in_tmp_path.rglob("*") if Path(instance.storage) not in path.parents}
-    saved = 0
-    for key in keys:
-        try:
-            artifact = ln.Artifact(outside / "a.txt", key=key).save()
-        except InvalidKey:
-            continue
-        saved += 1
-        assert Path(instance.storage) in artifact.path.resolve().parents
-        assert artifact.load() == "x"
-    assert 50 < saved < len(keys)
-    assert {
-        path for path in in_tmp_path.rglob("*") if Path(instance.storage) not in path.parents
-    } - before == set()
-
-
-def test_who_saves_what_another_deletes_has_the_bytes(instance: Instance, outside: Path) -> None:
-    (outside / "a.txt").write_text("the same bytes for all")
-    errors: list[BaseException] = []
-    saved: list[ln.Artifact] = []
-
-    def work(number: int) -> None:
-        try:
-            for turn in range(12):
-                artifact = ln.Artifact(outside / "a.txt", key=f"{number}/{turn}.txt").save()
-                if turn % 3 == number % 3:
-                    saved.append(artifact)
-                else:
-                    artifact.delete(permanent=True)
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
-    assert ln.Artifact.count() == len(saved) == 24
-    assert all(artifact.load() == "the same bytes for all" for artifact in saved)
-    for artifact in saved:
-        artifact.delete(permanent=True)
-    assert stored(instance) == []
-
-
-UNPICKLED = textwrap.dedent("""
-    import sys
-    import lamin_core as ln
-    def watch(event, args):
-        if event == "pickle.find_class":
-            raise RuntimeError(f"unpickled {args}")
-    artifacts = list(ln.Artifact.all())
-    for artifact in artifacts:
-        artifact.load(is_run_input=False)  # imports, which may do as they like
-    sys.addaudithook(watch)
-    for artifact in artifacts:
-        artifact.load(is_run_input=False)
-    print(len(artifacts))
-""")
-
-
-def test_no_loader_unpickles_anything(instance: Instance, in_tmp_path: Path) -> None:
-    frame = pd.DataFrame({"x": [1, 2], "y": pd.Categorical(["a", "b"])}, index=["p", "q"])
-    for suffix in ("parquet", "csv", "tsv.gz"):
-        ln.Artifact.from_df(frame, key=f"t.{suffix}").save()
-    for suffix in ("h5ad", "zarr"):
-        ln.Artifact.from_anndata(
-            ad.AnnData(np.eye(2, dtype="float32"), obs=frame), key=f"cells.{suffix}"
-        ).save()
-    np.savez(in_tmp_path / "a.npz", x=np.arange(3))
-    ln.Artifact("a.npz").save()
-    done = subprocess.run(
-        [sys.executable, "-c", UNPICKLED], capture_output=True, text=True, timeout=120
-    )
-    assert done.stdout == "6\n", done.stderr
-
-
 # What lies where an unfinished copy would
 
 
@@ -646,192 +444,3 @@ def test_the_part_of_somebody_else_is_not_continued(instance: Instance, outside:
     part.write_text("abX")
     os.chown(part, 65534, 65534)
     assert ln.Artifact(outside / "a.txt", key="a.txt").save().load() == "abcdef"
-
-
-# Who may read a copy
-
-
-@pytest.fixture
-def umask() -> Iterator[Callable[[int], int]]:
-    """A way to set the umask, which is put back."""
-    before = os.umask(0o022)
-    yield os.umask
-    os.umask(before)
-
-
-def _mode(path: Path | str) -> int:
-    return stat.S_IMODE(Path(path).stat().st_mode)
-
-
-@pytest.mark.parametrize(
-    ("mask", "source", "expected"),
-    [
-        (0o022, 0o600, 0o400),
-        (0o022, 0o640, 0o440),
-        (0o022, 0o664, 0o444),
-        (0o022, 0o755, 0o444),
-        (0o002, 0o660, 0o440),
-        (0o077, 0o644, 0o400),
-        (0o027, 0o644, 0o440),
-    ],
-)
-def test_a_copy_is_no_wider_than_its_source(
-    instance: Instance,
-    outside: Path,
-    umask: Callable[[int], int],
-    mask: int,
-    source: int,
-    expected: int,
-) -> None:
-    (outside / "a.txt").write_text("a")
-    (outside / "a.txt").chmod(source)
-    umask(mask)
-    assert _mode(ln.Artifact(outside / "a.txt", key="a.txt").save().path) == expected
-
-
-def test_the_copy_of_a_folder_is_no_wider_than_it(
-    instance: Instance, outside: Path, umask: Callable[[int], int]
-) -> None:
-    for name, folder_mode, file_mode in (
-        ("private", 0o700, 0o600),
-        ("shared", 0o750, 0o640),
-        ("public", 0o755, 0o644),
-    ):
-        (outside / "d" / name).mkdir(parents=True)
-        (outside / "d" / name / "a.txt").write_text(name)
-        (outside / "d" / name / "a.txt").chmod(file_mode)
-        (outside / "d" / name).chmod(folder_mode)
-    (outside / "d").chmod(0o710)
-    copy = ln.Artifact(outside / "d", key="d").save().path
-    assert _mode(copy) == 0o710
-    modes = {
-        name: (_mode(copy / name), _mode(copy / name / "a.txt"))
-        for name in ("private", "shared", "public")
-    }
-    assert modes == {"private": (0o700, 0o400), "shared": (0o750, 0o440), "public": (0o755, 0o444)}
-
-
-def test_the_same_bytes_from_a_wider_source_are_readable_by_its_readers(
-    instance: Instance, outside: Path, umask: Callable[[int], int]
-) -> None:
-    for name, mode in (("mine.txt", 0o600), ("ours.txt", 0o640)):
-        (outside / name).write_text("the same")
-        (outside / name).chmod(mode)
-    first = ln.Artifact(outside / "mine.txt", key="mine.txt").save()
-    assert _mode(first.path) == 0o400
-    second = ln.Artifact(outside / "ours.txt", key="ours.txt").save()
-    assert second.path == first.path
-    assert _mode(first.path) == 0o440
-    ln.Artifact(outside / "mine.txt", key="mine.txt").save()
-    assert _mode(first.path) == 0o440
-    assert (first.load(), second.load()) == ("the same", "the same")
-
-
-# Damaged
-
-
-def _wait_a_tick() -> None:
-    """Let the clock of the file system pass the time of the save: its times lag behind by up to a tick."""
-    time.sleep(0.05)
-
-
-def _flip(location: Path | str) -> None:
-    """Turn one bit over; size, mode and the time of the last change stay as they were."""
-    _wait_a_tick()
-    path = Path(location)
-    times = path.stat()
-    data = bytearray(path.read_bytes())
-    data[0] ^= 1
-    path.chmod(0o644)
-    path.write_bytes(data)
-    path.chmod(times.st_mode)
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-
-def test_a_damaged_copy_is_not_handed_out(instance: Instance, outside: Path) -> None:
-    (outside / "n.csv").write_text("x\n1\n")
-    artifact = ln.Artifact(outside / "n.csv", key="n.csv").save()
-    _flip(artifact.path)
-    for read in (artifact.load, artifact.cache, artifact.open):
-        with pytest.raises(Conflict, match="is damaged"):
-            read()
-    done = typed("load", "n.csv", code=4)
-    assert (done.stdout, "is damaged" in done.stderr) == ("", True)
-
-
-@pytest.mark.parametrize("damage", ["flipped", "removed", "added", "renamed"])
-def test_a_damaged_copy_of_a_folder_is_not_handed_out(
-    instance: Instance, outside: Path, damage: str
-) -> None:
-    for name in ("a.txt", "b.txt"):
-        (outside / name).write_text(name)
-    artifact = ln.Artifact(outside, key="folder").save()
-    first = artifact.path / "a.txt"
-    _wait_a_tick()
-    if damage == "flipped":
-        _flip(first)
-    elif damage == "removed":
-        first.unlink()
-    elif damage == "added":
-        (artifact.path / "c.txt").write_text("")
-    else:
-        first.rename(artifact.path / "c.txt")
-    with pytest.raises(Conflict, match="is damaged"):
-        artifact.cache()
-
-
-def test_a_copy_is_read_to_be_checked_only_if_it_was_touched(
-    instance: Instance, outside: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (outside / "a.txt").write_text("a")
-    artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
-    read = Mock(wraps=digest)
-    monkeypatch.setattr(digest_cache, "digest", read)
-    artifact.load()
-    assert read.call_count == 0
-    os.utime(artifact.path)  # as a restored or moved storage looks
-    time.sleep(0.1)
-    assert [artifact.load(), artifact.load()] == ["a", "a"]
-    assert read.call_count == 1
-
-
-def test_what_is_said_to_be_typed_brings_a_damaged_copy_back(
-    instance: Instance, outside: Path
-) -> None:
-    (outside / "a.txt").write_text("a")
-    artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
-    _flip(artifact.path)
-    typed("fsck", "--deep", "--delete-damaged", "--yes", code=1)
-    typed("save", str(outside / "a.txt"), "--key", "a.txt")
-    assert typed("load", "a.txt").stdout.strip() == str(artifact.path)
-
-
-def test_a_link_out_of_a_folder_is_saved_as_what_it_leads_to_and_no_wider(
-    instance: Instance, outside: Path, umask: Callable[[int], int]
-) -> None:
-    (outside / "d").mkdir()
-    (outside / "private.txt").write_text("private")
-    (outside / "private.txt").chmod(0o600)
-    (outside / "d" / "link.txt").symlink_to(outside / "private.txt")
-    copy = ln.Artifact(outside / "d", key="d").save().path / "link.txt"
-    assert (copy.is_symlink(), copy.read_text(), _mode(copy)) == (False, "private", 0o400)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else and comes back")
-def test_a_copy_that_somebody_else_may_not_read_is_said_to_be(
-    instance: Instance, outside: Path
-) -> None:
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    ln.Storage(str(folder)).save()
-    (outside / "a.csv").write_text("x\n1\n")
-    (outside / "a.csv").chmod(0o600)
-    artifact = ln.Artifact(outside / "a.csv", key="a.csv", storage=str(folder)).save()
-    assert artifact.load(pd.DataFrame).x.to_list() == [1]
-    os.setresuid(65534, 65534, 0)
-    try:
-        with pytest.raises(Unavailable, match="not readable for you"):
-            artifact.load()
-    finally:
-        os.setresuid(0, 0, 0)
-        shutil.rmtree(folder)

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from lamin_core.db.database import Database
 from lamin_core.instance.instance import Instance
+from lamin_core.runtime import current
 from openlineage.lamin.emit.events import Job, Run
 
 T = datetime(2026, 1, 1, tzinfo=UTC)
@@ -36,6 +37,14 @@ def instance(in_tmp_path: Path, database_url: str) -> Iterator[Instance]:
     new_instance = Instance.create(in_tmp_path, "./data", database_url)
     yield new_instance
     new_instance.db.dispose()
+
+
+@pytest.fixture
+def connected(instance: Instance) -> Iterator[Instance]:
+    """The same, and Python works on it."""
+    current.set_current_instance(instance)
+    yield instance
+    current.set_current_instance(None)
 
 
 @pytest.fixture

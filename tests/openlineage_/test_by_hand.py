@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from sqlalchemy import update
 import lamin_core as ln
 from lamin_core.instance.instance import Instance
 from lamin_core.models import Run, now
-from lamin_core.runtime import current
 from openlineage.lamin.emit.events import Dataset, Event, complete, start
 from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
@@ -21,14 +19,6 @@ from openlineage.lamin.receive.rebuild import rebuild
 from .conftest import at, run_of
 
 FILE = Dataset("file", "/x/out.txt", "1" * 64, "blake3", 1)
-
-
-@pytest.fixture
-def connected(instance: Instance) -> Iterator[Instance]:
-    """The instance, connected."""
-    current.set_current_instance(instance)
-    yield instance
-    current.set_current_instance(None)
 
 
 def take(instance: Instance, *events: Event) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -39,14 +38,6 @@ def event(number: int, second: int, name: str | None, content: str, **job: Any) 
             "outputs": [] if name is None else [output],
         }
     ).encode()
-
-
-@pytest.fixture
-def connected(instance: Instance) -> Iterator[Instance]:
-    """The instance, to be told by events and edited by people."""
-    current.set_current_instance(instance)
-    yield instance
-    current.set_current_instance(None)
 
 
 def take(instance: Instance, *events: bytes) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from lamin_core.instance.instance import Instance
-from lamin_core.instance.setup import disconnect, init
 from lamin_core.models import Run, Transform
 from openlineage.lamin.emit.events import Event, Job, start
 from openlineage.lamin.emit.events import Run as EmittedRun
@@ -17,17 +14,9 @@ from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
 from openlineage.lamin.receive.rebuild import rebuild
 
+pytestmark = pytest.mark.usefixtures("connected")
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 CODE = "rule all: ...\n"
-
-
-@pytest.fixture
-def instance(in_tmp_path: Path, database_url: str) -> Iterator[Instance]:
-    """A fresh instance, connected."""
-    new_instance = init("./data", db=database_url)
-    yield new_instance
-    disconnect()
-    new_instance.db.dispose()
 
 
 def start_of(
