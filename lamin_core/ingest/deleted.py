@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
 
@@ -36,19 +36,30 @@ class DeletedContent:
     deleted_at: datetime
 
 
-def deleted_contents(
-    session: Session, stems: Collection[str]
-) -> defaultdict[str, list[DeletedContent]]:
-    """Return what the deleted versions of artifacts were, by the stem of their series."""
-    contents: defaultdict[str, list[DeletedContent]] = defaultdict(list)
-    for row in select_in(session, _CONTENTS, DeletedVersion.stem, stems):
-        contents[row.stem].append(DeletedContent(row.hash, row.made_at, row.deleted_at))
-    return contents
+@dataclass(slots=True)
+class Deletions:
+    """The deleted versions of a series of artifacts."""
+
+    numbers: set[int] = field(default_factory=set)
+    contents: list[DeletedContent] = field(default_factory=list)
+    """What they were, where that is remembered: older releases have noted numbers alone."""
 
 
-_CONTENTS = select(
-    DeletedVersion.stem, DeletedVersion.hash, DeletedVersion.made_at, DeletedVersion.deleted_at
-).where(DeletedVersion.made_at.is_not(None))
+def deletions_of(session: Session, stems: Collection[str]) -> defaultdict[str, Deletions]:
+    """Return the deleted versions of artifacts, by the stem of their series, in one statement."""
+    deletions: defaultdict[str, Deletions] = defaultdict(Deletions)
+    for row in select_in(session, _DELETIONS, DeletedVersion.stem, stems):
+        deletions[row.stem].numbers.add(row.number)
+        if row.made_at is not None:
+            content = DeletedContent(row.hash, row.made_at, row.deleted_at)
+            deletions[row.stem].contents.append(content)
+    return deletions
+
+
+_DELETIONS = select(
+    *(DeletedVersion.stem, DeletedVersion.number, DeletedVersion.hash),
+    *(DeletedVersion.made_at, DeletedVersion.deleted_at),
+)
 
 
 def deleted_versions(

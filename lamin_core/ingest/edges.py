@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from lamin_core.db.statements import delete_rows, insert_rows, reserve, select_in, update_rows
 from lamin_core.ingest import containment, new_rows
 from lamin_core.ingest.datasets import Series, last_numbers, load_series
-from lamin_core.ingest.deleted import deleted_contents, deleted_numbers
+from lamin_core.ingest.deleted import deleted_numbers, deletions_of
 from lamin_core.ingest.edits import update_unedited
 from lamin_core.ingest.labels import annotate
 from lamin_core.ingest.reversion import key_of, refold
@@ -103,8 +103,8 @@ def write(
     new, late = _compared(session, edges, set(runs) - set(new_runs))
     series = {edge.series.id: edge.series for edge in new}
     # What was deleted for good is not made again by late events of its runs: the fold knows it.
-    deleted = deleted_contents(session, {item.stem for item in series.values() if not item.is_new})
-    late |= {item.id for item in series.values() if deleted[item.stem]}
+    deleted = deletions_of(session, {item.stem for item in series.values() if not item.is_new})
+    late |= {item.id for item in series.values() if deleted[item.stem].contents}
     heads = _heads(
         session, [item.id for item in series.values() if item.last_observed_at is not None]
     )

@@ -20,10 +20,9 @@ from lamin_core.db.statements import (
 )
 from lamin_core.ingest import containment, new_rows
 from lamin_core.ingest.deleted import (
-    DeletedContent,
-    deleted_contents,
-    deleted_numbers,
+    Deletions,
     deleted_versions,
+    deletions_of,
     free_numbers,
 )
 from lamin_core.ingest.edits import update_unedited
@@ -95,10 +94,16 @@ def refold(session: Session, ids: Collection[int]) -> None:
     rows_by_id = {row.id: row for group in rows.values() for row in group}
     bound = {edge.id: edge.artifact_id for group in edges.values() for edge in group}
     outcome = _Outcome()
-    deletions = _deletions(session, series.values(), edges)
+    deletions = deletions_of(session, {row.stem for row in series.values()})
+    hashes = _hashes(session, series.values(), edges, deletions)
     times = [
         _fold_one(
-            outcome, series_row, rows[series_row.id], edges[series_row.id], deletions[series_row.id]
+            outcome,
+            series_row,
+            rows[series_row.id],
+            edges[series_row.id],
+            deletions[series_row.stem],
+            hashes,
         )
         for series_row in series.values()
     ]
@@ -108,27 +113,19 @@ def refold(session: Session, ids: Collection[int]) -> None:
     containment.relink(session, [row["id"] for row in outcome.targets])
 
 
-@dataclass(frozen=True, slots=True)
-class _Deletions:
-    """What somebody deleted for good of a series: numbers that stay free, and contents that stay away."""
-
-    numbers: Collection[int]
-    contents: Sequence[DeletedContent]
-    hashes: Mapping[int | None, str | None]
-
-
-def _deletions(
-    session: Session, series: Collection[Any], edges: Mapping[int, Sequence[Any]]
-) -> dict[int, _Deletions]:
-    stems = {row.stem for row in series}
-    numbers, contents = deleted_numbers(session, stems), deleted_contents(session, stems)
+def _hashes(
+    session: Session,
+    series: Collection[Any],
+    edges: Mapping[int, Sequence[Any]],
+    deletions: Mapping[str, Deletions],
+) -> dict[int | None, str | None]:
+    """The hashes of the contents that runs saw of series from which versions were deleted for good."""
     content_ids = set()
     for row in series:
-        if contents[row.stem]:
+        if deletions[row.stem].contents:
             content_ids |= {edge.content_id for edge in edges.get(row.id, ())} - {None}
     digests = select_in(session, _HASHES, Content.id, content_ids)
-    hashes: dict[int | None, str | None] = {None: None, **{row.id: row.hash for row in digests}}
-    return {row.id: _Deletions(numbers[row.stem], contents[row.stem], hashes) for row in series}
+    return {None: None, **{row.id: row.hash for row in digests}}
 
 
 _HASHES = select(Content.id, Content.hash)
@@ -146,11 +143,12 @@ def _fold_one(
     series: Any,
     rows: Sequence[Any],
     edges: Sequence[Any],
-    deletions: _Deletions,
+    deletions: Deletions,
+    hashes: Mapping[int | None, str | None],
 ) -> dict[str, Any]:
     pins = [_as_pin(row) for row in rows if row.origin == "api"]
     folded = fold([*(_as_observation(edge) for edge in edges), *pins])
-    away = deleted_versions(folded, deletions.hashes, deletions.contents)
+    away = deleted_versions(folded, hashes, deletions.contents)
     versions = [version for position, version in enumerate(folded) if position not in away]
     for position in away:
         seen_by = folded[position].seen_by
