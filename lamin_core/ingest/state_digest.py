@@ -115,11 +115,13 @@ def _queries() -> dict[str, Select[Any]]:
             TransformSeries.namespace,
             TransformSeries.key,
             JobDataset.direction,
-            ArtifactSeries.stem,
+            Storage.root,
+            ArtifactSeries.key,
         )
         .select_from(JobDataset)
         .join(TransformSeries, JobDataset.job_id == TransformSeries.id)
-        .join(ArtifactSeries, JobDataset.series_id == ArtifactSeries.id),
+        .join(ArtifactSeries, JobDataset.series_id == ArtifactSeries.id)
+        .join(Storage, ArtifactSeries.storage_id == Storage.id),
         "artifact": select(
             *(
                 *artifact_columns,

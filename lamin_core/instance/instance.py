@@ -359,7 +359,11 @@ def init(
 
 
 def require_no_connection(folder: Path) -> None:
-    """Raise `Conflict` where this `.lamin` folder says that another instance is at work: one made here would not be."""
+    """Raise `Conflict` where this `.lamin` folder says that another instance is at work: one made here would not be.
+
+    Raises `Unavailable` where this user may not look into the folder.
+    """
+    require_readable(folder / CONNECTED)
     if (folder / CONNECTED).is_file():
         connected_folder = instance_folder(folder)
         raise Conflict(

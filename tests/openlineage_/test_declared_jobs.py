@@ -167,3 +167,11 @@ def test_deleting_a_declared_dataset_for_good_leaves_the_job(instance: Instance)
     tell(instance, declaration(1))
     ln.Artifact.get(key="dp").delete(permanent=True)
     assert declared(instance, "customer") == {("input", "customer")}
+
+
+def test_dataset_that_an_event_lists_twice_is_declared_once(instance: Instance) -> None:
+    event = declaration(0, inputs=("customer", "customer"))
+    event["inputs"][1]["facets"] = {"documentation": {"description": "who buys"}}
+    tell(instance, event)
+    assert declared(instance, "customer") == {("input", "customer"), ("output", "dp")}
+    assert ln.Artifact.get(key="customer").description == "who buys"

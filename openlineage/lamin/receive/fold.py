@@ -314,11 +314,14 @@ def job_facts(event: ParsedEvent) -> JobFacts:
 
 
 def declared_datasets(event: ParsedEvent) -> Iterator[Annotation]:
-    """The datasets that a job event speaks of, each described without a run."""
+    """The datasets that a job event speaks of, each described once for each side, without a run."""
+    mentions: dict[tuple[Direction, str], _Mention] = {}
     for side, dataset in facet_reader.datasets(redact_event(event.data)):
-        mention = _Mention(_path(dataset["namespace"], dataset["name"]), event.order[0])
+        path = _path(dataset["namespace"], dataset["name"])
+        mention = mentions.setdefault((side, path), _Mention(path, event.order[0]))
         mention.absorb(event.order, dataset)
-        identity = blake3("\0".join((event.hash, side, mention.path)).encode()).hexdigest()
+    for (side, path), mention in mentions.items():
+        identity = blake3("\0".join((event.hash, side, path)).encode()).hexdigest()
         yield Annotation(identity, _dataset("dataset", mention, None))
 
 
