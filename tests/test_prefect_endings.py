@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -241,6 +242,10 @@ def test_an_error_of_ours_is_a_warning_and_nothing_more(
     monkeypatch.setenv("LAMIN_STRICT", "1")
     with pytest.raises(Exception, match="no instance here"):
         pipeline()
+    monkeypatch.delenv("LAMIN_STRICT")
+    names: list[str | None] = []
+    ours.flow(lambda: names.append(os.environ.get("OPENLINEAGE_PARENT_ID")), name="next")()
+    assert names != [None]  # the flow that was refused is not taken for one that is under way
 
 
 def test_saying_something_outside_of_a_run_is_a_warning(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from lamin_core.storage.digest_cache import SHELVED_FROM, DigestShelf
 from lamin_core.storage.hashing import Digest, digest
 from openlineage.lamin.emit.sinks import MemorySink
 from snakemake_logger_plugin_lamin import digests, facts, source
@@ -103,6 +105,25 @@ def test_a_limit_holds_for_files_and_folders(tmp_path: Path) -> None:
     assert contents.dataset(seen(tmp_path / "folder")).hash is None
     assert contents.dataset(seen(tmp_path / "folder" / "a.txt")).size == 10
     assert contents.dataset(seen(tmp_path / "folder" / "a.txt")).hash is None
+
+
+def test_large_files_that_an_earlier_invocation_hashed_are_not_read_again(
+    tmp_path: Path, hashed: list[str]
+) -> None:
+    shelf = DigestShelf(tmp_path / "cache" / "digests.db")
+    long_ago = time.time_ns() - 10**11
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "large.bin", tmp_path / "folder" / "large.bin"):
+        path.write_bytes(os.urandom(SHELVED_FROM))
+        os.utime(path, ns=(long_ago, long_ago))
+    files = [seen(tmp_path / "large.bin"), seen(tmp_path / "folder")]
+    first = Contents(shelf=shelf).datasets(files)
+    hashed.clear()
+    assert Contents(shelf=shelf).datasets(files) == first
+    assert hashed == []
+    (tmp_path / "folder" / "large.bin").write_bytes(b"other")
+    assert Contents(shelf=shelf).dataset(seen(tmp_path / "folder")) != first[1]
+    assert hashed == [str(tmp_path / "folder")]
 
 
 def test_in_a_hurry_only_what_is_known_is_told(tmp_path: Path) -> None:

@@ -179,8 +179,12 @@ class Recording:
     @unnoticed()
     def look(self) -> None:
         """See how the files are that it is passed, and tell the start."""
-        declared = self._look()
-        self._tell(events.start(self.run, self._began, declared or []))
+        try:
+            declared = self._look()
+            self._tell(events.start(self.run, self._began, declared or []))
+        except BaseException:  # LAMIN_STRICT: the run does not begin, and has no end either
+            announcement.end(self)
+            raise
 
     @log_exceptions
     def _look(self) -> list[Dataset]:

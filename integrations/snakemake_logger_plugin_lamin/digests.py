@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from threading import BoundedSemaphore, Lock
 
-from lamin_core.storage.digest_cache import state_of
+from lamin_core.storage.digest_cache import SHELVED_FROM, DigestShelf, is_settled, state_of
 from lamin_core.storage.hashing import Digest, digest, files_in
 from openlineage.lamin.emit.events import Dataset
 from openlineage.lamin.emit.naming import dataset_name
@@ -101,12 +102,14 @@ def release(file: File) -> None:
 class Contents:
     """Digests of files, remembered by how the file stood; `limit` is the size in bytes above which none is taken.
 
-    Set `hurried` to take no further digest.
+    With a `shelf`, those of large files are remembered by later invocations too. Set `hurried` to
+    take no further digest.
     """
 
-    def __init__(self, limit: int | None = None) -> None:
+    def __init__(self, limit: int | None = None, shelf: DigestShelf | None = None) -> None:
         self.limit = limit
         self.hurried = False
+        self._shelf = shelf
         self._files: dict[tuple[str, Stamp], Digest] = {}
         self._folders: dict[str, tuple[Signature, Digest]] = {}
 
@@ -163,12 +166,22 @@ class Contents:
         cached = self._files.get((file.path, seen))
         if cached is not None or self._is_too_large(seen.size):
             return cached
+        return self._read_file(file, seen)
+
+    def _read_file(self, file: File, seen: Stamp) -> Digest | None:
+        shelved = self._shelved(file.path, seen, seen.size)
+        if shelved is not None:
+            self._files[file.path, seen] = shelved
+            return shelved
+        began = time.time_ns()
         source = file.path if file.descriptor is None else f"/dev/fd/{file.descriptor}"
         # A file that changed while it was read, or before, is not what the job saw: its content
         # stays unknown.
         computed = _digest_unless_changed(source, lambda: stamp(source) == seen)
         if computed is not None:
             self._files[file.path, seen] = computed
+            if is_settled(seen.modified, began):
+                self._put_on_shelf(file.path, seen, computed)
         return computed
 
     def _folder(self, path: str) -> Digest | None:
@@ -179,12 +192,29 @@ class Contents:
         signature, cached = self._folders.get(path, (None, None))
         if signature == before:
             return cached
-        if self._is_too_large(sum(size for _, size, _, _ in before)):
+        total = sum(size for _, size, _, _ in before)
+        if self._is_too_large(total):
             return None
-        computed = _digest_unless_changed(path, lambda: _signature(path) == before)
+        began = time.time_ns()
+        computed = self._shelved(path, before, total)
+        if computed is None:
+            computed = _digest_unless_changed(path, lambda: _signature(path) == before)
+            if computed is not None and all(
+                is_settled(modified, began) for _, _, modified, _ in before
+            ):
+                self._put_on_shelf(path, before, computed)
         if computed is not None:
             self._folders[path] = before, computed
         return computed
+
+    def _shelved(self, path: str, state: Stamp | Signature, size: int) -> Digest | None:
+        if self._shelf is None or size < SHELVED_FROM:
+            return None
+        return self._shelf.get(path, state)
+
+    def _put_on_shelf(self, path: str, state: Stamp | Signature, computed: Digest) -> None:
+        if self._shelf is not None and computed.size >= SHELVED_FROM:
+            self._shelf.put(path, state, computed)
 
     def _is_too_large(self, size: int) -> bool:
         return self.hurried or (self.limit is not None and size > self.limit)

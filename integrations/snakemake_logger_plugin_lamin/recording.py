@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from lamin_core.runtime.child_environment import ChildEnvironment
 from lamin_core.runtime.parent_context import environment_for_children, parent_from_environment
-from lamin_core.runtime.paths import instance_for_children
+from lamin_core.runtime.paths import instance_for_children, user_cache
+from lamin_core.storage.digest_cache import DigestShelf
 from openlineage.lamin.adapter.guard import Guard, is_strict
 from openlineage.lamin.emit.default_sink import default_sink
 from openlineage.lamin.emit.sinks import Sink
@@ -37,7 +38,8 @@ class Recording:
     """
 
     def __init__(self, hash_limit: int | None = None, title: str | None = None) -> None:
-        self._contents = Contents(hash_limit)
+        shelf = DigestShelf(user_cache() / "snakemake-digests.db")
+        self._contents = Contents(hash_limit, shelf)
         self._queue: queue.SimpleQueue[facts.Fact] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._environment = ChildEnvironment()

@@ -23,7 +23,7 @@ from lamin_core.storage.hashing import Digest, digest, files_in
 # they do not.
 _FINE_TICK, _COARSE_TICK = 50_000_000, 2_000_000_000
 _KEPT = 4096
-_SHELVED_FROM = 16 << 20
+SHELVED_FROM = 16 << 20
 """Bytes: what is smaller is read again by the next process as fast as it is looked up."""
 
 State = tuple[tuple[str, int, int, int, int, int], ...]
@@ -61,7 +61,7 @@ class DigestCache:
     def __init__(self, shelf: Path | None = None, *, shown: bool = False) -> None:
         self._known: OrderedDict[tuple[str, State], Digest] = OrderedDict()
         self._lock = ForkSafeLock()
-        self._shelf = None if shelf is None else _Shelf(shelf)
+        self._shelf = None if shelf is None else DigestShelf(shelf)
         self._shown = shown
 
     def at(self, path: Path) -> StatDigest:
@@ -101,7 +101,7 @@ class DigestCache:
     def _recalled(self, path: Path, state: State, size: int) -> Digest | None:
         with self._lock:
             cached = self._known.get((str(path), state))
-        if cached is None and self._shelf is not None and size >= _SHELVED_FROM:
+        if cached is None and self._shelf is not None and size >= SHELVED_FROM:
             cached = self._shelf.get(path, state)
         return cached
 
@@ -110,17 +110,27 @@ class DigestCache:
             self._known[str(path), state] = content
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)
-        if self._shelf is not None and content.size >= _SHELVED_FROM:
+        if self._shelf is not None and content.size >= SHELVED_FROM:
             self._shelf.put(path, state, content)
 
 
-class _Shelf:
-    """Digests in a small database of their own; when it is damaged or locked, files are read again."""
+class DigestShelf:
+    """Digests in a small database of their own; when it is damaged or locked, files are read again.
+
+    A digest is known by the path and by how the files stood, whatever tells that; of each path the
+    latest one is there.
+
+    >>> import tempfile; shelf = DigestShelf(Path(tempfile.mkdtemp(), "digests.db"))
+    >>> shelf.put("a.bin", (3, 17), Digest("blake3", "00ff", 3))
+    >>> shelf.get("a.bin", (3, 17)).size, shelf.get("a.bin", (3, 18))
+    (3, None)
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
-    def get(self, path: Path, state: State) -> Digest | None:
+    def get(self, path: str | Path, state: object) -> Digest | None:
+        """Return the digest of what stood so at this path; None where there is none."""
         try:
             with closing(self._opened()) as database:
                 row = database.execute(
@@ -131,7 +141,8 @@ class _Shelf:
             return None
         return None if row is None else Digest(*row)
 
-    def put(self, path: Path, state: State, content: Digest) -> None:
+    def put(self, path: str | Path, state: object, content: Digest) -> None:
+        """Put the digest there, in place of an earlier one of this path."""
         row = (
             os.fsencode(path),
             _fingerprint(state),
@@ -156,7 +167,7 @@ class _Shelf:
         return database
 
 
-def _fingerprint(state: State) -> str:
+def _fingerprint(state: object) -> str:
     return blake3(repr(state).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -185,7 +196,13 @@ def _entry(name: str, stat_result: os.stat_result) -> tuple[str, int, int, int, 
 
 
 def _settled(state: State, now: int) -> bool:
-    return all(
-        now - max(modified, changed) > (_FINE_TICK if changed % 1_000_000_000 else _COARSE_TICK)
-        for _, modified, changed, *_ in state
-    )
+    return all(is_settled(max(modified, changed), now) for _, modified, changed, *_ in state)
+
+
+def is_settled(changed: int, now: int) -> bool:
+    """Whether a change after `now` would show in the time of the last change: both in nanoseconds.
+
+    >>> is_settled(1_000_000_001, 1_000_000_002), is_settled(1_000_000_001, 9_000_000_000)
+    (False, True)
+    """
+    return now - changed > (_FINE_TICK if changed % 1_000_000_000 else _COARSE_TICK)

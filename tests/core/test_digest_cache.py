@@ -61,7 +61,7 @@ def test_a_large_file_is_known_to_the_next_process_and_damage_to_that_memory_is_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, shelf = tmp_path / "a.bin", tmp_path / "cache" / "digests.db"
-    path.write_bytes(os.urandom(digest_cache._SHELVED_FROM))
+    path.write_bytes(os.urandom(digest_cache.SHELVED_FROM))
     monkeypatch.setattr(digest_cache, "_FINE_TICK", -(10**12))
     first = DigestCache(shelf).at(path)
     read: list[object] = []
