@@ -12,11 +12,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lamin_prefect.decorators import flow, task
+    from lamin_prefect.decorators import flow, materialize, task
     from lamin_prefect.listener import current_run, environment, read, wrote
 
 _HOMES = {
     "flow": "lamin_prefect.decorators",
+    "materialize": "lamin_prefect.decorators",
     "task": "lamin_prefect.decorators",
     "current_run": "lamin_prefect.listener",
     "environment": "lamin_prefect.listener",
@@ -24,7 +25,7 @@ _HOMES = {
     "wrote": "lamin_prefect.listener",
 }
 
-__all__ = ["current_run", "environment", "flow", "read", "task", "wrote"]
+__all__ = ["current_run", "environment", "flow", "materialize", "read", "task", "wrote"]
 
 
 def __getattr__(name: str) -> Any:

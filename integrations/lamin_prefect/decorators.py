@@ -1,4 +1,4 @@
-"""`flow` and `task`: Prefect's own decorators, whose flows and tasks are recorded.
+"""`flow`, `task` and `materialize`: Prefect's own decorators, whose flows and tasks are recorded.
 
 They return what Prefect's return, so that `.submit`, `.map`, `.with_options`, retries, caching and
 subflows are Prefect's own.
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 import prefect
+from prefect import assets as prefect_assets
 from prefect.tasks import Task
 
 from lamin_prefect.engine_hooks import Recorded, declare
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from prefect import Flow
-    from prefect.tasks import TaskOptions
+    from prefect.assets import Asset
+    from prefect.tasks import MaterializingTask, TaskOptions
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -87,6 +89,26 @@ def flow(
         return functools.partial(flow, inputs=inputs, outputs=outputs, **options)
     declaration = Recorded("flow", source_of(function), _templates(inputs), _templates(outputs))
     return declare(prefect.flow(function, **options), declaration)
+
+
+def materialize(
+    *assets: str | Asset, by: str | None = None, **options: Unpack[TaskOptions]
+) -> Callable[[Callable[P, R]], MaterializingTask[P, R]]:
+    """Prefect's `materialize`, recorded: the assets are outputs of the task's runs.
+
+    >>> @materialize("s3://bucket/clean.csv", by="dbt")
+    ... def clean() -> None: ...
+    >>> clean.assets[0].key
+    's3://bucket/clean.csv'
+    """
+    decorate = prefect_assets.materialize(*assets, by=by, **options)
+
+    def declared(function: Callable[P, R]) -> MaterializingTask[P, R]:
+        task: MaterializingTask[P, R] = decorate(function)
+        declare(task, Recorded("task", source_of(function)))
+        return task
+
+    return declared
 
 
 # `flow.from_source(...)` is part of what users of `prefect.flow` write.

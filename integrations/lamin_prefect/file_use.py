@@ -82,6 +82,11 @@ class FileUse:
         self._inputs += datasets
         return datasets
 
+    def refer(self, datasets: list[Dataset]) -> list[Dataset]:
+        """The run refers to these as its inputs."""
+        self._inputs += datasets
+        return datasets
+
     def wrote(self, paths: Iterable[str]) -> None:
         """The run writes these: its end looks at them."""
         self._to_look_at += map(absolute, paths)

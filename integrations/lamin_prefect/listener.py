@@ -8,12 +8,13 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import prefect
-from prefect.context import FlowRunContext, TaskRunContext
+from prefect.context import AssetContext, FlowRunContext, TaskRunContext
 
 from lamin_core.errors import NotTracked
 from lamin_core.runtime import process
 from lamin_prefect import path_discovery, translate
 from lamin_prefect.recording import Called, Recording, announcement, current, upstream, warn
+from lamin_prefect.task_assets import assets_of
 from lamin_prefect.translate import Declaration
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.events import RunReference
@@ -135,6 +136,7 @@ def _recording_of_task(engine: Any, declaration: Declaration, outer: Recording |
         engine.task_run.id,
         is_generator=engine.task.isgenerator,
         keeps_result=context is not None and bool(context.persist_result),
+        assets=assets_of(AssetContext.get()),
     )
     in_child_process = flow is not None and flow.detached
     return Recording(run, called, outer, flush=outer is None and in_child_process)

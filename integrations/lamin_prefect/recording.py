@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -25,6 +25,7 @@ from lamin_prefect import path_discovery
 from lamin_prefect.file_use import FileUse, identity
 from lamin_prefect.kept_results import KeptResults, Result
 from lamin_prefect.provenance_map import Upstream
+from lamin_prefect.task_assets import TaskAssets
 from lamin_prefect.translate import Declaration, Ending
 from openlineage.lamin.adapter.guard import Guard
 from openlineage.lamin.adapter.opened_files import unnoticed
@@ -113,7 +114,7 @@ kept_results = KeptResults()
 class Called:
     """What was called: the user's function, what its decorator declares, its arguments, Prefect's id of the run.
 
-    And whether it yields items, and whether Prefect keeps its result.
+    And whether it yields items, whether Prefect keeps its result, and its assets.
     """
 
     function: Callable[..., Any]
@@ -122,6 +123,7 @@ class Called:
     prefect_id: UUID
     is_generator: bool = False
     keeps_result: bool = False
+    assets: TaskAssets = field(default_factory=TaskAssets)
 
 
 class Recording:
@@ -154,13 +156,13 @@ class Recording:
     @log_exceptions
     def may_begin_slowly(self) -> bool:
         """Whether files are read at its beginning."""
-        declares = bool(self._called.declaration.inputs)
+        declares = bool(self._called.declaration.inputs or self._called.assets.referenced)
         return declares or any(path_discovery.in_arguments(self.function, self._called.arguments))
 
     @log_exceptions
     def may_end_slowly(self, value: Any) -> bool:
         """Whether files are read, or events delivered, at its end, if it returns this."""
-        declares = bool(self._called.declaration.outputs)
+        declares = bool(self._called.declaration.outputs or self._called.assets.materialized)
         is_slow = declares or self._flush or self._files.has_paths
         return is_slow or bool(path_discovery.in_result(self.function, value))
 
@@ -191,7 +193,8 @@ class Recording:
         called = self._called
         for paths in path_discovery.in_arguments(called.function, called.arguments).values():
             self._files.passed(paths)
-        return self._files.read(path_discovery.filled(called.declaration.inputs, called.arguments))
+        declared = path_discovery.filled(called.declaration.inputs, called.arguments)
+        return self._files.read(declared) + self._files.refer(called.assets.inputs())
 
     @log_exceptions
     @unnoticed()
@@ -246,6 +249,8 @@ class Recording:
     @log_exceptions
     def _result(self, *, is_complete: bool) -> Result:
         outputs = self._files.outputs()
+        if is_complete:
+            outputs = outputs + self._called.assets.outputs()
         return Result(self._files.inputs(is_complete=is_complete), outputs)
 
     @log_exceptions

@@ -187,11 +187,10 @@ def tags(entity: str, labels: Iterable[Tag]) -> Facet:
     return _standard(f"Tags{entity}Facet", "1-0-0", tags=rows)
 
 
-def ownership(entity: str, handle: str) -> Facet:
+def ownership(entity: str, *handles: str) -> Facet:
     """Who made it, a `Job` or a `Dataset`."""
-    return _standard(
-        f"Ownership{entity}Facet", "1-0-1", owners=[{"name": handle, "type": "MAINTAINER"}]
-    )
+    owners = [{"name": handle, "type": "MAINTAINER"} for handle in handles]
+    return _standard(f"Ownership{entity}Facet", "1-0-1", owners=owners)
 
 
 def dataset_documentation(description: str) -> Facet:
@@ -236,6 +235,20 @@ def lamin_storage(root: str) -> Facet:
 def dataset_version(version: str) -> Facet:
     """The version as foreign consumers see it."""
     return _standard("DatasetVersionDatasetFacet", "1-0-1", datasetVersion=version)
+
+
+def lamin_asset(
+    key: str, url: str | None, materialized_by: str | None, metadata: Mapping[str, Any] | None
+) -> Facet:
+    """A dataset that its engine calls an asset: the key, where to look at it, the tool that made it, what was added."""
+    return _own(
+        "LaminAssetDatasetFacet",
+        "1-0-0",
+        key=key,
+        url=url,
+        materializedBy=materialized_by,
+        metadata=metadata,
+    )
 
 
 def lamin_artifact(dataset: Dataset) -> Facet:
