@@ -55,7 +55,7 @@ _BUILT_IN = {
 SECTIONS = {
     "Begin": ("init", "connect", "disconnect", "info", "settings"),
     "Record": ("run", "track", "finish", "nextflow", "save"),
-    "Ask": ("status", "lineage", "runs", "artifacts", "diff", "list", "get", "describe", "load"),
+    "Ask": ("ui", "status", "lineage", "runs", "artifacts", "diff", "list", "get", "describe", "load"),
     "Change": ("annotate", "feature", "delete", "undelete", "prune"),
     "Events": ("serve", "keys", "events"),
     "Keep well": ("doctor", "fsck", "backup", "restore", "storage", "migrate", "completion"),
