@@ -118,9 +118,7 @@ class _Source:
             return
         yield from self._rows(self.nearly(words), most)
 
-    def exact_parts(
-        self, kind: str, string: str, words: list[str], most: int
-    ) -> list[Select[Any]]:
+    def exact_parts(self, kind: str, string: str, words: list[str], most: int) -> list[Select[Any]]:
         """Statements for what `exact` gives: to be asked together with those of other registries."""
         name = self._columns[0]
         return [
@@ -131,7 +129,7 @@ class _Source:
     def part(self, kind: str, condition: Condition, most: int) -> Select[Any]:
         """Kind, uid, primary key, name and other texts of the newest rows for which this holds."""
         name, *others = self._columns
-        rest = literal("")
+        rest: Any = literal("")
         for text in others:
             rest = rest + " " + func.coalesce(text, "")
         query = self._query.with_only_columns(
@@ -317,18 +315,20 @@ def ranked_across(
         if registry._has_trash:
             query = query.where(registry.deleted_at.is_(None))
         sources[kind] = _Source(session, registry, query, list(registry._search_fields))
-    best = _best(session, [part for kind, source in sources.items() for part in source.exact_parts(kind, string, words, limit)], needle, words)  # fmt: skip
-    if not best:
-        parts = list(_tokens(needle))
-        if parts:
-            near = [source.part(kind, source.nearly(parts), CANDIDATES) for kind, source in sources.items()]  # fmt: skip
-            best = _best(session, near, needle, parts)
+    exact: list[Select[Any]] = []
+    for kind, source in sources.items():
+        exact += source.exact_parts(kind, string, words, limit)
+    best = _best(session, exact, needle, words)
+    tokens = list(_tokens(needle))
+    if not best and tokens:
+        near = [
+            source.part(kind, source.nearly(tokens), CANDIDATES) for kind, source in sources.items()
+        ]
+        best = _best(session, near, needle, tokens)
     return best[:limit]
 
 
-def _best(
-    session: Session, parts: list[Select[Any]], needle: str, words: list[str]
-) -> list[Match]:
+def _best(session: Session, parts: list[Select[Any]], needle: str, words: list[str]) -> list[Match]:
     scored = {}
     for kind, uid, identity, name, rest in session.execute(union_all(*parts)):
         row = _Row(identity, (name or "").lower(), (rest or "").lower())

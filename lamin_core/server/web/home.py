@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import Text, func, literal, make_url, select, union_all
 from sqlalchemy.orm import Session
@@ -53,7 +54,9 @@ _SEARCHED = {
 
 def home(session: Session) -> Data:
     """What runs, what failed lately, what is new, and how much there is: four statements."""
-    outermost = run_rows().where(Run.parent_id.is_(None)).order_by(Run.created_at.desc(), Run.id.desc())
+    outermost = (
+        run_rows().where(Run.parent_id.is_(None)).order_by(Run.created_at.desc(), Run.id.desc())
+    )
     running = session.execute(outermost.where(Run.status == RunStatus.RUNNING).limit(_SHOWN)).all()
     failed = session.execute(
         outermost.where(Run.status.in_(_BADLY), Run.created_at >= now() - _RECENT).limit(_SHOWN)
@@ -76,7 +79,7 @@ def home(session: Session) -> Data:
 
 def _record_counts(session: Session) -> dict[str, int]:
     """How many records there are of each kind: one statement."""
-    registries = {
+    registries: dict[str, tuple[Any, Any]] = {
         "artifacts": (Artifact, Artifact.deleted_at.is_(None)),
         "runs": (Run, None),
         "transforms": (Transform, Transform.is_latest),
@@ -90,7 +93,7 @@ def _record_counts(session: Session) -> dict[str, int]:
     for name, (registry, condition) in registries.items():
         part = select(literal(name, Text()), func.count(registry.id))
         parts.append(part if condition is None else part.where(condition))
-    return {name: count for name, count in session.execute(union_all(*parts))}
+    return {str(name): int(count) for name, count in session.execute(union_all(*parts))}
 
 
 def search(session: Session, *, q: str | None, limit: int) -> Data:

@@ -78,7 +78,7 @@ def _page(
         limit=LIMIT,
     )
     if failed == "off":
-        graph = _without_runs(graph, {run for run, node in graph.runs.items() if node.status in _BADLY and ("run", run) != start.node})  # fmt: skip
+        graph = _without_failed(graph, start.node)
     around = Lineage.around(graph, [start.node], by_code=group == "code")
     drawing = around.drawing()
     return {
@@ -95,8 +95,10 @@ def _page(
     }
 
 
-def _without_runs(graph: Graph, hidden: set[int]) -> Graph:
-    """The graph without these runs and what only they link to the rest."""
+def _without_failed(graph: Graph, start: Node) -> Graph:
+    """The graph without the runs that ended badly, except the start, and without their links."""
+    hidden = {run for run, node in graph.runs.items() if node.status in _BADLY}
+    hidden -= {start[1]} if start[0] == "run" else set()
     if not hidden:
         return graph
     return replace(
@@ -157,9 +159,17 @@ _PARAMETERS = (
     number("down", "Steps towards what hangs on it.", 4, 0, 200),
     timestamp("as_of", "As it was known then."),
     choice("failed", "Whether failed runs are shown.", ["on", "off"], "on"),
-    choice("group", "What is one box: what plays the same part, or all runs of a code.", ["alike", "code"], "alike"),
+    choice("group", "One box for what plays the same part, or for a code.", ["alike", "code"], "alike"),
 )  # fmt: skip
 PAGES = tuple(
-    Page(f"/{kind}/{{uid}}/lineage", answer, "lineage.html", _PARAMETERS, table="affected", drawing="_drawing", live=True)
+    Page(
+        f"/{kind}/{{uid}}/lineage",
+        answer,
+        "lineage.html",
+        _PARAMETERS,
+        table="affected",
+        drawing="_drawing",
+        live=True,
+    )
     for kind, answer in (("artifact", artifact_lineage), ("run", run_lineage))
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session, aliased
 
 from lamin_core.enums import RunStatus
@@ -59,7 +60,7 @@ def artifacts(
     if key is not None:
         conditions.append(OPERATORS["startswith"](Artifact.key, key))
     if versions == "latest":
-        conditions.append(Artifact.is_latest)
+        conditions.append(Artifact.is_latest.is_(True))
     if label is not None:
         labelled = select(ArtifactULabel.artifact_id).join(
             ULabel, ArtifactULabel.ulabel_id == ULabel.id
@@ -118,7 +119,7 @@ RUN_COLUMNS = (
 )
 
 
-def run_rows() -> Select[tuple[object, ...]]:
+def run_rows() -> Select[Any]:
     """What a list says of each run; the last column is the primary key."""
     return select(
         Run.uid, Run.name, Run.engine, Run.status, Run.cached, Run.attempt, Run.started_at, Run.finished_at,
@@ -126,7 +127,7 @@ def run_rows() -> Select[tuple[object, ...]]:
     ).join(Transform, Run.transform_id == Transform.id)  # fmt: skip
 
 
-def run_mappings(rows: Sequence[Row[tuple[object, ...]]]) -> list[Data]:
+def run_mappings(rows: Sequence[Sequence[Any]]) -> list[Data]:
     """Those rows as dictionaries, with the duration in seconds."""
     runs = []
     for row in rows:
@@ -265,28 +266,28 @@ def _equal(wishes: dict[object, str | None]) -> list[ColumnElement[bool]]:
 
 def _paged(
     session: Session,
-    query: Select[tuple[object, ...]],
-    identity: object,
-    at: object,
+    query: Select[Any],
+    identity: Any,
+    at: Any,
     limit: int,
     after: tuple[datetime, int] | None,
-) -> tuple[list[Row[tuple[object, ...]]], str | None]:
+) -> tuple[list[Sequence[Any]], str | None]:
     """The rows after the cursor without their last column, and the cursor of the next page.
 
     The query ends with the time and the primary key. By `at` and key where an index has both, else by key alone.
     """
     if after is not None:
-        condition = identity < after[1] if at is None else beyond(at, identity, after)  # type: ignore[operator]
+        condition = identity < after[1] if at is None else beyond(at, identity, after)
         query = query.where(condition)
-    order = [identity.desc()] if at is None else [at.desc(), identity.desc()]  # type: ignore[attr-defined]
+    order = [identity.desc()] if at is None else [at.desc(), identity.desc()]
     rows = list(session.execute(query.order_by(*order).limit(limit + 1)))
     is_last = len(rows) <= limit
     rows = rows[:limit]
-    following = None if is_last else encoded((rows[-1][-2], rows[-1][-1]))  # type: ignore[arg-type]
-    return [row[:-1] for row in rows], following  # type: ignore[misc]
+    following = None if is_last else encoded((rows[-1][-2], rows[-1][-1]))
+    return [row[:-1] for row in rows], following
 
 
-def _counts(rows: Sequence[Row[tuple[object, ...]]], column: int) -> list[Data]:
+def _counts(rows: Sequence[Sequence[Any]], column: int) -> list[Data]:
     """How many records have each value in this column, the most frequent first."""
     counter: Counter[str] = Counter()
     for row in rows:
@@ -322,7 +323,9 @@ PAGES = (
             _ENGINE,
             _KEY,
             timestamp("since", "From this time on."),
-            choice("level", "Workflows and single runs, or their steps too.", ["top", "all"], "top"),
+            choice(
+                "level", "Workflows and single runs, or their steps too.", ["top", "all"], "top"
+            ),
             *_PAGED,
         ),
         table="runs",

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 
 import anyio
 from starlette.requests import Request
@@ -213,10 +214,10 @@ def see_other(path: str) -> Response:
     return RedirectResponse(path, status_code=303, headers=SECURITY_HEADERS)
 
 
-def mappings(rows: Iterable[object], *names: str) -> list[Data]:
+def mappings(rows: Iterable[Sequence[Any]], *names: str) -> list[Data]:
     """Rows of a query as dictionaries, with these names.
 
     >>> mappings([(1, 2)], "a", "b")
     [{'a': 1, 'b': 2}]
     """
-    return [dict(zip(names, tuple(row), strict=True)) for row in rows]  # type: ignore[call-overload]
+    return [dict(zip(names, row, strict=True)) for row in rows]

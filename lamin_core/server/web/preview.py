@@ -114,14 +114,17 @@ def preview(stored: Stored) -> Preview:
     try:
         return reader(_unpacked(data) if stored.is_compressed else data, stored)
     except Exception as error:  # a library that meets a damaged file raises whatever it likes
-        return Preview("none", f"not readable as {stored.format}: {type(error).__name__}", is_verified=True)
+        return Preview(
+            "none", f"not readable as {stored.format}: {type(error).__name__}", is_verified=True
+        )
 
 
 def checked_bytes(stored: Stored) -> bytes | str:
     """The bytes of the artifact if they are still those that were registered; else why they are not shown."""
     content = stored.content
     if content is None or content.hash_type != FILE or content.size == UNKNOWN_SIZE:
-        return "a folder" if content is not None and content.is_folder else "its bytes were not registered with a digest of ours"
+        is_folder = content is not None and content.is_folder
+        return "a folder" if is_folder else "its bytes were not registered with a digest of ours"
     if content.size > MAX_SIZE:
         return f"larger than {MAX_SIZE >> 20} MiB"
     if is_remote(stored.root) or not os.path.isabs(stored.root):
@@ -191,7 +194,9 @@ def _parquet(data: bytes, stored: Stored) -> Preview:
     types = [f"{name} ({file.schema_arrow.field(name).type})" for name in names]
     table = _as_table(types, rows, is_more=False)
     total = file.metadata.num_rows
-    return Preview("table", f"{len(rows):,} of {total:,} rows", table.columns, table.rows, is_verified=True)
+    return Preview(
+        "table", f"{len(rows):,} of {total:,} rows", table.columns, table.rows, is_verified=True
+    )
 
 
 def _cell(value: object) -> str:
@@ -211,7 +216,9 @@ def _notebook(data: bytes, stored: Stored) -> Preview:
     for cell in json.loads(data)["cells"][:_MAX_CELLS]:
         outputs = [_output(output) for output in cell.get("outputs", ())]
         source = _joined(cell.get("source", ""))[:_MAX_TEXT]
-        cells.append((str(cell.get("cell_type", "")), source, "\n".join(filter(None, outputs))[:_MAX_TEXT]))
+        cells.append(
+            (str(cell.get("cell_type", "")), source, "\n".join(filter(None, outputs))[:_MAX_TEXT])
+        )
     return Preview("notebook", cells=tuple(cells), is_verified=True)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 from sqlalchemy import Row, Text, cast, func, literal, null, select, union_all
 from sqlalchemy.orm import Session
@@ -24,8 +26,6 @@ from lamin_core.models import (
     Project,
     Run,
     RunArtifact,
-    RunFeatureValue,
-    RunULabel,
     Schema,
     SchemaFeature,
     Storage,
@@ -74,14 +74,14 @@ def artifact(session: Session, *, uid: str) -> Data:
         "made_by": [run for run in runs if run["direction"] == "output"],
         "used_by": [run for run in runs if run["direction"] == "input"],
         "annotations": _annotations(session, row.id),
-        "features": _values(session, ArtifactFeatureValue, ArtifactFeatureValue.artifact_id, row.id),
+        "features": _values(session, row.id),
         "columns": _columns(session, row.id, row.schema_id),
         "preview": asdict(preview(stored)),
         "snippets": _snippets(row.uid),
     }
 
 
-def _artifact_row(session: Session, uid: str) -> Row[tuple[object, ...]]:
+def _artifact_row(session: Session, uid: str) -> Row[Any]:
     query = (
         select(
             Artifact.id, Artifact.uid, Artifact.key, Artifact.real_key, Artifact.series_id, Artifact.number,
@@ -100,10 +100,10 @@ def _artifact_row(session: Session, uid: str) -> Row[tuple[object, ...]]:
     row = session.execute(query.where(condition if is_stem else Artifact.uid == uid)).first()
     if row is None:
         raise NotFound(f"no artifact has the uid {uid!r}", hint="look for it with the search")
-    return row  # type: ignore[return-value]
+    return row
 
 
-def _facts(row: Row[tuple[object, ...]], stored: Stored) -> Data:
+def _facts(row: Row[Any], stored: Stored) -> Data:
     names = (
         *("uid", "key", "number", "is_latest", "suffix", "kind", "otype", "description", "n_observations"),
         *("created_at", "deleted_at", "origin", "storage_uid", "hash", "hash_type", "n_files", "schema"),
@@ -117,7 +117,7 @@ def _facts(row: Row[tuple[object, ...]], stored: Stored) -> Data:
     }
 
 
-def _stored(row: Row[tuple[object, ...]]) -> Stored:
+def _stored(row: Row[Any]) -> Stored:
     content = None
     if row.hash is not None and row.size != UNKNOWN_SIZE:
         content = Digest(row.hash_type, row.hash, row.size, row.n_files)
@@ -127,18 +127,33 @@ def _stored(row: Row[tuple[object, ...]]) -> Stored:
 def _annotations(session: Session, artifact: int) -> list[Data]:
     """Labels, projects and collections: one statement."""
     labels = (
-        select(literal("label", Text()), ULabel.uid, cast(ULabel.name, Text()), cast(Feature.name, Text()))
+        select(
+            literal("label", Text()),
+            ULabel.uid,
+            cast(ULabel.name, Text()),
+            cast(Feature.name, Text()),
+        )
         .join(ArtifactULabel, ArtifactULabel.ulabel_id == ULabel.id)
         .outerjoin(Feature, ArtifactULabel.feature_id == Feature.id)
         .where(ArtifactULabel.artifact_id == artifact)
     )
     projects = (
-        select(literal("project", Text()), Project.uid, cast(Project.name, Text()), cast(null(), Text()))
+        select(
+            literal("project", Text()),
+            Project.uid,
+            cast(Project.name, Text()),
+            cast(null(), Text()),
+        )
         .join(ArtifactProject, ArtifactProject.project_id == Project.id)
         .where(ArtifactProject.artifact_id == artifact)
     )
     collections = (
-        select(literal("collection", Text()), Collection.uid, cast(Collection.key, Text()), cast(null(), Text()))
+        select(
+            literal("collection", Text()),
+            Collection.uid,
+            cast(Collection.key, Text()),
+            cast(null(), Text()),
+        )
         .join(CollectionArtifact, CollectionArtifact.collection_id == Collection.id)
         .where(CollectionArtifact.artifact_id == artifact)
     )
@@ -146,27 +161,16 @@ def _annotations(session: Session, artifact: int) -> list[Data]:
     return mappings(rows, "kind", "uid", "name", "feature")
 
 
-def _values(session: Session, table: type[ArtifactFeatureValue] | type[RunFeatureValue], own: object, identity: int) -> list[Data]:  # fmt: skip
+def _values(session: Session, artifact: int) -> list[Data]:
     """The values for features: one statement."""
+    table = ArtifactFeatureValue
     query = (
         select(Feature.uid, Feature.name, Feature.unit, table.value)
         .join(Feature, table.feature_id == Feature.id)
-        .where(own == identity)  # type: ignore[arg-type]
+        .where(table.artifact_id == artifact)
         .order_by(Feature.name, table.position)
     )
     return mappings(session.execute(query.limit(_MANY)), "uid", "name", "unit", "value")
-
-
-def run_values(session: Session, run: int) -> tuple[list[Data], list[Data]]:
-    """The labels of a run, and its values for features: two statements."""
-    labels = (
-        select(ULabel.uid, ULabel.name)
-        .join(RunULabel, RunULabel.ulabel_id == ULabel.id)
-        .where(RunULabel.run_id == run)
-        .distinct()
-    )
-    values = _values(session, RunFeatureValue, RunFeatureValue.run_id, run)
-    return mappings(session.execute(labels.limit(_MANY)), "uid", "name"), values
 
 
 def _columns(session: Session, artifact: int, schema: int | None) -> list[Data]:
@@ -194,7 +198,7 @@ def _snippets(uid: str) -> list[Data]:
     ]
 
 
-def image_endpoint(site: Site) -> object:
+def image_endpoint(site: Site) -> Callable[[Request], Response]:
     """The route that sends a picture, which a page shows; it runs nothing, wherever it is opened."""
     sandboxed = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 
@@ -218,7 +222,13 @@ def transform(session: Session, *, uid: str, against: str | None) -> Data:
     """A transform: five statements, one more to compare it with another version."""
     code = _transform_row(session, uid)
     versions = session.execute(
-        select(Transform.uid, Transform.number, Transform.version_tag, Transform.hash, Transform.created_at)
+        select(
+            Transform.uid,
+            Transform.number,
+            Transform.version_tag,
+            Transform.hash,
+            Transform.created_at,
+        )
         .where(Transform.series_id == code.series_id)
         .order_by(Transform.number.desc())
         .limit(_MANY)
@@ -244,7 +254,7 @@ def transform(session: Session, *, uid: str, against: str | None) -> Data:
         "versions": mappings(versions, "uid", "number", "version_tag", "hash", "created_at"),
         "runs": shown,
         "bars": _bars(shown),
-        "states": {status: count for status, count in states},
+        "states": {str(status): int(count) for status, count in states},
         "labels": mappings(labels, "uid", "name"),
         "against": against,
         "difference": None if against is None else _difference(session, code, against),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Select, func, literal, select, union_all
 from sqlalchemy.orm import Session
@@ -131,7 +131,7 @@ def _fields(record: Registry, *names: str) -> Data:
     return {name: getattr(record, name) for name in names}
 
 
-def _artifact_rows() -> Select[tuple[object, ...]]:
+def _artifact_rows() -> Select[Any]:
     return select(Artifact.uid, Artifact.key, Content.size, Artifact.created_at).outerjoin(
         Content, Artifact.content_id == Content.id
     )

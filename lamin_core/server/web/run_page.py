@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Row, case, func, or_, select
 from sqlalchemy.orm import Session, aliased
@@ -77,7 +78,7 @@ _FACTS = (
 )  # fmt: skip
 
 
-def _run_row(session: Session, uid: str) -> Row[tuple[object, ...]]:
+def _run_row(session: Session, uid: str) -> Row[Any]:
     parent, parent_code = aliased(Run), aliased(Transform)
     row = session.execute(
         select(
@@ -93,7 +94,7 @@ def _run_row(session: Session, uid: str) -> Row[tuple[object, ...]]:
     ).first()  # fmt: skip
     if row is None:
         raise NotFound(f"no run has the uid {uid!r}", hint="look for it with the search")
-    return row  # type: ignore[return-value]
+    return row
 
 
 def _environment(environment: Environment) -> Data:
@@ -137,7 +138,7 @@ def _steps(session: Session, run_id: int) -> list[Data]:
     return mappings(rows, *names)
 
 
-def _children(session: Session, run_id: int) -> list[Row[tuple[object, ...]]]:
+def _children(session: Session, run_id: int) -> list[Row[Any]]:
     return list(
         session.execute(
             select(Run.uid, Run.name, Transform.key, Run.status, Run.started_at, Run.finished_at)
@@ -149,7 +150,7 @@ def _children(session: Session, run_id: int) -> list[Row[tuple[object, ...]]]:
     )
 
 
-def _timeline(children: list[Row[tuple[object, ...]]]) -> list[Data]:
+def _timeline(children: list[Row[Any]]) -> list[Data]:
     """The first runs below this one as bars: where they begin and how long they are, from 0 to `_WIDTH`."""
     at = now()
     spans: list[tuple[datetime, datetime]] = [
@@ -201,14 +202,20 @@ def _log(session: Session, run_id: int) -> Data | None:
 
 
 def difference(session: Session, *, first: str, second: str) -> Data:
-    """How the second run differs from the first."""
-    keys = []
-    for uid in (first, second):
-        key = session.scalar(select(Run.id).where(or_(Run.uid == uid, Run.external_id == uid)))
-        if key is None:
-            raise NotFound(f"no run has the uid {uid!r}", hint="/runs lists them")
-        keys.append(key)
-    return asdict(diff(*snapshots(session, *keys)))
+    """How the second run differs from the first: six statements."""
+    uids = [first, second]
+    # Once for both, with their code and environment: `snapshots` finds them in the session then.
+    rows = session.execute(
+        select(Run, Transform, Environment)
+        .join(Transform, Run.transform_id == Transform.id)
+        .outerjoin(Environment, Run.environment_id == Environment.id)
+        .where(or_(Run.uid.in_(uids), Run.external_id.in_(uids)))
+    ).all()
+    keys = {name: row.Run.id for row in rows for name in (row.Run.uid, row.Run.external_id)}
+    for uid in uids:
+        if uid not in keys:
+            raise NotFound(f"no run has the uid {uid!r}", hint="look for it with the search")
+    return asdict(diff(*snapshots(session, keys[first], keys[second])))
 
 
 PAGES = (

@@ -41,7 +41,9 @@ def page_routes(database: Database, *, stream: str | None = None) -> list[BaseRo
 
 def _compare(request: Request) -> Response:
     """Where the form on the page of a run leads to: the difference of two runs has a URL of its own."""
-    uids = [quote(request.query_params.get(name, "").strip(), safe="") for name in ("first", "second")]
+    uids = [
+        quote(request.query_params.get(name, "").strip(), safe="") for name in ("first", "second")
+    ]
     return see_other(f"/diff/{uids[0]}/{uids[1]}" if all(uids) else "/runs")
 
 

@@ -31,7 +31,7 @@ def render(name: str, data: Mapping[str, object]) -> str:
 @cache
 def environment() -> Environment:
     """The templates of this package; a name that the data lack is an error."""
-    made = Environment(
+    templates = Environment(
         loader=FileSystemLoader(FOLDER / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -39,7 +39,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {
+    templates.filters |= {
         "size": size,
         "when": when,
         "duration": _duration,
@@ -47,8 +47,8 @@ def environment() -> Environment:
         "pretty": pretty,
         "short": short,
     }
-    made.globals |= {"linked": linked, "asset": asset, "version": lamin_core.__version__}
-    return made
+    templates.globals |= {"linked": linked, "asset": asset, "version": lamin_core.__version__}
+    return templates
 
 
 def _shown(value: object) -> object:
