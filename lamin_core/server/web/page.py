@@ -131,7 +131,7 @@ class Site:
             "csv_url": None if page.table is None else f"{_own_path(request, page)}.csv{query}",
             "stream": self.stream if page.live else None,
             "query": dict(request.query_params),
-            "path": request.url.path,
+            "page_path": request.url.path,
         }
         return HTMLResponse(render(page.template, {**data, **more}), headers=SECURITY_HEADERS)
 
@@ -145,7 +145,7 @@ class Site:
         )
         shown = {"status": status, "message": error.message, "hint": hint_for(error.hint, HTTP)}
         return HTMLResponse(
-            render("error.html", {**shown, "query": {}, "path": request.url.path}),
+            render("error.html", {**shown, "query": {}, "page_path": request.url.path}),
             status_code=status,
             headers=SECURITY_HEADERS,
         )
