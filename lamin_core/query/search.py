@@ -37,6 +37,8 @@ from lamin_core.query.validation import field_name
 
 CANDIDATES = 500
 """How many rows are ranked at most, the newest of those that fit; rows that begin with the string come beside."""
+NEAR = 100
+"""How many rows of each registry are looked at more closely for a typo, where several are searched at once."""
 SMALL = 2_000
 """A registry with no more rows than this is ranked whole."""
 
@@ -321,9 +323,7 @@ def ranked_across(
     best = _best(session, exact, needle, words)
     tokens = list(_tokens(needle))
     if not best and tokens:
-        near = [
-            source.part(kind, source.nearly(tokens), CANDIDATES) for kind, source in sources.items()
-        ]
+        near = [source.part(kind, source.nearly(tokens), NEAR) for kind, source in sources.items()]
         best = _best(session, near, needle, tokens)
     return best[:limit]
 

@@ -48,7 +48,9 @@ def html_page(graph: Lineage, title: str) -> str:
         began = "" if run.started_at is None else run.started_at.isoformat(timespec="seconds")
         took = "" if run.duration is None else duration(run.duration)
         status = f"{run.status} (cached)" if run.cached else run.status
-        run_rows.append((run.transform_key, run.uid, run.engine, status, began, took, run.error or ""))
+        run_rows.append(
+            (run.transform_key, run.uid, run.engine, status, began, took, run.error or "")
+        )
     parts = [
         _HEAD.format(title=_text(title)),
         f"<body>\n<h1>{_text(title)}</h1>",
@@ -64,7 +66,9 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) ->
     heads = "".join(f'<th scope="col">{column}</th>' for column in columns)
     lines = ["".join(f"<td>{_text(cell)}</td>" for cell in row) for row in rows]
     body = "\n".join(f"<tr>{line}</tr>" for line in lines)
-    return f"<h2>{title}</h2>\n<table><thead><tr>{heads}</tr></thead>\n<tbody>{body}</tbody></table>"
+    return (
+        f"<h2>{title}</h2>\n<table><thead><tr>{heads}</tr></thead>\n<tbody>{body}</tbody></table>"
+    )
 
 
 def _size(size: int | None) -> str:

@@ -80,7 +80,12 @@ def _fields(body: bytes) -> dict[str, str]:
 
 
 def _form(target: str, *, is_refused: bool) -> Response:
-    shown = {"next": local_path(target), "is_refused": is_refused, "query": {}, "page_path": "/login"}
+    shown = {
+        "next": local_path(target),
+        "is_refused": is_refused,
+        "query": {},
+        "page_path": "/login",
+    }
     status = 401 if is_refused else 200
     return HTMLResponse(render("login.html", shown), status_code=status, headers=SECURITY_HEADERS)
 
