@@ -1,4 +1,4 @@
-"""The web pages in a real Chromium: a user's journey, by mouse and by keys, in both themes, narrow, and without scripts."""
+"""The web pages in a real Chromium: by mouse and by keys, in both themes, narrow, and without scripts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LINES = {
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a run that failed and a run that reads what it wrote, all with hostile names."""
     folder = tmp_path_factory.mktemp("journey")
     with pytest.MonkeyPatch.context() as patch:
@@ -54,7 +54,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         reader.complete()
         disconnect()
         instance.db.dispose()
-    yield folder
+    return folder
 
 
 @pytest.fixture(scope="module")
