@@ -111,7 +111,8 @@ def lineage(
     text, counts for each engine.
 
     --svg, --dot and --mermaid draw it; -o writes into a file, in the format of its suffix, and
-    --html one page to mail. Behind an artifact stands `outdated` where an input of the run that made it has changed since.
+    --html one page to mail. Behind an artifact stands `outdated` where an input of the run that
+    made it has changed since.
     """
     instance = connect()
     instance.runs.find_lost()

@@ -25,7 +25,8 @@ body{{font:1rem/1.5 system-ui,sans-serif;margin:1rem auto;max-width:76rem;paddin
 h1{{font-size:1.3rem;overflow-wrap:anywhere}}
 .graph{{overflow:auto;border:1px solid #8c959f;border-radius:6px}}
 table{{border-collapse:collapse;width:100%}}
-th,td{{text-align:left;vertical-align:top;padding:.25rem .6rem .25rem 0;border-bottom:1px solid #8c959f;overflow-wrap:anywhere}}
+th,td{{text-align:left;vertical-align:top;padding:.25rem .6rem .25rem 0}}
+th,td{{border-bottom:1px solid #8c959f;overflow-wrap:anywhere}}
 </style>
 </head>
 """
