@@ -21,7 +21,7 @@ from lamin_core.cli.output import (
     print_table,
     there_is_more,
 )
-from lamin_core.cli.pictures import chosen_form, newest_nodes, picture_options, put_out
+from lamin_core.cli.pictures import chosen_file, chosen_form, newest_nodes, picture_options, put_out
 from lamin_core.cli.resolve import note_same_bytes
 from lamin_core.cli.trees import print_lines
 from lamin_core.enums import RunStatus
@@ -52,6 +52,7 @@ def _time_option(
     epilog=examples(
         "lamin lineage results/figure.png",
         "lamin lineage results/figure.png -o figure.svg",
+        "lamin lineage results/figure.png --html figure.html",
         "lamin lineage raw/counts.csv --up 0 --down 20",
         "lamin lineage raw/counts.csv --to results/figure.png",
         "lamin lineage --run align.sh --mermaid",
@@ -97,6 +98,7 @@ def lineage(
     limit: int,
     everything: bool,
     picture: str | None,
+    html: Path | None,
     file: Path | None,
     as_json: bool,
 ) -> None:
@@ -108,19 +110,22 @@ def lineage(
     it out. As text, the tree of what made it; with --down, also of what hangs on it. With --all as
     text, counts for each engine.
 
-    --svg, --dot and --mermaid draw it; -o writes into a file, in the format of its suffix. Behind
-    an artifact stands `outdated` where an input of the run that made it has changed since.
+    --svg, --dot and --mermaid draw it; -o writes into a file, in the format of its suffix, and
+    --html one page to mail. Behind an artifact stands `outdated` where an input of the run that
+    made it has changed since.
     """
     instance = connect()
     instance.runs.find_lost()
+    file = chosen_file(file, html)
     form = chosen_form(picture, file, as_json)
+    title = f"Lineage of {name or run or 'the registry'}"
     if everything:
         graph = instance.lineage.everything(as_of=as_of)
         shown = Lineage.around(graph, newest_nodes(graph))
         if form == "text" and file is None:
             print_table(counts(graph))
         else:
-            put_out(_remarked(instance.lineage, shown, form, as_of), form, file)
+            put_out(_remarked(instance.lineage, shown, form, as_of), form, file, title)
         return
     records = _named(instance.lineage, name, run, as_of)
     if other is None:
@@ -135,7 +140,7 @@ def lineage(
         ends = [source, target]
     around = _remarked(instance.lineage, around, form, as_of)
     if form != "text" or file is not None:
-        put_out(around, form, file)
+        put_out(around, form, file, title)
     elif other is None:
         _print_all_trees(around, ends, up=up, down=down)
     else:

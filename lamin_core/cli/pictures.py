@@ -15,6 +15,7 @@ from lamin_core.errors import InvalidArgument
 from lamin_core.lineage.graph import Graph, Node
 from lamin_core.lineage.view import view
 from lamin_core.render.drawing import Lineage
+from lamin_core.render.html_page import html_page
 
 Command = TypeVar("Command", bound=Callable[..., object])
 _FORMS = {
@@ -23,6 +24,7 @@ _FORMS = {
     ".gv": "dot",
     ".mmd": "mermaid",
     ".mermaid": "mermaid",
+    ".html": "html",
     ".json": "json",
     ".txt": "text",
 }
@@ -32,14 +34,21 @@ _DRAWN = 50
 
 
 def picture_options(command: Command) -> Command:
-    """The options `--svg`, `--dot`, `--mermaid` and `-o`."""
+    """The options `--svg`, `--dot`, `--mermaid`, `--html` and `-o`."""
     for option in (
         click.option(
             *("-o", "--output", "file"),
             metavar="FILE",
             type=click.Path(dir_okay=False, path_type=Path),
             shell_complete=completers.files,
-            help="Write into this file: .svg, .dot, .mmd (Mermaid), .json or .txt.",
+            help="Write into this file: .svg, .html, .dot, .mmd (Mermaid), .json or .txt.",
+        ),
+        click.option(
+            "--html",
+            metavar="FILE",
+            type=click.Path(dir_okay=False, path_type=Path),
+            shell_complete=completers.files,
+            help="Write one HTML file with the picture and its tables, to mail or to keep.",
         ),
         click.option("--mermaid", "picture", flag_value="mermaid", help="Draw it for Markdown."),
         click.option("--dot", "picture", flag_value="dot", help="Draw it for Graphviz."),
@@ -49,8 +58,21 @@ def picture_options(command: Command) -> Command:
     return command
 
 
+def chosen_file(file: Path | None, html: Path | None) -> Path | None:
+    """The file of `-o`, or of `--html`. Raises `InvalidArgument` for both, and for a name that is not one of HTML."""
+    if html is None:
+        return file
+    if file is not None:
+        raise InvalidArgument("one file, not two", hint=f"--html {html}, or -o {file}")
+    if html.suffix.lower() != ".html":
+        raise InvalidArgument(
+            f"not the name of an HTML file: {html.name!r}", hint=f"--html {html.stem}.html"
+        )
+    return html
+
+
 def chosen_form(picture: str | None, file: Path | None, as_json: bool) -> str:
-    """What to print: svg, dot, mermaid, json or text. Raises `InvalidArgument` for a suffix that is none of them."""
+    """What to print: svg, dot, mermaid, html, json or text. Raises `InvalidArgument` for another suffix."""
     if picture is not None and as_json:
         raise InvalidArgument("a picture or JSON, not both", hint=f"--{picture}, or --json")
     if picture is not None or as_json:
@@ -66,12 +88,12 @@ def chosen_form(picture: str | None, file: Path | None, as_json: bool) -> str:
     return form
 
 
-def put_out(graph: Lineage, form: str, file: Path | None) -> None:
+def put_out(graph: Lineage, form: str, file: Path | None, title: str = "lineage") -> None:
     """Print the graph in this form, or write it into the file."""
     if file is None and form == "json":
         print_json(view(graph))
         return
-    text = _text(graph, form)
+    text = html_page(graph, title) if form == "html" else _text(graph, form)
     if file is None:
         echo(text)
         return

@@ -7,7 +7,7 @@ for it are the rows that hold those, which an index of trigrams finds without re
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -25,6 +25,7 @@ from sqlalchemy import (
     or_,
     select,
     table,
+    union_all,
 )
 from sqlalchemy.orm import Session
 
@@ -36,6 +37,8 @@ from lamin_core.query.validation import field_name
 
 CANDIDATES = 500
 """How many rows are ranked at most, the newest of those that fit; rows that begin with the string come beside."""
+NEAR = 100
+"""How many rows of each registry are looked at more closely for a typo, where several are searched at once."""
 SMALL = 2_000
 """A registry with no more rows than this is ranked whole."""
 
@@ -116,6 +119,30 @@ class _Source:
             yield from self._rows(None, SMALL)
             return
         yield from self._rows(self.nearly(words), most)
+
+    def exact_parts(self, kind: str, string: str, words: list[str], most: int) -> list[Select[Any]]:
+        """Statements for what `exact` gives: to be asked together with those of other registries."""
+        name = self._columns[0]
+        return [
+            self.part(kind, OPERATORS["startswith"](name, string), most),
+            self.part(kind, and_(*(self._holds(word) for word in words)), most),
+        ]
+
+    def part(self, kind: str, condition: Condition, most: int) -> Select[Any]:
+        """Kind, uid, primary key, name and other texts of the newest rows for which this holds."""
+        name, *others = self._columns
+        rest: Any = literal("")
+        for text in others:
+            rest = rest + " " + func.coalesce(text, "")
+        query = self._query.with_only_columns(
+            literal(kind, Text()).label("kind"),
+            self._registry.uid,
+            self._registry.id,
+            cast(name, Text()).label("name"),
+            cast(rest, Text()).label("rest"),
+        )
+        rows = query.where(condition).limit(most).subquery()
+        return select(rows)
 
     def nearly(self, words: list[str]) -> Condition:
         """That all of the words are there, each of them whole or in the pieces that a typo leaves."""
@@ -257,3 +284,55 @@ def _levenshtein(word: str, token: str, allowed: int) -> int | None:
             current.append(cost)
         before, above = above, current
     return above[-1] if above[-1] <= allowed else None
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A record that fits a text: its kind, uid, name, and the other texts that were looked into."""
+
+    kind: str
+    uid: str
+    name: str
+    text: str
+
+
+def ranked_across(
+    session: Session, registries: Mapping[str, type[Any]], string: str, limit: int
+) -> list[Match]:
+    """What fits best of several registries, by the name of their kind: one statement, or two with a typo.
+
+    Each registry offers so many of its newest that have all words in them, and of those that begin
+    with the string; with no such record, those that may have the words with a typo.
+    """
+    string = coercion.text(string).strip()
+    needle = string.lower()
+    words = needle.split()
+    if not words:
+        return []
+    sources = {}
+    for kind, registry in registries.items():
+        query = select(registry)
+        if issubclass(registry, Versioned):
+            query = query.where(registry.is_latest)  # type: ignore[attr-defined]
+        if registry._has_trash:
+            query = query.where(registry.deleted_at.is_(None))
+        sources[kind] = _Source(session, registry, query, list(registry._search_fields))
+    exact: list[Select[Any]] = []
+    for kind, source in sources.items():
+        exact += source.exact_parts(kind, string, words, limit)
+    best = _best(session, exact, needle, words)
+    tokens = list(_tokens(needle))
+    if not best and tokens:
+        near = [source.part(kind, source.nearly(tokens), NEAR) for kind, source in sources.items()]
+        best = _best(session, near, needle, tokens)
+    return best[:limit]
+
+
+def _best(session: Session, parts: list[Select[Any]], needle: str, words: list[str]) -> list[Match]:
+    scored = {}
+    for kind, uid, identity, name, rest in session.execute(union_all(*parts)):
+        row = _Row(identity, (name or "").lower(), (rest or "").lower())
+        score = _score(row, needle, words)
+        if score is not None:
+            scored[kind, uid] = (score, Match(kind, uid, name or uid, rest or ""))
+    return [match for _, match in sorted(scored.values(), key=lambda pair: pair[0])]

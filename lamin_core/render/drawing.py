@@ -94,11 +94,13 @@ class Drawing:
     boxes: Mapping[int, Box]
     links: Sequence[Link]
     note: str
+    members: Mapping[int, int] = field(default_factory=dict)
+    """How many nodes each box stands for."""
 
-    def svg(self) -> str:
-        """Return it as SVG text."""
+    def svg(self, *, is_styled: bool = True) -> str:
+        """Return it as SVG text; without its own colours for a page that has some."""
         places = layout({node: box.width for node, box in self.boxes.items()}, self.links)
-        return written(self.boxes, self.links, places, self.note)
+        return written(self.boxes, self.links, places, self.note, is_styled=is_styled)
 
 
 def drawing(
@@ -132,7 +134,8 @@ def drawing(
     visible = [link for link in merged if link[0] in boxes and link[1] in boxes]
     is_cut = len(every) > len(drawn)
     shown = f"{len(drawn):,} of {len(every):,} boxes; up= and down= narrow it"
-    return Drawing(boxes, visible, shown if is_cut else "")
+    counts = {node: len(members[node]) for node in boxes}
+    return Drawing(boxes, visible, shown if is_cut else "", counts)
 
 
 def svg(graph: Graph, starts: Collection[int], *, by_code: bool = False) -> str:

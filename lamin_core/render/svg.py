@@ -50,6 +50,8 @@ class Box:
     detail: str
     title: str
     classes: str
+    href: str = ""
+    """Where it leads to, on a page."""
 
     @property
     def width(self) -> float:
@@ -64,8 +66,13 @@ def written(
     places: Layout,
     note: str,
     kind: Callable[[Link], str] | None = None,
+    *,
+    is_styled: bool = True,
 ) -> str:
-    """The picture: boxes at their places, links as curves with tips, and a note below. `kind` says how a link looks."""
+    """The picture: boxes at their places, links as curves with tips, and a note below.
+
+    `kind` says how a link looks. A page that has rules of its own for the classes takes it not styled.
+    """
     kind = kind or _kind
     legend = _legend(boxes.values(), places.height)
     lines = [line for line in (legend, _note(note, places.height + 20 * bool(legend))) if line]
@@ -74,10 +81,12 @@ def written(
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" role="img" class="lamin-lineage">',
-        f"<style>{_scoped(_STYLE)}</style>",
+        f"<style>{_scoped(_STYLE)}</style>" if is_styled else "",
         '<defs><marker id="lamin-tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto"><polygon points="0 0 8 4 0 8" fill="#8c959f"/></marker></defs>',
-        f'<rect width="{width:.0f}" height="{height:.0f}" style="fill:#fff;stroke:none"/>',
+        f'<rect width="{width:.0f}" height="{height:.0f}" style="fill:#fff;stroke:none"/>'
+        if is_styled
+        else "",
     ]
     parts += [_path(places.ways[link], kind(link)) for link in links]
     parts += [_drawn(box, places.corners[node]) for node, box in boxes.items()]
@@ -141,12 +150,13 @@ def _path(points: Sequence[Point], kind: str) -> str:
 def _drawn(box: Box, corner: Point) -> str:
     x, y = corner
     radius = 3 if box.classes.startswith("run") else 12
-    return (
+    drawn = (
         f'<g class="{box.classes}"><title>{escape(_lines(box.title))}</title>'
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{box.width:.1f}" height="{HEIGHT:.0f}" rx="{radius}"/>'
         f'<text x="{x + _PADDING:.1f}" y="{y + 17:.1f}">{escape(box.name)}</text>'
         f'<text class="d" x="{x + _PADDING:.1f}" y="{y + 31:.1f}">{escape(box.detail)}</text></g>'
     )
+    return f'<a href="{escape(box.href)}">{drawn}</a>' if box.href else drawn
 
 
 def _lines(text: str) -> str:

@@ -23,6 +23,7 @@ from lamin_core.server.lost_run_reaper import sweeping
 from lamin_core.server.metrics import Counted, Metrics
 from lamin_core.server.middleware import ApiKeyMiddleware, TrustedHostMiddleware
 from lamin_core.server.responses import JsonResponse, on_error, on_http_error
+from lamin_core.server.web import site
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -31,6 +32,7 @@ def application(
     database: Database,
     routes: Sequence[BaseRoute] = (),
     *,
+    pages: Sequence[BaseRoute] = (),
     metrics: Metrics | None = None,
     api_key: str | None = None,
     key_required: bool = False,
@@ -45,6 +47,7 @@ def application(
     Args:
         database: the registry.
         routes: what other packages answer; all of it asks for the key.
+        pages: the web pages, which ask for the key too: from a browser by a form.
         metrics: the counts of this server, where the routes add to them.
         api_key: one more key, beside those of the registry.
         key_required: whether a key is asked for although the registry has none.
@@ -55,7 +58,7 @@ def application(
     keyring = Keyring(database, api_key, key_required)
     closed = Mount(
         "",
-        routes=[*routes, *metrics.routes()],
+        routes=[*routes, *metrics.routes(), *pages],
         middleware=[Middleware(ApiKeyMiddleware, keyring)],
     )
 
@@ -67,7 +70,7 @@ def application(
             on_shutdown()
 
     return Starlette(
-        routes=[*open_routes(), closed],
+        routes=[*open_routes(), *(site.open_routes(keyring) if pages else ()), closed],
         middleware=[Middleware(Counted, metrics), Middleware(TrustedHostMiddleware, names)],
         exception_handlers={LaminError: on_error, HTTPException: on_http_error},
         lifespan=lifespan,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lamin_core.server.api_keys import Keyring
@@ -53,10 +54,13 @@ class ApiKeyMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass it on, or refuse it; what goes on for long asks again by `still_admitted`."""
-        authorization = Headers(scope=scope).get("authorization", "")
+        authorization = _authorization(scope)
         if await self._keyring.admits(authorization):
             scope.setdefault("state", {})[_STATE] = partial(self._keyring.admits, authorization)
             await self._app(scope, receive, send)
+            return
+        if _is_of_browser(scope):
+            await _to_login(scope)(scope, receive, send)
             return
         hint = "send it as 'Authorization: Bearer KEY'; lamin keys create NAME makes one"
         answer = refusal(
@@ -66,6 +70,33 @@ class ApiKeyMiddleware:
 
 
 _STATE = "lamin_still_admitted"
+COOKIE = "lamin_key"
+"""What a browser keeps after a login: the key, which no script can read and no other site makes it send."""
+
+
+def _authorization(scope: Scope) -> str:
+    """The header; where it is absent, the cookie of a browser that only reads: a cookie writes nothing."""
+    authorization = Headers(scope=scope).get("authorization", "")
+    if authorization or scope.get("method") not in ("GET", "HEAD"):
+        return authorization
+    key = Request(scope).cookies.get(COOKIE)
+    return f"Bearer {key}" if key else ""
+
+
+def _is_of_browser(scope: Scope) -> bool:
+    """Whether somebody opens a page, as opposed to a program that asks."""
+    accepted = Headers(scope=scope).get("accept", "")
+    return (
+        scope.get("method") == "GET"
+        and "text/html" in accepted
+        and not scope["path"].startswith("/api/")
+    )
+
+
+def _to_login(scope: Scope) -> Response:
+    query = scope.get("query_string", b"").decode("latin-1")
+    target = scope["path"] + (f"?{query}" if query else "")
+    return RedirectResponse(f"/login?next={quote(target, safe='')}", status_code=303)
 
 
 def still_admitted(request: Request) -> Callable[[], Awaitable[bool]]:

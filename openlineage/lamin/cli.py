@@ -1,12 +1,15 @@
-"""The commands `lamin events` and `lamin serve`."""
+"""The commands `lamin events`, `lamin serve` and `lamin ui`."""
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
+import webbrowser
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import click
@@ -283,18 +286,54 @@ def _texts(file: Path) -> list[EventText]:
     help="Port to listen on.",
 )
 def serve(host: str, port: int) -> None:
-    """Take OpenLineage events over HTTP, until interrupted."""
+    """Take OpenLineage events over HTTP and show the registry as web pages, until interrupted."""
+
+    def announce(taken: int) -> None:
+        output.echo(f"taking events for {instance.folder.parent}", err=True)
+        output.echo(f"producers set OPENLINEAGE_URL=http://{host}:{taken}", err=True)
+        output.echo(f"web pages: http://{host}:{taken}/", err=True)
+        output.echo(f"what can be asked: http://{host}:{taken}/api/v1/openapi.json", err=True)
+
+    instance = connect()
+    _run_server(instance, host, port, announce, takes_events=True)
+
+
+@click.command(epilog=examples("lamin ui", "lamin ui --no-browser --port 8080"))
+@click.option(
+    "--port",
+    default=0,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; any that is free unless told.",
+)
+@click.option("--no-browser", is_flag=True, help="Print the URL, and open no browser.")
+def ui(port: int, no_browser: bool) -> None:
+    """Show the registry in the browser, until interrupted.
+
+    Only this machine can reach the pages, and they only read. `lamin serve` has the same pages
+    beside the endpoint for events.
+    """
+
+    def announce(taken: int) -> None:
+        url = f"http://127.0.0.1:{taken}/"
+        output.echo(url)
+        sys.stdout.flush()
+        output.echo(f"shows {instance.folder.parent}; Ctrl-C ends it", err=True)
+        if not no_browser:
+            # In a thread, as a browser of the terminal would hold up the server that it asks.
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+
+    instance = connect()
+    _run_server(instance, "127.0.0.1", port, announce, takes_events=False)
+
+
+def _run_server(
+    instance: Instance, host: str, port: int, announce: Callable[[int], None], *, takes_events: bool
+) -> None:
     try:
         from lamin_core.server.serve import serve as run
         from openlineage.lamin.http.app import application
     except ImportError as error:
         raise MissingExtra(str(error.name), "server") from error
-    instance = connect()
     bring_in(instance)
-
-    def announce(taken: int) -> None:
-        output.echo(f"taking events for {instance.folder.parent}", err=True)
-        output.echo(f"producers set OPENLINEAGE_URL=http://{host}:{taken}", err=True)
-        output.echo(f"what can be asked: http://{host}:{taken}/api/v1/openapi.json", err=True)
-
-    run(instance.db, host, port, os.environ.get("LAMIN_API_KEY"), announce, application)
+    make_application = partial(application, takes_events=takes_events)
+    run(instance.db, host, port, os.environ.get("LAMIN_API_KEY"), announce, make_application)

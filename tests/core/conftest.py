@@ -74,3 +74,25 @@ def bucket(s3: Any) -> str:
 def stored(instance: Instance) -> list[str]:
     """Everything that lies in the storage, parts of copies included."""
     return sorted(path.name for path in Path(instance.storage).rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def story(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """The web pages over a registry with a bit of everything, for all tests that only look."""
+    pytest.importorskip("prometheus_client", reason="the extra server is not installed")
+    from .web_story import tell
+
+    folder = tmp_path_factory.mktemp("web")
+    postgres = request.getfixturevalue("postgres") if request.param == "postgresql" else None
+    name = None if postgres is None else postgres.create()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        url = None if postgres is None else postgres.url(name)
+        new_instance = init("./data", db=url)
+        yield tell(new_instance, tmp_path_factory.mktemp("files"))
+    disconnect()
+    new_instance.db.dispose()
+    if postgres is not None:
+        postgres.drop(name)

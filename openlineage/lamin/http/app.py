@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from lamin_core.db.database import Database
 from lamin_core.server import app
 from lamin_core.server.metrics import Metrics
+from lamin_core.server.web.site import page_routes
 from openlineage.lamin.http import ingest_routes, openapi, queries, stream
 from openlineage.lamin.http.writer import Writer
 
@@ -19,12 +20,16 @@ def application(
     api_key: str | None = None,
     key_required: bool = False,
     names: Collection[str] | None = app.LOOPBACK,
+    takes_events: bool = True,
 ) -> Starlette:
-    """Return the whole ASGI application over this database; see `lamin_core.server.app.application`."""
+    """Return the whole ASGI application over this database, the web pages among it.
+
+    `takes_events=False` leaves out what writes; for the others see `lamin_core.server.app.application`.
+    """
     metrics = Metrics()
-    writer = Writer(database, metrics)
+    writer = Writer(database, metrics) if takes_events else None
     routes = [
-        *ingest_routes.routes(writer, metrics),
+        *(() if writer is None else ingest_routes.routes(writer, metrics)),
         *stream.routes(database),
         *queries.routes(database),
         *openapi.routes(),
@@ -32,9 +37,10 @@ def application(
     return app.application(
         database,
         routes,
+        pages=page_routes(database, stream=stream.PATH),
         metrics=metrics,
         api_key=api_key,
         key_required=key_required,
         names=names,
-        on_shutdown=writer.close,
+        on_shutdown=None if writer is None else writer.close,
     )

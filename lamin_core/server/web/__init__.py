@@ -1,0 +1,1 @@
+"""The web pages: server-rendered, readable without JavaScript, each with the same data as JSON and CSV."""

@@ -1,0 +1,223 @@
+"""A page: one URL that answers as HTML, as JSON (`.json`), and where it has a table as CSV (`.csv`)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from lamin_core.db.database import Database
+from lamin_core.errors import HTTP, LaminError, NotFound, Unavailable, hint_for
+from lamin_core.render.drawing import Drawing
+from lamin_core.runtime.printable import printable
+from lamin_core.server.endpoint import READERS, Endpoint, Parameter, finite
+from lamin_core.server.responses import failure
+from lamin_core.server.web.templates import render
+
+Data = dict[str, object]
+"""What a page shows: values of JSON, and times; what begins with `_` is for templates alone."""
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Not no-referrer: with that a browser sends `Origin: null` with the form of the login page.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+"""What every answer of the pages carries: nothing runs that is not ours, and no other site reads or frames it."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How a text begins that a spreadsheet would run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`answer` gets a session, the names in the path and the parameters of the URL, and returns the data.
+
+    Args:
+        path: where it is, without a suffix.
+        answer: reads the data.
+        template: the file that shows them.
+        parameters: what the URL may say beside the path.
+        table: the entry of the data that is sent as CSV: a list of rows.
+        drawing: the entry of the data that is sent as SVG.
+        live: whether the page looks again when a run changes.
+    """
+
+    path: str
+    answer: Callable[..., Data]
+    template: str
+    parameters: tuple[Parameter, ...] = ()
+    table: str | None = None
+    drawing: str | None = None
+    live: bool = False
+
+    @property
+    def plain_path(self) -> str:
+        """The path that a suffix can follow: the front page is called home."""
+        return "/home" if self.path == "/" else self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What all pages of a server share.
+
+    Args:
+        database: the registry.
+        stream: where changes of runs can be listened to; None where nowhere.
+        readers: how many pages are read at once.
+    """
+
+    database: Database
+    stream: str | None = None
+    readers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(READERS))
+
+    def routes(self, page: Page) -> list[BaseRoute]:
+        """The routes of a page; those with a suffix first, as a name in the path would take it in."""
+        plain = page.plain_path
+        routes = [Route(f"{plain}.json", self._endpoint(page, _as_json), methods=["GET"])]
+        if page.table is not None:
+            routes.append(Route(f"{plain}.csv", self._endpoint(page, _as_csv), methods=["GET"]))
+        if page.drawing is not None:
+            routes.append(Route(f"{plain}.svg", self._endpoint(page, _as_svg), methods=["GET"]))
+        routes.append(Route(page.path, self._endpoint(page, self._as_html), methods=["GET"]))
+        return list(routes)
+
+    def _endpoint(
+        self, page: Page, shown: Callable[[Request, Page, Data], Response]
+    ) -> Callable[[Request], object]:
+        endpoint = Endpoint(page.path, page.answer, "", "", page.parameters)
+
+        async def answer(request: Request) -> Response:
+            try:
+                query = [pair for pair in request.query_params.multi_items() if pair[1] != ""]
+                values = endpoint.read(request.path_params, query)
+                return await anyio.to_thread.run_sync(
+                    self._answered, request, page, values, shown, limiter=self.readers
+                )
+            except LaminError as error:
+                return self._refused(request, error, is_html=shown == self._as_html)
+
+        return answer
+
+    def _answered(
+        self,
+        request: Request,
+        page: Page,
+        values: Mapping[str, object],
+        shown: Callable[[Request, Page, Data], Response],
+    ) -> Response:
+        with self.database.reading() as session:
+            data = page.answer(session, **values)
+        return shown(request, page, data)
+
+    def _as_html(self, request: Request, page: Page, data: Data) -> Response:
+        query = f"?{request.url.query}" if request.url.query else ""
+        more = {
+            "json_url": f"{_own_path(request, page)}.json{query}",
+            "csv_url": None if page.table is None else f"{_own_path(request, page)}.csv{query}",
+            "stream": self.stream if page.live else None,
+            "query": dict(request.query_params),
+            "page_path": request.url.path,
+        }
+        return HTMLResponse(render(page.template, {**data, **more}), headers=SECURITY_HEADERS)
+
+    def _refused(self, request: Request, error: LaminError, *, is_html: bool) -> Response:
+        if not is_html:
+            refused = failure(error)
+            refused.headers.update(SECURITY_HEADERS)
+            return refused
+        status = (
+            404 if isinstance(error, NotFound) else 503 if isinstance(error, Unavailable) else 400
+        )
+        shown = {"status": status, "message": error.message, "hint": hint_for(error.hint, HTTP)}
+        return HTMLResponse(
+            render("error.html", {**shown, "query": {}, "page_path": request.url.path}),
+            status_code=status,
+            headers=SECURITY_HEADERS,
+        )
+
+
+def _own_path(request: Request, page: Page) -> str:
+    return page.plain_path if page.path == "/" else request.url.path
+
+
+def _as_json(request: Request, page: Page, data: Data) -> Response:
+    shown = {name: value for name, value in data.items() if not name.startswith("_")}
+    text = json.dumps(finite(shown), default=_plain, separators=(",", ":"))
+    return Response(text, media_type="application/json", headers=SECURITY_HEADERS)
+
+
+def _as_csv(request: Request, page: Page, data: Data) -> Response:
+    rows = data[page.table or ""]
+    assert isinstance(rows, list)
+    disposition = f'attachment; filename="{page.plain_path.strip("/").split("/")[0]}.csv"'
+    return Response(
+        csv_text(rows),
+        media_type="text/csv",
+        headers={**SECURITY_HEADERS, "Content-Disposition": disposition},
+    )
+
+
+def _as_svg(request: Request, page: Page, data: Data) -> Response:
+    drawing = data[page.drawing or ""]
+    assert isinstance(drawing, Drawing)
+    sandboxed = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+    headers = {**SECURITY_HEADERS, "Content-Security-Policy": sandboxed}
+    return Response(drawing.svg(), media_type="image/svg+xml", headers=headers)
+
+
+def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows as CSV; a text that a spreadsheet would run as a formula begins with an apostrophe.
+
+    >>> csv_text([{"key": "=1+1", "size": -3}])
+    "key,size\\r\\n'=1+1,-3\\r\\n"
+    """
+    written = io.StringIO()
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.writer(written)
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_cell(row.get(name)) for name in columns])
+    return written.getvalue()
+
+
+def _cell(value: object) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    text = value if isinstance(value, str) else json.dumps(value, default=_plain)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _plain(value: object) -> object:
+    """JSON of what it does not know: times in ISO 8601."""
+    return value.isoformat() if isinstance(value, datetime | date) else printable(value)
+
+
+def see_other(path: str) -> Response:
+    """Send the browser to another page of this server."""
+    return RedirectResponse(path, status_code=303, headers=SECURITY_HEADERS)
+
+
+def mappings(rows: Iterable[Sequence[Any]], *names: str) -> list[Data]:
+    """Rows of a query as dictionaries, with these names.
+
+    >>> mappings([(1, 2)], "a", "b")
+    [{'a': 1, 'b': 2}]
+    """
+    return [dict(zip(names, row, strict=True)) for row in rows]

@@ -1,0 +1,151 @@
+"""The pages of a collection, a label, a feature and a storage."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Select, func, literal, select, union_all
+from sqlalchemy.orm import Session
+
+from lamin_core.errors import NotFound
+from lamin_core.models import (
+    Artifact,
+    ArtifactFeatureValue,
+    ArtifactULabel,
+    Collection,
+    CollectionArtifact,
+    Content,
+    Feature,
+    Registry,
+    Run,
+    Schema,
+    SchemaFeature,
+    Storage,
+    Transform,
+    ULabel,
+    ULabelParent,
+)
+from lamin_core.server.web.page import Data, Page, mappings
+
+R = TypeVar("R", bound=Registry)
+_MANY = 200
+_ARTIFACT = ("uid", "key", "size", "created_at")
+
+
+def collection(session: Session, *, uid: str) -> Data:
+    """A collection: four statements."""
+    record = _record(session, Collection, uid)
+    versions = session.execute(
+        select(Collection.uid, Collection.number, Collection.created_at)
+        .where(Collection.key == record.key)
+        .order_by(Collection.number.desc())
+        .limit(_MANY)
+    )
+    maker = session.execute(
+        select(Run.uid, Transform.key)
+        .join(Transform, Run.transform_id == Transform.id)
+        .where(Run.id == record.run_id)
+    ).first()
+    members = (
+        _artifact_rows()
+        .join(CollectionArtifact, CollectionArtifact.artifact_id == Artifact.id)
+        .where(CollectionArtifact.collection_id == record.id)
+        .order_by(CollectionArtifact.position)
+    )
+    return {
+        **_fields(record, "uid", "key", "number", "is_latest", "description", "hash", "created_at"),
+        "run": None if maker is None else {"uid": maker[0], "transform": maker[1]},
+        "versions": mappings(versions, "uid", "number", "created_at"),
+        "artifacts": mappings(session.execute(members.limit(_MANY)), *_ARTIFACT),
+    }
+
+
+def label(session: Session, *, uid: str) -> Data:
+    """A label, with the wider and the narrower ones: three statements."""
+    record = _record(session, ULabel, uid)
+    relations = {
+        "wider": (ULabelParent.parent_id, ULabelParent.ulabel_id),
+        "narrower": (ULabelParent.ulabel_id, ULabelParent.parent_id),
+    }
+    parts = [
+        select(literal(name), ULabel.uid, ULabel.name)
+        .join(ULabelParent, other == ULabel.id)
+        .where(own == record.id)
+        for name, (other, own) in relations.items()
+    ]
+    parts.append(
+        select(literal("type"), ULabel.uid, ULabel.name).where(ULabel.id == record.type_id)
+    )
+    parts.append(
+        select(literal("member"), ULabel.uid, ULabel.name).where(ULabel.type_id == record.id)
+    )
+    related = mappings(session.execute(union_all(*parts).limit(_MANY)), "relation", "uid", "name")
+    labelled = select(ArtifactULabel.artifact_id).where(ArtifactULabel.ulabel_id == record.id)
+    return {
+        **_fields(record, "uid", "name", "description", "synonyms", "is_type", "created_at"),
+        "related": related,
+        "artifacts": _artifacts(session, Artifact.id.in_(labelled)),
+    }
+
+
+def feature(session: Session, *, uid: str) -> Data:
+    """A feature, its schemas, and artifacts with a value for it: three statements."""
+    record = _record(session, Feature, uid)
+    schemas = session.execute(
+        select(Schema.uid, Schema.name, Schema.n_members)
+        .join(SchemaFeature, SchemaFeature.schema_id == Schema.id)
+        .where(SchemaFeature.feature_id == record.id)
+        .limit(_MANY)
+    )
+    valued = select(ArtifactFeatureValue.artifact_id).where(
+        ArtifactFeatureValue.feature_id == record.id
+    )
+    return {
+        **_fields(record, "uid", "name", "dtype", "unit", "description", "synonyms", "created_at"),
+        "schemas": mappings(schemas, "uid", "name", "n_members"),
+        "artifacts": _artifacts(session, Artifact.id.in_(valued)),
+    }
+
+
+def storage(session: Session, *, uid: str) -> Data:
+    """A storage, and the newest artifacts in it: three statements."""
+    record = _record(session, Storage, uid)
+    count = session.scalar(select(func.count()).where(Artifact.storage_id == record.id))
+    return {
+        **_fields(record, "uid", "root", "type", "is_managed", "created_at"),
+        "count": count or 0,
+        "artifacts": _artifacts(session, Artifact.storage_id == record.id),
+    }
+
+
+def _record(session: Session, registry: type[R], uid: str) -> R:
+    """The record with this uid; one in the trash as well, which says so itself."""
+    record = session.scalar(select(registry).where(registry.uid == uid))
+    if record is None:
+        name = registry.__name__.lower()
+        raise NotFound(f"no {name} has the uid {uid!r}", hint="look for it with the search")
+    return record
+
+
+def _fields(record: Registry, *names: str) -> Data:
+    return {name: getattr(record, name) for name in names}
+
+
+def _artifact_rows() -> Select[Any]:
+    return select(Artifact.uid, Artifact.key, Content.size, Artifact.created_at).outerjoin(
+        Content, Artifact.content_id == Content.id
+    )
+
+
+def _artifacts(session: Session, condition: ColumnElement[bool]) -> list[Data]:
+    """The newest artifacts for which this holds: one statement."""
+    query = _artifact_rows().where(condition, Artifact.deleted_at.is_(None))
+    return mappings(session.execute(query.order_by(Artifact.id.desc()).limit(_MANY)), *_ARTIFACT)
+
+
+PAGES = (
+    Page("/collection/{uid}", collection, "collection.html", table="artifacts"),
+    Page("/label/{uid}", label, "label.html", table="artifacts"),
+    Page("/feature/{uid}", feature, "feature.html", table="artifacts"),
+    Page("/storage/{uid}", storage, "storage.html", table="artifacts"),
+)

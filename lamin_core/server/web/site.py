@@ -1,0 +1,111 @@
+"""All pages of a server, its style and script, and the login where a key is asked for."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from lamin_core.db.database import Database
+from lamin_core.server.api_keys import Keyring
+from lamin_core.server.middleware import COOKIE
+from lamin_core.server.web import home, lineage_page, lists, records, registries, run_page
+from lamin_core.server.web.page import SECURITY_HEADERS, Page, Site, see_other
+from lamin_core.server.web.templates import FOLDER, render
+
+PAGES: tuple[Page, ...] = (
+    *home.PAGES,
+    *lists.PAGES,
+    *lineage_page.PAGES,
+    *records.PAGES,
+    *run_page.PAGES,
+    *registries.PAGES,
+)
+_ASSETS = {
+    "style.css": "text/css",
+    "script.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+_MAX_FORM = 4096
+
+
+def page_routes(database: Database, *, stream: str | None = None) -> list[BaseRoute]:
+    """The routes of the pages over this registry; `stream` is where changes of runs can be listened to."""
+    site = Site(database, stream)
+    routes = [route for page in PAGES for route in site.routes(page)]
+    image = Route("/artifact/{uid}/image", records.image_endpoint(site), methods=["GET"])
+    return [image, Route("/compare", _compare, methods=["GET"]), *routes]
+
+
+def _compare(request: Request) -> Response:
+    """Where the form on the page of a run leads to: the difference of two runs has a URL of its own."""
+    uids = [
+        quote(request.query_params.get(name, "").strip(), safe="") for name in ("first", "second")
+    ]
+    return see_other(f"/diff/{uids[0]}/{uids[1]}" if all(uids) else "/runs")
+
+
+def open_routes(keyring: Keyring) -> list[BaseRoute]:
+    """What needs no key: style and script, which say nothing of the registry, and the form that takes a key."""
+
+    async def show_form(request: Request) -> Response:
+        return _form(request.query_params.get("next", "/"), is_refused=False)
+
+    async def log_in(request: Request) -> Response:
+        body = b""
+        async for piece in request.stream():
+            body += piece
+            if len(body) > _MAX_FORM:
+                return _form("/", is_refused=True)
+        form = _fields(body)
+        key = form.get("key", "").strip()
+        if not key or not await keyring.admits(f"Bearer {key}"):
+            return _form(form.get("next", "/"), is_refused=True)
+        answer = see_other(local_path(form.get("next", "/")))
+        is_secure = request.url.scheme == "https"
+        answer.set_cookie(COOKIE, key, httponly=True, samesite="strict", secure=is_secure)
+        return answer
+
+    return [
+        Route("/login", show_form, methods=["GET"]),
+        Route("/login", log_in, methods=["POST"]),
+        Route("/static/{name}", _asset, methods=["GET"]),
+    ]
+
+
+def _fields(body: bytes) -> dict[str, str]:
+    return dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=10))
+
+
+def _form(target: str, *, is_refused: bool) -> Response:
+    shown = {
+        "next": local_path(target),
+        "is_refused": is_refused,
+        "query": {},
+        "page_path": "/login",
+    }
+    status = 401 if is_refused else 200
+    return HTMLResponse(render("login.html", shown), status_code=status, headers=SECURITY_HEADERS)
+
+
+def local_path(target: str) -> str:
+    r"""The target if it is a path of this server, else the front page.
+
+    >>> local_path("/runs?status=failed"), local_path("//evil.example"), local_path("/\\evil.example")
+    ('/runs?status=failed', '/', '/')
+    """
+    is_local = target.startswith("/") and target.isprintable() and "\\" not in target
+    parts = urlsplit(target) if is_local and not target.startswith("//") else None
+    return target if parts is not None and not parts.netloc and not parts.scheme else "/"
+
+
+async def _asset(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in _ASSETS:
+        return Response("no such file", 404, headers=SECURITY_HEADERS)
+    content = (FOLDER / "static" / name).read_bytes()
+    # Its URL changes with its content, so a browser may keep it.
+    headers = {**SECURITY_HEADERS, "Cache-Control": "max-age=31536000, immutable"}
+    return Response(content, media_type=_ASSETS[name], headers=headers)

@@ -1,0 +1,161 @@
+// What the pages do beyond links and forms: keys, type-ahead, copying, local times, and looking again when a run changes.
+"use strict";
+
+const search = document.querySelector('header input[type="search"]');
+let row = -1;
+
+function localTimes(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const at = new Date(time.dateTime);
+    if (isNaN(at)) continue;
+    time.title = time.textContent;
+    time.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+  }
+}
+
+function copyButtons(root) {
+  if (!navigator.clipboard) return;
+  for (const block of root.querySelectorAll(".code")) {
+    if (block.querySelector("button")) continue;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "copy";
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(block.querySelector("pre").textContent);
+      button.textContent = "copied";
+      setTimeout(() => { button.textContent = "copy"; }, 1500);
+    });
+    block.append(button);
+  }
+}
+
+function moveRow(step) {
+  const rows = [...document.querySelectorAll("[data-row]")];
+  if (!rows.length) return;
+  rows.forEach((item) => item.classList.remove("on"));
+  row = Math.min(rows.length - 1, Math.max(0, row + step));
+  rows[row].classList.add("on");
+  const link = rows[row].querySelector("a");
+  if (link) link.focus();
+  rows[row].scrollIntoView({ block: "nearest" });
+}
+
+function help() {
+  let dialog = document.querySelector("dialog");
+  if (!dialog) {
+    dialog = document.createElement("dialog");
+    const lines = { "/": "search", j: "next row", k: "row before", Enter: "open it", "?": "this help", Escape: "close" };
+    const list = document.createElement("dl");
+    for (const [key, meaning] of Object.entries(lines)) {
+      const name = document.createElement("dt"), text = document.createElement("dd");
+      name.textContent = key;
+      text.textContent = meaning;
+      list.append(name, text);
+    }
+    dialog.setAttribute("aria-label", "Keys");
+    dialog.append(list);
+    document.body.append(dialog);
+  }
+  if (dialog.open) dialog.close(); else dialog.showModal();
+}
+
+document.addEventListener("keydown", (event) => {
+  const isTyping = event.target.closest("input, select, textarea");
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (isTyping) return;
+  if (event.key === "/") { event.preventDefault(); search.focus(); search.select(); }
+  else if (event.key === "j") moveRow(1);
+  else if (event.key === "k") moveRow(-1);
+  else if (event.key === "?") help();
+});
+
+// Type-ahead: the first results below the field; a newer question makes an older answer void.
+let asked = 0, waiting = 0;
+function suggest(results) {
+  const old = document.querySelector(".suggest");
+  if (old) old.remove();
+  if (!results.length) return;
+  const list = document.createElement("ul");
+  list.className = "suggest";
+  for (const result of results) {
+    const item = document.createElement("li"), link = document.createElement("a"), kind = document.createElement("span");
+    link.href = "/" + encodeURIComponent(result.kind) + "/" + encodeURIComponent(result.uid);
+    link.textContent = result.name + " ";
+    kind.className = "kind";
+    kind.textContent = result.kind;
+    link.append(kind);
+    item.append(link);
+    list.append(item);
+  }
+  search.form.append(list);
+}
+if (search) {
+  search.addEventListener("input", () => {
+    clearTimeout(waiting);
+    const question = ++asked, text = search.value.trim();
+    if (text.length < 2) { suggest([]); return; }
+    waiting = setTimeout(async () => {
+      const answer = await fetch("/search.json?limit=8&q=" + encodeURIComponent(text));
+      if (answer.ok && question === asked) suggest((await answer.json()).results);
+    }, 150);
+  });
+  document.addEventListener("click", (event) => { if (!event.target.closest("header form")) suggest([]); });
+  search.addEventListener("keydown", (event) => {
+    const links = [...document.querySelectorAll(".suggest a")];
+    if (event.key === "Escape") suggest([]);
+    if (event.key === "ArrowDown" && links.length) { event.preventDefault(); links[0].focus(); }
+  });
+  document.addEventListener("keydown", (event) => {
+    const links = [...document.querySelectorAll(".suggest a")], index = links.indexOf(document.activeElement);
+    if (index < 0) return;
+    if (event.key === "ArrowDown") { event.preventDefault(); links[Math.min(links.length - 1, index + 1)].focus(); }
+    if (event.key === "ArrowUp") { event.preventDefault(); (index ? links[index - 1] : search).focus(); }
+    if (event.key === "Escape") { suggest([]); search.focus(); }
+  });
+}
+
+// Live: the server says that a run changed, and the parts that are live are fetched again, at most once a second.
+let changes = null, refresh = 0, isFetching = false;
+async function lookAgain() {
+  refresh = 0;
+  if (isFetching) { planRefresh(); return; }
+  isFetching = true;
+  try {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (!answer.ok || answer.redirected) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const part of document.querySelectorAll("[data-live]")) {
+      const renewed = page.querySelector('[data-live="' + part.dataset.live + '"]');
+      // Not under the hands of somebody who is filling in a form there.
+      if (!renewed || part.querySelector("input:focus")) continue;
+      const open = new Set([...part.querySelectorAll("details[open] > summary")].map((summary) => summary.textContent));
+      localTimes(renewed);
+      part.replaceWith(renewed);
+      for (const summary of renewed.querySelectorAll("summary")) summary.parentElement.open = open.has(summary.textContent);
+      copyButtons(renewed);
+    }
+  } catch {
+    // The server is away; the stream says when it is back.
+  } finally {
+    isFetching = false;
+  }
+}
+function planRefresh() {
+  if (!refresh) refresh = setTimeout(lookAgain, 1000);
+}
+function listen() {
+  const stream = document.body.dataset.stream;
+  if (!stream || !document.querySelector("[data-live]")) return;
+  if (document.hidden) {
+    if (changes) changes.close();
+    changes = null;
+  } else if (!changes) {
+    changes = new EventSource(stream);
+    changes.addEventListener("run", planRefresh);
+  }
+}
+document.addEventListener("visibilitychange", () => { listen(); if (!document.hidden && changes) planRefresh(); });
+
+localTimes(document);
+copyButtons(document);
+listen();

@@ -1,0 +1,141 @@
+"""The templates: everything is escaped, and what does not print is shown as an escape."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+import lamin_core
+from lamin_core.models.storage import UNKNOWN_SIZE
+from lamin_core.runtime.printable import printable_lines
+from lamin_core.runtime.text import duration
+
+FOLDER = Path(__file__).parent
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def render(name: str, data: Mapping[str, object]) -> str:
+    """The page as text that every encoding of HTML can carry."""
+    text = environment().get_template(name).render(data)
+    return text.encode("utf-8", "replace").decode()
+
+
+@cache
+def environment() -> Environment:
+    """The templates of this package; a name that the data lack is an error."""
+    templates = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {
+        "size": size,
+        "when": when,
+        "duration": _duration,
+        "number": _number,
+        "pretty": pretty,
+        "short": short,
+    }
+    templates.globals |= {"linked": linked, "asset": asset, "version": lamin_core.__version__}
+    return templates
+
+
+def _shown(value: object) -> object:
+    """Text without characters that hide, turn around or move what stands beside them; nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return value if value.isascii() and value.isprintable() else printable_lines(value)
+
+
+def size(number: int | None) -> str:
+    """Bytes for people.
+
+    >>> size(0), size(1234), size(5_000_000), size(None), size(-1)
+    ('0 B', '1.2 kB', '5.0 MB', '', '')
+    """
+    if number is None or number == UNKNOWN_SIZE:
+        return ""
+    value, unit = float(number), 0
+    while value >= 1000 and unit < len(_UNITS) - 1:
+        value, unit = value / 1000, unit + 1
+    return f"{value:.1f} {_UNITS[unit]}" if unit else f"{number} B"
+
+
+def when(at: datetime | None) -> str | Markup:
+    """A time in UTC, which the page's script shows in the reader's own zone.
+
+    >>> str(when(datetime(2026, 3, 1, 12, 30, tzinfo=UTC)))
+    '<time datetime="2026-03-01T12:30:00+00:00">2026-03-01 12:30 UTC</time>'
+    """
+    if at is None:
+        return ""
+    utc = at.astimezone(UTC)
+    return Markup('<time datetime="{}">{} UTC</time>').format(
+        utc.isoformat(timespec="seconds"), utc.strftime("%Y-%m-%d %H:%M")
+    )
+
+
+def _duration(seconds: float | None) -> str:
+    return "" if seconds is None else duration(seconds)
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def pretty(value: object) -> str:
+    """JSON on several lines; text of JSON as well, and other text as it is.
+
+    >>> pretty({"a": 1}), pretty('{"a":1}') == pretty({"a": 1}), pretty("{")
+    ('{\\n  "a": 1\\n}', True, '{')
+    """
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return str(value)
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def short(text: str | None, letters: int = 60) -> str:
+    """The end of a long name, which tells files apart.
+
+    >>> short("abcdef", 4)
+    '…def'
+    """
+    text = text or ""
+    return text if len(text) <= letters else f"…{text[1 - letters :]}"
+
+
+def linked(path: str, **query: object) -> str:
+    """A path of this server and a query, without what is empty.
+
+    >>> linked("/runs", status="failed", after=None)
+    '/runs?status=failed'
+    """
+    pairs = {name: value for name, value in query.items() if value not in (None, "")}
+    return f"{quote(path, safe='/:@')}?{urlencode(pairs)}" if pairs else quote(path, safe="/:@")
+
+
+@cache
+def asset(name: str) -> str:
+    """The URL of a file of the pages, which changes with what is in it.
+
+    >>> asset("style.css").startswith("/static/style.css?")
+    True
+    """
+    content = (FOLDER / "static" / name).read_bytes()
+    return f"/static/{name}?{hashlib.sha256(content).hexdigest()[:12]}"

@@ -1,0 +1,188 @@
+"""The web pages in a real Chromium: by mouse and by keys, in both themes, narrow, and without scripts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import lamin_core as ln
+from lamin_core.instance.setup import disconnect, init
+from openlineage.lamin.emit.events import Job, Run, start
+from tests.openlineage_.serving import Server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+SCRIPT = "<script>document.title='pwned'<!script>"
+IMAGE = "<img src=x onerror=\"document.title='pwned'\">"
+_LINES = {
+    ".html": f"<script>document.title='pwned'</script>{IMAGE}",
+    ".svg": "<svg xmlns='http://www.w3.org/2000/svg' onload=\"document.title='pwned'\">"
+    "<script>document.title='pwned'</script><rect width='9' height='9'/></svg>",
+    ".csv": f"gene,{IMAGE}\n1,2\n",
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a run that failed and a run that reads what it wrote, all with hostile names."""
+    folder = tmp_path_factory.mktemp("journey")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        instance = init("./data")
+        code = ln.Transform(key=f"count {IMAGE}.py", source_code=f"x = 1  # {IMAGE}\n").save()
+        run = ln.Run(code, name=IMAGE, params={IMAGE: SCRIPT}).save()
+        artifacts = []
+        for suffix, content in _LINES.items():
+            Path(f"file{suffix}").write_text(content)
+            key = f"raw/{SCRIPT}{suffix}"
+            artifacts.append(
+                ln.Artifact(f"file{suffix}", key=key, run=run, description=IMAGE).save()
+            )
+        run.fail(IMAGE)
+        reader = ln.Run(code).save()
+        reader.input_artifacts.add(artifacts[-1])
+        reader.complete()
+        disconnect()
+        instance.db.dispose()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(project: Path) -> Iterator[Server]:
+    """`lamin serve` over it."""
+    with Server(project) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests."""
+    with sync_api.sync_playwright() as playwright:
+        # Root, as in a container, has no other way.
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(params=["light", "dark", "narrow", "no scripts"])
+def page(request: pytest.FixtureRequest, browser: Browser, server: Server) -> Iterator[Page]:
+    """A page that fails on every error, in each of the ways that people look at it."""
+    mode = request.param
+    context = browser.new_context(
+        base_url=server.url,
+        color_scheme="dark" if mode == "dark" else "light",
+        viewport={"width": 360 if mode == "narrow" else 1200, "height": 800},
+        java_script_enabled=mode != "no scripts",
+    )
+    shown = context.new_page()
+    shown.set_default_timeout(20_000)
+    problems: list[str] = []
+    shown.on("pageerror", lambda error: problems.append(str(error)))
+    shown.on(
+        "console",
+        lambda message: problems.append(message.text) if message.type == "error" else None,
+    )
+    shown.on("dialog", lambda dialog: problems.append(dialog.message))
+    yield shown
+    context.close()
+    assert problems == []
+
+
+def _check(page: Page) -> None:
+    """No foreign script ran, and nothing is wider than the window."""
+    assert page.title() != "pwned"
+    size = page.viewport_size
+    assert size is not None
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
+
+def test_from_the_front_page_to_the_lineage_of_an_artifact(page: Page) -> None:
+    page.goto("/")
+    _check(page)
+    assert page.locator(".status.failed").count() >= 1
+    page.get_by_label("Search everything").fill(".csv")
+    page.get_by_label("Search everything").press("Enter")
+    page.wait_for_url("**/search?q=.csv")
+    _check(page)
+    page.locator(".results a").first.click()
+    page.wait_for_url("**/artifact/*")
+    _check(page)
+    assert page.locator("table.data").inner_text().count("onerror") == 1
+    page.get_by_role("link", name="Lineage").click()
+    page.wait_for_url("**/lineage")
+    _check(page)
+    assert page.locator(".graph svg a").count() >= 3
+    page.locator(".graph svg a:has(.failed)").first.click()
+    page.wait_for_url("**/run/*")
+    _check(page)
+    assert page.locator("pre.error").inner_text() == IMAGE
+
+
+def test_hostile_files_do_not_run_wherever_they_are_opened(
+    browser: Browser,
+    server: Server,
+) -> None:
+    with browser.new_context(base_url=server.url) as context:
+        page = context.new_page()
+        _, data = server.get("/artifacts.json")
+        for artifact in data["artifacts"]:
+            for path in (f"/artifact/{artifact['uid']}", f"/artifact/{artifact['uid']}/image"):
+                page.goto(path)
+                page.wait_for_load_state("networkidle")
+                assert page.title() != "pwned", path
+
+
+def test_keys_move_and_help_and_type_ahead_suggests(
+    browser: Browser,
+    server: Server,
+) -> None:
+    with browser.new_context(base_url=server.url) as context:
+        page = context.new_page()
+        page.goto("/artifacts")
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        page.keyboard.press("k")
+        assert page.locator("tr.on").count() == 1
+        page.keyboard.press("?")
+        assert page.get_by_role("dialog").is_visible()
+        page.keyboard.press("Escape")
+        page.keyboard.press("/")
+        page.keyboard.type("raw")
+        page.locator(".suggest a").first.wait_for()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/artifact/*")
+
+
+def test_a_page_shows_a_run_that_begins_without_being_loaded_again(
+    browser: Browser,
+    server: Server,
+    project: Path,
+) -> None:
+    with browser.new_context(base_url=server.url) as context:
+        page = context.new_page()
+        page.goto("/runs")
+        page.evaluate("window.isOld = true")
+        with page.expect_event(
+            "requestfinished", lambda request: "/runs" in request.url, timeout=30_000
+        ):
+            run = Run(
+                "00000000-0000-7000-8000-000000000001",
+                Job("test", "live-job", "rule"),
+                "test",
+                "1.0",
+            )
+            status, _ = server.post(json.dumps(start(run, datetime.now(UTC))).encode())
+            assert status == 201
+        page.get_by_role("link", name="live-job").wait_for()
+        assert page.evaluate("window.isOld")
