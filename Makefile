@@ -83,7 +83,7 @@ lock: setup ## Pin the newest versions that fit, with their hashes.
 	UV_NO_CONFIG=1 $(BIN)/uv pip compile requirements/producers.in --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/producers.txt --quiet
 	UV_NO_CONFIG=1 $(BIN)/uv pip compile pyproject.toml --constraints requirements/next.in --universal --python-version 3.11 \
-	    --extra data --extra postgres --group test \
+	    --extra data --extra curate --extra postgres --group test \
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/next.txt --quiet
 
 .PHONY: clean

@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from lamin_core import core as core
+    from lamin_core import curation as curators  # noqa: F401 - `ln.curators` is this package
     from lamin_core import errors as errors
     from lamin_core.instance import setup as setup
     from lamin_core.instance.instance import connect as connect
@@ -69,12 +70,12 @@ _HOMES = {
 }
 _NOT_YET = {
     "bionty": "label with ln.ULabel: its types, parents and synonyms hold ontologies too",
-    "curators": "compare a table with a ln.Schema: ln.Schema(...).features, ln.ULabel.validate(df['column'])",
 }
 """Parts of LaminDB that this version has not, and what to use until then."""
 _MODULES = {
     "context": "runtime.current",
     "core": "core",
+    "curators": "curation",
     "errors": "errors",
     "setup": "instance.setup",
 }

@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Row, Select, select
 
 from lamin_core import saving
+from lamin_core.curation import collections
+from lamin_core.curation.objects import curator_of
 from lamin_core.db.database import Database
 from lamin_core.errors import (
     NO_INSTANCE,
@@ -31,12 +33,12 @@ from lamin_core.instance.lineage_service import LineageService
 from lamin_core.instance.moves import follow_project
 from lamin_core.instance.run_service import RunService
 from lamin_core.instance.waiting import bring_in
-from lamin_core.models import InstanceRow, Storage, User
+from lamin_core.models import Artifact, Collection, InstanceRow, Schema, Storage, User
 from lamin_core.models.base import Registry
 from lamin_core.models.relations import relations_of
 from lamin_core.query.describe import description
 from lamin_core.query.queryset import SQLQuerySet
-from lamin_core.query.relation_manager import SQLRelatedSet, all_reached, slots
+from lamin_core.query.relation_manager import SQLRelatedSet, all_reached, ordered_members, slots
 from lamin_core.runtime import child_environment, current, sharing
 from lamin_core.runtime.paths import (
     CONNECTED,
@@ -262,6 +264,34 @@ class Instance:
     erase = saving.erase
     replace = saving.replace
     from_values = from_values.from_values
+
+    members = collections
+    """What is done with all members of a collection: cache, load, open, map."""
+
+    def ordered_members(self, collection: Collection) -> SQLQuerySet[Artifact]:
+        """The artifacts of a collection in the order in which they were passed."""
+        return ordered_members(self.db, collection)
+
+    def artifact_of(
+        self,
+        kind: type[Artifact],
+        data: object,
+        schema: Schema | None,
+        *,
+        key: str | None,
+        description: str | None,
+        **arguments: object,
+    ) -> Artifact:
+        """An artifact of an object in memory, to be saved; with a schema it is validated now."""
+        curator = None
+        if schema is not None:
+            curator = curator_of(data, schema)
+            curator.validate()
+            data = curator.dataset
+        artifact = self.files.from_object(kind, data, key=key, description=description, **arguments)
+        if curator is not None:
+            curator.annotate_on_save(artifact)
+        return artifact
 
     def query(
         self, registry: type[Record], query: Select[Any] | None = None

@@ -23,12 +23,14 @@ from lamin_core.lineage.snapshot import snapshots
 from lamin_core.lineage.traversal import NODE_LIMIT
 from lamin_core.models import Artifact, Collection, CollectionArtifact, Run, Transform
 from lamin_core.models.checks import is_storable, shown, steps_argument, text_argument
+from lamin_core.query.annotations import features_of_slots
 from lamin_core.query.describe import lines
 from lamin_core.query.validation import field_name
 from lamin_core.render import hierarchy
 from lamin_core.render.display import is_notebook, show
 from lamin_core.render.drawing import Lineage
 from lamin_core.render.hierarchy import Hierarchy
+from lamin_core.runtime import current
 from lamin_core.runtime.printable import printable
 from lamin_core.runtime.timestamps import parse_time
 from lamin_core.saving.records import check_saved
@@ -284,11 +286,33 @@ def description(artifact: Artifact) -> str:
         ("kind", artifact.kind),
         ("observations", artifact.n_observations),
         ("made by", None if run is None else _maker(run)),
+        (
+            "schema",
+            None if artifact.schema is None else artifact.schema.name or artifact.schema.uid,
+        ),
+        *_slots(artifact),
         *artifact.features.described(),
         ("created at", artifact.created_at.isoformat(timespec="seconds")),
     ]
     title = f"Artifact: {printable(artifact.key or artifact.description or artifact.uid)} (version {artifact.version})"
     return "\n".join([title, *lines(rows)])
+
+
+_FEATURES_SHOWN = 10
+
+
+def _slots(artifact: Artifact) -> list[tuple[str, str]]:
+    """What a validated dataset holds, a line for each slot."""
+    if artifact.schema_id is None:
+        return []
+    with current.current_instance().db.reading() as session:
+        features_by_slot = features_of_slots(session, artifact.id)
+    lines_by_slot = [("columns", "")] if features_by_slot else []
+    for slot, names in features_by_slot.items():
+        shown = ", ".join(names[:_FEATURES_SHOWN])
+        more = f", ... ({len(names):,})" if len(names) > _FEATURES_SHOWN else ""
+        lines_by_slot.append((f"  {slot or 'table'}", shown + more))
+    return lines_by_slot
 
 
 def _shown_path(artifact: Artifact) -> object:

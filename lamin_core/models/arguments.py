@@ -14,6 +14,8 @@ from lamin_core.storage.hashing import Digest
 from lamin_core.storage.locations import Location, Root
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from lamin_core.models.artifact import Artifact
     from lamin_core.models.feature import Feature
     from lamin_core.models.run import Run
@@ -61,6 +63,8 @@ class ArtifactArguments(Arguments):
     """Who makes it: this run, nobody (False), or whoever is current."""
     discard: Callable[[], object] | None = None
     """Removes the temporary file that the artifact is made of."""
+    annotate: Callable[[Session, int], object] | None = None
+    """Ties the version with this primary key to what it was found to hold, in the transaction that saves it."""
 
 
 @dataclass(slots=True)

@@ -206,11 +206,16 @@ class Artifact(HasLineage, Versioned, Registry):
         *,
         key: str | None = None,
         description: str | None = None,
+        schema: Schema | None = None,
         **kwargs: Any,
     ) -> Self:
-        """A `pandas.DataFrame` to be saved as parquet (or csv, by the key's suffix)."""
-        artifact: Self = current.current_instance().files.from_object(
-            cls, df, key=key, description=description, **kwargs
+        """A `pandas.DataFrame` to be saved as parquet (or csv, by the key's suffix).
+
+        With a schema the table is validated now, and annotated with its features and labels when it
+        is saved. Raises `ValidationError`, which lists all problems.
+        """
+        artifact: Self = current.current_instance().artifact_of(
+            cls, df, schema, key=key, description=description, **kwargs
         )
         return artifact
 
@@ -223,11 +228,12 @@ class Artifact(HasLineage, Versioned, Registry):
         *,
         key: str | None = None,
         description: str | None = None,
+        schema: Schema | None = None,
         **kwargs: Any,
     ) -> Self:
-        """An `anndata.AnnData` to be saved as h5ad (or zarr, by the key's suffix)."""
-        artifact: Self = current.current_instance().files.from_object(
-            cls, adata, key=key, description=description, **kwargs
+        """An `anndata.AnnData` to be saved as h5ad (or zarr, by the key's suffix); `schema` as for `from_df`."""
+        artifact: Self = current.current_instance().artifact_of(
+            cls, adata, schema, key=key, description=description, **kwargs
         )
         return artifact
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -14,7 +15,10 @@ from lamin_core.models.arguments import CollectionArguments, keep_arguments
 from lamin_core.models.base import Base, Key, Registry, Versioned
 from lamin_core.models.checks import listed_argument, shown
 from lamin_core.models.has_lineage import HasLineage
+from lamin_core.models.interfaces import MappedRows
+from lamin_core.models.queryset import QuerySet
 from lamin_core.models.relations import ToMany, ToOne, model
+from lamin_core.runtime import current
 
 if TYPE_CHECKING:
     from lamin_core.models.artifact import Artifact
@@ -86,6 +90,108 @@ class Collection(HasLineage, Versioned, Registry):
             )
         super().__init__(key=key, description=description)
         keep_arguments(self, CollectionArguments(members=members))
+
+    @property
+    def versions(self) -> QuerySet[Self]:
+        """All versions, newest first."""
+        return type(self).all().filter(key=self.key).order_by("-number")
+
+    @property
+    def ordered_artifacts(self) -> QuerySet[Artifact]:
+        """The artifacts in the order in which they were passed."""
+        members: QuerySet[Artifact] = current.current_instance().ordered_members(self)
+        return members
+
+    def append(self, *artifacts: Artifact) -> Self:
+        """The next version, to be saved, with these artifacts behind those that it has.
+
+        This version stays as it is: `collection = collection.append(artifact).save()`.
+        """
+        return type(self)(
+            [*self.ordered_artifacts, *artifacts], key=self.key, description=self.description
+        )
+
+    def cache(self, *, is_run_input: Run | bool | None = None) -> list[Path]:
+        """A local path of each artifact, fetched once; the current run has then read them all.
+
+        `is_run_input` is as for `ln.Artifact.cache`; so in `load`, `open` and `mapped`.
+        """
+        paths: list[Path] = current.current_instance().members.cache(self, reader=is_run_input)
+        return paths
+
+    def load(
+        self, join: Literal["outer", "inner"] = "outer", *, is_run_input: Run | bool | None = None
+    ) -> Any:
+        """All artifacts in memory as one `DataFrame`, or one `AnnData` with `obs["artifact_uid"]`.
+
+        `join` says what becomes of columns or variables that not all of them have. Raises
+        `InvalidArgument` for artifacts of several kinds, or of another.
+        """
+        return current.current_instance().members.load(self, join=join, reader=is_run_input)
+
+    def open(
+        self,
+        engine: Literal["pyarrow", "polars", "duckdb"] = "pyarrow",
+        *,
+        is_run_input: Run | bool | None = None,
+    ) -> Any:
+        """All artifacts, which are tables, as one that is read as it is used.
+
+        A `pyarrow.dataset.Dataset`, a `polars.LazyFrame` or a `duckdb` relation; a column that an
+        artifact has not is empty there. Raises `InvalidArgument` and `MissingExtra`.
+        """
+        return current.current_instance().members.open_tables(
+            self, engine=engine, reader=is_run_input
+        )
+
+    def mapped(
+        self,
+        layers_keys: str | Sequence[str] | None = None,
+        obs_keys: str | Sequence[str] | None = None,
+        obsm_keys: str | Sequence[str] | None = None,
+        obs_filter: Mapping[str, object] | None = None,
+        join: Literal["inner", "outer"] | None = "inner",
+        encode_labels: bool | Sequence[str] = True,
+        unknown_label: str | Mapping[str, str] | None = None,
+        cache_categories: bool = True,
+        parallel: bool = False,
+        dtype: str | None = None,
+        *,
+        is_run_input: Run | bool | None = None,
+    ) -> MappedRows:
+        """The rows of all artifacts, which are AnnData, as one dataset for `torch.utils.data.DataLoader`.
+
+        Args:
+            layers_keys: Layers to return, by default `X`.
+            obs_keys: Columns of `obs` to return as labels.
+            obsm_keys: Entries of `obsm` to return, under `obsm_` and their name.
+            obs_filter: Keep rows with these values: `{"site": ["Oslo", "Bergen"]}`.
+            join: Variables that all have (`inner`), that any has (`outer`, zero where missing), or each its own.
+            encode_labels: Return labels as numbers: of all columns, or of these.
+            unknown_label: The label, or that of each column, which is encoded as -1; so are missing ones.
+            cache_categories: Accepted for scripts that set it; categories are small and always kept.
+            parallel: Leave no file open, for workers that are forked; spawned ones need nothing.
+            dtype: The type that values are converted to, such as `float32`.
+            is_run_input: As for `cache`.
+
+        Raises:
+            InvalidArgument: A layer or a column that an artifact has not, or no variable in common.
+        """
+        del cache_categories
+        mapped: MappedRows = current.current_instance().members.mapped(
+            self,
+            reader=is_run_input,
+            layers_keys=layers_keys,
+            obs_keys=obs_keys,
+            obsm_keys=obsm_keys,
+            obs_filter=obs_filter,
+            join=join,
+            encode_labels=encode_labels,
+            unknown_label=unknown_label,
+            parallel=parallel,
+            dtype=dtype,
+        )
+        return mapped
 
 
 class CollectionArtifact(Base):

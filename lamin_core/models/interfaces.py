@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar
 
 if TYPE_CHECKING:
@@ -163,6 +164,58 @@ class RunComparison(Protocol):
 
     def view(self) -> dict[str, Any]:
         """Return it as `lamin diff --json` prints it."""
+
+
+class MappedRows(Protocol):
+    """The rows of the AnnData of a collection as one dataset for training."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows, and variables after the join."""
+
+    @property
+    def encoders(self) -> Mapping[str, Mapping[object, int]]:
+        """Of each encoded column the number of each label."""
+
+    @property
+    def var_joint(self) -> Sequence[str] | None:
+        """The names of the variables; None without a join."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether no file is open."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]: ...
+
+    def get_label_weights(
+        self,
+        obs_keys: str | Sequence[str],
+        scaler: float | None = None,
+        return_categories: bool = False,
+    ) -> Any:
+        """Return a weight for each row, for `WeightedRandomSampler`: rare labels weigh more."""
+
+    def get_merged_labels(self, label_key: str) -> list[object]:
+        """Return the labels of all rows."""
+
+    def get_merged_categories(self, label_key: str) -> set[object]:
+        """Return the labels that there are."""
+
+    def close(self) -> None:
+        """Close the files; reading a row opens them again."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+    @staticmethod
+    def torch_worker_init_fn(worker_id: int) -> None:
+        """Begin a worker of a DataLoader with files of its own: `worker_init_fn=`."""
 
 
 class FeatureManager(Protocol):

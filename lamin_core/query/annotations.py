@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lamin_core.models import Feature
+from lamin_core.models import ArtifactSchema, Feature, Schema, SchemaFeature
 from lamin_core.models.base import Registry
 from lamin_core.models.dtypes import Dtype, parse, registry_called, restored
 from lamin_core.models.relations import annotations_of, model
@@ -113,6 +113,23 @@ def labels_of(session: Session, record: Registry) -> dict[str, list[str]]:
         if names := list(rows):
             labels[name] = names
     return labels
+
+
+def features_of_slots(session: Session, artifact_id: int) -> dict[str, list[str]]:
+    """The features that each slot of a validated artifact has, with their types; of other sets, how many there are."""
+    features: dict[str, list[str]] = {}
+    query = (
+        select(ArtifactSchema.slot, Schema.itype, Schema.n_members, Feature.name, Feature.dtype)
+        .join(Schema, Schema.id == ArtifactSchema.schema_id)
+        .outerjoin(SchemaFeature, SchemaFeature.schema_id == Schema.id)
+        .outerjoin(Feature, Feature.id == SchemaFeature.feature_id)
+        .where(ArtifactSchema.artifact_id == artifact_id)
+        .order_by(ArtifactSchema.slot, Schema.id, SchemaFeature.position)
+    )
+    for slot, itype, number, name, dtype in session.execute(query):
+        text = f"{number:,} of {itype}" if name is None else f"{name} ({dtype})"
+        features.setdefault(slot, []).append(text)
+    return features
 
 
 def described(session: Session, record: Registry) -> list[tuple[str, str]]:

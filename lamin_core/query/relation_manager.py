@@ -16,6 +16,7 @@ from lamin_core.models import (
     Artifact,
     Base,
     Collection,
+    CollectionArtifact,
     Registry,
     RunArtifact,
     Schema,
@@ -127,6 +128,18 @@ class SQLRelatedSet(SQLQuerySet[R], RelatedSet[R]):
                     f"{record!r} would be above and below {self._record!r}",
                     hint="a hierarchy has no circles",
                 )
+
+
+def ordered_members(database: Database, collection: Collection) -> SQLRelatedSet[Artifact]:
+    """The artifacts of a collection in the order in which they were passed."""
+    between: Any = CollectionArtifact
+    position = (
+        select(between.position)
+        .where(between.collection_id == collection.id, between.artifact_id == Artifact.id)
+        .scalar_subquery()
+    )
+    members = SQLRelatedSet(database, collection, Collection.artifacts)
+    return members._with(_order=((position, False),))
 
 
 def all_reached(database: Database, record: Any, relation: Any) -> SQLQuerySet[Any]:

@@ -43,12 +43,27 @@ def save_artifacts(instance: SavingInstance, artifacts: Iterable[Artifact]) -> N
         versioning.find_series(session, pending)
         for batch in _rounds(pending):
             _write(session, batch, user)
+        _annotate(session, pending)
     for draft in pending:
         if draft.is_known:
             refresh_from(draft.artifact, draft.head)
         else:
             assign_row(draft.artifact, draft.row)
         _discard_temporary(draft.artifact)
+
+
+def _annotate(session: Session, pending: Sequence[ArtifactDraft]) -> None:
+    """Tie those that were validated to what they were found to hold."""
+    for draft in pending:
+        annotate = arguments_of(draft.artifact, ArtifactArguments).annotate
+        if annotate is not None:
+            annotate(session, draft.head.id if draft.is_known and draft.head else draft.row["id"])
+            if draft.is_known and draft.head is not None:
+                session.refresh(draft.head)
+            else:
+                draft.row["schema_id"] = session.scalar(
+                    select(Artifact.schema_id).where(Artifact.id == draft.row["id"])
+                )
 
 
 def _draft(artifact: Artifact) -> ArtifactDraft:

@@ -27,24 +27,31 @@ from lamin_core.uids import derived_uid, random_uid, version_suffix
 def save_schema(instance: SavingInstance, schema: Schema) -> Schema:
     """Write the schema, or find the one that asks for the same."""
     arguments = arguments_of(schema, SchemaArguments)
-    members, slots, index = arguments.members, arguments.slots, arguments.index
-    check_saved(
-        [*(feature for feature, _ in members), *slots.values(), *([index] if index else [])]
-    )
-    digest, user = _digest(schema, members, slots, index), instance.user_id
+    parts = [*(feature for feature, _ in arguments.members), *arguments.slots.values()]
+    check_saved([*parts, *([arguments.index] if arguments.index else [])])
+    user = instance.user_id
     with instance.db.writing() as session:
-        row = session.scalar(select(Schema).where(Schema.hash == digest))
-        if row is None:
-            row = schema
-            row.uid, row.hash, row.created_by_id = random_uid(16), digest, user
-            row.index_id = None if index is None else index.id
-            session.add(row)
-            session.flush()
-            session.add_all(_parts(row.id, members, slots))
+        row = add_schema(session, schema, user)
     if row is schema:
         return schema
     adopted: Schema = refresh_from(schema, row)
     return adopted
+
+
+def add_schema(session: Session, schema: Schema, user_id: int) -> Schema:
+    """Return the row that asks for the same as this new schema, which is added where there is none."""
+    arguments = arguments_of(schema, SchemaArguments)
+    members, slots, index = arguments.members, arguments.slots, arguments.index
+    digest = _digest(schema, members, slots, index)
+    row = session.scalar(select(Schema).where(Schema.hash == digest))
+    if row is None:
+        row = schema
+        row.uid, row.hash, row.created_by_id = random_uid(16), digest, user_id
+        row.index_id = None if index is None else index.id
+        session.add(row)
+        session.flush()
+        session.add_all(_parts(row.id, members, slots))
+    return row
 
 
 def _parts(

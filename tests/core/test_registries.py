@@ -569,10 +569,9 @@ def test_what_is_not_there_yet_says_so() -> None:
     for ask in (
         lambda: importlib.import_module("lamin_core.bionty"),
         lambda: ln.bionty,
-        lambda: ln.curators,
     ):
         with pytest.raises(
-            ln.errors.NotYet, match=r"lamin_core [\d.]+ has no (bionty|curators) yet\n  hint: "
+            ln.errors.NotYet, match=r"lamin_core [\d.]+ has no bionty yet\n  hint: "
         ):
             ask()
     with pytest.raises(AttributeError, match="has no attribute 'none_such'"):

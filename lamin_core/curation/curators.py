@@ -1,0 +1,212 @@
+"""Curators: validate a dataset against a schema, then save it with what it holds as annotations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sqlalchemy.orm import Session
+
+from lamin_core.curation.annotations import Findings, annotate
+from lamin_core.curation.categoricals import Categoricals
+from lamin_core.curation.plan import members
+from lamin_core.curation.problems import Problem, in_slot, validation_error
+from lamin_core.curation.tables import Checked, check_table
+from lamin_core.errors import InvalidArgument, ValidationError
+from lamin_core.models import Artifact, Feature, Run, Schema
+from lamin_core.models.arguments import ArtifactArguments, arguments_of
+from lamin_core.models.checks import shown
+from lamin_core.runtime import current
+from lamin_core.saving import save_all
+from lamin_core.saving.records import SavingInstance
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lamin_core.curation.columns import Series
+
+
+class Curator:
+    """A dataset and the schema that it should fit; the base of the curators of each kind of dataset."""
+
+    _call: ClassVar[str] = "curator"
+
+    def __init__(self, dataset: object, schema: Schema) -> None:
+        """Take a dataset in memory, or an artifact, which is loaded. Raises `InvalidArgument`."""
+        self._instance: SavingInstance = current.current_instance()
+        self._artifact = dataset if isinstance(dataset, Artifact) else None
+        self._dataset: Any = self._artifact.load() if self._artifact else dataset
+        self._schema = checked_schema(schema)
+        self._require_kind(self._dataset)
+        self._findings: Findings | None = None
+
+    @property
+    def dataset(self) -> Any:
+        """The dataset as it would be saved: with what `standardize` and conversions changed."""
+        return self._dataset
+
+    @property
+    def schema(self) -> Schema:
+        """The schema that the dataset should fit."""
+        return self._schema
+
+    @property
+    def cat(self) -> Categoricals:
+        """The categorical columns: what is not validated, and ways to mend it."""
+        return Categoricals(self)
+
+    @property
+    def slots(self) -> dict[str, Schema]:
+        """The schema of each part of the dataset."""
+        return self._schema.slots
+
+    def validate(self) -> None:
+        """Check the dataset. Raises `ValidationError`, which lists all problems and how to mend each."""
+        with self._instance.db.reading() as session:
+            findings = Findings(self._schema, self._check(session))
+        problems: list[Problem] = []
+        for slot, checked in findings.slots.items():
+            problems += in_slot(checked.problems, slot)
+        self._findings = None
+        if problems:
+            raise validation_error(problems, self._schema.name or self._schema.uid)
+        for slot, checked in findings.slots.items():
+            if checked.table is not None:
+                self._adopt(slot, checked.table)
+        self._findings = findings
+
+    def save_artifact(
+        self,
+        *,
+        key: str | None = None,
+        description: str | None = None,
+        revises: Artifact | None = None,
+        run: Run | bool | None = None,
+    ) -> Artifact:
+        """Validate the dataset, save it as an artifact and annotate that.
+
+        The artifact, its schema, features and labels are written in one transaction. Raises
+        `ValidationError`, and what `ln.Artifact` raises.
+        """
+        if self._artifact is not None:
+            return self._annotated(self._artifact)
+        self.validate()  # also where it was validated before: the dataset may have changed since
+        artifact: Artifact = self._instance.files.from_object(
+            Artifact, self._dataset, key=key, description=description, revises=revises, run=run
+        )
+        self.annotate_on_save(artifact)
+        return artifact.save()
+
+    def annotate_on_save(self, artifact: Artifact) -> None:
+        """Let a new artifact of this dataset be annotated in the transaction that saves it."""
+        if self._findings is None:
+            self.validate()
+        assert self._findings is not None  # as validated above
+        findings, user_id = self._findings, self._instance.user_id
+
+        def write(session: Session, artifact_id: int) -> None:
+            annotate(session, artifact_id, findings, user_id)
+
+        if new := findings.new_records():
+            save_all(self._instance, new)
+        arguments_of(artifact, ArtifactArguments).annotate = write
+
+    def _annotated(self, artifact: Artifact) -> Artifact:
+        """Annotate an artifact that is saved, whose bytes stay as they are."""
+        self.validate()
+        assert self._findings is not None  # as validated above
+        if new := self._findings.new_records():
+            save_all(self._instance, new)
+        with self._instance.db.writing() as session:
+            annotate(session, artifact.id, self._findings, self._instance.user_id)
+        return Artifact.get(artifact.uid)
+
+    def _check(self, session: Session) -> dict[str, Checked]:
+        """Return what each slot was found to hold."""
+        raise NotImplementedError
+
+    def _adopt(self, slot: str, table: pd.DataFrame) -> None:
+        """Take a table whose values were converted into the dataset."""
+
+    def _tables(self) -> dict[str, tuple[pd.DataFrame, Schema]]:
+        """Return the tables whose values are looked up, with their schemas, by slot."""
+        raise NotImplementedError
+
+    def _require_kind(self, dataset: object) -> None:
+        """Raise `InvalidArgument` for a dataset of another kind."""
+        raise NotImplementedError
+
+
+class DataFrameCurator(Curator):
+    """A `pandas.DataFrame` and the schema that it should fit.
+
+    Example: `ln.curators.DataFrameCurator(df, schema).save_artifact(key="table.parquet")`.
+    """
+
+    def _check(self, session: Session) -> dict[str, Checked]:
+        return {"": check_table(session, self._dataset, self._schema, call=self._call)}
+
+    def _adopt(self, slot: str, table: pd.DataFrame) -> None:
+        self._dataset = table
+
+    def _tables(self) -> dict[str, tuple[pd.DataFrame, Schema]]:
+        return {"": (self._dataset, self._schema)}
+
+    def _require_kind(self, dataset: object) -> None:
+        if type(dataset).__name__ != "DataFrame" or not hasattr(dataset, "dtypes"):
+            raise wrong_kind(dataset, "a pandas.DataFrame")
+        if self._schema.slots and self._schema.itype is None:
+            raise InvalidArgument(
+                f"schema {self._schema.name!r} has the slots {sorted(self._schema.slots)}, a table has none",
+                hint="ln.curators.AnnDataCurator(adata, schema)",
+            )
+
+    def standardize(self) -> None:
+        """Add columns of features that are missing and have a default or may be empty; fill missing values by defaults.
+
+        The table that was passed stays as it is: `curator.dataset` is the changed one. Raises
+        `ValidationError` for a missing column that may not be empty and has no default.
+        """
+        table = self._dataset.copy(deep=False)
+        with self._instance.db.reading() as session:
+            features = [feature for feature, _ in members(session, self._schema)]
+        for feature in features:
+            table[feature.name] = _standardized(table, feature)
+        self._dataset, self._findings = table, None
+
+
+def _standardized(table: pd.DataFrame, feature: Feature) -> Series:
+    import pandas as pd
+
+    default = feature.default_value
+    if feature.name not in table.columns:
+        if default is None and not feature.nullable:
+            raise ValidationError(
+                f"column {feature.name!r} is missing, may not be empty and has no default",
+                hint=f"feature = ln.Feature.get(name={feature.name!r}); feature.default_value = ...; feature.save()",
+            )
+        values = pd.Series([default] * len(table), index=table.index)
+        return values.astype("category") if feature.dtype.startswith("cat") else values
+    series = table[feature.name]
+    if default is None or not series.isna().any():
+        return series
+    if series.dtype == "category" and default not in series.cat.categories:
+        series = series.cat.add_categories([default])
+    return series.fillna(default)
+
+
+def checked_schema(schema: object) -> Schema:
+    """Return the schema if it is a saved one. Raises `InvalidArgument`."""
+    if not isinstance(schema, Schema):
+        raise InvalidArgument(
+            f"not a schema: {shown(schema)}", hint="ln.Schema(features=[...]).save()"
+        )
+    if schema.id is None:
+        raise InvalidArgument(f"{schema!r} is not saved", hint="schema.save()")
+    return schema
+
+
+def wrong_kind(dataset: object, expected: str) -> InvalidArgument:
+    """Return the error for a dataset that a curator does not take."""
+    kind = type(dataset).__name__
+    hint = "curators: DataFrameCurator, AnnDataCurator, MuDataCurator, SpatialDataCurator"
+    return InvalidArgument(f"not {expected}: {kind}", hint=hint)
