@@ -166,7 +166,7 @@ def _stored(path: Path) -> Stored:
         ("a.csv", b"", "none"),
         ("a.csv", b"\xff\xfe\x00,\x00\n", "table"),
         ("a.unknown", b"x", "none"),
-        ("a.csv.gz", gzip.compress(b"a,b\n1,2\n"), "table"),
+        ("a.csv.gz", gzip.compress(b"a,b\n1,2\n", mtime=0), "table"),
         ("a.txt.gz", b"no gzip", "none"),
         ("a.pkl", b"cos\nsystem\n(S'true'\ntR.", "none"),
     ],
