@@ -132,5 +132,5 @@ def test_one_html_file_has_the_picture_and_runs_nothing(samples: Path) -> None:
     assert "<script" not in page
     typed("lineage", artifact.uid, "-o", "other.html")
     assert "<img" not in (samples / "other.html").read_text()
-    refused = typed("lineage", "merged.csv", "--html", "mail.txt", code=1)
+    refused = typed("lineage", "merged.csv", "--html", "mail.txt", code=2)
     assert "not the name of an HTML file: 'mail.txt'" in refused.stderr
