@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 import lamin_core as ln
-from lamin_core.instance.instance import disconnect, init
+from lamin_core.instance.instance import connect, disconnect, init
 from lamin_core.render.svg import Box
 from lamin_core.render.text_width import pixels
 from tests.command import lamin, on_terminal, typed
@@ -113,3 +113,24 @@ def test_a_box_is_wide_enough_for_its_texts_in_the_widest_usual_font(text: str) 
         face.set_text(text, flags=LoadFlags.NO_HINTING)
         assert face.get_width_height()[0] / 64 <= pixels(text, 12) + 1
     assert Box(text, text, "", "artifact").width >= pixels(text, 12) + 18
+
+
+def test_one_html_file_has_the_picture_and_runs_nothing(samples: Path) -> None:
+    artifact = ln.Artifact(
+        samples / "merged.csv", key="<img src=x onerror=alert(1)>.csv", run=False
+    )
+    connect()
+    artifact.save()
+    disconnect()
+    typed("lineage", "merged.csv", "--html", "mail.html")
+    page = (samples / "mail.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert "default-src 'none'" in page
+    assert f"clean.py x {SAMPLES}" in page
+    assert page.count("<tr>") == 2 * SAMPLES + 1 + SAMPLES + 1 + 2
+    assert "href" not in page
+    assert "<script" not in page
+    typed("lineage", artifact.uid, "-o", "other.html")
+    assert "<img" not in (samples / "other.html").read_text()
+    refused = typed("lineage", "merged.csv", "--html", "mail.txt", code=2)
+    assert "not the name of an HTML file: 'mail.txt'" in refused.stderr

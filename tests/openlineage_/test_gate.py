@@ -16,7 +16,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from lamin_core.errors import Conflict, InvalidArgument, NotFound
 from lamin_core.instance.instance import Instance
 from lamin_core.server import api_keys
+from lamin_core.server.api_keys import Keyring
 from lamin_core.server.app import open_routes
+from lamin_core.server.web import site
 from openlineage.lamin.http.app import application
 
 from .serving import EVENT, Server, ask
@@ -52,7 +54,12 @@ def _routes(routes: Iterable[BaseRoute], above: str = "") -> Iterator[tuple[str,
 def test_every_route_but_the_open_ones_asks_for_a_key(server: Server, folder: Path) -> None:
     instance = Instance.open(folder / ".lamin")
     walked = set(_routes(application(instance.db).routes))
+    login = {path for _, path in _routes(site.open_routes(Keyring(instance.db)))}
     instance.db.dispose()
+    assert login == {
+        "/login",
+        "/static/1",
+    }  # where one gets in, and what says nothing of the registry
     assert {path for _, path in _routes(open_routes())} == OPEN
     assert {("POST", EVENT), ("GET", "/metrics")} <= walked
     wrong = {"Authorization": "Bearer wrong"}
@@ -61,7 +68,7 @@ def test_every_route_but_the_open_ones_asks_for_a_key(server: Server, folder: Pa
             server.port, method, path, b"{}" if method == "POST" else None, headers
         )[0]
         for method, path in walked
-        if path not in OPEN
+        if path not in OPEN | login
         for headers in ({}, wrong)
     }
     assert set(answers.values()) == {401}, answers
