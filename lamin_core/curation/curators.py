@@ -123,8 +123,9 @@ class Curator:
         assert self._findings is not None  # as validated above
         if new := self._findings.new_records():
             save_all(self._instance, new)
+        user_id = self._instance.user_id  # which may have to be written first
         with self._instance.db.writing() as session:
-            annotate(session, artifact.id, self._findings, self._instance.user_id)
+            annotate(session, artifact.id, self._findings, user_id)
         return Artifact.get(artifact.uid)
 
     def _check(self, session: Session) -> dict[str, Checked]:
