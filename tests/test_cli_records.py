@@ -298,6 +298,26 @@ def test_what_is_said_of_a_record_is_kept(folder: Path) -> None:
     }
 
 
+def test_a_misfit_is_a_failed_check_and_exits_with_4(folder: Path) -> None:
+    typed("save", "a.csv")
+    with connected():
+        feature = ln.Feature(name="x", dtype=int).save()
+        ln.Schema([feature], name="numbers").save()
+        ln.Schema([ln.Feature(name="y", dtype=str).save()], name="texts").save()
+    assert typed("annotate", "a.csv", "--schema", "numbers", "--json").json["features"] == {
+        "schema_check": "passed"
+    }
+    failed = typed("annotate", "a.csv", "--schema", "texts", code=4)
+    assert "column 'y' is missing" in failed.stderr
+    with connected():
+        artifact = ln.Artifact.filter(schema_check="failed").one()
+        assert artifact.features["schema_problems"].startswith("1 problem with schema 'texts'")
+        assert artifact.schema.name == "numbers"
+    assert (
+        "schemas: numbers, texts" in typed("annotate", "a.csv", "--schema", "none", code=3).stderr
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

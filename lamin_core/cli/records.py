@@ -16,7 +16,7 @@ from lamin_core.cli.copies import copied, write_out
 from lamin_core.cli.epilog import examples
 from lamin_core.cli.resolve import REGISTRIES, by_name, called, find, registry
 from lamin_core.cli.serializers import annotated, shape
-from lamin_core.errors import InvalidArgument
+from lamin_core.errors import InvalidArgument, NotFound
 from lamin_core.runtime.printable import printable
 
 _LISTED = 50
@@ -182,6 +182,7 @@ def _short(fields: dict[str, Any]) -> dict[str, Any]:
 @click.command(
     epilog=examples(
         "lamin annotate results/genes.csv --labels checked --project airway",
+        'lamin annotate results/counts.parquet --schema "Counts"',
         "lamin annotate run aT8AlECy --features temperature=21.6",
     )
 )
@@ -201,6 +202,11 @@ def _short(fields: dict[str, Any]) -> dict[str, Any]:
 )
 @click.option("--project", multiple=True, help="A project, made if it is new; as often as needed.")
 @click.option("--description", help="What it is.")
+@click.option(
+    "--schema",
+    metavar="SCHEMA",
+    help="Check the artifact against this schema, by name or uid; a misfit is noted and exits with 4.",
+)
 @output.as_json
 def annotate(
     words: tuple[str, ...],
@@ -211,13 +217,14 @@ def annotate(
     labels: tuple[str, ...],
     project: tuple[str, ...],
     description: str | None,
+    schema: str | None,
     as_json: bool,
 ) -> None:
-    """Give a record labels, values of features, a description."""
-    if not (features or labels or project or description):
+    """Give a record labels, values of features, a description; check an artifact against a schema."""
+    if not (features or labels or project or description or schema):
         raise InvalidArgument(
             "nothing to annotate with",
-            hint="--features NAME=VALUE, --labels LABEL, --project, --description",
+            hint="--features NAME=VALUE, --labels LABEL, --project, --description, --schema SCHEMA",
         )
     values = dict(_value(assignment) for assignment in features)
     record = find(words, key, uid, name, to_change=True)
@@ -230,10 +237,23 @@ def annotate(
         record.projects.add(*(ln.Project(name=project_name).save() for project_name in project))
     if values:
         record.features.add_values(values)
+    if schema is not None:
+        ln.curators.check(record, _schema(schema), strict=True)
     if as_json:
         output.print_json(annotated(record))
     else:
         output.echo(f"{record.uid} is annotated", err=True)
+
+
+def _schema(text: str) -> ln.Schema:
+    """The schema with this name or uid. Raises `NotFound`, and `MultipleFound` for several of the name."""
+    matches = ln.Schema.filter(ln.Q(name=text) | ln.Q(uid=text))
+    if not matches.count():
+        names = ", ".join(name for name in ln.Schema.all().list("name")[:10] if name)
+        raise NotFound(
+            f"no schema {text!r}", hint=f"schemas: {names or 'none yet: ln.Schema([...])'}"
+        )
+    return matches.one()
 
 
 def _value(assignment: str) -> tuple[str, Any]:

@@ -5,9 +5,10 @@ Importing it loads nothing heavy; pandera is imported when something is validate
 
 from __future__ import annotations
 
+from lamin_core.curation.checks import check as check
 from lamin_core.curation.curators import DataFrameCurator as DataFrameCurator
 from lamin_core.curation.objects import AnnDataCurator as AnnDataCurator
 from lamin_core.curation.objects import MuDataCurator as MuDataCurator
 from lamin_core.curation.objects import SpatialDataCurator as SpatialDataCurator
 
-__all__ = ["AnnDataCurator", "DataFrameCurator", "MuDataCurator", "SpatialDataCurator"]
+__all__ = ["AnnDataCurator", "DataFrameCurator", "MuDataCurator", "SpatialDataCurator", "check"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sqlalchemy.orm import Session
 
@@ -38,6 +38,13 @@ class Curator:
         self._schema = checked_schema(schema)
         self._require_kind(self._dataset)
         self._findings: Findings | None = None
+
+    @classmethod
+    def of_loaded(cls, artifact: Artifact, dataset: object, schema: Schema) -> Self:
+        """Return the curator of a saved artifact that was loaded already."""
+        curator = cls(dataset, schema)
+        curator._artifact = artifact
+        return curator
 
     @property
     def dataset(self) -> Any:
@@ -116,8 +123,9 @@ class Curator:
         assert self._findings is not None  # as validated above
         if new := self._findings.new_records():
             save_all(self._instance, new)
+        user_id = self._instance.user_id  # which may have to be written first
         with self._instance.db.writing() as session:
-            annotate(session, artifact.id, self._findings, self._instance.user_id)
+            annotate(session, artifact.id, self._findings, user_id)
         return Artifact.get(artifact.uid)
 
     def _check(self, session: Session) -> dict[str, Checked]:

@@ -52,8 +52,8 @@ def validation_error(problems: Sequence[Problem], schema: str) -> ValidationErro
 def listed(values: Sequence[object]) -> str:
     """Return the first values, and how many there are where some are left out.
 
-    >>> listed(["a", "b"]), listed(list(range(500_000)))[-23:]
-    ("'a', 'b'", "8, 9, ... (500,000)")
+    >>> listed(["a", "b"]), listed(range(500_000))
+    ("'a', 'b'", '0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ... (500,000)')
     """
     text = ", ".join(_short(value) for value in values[:SHOWN])
     return text if len(values) <= SHOWN else f"{text}, ... ({len(values):,})"

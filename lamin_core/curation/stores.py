@@ -207,7 +207,7 @@ def labels_of(group: Group, key: str, name: str) -> Labels:
     if not hasattr(stored, "keys"):
         return Labels(stored, None)
     if "codes" in stored:
-        return Labels(stored["codes"], _texts(stored["categories"][:]))
+        return Labels(stored["codes"][:], _texts(stored["categories"][:]))
     return Labels(stored["values"], None)  # numbers that may be missing
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import anndata
@@ -12,7 +14,7 @@ import pytest
 
 import lamin_core as ln
 from lamin_core.errors import InvalidArgument, MissingExtra, ValidationError
-from lamin_core.instance.instance import Instance
+from lamin_core.instance.instance import Instance, disconnect, init
 
 GENES = ["ENSG00000153563", "ENSG00000010610", "ENSG00000170458"]
 
@@ -320,3 +322,120 @@ def test_a_mudata_is_curated_where_it_is_installed(
 def test_what_is_not_installed_is_named(composite: ln.Schema, table: pd.DataFrame) -> None:
     with pytest.raises(MissingExtra, match="spatialdata is not installed"):
         ln.curators.SpatialDataCurator(cells(table), composite)
+
+
+# Checks of what is saved
+
+
+def test_a_check_stays_with_the_artifact(schema: ln.Schema, table: pd.DataFrame) -> None:
+    good = ln.Artifact.from_df(table, key="good.parquet").save()
+    bad = ln.Artifact.from_df(table.assign(perturbation="IFNJ"), key="bad.parquet").save()
+    assert ln.curators.check(good, schema)
+    assert not ln.curators.check(bad, schema)
+    assert ln.Artifact.filter(schema_check="failed").one() == bad
+    assert "'IFNJ'" in bad.features["schema_problems"]
+    assert bad.schema is None
+    with pytest.raises(ValidationError, match="'IFNJ'"):
+        ln.curators.check(bad, schema, strict=True)
+    ln.ULabel(name="IFNJ", type=ln.ULabel.get(name="Perturbation")).save()
+    assert ln.curators.check(bad, schema)
+    assert bad.features.get_values() == {"perturbation": "IFNJ", "schema_check": "passed"}
+    text = ln.Artifact.from_dir(_folder_with_text())[0].save()
+    with pytest.raises(InvalidArgument, match="no schema applies to it"):
+        ln.curators.check(text, schema)
+
+
+def _folder_with_text() -> Path:
+    Path("texts").mkdir()
+    Path("texts/a.txt").write_text("a")
+    return Path("texts")
+
+
+# Bad input
+
+
+def _frame(**columns: Any) -> pd.DataFrame:
+    return pd.DataFrame({"id": ["a", "b"], "n": [1, 2], "kind": ["x", "y"]} | columns).set_index(
+        "id"
+    )
+
+
+BAD_TABLES: dict[str, tuple[pd.DataFrame, str]] = {
+    "wrong dtype": (_frame(n=["1", "2"]), "column 'n' has string values, not int"),
+    "missing column": (_frame().drop(columns="n"), "column 'n' is missing"),
+    "extra column": (_frame(z=[1, 2]), "columns that are not in the schema: 'z'"),
+    "missing value": (_frame(n=[1, None]), "column 'n' has 1 missing value"),
+    "missing label": (_frame(kind=["x", None]), "column 'kind' has 1 missing value"),
+    "typo": (_frame(kind=["x", "Y "]), "'Y ' (did you mean 'y'?)"),
+    "duplicate index": (_frame(id=["a", "a"]), "the index has 1 value more than once: 'a'"),
+    "another order": (_frame()[["kind", "n"]], "not in the order of the schema"),
+    "mixed types": (_frame(n=[1, "2"]), "values of several types: 'int', 'str'"),
+    "numbers for labels": (_frame(kind=["x", 3]), "1 value in feature 'kind' is no text: 3"),
+    "empty table": (_frame()[:0], "the table has no rows"),
+    "no columns": (pd.DataFrame(index=["a"]), "the table has no columns"),
+    "columns twice": (_frame()[["n", "n"]], "columns that are there more than once: 'n'"),
+    "unused and unordered categories": (
+        _frame(kind=pd.Categorical(["x", "z"], categories=["w", "x", "z"])),
+        "1 term not validated in feature 'kind': 'z'",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def strict_schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ln.Schema]:
+    """A schema that asks for everything that it can ask for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("strict"))
+        new_instance = init("./data")
+        ln.save([ln.ULabel(name=name) for name in "xy"])
+        features = [
+            ln.Feature(name="n", dtype=int, nullable=False).save(),
+            ln.Feature(name="kind", dtype=ln.ULabel, nullable=False).save(),
+        ]
+        index = ln.Feature(name="id", dtype=str, nullable=False).save()
+        yield ln.Schema(features, index=index, maximal_set=True, ordered_set=True).save()
+        disconnect()
+        new_instance.db.dispose()
+
+
+@pytest.mark.parametrize("name", BAD_TABLES)
+def test_a_bad_table_is_refused_with_a_hint_and_nothing_is_saved(
+    strict_schema: ln.Schema, name: str
+) -> None:
+    bad, message = BAD_TABLES[name]
+    text = problem(bad, strict_schema)
+    assert message in text
+    assert "\n    → " in text
+    with pytest.raises(ValidationError):
+        ln.Artifact.from_df(bad, key="a.parquet", schema=strict_schema)
+    assert ln.Artifact.all().count() == 0
+
+
+def test_the_table_that_they_are_made_from_is_valid(strict_schema: ln.Schema) -> None:
+    ln.curators.DataFrameCurator(_frame(), strict_schema).validate()
+
+
+def test_many_bad_values_make_a_short_text(strict_schema: ln.Schema) -> None:
+    kinds = np.where(np.arange(1_000_000) % 2, "x", np.arange(1_000_000).astype(str))
+    big = pd.DataFrame({"n": np.arange(1_000_000), "kind": kinds})
+    big.index = pd.Index(np.arange(1_000_000).astype(str), name="id")
+    text = problem(big, strict_schema)
+    assert "500,000 terms not validated" in text
+    assert "... (500,000)" in text
+    assert len(text) < 1_000
+
+
+def test_arguments_that_are_no_datasets_and_no_schemas(
+    strict_schema: ln.Schema, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidArgument, match=r"not a pandas.DataFrame: list"):
+        ln.curators.DataFrameCurator([1], strict_schema)
+    with pytest.raises(InvalidArgument, match="not a schema: 'x'"):
+        ln.curators.DataFrameCurator(_frame(), "x")  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgument, match="is not saved"):
+        ln.curators.DataFrameCurator(_frame(), ln.Schema(itype=ln.Feature))
+    (tmp_path / "corrupt.h5ad").write_bytes(b"not HDF5")
+    corrupt = ln.Artifact(tmp_path / "corrupt.h5ad", key="corrupt.h5ad").save()
+    with pytest.raises(InvalidArgument, match=r"'corrupt.h5ad' cannot be read as .h5ad"):
+        ln.curators.check(corrupt, strict_schema)
+    corrupt.delete(permanent=True)
