@@ -22,7 +22,7 @@ from lamin_core.cli.output import (
     there_is_more,
 )
 from lamin_core.cli.pictures import chosen_form, newest_nodes, picture_options, put_out
-from lamin_core.cli.resolve import note_same_bytes
+from lamin_core.cli.resolve import note_other_place
 from lamin_core.cli.trees import print_lines
 from lamin_core.enums import RunStatus
 from lamin_core.errors import InvalidArgument
@@ -161,7 +161,7 @@ def _named(
     if name is None:
         return [questions.find_run(run or "")]
     match = questions.match(name, as_of=as_of)
-    note_same_bytes(match)
+    note_other_place(match)
     return match.records
 
 
