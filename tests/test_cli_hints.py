@@ -66,11 +66,11 @@ def test_bytes_that_were_registered_in_place_and_are_gone_name_what_keeps_copies
 ) -> None:
     typed("save", "a.csv")
     (folder / "a.csv").write_text("other")
-    kept = "lamin save PATH --key KEY keeps a copy of each version"
-    assert kept in typed("load", "a.csv", code=4).stderr
+    advice = "lamin save PATH --key KEY keeps a copy of each version"
+    assert advice in typed("load", "a.csv", code=4).stderr
     uid = typed("artifacts", "--json").json[0]["uid"]
     (folder / "a.csv").unlink()
-    assert kept in typed("load", uid, code=3).stderr
+    assert advice in typed("load", uid, code=3).stderr
     init("./data")
     with pytest.raises(NotFound, match=r"ln\.Artifact\(PATH, key=KEY\)\.save\(\) keeps a copy"):
         ln.Artifact.get(uid).load()
