@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import lamin_core as ln
-from lamin_core.errors import InvalidArgument
+from lamin_core.errors import InvalidArgument, NotFound
 from lamin_core.instance.instance import disconnect, init
 from tests.command import typed
 
@@ -51,6 +51,31 @@ def test_a_full_standard_output_is_named_with_what_was_done(folder: Path) -> Non
     uid = typed("artifacts", "--json").json[0]["uid"]
     assert f"saved artifact a.csv, version 0000: {uid}" in done.stderr
     assert "standard output cannot be written: No space left on device" in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device here")
+@pytest.mark.parametrize("arguments", ["--help", "--version", "lineage --help"])
+def test_help_into_a_full_standard_output_names_it(folder: Path, arguments: str) -> None:
+    done = shell(f"lamin {arguments} > /dev/full")
+    assert done.returncode == 1
+    assert "standard output cannot be written: No space left on device" in done.stderr
+
+
+def test_bytes_that_were_registered_in_place_and_are_gone_name_what_keeps_copies(
+    folder: Path,
+) -> None:
+    typed("save", "a.csv")
+    (folder / "a.csv").write_text("other")
+    advice = "lamin save PATH --key KEY keeps a copy of each version"
+    assert advice in typed("load", "a.csv", code=4).stderr
+    uid = typed("artifacts", "--json").json[0]["uid"]
+    (folder / "a.csv").unlink()
+    assert advice in typed("load", uid, code=3).stderr
+    init("./data")
+    with pytest.raises(NotFound, match=r"ln\.Artifact\(PATH, key=KEY\)\.save\(\) keeps a copy"):
+        ln.Artifact.get(uid).load()
+    with pytest.raises(NotFound, match=r"ln\.Artifact\.df\(\) lists what is there"):
+        ln.connect().lineage.find("nothing-like-it")
 
 
 def test_a_name_that_begins_with_a_dash_is_found_as_the_hint_says(folder: Path) -> None:

@@ -146,6 +146,11 @@ def test_artifacts_are_chosen_by_label_feature_and_project(project: Path) -> Non
     assert keys("--feature", "temperature") == {"raw.csv", "table.csv"}
     assert keys("--label", "raw", "--feature", "temperature<20") == set()
     assert "nearest: temperature" in typed("artifacts", "--feature", "temprature>1", code=3).stderr
+    missing = typed("artifacts", "--label", "rwa", "--json", code=3).stderr
+    assert "no ULabel with name='rwa'" in missing
+    assert "nearest: raw" in missing
+    assert "nearest: airway" in typed("artifacts", "--project", "airwy", code=3).stderr
+    assert typed("artifacts", "--key", "nosuch").stdout == "nothing fits these options\n"
     assert "not a dtype" in typed("feature", "create", "x", "--dtype", "zzz", code=2).stderr
 
 

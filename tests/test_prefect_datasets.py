@@ -415,3 +415,51 @@ def test_a_rollback_marks_what_was_written(recorded: RecordedEvents) -> None:
     run = recorded.run("write")
     assert run.kinds == ["START", "COMPLETE", "RUNNING"]
     assert run.events[2]["outputs"][0]["facets"]["lamin_artifact"]["role"] == "rolled_back"
+
+
+def test_files_that_nobody_declares_are_noted_as_they_are_opened(recorded: RecordedEvents) -> None:
+    @ours.task
+    def count(organ: str, log: Path) -> int:
+        lines = Path(f"{organ}.csv").read_text().splitlines()
+        Path(f"{organ}.txt").write_text(str(len(lines)))
+        log.write_text("counted")
+        return len(lines)
+
+    @ours.task
+    def fail() -> None:
+        Path("half.txt").write_text(Path("liver.csv").read_text())
+        raise ValueError("no more")
+
+    @ours.flow
+    def pipeline() -> str:
+        count("liver", Path("count.log"))
+        fail(return_state=True)
+        return Path("liver.txt").read_text() + Path("config.txt").read_text()
+
+    Path("liver.csv").write_text("a\n")
+    Path("config.txt").write_text("a")
+    pipeline()
+    task = recorded.run("count")
+    assert (task.inputs, sorted(task.outputs)) == (["liver.csv"], ["count.log", "liver.txt"])
+    assert (recorded.run("fail").inputs, recorded.run("fail").outputs) == (["liver.csv"], [])
+    flow = recorded.run("pipeline")
+    assert (flow.inputs, flow.outputs) == (["config.txt"], [])
+
+
+def test_files_that_are_opened_are_not_noted_where_the_setting_says_so(
+    recorded: RecordedEvents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @ours.task
+    def count(target: Path) -> None:
+        target.write_text(Path("a.csv").read_text())
+        Path("b.txt").write_text("1")
+
+    @ours.flow
+    def pipeline() -> None:
+        count(Path("out.txt"))
+
+    monkeypatch.setenv("LAMIN_WATCH_FILES", "no")
+    for name in ("a.csv", "out.txt"):
+        Path(name).write_text("a")
+    pipeline()
+    assert (recorded.run("count").inputs, recorded.run("count").outputs) == ([], ["out.txt"])

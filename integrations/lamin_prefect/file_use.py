@@ -1,15 +1,16 @@
-"""What a run does with files: which of those that it was passed, names or returns it has read, and which written."""
+"""What a run does with files: which that it was passed, names, returns or opens it has read, and which written."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 
 from lamin_core.runtime.fork_safe import ForkSafeLock
 from lamin_core.runtime.paths import user_cache
 from openlineage.lamin.adapter.datasets import DatasetReader, Snapshot
-from openlineage.lamin.adapter.opened_files import OpenedFiles
+from openlineage.lamin.adapter.watched_files import WatchedFiles
 from openlineage.lamin.emit.events import Dataset
 
 # File servers have clocks of their own, and some know no fractions of a second.
@@ -54,7 +55,7 @@ class FileUse:
 
     began: int
     """When the run began, in nanoseconds since 1970."""
-    opened: OpenedFiles = field(default_factory=OpenedFiles)
+    opened: WatchedFiles = field(default_factory=WatchedFiles)
     _passed: dict[str, Snapshot | None] = field(default_factory=dict)
     _inputs: list[Dataset] = field(default_factory=list)
     _outputs: dict[str, Snapshot] = field(default_factory=dict)
@@ -68,13 +69,14 @@ class FileUse:
     @property
     def has_paths(self) -> bool:
         """Whether its end looks at files that are known by now."""
-        return bool(self._passed or self._to_look_at)
+        return bool(self._passed or self._to_look_at) or not self.opened.is_empty
 
     def passed(self, paths: Iterable[str]) -> None:
         """The run begins with these among its arguments: its end decides whether it has read or written them."""
         for path in map(absolute, paths):
             if path not in self._passed:
                 self._passed[path] = reader.snapshot(path)
+        self.opened.expect(self._passed)
 
     def read(self, paths: Iterable[str]) -> list[Dataset]:
         """The run reads these, as they are now."""
@@ -107,6 +109,7 @@ class FileUse:
 
     def outputs(self) -> list[Dataset]:
         """What the run has written; `published` if a run inside of it wrote it."""
+        self.opened.collect()
         for path in self._to_look_at:
             snapshot = reader.snapshot(path)
             if snapshot is not None:
@@ -130,6 +133,33 @@ class FileUse:
             if before is not None and self._is_input(path, before, is_complete):
                 datasets.append(before.dataset)
         return list(dict.fromkeys(datasets))
+
+    def noticed(
+        self, inputs: Iterable[Dataset], outputs: Iterable[Dataset], *, is_complete: bool
+    ) -> tuple[list[Dataset], list[Dataset]]:
+        """What the run has read and written beside these, as it was seen to; to be called after `inputs`.
+
+        What was passed, declared or returned, and what lies in such a folder, is known. So is what
+        runs inside of this one wrote. A run that failed has written nothing.
+        """
+        declared = {dataset.name for dataset in (*inputs, *outputs) if dataset.namespace == "file"}
+        declared.update(self._passed, map(absolute, self._to_look_at))
+        read = [
+            dataset
+            for dataset in self.opened.inputs(reader)
+            if not self._is_known(dataset, declared)
+        ]
+        written = []
+        for snapshot in self.opened.outputs(reader) if is_complete else ():
+            if not self._is_known(snapshot.dataset, declared):
+                recorded_states.remember(snapshot)
+                written.append(snapshot.dataset)
+        return read, written
+
+    def _is_known(self, dataset: Dataset, declared: set[str]) -> bool:
+        folders = map(str, PurePath(dataset.name).parents)
+        is_declared = dataset.name in declared or any(folder in declared for folder in folders)
+        return is_declared or identity(dataset) in self.written_inside
 
     def _is_input(self, path: str, before: Snapshot, is_complete: bool) -> bool:
         if self.opened.has_read(path) or identity(before.dataset) in self.read_inside:

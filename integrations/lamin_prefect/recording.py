@@ -21,6 +21,7 @@ from lamin_core.runtime.current import register_engine
 from lamin_core.runtime.fork_safe import ForkSafeLock
 from lamin_core.runtime.parent_context import RunReference, parent_from_environment
 from lamin_core.runtime.recorded_calls import recorded_by_engine
+from lamin_core.watching.opening import unwatched
 from lamin_prefect import path_discovery
 from lamin_prefect.file_use import FileUse, identity
 from lamin_prefect.kept_results import KeptResults, Result
@@ -28,7 +29,6 @@ from lamin_prefect.provenance_map import Upstream
 from lamin_prefect.task_assets import TaskAssets
 from lamin_prefect.translate import Declaration, Ending
 from openlineage.lamin.adapter.guard import Guard
-from openlineage.lamin.adapter.opened_files import unnoticed
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.default_sink import default_sink
 from openlineage.lamin.emit.events import Dataset, Event, Run
@@ -178,7 +178,7 @@ class Recording:
         if self._is_outermost_flow:
             announcement.make(self, self.run)
 
-    @unnoticed()
+    @unwatched()
     def look(self) -> None:
         """See how the files are that it is passed, and tell the start."""
         try:
@@ -197,7 +197,7 @@ class Recording:
         return self._files.read(declared) + self._files.refer(called.assets.inputs())
 
     @log_exceptions
-    @unnoticed()
+    @unwatched()
     def read(self, path: Any) -> None:
         """The function says that it reads this file (or these), now."""
         self._files.read(path_discovery.locations(path, text=True))
@@ -208,7 +208,7 @@ class Recording:
         self._files.wrote(path_discovery.locations(path, text=True))
 
     @log_exceptions
-    @unnoticed()
+    @unwatched()
     def yielded(self, value: Any) -> None:
         """The function yielded this."""
         upstream.remember(value, self.run.reference)
@@ -222,20 +222,20 @@ class Recording:
             path_discovery.filled(self._called.declaration.outputs, self._called.arguments)
         )
 
-    @unnoticed()
+    @unwatched()
     def end(self, ending: Ending, value: Any = None, result_key: str | None = None) -> None:
         """It has ended like this, and returned this; `result_key` is where Prefect keeps the result."""
         try:
             if ending.how == "complete":
                 self._returned(value)
-            result = self._result(is_complete=ending.how == "complete") or Result()
+            result = self._result(ending) or Result()
             if result_key is not None and self._called.keeps_result:
                 kept_results.keep(result_key, result)
             self._tell_end(ending, result)
         finally:
             self._close()
 
-    @unnoticed()
+    @unwatched()
     def end_from_cache(self, value: Any, result_key: str | None) -> None:
         """Its result is from the cache: it used what the run has used that made the result."""
         try:
@@ -247,11 +247,16 @@ class Recording:
             self._close()
 
     @log_exceptions
-    def _result(self, *, is_complete: bool) -> Result:
+    def _result(self, ending: Ending) -> Result:
+        is_complete = ending.how == "complete"
         outputs = self._files.outputs()
         if is_complete:
             outputs = outputs + self._called.assets.outputs()
-        return Result(self._files.inputs(is_complete=is_complete), outputs)
+        inputs = self._files.inputs(is_complete=is_complete)
+        if ending.how == "abort":  # there may be no time to read more files
+            return Result(inputs, outputs)
+        read, written = self._files.noticed(inputs, outputs, is_complete=is_complete)
+        return Result([*inputs, *read], [*outputs, *written])
 
     @log_exceptions
     def _close(self) -> None:

@@ -232,7 +232,16 @@ def _run(arguments: list[str] | None, options: Options) -> Any:
         if options.debug:
             echo(traceback.format_exc(), nl=False, err=True)
             return errors.UNEXPECTED
-        return errors.show(error)
+        return errors.show(_of_standard_output(error))
+
+
+def _of_standard_output(error: Exception) -> Exception:
+    """The error that names standard output, where it refused what click itself printed: the help, the version."""
+    if not isinstance(error, OSError) or error.filename is not None:
+        return error
+    frames = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+    is_of_click = frames[-1] is click.echo.__code__
+    return OSError(error.errno, error.strerror, streams.STANDARD_OUTPUT) if is_of_click else error
 
 
 def _show_usage(error: click.ClickException) -> int:

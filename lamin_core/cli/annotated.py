@@ -53,17 +53,27 @@ def annotation_options(command: Command) -> Command:
 def annotated_artifacts(
     labels: Sequence[str], features: Sequence[str], projects: Sequence[str], *, trash: bool
 ) -> Select[tuple[int]] | None:
-    """A query for the primary keys of these artifacts; None where nothing was asked for."""
+    """A query for the primary keys of these artifacts; None where nothing was asked for.
+
+    Raises `NotFound` for a label, a project or a feature that does not exist, with the nearest.
+    """
     if not (labels or features or projects or trash):
         return None
     chosen = ln.Artifact.trash() if trash else ln.Artifact.all()
     for label in labels:
+        _check_name(ln.ULabel, label)
         chosen = chosen.filter(ulabels__name=label)
     for project in projects:
+        _check_name(ln.Project, project)
         chosen = chosen.filter(projects__name=project)
     for comparison in features:
         chosen = _compared(chosen, comparison)
     return chosen.ids()
+
+
+def _check_name(registry: type[ln.ULabel | ln.Project], name: str) -> None:
+    if not registry.filter(name=name).exists():
+        registry.get(name=name)  # raises, with the names most like it
 
 
 def _compared(chosen: QuerySet[ln.Artifact], comparison: str) -> QuerySet[ln.Artifact]:

@@ -22,7 +22,7 @@ from lamin_core.cli.output import (
     there_is_more,
 )
 from lamin_core.cli.pictures import chosen_file, chosen_form, newest_nodes, picture_options, put_out
-from lamin_core.cli.resolve import note_same_bytes
+from lamin_core.cli.resolve import note_other_place
 from lamin_core.cli.trees import print_lines
 from lamin_core.enums import RunStatus
 from lamin_core.errors import InvalidArgument
@@ -166,7 +166,7 @@ def _named(
     if name is None:
         return [questions.find_run(run or "")]
     match = questions.match(name, as_of=as_of)
-    note_same_bytes(match)
+    note_other_place(match)
     return match.records
 
 
@@ -207,7 +207,8 @@ def _print_trees(
 
 def _print_paths(graph: Lineage, record: Artifact | Run, target: Artifact | Run) -> None:
     if not graph.nodes:
-        echo(f"nothing leads from {record.uid} to {target.uid}, nor back")
+        ends = " to ".join(_called(end) for end in (record, target))
+        echo(f"nothing leads from {ends}, nor back")
         return
     # Both are on every path: the lower one is that whose tree reaches the other.
     trees = [
@@ -215,6 +216,13 @@ def _print_paths(graph: Lineage, record: Artifact | Run, target: Artifact | Run)
     ]
     longest = max(trees, key=len)
     print_lines(graph, longest)
+
+
+def _called(record: Artifact | Run) -> str:
+    """What people call it, and its uid."""
+    if isinstance(record, Run):
+        return f"run {record.uid}" if record.name is None else f"run {record.uid} ({record.name})"
+    return record.uid if record.key is None else f"{record.key} ({record.uid})"
 
 
 def _choices(command: Any) -> Any:
@@ -290,7 +298,7 @@ def runs(
         }
         for node in nodes
     ]
-    _print_first(rows, max_rows)
+    _print_first(rows, max_rows, is_filtered=bool(status or key or engine or since))
 
 
 @click.command(
@@ -346,12 +354,15 @@ def artifacts(
             for artifact in shown
         ],
         max_rows,
+        is_filtered=bool(key or engine or since or list_filter.within is not None),
     )
 
 
-def _print_first(rows: list[dict[str, Any]], limit: int | None) -> None:
+def _print_first(rows: list[dict[str, Any]], limit: int | None, *, is_filtered: bool) -> None:
     """The table; one row more than the limit was asked for, so as to know whether there is more."""
-    print_table(rows[:limit])
+    print_table(
+        rows[:limit], nothing="nothing fits these options" if is_filtered else "nothing yet"
+    )
     if limit is not None and len(rows) > limit:
         there_is_more(limit)
 

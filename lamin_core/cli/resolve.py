@@ -83,10 +83,12 @@ def find(
     return _by_word(kind, rest[0])
 
 
-def note_same_bytes(match: Match) -> None:
-    """Say on standard error which artifacts have the bytes of the file that was named, if it is none itself."""
+def note_other_place(match: Match) -> None:
+    """Say on standard error where the artifacts are, if the path that was named is not that of one."""
     if match.same_bytes:
         echo(f"{match.name}: same bytes as {match.artifacts}", err=True)
+    if match.url is not None:
+        echo(f"{match.name}: on another host, as {match.url}", err=True)
 
 
 def with_stem(kind: Any, uid: str) -> Any:
@@ -122,7 +124,12 @@ def _artifact(word: str, *, to_change: bool) -> Any:
             f"{word!r} is not an artifact; it has the same bytes as {match.artifacts}",
             hint="name the artifact by its key or uid",
         )
-    note_same_bytes(match)
+    if match.url is not None and to_change:
+        raise NotFound(
+            f"no artifact is at {word!r} on this machine, but one at {match.url}",
+            hint="name the artifact by its URL or uid",
+        )
+    note_other_place(match)
     record = match.record
     if not isinstance(record, ln.Artifact):
         raise NotFound(f"{word!r} is a run, not an artifact", hint=f"lamin describe run {word}")

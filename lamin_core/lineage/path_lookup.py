@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from lamin_core.models import Artifact, DatasetAlias, Storage
 from lamin_core.runtime.url_credentials import without_credentials
+from lamin_core.storage.canonical_urls import file_host
 from lamin_core.storage.locations import is_file_url, is_remote, path_of
 
 Candidate = tuple[int, str]
@@ -53,6 +54,25 @@ def artifacts_at(session: Session, name: str, as_of: datetime | None = None) -> 
     if aliases:
         return _first_of(session, _candidates(aliases, roots), as_of)
     return _through_links(session, spellings[-1], dict(roots), as_of)
+
+
+def artifacts_of_other_hosts(
+    session: Session, name: str, as_of: datetime | None = None
+) -> dict[str, Artifact]:
+    """The artifacts with this path on other hosts, by their URLs: `file://node1/data/a.csv` for `/data/a.csv`.
+
+    None for a URL, and for a path at which this machine has something: that is another file.
+    """
+    if not name or "\0" in name or is_remote(name) or is_present(name):
+        return {}
+    path = absolute(name)
+    artifacts: dict[str, Artifact] = {}
+    for identity, root in _roots(session):
+        host = file_host(root)
+        keys = [] if host is None else _keys([path], [path_of(root)])
+        for artifact in _first_of(session, [(identity, key) for key in keys], as_of):
+            artifacts[f"file://{host}{path}"] = artifact
+    return artifacts
 
 
 def absolute(name: str) -> str:

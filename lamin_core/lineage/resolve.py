@@ -1,8 +1,9 @@
 """Find the artifact or run that a name means.
 
 A name is a uid or its first characters, an OpenLineage run id, a key, or a path. A path names what
-is at that path and nothing else, whatever keys end like it. A file at no known path can still be
-known by its bytes: `match` says so.
+is at that path and nothing else, whatever keys end like it. A path at which this machine has
+nothing, and the registry nothing of this machine, names the file that another host has at it. A
+file at no known path can still be known by its bytes. `match` says which of these it is.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from lamin_core.errors import Hint, InvalidArgument, LaminError, MultipleFound, NotFound
-from lamin_core.lineage.path_lookup import artifacts_at, is_path, is_present, latest
+from lamin_core.lineage.path_lookup import (
+    artifacts_at,
+    artifacts_of_other_hosts,
+    is_path,
+    is_present,
+    latest,
+)
 from lamin_core.lineage.unregistered import not_registered
 from lamin_core.models import Artifact, Content, Run, Transform
 from lamin_core.models.checks import is_storable
@@ -28,6 +35,14 @@ from lamin_core.storage.hashing import Digest
 Record = Artifact | Run
 DigestOf = Callable[[str], Digest | None]
 """The digest of the file or folder at a path; None where nothing can be read."""
+LIST_ARTIFACTS = Hint(
+    "ln.Artifact.df() lists what is there", command="`lamin artifacts` lists what is there"
+)
+LIST_RUNS = Hint("ln.Run.df() lists them", command="`lamin runs` lists them")
+_SAVE_IT = Hint(
+    f"ln.Artifact(PATH).save() makes an artifact of a file; {LIST_ARTIFACTS}",
+    command=f"`lamin save` makes an artifact of a file; {LIST_ARTIFACTS.command}",
+)
 UID_PREFIX = 8
 """The first characters of a uid that name a record, at least."""
 
@@ -40,6 +55,8 @@ class Match:
     records: tuple[Record, ...]
     same_bytes: bool = False
     """Whether the name is a file that is no artifact itself, but has the same bytes as these."""
+    url: str | None = None
+    """Where the artifact is, if the name is its path on another host."""
 
     @property
     def record(self) -> Record:
@@ -67,18 +84,30 @@ def match(
     record = _only_or_none(_named(session, name, as_of), name) or _by_external_id(session, name)
     if record is not None:
         return Match(name, (record,))
+    elsewhere = artifacts_of_other_hosts(session, name, as_of) if is_path(name) else {}
+    if elsewhere:
+        return _of_other_host(name, elsewhere)
     digest = digest_of(name) if digest_of is not None and is_present(name) else None
     if digest is not None and (copies := _of_bytes(session, digest, as_of)):
         return Match(name, tuple(copies), same_bytes=True)
     raise _not_found(session, name, as_of)
 
 
+def _of_other_host(name: str, elsewhere: dict[str, Artifact]) -> Match:
+    """The artifact that another host has at this path. Raises `MultipleFound` where several hosts have one."""
+    urls = list(elsewhere)
+    if len(urls) > 1:
+        listed = ", ".join(urls[:5])
+        raise MultipleFound(
+            f"{name!r} is on {len(urls)} other hosts: {listed}", hint="name it with its host"
+        )
+    return Match(name, (elsewhere[urls[0]],), url=urls[0])
+
+
 def _not_storable(name: str) -> LaminError:
     """The error for a name that no database can hold, and that nothing has therefore."""
     if "\0" in name:
-        return NotFound(
-            f"no artifact or run is called {name!a}", hint="`lamin artifacts` lists them"
-        )
+        return NotFound(f"no artifact or run is called {name!a}", hint=LIST_ARTIFACTS)
     return InvalidArgument(f"not text in UTF-8: {name!r}", hint="rename the file")
 
 
@@ -102,7 +131,7 @@ def find_run(session: Session, name: str) -> Run:
         or _newest_of(session, name)
     )
     if run is None:
-        raise NotFound(f"no run is called {name!r}", hint="`lamin runs` lists them")
+        raise NotFound(f"no run is called {name!r}", hint=LIST_RUNS)
     return run
 
 
@@ -182,7 +211,7 @@ def only(records: Iterable[Record], name: str) -> Record:
     """The only one of these records, which all have this name. Raises `MultipleFound`."""
     record = _only_or_none(records, name)
     if record is None:
-        raise NotFound(f"no artifact or run is called {name!r}", hint="`lamin artifacts`")
+        raise NotFound(f"no artifact or run is called {name!r}", hint=LIST_ARTIFACTS)
     only: Record = record
     return only
 
@@ -213,7 +242,10 @@ def _not_found(session: Session, name: str, as_of: datetime | None) -> NotFound:
     if deletion is not None:
         return NotFound(
             f"Artifact {name} was deleted for good on {deletion:%Y-%m-%d at %H:%M} UTC",
-            hint="no other version gets its uid; `lamin artifacts` lists what is there",
+            hint=Hint(
+                f"no other version gets its uid; {LIST_ARTIFACTS}",
+                command=f"no other version gets its uid; {LIST_ARTIFACTS.command}",
+            ),
         )
     trashed = session.scalar(
         select(Artifact.uid).where(Artifact.key == name, Artifact.deleted_at.is_not(None)).limit(1)
@@ -227,10 +259,10 @@ def _not_found(session: Session, name: str, as_of: datetime | None) -> NotFound:
             ),
         )
     if is_path(name):
-        hint = "`lamin save` makes an artifact of a file; `lamin artifacts` lists what is there"
-        error = NotFound(f"no artifact is at {name!r}", hint=_hint(session, name) or hint)
+        hint = _hint(session, name) or _SAVE_IT
+        error = NotFound(f"no artifact is at {name!r}", hint=hint)
     else:
-        hint = _hint(session, name) or "`lamin artifacts` lists what is there"
+        hint = _hint(session, name) or LIST_ARTIFACTS
         error = NotFound(f"no artifact or run is called {name!r}", hint=hint)
     is_file = as_of is None and os.path.isfile(name)
     return not_registered(session, name, error) if is_file else error

@@ -131,10 +131,16 @@ def _value_span(
 
 
 def is_word(value: str, name: SecretName) -> bool:
-    """Whether this is one of the words that stand under a vague name, such as `tokens`."""
-    return name.is_vague and _RANDOM.fullmatch(value) is None
+    """Whether this is one of the words that stand under a vague name, such as `tokens`, or a version that is pinned."""
+    return is_version(value, name) or (name.is_vague and _RANDOM.fullmatch(value) is None)
 
 
+def is_version(value: str, name: SecretName) -> bool:
+    """Whether this is the version to which a package is pinned, as in `pin=1.2`; the PIN of a card has no dots."""
+    return name.words == "pin" and _VERSION.fullmatch(value) is not None
+
+
+_VERSION = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,4}){1,3}\.?")
 _THREE_DIGITS = re.compile(r"[0-9]{3}")
 _ITEMS = re.compile(r"[^\[\]()]{1,4000}+(?=\])")
 _FIRST_ITEM = re.compile(r"""(?:"([^"\n]*+)"|'([^'\n]*+)'|([^\s"',]++))[ \t\n]*+(?:,|\Z)""")

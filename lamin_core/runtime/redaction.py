@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from lamin_core.runtime.redacted_text import MASK, is_placeholder, is_word, redact_text
-from lamin_core.runtime.secret_names import SecretName, is_secret, secret_name
+from lamin_core.runtime.redacted_text import MASK, is_placeholder, is_version, is_word, redact_text
+from lamin_core.runtime.secret_names import SecretName, secret_name
 
 __all__ = ["Identify", "redact", "redact_command", "redact_file", "redact_strings", "redact_text"]
 
@@ -61,7 +61,9 @@ class _Redactor:
         if isinstance(value, list | tuple):
             return list(self._items(value, field, name, depth))
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return MASK if is_number and name is not None and name.is_strong else value
+        if not is_number or name is None or not name.is_strong or is_version(str(value), name):
+            return value
+        return MASK
 
     def _mapping(
         self, value: Mapping[object, object], field: str, name: SecretName | None, depth: int
@@ -92,7 +94,7 @@ class _Redactor:
             assigned = None
             if is_text and name is None and not follows:
                 assigned = _ASSIGNMENT.match(value)
-            if assigned is not None and is_secret(assigned[2]):
+            if assigned is not None and _is_assigned_secret(value, assigned):
                 yield _masked_assignment(value, assigned)
             else:
                 yield self.value(value, field, option if follows else name, depth + 1)
@@ -101,6 +103,12 @@ class _Redactor:
 
 
 _ASSIGNMENT = re.compile(r"(-{0,2}([A-Za-z0-9_.-]{1,120}+)=)[^=]")
+
+
+def _is_assigned_secret(word: str, match: re.Match[str]) -> bool:
+    name = secret_name(match[2])
+    value = word[len(match[1]) :]
+    return name is not None and not name.is_vague and not is_version(value, name)
 
 
 def _masked_assignment(word: str, match: re.Match[str]) -> str:

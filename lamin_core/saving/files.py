@@ -317,7 +317,7 @@ class Files:
             self._check_unchanged(artifact, local)
         except (FileNotFoundError, NotADirectoryError) as error:
             gone = f"the bytes of {artifact.uid} are gone: nothing at {path!s}"
-            raise NotFound(gone, hint=_remedy(path, self.storages())) from error
+            raise NotFound(gone, hint=_remedy(artifact, path, self.storages())) from error
         except OSError as error:
             message = f"{str(path)!r} cannot be read: {error.strerror or error}"
             raise Unavailable(message, hint="check who may read it: ls -l") from error
@@ -367,7 +367,10 @@ class Files:
             raise _damaged(str(path))
         raise Conflict(
             f"{str(path)!r} has changed: it no longer holds version {artifact.version} of {artifact.key!r}",
-            hint="save it again as a new version; give a `key` to keep copies of all versions",
+            hint=Hint(
+                f"save it again as a new version; {_KEEPS_COPIES}",
+                command=f"save it again as a new version; {_KEEPS_COPIES.command}",
+            ),
         )
 
 
@@ -472,9 +475,22 @@ def _check_suffix(suffix: str, of_key: str, key: str, name: str) -> None:
         )
 
 
-def _remedy(path: str | os.PathLike[str], storages: Sequence[Root]) -> str:
+_KEEPS_COPIES = Hint(
+    "ln.Artifact(PATH, key=KEY).save() keeps a copy of each version",
+    command="lamin save PATH --key KEY keeps a copy of each version",
+)
+
+
+def _remedy(artifact: Artifact, path: str | os.PathLike[str], storages: Sequence[Root]) -> str:
     """What to type where the bytes of an artifact are not at this path."""
     root = locate(os.fspath(path), storages).root
-    if root is None or os.path.isdir(root.root):
+    if root is not None and not os.path.isdir(root.root):
+        return (
+            f"mount {root.root!r}; if it was moved: lamin storage move {shlex.quote(root.root)} NEW"
+        )
+    if artifact.is_copy:
         return "restore the file"
-    return f"mount {root.root!r}; if it was moved: lamin storage move {shlex.quote(root.root)} NEW"
+    return Hint(
+        f"restore the file, which was registered in place; {_KEEPS_COPIES}",
+        command=f"restore the file, which was registered in place; {_KEEPS_COPIES.command}",
+    )

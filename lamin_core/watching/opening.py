@@ -29,7 +29,15 @@ LARGEST = 64 << 20
 
 _finders: list[Finder] = []
 _digest: Callable[[str], str | None] | None = None
-_at_work = threading.local()
+
+
+class _AtWork(threading.local):
+    """Whether this thread is in here already."""
+
+    now = False
+
+
+_at_work = _AtWork()
 _is_installed = False
 
 
@@ -52,7 +60,7 @@ def watch(finder: Finder, digest: Callable[[str], str | None] | None = None) -> 
 @contextmanager
 def unwatched() -> Iterator[None]:
     """What this thread opens in here is nobody's: the registry reads files itself."""
-    before = getattr(_at_work, "now", False)
+    before = _at_work.now
     _at_work.now = True
     try:
         yield
@@ -84,15 +92,14 @@ def _written(recorder: Recorder, arguments: tuple[object, ...]) -> None:
 
 
 def _hook(event: str, arguments: tuple[object, ...]) -> None:
-    handler = _HANDLERS.get(event)
-    if handler is not None and _finders:
-        _notice(handler, arguments)
+    if event in _HANDLERS and _finders:
+        _notice(_HANDLERS[event], arguments)
 
 
 def _notice(
     handler: Callable[[Recorder, tuple[object, ...]], None], arguments: tuple[object, ...]
 ) -> None:
-    if getattr(_at_work, "now", False):
+    if _at_work.now:
         return
     _at_work.now = True
     try:
@@ -115,12 +122,15 @@ def _recorder() -> Recorder | None:
 
 def _opened(recorder: Recorder, arguments: tuple[object, ...]) -> None:
     path, flags = _path(arguments[0]), arguments[2]
-    if path is None or not isinstance(flags, int) or not recorder.takes(path):
+    if path is None or not isinstance(flags, int):
         return
     access = flags & os.O_ACCMODE
     if access == os.O_RDONLY:
-        if not is_code(path) and not recorder.has_read(path):
+        # First what costs least: most files are of no interest, or are opened again.
+        if not recorder.has_read(path) and recorder.takes(path) and not is_code(path):
             recorder.record(Action(READ, path, state_of_file(path)))
+        return
+    if not recorder.takes(path):
         return
     is_update = not flags & os.O_TRUNC and (access == os.O_RDWR or bool(flags & os.O_APPEND))
     _record(recorder, Action(UPDATE if is_update else WRITE, path))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable
 
 _CODE = (".py", ".pyc", ".pyo", ".pyi", ".pyd", ".so")
 _PASSING = (".log", ".lock", ".tmp", ".part", ".partial", ".swp", "~")
-_FOLDERS_OF_OTHERS = ("/site-packages/", "/dist-packages/", "/node_modules/", "/__pycache__/")
+_OF_OTHERS = re.compile("/(?:site-packages|dist-packages|node_modules|__pycache__)/")
 _STORES = (".zarr", ".n5", ".tiledbsoma", ".lance", ".parquet")
 
 
@@ -21,7 +22,8 @@ class Scope:
     """
 
     def __init__(self, roots: Iterable[str], excluded: Iterable[str] = ()) -> None:
-        self.roots = tuple(_as_prefix(root) for root in roots)
+        self.roots = tuple(sorted(map(_as_prefix, roots), key=len, reverse=True))
+        """With a slash at their ends, the longest first."""
         outside = {*excluded, sys.prefix, sys.base_prefix, sys.exec_prefix, *_temporary(self.roots)}
         self.excluded = tuple(
             sorted(prefix for prefix in map(_as_prefix, outside) if prefix.startswith(self.roots))
@@ -29,13 +31,15 @@ class Scope:
 
     def covers(self, path: str) -> bool:
         """Whether this absolute path is in the scope."""
-        if not path.startswith(self.roots) or (self.excluded and path.startswith(self.excluded)):
+        for root in self.roots:  # no generators in here: it is asked each time a file is opened
+            if path.startswith(root):
+                break
+        else:
             return False
-        if path.endswith(_PASSING):
+        if path.endswith(_PASSING) or (self.excluded and path.startswith(self.excluded)):
             return False
-        root = max((root for root in self.roots if path.startswith(root)), key=len)
-        below = path[len(root) - 1 :]
-        return "/." not in below and not any(folder in below for folder in _FOLDERS_OF_OTHERS)
+        start = len(root) - 1
+        return path.find("/.", start) < 0 and _OF_OTHERS.search(path, start) is None
 
 
 def is_code(path: str) -> bool:

@@ -135,6 +135,16 @@ def test_shows_secret_tells_options_of_a_url_from_names_of_folders() -> None:
     assert [url for url in telling if not shows_secret(url)] == []
 
 
+def test_redact_keeps_the_version_that_a_package_is_pinned_to() -> None:
+    versions = {"pin": 1.2, "numpy_pin": "1.26.4", "args": ["pin=1.2", "--pin", "2.0"]}
+    assert redact(versions) == versions
+    assert redact({"pin": "4711", "args": ["pin=4711"], "password": 1.2}) == {
+        "pin": "***",
+        "args": ["pin=***"],
+        "password": "***",
+    }
+
+
 def test_redact_masks_what_looks_like_a_secret_under_a_vague_name_alone() -> None:
     values = {
         "tokens": ["abc1xyz9", "the", "cat"],

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from lamin_core.errors import InvalidArgument
+from lamin_core.errors import InvalidArgument, MultipleFound, NotFound
 from lamin_core.ingest.state_digest import digest
 from lamin_core.instance.instance import Instance
 from lamin_core.lineage.view import view
@@ -26,6 +26,7 @@ from openlineage.lamin.receive.parse import parse
 from openlineage.lamin.receive.rebuild import rebuild
 from openlineage.lamin.receive.replay import Report, replay_file
 from openlineage.lamin.validation.schema import problems
+from tests.command import typed
 
 from .conftest import T
 from .test_order import _state_lines
@@ -195,6 +196,30 @@ def test_files_of_two_hosts_are_two_datasets(instance: Instance) -> None:
         ],
     )
     assert _makers(instance) == {("read_on_a", "file://a.example/x"): {"write_on_a"}}
+
+
+def test_find_path_of_another_host_returns_its_file_where_this_machine_has_none(
+    instance: Instance, in_tmp_path: Path
+) -> None:
+    here = in_tmp_path / "there.csv"
+    on_a, on_b = ({"namespace": f"file://{host}.example"} for host in "ab")
+    outputs = [{**on_a, "name": name} for name in ("/no/such/x", "/no/such/y", str(here))]
+    _take(instance, [_event(1, "a", 0, outputs=outputs)])
+    _take(instance, [_event(2, "b", 1, outputs=[{**on_b, "name": "/no/such/y"}])])
+    match = instance.lineage.match("/no/such/x")
+    assert match.url == "file://a.example/no/such/x"
+    assert instance.lineage.find(match.url).uid == match.record.uid
+    assert instance.lineage.match(match.url).url is None
+    with pytest.raises(MultipleFound, match=r"file://a.example/no/such/y, file://b.example/no"):
+        instance.lineage.match("/no/such/y")
+    assert instance.lineage.find(str(here)).uid
+    here.write_text("of this machine")
+    for name in (str(here), "x", "./such/x", "/such/x", "s3://no/such/x"):
+        with pytest.raises(NotFound):
+            instance.lineage.find(name)
+    typed("lineage", "/no/such/x")
+    refused = typed("delete", "--yes", "/no/such/x", code=3).stderr
+    assert "on this machine, but one at file://a.example/no/such/x" in refused
 
 
 @pytest.mark.parametrize(

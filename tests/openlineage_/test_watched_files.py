@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from lamin_core.storage.hashing import digest_bytes
 from openlineage.lamin.adapter.datasets import DatasetReader
 from openlineage.lamin.adapter.watched_files import WatchedFiles
 from openlineage.lamin.emit.events import Dataset
+
+
+def _noted(files: WatchedFiles) -> tuple[list[Dataset], list[Dataset]]:
+    files.collect()
+    reader = DatasetReader()
+    return files.inputs(reader), [snapshot.dataset for snapshot in files.outputs(reader)]
 
 
 def _names(datasets: list[Dataset]) -> set[str]:
@@ -26,7 +33,7 @@ def test_watched_files_of_a_block_are_its_inputs_and_outputs(in_tmp_path: Path) 
         Path("out.txt").write_text(Path("raw.txt").read_text())
         Path("changed.txt").write_text(Path("changed.txt").read_text() + "new")
     Path("later.txt").write_text("nobody's")
-    inputs, outputs = files.datasets(DatasetReader())
+    inputs, outputs = _noted(files)
     assert (_names(inputs), _names(outputs)) == (
         {"raw.txt", "changed.txt"},
         {"out.txt", "changed.txt"},
@@ -48,8 +55,7 @@ def test_watched_files_of_concurrent_tasks_are_kept_apart(in_tmp_path: Path) -> 
         return await asyncio.gather(task("a.txt"), task("b.txt"))
 
     first, second = asyncio.run(both())
-    reader = DatasetReader()
-    assert [_names(files.datasets(reader)[1]) for files in (first, second)] == [
+    assert [_names(_noted(files)[1]) for files in (first, second)] == [
         {"a.txt"},
         {"b.txt"},
     ]
@@ -64,9 +70,8 @@ def test_watched_files_of_a_thread_without_context_belong_to_what_is_active_alon
         with other.active():
             _in_thread("unclear.txt")
     _in_thread("later.txt")
-    reader = DatasetReader()
-    assert _names(files.datasets(reader)[1]) == {"alone.txt"}
-    assert other.datasets(reader) == ([], [])
+    assert _names(_noted(files)[1]) == {"alone.txt"}
+    assert _noted(other) == ([], [])
 
 
 def _in_thread(name: str) -> None:
@@ -80,6 +85,41 @@ def test_watched_files_are_none_where_the_setting_says_so(
 ) -> None:
     monkeypatch.setenv("LAMIN_WATCH_FILES", "no")
     files = WatchedFiles()
+    files.expect([os.path.abspath("passed.txt"), os.path.abspath("folder")])
+    os.mkdir("folder")
     with files.active():
         Path("out.txt").write_text("1")
-    assert files.datasets(DatasetReader()) == ([], [])
+        Path("passed.txt").write_text("1")
+        Path("folder/a.txt").write_text("1")
+    assert _noted(files) == ([], [])
+    written = [files.has_written(os.path.abspath(name)) for name in ("passed.txt", "folder")]
+    assert written == [True, True]
+    assert not files.has_written(os.path.abspath("out.txt"))
+
+
+def test_watched_files_of_the_root_folder_are_none(
+    in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    files = WatchedFiles()
+    with files.active():
+        (in_tmp_path / "out.txt").write_text("1")
+    assert _noted(files) == ([], [])
+
+
+def test_watched_files_outside_of_the_project_are_seen_if_they_were_passed(
+    in_tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    passed = tmp_path_factory.mktemp("elsewhere") / "passed.txt"
+    passed.write_text("old")
+    files = WatchedFiles()
+    files.expect([str(passed)])
+    with files.active():
+        with passed.open("a") as file:
+            file.write("more")
+        with open(passed.parent / "other.txt", "w"):
+            pass
+    assert (files.has_read(str(passed)), files.has_written(str(passed))) == (True, True)
+    assert files.has_written(str(passed.parent))
+    assert not files.has_written(str(passed.parent / "other.txt"))
+    assert _noted(files) == ([], [])

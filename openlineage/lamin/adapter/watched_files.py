@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from uuid import uuid4
@@ -13,29 +13,35 @@ from uuid import uuid4
 from lamin_core.runtime.paths import find_trusted_instance
 from lamin_core.runtime.settings import settings
 from lamin_core.watching import libraries, opening
+from lamin_core.watching.accesses import Access
 from lamin_core.watching.recorder import InputFile, RunFiles, digest_in_hex
 from lamin_core.watching.scope import Scope
-from openlineage.lamin.adapter.datasets import DatasetReader
+from openlineage.lamin.adapter.datasets import DatasetReader, Snapshot
 from openlineage.lamin.emit.events import Dataset
 from openlineage.lamin.emit.naming import dataset_name
 
 
 class WatchedFiles:
-    """What a run opens below its project while it is `active`.
+    """What a run opens below its project while it is `active`, and whether it opens what it was passed.
 
     The project is the folder of the instance, else the working directory. With the setting
-    `watch_files` off, nothing is noted. Files that the engine knows already are left out by the
-    caller: what is declared counts.
+    `watch_files` off, only what is passed is watched. Files that the engine knows already are left
+    out by the caller: what is declared counts.
 
-    >>> WatchedFiles().datasets(DatasetReader())
-    ([], [])
+    >>> files = WatchedFiles()
+    >>> files.expect([__file__])
+    >>> with files.active(): open(__file__, "rb").close()
+    >>> files.has_written(__file__), WatchedFiles().inputs(DatasetReader())
+    (False, [])
     """
 
     def __init__(self) -> None:
-        folder = find_trusted_instance()
-        project = os.getcwd() if folder is None else str(folder.parent)
         log = os.path.join(tempfile.gettempdir(), f"lamin-{uuid4().hex}.files")
-        self._files = RunFiles(Scope([project]), log) if settings.watch_files else None
+        self._files = _CallFiles(Scope(_project()), log)
+
+    def expect(self, paths: Iterable[str]) -> None:
+        """Watch these files and folders as well, wherever they are: the run was passed their absolute paths."""
+        self._files.passed.update(paths)
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -53,22 +59,84 @@ class WatchedFiles:
             _open.remove(self._files)
             _active.reset(token)
 
-    def datasets(self, reader: DatasetReader) -> tuple[list[Dataset], list[Dataset]]:
-        """What was read, with what it held then, and what was written, with what it holds now."""
-        if self._files is None:
-            return [], []
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was opened; processes that were forked may have opened files all the same."""
+        return not self._files.files
+
+    def collect(self) -> None:
+        """Take what forked processes have opened; to be called before the questions below."""
         with opening.unwatched():
             self._files.collect()
-            inputs = [_input(file, reader) for file in self._files.inputs()]
-            outputs = [reader.at(path) for path in self._files.outputs()]
-        return (
-            [dataset for dataset in inputs if dataset is not None],
-            [dataset for dataset in outputs if dataset is not None],
-        )
+
+    def has_read(self, path: str) -> bool:
+        """Whether what was in this file, or in one of this folder, before was read."""
+        return any(access.is_read for access in self._files.at(path))
+
+    def has_written(self, path: str) -> bool:
+        """Whether this file, or one in this folder, was opened to be written."""
+        return any(access.is_written for access in self._files.at(path))
+
+    def inputs(self, reader: DatasetReader) -> list[Dataset]:
+        """What was read below the project, with what it held then."""
+        with opening.unwatched():
+            files = [file for file in self._files.inputs() if self._files.is_in_project(file.path)]
+            datasets = [_input(file, reader) for file in files]
+        return [dataset for dataset in datasets if dataset is not None]
+
+    def outputs(self, reader: DatasetReader) -> list[Snapshot]:
+        """What was written below the project, with what it holds now."""
+        with opening.unwatched():
+            paths = [path for path in self._files.outputs() if self._files.is_in_project(path)]
+            snapshots = [reader.snapshot(path) for path in paths]
+        return [snapshot for snapshot in snapshots if snapshot is not None]
+
+
+class _CallFiles(RunFiles):
+    """The files of a call: those below the project, and those that it was passed."""
+
+    def __init__(self, scope: Scope, log: str) -> None:
+        super().__init__(scope, log)
+        self.passed: set[str] = set()
+
+    def takes(self, path: str) -> bool:
+        return super().takes(path) or self._is_passed(path)
+
+    def is_in_project(self, path: str) -> bool:
+        """Whether it would be noted without having been passed."""
+        return super().takes(path)
+
+    def at(self, path: str) -> Iterator[Access]:
+        """What was done to this file, and to each in this folder."""
+        access = self.files.get(path)
+        if access is not None:
+            yield access
+        for name, inner in list(self.files.items()):
+            if name.startswith(f"{path}{os.sep}"):
+                yield inner
+
+    def _is_passed(self, path: str) -> bool:
+        """Whether the path, or a folder above it, was passed: a look for each folder, however many were."""
+        while self.passed and path not in self.passed:
+            folder = os.path.dirname(path)
+            if folder == path:
+                return False
+            path = folder
+        return bool(self.passed)
 
 
 _active: ContextVar[RunFiles | None] = ContextVar("lamin_watched_files", default=None)
 _open: list[RunFiles | None] = []
+
+
+def _project() -> list[str]:
+    """The folder whose files are noted; none with the setting off, and none for the whole file system."""
+    try:
+        folder = find_trusted_instance()
+        project = os.getcwd() if folder is None else str(folder.parent)
+    except OSError:  # the working directory was removed
+        return []
+    return [project] if settings.watch_files and project != os.sep else []
 
 
 def _files_here() -> RunFiles | None:

@@ -28,6 +28,7 @@ final class Redaction {
     private static final Pattern PLAIN_WORD = Pattern.compile("[A-Za-z]?[a-z'-]*+[.,;:!?]?");
     private static final Pattern NEXT_WORD = Pattern.compile("[.,;]?[ \\t]+[A-Za-z(`\"']");
     private static final Pattern RANDOM = Pattern.compile("(?=[^0-9]*+[0-9])(?=[^A-Za-z]*+[A-Za-z])[\\s\\S]{6,}");
+    private static final Pattern VERSION = Pattern.compile("[0-9]{1,4}(?:\\.[0-9]{1,4}){1,3}\\.?");
     private static final Pattern THREE_DIGITS = Pattern.compile("[0-9]{3}");
     private static final Pattern ITEMS = Pattern.compile("[^\\[\\]()]{1,4000}+(?=\\])");
     private static final Pattern FIRST_ITEM =
@@ -113,9 +114,14 @@ final class Redaction {
         return kind.equals("assigned") && isProse(text, match, end, value, name) ? null : new int[] {start, end};
     }
 
-    /** Whether this is one of the words that stand under a vague name, such as `tokens`. */
+    /** Whether this is one of the words that stand under a vague name, such as `tokens`, or a version that is pinned. */
     private static boolean isWord(String value, SecretName name) {
-        return name.isVague && !RANDOM.matcher(value).matches();
+        return isVersion(value, name) || (name.isVague && !RANDOM.matcher(value).matches());
+    }
+
+    /** Whether this is the version to which a package is pinned, as in `pin=1.2`; the PIN of a card has no dots. */
+    private static boolean isVersion(String value, SecretName name) {
+        return name.words.equals("pin") && VERSION.matcher(value).matches();
     }
 
     /** The items of `api_keys: [a1b2c3, "d"]`, where the first looks like a secret or is a text. */
@@ -255,7 +261,7 @@ final class Redaction {
         if (value instanceof CharSequence) return string(value.toString(), name);
         boolean isNumber = value instanceof Integer || value instanceof Long || value instanceof Double || value instanceof BigDecimal
             || value instanceof Float;
-        return isNumber && name != null && name.isStrong ? MASK : value;
+        return isNumber && name != null && name.isStrong && !isVersion(String.valueOf(value), name) ? MASK : value;
     }
 
     private static String string(String value, SecretName name) {
@@ -272,7 +278,7 @@ final class Redaction {
             String word = value instanceof CharSequence ? value.toString() : null;
             boolean follows = word != null && option != null && !word.startsWith("-");
             Matcher assigned = word != null && name == null && !follows ? at(ASSIGNMENT, word, 0) : null;
-            if (assigned != null && SecretName.isSecret(assigned.group(2), RULES)) {
+            if (assigned != null && isAssignedSecret(word, assigned)) {
                 String rest = word.substring(assigned.group(1).length());
                 found.add(isPlaceholder(rest, assigned.group(2)) ? text(word) : assigned.group(1) + MASK);
             } else {
@@ -282,5 +288,10 @@ final class Redaction {
             option = isOption ? SecretName.of(word, RULES) : null;
         }
         return found;
+    }
+
+    private static boolean isAssignedSecret(String word, Matcher assigned) {
+        SecretName name = SecretName.of(assigned.group(2), RULES);
+        return name != null && !name.isVague && !isVersion(word.substring(assigned.group(1).length()), name);
     }
 }
