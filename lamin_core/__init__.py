@@ -10,10 +10,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lamin_core.runtime.current import register_opener as _register_opener
+from lamin_core.runtime.registry_modules import register_module as _register_module
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from lamin_core import bionty as bionty
     from lamin_core import core as core
     from lamin_core import errors as errors
     from lamin_core.instance import setup as setup
@@ -68,11 +70,11 @@ _HOMES = {
     "track": "tracking",
 }
 _NOT_YET = {
-    "bionty": "label with ln.ULabel: its types, parents and synonyms hold ontologies too",
     "curators": "compare a table with a ln.Schema: ln.Schema(...).features, ln.ULabel.validate(df['column'])",
 }
 """Parts of LaminDB that this version has not, and what to use until then."""
 _MODULES = {
+    "bionty": "bionty",
     "context": "runtime.current",
     "core": "core",
     "errors": "errors",
@@ -102,7 +104,12 @@ def _open_instance() -> object:
     return _instances().connect()
 
 
+def _load_bionty() -> object:
+    return importlib.import_module("lamin_core.ontology")
+
+
 _register_opener(_open_instance)
+_register_module("bionty", _load_bionty)
 
 
 def _not_yet(name: str) -> Exception:
