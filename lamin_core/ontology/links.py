@@ -47,7 +47,8 @@ def tie(registry: type[Registry]) -> None:
 
 
 def _define(name: str, bases: tuple[type[Any], ...], fields: dict[str, Any]) -> None:
-    TABLES.append(type(Base)(name, bases, {"__module__": __name__, **fields}))
+    metaclass: Any = type(Base)
+    TABLES.append(metaclass(name, bases, {"__module__": __name__, **fields}))
 
 
 def _tie_parents(registry: type[Registry]) -> None:
