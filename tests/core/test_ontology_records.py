@@ -93,8 +93,8 @@ def test_from_values_takes_what_is_public_and_makes_the_rest_if_asked(
     records = bt.CellType.from_values(values).save()
     assert [record.name for record in records] == ["T cell", "B cell"]
     assert "1 of the values name no CellType by name: 'my cell'" in caplog.text
-    made = bt.CellType.from_values(values, create=True).save()
-    assert [record.ontology_id for record in made] == ["CL:0000084", "CL:0000236", None]
+    records = bt.CellType.from_values(values, create=True).save()
+    assert [record.ontology_id for record in records] == ["CL:0000084", "CL:0000236", None]
     by_id = bt.CellType.from_values(["CL:0000084"], field=bt.CellType.ontology_id)
     assert by_id[0].id == records[0].id
 
