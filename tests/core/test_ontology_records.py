@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -137,10 +138,10 @@ def test_every_registry_saves_searches_and_labels(kind: type, artifact: ln.Artif
     ],
 )
 def test_what_cannot_be_meant_is_refused_and_saves_nothing(
-    call: object, error: type[Exception], message: str
+    call: Callable[[], object], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        call()  # type: ignore[operator]
+        call()
     assert sum(kind.count() for kind in (*REGISTRIES, bt.Source)) == 0
 
 
