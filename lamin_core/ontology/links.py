@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlalchemy import ForeignKey
-from sqlalchemy.orm import mapped_column
+from sqlalchemy import Column, ForeignKey, String, Table
+from sqlalchemy.schema import SchemaItem
 
 from lamin_core.models.artifact import Artifact
-from lamin_core.models.base import Base, Hierarchical, Registry
-from lamin_core.models.label import Annotation, link_constraints
+from lamin_core.models.base import Base, Hierarchical, Identity, Registry, table_of
+from lamin_core.models.label import link_constraints
 from lamin_core.models.relations import ToMany, attach
 from lamin_core.models.schema import Schema
 
@@ -46,51 +46,51 @@ def tie(registry: type[Registry]) -> None:
         _tie_things(registry, Schema, _membership(registry))
 
 
-def _define(name: str, bases: tuple[type[Any], ...], fields: dict[str, Any]) -> None:
-    TABLES.append(type(Base)(name, bases, {"__module__": __name__, **fields}))
+def _define(name: str, doc: str, table: str, *items: SchemaItem) -> None:
+    """Map a class to this table; given whole, it costs SQLAlchemy half of what annotations do."""
+    metaclass: Any = type(Base)
+    columns = Table(table, Base.metadata, *items)
+    fields = {"__doc__": doc, "__module__": __name__, "__table__": columns}
+    TABLES.append(metaclass(name, (Base,), fields))
 
 
 def _tie_parents(registry: type[Registry]) -> None:
     name, own = registry.__name__, f"{noun(registry)}_id"
-    table = f"{noun(registry)}_parent"
-    link = f"{name}Parent"
-    columns = {
-        own: _key(table, own, registry, primary_key=True),
-        "parent_id": _key(table, "parent_id", registry, primary_key=True, index=True),
-    }
+    link, table = f"{name}Parent", f"{noun(registry)}_parent"
     _define(
         link,
-        (Base,),
-        {
-            "__doc__": f"A {name} is narrower than another.",
-            "__tablename__": table,
-            **columns,
-        },
+        f"A {name} is narrower than another.",
+        table,
+        _key(table, own, registry, primary_key=True),
+        _key(table, "parent_id", registry, primary_key=True, index=True),
     )
     attach(registry, "parents", ToMany(name, link=link, own=own, other="parent_id"))
     attach(registry, "children", ToMany(name, link=link, own="parent_id", other=own))
 
 
 def _tie_things(registry: type[Registry], thing: type[Registry], link: str) -> None:
-    own, other = f"{noun(registry)}_id", f"{thing.__tablename__}_id"
-    attach(
-        registry, f"{thing.__tablename__}s", ToMany(thing.__name__, link=link, own=own, other=other)
-    )
+    own, noun_of = f"{noun(registry)}_id", thing.__tablename__
+    other = f"{noun_of}_id"
+    attach(registry, f"{noun_of}s", ToMany(thing.__name__, link=link, own=own, other=other))
     attach(thing, plural(registry), ToMany(registry.__name__, link=link, own=other, other=own))
 
 
 def _annotation(registry: type[Registry]) -> str:
+    """Define what `Annotation` says of a link to a label."""
     link, name = f"Artifact{registry.__name__}", noun(registry)
+    table = f"artifact_{name}"
+    feature = ForeignKey("feature.id", ondelete="CASCADE")
+    constraints: Any = link_constraints("artifact", name)
     _define(
         link,
-        (Annotation, Base),
-        {
-            "__doc__": f"An artifact carries a {registry.__name__}.",
-            "__tablename__": f"artifact_{name}",
-            "__table_args__": link_constraints("artifact", name),
-            "artifact_id": _key(f"artifact_{name}", "artifact_id", Artifact),
-            f"{name}_id": _key(f"artifact_{name}", f"{name}_id", registry),
-        },
+        f"An artifact carries a {registry.__name__}.",
+        table,
+        Column("id", Identity, primary_key=True),
+        Column("feature_id", Identity, feature, index=True),
+        Column("origin", String(8), default="api", server_default="api", nullable=False),
+        _key(table, "artifact_id", Artifact),
+        _key(table, f"{name}_id", registry),
+        *constraints,
     )
     return link
 
@@ -100,13 +100,10 @@ def _membership(registry: type[Registry]) -> str:
     table = f"schema_{name}"
     _define(
         link,
-        (Base,),
-        {
-            "__doc__": f"A {registry.__name__} is a column of what fits a schema.",
-            "__tablename__": table,
-            "schema_id": _key(table, "schema_id", Schema, primary_key=True),
-            f"{name}_id": _key(table, f"{name}_id", registry, primary_key=True, index=True),
-        },
+        f"A {registry.__name__} is a column of what fits a schema.",
+        table,
+        _key(table, "schema_id", Schema, primary_key=True),
+        _key(table, f"{name}_id", registry, primary_key=True, index=True),
     )
     return link
 
@@ -118,9 +115,7 @@ def _key(
     *,
     primary_key: bool = False,
     index: bool | None = None,
-) -> Any:
+) -> Column[int]:
     # By the convention for names, some would be longer than the 63 bytes of PostgreSQL.
-    reference = ForeignKey(
-        f"{target.__tablename__}.id", ondelete="CASCADE", name=f"fk_{table}_{column}"
-    )
-    return mapped_column(reference, primary_key=primary_key, index=index, nullable=False)
+    reference = ForeignKey(table_of(target).c.id, ondelete="CASCADE", name=f"fk_{table}_{column}")
+    return Column(column, Identity, reference, primary_key=primary_key, index=index, nullable=False)

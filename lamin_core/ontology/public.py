@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 _NOT_SHOWN = ("is_obsolete", "replaced_by")
+_COMPARED = ("description", "synonyms", "parents")
 _NEAR = 3
 """Names that are offered for one that is none."""
 
@@ -125,17 +126,11 @@ class PublicOntology:
 
     def diff(self, other: PublicOntology | str) -> Difference:
         """Compare it with another version, which is given as one or by its source: `"cl@v2025-07-30"`."""
-        second = (
-            other
-            if isinstance(other, PublicOntology)
-            else open_public(self.registry, self.organism, other)
-        )
-        key = self.registry._identifier
-        fields = [
-            name
-            for name in (key, self._name_field, "description", "synonyms", "parents")
-            if name in self._shelf.fields
-        ]
+        second = other
+        if not isinstance(second, PublicOntology):
+            second = open_public(self.registry, self.organism, second)
+        compared = (self.registry._identifier, self._name_field, *_COMPARED)
+        fields = [name for name in compared if name in self._shelf.fields]
         before, after = (
             {row[0]: row[1:] for row in item._shelf.columns(*fields, where=_LIVE) if row[0]}
             for item in (self, second)
@@ -220,14 +215,14 @@ class PublicOntology:
         return self.registry._name_field
 
     def _checked_field(self, field: object) -> str:
-        name = self._name_field if field is None else getattr(field, "key", field)
+        name = str(self._name_field if field is None else getattr(field, "key", field))
         name = self.registry._aliases.get(name, name)
         if name not in self.fields:
             raise InvalidArgument(
                 f"terms of {self.name} have no field {name!r}",
                 hint=f"one of {', '.join(self.fields)}",
             )
-        return str(name)
+        return name
 
     def _names_by_synonym(self, field: str) -> dict[str, str]:
         names: dict[str, str] = {}
@@ -264,6 +259,7 @@ def open_public(registry: type[Term], organism: object, source: object) -> Publi
     called = getattr(organism, "name", organism)
     if called is not None and not isinstance(called, str):
         raise InvalidArgument(f"not an organism: {organism!r}", hint='organism="human"')
+    item: Source | None
     if isinstance(source, Source):
         item, version = source, source.version
     elif source is None or isinstance(source, str):
@@ -312,22 +308,13 @@ def _shipped(registry: type[Term], ontology: catalog.Ontology, version: str) -> 
 
 def extra_fields(registry: type[Term]) -> list[str]:
     """Return the fields of this registry that a term of a source may have beside those that all have."""
-    common = {
-        "id",
-        "uid",
-        "name",
-        "created_at",
-        "deleted_at",
-        "ontology_id",
-        "synonyms",
-        "description",
-        "abbr",
-    }
     names = [column.key for column in registry.__mapper__.column_attrs]
-    return [
-        name
-        for name in names
-        if name not in common
-        and not name.endswith("_by_id")
-        and name not in ("source_id", "organism_id")
-    ]
+    return [name for name in names if name not in _OF_ALL]
+
+
+_OF_ALL = frozenset(
+    (
+        *("id", "uid", "created_at", "created_by_id", "deleted_at", "source_id", "organism_id"),
+        *("name", "ontology_id", "synonyms", "description", "abbr"),
+    )
+)

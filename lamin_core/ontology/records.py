@@ -46,7 +46,7 @@ def record_of(registry: type[T], public: PublicOntology, term: TermRow) -> T:
         if value is not None:
             own[name] = value
     own["_public"] = public
-    if issubclass(registry, OfOrganism):
+    if issubclass(registry, OfOrganism) and public.organism != "all":
         own["_organism_of"] = public.organism
     return record
 
@@ -74,8 +74,17 @@ def from_source(registry: type[T], identifier: Mapping[str, str], organism: Any,
     public = open_public(registry, organism, source)
     field = public._checked_field(field)
     term = one_term(public, field, value)
-    saved = registry.filter(**{registry._identifier: term[registry._identifier]}).first()
+    saved = registry.filter(**_known_by(registry, public, term)).first()
     return record_of(registry, public, term) if saved is None else saved
+
+
+def _known_by(registry: type[Term], public: PublicOntology, term: TermRow) -> dict[str, str]:
+    """The lookups that find the saved record of a term; some genes have no identifier."""
+    known_by = registry._identifier if term.get(registry._identifier) else registry._name_field
+    lookups = {known_by: term[known_by]}
+    if issubclass(registry, OfOrganism) and public.organism != "all":
+        lookups["organism__name"] = public.organism
+    return lookups
 
 
 def one_term(public: PublicOntology, field: str, value: str) -> TermRow:
@@ -115,7 +124,9 @@ def _where_else(public: PublicOntology, field: str, value: str) -> str:
     near = public.near(field, value)
     if near:
         return f"did you mean {' or '.join(map(repr, near))}?"
-    return f"bt.{registry.__name__}.public().search({value!r}), or bt.{registry.__name__}({registry._name_field}=...) for a term of your own"
+    kind = registry.__name__
+    own = f"bt.{kind}({registry._name_field}=...) for a term of your own"
+    return f"bt.{kind}.public().search({value!r}), or {own}"
 
 
 def _other_versions(public: PublicOntology) -> list[str]:

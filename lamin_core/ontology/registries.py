@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.models.base import Key
 from lamin_core.ontology.links import tie
-from lamin_core.ontology.source import Source
+from lamin_core.ontology.source import Source as Source
 from lamin_core.ontology.term import HierarchicalTerm, NamedTerm, OfOrganism
 
 if TYPE_CHECKING:
@@ -230,4 +230,3 @@ for _registry in REGISTRIES:
     tie(_registry)
 
 __all__ = [registry.__name__ for registry in REGISTRIES] + ["Source"]
-assert Source

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import select
@@ -26,7 +26,7 @@ def prepared(session: Session, registry: type[Term], records: list[Any]) -> list
     sources: dict[PublicOntology, int] = {}
     for record in records:
         public = record.__dict__.get("_public")
-        if public is not None and record.source_id is None:
+        if public is not None:
             if public not in sources:
                 sources[public] = _source_id(session, public)
             record.__dict__["source_id"] = sources[public]
@@ -37,16 +37,18 @@ def prepared(session: Session, registry: type[Term], records: list[Any]) -> list
 
 
 def written(
-    session: Session, registry: type[Term], records: Iterable[Any], rows: Mapping[Any, Any]
+    session: Session, registry: type[Term], records: list[Any], rows: Mapping[Any, Any]
 ) -> None:
     """Tie the terms of sources to those directly above them."""
+    publics = [record.__dict__.pop("_public", None) for record in records]
+    for record in records:
+        record.__dict__.pop("_organism_of", None)
     if not issubclass(registry, Hierarchical):
         return
     relation: Any = relations_of(registry)["parents"]
     by_identifier = {row["ontology_id"]: row["id"] for row in rows.values()}
     links = []
-    for record in records:
-        public = record.__dict__.pop("_public", None)
+    for record, public in zip(records, publics, strict=True):
         if public is None:
             continue
         for parent in public.parents_of(record.ontology_id):
@@ -92,7 +94,7 @@ def _source_id(session: Session, public: PublicOntology) -> int:
 def _set_organisms(session: Session, records: list[Any]) -> None:
     names: dict[str, int] = {}
     for record in records:
-        organism = record.__dict__.pop("_organism_of", None)
+        organism = record.__dict__.get("_organism_of")
         if organism is None:
             continue
         if isinstance(organism, Organism) and organism.id is not None:

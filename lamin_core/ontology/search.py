@@ -33,14 +33,14 @@ def _rank(row: TermRow, needle: str, words: list[str], fields: Sequence[str]) ->
     name = (row[fields[0]] or "").lower()
     synonyms = (row.get("synonyms") or "").lower().split("|")
     if name == needle or needle in synonyms:
-        place = 0 if name == needle else 1
+        rank = 0 if name == needle else 1
     elif name.startswith(needle):
-        place = 2
+        rank = 2
     elif needle in name:
-        place = 3 if re.search(rf"\b{re.escape(needle)}", name) else 4
+        rank = 3 if re.search(rf"\b{re.escape(needle)}", name) else 4
     else:
-        place = 5 if all(word in name for word in words) else 6
-    return (place, len(name), name)
+        rank = 5 if all(word in name for word in words) else 6
+    return (rank, len(name), name)
 
 
 def _nearly(shelf: Shelf, string: str, field: str, limit: int) -> list[TermRow]:

@@ -11,9 +11,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.base import Key, Named, Registry
 from lamin_core.models.relations import ToOne
-from lamin_core.ontology.catalog import ONTOLOGIES
-from lamin_core.ontology.files import terms_in
-from lamin_core.ontology.shelf import shelf_path
 from lamin_core.uids import derived_uid
 
 if TYPE_CHECKING:
@@ -67,12 +64,11 @@ def registered(
     registry: type[Term], organism: str | None, name: str, version: str
 ) -> Source | None:
     """Return the file that was registered under this name, the newest where no version is named; None for none."""
-    shipped = [item for item in ONTOLOGIES if item.entity == registry.__name__]
-    if any(name in ("", item.name) for item in shipped) and (organism is None or not name):
-        fits = [
-            item for item in shipped if organism in (None, item.organism) or item.organism == "all"
-        ]
-        if fits:
+    from lamin_core.ontology.catalog import ONTOLOGIES
+
+    for item in ONTOLOGIES:
+        is_meant = item.entity == registry.__name__ and name in ("", item.name)
+        if is_meant and (name or organism is None or item.organism in (organism, "all")):
             return None
     query = Source.filter(entity=registry._registry_name(), licence__isnull=True)
     if name:
@@ -86,6 +82,7 @@ def registered(
 
 def shelved(registry: type[Term], source: Source) -> PublicOntology:
     """Return the terms of a registered file, which is read again where this machine has no copy."""
+    from lamin_core.ontology.files import terms_in
     from lamin_core.ontology.public import PublicOntology, extra_fields
     from lamin_core.ontology.shelf import FIELDS, Shelf, build
 
@@ -106,13 +103,15 @@ def shelved(registry: type[Term], source: Source) -> PublicOntology:
 
 
 def add_source(
-    registry: type[Term], place: object, name: str, version: str, organism: str, description: str
+    registry: type[Term], path: object, name: str, version: str, organism: str, description: str
 ) -> Source:
     """Read a file and register it. Raises `ValidationError`, and registers nothing."""
+    from lamin_core.ontology.catalog import ONTOLOGIES
+    from lamin_core.ontology.files import terms_in
     from lamin_core.ontology.public import extra_fields
     from lamin_core.ontology.shelf import FIELDS, build
 
-    location = str(place)
+    location = str(path)
     if "://" not in location:
         location = str(Path(location).expanduser().resolve())
     if any(item.name == name and item.entity == registry.__name__ for item in ONTOLOGIES):
@@ -136,6 +135,8 @@ def add_source(
 
 
 def _path(registry: type[Term], source: Source) -> Path:
-    """Where the copy of a registered file is: by its place, too, since names are given by hand."""
+    """Where the copy of a registered file is: by its location, too, since names are given by hand."""
+    from lamin_core.ontology.shelf import shelf_path
+
     version = f"{source.version}-{derived_uid(8, source.url or '')}"
     return shelf_path(registry.__name__, source.organism, source.name, version)

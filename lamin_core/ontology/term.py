@@ -29,12 +29,12 @@ class Term(Synonymous, Named, Trashable):
     """A term of a biological registry: of a public ontology, or of one's own."""
 
     __abstract__ = True
-    _known_by = ("uid",)
+    _known_by: ClassVar[tuple[str, ...]] = ("uid",)
     _name_field = "name"
-    _search_fields = ("name", "ontology_id", "synonyms", "description")
-    _editable = ("description", "abbr")
-    _editable_alone = ("name", "synonyms", "ontology_id")
-    _initial = ("uid", "source_id")
+    _search_fields: ClassVar[tuple[str, ...]] = ("name", "ontology_id", "synonyms", "description")
+    _editable: ClassVar[tuple[str, ...]] = ("description", "abbr")
+    _editable_alone: ClassVar[tuple[str, ...]] = ("name", "synonyms", "ontology_id")
+    _initial: ClassVar[tuple[str, ...]] = ("uid", "source_id")
     _identifier: ClassVar[str] = "ontology_id"
     """The field that a source knows a term by."""
 
