@@ -10,10 +10,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lamin_core.runtime.current import register_opener as _register_opener
+from lamin_core.runtime.registry_modules import register_module as _register_module
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from lamin_core import bionty as bionty
     from lamin_core import core as core
     from lamin_core import curation as curators  # noqa: F401 - `ln.curators` is this package
     from lamin_core import errors as errors
@@ -68,11 +70,8 @@ _HOMES = {
     "step": "tracking",
     "track": "tracking",
 }
-_NOT_YET = {
-    "bionty": "label with ln.ULabel: its types, parents and synonyms hold ontologies too",
-}
-"""Parts of LaminDB that this version has not, and what to use until then."""
 _MODULES = {
+    "bionty": "bionty",
     "context": "runtime.current",
     "core": "core",
     "curators": "curation",
@@ -85,8 +84,6 @@ __all__ = sorted(["__version__", *_HOMES, *_MODULES])
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"lamin_core.{_MODULES[name]}")
-    if name in _NOT_YET:
-        raise _not_yet(name)
     if name not in _HOMES:
         raise AttributeError(f"module 'lamin_core' has no attribute {name!r}")
     _instances()  # settings and runs have parts that an instance answers
@@ -103,15 +100,12 @@ def _open_instance() -> object:
     return _instances().connect()
 
 
+def _load_bionty() -> object:
+    return importlib.import_module("lamin_core.ontology")
+
+
 _register_opener(_open_instance)
-
-
-def _not_yet(name: str) -> Exception:
-    errors = importlib.import_module("lamin_core.errors")
-    error: Exception = errors.NotYet(
-        f"lamin_core {__version__} has no {name} yet", hint=_NOT_YET[name]
-    )
-    return error
+_register_module("bionty", _load_bionty)
 
 
 def __dir__() -> list[str]:

@@ -1,5 +1,35 @@
-"""Where the biological registries will be; importing it says that they are not here yet."""
+"""Biological registries that follow public ontologies: `import lamin_core.bionty as bt`."""
 
-import lamin_core
+from lamin_core.ontology.registries import (
+    CellLine,
+    CellMarker,
+    CellType,
+    DevelopmentalStage,
+    Disease,
+    Ethnicity,
+    ExperimentalFactor,
+    Gene,
+    Organism,
+    Pathway,
+    Phenotype,
+    Protein,
+    Tissue,
+)
+from lamin_core.ontology.source import Source
 
-raise lamin_core._not_yet("bionty")
+__all__ = [
+    "CellLine",
+    "CellMarker",
+    "CellType",
+    "DevelopmentalStage",
+    "Disease",
+    "Ethnicity",
+    "ExperimentalFactor",
+    "Gene",
+    "Organism",
+    "Pathway",
+    "Phenotype",
+    "Protein",
+    "Source",
+    "Tissue",
+]

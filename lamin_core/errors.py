@@ -14,8 +14,7 @@ LaminError
 │   └── UntrustedInstance  an instance was found that this user has not allowed
 ├── NotTracked           a run was needed and none is current
 ├── MalformedEvent       JSON that is not an OpenLineage event
-├── MissingExtra         an optional part is not installed
-└── NotYet               a part of LaminDB that this version has not
+└── MissingExtra         an optional part is not installed
 """
 
 from __future__ import annotations
@@ -151,7 +150,3 @@ class MissingExtra(LaminError, ImportError):
         """Without an extra of ours that has it, the module is to be installed itself."""
         requirement = module if extra is None else f"'lamin-core[{extra}]'"
         super().__init__(f"{module} is not installed", hint=f"pip install {requirement}")
-
-
-class NotYet(LaminError, ImportError):
-    """A part of LaminDB that this version of the package has not."""

@@ -29,10 +29,11 @@ from lamin_core.models import Base, narrow_indexes
 from lamin_core.models.root_path import absolute_in, set_project
 from lamin_core.runtime.paths import FOLDER
 from lamin_core.runtime.redaction import redact_text
+from lamin_core.runtime.registry_modules import load_modules
 from lamin_core.runtime.sharing import create_file, file_mode
 from lamin_core.runtime.trust import permission_denied
 
-REVISION = "0016"
+REVISION = "0017"
 """The Alembic revision that this version of the package works with; the migration with this id makes the models."""
 BUSY_TIMEOUT_MS = 30_000
 _PAUSE = 0.0002, 0.002
@@ -92,6 +93,8 @@ class Database:
         with self.writing() as session:
             connection = session.connection()
             if _revision(connection) is None:
+                if load_modules() and not self._is_sqlite:
+                    narrow_indexes()
                 Base.metadata.create_all(connection)
                 connection.execute(
                     text(

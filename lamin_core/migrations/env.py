@@ -6,6 +6,7 @@ from alembic import context
 
 from lamin_core.models import Base, search
 from lamin_core.models.base import UTC_DateTime
+from lamin_core.runtime.registry_modules import load_modules
 
 
 def _rendered(kind: str, item: Any, autogen_context: Any) -> str | Literal[False]:
@@ -19,6 +20,7 @@ def _is_ours(name: str | None, kind: str, parents: Any) -> bool:
     return not search.is_derived(name)
 
 
+load_modules()
 connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,

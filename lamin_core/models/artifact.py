@@ -165,6 +165,21 @@ class Artifact(HasLineage, Versioned, Registry):
         "Collection", link="CollectionArtifact", own="artifact_id", other="collection_id"
     )
 
+    if TYPE_CHECKING:  # `lamin_core.bionty` adds these when it is imported
+        cell_lines: ClassVar[ToMany[Registry]]
+        cell_markers: ClassVar[ToMany[Registry]]
+        cell_types: ClassVar[ToMany[Registry]]
+        developmental_stages: ClassVar[ToMany[Registry]]
+        diseases: ClassVar[ToMany[Registry]]
+        ethnicities: ClassVar[ToMany[Registry]]
+        experimental_factors: ClassVar[ToMany[Registry]]
+        genes: ClassVar[ToMany[Registry]]
+        organisms: ClassVar[ToMany[Registry]]
+        pathways: ClassVar[ToMany[Registry]]
+        phenotypes: ClassVar[ToMany[Registry]]
+        proteins: ClassVar[ToMany[Registry]]
+        tissues: ClassVar[ToMany[Registry]]
+
     def __init__(
         self,
         path: str | os.PathLike[str],

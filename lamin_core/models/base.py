@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, cast, overload
 
@@ -20,7 +20,7 @@ from sqlalchemy import (
     Text,
     select,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, validates
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, validates
 from sqlalchemy.orm.decl_api import DeclarativeAttributeIntercept
 from sqlalchemy.types import TypeDecorator
 
@@ -174,6 +174,8 @@ class Registry(Base, metaclass=RegistryType):
     """The other fields that a record may have before it is first saved; the registry sets the rest."""
     _instead: ClassVar[dict[str, str]] = {}
     """What to type instead, by the name of a field that cannot be changed."""
+    _known_by: ClassVar[tuple[str, ...]] = ()
+    """The columns that no two records share; by default the name, and the type where there are types."""
     _feature_values: ClassVar[str | None] = None
     """The table of the values that its records have for features, if they can have any."""
 
@@ -181,6 +183,15 @@ class Registry(Base, metaclass=RegistryType):
     def _registry_name(cls) -> str:
         """How the types of features call it."""
         return cls.__name__
+
+    @classmethod
+    def _prepared(cls, session: Session, records: Iterable[Any]) -> list[Any]:
+        """Return the records to write for these, in the transaction that writes them, which may be more."""
+        return list(records)
+
+    @classmethod
+    def _written(cls, session: Session, records: Iterable[Any], rows: Mapping[Any, Any]) -> None:
+        """Write what belongs to these records, whose rows by what they are known by are there now."""
 
     def _check_new(self) -> None:
         """Raise `InvalidArgument` unless the fields hold what the constructor would take, before the first save."""

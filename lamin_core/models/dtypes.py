@@ -15,6 +15,7 @@ from typing import Any
 from lamin_core.errors import InvalidArgument, ValidationError
 from lamin_core.models.base import Base, Registry
 from lamin_core.models.checks import is_storable
+from lamin_core.runtime.registry_modules import load_module
 
 PLAIN: dict[str, tuple[type, ...]] = {
     "int": (int,),
@@ -152,6 +153,7 @@ def _unknown(name: str) -> InvalidArgument:
 
 def registry_called(name: str) -> type[Any]:
     """The registry with this name. Raises `InvalidArgument`."""
+    load_module(name.partition(".")[0])
     registries = {
         mapper.class_._registry_name(): mapper.class_
         for mapper in Base.registry.mappers

@@ -14,6 +14,7 @@ from lamin_core.errors import InvalidArgument
 from lamin_core.models.base import Base, Registry
 from lamin_core.models.queryset import RelatedSet
 from lamin_core.runtime import current
+from lamin_core.runtime.registry_modules import load_modules
 
 Target = TypeVar("Target")
 Member = TypeVar("Member", bound=Registry)
@@ -25,8 +26,14 @@ _models: dict[str, type[Any]] = {}
 def model(name: str) -> type[Any]:
     """The mapped class with this name."""
     if name not in _models:
-        _models.update((mapper.class_.__name__, mapper.class_) for mapper in Base.registry.mappers)
+        _note_models()
+    if name not in _models and load_modules():
+        _note_models()
     return _models[name]
+
+
+def _note_models() -> None:
+    _models.update((mapper.class_.__name__, mapper.class_) for mapper in Base.registry.mappers)
 
 
 class ToOne(Generic[Target]):
@@ -156,6 +163,12 @@ def relations_of(registry: type[Any]) -> dict[str, ToOne[Any] | ToMany[Any]]:
     return _relations[registry]
 
 
+def attach(registry: type[Registry], name: str, relation: ToMany[Any]) -> None:
+    """Give a registry this relation: for modules whose registries others do not know."""
+    setattr(registry, name, relation)
+    _relations.clear()  # also those of its subclasses
+
+
 def annotations_of(registry: type[Any]) -> dict[str, ToMany[Any]]:
     """The relations to labels that may be values of features, by name."""
     return {
@@ -177,6 +190,7 @@ def annotation_of(registry: type[Registry], target: type[Registry]) -> ToMany[An
 
 def is_named(kind: type[Base], *, but: type[Base] | None = None) -> ColumnElement[bool]:
     """Whether any row points to one of this kind; those of one kind of row left out that does not count."""
+    load_modules()
     target = kind.__table__
     tables = [
         table

@@ -92,6 +92,12 @@ class Schema(Registry):
     """Those that were found to fit it, or a slot of which was."""
     validated_artifacts: ClassVar[ToMany[Artifact]] = ToMany("Artifact", own="schema_id")
 
+    if TYPE_CHECKING:  # `lamin_core.bionty` adds these when it is imported
+        cell_markers: ClassVar[ToMany[Registry]]
+        genes: ClassVar[ToMany[Registry]]
+        pathways: ClassVar[ToMany[Registry]]
+        proteins: ClassVar[ToMany[Registry]]
+
     def __init__(
         self,
         features: Iterable[object] | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from inspect import signature
 from typing import Any, Self
 
@@ -18,6 +18,8 @@ from lamin_core.saving import save_all
 from lamin_core.saving.records import SavingInstance
 
 logger = logging.getLogger("lamin")
+Finder = Callable[[str, list[Any]], dict[Any, Any]]
+"""Takes a field and values of it; returns unsaved records by those that it has."""
 _SHOWN = 10
 """Values in a message."""
 
@@ -35,16 +37,26 @@ class Records(RecordList[Any]):
 
 
 def from_values(
-    instance: SavingInstance, registry: Any, values: Iterable[Any], field: Any, *, create: bool
+    instance: SavingInstance,
+    registry: Any,
+    values: Iterable[Any],
+    field: Any,
+    *,
+    create: bool,
+    finder: Finder | None = None,
 ) -> Records:
     """The records with these names, in their order; with `create` the missing ones are made, unsaved.
 
-    Missing values (None, nan) are left out. What is found of several versions is the latest.
+    Missing values (None, nan) are left out. What is found of several versions is the latest. The
+    finder makes records of values that the registry does not have, from elsewhere.
     """
     name = field_name(registry, field)
     unique = _unique(values)
     existing = _existing_records(instance, registry, name, unique)
     missing = [value for value in unique if value not in existing]
+    if finder is not None and missing:
+        existing |= finder(name, missing)
+        missing = [value for value in missing if value not in existing]
     if missing:
         (_check_made_by if create else _tell)(registry, name, missing)
     created = {value: registry(**{name: value}) for value in missing} if create else {}

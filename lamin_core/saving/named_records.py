@@ -44,9 +44,10 @@ def save_all_named(instance: SavingInstance, records: Iterable[object]) -> None:
 
 
 def _write(
-    session: Session, kind: type[Registry], records: list[object], user: int
+    session: Session, kind: type[Registry], records: list[Any], user: int
 ) -> dict[Any, dict[str, object]]:
     """The rows of all of them, by what they are known by."""
+    records = kind._prepared(session, records)
     records_by_identity = {_identity(kind, record.__dict__): record for record in reversed(records)}
     rows = _rows(session, kind, records_by_identity)
     for identity, row in rows.items():
@@ -60,6 +61,7 @@ def _write(
             insertion(table_of(kind), many=len(new) > 1), _values(kind, new, user)
         )
         rows |= _rows(session, kind, {_identity(kind, record.__dict__): None for record in new})
+    kind._written(session, records, rows)
     return rows
 
 
@@ -73,14 +75,19 @@ def _restore(session: Session, kind: type[Registry], rows: Iterable[dict[str, ob
 
 def _identity(kind: type[Registry], values: dict[str, object]) -> tuple[object, ...]:
     """What a record is known by: its name, and its type where there are types."""
-    return (values.get(kind._name_field), values.get("type_id"))
+    return tuple(values.get(name) for name in _known_by(kind))
+
+
+def _known_by(kind: type[Registry]) -> tuple[str, ...]:
+    return kind._known_by or (kind._name_field, "type_id")
 
 
 def _rows(
     session: Session, kind: type[Registry], identities: dict[Any, Any]
 ) -> dict[Any, dict[str, object]]:
-    names = [name for name, _ in identities]
-    query = select(table_of(kind)).where(OPERATORS["in"](getattr(kind, kind._name_field), names))
+    first = _known_by(kind)[0]
+    values = list(dict.fromkeys(identity[0] for identity in identities))
+    query = select(table_of(kind)).where(OPERATORS["in"](getattr(kind, first), values))
     rows = [dict(row) for row in session.execute(query).mappings()]
     return {identity: row for row in rows if (identity := _identity(kind, row)) in identities}
 

@@ -10,9 +10,12 @@ from sqlalchemy.orm import Session
 from lamin_core.errors import Conflict
 from lamin_core.models import Base, Registry
 from lamin_core.models.base import table_of
+from lamin_core.runtime.registry_modules import load_modules
 
-_OWN_SIDE = {("ulabel_parent", "ulabel_id")}
-"""Links that a record has, and that go with it, where the table of links names its kind on both sides."""
+
+def _is_own_side(table: Table, column: Column[int]) -> bool:
+    """Whether a link goes with the record: those to wider terms, whose table names its kind on both sides."""
+    return table.name.endswith("_parent") and column.name != "parent_id"
 
 
 def check_unused(session: Session, record: Registry) -> None:
@@ -27,10 +30,11 @@ def check_unused(session: Session, record: Registry) -> None:
 
 def _uses(session: Session, record: Registry) -> Iterator[tuple[str, int]]:
     """What kind of thing uses it, and how many of them."""
+    load_modules()
     target = table_of(type(record))
     for table in Base.metadata.sorted_tables:
         for key in sorted(table.foreign_keys, key=lambda key: key.parent.name):
-            if key.column.table is not target or (table.name, key.parent.name) in _OWN_SIDE:
+            if key.column.table is not target or _is_own_side(table, key.parent):
                 continue
             noun, counted = _thing(table, key.parent)
             query = select(func.count(counted.distinct())).where(key.parent == record.id)

