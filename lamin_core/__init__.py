@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from lamin_core.tracking import run as run
     from lamin_core.tracking import step as step
     from lamin_core.tracking import track as track
+    from lamin_core.tracking import tracked as tracked
 
 _HOMES = {
     "Artifact": "models",
@@ -68,8 +69,23 @@ _HOMES = {
     "save": "instance.setup",
     "settings": "runtime.settings",
     "step": "tracking",
+    "tracked": "tracking",
     "track": "tracking",
 }
+_NOT_HERE = {
+    "Record": "a samplesheet is a table: ln.Artifact.from_df(df, key=...); terms are ln.ULabel",
+    "Branch": "an instance has no branches",
+    "Space": "an instance has no spaces; another instance is another folder: lamin init",
+    "DB": "ln.connect(folder or URL)",
+    "UPath": "pathlib.Path, or a URL as text",
+    "UNSET": "leave the argument out",
+    "Unset": "leave the argument out",
+    "base": "ln.errors, ln.setup",
+    "integrations": "snakemake --logger lamin, lamin nextflow run, lamin_prefect",
+    "examples": "ln.core.datasets",
+    "view": "ln.Artifact.df(), ln.Run.df(); in a shell: lamin status",
+}
+"""Names of LaminDB that have no meaning here, and what to use instead."""
 _MODULES = {
     "bionty": "bionty",
     "context": "runtime.current",
@@ -84,9 +100,14 @@ __all__ = sorted(["__version__", *_HOMES, *_MODULES])
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"lamin_core.{_MODULES[name]}")
+    if name in _NOT_HERE:
+        not_here = importlib.import_module("lamin_core.errors").NotHere
+        raise not_here(f"lamin_core has no {name!r}", hint=_NOT_HERE[name])
     if name not in _HOMES:
         raise AttributeError(f"module 'lamin_core' has no attribute {name!r}")
     _instances()  # settings and runs have parts that an instance answers
+    if name == "settings":
+        importlib.import_module("lamin_core.instance.lamindb_settings")
     value = getattr(importlib.import_module(f"lamin_core.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

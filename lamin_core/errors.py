@@ -2,7 +2,8 @@
 
 LaminError
 ├── InvalidArgument      what was passed cannot be used (exit 2 in the shell)
-│   └── InvalidKey       a key that escapes its storage
+│   ├── InvalidKey       a key that escapes its storage
+│   └── NotHere          a name or an argument of LaminDB that has no meaning here
 ├── NotFound             nothing answers to that name (exit 3)
 │   └── InstanceNotFound
 ├── Conflict             it contradicts what is stored (exit 4)
@@ -80,6 +81,10 @@ class InvalidKey(InvalidArgument):
     """A key that is absolute, climbs out of its storage, or holds characters no storage takes."""
 
 
+class NotHere(InvalidArgument, AttributeError):
+    """A name or an argument of LaminDB that has no meaning here; the hint says what to use instead."""
+
+
 class NotFound(LaminError, LookupError):
     """Nothing in the registry answers to that name."""
 
@@ -150,3 +155,13 @@ class MissingExtra(LaminError, ImportError):
         """Without an extra of ours that has it, the module is to be installed itself."""
         requirement = module if extra is None else f"'lamin-core[{extra}]'"
         super().__init__(f"{module} is not installed", hint=f"pip install {requirement}")
+
+
+# The names by which scripts written for LaminDB, and Django's users, catch these: one class each, several names.
+DoesNotExist = ObjectDoesNotExist = UnknownStorageLocation = BlobHashNotFound = NotFound
+NoStorageLocationForSpace = NotFound
+MultipleObjectsReturned = MultipleResultsFound = MultipleFound
+IntegrityError = UpdateContext = NotebookNotSaved = BranchAlreadyExists = Conflict
+FieldValidationError = InconsistentKey = FileNotInDevDir = InvalidArgument
+NoWriteAccess = ReadOnly
+TrackNotCalled = MissingContextUID = NotTracked

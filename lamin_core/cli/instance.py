@@ -49,9 +49,12 @@ _for_user = click.option(
 )
 @click.option(
     "--modules",
-    help="For scripts written for LaminDB: nothing has to be chosen, what there is is there.",
+    help="For scripts written for LaminDB: `bionty`. Nothing has to be chosen, what there is is there.",
 )
-def init(storage: str | None, db: str | None, shared: str | None, modules: str | None) -> None:
+@click.option("--name", help="What the instance is called; by default as the folder.")
+def init(
+    storage: str | None, db: str | None, shared: str | None, modules: str | None, name: str | None
+) -> None:
     """Make an instance in this folder: a database and a storage.
 
     The same again opens the one that is there, and `--shared` changes who may use it.
@@ -59,7 +62,10 @@ def init(storage: str | None, db: str | None, shared: str | None, modules: str |
     from lamin_core.instance.instance import connect as open_instance
     from lamin_core.instance.instance import init as make
     from lamin_core.instance.instance import require_no_connection
+    from lamin_core.instance.modules import check_instance_name, check_modules, rename_instance
 
+    check_modules(modules)
+    new_name = check_instance_name(name)
     require_no_connection(Path.cwd() / FOLDER)
     above = nearest_marked(Path.cwd().parent)
     is_there = os.path.exists(Path.cwd() / FOLDER / SETTINGS)
@@ -67,6 +73,8 @@ def init(storage: str | None, db: str | None, shared: str | None, modules: str |
     if is_open:
         require_trusted_instance(Path.cwd() / FOLDER)
     instance = open_instance(Path.cwd()) if is_open else make(storage or "./data", db=db)
+    if new_name is not None:
+        rename_instance(instance.folder, new_name)
     if shared is not None:
         instance.share(Sharing(shared))
     output.echo(f"instance {instance.uid} in {instance.folder}", err=True)

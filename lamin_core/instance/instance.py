@@ -10,6 +10,7 @@ from __future__ import annotations
 import getpass
 import logging
 import os
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +31,12 @@ from lamin_core.errors import (
 )
 from lamin_core.ingest.datasets import storage_for
 from lamin_core.instance.lineage_service import LineageService
+from lamin_core.instance.modules import (
+    check_instance_name,
+    check_modules,
+    instance_name,
+    rename_instance,
+)
 from lamin_core.instance.moves import follow_project
 from lamin_core.instance.run_service import RunService
 from lamin_core.instance.waiting import bring_in
@@ -225,7 +232,7 @@ class Instance:
     @cached_property
     def user_id(self) -> int:
         """The primary key of who is at work here: the setting `user`, or the login name."""
-        handle, name = settings.user or _login_name(), settings.user_name
+        handle, name = settings.look_up("user").value or login_name(), settings.user_name
         with self.db.writing() as session:
             user = session.scalar(select(User).where(User.handle == handle))
             if user is None:
@@ -333,13 +340,16 @@ class Instance:
         return LabelSet(self.db, record)
 
 
-def connect(where: str | os.PathLike[str] | None = None) -> Instance:
+def connect(
+    where: str | os.PathLike[str] | None = None, *, instance: str | os.PathLike[str] | None = None
+) -> Instance:
     """Open an instance for this process.
 
     Args:
         where: A folder, or the URL of a database. By default the instance that `LAMIN_INSTANCE`
         names, else the nearest
             one in or above the working directory, else the user's default.
+        instance: The same, as scripts written for LaminDB name it.
 
     Returns:
         The instance, current from now on.
@@ -349,10 +359,11 @@ def connect(where: str | os.PathLike[str] | None = None) -> Instance:
         SchemaMismatch: Its tables are of another version; `lamin migrate` updates older ones.
         Unavailable: The database cannot be reached.
     """
-    instance = at_work() if where is None else opened(where)
+    target = instance if where is None else where
+    connected = at_work() if target is None else opened(target)
     apply_verbosity(settings.verbosity)
-    _change_to(instance)
-    return instance
+    _change_to(connected)
+    return connected
 
 
 def opened(where: str | os.PathLike[str] | Located) -> Instance:
@@ -371,7 +382,12 @@ def at_work(*, check: bool = True) -> Instance:
 
 
 def init(
-    storage: str | os.PathLike[str], *, db: str | None = None, path: str | os.PathLike[str] = "."
+    storage: str | os.PathLike[str],
+    *,
+    db: str | None = None,
+    path: str | os.PathLike[str] = ".",
+    name: str | None = None,
+    modules: str | Iterable[str] | None = None,
 ) -> Instance:
     """Create an instance and connect to it; an existing one with the same storage and database is opened.
 
@@ -379,11 +395,18 @@ def init(
         storage: The root of the default storage: a folder, which is made if it does not exist, or a
         URL. db: An SQLAlchemy URL of SQLite or PostgreSQL; by default a SQLite file inside
         `.lamin/`. path: The folder in which `.lamin/` is made.
+        name: What it is called; by default as the folder.
+        modules: For scripts written for LaminDB: `bionty`, which is there anyway.
 
     Raises:
         Conflict: The folder has another instance already.
+        InvalidArgument: A name or a module that is none.
     """
+    check_modules(modules)
+    new_name = check_instance_name(name)
     instance = Instance.create(Path(path), storage, db)
+    if new_name is not None and new_name != instance_name(instance.folder):
+        rename_instance(instance.folder, new_name)
     _change_to(instance)
     return instance
 
@@ -456,7 +479,8 @@ def _reopened(folder: Path, root: str, url: str) -> Instance:
     return instance
 
 
-def _login_name() -> str:
+def login_name() -> str:
+    """The name of this user on this machine."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # no entry for this uid, as in many containers

@@ -13,11 +13,13 @@ from lamin_core.errors import (
     Conflict,
     InvalidArgument,
     NotFound,
+    NotHere,
     ReadOnly,
     Unavailable,
     UntrustedInstance,
 )
 from lamin_core.instance.instance import Instance, connect, disconnect, init, remember
+from lamin_core.instance.lamindb_settings import settings
 from lamin_core.runtime import current
 from lamin_core.runtime.paths import (
     CONNECTED,
@@ -36,7 +38,28 @@ from lamin_core.runtime.settings import write_toml
 from lamin_core.runtime.sharing import make_instance_folder
 from lamin_core.saving import save_all
 
-__all__ = ["attach", "connect", "detach", "disconnect", "init", "save"]
+__all__ = ["attach", "connect", "detach", "disconnect", "init", "save", "settings"]
+
+
+_NOT_HERE = {
+    "login": "nobody logs in; ln.settings.user = 'handle', or: lamin settings set user HANDLE --user",
+    "logout": "nobody logs in; lamin settings unset user --user",
+    "close": "ln.disconnect()",
+    "delete": "remove the folder .lamin and the storage",
+    "migrate": "lamin migrate",
+    "register": "there is no hub to register at",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Say what to use instead of a name of LaminDB. Raises `NotHere` or `AttributeError`."""
+    if name in _NOT_HERE:
+        raise NotHere(f"ln.setup has no {name!r}", hint=_NOT_HERE[name])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
 
 
 def save(records: Iterable[Any]) -> None:

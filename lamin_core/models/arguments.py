@@ -36,6 +36,8 @@ class Source:
     target: Root | None = None
     """None where they are registered where they lie."""
     seen: StatDigest | None = None
+    spare: Root | None = None
+    """The storage that keeps a second copy of what is registered where it lies, if any does."""
 
     @property
     def key(self) -> str:

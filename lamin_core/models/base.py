@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, cast, overload
 
 from sqlalchemy import (
@@ -24,11 +26,12 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, vali
 from sqlalchemy.orm.decl_api import DeclarativeAttributeIntercept
 from sqlalchemy.types import TypeDecorator
 
-from lamin_core.errors import InvalidArgument
+from lamin_core.errors import InvalidArgument, MultipleFound, NotFound, NotHere
 from lamin_core.models.arguments import Arguments, arguments_of
 from lamin_core.models.checks import column_value, is_storable, steps_argument, text_argument
 from lamin_core.models.html import facts
 from lamin_core.models.interfaces import HierarchyGraph, RecordList
+from lamin_core.models.lamindb_names import checked_arguments, missing_attribute
 from lamin_core.models.names import Inspection, Lookup
 from lamin_core.models.queryset import FieldName, QuerySet
 from lamin_core.runtime import current
@@ -147,11 +150,44 @@ class RegistryType(DeclarativeAttributeIntercept):
     def __str__(cls) -> str:
         return super().__repr__()
 
+    if not TYPE_CHECKING:  # a checker goes by the constructors themselves
+
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+            """Make a record. Raises `InvalidArgument` for an argument that its constructor does not take."""
+            return super().__call__(
+                *args, **checked_arguments(cls.__name__, _parameters(cls), kwargs)
+            )
+
+        def __getattr__(cls, name: str) -> Any:
+            """Say what to use instead of a name of LaminDB. Raises `NotHere` or `AttributeError`."""
+            raise _missing(cls, name)
+
+
+def _missing(registry: type[Any], name: str) -> AttributeError:
+    if name[0] == "_":
+        return AttributeError(name)
+    return missing_attribute((registry.__name__,), name)
+
+
+@cache
+def _parameters(registry: type[Any]) -> frozenset[str]:
+    """The names of what its constructor takes, the columns among them where that takes any."""
+    parameters = inspect.signature(registry.__init__).parameters
+    names = {name for name in parameters if name != "self"}
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        names |= set(registry.__mapper__.column_attrs.keys())
+    return frozenset(names)
+
 
 class Registry(Base, metaclass=RegistryType):
     """A table that people query: `get`, `filter`, `search`, `lookup`, `df`, and fill: `save`, `from_values`."""
 
     __abstract__ = True
+
+    DoesNotExist: ClassVar[type[NotFound]] = NotFound
+    """What `get` and `one` raise when no record fits, by the name that Django gives it."""
+    MultipleObjectsReturned: ClassVar[type[MultipleFound]] = MultipleFound
+    """What they raise when several fit."""
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
     uid: Mapped[str] = mapped_column(Uid, unique=True)
@@ -204,6 +240,10 @@ class Registry(Base, metaclass=RegistryType):
                 check_settable(type(self), name)
             super().__setattr__(name, value)
 
+        def __getattr__(self, name: str) -> Any:
+            """Say what to use instead of a name of LaminDB. Raises `NotHere` or `AttributeError`."""
+            raise _missing(type(self), name)
+
     @classmethod
     def _listed(cls) -> Select[Any]:
         """What a query begins with."""
@@ -243,6 +283,16 @@ class Registry(Base, metaclass=RegistryType):
         return cls._queryset().get(uid, **lookups)
 
     @classmethod
+    def using(cls, instance: str | None = None) -> QuerySet[Self]:
+        """All records of the instance at work, for scripts written for LaminDB. Raises `NotHere` for another one."""
+        if instance is not None and instance != current.current_instance().uid:
+            raise NotHere(
+                f"ln.{cls.__name__}.using() reads no other instance: {instance!r}",
+                hint="ln.connect(folder or URL), then query",
+            )
+        return cls._queryset()
+
+    @classmethod
     def all(cls) -> QuerySet[Self]:
         """All records."""
         return cls._queryset()
@@ -264,14 +314,18 @@ class Registry(Base, metaclass=RegistryType):
         *,
         include: str | Iterable[str] = (),
         features: bool | str | Iterable[str] = False,
+        order_by: str | None = "-id",
     ) -> pd.DataFrame:
-        """The newest records as a `pandas.DataFrame`.
+        """The newest records as a `pandas.DataFrame`, with `id` as its index.
 
-        `include` adds fields of relations (`created_by__handle`, `ulabels__name`), `features` the
-        values of these features, of all with `features=True`. A feature that is called like a field
-        is the column `features__NAME`.
+        `order_by` names another order; `-` before a field turns it round. `include` adds fields of
+        relations (`created_by__handle`, `ulabels__name`), `features` the values of these features,
+        of all with `features=True`. A feature that is called like a field is the column
+        `features__NAME`.
         """
-        return cls._queryset().df(limit=limit, include=include, features=features)
+        return cls._queryset().df(
+            limit=limit, include=include, features=features, order_by=order_by
+        )
 
     to_dataframe = df
 

@@ -192,8 +192,9 @@ class QuerySet(ABC, Generic[R]):
         *,
         include: str | Iterable[str] = (),
         features: bool | str | Iterable[str] = False,
+        order_by: str | None = None,
     ) -> pd.DataFrame:
-        """Return them as a `pandas.DataFrame`, indexed by `uid`.
+        """Return them as a `pandas.DataFrame`, with `id` as its index and `uid` as a column.
 
         Args:
             limit: keep this many, the newest; None for all.
@@ -201,6 +202,7 @@ class QuerySet(ABC, Generic[R]):
             features: add a column for each of these features; True, or `include="features"`, for
                 every feature that any of them has a value for. The column of a feature that is
                 called like a field is `features__NAME`.
+            order_by: a field to order them by, `-` before it reverses; None keeps their order.
 
         Raises:
             MissingExtra: without pandas.

@@ -94,7 +94,7 @@ def frame(
     included: list[str],
     features: Sequence[str] | None = (),
 ) -> pd.DataFrame:
-    """The records of the query, a row each, numbered from 0.
+    """The records of the query, a row each, by their `id`.
 
     Args:
         session: A session to read in.
@@ -122,6 +122,7 @@ def frame(
     rows = session.execute(query.with_only_columns(registry.id, *columns)).all()
     ids = [row[0] for row in rows]
     data = pandas.DataFrame.from_records([tuple(row[1:]) for row in rows], columns=list(paths))
+    data.index = pandas.Index(ids, name="id", dtype="int64")
     _finish(registry, data)
     for path in included:
         if path not in single:

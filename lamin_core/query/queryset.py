@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from lamin_core.db.database import Database
 from lamin_core.errors import Hint, InvalidArgument, MultipleFound, NotFound
 from lamin_core.models.base import Versioned
-from lamin_core.models.checks import shown, text_arguments
+from lamin_core.models.checks import shown, text_argument, text_arguments
 from lamin_core.models.deleted import deleted_at
 from lamin_core.models.expressions import Q
 from lamin_core.models.names import Inspection, Lookup
@@ -353,8 +353,12 @@ class SQLQuerySet(QuerySet[R]):
         *,
         include: str | Iterable[str] = (),
         features: bool | str | Iterable[str] = False,
+        order_by: str | None = None,
     ) -> pd.DataFrame:
         _check_limit(limit)
+        if order_by is not None:
+            order = text_argument(order_by, "order_by", 'order_by="-created_at"')
+            return self.order_by(order).df(limit, include=include, features=features)
         query = self._ordered()
         if limit is not None and not self._order:
             query = self._query.order_by(self.registry.id.desc())

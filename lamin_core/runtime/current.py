@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from lamin_core.errors import NotHere
+
 _lock = threading.RLock()
 _connection: Any = None
 _open: Callable[[], Any] | None = None
@@ -89,9 +91,26 @@ def _named_above() -> Any:
     return next((name for engine in _engines if (name := engine()) is not None), None)
 
 
+_PUBLIC = ("description", "name", "run", "transform", "uid")
+_NOT_HERE = {
+    "track": "ln.track()",
+    "finish": "ln.finish()",
+    "project": "ln.track(project='name')",
+    "version": "ln.context.transform.version",
+    "branch": "an instance has no branches",
+    "space": "an instance has no spaces",
+}
+
+
+def __dir__() -> list[str]:
+    return list(_PUBLIC)
+
+
 def __getattr__(attribute: str) -> Any:
     """`ln.context.run`, `transform`, `uid`, `name`, `description`: what is current, or None."""
-    if attribute not in ("run", "transform", "uid", "name", "description"):
+    if attribute in _NOT_HERE:
+        raise NotHere(f"ln.context has no {attribute!r}", hint=_NOT_HERE[attribute])
+    if attribute not in _PUBLIC:
         raise AttributeError(f"module 'lamin_core.runtime.current' has no attribute {attribute!r}")
     run = current_run()
     if run is None or attribute == "run":

@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import mkstemp
 from typing import Any
 
-from lamin_core.errors import Conflict, InvalidArgument, ReadOnly, Unavailable
+from lamin_core.errors import Conflict, InvalidArgument, NotHere, ReadOnly, Unavailable
 from lamin_core.runtime.paths import SETTINGS as INSTANCE_FILE
 from lamin_core.runtime.paths import find_trusted_instance, user_config
 from lamin_core.runtime.redaction import redact_text
@@ -147,6 +147,12 @@ ANSWERS: dict[str, Callable[[], Plain | None]] = {}
 """What answers on `ln.settings` where nobody has set a setting: the instance, about its own storage."""
 
 
+VIEWS: dict[str, Callable[[Plain | None], object]] = {}
+"""What a setting is shown as on `ln.settings`: a text with the attributes that LaminDB has of it."""
+PARTS: dict[str, Callable[[], object]] = {}
+"""What else is read on `ln.settings`, and not set there: the instance, and what LaminDB groups under a name."""
+
+
 class Settings:
     """`ln.settings`: each setting is an attribute; what is set on it holds for this process.
 
@@ -160,7 +166,13 @@ class Settings:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
+        if name in PARTS:
+            return PARTS[name]()
+        if name not in SETTINGS:
+            raise NotHere(*_unknown(name))
         value = self.look_up(name).value
+        if name in VIEWS:
+            return VIEWS[name](value)
         return ANSWERS[name]() if value is None and name in ANSWERS else value
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -173,7 +185,7 @@ class Settings:
         self.__dict__["_here"].pop(setting(name).name, None)
 
     def __dir__(self) -> list[str]:
-        return [*SETTINGS, "look_up"]
+        return [*SETTINGS, *PARTS, "look_up"]
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={getattr(self, name)!r}' for name in SETTINGS)})"
@@ -206,11 +218,13 @@ def setting(name: str) -> Setting:
     """The setting with this name. Raises `InvalidArgument` with the nearest ones."""
     if name in SETTINGS:
         return SETTINGS[name]
-    near = difflib.get_close_matches(name, SETTINGS, n=2)
-    raise InvalidArgument(
-        f"no setting is called {name!r}",
-        hint=f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(SETTINGS)}",
-    )
+    raise InvalidArgument(*_unknown(name))
+
+
+def _unknown(name: str) -> tuple[str, str]:
+    near = difflib.get_close_matches(name, [*SETTINGS, *PARTS], n=2)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(SETTINGS)}"
+    return f"no setting is called {name!r}", hint
 
 
 def store(name: str, text: str | None, file: Path) -> None:

@@ -21,7 +21,7 @@ from lamin_core.saving.records import SavingInstance, assign_row, check_saved, r
 from lamin_core.saving.versioning import ArtifactDraft
 from lamin_core.storage.blobs import Copy, copy_in, holds
 from lamin_core.storage.hashing import Digest
-from lamin_core.storage.locations import is_remote, managed_key
+from lamin_core.storage.locations import is_remote, managed_key, spare_key
 
 
 def save_artifact(instance: SavingInstance, artifact: Artifact) -> Artifact:
@@ -108,15 +108,16 @@ def _check(draft: ArtifactDraft) -> None:
 
 
 def _copy(pending: Sequence[ArtifactDraft]) -> None:
-    """Copy what is to be copied into its storage, each content once."""
+    """Copy what is to be copied into its storage, each content once; of what stays in place, a spare."""
     copies: dict[tuple[str, str], Copy] = {}
     for draft in pending:
         source = draft.source
-        if source.target is not None and source.seen is not None:
-            key = managed_key(source.seen.digest, source.suffix)
+        target = source.target or source.spare
+        if target is not None and source.seen is not None:
+            name = spare_key if source.target is None else managed_key
+            key = name(source.seen.digest, source.suffix)
             draft.copy = copies.setdefault(
-                (source.target.root, key),
-                Copy(Path(source.path), source.seen, source.target.root, key),
+                (target.root, key), Copy(Path(source.path), source.seen, target.root, key)
             )
     is_new = dict(zip(copies, copy_in(list(copies.values())), strict=True))
     for draft in pending:

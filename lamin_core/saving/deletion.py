@@ -21,7 +21,7 @@ from lamin_core.models.relations import is_named
 from lamin_core.runtime import current
 from lamin_core.saving.records import SavingInstance, row_of, show
 from lamin_core.storage import blobs
-from lamin_core.storage.locations import managed_key
+from lamin_core.storage.locations import managed_key, spare_key
 
 
 def trash(instance: SavingInstance, record: Artifact | Trashable) -> None:
@@ -80,9 +80,25 @@ def erase(instance: SavingInstance, artifact: Artifact, *, storage: bool | None 
             ):
                 # Here, so that nobody finds the bytes in the moment before they are gone.
                 gone += blobs.set_aside(root, key)
+            if not artifact.is_copy and storage is not False:
+                gone += _spares(instance, session, artifact, content_id)
     except IntegrityError as error:
         hint = "remove those first, or leave it in the trash"
         raise Conflict(f"{artifact!r} is needed by other records", hint) from error
+
+
+def _spares(
+    instance: SavingInstance, session: Session, artifact: Artifact, content_id: int | None
+) -> Iterator[blobs.Aside]:
+    """Set the second copies of these bytes aside, unless another record has them in place, too."""
+    content = artifact.content_digest
+    has_it = Artifact.content_id == content_id, Artifact.real_key.is_(None)
+    if content is None or session.scalar(select(Artifact.id).where(*has_it).limit(1)):
+        return
+    key = spare_key(content, artifact.suffix)
+    for root in instance.files.storages():
+        if root.is_managed and blobs.holds(root.root, key, content):
+            yield from blobs.set_aside(root.root, key)
 
 
 @contextmanager
@@ -150,6 +166,8 @@ def _replace(
         _forget(session, content_id)
         if was_copy and not _is_needed(session, storage_id, key):
             gone += blobs.set_aside(root, key)
+        if not was_copy:
+            gone += _spares(instance, session, artifact, content_id)
     show(artifact, row)
     Artifact.content.forget(artifact)
 

@@ -26,6 +26,7 @@ from lamin_core.storage import blobs, formats, object_store
 from lamin_core.storage.digest_cache import DigestCache, state_of
 from lamin_core.storage.hashing import FILE, FOLDER, Digest, files_in
 from lamin_core.storage.locations import (
+    Location,
     Root,
     check_key,
     check_name,
@@ -36,6 +37,7 @@ from lamin_core.storage.locations import (
     locate,
     name_of,
     path_of,
+    spare_key,
     suffix_of,
 )
 from lamin_core.storage.rooted_paths import copy_location, location
@@ -134,6 +136,7 @@ class Files:
         location = locate(str(path), [root for root in self.storages() if root.root != "/"])
         stays = location.root is not None and key in (None, location.key) and storage is None
         target = None if stays else self.managed(storage)
+        spare = self._spare_storage(path, location) if stays and key is not None else None
         if target is None:
             check_name(location.key)
         elif is_folder:
@@ -141,7 +144,17 @@ class Files:
         opening.declare(str(path), WRITE)
         with opening.unwatched():
             seen = self._contents.at(path)
-        return Source(str(path), suffix, location, seen.digest, target, seen)
+        return Source(str(path), suffix, location, seen.digest, target, seen, spare)
+
+    def _spare_storage(self, path: Path, location: Location) -> Root | None:
+        """Which storage keeps the bytes of a keyed file of the project: nobody declared its folder to be a storage.
+
+        None for a file of a storage, and for a folder that would be copied into itself.
+        """
+        if location.root is None or location.root.is_managed:
+            return None
+        target = self.managed()
+        return None if path.is_dir() and _holds_storage(path, target) else target
 
     def _remote(self, url: str, key: str | None) -> Source:
         location = locate(url, self.storages())
@@ -312,7 +325,36 @@ class Files:
             target = self._cache / artifact.uid / name_of(path)
             self._make_cache()
             return blobs.bring(path, target, artifact.content_digest, self._contents)
-        local = Path(path)
+        try:
+            return self._in_place(artifact, Path(path))
+        except (Conflict, NotFound):
+            spare = self._spare(artifact)
+            if spare is None:
+                raise
+            return spare
+
+    def _spare(self, artifact: Artifact) -> Path | None:
+        """The second copy of bytes that are no longer where they were registered, if a storage has one."""
+        content = artifact.content_digest
+        if artifact.is_copy or content is None:
+            return None
+        key = spare_key(content, artifact.suffix)
+        for root in self.storages():
+            if not root.is_managed or not blobs.holds(root.root, key, content):
+                continue
+            path = copy_location(root.root, key)
+            opening.declare(path, READ)
+            if is_remote(path):
+                self._make_cache()
+                target = self._cache / artifact.uid / name_of(path)
+                return blobs.bring(path, target, content, self._contents)
+            if self.holds(Path(path), content, artifact.created_at):
+                return Path(path)
+        return None
+
+    def _in_place(self, artifact: Artifact, local: Path) -> Path:
+        """The path itself. Raises `NotFound`, `Conflict` or `Unavailable` unless this version can be read there."""
+        path = str(local)
         try:
             self._check_unchanged(artifact, local)
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -345,7 +387,7 @@ class Files:
         if isinstance(path, str):
             blobs.check_tag(path, artifact.content_digest)
         else:
-            self._here(artifact)
+            self._in_place(artifact, path)
 
     def holds(self, path: Path, content: Digest, since: datetime) -> bool:
         """Return whether these bytes are there; they are read only if they may have changed since then."""
@@ -440,11 +482,15 @@ def _check_revised(revises: object, key: str | None) -> None:
         )
 
 
+def _holds_storage(folder: Path, target: Root) -> bool:
+    return not is_remote(target.root) and Path(os.path.realpath(target.root)).is_relative_to(
+        os.path.realpath(folder)
+    )
+
+
 def _check_apart(folder: Path, target: Root) -> None:
     """Raise `InvalidArgument` for a folder that would be copied into itself."""
-    if not is_remote(target.root) and Path(os.path.realpath(target.root)).is_relative_to(
-        os.path.realpath(folder)
-    ):
+    if _holds_storage(folder, target):
         raise InvalidArgument(
             f"{str(folder)!r} holds the storage that it would be copied into",
             hint="save the folders in it that hold data, or give another `storage`",

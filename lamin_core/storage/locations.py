@@ -285,6 +285,16 @@ _WITH_DIGITS = {".h5", ".h5ad", ".gff3", ".mp4"}
 _OF_FOLDERS = {".zarr", ".n5", ".tiledbsoma", ".lance", ".parquet"}
 
 
+def spare_key(content: Digest, suffix: str) -> str:
+    """Where a managed storage keeps a second copy of bytes that a project has in place, whatever happens to them there.
+
+    >>> spare_key(Digest("blake3", "ab" * 32, 3), ".csv") == managed_key(Digest("blake3", "ab" * 32, 3), ".csv")
+    False
+    """
+    identity = ("spare", content.hash_type, content.hash, str(content.size))
+    return f"{MANAGED}/{derived_uid(20, *identity)}{suffix}"
+
+
 def managed_key(content: Digest, suffix: str) -> str:
     """Where a managed storage keeps this content: by digest, so that equal bytes are kept once.
 

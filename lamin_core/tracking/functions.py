@@ -82,6 +82,10 @@ def step(
     return decorated
 
 
+tracked = step
+"""The name that LaminDB gives to `step`: `@ln.tracked()`."""
+
+
 def _decorator(function: Callable[..., Any] | None, **options: Any) -> Any:
     if function is None:
         return functools.partial(_decorator, **options)

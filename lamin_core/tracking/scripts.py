@@ -15,6 +15,7 @@ from lamin_core.enums import RunStatus
 from lamin_core.errors import Hint, InvalidArgument, NotFound, NotTracked, UntrustedInstance
 from lamin_core.instance.instance import Instance
 from lamin_core.models import Artifact, Project, Run, Transform
+from lamin_core.models.lamindb_names import warn_of_branches
 from lamin_core.runtime import current, git
 from lamin_core.runtime.printable import printable
 from lamin_core.runtime.redaction import redact_command, redact_file, redact_text
@@ -48,6 +49,8 @@ def track(
     initiated_by_run: Run | None = None,
     new_run: bool = True,
     report: bool = False,
+    space: object = None,
+    branch: object = None,
 ) -> Run:
     """Start a run of this script or notebook.
 
@@ -70,7 +73,7 @@ def track(
         for the run. project: The name of a saved project to which the run belongs.
         initiated_by_run: The parent run, where the environment does not name it. new_run: With
         False, continue your last run of this version. report: With True, store what is printed as
-        `run.report`.
+        `run.report`. space, branch: Arguments of LaminDB, ignored with one warning.
 
     Returns:
         The run, saved and started.
@@ -80,6 +83,9 @@ def track(
         Conflict: The source is not that of the version that `uid` names.
         InvalidArgument: An argument has a value that cannot be used.
     """
+    for argument, value in (("space", space), ("branch", branch)):
+        if value is not None:
+            warn_of_branches(argument)
     try:
         where = instance()
     except UntrustedInstance as error:

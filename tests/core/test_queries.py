@@ -97,7 +97,10 @@ def test_a_frame_has_a_row_for_each_record(labels: list[ln.ULabel]) -> None:
     frame = ln.ULabel.filter(type__name="Experiment").df()
     assert list(frame["name"]) == ["Beta", "a_b"]
     assert list(frame["uid"]) == [label.uid for label in ln.ULabel.filter(type__name="Experiment")]
-    assert list(frame.index) == [0, 1]
+    ids = [label.id for label in ln.ULabel.filter(type__name="Experiment")]
+    assert (list(frame.index), frame.index.name) == (ids, "id")
+    newest = ln.ULabel.df(order_by="-name")["name"].tolist()
+    assert newest == sorted(newest, reverse=True)
     assert [name for name in map(str, frame.columns) if name == "id" or name.endswith("_id")] == []
     assert len(ln.ULabel.df(limit=2)) == 2
     assert ln.Artifact.df().empty

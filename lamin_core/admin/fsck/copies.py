@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
 
 from lamin_core.admin.fsck.problem import Problem
 from lamin_core.admin.fsck.stores import Found, store_at
 from lamin_core.errors import Conflict
 from lamin_core.instance.instance import Instance
-from lamin_core.models import Artifact, Storage
+from lamin_core.models import Artifact, Content, Storage
+from lamin_core.storage.hashing import Digest
+from lamin_core.storage.locations import spare_key
 from lamin_core.storage.rooted_paths import own_location
 
 GRACE = 3600.0
@@ -57,7 +60,7 @@ def find_orphans(
         ):  # the folder of copies leads out of the storage, which is a problem of its own
             continue
         with instance.db.reading() as session:
-            artifact_keys = set(session.scalars(_keys(storage_id)))
+            artifact_keys = {*session.scalars(_keys(storage_id)), *_spare_keys(session)}
         checked["copies"] += sum(file.upload is None for file in files)
         last: dict[str, float] = {}  # of a folder, files are there one by one until the last one is
         for file in files:
@@ -72,6 +75,14 @@ def _keys(storage_id: int) -> Select[tuple[str | None]]:
     return select(Artifact.real_key).where(
         Artifact.storage_id == storage_id, Artifact.real_key.is_not(None)
     )
+
+
+def _spare_keys(session: Session) -> Iterator[str]:
+    """Where second copies of bytes in place may be."""
+    columns = Artifact.suffix, Content.hash_type, Content.hash, Content.size
+    query = select(*columns).join(Content, Content.id == Artifact.content_id).distinct()
+    for suffix, *digest in session.execute(query.where(Artifact.real_key.is_(None))):
+        yield spare_key(Digest(*digest), suffix)
 
 
 def _key(path: str, root: str) -> str:

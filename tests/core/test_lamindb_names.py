@@ -1,0 +1,134 @@
+"""Scripts written for LaminDB: names that work, and names that say what to use instead."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lamin_core as ln
+from lamin_core import errors
+from lamin_core.instance.instance import Instance
+from lamin_core.models import lamindb_names
+from tests.command import typed
+
+PAGE = Path(__file__).parents[2] / "docs" / "lamindb-users.md"
+MODULES = {
+    "ln.": "lamin_core",
+    "ln.setup.": "lamin_core.instance.setup",
+    "ln.context.": "lamin_core.runtime.current",
+}
+
+
+def _refused() -> Iterator[tuple[str, str]]:
+    """What the page shows in the first column, and the hint."""
+    for registry, hints in lamindb_names.ARGUMENTS.items():
+        yield from ((f"{registry}({name}=)", hint) for name, hint in hints.items())
+    for registry, hints in lamindb_names.ATTRIBUTES.items():
+        yield from ((f"{registry}.{name}", hint) for name, hint in hints.items())
+    for prefix, module in MODULES.items():
+        names = importlib.import_module(module)._NOT_HERE
+        yield from ((f"{prefix}{name}", hint) for name, hint in names.items())
+
+
+def test_page_and_code_name_the_same() -> None:
+    rows = [
+        line
+        for line in PAGE.read_text().split("## Not here")[1].splitlines()
+        if line.startswith("| `")
+    ]
+    assert rows == [f"| `{name}` | {hint} |" for name, hint in _refused()]
+
+
+@pytest.mark.parametrize("registry", lamindb_names.ATTRIBUTES)
+def test_a_name_of_lamindb_says_what_to_use_instead(registry: str) -> None:
+    kind: Any = ln.Artifact if registry == lamindb_names.ANY else getattr(ln, registry)
+    for name, hint in lamindb_names.ATTRIBUTES[registry].items():
+        if registry == lamindb_names.ANY and name == "run":
+            kind = ln.User
+        with pytest.raises(errors.NotHere) as caught:
+            getattr(kind, name)
+        assert caught.value.hint == hint
+        assert not hasattr(kind, name)
+
+
+@pytest.mark.parametrize("registry", lamindb_names.ARGUMENTS)
+def test_an_argument_of_lamindb_says_what_to_use_instead(registry: str) -> None:
+    for name, hint in lamindb_names.ARGUMENTS[registry].items():
+        with pytest.raises(errors.NotHere) as caught:
+            getattr(ln, registry)(**{name: "value"})
+        assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize("prefix", MODULES)
+def test_a_module_says_what_to_use_instead_and_completes_public_names(prefix: str) -> None:
+    module = importlib.import_module(MODULES[prefix])
+    for name in module._NOT_HERE:
+        with pytest.raises(errors.NotHere):
+            getattr(module, name)
+    assert [name for name in dir(module) if name in module._NOT_HERE] == []
+    with pytest.raises(AttributeError, match="no_such"):
+        module.no_such  # noqa: B018
+
+
+def test_an_unknown_argument_is_refused_with_the_nearest() -> None:
+    with pytest.raises(errors.FieldValidationError, match="did you mean description"):
+        ln.ULabel(name="x", descripton="y")  # type: ignore[call-arg]
+
+
+def test_branches_are_ignored_with_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+    lamindb_names._warned.discard("branch")
+    with caplog.at_level(logging.WARNING, logger="lamin"):
+        labels = [ln.ULabel(name=name, branch="main") for name in ("a", "b")]  # type: ignore[call-arg]
+    assert [label.name for label in labels] == ["a", "b"]
+    assert caplog.text.count("branch= is ignored") == 1
+
+
+def test_arguments_that_ask_for_what_happens_anyway_are_taken(
+    embedded: Instance, in_tmp_path: Path
+) -> None:
+    Path("a.txt").write_text("a")
+    arguments: dict[str, Any] = {"skip_hash_lookup": True, "key_is_virtual": True, "version": None}
+    assert ln.Artifact("a.txt", key="b.txt", **arguments).save().load() == "a"
+
+
+def test_settings_have_what_lamindb_groups(embedded: Instance) -> None:
+    facts = ln.settings.instance
+    assert ln.settings.storage.root == Path(embedded.storage)
+    assert (ln.settings.storage.type, ln.settings.storage.type_is_cloud) == ("local", False)
+    assert facts.slug == f"{facts.owner}/{facts.name}"
+    assert facts == ln.setup.settings.instance
+    assert ln.settings.user.handle == facts.owner == ln.setup.settings.user
+    assert ln.settings.instance_uid == embedded.uid
+    ln.settings.creation.search_names = False
+    assert ln.setup.settings.storage == embedded.storage
+    assert ln.setup.settings.cache_dir.name == "cache"
+    with pytest.raises(AttributeError, match="did you mean verbosity"):
+        ln.settings.verbosit  # noqa: B018
+    with pytest.raises(errors.NotHere, match="auto_connect"):
+        ln.setup.settings.auto_connect  # noqa: B018
+
+
+def test_one_class_has_several_names() -> None:
+    for name in ("DoesNotExist", "ObjectDoesNotExist"):
+        assert getattr(errors, name) is errors.NotFound is ln.Artifact.DoesNotExist
+    assert errors.MultipleResultsFound is errors.MultipleFound is ln.Run.MultipleObjectsReturned
+    assert errors.NoWriteAccess is errors.ReadOnly
+    assert errors.TrackNotCalled is errors.NotTracked
+
+
+def test_using_reads_the_instance_at_work_alone(embedded: Instance) -> None:
+    assert ln.User.using(None).count() == ln.User.using(embedded.uid).count()
+    with pytest.raises(errors.NotHere, match="laminlabs/cellxgene"):
+        ln.Artifact.using("laminlabs/cellxgene")
+
+
+def test_init_takes_a_name_and_modules(in_tmp_path: Path) -> None:
+    typed("init", "--name", "mine", "--modules", "bionty")
+    assert 'name = "mine"' in Path(".lamin/instance.toml").read_text()
+    typed("init", "--modules", "wetlab", code=2)
+    typed("init", "--name", "a/b", code=2)
