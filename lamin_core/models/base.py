@@ -164,7 +164,7 @@ class RegistryType(DeclarativeAttributeIntercept):
 
 
 def _missing(registry: type[Any], name: str) -> AttributeError:
-    if name[0] == "_":
+    if name.startswith("_"):
         return AttributeError(name)
     return missing_attribute((registry.__name__,), name)
 
