@@ -22,6 +22,25 @@ _NUMBERED = (
 _TYPED = "group them with labels: record.ulabels.add(...)"
 _BIOLOGY = "label it with ln.ULabel: artifact.ulabels.add(...)"
 
+BIOLOGICAL = frozenset(
+    {
+        "cell_lines",
+        "cell_markers",
+        "cell_types",
+        "developmental_stages",
+        "diseases",
+        "ethnicities",
+        "experimental_factors",
+        "genes",
+        "organisms",
+        "pathways",
+        "phenotypes",
+        "proteins",
+        "tissues",
+    }
+)
+"""Relations of artifacts and schemas that the module `bionty` adds; it is loaded when the first is asked for."""
+
 ARGUMENTS: dict[str, dict[str, str]] = {
     "Artifact": {
         "version": _NUMBERED,
@@ -30,7 +49,7 @@ ARGUMENTS: dict[str, dict[str, str]] = {
         "key_is_virtual": "leave `key` out, and a file is registered where it lies",
         "suffix": "the suffix of the key says the format: key='table.csv'",
         "features": "artifact.save().features.add_values({...})",
-        "schema": "compare a table with a schema: ln.Schema(...).features, ln.ULabel.validate(values)",
+        "schema": "ln.Artifact.from_df(df, schema=schema, key=...), or ln.curators.check(artifact, schema)",
         "otype": "artifact.otype = 'DataFrame', before saving",
         "visibility": "artifact.delete() moves it to the trash",
     },
@@ -116,24 +135,6 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
         "artifacts": "artifact.view_lineage()",
         "records": _BIOLOGY,
         "users": "artifact.created_by",
-        **dict.fromkeys(
-            (
-                "cell_lines",
-                "cell_markers",
-                "cell_types",
-                "developmental_stages",
-                "diseases",
-                "ethnicities",
-                "experimental_factors",
-                "genes",
-                "organisms",
-                "pathways",
-                "phenotypes",
-                "proteins",
-                "tissues",
-            ),
-            _BIOLOGY,
-        ),
     },
     "Transform": {
         "predecessors": "transform.view_lineage(); the runs say what was made from what",
