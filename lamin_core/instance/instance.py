@@ -74,6 +74,7 @@ from lamin_core.runtime.trust import permission_denied, require_own_folder, requ
 from lamin_core.saving import from_values
 from lamin_core.saving.annotations import FeatureValues, LabelSet
 from lamin_core.saving.files import Files
+from lamin_core.saving.from_values import Records
 from lamin_core.storage.locations import checked_root, is_remote
 from lamin_core.uids import random_uid
 
@@ -271,6 +272,10 @@ class Instance:
     erase = saving.erase
     replace = saving.replace
     from_values = from_values.from_values
+
+    def together(self, records: Iterable[Any]) -> Records:
+        """Return these records as a list that `save()` writes at once."""
+        return Records(self, records)
 
     members = collections
     """What is done with all members of a collection: cache, load, open, map."""

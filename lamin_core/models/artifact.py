@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lamin_core.models.collection import Collection
+    from lamin_core.models.interfaces import RecordList
     from lamin_core.models.label import ULabel
     from lamin_core.models.project import Project, Reference
     from lamin_core.models.run import Run
@@ -218,7 +219,7 @@ class Artifact(HasLineage, Versioned, Registry):
     def from_df(
         cls,
         df: pd.DataFrame,
-        *,
+        *unnamed: object,
         key: str | None = None,
         description: str | None = None,
         schema: Schema | None = None,
@@ -227,8 +228,14 @@ class Artifact(HasLineage, Versioned, Registry):
         """A `pandas.DataFrame` to be saved as parquet (or csv, by the key's suffix).
 
         With a schema the table is validated now, and annotated with its features and labels when it
-        is saved. Raises `ValidationError`, which lists all problems.
+        is saved. Raises `ValidationError`, which lists all problems, and `InvalidArgument` for a
+        second argument without a name.
         """
+        if unnamed:
+            raise InvalidArgument(
+                f"Artifact.from_df takes one argument without a name: {shown(unnamed[0])}",
+                hint='ln.Artifact.from_df(df, key="tables/a.parquet", description="...")',
+            )
         artifact: Self = current.current_instance().artifact_of(
             cls, df, schema, key=key, description=description, **kwargs
         )
@@ -260,8 +267,8 @@ class Artifact(HasLineage, Versioned, Registry):
         key: str | None = None,
         run: Run | bool | None = None,
         storage: str | Storage | None = None,
-    ) -> list[Self]:
-        """An artifact of every file below a folder; `ln.save` writes them all at once.
+    ) -> RecordList[Self]:
+        """An artifact of every file below a folder; `save()` of the list writes them all at once.
 
         Keys are the paths below the folder, after its name or after `key`; files inside a known
         storage are registered where they lie. `Artifact(folder)` is the folder as one artifact.
@@ -271,7 +278,8 @@ class Artifact(HasLineage, Versioned, Registry):
         )
         for artifact in artifacts:
             arguments_of(artifact, ArtifactArguments).run = run
-        return artifacts
+        records: RecordList[Self] = current.current_instance().together(artifacts)
+        return records
 
     @classmethod
     def trash(cls) -> QuerySet[Self]:

@@ -115,7 +115,7 @@ BRANCHES = frozenset({"branch", "space", "branch_id", "space_id"})
 
 ATTRIBUTES: dict[str, dict[str, str]] = {
     ANY: {
-        "updated_at": "record.created_at; lamin history of the runs that changed it",
+        "updated_at": "record.created_at",
         "run": "record.created_by says who made it",
         "branch": "an instance has no branches",
         "space": "an instance has no spaces",

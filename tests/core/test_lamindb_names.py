@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import lamin_core as ln
@@ -132,3 +133,23 @@ def test_init_takes_a_name_and_modules(in_tmp_path: Path) -> None:
     assert 'name = "mine"' in Path(".lamin/instance.toml").read_text()
     typed("init", "--modules", "wetlab", code=2)
     typed("init", "--name", "a/b", code=2)
+
+
+def test_files_of_a_folder_are_saved_at_once(instance: Instance, in_tmp_path: Path) -> None:
+    Path("many").mkdir()
+    for name in ("a.txt", "b.txt"):
+        Path("many", name).write_text(name)
+    saved = ln.Artifact.from_dir("many").save()
+    assert [artifact.key for artifact in saved] == ["many/a.txt", "many/b.txt"]
+    assert ln.Artifact.count() == 2
+
+
+def test_a_table_with_a_second_argument_without_a_name_is_refused(embedded: Instance) -> None:
+    with pytest.raises(errors.InvalidArgument, match="one argument without a name: 'counts'"):
+        ln.Artifact.from_df(pd.DataFrame({"n": [1]}), "counts")
+
+
+def test_relations_to_biological_registries_are_there(embedded: Instance) -> None:
+    Path("a.txt").write_text("a")
+    artifact = ln.Artifact("a.txt", key="a.txt").save()
+    assert all(list(getattr(artifact, name).all()) == [] for name in lamindb_names.BIOLOGICAL)

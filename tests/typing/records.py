@@ -39,7 +39,7 @@ from lamin_core.models.interfaces import (
 def artifacts(artifact: Artifact, table: pd.DataFrame, run: Run) -> None:
     assert_type(ln.Artifact("a.csv", key="a.csv").save(), Artifact)
     assert_type(ln.Artifact.from_df(table, key="a.parquet").save(), Artifact)
-    assert_type(ln.Artifact.from_dir("data"), list[Artifact])
+    assert_type(ln.Artifact.from_dir("data"), RecordList[Artifact])
     assert_type(artifact.uid, str)
     assert_type(artifact.key, str | None)
     assert_type(artifact.created_at, datetime)
