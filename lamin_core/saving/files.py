@@ -335,8 +335,10 @@ class Files:
 
     def _spare(self, artifact: Artifact) -> Path | None:
         """The second copy of bytes that are no longer where they were registered, if a storage has one."""
+        if artifact.is_copy:
+            return None
         content = artifact.content_digest
-        if artifact.is_copy or content is None:
+        if content is None:
             return None
         key = spare_key(content, artifact.suffix)
         for root in self.storages():
