@@ -29,6 +29,7 @@ DOWNWARDS = {
     ("lamin_core", "lamin_core.*"),  # the names of the public API, each loaded when it is asked for
     ("lamin_core", "lamin_core.errors"),
     ("lamin_core", "lamin_core.instance.instance"),
+    ("lamin_core", "lamin_core.instance.lamindb_settings"),
     ("lamin_core", "lamin_core.ontology"),
 }
 UPWARDS: set[tuple[str, str]] = set()

@@ -45,7 +45,7 @@ class Slot:
             return values
         if not isinstance(values, Mapping):
             raise InvalidArgument(
-                f"slot {self.name!r} is no dict and no table: {type(values).__name__}",
+                f"slot {self.name!r} is not a dict or table: {type(values).__name__}",
                 hint=f"a dict: {{'key': value}}, such as adata.uns[{self.name!r}]",
             )
         return pd.DataFrame({key: _cell(value) for key, value in values.items()})
