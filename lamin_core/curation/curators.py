@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sqlalchemy.orm import Session
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from lamin_core.curation.columns import Series
 
 
-class Curator:
+class Curator(ABC):
     """A dataset and the schema that it should fit; the base of the curators of each kind of dataset."""
 
     _call: ClassVar[str] = "curator"
@@ -128,20 +129,21 @@ class Curator:
             annotate(session, artifact.id, self._findings, user_id)
         return Artifact.get(artifact.uid)
 
+    @abstractmethod
     def _check(self, session: Session) -> dict[str, Checked]:
         """Return what each slot was found to hold."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _adopt(self, slot: str, table: pd.DataFrame) -> None:
         """Take a table whose values were converted into the dataset."""
 
+    @abstractmethod
     def _tables(self) -> dict[str, tuple[pd.DataFrame, Schema]]:
         """Return the tables whose values are looked up, with their schemas, by slot."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _require_kind(self, dataset: object) -> None:
         """Raise `InvalidArgument` for a dataset of another kind."""
-        raise NotImplementedError
 
 
 class DataFrameCurator(Curator):

@@ -153,3 +153,7 @@ def test_relations_to_biological_registries_are_there(embedded: Instance) -> Non
     Path("a.txt").write_text("a")
     artifact = ln.Artifact("a.txt", key="a.txt").save()
     assert all(list(getattr(artifact, name).all()) == [] for name in lamindb_names.BIOLOGICAL)
+    from lamin_core.ontology.links import plural  # not before: the relations load it themselves
+    from lamin_core.ontology.registries import REGISTRIES
+
+    assert {plural(registry) for registry in REGISTRIES} == lamindb_names.BIOLOGICAL
