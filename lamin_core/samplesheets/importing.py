@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -17,15 +17,24 @@ from lamin_core.models.dtypes import Dtype, parse
 from lamin_core.query.operators import OPERATORS
 from lamin_core.runtime import current
 from lamin_core.samplesheets.files import NamedFiles, find_files
-from lamin_core.samplesheets.reading import Samplesheet, check_rows, read_samplesheet
+from lamin_core.samplesheets.reading import (
+    Samplesheet,
+    check_rows,
+    read_samplesheet,
+    samplesheet_of,
+)
 from lamin_core.samplesheets.registry import Record
 from lamin_core.samplesheets.saving import Described, described_record, term_uids
-from lamin_core.samplesheets.schemas import schema_problems
-from lamin_core.samplesheets.typed import Values, inferred_dtype, typed_values
+from lamin_core.samplesheets.typed import Values, inferred_dtype, schema_problems, typed_values
 from lamin_core.saving import save_all
 from lamin_core.saving.from_values import Records
 from lamin_core.saving.records import SavingInstance
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+_KINDS = {"i": "int", "u": "int", "f": "float", "b": "bool", "M": "datetime"}
+"""The types of features, by the kinds of those of pandas."""
 Infer = Callable[[str, list[object]], str]
 """Takes a column and its cells; returns the type of a feature."""
 
@@ -176,3 +185,27 @@ def _unknown_terms(session: Session, dtypes: Mapping[str, Dtype], values: Values
         except ValidationError as error:
             problems.append(f"{feature.name}: {error.message}")
     return problems
+
+
+def records_of_frame(
+    df: pd.DataFrame,
+    *,
+    sheet: str | Record | None,
+    sample_column: str | None,
+    schema: Schema | None,
+) -> SheetRecords:
+    """Return the records that the rows of a table describe, unsaved; see `Record.from_dataframe`."""
+    import pandas
+
+    if not isinstance(df, pandas.DataFrame):
+        raise InvalidArgument(f"not a DataFrame: {shown(df)}", hint="ln.Record.from_dataframe(df)")
+    header = [str(column) for column in df.columns]
+    cells = df.astype(object).where(df.notna(), None)
+    lines = [(number, list(row)) for number, row in enumerate(cells.itertuples(index=False), 2)]
+    samplesheet = samplesheet_of(header, lines, name="the table", sample_column=sample_column)
+    dtypes = dict(zip(header, df.dtypes, strict=True))
+
+    def infer(column: str, _cells: list[object]) -> str:
+        return _KINDS.get(getattr(dtypes[column], "kind", ""), "str")
+
+    return records_of_sheet(samplesheet, sheet or "Sample", schema, [Path.cwd()], infer)

@@ -105,7 +105,7 @@ class Record(Named, Trashable):
             >>> ln.Record.get(dose__gt=2).name
             'B'
         """
-        from lamin_core.samplesheets.frames import records_of_frame
+        from lamin_core.samplesheets.importing import records_of_frame
 
         records: RecordList[Self] = records_of_frame(
             df, sheet=type, sample_column=sample_column, schema=schema
