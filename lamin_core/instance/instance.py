@@ -352,16 +352,17 @@ def connect(
 
     Args:
         where: A folder, or the URL of a database. By default the instance that `LAMIN_INSTANCE`
-        names, else the nearest
-            one in or above the working directory, else the user's default.
-        instance: The same, as scripts written for LaminDB name it.
+            names, else the nearest one in the working directory or above it, else the default
+            instance of the user.
+        instance: Another name of `where`, for scripts written for LaminDB.
 
     Returns:
-        The instance, current from now on.
+        The instance, which is now the current one.
 
     Raises:
-        InstanceNotFound: There is none.
-        SchemaMismatch: Its tables are of another version; `lamin migrate` updates older ones.
+        InstanceNotFound: There is no such instance.
+        SchemaMismatch: Another version created its tables; `lamin migrate` upgrades older ones.
+        UntrustedInstance: The instance was only found, and this user has not allowed it.
         Unavailable: The database cannot be reached.
     """
     target = instance if where is None else where
