@@ -33,7 +33,8 @@ class Contents:
         dataset = Dataset(*dataset_name(file.path), size=file.size, role=role)
         if dataset.namespace != "file":
             return dataset, None
-        path = next(filter(os.path.exists, (dataset.name, *file.copies)), None)
+        moved = (copy for copy in file.copies if is_unchanged(file, copy))
+        path = dataset.name if os.path.exists(dataset.name) else next(moved, None)
         if path is None:
             return dataset, f"{file.path!r} is not there any more: its content is unknown"
         if not is_unchanged(file, path):
@@ -45,7 +46,9 @@ class Contents:
 
 
 def is_unchanged(file: FinishedFile, path: str) -> bool:
-    """Whether the file at this path can be what the record speaks of, by size and time of modification."""
+    """Whether a file is at this path that can be what the record speaks of, by size and time of modification."""
+    if not os.path.exists(path):
+        return False
     modified, size = _state(path)
     if file.modified is not None and not os.path.isdir(path):
         is_same_size = file.size is None or file.size == size

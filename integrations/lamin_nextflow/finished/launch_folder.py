@@ -15,7 +15,7 @@ from lamin_nextflow.finished.texts import duration_of, time_of
 
 _STATUSES = {"OK": "completed", "ERR": "failed"}
 _LINE = re.compile(r"^(\w{3})-(\d\d) (\d\d:\d\d:\d\d\.\d{3}) \[.*?\] +\w+ +\S+ - (.*)$")
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _SUBMITTED = re.compile(r"\[(\w\w)/(\w+)\] (Submitted|Re-submitted|Cached) process > (.*)")
 _ENDED = re.compile(
     r"Task completed > TaskHandler\[.*?name: (.*); status: (\w+); exit: ([-\d]+); .*workDir: (.*?)(?: started: .*)?\]$"
@@ -215,7 +215,17 @@ class Command:
     options: dict[str, str] = field(default_factory=dict)
 
 
-_WITHOUT_VALUE = {"resume", "latest", "stub", "stub-run", "dump-channels", "bg", "preview", "offline", "ansi-log"}
+_WITHOUT_VALUE = {
+    "resume",
+    "latest",
+    "stub",
+    "stub-run",
+    "dump-channels",
+    "bg",
+    "preview",
+    "offline",
+    "ansi-log",
+}
 
 
 def command_of(text: str) -> Command:
@@ -236,7 +246,9 @@ def command_of(text: str) -> Command:
         word = words[position]
         following = words[position + 1] if position + 1 < len(words) else None
         name, equals, value = word.lstrip("-").partition("=")
-        takes_next = not equals and following is not None and not re.match(r"--?[A-Za-z]", following)
+        takes_next = (
+            not equals and following is not None and not re.match(r"--?[A-Za-z]", following)
+        )
         if word.startswith("--"):
             params[name] = value if equals else following if takes_next and following else "true"
         elif word.startswith("-") and len(word) > 1:

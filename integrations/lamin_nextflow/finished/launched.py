@@ -83,7 +83,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """The runs that were launched in one folder, with their traces; `work` is what the user says in place of the log."""
+    """The runs that were launched in one folder, with their traces; `work` is the work folder that the user names."""
 
     folder: LaunchFolder
     traces: Sequence[Trace] = ()
@@ -121,9 +121,8 @@ class Launched:
             is_named = bool(named) and self.folder.path / str(named) == trace.path
             if begin is None and is_named:
                 yield launch.name
-            if begin is not None and launch.started <= begin + _CLOCKS:
-                if launch.ended is None or begin <= launch.ended + _CLOCKS:
-                    yield launch.name
+            if begin is not None and _was_running(launch, begin):
+                yield launch.name
 
     def _work(self, launch: Launch | None, log: Log | None) -> Path | None:
         if self.work is not None:
@@ -133,6 +132,11 @@ class Launched:
         options = {} if launch is None else command_of(launch.command).options
         named = options.get("w") or options.get("work-dir") or os.environ.get("NXF_WORK") or "work"
         return None if "://" in named else self.folder.path / named
+
+
+def _was_running(launch: Launch, time: datetime) -> bool:
+    is_before_its_end = launch.ended is None or time <= launch.ended + _CLOCKS
+    return launch.started <= time + _CLOCKS and is_before_its_end
 
 
 def _merged(row: TaskRow, logged: TaskRow | None) -> TaskRow:

@@ -76,7 +76,9 @@ def read_store(path: Path) -> Store:
         ends=records["WorkflowOutput"],
         unreadable=tuple(unreadable),
         published=_grouped((key.partition("/")[0], key) for key in files if _owner(key) in runs),
-        tasks_of=_grouped((key_of(s.get("workflowRun")), key) for key, s in records["TaskRun"].items()),
+        tasks_of=_grouped(
+            (key_of(s.get("workflowRun")), key) for key, s in records["TaskRun"].items()
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,10 +18,10 @@ _INNER = {"work", ".nextflow", ".lineage", ".lamin", ".git"}
 
 
 def result_folders(run: FinishedRun, extra: Iterable[Path]) -> list[Path]:
-    """Return where a run may have published: the folders that its parameters and the user name, else `results`."""
+    """Return where a run may have published: the folders that its parameters and the user name, and `results`."""
     launch = Path(str(run.details.get("launch_dir", ".")))
     named = [str(run.params[name]) for name in _NAMES if isinstance(run.params.get(name), str)]
-    folders = [launch / name for name in named if "://" not in name] or [launch / "results"]
+    folders = [launch / name for name in (*named, "results") if "://" not in name]
     return [folder for folder in dict.fromkeys([*folders, *extra]) if folder.is_dir()]
 
 
@@ -100,6 +100,8 @@ class _Makers:
 
     def __init__(self, run: FinishedRun, read: Reader) -> None:
         self._read = read
+        self._ended = run.ended
+        self._tasks = {task.hash: task for task in run.tasks}
         self._outputs: dict[str, str] = {}
         self._alike: dict[object, list[tuple[str, FinishedFile]]] = defaultdict(list)
         for task in run.tasks:
@@ -121,15 +123,24 @@ class _Makers:
     def of_content(self, path: str) -> str | None:
         """The task whose output holds the same bytes; None where more than one can be it."""
         candidates = self._alike.get(_kind(path), [])
-        same = [(task, file) for task, file in candidates if self._is_same(file, path)]
+        same = [(task, file) for task, file in candidates if self._is_same(task, file, path)]
         name = os.path.basename(path)
-        return _only(same) or _only(
-            [(task, file) for task, file in same if os.path.basename(file.path) == name]
-        )
+        of_name = [(task, file) for task, file in same if os.path.basename(file.path) == name]
+        if _written(path) > (self._ended + _SLACK).timestamp():  # by another run, or by hand
+            return _only(of_name)
+        return _only(same) or _only(of_name)
 
-    def _is_same(self, file: FinishedFile, path: str) -> bool:
+    def _is_same(self, task_hash: str, file: FinishedFile, path: str) -> bool:
+        task = self._tasks[task_hash]
+        if not task.cached and _written(path) < (task.submitted - _SLACK).timestamp():
+            return False
         own, other = self._read(file, None)[0].hash, self._read(FinishedFile(path), None)[0].hash
         return own is not None and own == other
+
+
+def _written(path: str) -> float:
+    """When a file was put there, in seconds since 1970; a link, not what it leads to."""
+    return os.lstat(path).st_mtime
 
 
 def _is_one_file(first: str, second: str) -> bool:

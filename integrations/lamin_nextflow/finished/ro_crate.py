@@ -31,9 +31,7 @@ _TASK = re.compile(r"^#task/([0-9a-f]{32})$")
 _TASK_FILE = re.compile(r"^#task/([0-9a-f]{32})/(.+)$")
 _PUBLISHED = re.compile(r"^#publish/([0-9a-f]{32})/(.+)$")
 _SESSION = re.compile(r"^#([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$")
-_NO_NAME = (
-    "no .nextflow/history says the name of this run: where it was recorded live as well, it is recorded twice"
-)
+_NO_NAME = "no .nextflow/history says the name of this run: where it was recorded live as well, it is recorded twice"
 
 
 def read_crate(path: Path) -> dict[str, Entity]:

@@ -15,7 +15,9 @@ _PROCESS = re.compile(r"^[ \t]*process\s+(['\"]?)(\w+)\1\s*\{", re.MULTILINE)
 _INCLUDE = re.compile(r"^[ \t]*include\s*\{([^}]*)\}\s*from\s*(['\"])(.+?)\2", re.MULTILINE)
 _ALIAS = re.compile(r"(\w+)\s+as\s+(\w+)")
 _SECTION = re.compile(r"^[ \t]*(script|shell|exec|stub|input|output|when)\s*:[ \t]*(\r?\n)?", re.M)
-_MANIFEST = re.compile(r"manifest\s*\{[^}]*?\bname\s*=\s*(['\"])(.+?)\1|manifest\.name\s*=\s*(['\"])(.+?)\3")
+_MANIFEST = re.compile(
+    r"manifest\s*\{[^}]*?\bname\s*=\s*(['\"])(.+?)\1|manifest\.name\s*=\s*(['\"])(.+?)\3"
+)
 _TEXT = re.compile(
     r"'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|//[^\n]*|/\*.*?\*/|[{}]",
     re.DOTALL,

@@ -14,6 +14,7 @@ from lamin_nextflow.finished.lineage_store import Store, read_store
 from lamin_nextflow.finished.published import result_folders, with_published
 from lamin_nextflow.finished.ro_crate import crate_run
 from lamin_nextflow.finished.stored import by_name, stored_run
+from lamin_nextflow.finished.task_rows import PREFIX
 
 _CRATE = "ro-crate-metadata.json"
 _TRACES = ("*trace*.txt", "*trace*.tsv", "*/pipeline_info/*trace*.txt", "pipeline_info/*trace*.txt")
@@ -41,7 +42,9 @@ def finished_runs(
     if path.is_file():
         runs = _file_runs(path, read, work, results)
     elif _is_store(path):
-        runs = _store_runs(read_store(path), Launched(launch_folder(path.parent), (), work))
+        runs = _store_runs(
+            read_store(path), Launched(launch_folder(path.parent), list(_traces(path.parent)), work)
+        )
     else:
         runs = _folder_runs(path, read, work, results)
     found_runs = sorted(runs, key=lambda run: (run.started, run.name))
@@ -72,8 +75,19 @@ def _file_runs(
 
 
 def _store_runs(store: Store, launched: Launched) -> Iterator[FinishedRun]:
+    for trace in launched.traces:
+        if launched.owner(trace) is None:
+            _own(trace, store, launched)
     for key in store.runs:
         yield stored_run(store, key, launched)
+
+
+def _own(trace: Trace, store: Store, launched: Launched) -> None:
+    """Give a trace to the run of the store that executed the tasks in it."""
+    shown = {row.prefix for row in trace.rows if not row.is_cached}
+    for key, tasks in store.tasks_of.items():
+        if key in store.runs and any(task[:PREFIX] in shown for task in tasks):
+            launched.owners[trace.path] = str(store.runs[key].get("name"))
 
 
 def _folder_runs(

@@ -28,9 +28,11 @@ from lamin_nextflow.finished.script import script_at
 from lamin_nextflow.finished.task_rows import PREFIX
 from lamin_nextflow.finished.work_folder import WorkFolder
 
-_TEXT_INPUT = re.compile(r"/tmp/[0-9a-f]{2}/[0-9a-f]{30}/input\.\d+$")
+_TEXT_INPUT = re.compile(r"/(?:tmp)/[0-9a-f]{2}/[0-9a-f]{30}/input\.\d+$")
 _LONGEST_PARAM = 1_000
 _VALUES = ("val", "ProcessInput")
+_STOPPED = (130, 143)
+"""Exit statuses of a task that was ended by SIGINT or SIGTERM: with its run."""
 _NO_END = "nothing says how this run ended: taken from its tasks"
 _METADATA = {
     "commandLine": "command_line",
@@ -114,7 +116,9 @@ class _Reader:
         """What the history of the store itself says: `2026-11-22 23:38:43 UTC`, then name, session and key."""
         try:
             text = (self.store.path / ".history" / self.key).read_text("utf-8")
-            return datetime.strptime(text.split("\t")[0], "%Y-%m-%d %H:%M:%S %Z").replace(tzinfo=UTC)
+            return datetime.strptime(text.split("\t")[0], "%Y-%m-%d %H:%M:%S %Z").replace(
+                tzinfo=UTC
+            )
         except (OSError, ValueError):
             return None
 
@@ -230,25 +234,27 @@ class _Reader:
         row = evidence.row(key)
         submitted, completed = task_times(row, None, begin or self._created(key))
         if row is None or row.completed is None:
-            completed = _time(output.get("createdAt")) if output else completed
+            recorded = _time(output.get("createdAt")) if output else None
+            completed = recorded or completed
         if row is None or row.submitted is None:
             submitted = min(filter(None, (self._created(key), completed)))
         return submitted, max(submitted, completed)
 
     def _created(self, key: str) -> datetime | None:
         """When the first of its files was made: records say no other beginning of a task."""
-        times = [
-            _time(self.store.files[address].get("createdAt"))
+        addresses = [
+            key_of(leaf)
             for entry in (self.store.outputs.get(key) or {}).get("output") or ()
             for leaf in leaves(entry.get("value"))
-            if (address := key_of(leaf)) in self.store.files
         ]
+        files = (self.store.files.get(address) for address in addresses if address is not None)
+        times = (_time(file.get("createdAt")) for file in files if file is not None)
         return min((time for time in times if time is not None), default=None)
 
     def _status(self, key: str, folder: WorkFolder) -> End:
         """How a task ended that no trace and no log names: a task that did not end well gave nothing."""
         if folder.exit_code:
-            return "failed"
+            return "aborted" if folder.exit_code in _STOPPED else "failed"
         output = self.store.outputs.get(key)
         if output is None:
             return "aborted"

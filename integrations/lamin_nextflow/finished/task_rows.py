@@ -56,7 +56,9 @@ def task_rows(text: str, origin: str) -> Iterator[TaskRow]:
 
     Raises `InvalidArgument` where it is no trace, or one without the columns `hash` and `name`.
 
-    >>> text = "task_id\\thash\\tname\\tstatus\\texit\\tsubmit\\tduration\\n1\\t08/0946\\tSPLIT\\tCOMPLETED\\t0\\t1000\\t68\\n"
+    >>> columns = ["hash", "name", "status", "exit", "submit", "duration"]
+    >>> cells = ["08/0946", "SPLIT", "COMPLETED", "0", "1000", "68"]
+    >>> text = "\\n".join("\\t".join(line) for line in (columns, cells))
     >>> row = next(task_rows(text, "trace.txt"))
     >>> row.prefix, row.name, row.end, row.completed.microsecond
     ('080946', 'SPLIT', 'completed', 68000)

@@ -120,9 +120,7 @@ def task_events(
     yield _task_end(attempt, task, outputs)
 
 
-def _task_end(
-    attempt: emit.Run, task: FinishedTask, outputs: Sequence[emit.Dataset]
-) -> emit.Event:
+def _task_end(attempt: emit.Run, task: FinishedTask, outputs: Sequence[emit.Dataset]) -> emit.Event:
     if task.status == "completed":
         return emit.complete(attempt, task.completed, outputs=outputs)
     if task.status == "aborted":
@@ -137,9 +135,7 @@ def task_error(task: FinishedTask) -> str:
     return f"{reason}: {task.stderr[-1].strip()}" if task.stderr else reason
 
 
-def _datasets(
-    files: Sequence[FinishedFile], read: Reader, gaps: list[str]
-) -> list[emit.Dataset]:
+def _datasets(files: Sequence[FinishedFile], read: Reader, gaps: list[str]) -> list[emit.Dataset]:
     datasets = []
     for file in files:
         dataset, gap = read(file, None)

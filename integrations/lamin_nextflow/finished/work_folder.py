@@ -14,7 +14,7 @@ from pathlib import Path
 _OUTPUT = re.compile(r"^### - '(.*)'$")
 _CONTAINER = re.compile(r"^### container: '(.*)'$")
 _STAGING = ("ln", "cp", "rsync")
-_TEXT_INPUT = re.compile(r"/tmp/[0-9a-f]{2}/[0-9a-f]{30}/input\.\d+$")
+_TEXT_INPUT = re.compile(r"/(?:tmp)/[0-9a-f]{2}/[0-9a-f]{30}/input\.\d+$")
 _STDERR_LINES, _STDERR_BYTES = 50, 20_000
 _LONGEST_SCRIPT = 10_000_000
 
@@ -89,10 +89,10 @@ class WorkFolder:
                 yield path
             return
         for each in _alternatives(pattern):
-            for path in sorted(self.path.glob(each)):
-                name = str(path.relative_to(self.path))
+            for match in sorted(self.path.glob(each)):
+                name = str(match.relative_to(self.path))
                 if name not in self.staged and not name.startswith("."):
-                    yield str(path)
+                    yield str(match)
 
     @property
     def exit_code(self) -> int | None:

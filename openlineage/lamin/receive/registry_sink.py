@@ -19,7 +19,7 @@ from openlineage.lamin.receive.parse import parse
 from openlineage.lamin.receive.waiting import take_waiting
 
 logger = logging.getLogger("lamin")
-_ENDED = select(Run.run_id).where(Run.finished_at.is_not(None))
+_ENDED = select(Run.external_id).where(Run.finished_at.is_not(None))
 
 
 def _take_waiting(instance: Instance) -> None:
@@ -48,7 +48,7 @@ class RegistrySink(Sink):
     def ended_runs(self, run_ids: Sequence[str]) -> set[str]:
         """Those of these runs that have ended; one statement."""
         with self.database.reading() as session:
-            ended = select_in(session, _ENDED, Run.run_id, run_ids)
+            ended = select_in(session, _ENDED, Run.external_id, run_ids)
             return {run_id for (run_id,) in ended}
 
     def close(self) -> None:
