@@ -34,8 +34,8 @@ class SheetRow:
     line: int
     """Where it ends in the file; the header is line 1."""
     sample: str
-    values: Mapping[str, str]
-    """What the sheet says of the sample, by column; empty cells are left out."""
+    values: Mapping[str, object]
+    """What the sheet says of the sample, by column: text, or what a table has; empty cells are left out."""
     files: Mapping[str, str]
     """Paths and URLs as they are written, by column."""
 
@@ -51,9 +51,9 @@ class Samplesheet:
     file_columns: tuple[str, ...]
     rows: tuple[SheetRow, ...]
 
-    def by_sample(self) -> dict[str, dict[str, list[str]]]:
+    def by_sample(self) -> dict[str, dict[str, list[object]]]:
         """What all rows of each sample say, by column; each value once, samples in their order."""
-        samples: dict[str, dict[str, list[str]]] = {}
+        samples: dict[str, dict[str, list[object]]] = {}
         for row in self.rows:
             values = samples.setdefault(row.sample, {})
             for column, value in row.values.items():
@@ -99,17 +99,38 @@ def parse_samplesheet(text: str, *, name: str, sample_column: str | None = None)
     if not lines:
         raise ValidationError(f"{name!r} is empty", hint="the first line names the columns")
     header = [cell.strip() for cell in lines[0][1]]
+    return samplesheet_of(header, lines[1:], name=name, sample_column=sample_column)
+
+
+def samplesheet_of(
+    header: Sequence[str],
+    lines: Sequence[tuple[int, Sequence[object]]],
+    *,
+    name: str,
+    sample_column: str | None = None,
+) -> Samplesheet:
+    """Return the samplesheet with these columns and rows, each with its line. Raises `ValidationError`.
+
+    Cells that are None or blank are empty.
+    """
     _check_header(header, name)
     sample = _sample_column(header, sample_column, name)
-    if len(lines) == 1:
+    if not lines:
         raise ValidationError(f"{name!r} has no rows", hint="one row for each sample")
-    check_rows(name, _problems(header, sample, lines[1:]))
-    cells = [dict(zip(header, _stripped(row), strict=True)) for _, row in lines[1:]]
-    files = tuple(column for column in header if column != sample and _names_files(cells, column))
-    values = tuple(column for column in header if column != sample and column not in files)
+    stripped = [(line, _stripped(row)) for line, row in lines]
+    check_rows(name, _problems(header, sample, stripped))
+    cells = [dict(zip(header, row, strict=True)) for _, row in stripped]
+    others = [column for column in header if column != sample]
+    files = tuple(column for column in others if _names_files(cells, column))
+    values = tuple(column for column in others if column not in files)
     rows = [
-        SheetRow(line, row[sample], _filled(row, values), _filled(row, files))
-        for (line, _), row in zip(lines[1:], cells, strict=True)
+        SheetRow(
+            line,
+            str(row[sample]),
+            {column: row[column] for column in values if row[column] is not None},
+            {column: str(row[column]) for column in files if row[column] is not None},
+        )
+        for (line, _), row in zip(stripped, cells, strict=True)
     ]
     return Samplesheet(name, sample, values, files, tuple(rows))
 
@@ -192,31 +213,27 @@ def _sample_column(header: Sequence[str], column: str | None, name: str) -> str:
 
 
 def _problems(
-    header: Sequence[str], sample: str, lines: Iterable[tuple[int, Sequence[str]]]
+    header: Sequence[str], sample: str, lines: Iterable[tuple[int, Sequence[object]]]
 ) -> list[str]:
     problems = []
-    first_line: dict[tuple[str, ...], int] = {}
-    for line, row in lines:
-        cells = tuple(_stripped(row))
-        if len(row) != len(header):
-            problems.append(f"line {line}: {len(row)} cells under {len(header)} columns")
-        elif not cells[header.index(sample)]:
+    first_lines: dict[tuple[object, ...], int] = {}
+    for line, cells in lines:
+        if len(cells) != len(header):
+            problems.append(f"line {line}: {len(cells)} cells under {len(header)} columns")
+        elif cells[header.index(sample)] is None:
             problems.append(f"line {line}: no {sample}")
-        elif cells in first_line:
-            problems.append(f"line {line}: the same as line {first_line[cells]}")
-        first_line.setdefault(cells, line)
+        elif tuple(cells) in first_lines:
+            problems.append(f"line {line}: the same as line {first_lines[tuple(cells)]}")
+        first_lines.setdefault(tuple(cells), line)
     return problems
 
 
-def _stripped(row: Iterable[str]) -> list[str]:
-    return [cell.strip() for cell in row]
+def _stripped(row: Iterable[object]) -> list[object]:
+    return [(cell.strip() or None) if isinstance(cell, str) else cell for cell in row]
 
 
-def _names_files(rows: Iterable[Mapping[str, str]], column: str) -> bool:
+def _names_files(rows: Iterable[Mapping[str, object]], column: str) -> bool:
     """Whether most of its cells are paths or URLs; the others are mistakes that are reported later."""
-    cells = [row[column] for row in rows if row[column]]
-    return 2 * sum(map(is_file_name, cells)) > len(cells)
-
-
-def _filled(row: Mapping[str, str], columns: Iterable[str]) -> dict[str, str]:
-    return {column: row[column] for column in columns if row[column]}
+    cells = [row[column] for row in rows if row[column] is not None]
+    files = [cell for cell in cells if isinstance(cell, str) and is_file_name(cell)]
+    return 2 * len(files) > len(cells)
