@@ -30,7 +30,6 @@ from lamin_nextflow.finished.work_folder import WorkFolder
 
 _TEXT_INPUT = re.compile(r"/(?:tmp)/[0-9a-f]{2}/[0-9a-f]{30}/input\.\d+$")
 _LONGEST_PARAM = 1_000
-_VALUES = ("val", "ProcessInput")
 _STOPPED = (130, 143)
 """Exit statuses of a task that was ended by SIGINT or SIGTERM: with its run."""
 _NO_END = "nothing says how this run ended: taken from its tasks"
