@@ -23,11 +23,11 @@ from lamin_core.enums import DependencyRole
 from lamin_core.runtime import process
 from lamin_core.runtime.json_values import JsonConverter
 from lamin_core.storage.hashing import digest
+from lamin_snakemake import facts
+from lamin_snakemake.source import without_addresses
 from openlineage.lamin.adapter.git_source import GitSource
 from openlineage.lamin.adapter.guard import Guard
-from snakemake_logger_plugin_lamin import facts
 from snakemake_logger_plugin_lamin.digests import Contents, hold, stamp
-from snakemake_logger_plugin_lamin.source import without_addresses
 
 Found = TypeVar("Found")
 
