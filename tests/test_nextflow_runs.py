@@ -94,7 +94,7 @@ def retried(tmp_path_factory: pytest.TempPathFactory) -> Played:
     return play(pipeline(tmp_path_factory.mktemp("retry"), "retry"), "run", "prep/main.nf")
 
 
-UNSAID = {"name": None, "params": {}, "attempt": 1, "cached": False, "details": {}}
+UNSAID: Event = {"name": None, "params": {}, "attempt": 1, "cached": False, "details": {}}
 """Of a run whose end is told already: it only says what it published."""
 
 
