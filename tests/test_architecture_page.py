@@ -17,6 +17,7 @@ PACKAGES = (
     "lamin_core",
     "openlineage",
     "lamin_prefect",
+    "lamin_snakemake",
     "snakemake_logger_plugin_lamin",
     "lamin_nextflow",
 )

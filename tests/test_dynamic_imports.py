@@ -21,6 +21,7 @@ OURS = (
     "openlineage.lamin",
     "lamin_prefect",
     "lamin_nextflow",
+    "lamin_snakemake",
     "snakemake_logger_plugin_lamin",
 )
 FUNCTIONS = {"import_module", "__import__", "find_spec", "resolve_name"}

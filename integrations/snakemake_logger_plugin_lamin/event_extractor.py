@@ -18,7 +18,8 @@ from typing import Any
 
 from lamin_core.storage.hashing import digest
 from openlineage.lamin.adapter.guard import Guard
-from snakemake_logger_plugin_lamin import facts, internals, live_job, records
+from lamin_snakemake import facts
+from snakemake_logger_plugin_lamin import internals, live_job, records
 from snakemake_logger_plugin_lamin.digests import Contents, hold, stamp
 from snakemake_logger_plugin_lamin.internals import in_frame, quietly, read
 from snakemake_logger_plugin_lamin.job_failures import first_paragraph, job_failure

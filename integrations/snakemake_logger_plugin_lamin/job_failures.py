@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterable
 from typing import Any
 
-from snakemake_logger_plugin_lamin import facts
+from lamin_snakemake import facts
 from snakemake_logger_plugin_lamin.internals import read
 
 _LOG_TAIL = 4096

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from lamin_core.enums import DependencyRole
-from snakemake_logger_plugin_lamin import facts, records
+from lamin_snakemake import facts
+from snakemake_logger_plugin_lamin import records
 from snakemake_logger_plugin_lamin.digests import stamp
 from snakemake_logger_plugin_lamin.internals import quietly, read
-from snakemake_logger_plugin_lamin.plain_values import plain
+from lamin_snakemake.plain_values import plain
 from snakemake_logger_plugin_lamin.rule_code import code_of
 
 _HIDDEN_RESOURCES = {"_cores", "_nodes", "tmpdir"}

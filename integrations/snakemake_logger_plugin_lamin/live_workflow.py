@@ -11,9 +11,9 @@ from typing import Any
 from lamin_core.runtime import process
 from lamin_core.runtime.git import checkout
 from openlineage.lamin.adapter.git_source import GitSource
-from snakemake_logger_plugin_lamin import facts
+from lamin_snakemake import facts
 from snakemake_logger_plugin_lamin.internals import quietly, read
-from snakemake_logger_plugin_lamin.plain_values import plain
+from lamin_snakemake.plain_values import plain
 
 _OF_RECORD = ("host", "user", "platform", "snakemake_version")
 

@@ -7,7 +7,8 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 
-from snakemake_logger_plugin_lamin import facts, internals
+from lamin_snakemake import facts
+from snakemake_logger_plugin_lamin import internals
 from snakemake_logger_plugin_lamin.digests import stamp
 
 _NOTE = re.compile(

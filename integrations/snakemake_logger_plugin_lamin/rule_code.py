@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from snakemake_logger_plugin_lamin import facts
+from lamin_snakemake import facts
 from snakemake_logger_plugin_lamin.internals import quietly, read
 
 

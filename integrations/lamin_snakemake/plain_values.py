@@ -6,7 +6,7 @@ import enum
 from typing import Any
 
 from lamin_core.runtime.json_values import JsonConverter
-from snakemake_logger_plugin_lamin.source import without_addresses
+from lamin_snakemake.source import without_addresses
 
 
 class _Converter(JsonConverter):
