@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from lamin_core.storage.hashing import digest
-from openlineage.lamin.adapter.guard import Guard
 from lamin_snakemake import facts
+from openlineage.lamin.adapter.guard import Guard
 from snakemake_logger_plugin_lamin import internals, live_job, records
-from snakemake_logger_plugin_lamin.digests import Contents, hold, stamp
+from snakemake_logger_plugin_lamin.digests import Contents, stamp
+from snakemake_logger_plugin_lamin.held_files import hold
 from snakemake_logger_plugin_lamin.internals import in_frame, quietly, read
 from snakemake_logger_plugin_lamin.job_failures import first_paragraph, job_failure
 from snakemake_logger_plugin_lamin.live_workflow import workflow_of
@@ -102,12 +103,14 @@ class EventExtractor(logging.Filter):
         # yet, so this is it.
         self._folder = os.getcwd()
         workflow = workflow_of(record, live, read(executor, "name"), self._title)
+        self._described.clear()
         self._on_start(workflow)
         self._tell(facts.WorkflowStarted(record.created, workflow))
 
     def _jobs_started(self, record: logging.LogRecord) -> None:
         before: dict[int, tuple[facts.File, ...]] = {}
-        for job in quietly(lambda: list(live_job.members(in_frame_of_scheduler())), []):
+        none: list[Any] = []
+        for job in quietly(lambda: list(live_job.members(_selected_jobs())), none):
             self._jobs[job.jobid] = job
             before[job.jobid] = quietly(lambda: tuple(self._to_be_updated(job)), ())  # noqa: B023 - called at once
         if not before:
@@ -168,7 +171,8 @@ class EventExtractor(logging.Filter):
         if is_elsewhere or in_frame(internals.JOB_CALLBACK) is not None:
             return  # a JOB_ERROR follows
         message = record.getMessage()
-        failed = quietly(lambda: [job.jobid for job in live_job.members([failed_job()])], [])
+        none: list[int] = []
+        failed = quietly(lambda: [job.jobid for job in live_job.members([_failed_job()])], none)
         by_words = records.job_without_outputs(message)
         # Outputs are missing or cannot be stored: this is all that Snakemake says of it, there is
         # no JOB_ERROR.
@@ -243,13 +247,13 @@ class EventExtractor(logging.Filter):
             yield facts.File(file.path, file.url, seen if content else None, digest=content)
 
 
-def in_frame_of_scheduler() -> Iterable[Any]:
+def _selected_jobs() -> Iterable[Any]:
     """The jobs that the scheduler has chosen."""
     selected: Iterable[Any] = in_frame(internals.SELECTED_JOBS) or ()
     return selected
 
 
-def failed_job() -> Any:
+def _failed_job() -> Any:
     """The job whose outputs are being looked for; raises `LookupError` where there is none."""
     job = in_frame(internals.FAILED_OUTPUTS)
     if job is None:

@@ -70,10 +70,13 @@ OF_EXECUTOR = ("name", "common_settings.dryrun_exec", "common_settings.touch_exe
 OF_FILE = ("flags",)
 """Attributes of an input or output of a job."""
 
+SHELL_PROCESSES = "snakemake.shell:sp"
+EXECUTOR_PROCESSES = "snakemake.executors.local:subprocess"
+
 FUNCTIONS = (
     *("snakemake.sourcecache:SourceFile", "snakemake.sourcecache:infer_source_file"),
     *("snakemake.utils:format", "snakemake.wrapper:EXTENSIONS", "snakemake.wrapper:get_path"),
-    *("snakemake.shell:sp", "snakemake.executors.local:subprocess"),
+    *(SHELL_PROCESSES, EXECUTOR_PROCESSES),
     "snakemake.exceptions:SpawnedJobError",
 )
 """What is imported of Snakemake, or replaced in it."""

@@ -9,10 +9,10 @@ from typing import Any
 
 from lamin_core.enums import DependencyRole
 from lamin_snakemake import facts
+from lamin_snakemake.plain_values import plain
 from snakemake_logger_plugin_lamin import records
 from snakemake_logger_plugin_lamin.digests import stamp
 from snakemake_logger_plugin_lamin.internals import quietly, read
-from lamin_snakemake.plain_values import plain
 from snakemake_logger_plugin_lamin.rule_code import code_of
 
 _HIDDEN_RESOURCES = {"_cores", "_nodes", "tmpdir"}
@@ -38,9 +38,11 @@ def job_of(record: logging.LogRecord, live: Any, rule: facts.Rule, folder: str) 
     """Return what the live job tells, and of what it does not tell what the record does."""
     plainly = records.job_of(record, folder)
     # An input carries no flag that its producer gave it.
+    none: list[Any] = []
+    upstream_jobs = quietly(lambda: list(read(live, "dag.dependencies").get(live, ())), none)
     streams = {
         str(file)
-        for upstream in quietly(lambda: list(read(live, "dag.dependencies").get(live, ())), [])
+        for upstream in upstream_jobs
         for file in read(upstream, "pipe_or_service_output", ())
     }
     wildcards = quietly(lambda: dict(read(live, "wildcards_dict")), plainly.wildcards)
@@ -57,7 +59,7 @@ def job_of(record: logging.LogRecord, live: Any, rule: facts.Rule, folder: str) 
         inputs=quietly(read_inputs, plainly.inputs),
         outputs=quietly(lambda: tuple(files(live.output, folder)), plainly.outputs),
         needs=quietly(lambda: tuple(_needs(live)), ()),
-        details=plainly.details | _details(live) | {"wildcards": wildcards},
+        details={**plainly.details, **_details(live), "wildcards": wildcards},
     )
 
 

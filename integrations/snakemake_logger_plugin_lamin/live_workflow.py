@@ -10,10 +10,10 @@ from typing import Any
 
 from lamin_core.runtime import process
 from lamin_core.runtime.git import checkout
-from openlineage.lamin.adapter.git_source import GitSource
 from lamin_snakemake import facts
-from snakemake_logger_plugin_lamin.internals import quietly, read
 from lamin_snakemake.plain_values import plain
+from openlineage.lamin.adapter.git_source import GitSource
+from snakemake_logger_plugin_lamin.internals import quietly, read
 
 _OF_RECORD = ("host", "user", "platform", "snakemake_version")
 

@@ -7,12 +7,10 @@ above say for which job.
 
 from __future__ import annotations
 
-import functools
 import importlib
 import logging
 import os
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,9 +18,11 @@ from typing import Any
 from lamin_core.runtime import current
 from lamin_core.runtime.parent_context import RunReference, environment_for_children
 from lamin_snakemake import facts, translate
+from snakemake_logger_plugin_lamin import internals
+from snakemake_logger_plugin_lamin.internals import in_frame, quietly, read
 
 logger = logging.getLogger("lamin")
-_STARTERS = (("snakemake.shell", "sp"), ("snakemake.executors.local", "subprocess"))
+_STARTERS = (internals.SHELL_PROCESSES, internals.EXECUTOR_PROCESSES)
 """Snakemake's modules that start processes for jobs, and by which name each knows `subprocess`."""
 
 
@@ -50,9 +50,10 @@ class Children:
         """From here on, processes are told."""
         global _at_work
         _at_work = self
-        for module, name in _STARTERS:
-            starter = importlib.import_module(module)
-            if getattr(starter, name, None) is subprocess:
+        for starter_name in _STARTERS:
+            module, _, name = starter_name.partition(":")
+            starter = quietly(lambda: importlib.import_module(module), None)  # noqa: B023 - called at once
+            if read(starter, name) is subprocess:
                 setattr(starter, name, _Subprocess(self.environment))
                 self._replaced.append((starter, name))
 
@@ -93,45 +94,41 @@ current.register_engine(_job_at_work)
 
 def _job_above() -> tuple[int | None, str]:
     """Number and rule of the job that a caller of this is at work for."""
-    frame = sys._getframe(1).f_back
-    while frame is not None:
-        code = frame.f_code
-        if code.co_name == "run_wrapper" and "job_rule" in code.co_varnames:
-            return frame.f_locals["jobid"], frame.f_locals["job_rule"].name
-        if code.co_name == "spawn_job" and "job" in code.co_varnames:
-            job = frame.f_locals["job"]
-            return job.jobid, job.rule.name
-        frame = frame.f_back
-    return None, ""
+    jobid, rule = in_frame(internals.RUN_JOBID), in_frame(internals.RUN_RULE)
+    if jobid is not None:
+        return jobid, read(rule, "name", "")
+    job = in_frame(internals.SPAWNED_JOB)
+    return read(job, "jobid"), read(job, "rule.name", "")
 
 
 class _Subprocess:
     """The module `subprocess`, whose processes learn by their environment whose they are."""
 
     def __init__(self, get_environment: Callable[[], Mapping[str, str]]) -> None:
-        self.Popen = _telling(subprocess.Popen, get_environment)
-        self.check_call = _telling(subprocess.check_call, get_environment)
+        class Popen(subprocess.Popen[Any]):  # a class: somebody may ask what is an instance of it
+            def __init__(self, *arguments: Any, **options: Any) -> None:
+                super().__init__(*arguments, **_telling(options, get_environment))
+
+        def check_call(*arguments: Any, **options: Any) -> int:
+            return subprocess.check_call(*arguments, **_telling(options, get_environment))
+
+        self.Popen = Popen
+        self.check_call = check_call
 
     def __getattr__(self, name: str) -> Any:
         return getattr(subprocess, name)
 
 
 def _telling(
-    start: Callable[..., Any], get_environment: Callable[[], Mapping[str, str]]
-) -> Callable[..., Any]:
-    @functools.wraps(start)
-    def started(*arguments: Any, env: Mapping[str, str] | None = None, **options: Any) -> Any:
-        try:
-            ours = get_environment()
-        except (
-            Exception
-        ) as error:  # the job runs without; what it reads and writes is the workflow's
-            logger.warning("a job is not told of its run: %s: %s", type(error).__name__, error)
-            ours = {}
-        return start(
-            *arguments,
-            env={**(os.environ if env is None else env), **ours} if ours else env,
-            **options,
-        )
-
-    return started
+    options: dict[str, Any], get_environment: Callable[[], Mapping[str, str]]
+) -> dict[str, Any]:
+    """The options with the variables that tell a process of its job in its environment."""
+    try:
+        ours = get_environment()
+    except Exception as error:  # the job runs without; what it reads and writes is the workflow's
+        logger.warning("a job is not told of its run: %s: %s", type(error).__name__, error)
+        return options
+    if not ours:
+        return options
+    env = options.get("env")
+    return {**options, "env": {**(os.environ if env is None else env), **ours}}
