@@ -130,8 +130,7 @@ class EventExtractor(logging.Filter):
         self._described.add(jobid)
         if live is not None:
             self._jobs[jobid] = live
-        is_target = records.is_target(record) if live is None else live_job.is_target(live)
-        if is_target:
+        if live_job.is_target(record, live):
             return
         if jobid not in self._announced:  # a member of a group that the scheduler hides
             self._announced.add(jobid)
@@ -149,10 +148,10 @@ class EventExtractor(logging.Filter):
         live = self._jobs.pop(jobid, None)
         self._announced.discard(jobid)
         described = self._outputs.pop(jobid, ())
-        outputs = quietly(lambda: list(live_job.files(live.output, self._folder)), None)
-        if outputs is None:
-            outputs = [facts.File(file.path, file.url, stamp(file.path)) for file in described]
-        results = tuple(self._results(outputs))
+        restamped = [facts.File(file.path, file.url, stamp(file.path)) for file in described]
+        outputs = quietly(lambda: list(live_job.files(live.output, self._folder)), restamped)
+        paths = {file.path for file in described}
+        results = tuple(self._results(file for file in outputs if file.path in paths))
         self._tell(facts.JobFinished(record.created, jobid, results))
 
     def _job_error(self, record: logging.LogRecord) -> None:
@@ -203,14 +202,16 @@ class EventExtractor(logging.Filter):
             self._submitted(record, text)
 
     def _submitted(self, record: logging.LogRecord, text: str) -> None:
-        submission = records.submission(text)
-        if submission is None:
-            return
-        jobid, external = submission
-        self._tell(facts.JobSubmitted(record.created, jobid, external))
+        jobid, external = records.submission(text)
+        none: list[int] = []
+        live = in_frame(internals.SUBMITTED_JOB)
+        jobids = quietly(lambda: [job.jobid for job in live_job.members([live])], none)
+        if external is not None:
+            for submitted in jobids or ([] if jobid is None else [jobid]):
+                self._tell(facts.JobSubmitted(record.created, submitted, external))
 
     def _rule(self, record: logging.LogRecord, live: Any) -> facts.Rule:
-        name = read(live, "rule.name")
+        name = read(live, "rule.name") or getattr(record, "rule_name", "")
         rule = self._rules.get(name)
         if rule is None:
             rule = live_job.rule_of(record, live)

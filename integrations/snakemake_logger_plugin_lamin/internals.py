@@ -97,7 +97,7 @@ SENTENCES = {
     LOCAL_COPY_REMOVED: "snakemake.dag",
     LINKED_FROM_CACHE: "snakemake.caching.local",
     COPIED_FROM_CACHE: "snakemake.caching.local",
-    SUBMITTED: "snakemake_interface_executor_plugins.executors.remote",
+    SUBMITTED: "snakemake_executor_plugin_cluster_generic",
     OUTPUTS_MISSING: "snakemake.exceptions",
 }
 """What Snakemake says only in words, and the module that says it."""

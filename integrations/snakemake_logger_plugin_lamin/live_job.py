@@ -12,7 +12,7 @@ from lamin_snakemake import facts
 from lamin_snakemake.plain_values import plain
 from snakemake_logger_plugin_lamin import records
 from snakemake_logger_plugin_lamin.digests import stamp
-from snakemake_logger_plugin_lamin.internals import quietly, read
+from snakemake_logger_plugin_lamin.internals import quietly, read, value_of
 from snakemake_logger_plugin_lamin.rule_code import code_of
 
 _HIDDEN_RESOURCES = {"_cores", "_nodes", "tmpdir"}
@@ -29,9 +29,12 @@ def members(jobs: Iterable[Any]) -> Iterator[Any]:
             yield job
 
 
-def is_target(live: Any) -> bool:
+def is_target(record: logging.LogRecord, live: Any) -> bool:
     """Whether the job is of a rule such as `all`, which only names what is wanted."""
-    return bool(read(live, "rule.norun", False) and not read(live, "output", True))
+    norun, output = read(live, "rule.norun"), read(live, "output")
+    if norun is None or output is None:
+        return records.is_target(record)
+    return bool(norun and not output)
 
 
 def job_of(record: logging.LogRecord, live: Any, rule: facts.Rule, folder: str) -> facts.Job:
@@ -72,9 +75,12 @@ def rule_of(record: logging.LogRecord, live: Any) -> facts.Rule:
 
 
 def files(live: Iterable[Any], folder: str) -> Iterator[facts.File]:
-    """The files, as they stand now; without pipes and services, which hold no data to be looked at later."""
+    """The files, as they stand now; without pipes and services, which hold no data to be looked at later.
+
+    Raises what Snakemake raises where it hides their flags: without them nobody knows which are pipes.
+    """
     for file in live:
-        flags = read(file, "flags", {})
+        flags = value_of(file, "flags")
         if "pipe" in flags or "service" in flags:
             continue
         path = os.path.join(folder, os.fspath(file))

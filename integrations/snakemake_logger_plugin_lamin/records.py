@@ -17,7 +17,7 @@ _NOTE = re.compile(
     r" \((?:retrieve from|send to|in) storage\)$| \(only provide storage uri\)$"
 )
 _SUBMITTED = re.compile(re.escape(internals.SUBMITTED) + r"(?P<external>[^']*)'")
-_SUBMITTED_JOB = re.compile(r"Submitted (?:job|group job) (?P<jobid>\d+) ")
+_SUBMITTED_JOB = re.compile(r"Submitted job (?P<jobid>\d+) ")
 _MISSING = re.compile(rf"Job (?P<jobid>\d+)\s+{internals.OUTPUTS_MISSING}")
 _NOT_YET = "<TBD>"
 """What a record says in place of an input that a checkpoint has yet to name."""
@@ -41,12 +41,14 @@ def is_touch(record: logging.LogRecord) -> bool:
 def job_of(record: logging.LogRecord, folder: str) -> facts.Job:
     """The job of this JOB_INFO or JOB_ERROR: rule, wildcards and files, without its code and params."""
     attributes = record.__dict__
+    inputs = files(attributes.get("input") or (), folder)
     wildcards = {name: str(value) for name, value in (attributes.get("wildcards") or {}).items()}
     return facts.Job(
         attributes["jobid"],
         facts.Rule(str(attributes["rule_name"]), "", facts.Code("none")),
         wildcards=wildcards,
-        inputs=files(attributes.get("input") or (), folder),
+        # What is not there when its job starts is a pipe: of one, only the output is noted as such.
+        inputs=tuple(file for file in inputs if file.url or file.stamp),
         outputs=files(attributes.get("output") or (), folder),
         details=details(record) | {"wildcards": wildcards},
     )
@@ -90,14 +92,16 @@ def _files(names: Iterable[str], folder: str) -> Iterator[facts.File]:
             yield facts.File(path, stamp=stamp(path))
 
 
-def submission(text: str) -> tuple[int, str] | None:
+def submission(text: str) -> tuple[int | None, str | None]:
     """Number and external id of a job that a cluster has taken, of what Snakemake says then.
 
     >>> submission("Submitted job 3 with external jobid '4711'.")
     (3, '4711')
+    >>> submission("Submitted group job 0f3e with external jobid '4711'.")
+    (None, '4711')
     """
     external, job = _SUBMITTED.search(text), _SUBMITTED_JOB.match(text)
-    return (int(job["jobid"]), external["external"]) if external and job else None
+    return (int(job["jobid"]) if job else None), (external["external"] if external else None)
 
 
 def job_without_outputs(message: str) -> int | None:

@@ -11,6 +11,7 @@ import importlib
 import logging
 import os
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,6 +25,10 @@ from snakemake_logger_plugin_lamin.internals import in_frame, quietly, read
 logger = logging.getLogger("lamin")
 _STARTERS = (internals.SHELL_PROCESSES, internals.EXECUTOR_PROCESSES)
 """Snakemake's modules that start processes for jobs, and by which name each knows `subprocess`."""
+_THAT_START = ("run", "call", "check_call", "check_output")
+"""Functions of `subprocess` that start a process."""
+_EXECUTORS = "snakemake_executor_plugin_"
+"""Plugins that hand jobs to a cluster: what submits a job may pass its environment on."""
 
 
 class Children:
@@ -52,10 +57,14 @@ class Children:
         _at_work = self
         for starter_name in _STARTERS:
             module, _, name = starter_name.partition(":")
-            starter = quietly(lambda: importlib.import_module(module), None)  # noqa: B023 - called at once
-            if read(starter, name) is subprocess:
-                setattr(starter, name, _Subprocess(self.environment))
-                self._replaced.append((starter, name))
+            self._replace(quietly(lambda: importlib.import_module(module), None), name)  # noqa: B023 - called at once
+        for module in [name for name in sys.modules if name.startswith(_EXECUTORS)]:
+            self._replace(sys.modules[module], "subprocess")
+
+    def _replace(self, starter: Any, name: str) -> None:
+        if read(starter, name) is subprocess:
+            setattr(starter, name, _Subprocess(self.environment))
+            self._replaced.append((starter, name))
 
     def remove(self) -> None:
         """Leave Snakemake's modules as they were."""
@@ -92,12 +101,12 @@ def _job_at_work() -> RunReference | None:
 current.register_engine(_job_at_work)
 
 
-def _job_above() -> tuple[int | None, str]:
+def _job_above() -> tuple[Any, str]:
     """Number and rule of the job that a caller of this is at work for."""
     jobid, rule = in_frame(internals.RUN_JOBID), in_frame(internals.RUN_RULE)
     if jobid is not None:
         return jobid, read(rule, "name", "")
-    job = in_frame(internals.SPAWNED_JOB)
+    job = in_frame(internals.SPAWNED_JOB) or in_frame(internals.SUBMITTED_JOB)
     return read(job, "jobid"), read(job, "rule.name", "")
 
 
@@ -109,14 +118,18 @@ class _Subprocess:
             def __init__(self, *arguments: Any, **options: Any) -> None:
                 super().__init__(*arguments, **_telling(options, get_environment))
 
-        def check_call(*arguments: Any, **options: Any) -> int:
-            return subprocess.check_call(*arguments, **_telling(options, get_environment))
-
         self.Popen = Popen
-        self.check_call = check_call
+        self._get_environment = get_environment
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(subprocess, name)
+        function = getattr(subprocess, name)
+        return self._telling(function) if name in _THAT_START else function
+
+    def _telling(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def start(*arguments: Any, **options: Any) -> Any:
+            return function(*arguments, **_telling(options, self._get_environment))
+
+        return start
 
 
 def _telling(
