@@ -32,6 +32,7 @@ DOWNWARDS = {
     ("lamin_core", "lamin_core.instance.instance"),
     ("lamin_core", "lamin_core.instance.lamindb_settings"),
     ("lamin_core", "lamin_core.ontology"),
+    ("lamin_core", "lamin_core.samplesheets.registry"),
 }
 UPWARDS: set[tuple[str, str]] = set()
 """None is left, and none may come."""

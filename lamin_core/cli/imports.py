@@ -12,7 +12,8 @@ from lamin_core.cli import errors
 from lamin_core.cli.epilog import examples
 from lamin_core.cli.summary import summary
 
-_OWN: dict[str, str] = {}
+_OWN = {"samplesheet": "lamin_core.cli.samplesheets:samplesheet"}
+_TABLES = (".csv", ".tsv")
 
 
 class Sources(click.Group):
@@ -34,8 +35,10 @@ class Sources(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does it; the error for an unknown source names the nearest."""
+        """As click does it, where a table is a samplesheet; the error for an unknown source names the nearest."""
         name = args[0]
+        if name.lower().endswith(_TABLES) and name not in _sources():
+            return super().resolve_command(ctx, ["samplesheet", *args])
         if name in _sources() or name.startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
         hint = (
@@ -70,7 +73,9 @@ def _sources() -> dict[str, str]:
     "import",
     cls=Sources,
     subcommand_metavar="SOURCE ...",
-    epilog=examples("lamin import snakemake .", "lamin import nextflow ."),
+    epilog=examples(
+        "lamin import snakemake .", "lamin import nextflow .", "lamin import samplesheet.csv"
+    ),
 )
 def import_() -> None:
     """Bring in what other programs recorded before lamin was there.

@@ -292,11 +292,12 @@ def _value_rows(
     table = model(kind._feature_values)
     for position, item in enumerate(items):
         value = validated(feature.name, dtype, item)
-        row = _value_row(feature, value, position) | {f"{kind.__tablename__}_id": record.id}
+        row = value_row(feature, value, position) | {f"{kind.__tablename__}_id": record.id}
         rows[table_of(table)].append(row)
 
 
-def _value_row(feature: Feature, value: Any, position: int) -> dict[str, Any]:
+def value_row(feature: Feature, value: Any, position: int) -> dict[str, Any]:
+    """Return the row that says this value, all but whose it is."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False)
     return {
         "feature_id": feature.id,
@@ -334,7 +335,7 @@ def _label_rows(
 
 def _uid_row(record: Registry, feature: Feature, label: Any, position: int, rows: Rows) -> None:
     table = model(type(record)._feature_values or "")
-    row = _value_row(feature, label.uid, position) | {f"{type(record).__tablename__}_id": record.id}
+    row = value_row(feature, label.uid, position) | {f"{type(record).__tablename__}_id": record.id}
     rows[table_of(table)].append(row)
 
 
