@@ -2,8 +2,7 @@
 
 Snakemake's records are public; params, flags, scripts and config are only in its live objects. A
 release may move any of them. `read` then gives a default, so that one unknown detail costs no
-other; the tables here are what `tests/test_snakemake_internals.py` checks against the installed
-release, by name.
+other. `tests/test_snakemake_internals.py` looks each of them up in the installed release, by name.
 """
 
 from __future__ import annotations
@@ -40,46 +39,8 @@ RUN_RULE = Frame("snakemake.executors.local", "run_wrapper", "job_rule")
 SPAWNED_JOB = Frame("snakemake.executors.local", "spawn_job", "job")
 SUBMITTED_JOB = Frame("snakemake_interface_executor_plugins.executors.base", "run_job", "job")
 
-FRAMES = (
-    *(WORKFLOW, EXECUTOR, SELECTED_JOBS, LOGGED_JOB, FAILED_OUTPUTS, JOB_CALLBACK),
-    *(STORED_FILE, STORED_JOB, RESTORED_JOB, RUN_JOBID, RUN_RULE, SPAWNED_JOB),
-    SUBMITTED_JOB,
-)
-"""Where live objects stand while Snakemake logs or starts a process."""
-
-OF_JOB = (
-    *("jobid", "is_group", "input", "output", "log", "benchmark", "threads", "resources"),
-    *("params", "params._allitems", "wildcards", "wildcards_dict", "shadow_dir", "group"),
-    *("container_img_url", "pipe_or_service_output", "dag.dependencies"),
-    "dag.workflow.workflow_settings.wrapper_prefix",
-    *("rule.name", "rule.snakefile", "rule.docstring", "rule.norun", "rule.is_checkpoint"),
-    *("rule.shellcmd", "rule.script", "rule.notebook", "rule.wrapper", "rule.cwl"),
-    *("rule.template_engine", "rule.run_func_src", "rule.basedir", "rule.conda_env"),
-)
-"""Attributes of a job, read with `read(job, name)`."""
-
-OF_WORKFLOW = (
-    *("main_snakefile", "included", "config", "dag_settings.targets"),
-    *("resource_settings.cores", "resource_settings.nodes", "logger_manager.get_logfile"),
-)
-"""Attributes of the workflow."""
-
-OF_EXECUTOR = ("name", "common_settings.dryrun_exec", "common_settings.touch_exec")
-"""Attributes of the executor plugin."""
-
-OF_FILE = ("flags",)
-"""Attributes of an input or output of a job."""
-
 SHELL_PROCESSES = "snakemake.shell:sp"
 EXECUTOR_PROCESSES = "snakemake.executors.local:subprocess"
-
-FUNCTIONS = (
-    *("snakemake.sourcecache:SourceFile", "snakemake.sourcecache:infer_source_file"),
-    *("snakemake.utils:format", "snakemake.wrapper:EXTENSIONS", "snakemake.wrapper:get_path"),
-    *(SHELL_PROCESSES, EXECUTOR_PROCESSES),
-    "snakemake.exceptions:SpawnedJobError",
-)
-"""What is imported of Snakemake, or replaced in it."""
 
 INTERRUPTED = "Terminating processes on user request"
 TERMINATED = "Will exit after finishing currently running jobs"
@@ -89,18 +50,7 @@ LINKED_FROM_CACHE = "Symlinking output file "
 COPIED_FROM_CACHE = "Copying output file "
 SUBMITTED = "with external jobid '"
 OUTPUTS_MISSING = "completed successfully, but some output files are missing"
-
-SENTENCES = {
-    INTERRUPTED: "snakemake.scheduling.job_scheduler",
-    TERMINATED: "snakemake.scheduling.job_scheduler",
-    NOTHING_TO_DO: "snakemake.common",
-    LOCAL_COPY_REMOVED: "snakemake.dag",
-    LINKED_FROM_CACHE: "snakemake.caching.local",
-    COPIED_FROM_CACHE: "snakemake.caching.local",
-    SUBMITTED: "snakemake_executor_plugin_cluster_generic",
-    OUTPUTS_MISSING: "snakemake.exceptions",
-}
-"""What Snakemake says only in words, and the module that says it."""
+"""What Snakemake says only in words."""
 
 
 def read(owner: Any, path: str, default: Any = None) -> Any:

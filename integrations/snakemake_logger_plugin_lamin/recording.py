@@ -19,7 +19,6 @@ from openlineage.lamin.emit.default_sink import default_sink
 from openlineage.lamin.emit.sinks import Sink
 from snakemake_logger_plugin_lamin.digests import HASH_LIMIT, Contents
 from snakemake_logger_plugin_lamin.event_extractor import EventExtractor
-from snakemake_logger_plugin_lamin.fact_queue import FactQueue
 from snakemake_logger_plugin_lamin.late_digests import LateDigests
 from snakemake_logger_plugin_lamin.listener import Listener
 from snakemake_logger_plugin_lamin.subprocess_env import Children
@@ -28,6 +27,35 @@ logger = logging.getLogger("lamin")
 SNAKEMAKE_LOGGER = "snakemake.logging"
 _LAST_DIGESTS = 1.0
 """Seconds that the end of a workflow waits for files that are still being hashed; the sink may need two more."""
+_WAITING = 10_000
+"""Facts that wait at most before jobs are left out: each holds some kilobytes."""
+
+
+class FactQueue:
+    """A queue that leaves out whole jobs where more than `limit` facts wait.
+
+    Putting never blocks: Snakemake's scheduler stands behind it. A job that is left out has no run,
+    rather than a run without an end.
+    """
+
+    def __init__(self, limit: int = _WAITING) -> None:
+        self._limit = limit
+        self._queue: queue.SimpleQueue[facts.Fact] = queue.SimpleQueue()
+        self.left_out = 0
+        """Jobs that were left out."""
+
+    def put(self, fact: facts.Fact) -> None:
+        """Add the fact; leave it out if it begins a job and too many wait."""
+        if isinstance(fact, facts.JobDescribed) and self._queue.qsize() >= self._limit:
+            if not self.left_out:
+                logger.warning("lineage is incomplete: more than %s facts wait", self._limit)
+            self.left_out += 1
+            return
+        self._queue.put(fact)
+
+    def get(self, timeout: float | None = None) -> facts.Fact:
+        """Take the oldest fact; raises `queue.Empty` after `timeout` seconds."""
+        return self._queue.get(timeout=timeout)
 
 
 class Recording:
