@@ -157,6 +157,9 @@ def _url(file: Any, flags: Mapping[str, Any]) -> str | None:
     stored = flags.get("storage_object")
     if stored is None:
         return None
+    address = read(stored, "dataset_address")  # our own: where the registry has it
+    if address is not None:
+        return str(address)
     query = str(stored.print_query)  # without the secrets that a query may hold
     if "://" in query or os.path.isabs(query):
         return query
