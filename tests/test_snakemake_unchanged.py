@@ -107,16 +107,16 @@ def small_disk(folder: Path) -> Iterator[Path]:
     ):
         pytest.skip("only root can mount a small file system")
     try:
-        with registry(folder) as place:
-            yield place
+        with registry(folder) as instance_folder:
+            yield instance_folder
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @contextmanager
 def working(folder: Path) -> Iterator[dict[str, str]]:
-    with registry(folder) as place:
-        yield {"LAMIN_INSTANCE": str(place)}
+    with registry(folder) as instance_folder:
+        yield {"LAMIN_INSTANCE": str(instance_folder)}
 
 
 @contextmanager
@@ -132,41 +132,41 @@ def hanging(folder: Path) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[dict[str, str]]:
-    with small_disk(folder) as place:
+    with small_disk(folder) as instance_folder:
         subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
-        yield {"LAMIN_INSTANCE": str(place)}
+        yield {"LAMIN_INSTANCE": str(instance_folder)}
 
 
 @contextmanager
 def full(folder: Path) -> Iterator[dict[str, str]]:
-    with small_disk(folder) as place:
+    with small_disk(folder) as instance_folder:
         subprocess.run(
             ["dd", "if=/dev/zero", f"of={folder / 'filler'}", "bs=64k"],
             capture_output=True,
             check=False,
         )
-        yield {"LAMIN_INSTANCE": str(place)}
+        yield {"LAMIN_INSTANCE": str(instance_folder)}
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[dict[str, str]]:
-    with registry(folder) as place, ExitStack() as stack:
-        (file,) = place.glob("*.db")
+    with registry(folder) as instance_folder, ExitStack() as stack:
+        (file,) = instance_folder.glob("*.db")
         database = sqlite3.connect(file, isolation_level=None)
         stack.callback(database.close)
         database.execute("BEGIN EXCLUSIVE")
-        yield {"LAMIN_INSTANCE": str(place)}
+        yield {"LAMIN_INSTANCE": str(instance_folder)}
 
 
 @contextmanager
 def other_version(folder: Path) -> Iterator[dict[str, str]]:
-    with registry(folder) as place:
-        (file,) = place.glob("*.db")
+    with registry(folder) as instance_folder:
+        (file,) = instance_folder.glob("*.db")
         database = sqlite3.connect(file)
         with database:
             database.execute("UPDATE alembic_version SET version_num = '9999'")
         database.close()
-        yield {"LAMIN_INSTANCE": str(place)}
+        yield {"LAMIN_INSTANCE": str(instance_folder)}
 
 
 CONDITIONS = [working, down, hanging, read_only, full, locked, other_version]
