@@ -285,7 +285,12 @@ def _texts(file: Path) -> list[EventText]:
     type=click.IntRange(0, 65535),
     help="Port to listen on.",
 )
-def serve(host: str, port: int) -> None:
+@click.option(
+    "--write",
+    is_flag=True,
+    help="Let everybody who needs no key edit descriptions, labels, features and notes on the pages.",
+)
+def serve(host: str, port: int, write: bool) -> None:
     """Take OpenLineage events over HTTP and show the registry as web pages, until interrupted."""
 
     def announce(taken: int) -> None:
@@ -295,7 +300,7 @@ def serve(host: str, port: int) -> None:
         output.echo(f"what can be asked: http://{host}:{taken}/api/v1/openapi.json", err=True)
 
     instance = connect()
-    _run_server(instance, host, port, announce, takes_events=True)
+    _run_server(instance, host, port, announce, takes_events=True, is_writable=write)
 
 
 @click.command(epilog=examples("lamin ui", "lamin ui --no-browser --port 8080"))
@@ -306,11 +311,16 @@ def serve(host: str, port: int) -> None:
     help="Port to listen on; any that is free unless told.",
 )
 @click.option("--no-browser", is_flag=True, help="Print the URL, and open no browser.")
-def ui(port: int, no_browser: bool) -> None:
+@click.option(
+    "--write",
+    is_flag=True,
+    help="Let everybody who needs no key edit descriptions, labels, features and notes on the pages.",
+)
+def ui(port: int, no_browser: bool, write: bool) -> None:
     """Show the registry in the browser, until interrupted.
 
-    Only this machine can reach the pages, and they only read. `lamin serve` has the same pages
-    beside the endpoint for events.
+    Only this machine can reach the pages, and they only read unless --write is said. `lamin serve`
+    has the same pages beside the endpoint for events.
     """
 
     def announce(taken: int) -> None:
@@ -323,11 +333,17 @@ def ui(port: int, no_browser: bool) -> None:
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
     instance = connect()
-    _run_server(instance, "127.0.0.1", port, announce, takes_events=False)
+    _run_server(instance, "127.0.0.1", port, announce, takes_events=False, is_writable=write)
 
 
 def _run_server(
-    instance: Instance, host: str, port: int, announce: Callable[[int], None], *, takes_events: bool
+    instance: Instance,
+    host: str,
+    port: int,
+    announce: Callable[[int], None],
+    *,
+    takes_events: bool,
+    is_writable: bool,
 ) -> None:
     try:
         from lamin_core.server.serve import serve as run
@@ -335,5 +351,5 @@ def _run_server(
     except ImportError as error:
         raise MissingExtra(str(error.name), "server") from error
     bring_in(instance)
-    make_application = partial(application, takes_events=takes_events)
+    make_application = partial(application, takes_events=takes_events, is_writable=is_writable)
     run(instance.db, host, port, os.environ.get("LAMIN_API_KEY"), announce, make_application)
