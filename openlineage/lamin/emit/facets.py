@@ -97,6 +97,7 @@ def lamin_run(
     cached: bool,
     details: Mapping[str, Any],
     status: str | None = None,
+    started_at: str | None = None,
 ) -> Facet:
     """What the standard has no field for."""
     return _own(
@@ -108,6 +109,7 @@ def lamin_run(
         cached=cached,
         details=dict(details) or None,
         status=status,
+        startedAt=started_at,
     )
 
 
