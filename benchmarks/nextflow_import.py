@@ -84,10 +84,10 @@ def write_records(store: Path, work: Path, task_hash: str, name: str, data: Path
     stat = os.stat(work / "out.txt")
     modified = datetime.fromtimestamp(stat.st_mtime, UTC).isoformat()
     source = [{"type": "path", "name": "in", "value": [{"path": f"file://{data}"}]}]
-    given = [{"type": "path", "name": None, "value": f"{task}/out.txt"}]
+    output = [{"type": "path", "name": None, "value": f"{task}/out.txt"}]
     record(store / task_hash, "TaskRun", name=name, input=source, workflowRun=run)
     record(
-        store / f"{task_hash}#output", "TaskOutput", taskRun=task, createdAt=modified, output=given
+        store / f"{task_hash}#output", "TaskOutput", taskRun=task, createdAt=modified, output=output
     )
     record(
         store / task_hash / "out.txt",

@@ -74,7 +74,7 @@ class WorkFolder:
     def outputs(self) -> tuple[list[str], list[str]]:
         """Return the declared outputs that lie in the folder, and the names of those that do not; of patterns none."""
         if "\n### ---\n" not in self.command[:100]:
-            return list(self._made()), []
+            return list(self._unstaged()), []
         present: dict[str, None] = {}
         missing = []
         for pattern in self.patterns:
@@ -84,7 +84,7 @@ class WorkFolder:
                 missing.append(pattern)
         return list(present), missing
 
-    def _made(self) -> Iterator[str]:
+    def _unstaged(self) -> Iterator[str]:
         """What lies in the folder and was not staged: up to 22.10 the wrapper does not say what was declared."""
         staged = {name.partition("/")[0] for name in self.staged}
         try:
