@@ -85,7 +85,9 @@ def test_recorded_runs_and_attempts_end_as_they_did() -> None:
 def test_server_started_in_the_middle_goes_on_with_the_same_runs() -> None:
     posted = messages("fanout")[:14]
     whole = translated(Weblog(), posted)
-    recorded = {whole[0]["run"]["runId"]: RecordedRun("fanout.nf", "22.10.7", {"work_dir": "/x/work"})}
+    recorded = {
+        whole[0]["run"]["runId"]: RecordedRun("fanout.nf", "22.10.7", {"work_dir": "/x/work"})
+    }
     rest = [event for message in posted[5:] for event in Weblog().events(message, {}, recorded.get)]
     assert {(e["run"]["runId"], e["job"]["name"]) for e in rest} <= {
         (e["run"]["runId"], e["job"]["name"]) for e in whole
