@@ -262,6 +262,10 @@ def install() -> None:
         _wrap_context(engine, "setup_run_context", _SetupRunContext)
     for engine in (FlowRunEngine, AsyncFlowRunEngine):
         _wrap_context(engine, "start", _Start)
+    for engine in (SyncTaskRunEngine, FlowRunEngine):
+        _wrap_success(engine)
+    for engine in (AsyncTaskRunEngine, AsyncFlowRunEngine):
+        _wrap_asynchronous_success(engine)
     _watch_rollback()
     for definition in (Task, MaterializingTask, Flow):
         _keep_declaration(definition)
@@ -275,6 +279,42 @@ def _wrap_context(engine: Any, name: str, wrapper: Callable[[Any, Any], Any]) ->
         return wrapper(self, make(self, *args, **kwargs))
 
     setattr(engine, name, wrapped)
+
+
+def _wrap_success(engine: Any) -> None:
+    """Have what the function returned written and checked, where that is declared, as if the function did it."""
+    succeed = engine.handle_success
+
+    @functools.wraps(succeed)
+    def handle_success(self: Any, result: Any, *args: Any, **kwargs: Any) -> Any:
+        recording = _recording_with_tables(self, kwargs.get("transaction"))
+        if recording is not None:
+            recording.take_tables(result)
+        return succeed(self, result, *args, **kwargs)
+
+    engine.handle_success = handle_success
+
+
+def _wrap_asynchronous_success(engine: Any) -> None:
+    succeed = engine.handle_success
+
+    @functools.wraps(succeed)
+    async def handle_success(self: Any, result: Any, *args: Any, **kwargs: Any) -> Any:
+        recording = _recording_with_tables(self, kwargs.get("transaction"))
+        if recording is not None:
+            await asyncio.to_thread(recording.take_tables, result)
+        return await succeed(self, result, *args, **kwargs)
+
+    engine.handle_success = handle_success
+
+
+def _recording_with_tables(engine: Any, transaction: Any) -> Recording | None:
+    """The recording of the attempt, if its result is to be written or checked; not where that is from the cache."""
+    attempt: _Attempt | None = getattr(engine, _ATTEMPT, None)
+    is_cached = transaction is not None and transaction.is_committed()
+    if attempt is None or attempt.recording is None or is_cached:
+        return None
+    return attempt.recording if attempt.recording.declares_tables else None
 
 
 def _watch_rollback() -> None:
