@@ -52,7 +52,7 @@ class DeclaredOutputs:
             self._check(result)
             misfits = [f"{path}: {text}" for path, text in self._problems.items() if text]
             if misfits:
-                self.files.wrote(paths)
+                self.files.wrote(self._problems)
                 raise ValidationError("\n".join(misfits), hint="strict=False lets it pass")
 
     def check(self, result: Any) -> None:
