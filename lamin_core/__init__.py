@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from lamin_core.models.schema import FeatureSet as FeatureSet
     from lamin_core.runtime import current as context  # noqa: F401 - `ln.context` is this module
     from lamin_core.runtime.settings import settings as settings
+    from lamin_core.samplesheets.registry import Record as Record
     from lamin_core.tracking import finish as finish
     from lamin_core.tracking import flow as flow
     from lamin_core.tracking import run as run
@@ -54,6 +55,7 @@ _HOMES = {
     "FeatureSet": "models.schema",
     "Project": "models",
     "Q": "models.expressions",
+    "Record": "samplesheets.registry",
     "Reference": "models",
     "Run": "models",
     "Schema": "models",
@@ -73,7 +75,6 @@ _HOMES = {
     "track": "tracking",
 }
 _NOT_HERE = {
-    "Record": "a samplesheet is a table: ln.Artifact.from_df(df, key=...); terms are ln.ULabel",
     "Branch": "an instance has no branches",
     "Space": "an instance has no spaces; another instance is another folder: lamin init",
     "DB": "ln.connect(folder or URL)",
@@ -86,6 +87,22 @@ _NOT_HERE = {
     "view": "ln.Artifact.df(), ln.Run.df(); in a shell: lamin status",
 }
 """Names of LaminDB that have no meaning here, and what to use instead."""
+_BIOLOGICAL = (
+    "cell_lines",
+    "cell_markers",
+    "cell_types",
+    "developmental_stages",
+    "diseases",
+    "ethnicities",
+    "experimental_factors",
+    "genes",
+    "organisms",
+    "pathways",
+    "phenotypes",
+    "proteins",
+    "tissues",
+)
+"""Relations of artifacts and schemas that the module `bionty` adds."""
 _MODULES = {
     "bionty": "bionty",
     "context": "runtime.current",
@@ -125,8 +142,13 @@ def _load_bionty() -> object:
     return importlib.import_module("lamin_core.ontology")
 
 
+def _load_records() -> object:
+    return importlib.import_module("lamin_core.samplesheets.registry")
+
+
 _register_opener(_open_instance)
-_register_module("bionty", _load_bionty)
+_register_module("bionty", _load_bionty, _BIOLOGICAL)
+_register_module("records", _load_records, ("Record", "records"))
 
 
 def __dir__() -> list[str]:

@@ -21,7 +21,9 @@ OURS = (
     "openlineage.lamin",
     "lamin_prefect",
     "lamin_nextflow",
+    "lamin_snakemake",
     "snakemake_logger_plugin_lamin",
+    "snakemake_storage_plugin_lamin",
 )
 FUNCTIONS = {"import_module", "__import__", "find_spec", "resolve_name"}
 
@@ -31,6 +33,7 @@ DOWNWARDS = {
     ("lamin_core", "lamin_core.instance.instance"),
     ("lamin_core", "lamin_core.instance.lamindb_settings"),
     ("lamin_core", "lamin_core.ontology"),
+    ("lamin_core", "lamin_core.samplesheets.registry"),
 }
 UPWARDS: set[tuple[str, str]] = set()
 """None is left, and none may come."""

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from lamin_core.storage.hashing import digest
-from snakemake_logger_plugin_lamin import digests, facts
+from lamin_snakemake import facts
+from snakemake_logger_plugin_lamin import digests
 from snakemake_logger_plugin_lamin.digests import Contents, hold, release, stamp
 from tests.contract.snakemake.playing import (
     COMMAND,

@@ -12,11 +12,12 @@ import pytest
 
 from lamin_core.storage.digest_cache import SHELVED_FROM, DigestShelf
 from lamin_core.storage.hashing import Digest, digest
+from lamin_snakemake import facts, source
+from lamin_snakemake.facts import File
 from openlineage.lamin.emit.sinks import MemorySink
-from snakemake_logger_plugin_lamin import digests, facts, source
+from snakemake_logger_plugin_lamin import digests
 from snakemake_logger_plugin_lamin.digests import Contents, hold, release, stamp
 from snakemake_logger_plugin_lamin.event_extractor import EventExtractor
-from snakemake_logger_plugin_lamin.facts import File
 from snakemake_logger_plugin_lamin.listener import Listener
 from snakemake_logger_plugin_lamin.recording import SNAKEMAKE_LOGGER, Recording
 

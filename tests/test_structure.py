@@ -184,8 +184,12 @@ def test_the_extra_data_promises_a_numcodecs_that_refuses_pickle() -> None:
     assert "2.18.7" not in bounds["zarr"]
 
 
-FOUND_BY_NAME = {"LogHandler", "LogHandlerSettings"}
-"""Snakemake looks for these two in a logger plugin."""
+FOUND_BY_NAME = {
+    *("LogHandler", "LogHandlerSettings"),
+    *("StorageProvider", "StorageProviderSettings", "StorageObject"),
+    *("Reporter", "ReportSettings"),
+}
+"""Snakemake looks for these in plugins: of its logger, of storages, of reports."""
 
 
 def test_every_definition_is_used_somewhere() -> None:
@@ -336,6 +340,10 @@ SMALL_MODULES = {
     "lamin_core.cli.*": "a command is loaded by its name when it is called",
     "lamin_prefect.plugin": "Prefect loads it by its name",
     "openlineage.lamin.adapter.text_paths": "the rule for paths in text, for every adapter",
+    "lamin_snakemake.command": "a command is loaded by its name when it is called",
+    "lamin_snakemake.wrappers.lamin.annotate.*": "Snakemake runs it by its path",
+    "lamin_snakemake.wrappers.lamin.save.*": "Snakemake runs it by its path",
+    "lamin_snakemake.wrappers.lamin.stage.*": "Snakemake runs it by its path",
     "lamin_nextflow.command": "a command is loaded by its name when it is called",
     "lamin_core.server.lost_run_reaper": "a task beside the routes",
     "openlineage.lamin.receive.registry_sink": "an entry point names it",

@@ -11,9 +11,9 @@ from threading import BoundedSemaphore, Lock
 
 from lamin_core.storage.digest_cache import SHELVED_FROM, DigestShelf, is_settled, state_of
 from lamin_core.storage.hashing import Digest, digest, files_in
+from lamin_snakemake.facts import File, Stamp
 from openlineage.lamin.emit.events import Dataset
 from openlineage.lamin.emit.naming import dataset_name
-from snakemake_logger_plugin_lamin.facts import File, Stamp
 
 HELD = 64
 """How many files are held open at most: a small part of what a process may open."""

@@ -23,11 +23,11 @@ from lamin_core.enums import DependencyRole
 from lamin_core.runtime import process
 from lamin_core.runtime.json_values import JsonConverter
 from lamin_core.storage.hashing import digest
+from lamin_snakemake import facts
+from lamin_snakemake.source import without_addresses
 from openlineage.lamin.adapter.git_source import GitSource
 from openlineage.lamin.adapter.guard import Guard
-from snakemake_logger_plugin_lamin import facts
 from snakemake_logger_plugin_lamin.digests import Contents, hold, stamp
-from snakemake_logger_plugin_lamin.source import without_addresses
 
 Found = TypeVar("Found")
 
@@ -508,6 +508,9 @@ def _url(file: Any, flags: Mapping[str, Any]) -> str | None:
     stored = flags.get("storage_object")
     if stored is None:
         return None
+    address = _quietly(lambda: stored.dataset_address)  # our own: where the registry has it
+    if address is not None:
+        return str(address)
     query = str(stored.print_query)  # without the secrets that a query may hold
     if "://" in query or os.path.isabs(query):
         return query

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lamin_core.enums import Direction
+from lamin_snakemake import facts
 from openlineage.lamin.adapter.guard import Guard
 from openlineage.lamin.emit.events import Dataset, Run
-from snakemake_logger_plugin_lamin import facts
 from snakemake_logger_plugin_lamin.digests import Contents, release
 
 _THREADS = 2

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 
 from lamin_core.enums import Direction
 from lamin_core.runtime.parent_context import RunReference
+from lamin_snakemake import facts, translate
+from lamin_snakemake.source import Sources
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.events import Dataset, Dependency, Run
 from openlineage.lamin.emit.sinks import Sink
-from snakemake_logger_plugin_lamin import facts, translate
 from snakemake_logger_plugin_lamin.digests import Contents, release
 from snakemake_logger_plugin_lamin.late_digests import LateDigests
-from snakemake_logger_plugin_lamin.source import Sources
 
 
 class Listener:

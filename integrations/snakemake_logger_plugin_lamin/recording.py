@@ -13,10 +13,10 @@ from lamin_core.runtime.child_environment import ChildEnvironment
 from lamin_core.runtime.parent_context import environment_for_children, parent_from_environment
 from lamin_core.runtime.paths import instance_for_children, user_cache
 from lamin_core.storage.digest_cache import DigestShelf
+from lamin_snakemake import facts
 from openlineage.lamin.adapter.guard import Guard, is_strict
 from openlineage.lamin.emit.default_sink import default_sink
 from openlineage.lamin.emit.sinks import Sink
-from snakemake_logger_plugin_lamin import facts
 from snakemake_logger_plugin_lamin.digests import Contents
 from snakemake_logger_plugin_lamin.event_extractor import EventExtractor
 from snakemake_logger_plugin_lamin.late_digests import LateDigests

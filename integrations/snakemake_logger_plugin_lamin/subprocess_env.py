@@ -19,7 +19,7 @@ from typing import Any
 
 from lamin_core.runtime import current
 from lamin_core.runtime.parent_context import RunReference, environment_for_children
-from snakemake_logger_plugin_lamin import facts, translate
+from lamin_snakemake import facts, translate
 
 logger = logging.getLogger("lamin")
 _STARTERS = (("snakemake.shell", "sp"), ("snakemake.executors.local", "subprocess"))

@@ -40,6 +40,7 @@ _BUILT_IN = {
     "undelete": "lamin_core.cli.trash:undelete",
     "prune": "lamin_core.cli.trash:prune",
     "feature": "lamin_core.cli.features:feature",
+    "import": "lamin_core.cli.imports:import_",
     "track": "lamin_core.cli.tracking:track",
     "finish": "lamin_core.cli.tracking:finish",
     "run": "lamin_core.cli.tracking:run",
@@ -54,7 +55,7 @@ _BUILT_IN = {
 
 SECTIONS = {
     "Begin": ("init", "connect", "disconnect", "info", "settings"),
-    "Record": ("run", "track", "finish", "nextflow", "save"),
+    "Record": ("run", "track", "finish", "nextflow", "save", "import"),
     "Ask": (
         "ui",
         "status",

@@ -43,7 +43,7 @@ def annotation_options(command: Command) -> Command:
             multiple=True,
             metavar="LABEL",
             shell_complete=completers.labels,
-            help="Only with this label.",
+            help="Only with this label, or of this sample.",
         ),
     ):
         command = option(command)
@@ -61,14 +61,21 @@ def annotated_artifacts(
         return None
     chosen = ln.Artifact.trash() if trash else ln.Artifact.all()
     for label in labels:
-        _check_name(ln.ULabel, label)
-        chosen = chosen.filter(ulabels__name=label)
+        chosen = _labelled(chosen, label)
     for project in projects:
         _check_name(ln.Project, project)
         chosen = chosen.filter(projects__name=project)
     for comparison in features:
         chosen = _compared(chosen, comparison)
     return chosen.ids()
+
+
+def _labelled(chosen: QuerySet[ln.Artifact], label: str) -> QuerySet[ln.Artifact]:
+    """Those with this label, or of the sample or other record with this name."""
+    if ln.Record.filter(name=label).exists():
+        return chosen.filter(ln.Q(ulabels__name=label) | ln.Q(records__name=label))
+    _check_name(ln.ULabel, label)
+    return chosen.filter(ulabels__name=label)
 
 
 def _check_name(registry: type[ln.ULabel | ln.Project], name: str) -> None:

@@ -31,11 +31,11 @@ from lamin_core.models.arguments import Arguments, arguments_of
 from lamin_core.models.checks import column_value, is_storable, steps_argument, text_argument
 from lamin_core.models.html import facts
 from lamin_core.models.interfaces import HierarchyGraph, RecordList
-from lamin_core.models.lamindb_names import BIOLOGICAL, checked_arguments, missing_attribute
+from lamin_core.models.lamindb_names import checked_arguments, missing_attribute
 from lamin_core.models.names import Inspection, Lookup
 from lamin_core.models.queryset import FieldName, QuerySet
 from lamin_core.runtime import current
-from lamin_core.runtime.registry_modules import load_module
+from lamin_core.runtime.registry_modules import load_module_with
 from lamin_core.uids import VERSION_LENGTH
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class RegistryType(DeclarativeAttributeIntercept):
 
         def __getattr__(cls, name: str) -> Any:
             """Say what to use instead of a name of LaminDB. Raises `NotHere` or `AttributeError`."""
-            if name in BIOLOGICAL and load_module("bionty"):
+            if load_module_with(name):
                 return getattr(cls, name)
             raise _missing(cls, name)
 
@@ -224,8 +224,11 @@ class Registry(Base, metaclass=RegistryType):
         return cls.__name__
 
     @classmethod
-    def _prepared(cls, session: Session, records: Iterable[Any]) -> list[Any]:
-        """Return the records to write for these, in the transaction that writes them, which may be more."""
+    def _prepared(cls, session: Session, records: Iterable[Any], user: int) -> list[Any]:
+        """Return the records to write for these, in the transaction that writes them, which may be more.
+
+        `user` is the primary key of who writes them.
+        """
         return list(records)
 
     @classmethod
@@ -245,7 +248,7 @@ class Registry(Base, metaclass=RegistryType):
 
         def __getattr__(self, name: str) -> Any:
             """Say what to use instead of a name of LaminDB. Raises `NotHere` or `AttributeError`."""
-            if name in BIOLOGICAL and load_module("bionty"):
+            if load_module_with(name):
                 return getattr(self, name)
             raise _missing(type(self), name)
 

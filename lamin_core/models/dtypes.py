@@ -15,7 +15,7 @@ from typing import Any
 from lamin_core.errors import InvalidArgument, ValidationError
 from lamin_core.models.base import Base, Registry
 from lamin_core.models.checks import is_storable
-from lamin_core.runtime.registry_modules import load_module
+from lamin_core.runtime.registry_modules import load_module, load_module_with
 
 PLAIN: dict[str, tuple[type, ...]] = {
     "int": (int,),
@@ -153,7 +153,9 @@ def _unknown(name: str) -> InvalidArgument:
 
 def registry_called(name: str) -> type[Any]:
     """The registry with this name. Raises `InvalidArgument`."""
-    load_module(name.partition(".")[0])
+    module, _, called = name.rpartition(".")
+    if not load_module(module):
+        load_module_with(called)
     registries = {
         mapper.class_._registry_name(): mapper.class_
         for mapper in Base.registry.mappers

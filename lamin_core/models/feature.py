@@ -155,7 +155,8 @@ class FeatureValue:
     """`api` for what people said, `event` for what a rebuild says again."""
 
 
-def _valued(thing: str) -> tuple[object, ...]:
+def value_constraints(thing: str) -> tuple[object, ...]:
+    """The constraints of a table of values: a value is said once by each origin, in each place of a list."""
     table = f"{thing}_feature_value"
     return (
         UniqueConstraint(
@@ -170,7 +171,7 @@ class ArtifactFeatureValue(FeatureValue, Base):
     """A value of an artifact."""
 
     __tablename__ = "artifact_feature_value"
-    __table_args__ = _valued("artifact")
+    __table_args__ = value_constraints("artifact")
 
     artifact_id: Mapped[int] = mapped_column(ForeignKey("artifact.id", ondelete="CASCADE"))
 
@@ -179,6 +180,6 @@ class RunFeatureValue(FeatureValue, Base):
     """A value of a run."""
 
     __tablename__ = "run_feature_value"
-    __table_args__ = _valued("run")
+    __table_args__ = value_constraints("run")
 
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))

@@ -5,23 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import Select, exists, select
+from sqlalchemy import Column, Select, exists, select
 from sqlalchemy.orm import Session
 
 from lamin_core.errors import Conflict, InvalidArgument
-from lamin_core.models.artifact import Artifact
-from lamin_core.models.base import Named, Registry, is_required
-from lamin_core.models.feature import (
-    ArtifactFeatureValue,
-    Feature,
-    RunFeatureValue,
-    checked_default,
-    checked_dtype,
-)
-from lamin_core.models.label import ULabel, checked_type
-from lamin_core.models.relations import annotations_of
+from lamin_core.models.base import Base, Named, Registry, is_required
+from lamin_core.models.feature import Feature, checked_default, checked_dtype
+from lamin_core.models.label import checked_type
 from lamin_core.models.run import Run, masked_params
 from lamin_core.models.transform import Transform
+from lamin_core.runtime.registry_modules import load_modules
 
 Guard = Callable[[Session, Any, Any], Any]
 """Takes the row and the new value; returns the value to write, or raises."""
@@ -36,7 +29,7 @@ def check_edit(session: Session, row: Any, name: str, value: Any) -> Any:
         )
     if name == "name" and issubclass(registry, Named):
         value = Named.checked(value)
-    guard = _GUARDS.get((registry, name))
+    guard = _GUARDS.get((registry, name)) or _TYPE_GUARDS.get(name)
     return value if guard is None else guard(session, row, value)
 
 
@@ -44,8 +37,9 @@ def _dtype(session: Session, row: Feature, dtype: object) -> str:
     checked = checked_dtype(dtype)
     if checked == row.dtype:
         return checked
+    load_modules()
     if any(
-        session.scalar(select(column.class_.id).where(column == row.id).limit(1))
+        session.scalar(select(column).where(column == row.id).limit(1))
         for column in _value_columns()
     ):
         hint = "make another: ln.Feature(name=..., dtype=...).save()"
@@ -53,40 +47,34 @@ def _dtype(session: Session, row: Feature, dtype: object) -> str:
     return checked
 
 
-def _value_columns() -> list[Any]:
+def _value_columns() -> list[Column[int]]:
     """The columns that name a feature in rows that hold or label a value of it."""
-    columns: list[Any] = [ArtifactFeatureValue.feature_id, RunFeatureValue.feature_id]
-    for registry in (Artifact, Run):
-        columns += [
-            relation.link.feature_id
-            for relation in annotations_of(registry).values()
-            if relation.link
-        ]
-    return columns
+    tables = Base.metadata.tables.values()
+    return [
+        table.c.feature_id for table in tables if {"feature_id", "origin"} <= set(table.c.keys())
+    ]
 
 
 def _default(session: Session, row: Feature, value: object) -> object:
     return None if value is None else checked_default(row.name, row.dtype, value)
 
 
-def _type(session: Session, row: ULabel, type_id: int | None) -> int | None:
+def _type(session: Session, row: Any, type_id: int | None) -> int | None:
     if type_id is None:
         return None
-    label = session.get(ULabel, type_id)
-    checked_type(label)
+    registry = type(row)
+    label: Any = checked_type(session.get(registry, type_id), registry)
     while label is not None:
         if label.id == row.id:
             hint = "a label cannot be of its own type, nor of one that is of it"
             raise InvalidArgument(f"{row.name!r} would be its own type", hint=hint)
-        label = None if label.type_id is None else session.get(ULabel, label.type_id)
+        label = None if label.type_id is None else session.get(registry, label.type_id)
     return type_id
 
 
-def _is_type(session: Session, row: ULabel, is_type: bool) -> bool:
-    if not is_type and session.scalar(select(exists().where(ULabel.type_id == row.id))):
-        raise Conflict(
-            f"{row.name!r} is the type of other labels", hint="give those another type first"
-        )
+def _is_type(session: Session, row: Any, is_type: bool) -> bool:
+    if not is_type and session.scalar(select(exists().where(type(row).type_id == row.id))):
+        raise Conflict(f"{row.name!r} is the type of others", hint="give those another type first")
     return is_type
 
 
@@ -108,19 +96,21 @@ _GUARDS: dict[tuple[type[Any], str], Guard] = {
     (Run, "params"): _params,
     (Feature, "dtype"): _dtype,
     (Feature, "default_value"): _default,
-    (ULabel, "type_id"): _type,
-    (ULabel, "is_type"): _is_type,
     (Transform, "version_tag"): _version_tag,
 }
+
+_TYPE_GUARDS: dict[str, Guard] = {"type_id": _type, "is_type": _is_type}
+"""Of all registries whose records group others."""
 
 
 def check_many(
     session: Session, registry: type[Registry], ids: Select[Any], values: Mapping[str, object]
 ) -> None:
     """Raise `Conflict` where an edit of many records is one that other rows speak against."""
-    if registry is not ULabel or values.get("is_type") is not False:
+    if values.get("is_type") is not False:
         return
-    if session.scalar(select(exists().where(ULabel.type_id.in_(ids)))):
+    type_id = getattr(registry, "type_id")  # noqa: B009 - registries with `is_type` have it
+    if session.scalar(select(exists().where(type_id.in_(ids)))):
         raise Conflict(
-            "some of these labels are the types of others", hint="give those another type first"
+            "some of these are the types of others", hint="give those another type first"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -14,6 +14,7 @@ from lamin_core.models.base import (
     Identity,
     Key,
     Named,
+    Registry,
     Synonymous,
     Trashable,
 )
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from lamin_core.models.run import Run
     from lamin_core.models.transform import Transform
     from lamin_core.models.user import User
+
+Type = TypeVar("Type", bound=Registry)
 
 
 class ULabel(Hierarchical, Synonymous, Named, Trashable):
@@ -82,15 +85,17 @@ class ULabel(Hierarchical, Synonymous, Named, Trashable):
         description: str | None = None,
     ) -> None:
         """A label to be saved; one with the same name and type is the same label. Raises `InvalidArgument`."""
-        type_id = None if type is None else checked_type(type).id
+        type_id = None if type is None else checked_type(type, ULabel).id
         super().__init__(name=name, is_type=is_type, description=description, type_id=type_id)
 
 
-def checked_type(label: object) -> ULabel:
-    """Return the label if others can be of this type. Raises `InvalidArgument`."""
-    if not isinstance(label, ULabel) or label.id is None or not label.is_type:
+def checked_type(label: object, registry: type[Type]) -> Type:
+    """Return the record of this registry if others can be of this type. Raises `InvalidArgument`."""
+    is_type = getattr(label, "is_type", False)
+    if not isinstance(label, registry) or label.id is None or not is_type:
         raise InvalidArgument(
-            f"not a saved type: {shown(label)}", hint="ln.ULabel(name='x', is_type=True).save()"
+            f"not a saved type: {shown(label)}",
+            hint=f"ln.{registry.__name__}(name='x', is_type=True).save()",
         )
     return label
 

@@ -22,25 +22,6 @@ _NUMBERED = (
 _TYPED = "group them with labels: record.ulabels.add(...)"
 _BIOLOGY = "label it with ln.ULabel: artifact.ulabels.add(...)"
 
-BIOLOGICAL = frozenset(
-    {
-        "cell_lines",
-        "cell_markers",
-        "cell_types",
-        "developmental_stages",
-        "diseases",
-        "ethnicities",
-        "experimental_factors",
-        "genes",
-        "organisms",
-        "pathways",
-        "phenotypes",
-        "proteins",
-        "tissues",
-    }
-)
-"""Relations of artifacts and schemas that the module `bionty` adds; it is loaded when the first is asked for."""
-
 ARGUMENTS: dict[str, dict[str, str]] = {
     "Artifact": {
         "version": _NUMBERED,
@@ -133,7 +114,6 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
         "linked_by_artifacts": "artifact.view_lineage()",
         "linked_by_runs": "artifact.input_of_runs, artifact.output_of_runs",
         "artifacts": "artifact.view_lineage()",
-        "records": _BIOLOGY,
         "users": "artifact.created_by",
     },
     "Transform": {

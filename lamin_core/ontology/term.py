@@ -137,7 +137,7 @@ class Term(Synonymous, Named, Trashable):
         return add_source(cls, path, name, version, organism, description)
 
     @classmethod
-    def _prepared(cls, session: Session, records: Iterable[Any]) -> list[Any]:
+    def _prepared(cls, session: Session, records: Iterable[Any], user: int) -> list[Any]:
         from lamin_core.ontology.saving import prepared
 
         return prepared(session, cls, list(records))

@@ -6,14 +6,23 @@ tables. What creates, migrates or deletes rows calls `load_modules`, so that it 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 _loaders: dict[str, Callable[[], object]] = {}
+_module_of: dict[str, str] = {}
 
 
-def register_module(name: str, load: Callable[[], object]) -> None:
-    """Let this function define the registries of the module with this name."""
+def register_module(name: str, load: Callable[[], object], names: Iterable[str] = ()) -> None:
+    """Let this function define the registries of a module.
+
+    Args:
+        name: Of the module.
+        load: Is called once, when it is needed.
+        names: What the module adds to the registries of others, such as `cell_types` to artifacts,
+            and registries of it that are named without the module.
+    """
     _loaders[name] = load
+    _module_of.update(dict.fromkeys(names, name))
 
 
 def load_module(name: str) -> bool:
@@ -22,6 +31,11 @@ def load_module(name: str) -> bool:
     if load is not None:
         load()
     return load is not None
+
+
+def load_module_with(name: str) -> bool:
+    """Define the registries of the module that adds this name, unless they are defined; returns whether it did."""
+    return load_module(_module_of.get(name, ""))
 
 
 def load_modules() -> bool:

@@ -42,6 +42,11 @@ class Terms:
         unique = {(type(record), record.id): record for record in records if record is not None}
         return list(unique.values()), [name for name in names if name not in called]
 
+    def named(self, names: list[str]) -> tuple[dict[str, Any], list[str]]:
+        """The records with these names, by name, and the names of none."""
+        called = self._called(names)
+        return called, [name for name in names if name not in called]
+
     def checked(self, record: Registry) -> Registry:
         """The record, if it may be a value. Raises `ValidationError`."""
         check_saved([record])

@@ -21,7 +21,8 @@ from lamin_core.query.operators import OPERATORS
 from lamin_core.saving.records import SavingInstance, assign_row
 from lamin_core.uids import random_uid
 
-UID_LENGTHS = {"ULabel": 8, "Feature": 12, "User": 8, "Storage": 12, "Project": 12, "Reference": 12}
+UID_LENGTHS = {"ULabel": 8, "User": 8, "Record": 16}
+"""Those of the other registries have 12 characters."""
 
 
 def save_named(instance: SavingInstance, record: object) -> object:
@@ -37,17 +38,17 @@ def save_all_named(instance: SavingInstance, records: Iterable[object]) -> None:
         by_kind[type(record)].append(record)
     user = instance.user_id
     with instance.db.writing() as session:
-        rows = {kind: _write(session, kind, some, user) for kind, some in by_kind.items()}
+        rows = {kind: write_named(session, kind, some, user) for kind, some in by_kind.items()}
     for kind, some in by_kind.items():
         for record in some:
             _adopt(record, rows[kind][_identity(kind, record.__dict__)])
 
 
-def _write(
+def write_named(
     session: Session, kind: type[Registry], records: list[Any], user: int
 ) -> dict[Any, dict[str, object]]:
-    """The rows of all of them, by what they are known by."""
-    records = kind._prepared(session, records)
+    """Write records of one kind in this transaction; returns the rows of all of them, by what they are known by."""
+    records = kind._prepared(session, records, user)
     records_by_identity = {_identity(kind, record.__dict__): record for record in reversed(records)}
     rows = _rows(session, kind, records_by_identity)
     for identity, row in rows.items():

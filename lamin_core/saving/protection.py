@@ -14,7 +14,9 @@ from lamin_core.runtime.registry_modules import load_modules
 
 
 def _is_own_side(table: Table, column: Column[int]) -> bool:
-    """Whether a link goes with the record: those to wider terms, whose table names its kind on both sides."""
+    """Whether a row goes with the record: its values, and links to wider terms, which name its kind on both sides."""
+    if table.name.endswith("_feature_value"):
+        return column.name != "feature_id"
     return table.name.endswith("_parent") and column.name != "parent_id"
 
 

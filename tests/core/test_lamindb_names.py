@@ -152,8 +152,8 @@ def test_a_table_with_a_second_argument_without_a_name_is_refused(embedded: Inst
 def test_relations_to_biological_registries_are_there(embedded: Instance) -> None:
     Path("a.txt").write_text("a")
     artifact = ln.Artifact("a.txt", key="a.txt").save()
-    assert all(list(getattr(artifact, name).all()) == [] for name in lamindb_names.BIOLOGICAL)
+    assert all(list(getattr(artifact, name).all()) == [] for name in ln._BIOLOGICAL)
     from lamin_core.ontology.links import plural  # not before: the relations load it themselves
     from lamin_core.ontology.registries import REGISTRIES
 
-    assert {plural(registry) for registry in REGISTRIES} == lamindb_names.BIOLOGICAL
+    assert {plural(registry) for registry in REGISTRIES} == set(ln._BIOLOGICAL)

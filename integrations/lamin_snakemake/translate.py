@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from lamin_core.uids import derived_run_id
+from lamin_snakemake import facts
 from openlineage.lamin.emit.events import Dependency, Job, Run, RunReference
 from openlineage.lamin.emit.naming import dataset_name
-from snakemake_logger_plugin_lamin import facts
 
 ENGINE = "snakemake"
 

@@ -14,7 +14,7 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-from snakemake_logger_plugin_lamin.facts import Code, Rule
+from lamin_snakemake.facts import Code, Rule
 
 _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
 _LANGUAGES = {
