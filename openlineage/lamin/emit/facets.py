@@ -4,8 +4,9 @@
 in this run; of what a registry keeps a copy of, `real_key`. `lamin_run` (run) says `name`, typed
 `params`, `attempt`, `cached`, and `details` of the engine. `lamin_process` (run) says which process
 will tell the end, `lamin_environment` (run) what was installed, `lamin_doubts` (run) what the engine
-says and the files deny. `lamin_job` (job) says what an earlier release called it. `lamin_storage` (dataset) says that
-a folder or bucket is a storage of a registry. `lamin_asset` (dataset) is what the engine calls an asset, and
+says and the files deny. `lamin_job` (job) says what an earlier release called it. `lamin_file` (dataset)
+says why a file was not hashed, and what its engine says of it. `lamin_storage` (dataset) says that a folder
+or bucket is a storage of a registry. `lamin_asset` (dataset) is what the engine calls an asset, and
 `lamin_features` (dataset) values of features.
 """
 
@@ -251,6 +252,19 @@ def lamin_asset(key: str, url: str | None, materialized_by: str | None) -> Facet
         key=key,
         url=url,
         materializedBy=materialized_by,
+    )
+
+
+def lamin_file(
+    flags: Iterable[str] = (), modified: str | None = None, unverified: str | None = None
+) -> Facet:
+    """Of a file in a run: what the engine says of it (`protected`), and why it was not hashed, with its time."""
+    return _own(
+        "LaminFileDatasetFacet",
+        "1-0-0",
+        flags=list(flags) or None,
+        modified=modified,
+        unverified=unverified,
     )
 
 
