@@ -35,14 +35,14 @@ def ends_of(runs: Sequence[OpenRun]) -> list[RunEnd]:
         raise Unavailable("no API of Prefect is set", hint="export PREFECT_API_URL=...")
     try:
         with get_client(sync_client=True) as client:
-            known = _read(client, runs)
+            rows = _read(client, runs)
     except (httpx.HTTPError, PrefectException) as error:
         reason = str(error).partition("\n")[0]
         raise Unavailable(
             f"the API at {PREFECT_API_URL.value()} does not answer: {reason}",
             hint="is PREFECT_API_URL right?",
         ) from error
-    ends = (_end_of(run, known[own]) for run in runs if (own := _own_id(run)) in known)
+    ends = (_end_of(run, rows[own]) for run in runs if (own := _own_id(run)) in rows)
     return [end for end in ends if end is not None]
 
 
@@ -58,20 +58,20 @@ def _own_id(run: OpenRun) -> UUID | None:
 def _read(client: SyncPrefectClient, runs: Sequence[OpenRun]) -> dict[UUID | None, Any]:
     tasks = {_own_id(run) for run in runs if "task_run_id" in run.details}
     flows = {_own_id(run) for run in runs} - tasks
-    known: dict[UUID | None, Any] = {}
+    rows: dict[UUID | None, Any] = {}
     for ids in _batches(tasks):
         task_filter = TaskRunFilter(id=TaskRunFilterId(any_=ids))
         task_runs = client.read_task_runs(
             task_run_filter=task_filter, sort=TaskRunSort.ID_DESC, limit=_AT_ONCE
         )
-        known |= {row.id: row for row in task_runs}
+        rows |= {row.id: row for row in task_runs}
     for ids in _batches(flows):
         flow_filter = FlowRunFilter(id=FlowRunFilterId(any_=ids))
         flow_runs = client.read_flow_runs(
             flow_run_filter=flow_filter, sort=FlowRunSort.ID_DESC, limit=_AT_ONCE
         )
-        known |= {row.id: row for row in flow_runs}
-    return known
+        rows |= {row.id: row for row in flow_runs}
+    return rows
 
 
 def _batches(ids: set[UUID | None]) -> Iterator[list[UUID]]:
