@@ -17,6 +17,7 @@ from prefect.tasks import Task
 
 from lamin_prefect.engine_hooks import Recorded, declare
 from lamin_prefect.generators import Kind
+from lamin_prefect.job_names import script_path
 from lamin_prefect.translate import source_of
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def materialize(
 
     def declared(function: Callable[P, R]) -> MaterializingTask[P, R]:
         task: MaterializingTask[P, R] = decorate(function)
-        declare(task, Recorded("task", source_of(function)))
+        declare(task, Recorded("task", source_of(function), path=script_path(function)))
         return task
 
     return declared
@@ -148,6 +149,7 @@ def _declaration(kind: Kind, function: Callable[..., Any], options: dict[str, An
         options.pop("strict", False),
         options.pop("features", None) or {},
         (labels,) if isinstance(labels, str) else tuple(labels),
+        script_path(function),
     )
 
 

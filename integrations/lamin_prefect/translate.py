@@ -17,7 +17,7 @@ from lamin_core.enums import DependencyRole
 from lamin_core.runtime.json_values import JsonConverter, is_numpy_scalar
 from lamin_core.uids import attempt_id
 from lamin_prefect import path_discovery
-from lamin_prefect.job_names import flow_name, script_path, task_name
+from lamin_prefect.job_names import flow_name, path_of, task_name
 from openlineage.lamin.emit import facets
 from openlineage.lamin.emit.events import Dependency, Job, Run, RunReference
 
@@ -44,6 +44,8 @@ class Declaration:
     """Values of features of what it writes."""
     labels: tuple[str, ...] = ()
     """Labels of what it writes."""
+    path: str | None = None
+    """The file that holds the function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,7 @@ def _run(
 
 
 def _job(name: str, definition: Any, declaration: Declaration) -> Job:
-    path = script_path(definition.fn)
+    path = path_of(definition)
     return Job(
         ENGINE,
         name,
