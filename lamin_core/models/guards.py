@@ -9,12 +9,12 @@ from sqlalchemy import Column, Select, exists, select
 from sqlalchemy.orm import Session
 
 from lamin_core.errors import Conflict, InvalidArgument
-from lamin_core.models.base import Base, Named, Registry, is_required
+from lamin_core.models.base import Named, Registry, is_required
 from lamin_core.models.feature import Feature, checked_default, checked_dtype
 from lamin_core.models.label import checked_type
+from lamin_core.models.module_tables import tables_in
 from lamin_core.models.run import Run, masked_params
 from lamin_core.models.transform import Transform
-from lamin_core.runtime.registry_modules import load_modules
 
 Guard = Callable[[Session, Any, Any], Any]
 """Takes the row and the new value; returns the value to write, or raises."""
@@ -37,19 +37,18 @@ def _dtype(session: Session, row: Feature, dtype: object) -> str:
     checked = checked_dtype(dtype)
     if checked == row.dtype:
         return checked
-    load_modules()
     if any(
         session.scalar(select(column).where(column == row.id).limit(1))
-        for column in _value_columns()
+        for column in _value_columns(session)
     ):
         hint = "make another: ln.Feature(name=..., dtype=...).save()"
         raise Conflict(f"feature {row.name!r} has values of dtype {row.dtype}", hint=hint)
     return checked
 
 
-def _value_columns() -> list[Column[int]]:
+def _value_columns(session: Session) -> list[Column[int]]:
     """The columns that name a feature in rows that hold or label a value of it."""
-    tables = Base.metadata.tables.values()
+    tables = tables_in(session.connection())
     return [
         table.c.feature_id for table in tables if {"feature_id", "origin"} <= set(table.c.keys())
     ]
