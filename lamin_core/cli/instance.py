@@ -86,6 +86,11 @@ def init(
     output.echo(f"  database: {redact_text(instance.db.url)}", err=True)
     if shared is not None:
         output.echo(f"  shared:   {shared}", err=True)
+    if modules is not None and not chosen:
+        output.echo(
+            f"  note: --modules {modules} changes nothing; its registries are there anyway",
+            err=True,
+        )
     for module, revision in instance.db.modules.items():
         output.echo(f"  module:   {module}, schema {revision}", err=True)
     if above is not None:

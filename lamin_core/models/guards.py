@@ -73,8 +73,15 @@ def _type(session: Session, row: Any, type_id: int | None) -> int | None:
 
 def _is_type(session: Session, row: Any, is_type: bool) -> bool:
     if not is_type and session.scalar(select(exists().where(type(row).type_id == row.id))):
-        raise Conflict(f"{row.name!r} is the type of others", hint="give those another type first")
+        raise Conflict(
+            f"{row.name!r} is the type of other {_nouns(type(row))}",
+            hint="give those another type first",
+        )
     return is_type
+
+
+def _nouns(registry: type[Registry]) -> str:
+    return "labels" if registry.__name__ == "ULabel" else "records"
 
 
 def _version_tag(session: Session, row: Transform, tag: str | None) -> str | None:
@@ -111,5 +118,6 @@ def check_many(
     type_id = getattr(registry, "type_id")  # noqa: B009 - registries with `is_type` have it
     if session.scalar(select(exists().where(type_id.in_(ids)))):
         raise Conflict(
-            "some of these are the types of others", hint="give those another type first"
+            f"some of these {_nouns(registry)} are the types of others",
+            hint="give those another type first",
         )
