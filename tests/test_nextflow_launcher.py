@@ -38,6 +38,7 @@ from tests.contract.nextflow.playing import (
     run,
     start,
 )
+from tests.openlineage_.receiving import receiving
 
 PARAMS = str(PIPELINES / "params.nf")
 
@@ -301,26 +302,33 @@ def test_the_observer_works_as_an_agent_and_as_a_plugin_and_tells_everything_onc
     events = tmp_path / "events.ndjson"
     env = environment(tmp_path, NXF_HOME=str(home), LAMIN_NEXTFLOW_EVENTS=str(events))
     installed = subprocess.run(
-        [sys.executable, "-m", "lamin_nextflow", "install"],
+        [*COMMAND, "install"],
         env=env,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert installed.stdout == f"plugins {{ id 'lamin-nextflow@{__version__}' }}\n"
-    (tmp_path / "nextflow.config").write_text(installed.stdout)
+    assert f"id 'nf-lamin-lineage@{__version__}'" in installed.stdout
+    plugin = home / "plugins" / f"nf-lamin-lineage-{__version__}"
+    assert installed.stderr == f"installed: {plugin}\n"
+    assert plugin.joinpath("classes", "META-INF", "MANIFEST.MF").is_file()
     for agent in (None, eclipse_jar):
         nextflow = runtime.fetched(version, agent)
-        done = subprocess.run(
-            [*nextflow.command, "run", PARAMS],
-            cwd=tmp_path,
-            env={**env, **nextflow.environment},
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-        )
+        with receiving() as receiver:
+            (tmp_path / "nextflow.config").write_text(
+                installed.stdout.replace("// url", f"url = '{receiver.url}'\n// url")
+            )
+            done = subprocess.run(
+                [*nextflow.command, "run", PARAMS],
+                cwd=tmp_path,
+                env={**env, **nextflow.environment},
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT,
+            )
         assert done.returncode == 0, done.stdout + done.stderr
         assert len(events_in(events)) == 5, [event["eventType"] for event in events_in(events)]
+        assert receiver.events == events_in(events)  # the scope of nextflow.config names it
         events.unlink()
 
 

@@ -94,9 +94,15 @@ def retried(tmp_path_factory: pytest.TempPathFactory) -> Played:
     return play(pipeline(tmp_path_factory.mktemp("retry"), "retry"), "run", "prep/main.nf")
 
 
+UNSAID: Event = {"name": None, "params": {}, "attempt": 1, "cached": False, "details": {}}
+"""Of a run whose end is told already: it only says what it published."""
+
+
 def rebuilt(event: Event) -> Event:
     """The same event, made by our Python; the observer says the size of an output in `lamin_artifact` alone."""
     rebuilt_event = _rebuilt(event)
+    if "lamin_run" not in event["run"]["facets"]:
+        del rebuilt_event["run"]["facets"]["lamin_run"]
     outputs = [
         {name: value for name, value in each.items() if name != "outputFacets"}
         for each in rebuilt_event["outputs"]
@@ -106,7 +112,7 @@ def rebuilt(event: Event) -> Event:
 
 def _rebuilt(event: Event) -> Event:
     facets, job = event["run"]["facets"], event["job"]
-    ours = facets["lamin_run"]
+    ours = facets.get("lamin_run", UNSAID)
     parent = facets.get("parent")
     emit_run = emit.Run(
         id=event["run"]["runId"],
@@ -236,8 +242,12 @@ def test_a_published_file_belongs_to_the_task_that_made_it(first: Played, resume
         assert played.published("upper") == ["part_aa.upper", "part_ab.upper", "part_ac.upper"]
         assert played.published("merge") == ["by_part", "merged.txt"]
         assert played.published("") == []
+        ends = {
+            event["run"]["runId"]: run(event)["name"]
+            for event in played.events_of("upper", "COMPLETE")
+        }
         for event in played.events_of("upper", "RUNNING"):
-            assert names(event, "outputs")[0].removesuffix(".upper") in run(event)["name"]
+            assert names(event, "outputs")[0].removesuffix(".upper") in ends[event["run"]["runId"]]
 
 
 def test_a_resumed_pipeline_tells_its_cached_tasks_with_all_their_files(

@@ -184,8 +184,12 @@ def test_the_extra_data_promises_a_numcodecs_that_refuses_pickle() -> None:
     assert "2.18.7" not in bounds["zarr"]
 
 
-FOUND_BY_NAME = {"LogHandler", "LogHandlerSettings"}
-"""Snakemake looks for these two in a logger plugin."""
+FOUND_BY_NAME = {
+    *("LogHandler", "LogHandlerSettings"),
+    *("StorageProvider", "StorageProviderSettings", "StorageObject"),
+    *("Reporter", "ReportSettings"),
+}
+"""Snakemake looks for these in plugins: of its logger, of storages, of reports."""
 
 
 def test_every_definition_is_used_somewhere() -> None:

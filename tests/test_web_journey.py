@@ -24,6 +24,7 @@ CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 SCRIPT = "<script>document.title='pwned'<!script>"
 IMAGE = "<img src=x onerror=\"document.title='pwned'\">"
+STEPS = 5
 _LINES = {
     ".html": f"<script>document.title='pwned'</script>{IMAGE}",
     ".svg": "<svg xmlns='http://www.w3.org/2000/svg' onload=\"document.title='pwned'\">"
@@ -52,6 +53,15 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         reader = ln.Run(code).save()
         reader.input_artifacts.add(artifacts[-1])
         reader.complete()
+        workflow = ln.Run(ln.Transform(key=f"flow {IMAGE}").save()).save()
+        step = ln.Transform(key=f"flow:{SCRIPT}").save()
+        for number in range(STEPS):
+            part = ln.Run(step, parent=workflow, name=f"sample {number} {IMAGE}").save()
+            part.input_artifacts.add(artifacts[0])
+            Path(f"{number}.txt").write_text(str(number))
+            ln.Artifact(f"{number}.txt", key=f"out/{SCRIPT}{number}.txt", run=part).save()
+            part.fail(IMAGE) if number == 3 else part.complete()
+        workflow.complete()
         disconnect()
         instance.db.dispose()
     return folder
@@ -162,6 +172,52 @@ def test_keys_move_and_help_and_type_ahead_suggests(
         page.keyboard.press("ArrowDown")
         page.keyboard.press("Enter")
         page.wait_for_url("**/artifact/*")
+
+
+def test_the_lineage_view_unfolds_and_finds_by_keys_and_runs_nothing(
+    browser: Browser,
+    server: Server,
+) -> None:
+    problems: list[str] = []
+    with browser.new_context(base_url=server.url) as context:
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda message: problems.append(message.text))
+        _, runs = server.get("/runs.json")
+        workflow = next(run for run in runs["runs"] if run["transform"].startswith("flow"))
+        page.goto(f"/run/{workflow['uid']}/lineage")
+        view = page.locator(".lineage-view")
+        step = page.locator(".graph a:has(g.run.group)")
+        page.locator(".lineage-view[data-ready]").wait_for()
+        assert step.count() == 1
+        assert f"x {STEPS}" in (step.text_content() or "")
+        step.focus()
+        assert page.locator(".graph g[data-box].on").count() == int(
+            view.get_attribute("data-ready") or 0
+        )
+        page.keyboard.press("e")
+        page.wait_for_url("**expand=*")
+        page.locator(".graph g.run").nth(STEPS - 1).wait_for()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowLeft")
+        assert f"raw/{SCRIPT}.html" in page.locator(".panel").inner_text()
+        page.keyboard.press("f")
+        page.keyboard.type("sample 3")
+        page.keyboard.press("Enter")
+        assert page.locator(".tools .count").first.inner_text() == "1 of 1"
+        assert IMAGE in page.locator(".panel").inner_text()
+        page.go_back()
+        step.wait_for()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="PNG").click()
+        assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+        page.locator("input[name=select]").fill("status:failed")
+        page.locator("input[name=select]").press("Enter")
+        page.wait_for_url("**select=status*")
+        page.locator('.lineage-view[data-ready="1"]').wait_for()
+        _check(page)
+    assert problems == []
 
 
 def test_a_page_shows_a_run_that_begins_without_being_loaded_again(

@@ -1,18 +1,14 @@
-"""`python -m lamin_nextflow`: build the observer, fetch a Nextflow, install the observer as a plugin."""
+"""`python -m lamin_nextflow`: build the observer, fetch a Nextflow."""
 
 from __future__ import annotations
 
-import os
 import sys
-import zipfile
-from pathlib import Path
 
 import click
 
-from lamin_core import __version__
 from lamin_core.errors import LaminError
-from lamin_nextflow import jar_cache, runtime
-from lamin_nextflow.build import observer_jar
+from lamin_nextflow import jar_cache, plugin, runtime
+from lamin_nextflow.build import SOURCE, observer_jar
 
 
 @click.group()
@@ -22,8 +18,11 @@ def main() -> None:
 
 @main.command()
 def build() -> None:
-    """Build the observer from source, and print where it is."""
-    click.echo(observer_jar())
+    """Build the observer from source, unpack it as a plugin beside it, and print where the jar is."""
+    jar = observer_jar()
+    if SOURCE.is_dir():
+        plugin.ship(jar)
+    click.echo(jar)
 
 
 @main.command()
@@ -32,16 +31,6 @@ def fetch(version: str) -> None:
     """Fetch this version of Nextflow, so that it is there when there is no network."""
     runtime.fetched(version, None)
     click.echo(jar_cache.cache_folder() / f"nextflow-{version}")
-
-
-@main.command()
-def install() -> None:
-    """Put the observer among Nextflow's plugins, for `plugins { id 'lamin-nextflow@VERSION' }` in a configuration."""
-    home = Path(os.environ.get("NXF_HOME") or "~/.nextflow").expanduser()
-    plugins = Path(os.environ.get("NXF_PLUGINS_DIR") or home / "plugins")
-    with zipfile.ZipFile(observer_jar()) as jar:
-        jar.extractall(plugins / f"lamin-nextflow-{__version__}" / "classes")
-    click.echo(f"plugins {{ id 'lamin-nextflow@{__version__}' }}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from lamin_core.runtime.secret_names import RULES
 from lamin_nextflow import jar_cache
 from lamin_nextflow.java import find_java, find_javac
 
+PLUGIN_ID = "nf-lamin-lineage"
 JAR = Path(__file__).with_name("lamin-nextflow.jar")
 SOURCE = Path(__file__).parent.parent / "nextflow_plugin"
 COMPILED_AGAINST = "nextflow-24.10.0"
@@ -24,7 +25,7 @@ _STAMP = "META-INF/lamin-source"
 _MANIFEST = f"""\
 Manifest-Version: 1.0
 Premain-Class: lamin.nextflow.Agent
-Plugin-Id: lamin-nextflow
+Plugin-Id: {PLUGIN_ID}
 Plugin-Version: {__version__}
 Plugin-Class: lamin.nextflow.Plugin
 Plugin-Provider: lamin-core
@@ -83,7 +84,7 @@ def compile_java(
         "UTF-8",
         "-proc:none",
         "-nowarn",
-        "-g",
+        "-g:source,lines",
         "-cp",
         path,
         "-d",

@@ -26,15 +26,24 @@ def nextflow(ctx: click.Context, arguments: tuple[str, ...]) -> None:
     the pipeline becomes a run, with the files that it read and wrote; nothing has to be changed in
     main.nf or nextflow.config. Afterwards: lamin runs --engine nextflow, lamin lineage FILE.
 
+    `lamin nextflow install` puts the observer among Nextflow's plugins, for those who start
+    Nextflow in another way, and `lamin nextflow config` alone prints the lines of nextflow.config
+    that load it; with arguments, config is Nextflow's own.
+
     \b
     Examples:
       lamin nextflow run main.nf --reads raw -resume
       lamin nextflow run nf-core/rnaseq -profile test,docker --outdir results
+      lamin nextflow install
+      lamin nextflow config >> nextflow.config
       lamin nextflow -version
       lamin nextflow help run      (the options of Nextflow itself)
     """
     if arguments[:1] in (("--help",), ("-h",)) or not arguments:
         click.echo(ctx.get_help())
+        return
+    if arguments in (("install",), ("config",)):
+        _plugin(arguments[0])
         return
     from lamin_nextflow.launch import launch
 
@@ -44,3 +53,12 @@ def nextflow(ctx: click.Context, arguments: tuple[str, ...]) -> None:
             signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     raise SystemExit(code)
+
+
+def _plugin(command: str) -> None:
+    """Print what to paste; the plugin is among Nextflow's when it was to be installed."""
+    from lamin_nextflow import plugin
+
+    if command == "install":
+        click.echo(f"installed: {plugin.install(plugin.plugins_folder())}", err=True)
+    click.echo(plugin.configuration())

@@ -11,7 +11,7 @@ import lamin_core as ln
 from lamin_core.errors import NotFound
 
 if TYPE_CHECKING:
-    from lamin_core.models import Artifact, Schema
+    from lamin_core.models import Artifact, Run, Schema
 
 
 def artifact_named(name: str) -> Artifact:
@@ -78,20 +78,43 @@ def registered(path: str | os.PathLike[str]) -> Artifact:
     return ln.Artifact(path, run=False).save()
 
 
-def saved(path: str | os.PathLike[str], key: str | None, description: str | None) -> Artifact:
-    """Save a copy of the file or folder under this key, made by the current run; without a key, register it."""
+def saved(
+    path: str | os.PathLike[str],
+    key: str | None,
+    description: str | None = None,
+    run: Run | bool | None = None,
+) -> Artifact:
+    """Save a copy of the file or folder under this key, made by the current run; without a key, register it.
+
+    `run` as for `ln.Artifact`.
+    """
     if key is None or key == os.fspath(path):
         return ln.Artifact(path, description=description, run=False).save()
-    return ln.Artifact(path, key=key, description=description).save()
+    return ln.Artifact(path, key=key, description=description, run=run).save()
 
 
-def put_at(artifact: Artifact, path: str | os.PathLike[str], *, copy: bool = False) -> None:
+def address_of(artifact: Artifact | None, key: str | None) -> str:
+    """Return the path or URL by which events name the artifact; of None, one to be saved under the key."""
+    if artifact is None:
+        return f"{ln.connect().files.managed().root.rstrip('/')}/{key}"
+    if artifact.key is None:
+        return str(artifact.path)
+    return f"{artifact.storage.root.rstrip('/')}/{artifact.key}"
+
+
+def put_at(
+    artifact: Artifact,
+    path: str | os.PathLike[str],
+    *,
+    copy: bool = False,
+    reader: Run | bool | None = None,
+) -> None:
     """Put the bytes of the artifact at this path: as links to where they are, or as copies.
 
     A folder becomes a folder of links: whoever adds a file to it does not add it to the artifact.
-    The current run has then read the artifact.
+    The current run has then read the artifact, or what `reader` says, as for `artifact.cache`.
     """
-    source, target = artifact.cache().absolute(), Path(path)
+    source, target = artifact.cache(is_run_input=reader).absolute(), Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     if not source.is_dir():
         _link_or_copy(source, target, copy=copy)

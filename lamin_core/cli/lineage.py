@@ -381,3 +381,19 @@ def diff(first: str, second: str, as_json: bool) -> None:
     """
     difference = connect().lineage.diff(first, second)
     print_json(difference.view()) if as_json else echo(str(difference))
+
+
+@click.command(epilog=examples("lamin why aT8AlECy", "lamin why Snakefile:merge"))
+@click.argument("run", metavar="RUN", shell_complete=completers.transforms)
+@as_json
+def why(run: str, as_json: bool) -> None:
+    """Why this run was executed.
+
+    The reasons that its engine gives, and what differs from the previous run of the same work: code,
+    params and inputs.
+
+    A run is named by its uid, its OpenLineage run id, or the key of its transform, which is the
+    newest run of that.
+    """
+    answer = connect().lineage.why(run)
+    print_json(answer.view()) if as_json else echo(str(answer))

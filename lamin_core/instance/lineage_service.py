@@ -21,6 +21,7 @@ from lamin_core.lineage.outdated import remarks
 from lamin_core.lineage.resolve import DigestOf, Match
 from lamin_core.lineage.snapshot import snapshots
 from lamin_core.lineage.traversal import NODE_LIMIT
+from lamin_core.lineage.why import Why, why
 from lamin_core.models import Artifact, Collection, CollectionArtifact, Run, Transform
 from lamin_core.models.checks import is_storable, shown, steps_argument, text_argument
 from lamin_core.query.annotations import features_of_slots
@@ -212,6 +213,16 @@ class LineageService:
         ends = [end if isinstance(end, Run) else self.find_run(end) for end in (first, second)]
         with self._database.reading() as session:
             return diff(*snapshots(session, *(run.id for run in ends)))
+
+    def why(self, run: Run | str) -> Why:
+        """Explain why a run was executed: the reasons of its engine, and what differs from the run before.
+
+        Args:
+            run: A record, or a name that `find_run` takes.
+        """
+        record = run if isinstance(run, Run) else self.find_run(run)
+        with self._database.reading() as session:
+            return why(session, record)
 
     def describe(self, artifact: Artifact) -> None:
         """Print what is known about an artifact."""

@@ -19,6 +19,8 @@ rect{fill:#fff;stroke:#8c959f}.run rect{fill:#eff1f3;stroke:#57606a}
 .shell rect{fill:#fff3d6;stroke:#9a6700}.failed rect{fill:#ffebe9;stroke:#cf222e}
 .outdated rect{fill:#fff8f0;stroke:#bc4c00;stroke-dasharray:6 3}
 .open rect{stroke-dasharray:4 3}.start rect{stroke-width:2.5}
+rect.bar{stroke:none;fill:#8c959f}rect.bar.completed{fill:#1a7f37}rect.bar.running,rect.bar.scheduled{fill:#9a6700}
+rect.bar.failed,rect.bar.aborted,rect.bar.lost{fill:#cf222e}
 path{fill:none;stroke:#8c959f;stroke-width:1.2}path.w{stroke-dasharray:5 4}path.c{stroke-dasharray:1 4}
 """
 
@@ -52,6 +54,10 @@ class Box:
     classes: str
     href: str = ""
     """Where it leads to, on a page."""
+    token: str = ""
+    """What names it for the script of a page."""
+    bar: tuple[tuple[str, float], ...] = ()
+    """States and their shares, which add up to 1, drawn along its lower edge."""
 
     @property
     def width(self) -> float:
@@ -88,7 +94,7 @@ def written(
         if is_styled
         else "",
     ]
-    parts += [_path(places.ways[link], kind(link)) for link in links]
+    parts += [_path(places.ways[link], kind(link), _ends(boxes, link)) for link in links]
     parts += [_drawn(box, places.corners[node]) for node, box in boxes.items()]
     return "\n".join([*parts, *lines, "</svg>"])
 
@@ -135,28 +141,45 @@ def _kind(link: Link) -> str:
     return "w" if max(link) < 0 else "c" if min(link) > 0 else "e"
 
 
-def _path(points: Sequence[Point], kind: str) -> str:
+def _ends(boxes: Mapping[int, Box], link: Link) -> str:
+    """The boxes at both ends, for the script of a page."""
+    above, below = (escape(boxes[node].token) for node in link)
+    return f' data-above="{above}" data-below="{below}"' if above and below else ""
+
+
+def _path(points: Sequence[Point], kind: str, ends: str = "") -> str:
     (x, y), steps = points[0], []
     for start, right in pairwise(points):
         middle = (start[0] + right[0]) / 2
         steps.append(
             f"C{middle:.1f} {start[1]:.1f} {middle:.1f} {right[1]:.1f} {right[0]:.1f} {right[1]:.1f}"
         )
-    return (
-        f'<path class="{kind}" marker-end="url(#lamin-tip)" d="M{x:.1f} {y:.1f}{"".join(steps)}"/>'
-    )
+    return f'<path class="{kind}"{ends} marker-end="url(#lamin-tip)" d="M{x:.1f} {y:.1f}{"".join(steps)}"/>'
 
 
 def _drawn(box: Box, corner: Point) -> str:
     x, y = corner
     radius = 3 if box.classes.startswith("run") else 12
+    token = f' data-box="{escape(box.token)}"' if box.token else ""
     drawn = (
-        f'<g class="{box.classes}"><title>{escape(_lines(box.title))}</title>'
+        f'<g class="{box.classes}"{token}><title>{escape(_lines(box.title))}</title>'
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{box.width:.1f}" height="{HEIGHT:.0f}" rx="{radius}"/>'
         f'<text x="{x + _PADDING:.1f}" y="{y + 17:.1f}">{escape(box.name)}</text>'
-        f'<text class="d" x="{x + _PADDING:.1f}" y="{y + 31:.1f}">{escape(box.detail)}</text></g>'
+        f'<text class="d" x="{x + _PADDING:.1f}" y="{y + 31:.1f}">{escape(box.detail)}</text>'
+        f"{_bar(box, x, y)}</g>"
     )
     return f'<a href="{escape(box.href)}">{drawn}</a>' if box.href else drawn
+
+
+def _bar(box: Box, x: float, y: float) -> str:
+    parts, start, width = [], x + _PADDING, box.width - 2 * _PADDING
+    for state, share in box.bar:
+        parts.append(
+            f'<rect class="bar {escape(state)}" x="{start:.1f}" y="{y + HEIGHT - 5:.1f}" '
+            f'width="{max(share * width, 1.0):.1f}" height="3"/>'
+        )
+        start += share * width
+    return "".join(parts)
 
 
 def _lines(text: str) -> str:

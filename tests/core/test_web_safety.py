@@ -31,7 +31,9 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 def test_no_hostile_text_becomes_markup(story: Story) -> None:
     for path in story.paths:
         page = story.client.get(path).text
-        assert re.findall(r"<script(?![^<>]*src=\"/static/script\.js)", page) == [], path
+        assert re.findall(r"<script(?![^<>]*src=\"/static/(?:script|lineage)\.js)", page) == [], (
+            path
+        )
         assert re.findall(r"<[^<>]*\son\w+=", page) == [], path
         assert "<svg onload" not in page, path
         assert re.findall(r"<img(?! class=\"preview\")", page) == [], path

@@ -1,144 +1,308 @@
-"""The lineage around an artifact or a run as a page: drawn by the server, each box a link."""
+"""The lineage around an artifact or a run as a page: drawn by the server, each box a link.
+
+All of its state is in the URL, so that a drawing can be mailed, works without a script, and is the same as JSON.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from fnmatch import fnmatchcase
+from itertools import islice
+from typing import Literal
 
-from sqlalchemy import or_, select
+from sqlalchemy import BigInteger, literal, or_, select, union_all
 from sqlalchemy.orm import Session
 
-from lamin_core.enums import RunStatus
-from lamin_core.errors import NotFound
-from lamin_core.lineage.graph import Graph, Node, walk
+from lamin_core.errors import InvalidArgument, NotFound
+from lamin_core.lineage.aggregate import BADLY, MOST, Aggregate, Group, Level, aggregate, uid_of
+from lamin_core.lineage.graph import Graph, walk
+from lamin_core.lineage.selection import Expression, parse, restricted, selected
 from lamin_core.lineage.view import artifact_view, view
-from lamin_core.models import Artifact, Run, Transform
-from lamin_core.render.drawing import Drawing, Lineage
-from lamin_core.server.endpoint import choice, number, timestamp
+from lamin_core.models import (
+    Artifact,
+    ArtifactULabel,
+    Run,
+    RunULabel,
+    Transform,
+    TransformULabel,
+    ULabel,
+)
+from lamin_core.server.endpoint import Parameter, choice, number, timestamp
+from lamin_core.server.web.lineage_drawing import drawing, page_of, row
 from lamin_core.server.web.page import Data, Page
+from lamin_core.server.web.templates import linked
 
 LIMIT = 5_000
 """Nodes of a graph that a page reads, the nearest first."""
-_BADLY = (RunStatus.FAILED, RunStatus.ABORTED, RunStatus.LOST)
+WORKFLOW_LIMIT = 100_000
+"""The same around a workflow, whose jobs are groups."""
+MOST_BOXES = 5_000
+_LISTED = 200
+"""Rows of a table on the page; JSON and CSV have all."""
+_STEPS, _WORKFLOW_STEPS = 4, 1
+"""Steps from an artifact to a run or back, each way, and from the jobs of a workflow."""
+_FURTHER = 2
+"""Steps that are added where a node is followed further."""
+_MOST_FURTHER = 12
+Towards = tuple[Literal["up", "down"], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What the graph is around."""
+    """What the graph is around: the nodes, artifacts by primary key, runs by its negative; and its own page."""
 
-    node: Node
+    nodes: tuple[int, ...]
+    kind: str
     uid: str
     name: str
-    path: str
-    """Its own page."""
+
+    @property
+    def path(self) -> str:
+        """Its own page."""
+        return f"/{self.kind}/{self.uid}"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the URL says of a drawing."""
+
+    up: int | None
+    down: int | None
+    as_of: datetime | None
+    failed: str
+    group: Level
+    boxes: int
+    expand: tuple[str, ...]
+    further: tuple[Towards, ...]
+    select: str | None
+
+    def query(self) -> dict[str, str]:
+        """As parameters of a URL, without those that are as they are by default."""
+        values: dict[str, object] = {
+            "up": self.up, "down": self.down, "failed": self.failed, "group": self.group, "boxes": self.boxes,
+            "as_of": None if self.as_of is None else self.as_of.isoformat(), "select": self.select,
+            "expand": ",".join(self.expand), "further": ",".join(map(":".join, self.further)),
+        }  # fmt: skip
+        defaults = {parameter.name: parameter.default for parameter in _PARAMETERS}
+        return {
+            name: str(value)
+            for name, value in values.items()
+            if value not in (None, "", defaults[name])
+        }
 
 
 def artifact_lineage(session: Session, *, uid: str, **options: object) -> Data:
-    """The graph around an artifact: six statements."""
-    row = session.execute(
+    """The graph around an artifact: five statements."""
+    record = session.execute(
         select(Artifact.id, Artifact.uid, Artifact.key).where(Artifact.uid == uid)
     ).first()
-    if row is None:
+    if record is None:
         raise NotFound(f"no artifact has the uid {uid!r}", hint="look for it with the search")
-    start = Start(("artifact", row[0]), row[1], row[2] or row[1], f"/artifact/{row[1]}")
-    return _page(session, start, **options)  # type: ignore[arg-type]
+    start = Start((record[0],), "artifact", record[1], record[2] or record[1])
+    return _page(session, start, Options(**options), LIMIT)  # type: ignore[arg-type]
 
 
 def run_lineage(session: Session, *, uid: str, **options: object) -> Data:
-    """The graph around a run: six statements."""
-    row = session.execute(
+    """The graph around a run, and around its steps if it is a workflow: six statements."""
+    record = session.execute(
         select(Run.id, Run.uid, Transform.key)
         .join(Transform, Run.transform_id == Transform.id)
         .where(or_(Run.uid == uid, Run.external_id == uid))
     ).first()
-    if row is None:
+    if record is None:
         raise NotFound(f"no run has the uid {uid!r}", hint="look for it with the search")
-    start = Start(("run", row[0]), row[1], f"run of {row[2]}", f"/run/{row[1]}")
-    return _page(session, start, **options)  # type: ignore[arg-type]
+    runs = _with_steps(session, record[0])
+    start = Start(tuple(-run for run in runs), "run", record[1], f"run of {record[2]}")
+    limit = LIMIT if len(runs) == 1 else WORKFLOW_LIMIT
+    return _page(session, start, Options(**options), limit)  # type: ignore[arg-type]
 
 
-def _page(
+def _with_steps(session: Session, run: int) -> list[int]:
+    """This run, and all that are a part of it: one statement."""
+    parts = select(literal(run, BigInteger).label("id")).cte("parts", recursive=True)
+    parts = parts.union(select(Run.id).join(parts, Run.parent_id == parts.c.id))
+    return list(session.scalars(select(parts.c.id).limit(WORKFLOW_LIMIT)))
+
+
+def _page(session: Session, start: Start, options: Options, limit: int) -> Data:
+    graph = _graph(session, start, options, limit)
+    starts = frozenset(start.nodes)
+    shown, around = graph, list(start.nodes)
+    if options.select is not None:
+        shown = _selected(session, graph, parse(options.select))
+        around = [*shown.artifacts, *(-run for run in shown.runs)]
+    groups = aggregate(
+        shown, around, level=options.group, expanded=options.expand, most=options.boxes
+    )
+    here = f"{start.path}/lineage"
+    expand = {
+        group.token: linked(here, **_expanding(options, group)) for group in groups.groups.values()
+    }
+    depths = _steps_below(graph, starts)
+    up, down = _steps(start, options)
+    return {
+        "start": {"kind": start.kind, "uid": start.uid, "name": start.name, "path": start.path},
+        "up": up,
+        "down": down,
+        **{name: getattr(options, name) for name in ("as_of", "failed", "group", "boxes", "select")},
+        "counts": {"artifacts": len(graph.artifacts), "runs": len(graph.runs)},
+        "truncated": graph.truncated,
+        "since": min((run.started_at for run in graph.runs.values() if run.started_at), default=None),
+        "until": max((run.finished_at for run in graph.runs.values() if run.finished_at), default=None),
+        "aggregate": groups.view,
+        "graph": lambda: view(graph),
+        "affected": lambda: [_affected_row(graph, node, steps) for node, steps in depths.items()],
+        "_nearest": [_affected_row(graph, *item) for item in islice(depths.items(), _LISTED)],
+        "_hidden": max(0, len(depths) - _LISTED),
+        "_rows": list(_rows(shown, groups, here, options)),
+        "_query": options.query(),
+        "_drawing": drawing(shown, groups, starts, expand),
+    }  # fmt: skip
+
+
+def _steps(start: Start, options: Options) -> tuple[int, int]:
+    """Steps up and down."""
+    default = _STEPS if len(start.nodes) == 1 else _WORKFLOW_STEPS
+    return (
+        default if options.up is None else options.up,
+        default if options.down is None else options.down,
+    )
+
+
+def _graph(session: Session, start: Start, options: Options, limit: int) -> Graph:
+    """The graph around the start, and around each node that is followed further."""
+    up, down = _steps(start, options)
+    graph = _walked(session, start.nodes, up, down, options.as_of, limit)
+    for direction, uid in options.further:
+        groups = aggregate(graph, start.nodes, level=options.group, most=limit)
+        nodes = _group_with(graph, groups, uid)
+        if nodes:
+            steps = {"up": (_FURTHER, 0), "down": (0, _FURTHER)}[direction]
+            graph = _joined(graph, _walked(session, nodes, *steps, options.as_of, LIMIT))
+    return _without_failed(graph, frozenset(start.nodes)) if options.failed == "off" else graph
+
+
+def _walked(
     session: Session,
-    start: Start,
-    *,
+    nodes: Iterable[int],
     up: int,
     down: int,
     as_of: datetime | None,
-    failed: str,
-    group: str,
-) -> Data:
-    kind, key = start.node
-    graph = walk(
+    limit: int,
+) -> Graph:
+    nodes = list(nodes)
+    return walk(
         session,
-        artifacts=[key] if kind == "artifact" else (),
-        runs=[key] if kind == "run" else (),
+        artifacts=[node for node in nodes if node > 0],
+        runs=[-node for node in nodes if node < 0],
         up=up,
         down=down,
         as_of=as_of,
-        limit=LIMIT,
+        limit=limit,
     )
-    if failed == "off":
-        graph = _without_failed(graph, start.node)
-    around = Lineage.around(graph, [start.node], by_code=group == "code")
-    drawing = around.drawing()
-    return {
-        "start": {"kind": kind, "uid": start.uid, "name": start.name, "path": start.path},
-        "up": up,
-        "down": down,
-        "as_of": as_of,
-        "failed": failed,
-        "group": group,
-        "graph": view(graph),
-        "affected": _affected(graph, start.node),
-        "_drawing": drawing,
-        "_linked": _linked_drawing(around, drawing),
-    }
 
 
-def _without_failed(graph: Graph, start: Node) -> Graph:
-    """The graph without the runs that ended badly, except the start, and without their links."""
-    hidden = {run for run, node in graph.runs.items() if node.status in _BADLY}
-    hidden -= {start[1]} if start[0] == "run" else set()
+def _group_with(graph: Graph, groups: Aggregate, uid: str) -> tuple[int, ...]:
+    """The members of the group with this node."""
+    for node, first in groups.group_of.items():
+        if uid_of(graph, node) == uid:
+            return groups.groups[first].members
+    return ()
+
+
+def _joined(graph: Graph, other: Graph) -> Graph:
+    """Both graphs."""
+    return Graph(
+        {**graph.artifacts, **other.artifacts},
+        {**graph.runs, **other.runs},
+        list(dict.fromkeys([*graph.edges, *other.edges])),
+        list(dict.fromkeys([*graph.dependencies, *other.dependencies])),
+        list(dict.fromkeys([*graph.contains, *other.contains])),
+        graph.origins | other.origins,
+        graph.truncated or other.truncated,
+    )
+
+
+def _without_failed(graph: Graph, starts: frozenset[int]) -> Graph:
+    """The graph without the runs that ended badly, except a start that is a single run."""
+    spared = starts if len(starts) == 1 else frozenset[int]()
+    hidden = {-key for key, run in graph.runs.items() if run.status in BADLY} - spared
     if not hidden:
         return graph
-    return replace(
-        graph,
-        runs={key: node for key, node in graph.runs.items() if key not in hidden},
-        edges=[edge for edge in graph.edges if edge[0] not in hidden],
-        dependencies=[wait for wait in graph.dependencies if not hidden & {wait[0], wait[1]}],
+    return restricted(graph, {*graph.artifacts, *(-run for run in graph.runs)} - hidden)
+
+
+def _selected(session: Session, graph: Graph, expression: Expression) -> Graph:
+    return restricted(
+        graph, selected(graph, expression, lambda pattern: _labelled(session, graph, pattern))
     )
 
 
-def _linked_drawing(around: Lineage, drawing: Drawing) -> Drawing:
-    """The drawing, each box with the URL of the page of what it shows; many runs of one code: of that."""
-    boxes = {}
-    for node, box in drawing.boxes.items():
-        boxes[node] = replace(box, href=_href(around, node, drawing.members.get(node, 1)))
-    return replace(drawing, boxes=boxes)
+def _labelled(session: Session, graph: Graph, pattern: str) -> set[int]:
+    """The nodes of the graph with a label of this name, runs by their code too: one statement."""
+    codes = {run.transform_uid: [] for run in graph.runs.values()}  # type: dict[str, list[int]]
+    for run in graph.runs.values():
+        codes[run.transform_uid].append(-run.id)
+    parts = (
+        select(literal("artifact"), ArtifactULabel.artifact_id, literal(""), ULabel.name).join(
+            ULabel, ArtifactULabel.ulabel_id == ULabel.id
+        ),
+        select(literal("run"), RunULabel.run_id, literal(""), ULabel.name).join(
+            ULabel, RunULabel.ulabel_id == ULabel.id
+        ),
+        select(literal("transform"), Transform.id, Transform.uid, ULabel.name)
+        .join(TransformULabel, TransformULabel.transform_id == Transform.id)
+        .join(ULabel, TransformULabel.ulabel_id == ULabel.id),
+    )
+    like = re.sub(r"([\\%_])", r"\\\1", pattern).replace("*", "%").replace("?", "_")
+    fits = ULabel.name.ilike(like, escape="\\")
+    nodes: set[int] = set()
+    for kind, key, uid, name in session.execute(union_all(*(part.where(fits) for part in parts))):
+        if fnmatchcase(name.lower(), pattern):
+            nodes |= (
+                {key} if kind == "artifact" else {-key} if kind == "run" else {*codes.get(uid, ())}
+            )
+    return nodes
 
 
-def _href(graph: Graph, node: int, members: int) -> str:
-    if node > 0:
-        return f"/artifact/{graph.artifacts[node].uid}"
-    run = graph.runs[-node]
-    if run.is_declared or members > 1:
-        return f"/transform/{run.transform_uid}"
-    return f"/run/{run.uid}"
+def _expanding(options: Options, group: Group) -> dict[str, str]:
+    return replace(options, expand=(*options.expand, group.token)).query()
 
 
-def _affected(graph: Graph, start: Node) -> list[Data]:
-    """What hangs on the start, the nearest first: a row for each artifact and each run."""
+def _rows(shown: Graph, groups: Aggregate, here: str, options: Options) -> Iterator[Data]:
+    """What is drawn, each with what can be done with it."""
+    for group in islice(groups.groups.values(), _LISTED):
+        token, links = group.token, {}
+        if len(group.members) > 1:
+            links["expand"] = (*options.expand, token)
+        if group.expanded is not None:
+            links["fold"] = tuple(item for item in options.expand if item != group.expanded)
+        actions = {
+            name: linked(here, **replace(options, expand=expand).query())
+            for name, expand in links.items()
+        }
+        for direction in ("up", "down"):
+            further = replace(options, further=(*options.further, (direction, token)))
+            if len(further.further) <= _MOST_FURTHER:
+                actions[f"further {direction}"] = linked(here, **further.query())
+        yield {**row(shown, group), "actions": actions}
+
+
+def _steps_below(graph: Graph, starts: frozenset[int]) -> Mapping[int, int]:
+    """What hangs on the starts and is none of them, the nearest first, with the steps to it."""
     below: dict[int, list[int]] = {}
     for lower, upper in graph.links():
         below.setdefault(upper, []).append(lower)
-    begin = -start[1] if start[0] == "run" else start[1]
-    steps, frontier = {begin: 0}, [begin]
+    steps, frontier, depth = dict.fromkeys(starts, 0), list(starts), 0
     while frontier:
-        reached = [node for upper in frontier for node in below.get(upper, ())]
-        depth = steps[frontier[0]] + 1
-        frontier = [node for node in dict.fromkeys(reached) if node not in steps]
+        depth += 1
+        reached = dict.fromkeys(node for upper in frontier for node in below.get(upper, ()))
+        frontier = [node for node in reached if node not in steps]
         steps |= dict.fromkeys(frontier, depth)
-    return [_affected_row(graph, node, depth) for node, depth in steps.items() if depth]
+    return {node: depth for node, depth in steps.items() if depth}
 
 
 def _affected_row(graph: Graph, node: int, depth: int) -> Data:
@@ -146,21 +310,66 @@ def _affected_row(graph: Graph, node: int, depth: int) -> Data:
     if node > 0:
         artifact = artifact_view(graph.artifacts[node])
         names = ("uid", "key", "path", "size")
-        row = {name: artifact[name] for name in names}
-        return {"steps": depth, "kind": "artifact", **row, "status": None, "engine": None}
+        facts = {name: artifact[name] for name in names}
+        return {"steps": depth, "kind": "artifact", **facts, "status": None, "engine": None}
     run = graph.runs[-node]
-    kind = "transform" if run.is_declared else "run"
-    row = {"uid": run.uid, "key": run.transform_key, "path": None, "size": None}
-    return {"steps": depth, "kind": kind, **row, "status": run.status, "engine": run.engine}
+    kind = page_of(graph, node).split("/")[1]
+    facts = {"uid": run.uid, "key": run.transform_key, "path": None, "size": None}
+    return {"steps": depth, "kind": kind, **facts, "status": run.status, "engine": run.engine}
+
+
+def _uids(name: str, says: str) -> Parameter:
+    """Uids with commas between them."""
+
+    def read(raw: str) -> tuple[str, ...]:
+        if not re.fullmatch(r"[A-Za-z0-9]{1,40}(,[A-Za-z0-9]{1,40}){0,99}", raw):
+            raise InvalidArgument(
+                f"{name} is not a list of uids: {raw[:40]!r}", hint=f"{name}=UID,UID"
+            )
+        return tuple(dict.fromkeys(raw.split(",")))
+
+    return Parameter(name, says, read, {"type": "string"}, ())
+
+
+def _further() -> Parameter:
+    def read(raw: str) -> tuple[Towards, ...]:
+        if not re.fullmatch(r"(?:(?:up|down):[A-Za-z0-9]{1,40}(?:,|\Z)){1,12}", raw):
+            raise InvalidArgument(
+                f"further is not a list of at most {_MOST_FURTHER} ways: {raw[:40]!r}",
+                hint="further=up:UID,down:UID",
+            )
+        pairs = [item.split(":") for item in raw.strip(",").split(",")]
+        return tuple(("up" if name == "up" else "down", uid) for name, uid in pairs)
+
+    says = "Nodes that are followed two steps further: up:UID,down:UID."
+    return Parameter("further", says, read, {"type": "string"}, ())
+
+
+def _selection() -> Parameter:
+    def read(raw: str) -> str:
+        parse(raw)
+        return raw
+
+    says = "What is drawn: +NAME, NAME+2, tag:NAME, engine:NAME, and, or, not."
+    return Parameter("select", says, read, {"type": "string"})
 
 
 _PARAMETERS = (
-    number("up", "Steps towards the sources.", 4, 0, 200),
-    number("down", "Steps towards what hangs on it.", 4, 0, 200),
+    replace(
+        number("up", "Steps towards the sources; 4, around a workflow 1.", 4, 0, 200), default=None
+    ),
+    replace(
+        number("down", "Steps towards what hangs on it; 4, around a workflow 1.", 4, 0, 200),
+        default=None,
+    ),
     timestamp("as_of", "As it was known then."),
     choice("failed", "Whether failed runs are shown.", ["on", "off"], "on"),
-    choice("group", "One box for what plays the same part, or for a code.", ["alike", "code"], "alike"),
-)  # fmt: skip
+    choice("group", "What one box stands for.", ["step", "workflow", "code", "none"], "step"),
+    number("boxes", "Boxes at most, the nearest.", MOST, 1, MOST_BOXES),
+    _uids("expand", "The groups with these nodes are shown as their members."),
+    _further(),
+    _selection(),
+)
 PAGES = tuple(
     Page(
         f"/{kind}/{{uid}}/lineage",

@@ -24,7 +24,10 @@ from lamin_core.server.responses import failure
 from lamin_core.server.web.templates import render
 
 Data = dict[str, object]
-"""What a page shows: values of JSON, and times; what begins with `_` is for templates alone."""
+"""What a page shows: values of JSON, and times, or functions that return them, called where they are shown.
+
+What begins with `_` is for templates alone.
+"""
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -156,13 +159,13 @@ def _own_path(request: Request, page: Page) -> str:
 
 
 def _as_json(request: Request, page: Page, data: Data) -> Response:
-    shown = {name: value for name, value in data.items() if not name.startswith("_")}
+    shown = {name: _value(value) for name, value in data.items() if not name.startswith("_")}
     text = json.dumps(finite(shown), default=_plain, separators=(",", ":"))
     return Response(text, media_type="application/json", headers=SECURITY_HEADERS)
 
 
 def _as_csv(request: Request, page: Page, data: Data) -> Response:
-    rows = data[page.table or ""]
+    rows = _value(data[page.table or ""])
     assert isinstance(rows, list)
     disposition = f'attachment; filename="{page.plain_path.strip("/").split("/")[0]}.csv"'
     return Response(
@@ -170,6 +173,10 @@ def _as_csv(request: Request, page: Page, data: Data) -> Response:
         media_type="text/csv",
         headers={**SECURITY_HEADERS, "Content-Disposition": disposition},
     )
+
+
+def _value(entry: object) -> object:
+    return entry() if callable(entry) else entry
 
 
 def _as_svg(request: Request, page: Page, data: Data) -> Response:

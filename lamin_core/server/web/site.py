@@ -26,6 +26,7 @@ PAGES: tuple[Page, ...] = (
 _ASSETS = {
     "style.css": "text/css",
     "script.js": "text/javascript",
+    "lineage.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 _MAX_FORM = 4096

@@ -256,8 +256,10 @@ def _claimed(path: Path) -> Iterator[int | None]:
 
 
 def _locked(descriptor: int) -> bool:
+    """Whether nobody has the segment: no process of ours, nor the Nextflow plugin (Java locks in the POSIX way)."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

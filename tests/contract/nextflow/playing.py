@@ -49,13 +49,6 @@ class Played:
         )
         return events[0]
 
-    def runs(self) -> dict[str, list[Event]]:
-        """The events of each run, by its name."""
-        events_by_run: dict[str, list[Event]] = {}
-        for event in self.events:
-            events_by_run.setdefault(run(event)["name"], []).append(event)
-        return events_by_run
-
     def published(self, step: str) -> list[str]:
         """The files that are told to be published from this process."""
         return sorted(

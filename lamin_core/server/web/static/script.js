@@ -40,11 +40,18 @@ function moveRow(step) {
   rows[row].scrollIntoView({ block: "nearest" });
 }
 
+const LINEAGE_KEYS = {
+  "← →": "lineage: up and down along a link", "↑ ↓": "lineage: the next box of the column",
+  "e": "lineage: expand the box, or fold it", "u": "lineage: further up", "d": "lineage: further down",
+  "+ − 0": "lineage: larger, smaller, fit", "f": "lineage: find in the drawing",
+};
+
 function help() {
   let dialog = document.querySelector("dialog");
   if (!dialog) {
     dialog = document.createElement("dialog");
     const lines = { "/": "search", j: "next row", k: "row before", Enter: "open it", "?": "this help", Escape: "close" };
+    if (document.querySelector(".lineage-view")) Object.assign(lines, LINEAGE_KEYS);
     const list = document.createElement("dl");
     for (const [key, meaning] of Object.entries(lines)) {
       const name = document.createElement("dt"), text = document.createElement("dd");
@@ -155,6 +162,8 @@ function listen() {
   }
 }
 document.addEventListener("visibilitychange", () => { listen(); if (!document.hidden && changes) planRefresh(); });
+
+document.addEventListener("lamin:part", (event) => { localTimes(event.detail); copyButtons(event.detail); });
 
 localTimes(document);
 copyButtons(document);

@@ -1,33 +1,31 @@
 package lamin.nextflow;
 
 import java.io.IOException;
-import java.net.MalformedURLException;
-import java.net.URL;
+import java.nio.file.Path;
 import java.nio.file.Paths;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Collectors;
 
 /**
- * Takes what the hooks saw off their threads: one daemon thread turns it into events, which means reading the files, and hands
- * them on. A receiver that is slow or away is tried again; what it does not take goes into the spool file, at the cost of one
- * warning, and later events are offered to it again. The pipeline waits only at its end, and only so long: what is not hashed by
- * then is told without a hash.
+ * Takes what the hooks saw off their threads: one daemon thread turns it into events, in order, which means reading files, and
+ * hands them to a {@link Courier} for each destination. The pipeline waits only at its end, and only so long: what is not hashed
+ * by then goes without a hash.
  */
 final class Delivery {
-    private static final int CAPACITY = 20_000;
+    private static final int CAPACITY = 50_000;
     private static final long PATIENCE_SECONDS = 60;
     private static final long GRACE_SECONDS = 5;
-    /** Of a pipeline that a person stops, seconds for both. */
-    private static final long STOPPED_SECONDS = 2;
-    /** Tries of an event that the receiver does not take; while they last, the next events wait in the queue. */
-    private static final int TRIES = 4;
-    private static final long FIRST_PAUSE = 500; // milliseconds, then twice as many
-    private static final long LONGEST_PAUSE = 10_000;
-    /** Nanoseconds for which a receiver that was given up is left alone. */
-    private static final long REST = TimeUnit.SECONDS.toNanos(10);
+    /** Of a pipeline that a person stops, milliseconds: for hashing, for events without hashes, for the couriers. */
+    private static final long STOPPED = 1_200;
+    private static final long SPOOL_MEGABYTES = 512;
 
     /** Makes one event, or null for none; runs in the delivery thread, in the order it was handed over. */
     interface Work {
@@ -35,99 +33,81 @@ final class Delivery {
     }
 
     private final BlockingQueue<Work> queue = new LinkedBlockingQueue<>(CAPACITY);
+    private final AtomicLong dropped = new AtomicLong();
     private final Hasher hasher;
-    private final Sink sink;
-    private final FileSink spool;
+    private final List<Courier> couriers;
+    private final FileSink events;
     private final long patience;
     private volatile Work current;
-    private volatile boolean failed;
-    private volatile boolean warned;
-    private volatile boolean lost;
-    private long restsUntil;
     private volatile boolean closing;
+    private Courier fallback;
+    private final SpoolFolder folder;
+    private final long limit;
 
-    Delivery(Sink sink, FileSink spool, long patience, Hasher hasher) {
-        this.hasher = hasher;
-        this.sink = sink;
-        this.spool = spool;
-        this.patience = patience;
-        this.restsUntil = System.nanoTime();
+    private Delivery(Map<?, ?> scope, Map<String, String> environment) {
+        Map<String, String> settings = Settings.of(scope, environment);
+        this.hasher = Hasher.of(settings);
+        this.folder = SpoolFolder.of(settings);
+        this.limit = Settings.number(settings, "LAMIN_SPOOL_LIMIT", SPOOL_MEGABYTES) << 20;
+        this.patience = Settings.number(settings, "LAMIN_NEXTFLOW_PATIENCE", PATIENCE_SECONDS);
+        String file = settings.getOrDefault("LAMIN_NEXTFLOW_EVENTS", "");
+        this.events = file.isEmpty() ? null : new FileSink(Paths.get(file)); // whoever reads it knows where to
+        List<Destination> destinations = events == null ? Destinations.of(settings, folder) : Destinations.ofScope(scope, environment);
+        this.couriers = destinations.stream().map(this::courier).collect(Collectors.toCollection(ArrayList::new));
         Thread thread = new Thread(this::deliver, "lamin-lineage");
         thread.setDaemon(true);
         thread.start();
     }
 
-    /** The file that our launcher reads, or an endpoint ({@code OPENLINEAGE_URL}), or the spool. */
-    static Delivery fromEnvironment(Map<String, String> environment) {
-        FileSink spool = Spool.file(environment);
-        return new Delivery(sink(environment, spool), spool, patience(environment), Hasher.fromEnvironment(environment));
+    /** By the scope {@code openlineage} of nextflow.config, and by the environment, which is stronger. */
+    static Delivery of(Map<?, ?> scope, Map<String, String> environment) {
+        return new Delivery(scope, environment);
     }
 
-    private static Sink sink(Map<String, String> environment, FileSink spool) {
-        String url = environment.getOrDefault("OPENLINEAGE_URL", "");
-        String file = environment.getOrDefault("LAMIN_NEXTFLOW_EVENTS", "");
-        if (!file.isEmpty()) return new FileSink(Paths.get(file)); // whoever reads it knows where to
-        if (!url.isEmpty() && !isDisabled(environment)) return http(url, environment);
-        Warnings.say("lineage is kept in " + spool.path + "; bring it in with: lamin events replay " + spool.path);
-        return spool;
+    private Courier courier(Destination destination) {
+        return new Courier(destination, new Spool(folder.path, destination.key, destination.origin, limit));
     }
 
-    /** As openlineage-python reads it: then nothing leaves this machine. */
-    private static boolean isDisabled(Map<String, String> environment) {
-        return environment.getOrDefault("OPENLINEAGE_DISABLED", "").trim().equalsIgnoreCase("true");
+    /** Queue it, and have these files hashed meanwhile; nobody waits. Past half of the queue, events go without hashes. */
+    void submit(Collection<Path> files, Work work) {
+        if (queue.remainingCapacity() < CAPACITY / 2) hasher.hurry();
+        if (queue.offer(work)) files.forEach(hasher::prefetch);
+        else dropped.incrementAndGet();
     }
 
-    private static Sink http(String url, Map<String, String> environment) {
-        String endpoint = environment.getOrDefault("OPENLINEAGE_ENDPOINT", "api/v1/lineage");
-        String address = url.replaceFirst("/+$", "") + "/" + endpoint.replaceFirst("^/+", "");
-        try {
-            URL parsed = new URL(address);
-            if (!parsed.getProtocol().startsWith("http")) throw new MalformedURLException(address);
-            return new HttpSink(parsed, environment.get("OPENLINEAGE_API_KEY"));
-        } catch (MalformedURLException wrong) {
-            return event -> {
-                throw new IOException("'" + address + "' is no HTTP address");
-            };
-        }
-    }
-
-    private static long patience(Map<String, String> environment) {
-        try {
-            return Long.parseLong(environment.getOrDefault("LAMIN_NEXTFLOW_PATIENCE", ""));
-        } catch (NumberFormatException unset) {
-            return PATIENCE_SECONDS;
-        }
-    }
-
-    /** Queue it; nobody waits. When the queue is full, it is kept without hashes until it has room again. */
     void submit(Work work) {
-        if (queue.offer(work)) return;
-        hasher.hurry();
-        keep(work);
+        submit(List.of(), work);
     }
 
-    /** Wait until all is handed on; past the patience, without hashes; past the grace, into the spool by this thread. */
+    /** Wait until all is handed on; past the patience, without hashes; past the grace, events are made by this thread. */
     void finish(boolean isStopped) {
         CountDownLatch done = new CountDownLatch(1);
-        submit(ignored -> {
+        Work last = ignored -> {
             done.countDown();
             return null;
-        });
-        long seconds = isStopped ? Math.min(patience, STOPPED_SECONDS) : patience;
-        if (await(done, seconds)) return;
-        Warnings.say("lineage is still being told after " + seconds + " s (LAMIN_NEXTFLOW_PATIENCE); the rest goes without hashes");
-        closing = true;
-        hasher.hurry();
-        if (await(done, isStopped ? STOPPED_SECONDS : GRACE_SECONDS)) return;
-        Work stuck = current;
-        failed = true;
-        if (stuck != null) keep(stuck);
-        for (Work work; (work = queue.poll()) != null; ) keep(work);
-        warn("no answer");
+        };
+        if (!queue.offer(last)) hasher.hurry();
+        long milliseconds = TimeUnit.SECONDS.toMillis(patience);
+        if (!await(done, isStopped ? Math.min(milliseconds, STOPPED) : milliseconds)) hurry(done, isStopped);
+        long end = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(isStopped ? STOPPED : Math.max(milliseconds, 1_000));
+        if (fallback != null) couriers.add(fallback);
+        for (Courier courier : couriers) courier.close(Math.max(0, (end - System.nanoTime()) / 1_000_000));
+        if (dropped.get() > 0) Warnings.say("lineage is being lost: " + dropped + " events, the queue was full");
+        hasher.close();
     }
 
-    private static boolean await(CountDownLatch latch, long seconds) {
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(seconds);
+    private void hurry(CountDownLatch done, boolean isStopped) {
+        if (!isStopped) Warnings.say("lineage is still being recorded after " + patience + " s (LAMIN_NEXTFLOW_PATIENCE); the rest goes without hashes");
+        closing = true;
+        hasher.hurry();
+        if (await(done, isStopped ? STOPPED : TimeUnit.SECONDS.toMillis(GRACE_SECONDS))) return;
+        Work stuck = current; // its file does not answer
+        if (stuck != null) emit(stuck);
+        for (Work work; (work = queue.poll()) != null; ) emit(work);
+    }
+
+    private static boolean await(CountDownLatch latch, long milliseconds) {
+        long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(milliseconds);
         boolean interrupted = false; // a session that is torn down interrupts its threads: that must not cost events
         try {
             while (true) {
@@ -156,35 +136,24 @@ final class Delivery {
         }
     }
 
-    private void emit(Work work) throws InterruptedException {
+    private void emit(Work work) {
         String event = event(work);
-        if (event != null && !isTaken(event)) keep(event);
+        if (event == null) return;
+        if (events != null) write(event);
+        for (Courier courier : couriers) courier.accept(event);
     }
 
-    private boolean isTaken(String event) throws InterruptedException {
-        for (int tries = 1; !failed && System.nanoTime() - restsUntil >= 0; tries++) {
-            try {
-                sink.emit(event);
-                return true;
-            } catch (Throwable problem) {
-                if (tries < TRIES && !closing && problem instanceof Passing) {
-                    Thread.sleep(pause(tries, (Passing) problem));
-                } else {
-                    giveUp(problem);
-                }
+    /** Into the file that our launcher reads; where it cannot be written, into the spool. */
+    private synchronized void write(String event) {
+        try {
+            if (fallback == null) {
+                events.emit(event);
+                return;
             }
+        } catch (IOException | RuntimeException unwritable) {
+            fallback = courier(Destination.registry(folder));
         }
-        return false;
-    }
-
-    private static long pause(int tries, Passing problem) {
-        return Math.min(LONGEST_PAUSE, Math.max(FIRST_PAUSE << tries - 1, problem.retryAfter));
-    }
-
-    private void giveUp(Throwable problem) {
-        if (!failed && sink != spool) warn(String.valueOf(problem.getMessage()));
-        if (problem instanceof Passing) restsUntil = System.nanoTime() + REST;
-        else failed = true;
+        fallback.accept(event);
     }
 
     private String event(Work work) {
@@ -192,28 +161,8 @@ final class Delivery {
             Map<String, Object> event = work.event(hasher);
             return event == null ? null : Json.write(event);
         } catch (Throwable problem) {
-            Warnings.say("an event could not be told: " + problem);
+            Warnings.say("an event could not be made: " + problem);
             return null;
         }
-    }
-
-    private void keep(Work work) {
-        String event = event(work);
-        if (event != null) keep(event);
-    }
-
-    private void keep(String event) {
-        try {
-            spool.emit(event);
-        } catch (Throwable problem) {
-            if (!lost) Warnings.say("lineage is being lost: " + problem);
-            lost = true;
-        }
-    }
-
-    private void warn(String reason) {
-        if (warned) return;
-        warned = true;
-        Warnings.say("lineage is kept in " + spool.path + " (" + reason + "); bring it in later with: lamin events replay " + spool.path);
     }
 }

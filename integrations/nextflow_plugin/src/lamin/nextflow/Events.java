@@ -81,17 +81,9 @@ final class Events {
     }
 
     private static Map<String, Object> runFacets(Run run) {
-        Map<String, Object> params = Redaction.map(run.params);
-        Map<String, Object> details = Redaction.map(run.details);
         Map<String, Object> facets = of(
-            "processing_engine", standard("ProcessingEngineRunFacet", "1-1-1", "version", run.engineVersion, "name", ENGINE),
-            "lamin_run", own("LaminRunFacet", "1-0-0",
-                "name", Redaction.text(run.name),
-                "params", params,
-                "attempt", run.attempt,
-                "cached", run.cached,
-                "details", details.isEmpty() ? null : details));
-        if (!params.isEmpty()) facets.put("executionParameters", executionParameters(params));
+            "processing_engine", standard("ProcessingEngineRunFacet", "1-1-1", "version", run.engineVersion, "name", ENGINE));
+        if (run.details != null) describe(run, facets);
         if (run.parent != null) {
             Map<String, Object> parent = standard("ParentRunFacet", "1-1-0");
             parent.putAll(runAndJob(run.parent));
@@ -99,6 +91,18 @@ final class Events {
             facets.put("parent", parent);
         }
         return facets;
+    }
+
+    private static void describe(Run run, Map<String, Object> facets) {
+        Map<String, Object> params = Redaction.map(run.params);
+        Map<String, Object> details = Redaction.map(run.details);
+        facets.put("lamin_run", own("LaminRunFacet", "1-0-0",
+                "name", Redaction.text(run.name),
+                "params", params,
+                "attempt", run.attempt,
+                "cached", run.cached,
+                "details", details.isEmpty() ? null : details));
+        if (!params.isEmpty()) facets.put("executionParameters", executionParameters(params));
     }
 
     private static Map<String, Object> executionParameters(Map<String, Object> params) {

@@ -6,6 +6,8 @@ import java.io.OutputStream;
 import java.net.HttpURLConnection;
 import java.net.URL;
 import java.nio.charset.StandardCharsets;
+import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -20,13 +22,17 @@ import java.util.concurrent.TimeoutException;
 final class HttpSink implements Sink {
     private static final int TIMEOUT = 5_000;
     private static final long PATIENCE = 8_000;
+    /** Statuses that the same event gets again: openlineage/lamin/emit/acknowledgement.py. */
+    private static final Set<Integer> FINAL_REFUSALS = Set.of(400, 409, 411, 413, 414, 415, 422);
 
     private final URL url;
     private final String apiKey;
+    private final Map<String, String> headers;
     private final ExecutorService requests = Executors.newSingleThreadExecutor(HttpSink::daemon);
 
-    HttpSink(URL url, String apiKey) {
+    HttpSink(URL url, String apiKey, Map<String, String> headers) {
         this.url = url;
+        this.headers = headers;
         this.apiKey = apiKey == null ? "" : apiKey.trim(); // a variable that is set to nothing is no key
     }
 
@@ -67,6 +73,7 @@ final class HttpSink implements Sink {
         connection.setDoOutput(true);
         connection.setRequestProperty("Content-Type", "application/json");
         if (!apiKey.isEmpty()) connection.setRequestProperty("Authorization", "Bearer " + apiKey);
+        headers.forEach(connection::setRequestProperty);
         byte[] body = event.getBytes(StandardCharsets.US_ASCII);
         connection.setFixedLengthStreamingMode(body.length); // also: no silent second try
         try (OutputStream out = connection.getOutputStream()) {
@@ -77,7 +84,7 @@ final class HttpSink implements Sink {
         String problem = Acknowledgement.problem(status, answer, connection.getHeaderField("Location"));
         if (problem == null) return;
         String message = shown() + " " + problem + hint(status);
-        if (status < 500 && status != 429) throw new Refused(message);
+        if (FINAL_REFUSALS.contains(status)) throw new Refused(message);
         throw new Passing(message, null, retryAfter(connection.getHeaderField("Retry-After")));
     }
 
@@ -91,7 +98,7 @@ final class HttpSink implements Sink {
     }
 
     /** An answer that the same event gets again. */
-    private static final class Refused extends IOException {
+    static final class Refused extends IOException {
         private static final long serialVersionUID = 1;
 
         Refused(String message) {

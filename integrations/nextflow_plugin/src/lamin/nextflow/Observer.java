@@ -9,6 +9,7 @@ import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import nextflow.Session;
 import nextflow.processor.TaskHandler;
 import nextflow.processor.TaskProcessor;
@@ -31,6 +32,7 @@ final class Observer implements TraceObserver {
     private final Delivery delivery;
     private final Publications publications = new Publications();
     private final Map<TaskRun, Attempt> open = Collections.synchronizedMap(new IdentityHashMap<>());
+    private final Map<String, Job> jobs = new ConcurrentHashMap<>();
     private volatile Session session;
     private volatile Instant createdAt = Instant.now();
     private volatile Run workflow;
@@ -59,6 +61,7 @@ final class Observer implements TraceObserver {
         if (workflow == null) {
             Run run = WorkflowReader.run(session, System.getenv());
             Instant at = createdAt;
+            publications.findByContent(run.engineVersion.startsWith("22."));
             delivery.submit(hasher -> Events.start(run, at, List.of()));
             workflow = run;
         }
@@ -70,10 +73,16 @@ final class Observer implements TraceObserver {
     public void onProcessPending(TaskHandler handler, TraceRecord trace) {
         quietly(() -> {
             TaskRun task = handler.getTask();
-            Attempt attempt = new Attempt(TaskReader.run(workflow(), task, trace, false));
+            Attempt attempt = new Attempt(newRun(task, trace, false));
             open.put(task, attempt);
             if (task.getType() == ScriptType.SCRIPTLET) exportParent(task, attempt.run);
         });
+    }
+
+    private Run newRun(TaskRun task, TraceRecord trace, boolean cached) {
+        Run within = workflow();
+        Job job = jobs.computeIfAbsent(task.getProcessor().getName(), name -> TaskReader.job(within.job, task));
+        return TaskReader.run(within, job, task, trace, cached);
     }
 
     private static void exportParent(TaskRun task, Run run) {
@@ -91,14 +100,14 @@ final class Observer implements TraceObserver {
     }
 
     private Attempt start(TaskRun task, TraceRecord trace, boolean cached) {
-        Attempt attempt = open.computeIfAbsent(task, t -> new Attempt(TaskReader.run(workflow(), t, trace, cached)));
+        Attempt attempt = open.computeIfAbsent(task, t -> new Attempt(newRun(t, trace, cached)));
         attempt.started = true;
         attempt.run = attempt.run.with(TaskReader.details(task, trace));
         publications.madeIn(task.getWorkDir(), attempt);
         Map<Path, Path> inputs = TaskReader.inputs(task);
         Run run = attempt.run;
         Instant at = cached ? Instant.now() : TaskReader.time(trace, "submit");
-        delivery.submit(hasher -> Events.start(run, at, read(inputs, hasher)));
+        delivery.submit(inputs.values(), hasher -> Events.start(run, at, read(inputs, hasher)));
         return attempt;
     }
 
@@ -145,7 +154,8 @@ final class Observer implements TraceObserver {
             outputs.put(output, size(output));
             publications.madeIn(output, attempt); // those of a storeDir lie in no work folder
         }
-        delivery.submit(hasher -> Events.complete(run, at, written(outputs, attempt, hasher)));
+        delivery.submit(outputs.keySet(), hasher -> Events.complete(run, at, written(outputs, attempt, hasher)));
+        attempt.run = run.brief();
     }
 
     private Run close(Attempt attempt, TaskRun task, TraceRecord trace) {
@@ -175,14 +185,14 @@ final class Observer implements TraceObserver {
         return found;
     }
 
-    private List<Dataset> written(Map<Path, Digest> outputs, Attempt attempt, Hasher hasher) {
+    private List<Dataset> written(Map<Path, Digest> outputs, Attempt attempt, Hasher hasher) throws InterruptedException {
         List<Dataset> found = new ArrayList<>();
-        outputs.forEach((path, size) -> {
-            Digest content = publications.content(path, hasher);
-            Dataset dataset = new Dataset(DatasetName.of(path), content == null ? size : content, null);
+        for (Map.Entry<Path, Digest> output : outputs.entrySet()) {
+            Digest content = publications.content(output.getKey(), hasher);
+            Dataset dataset = new Dataset(DatasetName.of(output.getKey()), content == null ? output.getValue() : content, null);
             publications.made(dataset, attempt);
             found.add(dataset);
-        });
+        }
         return found;
     }
 
@@ -202,7 +212,7 @@ final class Observer implements TraceObserver {
     }
 
     private void publish(Publication publication, Attempt maker) {
-        delivery.submit(hasher -> published(publication, publication.dataset(hasher, createdAt), maker.run, maker.doubts));
+        delivery.submit(List.of(publication.target), hasher -> published(publication, publication.dataset(hasher, createdAt), maker.run, maker.doubts));
     }
 
     private static Map<String, Object> published(Publication publication, Dataset dataset, Run run, List<String> doubts) {

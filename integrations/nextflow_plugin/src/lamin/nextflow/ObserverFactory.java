@@ -2,6 +2,7 @@ package lamin.nextflow;
 
 import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 import nextflow.Session;
 import nextflow.trace.TraceObserver;
 import nextflow.trace.TraceObserverFactory;
@@ -17,7 +18,8 @@ public final class ObserverFactory implements TraceObserverFactory {
             // A system property, for the two copies would have a class loader each.
             String id = session.getUniqueId() + " " + session.getRunName();
             if (Boolean.TRUE.equals(WorkflowReader.ask(() -> session.isPreview())) || id.equals(System.setProperty(SEEN, id))) return List.of();
-            return List.of(new Observer(Delivery.fromEnvironment(System.getenv())));
+            Map<?, ?> scope = Settings.scope(session);
+            return Settings.isEnabled(scope) ? List.of(new Observer(Delivery.of(scope, System.getenv()))) : List.of();
         } catch (Throwable problem) {
             Warnings.say("lineage is off: " + problem);
             return List.of();

@@ -1,11 +1,14 @@
 package lamin.nextflow;
 
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.Collectors;
@@ -15,6 +18,8 @@ import java.util.stream.Collectors;
  * be published before its task is known to have ended.
  */
 final class Publications {
+    private static final int MOVING = 10;
+    private static final long PAUSE = 50; // milliseconds
 
     private static final class Product {
         final Attempt maker;
@@ -26,20 +31,31 @@ final class Publications {
         }
     }
 
-    private final Map<Path, Attempt> byFolder = new ConcurrentHashMap<>();
+    /** Of every task of the pipeline until its end: so no paths, but what tells them apart. */
+    private final Map<UUID, Attempt> byFolder = new ConcurrentHashMap<>();
     private final Map<String, List<Product>> byContent = new ConcurrentHashMap<>();
     private final Map<Path, Publication> moved = new ConcurrentHashMap<>();
     private final Map<Path, Publication> waiting = new LinkedHashMap<>();
-    private final Set<Path> told = ConcurrentHashMap.newKeySet();
+    private volatile boolean byContentOnly;
+    private final Set<UUID> told = ConcurrentHashMap.newKeySet();
+
+    /** Whether this Nextflow is one before 23.04, which names no source of what it publishes. */
+    void findByContent(boolean isOld) {
+        byContentOnly = isOld;
+    }
 
     /** What lies in this folder, or is this file, was made by this task. */
     void madeIn(Path place, Attempt maker) {
-        if (place != null) byFolder.put(DatasetName.normal(place), maker);
+        if (place != null) byFolder.put(key(DatasetName.normal(place)), maker);
     }
 
-    /** This content was made by this task. */
+    private static UUID key(Path path) {
+        return UUID.nameUUIDFromBytes(path.toString().getBytes(StandardCharsets.UTF_8));
+    }
+
+    /** This content was made by this task. Only where Nextflow names no sources is that of use. */
     void made(Dataset dataset, Attempt maker) {
-        if (dataset.content == null || dataset.content.hash == null) return;
+        if (!byContentOnly || dataset.content == null || dataset.content.hash == null) return;
         byContent.computeIfAbsent(dataset.content.hash, hash -> new CopyOnWriteArrayList<>())
             .add(new Product(maker, dataset.name.fileName()));
     }
@@ -48,14 +64,14 @@ final class Publications {
     synchronized Attempt published(Publication publication) {
         Path target = DatasetName.normal(publication.target);
         if (publication.isMoved()) moved.put(DatasetName.normal(publication.source), publication);
-        if (!publication.isSourceTold && told.contains(target)) return null; // the short form of what was told already
+        if (!publication.isSourceTold && told.contains(key(target))) return null; // the short form of what was told already
         Attempt maker = publication.source == null ? null : maker(publication.source);
         if (maker == null) {
             waiting.merge(target, publication, (old, now) -> now.isSourceTold ? now : old);
             return null;
         }
         waiting.remove(target);
-        told.add(target);
+        told.add(key(target));
         return maker;
     }
 
@@ -69,7 +85,7 @@ final class Publications {
     /** The task that made this file, or null. */
     Attempt maker(Path source) {
         for (Path place = DatasetName.normal(source); place != null; place = place.getParent()) {
-            Attempt maker = byFolder.get(place);
+            Attempt maker = byFolder.get(key(place));
             if (maker != null) return maker;
         }
         return null;
@@ -90,9 +106,15 @@ final class Publications {
     }
 
     /** The content of an output; {@code publishDir mode: 'move'} has taken it elsewhere, where a later task may have replaced it. */
-    Digest content(Path output, Hasher hasher) {
-        Publication publication = moved.get(DatasetName.normal(output));
-        if (publication == null) return hasher.digest(output);
-        return publication.isReplaced() ? null : hasher.digest(publication.target);
+    Digest content(Path output, Hasher hasher) throws InterruptedException {
+        Path path = DatasetName.normal(output);
+        for (int pauses = 0; ; pauses++) {
+            Publication publication = moved.get(path);
+            if (publication != null) return publication.isReplaced() ? null : hasher.digest(publication.target);
+            Digest content = hasher.digest(output);
+            boolean isBeingMoved = (content == null || content.hash == null) && DatasetName.isLocal(output) && !Files.exists(output);
+            if (!isBeingMoved || pauses == MOVING) return content;
+            Thread.sleep(PAUSE); // it is moved already, and Nextflow is about to say where to
+        }
     }
 }

@@ -13,6 +13,7 @@ final class Run {
     final Map<String, Object> params;
     final int attempt;
     final boolean cached;
+    /** Null where they were already said. */
     final Map<String, Object> details;
 
     Run(String id, Job job, String engineVersion, String name, RunReference parent, RunReference root,
@@ -32,6 +33,11 @@ final class Run {
     /** The same run, with what is known of it now. */
     Run with(Map<String, Object> newDetails) {
         return new Run(id, job, engineVersion, name, parent, root, params, attempt, cached, newDetails);
+    }
+
+    /** What it takes to say later what it published: of every task of a pipeline this stays in memory to its end. */
+    Run brief() {
+        return new Run(id, job, engineVersion, name, parent, root, Map.of(), attempt, cached, null);
     }
 
     RunReference reference() {

@@ -1,66 +1,141 @@
 package lamin.nextflow;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.Paths;
-import java.time.LocalDateTime;
-import java.time.format.DateTimeFormatter;
-import java.util.Map;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
 import java.util.UUID;
 
-/** Where events wait while nobody takes them: the places of lamin_core/location.py. */
+/**
+ * Events on disk until one destination has them: segments, the oldest first, those that earlier pipelines left before ours. Named
+ * as openlineage/lamin/emit/spool.py names them, so that any later run, in Java or Python, delivers what waits here.
+ */
 final class Spool {
-    private static final String INSTANCE = ".lamin";
+    private static final long SEGMENT_BYTES = 4 << 20;
+    /** In the names of segments that Java writes, the only ones whose locks it can see. */
+    private static final String OURS = "-nf";
 
-    private Spool() {}
+    final Path folder;
+    private final String key;
+    private final String origin;
+    private final long limit;
+    private final List<Segment> segments = new ArrayList<>();
+    private Segment current;
 
-    /** A file of this process alone, not made yet. */
-    static FileSink file(Map<String, String> environment) {
-        String name = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss").format(LocalDateTime.now()) + "-"
-            + ProcessHandle.current().pid() + "-" + UUID.randomUUID().toString().substring(0, 8) + ".ndjson";
-        return new FileSink(folder(environment).resolve(name));
+    /** {@code origin} is the folder of a run that has no destination, else null; {@code limit} is bytes of the whole folder. */
+    Spool(Path folder, String key, String origin, long limit) {
+        this.folder = folder;
+        this.key = key;
+        this.origin = origin;
+        this.limit = limit;
     }
 
-    private static Path folder(Map<String, String> environment) {
-        String named = environment.getOrDefault("LAMIN_SPOOL", "");
-        if (!named.isEmpty()) return expand(named);
-        Path instance = instance(environment);
-        if (instance != null && Files.isDirectory(instance)) return instance.resolve("spool");
-        String state = environment.getOrDefault("XDG_STATE_HOME", "");
-        return expand(state.isEmpty() ? "~/.local/state" : state).resolve("lamin").resolve("spool");
-    }
-
-    private static Path instance(Map<String, String> environment) {
-        String named = environment.getOrDefault("LAMIN_INSTANCE", "");
-        if (!named.isEmpty()) {
-            Path folder = expand(named);
-            return folder.endsWith(INSTANCE) ? folder : folder.resolve(INSTANCE);
+    /** Keep this event; it survives the end of this process. */
+    synchronized void append(String event) throws IOException {
+        if (current != null && (current.size() > SEGMENT_BYTES || !Files.exists(current.path))) current = null;
+        if (current == null) {
+            current = open();
+            segments.add(current);
         }
-        for (Path here = Paths.get("").toAbsolutePath(); here != null; here = here.getParent()) {
-            Path folder = here.resolve(INSTANCE);
-            if (Files.isDirectory(folder)) return isOwn(folder) ? folder : null;
+        current.append(event);
+    }
+
+    private Segment open() throws IOException {
+        makeFolder();
+        if (size() > limit) throw new IOException(folder + " is full; run lamin events replay, or raise LAMIN_SPOOL_LIMIT");
+        if (origin != null) note();
+        long nanoseconds = System.currentTimeMillis() * 1_000_000 + System.nanoTime() % 1_000_000;
+        return Segment.create(folder.resolve(String.format("%020d-%d%s%s.%s.ndjson", nanoseconds, ProcessHandle.current().pid(), OURS,
+            UUID.randomUUID().toString().substring(0, 6), key)));
+    }
+
+    private void makeFolder() throws IOException {
+        if (Files.isDirectory(folder)) return;
+        if (folder.getParent() != null) Files.createDirectories(folder.getParent());
+        try {
+            Files.createDirectory(folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        } catch (FileAlreadyExistsException meanwhile) {
+            if (!Files.isDirectory(folder)) throw meanwhile;
+        }
+    }
+
+    private long size() throws IOException {
+        long total = 0;
+        try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
+            for (Path file : files) total += file.toFile().length();
+        }
+        return total;
+    }
+
+    /** For which folder these events wait: lamin_core/runtime/waiting_folders.py reads it. */
+    private void note() throws IOException {
+        try {
+            Files.write(folder.resolve(key + ".folder"), origin.getBytes(StandardCharsets.UTF_8), StandardOpenOption.CREATE_NEW,
+                StandardOpenOption.WRITE);
+        } catch (FileAlreadyExistsException noted) {
+            return;
+        }
+    }
+
+    /** Take over what earlier pipelines left for the same destination. */
+    synchronized void adopt() {
+        List<Path> paths = new ArrayList<>();
+        try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, "*" + OURS + "*." + key + ".ndjson")) {
+            files.forEach(paths::add);
+        } catch (IOException none) {
+            return;
+        }
+        Collections.sort(paths);
+        for (Path path : paths) {
+            boolean isOurs = segments.stream().anyMatch(segment -> segment.path.equals(path));
+            Segment left = isOurs ? null : Segment.claim(path); // to open one of ours again would unlock it
+            if (left != null) segments.add(0, left);
+        }
+        segments.sort((a, b) -> a.path.compareTo(b.path));
+    }
+
+    /** The first event that is not sent, or null. */
+    synchronized String next() throws IOException {
+        while (!segments.isEmpty()) {
+            Segment oldest = segments.get(0);
+            String event = oldest.isSent() ? null : oldest.next();
+            if (event != null) return event;
+            if (oldest == current) return null;
+            segments.remove(0);
+            oldest.remove();
         }
         return null;
     }
 
-    /** Whether a folder that was found is this user's: events would be read by whoever owns it (lamin_core/trust.py). */
-    private static boolean isOwn(Path folder) {
-        try {
-            Path home = Paths.get(System.getProperty("user.home"));
-            Object user = Files.isDirectory(Paths.get("/proc/self")) ? owner(Paths.get("/proc/self")) : owner(home);
-            Path spool = folder.resolve("spool");
-            return user.equals(owner(folder)) && (!Files.exists(spool) || user.equals(owner(spool)));
-        } catch (IOException | UnsupportedOperationException | IllegalArgumentException unknown) {
-            return false;
+    /** The event of {@link #next} is at its destination. */
+    synchronized void advance() throws IOException {
+        segments.get(0).advance();
+    }
+
+    /** The event of {@link #next} will never be taken: beside the segment it waits for lamin events requeue. */
+    synchronized void putAside(String event, String reason) throws IOException {
+        String name = segments.get(0).path.getFileName().toString().replaceFirst("\\.ndjson$", ".aside");
+        new FileSink(folder.resolve(name)).emit(event);
+        new FileSink(folder.resolve(name + ".reasons")).emit(Json.write(java.util.Map.of(
+            "at", java.time.Instant.now().toString(), "reason", reason.substring(0, Math.min(500, reason.length())))));
+        advance();
+    }
+
+    /** Let go of everything; what is sent is removed, what is not waits. */
+    synchronized void close() throws IOException {
+        for (Segment segment : segments) {
+            if (segment.isSent()) segment.remove();
+            else segment.close();
         }
-    }
-
-    private static Object owner(Path path) throws IOException {
-        return Files.getAttribute(path, "unix:uid");
-    }
-
-    private static Path expand(String path) {
-        return Paths.get(path.replaceFirst("^~(?=/|$)", System.getProperty("user.home"))).toAbsolutePath();
+        segments.clear();
+        current = null;
+        folder.toFile().delete(); // if nothing is in it
     }
 }

@@ -25,17 +25,18 @@ final class TaskReader {
     private TaskReader() {}
 
     /** One attempt of a task, within its workflow. */
-    static Run run(Run workflow, TaskRun task, TraceRecord trace, boolean cached) {
+    static Run run(Run workflow, Job job, TaskRun task, TraceRecord trace, boolean cached) {
         int attempt = attempt(task);
         Object hash = ask(() -> task.getHash());
         // A task found in its storeDir has no hash: its number in the process tells it from its siblings.
         String identity = hash != null ? hash.toString() : "stored " + task.getName() + " " + ask(() -> task.getIndex());
         RunReference root = workflow.root != null ? workflow.root : workflow.reference();
-        return new Run(RunIds.derived(workflow.id, identity, String.valueOf(attempt)), job(workflow.job, task),
+        return new Run(RunIds.derived(workflow.id, identity, String.valueOf(attempt)), job,
             workflow.engineVersion, task.getName(), workflow.reference(), root, params(task), attempt, cached, details(task, trace));
     }
 
-    private static Job job(Job workflow, TaskRun task) {
+    /** The process of this task. */
+    static Job job(Job workflow, TaskRun task) {
         String process = task.getProcessor().getName();
         // The process's own code as it is written down: the task's script has inputs and parameters filled in.
         String source = ask(() -> task.getProcessor().getTaskBody().getSource());

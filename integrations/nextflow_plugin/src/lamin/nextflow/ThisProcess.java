@@ -13,7 +13,7 @@ final class ThisProcess {
     static final long PID = ProcessHandle.current().pid();
     static final String HOST = host();
     /** Machine, boot, namespace of process ids and clock tick of the start; null where there is no /proc. */
-    static final String BIRTH = birth();
+    static final String BIRTH = or(ThisProcess::birth, null);
 
     private ThisProcess() {}
 

@@ -32,7 +32,10 @@ public final class Probe {
             case "slugs": return slugs(arguments);
             case "parent": return parent(arguments.get(0));
             case "json": return oddities();
-            case "spool": return Spool.file(System.getenv()).path.getParent().toString();
+            case "spool": return SpoolFolder.of(System.getenv()).path.toString();
+            case "heap": return heap(Integer.parseInt(arguments.get(0)));
+            case "keys": return keys(arguments);
+            case "destinations": return destinations();
             case "acknowledged": return acknowledged(arguments);
             case "deliver": return delivered(arguments.get(0), Integer.parseInt(arguments.get(1)));
             case "post": return posted(arguments.get(0), arguments.get(1));
@@ -58,7 +61,7 @@ public final class Probe {
     }
 
     private static List<Object> digests(List<String> paths) {
-        Hasher hasher = Hasher.fromEnvironment(System.getenv());
+        Hasher hasher = Hasher.of(System.getenv());
         List<Object> found = new ArrayList<>();
         for (String path : paths) {
             Digest digest = hasher.digest(Paths.get(path));
@@ -108,6 +111,46 @@ public final class Probe {
         return found;
     }
 
+    /** Bytes that stay in memory of each task that has ended and published a file, of so many. */
+    private static long heap(int tasks) {
+        Publications publications = new Publications();
+        Job job = new Job("main.nf:STEP", "process", "x".repeat(1_000), null, null, null);
+        RunReference workflow = new RunReference(RunIds.derived("workflow"), "nextflow", "main.nf");
+        long before = used();
+        for (int i = 0; i < tasks; i++) {
+            Map<String, Object> details = new LinkedHashMap<>();
+            for (int field = 0; field < 20; field++) details.put("field" + field, "value " + field + " of " + i);
+            Run run = new Run(RunIds.derived("task", "" + i), job, "24.10.0", "STEP (" + i + ")", workflow, workflow, Map.of("x", i), 1, false, details);
+            Attempt attempt = new Attempt(run);
+            Path folder = Paths.get("/data/project/work/ab", RunIds.derived("folder", "" + i));
+            publications.madeIn(folder, attempt);
+            publications.madeIn(folder.resolve("out.txt"), attempt);
+            Path there = Paths.get(System.getProperty("java.home")); // one that is not moved away
+            publications.madeIn(there, attempt);
+            publications.published(new Publication(Paths.get("/data/project/results/out" + i + ".txt"), there, java.time.Instant.now()));
+            attempt.run = run.brief();
+        }
+        long bytes = (used() - before) / tasks;
+        return publications.maker(Paths.get("/")) == null ? bytes : -1; // it is in use until here
+    }
+
+    private static long used() {
+        for (int i = 0; i < 5; i++) System.gc();
+        return Runtime.getRuntime().totalMemory() - Runtime.getRuntime().freeMemory();
+    }
+
+    private static List<Object> keys(List<String> names) {
+        List<Object> found = new ArrayList<>();
+        for (String name : names) found.add(Destination.key(name));
+        return found;
+    }
+
+    private static List<Object> destinations() {
+        List<Object> found = new ArrayList<>();
+        for (Destination each : Destinations.of(System.getenv(), SpoolFolder.of(System.getenv()))) found.add(each.key);
+        return found;
+    }
+
     private static List<Object> slugs(List<String> repositories) {
         List<Object> found = new ArrayList<>();
         for (String repository : repositories) found.add(WorkflowReader.slug(repository));
@@ -135,7 +178,7 @@ public final class Probe {
         long began = System.nanoTime();
         String problem = null;
         try {
-            new HttpSink(new java.net.URL(url), key).emit("{}");
+            new HttpSink(new java.net.URL(url), key, Map.of()).emit("{}");
         } catch (java.io.IOException failure) {
             problem = failure.getMessage();
         }
@@ -147,7 +190,7 @@ public final class Probe {
     private static Object delivered(String url, int count) throws Exception {
         Map<String, String> environment = new LinkedHashMap<>(System.getenv());
         environment.put("OPENLINEAGE_URL", url);
-        Delivery delivery = Delivery.fromEnvironment(environment);
+        Delivery delivery = Delivery.of(Map.of(), environment);
         long longest = 0;
         for (int i = 0; i < count; i++) {
             Map<String, Object> event = Map.of("number", i);
