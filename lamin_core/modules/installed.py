@@ -67,7 +67,7 @@ def _check_definitions(name: str, package: str) -> None:
     core = {table.name for table in core_tables()}
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,19}", name) or package.partition(".")[0] != name:
         raise Conflict(
-            f"{name!r} is no name for a registry module",
+            f"not the name of a registry module: {name!r}",
             hint="the name of its package, in small letters",
         )
     if any(table.startswith(f"{name}_") for table in core):
