@@ -375,16 +375,17 @@ def connect(
 
     Args:
         where: A folder, or the URL of a database. By default the instance that `LAMIN_INSTANCE`
-        names, else the nearest
-            one in or above the working directory, else the user's default.
-        instance: The same, as scripts written for LaminDB name it.
+            names, else the nearest one in the working directory or above it, else the default
+            instance of the user.
+        instance: Another name of `where`, for scripts written for LaminDB.
 
     Returns:
-        The instance, current from now on.
+        The instance, which is now the current one.
 
     Raises:
-        InstanceNotFound: There is none.
-        SchemaMismatch: Its tables are of another version; `lamin migrate` updates older ones.
+        InstanceNotFound: There is no such instance.
+        SchemaMismatch: Another version created its tables; `lamin migrate` upgrades older ones.
+        UntrustedInstance: The instance was only found, and this user has not allowed it.
         Unavailable: The database cannot be reached.
     """
     target = instance if where is None else where
@@ -417,20 +418,24 @@ def init(
     name: str | None = None,
     modules: str | Iterable[str] | None = None,
 ) -> Instance:
-    """Create an instance and connect to it; an existing one with the same storage and database is opened.
+    """Create an instance and connect to it. An existing instance with the same storage and database is opened.
 
     Args:
-        storage: The root of the default storage: a folder, which is made if it does not exist, or a
-        URL. db: An SQLAlchemy URL of SQLite or PostgreSQL; by default a SQLite file inside
-        `.lamin/`. path: The folder in which `.lamin/` is made.
-        name: What it is called; by default as the folder.
-        modules: Names of registry modules that are installed, such as `"wetlab"`; `bionty` is there
-            anyway.
+        storage: The root of the storage for copies: a URL, or a folder, which is created if it does
+            not exist.
+        db: An SQLAlchemy URL of SQLite or PostgreSQL; by default a SQLite file in `.lamin/`.
+        path: The folder in which `.lamin/` is created.
+        name: The name of the instance; by default the name of the folder.
+        modules: Names of installed registry modules, such as `"wetlab"`; `bionty` is always there.
+
+    Returns:
+        The instance, which is now the current one.
 
     Raises:
-        Conflict: The folder has another instance already.
-        InvalidArgument: A name or a module that is none.
-        NotFound: A module without migrations.
+        Conflict: The folder has an instance with another storage or database.
+        InvalidArgument: The name or a module is not valid.
+        NotFound: A module has no migrations.
+        Unavailable: The database or the storage cannot be reached.
     """
     chosen = check_modules(modules)
     new_name = check_instance_name(name)
