@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy.orm import Session
 
 from lamin_core import saving
 from lamin_core.curation import collections
@@ -256,15 +257,8 @@ class Instance:
     @cached_property
     def user_id(self) -> int:
         """The primary key of who is at work here: the setting `user`, or the login name."""
-        handle, name = settings.look_up("user").value or login_name(), settings.user_name
         with self.db.writing() as session:
-            user = session.scalar(select(User).where(User.handle == handle))
-            if user is None:
-                user = User(uid=random_uid(8), handle=handle)
-                session.add(user)
-            user.name = name or user.name
-            session.flush()
-            return user.id
+            return current_user(session)
 
     @cached_property
     def files(self) -> Files:
@@ -531,3 +525,15 @@ def login_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # no entry for this uid, as in many containers
         return str(os.getuid())
+
+
+def current_user(session: Session) -> int:
+    """The primary key of the user that is set, or of the login name; written if it is new."""
+    handle, name = settings.look_up("user").value or login_name(), settings.user_name
+    user = session.scalar(select(User).where(User.handle == handle))
+    if user is None:
+        user = User(uid=random_uid(8), handle=handle)
+        session.add(user)
+    user.name = name or user.name
+    session.flush()
+    return user.id

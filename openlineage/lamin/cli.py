@@ -286,7 +286,12 @@ def _texts(file: Path) -> list[EventText]:
     type=click.IntRange(0, 65535),
     help="Port to listen on.",
 )
-def serve(host: str, port: int) -> None:
+@click.option(
+    "--write",
+    is_flag=True,
+    help="Let everybody who needs no key edit descriptions, labels, features and notes.",
+)
+def serve(host: str, port: int, write: bool) -> None:
     """Receive OpenLineage events over HTTP and show the web pages."""
 
     def announce(taken: int) -> None:
@@ -296,7 +301,7 @@ def serve(host: str, port: int) -> None:
         output.echo(f"what can be asked: http://{host}:{taken}/api/v1/openapi.json", err=True)
 
     instance = connect()
-    _run_server(instance, host, port, announce, takes_events=True)
+    _run_server(instance, host, port, announce, takes_events=True, is_writable=write)
 
 
 @click.command(epilog=examples("lamin ui", "lamin ui --no-browser --port 8080"))
@@ -307,11 +312,16 @@ def serve(host: str, port: int) -> None:
     help="Port to listen on; by default any free port.",
 )
 @click.option("--no-browser", is_flag=True, help="Only print the URL; do not open a browser.")
-def ui(port: int, no_browser: bool) -> None:
+@click.option(
+    "--write",
+    is_flag=True,
+    help="Let everybody who needs no key edit descriptions, labels, features and notes.",
+)
+def ui(port: int, no_browser: bool, write: bool) -> None:
     """Show the registry in the browser.
 
-    Only this machine can reach the pages, and they change nothing. `lamin serve` shows the same
-    pages and also receives events. Both run until they are interrupted.
+    Only this machine can reach the pages, and without --write they change nothing. `lamin serve`
+    shows the same pages and also receives events. Both run until they are interrupted.
     """
 
     def announce(taken: int) -> None:
@@ -324,11 +334,17 @@ def ui(port: int, no_browser: bool) -> None:
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
     instance = connect()
-    _run_server(instance, "127.0.0.1", port, announce, takes_events=False)
+    _run_server(instance, "127.0.0.1", port, announce, takes_events=False, is_writable=write)
 
 
 def _run_server(
-    instance: Instance, host: str, port: int, announce: Callable[[int], None], *, takes_events: bool
+    instance: Instance,
+    host: str,
+    port: int,
+    announce: Callable[[int], None],
+    *,
+    takes_events: bool,
+    is_writable: bool,
 ) -> None:
     try:
         from lamin_core.server.serve import serve as run
@@ -336,5 +352,5 @@ def _run_server(
     except ImportError as error:
         raise MissingExtra(str(error.name), "server") from error
     bring_in(instance)
-    make_application = partial(application, takes_events=takes_events)
+    make_application = partial(application, takes_events=takes_events, is_writable=is_writable)
     run(instance.db, host, port, os.environ.get("LAMIN_API_KEY"), announce, make_application)
