@@ -295,7 +295,7 @@ def _driver(session: Session) -> sqlite3.Connection:
 
 
 def _acquire_write_lock(driver: sqlite3.Connection) -> None:
-    """Begin to write as soon as nobody else does.
+    """Start to write as soon as no other process writes.
 
     SQLite itself waits up to a tenth of a second between two looks, a hundred times as long as a
     transaction takes.
