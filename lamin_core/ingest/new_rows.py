@@ -114,7 +114,7 @@ def edge(
     role: str | None,
     origin: str,
 ) -> Row:
-    """A run read or wrote a version; without a run, somebody described it."""
+    """A new edge: a run read or wrote a version; without a run, an event described the version."""
     return {
         "run_id": run_id,
         "artifact_id": artifact_id,

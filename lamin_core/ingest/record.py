@@ -132,7 +132,7 @@ def _changed_labels(
 
 
 def learn_names(session: Session, pairs: Iterable[tuple[str, str]]) -> set[str]:
-    """Each pair is two paths of one dataset; the ids of runs that have to be recorded anew because of that."""
+    """Record pairs of paths of one dataset; return the ids of runs that must be recorded again because of them."""
     moves = moves_of(session)
     renamed = aliases.learn(
         session, [(present_name(path, moves), present_name(name, moves)) for path, name in pairs]

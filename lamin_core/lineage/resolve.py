@@ -57,7 +57,7 @@ class Match:
     name: str
     records: tuple[Record, ...]
     same_bytes: bool = False
-    """Whether the name is a file that is no artifact itself, but has the same bytes as these."""
+    """Whether the name is a file that is not an artifact itself, but has the same bytes as these."""
     url: str | None = None
     """Where the artifact is, if the name is its path on another host."""
 

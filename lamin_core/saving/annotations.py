@@ -348,7 +348,7 @@ def _label_rows(
         unknown.setdefault(str(dtype.options[0]), []).extend(missing)
     for position, label in enumerate(labels):
         relation = annotation_of(type(record), type(label))
-        if relation is None:  # a record of a registry that is no label, kept by its uid
+        if relation is None:  # a record that is not a label is stored by its uid
             _uid_row(record, feature, label, position, rows)
         else:
             rows[table_of(_between(relation))].append(_link(record, relation, label.id, feature))
@@ -419,7 +419,7 @@ def _relation(
 
 
 def _remove(session: Session, record: Registry, feature_ids: list[int] | None) -> None:
-    """Remove the values of these features, or of all; labels that are no values of features stay."""
+    """Remove the values of these features, or of all; labels without a feature stay."""
     kind = type(record)
     tables = [relation.link for relation in annotations_of(kind).values()]
     tables += [model(kind._feature_values)] if kind._feature_values else []
