@@ -130,6 +130,9 @@ class Run(HasLineage, Registry):
     _reports: ClassVar[ToMany[Artifact]] = ToMany(
         "Artifact", link="RunReport", own="run_id", other="artifact_id"
     )
+    _logs: ClassVar[ToMany[Artifact]] = ToMany(
+        "Artifact", link="RunArtifact", own="run_id", other="artifact_id", only={"role": "log"}
+    )
     input_artifacts: ClassVar[ToMany[Artifact]] = ToMany(
         "Artifact",
         link="RunArtifact",
@@ -202,8 +205,8 @@ class Run(HasLineage, Registry):
 
     @property
     def report(self) -> Artifact | None:
-        """Its log, or the notebook as it was left, where that was asked for or saved."""
-        return self._reports.first()
+        """Its log or notebook where that was asked for or saved; of a job of an engine, its log file."""
+        return self._reports.first() or self._logs.first()
 
     @property
     def git(self) -> dict[str, Any] | None:
