@@ -25,7 +25,7 @@ from lamin_core.runtime.redaction import redact_text
 from lamin_core.runtime.sharing import Sharing
 
 _for_user = click.option(
-    "--user", "for_user", is_flag=True, help="For all folders of this user that are in no instance."
+    "--user", "for_user", is_flag=True, help="For all folders of this user without an instance."
 )
 
 
@@ -37,34 +37,34 @@ _for_user = click.option(
 @click.option(
     "--storage",
     shell_complete=completers.folders,
-    help="Folder or URL that copies of files go into, such as s3://bucket; by default ./data.",
+    help="Folder or URL for copies of files, such as s3://bucket; ./data by default.",
 )
-@click.option("--db", help="Database URL; by default a SQLite file inside .lamin/.")
+@click.option("--db", help="Database URL; by default a SQLite file in .lamin/.")
 @click.option(
     "--shared",
     type=click.Choice([choice.value for choice in Sharing]),
     is_flag=False,
     flag_value="group",
-    help="Who else may use it: `group` (if none is named), `group-read`, or `private`, as it is by default.",
+    help="Who may use the instance: `private` (default), `group` (also for --shared alone) or `group-read`.",
 )
 @click.option(
     "--modules",
-    help="For scripts written for LaminDB: `bionty`. Nothing has to be chosen, what there is is there.",
+    help="Registry modules that are installed, joined by commas; `bionty` is there anyway.",
 )
-@click.option("--name", help="What the instance is called; by default as the folder.")
+@click.option("--name", help="Name of the instance; by default the name of the folder.")
 def init(
     storage: str | None, db: str | None, shared: str | None, modules: str | None, name: str | None
 ) -> None:
-    """Make an instance in this folder: a database and a storage.
+    """Create an instance in this folder: a database and a storage.
 
-    The same again opens the one that is there, and `--shared` changes who may use it.
+    If the instance exists, the command opens it, and `--shared` changes who may use it.
     """
     from lamin_core.instance.instance import connect as open_instance
     from lamin_core.instance.instance import init as make
     from lamin_core.instance.instance import require_no_connection
     from lamin_core.instance.modules import check_instance_name, check_modules, rename_instance
 
-    check_modules(modules)
+    chosen = check_modules(modules)
     new_name = check_instance_name(name)
     require_no_connection(Path.cwd() / FOLDER)
     above = nearest_marked(Path.cwd().parent)
@@ -72,7 +72,11 @@ def init(
     is_open = is_there and storage is None and db is None
     if is_open:
         require_trusted_instance(Path.cwd() / FOLDER)
-    instance = open_instance(Path.cwd()) if is_open else make(storage or "./data", db=db)
+    instance = (
+        open_instance(Path.cwd()) if is_open else make(storage or "./data", db=db, modules=chosen)
+    )
+    if is_open:
+        instance.add_modules(chosen)
     if new_name is not None:
         rename_instance(instance.folder, new_name)
     if shared is not None:
@@ -82,11 +86,13 @@ def init(
     output.echo(f"  database: {redact_text(instance.db.url)}", err=True)
     if shared is not None:
         output.echo(f"  shared:   {shared}", err=True)
-    if modules is not None:
+    if modules is not None and not chosen:
         output.echo(
-            f"  note: --modules {modules} changes nothing; all registries of this version are there",
+            f"  note: --modules {modules} changes nothing; its registries are there anyway",
             err=True,
         )
+    for module, revision in instance.db.modules.items():
+        output.echo(f"  module:   {module}, schema {revision}", err=True)
     if above is not None:
         output.echo(
             f"  note: {above} has an instance too; from here on down, this one is at work", err=True
@@ -107,10 +113,10 @@ _NEXT = """  next:     ln.track() in a script, lamin run PROGRAM, snakemake --lo
 @click.argument("where", metavar="FOLDER|URL", shell_complete=completers.folders)
 @_for_user
 def connect(where: str, for_user: bool) -> None:
-    """Work with another instance from this folder on down.
+    """Use another instance in this folder and the folders below.
 
-    WHERE it is: its folder, or the URL of its database. Somebody else's instance at or above this
-    folder is used only after this.
+    Name the folder of the instance, or the URL of its database. This also allows the use of an
+    instance of somebody else in this folder or above it.
     """
     from lamin_core.instance.setup import allow, attach
 
@@ -131,7 +137,7 @@ def connect(where: str, for_user: bool) -> None:
 @click.command(epilog=examples("lamin disconnect"))
 @_for_user
 def disconnect(for_user: bool) -> None:
-    """Undo lamin connect. The instance itself stays as it is."""
+    """Remove the connection of lamin connect; keeps the instance."""
     from lamin_core.instance.setup import detach
 
     gone = detach(None if for_user else Path.cwd())
@@ -145,11 +151,11 @@ def disconnect(for_user: bool) -> None:
 
 
 @click.command(epilog=examples("lamin info --show-origin", "lamin info --json"))
-@click.option("--show-origin", is_flag=True, help="Say also who decided that it is this instance.")
+@click.option("--show-origin", is_flag=True, help="Also show what selected this instance.")
 @output.as_json
 @click.pass_context
 def info(ctx: click.Context, show_origin: bool, as_json: bool) -> None:
-    """Say which instance is at work here."""
+    """Show which instance is used here."""
     from lamin_core.db.database import REVISION
     from lamin_core.instance.instance import connect as open_instance
 
@@ -178,12 +184,52 @@ def _origin(located: Located | None, ctx: click.Context) -> str:
     return "--instance" if named_before and located.origin == VARIABLE else located.origin
 
 
-@click.command(epilog=examples("lamin backup before.db && lamin migrate"))
-@click.argument("deploy", type=click.Choice(["deploy"]), required=False)
-def migrate(deploy: str | None) -> None:
-    """Bring the database to the schema of this version."""
+@click.group(
+    invoke_without_command=True,
+    epilog=examples(
+        "lamin backup before.db && lamin migrate",
+        "lamin migrate deploy --modules wetlab",
+        'lamin migrate create wetlab --message "wells have a volume"',
+    ),
+)
+@click.pass_context
+def migrate(ctx: click.Context) -> None:
+    """Bring the database to the schema of this version, and of the instance's registry modules."""
+    if ctx.invoked_subcommand is None:
+        _migrate("")
+
+
+@migrate.command(epilog=examples("lamin migrate deploy --modules wetlab"))
+@click.option(
+    "--modules",
+    default="",
+    help="Also these registry modules, which the instance has from then on.",
+)
+def deploy(modules: str) -> None:
+    """The same; also adds registry modules to the instance. All of it is done, or nothing."""
+    _migrate(modules)
+
+
+@migrate.command(epilog=examples('lamin migrate create wetlab --message "wells have a volume"'))
+@click.argument("module")
+@click.option(
+    "--message", "-m", default="changes", show_default=True, help="What the migration is for."
+)
+def create(module: str, message: str) -> None:
+    """Write the next migration of a registry module: from the last one to what its registries define."""
+    from lamin_core.modules.deployment import create_migration
+    from lamin_core.modules.installed import check_installed
+
+    check_installed([module])
+    output.echo(str(create_migration(module, message)))
+
+
+def _migrate(modules: str) -> None:
     from lamin_core.db.database import REVISION
+    from lamin_core.instance.modules import check_modules
     from lamin_core.migrations import upgrade
 
-    upgrade(Path.cwd())
+    revisions = upgrade(Path.cwd(), check_modules(modules))
     output.echo(f"the database is at schema {REVISION}", err=True)
+    for module, revision in revisions.items():
+        output.echo(f"module {module} is at schema {revision}", err=True)

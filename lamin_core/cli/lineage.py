@@ -20,8 +20,10 @@ from lamin_core.cli.output import (
     print_json,
     print_table,
     there_is_more,
+    time_option,
 )
 from lamin_core.cli.pictures import chosen_file, chosen_form, newest_nodes, picture_options, put_out
+from lamin_core.cli.reconcile import reconcile
 from lamin_core.cli.resolve import note_other_place
 from lamin_core.cli.trees import print_lines
 from lamin_core.enums import RunStatus
@@ -36,16 +38,9 @@ from lamin_core.models import Artifact, Run
 from lamin_core.render.drawing import Lineage
 from lamin_core.render.tree import tree_lines
 from lamin_core.runtime.text import duration
-from lamin_core.runtime.timestamps import parse_time
 
 _SHOWN = 50
 """Rows of a table, where nobody says how many."""
-
-
-def _time_option(
-    _context: click.Context, _option: click.Parameter, value: str | None
-) -> datetime | None:
-    return None if value is None else parse_time(value)
 
 
 @click.command(
@@ -60,32 +55,30 @@ def _time_option(
     )
 )
 @click.argument("name", metavar="[KEY|UID]", required=False, shell_complete=completers.keys)
-@click.option("--up", type=click.IntRange(0), help="At most this many steps towards the sources.")
-@click.option(
-    "--down", type=click.IntRange(0), help="At most this many steps towards what hangs on it."
-)
+@click.option("--up", type=click.IntRange(0), help="Maximum number of steps upstream.")
+@click.option("--down", type=click.IntRange(0), help="Maximum number of steps downstream.")
 @click.option(
     *("--to", "other"),
     metavar="KEY|UID",
     shell_complete=completers.keys,
-    help="Only the paths between the two, whichever is above the other.",
+    help="Show only the paths between the two, in either direction.",
 )
 @click.option(
     "--run",
     metavar="RUN",
     shell_complete=completers.transforms,
-    help="Of this run: its uid, its OpenLineage id, or a key for its newest.",
+    help="Lineage of a run: its uid, its OpenLineage run id, or the key of a transform for its newest run.",
 )
 @click.option(
     "--as-of",
     metavar="TIME",
-    callback=_time_option,
-    help="As it was known then: 2026-03-01T14:30, or how long ago, such as 2h.",
+    callback=time_option,
+    help="Show what was known at this time: 2026-03-01T14:30, or an age such as 2h.",
 )
 @click.option(
-    "--limit", type=LIMIT, default=NODE_LIMIT, help="At most this many nodes, the nearest."
+    "--limit", type=LIMIT, default=NODE_LIMIT, help="Maximum number of nodes; the nearest are kept."
 )
-@click.option("--all", "everything", is_flag=True, help="The whole registry.")
+@click.option("--all", "everything", is_flag=True, help="Show the whole registry.")
 @picture_options
 @as_json
 def lineage(
@@ -102,17 +95,18 @@ def lineage(
     file: Path | None,
     as_json: bool,
 ) -> None:
-    """What made this artifact, back to the sources; what hangs on it.
+    """Show the lineage of an artifact or a run.
 
-    Of a run: what it read and wrote, and what is around that.
+    The name is a key, a path or a uid. The text is the tree of upstream runs and artifacts; with
+    --down, also the downstream tree. For a run, it shows what the run read and wrote. With --all,
+    it shows counts for each engine.
 
-    A step is from an artifact to a run or back; --up and --down each limit their own way, 0 leaves
-    it out. As text, the tree of what made it; with --down, also of what hangs on it. With --all as
-    text, counts for each engine.
+    A step leads from an artifact to a run, or from a run to an artifact. --up and --down limit the
+    steps in their direction; 0 shows nothing in that direction.
 
-    --svg, --dot and --mermaid draw it; -o writes into a file, in the format of its suffix, and
-    --html one page to mail. Behind an artifact stands `outdated` where an input of the run that
-    made it has changed since.
+    --svg, --dot and --mermaid print a picture. -o writes a file in the format of its suffix, and
+    --html one page to mail. An artifact is marked `outdated` if an input of the run that made it has
+    changed since.
     """
     instance = connect()
     instance.runs.find_lost()
@@ -229,13 +223,15 @@ def _choices(command: Any) -> Any:
     """The options that `runs` and `artifacts` share."""
     for option in (
         click.option(
-            "--limit", type=LIMIT, help=f"At most this many; as text {_SHOWN} unless told."
+            "--limit",
+            type=LIMIT,
+            help=f"Maximum number of rows; by default {_SHOWN} as text, all as JSON.",
         ),
         click.option(
             "--since",
             metavar="TIME",
-            callback=_time_option,
-            help="From this time on: 2026-03-01, or how long ago, such as 3d.",
+            callback=time_option,
+            help="Only since this time: 2026-03-01, or an age such as 3d.",
         ),
         click.option(
             "--engine",
@@ -247,31 +243,48 @@ def _choices(command: Any) -> Any:
     return command
 
 
-@click.command(
+@click.group(
+    invoke_without_command=True,
     epilog=examples(
-        "lamin runs --status failed --since 2d", "lamin runs --engine snakemake --limit 500"
-    )
+        "lamin runs --status failed --since 2d",
+        "lamin runs --engine snakemake --limit 500",
+        "lamin runs --id 019ac5e2-6f0a-7c51-9a40-0d5a6cb9b1f3",
+        "lamin runs reconcile",
+    ),
 )
 @click.option(
     "--status",
     multiple=True,
     type=click.Choice([str(run_status) for run_status in RunStatus]),
-    help="Only in this state.",
+    help="Only with this status; can be repeated.",
 )
 @click.option(
-    "--key", shell_complete=completers.transforms, help="Only of transforms whose key begins so."
+    "--key",
+    shell_complete=completers.transforms,
+    help="Only runs whose transform has a key that starts with this.",
+)
+@click.option(
+    "--id",
+    "attempts_of",
+    metavar="UUID",
+    help="Only all attempts of the run with this id of its engine.",
 )
 @_choices
 @as_json
+@click.pass_context
 def runs(
+    context: click.Context,
     status: tuple[str, ...],
     key: str | None,
+    attempts_of: str | None,
     engine: str | None,
     since: datetime | None,
     limit: int | None,
     as_json: bool,
 ) -> None:
-    """All runs, the newest first."""
+    """List runs, the newest first."""
+    if context.invoked_subcommand is not None:
+        return
     instance = connect()
     instance.runs.find_lost()
     max_rows = limit or (None if as_json else _SHOWN)
@@ -279,6 +292,7 @@ def runs(
         status=status,
         engine=engine,
         key=key,
+        attempts_of=attempts_of,
         since=since,
         limit=None if max_rows is None else max_rows + 1,
     )
@@ -292,13 +306,18 @@ def runs(
             "transform": node.transform_key,
             "engine": node.engine,
             "name": node.name,
+            "attempt": node.attempt if node.attempt > 1 else None,
             "status": node.status + (" (cached)" if node.cached else ""),
             "started": None if node.started_at is None else local(node.started_at),
             "took": "" if node.duration is None else duration(node.duration),
         }
         for node in nodes
     ]
-    _print_first(rows, max_rows, is_filtered=bool(status or key or engine or since))
+    is_filtered = bool(status or key or engine or since or attempts_of)
+    _print_first(rows, max_rows, is_filtered=is_filtered)
+
+
+runs.add_command(reconcile)
 
 
 @click.command(
@@ -309,9 +328,11 @@ def runs(
         "lamin artifacts --json",
     )
 )
-@click.option("--key", shell_complete=completers.keys, help="Only with a key that begins so.")
+@click.option("--key", shell_complete=completers.keys, help="Only keys that start with this.")
 @annotation_options
-@click.option("--trash", is_flag=True, help="Those in the trash; lamin undelete brings them back.")
+@click.option(
+    "--trash", is_flag=True, help="List the artifacts in the trash; lamin undelete restores them."
+)
 @_choices
 @as_json
 def artifacts(
@@ -325,10 +346,10 @@ def artifacts(
     limit: int | None,
     as_json: bool,
 ) -> None:
-    """All versions of all artifacts, the newest first.
+    """List versions of artifacts, the newest first.
 
-    --label, --feature and --project may be given several times; all of them hold. A feature is
-    compared by =, !=, <, <=, >, >= or ~ (contains); its name alone asks for any value.
+    An artifact must match all of --label, --feature and --project. A feature is compared with =, !=,
+    <, <=, >, >= or ~ (contains); a feature without an operator matches any value.
     """
     max_rows = limit or (None if as_json else _SHOWN)
     connect()
@@ -372,12 +393,12 @@ def _print_first(rows: list[dict[str, Any]], limit: int | None, *, is_filtered: 
 @click.argument("second", metavar="RUN_B", shell_complete=completers.transforms)
 @as_json
 def diff(first: str, second: str, as_json: bool) -> None:
-    """How the second run differs from the first.
+    """Show how the second run differs from the first.
 
-    In params, code, environment, inputs, outputs, status, engine and duration.
+    It compares params, code, environment, inputs, outputs, status, engine and duration.
 
-    A run is named by its uid, its OpenLineage run id, or the key of its transform, which is the
-    newest run of that.
+    A run is given by its uid, its OpenLineage run id, or the key of its transform, which means its
+    newest run.
     """
     difference = connect().lineage.diff(first, second)
     print_json(difference.view()) if as_json else echo(str(difference))

@@ -45,9 +45,9 @@ def by_name(command: Command) -> Command:
     """The arguments of a command on one record: `[REGISTRY] [NAME]`, or `--key`, `--uid`, `--name`."""
     options = (
         click.argument("words", nargs=-1, metavar="[REGISTRY] [NAME]", shell_complete=_complete),
-        click.option("--key", help="Its key."),
-        click.option("--uid", help="Its uid, or the first characters of it."),
-        click.option("--name", help="Its name."),
+        click.option("--key", help="Key of the record."),
+        click.option("--uid", help="Uid of the record, or its first characters."),
+        click.option("--name", help="Name of the record."),
     )
     for option in reversed(options):
         command = option(command)
@@ -170,10 +170,14 @@ def _with_uid(kind: Any, word: str) -> Any:
 
 
 def _by_uid(kind: Any, uid: str) -> Any:
-    """The record with this uid, or these first characters of it; a run also by its OpenLineage run id."""
+    """The record with this uid, or these first characters of it; a run also by its OpenLineage run id.
+
+    Of several attempts of a run, the last.
+    """
     if kind is not ln.Run:
         return kind.get(uid)
-    run = ln.Run.filter(external_id__in=sorted(external_ids(uid))).first()
+    attempts = ln.Run.filter(external_id__in=sorted(external_ids(uid)))
+    run = attempts.order_by("-attempt").first()
     if run is None and not (uid.isascii() and uid.isalnum()):
         raise NotFound(f"no run has the id {uid!r}", hint="lamin runs")
     return ln.Run.get(uid) if run is None else run

@@ -10,12 +10,14 @@ from __future__ import annotations
 import getpass
 import logging
 import os
-from collections.abc import Iterable
+import shutil
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy.orm import Session
 
 from lamin_core import saving
 from lamin_core.curation import collections
@@ -43,6 +45,7 @@ from lamin_core.instance.waiting import bring_in
 from lamin_core.models import Artifact, Collection, InstanceRow, Schema, Storage, User
 from lamin_core.models.base import Registry
 from lamin_core.models.relations import relations_of
+from lamin_core.modules.installed import open_modules
 from lamin_core.query.describe import description
 from lamin_core.query.queryset import SQLQuerySet
 from lamin_core.query.relation_manager import SQLRelatedSet, all_reached, ordered_members, slots
@@ -123,6 +126,7 @@ class Instance:
     def _checked(self) -> Instance:
         try:
             self.db.check()
+            open_modules(self.db.modules)
             follow_project(self.db)
         except LaminError:
             self.db.dispose()
@@ -131,7 +135,11 @@ class Instance:
 
     @classmethod
     def create(
-        cls, parent: Path, storage: str | os.PathLike[str], db: str | None = None
+        cls,
+        parent: Path,
+        storage: str | os.PathLike[str],
+        db: str | None = None,
+        modules: Sequence[str] = (),
     ) -> Instance:
         """Create an instance; an existing one with the same storage and database is opened.
 
@@ -139,9 +147,12 @@ class Instance:
             parent: The folder in which `.lamin/` is made.
             storage: A folder, which is made if it does not exist, or a URL.
             db: An SQLAlchemy URL; by default a SQLite file inside `.lamin/`.
+            modules: Installed registry modules, whose tables are made, too.
 
         Raises:
-            Conflict: The folder has another instance already.
+            Conflict: The folder has another instance already, or a migration of a module fails;
+                then nothing is made.
+            NotFound: A module has no migrations.
         """
         folder = parent.absolute() / FOLDER
         root, url = _storage_root(os.fspath(storage), parent), db or "sqlite:///lamin.db"
@@ -149,7 +160,8 @@ class Instance:
         require_readable(folder / CONNECTED)
         require_no_connection(folder)
         if (folder / SETTINGS).exists():
-            return _reopened(folder, root, url)
+            return _reopened(folder, root, url, modules)
+        is_new = not folder.exists()
         sharing.make_instance_folder(folder)
         require_own_folder(folder)
         sharing.narrow(folder)
@@ -159,10 +171,13 @@ class Instance:
         )
         instance = cls(folder, url)
         try:
-            instance.db.create()
+            instance.db.create(_deployment(modules))
             instance._settle(root)
+            open_modules(instance.db.modules)
         except LaminError:
             instance.db.dispose()
+            if is_new:
+                shutil.rmtree(folder, ignore_errors=True)
             raise
         write_toml(folder / SETTINGS, {"db": url})
         remember(folder)
@@ -187,6 +202,15 @@ class Instance:
             storage_for(session, str(self.folder.parent))
         if not is_remote(root):
             Path(root).mkdir(parents=True, exist_ok=True)
+
+    def add_modules(self, modules: Sequence[str]) -> None:
+        """Make the tables of these registry modules, or bring them to the newest schema, all or none."""
+        make = _deployment(modules)
+        if make is not None:
+            with self.db.writing() as session:
+                make(session.connection())
+            self.db.check()
+            open_modules(self.db.modules)
 
     def share(self, choice: Sharing) -> None:
         """Let the group of the project folder use the instance, or this user alone.
@@ -233,15 +257,8 @@ class Instance:
     @cached_property
     def user_id(self) -> int:
         """The primary key of who is at work here: the setting `user`, or the login name."""
-        handle, name = settings.look_up("user").value or login_name(), settings.user_name
         with self.db.writing() as session:
-            user = session.scalar(select(User).where(User.handle == handle))
-            if user is None:
-                user = User(uid=random_uid(8), handle=handle)
-                session.add(user)
-            user.name = name or user.name
-            session.flush()
-            return user.id
+            return current_user(session)
 
     @cached_property
     def files(self) -> Files:
@@ -352,16 +369,17 @@ def connect(
 
     Args:
         where: A folder, or the URL of a database. By default the instance that `LAMIN_INSTANCE`
-        names, else the nearest
-            one in or above the working directory, else the user's default.
-        instance: The same, as scripts written for LaminDB name it.
+            names, else the nearest one in the working directory or above it, else the default
+            instance of the user.
+        instance: Another name of `where`, for scripts written for LaminDB.
 
     Returns:
-        The instance, current from now on.
+        The instance, which is now the current one.
 
     Raises:
-        InstanceNotFound: There is none.
-        SchemaMismatch: Its tables are of another version; `lamin migrate` updates older ones.
+        InstanceNotFound: There is no such instance.
+        SchemaMismatch: Another version created its tables; `lamin migrate` upgrades older ones.
+        UntrustedInstance: The instance was only found, and this user has not allowed it.
         Unavailable: The database cannot be reached.
     """
     target = instance if where is None else where
@@ -394,22 +412,28 @@ def init(
     name: str | None = None,
     modules: str | Iterable[str] | None = None,
 ) -> Instance:
-    """Create an instance and connect to it; an existing one with the same storage and database is opened.
+    """Create an instance and connect to it. An existing instance with the same storage and database is opened.
 
     Args:
-        storage: The root of the default storage: a folder, which is made if it does not exist, or a
-        URL. db: An SQLAlchemy URL of SQLite or PostgreSQL; by default a SQLite file inside
-        `.lamin/`. path: The folder in which `.lamin/` is made.
-        name: What it is called; by default as the folder.
-        modules: For scripts written for LaminDB: `bionty`, which is there anyway.
+        storage: The root of the storage for copies: a URL, or a folder, which is created if it does
+            not exist.
+        db: An SQLAlchemy URL of SQLite or PostgreSQL; by default a SQLite file in `.lamin/`.
+        path: The folder in which `.lamin/` is created.
+        name: The name of the instance; by default the name of the folder.
+        modules: Names of installed registry modules, such as `"wetlab"`; `bionty` is always there.
+
+    Returns:
+        The instance, which is now the current one.
 
     Raises:
-        Conflict: The folder has another instance already.
-        InvalidArgument: A name or a module that is none.
+        Conflict: The folder has an instance with another storage or database.
+        InvalidArgument: The name or a module is not valid.
+        NotFound: A module has no migrations.
+        Unavailable: The database or the storage cannot be reached.
     """
-    check_modules(modules)
+    chosen = check_modules(modules)
     new_name = check_instance_name(name)
-    instance = Instance.create(Path(path), storage, db)
+    instance = Instance.create(Path(path), storage, db, chosen)
     if new_name is not None and new_name != instance_name(instance.folder):
         rename_instance(instance.folder, new_name)
     _change_to(instance)
@@ -473,7 +497,17 @@ def _storage_root(storage: str, parent: Path) -> str:
     return checked_root(storage, parent.absolute())
 
 
-def _reopened(folder: Path, root: str, url: str) -> Instance:
+def _deployment(modules: Sequence[str]) -> Callable[[Connection], None] | None:
+    """What makes the tables of these modules; None for no modules."""
+    if not modules:
+        return None
+    from lamin_core.modules.deployment import check_migrations, deploy  # imports Alembic
+
+    check_migrations(modules)
+    return lambda connection: deploy(connection, modules)
+
+
+def _reopened(folder: Path, root: str, url: str, modules: Sequence[str]) -> Instance:
     require_trusted_instance(folder)
     instance = Instance.open(folder)
     if instance.storage != root or instance.db.url != _database_url(folder, url):
@@ -481,6 +515,7 @@ def _reopened(folder: Path, root: str, url: str) -> Instance:
             f"{str(folder.parent)!r} already has an instance, with storage {instance.storage!r}",
             hint="work with that one, or init in another folder",
         )
+    instance.add_modules(modules)
     return instance
 
 
@@ -490,3 +525,15 @@ def login_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # no entry for this uid, as in many containers
         return str(os.getuid())
+
+
+def current_user(session: Session) -> int:
+    """The primary key of the user that is set, or of the login name; written if it is new."""
+    handle, name = settings.look_up("user").value or login_name(), settings.user_name
+    user = session.scalar(select(User).where(User.handle == handle))
+    if user is None:
+        user = User(uid=random_uid(8), handle=handle)
+        session.add(user)
+    user.name = name or user.name
+    session.flush()
+    return user.id

@@ -54,34 +54,48 @@ def track(
 ) -> Run:
     """Start a run of this script or notebook.
 
-    From here on, artifacts that are loaded are its inputs, and artifacts that are saved are its
-    outputs. End it with `finish()`; where that is not called, the run ends with the script, with
-    the same outcome. A run that another tracked run started becomes its child. Below somebody
-    else's instance that this user has not allowed, one warning says so, nothing is recorded, and
-    the returned run is not saved.
+    After this call, artifacts that are loaded are inputs of the run, and artifacts that are saved
+    are its outputs. End the run with `finish()`. Without `finish()`, the run ends with the script,
+    as completed or failed like the script. If another tracked run started this process, that run is
+    the parent. If the instance belongs to somebody else and this user has not allowed it, there is
+    one warning, nothing is recorded, and the returned run is not saved.
 
     Args:
-        transform: A saved transform, or a uid; by default the transform is the script itself, a new
-        version
-            whenever its source has changed.
-        uid: Keeps it the same transform wherever the file is moved. 12 characters identify the
-        series, 16 one version. key: The key of the transform, by default the name of the file.
-        kind: The kind of a new transform, such as `notebook` or `script`. description: The title of
-        a new transform. source_code: The source, where it is not in a file. path: The file that
-        holds the source, where it is not the running one. params: Parameters of the run, stored as
-        JSON with secrets masked. features: Values of registered features for the run. name: A name
-        for the run. project: The name of a saved project to which the run belongs.
-        initiated_by_run: The parent run, where the environment does not name it. new_run: With
-        False, continue your last run of this version. report: With True, store what is printed as
-        `run.report`. space, branch: Arguments of LaminDB, ignored with one warning.
+        transform: A saved transform, or a uid. By default the transform is the script itself; it
+            gets a new version whenever its source has changed.
+        uid: Keeps the script the same transform if its file is moved. 12 characters identify all
+            versions of the transform, 16 characters one version.
+        key: The key of the transform; by default the name of the file.
+        kind: The kind of a new transform, such as `notebook` or `script`.
+        description: The title of a new transform.
+        source_code: The source, if it is not in a file.
+        path: The file that contains the source, if it is not the running script.
+        params: Parameters of the run, stored as JSON with secrets masked.
+        features: Values of registered features for the run.
+        name: The name of the run; by default the key of the transform.
+        project: The name of a saved project to which the run belongs.
+        initiated_by_run: The parent run, if the environment does not name it.
+        new_run: With False, continue your last run of this version.
+        report: With True, store what is printed as `run.report`.
+        space: Argument of LaminDB, ignored with one warning.
+        branch: Argument of LaminDB, ignored with one warning.
 
     Returns:
         The run, saved and started.
 
     Raises:
-        InstanceNotFound: No instance is here or above.
+        InstanceNotFound: There is no instance in the working directory or above it.
         Conflict: The source is not that of the version that `uid` names.
         InvalidArgument: An argument has a value that cannot be used.
+
+    Examples:
+        >>> import lamin_core as ln
+        >>> _ = ln.setup.init("data")
+        >>> run = ln.track(key="fit.py", source_code="...", params={"alpha": 0.05})
+        >>> run.params
+        {'alpha': 0.05}
+        >>> print(ln.finish().status)
+        completed
     """
     for argument, value in (("space", space), ("branch", branch)):
         if value is not None:
@@ -151,7 +165,7 @@ _untracked_runs: list[Run] = []
 
 
 def _untracked(error: UntrustedInstance) -> Run:
-    """A run that is recorded nowhere: somebody else's folder above must not stop a user's script."""
+    """A run that is not recorded, so that an instance of somebody else in a folder above does not stop the script."""
     logger.warning("this run is not tracked: %s; %s", error.message, error.hint)
     run: Run = sqlalchemy.inspect(Run).class_manager.new_instance()
     run.uid = random_uid(16)
@@ -253,7 +267,7 @@ class _Script:
         tell_processes()
 
     def end(self, how: Outcome) -> Run:
-        """Close the run, then keep its report: that takes longer than whoever ends a process may wait."""
+        """End the run, then store its report, which may take longer than the process is allowed to live."""
         termination.closed(self._run)
         if self._log is not None:
             self._log.close()

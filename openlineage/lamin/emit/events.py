@@ -215,6 +215,29 @@ def abort(
     return event
 
 
+def end(
+    run: RunReference,
+    kind: Literal["COMPLETE", "FAIL", "ABORT"],
+    at: datetime,
+    message: str | None = None,
+) -> Event:
+    """The run has ended, as somebody else says who knows nothing more of it.
+
+    >>> run = RunReference("0194e0a0-0000-7000-8000-000000000000", "prefect", "flow.py:study")
+    >>> list(end(run, "ABORT", datetime(2026, 1, 1, tzinfo=UTC), "cancelled")["run"]["facets"])
+    ['errorMessage']
+    """
+    why = {"errorMessage": facets.error_message(redact_text(message), None)} if message else {}
+    return {
+        "eventType": kind,
+        **_head("RunEvent", at),
+        "run": {"runId": run.run_id, "facets": why},
+        "job": {"namespace": run.namespace, "name": run.name, "facets": {}},
+        "inputs": [],
+        "outputs": [],
+    }
+
+
 def declare(
     job: Job, at: datetime, inputs: Sequence[Dataset] = (), outputs: Sequence[Dataset] = ()
 ) -> Event:

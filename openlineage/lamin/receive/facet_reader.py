@@ -163,6 +163,7 @@ def traits(facets: Facets) -> Traits | None:
         description=text_in(object_in(facets, "documentation"), "description"),
         labels=labels(facets),
         owner=owner(facets),
+        features=features(facets),
         real_key=real_key(facets),
     )
     return None if result == Traits() else result
@@ -228,6 +229,18 @@ def owner(facets: Facets) -> str | None:
     """The first owner that is named."""
     named = (text_in(row, "name") for row in objects(object_in(facets, "ownership").get("owners")))
     return next((name for name in named if name), None)
+
+
+def features(facets: Facets) -> dict[str, Any] | None:
+    """The values of features that a dataset has, by name; None where nobody spoke of any.
+
+    >>> features({"lamin_features": {"values": {"rows": 3}}})
+    {'rows': 3}
+    """
+    if "lamin_features" not in facets:
+        return None
+    values = object_in(object_in(facets, "lamin_features"), "values")
+    return {name: value for name, value in values.items() if name}
 
 
 def job_attributes(facets: Facets) -> JobAttributes:
