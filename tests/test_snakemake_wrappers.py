@@ -77,7 +77,8 @@ def test_example_pipeline_is_one_graph(instance: Instance, tmp_path: Path) -> No
 
     assert keys(run_of("stage").input_artifacts) == ["raw/leaves.csv"]
     assert keys(run_of("stage").output_artifacts) == ["staged/leaves.csv"]
-    assert keys(run_of("save").output_artifacts) == ["leaves/areas.csv", "saved/areas.json"]
+    saved_keys = {"leaves/areas.csv", "saved/areas.json"}
+    assert saved_keys <= set(keys(run_of("save").output_artifacts))  # its log is there, too
     areas = ln.Artifact.get(key="results/areas.csv")
     assert areas.number == 0
     assert [run.uid for run in areas.output_of_runs] == [run_of("areas").uid]
