@@ -81,6 +81,8 @@ class Run:
     """What else the engine knows, kept as JSON: wildcards, threads, exit code, log path, external job id."""
     process: Process | None = None
     """The process that will tell the end: if it is gone and has not, the run is lost."""
+    started_at: datetime | None = None
+    """When it began, where the engine's way to speak has no START: the standard's says it with that event."""
     is_lost: bool = False
     """Whether its process is gone without having told the end."""
     facets: Mapping[str, Any] = field(default_factory=dict)
@@ -307,6 +309,7 @@ def _run_facets(run: Run) -> dict[str, Any]:
             run.cached,
             dict(run.details),
             "lost" if run.is_lost else None,
+            None if run.started_at is None else timestamp(run.started_at),
         ),
         **run.facets,
     }

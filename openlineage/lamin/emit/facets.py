@@ -98,6 +98,7 @@ def lamin_run(
     cached: bool,
     details: Mapping[str, Any],
     status: str | None = None,
+    started_at: str | None = None,
 ) -> Facet:
     """What the standard has no field for."""
     return _own(
@@ -109,6 +110,7 @@ def lamin_run(
         cached=cached,
         details=dict(details) or None,
         status=status,
+        startedAt=started_at,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from lamin_core.enums import Direction
@@ -338,6 +339,21 @@ def process(run: Facets) -> Process | None:
     facet = object_in(run, "lamin_process")
     host, pid = text_in(facet, "host"), count(facet.get("pid"))
     return Process(host, pid, text_in(facet, "birth")) if host and pid and pid < 1 << 31 else None
+
+
+def started_at(own: Facets) -> datetime | None:
+    """When a run began whose engine has no START to say it, as `lamin_run` says.
+
+    >>> started_at({"startedAt": "2026-01-05T10:00:00Z"}).isoformat()
+    '2026-01-05T10:00:00+00:00'
+    >>> started_at({"startedAt": "soon"}) is None
+    True
+    """
+    try:
+        time = datetime.fromisoformat(text_in(own, "startedAt") or "")
+    except ValueError:
+        return None
+    return time.astimezone(UTC) if time.tzinfo else None
 
 
 def error(run: Facets) -> str | None:
