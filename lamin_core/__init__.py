@@ -1,6 +1,6 @@
-"""The lineage registry that fills itself: `import lamin_core as ln`.
+"""Record data lineage: which code made which file from which other files. `import lamin_core as ln`.
 
-Importing this loads nothing heavy and opens nothing; each name is loaded when it is first used.
+The import loads no heavy module and opens no database; each name is loaded at its first use.
 """
 
 from __future__ import annotations

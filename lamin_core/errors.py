@@ -1,10 +1,10 @@
-"""Every error this project raises on purpose, one tree under `LaminError`.
+"""All errors that this project raises on purpose; `LaminError` is their base class.
 
 LaminError
-├── InvalidArgument      what was passed cannot be used (exit 2 in the shell)
-│   ├── InvalidKey       a key that escapes its storage
-│   └── NotHere          a name or an argument of LaminDB that has no meaning here
-├── NotFound             nothing answers to that name (exit 3)
+├── InvalidArgument      an argument cannot be used (exit code 2 in the shell)
+│   ├── InvalidKey       a key that leaves its storage
+│   └── NotHere          a name or an argument of LaminDB that is not supported
+├── NotFound             no record, file or instance has this name (exit code 3)
 │   └── InstanceNotFound
 ├── Conflict             it contradicts what is stored (exit 4)
 │   ├── MultipleFound
@@ -35,7 +35,7 @@ class Hint(str):
     http: str | None
 
     def __new__(cls, python: str, command: str | None = None, http: str | None = None) -> Hint:
-        """Where nothing is said for the shell or for HTTP, the text for Python is what there is."""
+        """Create a hint; without a text for the shell or for HTTP, the text for Python is used there."""
         hint = super().__new__(cls, python)
         hint.command, hint.http = command, http
         return hint
@@ -50,14 +50,14 @@ SHELL, HTTP = "shell", "http"
 
 
 def hint_for(hint: str | None, door: str) -> str | None:
-    """The hint for who came in through this door: `shell` or `http`."""
+    """Return the text of the hint for this interface: `shell` or `http`."""
     if not isinstance(hint, Hint):
         return hint
     return (hint.command if door == SHELL else hint.http) or str(hint)
 
 
 class LaminError(Exception):
-    """What happened, to what, and what to type next.
+    """The base class of all errors: a message that says what happened, and a hint that says what to type next.
 
     >>> str(LaminError("no such key", hint="list them with `lamin artifacts`"))
     'no such key\\n  hint: list them with `lamin artifacts`'
@@ -72,63 +72,63 @@ class LaminError(Exception):
 
 
 class InvalidArgument(LaminError, ValueError):
-    """What was passed cannot be used."""
+    """An argument cannot be used."""
 
     exit_code = 2
 
 
 class InvalidKey(InvalidArgument):
-    """A key that is absolute, climbs out of its storage, or holds characters no storage takes."""
+    """A key is absolute, leaves its storage, or contains characters that no storage accepts."""
 
 
 class NotHere(InvalidArgument, AttributeError):
-    """A name or an argument of LaminDB that has no meaning here; the hint says what to use instead."""
+    """A name or an argument of LaminDB is not supported; the hint says what to use instead."""
 
 
 class NotFound(LaminError, LookupError):
-    """Nothing in the registry answers to that name."""
+    """No record, file or instance has this name."""
 
     exit_code = 3
 
 
 class ValueNotFound(NotFound, KeyError):
-    """A record has no value of that feature."""
+    """A record has no value of this feature."""
 
 
 class InstanceNotFound(NotFound):
-    """No `.lamin/` folder here or in any folder above."""
+    """There is no `.lamin/` folder in the working directory or above it."""
 
 
 class Conflict(LaminError):
-    """It contradicts what is stored."""
+    """A request contradicts what is stored."""
 
     exit_code = 4
 
 
 class MultipleFound(Conflict, LookupError):
-    """One record was asked for and several answer."""
+    """One record was requested, and several match."""
 
 
 class ValidationError(Conflict, ValueError):
-    """Data that do not fit their schema."""
+    """Data do not match their schema."""
 
 
 class Unavailable(LaminError):
-    """A database, a storage or an endpoint is out of reach."""
+    """A database, a storage or an endpoint cannot be reached."""
 
     exit_code = 5
 
 
 class SchemaMismatch(Unavailable):
-    """The database was made by another version of this package."""
+    """Another version of this package created the database."""
 
 
 class ReadOnly(Unavailable):
-    """A registry that may only be read was to be written to."""
+    """A write to a registry that may only be read."""
 
 
 class UntrustedInstance(Unavailable):
-    """An instance was found here or above that is somebody else's, and that this user has not allowed.
+    """The instance that was found is not the user's own, and the user has not allowed it.
 
     `folder` is its `.lamin` folder.
     """

@@ -130,7 +130,7 @@ def test_postgresql_gives_the_same_answers(
     _all_have_answers(calls, monkeypatch)
 
 
-ASKING = {"artifacts", "annotate", "diff", "get", "lineage", "list", "runs"}
+ASKING = {"artifacts", "annotate", "diff", "get", "lineage", "list", "runs", "why"}
 
 
 def _all_have_answers(calls: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def folder(in_tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("typed", "shown"),
     [
-        ("lamin lin\t--help", "What made this artifact"),
+        ("lamin lin\t--help", "Show the lineage of an artifact"),
         ("lamin settings get verb\t", "warning"),
         ("lamin lineage we\t", "we ird [1].txt  v0000"),
         ("lamin get artifact we\t--json", '"key": "we ird [1].txt"'),

@@ -275,6 +275,7 @@ def test_lineage_and_differences_are_shown_with_escapes(planted: Path) -> None:
     _is_harmless(typed("lineage", "--run", runs[0]))
     for options in ([], ["--json"]):
         _is_harmless(typed("diff", runs[0], runs[1], *options))
+        _is_harmless(typed("why", runs[0], *options))
 
 
 def test_json_keeps_the_values(planted: Path) -> None:

@@ -84,7 +84,7 @@ try: lamin(["--help"], standalone_mode=False)
 finally: print([m for m in ("sqlalchemy", "lamin_core.cli.lineage", "openlineage.lamin.cli") if m in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "What made this artifact" in done.stdout
+    assert "Show the lineage of an artifact" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
 
 

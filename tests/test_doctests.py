@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import lamin_core as ln
+
 ROOT = Path(__file__).parents[1]
 PLACES = [
     (ROOT, ROOT / "lamin_core"),
@@ -36,5 +38,6 @@ def test_examples(name: str, in_tmp_path: Path) -> None:
         importlib.import_module(name),
         optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.FAIL_FAST,
     )
+    ln.disconnect()
     assert results.failed == 0, f"{name}: see the output above"
     assert results.attempted > 0

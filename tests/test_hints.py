@@ -35,6 +35,7 @@ def folder(in_tmp_path: Path) -> Path:
         ("lineage", "nothing"),
         ("lineage", "--run", "nothing"),
         ("diff", "nothing", "nothing"),
+        ("why", "nothing"),
         ("save", "/etc/hostname"),
         ("load", "nothing"),
         ("delete", "nothing"),

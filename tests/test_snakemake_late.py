@@ -12,8 +12,9 @@ import pytest
 
 from lamin_core.storage.hashing import digest
 from lamin_snakemake import facts
-from snakemake_logger_plugin_lamin import digests
-from snakemake_logger_plugin_lamin.digests import Contents, hold, release, stamp
+from snakemake_logger_plugin_lamin import held_files
+from snakemake_logger_plugin_lamin.digests import Contents, stamp
+from snakemake_logger_plugin_lamin.held_files import hold, release
 from tests.contract.snakemake.playing import (
     COMMAND,
     Event,
@@ -109,7 +110,7 @@ def test_workflow_killed_while_files_are_hashed_has_told_everything_else(tmp_pat
 def test_held_files_keep_no_more_bytes_on_the_disk_than_the_budget(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(digests, "_budget", digests._Budget(10))
+    monkeypatch.setattr(held_files, "budget", held_files.Budget(10))
     paths = [tmp_path / name for name in "abc"]
     for path in paths:
         path.write_bytes(b"123456")

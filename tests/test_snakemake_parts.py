@@ -15,9 +15,10 @@ from lamin_core.storage.hashing import Digest, digest
 from lamin_snakemake import facts, source
 from lamin_snakemake.facts import File
 from openlineage.lamin.emit.sinks import MemorySink
-from snakemake_logger_plugin_lamin import digests
-from snakemake_logger_plugin_lamin.digests import Contents, hold, release, stamp
+from snakemake_logger_plugin_lamin import digests, held_files
+from snakemake_logger_plugin_lamin.digests import Contents, stamp
 from snakemake_logger_plugin_lamin.event_extractor import EventExtractor
+from snakemake_logger_plugin_lamin.held_files import hold, release
 from snakemake_logger_plugin_lamin.listener import Listener
 from snakemake_logger_plugin_lamin.recording import SNAKEMAKE_LOGGER, Recording
 
@@ -49,15 +50,19 @@ def test_a_file_is_hashed_once_until_it_changes(tmp_path: Path, hashed: list[str
     assert len(hashed) == 2
 
 
-def test_a_folder_is_hashed_once_until_something_deep_in_it_changes(
-    tmp_path: Path, hashed: list[str]
+def test_a_folder_is_listed_and_hashed_once_until_a_job_writes_into_it(
+    tmp_path: Path, hashed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, contents = tmp_path / "folder", Contents()
     (folder / "deep").mkdir(parents=True)
     (folder / "deep" / "a.txt").write_text("one")
     first = contents.dataset(seen(folder))
-    assert contents.dataset(seen(folder)) == first
+    with monkeypatch.context() as patch:
+        patch.setattr(digests, "_signature", lambda path: pytest.fail("listed again"))
+        assert contents.dataset(seen(folder)) == first
+        assert not contents.takes_long([seen(folder)])
     (folder / "deep" / "a.txt").write_text("three")
+    contents.written([seen(folder / "deep" / "a.txt")])
     assert contents.dataset(seen(folder)).hash != first.hash
     assert len(hashed) == 2
 
@@ -84,8 +89,8 @@ def test_a_held_file_can_be_hashed_after_it_is_gone(tmp_path: Path) -> None:
 def test_no_more_than_a_few_files_are_held(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("one")
-    files = [hold(seen(path)) for _ in range(digests.HELD + 10)]
-    assert sum(file.descriptor is not None for file in files) == digests.HELD
+    files = [hold(seen(path)) for _ in range(held_files.HELD + 10)]
+    assert sum(file.descriptor is not None for file in files) == held_files.HELD
     for file in files:
         release(file)
     again = hold(seen(path))

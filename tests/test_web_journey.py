@@ -69,8 +69,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(project: Path) -> Iterator[Server]:
-    """`lamin serve` over it."""
-    with Server(project) as running:
+    """`lamin serve --write` over it."""
+    with Server(project, "--write") as running:
         yield running
 
 
@@ -218,6 +218,27 @@ def test_the_lineage_view_unfolds_and_finds_by_keys_and_runs_nothing(
         page.locator('.lineage-view[data-ready="1"]').wait_for()
         _check(page)
     assert problems == []
+
+
+@pytest.mark.parametrize("has_scripts", [True, False])
+def test_a_form_is_filled_in_and_what_it_says_does_not_run(
+    browser: Browser, server: Server, has_scripts: bool
+) -> None:
+    _, data = server.get("/artifacts.json?suffix=.csv")
+    note = f"# Note {has_scripts}\n\n{IMAGE} {SCRIPT} [link](javascript:document.title='pwned')"
+    with browser.new_context(base_url=server.url, java_script_enabled=has_scripts) as context:
+        page = context.new_page()
+        page.goto(f"/artifact/{data['artifacts'][0]['uid']}")
+        page.get_by_role("link", name="Edit").click()
+        page.get_by_label("Description").fill(SCRIPT)
+        page.get_by_label("Labels").fill(f"checked {has_scripts}\n{IMAGE}")
+        page.get_by_label("Notes").fill(note)
+        page.get_by_role("button", name="Save").click()
+        page.wait_for_url("**/artifact/*0000")
+        assert page.get_by_role("heading", name=f"Note {has_scripts}").is_visible()
+        assert page.locator(".tag", has_text="onerror").count() == 1
+        assert page.locator(".notes a, .notes img").count() == 0
+        assert page.title() != "pwned"
 
 
 def test_a_page_shows_a_run_that_begins_without_being_loaded_again(

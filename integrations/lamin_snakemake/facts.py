@@ -33,13 +33,15 @@ class File:
     """A file or folder that a job reads or writes, as it stood when the job was at that point.
 
     `url` is its name where it lives in a storage; `descriptor` is open on a file that is about to
-    be removed; `digest` is its content where that had to be read on the spot.
+    be removed; `digest` is its content where that had to be read on the spot. `flags` are those of
+    Snakemake that say more than the role: `protected`, `ensure`, `touch`.
     """
 
     path: str
     url: str | None = None
     stamp: Stamp | None = None
     role: str | None = None
+    flags: tuple[str, ...] = ()
     descriptor: int | None = None
     digest: Digest | None = None
 

@@ -34,8 +34,8 @@ class LogHandlerSettings(LogHandlerSettingsBase):
     hash_limit: int | None = field(
         default=None,
         metadata={
-            "help": "Do not hash files and folders above this size in bytes: "
-            "their name and size are recorded, their content is not known. Default: no limit.",
+            "help": "Do not hash files and folders above this size in bytes: they are recorded by "
+            "size and time, and marked as unverified. Default: 10 GiB; -1 for no limit.",
             "env_var": True,
             "type": int,
         },
@@ -45,7 +45,7 @@ class LogHandlerSettings(LogHandlerSettingsBase):
 class LogHandler(LogHandlerBase):
     """Snakemake's handle on one recording: opened with the invocation, closed with it.
 
-    The facts are read in the thread that logs them, by a filter (see `tap`): a handler is called
+    The facts are read in the thread that logs them, by a filter (see `event_extractor`): a handler is called
     later, in a thread that all plugins share, when the jobs have moved on. So `emit` has nothing to
     do, and cannot harm other plugins.
     """

@@ -6,49 +6,32 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
-from threading import BoundedSemaphore, Lock
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Any
 
 from lamin_core.storage.digest_cache import SHELVED_FROM, DigestShelf, is_settled, state_of
 from lamin_core.storage.hashing import Digest, digest, files_in
 from lamin_snakemake.facts import File, Stamp
-from openlineage.lamin.emit.events import Dataset
+from openlineage.lamin.emit.events import Dataset, timestamp
+from openlineage.lamin.emit.facets import lamin_file
 from openlineage.lamin.emit.naming import dataset_name
 
-HELD = 64
-"""How many files are held open at most: a small part of what a process may open."""
-
-Signature = tuple[tuple[str, int, int, int], ...]
-_free_descriptors = BoundedSemaphore(HELD)
-HELD_BYTES = 1 << 30
-"""How many bytes of removed files are kept on disk at most, since they are held open: in total, in bytes."""
+HASH_LIMIT = 10 << 30
+"""Bytes above which a file or folder is recorded by its size and time alone, unless a setting says otherwise."""
 AT_ONCE = 16 << 20
 """Bytes that are hashed before a run is told; what is larger follows."""
 
 _MANY_FILES = 1000
+_REMEMBERED = 20_000
+"""Digests kept in memory: some megabytes."""
+_TOO_LATE = "the workflow ended before it was hashed"
+
+Signature = tuple[tuple[str, int, int, int], ...]
 
 
-class _Budget:
-    """Bytes that may still be held."""
-
-    def __init__(self, size: int) -> None:
-        self._left = size
-        self._lock = Lock()
-
-    def take(self, size: int) -> bool:
-        """Take so many; whether there were as many left."""
-        with self._lock:
-            is_enough = size <= self._left
-            self._left -= size if is_enough else 0
-        return is_enough
-
-    def give_back(self, size: int) -> None:
-        """Give back what was taken."""
-        with self._lock:
-            self._left += size
-
-
-_budget = _Budget(HELD_BYTES)
+class _NotHashed(Exception):
+    """Why the content of a file is not known."""
 
 
 def stamp(path: str) -> Stamp | None:
@@ -73,45 +56,24 @@ def stamp(path: str) -> Stamp | None:
     )
 
 
-def hold(file: File) -> File:
-    """The file kept readable although it will be removed: an open descriptor outlives the name.
-
-    As it is where that would hold too many files, or keep too many bytes on the disk.
-    """
-    if file.stamp is None or file.stamp.is_folder or not _budget.take(file.stamp.size):
-        return file
-    if not _free_descriptors.acquire(blocking=False):
-        _budget.give_back(file.stamp.size)
-        return file
-    try:
-        return replace(file, descriptor=os.open(file.path, os.O_RDONLY | os.O_NONBLOCK))
-    except OSError:
-        _free_descriptors.release()
-        _budget.give_back(file.stamp.size)
-        return file
-
-
-def release(file: File) -> None:
-    """Let go of a held file."""
-    if file.descriptor is not None and file.stamp is not None:
-        os.close(file.descriptor)
-        _free_descriptors.release()
-        _budget.give_back(file.stamp.size)
-
-
 class Contents:
-    """Digests of files, remembered by how the file stood; `limit` is the size in bytes above which none is taken.
+    """Digests of files and folders, remembered by how they stood.
 
-    With a `shelf`, those of large files are remembered by later invocations too. Set `hurried` to
-    take no further digest.
+    Args:
+        limit: Bytes above which a file or folder is not hashed; None for no limit.
+        shelf: Where digests of large files are remembered for later invocations.
+
+    Set `hurried` to take no further digest. A folder is listed once for each state: until its own
+    time changes, or `written` names a file in it.
     """
 
     def __init__(self, limit: int | None = None, shelf: DigestShelf | None = None) -> None:
         self.limit = limit
         self.hurried = False
         self._shelf = shelf
-        self._files: dict[tuple[str, Stamp], Digest] = {}
-        self._folders: dict[str, tuple[Signature, Digest]] = {}
+        self._digests: dict[tuple[str, Stamp], Digest] = {}
+        self._folders: dict[str, Stamp] = {}
+        self._lock = Lock()
 
     def datasets(self, files: Iterable[File]) -> list[Dataset]:
         """The files as datasets, each once."""
@@ -121,6 +83,11 @@ class Contents:
         """The files as datasets, each once, with the content where it is known already; nothing is read."""
         return _distinct(self._outline(file) for file in files)
 
+    def unverified(self, files: Iterable[File], reason: str = _TOO_LATE) -> list[Dataset]:
+        """Those of the files whose content nobody will know, each once, with the reason."""
+        unknown = (file for file in files if file.stamp is not None and self._is_unknown(file))
+        return _distinct(_undigested(file, reason) for file in unknown)
+
     def takes_long(self, files: Iterable[File]) -> bool:
         """Whether there is more to read of these files than is read at once."""
         room = AT_ONCE
@@ -129,83 +96,94 @@ class Contents:
                 room -= _bytes_in(file.path, room) if file.stamp.is_folder else file.stamp.size
         return room < 0
 
-    def _is_unknown(self, file: File) -> bool:
-        seen = file.stamp
-        if seen is None or file.digest is not None:
-            return False
-        return seen.is_folder or not (
-            self._is_too_large(seen.size) or (file.path, seen) in self._files
-        )
-
     def dataset(self, file: File) -> Dataset:
-        """The file as a dataset: with its content, or with only its name and size."""
-        return self._described(file, file.digest or self._digest(file))
+        """The file as a dataset: with its content, or with its size, its time and why it was not hashed."""
+        if file.stamp is None:
+            return _described(file, file.digest)
+        try:
+            return _described(file, file.digest or self._digest(file, file.stamp))
+        except _NotHashed as reason:
+            return _undigested(file, str(reason))
 
-    def _outline(self, file: File) -> Dataset:
-        cached = None if file.stamp is None else self._files.get((file.path, file.stamp))
-        return self._described(file, file.digest or cached)
-
-    @staticmethod
-    def _described(file: File, content: Digest | None) -> Dataset:
-        namespace, name = dataset_name(file.url or file.path)
-        if content is None:
-            size = file.stamp.size if file.stamp and not file.stamp.is_folder else None
-            return Dataset(namespace, name, size=size, role=file.role)
-        return Dataset(namespace, name, role=file.role).with_digest(content)
+    def written(self, files: Iterable[File]) -> None:
+        """Forget the listings of the folders in which these files were written."""
+        for file in files:
+            path = file.path
+            while self._folders and len(path) > 1:
+                self._forget_folder(path)
+                path = os.path.dirname(path)
 
     def cached_digest(self, path: str, seen: Stamp) -> Digest | None:
         """The digest of the file in this state, if it has been taken before."""
-        return self._files.get((path, seen))
+        return self._digests.get((path, seen))
 
-    def _digest(self, file: File) -> Digest | None:
+    def _forget_folder(self, path: str) -> None:
+        with self._lock:
+            seen = self._folders.pop(path, None)
+            if seen is not None:
+                self._digests.pop((path, seen), None)
+
+    def _remember(self, path: str, seen: Stamp, content: Digest) -> None:
+        with self._lock:
+            self._digests[path, seen] = content
+            if seen.is_folder:
+                self._folders[path] = seen
+            while len(self._digests) > _REMEMBERED:
+                oldest = next(iter(self._digests))
+                del self._digests[oldest]
+                self._folders.pop(oldest[0], None)
+
+    def _is_unknown(self, file: File) -> bool:
         seen = file.stamp
-        if seen is None:
-            return None
-        if seen.is_folder:
-            return self._folder(file.path)
-        cached = self._files.get((file.path, seen))
-        if cached is not None or self._is_too_large(seen.size):
-            return cached
-        return self._read_file(file, seen)
+        if seen is None or file.digest is not None or (file.path, seen) in self._digests:
+            return False
+        return seen.is_folder or not self._is_too_large(seen.size)
 
-    def _read_file(self, file: File, seen: Stamp) -> Digest | None:
+    def _outline(self, file: File) -> Dataset:
+        cached = None if file.stamp is None else self.cached_digest(file.path, file.stamp)
+        content = file.digest or cached
+        size = _size(file)
+        if content is None and size is not None and self._is_too_large(size):
+            return _undigested(file, self._too_large())
+        return _described(file, content)
+
+    def _digest(self, file: File, seen: Stamp) -> Digest:
+        content = self.cached_digest(file.path, seen)
+        if content is None:
+            read = self._read_folder if seen.is_folder else self._read_file
+            content = read(file, seen)
+            self._remember(file.path, seen, content)
+        return content
+
+    def _read_file(self, file: File, seen: Stamp) -> Digest:
+        self._check_size(seen.size)
         shelved = self._shelved(file.path, seen, seen.size)
         if shelved is not None:
-            self._files[file.path, seen] = shelved
             return shelved
         began = time.time_ns()
         source = file.path if file.descriptor is None else f"/dev/fd/{file.descriptor}"
         # A file that changed while it was read, or before, is not what the job saw: its content
         # stays unknown.
-        computed = _digest_unless_changed(source, lambda: stamp(source) == seen)
-        if computed is not None:
-            self._files[file.path, seen] = computed
-            if is_settled(seen.modified, began):
-                self._put_on_shelf(file.path, seen, computed)
-        return computed
+        content = _digest_unless_changed(source, lambda: stamp(source) == seen)
+        if is_settled(seen.modified, began):
+            self._put_on_shelf(file.path, seen, content)
+        return content
 
-    def _folder(self, path: str) -> Digest | None:
+    def _read_folder(self, file: File, _seen: Stamp) -> Digest:
         try:
-            before = _signature(path)
+            before = _signature(file.path)
         except OSError:
-            return None
-        signature, cached = self._folders.get(path, (None, None))
-        if signature == before:
-            return cached
-        total = sum(size for _, size, _, _ in before)
-        if self._is_too_large(total):
-            return None
+            raise _NotHashed("it was removed before it was hashed") from None
+        size = sum(entry[1] for entry in before)
+        self._check_size(size)
+        shelved = self._shelved(file.path, before, size)
+        if shelved is not None:
+            return shelved
         began = time.time_ns()
-        computed = self._shelved(path, before, total)
-        if computed is None:
-            computed = _digest_unless_changed(path, lambda: _signature(path) == before)
-            if computed is not None and all(
-                is_settled(modified, began) for _, _, modified, _ in before
-            ):
-                self._put_on_shelf(path, before, computed)
-        if computed is not None:
-            self._folders[path] = before, computed
-        return computed
+        content = _digest_unless_changed(file.path, lambda: _signature(file.path) == before)
+        if all(is_settled(modified, began) for _, _, modified, _ in before):
+            self._put_on_shelf(file.path, before, content)
+        return content
 
     def _shelved(self, path: str, state: Stamp | Signature, size: int) -> Digest | None:
         if self._shelf is None or size < SHELVED_FROM:
@@ -216,8 +194,35 @@ class Contents:
         if self._shelf is not None and computed.size >= SHELVED_FROM:
             self._shelf.put(path, state, computed)
 
+    def _check_size(self, size: int) -> None:
+        if self._is_too_large(size):
+            raise _NotHashed(self._too_large())
+
     def _is_too_large(self, size: int) -> bool:
         return self.hurried or (self.limit is not None and size > self.limit)
+
+    def _too_large(self) -> str:
+        return _TOO_LATE if self.hurried else f"it is larger than {self.limit} bytes"
+
+
+def _described(file: File, content: Digest | None) -> Dataset:
+    facets = {"lamin_file": lamin_file(flags=file.flags)} if file.flags else {}
+    namespace, name = dataset_name(file.url or file.path)
+    dataset = Dataset(namespace, name, size=_size(file), role=file.role, facets=facets)
+    return dataset if content is None else dataset.with_digest(content)
+
+
+def _undigested(file: File, reason: str) -> Dataset:
+    assert file.stamp is not None
+    modified = datetime.fromtimestamp(file.stamp.modified / 1e9, UTC)
+    facet: dict[str, Any] = lamin_file(file.flags, timestamp(modified), reason)
+    namespace, name = dataset_name(file.url or file.path)
+    facets = {"lamin_file": facet}
+    return Dataset(namespace, name, size=_size(file), role=file.role, facets=facets)
+
+
+def _size(file: File) -> int | None:
+    return file.stamp.size if file.stamp and not file.stamp.is_folder else None
 
 
 def _bytes_in(folder: str, enough: int) -> int:
@@ -240,13 +245,17 @@ def _distinct(datasets: Iterable[Dataset]) -> list[Dataset]:
     return list(by_name.values())
 
 
-def _digest_unless_changed(path: str, is_unchanged: Callable[[], bool]) -> Digest | None:
-    """Return the digest of a file or folder; None where it cannot be read, or has changed by the end."""
+def _digest_unless_changed(path: str, is_unchanged: Callable[[], bool]) -> Digest:
+    """Return the digest of a file or folder; raises `_NotHashed` where it is gone, or has changed by the end."""
     try:
         computed = digest(path)
-        return computed if is_unchanged() else None
-    except OSError:
-        return None
+        if is_unchanged():
+            return computed
+    except FileNotFoundError:
+        raise _NotHashed("it was removed before it was hashed") from None
+    except OSError as error:
+        raise _NotHashed(f"it cannot be read: {error.strerror or error}") from None
+    raise _NotHashed("it was changed before it was hashed")
 
 
 def _signature(folder: str) -> Signature:

@@ -2,45 +2,31 @@
 
 Snakemake's records carry neither params nor flags, scripts or config, and reach plugins late, in
 another thread. A filter on its logger is called in the thread that logs, while the live objects
-stand in the caller's frame. It must take microseconds there: names and stats are copied, nothing is
-read or hashed but the few small files that a job is about to change in place.
+stand in the caller's frame (`internals`). It must take microseconds there: names and stats are
+copied, nothing is read or hashed but the few small files that a job is about to change in place.
+What the live objects do not show is taken from the records.
 """
 
 from __future__ import annotations
 
-import enum
 import logging
 import os
-import re
-import signal
-import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
-from lamin_core.enums import DependencyRole
-from lamin_core.runtime import process
-from lamin_core.runtime.json_values import JsonConverter
 from lamin_core.storage.hashing import digest
 from lamin_snakemake import facts
-from lamin_snakemake.source import without_addresses
-from openlineage.lamin.adapter.git_source import GitSource
 from openlineage.lamin.adapter.guard import Guard
-from snakemake_logger_plugin_lamin.digests import Contents, hold, stamp
+from snakemake_logger_plugin_lamin import internals, live_job, records
+from snakemake_logger_plugin_lamin.digests import Contents, stamp
+from snakemake_logger_plugin_lamin.held_files import hold
+from snakemake_logger_plugin_lamin.internals import in_frame, quietly, read
+from snakemake_logger_plugin_lamin.job_failures import first_paragraph, job_failure
+from snakemake_logger_plugin_lamin.live_workflow import workflow_of
 
-Found = TypeVar("Found")
-
-_SUBMITTED = re.compile(r"with external jobid '(?P<external>[^']*)'")
-_SUBMITTED_JOB = re.compile(r"Submitted job (?P<jobid>\d+) ")
-_INTERRUPTED = "Terminating processes on user request"
-_TERMINATED = "Will exit after finishing currently running jobs"
-_NOTHING = "Nothing to be done"
-_REMOVED = "Removing local copy of storage file"
-_RESTORED = ("Symlinking output file ", "Copying output file ")
 _ON_THE_SPOT = 16 << 20
-_LOG_TAIL = 4096
-_INTERRUPT_STATUS = {-signal.SIGINT, 128 + signal.SIGINT}
 
 
 class EventExtractor(logging.Filter):
@@ -69,8 +55,10 @@ class EventExtractor(logging.Filter):
         self._folder = ""
         self._rules: dict[str, facts.Rule] = {}
         self._jobs: dict[int, Any] = {}
+        self._outputs: dict[int, tuple[facts.File, ...]] = {}
+        self._announced: set[int] = set()
         self._described: set[int] = set()
-        self._kept: dict[str, facts.File] = {}
+        self._captured: dict[str, facts.File] = {}
         self._guard = Guard("lineage is incomplete", once=True)
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -105,484 +93,170 @@ class EventExtractor(logging.Filter):
 
     def _workflow_started(self, record: logging.LogRecord) -> None:
         # The workflow itself knows only later how it will execute.
-        executor = _in_frame("execute", "executor_plugin")
-        if executor is not None and (
-            executor.common_settings.dryrun_exec or executor.common_settings.touch_exec
-        ):
+        executor = in_frame(internals.EXECUTOR)
+        touches = read(executor, "common_settings.touch_exec", records.is_touch(record))
+        if touches or read(executor, "common_settings.dryrun_exec", False):
             return
-        live = _in_frame("execute", "self")
+        live = in_frame(internals.WORKFLOW)
         self._scheduler = threading.get_ident()
         # `workdir:` in a Snakefile changes the folder but not the record's `rundir`; no job runs
         # yet, so this is it.
         self._folder = os.getcwd()
-        workflow = _workflow(record, live, getattr(executor, "name", None), self._title)
+        workflow = workflow_of(record, live, read(executor, "name"), self._title)
+        self._described.clear()
         self._on_start(workflow)
         self._tell(facts.WorkflowStarted(record.created, workflow))
 
     def _jobs_started(self, record: logging.LogRecord) -> None:
-        selected = _in_frame("schedule", "run") or ()
         before: dict[int, tuple[facts.File, ...]] = {}
-        for job in _members(selected):
+        none: list[Any] = []
+        for job in quietly(lambda: list(live_job.members(_selected_jobs())), none):
             self._jobs[job.jobid] = job
-            self._described.discard(job.jobid)
-            before[job.jobid] = tuple(self._to_be_updated(job))
+            before[job.jobid] = quietly(lambda: tuple(self._to_be_updated(job)), ())  # noqa: B023 - called at once
         if not before:
             before = {jobid: () for jobid in getattr(record, "jobs", ()) if isinstance(jobid, int)}
+        self._announced.update(before)
+        self._described.difference_update(before)
         self._tell(facts.JobsStarted(record.created, before))
 
     def _job_info(self, record: logging.LogRecord) -> None:
         jobid: int = record.jobid  # type: ignore[attr-defined]
         if jobid in self._described:
             return
-        live = _in_frame("log_info", "self") or self._jobs.get(jobid)
+        live = in_frame(internals.LOGGED_JOB) or self._jobs.get(jobid)
         self._describe(record, jobid, live)
 
     def _describe(self, record: logging.LogRecord, jobid: int, live: Any) -> None:
         self._described.add(jobid)
-        if live is None:
-            self._tell(facts.JobDescribed(record.created, _job_of_record(record, self._folder)))
+        if live is not None:
+            self._jobs[jobid] = live
+        if live_job.is_target(record, live):
             return
-        self._jobs[jobid] = live
-        if (
-            live.rule.norun and not live.output
-        ):  # a target such as `all`: it only names what is wanted
-            return
-        # An input carries no flag that its producer gave it.
-        streams = {
-            str(file)
-            for upstream in live.dag.dependencies.get(live, ())
-            for file in upstream.pipe_or_service_output
-        }
-        job = facts.Job(
-            jobid,
-            self._rule(live),
-            wildcards=dict(live.wildcards_dict or {}),
-            params=_quietly(lambda: _params(live.params)) or {},
-            inputs=tuple(self._files(file for file in live.input if str(file) not in streams)),
-            outputs=tuple(self._files(live.output)),
-            needs=tuple(_needs(live)),
-            details=_job_details(record, live),
-        )
+        if jobid not in self._announced:  # a member of a group that the scheduler hides
+            self._announced.add(jobid)
+            self._tell(facts.JobsStarted(record.created, {jobid: ()}))
+        plainly = records.job_of(record, self._folder)
+        job = plainly if live is None else quietly(lambda: self._live_job(record, live), plainly)
+        self._outputs[jobid] = job.outputs
         self._tell(facts.JobDescribed(record.created, job))
+
+    def _live_job(self, record: logging.LogRecord, live: Any) -> facts.Job:
+        return live_job.job_of(record, live, self._rule(record, live), self._folder)
 
     def _job_finished(self, record: logging.LogRecord) -> None:
         jobid: int = record.job_id  # type: ignore[attr-defined]
         live = self._jobs.pop(jobid, None)
-        outputs = None if live is None else tuple(self._results(live.output))
-        self._tell(facts.JobFinished(record.created, jobid, outputs))
+        self._announced.discard(jobid)
+        described = self._outputs.pop(jobid, ())
+        restamped = [facts.File(file.path, file.url, stamp(file.path)) for file in described]
+        outputs = quietly(lambda: list(live_job.files(live.output, self._folder)), restamped)
+        paths = {file.path for file in described}
+        results = tuple(self._results(file for file in outputs if file.path in paths))
+        self._tell(facts.JobFinished(record.created, jobid, results))
 
     def _job_error(self, record: logging.LogRecord) -> None:
         jobid: int = record.jobid  # type: ignore[attr-defined]
         live = self._jobs.get(jobid)
         if jobid not in self._described:  # it failed faster than Snakemake could report its start
             self._describe(record, jobid, live)
-        error = sys.exc_info()[1]
-        status = _exit_status(error)
         external = getattr(record, "aux", {}).get("external_jobid")
         if external is not None:
             self._tell(facts.JobSubmitted(record.created, jobid, str(external)))
-        self._tell(
-            facts.JobFailed(
-                record.created,
-                jobid,
-                cause=_cause(error) or getattr(record, "rule_msg", None) or "",
-                exit_status=status,
-                log_tail=self._log_tail(record, live),
-                trace=str(error) if error is not None and str(error) else None,
-                by_hand=None
-                if error is None or _is_spawned(error) or status in _INTERRUPT_STATUS
-                else False,
-            )
-        )
+        self._announced.discard(jobid)
+        self._tell(job_failure(record, live, sys.exc_info()[1], self._folder))
 
     def _error(self, record: logging.LogRecord) -> None:
-        if (
-            threading.get_ident() != self._scheduler
-            or _in_frame("_callback", "job_info") is not None
-        ):
+        is_elsewhere = threading.get_ident() != self._scheduler
+        if is_elsewhere or in_frame(internals.JOB_CALLBACK) is not None:
             return  # a JOB_ERROR follows
-        failed = _in_frame("postprocess", "job")
-        if failed is None:
-            message = _first_paragraph(record.getMessage()) or str(
-                getattr(record, "exception", "Snakemake failed")
-            )
-            self._tell(facts.WorkflowFailed(record.created, message))
-            return
+        message = record.getMessage()
+        none: list[int] = []
+        failed = quietly(lambda: [job.jobid for job in live_job.members([_failed_job()])], none)
+        by_words = records.job_without_outputs(message)
         # Outputs are missing or cannot be stored: this is all that Snakemake says of it, there is
         # no JOB_ERROR.
-        for job in _members([failed]):
-            message = record.getMessage()
-            self._tell(
-                facts.JobFailed(record.created, job.jobid, _first_paragraph(message), trace=message)
+        for jobid in failed or ([] if by_words is None else [by_words]):
+            failure = facts.JobFailed(
+                record.created, jobid, first_paragraph(message), trace=message
             )
+            self._announced.discard(jobid)
+            self._tell(failure)
+        if not failed and by_words is None:
+            text = first_paragraph(message) or str(getattr(record, "exception", "it failed"))
+            self._tell(facts.WorkflowFailed(record.created, text))
 
     def _text(self, record: logging.LogRecord, text: str) -> None:
-        if text.startswith(_INTERRUPTED):
+        if text.startswith(internals.INTERRUPTED):
             self._tell(facts.Stopped(record.created, "interrupted"))
-        elif text.startswith(_TERMINATED):
+        elif text.startswith(internals.TERMINATED):
             self._tell(facts.Stopped(record.created, "terminated"))
-        elif text.startswith(_NOTHING):
+        elif text.startswith(internals.NOTHING_TO_DO):
             self._tell(facts.NothingToDo(record.created))
-        elif text.startswith(_REMOVED):
-            self._keep(_in_frame("handle_storage", "f"), _in_frame("handle_storage", "job"))
-        elif text.startswith(_RESTORED) and " from cache" in text:
-            restored = _in_frame("fetch", "job")  # it says the same when it stores
-            if restored is not None:
+        elif text.startswith(internals.LOCAL_COPY_REMOVED):
+            self._capture(in_frame(internals.STORED_FILE), in_frame(internals.STORED_JOB))
+        elif text.startswith((internals.LINKED_FROM_CACHE, internals.COPIED_FROM_CACHE)):
+            restored = in_frame(internals.RESTORED_JOB)  # it says the same when it stores
+            if restored is not None and " from cache" in text:
                 self._tell(facts.JobRestored(record.created, restored.jobid))
-        else:
-            external = _SUBMITTED.search(text)
-            job = _SUBMITTED_JOB.match(text)
-            if external and job:
-                self._tell(
-                    facts.JobSubmitted(record.created, int(job["jobid"]), external["external"])
-                )
+        elif internals.SUBMITTED in text:
+            self._submitted(record, text)
 
-    def _rule(self, live: Any) -> facts.Rule:
-        rule = live.rule
-        rule_fact = self._rules.get(rule.name)
-        if rule_fact is None:
-            rule_fact = facts.Rule(
-                rule.name, str(rule.snakefile), _code(live), rule.docstring or None
+    def _submitted(self, record: logging.LogRecord, text: str) -> None:
+        jobid, external = records.submission(text)
+        none: list[int] = []
+        live = in_frame(internals.SUBMITTED_JOB)
+        jobids = quietly(lambda: [job.jobid for job in live_job.members([live])], none)
+        if external is not None:
+            for submitted in jobids or ([] if jobid is None else [jobid]):
+                self._tell(facts.JobSubmitted(record.created, submitted, external))
+
+    def _rule(self, record: logging.LogRecord, live: Any) -> facts.Rule:
+        name = read(live, "rule.name") or getattr(record, "rule_name", "")
+        rule = self._rules.get(name)
+        if rule is None:
+            rule = live_job.rule_of(record, live)
+            is_same_for_all_jobs = rule.code.path is None or "{" not in str(
+                read(live, "rule.script") or read(live, "rule.notebook")
             )
-            if rule_fact.code.path is None or "{" not in str(rule.script or rule.notebook):
-                self._rules[rule.name] = rule_fact
-        return rule_fact
+            if is_same_for_all_jobs:
+                self._rules[name] = rule
+        return rule
 
-    def _files(self, live: Iterable[Any]) -> Iterator[facts.File]:
-        for file in live:
-            flags = getattr(file, "flags", {})
-            if (
-                "pipe" in flags or "service" in flags
-            ):  # it holds no data that could be looked at later
-                continue
-            path = os.path.join(self._folder, os.fspath(file))
-            role = "temporary" if "temp" in flags else None
-            yield facts.File(path, _url(file, flags), stamp(path), role)
-
-    def _results(self, live: Iterable[Any]) -> Iterator[facts.File]:
-        for file in self._files(live):
-            captured = self._kept.pop(file.path, None)
+    def _results(self, files: Iterable[facts.File]) -> Iterator[facts.File]:
+        for file in files:
+            captured = self._captured.pop(file.path, None)
             will_vanish = file.role == "temporary" or file.url is not None
             yield captured or (hold(file) if will_vanish else file)
 
-    def _keep(self, live: Any, job: Any) -> None:
+    def _capture(self, live: Any, job: Any) -> None:
         """Hold an output whose local copy is removed before its job is said to have finished."""
-        if live is not None and live in job.output:
-            for file in self._files([live]):
-                self._kept[file.path] = hold(file)
+        if live is not None and live in read(job, "output", ()):
+            for file in live_job.files([live], self._folder):
+                self._captured[file.path] = hold(file)
 
     def _to_be_updated(self, live: Any) -> Iterator[facts.File]:
-        for file in self._files(
-            file for file in live.output if "update" in getattr(file, "flags", {})
-        ):
+        updated = [file for file in live.output if "update" in read(file, "flags", {})]
+        for file in live_job.files(updated, self._folder):
             seen = file.stamp
             if seen is None:
                 continue
             content = self._contents.cached_digest(file.path, seen)
             if content is None and not seen.is_folder and seen.size <= _ON_THE_SPOT:
-                content = _quietly(lambda path=file.path: digest(path))  # type: ignore[misc]
+                content = quietly(lambda path=file.path: digest(path), None)  # type: ignore[misc]
             # Without a digest only name and size are told: by the time it could be read it has
             # changed.
             yield facts.File(file.path, file.url, seen if content else None, digest=content)
 
-    def _log_tail(self, record: logging.LogRecord, live: Any) -> str:
-        shadow = getattr(live, "shadow_dir", None) or ""
-        logs: Iterable[Any] = getattr(live, "log", None) or getattr(record, "log", None) or ()
-        for log in logs:
-            tail = _tail(os.path.join(self._folder, shadow, os.fspath(log)))
-            if tail:
-                return tail
-        return ""
+
+def _selected_jobs() -> Iterable[Any]:
+    """The jobs that the scheduler has chosen."""
+    selected: Iterable[Any] = in_frame(internals.SELECTED_JOBS) or ()
+    return selected
 
 
-def _in_frame(function: str, variable: str) -> Any:
-    """The value of a variable of the nearest caller with this name; None if nobody is called so."""
-    frame = sys._getframe(1)
-    caller = frame.f_back
-    while caller is not None:
-        if (
-            caller.f_code.co_name == function
-            and variable in caller.f_code.co_varnames + caller.f_code.co_cellvars
-        ):
-            return caller.f_locals.get(variable)
-        caller = caller.f_back
-    return None
-
-
-def _members(jobs: Iterable[Any]) -> Iterator[Any]:
-    for job in jobs:
-        if job.is_group():
-            yield from job
-        else:
-            yield job
-
-
-def _workflow(
-    record: logging.LogRecord, live: Any, executor: str | None, title: str | None
-) -> facts.Workflow:
-    attributes = record.__dict__
-    snakefile = os.fspath(
-        getattr(live, "main_snakefile", None) or attributes.get("snakefile_main") or "Snakefile"
-    )
-    included = _quietly(lambda: [str(file) for file in live.included]) or [snakefile]
-    details = {
-        "command": attributes.get("cmd"),
-        "cores": _quietly(lambda: live.resource_settings.cores),
-        "nodes": _quietly(lambda: live.resource_settings.nodes),
-        "host": attributes.get("host"),
-        "user": attributes.get("user"),
-        "platform": attributes.get("platform"),
-        "python_version": str(attributes.get("python_version") or "").partition(" ")[0] or None,
-        "snakemake_version": attributes.get("snakemake_version"),
-        "configfiles": [os.fspath(file) for file in attributes.get("configfiles") or ()],
-        "working_directory": os.getcwd(),
-        "targets": _quietly(lambda: plain(live.dag_settings.targets)),
-        "executor": executor,
-        "log": _quietly(lambda: live.logger_manager.get_logfile()),
-    }
-    path = os.path.abspath(snakefile) if "://" not in snakefile else snakefile
-    return facts.Workflow(
-        str(attributes["workflow_id"]),
-        str(attributes.get("snakemake_version", "")),
-        path,
-        tuple(included),
-        plain(dict(getattr(live, "config", None) or {})),
-        {name: value for name, value in details.items() if value not in (None, [], "")},
-        process.current(),
-        GitSource.of(path),
-        title,
-    )
-
-
-def _job_details(record: logging.LogRecord, live: Any) -> dict[str, Any]:
-    attributes = record.__dict__
-    details = {
-        "jobid": live.jobid,
-        "wildcards": dict(live.wildcards_dict or {}),
-        "threads": _quietly(lambda: live.threads),
-        "resources": _quietly(lambda: _resources(live.resources)),
-        "priority": attributes.get("priority"),
-        "reason": attributes.get("reason"),
-        "message": attributes.get("rule_msg"),
-        "command": attributes.get("shellcmd"),
-        "log": [os.fspath(file) for file in live.log],
-        "benchmark": _quietly(lambda: live.benchmark and os.fspath(live.benchmark)),
-        "conda": _quietly(lambda: _conda(live)),
-        "container": _quietly(lambda: live.container_img_url or None),
-        "checkpoint": live.rule.is_checkpoint,
-    }
-    return {
-        name: plain(value)
-        for name, value in details.items()
-        if value not in (None, "", [], {}, 0, False)
-    } | {"jobid": live.jobid}
-
-
-def _resources(resources: Any) -> dict[str, Any]:
-    hidden = {"_cores", "_nodes", "tmpdir"}
-    values = {name: plain(value) for name, value in resources.items() if name not in hidden}
-    return {name: value for name, value in values.items() if value != "<TBD>"}
-
-
-def _conda(live: Any) -> str | None:
-    spec = live.rule.conda_env
-    if not spec or callable(spec):
-        return None
-    return str(getattr(spec, "file", None) or getattr(spec, "name", None) or spec)
-
-
-def _params(params: Any) -> dict[str, Any]:
-    """Named params by name, the others as they are written in a rule: `params[0]`."""
-    values: dict[str, Any] = {}
-    position = 0
-    for name, value in params._allitems():
-        values[name or f"params[{position}]"] = plain(value)
-        position += len(value) if name and type(value).__name__ == "Namedlist" else 1
-    return values
-
-
-class _Converter(JsonConverter):
-    """Converts params, config and details, however large."""
-
-    def enumeration(self, value: enum.Enum, depth: int) -> Any:
-        return value.value if isinstance(value, int | float) else self.other(value, depth)
-
-    def text(self, value: str) -> str:
-        return str(value)  # Snakemake's own kinds of string, too
-
-    def is_within(self, value: Any, depth: int) -> bool:
-        return True
-
-    def other(self, value: Any, depth: int) -> Any:
-        return without_addresses(str(value))
-
-
-def plain(value: Any) -> Any:
-    """Return the value as JSON; a value that JSON does not have as its text.
-
-    >>> plain({"a": (1, 2.5, None), "b": float("nan"), 3: {"x"}})
-    {'a': [1, 2.5, None], 'b': 'nan', '3': ['x']}
-    """
-    return _Converter().convert(value, 0)
-
-
-def _needs(live: Any) -> Iterator[facts.Need]:
-    for upstream, files in live.dag.dependencies.get(live, {}).items():
-        shared = [file for file in upstream.pipe_or_service_output if file in files]
-        if files and not shared:
-            continue
-        flags = getattr(shared[0], "flags", {}) if shared else {}
-        role: DependencyRole = (
-            "pipe" if "pipe" in flags else "service" if "service" in flags else "order"
-        )
-        yield facts.Need(upstream.jobid, upstream.rule.name, role)
-
-
-def _code(live: Any) -> facts.Code:
-    rule = live.rule
-    if rule.norun:
-        return facts.Code("none")
-    if rule.shellcmd is not None:
-        return facts.Code("shell", str(rule.shellcmd))
-    if rule.script is not None:
-        return facts.Code(
-            "script", path=_quietly(lambda: _resolved(live, rule.script)) or str(rule.script)
-        )
-    if rule.notebook is not None:
-        return facts.Code(
-            "notebook", path=_quietly(lambda: _resolved(live, rule.notebook)) or str(rule.notebook)
-        )
-    if rule.wrapper is not None:
-        return facts.Code(
-            "wrapper", f"wrapper: {rule.wrapper}", _quietly(lambda: _local_wrapper(live))
-        )
-    if rule.cwl is not None:
-        return facts.Code("cwl", f"cwl: {rule.cwl}")
-    if rule.template_engine is not None:
-        return facts.Code("template_engine", f"template_engine: {rule.template_engine}")
-    return facts.Code("run", rule.run_func_src)
-
-
-def _resolved(live: Any, script: Any) -> str:
-    """Where the script of a rule is: its path may hold wildcards, and is relative to the Snakefile."""
-    from snakemake.sourcecache import SourceFile, infer_source_file
-    from snakemake.utils import format as snakemake_format
-
-    if isinstance(script, SourceFile):
-        path: Any = (
-            script.format(wildcards=live.wildcards, params=live.params)
-            if "{" in str(script)
-            else script
-        )
-    else:
-        text = os.fspath(script)
-        path = infer_source_file(
-            snakemake_format(text, wildcards=live.wildcards, params=live.params)
-            if "{" in text
-            else text
-        )
-    base = live.rule.basedir
-    source_file = infer_source_file(
-        path, base if isinstance(base, SourceFile) else infer_source_file(base)
-    )
-    where = str(source_file.get_path_or_uri(secret_free=True))
-    return where if "://" in where else os.path.abspath(where)
-
-
-def _local_wrapper(live: Any) -> str | None:
-    """The script of a wrapper that lies on this machine; any other is told by its name, which holds its version."""
-    from snakemake.wrapper import EXTENSIONS, get_path
-
-    source_file = get_path(
-        live.rule.wrapper, prefix=live.dag.workflow.workflow_settings.wrapper_prefix
-    )
-    where = str(source_file.get_path_or_uri(secret_free=True))
-    scripts = [where, *(os.path.join(where, f"wrapper{suffix}") for suffix in EXTENSIONS)]
-    return next((os.path.abspath(script) for script in scripts if os.path.isfile(script)), None)
-
-
-def _url(file: Any, flags: Mapping[str, Any]) -> str | None:
-    """The name of a file that is only a local copy of something else."""
-    if "sourcecache_entry" in flags:
-        return str(flags["sourcecache_entry"])
-    stored = flags.get("storage_object")
-    if stored is None:
-        return None
-    address = _quietly(lambda: stored.dataset_address)  # our own: where the registry has it
-    if address is not None:
-        return str(address)
-    query = str(stored.print_query)  # without the secrets that a query may hold
-    if "://" in query or os.path.isabs(query):
-        return query
-    # By `__class__`: for inputs that do not change, Snakemake wraps the object in a proxy of its
-    # own type.
-    provider = stored.__class__.__module__.partition(".")[0].rpartition("_plugin_")[2]
-    return f"{provider or 'storage'}:///{query}"
-
-
-def _exit_status(error: BaseException | None) -> int | None:
-    while error is not None:
-        if isinstance(error, subprocess.CalledProcessError) and not _is_spawned(error):
-            return error.returncode
-        error = error.__cause__ or error.__context__
-    return None
-
-
-def _is_spawned(error: BaseException) -> bool:
-    """Whether the job was a process of Snakemake's own, whose exit status says nothing about the job."""
-    return (
-        type(error).__name__ == "SpawnedJobError"
-        or type(error.__context__).__name__ == "SpawnedJobError"
-    )
-
-
-def _cause(error: BaseException | None) -> str:
-    if error is None:
-        return ""
-    if _is_spawned(error):
-        return "its code raised; the traceback is on the terminal or in the log of the job"
-    return _first_paragraph(str(error)) or type(error).__name__
-
-
-def _first_paragraph(text: str) -> str:
-    """What went wrong, without the name of Snakemake's own exception above it."""
-    return text.strip().removeprefix("WorkflowError:").strip().partition("\n\n")[0]
-
-
-def _tail(path: str) -> str:
-    try:
-        with open(path, "rb") as log:
-            log.seek(0, os.SEEK_END)
-            log.seek(max(0, log.tell() - _LOG_TAIL))
-            return log.read(_LOG_TAIL).decode(errors="replace").strip()
-    except (OSError, ValueError):
-        return ""
-
-
-def _job_of_record(record: logging.LogRecord, folder: str) -> facts.Job:
-    """What a record alone can tell, should a later Snakemake keep its jobs out of sight."""
-    attributes = record.__dict__
-
-    def files(names: Iterable[str]) -> tuple[facts.File, ...]:
-        paths = [os.path.join(folder, str(name)) for name in names]
-        return tuple(facts.File(path, stamp=stamp(path)) for path in paths)
-
-    return facts.Job(
-        attributes["jobid"],
-        facts.Rule(attributes["rule_name"], "", facts.Code("none")),
-        wildcards=dict(attributes.get("wildcards") or {}),
-        inputs=files(attributes.get("input") or ()),
-        outputs=files(attributes.get("output") or ()),
-        details={
-            "jobid": attributes["jobid"],
-            "wildcards": dict(attributes.get("wildcards") or {}),
-        },
-    )
-
-
-def _quietly(read: Callable[[], Found]) -> Found | None:
-    """What reading gives; None where a live object refuses: one unknown detail is no reason to lose the others."""
-    try:
-        return read()
-    except Exception:
-        return None
+def _failed_job() -> Any:
+    """The job whose outputs are being looked for; raises `LookupError` where there is none."""
+    job = in_frame(internals.FAILED_OUTPUTS)
+    if job is None:
+        raise LookupError
+    return job

@@ -13,7 +13,8 @@ from lamin_snakemake.source import Sources
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.events import Dataset, Dependency, Run
 from openlineage.lamin.emit.sinks import Sink
-from snakemake_logger_plugin_lamin.digests import Contents, release
+from snakemake_logger_plugin_lamin.digests import Contents
+from snakemake_logger_plugin_lamin.held_files import release
 from snakemake_logger_plugin_lamin.late_digests import LateDigests
 
 
@@ -22,7 +23,7 @@ class Listener:
 
     With `late`, a job whose files take long to hash is told at once, and their content when it is known.
     What Snakemake guarantees: JobsStarted < JobDescribed < JobFinished of a job. A job that fails
-    at once may fail before it is described; the tap describes it then.
+    at once may fail before it is described; the extractor describes it then.
     """
 
     def __init__(
@@ -55,6 +56,8 @@ class Listener:
             self._begin(fact)
             return
         if isinstance(fact, facts.Hashed):
+            if self._late is not None:
+                self._late.hear(fact)
             self._add_contents(fact)
             return
         if self._workflow is None:
@@ -130,12 +133,17 @@ class Listener:
             self._running[fact.jobid] = run, job
             self._sink.emit(events.running(run, _time(fact.at)))
 
+    def abandon(self, at: float) -> None:
+        """Report which files nobody will hash any more."""
+        if self._late is not None:
+            for fact in self._late.abandoned(at):
+                self._add_contents(fact)
+
     def _add_contents(self, fact: facts.Hashed) -> None:
-        assert self._late is not None
-        self._late.open -= 1
-        if any(dataset.hash is not None for dataset in fact.datasets):
+        news = [dataset for dataset in fact.datasets if dataset.hash or dataset.facets]
+        if news:
             side = {"input": "inputs", "output": "outputs"}[fact.direction]
-            self._sink.emit(events.running(fact.run, _time(fact.at), **{side: fact.datasets}))
+            self._sink.emit(events.running(fact.run, _time(fact.at), **{side: news}))
 
     def _complete(self, fact: facts.JobFinished) -> None:
         if fact.jobid not in self._running:
@@ -145,6 +153,7 @@ class Listener:
         self._finished += 1
         run = replace(run, cached=fact.jobid in self._restored)
         files = job.outputs if fact.outputs is None else fact.outputs
+        self._contents.written(files)
         outputs = self._datasets(run, "output", files)
         self._sink.emit(events.complete(run, _time(fact.at), outputs=outputs))
 
@@ -210,13 +219,17 @@ class Listener:
         self, run: Run, direction: Direction, files: tuple[facts.File, ...]
     ) -> list[Dataset]:
         """The files with their content; without it, for now, where it takes long to read them."""
-        if self._late is not None and self._contents.takes_long(files):
-            self._late.submit(run, direction, files)
-            return self._contents.outlines(files)
-        try:
-            return self._contents.datasets(files)
-        finally:
+        if self._late is None or not self._contents.takes_long(files):
+            try:
+                return self._contents.datasets(files)
+            finally:
+                _release(files)
+        datasets = self._contents.outlines(files)
+        if not self._late.submit(run, direction, files):
+            unhashed = self._contents.unverified(files, "too many files waited to be hashed")
+            datasets = list({(d.namespace, d.name): d for d in (*datasets, *unhashed)}.values())
             _release(files)
+        return datasets
 
 
 def _release(files: Iterable[facts.File]) -> None:

@@ -1,4 +1,4 @@
-"""One recording: a tap on Snakemake's logger, a thread that listens, a sink that delivers."""
+"""One recording: a filter on Snakemake's logger, a thread that listens, a sink that delivers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lamin_snakemake import facts
 from openlineage.lamin.adapter.guard import Guard, is_strict
 from openlineage.lamin.emit.default_sink import default_sink
 from openlineage.lamin.emit.sinks import Sink
-from snakemake_logger_plugin_lamin.digests import Contents
+from snakemake_logger_plugin_lamin.digests import HASH_LIMIT, Contents
 from snakemake_logger_plugin_lamin.event_extractor import EventExtractor
 from snakemake_logger_plugin_lamin.late_digests import LateDigests
 from snakemake_logger_plugin_lamin.listener import Listener
@@ -25,22 +25,52 @@ from snakemake_logger_plugin_lamin.subprocess_env import Children
 
 logger = logging.getLogger("lamin")
 SNAKEMAKE_LOGGER = "snakemake.logging"
-_LAST_DIGESTS = 2.5
-"""Seconds that the end of a workflow waits for files that are still being hashed."""
+_LAST_DIGESTS = 1.0
+"""Seconds that the end of a workflow waits for files that are still being hashed; the sink may need two more."""
+_WAITING = 10_000
+"""Facts that wait at most before jobs are left out: each holds some kilobytes."""
+
+
+class FactQueue:
+    """A queue that leaves out whole jobs where more than `limit` facts wait.
+
+    Putting never blocks: Snakemake's scheduler stands behind it. A job that is left out has no run,
+    rather than a run without an end.
+    """
+
+    def __init__(self, limit: int = _WAITING) -> None:
+        self._limit = limit
+        self._queue: queue.SimpleQueue[facts.Fact] = queue.SimpleQueue()
+        self.left_out = 0
+        """Jobs that were left out."""
+
+    def put(self, fact: facts.Fact) -> None:
+        """Add the fact; leave it out if it begins a job and too many wait."""
+        if isinstance(fact, facts.JobDescribed) and self._queue.qsize() >= self._limit:
+            if not self.left_out:
+                logger.warning("lineage is incomplete: more than %s facts wait", self._limit)
+            self.left_out += 1
+            return
+        self._queue.put(fact)
+
+    def get(self, timeout: float | None = None) -> facts.Fact:
+        """Take the oldest fact; raises `queue.Empty` after `timeout` seconds."""
+        return self._queue.get(timeout=timeout)
 
 
 class Recording:
     """Records one Snakemake invocation until it is closed.
 
     Args:
-        hash_limit: Bytes above which a file is not hashed.
+        hash_limit: Bytes above which a file is not hashed; less than 0 for no limit.
         title: What the workflow is called; by default its git remote or its Snakefile says it.
     """
 
     def __init__(self, hash_limit: int | None = None, title: str | None = None) -> None:
         shelf = DigestShelf(user_cache() / "snakemake-digests.db")
-        self._contents = Contents(hash_limit, shelf)
-        self._queue: queue.SimpleQueue[facts.Fact] = queue.SimpleQueue()
+        limit = HASH_LIMIT if hash_limit is None else hash_limit
+        self._contents = Contents(None if limit < 0 else limit, shelf)
+        self._queue = FactQueue()
         self._thread: threading.Thread | None = None
         self._environment = ChildEnvironment()
         self._parent = parent_from_environment()  # before we say ourselves what is above
@@ -60,7 +90,11 @@ class Recording:
         self._queue.put(fact)
 
     def _on_start(self, workflow: facts.Workflow) -> None:
-        self._take_children(Children(workflow, self._parent.outermost if self._parent else None))
+        root = self._parent.outermost if self._parent else None
+        try:
+            self._take_children(Children(workflow, root))
+        except Exception as error:  # the jobs are recorded all the same
+            logger.warning("jobs are not told of their runs: %s: %s", type(error).__name__, error)
         if self._thread is None:
             sink = default_sink()
             late = LateDigests(self._contents, self._queue.put)
@@ -93,6 +127,7 @@ class Recording:
             except Exception as error:
                 guard.warn(error)
         try:
+            listener.abandon(time.time())
             sink.close()
         except Exception as error:
             logger.warning("lineage sink did not close: %s", error)
@@ -119,6 +154,7 @@ class Recording:
         if thread is not None:
             self._tell_the_end(sys.exc_info()[1])
             self._wait(thread)
+        self._contents.hurried = True
         if self._children is not None:
             self._children.remove()
         self._environment.restore()
@@ -133,6 +169,10 @@ class Recording:
 
     def _wait(self, thread: threading.Thread) -> None:
         try:
+            thread.join(_LAST_DIGESTS)
+            self._contents.hurried = (
+                True  # what still waits to be told is told without more digests
+            )
             thread.join()
         except KeyboardInterrupt:
             self._contents.hurried = True

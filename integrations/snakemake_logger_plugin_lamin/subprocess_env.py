@@ -7,7 +7,6 @@ above say for which job.
 
 from __future__ import annotations
 
-import functools
 import importlib
 import logging
 import os
@@ -20,10 +19,16 @@ from typing import Any
 from lamin_core.runtime import current
 from lamin_core.runtime.parent_context import RunReference, environment_for_children
 from lamin_snakemake import facts, translate
+from snakemake_logger_plugin_lamin import internals
+from snakemake_logger_plugin_lamin.internals import in_frame, quietly, read
 
 logger = logging.getLogger("lamin")
-_STARTERS = (("snakemake.shell", "sp"), ("snakemake.executors.local", "subprocess"))
+_STARTERS = (internals.SHELL_PROCESSES, internals.EXECUTOR_PROCESSES)
 """Snakemake's modules that start processes for jobs, and by which name each knows `subprocess`."""
+_THAT_START = ("run", "call", "check_call", "check_output")
+"""Functions of `subprocess` that start a process."""
+_EXECUTORS = "snakemake_executor_plugin_"
+"""Plugins that hand jobs to a cluster: what submits a job may pass its environment on."""
 
 
 class Children:
@@ -50,11 +55,16 @@ class Children:
         """From here on, processes are told."""
         global _at_work
         _at_work = self
-        for module, name in _STARTERS:
-            starter = importlib.import_module(module)
-            if getattr(starter, name, None) is subprocess:
-                setattr(starter, name, _Subprocess(self.environment))
-                self._replaced.append((starter, name))
+        for starter_name in _STARTERS:
+            module, _, name = starter_name.partition(":")
+            self._replace(quietly(lambda: importlib.import_module(module), None), name)  # noqa: B023 - called at once
+        for module in [name for name in sys.modules if name.startswith(_EXECUTORS)]:
+            self._replace(sys.modules[module], "subprocess")
+
+    def _replace(self, starter: Any, name: str) -> None:
+        if read(starter, name) is subprocess:
+            setattr(starter, name, _Subprocess(self.environment))
+            self._replaced.append((starter, name))
 
     def remove(self) -> None:
         """Leave Snakemake's modules as they were."""
@@ -91,47 +101,47 @@ def _job_at_work() -> RunReference | None:
 current.register_engine(_job_at_work)
 
 
-def _job_above() -> tuple[int | None, str]:
+def _job_above() -> tuple[Any, str]:
     """Number and rule of the job that a caller of this is at work for."""
-    frame = sys._getframe(1).f_back
-    while frame is not None:
-        code = frame.f_code
-        if code.co_name == "run_wrapper" and "job_rule" in code.co_varnames:
-            return frame.f_locals["jobid"], frame.f_locals["job_rule"].name
-        if code.co_name == "spawn_job" and "job" in code.co_varnames:
-            job = frame.f_locals["job"]
-            return job.jobid, job.rule.name
-        frame = frame.f_back
-    return None, ""
+    jobid, rule = in_frame(internals.RUN_JOBID), in_frame(internals.RUN_RULE)
+    if jobid is not None:
+        return jobid, read(rule, "name", "")
+    job = in_frame(internals.SPAWNED_JOB) or in_frame(internals.SUBMITTED_JOB)
+    return read(job, "jobid"), read(job, "rule.name", "")
 
 
 class _Subprocess:
     """The module `subprocess`, whose processes learn by their environment whose they are."""
 
     def __init__(self, get_environment: Callable[[], Mapping[str, str]]) -> None:
-        self.Popen = _telling(subprocess.Popen, get_environment)
-        self.check_call = _telling(subprocess.check_call, get_environment)
+        class Popen(subprocess.Popen[Any]):  # a class: somebody may ask what is an instance of it
+            def __init__(self, *arguments: Any, **options: Any) -> None:
+                super().__init__(*arguments, **_telling(options, get_environment))
+
+        self.Popen = Popen
+        self._get_environment = get_environment
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(subprocess, name)
+        function = getattr(subprocess, name)
+        return self._telling(function) if name in _THAT_START else function
+
+    def _telling(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def start(*arguments: Any, **options: Any) -> Any:
+            return function(*arguments, **_telling(options, self._get_environment))
+
+        return start
 
 
 def _telling(
-    start: Callable[..., Any], get_environment: Callable[[], Mapping[str, str]]
-) -> Callable[..., Any]:
-    @functools.wraps(start)
-    def started(*arguments: Any, env: Mapping[str, str] | None = None, **options: Any) -> Any:
-        try:
-            ours = get_environment()
-        except (
-            Exception
-        ) as error:  # the job runs without; what it reads and writes is the workflow's
-            logger.warning("a job is not told of its run: %s: %s", type(error).__name__, error)
-            ours = {}
-        return start(
-            *arguments,
-            env={**(os.environ if env is None else env), **ours} if ours else env,
-            **options,
-        )
-
-    return started
+    options: dict[str, Any], get_environment: Callable[[], Mapping[str, str]]
+) -> dict[str, Any]:
+    """The options with the variables that tell a process of its job in its environment."""
+    try:
+        ours = get_environment()
+    except Exception as error:  # the job runs without; what it reads and writes is the workflow's
+        logger.warning("a job is not told of its run: %s: %s", type(error).__name__, error)
+        return options
+    if not ours:
+        return options
+    env = options.get("env")
+    return {**options, "env": {**(os.environ if env is None else env), **ours}}

@@ -29,6 +29,7 @@ _BUILT_IN = {
     "lineage": "lamin_core.cli.lineage:lineage",
     "runs": "lamin_core.cli.lineage:runs",
     "diff": "lamin_core.cli.lineage:diff",
+    "why": "lamin_core.cli.lineage:why",
     "artifacts": "lamin_core.cli.lineage:artifacts",
     "save": "lamin_core.cli.saving:save",
     "load": "lamin_core.cli.records:load",
@@ -54,15 +55,16 @@ _BUILT_IN = {
 }
 
 SECTIONS = {
-    "Begin": ("init", "connect", "disconnect", "info", "settings"),
+    "Set up": ("init", "connect", "disconnect", "info", "settings"),
     "Record": ("run", "track", "finish", "nextflow", "save", "import"),
-    "Ask": (
+    "Query": (
         "ui",
         "status",
         "lineage",
         "runs",
         "artifacts",
         "diff",
+        "why",
         "list",
         "get",
         "describe",
@@ -70,14 +72,14 @@ SECTIONS = {
     ),
     "Change": ("annotate", "feature", "delete", "undelete", "prune"),
     "Events": ("serve", "keys", "events"),
-    "Keep well": ("doctor", "fsck", "backup", "restore", "storage", "migrate", "completion"),
+    "Maintain": ("doctor", "fsck", "backup", "restore", "storage", "migrate", "completion"),
 }
-"""What stands together in the help; commands of other packages stand under a title of their own."""
+"""The sections of the help. Commands of other packages are listed in a section "Others"."""
 
 
 @dataclass(slots=True)
 class Options:
-    """What was said before the command, for all of them."""
+    """The global options, which are typed before the command."""
 
     debug: bool = False
     instance: str | None = None
@@ -87,11 +89,11 @@ class Commands(click.Group):
     """Commands are imported when they are called; engines add theirs by the entry point `lamin_core.commands`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of all of them."""
+        """Return the names of all commands."""
         return sorted({*_BUILT_IN, *_plugged_in()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command with this name, imported now."""
+        """Import and return the command with this name; None if there is none."""
         home = _home(cmd_name)
         if home is None:
             return None
@@ -100,7 +102,7 @@ class Commands(click.Group):
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """As click does it; a name that is none is asked back with the nearest."""
+        """Resolve a command like click; the error for an unknown name suggests the nearest names."""
         name = args[0]
         if name.startswith("-") or ctx.resilient_parsing or _home(name) is not None:
             return super().resolve_command(ctx, args)
@@ -109,7 +111,7 @@ class Commands(click.Group):
         raise click.UsageError(f"No such command {name!r}. {meant}", ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands by what they are for, without importing any."""
+        """Write the commands by section, without importing them."""
         commands = set(self.list_commands(ctx))
         widest = max(map(len, commands))
         for title, names in (
@@ -122,7 +124,7 @@ class Commands(click.Group):
                     formatter.write_dl(rows)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Names of commands, without importing any, then options."""
+        """Complete names of commands, without importing them, then options."""
         names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
         options = click.Command.shell_complete(self, ctx, incomplete)
         return [*(CompletionItem(name, help=_summary(name)) for name in names), *options]
@@ -140,7 +142,7 @@ def _summary(name: str) -> str:
 
 @cache
 def _plugged_in() -> dict[str, str]:
-    """Where the commands of other packages are; looked for only when a name is not ours, as it reads every package."""
+    """The entry points of commands of other packages. Reading them is slow, since it reads every installed package."""
     import importlib.metadata
 
     return {
@@ -181,12 +183,12 @@ def _instance(ctx: click.Context, _option: click.Parameter, where: str | None) -
     help="The instance to use: its folder, or the URL of its database. Wins over LAMIN_INSTANCE.",
 )
 def lamin() -> None:
-    """The lineage registry that fills itself.
+    """Record which code made which file from which other files.
 
-    Start with `lamin init`; `lamin COMMAND --help` explains a command, with examples.
+    Start with `lamin init`. `lamin COMMAND --help` explains a command, with examples.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 database, storage or
-    endpoint out of reach, 130 interrupted.
+    Exit codes: 0 success, 1 failure, 2 wrong usage, 3 not found, 4 conflict, 5 database, storage or
+    endpoint cannot be reached, 130 interrupted.
     """
 
 

@@ -1,4 +1,4 @@
-"""Choose artifacts by what people said of them: labels, values of features, projects."""
+"""Select artifacts by labels, values of features and projects."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def annotation_options(command: Command) -> Command:
             *("--project", "projects"),
             multiple=True,
             shell_complete=completers.projects,
-            help="Only of this project.",
+            help="Only artifacts of this project; can be repeated.",
         ),
         click.option(
             *("--feature", "features"),
             multiple=True,
             metavar="NAME>VALUE",
             shell_complete=completers.features,
-            help="Only with such a value of a feature: temperature>20, site=Oslo, or a name.",
+            help="Only artifacts with this value of a feature: temperature>20, site=Oslo, or a name; can be repeated.",
         ),
         click.option(
             *("--label", "labels"),

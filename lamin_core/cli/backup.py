@@ -1,4 +1,4 @@
-"""Commands that copy the database, and put a copy back."""
+"""Commands that back up and restore the database."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lamin_core.errors import InvalidArgument
 @click.command(epilog=examples("lamin backup registry.db"))
 @click.argument("file", type=click.Path(path_type=Path))
 def backup(file: Path) -> None:
-    """Copy the SQLite database into a file, while others write."""
+    """Copy the SQLite database into a file, even while others write."""
     from lamin_core.admin.backup import backup as copied
 
     if str(file) == "-":
@@ -33,7 +33,7 @@ def backup(file: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def restore(file: Path, yes: bool) -> None:
-    """Put a backup in its place; asks first, keeps what was there."""
+    """Replace the database with a backup; asks first, keeps the old database."""
     from lamin_core.admin.backup import restore as restored
     from lamin_core.instance.instance import at_work
 

@@ -22,7 +22,7 @@ VARIABLE = "_LAMIN_COMPLETE"
 @click.argument("shell", type=Word(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print the script that completes commands in a shell.
+    """Print the script for command completion in a shell.
 
     It completes names of commands, options and values, such as keys.
 

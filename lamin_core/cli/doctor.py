@@ -1,4 +1,4 @@
-"""The command that examines this machine and the instance."""
+"""The command that checks this machine and the instance."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
 @click.command(epilog=examples("lamin doctor", "lamin doctor --json"))
 @output.as_json
 def doctor(as_json: bool) -> None:
-    """Is all well: what is installed, database, storage, clocks?
+    """Check the installation, the database, the storage and the clocks.
 
     Exits with 1 when a check fails; each that is not ok says what to type.
     """

@@ -13,7 +13,7 @@ from lamin_core.cli.serializers import shape
 
 @click.group(epilog=examples("lamin feature create temperature --dtype float"))
 def feature() -> None:
-    """Features: the named values that artifacts and runs are annotated with."""
+    """Create features, the named values of artifacts and runs."""
 
 
 @feature.command(
@@ -28,13 +28,13 @@ def feature() -> None:
     default="str",
     show_default=True,
     shell_complete=dtypes,
-    help="float, int, str, bool, date, datetime, cat[ULabel], list[str] ...",
+    help="Type of the values: float, int, str, bool, date, datetime, cat[ULabel], list[str] ...",
 )
-@click.option("--unit", help="What numbers are measured in.")
-@click.option("--description", help="What it is.")
+@click.option("--unit", help="Unit of the numbers, such as celsius.")
+@click.option("--description", help="Description of the feature.")
 @output.as_json
 def create(name: str, dtype: str, unit: str | None, description: str | None, as_json: bool) -> None:
-    """Make a feature, or show the one with this name and type; prints its uid.
+    """Create a feature, or show the one with this name and type; prints its uid.
 
     Then: lamin annotate KEY --features NAME=VALUE, and lamin artifacts --feature "NAME>VALUE".
     """

@@ -1,4 +1,4 @@
-"""The command that checks whether the registry is true."""
+"""The command that compares the registry with the files."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog=examples("lamin fsck --deep", "lamin fsck --repair --delete-orphans"))
-@click.option("--deep", is_flag=True, help="Read every byte, and compare it with its digest.")
-@click.option("--repair", is_flag=True, help="Mend what follows from the rest of the tables.")
+@click.option("--deep", is_flag=True, help="Read every byte and compare it with the digest.")
+@click.option("--repair", is_flag=True, help="Repair rows that the other tables can correct.")
 @click.option(
     "--delete-orphans", is_flag=True, help="Remove copies that belong to no artifact; asks first."
 )
 @click.option(
     "--delete-damaged",
     is_flag=True,
-    help="Remove copies that hold other bytes than were saved; asks first.",
+    help="Remove copies whose bytes have changed; asks first.",
 )
 @click.option(
     "--grace",
     type=click.FloatRange(0),
     default=3600.0,
     show_default=True,
-    help="Seconds that a copy may be there before its row.",
+    help="Seconds after which a copy without an artifact is an orphan.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @output.as_json
@@ -46,9 +46,9 @@ def fsck(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Is the registry true: has every artifact its bytes?
+    """Check that every artifact has its bytes.
 
-    And every copy its artifact, and do the tables fit together?
+    Also check that every copy belongs to an artifact, and that the tables are consistent.
 
     Exits with 1 when something is wrong, and says what to type for each.
     """

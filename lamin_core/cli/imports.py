@@ -1,4 +1,4 @@
-"""`lamin import SOURCE`: what other programs recorded earlier; each source is a command of its own package."""
+"""`lamin import SOURCE` imports what other programs recorded; each source is a command of its own package."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Sources(click.Group):
     """Sources are imported when they are called; engines add theirs by the entry point `lamin_core.importers`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of all sources."""
+        """Return the names of all sources."""
         return sorted(_sources())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of the source with this name, imported now."""
+        """Import and return the command of this source; None if there is none."""
         home = _sources().get(cmd_name)
         if home is None:
             return None
@@ -48,14 +48,14 @@ class Sources(click.Group):
         raise click.UsageError(f"No such source {name!r}. {hint}", ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The sources with a line each, without importing any."""
+        """Write one line for each source, without importing it."""
         rows = [(name, summary(home)) for name, home in sorted(_sources().items())]
         if rows:
             with formatter.section("Sources"):
                 formatter.write_dl(rows)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Names of sources, without importing any, then options."""
+        """Complete names of sources, without importing them, then options."""
         names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
         options = click.Command.shell_complete(self, ctx, incomplete)
         return [*(CompletionItem(name, help=summary(_sources()[name])) for name in names), *options]
@@ -78,7 +78,7 @@ def _sources() -> dict[str, str]:
     ),
 )
 def import_() -> None:
-    """Bring in what other programs recorded before lamin was there.
+    """Import runs and files that other programs recorded.
 
     Each source has options of its own: lamin import SOURCE --help. Importing the same thing again
     changes nothing.

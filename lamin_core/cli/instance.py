@@ -25,7 +25,7 @@ from lamin_core.runtime.redaction import redact_text
 from lamin_core.runtime.sharing import Sharing
 
 _for_user = click.option(
-    "--user", "for_user", is_flag=True, help="For all folders of this user that are in no instance."
+    "--user", "for_user", is_flag=True, help="For all folders of this user without an instance."
 )
 
 
@@ -37,27 +37,27 @@ _for_user = click.option(
 @click.option(
     "--storage",
     shell_complete=completers.folders,
-    help="Folder or URL that copies of files go into, such as s3://bucket; by default ./data.",
+    help="Folder or URL for copies of files, such as s3://bucket; ./data by default.",
 )
-@click.option("--db", help="Database URL; by default a SQLite file inside .lamin/.")
+@click.option("--db", help="Database URL; by default a SQLite file in .lamin/.")
 @click.option(
     "--shared",
     type=click.Choice([choice.value for choice in Sharing]),
     is_flag=False,
     flag_value="group",
-    help="Who else may use it: `group` (if none is named), `group-read`, or `private`, as it is by default.",
+    help="Who may use the instance: `private` (default), `group` (also for --shared alone) or `group-read`.",
 )
 @click.option(
     "--modules",
-    help="For scripts written for LaminDB: `bionty`. Nothing has to be chosen, what there is is there.",
+    help="For scripts written for LaminDB: `bionty`. It has no effect; all modules are always available.",
 )
-@click.option("--name", help="What the instance is called; by default as the folder.")
+@click.option("--name", help="Name of the instance; by default the name of the folder.")
 def init(
     storage: str | None, db: str | None, shared: str | None, modules: str | None, name: str | None
 ) -> None:
-    """Make an instance in this folder: a database and a storage.
+    """Create an instance in this folder: a database and a storage.
 
-    The same again opens the one that is there, and `--shared` changes who may use it.
+    If the instance exists, the command opens it, and `--shared` changes who may use it.
     """
     from lamin_core.instance.instance import connect as open_instance
     from lamin_core.instance.instance import init as make
@@ -107,10 +107,10 @@ _NEXT = """  next:     ln.track() in a script, lamin run PROGRAM, snakemake --lo
 @click.argument("where", metavar="FOLDER|URL", shell_complete=completers.folders)
 @_for_user
 def connect(where: str, for_user: bool) -> None:
-    """Work with another instance from this folder on down.
+    """Use another instance in this folder and the folders below.
 
-    WHERE it is: its folder, or the URL of its database. Somebody else's instance at or above this
-    folder is used only after this.
+    Name the folder of the instance, or the URL of its database. This also allows the use of an
+    instance of somebody else in this folder or above it.
     """
     from lamin_core.instance.setup import allow, attach
 
@@ -131,7 +131,7 @@ def connect(where: str, for_user: bool) -> None:
 @click.command(epilog=examples("lamin disconnect"))
 @_for_user
 def disconnect(for_user: bool) -> None:
-    """Undo lamin connect. The instance itself stays as it is."""
+    """Remove the connection of lamin connect; keeps the instance."""
     from lamin_core.instance.setup import detach
 
     gone = detach(None if for_user else Path.cwd())
@@ -145,11 +145,11 @@ def disconnect(for_user: bool) -> None:
 
 
 @click.command(epilog=examples("lamin info --show-origin", "lamin info --json"))
-@click.option("--show-origin", is_flag=True, help="Say also who decided that it is this instance.")
+@click.option("--show-origin", is_flag=True, help="Also show what selected this instance.")
 @output.as_json
 @click.pass_context
 def info(ctx: click.Context, show_origin: bool, as_json: bool) -> None:
-    """Say which instance is at work here."""
+    """Show which instance is used here."""
     from lamin_core.db.database import REVISION
     from lamin_core.instance.instance import connect as open_instance
 
@@ -181,7 +181,7 @@ def _origin(located: Located | None, ctx: click.Context) -> str:
 @click.command(epilog=examples("lamin backup before.db && lamin migrate"))
 @click.argument("deploy", type=click.Choice(["deploy"]), required=False)
 def migrate(deploy: str | None) -> None:
-    """Bring the database to the schema of this version."""
+    """Upgrade the database to the schema of this version."""
     from lamin_core.db.database import REVISION
     from lamin_core.migrations import upgrade
 

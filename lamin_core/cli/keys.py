@@ -13,14 +13,14 @@ from lamin_core.server import api_keys as ring
 
 @click.group(epilog=examples("lamin keys create airflow", "lamin keys list"))
 def keys() -> None:
-    """Keys of those who may use the server."""
+    """Manage the API keys of the server."""
 
 
 @keys.command(epilog=examples("lamin keys create airflow"))
 @click.argument("name")
 @output.as_json
 def create(name: str, as_json: bool) -> None:
-    """Make a key and print it: this once, for only its SHA-256 is kept."""
+    """Create a key and print it; it is never shown again."""
     key = ring.create(connect().db, name)
     output.print_json({"name": name, "key": key}) if as_json else output.echo(key)
 
@@ -28,7 +28,7 @@ def create(name: str, as_json: bool) -> None:
 @keys.command("list", epilog=examples("lamin keys list --json"))
 @output.as_json
 def list_(as_json: bool) -> None:
-    """Show the names of all keys, with those that were revoked."""
+    """List the names of all keys, and which were revoked."""
     shown = [
         {
             "name": key.name,
@@ -51,6 +51,6 @@ def list_(as_json: bool) -> None:
 @click.argument("name")
 @output.as_json
 def revoke(name: str, as_json: bool) -> None:
-    """Refuse this key from now on; a server that runs knows within a second."""
+    """Revoke a key; a running server rejects it within a second."""
     ring.revoke(connect().db, name)
     output.print_json({"revoked": name}) if as_json else output.echo("revoked ", printable(name))

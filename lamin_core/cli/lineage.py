@@ -60,32 +60,30 @@ def _time_option(
     )
 )
 @click.argument("name", metavar="[KEY|UID]", required=False, shell_complete=completers.keys)
-@click.option("--up", type=click.IntRange(0), help="At most this many steps towards the sources.")
-@click.option(
-    "--down", type=click.IntRange(0), help="At most this many steps towards what hangs on it."
-)
+@click.option("--up", type=click.IntRange(0), help="Maximum number of steps upstream.")
+@click.option("--down", type=click.IntRange(0), help="Maximum number of steps downstream.")
 @click.option(
     *("--to", "other"),
     metavar="KEY|UID",
     shell_complete=completers.keys,
-    help="Only the paths between the two, whichever is above the other.",
+    help="Show only the paths between the two, in either direction.",
 )
 @click.option(
     "--run",
     metavar="RUN",
     shell_complete=completers.transforms,
-    help="Of this run: its uid, its OpenLineage id, or a key for its newest.",
+    help="Lineage of a run: its uid, its OpenLineage run id, or the key of a transform for its newest run.",
 )
 @click.option(
     "--as-of",
     metavar="TIME",
     callback=_time_option,
-    help="As it was known then: 2026-03-01T14:30, or how long ago, such as 2h.",
+    help="Show what was known at this time: 2026-03-01T14:30, or an age such as 2h.",
 )
 @click.option(
-    "--limit", type=LIMIT, default=NODE_LIMIT, help="At most this many nodes, the nearest."
+    "--limit", type=LIMIT, default=NODE_LIMIT, help="Maximum number of nodes; the nearest are kept."
 )
-@click.option("--all", "everything", is_flag=True, help="The whole registry.")
+@click.option("--all", "everything", is_flag=True, help="Show the whole registry.")
 @picture_options
 @as_json
 def lineage(
@@ -102,17 +100,18 @@ def lineage(
     file: Path | None,
     as_json: bool,
 ) -> None:
-    """What made this artifact, back to the sources; what hangs on it.
+    """Show the lineage of an artifact or a run.
 
-    Of a run: what it read and wrote, and what is around that.
+    The name is a key, a path or a uid. The text is the tree of upstream runs and artifacts; with
+    --down, also the downstream tree. For a run, it shows what the run read and wrote. With --all,
+    it shows counts for each engine.
 
-    A step is from an artifact to a run or back; --up and --down each limit their own way, 0 leaves
-    it out. As text, the tree of what made it; with --down, also of what hangs on it. With --all as
-    text, counts for each engine.
+    A step leads from an artifact to a run, or from a run to an artifact. --up and --down limit the
+    steps in their direction; 0 shows nothing in that direction.
 
-    --svg, --dot and --mermaid draw it; -o writes into a file, in the format of its suffix, and
-    --html one page to mail. Behind an artifact stands `outdated` where an input of the run that
-    made it has changed since.
+    --svg, --dot and --mermaid print a picture. -o writes a file in the format of its suffix, and
+    --html one page to mail. An artifact is marked `outdated` if an input of the run that made it has
+    changed since.
     """
     instance = connect()
     instance.runs.find_lost()
@@ -229,13 +228,15 @@ def _choices(command: Any) -> Any:
     """The options that `runs` and `artifacts` share."""
     for option in (
         click.option(
-            "--limit", type=LIMIT, help=f"At most this many; as text {_SHOWN} unless told."
+            "--limit",
+            type=LIMIT,
+            help=f"Maximum number of rows; by default {_SHOWN} as text, all as JSON.",
         ),
         click.option(
             "--since",
             metavar="TIME",
             callback=_time_option,
-            help="From this time on: 2026-03-01, or how long ago, such as 3d.",
+            help="Only since this time: 2026-03-01, or an age such as 3d.",
         ),
         click.option(
             "--engine",
@@ -256,10 +257,12 @@ def _choices(command: Any) -> Any:
     "--status",
     multiple=True,
     type=click.Choice([str(run_status) for run_status in RunStatus]),
-    help="Only in this state.",
+    help="Only with this status; can be repeated.",
 )
 @click.option(
-    "--key", shell_complete=completers.transforms, help="Only of transforms whose key begins so."
+    "--key",
+    shell_complete=completers.transforms,
+    help="Only runs whose transform has a key that starts with this.",
 )
 @_choices
 @as_json
@@ -271,7 +274,7 @@ def runs(
     limit: int | None,
     as_json: bool,
 ) -> None:
-    """All runs, the newest first."""
+    """List runs, the newest first."""
     instance = connect()
     instance.runs.find_lost()
     max_rows = limit or (None if as_json else _SHOWN)
@@ -309,9 +312,11 @@ def runs(
         "lamin artifacts --json",
     )
 )
-@click.option("--key", shell_complete=completers.keys, help="Only with a key that begins so.")
+@click.option("--key", shell_complete=completers.keys, help="Only keys that start with this.")
 @annotation_options
-@click.option("--trash", is_flag=True, help="Those in the trash; lamin undelete brings them back.")
+@click.option(
+    "--trash", is_flag=True, help="List the artifacts in the trash; lamin undelete restores them."
+)
 @_choices
 @as_json
 def artifacts(
@@ -325,10 +330,10 @@ def artifacts(
     limit: int | None,
     as_json: bool,
 ) -> None:
-    """All versions of all artifacts, the newest first.
+    """List versions of artifacts, the newest first.
 
-    --label, --feature and --project may be given several times; all of them hold. A feature is
-    compared by =, !=, <, <=, >, >= or ~ (contains); its name alone asks for any value.
+    An artifact must match all of --label, --feature and --project. A feature is compared with =, !=,
+    <, <=, >, >= or ~ (contains); a feature without an operator matches any value.
     """
     max_rows = limit or (None if as_json else _SHOWN)
     connect()
@@ -372,12 +377,28 @@ def _print_first(rows: list[dict[str, Any]], limit: int | None, *, is_filtered: 
 @click.argument("second", metavar="RUN_B", shell_complete=completers.transforms)
 @as_json
 def diff(first: str, second: str, as_json: bool) -> None:
-    """How the second run differs from the first.
+    """Show how the second run differs from the first.
 
-    In params, code, environment, inputs, outputs, status, engine and duration.
+    It compares params, code, environment, inputs, outputs, status, engine and duration.
+
+    A run is given by its uid, its OpenLineage run id, or the key of its transform, which means its
+    newest run.
+    """
+    difference = connect().lineage.diff(first, second)
+    print_json(difference.view()) if as_json else echo(str(difference))
+
+
+@click.command(epilog=examples("lamin why aT8AlECy", "lamin why Snakefile:merge"))
+@click.argument("run", metavar="RUN", shell_complete=completers.transforms)
+@as_json
+def why(run: str, as_json: bool) -> None:
+    """Why this run was executed.
+
+    The reasons that its engine gives, and what differs from the previous run of the same work: code,
+    params and inputs.
 
     A run is named by its uid, its OpenLineage run id, or the key of its transform, which is the
     newest run of that.
     """
-    difference = connect().lineage.diff(first, second)
-    print_json(difference.view()) if as_json else echo(str(difference))
+    answer = connect().lineage.why(run)
+    print_json(answer.view()) if as_json else echo(str(answer))

@@ -41,18 +41,23 @@ def picture_options(command: Command) -> Command:
             metavar="FILE",
             type=click.Path(dir_okay=False, path_type=Path),
             shell_complete=completers.files,
-            help="Write into this file: .svg, .html, .dot, .mmd (Mermaid), .json or .txt.",
+            help="Write to this file: .svg, .html, .dot, .mmd (Mermaid), .json or .txt.",
         ),
         click.option(
             "--html",
             metavar="FILE",
             type=click.Path(dir_okay=False, path_type=Path),
             shell_complete=completers.files,
-            help="Write one HTML file with the picture and its tables, to mail or to keep.",
+            help="Write one HTML file with the picture and its tables.",
         ),
-        click.option("--mermaid", "picture", flag_value="mermaid", help="Draw it for Markdown."),
-        click.option("--dot", "picture", flag_value="dot", help="Draw it for Graphviz."),
-        click.option("--svg", "picture", flag_value="svg", help="Draw it as SVG."),
+        click.option(
+            "--mermaid",
+            "picture",
+            flag_value="mermaid",
+            help="Print a Mermaid diagram, for Markdown.",
+        ),
+        click.option("--dot", "picture", flag_value="dot", help="Print a Graphviz graph."),
+        click.option("--svg", "picture", flag_value="svg", help="Print an SVG picture."),
     ):
         command = option(command)
     return command

@@ -35,12 +35,12 @@ _LISTED = 50
     *("-o", "--output", "target"),
     metavar="FILE",
     shell_complete=completers.files,
-    help="Write a copy of the artifact to this file, or into this folder; - is standard output.",
+    help="Write a copy of the artifact to this file or into this folder; - is standard output.",
 )
 @click.option(
     "--force",
     is_flag=True,
-    help="Write over what is there, or over a script or notebook that has changes the registry lacks.",
+    help="Overwrite an existing file, also a script or notebook with changes that are not in the registry.",
 )
 def load(
     words: tuple[str, ...],
@@ -50,10 +50,10 @@ def load(
     target: str | None,
     force: bool,
 ) -> None:
-    """Bring an artifact, script or notebook here; print its path.
+    """Get an artifact, script or notebook; prints its path.
 
-    Of an artifact that is a local copy, or with -o a copy of your own; of a script or notebook a
-    file to work on.
+    For an artifact, the path is that of a local copy, which you must not change; -o writes your own
+    copy. A script or notebook is written into the working directory.
     """
     from lamin_core.tracking.checkout import bring_back
 
@@ -106,9 +106,9 @@ def _print_fields(fields: dict[str, Any]) -> None:
 def describe(
     words: tuple[str, ...], key: str | None, uid: str | None, name: str | None, as_json: bool
 ) -> None:
-    """Say what is known about one record, for people.
+    """Describe one record for people.
 
-    With --json the same as lamin get.
+    With --json, it prints the same as lamin get.
     """
     record = find(words, key, uid, name)
     if as_json:
@@ -129,14 +129,18 @@ def describe(
 )
 @click.argument("kind", metavar="[REGISTRY]", required=False)
 @click.option(
-    "--limit", type=output.LIMIT, default=_LISTED, show_default=True, help="At most this many."
+    "--limit",
+    type=output.LIMIT,
+    default=_LISTED,
+    show_default=True,
+    help="Maximum number of records.",
 )
-@click.option("--search", help="Only those that this finds, the best first.")
+@click.option("--search", help="Only records that match this text, the best first.")
 @output.as_json
 def list_(kind: str | None, limit: int, search: str | None, as_json: bool) -> None:
     """List the records of a registry, the newest first.
 
-    Without a registry: all of them, and how many records each has.
+    Without a registry: list all registries with their numbers of records.
     """
     if kind is None:
         counts = [
@@ -191,21 +195,21 @@ def _short(fields: dict[str, Any]) -> dict[str, Any]:
     "--features",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A value of a feature; as often as needed.",
+    help="A value of a feature; can be repeated.",
 )
 @click.option(
     "--labels",
     "--ulabel",
     multiple=True,
     metavar="LABEL",
-    help="A label, made if it is new; as often.",
+    help="A label, created if it is new; can be repeated.",
 )
-@click.option("--project", multiple=True, help="A project, made if it is new; as often as needed.")
-@click.option("--description", help="What it is.")
+@click.option("--project", multiple=True, help="A project, created if it is new; can be repeated.")
+@click.option("--description", help="New description of the record.")
 @click.option(
     "--schema",
     metavar="SCHEMA",
-    help="Check the artifact against this schema, by name or uid; a misfit is noted and exits with 4.",
+    help="Validate the artifact against this schema (name or uid). If it is not valid, record this and exit with 4.",
 )
 @output.as_json
 def annotate(
@@ -220,7 +224,7 @@ def annotate(
     schema: str | None,
     as_json: bool,
 ) -> None:
-    """Give a record labels, values of features, a description; check an artifact against a schema."""
+    """Add labels, features and a description; validate an artifact."""
     if not (features or labels or project or description or schema):
         raise InvalidArgument(
             "nothing to annotate with",
@@ -280,7 +284,7 @@ def _value(assignment: str) -> tuple[str, Any]:
 @click.option(
     "--permanent",
     is_flag=True,
-    help="For good, an artifact with its copy in the storage, instead of into the trash.",
+    help="Delete permanently, an artifact with its copy in the storage; do not use the trash.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(
@@ -293,8 +297,8 @@ def delete(
 ) -> None:
     """Delete one record; asks first.
 
-    An artifact, a label, a feature, a project or a reference goes into the trash, unless --permanent is said. One
-    that is in use is not deleted for good.
+    An artifact, a label, a feature, a project or a reference goes into the trash, unless you pass
+    --permanent. A record that is in use cannot be deleted permanently.
     """
     record = find(words, key, uid, name, to_change=True)
     has_trash = record._has_trash

@@ -45,9 +45,9 @@ def by_name(command: Command) -> Command:
     """The arguments of a command on one record: `[REGISTRY] [NAME]`, or `--key`, `--uid`, `--name`."""
     options = (
         click.argument("words", nargs=-1, metavar="[REGISTRY] [NAME]", shell_complete=_complete),
-        click.option("--key", help="Its key."),
-        click.option("--uid", help="Its uid, or the first characters of it."),
-        click.option("--name", help="Its name."),
+        click.option("--key", help="Key of the record."),
+        click.option("--uid", help="Uid of the record, or its first characters."),
+        click.option("--name", help="Name of the record."),
     )
     for option in reversed(options):
         command = option(command)

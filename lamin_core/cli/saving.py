@@ -37,17 +37,17 @@ _CODE = {
 @click.argument("path", shell_complete=completers.files)
 @click.option(
     "--key",
-    help="The key to save it under; by default its path in a storage, or the name of a script.",
+    help="Key of the record; by default its path in a storage, or the name of a script.",
 )
-@click.option("--description", help="What it is.")
-@click.option("--kind", help="What kind of data, such as dataset or model.")
-@click.option("--stem-uid", help="Save it as a new version of the record with this uid.")
-@click.option("--project", help="Also add it to this project, made if it is new.")
+@click.option("--description", help="Description of the record.")
+@click.option("--kind", help="Kind of the data, such as dataset or model.")
+@click.option("--stem-uid", help="Save a new version of the record with this uid.")
+@click.option("--project", help="Add the record to this project, created if it is new.")
 @click.option(
     "--registry",
     "into",
     type=Word(["artifact", "transform"]),
-    help="As what; code is by default a transform.",
+    help="Registry to save in; by default transform for scripts and notebooks, else artifact.",
 )
 @output.as_json
 def save(
@@ -62,7 +62,7 @@ def save(
 ) -> None:
     """Save a file or folder as an artifact; prints its uid.
 
-    So an object in a bucket; a script or a notebook is saved as a transform.
+    PATH may also be an object in a bucket. A script or a notebook is saved as a transform.
     """
     attributes = {"key": key, "description": description, "kind": kind}
     is_code = into == "transform" or (into is None and Path(path).suffix in _CODE)

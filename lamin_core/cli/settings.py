@@ -26,14 +26,14 @@ _name = click.argument("name", shell_complete=_names)
     invoke_without_command=True,
     epilog=examples("lamin settings --show-origin", "lamin settings set track_run_inputs false"),
 )
-@click.option("--show-origin", is_flag=True, help="Say also who decided.")
+@click.option("--show-origin", is_flag=True, help="Also show where each value comes from.")
 @output.as_json
 @click.pass_context
 def settings(ctx: click.Context, show_origin: bool, as_json: bool) -> None:
     """Show all settings, or change one.
 
-    In this order: the variable (LAMIN_ and the name in capitals), the instance, the user, the
-    default.
+    A value comes from the first of these that sets it: the variable (LAMIN_ and the name in
+    capitals), the instance, the user, the default.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -66,7 +66,7 @@ def get(name: str, as_json: bool) -> None:
 @click.argument("value")
 @_for_user
 def put(name: str, value: str, for_user: bool) -> None:
-    """Set it for this instance, or with --user for all of them."""
+    """Change a setting for this instance, or with --user for all instances."""
     _store(name, value, for_user)
 
 
@@ -74,7 +74,7 @@ def put(name: str, value: str, for_user: bool) -> None:
 @_name
 @_for_user
 def unset(name: str, for_user: bool) -> None:
-    """Let the next one in the order decide."""
+    """Remove the value of a setting, so that the next source applies."""
     _store(name, None, for_user)
 
 

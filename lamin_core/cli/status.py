@@ -24,11 +24,11 @@ _SHOWN = 20
 @click.command(epilog=examples("lamin status", "lamin status --json"))
 @as_json
 def status(as_json: bool) -> None:
-    """What is outdated, changed on disk, running, failed or waiting.
+    """Show outdated, changed, running, failed and waiting items.
 
-    A result is outdated when an input of the run that made it has a newer version with other bytes,
-    or is outdated itself. Failed is what ended badly and has not run again since. Files that were
-    registered where they lie are compared with what was recorded.
+    A result is outdated if an input of the run that made it has a newer version with other bytes,
+    or is outdated itself. A failed run is listed until the same code has run again. Files that were
+    registered in place are compared with their records.
     """
     from lamin_core.admin.status import status as look
     from lamin_core.instance.instance import connect

@@ -13,7 +13,7 @@ from lamin_core.runtime.printable import printable
 
 @click.group(epilog=examples("lamin list storage", "lamin storage move /old/disk /new/disk"))
 def storage() -> None:
-    """Folders and buckets that hold files: say that one was moved."""
+    """Tell the registry that a folder or bucket was moved."""
 
 
 @storage.command(epilog=examples("lamin storage move /old/disk /new/disk"))
@@ -21,10 +21,10 @@ def storage() -> None:
 @click.argument("new", shell_complete=completers.folders)
 @output.as_json
 def move(old: str, new: str, as_json: bool) -> None:
-    """Say that what lay below OLD lies below NEW.
+    """Tell the registry that the files below OLD are now below NEW.
 
-    OLD and NEW are folders or URLs. You move the files before. What lies in the project's own
-    folder needs no command. Records keep their keys, uids and versions.
+    OLD and NEW are folders or URLs. Move the files before. Files in the project folder need no
+    command. Records keep their keys, uids and versions.
     """
     from lamin_core.instance.instance import connect
     from lamin_core.instance.moves import move_storage

@@ -20,7 +20,7 @@ def summary(home: str) -> str:
     """The first paragraph of the docstring, or the `short_help`, of the function at `package.module:function`.
 
     >>> summary("lamin_core.cli.instance:info")
-    'Say which instance is at work here.'
+    'Show which instance is used here.'
     """
     module, _, name = home.partition(":")
     text = _docstrings(module).get(name)

@@ -18,7 +18,7 @@ _param_option = click.option(
     "params",
     metavar="NAME=VALUE",
     multiple=True,
-    help="A parameter; JSON, or else text.",
+    help="A parameter; JSON if it is valid JSON, else text; can be repeated.",
 )
 
 
@@ -27,9 +27,9 @@ _param_option = click.option(
         "lamin track --param genome=hg38", 'eval "$(lamin track --key nightly --export)"'
     )
 )
-@click.option("--key", help="The key of the transform; by default the script's file name.")
+@click.option("--key", help="Key of the transform; by default the file name of the script.")
 @click.option("--name", help="The name of the run.")
-@click.option("--uid", help="Stem or uid of the transform, as in ln.track().")
+@click.option("--uid", help="Uid of the transform, or its first 12 characters, as in ln.track().")
 @_param_option
 @click.option(
     "--export",
@@ -78,24 +78,22 @@ def track(
     multiple=True,
     metavar="PATH|KEY",
     shell_complete=completers.files,
-    help="What it reads; as often as needed.",
+    help="A file, folder or artifact that the program reads; can be repeated.",
 )
 @click.option(
     *("--output", "--register-output", "outputs"),
     multiple=True,
     metavar="PATH",
     shell_complete=completers.files,
-    help="A file or folder that it writes; as often as needed.",
+    help="A file or folder that the program writes; can be repeated.",
 )
-@click.option(
-    "--key", help="The key of the transform; by default the name of the script or the program."
-)
+@click.option("--key", help="Key of the transform; by default the name of the script or program.")
 @click.option("--name", help="The name of the run.")
 @_param_option
 @click.option(
     "--watch/--no-watch",
     default=None,
-    help="Note all files that it opens, or none; by default those that a Python opens.",
+    help="Record all files that the program opens, or none; by default, those that a Python program opens.",
 )
 def run(
     words: tuple[str, ...],
@@ -106,10 +104,10 @@ def run(
     params: tuple[str, ...],
     watch: bool | None,
 ) -> None:
-    """Run a script or any other program as a run, and exit as it does.
+    """Run a program and record it as a run; has its exit code.
 
-    Files that its arguments name are noted by themselves: those that stay as they are as inputs,
-    those that are new or changed as outputs. So are files that a Python program opens, and with
+    Files that the arguments name are recorded: a file that stays the same as an input, a file that
+    is new or changed as an output. Files that a Python program opens are recorded, too, and with
     --watch those that any program opens.
     """
     from lamin_core.instance.instance import connect
@@ -122,11 +120,9 @@ def run(
 
 
 @click.command(epilog=examples("trap 'lamin finish --code $?' EXIT"))
-@click.option(
-    "--code", type=int, default=0, help="The exit code that the script ends with; 0 is good."
-)
+@click.option("--code", type=int, default=0, help="Exit code of the script; 0 means success.")
 def finish(code: int) -> None:
-    """End the run that lamin track has started in this shell script."""
+    """End the run that lamin track started in this shell script."""
     from lamin_core.instance.instance import connect
     from lamin_core.tracking.shell_scripts import finish_shell
 

@@ -21,9 +21,11 @@ _SHOWN = 20
 @click.command(epilog=examples("lamin undelete results/genes.csv", "lamin undelete ulabel raw"))
 @click.argument("words", nargs=-1, metavar="[REGISTRY] NAME", shell_complete=deleted_keys)
 def undelete(words: tuple[str, ...]) -> None:
-    """Take an artifact, a label, a feature, a project or a reference out of the trash.
+    """Restore a record from the trash.
 
-    NAME is a key, a name or a uid. Of several versions with a key, the one that was deleted last.
+    NAME is the key, the name or the uid of an artifact, a label, a feature, a project or a
+    reference. If several versions of a key are in the trash, the one that was deleted last is
+    restored.
     """
     kind, names = split(words)
     if len(names) != 1:
@@ -54,9 +56,9 @@ def _in_trash(kind: Any, name: str) -> Any:
 def prune(dry_run: bool, yes: bool, as_json: bool) -> None:
     """Move artifacts whose files are gone into the trash; asks first.
 
-    Such as the outputs of temp(): files that were registered where they lay, are not there any
-    longer, and have no label, feature, project, reference, description or collection. Their lineage
-    stays, and lamin undelete brings them back.
+    These are artifacts, such as outputs of temp(), that were registered in place, whose files no
+    longer exist, and that have no label, feature, project, reference, description or collection.
+    Their lineage stays, and lamin undelete restores them.
     """
     from lamin_core.admin.prune import prune as move
     from lamin_core.admin.prune import vanished

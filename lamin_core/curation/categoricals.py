@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class Categoricals:
-    """What the values of the categorical columns name, and ways to mend those that name nothing."""
+    """The categorical columns of a dataset, and methods to correct values without a record."""
 
     def __init__(self, curator: Curator) -> None:
         self._curator = curator
 
     @property
     def non_validated(self) -> dict[str, list[str]]:
-        """The values that name nothing, by column; columns without any are left out."""
+        """The values without a record, by column; columns without such values are left out."""
         return {
             column.name: list(matches.missing)
             for _, column, matches in self._matches()
@@ -36,9 +36,14 @@ class Categoricals:
         return all(matches.is_valid for _, _, matches in self._matches())
 
     def add_new_from(self, key: str, **fields: Any) -> None:
-        """Make a label of every value of a column (or of `"all"`) that names nothing; `fields` are set on each.
+        """Create a label for every value without a record.
 
-        Raises `InvalidArgument` for a column that is not categorical.
+        Args:
+            key: The column, or `"all"` for all columns.
+            fields: Fields to set on each new label.
+
+        Raises:
+            InvalidArgument: The column is not categorical.
         """
         for _, _, matches in self._chosen(key):
             registry: Any = registry_called(matches.option.registry)
@@ -50,9 +55,10 @@ class Categoricals:
             save_all(self._curator._instance, records)
 
     def standardize(self, key: str = "all") -> None:
-        """Replace synonyms, and names written in another case, by the names they mean; by column or in all.
+        """Replace synonyms, and names in another upper or lower case, with the names of records.
 
-        The dataset that was passed stays as it is: `curator.dataset` is the changed one.
+        `key` is the column, or `"all"`. The original dataset does not change: `curator.dataset` is the
+        changed copy.
         """
         for slot, column, matches in self._chosen(key):
             with self._curator._instance.db.reading() as session:
@@ -65,7 +71,7 @@ class Categoricals:
                 self._curator._findings = None
 
     def lookup(self) -> dict[str, Any]:
-        """Return an object with a completable name for every valid value, by column."""
+        """Return, by column, an object with one attribute for each valid value, for completion at the prompt."""
         lookups: dict[str, Any] = {}
         for _, column, matches in self._matches():
             registry: Any = registry_called(matches.option.registry)

@@ -1,4 +1,4 @@
-"""Curators: validate a dataset against a schema, then save it with what it holds as annotations."""
+"""Curators: validate a dataset against a schema, then save it with its features and labels as annotations."""
 
 from __future__ import annotations
 
@@ -27,12 +27,16 @@ if TYPE_CHECKING:
 
 
 class Curator(ABC):
-    """A dataset and the schema that it should fit; the base of the curators of each kind of dataset."""
+    """The base class of curators: a dataset, and the schema that it should match."""
 
     _call: ClassVar[str] = "curator"
 
     def __init__(self, dataset: object, schema: Schema) -> None:
-        """Take a dataset in memory, or an artifact, which is loaded. Raises `InvalidArgument`."""
+        """Create a curator of a dataset in memory, or of an artifact, which is loaded.
+
+        Raises:
+            InvalidArgument: The dataset is of another kind, or the schema is not saved.
+        """
         self._instance: SavingInstance = current.current_instance()
         self._artifact = dataset if isinstance(dataset, Artifact) else None
         self._dataset: Any = self._artifact.load() if self._artifact else dataset
@@ -42,24 +46,24 @@ class Curator(ABC):
 
     @classmethod
     def of_loaded(cls, artifact: Artifact, dataset: object, schema: Schema) -> Self:
-        """Return the curator of a saved artifact that was loaded already."""
+        """Return the curator of a saved artifact whose dataset is already loaded."""
         curator = cls(dataset, schema)
         curator._artifact = artifact
         return curator
 
     @property
     def dataset(self) -> Any:
-        """The dataset as it would be saved: with what `standardize` and conversions changed."""
+        """The dataset with the changes of `standardize` and of type conversions, as `save_artifact` saves it."""
         return self._dataset
 
     @property
     def schema(self) -> Schema:
-        """The schema that the dataset should fit."""
+        """The schema that the dataset should match."""
         return self._schema
 
     @property
     def cat(self) -> Categoricals:
-        """The categorical columns: what is not validated, and ways to mend it."""
+        """The categorical columns: their values without a record, and methods to correct them."""
         return Categoricals(self)
 
     @property
@@ -68,7 +72,12 @@ class Curator(ABC):
         return self._schema.slots
 
     def validate(self) -> None:
-        """Check the dataset. Raises `ValidationError`, which lists all problems and how to mend each."""
+        """Check the dataset against the schema.
+
+        Raises:
+            ValidationError: The dataset does not match. The message lists all problems, each with
+                the call that fixes it.
+        """
         with self._instance.db.reading() as session:
             findings = Findings(self._schema, self._check(session))
         problems: list[Problem] = []
@@ -90,10 +99,10 @@ class Curator(ABC):
         revises: Artifact | None = None,
         run: Run | bool | None = None,
     ) -> Artifact:
-        """Validate the dataset, save it as an artifact and annotate that.
+        """Validate the dataset, save it as an artifact, and annotate the artifact, in one transaction.
 
-        The artifact, its schema, features and labels are written in one transaction. Raises
-        `ValidationError`, and what `ln.Artifact` raises.
+        If the curator was created from an artifact, that artifact is annotated. Raises
+        `ValidationError`, and the errors of `ln.Artifact`.
         """
         if self._artifact is not None:
             return self._annotated(self._artifact)
@@ -105,7 +114,7 @@ class Curator(ABC):
         return artifact.save()
 
     def annotate_on_save(self, artifact: Artifact) -> None:
-        """Let a new artifact of this dataset be annotated in the transaction that saves it."""
+        """Annotate a new artifact of this dataset in the transaction that saves it."""
         if self._findings is None:
             self.validate()
         assert self._findings is not None  # as validated above
@@ -119,7 +128,7 @@ class Curator(ABC):
         arguments_of(artifact, ArtifactArguments).annotate = write
 
     def _annotated(self, artifact: Artifact) -> Artifact:
-        """Annotate an artifact that is saved, whose bytes stay as they are."""
+        """Annotate a saved artifact without changing its bytes."""
         self.validate()
         assert self._findings is not None  # as validated above
         if new := self._findings.new_records():
@@ -131,11 +140,11 @@ class Curator(ABC):
 
     @abstractmethod
     def _check(self, session: Session) -> dict[str, Checked]:
-        """Return what each slot was found to hold."""
+        """Return the findings for each slot."""
 
     @abstractmethod
     def _adopt(self, slot: str, table: pd.DataFrame) -> None:
-        """Take a table whose values were converted into the dataset."""
+        """Replace a table of the dataset with one whose values were converted."""
 
     @abstractmethod
     def _tables(self) -> dict[str, tuple[pd.DataFrame, Schema]]:
@@ -147,7 +156,7 @@ class Curator(ABC):
 
 
 class DataFrameCurator(Curator):
-    """A `pandas.DataFrame` and the schema that it should fit.
+    """Validate a `pandas.DataFrame` against a schema.
 
     Example: `ln.curators.DataFrameCurator(df, schema).save_artifact(key="table.parquet")`.
     """
@@ -171,10 +180,10 @@ class DataFrameCurator(Curator):
             )
 
     def standardize(self) -> None:
-        """Add columns of features that are missing and have a default or may be empty; fill missing values by defaults.
+        """Add missing columns that have a default or may be empty, and fill missing values with defaults.
 
-        The table that was passed stays as it is: `curator.dataset` is the changed one. Raises
-        `ValidationError` for a missing column that may not be empty and has no default.
+        The original table does not change: `curator.dataset` is the changed copy. Raises
+        `ValidationError` if a column is missing that must have values and has no default.
         """
         table = self._dataset.copy(deep=False)
         with self._instance.db.reading() as session:
@@ -205,7 +214,7 @@ def _standardized(table: pd.DataFrame, feature: Feature) -> Series:
 
 
 def checked_schema(schema: object) -> Schema:
-    """Return the schema if it is a saved one. Raises `InvalidArgument`."""
+    """Return the schema if it is a saved schema. Raises `InvalidArgument`."""
     if not isinstance(schema, Schema):
         raise InvalidArgument(
             f"not a schema: {shown(schema)}", hint="ln.Schema(features=[...]).save()"
@@ -216,7 +225,7 @@ def checked_schema(schema: object) -> Schema:
 
 
 def wrong_kind(dataset: object, expected: str) -> InvalidArgument:
-    """Return the error for a dataset that a curator does not take."""
+    """Return the error for a dataset of the wrong kind."""
     kind = type(dataset).__name__
     hint = "curators: DataFrameCurator, AnnDataCurator, MuDataCurator, SpatialDataCurator"
     return InvalidArgument(f"not {expected}: {kind}", hint=hint)

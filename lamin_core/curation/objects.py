@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class SlotsCurator(Curator):
-    """The base of curators of objects with several parts, each of which has a schema."""
+    """The base class of curators of objects with several slots, each with its own schema."""
 
     _kind: ClassVar[str]
     _module: ClassVar[str]
@@ -68,7 +68,7 @@ class SlotsCurator(Curator):
 
 
 def _with_unique_rows(slot: Slot, checked: Checked) -> Checked:
-    """Rows of cells need names of their own, whatever the schema says of the index."""
+    """Check that the names of cells are unique, whatever the schema says about the index."""
     if slot.attribute == "obs" and not slot.owner.obs_names.is_unique:
         problem = duplicate_index(slot.owner.obs_names, "obs_names", "adata.obs")
         problem = Problem(problem.message, "adata.obs_names_make_unique()")
@@ -77,7 +77,7 @@ def _with_unique_rows(slot: Slot, checked: Checked) -> Checked:
 
 
 def _check_variables(session: Session, slot: Slot, schema: Schema) -> Checked:
-    """Check the names of the variables, which are what the columns of a table are."""
+    """Check the names of the variables, as the columns of a table are checked."""
     names = [str(name) for name in slot.owner.var_names]
     plan = plan_for(session, schema, names)
     problems = _structure_problems(slot.owner, names)
@@ -115,7 +115,7 @@ def _structure_problems(adata: Any, names: list[str]) -> list[Problem]:
 
 
 def _value_problems(adata: Any, schema: Schema) -> list[Problem]:
-    """Counts are usually stored as floats, so that any numbers are good for `int`; text is not."""
+    """Check the type of X. Counts are usually stored as floats, so `int` accepts any numbers, but not text."""
     dtype = getattr(getattr(adata, "X", None), "dtype", None)
     if schema.dtype not in ("int", "float", "num") or dtype is None or dtype.kind in "iufb":
         return []
@@ -124,7 +124,7 @@ def _value_problems(adata: Any, schema: Schema) -> list[Problem]:
 
 
 class AnnDataCurator(SlotsCurator):
-    """An `anndata.AnnData` and the schema of its slots: `obs`, `var` (the names of the variables), `uns`, `uns:key`.
+    """Validate an `anndata.AnnData` against a schema with slots `obs`, `var` (names of variables), `uns`, `uns:key`.
 
     Example: `ln.curators.AnnDataCurator(adata, schema).save_artifact(key="cells.h5ad")`.
     """
@@ -133,13 +133,13 @@ class AnnDataCurator(SlotsCurator):
 
 
 class MuDataCurator(SlotsCurator):
-    """A `mudata.MuData`, where installed, and the schema of its slots: `obs`, `rna:obs`, `rna:var`."""
+    """Validate a `mudata.MuData` (if installed) against a schema with slots such as `obs`, `rna:obs`, `rna:var`."""
 
     _kind, _module = "MuData", "mudata"
 
 
 class SpatialDataCurator(SlotsCurator):
-    """A `spatialdata.SpatialData`, where installed, and the schema of its slots: `attrs:key`, `tables:table:obs`."""
+    """Validate a `spatialdata.SpatialData` (if installed) with a schema of slots `attrs:key`, `tables:table:obs`."""
 
     _kind, _module = "SpatialData", "spatialdata"
 

@@ -33,7 +33,7 @@ from lamin_core.runtime.registry_modules import load_modules
 from lamin_core.runtime.sharing import create_file, file_mode
 from lamin_core.runtime.trust import permission_denied
 
-REVISION = "0018"
+REVISION = "0019"
 """The Alembic revision that this version of the package works with; the migration with this id makes the models."""
 BUSY_TIMEOUT_MS = 30_000
 _PAUSE = 0.0002, 0.002

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Row, Select, select
+from sqlalchemy.orm import Session
 
 from lamin_core import saving
 from lamin_core.curation import collections
@@ -233,15 +234,8 @@ class Instance:
     @cached_property
     def user_id(self) -> int:
         """The primary key of who is at work here: the setting `user`, or the login name."""
-        handle, name = settings.look_up("user").value or login_name(), settings.user_name
         with self.db.writing() as session:
-            user = session.scalar(select(User).where(User.handle == handle))
-            if user is None:
-                user = User(uid=random_uid(8), handle=handle)
-                session.add(user)
-            user.name = name or user.name
-            session.flush()
-            return user.id
+            return current_user(session)
 
     @cached_property
     def files(self) -> Files:
@@ -352,16 +346,17 @@ def connect(
 
     Args:
         where: A folder, or the URL of a database. By default the instance that `LAMIN_INSTANCE`
-        names, else the nearest
-            one in or above the working directory, else the user's default.
-        instance: The same, as scripts written for LaminDB name it.
+            names, else the nearest one in the working directory or above it, else the default
+            instance of the user.
+        instance: Another name of `where`, for scripts written for LaminDB.
 
     Returns:
-        The instance, current from now on.
+        The instance, which is now the current one.
 
     Raises:
-        InstanceNotFound: There is none.
-        SchemaMismatch: Its tables are of another version; `lamin migrate` updates older ones.
+        InstanceNotFound: There is no such instance.
+        SchemaMismatch: Another version created its tables; `lamin migrate` upgrades older ones.
+        UntrustedInstance: The instance was only found, and this user has not allowed it.
         Unavailable: The database cannot be reached.
     """
     target = instance if where is None else where
@@ -394,18 +389,23 @@ def init(
     name: str | None = None,
     modules: str | Iterable[str] | None = None,
 ) -> Instance:
-    """Create an instance and connect to it; an existing one with the same storage and database is opened.
+    """Create an instance and connect to it. An existing instance with the same storage and database is opened.
 
     Args:
-        storage: The root of the default storage: a folder, which is made if it does not exist, or a
-        URL. db: An SQLAlchemy URL of SQLite or PostgreSQL; by default a SQLite file inside
-        `.lamin/`. path: The folder in which `.lamin/` is made.
-        name: What it is called; by default as the folder.
-        modules: For scripts written for LaminDB: `bionty`, which is there anyway.
+        storage: The root of the storage for copies: a URL, or a folder, which is created if it does
+            not exist.
+        db: An SQLAlchemy URL of SQLite or PostgreSQL; by default a SQLite file in `.lamin/`.
+        path: The folder in which `.lamin/` is created.
+        name: The name of the instance; by default the name of the folder.
+        modules: For scripts written for LaminDB: `bionty`. It has no effect.
+
+    Returns:
+        The instance, which is now the current one.
 
     Raises:
-        Conflict: The folder has another instance already.
-        InvalidArgument: A name or a module that is none.
+        Conflict: The folder has an instance with another storage or database.
+        InvalidArgument: The name or a module is not valid.
+        Unavailable: The database or the storage cannot be reached.
     """
     check_modules(modules)
     new_name = check_instance_name(name)
@@ -490,3 +490,15 @@ def login_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # no entry for this uid, as in many containers
         return str(os.getuid())
+
+
+def current_user(session: Session) -> int:
+    """The primary key of the user that is set, or of the login name; written if it is new."""
+    handle, name = settings.look_up("user").value or login_name(), settings.user_name
+    user = session.scalar(select(User).where(User.handle == handle))
+    if user is None:
+        user = User(uid=random_uid(8), handle=handle)
+        session.add(user)
+    user.name = name or user.name
+    session.flush()
+    return user.id

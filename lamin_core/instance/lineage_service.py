@@ -21,6 +21,7 @@ from lamin_core.lineage.outdated import remarks
 from lamin_core.lineage.resolve import DigestOf, Match
 from lamin_core.lineage.snapshot import snapshots
 from lamin_core.lineage.traversal import NODE_LIMIT
+from lamin_core.lineage.why import Why, why
 from lamin_core.models import Artifact, Collection, CollectionArtifact, Run, Transform
 from lamin_core.models.checks import is_storable, shown, steps_argument, text_argument
 from lamin_core.query.annotations import features_of_slots
@@ -36,11 +37,11 @@ from lamin_core.runtime.timestamps import parse_time
 from lamin_core.saving.records import check_saved
 
 Record = Artifact | Run | Transform | Collection
-"""What has a lineage."""
+"""The records that have a lineage."""
 
 
 class LineageService:
-    """Lineage queries on one instance."""
+    """Lineage queries on one instance: `ln.connect().lineage`."""
 
     def __init__(self, database: Database, digest_of: DigestOf | None = None) -> None:
         self._database = database
@@ -58,12 +59,12 @@ class LineageService:
         """Return the graph around an artifact, a run, all runs of a transform, or all artifacts of a collection.
 
         Args:
-            record: The record in the middle, or several artifacts and runs.
-            up: Steps upstream; None for all.
-            down: Steps downstream; None for all.
-            as_of: The time at which the graph is wanted, as a datetime or as text, without a zone
-                in local time; by default now.
-            limit: The number of nodes at most, the nearest first. A graph that has more is
+            record: The record to start from, or several artifacts and runs.
+            up: Maximum number of steps upstream; None for all.
+            down: Maximum number of steps downstream; None for all.
+            as_of: Return the graph as it was known at this time, a datetime or text; a time without
+                a zone is local time. By default now.
+            limit: Maximum number of nodes; the nearest are kept. If there are more, the graph is
                 `truncated`.
 
         Raises:
@@ -91,14 +92,14 @@ class LineageService:
         as_of: datetime | str | None = None,
         limit: int = NODE_LIMIT,
     ) -> Graph:
-        """Return all paths between the two, in either direction; an empty graph where there is none.
+        """Return all paths between the two, in either direction; without a path, an empty graph.
 
         Args:
             source: An artifact or a run.
-            target: Another.
-            as_of: The time at which the graph is wanted; by default now.
-            limit: The number of nodes at most, the nearest to the lower of the two. A graph that
-                has more is `truncated`; it always has a whole path, if there is one.
+            target: Another artifact or run.
+            as_of: Return the graph as it was known at this time; by default now.
+            limit: Maximum number of nodes; the nearest to the downstream end are kept. If there are
+                more, the graph is `truncated`. It always contains a complete path, if there is one.
 
         Raises:
             NotFound: One of them was deleted since it was read.
@@ -120,28 +121,29 @@ class LineageService:
             return whole(session, as_of=None if as_of is None else parse_time(as_of))
 
     def runs(self, criteria: ListFilter) -> tuple[list[RunNode], dict[int, str]]:
-        """These runs, the newest first, and the uids of the runs above them, by primary key."""
+        """Return the runs that match, the newest first, and the uids of their parents by primary key."""
         with self._database.reading() as session:
             return listing.runs(session, criteria)
 
     def artifacts(self, criteria: ListFilter) -> list[ArtifactNode]:
-        """These artifacts, the newest first."""
+        """Return the artifacts that match, the newest first."""
         with self._database.reading() as session:
             return listing.artifacts(session, criteria)
 
     def view(self, record: Record, *, return_graph: bool = False, **options: Any) -> Lineage | None:
-        """Show what is upstream and downstream of a record, as SVG in a notebook, elsewhere as text.
+        """Show the lineage of a record, as SVG in a notebook, elsewhere as text.
 
         Args:
-            record: The record in the middle.
-            return_graph: With True, return the graph instead.
-            options: What `around` takes. As text, downstream is shown only where `down` is given.
+            record: The record to start from.
+            return_graph: Return the graph and show nothing.
+            options: The other arguments of `around`. The text shows the downstream lineage only if
+                `down` is given.
         """
         for name in ("up", "down"):
             steps_argument(options.get(name), name)
         down = options.get("down")
         if not return_graph and not is_notebook():
-            options["down"] = down or 0  # the text shows what hangs on it only where asked for
+            options["down"] = down or 0  # the text shows the downstream lineage only on request
         graph = self.around(record, **options)
         if options.get("as_of") is None:
             graph = self.remarked(graph)
@@ -153,7 +155,7 @@ class LineageService:
     def view_hierarchy(
         self, record: Any, *, up: int | None, down: int | None, field: Any, return_graph: bool
     ) -> Hierarchy | None:
-        """Show the terms above and below this one, in a notebook as a picture, elsewhere as text; or return them."""
+        """Show the parents and children of a term, in a notebook as a picture, elsewhere as text; or return them."""
         check_saved([record])
         name = field_name(type(record), field)
         with self._database.reading() as session:
@@ -195,12 +197,15 @@ class LineageService:
             return resolve.match(session, name, at, self._digest_of)
 
     def find_run(self, name: str) -> Run:
-        """The run with this uid or OpenLineage run id, or the newest run of the transform with this key."""
+        """Return the run with this uid or OpenLineage run id, or the newest run of the transform with this key.
+
+        Raises `NotFound`.
+        """
         with self._database.reading() as session:
             return resolve.find_run(session, name)
 
     def diff(self, first: Run | str, second: Run | str) -> RunDiff:
-        """Compare two runs, given as records or by the names that `find_run` takes."""
+        """Compare two runs, given as records or by the names that `find_run` accepts. Raises `NotFound`."""
         for run in (first, second):
             if not isinstance(run, Run):
                 text_argument(run, "the name of a run", "diff(ln.Run.get(...))")
@@ -213,8 +218,18 @@ class LineageService:
         with self._database.reading() as session:
             return diff(*snapshots(session, *(run.id for run in ends)))
 
+    def why(self, run: Run | str) -> Why:
+        """Explain why a run was executed: the reasons of its engine, and what differs from the run before.
+
+        Args:
+            run: A record, or a name that `find_run` takes.
+        """
+        record = run if isinstance(run, Run) else self.find_run(run)
+        with self._database.reading() as session:
+            return why(session, record)
+
     def describe(self, artifact: Artifact) -> None:
-        """Print what is known about an artifact."""
+        """Print the fields and annotations of an artifact."""
         print(description(artifact))  # noqa: T201 - this is what it is for
 
 

@@ -1,4 +1,4 @@
-"""The life of runs that Python tracks: start, end, the run above, and the end of lost runs."""
+"""Start and end runs that Python tracks, find their parents, and end lost runs."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ _STATE = tuple(
 
 
 class RunService:
-    """What happens to runs on one instance, beside what events tell of them."""
+    """Start and end runs that no event describes, on one instance: `ln.connect().runs`."""
 
     def __init__(
         self, database: Database, before_looking: Callable[[], None] | None = None
     ) -> None:
         self._database = database
         self._before_looking = before_looking
-        """Brings in what waits to be told of runs."""
+        """Records events that wait in the spool."""
         self._above: dict[RunReference | str | None, Run | None] = {}
 
     def above(self, named: RunReference | str | None) -> Run | None:
-        """The run with the name that an engine gives, or of the shell script that this process was started by."""
+        """Return the run that an engine names, or the run of the shell script that started this process."""
         if named not in self._above:
             self._above[named] = run_above(self._database, named)
         return self._above[named]
 
     def start(self, run: Run) -> Run:
-        """A scheduled run begins now; one that has begun stays as it is."""
+        """Start a scheduled run now; a run that has started stays unchanged."""
         with self._database.writing() as session:
             row = session.get_one(Run, run.id)
             if row.status == RunStatus.SCHEDULED:
@@ -52,7 +52,7 @@ class RunService:
         return _copied(run, row)
 
     def resume(self, run: Run) -> Run:
-        """A run that has ended goes on, in this process."""
+        """Continue a run that has ended, in this process."""
         by = process.current()
         with self._database.writing() as session:
             row = session.get_one(Run, run.id)
@@ -61,7 +61,7 @@ class RunService:
         return _copied(run, row)
 
     def end(self, run: Run, status: RunStatus, error: BaseException | str | None) -> Run:
-        """Close a run that Python tracks; one that has ended already stays as it ended."""
+        """End a run that Python tracks; a run that has ended stays unchanged."""
         at = now()
         closing = (
             update(Run)
@@ -105,7 +105,7 @@ class RunService:
         return len(gone)
 
     def set_report(self, run: Run, artifact_id: int) -> None:
-        """This artifact is the report of the run; a later one takes the place of an earlier one."""
+        """Set the report of the run; it replaces an earlier one."""
         with self._database.writing() as session:
             session.merge(RunReport(run_id=run.id, artifact_id=artifact_id))
 

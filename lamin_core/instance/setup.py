@@ -63,23 +63,32 @@ def __dir__() -> list[str]:
 
 
 def save(records: Iterable[Any]) -> None:
-    """Save many records: artifacts first and together, then the others in their order, those with names together.
+    """Save many records in a few SQL statements, either all of them or none.
 
     Args:
         records: Records of any registries, new or changed.
 
     Raises:
-        InvalidArgument: Not all of them are records.
+        InvalidArgument: An item is not a record, or a field has a value that cannot be stored.
         Conflict: A record contradicts one in the registry.
     """
     save_all(cast(Instance, current.current_instance()), records)
 
 
 def attach(where: str, project: Path | None = None) -> Path:
-    """Let this folder and what is below work with the instance at `where`, a folder or the URL of a database.
+    """Connect a folder, and the folders below it, to an instance.
 
-    Without a folder, the instance becomes the user's default. Returns the file that says so from
-    now on. Raises `Conflict` where the folder is an instance itself, and what `ln.connect` raises.
+    Args:
+        where: The folder of the instance, or the URL of its database.
+        project: The folder to connect. Without it, the instance becomes the default of the user.
+
+    Returns:
+        The file that stores the connection.
+
+    Raises:
+        Conflict: The folder is an instance itself.
+        InstanceNotFound: There is no such instance.
+        Unavailable: The database cannot be reached.
     """
     pointer = user_default() if project is None else project / FOLDER / CONNECTED
     if project is not None and os.path.exists(project / FOLDER / SETTINGS):
@@ -108,7 +117,7 @@ def attach(where: str, project: Path | None = None) -> Path:
 
 
 def _check_absolute(where: str) -> None:
-    """Raise `InvalidArgument` for the URL of a SQLite file whose path is relative: to what, it does not say."""
+    """Raise `InvalidArgument` for the URL of a SQLite file with a relative path."""
     scheme, _, path = where.partition(":///")
     if scheme.startswith("sqlite") and path and not path.startswith("/"):
         raise InvalidArgument(
@@ -118,7 +127,7 @@ def _check_absolute(where: str) -> None:
 
 
 def _write_pointer(pointer: Path, folder: Path) -> None:
-    """No secret: who shares the folder reads it. But nobody else may write it, whatever the umask."""
+    """Write the file readable for everybody, since it contains no secret, and writable for the user only."""
     pointer.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
     descriptor = os.open(pointer, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     with open(descriptor, "w", encoding="utf-8") as file:
@@ -126,10 +135,9 @@ def _write_pointer(pointer: Path, folder: Path) -> None:
 
 
 def allow(where: str, project: Path) -> Path | None:
-    """Let the instance that is found from this folder be used from now on, if `where` is that one and it is not yet.
+    """Allow the use of the instance that is found from this folder, if it is the one at `where`.
 
-    Returns its `.lamin` folder, or None where there is nothing to allow. Raises what `ln.connect`
-    raises.
+    Returns its `.lamin` folder, or None if it needs no permission. Raises what `ln.connect` raises.
     """
     marked = nearest_marked(project)
     if marked is None or is_url(where) or not _is_same(where, marked / FOLDER):
@@ -161,11 +169,19 @@ def _allow(folder: Path) -> None:
 
 
 def detach(start: Path | None = None) -> Path:
-    """Undo `attach`: for the nearest folder at or above `start`, or without one for the user's default.
+    """Remove a connection that `attach` made; the instance and its records stay.
 
-    Somebody else's instance, which was only allowed, is not allowed any longer. Returns the file
-    that is gone, or the user's list of what is allowed. The instance itself, and what was saved in
-    it, stay. Raises `NotFound`, and `Conflict` where the nearest `.lamin` is an instance itself.
+    Args:
+        start: The connection of this folder or the nearest folder above it is removed. If an instance
+            of somebody else was allowed there, the permission is removed. Without it, the default of
+            the user is removed.
+
+    Returns:
+        The removed file, or the list of permissions of the user.
+
+    Raises:
+        NotFound: There is no connection.
+        Conflict: The nearest `.lamin` is an instance itself.
     """
     if start is not None and forget_instance(start):
         disconnect()

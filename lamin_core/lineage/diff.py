@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -195,22 +195,31 @@ def _lines(run_diff: RunDiff) -> Iterator[str]:
             printable(fact) for fact in facts + ([] if took is None else [duration(took)])
         )
         yield f"{sign} run {run_diff.runs[index]} of {summary}"
+    yield from changed_parts(run_diff)
+    yield from file_lines("inputs", run_diff.inputs)
+    yield from file_lines("outputs", run_diff.outputs)
+
+
+def changed_parts(run_diff: RunDiff) -> Iterator[str]:
+    """What a run was given beside its inputs: params, code and environment, as far as they differ."""
     yield from _section("params", run_diff.params)
     if run_diff.code is None:
         yield "code: not known of both, so not compared"
     elif run_diff.code:
-        yield from [
-            "code",
-            *(f"  {printable(line.expandtabs())}" for line in run_diff.code.splitlines()),
-        ]
+        yield "code"
+        yield from (f"  {printable(line.expandtabs())}" for line in run_diff.code.splitlines())
     if run_diff.environment is None:
         yield "environment: not known of both, so not compared"
     for name, part in (run_diff.environment or {}).items():
         yield from _section("environment" if name == "system" else name, part)
-    for title, files in (("inputs", run_diff.inputs), ("outputs", run_diff.outputs)):
-        if files:
-            yield title
-            yield from (f"  {_SIGNS[file.state]} {printable(_file(file))}" for file in files)
+
+
+def file_lines(title: str, changes: Iterable[FileChange]) -> Iterator[str]:
+    """The files under this title; nothing where there are none."""
+    lines = [f"  {_SIGNS[change.state]} {printable(_file(change))}" for change in changes]
+    if lines:
+        yield title
+        yield from lines
 
 
 def _engine(run_diff: RunDiff, index: int) -> str:

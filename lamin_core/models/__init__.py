@@ -17,6 +17,7 @@ from lamin_core.models.label import (
     ULabel,
     ULabelParent,
 )
+from lamin_core.models.note import Note
 from lamin_core.models.project import (
     ArtifactProject,
     ArtifactReference,
@@ -60,6 +61,7 @@ __all__ = [
     "Feature",
     "InstanceRow",
     "JobDataset",
+    "Note",
     "Project",
     "ProjectReference",
     "QuerySet",

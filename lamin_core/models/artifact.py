@@ -66,7 +66,21 @@ class DatasetAlias(Base):
 
 
 class Artifact(HasLineage, Versioned, Registry):
-    """One version of a file, folder, object or table."""
+    """One version of a file, folder, object or table.
+
+    Artifacts with the same key are versions of one series.
+
+    Examples:
+        >>> import lamin_core as ln
+        >>> _ = ln.setup.init("data")
+        >>> from pathlib import Path
+        >>> _ = Path("counts.csv").write_text("gene,count")
+        >>> artifact = ln.Artifact("counts.csv", key="raw/counts.csv").save()
+        >>> artifact.version, artifact.size, artifact.suffix
+        ('0000', 10, '.csv')
+        >>> ln.Artifact.get(key="raw/counts.csv") == artifact
+        True
+    """
 
     __tablename__ = "artifact"
     __table_args__ = (
@@ -116,9 +130,9 @@ class Artifact(HasLineage, Versioned, Registry):
     storage_id: Mapped[int] = mapped_column(ForeignKey("storage.id"))
     key: Mapped[str | None] = mapped_column(Key)
     real_key: Mapped[str | None] = mapped_column(Key)
-    """Where the bytes are, relative to the storage's root, when that is not the key."""
+    """The path of the bytes below the root of the storage, if it is not the key."""
     content_id: Mapped[int | None] = mapped_column(ForeignKey("content.id"))
-    """None while nobody has said what the bytes are."""
+    """None as long as the bytes are unknown."""
     suffix: Mapped[str] = mapped_column(String(64), default="")
     kind: Mapped[str | None] = mapped_column(String(32))
     otype: Mapped[str | None] = mapped_column(String(64))
@@ -131,11 +145,11 @@ class Artifact(HasLineage, Versioned, Registry):
     schema_id: Mapped[int | None] = mapped_column(ForeignKey("schema.id"))
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
     deleted_at: Mapped[datetime | None] = mapped_column(info={"long": True})
-    """Since when it is in the trash: hidden from queries, and never the latest version."""
+    """The time when it was moved to the trash, or None. In the trash it is never the latest version."""
     origin: Mapped[str] = mapped_column(String(8))
-    """`api` for rows that people made, `event` for rows that a rebuild makes again."""
+    """`api` for rows that people created, `event` for rows that a rebuild computes again."""
     edited: Mapped[list[Any] | None] = mapped_column(info={"long": True})
-    """The fields that people changed on a row that events made: no event writes them over."""
+    """The fields of an event's row that people changed; events do not overwrite them."""
 
     storage: ClassVar[ToOne[Storage]] = ToOne("Storage", "storage_id")
     run: ClassVar[ToOne[Run | None]] = ToOne("Run", "run_id")
@@ -192,13 +206,24 @@ class Artifact(HasLineage, Versioned, Registry):
         kind: str | None = None,
         storage: str | Storage | None = None,
     ) -> None:
-        """A file or folder to be saved.
+        """Create an artifact from a file, a folder or an object in a bucket. `save()` records it.
 
-        A path outside the managed storages is copied on `save()`; one inside any known storage is
-        registered where it lies, with its relative path as key. `run=False` ties it to no run,
-        `run=` a `Run` to that one; otherwise the current run is its maker. `storage=` copies it
-        into that one instead of the instance's own. Raises `InvalidArgument` for a key that is none
-        or suffixes that differ, `NotFound` for a missing path.
+        A file in a known storage, such as the folder of the instance, is registered in place, and its
+        path in the storage is the key. A file in another folder, or a file with a `key`, is copied
+        into the managed storage on `save()`.
+
+        Args:
+            path: The file or folder, or the URL of an object.
+            key: A relative path with the suffix of the file.
+            description: What the data are.
+            revises: The version that this one replaces; needed only without a key.
+            run: The run that made it; False for no run. By default the current run.
+            kind: The kind of the data, such as `dataset` or `model`.
+            storage: The storage to copy the file into, instead of the storage of the instance.
+
+        Raises:
+            InvalidArgument: The key is not valid, or its suffix is not that of the file.
+            NotFound: There is no file at this path.
         """
         files = current.current_instance().files
         super().__init__(key=key, description=description, kind=kind)
@@ -225,11 +250,22 @@ class Artifact(HasLineage, Versioned, Registry):
         schema: Schema | None = None,
         **kwargs: Any,
     ) -> Self:
-        """A `pandas.DataFrame` to be saved as parquet (or csv, by the key's suffix).
+        """Create an artifact from a `pandas.DataFrame`. `save()` writes and records it.
 
-        With a schema the table is validated now, and annotated with its features and labels when it
-        is saved. Raises `ValidationError`, which lists all problems, and `InvalidArgument` for a
-        second argument without a name.
+        Args:
+            df: The table.
+            unnamed: Not allowed; `key` and the other arguments must be named.
+            key: A relative path that ends in `.parquet` (the default format), `.csv`, `.tsv`,
+                `.csv.gz` or `.tsv.gz`.
+            description: What the data are.
+            schema: Validate the table against this schema now, and annotate the artifact with its
+                features and labels on `save()`.
+            kwargs: `run`, `revises`, `kind` and `storage`, as for `ln.Artifact`.
+
+        Raises:
+            ValidationError: The table does not match the schema; the message lists all problems.
+            InvalidArgument: A second argument without a name, or a key that is not valid.
+            MissingExtra: pandas and pyarrow are not installed (`lamin-core[data]`).
         """
         if unnamed:
             raise InvalidArgument(
@@ -253,7 +289,21 @@ class Artifact(HasLineage, Versioned, Registry):
         schema: Schema | None = None,
         **kwargs: Any,
     ) -> Self:
-        """An `anndata.AnnData` to be saved as h5ad (or zarr, by the key's suffix); `schema` as for `from_df`."""
+        """Create an artifact from an `anndata.AnnData`. `save()` writes and records it.
+
+        Args:
+            adata: The data.
+            key: A relative path that ends in `.h5ad` (the default format) or `.zarr`.
+            description: What the data are.
+            schema: Validate the data against this schema now, and annotate the artifact with its
+                features and labels on `save()`.
+            kwargs: `run`, `revises`, `kind` and `storage`, as for `ln.Artifact`.
+
+        Raises:
+            ValidationError: The data do not match the schema; the message lists all problems.
+            InvalidArgument: The key is not valid.
+            MissingExtra: anndata is not installed (`lamin-core[data]`).
+        """
         artifact: Self = current.current_instance().artifact_of(
             cls, adata, schema, key=key, description=description, **kwargs
         )
@@ -268,10 +318,23 @@ class Artifact(HasLineage, Versioned, Registry):
         run: Run | bool | None = None,
         storage: str | Storage | None = None,
     ) -> RecordList[Self]:
-        """An artifact of every file below a folder; `save()` of the list writes them all at once.
+        """Create one artifact for each file in a folder and its subfolders.
 
-        Keys are the paths below the folder, after its name or after `key`; files inside a known
-        storage are registered where they lie. `Artifact(folder)` is the folder as one artifact.
+        `ln.Artifact(folder)` creates one artifact for the whole folder instead.
+
+        Args:
+            path: The folder. Files in a known storage are registered in place.
+            key: The first part of all keys; by default the name of the folder. The rest of a key is
+                the path below the folder.
+            run: The run that made the files; False for no run. By default the current run.
+            storage: The storage to copy the files into, instead of the storage of the instance.
+
+        Returns:
+            The artifacts, as a list with a method `save()` that writes all of them in one
+            transaction.
+
+        Raises:
+            NotFound: There is no folder at this path.
         """
         artifacts: list[Self] = current.current_instance().files.from_folder(
             cls, path, key, storage
@@ -283,7 +346,7 @@ class Artifact(HasLineage, Versioned, Registry):
 
     @classmethod
     def trash(cls) -> QuerySet[Self]:
-        """The artifacts in the trash; no other query shows them."""
+        """Return the artifacts in the trash; other queries do not return them."""
         is_deleted = cls.deleted_at.is_not(None)
         artifacts: QuerySet[Self] = current.current_instance().query(
             cls, select(cls).where(is_deleted)
@@ -302,29 +365,29 @@ class Artifact(HasLineage, Versioned, Registry):
 
     @property
     def hash(self) -> str | None:
-        """The digest of the bytes."""
+        """The digest of the bytes; None if it is unknown."""
         return None if self.content is None else self.content.hash
 
     @property
     def hash_type(self) -> str | None:
-        """How the digest was made."""
+        """The kind of the digest: `blake3`, `blake3-dir` (folders), `etag` (objects in a bucket) or `version`."""
         return None if self.content is None else self.content.hash_type
 
     @property
     def size(self) -> int | None:
-        """Bytes."""
+        """The size in bytes; None if it is unknown."""
         return (
             None if self.content is None or self.content.size == UNKNOWN_SIZE else self.content.size
         )
 
     @property
     def n_files(self) -> int | None:
-        """How many files a folder holds; None for a single file."""
+        """The number of files in a folder; None for a single file."""
         return None if self.content is None else self.content.n_files
 
     @property
     def content_digest(self) -> Digest | None:
-        """Hash, size and number of files together; None while nobody has said what the bytes are."""
+        """Hash, size and number of files together; None if they are unknown."""
         content = self.content
         if content is None or content.size == UNKNOWN_SIZE:
             return None
@@ -332,25 +395,34 @@ class Artifact(HasLineage, Versioned, Registry):
 
     @property
     def is_copy(self) -> bool:
-        """Whether the bytes are a copy that the registry made; else they lie where somebody put them."""
+        """Whether the registry made a copy of the bytes; otherwise the file was registered in place."""
         return is_copy_key(self.real_key)
 
     @property
     def transform(self) -> Transform | None:
-        """The code that first made it."""
+        """The transform of the run that first made it; None without a run."""
         return None if self.run is None else self.run.transform
 
     @property
     def path(self) -> Path | str:
-        """Where the bytes are: a `pathlib.Path`, or the URL as text for remote storages."""
+        """The location of the bytes: a `pathlib.Path`, or a URL (`str`) for remote storages."""
         location: Path | str = current.current_instance().files.path(self)
         return location
 
     def cache(self, *, is_run_input: Run | bool | None = None) -> Path:
-        """A local path to the bytes, fetched once; the current run has then read it.
+        """Return a local path to the bytes. A remote file is downloaded once.
 
-        `is_run_input=False` says that nobody has, `is_run_input=run` that another run has; so in
-        `load` and `open`.
+        Args:
+            is_run_input: The run that reads the artifact; False records no input. By default the
+                current run, unless the setting `track_run_inputs` is off.
+
+        Returns:
+            The path of the file or folder; do not change it.
+
+        Raises:
+            NotFound: The bytes are missing.
+            Conflict: The file or object no longer has the bytes of this version.
+            Unavailable: The storage cannot be reached.
         """
         local: Path = current.current_instance().files.cache(self, reader=is_run_input)
         return local
@@ -371,15 +443,23 @@ class Artifact(HasLineage, Versioned, Registry):
         is_run_input: Run | bool | None = None,
         trust: bool = False,
     ) -> T | object:
-        """The content in memory, by its suffix; the current run has then read it.
+        """Load the content into memory; the suffix decides the type, such as a `pandas.DataFrame` for `.parquet`.
 
         Args:
-            as_type: what it has to be, such as `pandas.DataFrame`: a type checker and an editor then know it too.
-            is_run_input: as for `cache`.
-            trust: pickles and the like run code when they are loaded: only with `trust=True`.
+            as_type: The expected type, such as `pandas.DataFrame`. Type checkers and editors then
+                know the type of the result.
+            is_run_input: As for `cache`.
+            trust: Also load formats that can run any code, such as pickle.
+
+        Returns:
+            The content; for an unknown suffix the local path.
 
         Raises:
-            InvalidArgument: if it is of another type, or a format that has to be trusted.
+            InvalidArgument: The content has another type, the file is damaged, or the format needs
+                `trust=True`.
+            NotFound: The bytes are missing.
+            Conflict: The file or object no longer has the bytes of this version.
+            MissingExtra: The library for this format is not installed.
         """
         loaded: object = current.current_instance().files.load(
             self, reader=is_run_input, trust=trust
@@ -394,10 +474,21 @@ class Artifact(HasLineage, Versioned, Registry):
     def open(
         self, as_type: type[T] | None = None, *, is_run_input: Run | bool | None = None
     ) -> T | object:
-        """A handle for streaming, also from a bucket; the current run has then read it.
+        """Open the content without loading all of it, also from a bucket.
 
-        A `pyarrow` dataset of tables, a backed `AnnData` of an h5ad file, a zarr group of a zarr
-        folder; `as_type` as for `load`.
+        Args:
+            as_type: The expected type, as for `load`.
+            is_run_input: As for `cache`.
+
+        Returns:
+            For a table a `pyarrow` dataset, for an h5ad file a backed `AnnData`, for a zarr folder a
+            zarr group.
+
+        Raises:
+            InvalidArgument: The format cannot be opened, or the content has another type.
+            NotFound: The bytes are missing.
+            Conflict: The file or object no longer has the bytes of this version.
+            MissingExtra: The library for this format is not installed.
         """
         handle: object = current.current_instance().files.open(self, reader=is_run_input)
         return handle if as_type is None else self._checked(handle, as_type, "open")
@@ -417,18 +508,30 @@ class Artifact(HasLineage, Versioned, Registry):
         *,
         run: Run | bool | None = None,
     ) -> Self:
-        """Put other bytes in the place of this version's: for those that were wrong from the beginning.
+        """Replace the bytes of this version, if they were wrong from the beginning. Uid and version stay the same.
 
-        A path, a `DataFrame` or an `AnnData` of the same suffix. What changed is better saved as a
-        new version.
+        If the data have changed since, save a new version instead.
+
+        Args:
+            data: A path, a `DataFrame` or an `AnnData`, with the same suffix.
+            run: The run that made the new bytes; by default the current run.
+
+        Returns:
+            This artifact.
         """
         current.current_instance().replace(self, data, run)
         return self
 
     def delete(self, permanent: bool | None = None, *, storage: bool | None = None) -> None:
-        """Move it to the trash; from there, or with `permanent=True`, remove it and its copy for good.
+        """Move the artifact to the trash; if it is there already, delete it permanently with its copy.
 
-        Files registered in place stay, unless `storage=True`; `storage=False` keeps even the copy.
+        Args:
+            permanent: With True, delete it permanently at once.
+            storage: With True, also delete a file that was registered in place. With False, keep even
+                the copy.
+
+        Raises:
+            Conflict: It is to be deleted permanently, and a collection contains it.
         """
         if permanent or (permanent is None and self.deleted_at is not None):
             current.current_instance().erase(self, storage=storage)
@@ -436,7 +539,7 @@ class Artifact(HasLineage, Versioned, Registry):
             current.current_instance().trash(self)
 
     def restore(self) -> Self:
-        """Take it out of the trash."""
+        """Restore the artifact from the trash."""
         current.current_instance().restore(self)
         return self
 

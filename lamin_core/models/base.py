@@ -53,7 +53,7 @@ Uid = String(24).with_variant(String(24, collation="C"), "postgresql")
 
 
 class UTC_DateTime(TypeDecorator[datetime]):
-    """A moment, stored in UTC with microseconds on every database; naive times are refused."""
+    """A time in UTC with microseconds, on every database. A time without a zone raises `ValueError`."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -133,7 +133,7 @@ _LONGEST_NAME = 2_600
 
 
 def blank(registry: type[R], **values: object) -> R:
-    """A record with these values, made without its constructor, which is for people."""
+    """Return a record with these values, without calling its constructor, which is for users."""
     record: R = registry.__mapper__.class_manager.new_instance()
     for name, value in values.items():
         setattr(record, name, value)
@@ -183,14 +183,17 @@ def _parameters(registry: type[Any]) -> frozenset[str]:
 
 
 class Registry(Base, metaclass=RegistryType):
-    """A table that people query: `get`, `filter`, `search`, `lookup`, `df`, and fill: `save`, `from_values`."""
+    """The base class of all registries, with the methods to query and to save records.
+
+    Records are plain values: they show the state at the time when they were read.
+    """
 
     __abstract__ = True
 
     DoesNotExist: ClassVar[type[NotFound]] = NotFound
-    """What `get` and `one` raise when no record fits, by the name that Django gives it."""
+    """The error of `get` and `one` if no record matches, by Django's name."""
     MultipleObjectsReturned: ClassVar[type[MultipleFound]] = MultipleFound
-    """What they raise when several fit."""
+    """The error of `get` and `one` if several records match, by Django's name."""
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
     uid: Mapped[str] = mapped_column(Uid, unique=True)
@@ -264,24 +267,35 @@ class Registry(Base, metaclass=RegistryType):
 
     @classmethod
     def filter(cls, *conditions: Q, **lookups: Any) -> QuerySet[Self]:
-        """The records that fit, by Django-style lookups: `key__startswith="raw/"`, `run__transform__key="a.py"`.
+        """Return the records that match all conditions. The database is read when the result is used.
 
-        Conditions are `ln.Q(...)`, joined by `&`, `|` and `~`. Names that are no fields are those
-        of features: `temperature__gt=20`. Raises `InvalidArgument` for what is neither.
+        Args:
+            conditions: `ln.Q(...)`, combined with `&`, `|` and `~`.
+            lookups: Django-style lookups of fields and relations, such as `key__startswith="raw/"` or
+                `run__transform__key="a.py"`, and of features, such as `temperature__gt=20`.
+
+        Raises:
+            InvalidArgument: A name is neither a field nor a feature, or a value has the wrong type.
         """
         return cls._queryset().filter(*conditions, **lookups)
 
     @classmethod
     def exclude(cls, *conditions: Q, **lookups: object) -> QuerySet[Self]:
-        """The records that do not fit."""
+        """Return the records that do not match all of these conditions. Arguments and errors as for `filter`."""
         return cls._queryset().exclude(*conditions, **lookups)
 
     @classmethod
     def get(cls, uid: str | None = None, **lookups: Any) -> Self:
-        """The one record with this uid (or its first characters) or these fields.
+        """Return the one record with this uid or these fields; of several versions, the latest.
 
-        Where several versions answer, the latest. Raises `NotFound`, and `MultipleFound` when
-        several records answer.
+        Args:
+            uid: The uid, or its first characters.
+            lookups: As for `filter`.
+
+        Raises:
+            NotFound: No record matches.
+            MultipleFound: Several records match.
+            InvalidArgument: There is no argument, or a name is not a field.
         """
         if uid is None and not lookups:
             raise InvalidArgument(
@@ -292,7 +306,7 @@ class Registry(Base, metaclass=RegistryType):
 
     @classmethod
     def using(cls, instance: str | None = None) -> QuerySet[Self]:
-        """All records of the instance at work, for scripts written for LaminDB. Raises `NotHere` for another one."""
+        """Return all records, for scripts written for LaminDB. Raises `NotHere` for another instance."""
         if instance is not None and instance != current.current_instance().uid:
             raise NotHere(
                 f"ln.{cls.__name__}.using() reads no other instance: {instance!r}",
@@ -302,17 +316,17 @@ class Registry(Base, metaclass=RegistryType):
 
     @classmethod
     def all(cls) -> QuerySet[Self]:
-        """All records."""
+        """Return all records."""
         return cls._queryset()
 
     @classmethod
     def distinct(cls) -> QuerySet[Self]:
-        """All records, each once."""
+        """Return all records, each once."""
         return cls._queryset()
 
     @classmethod
     def order_by(cls, *names: str) -> QuerySet[Self]:
-        """All records in this order; `-` before a name turns it round."""
+        """Return all records in the order of these fields; `-` before a name reverses it."""
         return cls._queryset().order_by(*names)
 
     @classmethod
@@ -324,12 +338,18 @@ class Registry(Base, metaclass=RegistryType):
         features: bool | str | Iterable[str] = False,
         order_by: str | None = "-id",
     ) -> pd.DataFrame:
-        """The newest records as a `pandas.DataFrame`, with `id` as its index.
+        """Return the newest records as a `pandas.DataFrame`, with `id` as its index.
 
-        `order_by` names another order; `-` before a field turns it round. `include` adds fields of
-        relations (`created_by__handle`, `ulabels__name`), `features` the values of these features,
-        of all with `features=True`. A feature that is called like a field is the column
-        `features__NAME`.
+        Args:
+            limit: Maximum number of rows; None for all.
+            include: Fields of relations to add as columns, such as `created_by__handle` or
+                `ulabels__name`.
+            features: Names of features to add as columns; True for all features. If a feature has
+                the name of a field, its column is `features__NAME`.
+            order_by: The field to order by; `-` before its name reverses the order.
+
+        Raises:
+            MissingExtra: pandas is not installed (`lamin-core[data]`).
         """
         return cls._queryset().df(
             limit=limit, include=include, features=features, order_by=order_by
@@ -339,39 +359,48 @@ class Registry(Base, metaclass=RegistryType):
 
     @classmethod
     def first(cls) -> Self | None:
-        """The first record, or None."""
+        """Return the first record, or None."""
         return cls._queryset().first()
 
     @classmethod
     def last(cls) -> Self | None:
-        """The last record, or None."""
+        """Return the last record, or None."""
         return cls._queryset().last()
 
     @classmethod
     def one(cls, **lookups: object) -> Self:
-        """The only record. Raises `NotFound` or `MultipleFound`."""
+        """Return the only record that matches the lookups. Raises `NotFound` or `MultipleFound`."""
         return cls._queryset().filter(**lookups).one()
 
     @classmethod
     def one_or_none(cls, **lookups: object) -> Self | None:
-        """The only record, or None. Raises `MultipleFound`."""
+        """Return the only record that matches the lookups, or None. Raises `MultipleFound`."""
         return cls._queryset().filter(**lookups).one_or_none()
 
     @classmethod
     def count(cls) -> int:
-        """How many there are."""
+        """Return the number of records."""
         return cls._queryset().count()
 
     @classmethod
     def exists(cls) -> bool:
-        """Whether there is one."""
+        """Return whether there is any record."""
         return cls._queryset().exists()
 
     @classmethod
     def search(
         cls, string: str, *, field: FieldName = None, limit: int | None = 20
     ) -> QuerySet[Self]:
-        """The records whose texts have all the words of the string, the best first; else those a typo away."""
+        """Return the records whose text contains all words of the string, the best first.
+
+        If there are none, typos are tolerated: one wrong letter in words of four letters or more, two
+        in words of eight or more. Of several versions, only the latest is returned.
+
+        Args:
+            string: The words to search for, in any order.
+            field: Search in this field only.
+            limit: Maximum number of records; None for all.
+        """
         return cls._queryset().search(string, field=field, limit=limit)
 
     @overload
@@ -386,14 +415,31 @@ class Registry(Base, metaclass=RegistryType):
 
     @classmethod
     def lookup(cls, field: FieldName = None, return_field: FieldName = None) -> Lookup[Any]:
-        """An object to complete names in: `ln.ULabel.lookup().dmso`."""
+        """Return an object with one attribute for each name, for completion at the prompt: `ln.ULabel.lookup().dmso`.
+
+        `lookup()["DMSO"]` takes the exact name.
+
+        Args:
+            field: The field with the names; by default the name or key.
+            return_field: Return this field instead of the record.
+        """
         return cls._queryset().lookup(field, return_field)
 
     @classmethod
     def from_values(
         cls, values: Iterable[object], field: FieldName = None, *, create: bool = False
     ) -> RecordList[Self]:
-        """The records with these names; with `create`, those that do not exist yet are made, unsaved."""
+        """Return the records with these names, as a list with a method `save()`.
+
+        Args:
+            values: The names.
+            field: Compare the values with this field; by default the name.
+            create: Also create records for values that have none; `save()` writes them. Without it,
+                one line on standard error lists such values.
+
+        Raises:
+            InvalidArgument: A value is not a name.
+        """
         records: RecordList[Self] = current.current_instance().from_values(
             cls, values, field, create=create
         )
@@ -401,12 +447,12 @@ class Registry(Base, metaclass=RegistryType):
 
     @classmethod
     def inspect(cls, values: Iterable[object], field: FieldName = None) -> Inspection:
-        """Which of the values are names of records (`validated`), and which are not (`non_validated`)."""
+        """Return which values are names of records (`validated`) and which are not (`non_validated`)."""
         return cls._queryset().inspect(values, field)
 
     @classmethod
     def validate(cls, values: Iterable[object], field: FieldName = None) -> npt.NDArray[np.bool_]:
-        """Whether each of the values is the name of a record, as a `numpy` array."""
+        """Return a boolean `numpy` array: whether each value is the name of a record."""
         return cls._queryset().validate(values, field)
 
     @overload
@@ -424,16 +470,36 @@ class Registry(Base, metaclass=RegistryType):
     def standardize(
         cls, values: Iterable[V], field: FieldName = None, *, return_mapper: bool = False
     ) -> list[V | str] | dict[str, str]:
-        """The values with synonyms, and other spellings in upper and lower case, replaced by names."""
+        """Return the values, with synonyms and other upper or lower case replaced by the names of records.
+
+        Args:
+            values: The values.
+            field: Compare the values with this field; by default the name.
+            return_mapper: Return only the replacements, as a dict from value to name.
+        """
         return cls._queryset().standardize(values, field, return_mapper=return_mapper)
 
     def save(self) -> Self:
-        """Write it; returns itself, or the record that it turned out to be."""
+        """Write the record into the registry.
+
+        Returns:
+            This record, or the existing record if the registry has the same one.
+
+        Raises:
+            InvalidArgument: A field has a value that cannot be stored.
+            Conflict: The record contradicts one in the registry.
+            ReadOnly: The registry may only be read.
+        """
         saved: Self = current.current_instance().save(self)
         return saved
 
     def delete(self, permanent: bool | None = None) -> None:
-        """Remove it for good. Raises `InvalidArgument` for `permanent=False`: only some records have a trash."""
+        """Delete the record permanently.
+
+        Raises:
+            Conflict: Other records need it.
+            InvalidArgument: `permanent=False`, and this registry has no trash.
+        """
         if permanent is False:
             raise InvalidArgument(
                 f"not a record with a trash: {self!r}", hint=".delete() removes it for good"
@@ -441,7 +507,7 @@ class Registry(Base, metaclass=RegistryType):
         current.current_instance().delete(self)
 
     def describe(self) -> None:
-        """Print what is known about it."""
+        """Print the fields and annotations of the record."""
         current.current_instance().describe(self)
 
     def __eq__(self, other: object) -> Any:
@@ -574,7 +640,7 @@ def check_new(record: Registry) -> None:
 
 
 class Named:
-    """What a registry whose records are known by a name that people give adds."""
+    """Base class of the registries whose records have a name."""
 
     @validates("name")
     def _check_name(self, _field: str, name: object) -> str:
@@ -582,7 +648,7 @@ class Named:
 
     @staticmethod
     def checked(name: object) -> str:
-        """The name, if it is one. Raises `InvalidArgument`."""
+        """Return the name if it is valid: text that is not blank. Raises `InvalidArgument`."""
         if not isinstance(name, str) or not name.strip() or not is_storable(name):
             raise InvalidArgument(f"not a name: {name!a}", hint="a name is text, and not blank")
         if len(name.encode()) > _LONGEST_NAME:
@@ -593,17 +659,21 @@ class Named:
 
 
 class Trashable(Registry):
-    """What a registry adds whose records can be hidden, and shown again."""
+    """Base class of the registries with a trash."""
 
     __abstract__ = True
     _has_trash = True
     deleted_at: Mapped[datetime | None] = mapped_column(info={"long": True})
-    """Since when it is in the trash: no query shows it, and what it is on keeps it."""
+    """The time when it was moved to the trash, or None. Queries do not return records in the trash."""
 
     def delete(self, permanent: bool | None = None) -> None:
-        """Move it to the trash; from there, or with `permanent=True`, remove it for good.
+        """Move the record to the trash; if it is there already, delete it permanently.
 
-        Raises `Conflict`, which says what uses it, when it is to be removed for good and is in use.
+        Args:
+            permanent: With True, delete it permanently at once.
+
+        Raises:
+            Conflict: It is to be deleted permanently, and it is in use; the message names the use.
         """
         if permanent or (permanent is None and self.deleted_at is not None):
             current.current_instance().delete(self)
@@ -611,13 +681,13 @@ class Trashable(Registry):
             current.current_instance().trash(self)
 
     def restore(self) -> Self:
-        """Take it out of the trash; saving one with the same name does so, too."""
+        """Restore the record from the trash. Saving a record with the same name also restores it."""
         current.current_instance().restore(self)
         return self
 
     @classmethod
     def trash(cls) -> QuerySet[Self]:
-        """The records in the trash; no other query shows them."""
+        """Return the records in the trash; other queries do not return them."""
         records: QuerySet[Self] = current.current_instance().query(
             cls, select(cls).where(cls.deleted_at.is_not(None))
         )
@@ -629,14 +699,14 @@ class Trashable(Registry):
 
 
 class Versioned:
-    """What a registry with versions adds: the two parts of the uid."""
+    """Base class of the registries with versions: the parts of the uid."""
 
     uid: Mapped[str]
     _stem_length: ClassVar[int]
 
     @classmethod
     def _series_column(cls) -> object:
-        """What all versions of one thing share."""
+        """Return the column that all versions share."""
         return getattr(cls, "series_id", None) or getattr(cls, cls._name_field)  # type: ignore[attr-defined]
 
     @property
@@ -651,13 +721,13 @@ class Versioned:
 
 
 class Synonymous:
-    """What a registry whose records have other names adds."""
+    """Base class of the registries whose records have synonyms."""
 
     synonyms: Mapped[str | None] = mapped_column(Text)
     """Other names, joined by `|`."""
 
     def add_synonym(self, *names: str) -> None:
-        """Let these be other names of it, from now on. Raises `InvalidArgument` for a name with `|` in it."""
+        """Add synonyms and save the record. Raises `InvalidArgument` for a name that is blank or contains `|`."""
         _check_synonyms(names)
         if wrong := [name for name in names if "|" in name or not name.strip()]:
             raise InvalidArgument(
@@ -666,7 +736,7 @@ class Synonymous:
         self._set_synonyms([*(self.synonyms or "").split("|"), *names])
 
     def remove_synonym(self, *names: str) -> None:
-        """Let these be other names of it no more."""
+        """Remove synonyms and save the record."""
         _check_synonyms(names)
         self._set_synonyms([name for name in (self.synonyms or "").split("|") if name not in names])
 
@@ -681,15 +751,15 @@ def _check_synonyms(names: Iterable[object]) -> None:
 
 
 class Hierarchical:
-    """What a registry whose records have `parents` and `children` adds."""
+    """Base class of the registries whose records have `parents` and `children`."""
 
     def query_parents(self) -> QuerySet[Self]:
-        """All wider terms, over any number of steps."""
+        """Return all parents, their parents and so on."""
         terms: QuerySet[Self] = current.current_instance().reached(self, "parents")
         return terms
 
     def query_children(self) -> QuerySet[Self]:
-        """All narrower terms, over any number of steps."""
+        """Return all children, their children and so on."""
         terms: QuerySet[Self] = current.current_instance().reached(self, "children")
         return terms
 
@@ -720,10 +790,13 @@ class Hierarchical:
         with_children: bool = False,
         return_graph: bool = False,
     ) -> HierarchyGraph | None:
-        """Show the wider terms, up to so many steps: in a notebook as a picture, elsewhere as text.
+        """Show the parents, their parents and so on: in a notebook as a picture, elsewhere as text.
 
-        `field` is what they are shown by, `distance=None` all the way. With `return_graph` they are
-        returned, with `svg()` and `tree()`.
+        Args:
+            field: The field to show; by default the name.
+            distance: Maximum number of steps; None for all.
+            with_children: Also show the children.
+            return_graph: Return the graph, with `svg()` and `tree()`, and show nothing.
         """
         return self._viewed(
             field, distance, distance if with_children else 0, return_graph=return_graph
@@ -745,7 +818,7 @@ class Hierarchical:
     def view_children(
         self, field: FieldName = None, *, distance: int | None = 5, return_graph: bool = False
     ) -> HierarchyGraph | None:
-        """Show the narrower terms, as `view_parents` shows the wider ones."""
+        """Show the children, their children and so on. Arguments as for `view_parents`."""
         return self._viewed(field, 0, distance, return_graph=return_graph)
 
     def _viewed(

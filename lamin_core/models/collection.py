@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Collection(HasLineage, Versioned, Registry):
-    """A named, versioned set of artifacts; the same set under the same key is the same collection."""
+    """A named, versioned set of artifacts. The same key with another set of artifacts is the next version."""
 
     __tablename__ = "collection"
     __table_args__ = (
@@ -98,23 +98,23 @@ class Collection(HasLineage, Versioned, Registry):
 
     @property
     def ordered_artifacts(self) -> QuerySet[Artifact]:
-        """The artifacts in the order in which they were passed."""
+        """Return the artifacts in the order in which they were passed."""
         members: QuerySet[Artifact] = current.current_instance().ordered_members(self)
         return members
 
     def append(self, *artifacts: Artifact) -> Self:
-        """The next version, to be saved, with these artifacts behind those that it has.
+        """Return a new version with these artifacts added; `save()` records it.
 
-        This version stays as it is: `collection = collection.append(artifact).save()`.
+        This version does not change: `collection = collection.append(artifact).save()`.
         """
         return type(self)(
             [*self.ordered_artifacts, *artifacts], key=self.key, description=self.description
         )
 
     def cache(self, *, is_run_input: Run | bool | None = None) -> list[Path]:
-        """A local path of each artifact, fetched once; the current run has then read them all.
+        """Return a local path of each artifact. Remote files are downloaded once.
 
-        `is_run_input` is as for `ln.Artifact.cache`; so in `load`, `open` and `mapped`.
+        The artifacts become inputs of the current run; `is_run_input` as for `ln.Artifact.cache`.
         """
         paths: list[Path] = current.current_instance().members.cache(self, reader=is_run_input)
         return paths
@@ -122,10 +122,10 @@ class Collection(HasLineage, Versioned, Registry):
     def load(
         self, join: Literal["outer", "inner"] = "outer", *, is_run_input: Run | bool | None = None
     ) -> Any:
-        """All artifacts in memory as one `DataFrame`, or one `AnnData` with `obs["artifact_uid"]`.
+        """Load all artifacts into memory as one `DataFrame`, or one `AnnData` with `obs["artifact_uid"]`.
 
-        `join` says what becomes of columns or variables that not all of them have. Raises
-        `InvalidArgument` for artifacts of several kinds, or of another.
+        `join` decides about columns or variables that some artifacts lack: `outer` keeps them, `inner`
+        drops them. Raises `InvalidArgument` if the artifacts are not all tables or all AnnData.
         """
         return current.current_instance().members.load(self, join=join, reader=is_run_input)
 
@@ -135,10 +135,11 @@ class Collection(HasLineage, Versioned, Registry):
         *,
         is_run_input: Run | bool | None = None,
     ) -> Any:
-        """All artifacts, which are tables, as one that is read as it is used.
+        """Open all artifacts (tables) as one table, which is read when it is used.
 
-        A `pyarrow.dataset.Dataset`, a `polars.LazyFrame` or a `duckdb` relation; a column that an
-        artifact has not is empty there. Raises `InvalidArgument` and `MissingExtra`.
+        Returns a `pyarrow.dataset.Dataset`, a `polars.LazyFrame` or a `duckdb` relation. A column that
+        an artifact lacks is empty for its rows. Raises `InvalidArgument` if an artifact is not a
+        table, and `MissingExtra` if the library is not installed.
         """
         return current.current_instance().members.open_tables(
             self, engine=engine, reader=is_run_input
@@ -159,23 +160,25 @@ class Collection(HasLineage, Versioned, Registry):
         *,
         is_run_input: Run | bool | None = None,
     ) -> MappedRows:
-        """The rows of all artifacts, which are AnnData, as one dataset for `torch.utils.data.DataLoader`.
+        """Return the rows of all artifacts (AnnData) as one dataset for `torch.utils.data.DataLoader`.
 
         Args:
             layers_keys: Layers to return, by default `X`.
             obs_keys: Columns of `obs` to return as labels.
             obsm_keys: Entries of `obsm` to return, under `obsm_` and their name.
             obs_filter: Keep rows with these values: `{"site": ["Oslo", "Bergen"]}`.
-            join: Variables that all have (`inner`), that any has (`outer`, zero where missing), or each its own.
-            encode_labels: Return labels as numbers: of all columns, or of these.
-            unknown_label: The label, or that of each column, which is encoded as -1; so are missing ones.
-            cache_categories: Accepted for scripts that set it; categories are small and always kept.
-            parallel: Leave no file open, for workers that are forked; spawned ones need nothing.
-            dtype: The type that values are converted to, such as `float32`.
+            join: `inner` for variables of all artifacts, `outer` for variables of any artifact (zero
+                if missing), or None for the variables of each artifact.
+            encode_labels: Return labels as numbers: True for all columns, or a list of columns.
+            unknown_label: The label that is encoded as -1, for all columns or by column. Missing
+                labels are encoded as -1, too.
+            cache_categories: Accepted for scripts written for LaminDB; categories are always cached.
+            parallel: Keep no file open between rows. Needed for forked workers, not for spawned ones.
+            dtype: The type to convert values to, such as `float32`.
             is_run_input: As for `cache`.
 
         Raises:
-            InvalidArgument: A layer or a column that an artifact has not, or no variable in common.
+            InvalidArgument: An artifact lacks a layer or a column, or there is no common variable.
         """
         del cache_categories
         mapped: MappedRows = current.current_instance().members.mapped(

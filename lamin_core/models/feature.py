@@ -21,9 +21,16 @@ if TYPE_CHECKING:
 
 
 class Feature(FieldExpression, Synonymous, Named, Trashable):
-    """A dimension that data are measured in, with its type.
+    """A named, typed measurement or annotation, such as a temperature or a column of a table.
 
-    Compared with a value it is a condition: `ln.Artifact.filter(temperature > 20)`.
+    Comparing a feature with a value gives a condition: `ln.Artifact.filter(temperature > 20)`.
+
+    Examples:
+        >>> import lamin_core as ln
+        >>> _ = ln.setup.init("data")
+        >>> temperature = ln.Feature(name="temperature", dtype=float, unit="celsius").save()
+        >>> temperature.dtype
+        'float'
     """
 
     __tablename__ = "feature"
@@ -61,11 +68,12 @@ class Feature(FieldExpression, Synonymous, Named, Trashable):
         default_value: object = None,
         coerce: bool = False,
     ) -> None:
-        """A feature to be saved.
+        """Create a feature. `save()` records it, or returns the existing feature with the same name and type.
 
-        `dtype` is a Python type, a registry, a label that groups others, a list of one of these, or
-        its name. Raises `InvalidArgument` for what is none, and `ValidationError` for a default of
-        another type.
+        `dtype` is a Python type (`float`), a registry (`ln.ULabel`), a label with `is_type=True`, a
+        list of one of these (`list[int]`), or its name as text (`"cat[ULabel]"`). Raises
+        `InvalidArgument` for another `dtype`, and `ValidationError` for a default value of another
+        type.
         """
         kind = checked_dtype(dtype)
         if default_value is not None:
@@ -87,7 +95,7 @@ class Feature(FieldExpression, Synonymous, Named, Trashable):
 
     @classmethod
     def from_df(cls, df: pd.DataFrame) -> RecordList[Self]:
-        """The features that the columns of a table are; those that do not exist yet are made, unsaved."""
+        """Return a feature for each column of a table, existing or new, as a list with a method `save()`."""
         dtypes = {str(column): dtype for column, dtype in df.dtypes.items()}
         existing = {feature.name: feature for feature in cls.filter(name__in=list(dtypes))}
         features = cls.from_values([])
@@ -100,12 +108,12 @@ class Feature(FieldExpression, Synonymous, Named, Trashable):
     from_dataframe = from_df
 
     def with_config(self, *, optional: bool = False) -> tuple[Feature, dict[str, bool]]:
-        """This feature in a schema: with `optional` it may be missing."""
+        """Return this feature with options for a schema: with `optional=True`, a dataset may lack it."""
         return self, {"optional": optional}
 
     @property
     def dtype_as_str(self) -> str:
-        """The present name of `dtype`."""
+        """Another name of `dtype`, as in LaminDB."""
         return self.dtype
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What has a lineage: artifacts, runs, transforms, collections."""
+"""The method `view_lineage` of artifacts, runs, transforms and collections."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lamin_core.runtime import current
 
 
 class HasLineage:
-    """Adds the question where a record comes from, and what hangs on it."""
+    """Base class of the records that have a lineage."""
 
     @overload
     def view_lineage(
@@ -39,11 +39,26 @@ class HasLineage:
         as_of: datetime | str | None = None,
         return_graph: bool = False,
     ) -> LineageGraph | None:
-        """What made it and what hangs on it: in a notebook a picture, elsewhere a printed tree; or the graph.
+        """Show the lineage of this record: in a notebook as a picture, elsewhere as a printed tree.
 
-        Of a run, what it read and wrote; of a transform, what all its runs did; of a collection,
-        what made its artifacts. `up` and `down` limit the steps each way; `as_of` is a moment to
-        look back from.
+        For a run, the lineage of its inputs and outputs; for a transform, of all its runs; for a
+        collection, of its artifacts. A step leads from an artifact to a run, or from a run to an
+        artifact. The graph contains at most the nearest 50,000 nodes.
+
+        Args:
+            up: Maximum number of steps upstream; by default all.
+            down: Maximum number of steps downstream; by default all in a picture and in the graph,
+                and none in a printed tree.
+            as_of: Show what was known at this time: a `datetime`, `"2026-03-01"`, or an age such as
+                `"2h"`.
+            return_graph: Return the graph and show nothing.
+
+        Returns:
+            The graph with `return_graph=True`: `artifacts`, `runs`, `edges`, `truncated`, `tree()`,
+            `svg()`, `dot()` and `mermaid()`. Otherwise None.
+
+        Raises:
+            InvalidArgument: `as_of` is not a time, or a number of steps is negative.
         """
         lineage = current.current_instance().lineage
         graph: LineageGraph | None = lineage.view(

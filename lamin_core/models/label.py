@@ -32,7 +32,18 @@ Type = TypeVar("Type", bound=Registry)
 
 
 class ULabel(Hierarchical, Synonymous, Named, Trashable):
-    """A universal label; `type` groups labels, `is_type` marks the groups, `parents` are the wider terms."""
+    """A label for artifacts, runs, transforms and collections.
+
+    A label may have one `type`, which is a label with `is_type=True`, and any number of `parents`.
+
+    Examples:
+        >>> import lamin_core as ln
+        >>> _ = ln.setup.init("data")
+        >>> perturbation = ln.ULabel(name="Perturbation", is_type=True).save()
+        >>> label = ln.ULabel(name="DMSO", type=perturbation).save()
+        >>> ln.ULabel.filter(type=perturbation).one().name
+        'DMSO'
+    """
 
     __tablename__ = "ulabel"
     __table_args__ = (
@@ -84,7 +95,17 @@ class ULabel(Hierarchical, Synonymous, Named, Trashable):
         is_type: bool = False,
         description: str | None = None,
     ) -> None:
-        """A label to be saved; one with the same name and type is the same label. Raises `InvalidArgument`."""
+        """Create a label. `save()` records it, or returns the existing label with the same name and type.
+
+        Args:
+            name: The name: text that is not blank.
+            type: The type, a saved label with `is_type=True`.
+            is_type: Whether this label is a type of other labels.
+            description: What the label means.
+
+        Raises:
+            InvalidArgument: The name is blank, or `type` is not a saved type.
+        """
         type_id = None if type is None else checked_type(type, ULabel).id
         super().__init__(name=name, is_type=is_type, description=description, type_id=type_id)
 

@@ -36,20 +36,19 @@ class QuerySet(ABC, Generic[R]):
 
     @abstractmethod
     def filter(self, *conditions: Q, **lookups: Any) -> Self:
-        """Return those that also match these lookups and conditions (`ln.Q`).
+        """Return the records that also match these lookups and conditions (`ln.Q`).
 
         Raises:
-            InvalidArgument: for a name that is no field, or a value that cannot be compared with
-            it.
+            InvalidArgument: A name is neither a field nor a feature, or a value has the wrong type.
         """
 
     @abstractmethod
     def exclude(self, *conditions: Q, **lookups: object) -> Self:
-        """Return those that do not match all of these. Raises as `filter`."""
+        """Return the records that do not match all of these conditions. Raises as `filter`."""
 
     @abstractmethod
     def having(self, **lookups: Any) -> Self:
-        """Return those that have such values for features; names of features come before those of fields."""
+        """Return the records with these values of features; a feature is used before a field of the same name."""
 
     @abstractmethod
     def all(self) -> Self:
@@ -57,19 +56,19 @@ class QuerySet(ABC, Generic[R]):
 
     @abstractmethod
     def distinct(self) -> Self:
-        """Return each record once, as it is anyway."""
+        """Return each record once; every query set already does this."""
 
     @abstractmethod
     def order_by(self, *names: str) -> Self:
-        """Return them in this order; `-` before a name reverses it, fields of relations are named as in lookups."""
+        """Return the records in the order of these fields, named as in lookups; `-` before a name reverses it."""
 
     @abstractmethod
     def reverse(self) -> Self:
-        """Return them in the opposite order."""
+        """Return the records in the opposite order."""
 
     @abstractmethod
     def ids(self) -> Select[tuple[int]]:
-        """Return the SQL query for the primary keys, to put into another."""
+        """Return the SQL query for the primary keys, for use in another query."""
 
     @abstractmethod
     def __iter__(self) -> Iterator[R]: ...
@@ -93,7 +92,7 @@ class QuerySet(ABC, Generic[R]):
     def to_list(self, field: str) -> Items[Any]: ...
     @abstractmethod
     def to_list(self, field: str | None = None) -> Items[R] | Items[Any]:
-        """Return all of them, or this field of all of them, as a list."""
+        """Return all records, or this field of all records, as a list."""
 
     @overload
     def values_list(self, *fields: str, flat: Literal[True]) -> Items[Any]: ...
@@ -101,49 +100,49 @@ class QuerySet(ABC, Generic[R]):
     def values_list(self, *fields: str, flat: Literal[False] = False) -> Items[tuple[Any, ...]]: ...
     @abstractmethod
     def values_list(self, *fields: str, flat: bool = False) -> Items[Any]:
-        """Return fields of all of them as tuples, or with `flat` the values of a single field."""
+        """Return these fields of all records as tuples, or with `flat` the values of a single field."""
 
     @abstractmethod
     def count(self) -> int:
-        """Return how many there are."""
+        """Return the number of records."""
 
     @abstractmethod
     def exists(self) -> bool:
-        """Return whether there is any."""
+        """Return whether there is any record."""
 
     @abstractmethod
     def first(self) -> R | None:
-        """Return the first, or None."""
+        """Return the first record, or None."""
 
     @abstractmethod
     def last(self) -> R | None:
-        """Return the last, or None."""
+        """Return the last record, or None."""
 
     @abstractmethod
     def one(self) -> R:
-        """Return the only one. Raises `NotFound` or `MultipleFound`."""
+        """Return the only record. Raises `NotFound` or `MultipleFound`."""
 
     @abstractmethod
     def one_or_none(self) -> R | None:
-        """Return the only one, or None. Raises `MultipleFound`."""
+        """Return the only record, or None. Raises `MultipleFound`."""
 
     @abstractmethod
     def get(self, uid: str | None = None, **lookups: Any) -> R:
-        """Return the record with this uid, these first characters of it, or these fields; of versions the latest.
+        """Return the one record with this uid or these fields; of several versions, the latest.
 
         Raises `NotFound`, `MultipleFound`, and `InvalidArgument`.
         """
 
     @abstractmethod
     def search(self, string: str, *, field: FieldName = None, limit: int | None = 20) -> Self:
-        """Return those whose texts contain all words of the string, the best first; if none do, typos are forgiven.
+        """Return the records whose text contains all words of the string, the best first.
+
+        If there are none, typos are tolerated. Of several versions, only the latest is returned.
 
         Args:
-            string: the words to look for.
-            field: look into this field alone.
-            limit: how many at most; None for all.
-
-        Of several versions the latest is returned.
+            string: The words to search for, in any order.
+            field: Search in this field only.
+            limit: Maximum number of records; None for all.
         """
 
     @overload
@@ -154,15 +153,15 @@ class QuerySet(ABC, Generic[R]):
     def lookup(self, field: FieldName = None, *, return_field: FieldName) -> Lookup[Any]: ...
     @abstractmethod
     def lookup(self, field: FieldName = None, return_field: FieldName = None) -> Lookup[Any]:
-        """Return an object to complete names in: `.lookup().candidate_marker`, or `["Candidate marker"]`."""
+        """Return an object with an attribute for each name: `.lookup().candidate_marker`, or `["Candidate marker"]`."""
 
     @abstractmethod
     def inspect(self, values: Iterable[object], field: FieldName = None) -> Inspection:
-        """Return which of the values are names of these records, and which are not."""
+        """Return which values are names of these records (`validated`) and which are not (`non_validated`)."""
 
     @abstractmethod
     def validate(self, values: Iterable[object], field: FieldName = None) -> npt.NDArray[np.bool_]:
-        """Return for each of the values whether it is a name of one of these records."""
+        """Return a boolean `numpy` array: whether each value is the name of one of these records."""
 
     @overload
     def standardize(
@@ -180,9 +179,9 @@ class QuerySet(ABC, Generic[R]):
     def standardize(
         self, values: Iterable[V], field: FieldName = None, *, return_mapper: bool = False
     ) -> Items[V | str] | dict[str, str]:
-        """Return the values with synonyms, and other spellings in upper and lower case, replaced by names.
+        """Return the values, with synonyms and other upper or lower case replaced by the names of records.
 
-        With `return_mapper` only what was replaced, as a dict.
+        With `return_mapper=True`, return only the replacements, as a dict from value to name.
         """
 
     @abstractmethod
@@ -197,11 +196,11 @@ class QuerySet(ABC, Generic[R]):
         """Return them as a `pandas.DataFrame`, with `id` as its index and `uid` as a column.
 
         Args:
-            limit: keep this many, the newest; None for all.
-            include: fields of relations to add (`created_by__handle`, `ulabels__name`).
-            features: add a column for each of these features; True, or `include="features"`, for
-                every feature that any of them has a value for. The column of a feature that is
-                called like a field is `features__NAME`.
+            limit: Maximum number of rows, the newest first; None for all.
+            include: Fields of relations to add as columns (`created_by__handle`, `ulabels__name`).
+            features: Names of features to add as columns; True, or `include="features"`, for every
+                feature of which any record has a value. If a feature has the name of a field, its
+                column is `features__NAME`.
             order_by: a field to order them by, `-` before it reverses; None keeps their order.
 
         Raises:
@@ -210,17 +209,17 @@ class QuerySet(ABC, Generic[R]):
 
     @abstractmethod
     def update(self, **values: object) -> int:
-        """Give all of them these values, in one statement; return how many they are.
+        """Set these fields of all records in one SQL statement; return the number of records.
 
-        Raises `InvalidArgument` for a field that records are known by, or a value that does not fit
-        it, and `Conflict`; then none is changed.
+        Raises `InvalidArgument` for a field that identifies a record or for a value of the wrong
+        type, and `Conflict` if a value contradicts the registry. No record is changed then.
         """
 
     @abstractmethod
     def delete(self) -> int:
-        """Remove them, artifacts into the trash; return how many they are.
+        """Delete the records, or move them to the trash if they have one; return their number.
 
-        Raises `Conflict` while other records need any of them.
+        Raises `Conflict` if other records need any of them.
         """
 
     if TYPE_CHECKING:  # the implementation binds these names to its own methods
@@ -229,20 +228,20 @@ class QuerySet(ABC, Generic[R]):
 
 
 class RelatedSet(QuerySet[R]):
-    """The records that a relation ties to one record; `add`, `remove`, `set` and `clear` change that."""
+    """The records of a relation, such as `artifact.ulabels`; `add`, `remove`, `set` and `clear` change the relation."""
 
     @abstractmethod
     def add(self, *records: R) -> None:
-        """Tie these saved records to it; those that are tied already stay so. Raises `InvalidArgument`."""
+        """Add saved records to the relation. Raises `InvalidArgument` for other objects."""
 
     @abstractmethod
     def set(self, records: Iterable[R]) -> None:
-        """Tie these and no others."""
+        """Replace the records of the relation with these."""
 
     @abstractmethod
     def remove(self, *records: R) -> None:
-        """Untie these."""
+        """Remove these records from the relation; the records themselves stay."""
 
     @abstractmethod
     def clear(self) -> None:
-        """Untie all."""
+        """Remove all records from the relation; the records themselves stay."""

@@ -49,7 +49,18 @@ def masked_params(params: object) -> dict[str, Any] | None:
 
 
 class Run(HasLineage, Registry):
-    """One execution of a transform: a workflow, or one attempt at a step of it."""
+    """One execution of a transform: of a workflow, or one attempt at a step of it.
+
+    `ln.track()` and the adapters create runs. Create one yourself for work outside of Python.
+
+    Examples:
+        >>> import lamin_core as ln
+        >>> _ = ln.setup.init("data")
+        >>> transform = ln.Transform(key="sequencer", kind="instrument").save()
+        >>> run = ln.Run(transform, params={"lane": 4}, status="scheduled").save()
+        >>> run.start().complete().status
+        'completed'
+    """
 
     __tablename__ = "run"
     # By time, and by time within what people ask for most: a page of a long list reads that page
@@ -159,9 +170,10 @@ class Run(HasLineage, Registry):
         reference: str | None = None,
         reference_type: str | None = None,
     ) -> None:
-        """A run to be saved, of a saved transform; it starts when it is saved, or with `start()` if `scheduled`.
+        """Create a run of a saved transform. It starts on `save()`, or with `start()` if `status="scheduled"`.
 
-        `initiated_by_run` is another name of `parent`. Raises `InvalidArgument`.
+        `initiated_by_run` is another name of `parent`. Raises `InvalidArgument` for a transform or a
+        parent that is not saved, and for another status.
         """
         if not hasattr(transform, "stem_uid") or getattr(transform, "id", None) is None:
             raise InvalidArgument("a run needs a saved transform", hint="Run(transform.save())")
@@ -190,46 +202,46 @@ class Run(HasLineage, Registry):
 
     @property
     def initiated_by_run(self) -> Run | None:
-        """The seed's name for `parent`."""
+        """Another name of `parent`, as in LaminDB."""
         return self.parent
 
     @property
     def duration(self) -> float | None:
-        """Seconds from start to end; None while it runs."""
+        """Seconds from start to end; None until both are known."""
         if self.started_at is None or self.finished_at is None:
             return None
         return (self.finished_at - self.started_at).total_seconds()
 
     @property
     def report(self) -> Artifact | None:
-        """Its log, or the notebook as it was left, where that was asked for or saved."""
+        """The stored output of the run, or its notebook with outputs; None if there is none."""
         return self._reports.first()
 
     @property
     def git(self) -> dict[str, Any] | None:
-        """Commit, branch, remote and `dirty`, where the code lay in a repository."""
+        """Commit, branch, remote and `dirty` of the code; None if it was not in a git repository."""
         return (self.details or {}).get("git")
 
     @property
     def cli_args(self) -> str | None:
-        """The arguments that the script was called with."""
+        """The command-line arguments of the script, with secrets masked."""
         return (self.details or {}).get("arguments")
 
     def start(self) -> Run:
-        """A scheduled run begins now."""
+        """Start a scheduled run now, and return it; a run that has started stays unchanged."""
         started: Run = current.current_instance().runs.start(self)
         return started
 
     def complete(self) -> Run:
-        """It has ended well."""
+        """End the run now, as completed, and return it; a run that has ended stays unchanged."""
         return self._end(RunStatus.COMPLETED, None)
 
     def fail(self, error: BaseException | str = "failed") -> Run:
-        """It has failed, for this reason."""
+        """End the run now, as failed with this error, and return it; a run that has ended stays unchanged."""
         return self._end(RunStatus.FAILED, error)
 
     def abort(self, reason: BaseException | str = "aborted") -> Run:
-        """It was cancelled or interrupted."""
+        """End the run now, as cancelled or interrupted, and return it; a run that has ended stays unchanged."""
         return self._end(RunStatus.ABORTED, reason)
 
     def _end(self, status: RunStatus, error: BaseException | str | None) -> Run:
@@ -237,7 +249,18 @@ class Run(HasLineage, Registry):
         return ended
 
     def diff(self, other: Run | str) -> RunComparison:
-        """How another run differs from this one: params, code, environment, inputs, outputs, duration; `print` it."""
+        """Compare another run with this one.
+
+        Args:
+            other: A run, the uid of a run, or the key of a transform, which means its newest run.
+
+        Returns:
+            The differences in `params`, `code`, `environment`, `inputs`, `outputs`, `duration`
+            and others; `print` shows them as text.
+
+        Raises:
+            NotFound: There is no such run.
+        """
         comparison: RunComparison = current.current_instance().lineage.diff(self, other)
         return comparison
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Schema(Registry):
-    """A set of features that a dataset should have; the same set is the same schema, whatever its name."""
+    """A set of features that a dataset should have. Schemas with the same content are the same schema."""
 
     __tablename__ = "schema"
     _name_field = "name"

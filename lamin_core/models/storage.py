@@ -18,11 +18,11 @@ UNKNOWN_SIZE = -1
 
 
 class Storage(Registry):
-    """A root under which keys are paths: a folder (absolute path), a bucket (`s3://bucket`), a database.
+    """A folder (absolute path), a bucket (`s3://bucket`) or a database. Keys are paths below its root.
 
-    `ln.Storage("s3://bucket/data").save()` makes one that copies can go into. Where it is reached
-    and with whose credentials is not stored; that comes from the environment, or from
-    `lamin/storages.toml` of the user.
+    `ln.Storage("s3://bucket/data").save()` creates a storage for copies. The registry never stores
+    the endpoint or the credentials. They come from the environment, or from `lamin/storages.toml` in
+    the configuration folder of the user.
     """
 
     __tablename__ = "storage"

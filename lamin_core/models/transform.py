@@ -1,4 +1,4 @@
-"""Transforms: the series of versions of some code, and each version."""
+"""Transforms: the versions of a piece of code, and the series that they share."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class TransformSeries(Base):
     namespace: Mapped[str] = mapped_column(Key)
     key: Mapped[str] = mapped_column(Key)
     declared_at: Mapped[datetime | None]
-    """When somebody first told of the job without a run and without its code."""
+    """The time of the first event that described the job without a run and without its code."""
     facets: Mapped[dict[str, Any] | None]
-    """What events said of the job, by facet: the stamp of the event, and the facet."""
+    """The facets of the job by name: the stamp of the event, and the facet."""
 
 
 class JobDataset(Base):
@@ -64,11 +64,22 @@ KINDS = (
     "instrument",
     *("workflow", "rule", "process", "task", "job", "dag", "query", "command", "model", "service"),
 )
-"""What people may call a transform; events may bring other words."""
+"""The kinds that people may set; events may contain others."""
 
 
 class Transform(HasLineage, Versioned, Registry):
-    """One version of a workflow, a rule, a process, a task, a script, a notebook or a function."""
+    """One version of a workflow, a rule, a process, a task, a script, a notebook or a function.
+
+    Transforms with the same key and namespace are versions of one series.
+
+    Examples:
+        >>> import lamin_core as ln
+        >>> _ = ln.setup.init("data")
+        >>> first = ln.Transform(key="align.py", kind="script", source_code="v1").save()
+        >>> second = ln.Transform(key="align.py", kind="script", source_code="v2").save()
+        >>> first.version, second.version, second.is_latest
+        ('0000', '0001', True)
+    """
 
     __tablename__ = "transform"
     __table_args__ = (
@@ -110,14 +121,14 @@ class Transform(HasLineage, Versioned, Registry):
     reference: Mapped[str | None]
     reference_type: Mapped[str | None] = mapped_column(String(32))
     version_tag: Mapped[str | None] = mapped_column(String(64))
-    """A name for this version that people gave, such as `2.1`."""
+    """The name of this version, such as `2.1`; None if people gave none."""
     origin: Mapped[str] = mapped_column(String(8))
-    """`api` for rows that people made, `event` for rows that a rebuild makes again."""
+    """`api` for rows that people created, `event` for rows that a rebuild computes again."""
     edited: Mapped[list[Any] | None] = mapped_column(info={"long": True})
-    """The fields that people changed on a row that events made: no event writes them over."""
+    """The fields of an event's row that people changed; events do not overwrite them."""
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
     stamp: Mapped[str | None]
-    """Which event described it last."""
+    """The stamp of the event that described it last."""
 
     created_by: ClassVar[ToOne[User | None]] = ToOne("User", "created_by_id")
     runs: ClassVar[ToMany[Run]] = ToMany("Run", own="transform_id")
@@ -148,12 +159,25 @@ class Transform(HasLineage, Versioned, Registry):
         uid: str | None = None,
         namespace: str = "python",
     ) -> None:
-        """A transform to be saved.
+        """Create a transform. `save()` records it, or returns the existing version with the same code.
 
-        The same key with other `source_code`, or with another `version` tag, becomes its next
-        version; `revises` says of which transform it is the next version, where the key is another.
-        `uid` asks for this stem (12 characters) or this very version (16). Raises
-        `InvalidArgument`.
+        Args:
+            key: A name that is unique for its namespace, such as a path. The same key with another
+                `source_code` or `version` is the next version.
+            kind: What it is, such as `script`, `notebook` or `instrument`.
+            version: The name of this version, such as `2.1`.
+            description: The title.
+            source_code: The source.
+            revises: The previous version, if its key differs.
+            language: The language of the source.
+            reference: A URL or another reference to the code.
+            reference_type: The type of the reference.
+            type: Another name of `kind`, as in LaminDB.
+            uid: The uid: 12 characters for all versions, 16 for one version.
+            namespace: The engine that the key belongs to.
+
+        Raises:
+            InvalidArgument: The key is missing, the kind is unknown, or `revises` is not saved.
         """
         text_argument(namespace, "namespace", 'namespace="python"')
         check_optional_texts(
@@ -201,12 +225,12 @@ class Transform(HasLineage, Versioned, Registry):
 
     @property
     def type(self) -> str | None:
-        """The seed's name for `kind`."""
+        """Another name of `kind`, as in LaminDB."""
         return self.kind
 
     @property
     def version(self) -> str:
-        """The tag of this version, else the last four characters of its uid."""
+        """The name of this version; without one, the last four characters of its uid."""
         return self.version_tag or self.uid[-VERSION_LENGTH:]
 
     @property

@@ -154,7 +154,10 @@ PARTS: dict[str, Callable[[], object]] = {}
 
 
 class Settings:
-    """`ln.settings`: each setting is an attribute; what is set on it holds for this process.
+    """The settings, `ln.settings`: each setting is an attribute. A value that is set here applies to this process.
+
+    A value comes from the first of these that sets it: this object, the variable `LAMIN_` with the
+    name in capitals, the instance, the user, the default. An unknown name raises `NotHere`.
 
     >>> Settings().verbosity
     'warning'

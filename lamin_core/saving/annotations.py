@@ -194,6 +194,40 @@ class LabelSet:
         return f"<labels {self.all()}>"
 
 
+def change_values(
+    session: Session, record: Registry, values: Mapping[str, Any], removed: Iterable[str] = ()
+) -> None:
+    """Have these values instead of those of the same features, and none of the features that are removed.
+
+    Raises `ValidationError` as `FeatureValues.add_values`.
+    """
+    rows = _rows(session, record, values)
+    changed = _features(session, [*values, *removed])
+    _remove(session, record, [feature.id for feature in changed.values()])
+    for table, some in rows.items():
+        insert_missing_rows(session, table, some)
+
+
+def change_labels(
+    session: Session, record: Registry, added: Iterable[Registry], removed: Iterable[Registry]
+) -> None:
+    """Add labels and remove labels, all of them values of no feature."""
+    for label in added:
+        relation = _relation(session, record, label, None)
+        row = _link(record, relation, label.id, None)
+        insert_missing_rows(session, table_of(_between(relation)), [row])
+    for label in removed:
+        relation = _relation(session, record, label, None)
+        table: Any = _between(relation)
+        session.execute(
+            delete(table).where(
+                getattr(table, relation.own) == record.id,
+                getattr(table, relation.other) == label.id,
+                table.feature_id.is_(None),
+            )
+        )
+
+
 # Features
 
 

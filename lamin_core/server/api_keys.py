@@ -85,6 +85,11 @@ class Keyring:
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
 
+    @property
+    def is_required(self) -> bool:
+        """Whether nobody is admitted without a key, as of the last request."""
+        return self._required
+
     async def admits(self, authorization: str) -> bool:
         """Whether a request with this header may pass. Raises `Unavailable`."""
         await self._refresh()

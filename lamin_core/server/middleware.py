@@ -56,7 +56,9 @@ class ApiKeyMiddleware:
         """Pass it on, or refuse it; what goes on for long asks again by `still_admitted`."""
         authorization = _authorization(scope)
         if await self._keyring.admits(authorization):
-            scope.setdefault("state", {})[_STATE] = partial(self._keyring.admits, authorization)
+            state = scope.setdefault("state", {})
+            state[_STATE] = partial(self._keyring.admits, authorization)
+            state[_HAS_KEY] = self._keyring.is_required
             await self._app(scope, receive, send)
             return
         if _is_of_browser(scope):
@@ -70,14 +72,18 @@ class ApiKeyMiddleware:
 
 
 _STATE = "lamin_still_admitted"
+_HAS_KEY = "lamin_has_key"
+FORMS = "/edit"
+"""How the path of a form ends that a browser may send with its cookie: the form has a token of its own."""
 COOKIE = "lamin_key"
 """What a browser keeps after a login: the key, which no script can read and no other site makes it send."""
 
 
 def _authorization(scope: Scope) -> str:
-    """The header; where it is absent, the cookie of a browser that only reads: a cookie writes nothing."""
+    """The header; where it is absent, the cookie of a browser that reads, or that sends a form of the pages."""
     authorization = Headers(scope=scope).get("authorization", "")
-    if authorization or scope.get("method") not in ("GET", "HEAD"):
+    is_form = scope.get("method") == "POST" and scope["path"].endswith(FORMS)
+    if authorization or not (is_form or scope.get("method") in ("GET", "HEAD")):
         return authorization
     key = Request(scope).cookies.get(COOKIE)
     return f"Bearer {key}" if key else ""
@@ -103,6 +109,11 @@ def still_admitted(request: Request) -> Callable[[], Awaitable[bool]]:
     """Return what tells whether the key of this request, which was in force, still is."""
     check: Callable[[], Awaitable[bool]] = request.scope["state"][_STATE]
     return check
+
+
+def has_key(request: Request) -> bool:
+    """Whether whoever sent this request has shown a key that is in force."""
+    return bool(request.scope.get("state", {}).get(_HAS_KEY))
 
 
 def _name(host: str) -> str:

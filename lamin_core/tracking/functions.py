@@ -30,9 +30,21 @@ R = TypeVar("R")
 def run(
     name: str, *, params: dict[str, Any] | None = None, kind: str = "function"
 ) -> Iterator[Run]:
-    """A run for a block of code, a child of the current one; an exception in it fails the run and goes on up.
+    """Record a block of code as a run, a child of the current run if there is one.
 
-    `name` is the key of its transform.
+    Use it as `with ln.run("report") as run:`. An exception in the block ends the run as failed, and
+    is raised again.
+
+    Args:
+        name: The key of the transform, and the name of the run.
+        params: Parameters of the run, stored as JSON with secrets masked.
+        kind: The kind of a new transform.
+
+    Yields:
+        The run, saved and started.
+
+    Raises:
+        InstanceNotFound: There is no instance in the working directory or above it.
     """
     where = instance()
     parent = current.current_run()
@@ -53,11 +65,31 @@ def flow(
 def flow(
     function: Callable[P, R] | None = None, *, uid: str | None = None, key: str | None = None
 ) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
-    """A decorator: each call is a run of the function, with its arguments as params.
+    """Decorate a function so that each call is recorded as a run, with the arguments as params.
 
-    The transform's key is `<file>:<function>`, or `key`; its version follows the function's source;
-    `uid` is its stem or its very version, as in `track`. Works on functions, generators, and both
-    with `async`; use it as `@ln.flow` or `@ln.flow()`.
+    Use it as `@ln.flow` or `@ln.flow()`, on functions, generators, `async` functions and `async`
+    generators. If the source of the function changes, the transform gets a new version. An exception
+    ends the run as failed, and is raised again. A call raises `InstanceNotFound` if there is no
+    instance in the working directory or above it.
+
+    Args:
+        function: The function to decorate.
+        uid: The uid of the transform: 12 characters for all versions, 16 for one, as in `track`.
+        key: The key of the transform; by default `<file>:<function>`.
+
+    Returns:
+        A function with the same signature and the same results.
+
+    Examples:
+        >>> import lamin_core as ln
+        >>> _ = ln.setup.init("data")
+        >>> @ln.flow(key="double")
+        ... def double(number):
+        ...     return 2 * number
+        >>> double(4)
+        8
+        >>> ln.Run.get(transform__key="double").params
+        {'number': 4}
     """
     decorated: Callable[P, R] = _decorator(function, kind="flow", uid=uid, key=key)
     return decorated
@@ -74,9 +106,18 @@ def step(
 def step(
     function: Callable[P, R] | None = None, *, uid: str | None = None, key: str | None = None
 ) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
-    """A decorator like `flow`, for the parts: each call is a child run of the current one.
+    """Decorate a function like `flow`; each call is recorded as a child of the current run.
 
-    A call raises `NotTracked` without a current run.
+    A call raises `NotTracked` if there is no current run, so call it after `ln.track()` or in an
+    `@ln.flow`.
+
+    Args:
+        function: The function to decorate.
+        uid: The uid of the transform: 12 characters for all versions, 16 for one, as in `track`.
+        key: The key of the transform; by default `<file>:<function>`.
+
+    Returns:
+        A function with the same signature and the same results.
     """
     decorated: Callable[P, R] = _decorator(function, kind="step", uid=uid, key=key)
     return decorated

@@ -54,34 +54,48 @@ def track(
 ) -> Run:
     """Start a run of this script or notebook.
 
-    From here on, artifacts that are loaded are its inputs, and artifacts that are saved are its
-    outputs. End it with `finish()`; where that is not called, the run ends with the script, with
-    the same outcome. A run that another tracked run started becomes its child. Below somebody
-    else's instance that this user has not allowed, one warning says so, nothing is recorded, and
-    the returned run is not saved.
+    After this call, artifacts that are loaded are inputs of the run, and artifacts that are saved
+    are its outputs. End the run with `finish()`. Without `finish()`, the run ends with the script,
+    as completed or failed like the script. If another tracked run started this process, that run is
+    the parent. If the instance belongs to somebody else and this user has not allowed it, there is
+    one warning, nothing is recorded, and the returned run is not saved.
 
     Args:
-        transform: A saved transform, or a uid; by default the transform is the script itself, a new
-        version
-            whenever its source has changed.
-        uid: Keeps it the same transform wherever the file is moved. 12 characters identify the
-        series, 16 one version. key: The key of the transform, by default the name of the file.
-        kind: The kind of a new transform, such as `notebook` or `script`. description: The title of
-        a new transform. source_code: The source, where it is not in a file. path: The file that
-        holds the source, where it is not the running one. params: Parameters of the run, stored as
-        JSON with secrets masked. features: Values of registered features for the run. name: A name
-        for the run. project: The name of a saved project to which the run belongs.
-        initiated_by_run: The parent run, where the environment does not name it. new_run: With
-        False, continue your last run of this version. report: With True, store what is printed as
-        `run.report`. space, branch: Arguments of LaminDB, ignored with one warning.
+        transform: A saved transform, or a uid. By default the transform is the script itself; it
+            gets a new version whenever its source has changed.
+        uid: Keeps the script the same transform if its file is moved. 12 characters identify all
+            versions of the transform, 16 characters one version.
+        key: The key of the transform; by default the name of the file.
+        kind: The kind of a new transform, such as `notebook` or `script`.
+        description: The title of a new transform.
+        source_code: The source, if it is not in a file.
+        path: The file that contains the source, if it is not the running script.
+        params: Parameters of the run, stored as JSON with secrets masked.
+        features: Values of registered features for the run.
+        name: The name of the run; by default the key of the transform.
+        project: The name of a saved project to which the run belongs.
+        initiated_by_run: The parent run, if the environment does not name it.
+        new_run: With False, continue your last run of this version.
+        report: With True, store what is printed as `run.report`.
+        space: Argument of LaminDB, ignored with one warning.
+        branch: Argument of LaminDB, ignored with one warning.
 
     Returns:
         The run, saved and started.
 
     Raises:
-        InstanceNotFound: No instance is here or above.
+        InstanceNotFound: There is no instance in the working directory or above it.
         Conflict: The source is not that of the version that `uid` names.
         InvalidArgument: An argument has a value that cannot be used.
+
+    Examples:
+        >>> import lamin_core as ln
+        >>> _ = ln.setup.init("data")
+        >>> run = ln.track(key="fit.py", source_code="...", params={"alpha": 0.05})
+        >>> run.params
+        {'alpha': 0.05}
+        >>> print(ln.finish().status)
+        completed
     """
     for argument, value in (("space", space), ("branch", branch)):
         if value is not None:

@@ -42,12 +42,12 @@ from openlineage.lamin.validation.lint import lint_log, lint_texts
     epilog=examples("lamin events export > events.ndjson", "lamin events replay events.ndjson")
 )
 def events() -> None:
-    """OpenLineage events: out of the registry and into it."""
+    """Export, replay and check OpenLineage events."""
 
 
 @events.command(epilog=examples("lamin events export > events.ndjson"))
 def export() -> None:
-    """Print every event, one JSON object a line, as it was received."""
+    """Print every event as it was received, one JSON object per line."""
     with connect().db.reading() as session:
         is_terminal = sys.stdout.isatty()
         for line in exported(session):
@@ -61,13 +61,13 @@ def export() -> None:
 )
 @output.as_json
 def replay(files: tuple[Path, ...], as_json: bool) -> None:
-    """Bring events from files into the registry.
+    """Record events from files in the registry.
 
-    A line for each event (NDJSON), one event, an array, an answer of GET /api/v1/events/lineage, or
-    a log with events at the ends of its lines; compressed by gzip or not. Each event once, however
-    often it is replayed. Without a FILE: the spool, where events wait that found no registry; what
-    is taken is removed from it, and what a receiver has refused is named.
-    Exits with 1 when something could not be read.
+    A file has one event per line (NDJSON), one event, an array, an answer of GET
+    /api/v1/events/lineage, or a log with events at the ends of its lines; it may be compressed with
+    gzip. Replaying an event twice changes nothing. Without a FILE, the command records the events
+    that wait in the spool, removes them from it, and lists events that a receiver has rejected.
+    Exits with 1 if something cannot be read.
     """
     instance = connect()
     report = Report()
@@ -122,10 +122,11 @@ _LAYOUT_HINT = (
 @events.command(epilog=examples("lamin events requeue"))
 @output.as_json
 def requeue(as_json: bool) -> None:
-    """Let events that a receiver has refused be sent again.
+    """Send events again that a receiver has rejected.
 
-    They wait in the spool as they did before: the next run that sends to the same place delivers
-    them, and `lamin events replay` takes them in here. What is refused again is set aside again.
+    The command puts them back into the spool. The next run that sends to the same receiver delivers
+    them, or `lamin events replay` records them here. Events that are rejected again are set aside
+    again.
     """
     folder = spool_folder()
     count = requeue_events(folder)
@@ -187,9 +188,9 @@ def _summary(report: Report) -> str:
 @events.command(epilog=examples("lamin events quarantine"))
 @output.as_json
 def quarantine(as_json: bool) -> None:
-    """List the events that are held back, each with the reason.
+    """List the events in quarantine, each with the reason.
 
-    JSON that is no event, or an event that cannot be placed.
+    They are JSON, but not an event, or an event without a time, a run or a job.
     """
     with connect().db.reading() as session:
         quarantined = list(quarantined_events(session))
@@ -209,9 +210,9 @@ def quarantine(as_json: bool) -> None:
 @events.command(epilog=examples("lamin events retry"))
 @output.as_json
 def retry(as_json: bool) -> None:
-    """Try the events that are held back once more.
+    """Process the events in quarantine again.
 
-    What cannot be placed stays. Exits with 1 when some do.
+    Events that still cannot be processed stay in quarantine; then the command exits with 1.
     """
     outcome = retry_held(connect().db)
     text = f"{outcome.taken} taken, {outcome.held} still held"
@@ -223,9 +224,9 @@ def retry(as_json: bool) -> None:
 @events.command(epilog=examples("lamin events rebuild"))
 @output.as_json
 def rebuild(as_json: bool) -> None:
-    """Make the registry anew from its events.
+    """Compute the registry again from its events.
 
-    What people made stays. Safe to run at any time, and twice.
+    Records and changes that people made stay. You can run the command at any time, and repeat it.
     """
     database = connect().db
     outcome = rebuild_registry(database)
@@ -243,10 +244,10 @@ def rebuild(as_json: bool) -> None:
 )
 @output.as_json
 def lint(file: Path | None, as_json: bool) -> None:
-    """Judge events by the official schemas of OpenLineage.
+    """Check events against the official OpenLineage schemas.
 
-    Formats and all: the registry's events, or those of a file. Exits with 1 when something is wrong
-    with one.
+    It checks the events of the registry, or of a file, including formats. Exits with 1 if an event is
+    invalid.
     """
     report = lint_log(connect().db) if file is None else lint_texts(_texts(file))
     if as_json:
@@ -276,7 +277,7 @@ def _texts(file: Path) -> list[EventText]:
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on; others need a key.",
+    help="Address to listen on; every other address needs a key.",
 )
 @click.option(
     "--port",
@@ -285,8 +286,13 @@ def _texts(file: Path) -> list[EventText]:
     type=click.IntRange(0, 65535),
     help="Port to listen on.",
 )
-def serve(host: str, port: int) -> None:
-    """Take OpenLineage events over HTTP and show the registry as web pages, until interrupted."""
+@click.option(
+    "--write",
+    is_flag=True,
+    help="Let everybody who needs no key edit descriptions, labels, features and notes.",
+)
+def serve(host: str, port: int, write: bool) -> None:
+    """Receive OpenLineage events over HTTP and show the web pages."""
 
     def announce(taken: int) -> None:
         output.echo(f"taking events for {instance.folder.parent}", err=True)
@@ -295,7 +301,7 @@ def serve(host: str, port: int) -> None:
         output.echo(f"what can be asked: http://{host}:{taken}/api/v1/openapi.json", err=True)
 
     instance = connect()
-    _run_server(instance, host, port, announce, takes_events=True)
+    _run_server(instance, host, port, announce, takes_events=True, is_writable=write)
 
 
 @click.command(epilog=examples("lamin ui", "lamin ui --no-browser --port 8080"))
@@ -303,14 +309,19 @@ def serve(host: str, port: int) -> None:
     "--port",
     default=0,
     type=click.IntRange(0, 65535),
-    help="Port to listen on; any that is free unless told.",
+    help="Port to listen on; by default any free port.",
 )
-@click.option("--no-browser", is_flag=True, help="Print the URL, and open no browser.")
-def ui(port: int, no_browser: bool) -> None:
-    """Show the registry in the browser, until interrupted.
+@click.option("--no-browser", is_flag=True, help="Only print the URL; do not open a browser.")
+@click.option(
+    "--write",
+    is_flag=True,
+    help="Let everybody who needs no key edit descriptions, labels, features and notes.",
+)
+def ui(port: int, no_browser: bool, write: bool) -> None:
+    """Show the registry in the browser.
 
-    Only this machine can reach the pages, and they only read. `lamin serve` has the same pages
-    beside the endpoint for events.
+    Only this machine can reach the pages, and without --write they change nothing. `lamin serve`
+    shows the same pages and also receives events. Both run until they are interrupted.
     """
 
     def announce(taken: int) -> None:
@@ -323,11 +334,17 @@ def ui(port: int, no_browser: bool) -> None:
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
     instance = connect()
-    _run_server(instance, "127.0.0.1", port, announce, takes_events=False)
+    _run_server(instance, "127.0.0.1", port, announce, takes_events=False, is_writable=write)
 
 
 def _run_server(
-    instance: Instance, host: str, port: int, announce: Callable[[int], None], *, takes_events: bool
+    instance: Instance,
+    host: str,
+    port: int,
+    announce: Callable[[int], None],
+    *,
+    takes_events: bool,
+    is_writable: bool,
 ) -> None:
     try:
         from lamin_core.server.serve import serve as run
@@ -335,5 +352,5 @@ def _run_server(
     except ImportError as error:
         raise MissingExtra(str(error.name), "server") from error
     bring_in(instance)
-    make_application = partial(application, takes_events=takes_events)
+    make_application = partial(application, takes_events=takes_events, is_writable=is_writable)
     run(instance.db, host, port, os.environ.get("LAMIN_API_KEY"), announce, make_application)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 import anyio
 from starlette.requests import Request
@@ -16,11 +17,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from lamin_core.db.database import Database
-from lamin_core.errors import HTTP, LaminError, NotFound, Unavailable, hint_for
+from lamin_core.errors import HTTP, Conflict, LaminError, NotFound, Unavailable, hint_for
 from lamin_core.render.drawing import Drawing
 from lamin_core.runtime.printable import printable
 from lamin_core.server.endpoint import READERS, Endpoint, Parameter, finite
-from lamin_core.server.responses import failure
+from lamin_core.server.middleware import has_key
+from lamin_core.server.responses import HttpRefusal, failure
 from lamin_core.server.web.templates import render
 
 Data = dict[str, object]
@@ -81,12 +83,18 @@ class Site:
     Args:
         database: the registry.
         stream: where changes of runs can be listened to; None where nowhere.
+        is_writable: whether those may edit who need no key.
         readers: how many pages are read at once.
     """
 
     database: Database
     stream: str | None = None
+    is_writable: bool = False
     readers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(READERS))
+
+    def may_edit(self, request: Request) -> bool:
+        """Whether who sent this request may edit: with a key, or where nobody needs one and the server allows it."""
+        return has_key(request) or self.is_writable
 
     def routes(self, page: Page) -> list[BaseRoute]:
         """The routes of a page; those with a suffix first, as a name in the path would take it in."""
@@ -112,7 +120,7 @@ class Site:
                     self._answered, request, page, values, shown, limiter=self.readers
                 )
             except LaminError as error:
-                return self._refused(request, error, is_html=shown == self._as_html)
+                return self.refused(request, error, is_html=shown == self._as_html)
 
         return answer
 
@@ -135,23 +143,30 @@ class Site:
             "stream": self.stream if page.live else None,
             "query": dict(request.query_params),
             "page_path": request.url.path,
+            "can_edit": self.may_edit(request),
         }
         return HTMLResponse(render(page.template, {**data, **more}), headers=SECURITY_HEADERS)
 
-    def _refused(self, request: Request, error: LaminError, *, is_html: bool) -> Response:
+    def refused(self, request: Request, error: LaminError, *, is_html: bool = True) -> Response:
+        """The answer that says what was wrong, as a page or as JSON."""
         if not is_html:
             refused = failure(error)
             refused.headers.update(SECURITY_HEADERS)
             return refused
-        status = (
-            404 if isinstance(error, NotFound) else 503 if isinstance(error, Unavailable) else 400
-        )
+        status = _status(error)
         shown = {"status": status, "message": error.message, "hint": hint_for(error.hint, HTTP)}
         return HTMLResponse(
             render("error.html", {**shown, "query": {}, "page_path": request.url.path}),
             status_code=status,
             headers=SECURITY_HEADERS,
         )
+
+
+def _status(error: LaminError) -> int:
+    if isinstance(error, HttpRefusal):
+        return error.status
+    by_type: dict[type[LaminError], int] = {NotFound: 404, Conflict: 409, Unavailable: 503}
+    return next((status for kind, status in by_type.items() if isinstance(error, kind)), 400)
 
 
 def _own_path(request: Request, page: Page) -> str:
@@ -214,6 +229,17 @@ def _cell(value: object) -> object:
 def _plain(value: object) -> object:
     """JSON of what it does not know: times in ISO 8601."""
     return value.isoformat() if isinstance(value, datetime | date) else printable(value)
+
+
+async def form_fields(request: Request, most: int) -> dict[str, str] | None:
+    """The fields of a form; None where its body has more than this many bytes."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > most:
+            return None
+    text = body.decode("utf-8", "replace")
+    return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=20))
 
 
 def see_other(path: str) -> Response:

@@ -23,6 +23,7 @@ from lamin_core.models import (
     CollectionArtifact,
     Content,
     Feature,
+    Note,
     Project,
     Run,
     RunArtifact,
@@ -34,6 +35,7 @@ from lamin_core.models import (
     ULabel,
     User,
 )
+from lamin_core.models.note import note_of
 from lamin_core.models.storage import UNKNOWN_SIZE
 from lamin_core.server.endpoint import text
 from lamin_core.server.web.lists import run_mappings, run_rows
@@ -89,11 +91,13 @@ def _artifact_row(session: Session, uid: str) -> Row[Any]:
             Artifact.n_observations, Artifact.created_at, Artifact.deleted_at, Artifact.origin,
             Storage.root, Storage.uid.label("storage_uid"), Content.hash, Content.hash_type, Content.size,
             Content.n_files, User.handle, Schema.id.label("schema_id"), Schema.name.label("schema"),
+            Note.text.label("notes"),
         )
         .join(Storage, Artifact.storage_id == Storage.id)
         .outerjoin(Content, Artifact.content_id == Content.id)
         .outerjoin(User, Artifact.created_by_id == User.id)
         .outerjoin(Schema, Artifact.schema_id == Schema.id)
+        .outerjoin(Note, note_of(Artifact))
     )  # fmt: skip
     condition = Artifact.uid.startswith(uid, autoescape=True) & Artifact.is_latest
     is_stem = len(uid) == Artifact._stem_length and uid.isalnum()
@@ -106,7 +110,7 @@ def _artifact_row(session: Session, uid: str) -> Row[Any]:
 def _facts(row: Row[Any], stored: Stored) -> Data:
     names = (
         *("uid", "key", "number", "is_latest", "suffix", "kind", "otype", "description", "n_observations"),
-        *("created_at", "deleted_at", "origin", "storage_uid", "hash", "hash_type", "n_files", "schema"),
+        *("created_at", "deleted_at", "origin", "storage_uid", "hash", "hash_type", "n_files", "schema", "notes"),
     )  # fmt: skip
     return {
         **{name: getattr(row, name) for name in names},
@@ -220,7 +224,7 @@ def image_endpoint(site: Site) -> Callable[[Request], Response]:
 
 def transform(session: Session, *, uid: str, against: str | None) -> Data:
     """A transform: five statements, one more to compare it with another version."""
-    code = _transform_row(session, uid)
+    code, notes = _transform_row(session, uid)
     versions = session.execute(
         select(
             Transform.uid,
@@ -251,6 +255,7 @@ def transform(session: Session, *, uid: str, against: str | None) -> Data:
     shown = run_mappings(runs)
     return {
         **{name: getattr(code, name) for name in _TRANSFORM_FACTS},
+        "notes": notes,
         "versions": mappings(versions, "uid", "number", "version_tag", "hash", "created_at"),
         "runs": shown,
         "bars": _bars(shown),
@@ -267,18 +272,20 @@ _TRANSFORM_FACTS = (
 )  # fmt: skip
 
 
-def _transform_row(session: Session, uid: str) -> Transform:
+def _transform_row(session: Session, uid: str) -> tuple[Transform, str | None]:
+    """The transform, and the notes on it."""
     is_stem = len(uid) == Transform._stem_length and uid.isalnum()
     condition = Transform.uid.startswith(uid, autoescape=True) & Transform.is_latest
-    row = session.scalar(select(Transform).where(condition if is_stem else Transform.uid == uid))
+    query = select(Transform, Note.text).outerjoin(Note, note_of(Transform))
+    row = session.execute(query.where(condition if is_stem else Transform.uid == uid)).first()
     if row is None:
         raise NotFound(f"no transform has the uid {uid!r}", hint="look for it with the search")
-    return row
+    return row[0], row[1]
 
 
 def _difference(session: Session, code: Transform, against: str) -> str:
     """A unified difference from the other version to this one."""
-    other = _transform_row(session, against)
+    other, _ = _transform_row(session, against)
     lines = difflib.unified_diff(
         (other.source_code or "").splitlines(),
         (code.source_code or "").splitlines(),

@@ -16,6 +16,7 @@ from lamin_core.models import (
     CollectionArtifact,
     Content,
     Feature,
+    Note,
     Registry,
     Run,
     Schema,
@@ -25,6 +26,7 @@ from lamin_core.models import (
     ULabel,
     ULabelParent,
 )
+from lamin_core.models.note import note_of
 from lamin_core.server.web.page import Data, Page, mappings
 
 R = TypeVar("R", bound=Registry)
@@ -34,7 +36,7 @@ _ARTIFACT = ("uid", "key", "size", "created_at")
 
 def collection(session: Session, *, uid: str) -> Data:
     """A collection: four statements."""
-    record = _record(session, Collection, uid)
+    record, notes = _record(session, Collection, uid)
     versions = session.execute(
         select(Collection.uid, Collection.number, Collection.created_at)
         .where(Collection.key == record.key)
@@ -53,6 +55,7 @@ def collection(session: Session, *, uid: str) -> Data:
         .order_by(CollectionArtifact.position)
     )
     return {
+        "notes": notes,
         **_fields(record, "uid", "key", "number", "is_latest", "description", "hash", "created_at"),
         "run": None if maker is None else {"uid": maker[0], "transform": maker[1]},
         "versions": mappings(versions, "uid", "number", "created_at"),
@@ -62,7 +65,7 @@ def collection(session: Session, *, uid: str) -> Data:
 
 def label(session: Session, *, uid: str) -> Data:
     """A label, with the wider and the narrower ones: three statements."""
-    record = _record(session, ULabel, uid)
+    record, notes = _record(session, ULabel, uid)
     relations = {
         "wider": (ULabelParent.parent_id, ULabelParent.ulabel_id),
         "narrower": (ULabelParent.ulabel_id, ULabelParent.parent_id),
@@ -82,6 +85,7 @@ def label(session: Session, *, uid: str) -> Data:
     related = mappings(session.execute(union_all(*parts).limit(_MANY)), "relation", "uid", "name")
     labelled = select(ArtifactULabel.artifact_id).where(ArtifactULabel.ulabel_id == record.id)
     return {
+        "notes": notes,
         **_fields(record, "uid", "name", "description", "synonyms", "is_type", "created_at"),
         "related": related,
         "artifacts": _artifacts(session, Artifact.id.in_(labelled)),
@@ -90,7 +94,7 @@ def label(session: Session, *, uid: str) -> Data:
 
 def feature(session: Session, *, uid: str) -> Data:
     """A feature, its schemas, and artifacts with a value for it: three statements."""
-    record = _record(session, Feature, uid)
+    record, notes = _record(session, Feature, uid)
     schemas = session.execute(
         select(Schema.uid, Schema.name, Schema.n_members)
         .join(SchemaFeature, SchemaFeature.schema_id == Schema.id)
@@ -101,6 +105,7 @@ def feature(session: Session, *, uid: str) -> Data:
         ArtifactFeatureValue.feature_id == record.id
     )
     return {
+        "notes": notes,
         **_fields(record, "uid", "name", "dtype", "unit", "description", "synonyms", "created_at"),
         "schemas": mappings(schemas, "uid", "name", "n_members"),
         "artifacts": _artifacts(session, Artifact.id.in_(valued)),
@@ -109,22 +114,24 @@ def feature(session: Session, *, uid: str) -> Data:
 
 def storage(session: Session, *, uid: str) -> Data:
     """A storage, and the newest artifacts in it: three statements."""
-    record = _record(session, Storage, uid)
+    record, notes = _record(session, Storage, uid)
     count = session.scalar(select(func.count()).where(Artifact.storage_id == record.id))
     return {
+        "notes": notes,
         **_fields(record, "uid", "root", "type", "is_managed", "created_at"),
         "count": count or 0,
         "artifacts": _artifacts(session, Artifact.storage_id == record.id),
     }
 
 
-def _record(session: Session, registry: type[R], uid: str) -> R:
-    """The record with this uid; one in the trash as well, which says so itself."""
-    record = session.scalar(select(registry).where(registry.uid == uid))
-    if record is None:
+def _record(session: Session, registry: type[R], uid: str) -> tuple[R, str | None]:
+    """The record with this uid, and the notes on it; one in the trash as well, which says so itself."""
+    query = select(registry, Note.text).outerjoin(Note, note_of(registry))
+    row = session.execute(query.where(registry.uid == uid)).first()
+    if row is None:
         name = registry.__name__.lower()
         raise NotFound(f"no {name} has the uid {uid!r}", hint="look for it with the search")
-    return record
+    return row[0], row[1]
 
 
 def _fields(record: Registry, *names: str) -> Data:

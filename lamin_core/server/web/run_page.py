@@ -18,6 +18,7 @@ from lamin_core.models import (
     Content,
     Environment,
     Event,
+    Note,
     Run,
     RunArtifact,
     RunReport,
@@ -26,6 +27,7 @@ from lamin_core.models import (
     User,
     now,
 )
+from lamin_core.models.note import note_of
 from lamin_core.models.storage import UNKNOWN_SIZE
 from lamin_core.server.web.page import Data, Page, mappings
 from lamin_core.server.web.preview import Stored, checked_bytes
@@ -61,6 +63,7 @@ def run(session: Session, *, uid: str) -> Data:
         "parent": row.parent_uid,
         "parent_key": row.parent_key,
         "created_by": row.handle,
+        "notes": row.notes,
         "environment": None if environment is None else _environment(environment),
         "inputs": [file for file in files if file["direction"] == "input"],
         "outputs": [file for file in files if file["direction"] == "output"],
@@ -83,13 +86,14 @@ def _run_row(session: Session, uid: str) -> Row[Any]:
     row = session.execute(
         select(
             Run, Environment, Transform.key, Transform.uid.label("transform_uid"),
-            parent.uid.label("parent_uid"), parent_code.key.label("parent_key"), User.handle,
+            parent.uid.label("parent_uid"), parent_code.key.label("parent_key"), User.handle, Note.text.label("notes"),
         )
         .join(Transform, Run.transform_id == Transform.id)
         .outerjoin(Environment, Run.environment_id == Environment.id)
         .outerjoin(parent, Run.parent_id == parent.id)
         .outerjoin(parent_code, parent.transform_id == parent_code.id)
         .outerjoin(User, Run.created_by_id == User.id)
+        .outerjoin(Note, note_of(Run))
         .where(or_(Run.uid == uid, Run.external_id == uid))
     ).first()  # fmt: skip
     if row is None:

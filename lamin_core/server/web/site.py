@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -11,8 +11,8 @@ from starlette.routing import BaseRoute, Route
 from lamin_core.db.database import Database
 from lamin_core.server.api_keys import Keyring
 from lamin_core.server.middleware import COOKIE
-from lamin_core.server.web import home, lineage_page, lists, records, registries, run_page
-from lamin_core.server.web.page import SECURITY_HEADERS, Page, Site, see_other
+from lamin_core.server.web import edit, home, lineage_page, lists, records, registries, run_page
+from lamin_core.server.web.page import SECURITY_HEADERS, Page, Site, form_fields, see_other
 from lamin_core.server.web.templates import FOLDER, render
 
 PAGES: tuple[Page, ...] = (
@@ -32,12 +32,21 @@ _ASSETS = {
 _MAX_FORM = 4096
 
 
-def page_routes(database: Database, *, stream: str | None = None) -> list[BaseRoute]:
-    """The routes of the pages over this registry; `stream` is where changes of runs can be listened to."""
-    site = Site(database, stream)
+def page_routes(
+    database: Database, *, stream: str | None = None, is_writable: bool = False
+) -> list[BaseRoute]:
+    """The routes of the pages over this registry.
+
+    Args:
+        database: the registry.
+        stream: where changes of runs can be listened to.
+        is_writable: whether those may edit records who need no key.
+    """
+    site = Site(database, stream, is_writable)
     routes = [route for page in PAGES for route in site.routes(page)]
     image = Route("/artifact/{uid}/image", records.image_endpoint(site), methods=["GET"])
-    return [image, Route("/compare", _compare, methods=["GET"]), *routes]
+    compare = Route("/compare", _compare, methods=["GET"])
+    return [image, compare, *edit.routes(site), *routes]
 
 
 def _compare(request: Request) -> Response:
@@ -55,12 +64,9 @@ def open_routes(keyring: Keyring) -> list[BaseRoute]:
         return _form(request.query_params.get("next", "/"), is_refused=False)
 
     async def log_in(request: Request) -> Response:
-        body = b""
-        async for piece in request.stream():
-            body += piece
-            if len(body) > _MAX_FORM:
-                return _form("/", is_refused=True)
-        form = _fields(body)
+        form = await form_fields(request, _MAX_FORM)
+        if form is None:
+            return _form("/", is_refused=True)
         key = form.get("key", "").strip()
         if not key or not await keyring.admits(f"Bearer {key}"):
             return _form(form.get("next", "/"), is_refused=True)
@@ -74,10 +80,6 @@ def open_routes(keyring: Keyring) -> list[BaseRoute]:
         Route("/login", log_in, methods=["POST"]),
         Route("/static/{name}", _asset, methods=["GET"]),
     ]
-
-
-def _fields(body: bytes) -> dict[str, str]:
-    return dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=10))
 
 
 def _form(target: str, *, is_refused: bool) -> Response:

@@ -17,6 +17,7 @@ import lamin_core
 from lamin_core.models.storage import UNKNOWN_SIZE
 from lamin_core.runtime.printable import printable_lines
 from lamin_core.runtime.text import duration
+from lamin_core.server.web.markup import highlighted, markdown
 
 FOLDER = Path(__file__).parent
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -46,6 +47,8 @@ def environment() -> Environment:
         "number": _number,
         "pretty": pretty,
         "short": short,
+        "markdown": markdown,
+        "highlighted": highlighted,
     }
     templates.globals |= {"linked": linked, "asset": asset, "version": lamin_core.__version__}
     return templates

@@ -4,8 +4,9 @@
 in this run; of what a registry keeps a copy of, `real_key`. `lamin_run` (run) says `name`, typed
 `params`, `attempt`, `cached`, and `details` of the engine. `lamin_process` (run) says which process
 will tell the end, `lamin_environment` (run) what was installed, `lamin_doubts` (run) what the engine
-says and the files deny. `lamin_job` (job) says what an earlier release called it. `lamin_storage` (dataset) says that
-a folder or bucket is a storage of a registry.
+says and the files deny. `lamin_job` (job) says what an earlier release called it. `lamin_file` (dataset)
+says why a file was not hashed, and what its engine says of it. `lamin_storage` (dataset) says that a folder
+or bucket is a storage of a registry.
 """
 
 from __future__ import annotations
@@ -248,6 +249,19 @@ def lamin_asset(
         url=url,
         materializedBy=materialized_by,
         metadata=metadata,
+    )
+
+
+def lamin_file(
+    flags: Iterable[str] = (), modified: str | None = None, unverified: str | None = None
+) -> Facet:
+    """Of a file in a run: what the engine says of it (`protected`), and why it was not hashed, with its time."""
+    return _own(
+        "LaminFileDatasetFacet",
+        "1-0-0",
+        flags=list(flags) or None,
+        modified=modified,
+        unverified=unverified,
     )
 
 

@@ -57,6 +57,10 @@ class Sink(ABC):
             Exception: the events cannot be taken now.
         """
 
+    def ended_runs(self, run_ids: Sequence[str]) -> set[str]:
+        """Those of these runs that the receiver knows as ended; none where it cannot be asked."""
+        return set()
+
     def flush(self) -> bool:
         """Wait until everything so far is delivered; False when it could not be, or not in time."""
         return True
@@ -134,6 +138,10 @@ class MultiSink(Sink):
     def emit(self, *events: Event | bytes) -> None:
         """Hand the events to each sink; raises what the first that fails raises, after the last one."""
         self._each(lambda sink: sink.emit(*events))
+
+    def ended_runs(self, run_ids: Sequence[str]) -> set[str]:
+        """Those that all of them know as ended."""
+        return set.intersection(set(run_ids), *(sink.ended_runs(run_ids) for sink in self._sinks))
 
     def flush(self) -> bool:
         """Wait for all of them; False when one of them has not delivered everything."""

@@ -21,10 +21,12 @@ def application(
     key_required: bool = False,
     names: Collection[str] | None = app.LOOPBACK,
     takes_events: bool = True,
+    is_writable: bool = False,
 ) -> Starlette:
     """Return the whole ASGI application over this database, the web pages among it.
 
-    `takes_events=False` leaves out what writes; for the others see `lamin_core.server.app.application`.
+    `takes_events=False` leaves out the routes that take events. `is_writable` lets those edit records on the pages
+    who need no key. For the others see `lamin_core.server.app.application`.
     """
     metrics = Metrics()
     writer = Writer(database, metrics) if takes_events else None
@@ -37,7 +39,7 @@ def application(
     return app.application(
         database,
         routes,
-        pages=page_routes(database, stream=stream.PATH),
+        pages=page_routes(database, stream=stream.PATH, is_writable=is_writable),
         metrics=metrics,
         api_key=api_key,
         key_required=key_required,

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
+from sqlalchemy import select
+
+from lamin_core.db.statements import select_in
 from lamin_core.instance.instance import Instance, opened
+from lamin_core.models import Run
 from lamin_core.runtime.paths import Located
 from openlineage.lamin.emit.events import Event
 from openlineage.lamin.emit.sinks import Sink
@@ -14,6 +19,7 @@ from openlineage.lamin.receive.parse import parse
 from openlineage.lamin.receive.waiting import take_waiting
 
 logger = logging.getLogger("lamin")
+_ENDED = select(Run.external_id).where(Run.finished_at.is_not(None))
 
 
 def _take_waiting(instance: Instance) -> None:
@@ -38,6 +44,12 @@ class RegistrySink(Sink):
     def emit(self, *events: Event | bytes) -> None:
         """Take them; returns after the commit."""
         ingest(self.database, map(parse, events))
+
+    def ended_runs(self, run_ids: Sequence[str]) -> set[str]:
+        """Those of these runs that have ended; one statement."""
+        with self.database.reading() as session:
+            ended = select_in(session, _ENDED, Run.external_id, run_ids)
+            return {run_id for (run_id,) in ended}
 
     def close(self) -> None:
         """Close the connections."""

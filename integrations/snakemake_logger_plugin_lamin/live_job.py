@@ -1,0 +1,169 @@
+"""Reads a live job: what it does, with what, and which files it reads and writes."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from lamin_core.enums import DependencyRole
+from lamin_snakemake import facts
+from lamin_snakemake.plain_values import plain
+from snakemake_logger_plugin_lamin import records
+from snakemake_logger_plugin_lamin.digests import stamp
+from snakemake_logger_plugin_lamin.internals import quietly, read, value_of
+from snakemake_logger_plugin_lamin.rule_code import code_of
+
+_HIDDEN_RESOURCES = {"_cores", "_nodes", "tmpdir"}
+_FLAGS = ("protected", "ensure", "touch", "ancient", "update", "directory")
+"""Flags of an input or output that say more than its role."""
+
+
+def members(jobs: Iterable[Any]) -> Iterator[Any]:
+    """The jobs, and those of each group among them."""
+    for job in jobs:
+        if job.is_group():
+            yield from job
+        else:
+            yield job
+
+
+def is_target(record: logging.LogRecord, live: Any) -> bool:
+    """Whether the job is of a rule such as `all`, which only names what is wanted."""
+    norun, output = read(live, "rule.norun"), read(live, "output")
+    if norun is None or output is None:
+        return records.is_target(record)
+    return bool(norun and not output)
+
+
+def job_of(record: logging.LogRecord, live: Any, rule: facts.Rule, folder: str) -> facts.Job:
+    """Return what the live job tells, and of what it does not tell what the record does."""
+    plainly = records.job_of(record, folder)
+    # An input carries no flag that its producer gave it.
+    none: list[Any] = []
+    upstream_jobs = quietly(lambda: list(read(live, "dag.dependencies").get(live, ())), none)
+    streams = {
+        str(file)
+        for upstream in upstream_jobs
+        for file in read(upstream, "pipe_or_service_output", ())
+    }
+    wildcards = quietly(lambda: dict(read(live, "wildcards_dict")), plainly.wildcards)
+
+    def read_inputs() -> tuple[facts.File, ...]:
+        inputs = (file for file in live.input if str(file) not in streams)
+        return tuple(files(inputs, folder))
+
+    return facts.Job(
+        plainly.jobid,
+        rule,
+        wildcards=wildcards,
+        params=quietly(lambda: _params(read(live, "params")), {}),
+        inputs=quietly(read_inputs, plainly.inputs),
+        outputs=quietly(lambda: tuple(files(live.output, folder)), plainly.outputs),
+        needs=quietly(lambda: tuple(_needs(live)), ()),
+        details={**plainly.details, **_details(live), "wildcards": wildcards},
+    )
+
+
+def rule_of(record: logging.LogRecord, live: Any) -> facts.Rule:
+    """The rule of the live job, with its code; the record's name of it where that is hidden."""
+    name = read(live, "rule.name") or getattr(record, "rule_name", "")
+    code = quietly(lambda: code_of(live), facts.Code("none"))
+    snakefile = str(read(live, "rule.snakefile", ""))
+    return facts.Rule(str(name), snakefile, code, read(live, "rule.docstring") or None)
+
+
+def files(live: Iterable[Any], folder: str) -> Iterator[facts.File]:
+    """The files, as they stand now; without pipes and services, which hold no data to be looked at later.
+
+    Raises what Snakemake raises where it hides their flags: without them nobody knows which are pipes.
+    """
+    for file in live:
+        flags = value_of(file, "flags")
+        if "pipe" in flags or "service" in flags:
+            continue
+        path = os.path.join(folder, os.fspath(file))
+        role = "temporary" if "temp" in flags else None
+        shown = tuple(flag for flag in _FLAGS if flag in flags)
+        yield facts.File(path, quietly(lambda: _url(file, flags), None), stamp(path), role, shown)  # noqa: B023 - called at once
+
+
+def _details(live: Any) -> dict[str, Any]:
+    details = {
+        "threads": read(live, "threads"),
+        "resources": quietly(lambda: _resources(read(live, "resources")), None),
+        "log": quietly(lambda: [os.fspath(file) for file in live.log], None),
+        "benchmark": quietly(lambda: os.fspath(live.benchmark), None),
+        "conda": quietly(lambda: _conda(read(live, "rule.conda_env")), None),
+        "container": read(live, "container_img_url"),
+        "group": read(live, "group"),
+        "checkpoint": read(live, "rule.is_checkpoint"),
+    }
+    present = {
+        name: value for name, value in details.items() if value not in (None, "", [], {}, 0, False)
+    }
+    return {name: plain(value) for name, value in present.items()}
+
+
+def _resources(resources: Any) -> dict[str, Any]:
+    shown = {name: plain(value) for name, value in resources.items()}
+    return {
+        name: value
+        for name, value in shown.items()
+        if name not in _HIDDEN_RESOURCES and value != "<TBD>"
+    }
+
+
+def _conda(spec: Any) -> str | None:
+    if not spec or callable(spec):
+        return None
+    return str(getattr(spec, "file", None) or getattr(spec, "name", None) or spec)
+
+
+def _params(params: Any) -> dict[str, Any]:
+    """Named params by name, the others as they are written in a rule: `params[0]`."""
+    items = quietly(lambda: list(read(params, "_allitems")()), None)
+    if items is None:
+        return {name: plain(value) for name, value in params.items()}
+    values: dict[str, Any] = {}
+    position = 0
+    for name, value in items:
+        values[name or f"params[{position}]"] = plain(value)
+        position += len(value) if name and type(value).__name__ == "Namedlist" else 1
+    return values
+
+
+def _needs(live: Any) -> Iterator[facts.Need]:
+    for upstream, between in read(live, "dag.dependencies").get(live, {}).items():
+        streams = read(upstream, "pipe_or_service_output", ())
+        shared = [file for file in streams if file in between]
+        if between and not shared:
+            continue
+        flags = read(shared[0], "flags", {}) if shared else {}
+        yield facts.Need(upstream.jobid, upstream.rule.name, _need_role(flags))
+
+
+def _need_role(flags: Mapping[str, Any]) -> DependencyRole:
+    if "pipe" in flags:
+        return "pipe"
+    return "service" if "service" in flags else "order"
+
+
+def _url(file: Any, flags: Mapping[str, Any]) -> str | None:
+    """The name of a file that is only a local copy of something else."""
+    if "sourcecache_entry" in flags:
+        return str(flags["sourcecache_entry"])
+    stored = flags.get("storage_object")
+    if stored is None:
+        return None
+    address = read(stored, "dataset_address")  # our own: where the registry has it
+    if address is not None:
+        return str(address)
+    query = str(stored.print_query)  # without the secrets that a query may hold
+    if "://" in query or os.path.isabs(query):
+        return query
+    # By `__class__`: for inputs that do not change, Snakemake wraps the object in a proxy of its
+    # own type.
+    provider = stored.__class__.__module__.partition(".")[0].rpartition("_plugin_")[2]
+    return f"{provider or 'storage'}:///{query}"

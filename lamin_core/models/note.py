@@ -1,0 +1,30 @@
+"""Notes that people write on records."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, ForeignKey, String, and_
+from sqlalchemy.orm import Mapped, mapped_column
+
+from lamin_core.models.base import Base, Registry, Uid, now
+
+
+class Note(Base):
+    """What somebody has written about a record, in Markdown; one for each record.
+
+    A record is named by its table and its uid, since any kind of record may have one.
+    """
+
+    __tablename__ = "note"
+
+    table_name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    record_uid: Mapped[str] = mapped_column(Uid, primary_key=True)
+    text: Mapped[str]
+    updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+    updated_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+
+
+def note_of(registry: type[Registry]) -> ColumnElement[bool]:
+    """Return the condition that joins records of a registry with their notes."""
+    return and_(Note.table_name == registry.__tablename__, Note.record_uid == registry.uid)
