@@ -2,7 +2,7 @@
 
     python benchmarks/nextflow.py [--tasks 500] [--rounds 3]
 
-- `plain`, `lineage`: seconds from start to end of the head job, without us and with the plugin sending to `lamin serve`;
+- `plain`, `lineage`: seconds from start to end of the head job, without us and with events sent to `lamin serve`;
   one after the other in turn, each in a folder of its own;
 - `with_metrics`: the same as `lineage` with `LAMIN_NEXTFLOW_METRICS=true`;
 - `overhead`, `overhead_with_metrics`: how much longer, as a part of `plain`;
