@@ -15,6 +15,7 @@ from lamin_core.runtime.registry_modules import register_module as _register_mod
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from lamin_core import base as base
     from lamin_core import bionty as bionty
     from lamin_core import core as core
     from lamin_core import curation as curators  # noqa: F401 - `ln.curators` is this package
@@ -81,7 +82,6 @@ _NOT_HERE = {
     "UPath": "pathlib.Path, or a URL as text",
     "UNSET": "leave the argument out",
     "Unset": "leave the argument out",
-    "base": "ln.errors, ln.setup",
     "integrations": "snakemake --logger lamin, lamin nextflow run, lamin_prefect",
     "examples": "ln.core.datasets",
     "view": "ln.Artifact.df(), ln.Run.df(); in a shell: lamin status",
@@ -104,6 +104,7 @@ _BIOLOGICAL = (
 )
 """Relations of artifacts and schemas that the module `bionty` adds."""
 _MODULES = {
+    "base": "base",
     "bionty": "bionty",
     "context": "runtime.current",
     "core": "core",

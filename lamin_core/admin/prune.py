@@ -69,7 +69,7 @@ def _needed(session: Session) -> set[int]:
 def _is_gone(file: RecordedFile) -> bool:
     try:
         path = file.path
-    except Conflict:  # `lamin fsck` tells of it
+    except Conflict:  # `lamin fsck` reports it
         return False
     if os.path.lexists(path):
         return False

@@ -186,7 +186,7 @@ def _changes(instance: Instance, recorded: Sequence[RecordedFile]) -> Iterator[C
     for artifact in recorded:
         try:
             path = artifact.path
-        except Conflict:  # `lamin fsck` tells of it
+        except Conflict:  # `lamin fsck` reports it
             continue
         change = _change(instance, artifact, path)
         if change:

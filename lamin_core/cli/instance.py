@@ -49,7 +49,7 @@ _for_user = click.option(
 )
 @click.option(
     "--modules",
-    help="For scripts written for LaminDB: `bionty`. It has no effect; all modules are always available.",
+    help="Registry modules that are installed, joined by commas; `bionty` is there anyway.",
 )
 @click.option("--name", help="Name of the instance; by default the name of the folder.")
 def init(
@@ -64,7 +64,7 @@ def init(
     from lamin_core.instance.instance import require_no_connection
     from lamin_core.instance.modules import check_instance_name, check_modules, rename_instance
 
-    check_modules(modules)
+    chosen = check_modules(modules)
     new_name = check_instance_name(name)
     require_no_connection(Path.cwd() / FOLDER)
     above = nearest_marked(Path.cwd().parent)
@@ -72,7 +72,11 @@ def init(
     is_open = is_there and storage is None and db is None
     if is_open:
         require_trusted_instance(Path.cwd() / FOLDER)
-    instance = open_instance(Path.cwd()) if is_open else make(storage or "./data", db=db)
+    instance = (
+        open_instance(Path.cwd()) if is_open else make(storage or "./data", db=db, modules=chosen)
+    )
+    if is_open:
+        instance.add_modules(chosen)
     if new_name is not None:
         rename_instance(instance.folder, new_name)
     if shared is not None:
@@ -82,11 +86,13 @@ def init(
     output.echo(f"  database: {redact_text(instance.db.url)}", err=True)
     if shared is not None:
         output.echo(f"  shared:   {shared}", err=True)
-    if modules is not None:
+    if modules is not None and not chosen:
         output.echo(
-            f"  note: --modules {modules} changes nothing; all registries of this version are there",
+            f"  note: --modules {modules} changes nothing; its registries are there anyway",
             err=True,
         )
+    for module, revision in instance.db.modules.items():
+        output.echo(f"  module:   {module}, schema {revision}", err=True)
     if above is not None:
         output.echo(
             f"  note: {above} has an instance too; from here on down, this one is at work", err=True
@@ -178,12 +184,52 @@ def _origin(located: Located | None, ctx: click.Context) -> str:
     return "--instance" if named_before and located.origin == VARIABLE else located.origin
 
 
-@click.command(epilog=examples("lamin backup before.db && lamin migrate"))
-@click.argument("deploy", type=click.Choice(["deploy"]), required=False)
-def migrate(deploy: str | None) -> None:
-    """Upgrade the database to the schema of this version."""
+@click.group(
+    invoke_without_command=True,
+    epilog=examples(
+        "lamin backup before.db && lamin migrate",
+        "lamin migrate deploy --modules wetlab",
+        'lamin migrate create wetlab --message "wells have a volume"',
+    ),
+)
+@click.pass_context
+def migrate(ctx: click.Context) -> None:
+    """Bring the database to the schema of this version, and of the instance's registry modules."""
+    if ctx.invoked_subcommand is None:
+        _migrate("")
+
+
+@migrate.command(epilog=examples("lamin migrate deploy --modules wetlab"))
+@click.option(
+    "--modules",
+    default="",
+    help="Also these registry modules, which the instance has from then on.",
+)
+def deploy(modules: str) -> None:
+    """The same; also adds registry modules to the instance. All of it is done, or nothing."""
+    _migrate(modules)
+
+
+@migrate.command(epilog=examples('lamin migrate create wetlab --message "wells have a volume"'))
+@click.argument("module")
+@click.option(
+    "--message", "-m", default="changes", show_default=True, help="What the migration is for."
+)
+def create(module: str, message: str) -> None:
+    """Write the next migration of a registry module: from the last one to what its registries define."""
+    from lamin_core.modules.deployment import create_migration
+    from lamin_core.modules.installed import check_installed
+
+    check_installed([module])
+    output.echo(str(create_migration(module, message)))
+
+
+def _migrate(modules: str) -> None:
     from lamin_core.db.database import REVISION
+    from lamin_core.instance.modules import check_modules
     from lamin_core.migrations import upgrade
 
-    upgrade(Path.cwd())
+    revisions = upgrade(Path.cwd(), check_modules(modules))
     output.echo(f"the database is at schema {REVISION}", err=True)
+    for module, revision in revisions.items():
+        output.echo(f"module {module} is at schema {revision}", err=True)

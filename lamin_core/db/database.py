@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import sqlite3
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,8 @@ from sqlalchemy.orm import Session
 from lamin_core.db.linear_regex import matches
 from lamin_core.errors import InvalidArgument, MissingExtra, ReadOnly, SchemaMismatch, Unavailable
 from lamin_core.models import Base, narrow_indexes
+from lamin_core.models.base import MODULES
+from lamin_core.models.module_tables import core_tables, revisions
 from lamin_core.models.root_path import absolute_in, set_project
 from lamin_core.runtime.paths import FOLDER
 from lamin_core.runtime.redaction import redact_text
@@ -49,6 +52,8 @@ class Database:
         self.engine = _engine(url)
         self.project = project_of(self.engine.url)
         """The folder that the database belongs to, and is moved with; None where several may share it."""
+        self.modules: dict[str, str] = {}
+        """The registry modules whose tables it has, with their revisions, as `check` last read them."""
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -82,8 +87,8 @@ class Database:
     def _is_sqlite(self) -> bool:
         return self.engine.dialect.name == "sqlite"
 
-    def create(self) -> None:
-        """Make all tables, at the present revision; does nothing where they exist already.
+    def create(self, then: Callable[[Connection], None] | None = None) -> None:
+        """Make all tables, at the present revision, unless they exist already; `then` do this in the same transaction.
 
         Raises `SchemaMismatch` when what is there was made by another version.
         """
@@ -92,10 +97,10 @@ class Database:
             create_file(file, file_mode(file.parent))  # its -wal and -shm get the mode that it has
         with self.writing() as session:
             connection = session.connection()
-            if _revision(connection) is None:
+            if "" not in revisions(connection):
                 if load_modules() and not self._is_sqlite:
                     narrow_indexes()
-                Base.metadata.create_all(connection)
+                Base.metadata.create_all(connection, tables=core_tables())
                 connection.execute(
                     text(
                         "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
@@ -104,13 +109,17 @@ class Database:
                 connection.execute(
                     text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": REVISION}
                 )
+            if then is not None:
+                then(connection)
         self.check()
 
     def check(self) -> None:
         """Raise `SchemaMismatch` unless the tables are those of this version, `Unavailable` where there is no file."""
         self.require_file()
         with self.reading() as session:
-            revision = _revision(session.connection())
+            by_module = revisions(session.connection())
+        revision = by_module.pop("", None)
+        self.modules = by_module
         if revision == REVISION:
             return
         shown = redact_text(self.url)
@@ -161,6 +170,7 @@ _TOO_LONG_FOR_AN_INDEX = "54000"
 _OUT_OF_RANGE = "22003"
 _RANGE = "numbers from -9223372036854775808 to 9223372036854775807 fit"
 _NO_REGEX = "2201B"
+_NO_TABLE = re.compile(r'no such table: (\w+)|relation "(\w+)" does not exist')
 _LOCK = select(text(f"pg_advisory_xact_lock({_WRITER_LOCK})"))
 
 
@@ -285,7 +295,7 @@ def _driver(session: Session) -> sqlite3.Connection:
 
 
 def _acquire_write_lock(driver: sqlite3.Connection) -> None:
-    """Begin to write as soon as nobody else does.
+    """Start to write as soon as no other process writes.
 
     SQLite itself waits up to a tenth of a second between two looks, a hundred times as long as a
     transaction takes.
@@ -325,12 +335,6 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def _revision(connection: Connection) -> str | None:
-    if not connection.dialect.has_table(connection, "alembic_version"):
-        return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-
-
 @contextmanager
 def _translated(url: str) -> Iterator[None]:
     """Errors of the driver that are about the database being out of reach, in our words."""
@@ -347,6 +351,12 @@ def _translated(url: str) -> Iterator[None]:
         ) from error
     except (DBAPIError, sqlite3.Error) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
+        module = _missing_module(cause)
+        if module is not None:
+            raise SchemaMismatch(
+                f"{redact_text(url)} has no tables of the registry module {module!r}",
+                hint=f"lamin migrate deploy --modules {module}",
+            ) from error
         if _is_refused(cause):
             raise ReadOnly(
                 f"the database {redact_text(url)} may only be read",
@@ -370,6 +380,12 @@ def _translated(url: str) -> Iterator[None]:
                 f"the database {redact_text(url)} cannot be used: {cause}", hint=_remedy(url, cause)
             ) from error
         raise
+
+
+def _missing_module(cause: object) -> str | None:
+    """The registry module that a missing table belongs to; None for any other error."""
+    match = _NO_TABLE.search(str(cause))
+    return None if match is None else MODULES.get(match[1] or match[2])
 
 
 def _short(text: str) -> str:

@@ -146,7 +146,7 @@ def _insert_missing(table: Table, names: tuple[str, ...], *, returning: bool) ->
 
 
 def default(column: Column[Any]) -> object:
-    """What a new row has in this column where nobody says anything; None where that is nothing."""
+    """The default of this column in a new row; None if there is no default."""
     column_default: Any = column.default
     if column_default is None:
         return None

@@ -14,7 +14,7 @@ _FILES = ("/", "s3://", "gs://", "hdfs://", "abfss://", "abfs://", "wasbs://", "
 
 
 def learn(session: Session, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Each pair is two names of one dataset. The new canonical name of every old one that is no longer canonical."""
+    """Record pairs of names of one dataset; return the new canonical name for each name that is no longer canonical."""
     distinct_pairs = sorted({pair for pair in pairs if pair[0] != pair[1]})
     if not distinct_pairs:
         return {}

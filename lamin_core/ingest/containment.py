@@ -1,4 +1,4 @@
-"""Which file artifacts lie in which folder artifacts: written anew for the series that changed.
+"""Which file artifacts are in which folder artifacts, computed again for the series that changed.
 
 A version of a file lies in every version of a folder from its own time to its replacement. A file
 that no run is known to have written began with the folder that was there when it was first seen:

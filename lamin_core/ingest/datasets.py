@@ -143,7 +143,7 @@ def make_series(
 
 
 def bytes_of(dataset: DatasetFacts) -> Bytes | None:
-    """What tells the content of this dataset; None where nobody looked."""
+    """The facts that identify the content of this dataset; None if unknown."""
     if dataset.hash is None:
         return None
     return (

@@ -19,7 +19,7 @@ _SIDES: tuple[tuple[Direction, str], ...] = (("input", "inputs"), ("output", "ou
 
 
 def declare(session: Session, jobs: Iterable[JobFacts], series: Mapping[str, Series]) -> None:
-    """Write the datasets of these jobs, but those of a side that a later declaration has told of already."""
+    """Write the declared datasets of these jobs, except sides for which a later declaration is known."""
     declarations = [job for job in jobs if job.datasets]
     if not declarations:
         return

@@ -29,7 +29,7 @@ _NUMBERS = select(DeletedVersion.stem, DeletedVersion.number)
 
 @dataclass(frozen=True, slots=True)
 class DeletedContent:
-    """What a version was that somebody deleted for good."""
+    """A version that was deleted permanently."""
 
     hash: str | None
     made_at: datetime
@@ -67,7 +67,7 @@ def deleted_versions(
     hashes: Mapping[int | None, str | None],
     deleted: Iterable[DeletedContent],
 ) -> set[int]:
-    """Return the positions of those folded versions that somebody deleted for good.
+    """Return the positions of those folded versions that were deleted permanently.
 
     What was written once more after that is another version.
     """
@@ -94,7 +94,7 @@ def _is_deleted(
 
 
 def deleted_runs(session: Session, run_ids: Collection[str]) -> set[str]:
-    """Return those of these runs that somebody deleted."""
+    """Return those of these runs that were deleted permanently."""
     rows = select_in(session, _RUNS, DeletedRun.external_id, run_ids)
     return {row.external_id for row in rows}
 

@@ -16,7 +16,7 @@ from lamin_core.runtime import current
 from lamin_core.runtime.settings import settings
 
 Reader = Run | bool | None
-"""Who reads an artifact: a run, nobody (False), or whoever is at work."""
+"""The reader of an artifact: a run, none (False), or the current run (None)."""
 
 
 def note_input(database: Database, reader: Reader, artifact: Artifact) -> None:
@@ -41,7 +41,7 @@ def note_input(database: Database, reader: Reader, artifact: Artifact) -> None:
 def link(
     session: Session, run_id: int, artifact: Artifact, direction: str, role: str | None
 ) -> None:
-    """Tie run and artifact, once; a run's own output is no input of it."""
+    """Write the edge between run and artifact, once; an output of a run is not its input."""
     directions = set(
         session.scalars(
             select(RunArtifact.direction).where(
@@ -66,7 +66,7 @@ def add_edge(
     at: datetime,
     role: str | None = None,
 ) -> None:
-    """Write the edge between a run and an artifact that are there; not through the mapper, as nobody keeps the row."""
+    """Write the edge between an existing run and artifact, without the mapper, because the row is not used again."""
     values = new_rows.edge(
         run_id,
         artifact.id,

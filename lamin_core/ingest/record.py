@@ -132,7 +132,7 @@ def _changed_labels(
 
 
 def learn_names(session: Session, pairs: Iterable[tuple[str, str]]) -> set[str]:
-    """Each pair is two paths of one dataset; the ids of runs that have to be recorded anew because of that."""
+    """Record pairs of paths of one dataset; return the ids of runs that must be recorded again because of them."""
     moves = moves_of(session)
     renamed = aliases.learn(
         session, [(present_name(path, moves), present_name(name, moves)) for path, name in pairs]
@@ -245,6 +245,7 @@ class _Writer:
             if reported.labels is None
             else [list(label) for label in reported.labels],
             "owner": reported.owner,
+            "features": None if reported.features is None else dict(reported.features),
             "real_key": reported.real_key,
             "saved": reported.saved,
         }

@@ -1,4 +1,4 @@
-"""Writing runs: a row for each, a stub for whoever a run names before its own events come."""
+"""Write runs: a row for each, and a stub for each run that is named before its own events arrive."""
 
 from __future__ import annotations
 
@@ -386,7 +386,7 @@ _IS_DEPENDENCY = and_(
 
 
 def _forget_stubs(session: Session, ids: Collection[int]) -> set[int]:
-    """Drop those of these stubs that nobody names any more, and date the others anew; the versions they were of."""
+    """Delete stubs that no run names any more, and compute the times of the others; return their versions."""
     if not ids:
         return set()
     child, waiting = aliased(Run), aliased(Run)

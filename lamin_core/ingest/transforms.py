@@ -59,13 +59,13 @@ class TransformBatch:
         self.declared: dict[Key, datetime] = {}
 
     def want(self, facts: TransformFacts, at: datetime) -> None:
-        """Somebody told of this code, first at this time."""
+        """Request a version for this code, which was described at this time."""
         request = self.versions.setdefault(version_of(facts), _TransformRequest(facts, at))
         request.at = min(request.at, at)
         request.facts = max(request.facts, facts, key=lambda candidate: candidate.precedence)
 
     def declare(self, job: JobFacts) -> None:
-        """Somebody told of the job without a run."""
+        """Note a job that an event described without a run."""
         key = job.transform.namespace, job.transform.key
         self.say(key, job.facets)
         if job.transform.source_hash is not None:
@@ -215,7 +215,7 @@ def _make_series(
     series_by_key: dict[Key, _Series],
     read_job: ReadJob,
 ) -> None:
-    """Find the series of jobs that have another name now, and make those that nobody has heard of."""
+    """Find the series of jobs that were renamed, and create the series of new jobs."""
     missing = wishes.keys - series_by_key.keys()
     if not missing:
         return
@@ -338,7 +338,7 @@ def _new(identity: int, series_id: int, request: _TransformRequest) -> dict[str,
 
 
 def unknown_version(session: Session, namespace: str, key: str, at: datetime) -> int:
-    """The primary key of the latest version of this job; where it has none, one of code that nobody has shown."""
+    """The primary key of the latest version of this job; without a version, of a new one with unknown code."""
     job = TransformSeries.namespace == namespace, TransformSeries.key == key
     latest = (
         select(Transform.id)
@@ -355,7 +355,7 @@ def unknown_version(session: Session, namespace: str, key: str, at: datetime) ->
 
 
 def settle(session: Session, series: Collection[int]) -> None:
-    """Number the versions that events told of in the order of their first runs, whatever the order of arrival.
+    """Number the versions from events in the order of their first runs, independent of the order of arrival.
 
     In a series where people made one, numbers that are given stay, and new ones follow.
     """
@@ -422,7 +422,7 @@ def _describe(
     renewed: Collection[Key],
     read_job: ReadJob,
 ) -> None:
-    """Keep what is said of each job with its series, and have all its versions that events told of say so."""
+    """Store the description of each job with its series, and copy it to all its versions from events."""
     changes = []
     described: dict[int, JobAttributes] = {}
     for key in {*wishes.facets, *renewed}:
@@ -485,7 +485,7 @@ def tidy(
     declared: Collection[int],
     read_job: ReadJob,
 ) -> None:
-    """Of versions that runs have left: drop those that nobody is of any more, and date the others anew."""
+    """Delete versions without runs among these, and compute the times of the others again."""
     if stale_versions:
         declared = {*declared, *_redate(session, stale_versions)}
     _place_declared(session, declared, read_job)
@@ -514,7 +514,7 @@ def _redate(session: Session, stale_versions: Collection[int]) -> set[int]:
 
 
 def _forget_empty(session: Session, series: Collection[int]) -> None:
-    """Drop the series that have no version and of which nobody said anything."""
+    """Delete the series without a version and without a description."""
     query = select(TransformSeries.id).where(
         TransformSeries.declared_at.is_(None),
         TransformSeries.facets.is_(None),

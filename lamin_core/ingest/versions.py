@@ -58,7 +58,7 @@ class Observation:
 
     @property
     def wrote(self) -> bool:
-        """Whether the bytes were made then: by a run, or saved by somebody without one."""
+        """Whether the bytes were written at that time: by a run, or by a save without a run."""
         return self.direction == "output" or bool((self.traits or {}).get("saved"))
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import getpass
 import logging
 import os
-from collections.abc import Iterable
+import shutil
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Connection, Row, Select, select
 from sqlalchemy.orm import Session
 
 from lamin_core import saving
@@ -44,6 +45,7 @@ from lamin_core.instance.waiting import bring_in
 from lamin_core.models import Artifact, Collection, InstanceRow, Schema, Storage, User
 from lamin_core.models.base import Registry
 from lamin_core.models.relations import relations_of
+from lamin_core.modules.installed import open_modules
 from lamin_core.query.describe import description
 from lamin_core.query.queryset import SQLQuerySet
 from lamin_core.query.relation_manager import SQLRelatedSet, all_reached, ordered_members, slots
@@ -124,6 +126,7 @@ class Instance:
     def _checked(self) -> Instance:
         try:
             self.db.check()
+            open_modules(self.db.modules)
             follow_project(self.db)
         except LaminError:
             self.db.dispose()
@@ -132,7 +135,11 @@ class Instance:
 
     @classmethod
     def create(
-        cls, parent: Path, storage: str | os.PathLike[str], db: str | None = None
+        cls,
+        parent: Path,
+        storage: str | os.PathLike[str],
+        db: str | None = None,
+        modules: Sequence[str] = (),
     ) -> Instance:
         """Create an instance; an existing one with the same storage and database is opened.
 
@@ -140,9 +147,12 @@ class Instance:
             parent: The folder in which `.lamin/` is made.
             storage: A folder, which is made if it does not exist, or a URL.
             db: An SQLAlchemy URL; by default a SQLite file inside `.lamin/`.
+            modules: Installed registry modules, whose tables are made, too.
 
         Raises:
-            Conflict: The folder has another instance already.
+            Conflict: The folder has another instance already, or a migration of a module fails;
+                then nothing is made.
+            NotFound: A module has no migrations.
         """
         folder = parent.absolute() / FOLDER
         root, url = _storage_root(os.fspath(storage), parent), db or "sqlite:///lamin.db"
@@ -150,7 +160,8 @@ class Instance:
         require_readable(folder / CONNECTED)
         require_no_connection(folder)
         if (folder / SETTINGS).exists():
-            return _reopened(folder, root, url)
+            return _reopened(folder, root, url, modules)
+        is_new = not folder.exists()
         sharing.make_instance_folder(folder)
         require_own_folder(folder)
         sharing.narrow(folder)
@@ -160,10 +171,13 @@ class Instance:
         )
         instance = cls(folder, url)
         try:
-            instance.db.create()
+            instance.db.create(_deployment(modules))
             instance._settle(root)
+            open_modules(instance.db.modules)
         except LaminError:
             instance.db.dispose()
+            if is_new:
+                shutil.rmtree(folder, ignore_errors=True)
             raise
         write_toml(folder / SETTINGS, {"db": url})
         remember(folder)
@@ -188,6 +202,15 @@ class Instance:
             storage_for(session, str(self.folder.parent))
         if not is_remote(root):
             Path(root).mkdir(parents=True, exist_ok=True)
+
+    def add_modules(self, modules: Sequence[str]) -> None:
+        """Make the tables of these registry modules, or bring them to the newest schema, all or none."""
+        make = _deployment(modules)
+        if make is not None:
+            with self.db.writing() as session:
+                make(session.connection())
+            self.db.check()
+            open_modules(self.db.modules)
 
     def share(self, choice: Sharing) -> None:
         """Let the group of the project folder use the instance, or this user alone.
@@ -397,7 +420,7 @@ def init(
         db: An SQLAlchemy URL of SQLite or PostgreSQL; by default a SQLite file in `.lamin/`.
         path: The folder in which `.lamin/` is created.
         name: The name of the instance; by default the name of the folder.
-        modules: For scripts written for LaminDB: `bionty`. It has no effect.
+        modules: Names of installed registry modules, such as `"wetlab"`; `bionty` is always there.
 
     Returns:
         The instance, which is now the current one.
@@ -405,11 +428,12 @@ def init(
     Raises:
         Conflict: The folder has an instance with another storage or database.
         InvalidArgument: The name or a module is not valid.
+        NotFound: A module has no migrations.
         Unavailable: The database or the storage cannot be reached.
     """
-    check_modules(modules)
+    chosen = check_modules(modules)
     new_name = check_instance_name(name)
-    instance = Instance.create(Path(path), storage, db)
+    instance = Instance.create(Path(path), storage, db, chosen)
     if new_name is not None and new_name != instance_name(instance.folder):
         rename_instance(instance.folder, new_name)
     _change_to(instance)
@@ -473,7 +497,17 @@ def _storage_root(storage: str, parent: Path) -> str:
     return checked_root(storage, parent.absolute())
 
 
-def _reopened(folder: Path, root: str, url: str) -> Instance:
+def _deployment(modules: Sequence[str]) -> Callable[[Connection], None] | None:
+    """What makes the tables of these modules; None for no modules."""
+    if not modules:
+        return None
+    from lamin_core.modules.deployment import check_migrations, deploy  # imports Alembic
+
+    check_migrations(modules)
+    return lambda connection: deploy(connection, modules)
+
+
+def _reopened(folder: Path, root: str, url: str, modules: Sequence[str]) -> Instance:
     require_trusted_instance(folder)
     instance = Instance.open(folder)
     if instance.storage != root or instance.db.url != _database_url(folder, url):
@@ -481,6 +515,7 @@ def _reopened(folder: Path, root: str, url: str) -> Instance:
             f"{str(folder.parent)!r} already has an instance, with storage {instance.storage!r}",
             hint="work with that one, or init in another folder",
         )
+    instance.add_modules(modules)
     return instance
 
 

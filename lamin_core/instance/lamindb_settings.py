@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from lamin_core.errors import NotHere
 from lamin_core.instance.instance import Instance, login_name
-from lamin_core.instance.modules import MODULES, instance_name
+from lamin_core.instance.modules import instance_name
+from lamin_core.modules.installed import BUILT_IN
 from lamin_core.runtime import current
 from lamin_core.runtime import settings as configuration
 from lamin_core.runtime.redaction import redact_text
@@ -117,7 +118,7 @@ def instance_facts() -> InstanceFacts:
         db=redact_text(instance.db.url),
         dialect=instance.db.url.partition(":")[0].partition("+")[0],
         storage=StorageRoot(instance.storage),
-        modules=frozenset(MODULES),
+        modules=frozenset({*BUILT_IN, *instance.db.modules}),
     )
 
 

@@ -1,25 +1,24 @@
-"""What an instance is called, and which modules of LaminDB may be named when it is made."""
+"""What an instance is called, and which registry modules it gets when it is made."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.checks import text_argument, text_arguments
+from lamin_core.modules.installed import check_installed
 from lamin_core.runtime.paths import SETTINGS
 from lamin_core.runtime.settings import read_toml, write_toml
 
-MODULES = ("bionty",)
-"""What `modules=` may name: registries that every instance has anyway."""
-
 
 def check_modules(modules: str | Iterable[str] | None) -> list[str]:
-    """Return the modules that are named, one by one or joined by commas. Raises `InvalidArgument` for an unknown one.
+    """Return the modules that are named, one by one or joined by commas, without those that are there anyway.
+
+    Raises `InvalidArgument` for an unknown one.
 
     >>> check_modules("bionty"), check_modules(None)
-    (['bionty'], [])
+    ([], [])
     """
     if modules is None:
         return []
@@ -28,13 +27,7 @@ def check_modules(modules: str | Iterable[str] | None) -> list[str]:
         for text in text_arguments(modules, "modules", 'modules="bionty"')
         for name in text.split(",")
     ]
-    names = [name for name in parts if name]
-    for name in names:
-        if name not in MODULES:
-            near = difflib.get_close_matches(name, MODULES, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(MODULES)}"
-            raise InvalidArgument(f"no module is called {name!r}", hint=hint)
-    return names
+    return check_installed([name for name in parts if name])
 
 
 def check_instance_name(name: str | None) -> str | None:

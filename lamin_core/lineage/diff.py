@@ -26,7 +26,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What is compared of a run; None where nobody said."""
+    """The compared facts of a run; None if unknown."""
 
     uid: str
     transform: str

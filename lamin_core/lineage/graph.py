@@ -68,7 +68,7 @@ class RunNode(NamedTuple):
 
     @property
     def params(self) -> dict[str, Any] | None:
-        """Its parameters; read when they are asked for, since of most runs of a large graph nobody does."""
+        """Its parameters; read on first use, since most runs of a large graph never need them."""
         params: dict[str, Any] | None = (
             None if self.params_json is None else json.loads(self.params_json)
         )
@@ -76,7 +76,7 @@ class RunNode(NamedTuple):
 
     @property
     def is_declared(self) -> bool:
-        """Whether this is no run, but a job that is declared to read or write datasets."""
+        """Whether this is not a run but a job that is declared to read or write datasets."""
         return self.id > DECLARED
 
     @property
@@ -216,7 +216,7 @@ def between(
     as_of: datetime | None = None,
     limit: int = NODE_LIMIT,
 ) -> Graph:
-    """All paths between two nodes, whichever is above the other; an empty graph where there is none.
+    """All paths between two nodes, in either direction; without a path, an empty graph.
 
     Of more than `limit` nodes those of a shortest path, however long, and the nearest; the graph is
     then `truncated`. A limit never hides that there is a path.

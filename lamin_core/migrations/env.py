@@ -3,9 +3,11 @@
 from typing import Any, Literal
 
 from alembic import context
+from sqlalchemy import Table
 
 from lamin_core.models import Base, search
 from lamin_core.models.base import UTC_DateTime
+from lamin_core.models.module_tables import module_of, revisions
 from lamin_core.runtime.registry_modules import load_modules
 
 
@@ -16,12 +18,24 @@ def _rendered(kind: str, item: Any, autogen_context: Any) -> str | Literal[False
     )
 
 
-def _is_ours(name: str | None, kind: str, parents: Any) -> bool:
-    return not search.is_derived(name)
+def _is_compared(name: str | None, kind: str, parents: Any) -> bool:
+    """Whether a table of the database belongs to what is compared: the core, or one module."""
+    if search.is_derived(name):
+        return False
+    if kind != "table" or name is None:
+        return True
+    owner = next((other for other in modules if name.startswith(f"{other}_")), None)
+    return owner == module
+
+
+def _is_defined(item: Any, name: str | None, kind: str, reflected: bool, compared: Any) -> bool:
+    return not isinstance(item, Table) or reflected or module_of(item) == module
 
 
 load_modules()
 connection = context.config.attributes["connection"]
+module = context.config.attributes.get("module")
+modules = {name for name in (*revisions(connection), module) if name}
 context.configure(
     connection=connection,
     target_metadata=Base.metadata,
@@ -29,6 +43,7 @@ context.configure(
     transactional_ddl=True,
     compare_type=True,
     render_item=_rendered,
-    include_name=_is_ours,
+    include_name=_is_compared,
+    include_object=_is_defined,
 )
 context.run_migrations()

@@ -106,6 +106,27 @@ class Base(DeclarativeBase):
         list[Any]: JSON(none_as_null=True),
     }
 
+    def __init_subclass__(cls, **options: object) -> None:
+        """Note the package that a table is defined in, where that is a registry module."""
+        super().__init_subclass__(**options)
+        package = package_of(cls)
+        if package != _CORE and "__table__" in cls.__dict__:
+            MODULES[table_of(cls).name] = package
+
+
+_CORE = "lamin_core"
+MODULES: dict[str, str] = {}
+"""The registry modules that tables are defined in, by their names; those of the core are left out."""
+
+
+def package_of(registry: type[object]) -> str:
+    """The package that defines a registry, which is the name of its module.
+
+    >>> package_of(Registry)
+    'lamin_core'
+    """
+    return registry.__module__.partition(".")[0]
+
 
 def table_of(record: type[Any]) -> Table:
     """The table that a class is mapped to."""
@@ -178,7 +199,7 @@ def _parameters(registry: type[Any]) -> frozenset[str]:
     parameters = inspect.signature(registry.__init__).parameters
     names = {name for name in parameters if name != "self"}
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        names |= set(registry.__mapper__.column_attrs.keys())
+        names |= set(_settable_names(registry))
     return frozenset(names)
 
 
@@ -224,7 +245,8 @@ class Registry(Base, metaclass=RegistryType):
     @classmethod
     def _registry_name(cls) -> str:
         """How the types of features call it."""
-        return cls.__name__
+        package = package_of(cls)
+        return cls.__name__ if package == _CORE else f"{package}.{cls.__name__}"
 
     @classmethod
     def _prepared(cls, session: Session, records: Iterable[Any], user: int) -> list[Any]:

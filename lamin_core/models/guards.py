@@ -9,12 +9,12 @@ from sqlalchemy import Column, Select, exists, select
 from sqlalchemy.orm import Session
 
 from lamin_core.errors import Conflict, InvalidArgument
-from lamin_core.models.base import Base, Named, Registry, is_required
+from lamin_core.models.base import Named, Registry, is_required
 from lamin_core.models.feature import Feature, checked_default, checked_dtype
 from lamin_core.models.label import checked_type
+from lamin_core.models.module_tables import tables_in
 from lamin_core.models.run import Run, masked_params
 from lamin_core.models.transform import Transform
-from lamin_core.runtime.registry_modules import load_modules
 
 Guard = Callable[[Session, Any, Any], Any]
 """Takes the row and the new value; returns the value to write, or raises."""
@@ -37,19 +37,18 @@ def _dtype(session: Session, row: Feature, dtype: object) -> str:
     checked = checked_dtype(dtype)
     if checked == row.dtype:
         return checked
-    load_modules()
     if any(
         session.scalar(select(column).where(column == row.id).limit(1))
-        for column in _value_columns()
+        for column in _value_columns(session)
     ):
         hint = "make another: ln.Feature(name=..., dtype=...).save()"
         raise Conflict(f"feature {row.name!r} has values of dtype {row.dtype}", hint=hint)
     return checked
 
 
-def _value_columns() -> list[Column[int]]:
+def _value_columns(session: Session) -> list[Column[int]]:
     """The columns that name a feature in rows that hold or label a value of it."""
-    tables = Base.metadata.tables.values()
+    tables = tables_in(session.connection())
     return [
         table.c.feature_id for table in tables if {"feature_id", "origin"} <= set(table.c.keys())
     ]
@@ -74,8 +73,15 @@ def _type(session: Session, row: Any, type_id: int | None) -> int | None:
 
 def _is_type(session: Session, row: Any, is_type: bool) -> bool:
     if not is_type and session.scalar(select(exists().where(type(row).type_id == row.id))):
-        raise Conflict(f"{row.name!r} is the type of others", hint="give those another type first")
+        raise Conflict(
+            f"{row.name!r} is the type of other {_nouns(type(row))}",
+            hint="give those another type first",
+        )
     return is_type
+
+
+def _nouns(registry: type[Registry]) -> str:
+    return "labels" if registry.__name__ == "ULabel" else "records"
 
 
 def _version_tag(session: Session, row: Transform, tag: str | None) -> str | None:
@@ -112,5 +118,6 @@ def check_many(
     type_id = getattr(registry, "type_id")  # noqa: B009 - registries with `is_type` have it
     if session.scalar(select(exists().where(type_id.in_(ids)))):
         raise Conflict(
-            "some of these are the types of others", hint="give those another type first"
+            f"some of these {_nouns(registry)} are the types of others",
+            hint="give those another type first",
         )

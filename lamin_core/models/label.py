@@ -145,15 +145,16 @@ class Annotation:
     """`api` for what people said, `event` for what a rebuild says again."""
 
 
-def link_constraints(thing: str, label: str) -> tuple[object, ...]:
+def link_constraints(thing: str, label: str, table: str | None = None) -> tuple[object, ...]:
     """The constraints of a link: it is said once by each origin, for each feature or for none."""
+    table = table or f"{thing}_{label}"
     columns = (f"{thing}_id", f"{label}_id", "origin")
     alone = text("feature_id IS NULL")
     return (
-        UniqueConstraint(*columns, "feature_id", name=f"uq_{thing}_{label}_once"),
-        Index(f"ix_{thing}_{label}_once", *columns, unique=True, sqlite_where=alone),
+        UniqueConstraint(*columns, "feature_id", name=f"uq_{table}_once"),
+        Index(f"ix_{table}_once", *columns, unique=True, sqlite_where=alone),
         Index(
-            f"ix_{thing}_{label}_of", f"{label}_id", f"{thing}_id"
+            f"ix_{table}_of", f"{label}_id", f"{thing}_id"
         ),  # who has the label, without a look at the row
     )
 

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Table, exists, or_
 
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.base import Base, Registry
+from lamin_core.models.module_tables import core_tables
 from lamin_core.models.queryset import RelatedSet
 from lamin_core.runtime import current
 from lamin_core.runtime.registry_modules import load_modules
@@ -33,7 +34,8 @@ def model(name: str) -> type[Any]:
 
 
 def _note_models() -> None:
-    _models.update((mapper.class_.__name__, mapper.class_) for mapper in Base.registry.mappers)
+    for mapper in Base.registry.mappers:
+        _models[mapper.class_.__name__] = mapper.class_
 
 
 class ToOne(Generic[Target]):
@@ -192,11 +194,7 @@ def is_named(kind: type[Base], *, but: type[Base] | None = None) -> ColumnElemen
     """Whether any row points to one of this kind; those of one kind of row left out that does not count."""
     load_modules()
     target = kind.__table__
-    tables = [
-        table
-        for table in Base.metadata.tables.values()
-        if but is None or table is not but.__table__
-    ]
+    tables = [table for table in core_tables() if but is None or table is not but.__table__]
     pointing = [column for table in tables for column in _pointers(table, target)]
     return or_(*(exists().where(column == target.c.id) for column in pointing))
 

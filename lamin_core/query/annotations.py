@@ -87,7 +87,7 @@ def _labels(session: Session, registry: type[Any], ids: list[int]) -> list[Said]
 
 
 def _named(session: Session, dtype: Dtype, uids: set[str]) -> dict[str, str]:
-    """The names of records that are no labels, by their uids."""
+    """The names of records that are not labels, by their uids."""
     named: dict[str, str] = {}
     for option in dtype.options:
         target = registry_called(option.registry)

@@ -79,7 +79,7 @@ def checked(values: Iterable[V]) -> Iterable[V]:
     several = list(values)
     try:
         dict.fromkeys(several)
-    except TypeError as error:  # what cannot be hashed is no name either
+    except TypeError as error:  # a value that cannot be hashed is not a name
         raise InvalidArgument(f"not all of these are values: {error}", hint=_LISTS) from error
     return several
 

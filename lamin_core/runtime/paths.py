@@ -39,7 +39,7 @@ class Located:
 
 
 def locate_instance(start: Path | None = None) -> Located | None:
-    """The instance that is at work at `start`, by default the working directory; None where there is none.
+    """The instance that is used at `start`, by default the working directory; None if there is none.
 
     Raises `UntrustedInstance` for one that was found and may not be used, `Unavailable` where it
     may not be read.
@@ -89,14 +89,14 @@ def find_trusted_instance(start: Path | None = None) -> Path | None:
 
 
 def instance_for_children() -> str | None:
-    """What `LAMIN_INSTANCE` says to processes that may start in another folder; None where there is no instance."""
+    """The value of `LAMIN_INSTANCE` for processes that may start in another folder; None without an instance."""
     named = os.environ.get(VARIABLE, "")
     folder = find_trusted_instance()
     return named if is_url(named) else None if folder is None else str(folder)
 
 
 def instance_folder(where: str | os.PathLike[str]) -> Path:
-    """The `.lamin` folder that a user means: it, the folder that holds it, one that is connected, or a database URL.
+    """The `.lamin` folder for what a user typed: itself, the folder around it, a connected folder, or a database URL.
 
     >>> {str(instance_folder(named)) for named in ("/projects/airway", "/projects/airway/.lamin")}
     {'/projects/airway/.lamin'}
@@ -212,7 +212,7 @@ def _record(marker: trust.Marker) -> None:
 
 
 def forget_instance(start: Path) -> bool:
-    """Take somebody else's instance, the nearest at or above `start`, off the user's list; whether it was on it."""
+    """Remove the nearest instance at or above `start` from the user's list of permissions; whether it was listed."""
     marked = nearest_marked(start)
     if marked is None:
         return False

@@ -63,9 +63,9 @@ def host() -> str:
 
 
 def born(pid: int) -> str | None:
-    """Where and when the process with this id began; None where there is none, or nobody who could say."""
+    """The host and the start time of the process with this id; None if there is none or it is unknown."""
     fields = _stat(pid)
-    if fields is None or fields[0] in "ZX":  # dead, though nobody has collected it yet
+    if fields is None or fields[0] in "ZX":  # a zombie is dead, only not yet reaped by its parent
         return None
     return "/".join((*_origin(), fields[19]))
 

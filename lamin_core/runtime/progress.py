@@ -18,7 +18,7 @@ SHOWN_FROM = 256 << 20
 
 @contextmanager
 def progress(what: str, size: int) -> Iterator[Watch | None]:
-    """What to tell each piece to while it lasts; None where nobody is looking.
+    """A function to report progress to; None if nobody looks at a terminal.
 
     >>> with progress("hashing a.bin", 10) as watch: print(watch)
     None

@@ -38,7 +38,7 @@ _engine_function: ContextVar[Callable[..., Any] | None] = ContextVar(
 
 @contextmanager
 def recorded_by_engine(function: Callable[..., Any]) -> Iterator[None]:
-    """In here, an engine calls this function and records it: the call is no run of its own besides."""
+    """In this block, an engine calls and records this function, so the call is not recorded a second time."""
     token = _engine_function.set(inspect.unwrap(function))
     try:
         yield

@@ -94,7 +94,7 @@ _PLACEHOLDER = re.compile(
 def _value_span(
     text: str, match: re.Match[str], kind: str, name: SecretName
 ) -> tuple[int, int] | None:
-    """Where the value after this name begins and ends; None where it is no secret."""
+    """The start and end of the value after this name; None if it is not a secret."""
     start = match.end()
     if kind in _SPANS:
         return _SPANS[kind](text, start, name)

@@ -1,4 +1,4 @@
-"""Modules of registries that are loaded when somebody first names one of theirs.
+"""Modules of registries that are loaded at the first use of one of their names.
 
 Loading them with the others would cost every short script the time in which SQLAlchemy maps their
 tables. What creates, migrates or deletes rows calls `load_modules`, so that it sees all tables.

@@ -32,7 +32,7 @@ LEVELS = ("debug", "info", "warning", "error")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Its name, what it is when nobody says, how text becomes a value, and what it is for."""
+    """A setting: its name, its default, how to parse its text, and its purpose."""
 
     name: str
     default: Plain | None
@@ -291,7 +291,7 @@ def user_file() -> Path:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """What is in the file; nothing where there is none. Raises `Conflict` or `Unavailable`."""
+    """The content of the file; empty if there is no file. Raises `Conflict` or `Unavailable`."""
     try:
         status = path.stat()
     except OSError:  # also where the home is not this user's, as after `su`

@@ -28,7 +28,7 @@ _FILE_MODES = {Sharing.PRIVATE: 0o600, Sharing.GROUP: 0o660, Sharing.GROUP_READ:
 
 
 def sharing_of(folder: Path) -> Sharing:
-    """How the instance in this `.lamin` folder is shared; one that is not there yet is private."""
+    """How the instance in this `.lamin` folder is shared; a folder that does not exist yet is private."""
     try:
         mode = folder.stat().st_mode
     except OSError:
@@ -53,7 +53,7 @@ def folder_mode(folder: Path) -> int:
 
 
 def make_instance_folder(folder: Path) -> None:
-    """Make a private `.lamin` folder; one that is there already stays as it is."""
+    """Create a private `.lamin` folder; an existing folder stays unchanged."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)

@@ -98,7 +98,7 @@ def _read(folder: Path, name: str, directory: int) -> Marker | None:
 
 
 def require_readable(path: Path) -> None:
-    """Raise `Unavailable` where this user may not look at the file; one that is not there is no matter here."""
+    """Raise `Unavailable` if this user may not read the file; a missing file is no error here."""
     try:
         os.stat(path)
     except PermissionError as error:
@@ -159,7 +159,7 @@ def is_own(marker: Marker) -> bool:
 
 
 def require_own_folder(folder: Path) -> None:
-    """Raise `UntrustedInstance` where somebody else owns, or may write to, the folder that an instance is to be in."""
+    """Raise `UntrustedInstance` if another user owns, or may write to, the folder for a new instance."""
     reason = _foreign(folder, os.lstat(folder)) or _foreign(folder, os.stat(folder))
     if reason is not None:
         raise UntrustedInstance(

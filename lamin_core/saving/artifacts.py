@@ -125,7 +125,7 @@ def _copy(pending: Sequence[ArtifactDraft]) -> None:
 
 
 def _keep_copies(session: Session, pending: Sequence[ArtifactDraft]) -> None:
-    """A copy that was there already may have been deleted meanwhile; now that nobody else writes, look again.
+    """Look again, now that no other process writes: a copy that existed may have been deleted meanwhile.
 
     Not in a bucket where a record has its bytes: those stay, and others need not wait for the
     answer.

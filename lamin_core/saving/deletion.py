@@ -103,7 +103,7 @@ def _spares(
 
 @contextmanager
 def _removing() -> Iterator[list[blobs.Aside]]:
-    """What is set aside meanwhile is removed at the end, when nobody waits for it, or put back if it goes wrong."""
+    """Remove the bytes at the end, when no other process waits, or restore them after an error."""
     gone: list[blobs.Aside] = []
     try:
         yield gone

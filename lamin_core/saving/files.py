@@ -71,7 +71,7 @@ class Files:
         return self._storages
 
     def forget_storages(self) -> None:
-        """Ask for them anew: there is another one."""
+        """Read the storages again: there is a new one."""
         with self._database.reading() as session:
             self._storages = roots(session)
         self._chosen = settings.look_up("storage").value
@@ -147,7 +147,7 @@ class Files:
         return Source(str(path), suffix, location, seen.digest, target, seen, spare)
 
     def _spare_storage(self, path: Path, location: Location) -> Root | None:
-        """Which storage keeps the bytes of a keyed file of the project: nobody declared its folder to be a storage.
+        """The storage for the bytes of a project file with a key, if its folder was not declared as a storage.
 
         None for a file of a storage, and for a folder that would be copied into itself.
         """
@@ -305,7 +305,7 @@ class Files:
             return formats.open_remote(*object_store.filesystem(url), artifact.suffix)
 
     def _stands(self, url: str, artifact: Artifact) -> bool:
-        """Whether the store says nothing against a copy, by one request: its size, and that nobody wrote it since.
+        """Whether one request to the store shows no change of a copy: its size, and no later write.
 
         What was written since is fetched, which compares every byte. Of a folder of more objects
         than the store lists at once, nothing is asked.
@@ -334,7 +334,7 @@ class Files:
             return spare
 
     def _spare(self, artifact: Artifact) -> Path | None:
-        """The second copy of bytes that are no longer where they were registered, if a storage has one."""
+        """The copy of bytes that are no longer in place, if a storage has one."""
         if artifact.is_copy:
             return None
         content = artifact.content_digest
@@ -430,7 +430,7 @@ def _damaged(path: str) -> Conflict:
 
 
 def local_path(path: str) -> Path:
-    """The absolute path, links kept. Raises `NotFound` when nothing is there, `InvalidArgument` when it is no data."""
+    """The absolute path, links kept. Raises `NotFound` if it is missing, `InvalidArgument` for another kind."""
     text = path_of(path) if is_file_url(path) else path
     if not text or "\0" in text:
         raise InvalidArgument(
@@ -458,7 +458,7 @@ def _no_data(path: str) -> LaminError:
 
 
 def _path_text(path: object) -> str:
-    """The path as text. Raises `InvalidArgument` for what is no path, with what to call instead."""
+    """The path as text. Raises `InvalidArgument` for another object, with a hint what to call instead."""
     if isinstance(path, str | os.PathLike):
         text = os.fspath(path)
         if isinstance(text, str):

@@ -73,7 +73,7 @@ def from_values(
 def _unique(values: Iterable[object]) -> list[object]:
     try:
         return [value for value in dict.fromkeys(checked(values)) if _is_there(value)]
-    except TypeError as error:  # what cannot be hashed is no name either
+    except TypeError as error:  # a value that cannot be hashed is not a name
         raise InvalidArgument(f"not all of these are values: {error}", hint="pass names") from error
 
 

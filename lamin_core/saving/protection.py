@@ -8,9 +8,9 @@ from sqlalchemy import Column, Table, func, select
 from sqlalchemy.orm import Session
 
 from lamin_core.errors import Conflict
-from lamin_core.models import Base, Registry
+from lamin_core.models import Registry
 from lamin_core.models.base import table_of
-from lamin_core.runtime.registry_modules import load_modules
+from lamin_core.models.module_tables import module_of, tables_in
 
 
 def _is_own_side(table: Table, column: Column[int]) -> bool:
@@ -32,9 +32,8 @@ def check_unused(session: Session, record: Registry) -> None:
 
 def _uses(session: Session, record: Registry) -> Iterator[tuple[str, int]]:
     """What kind of thing uses it, and how many of them."""
-    load_modules()
     target = table_of(type(record))
-    for table in Base.metadata.sorted_tables:
+    for table in tables_in(session.connection()):
         for key in sorted(table.foreign_keys, key=lambda key: key.parent.name):
             if key.column.table is not target or _is_own_side(table, key.parent):
                 continue
@@ -47,7 +46,7 @@ def _uses(session: Session, record: Registry) -> Iterator[tuple[str, int]]:
 
 def _thing(table: Table, pointer: Column[int]) -> tuple[str, Column[int]]:
     """What has a link in this table, and the column that names it; records that point themselves are what they are."""
-    owner = table.name.partition("_")[0]
+    owner = table.name.removeprefix(f"{module_of(table)}_").partition("_")[0]
     column = table.columns.get(f"{owner}_id")
     is_other = column is not None and column is not pointer
     noun = "label" if owner == "ulabel" else owner

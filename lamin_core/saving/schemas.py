@@ -39,7 +39,7 @@ def save_schema(instance: SavingInstance, schema: Schema) -> Schema:
 
 
 def add_schema(session: Session, schema: Schema, user_id: int) -> Schema:
-    """Return the row that asks for the same as this new schema, which is added where there is none."""
+    """Return the row with the same content as this new schema; add one if there is none."""
     arguments = arguments_of(schema, SchemaArguments)
     members, slots, index = arguments.members, arguments.slots, arguments.index
     digest = _digest(schema, members, slots, index)

@@ -39,7 +39,7 @@ def save_transform(instance: SavingInstance, transform: Transform) -> Transform:
 
 
 def masked_source(source: str | None) -> str | None:
-    """The source as it is stored: whoever saved it, secrets in it are masked."""
+    """The source as it is stored, with secrets masked."""
     return None if source is None else redact_text(source)
 
 

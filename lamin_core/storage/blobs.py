@@ -140,14 +140,14 @@ def remove(root: str, key: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """Bytes on their way out: nobody finds them any more, and they can be put back."""
+    """Bytes that are being deleted: they have another name, and can be restored."""
 
     original: Path
     here: Path
 
     def put_back(self) -> None:
         """As if nothing had happened."""
-        with suppress(OSError):  # somebody has put the same bytes there meanwhile
+        with suppress(OSError):  # another process has written the same bytes meanwhile
             self.here.rename(self.original)
 
     def remove(self) -> None:
@@ -180,7 +180,7 @@ def set_aside(root: str, key: str) -> list[Aside]:
 def bring(
     url: str, target: Path, content: Digest | None, contents: DigestCache | None = None
 ) -> Path:
-    """Bring a remote file or folder here, whole or not at all; kept if it is here already and nobody changed it.
+    """Download a remote file or folder, completely or not at all; an unchanged earlier download is used again.
 
     `contents` remembers digests, so that what is here already need not be read again. Raises
     `Conflict` when the storage gives other bytes than those recorded.
@@ -219,12 +219,12 @@ def bring(
 
 
 def beside(path: Path) -> Path:
-    """A hidden name in the same folder that nobody else writes to."""
+    """A hidden name in the same folder, which no other process uses."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
 
 def _is_whole(here: Path, content: Digest | None, contents: DigestCache) -> bool:
-    """Whether it was brought here before, and nobody has changed it since."""
+    """Whether it was downloaded before, and has not changed since."""
     if here.is_symlink() or not here.exists():
         return False
     if content is None or content.hash_type not in (FILE, FOLDER):
@@ -253,7 +253,7 @@ def _changed(source: Path) -> Unavailable:
 def _make_folder(root: str, folder: str) -> None:
     if os.path.isdir(folder):
         return
-    if not os.path.isdir(root):  # not made anew: what is mounted there comes back
+    if not os.path.isdir(root):  # do not create it: it may be a mount point
         raise Unavailable(
             f"the storage {root!r} is gone",
             hint=f"mount it; if it was moved: lamin storage move {shlex.quote(root)} NEW",
@@ -267,7 +267,7 @@ def _copy_local(source: Path, seen: StatDigest, target: str) -> None:
     with _alone(part, is_folder=seen.digest.is_folder) as was_there:
         if holds(folder, name, seen.digest):
             _discard(part)
-            return  # whoever held the lock has put it there
+            return  # the process that had the lock has written it
         try:
             with progress(f"copying {source.name}", seen.digest.size) as watch:
                 _fill(str(source), part, watch)
@@ -405,7 +405,7 @@ def _umask() -> int:
 
 
 def _fill_file(source: str, part: str, umask: int, watch: Watch | None) -> None:
-    """Copy what is not there yet, have it on the disk, and let nobody change it by accident."""
+    """Copy what is missing, flush it to the disk, and make it read-only against accidental changes."""
     with _opened(source, os.O_RDONLY) as reading:
         size, length = os.fstat(reading).st_size, _size(part)
         # What is whole may be read-only already.
@@ -440,7 +440,7 @@ def _opened(path: str, flags: int) -> Iterator[int]:
 
 
 def _move(reading: int, writing: int, offset: int, size: int) -> int:
-    """Copy one piece; inside the kernel, and by sharing blocks, where both file systems can. 0 where there is none."""
+    """Copy one piece, in the kernel and by sharing blocks if both file systems can. 0 at the end of the file."""
     try:
         return os.copy_file_range(reading, writing, min(_PIECE, size - offset), offset, offset)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""One spelling of each URL, so that the same file or table is the same dataset whoever names it.
+"""One spelling for each URL, so that a file or table is one dataset under all spellings of its URL.
 
 The rule, also in `docs/openlineage.md`:
 
@@ -51,7 +51,7 @@ _AUTHORITY_END = re.compile(r"[/?#;]")
 
 
 def canonical_url(url: str) -> str:
-    """Return the URL in the spelling by which the registry knows it; what is no URL stays.
+    """Return the URL in the spelling that the registry stores; other text is returned unchanged.
 
     >>> canonical_url("s3a://Bucket/raw/"), canonical_url("HTTPS://Example.org:443/a?B=1")
     ('s3://Bucket/raw', 'https://example.org/a?B=1')

@@ -40,11 +40,11 @@ class StatDigest:
     """Whether any later change would show in the state."""
 
     def still_holds(self, path: Path) -> bool:
-        """Whether what is there now is known to be the same, without reading it."""
+        """Whether the file is known to be unchanged, without reading it."""
         return self.is_settled and self.stands(path)
 
     def stands(self, path: str | Path) -> bool:
-        """Whether what is there now looks the same."""
+        """Whether the file looks unchanged."""
         try:
             return state_of(path) == self.state
         except OSError:
@@ -130,7 +130,7 @@ class DigestShelf:
         self._file = file
 
     def get(self, path: str | Path, state: object) -> Digest | None:
-        """Return the digest of what stood so at this path; None where there is none."""
+        """Return the stored digest of the file in this state at this path, or None."""
         try:
             with closing(self._opened()) as database:
                 row = database.execute(

@@ -65,7 +65,7 @@ def digest_entries(hash_type: str, entries: list[tuple[bytes, int, str]]) -> Dig
 
 
 def files_in(folder: str) -> Iterator[tuple[str, str]]:
-    """The relative and the whole path of every file below; what is no file is left out, as are broken links.
+    """The relative and the absolute path of every file below; other objects and broken links are left out.
 
     Links are followed; one that leads back up is not entered again. Raises `OSError` for a folder
     that cannot be read.

@@ -252,7 +252,7 @@ def is_copy_key(key: str | None) -> bool:
 
 
 def is_place(real_key: str) -> bool:
-    """Whether a row may say that its bytes lie there: a copy, or a file below the root that is nobody's copy.
+    """Whether this is a valid location of the bytes of a row: a copy, or a file below the root that is not a copy.
 
     >>> is_place(".lamindb/Ab3dEf5hIj7l.csv"), is_place("raw/old.csv"), is_place(".lamindb"), is_place("/etc/passwd")
     (True, True, False, False)

@@ -92,7 +92,7 @@ def _tag(info: dict[str, Any]) -> str | None:
 
 
 def exists(url: str) -> bool:
-    """Whether there is an object, or a prefix with objects. Raises `Unavailable` when nobody can say."""
+    """Whether there is an object, or a prefix with objects. Raises `Unavailable` if the store cannot be reached."""
     with reaching(url):
         fs, path = filesystem(url)
         return bool(fs.exists(path))
@@ -105,7 +105,7 @@ def ensure(url: str) -> None:
     with reaching(url):
         fs, path = filesystem(url)
         if _protocols(fs) & _OF_BUCKETS:
-            fs.info(path.split("/")[0])  # a bucket is made by whoever pays for it
+            fs.info(path.split("/")[0])  # only its owner creates a bucket
         else:
             fs.makedirs(path, exist_ok=True)
 

@@ -99,7 +99,7 @@ def _begun(fs: Any, bucket: str, prefix: str) -> list[dict[str, Any]]:
         listed = (
             fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=prefix).get("Uploads") or []
         )
-    except PermissionError:  # who may write need not be allowed to list: then an upload starts anew
+    except PermissionError:  # without the permission to list uploads, the upload starts again
         return []
     return [
         upload for upload in listed if upload["Key"].startswith(prefix)

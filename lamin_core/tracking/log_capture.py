@@ -82,7 +82,7 @@ class Log:
             setattr(sys, name, tee)
 
     def close(self) -> None:
-        """Leave the streams as they were; those that somebody has replaced since then stay theirs."""
+        """Restore the previous streams, except those that other code has replaced since."""
         for name, tee in self._tees.items():
             if getattr(sys, name) is tee:
                 setattr(sys, name, tee._stream)
@@ -103,7 +103,7 @@ def _write_by_lines(stream: Any) -> Any | None:
         if stream.line_buffering or stream.write_through:
             return None
         stream.reconfigure(line_buffering=True)
-    except (AttributeError, OSError, ValueError):  # somebody's own stream
+    except (AttributeError, OSError, ValueError):  # a stream of other code
         return None
     return stream
 

@@ -18,7 +18,7 @@ def is_running() -> bool:
 
 
 def path() -> Path | None:
-    """The notebook whose kernel this is; None where nobody tells.
+    """The notebook whose kernel this is; None if unknown.
 
     Jupyter's server tells its kernels by a variable of the environment, VS Code by one of the
     notebook; `jupyter execute`, `nbconvert`, `papermill` and the like have it on their own command

@@ -1,4 +1,4 @@
-"""Inputs and outputs that nobody names: the files that a run opens, noted when it ends."""
+"""Inputs and outputs that no code declares: the files that a run opens, recorded when it ends."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ _untracked_runs: list[Run] = []
 
 
 def _untracked(error: UntrustedInstance) -> Run:
-    """A run that is recorded nowhere: somebody else's folder above must not stop a user's script."""
+    """A run that is not recorded, so that an instance of somebody else in a folder above does not stop the script."""
     logger.warning("this run is not tracked: %s; %s", error.message, error.hint)
     run: Run = sqlalchemy.inspect(Run).class_manager.new_instance()
     run.uid = random_uid(16)
@@ -267,7 +267,7 @@ class _Script:
         tell_processes()
 
     def end(self, how: Outcome) -> Run:
-        """Close the run, then keep its report: that takes longer than whoever ends a process may wait."""
+        """End the run, then store its report, which may take longer than the process is allowed to live."""
         termination.closed(self._run)
         if self._log is not None:
             self._log.close()

@@ -120,7 +120,7 @@ def _above(where: Instance, shell: int) -> Run | None:
 
 
 def _named(where: Instance) -> Run | None:
-    """The run that `lamin track` has told of in the environment, where the processes above cannot be seen."""
+    """The run that `lamin track` put into the environment, if the parent processes cannot be inspected."""
     named = child_environment.inherited_parent()
     run = None if named is None else where.runs.above(named)
     return run if run is not None and run.engine == SHELL else None

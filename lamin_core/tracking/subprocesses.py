@@ -88,7 +88,7 @@ class Program:
 
     @property
     def code(self) -> Path | None:
-        """The script: the first word that is one, such as `fit.R` in `Rscript --vanilla fit.R raw.csv`."""
+        """The script: the first word that names a script, such as `fit.R` in `Rscript --vanilla fit.R raw.csv`."""
         return next(
             (
                 path
@@ -220,7 +220,7 @@ def _begun(where: Instance, program: Program, request: Asked) -> Run:
         "arguments": _storable(redact_command(program.words)),
     }
     run.engine, run.details = SHELL, {name: value for name, value in details.items() if value}
-    if program.command[0] == sys.executable:  # of another Python nobody here knows what it has
+    if program.command[0] == sys.executable:  # the packages of another Python are unknown
         run.environment_id = environment_id(where, folder)
     return run.save()
 

@@ -1,4 +1,4 @@
-"""End runs that nobody ends: at the end of the script, on an exception, an exit code or a signal.
+"""End runs that no code ended: at the end of the script, on an exception, an exit code or a signal.
 
 While a run is open, and no longer, this looks at what ends the process:
 
@@ -107,7 +107,7 @@ class _Watch:
         ]
 
     def end(self) -> None:
-        """Leave everything as it was; what somebody has changed since then stays theirs."""
+        """Restore the previous handlers, except those that other code has changed since."""
         for number in self._handled:
             if signal.getsignal(number) is _abort:
                 signal.signal(number, signal.SIG_DFL)
@@ -127,7 +127,7 @@ _watch = _Watch()
 
 
 def opened(run: Run, close: Close) -> None:
-    """This run is under way; `close` is called with its outcome should nobody else end it."""
+    """Watch a run: `close` is called with its outcome if no other code ends it."""
     if not _watch.open:
         _watch.begin()
     _watch.open[run.uid] = (run, close)

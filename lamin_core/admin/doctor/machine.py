@@ -23,7 +23,7 @@ _ENGINES = {
     "prefect": ("lamin_prefect", "prefect"),
     "nextflow": ("lamin_nextflow", None),
 }
-"""For each engine, the module of ours that listens to it, and the Python package that it is."""
+"""For each engine, the module of its adapter and the name of its Python package."""
 
 
 def checks() -> Iterator[Finding]:

@@ -101,7 +101,7 @@ def _mend_collections(session: Session, row: Row[Any]) -> None:
 
 
 def _refold(session: Session, row: Row[Any]) -> None:
-    """Derive versions, numbers and edges of the series anew, from what was observed."""
+    """Compute the versions, numbers and edges of the series again from its observations."""
     refold(session, [row.series])
 
 
@@ -171,7 +171,7 @@ def _keys_outside(session: Session) -> Rows:
 
 
 def _forget_copy(session: Session, row: Row[Any]) -> None:
-    """Forget where the copy is said to be: nobody knows of any."""
+    """Remove the path of the copy from the row: there is no such copy."""
     artifact = session.scalars(select(Artifact).where(Artifact.uid == row.uid)).one()
     artifact.real_key, artifact.key = None, session.get_one(ArtifactSeries, row.series).key
 

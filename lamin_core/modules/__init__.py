@@ -1,0 +1,1 @@
+"""Registry modules: packages that define registries of their own, and their migrations."""
