@@ -93,6 +93,16 @@ def derived_run_id(*parts: str) -> str:
     return str(uuid.uuid5(NAMESPACE, "\0".join(parts)))
 
 
+def attempt_id(run_id: str, attempt: int) -> str:
+    """The run id of an attempt, where an engine has one UUID for all: that UUID itself for the first.
+
+    >>> first = "0194e0a0-0000-7000-8000-000000000000"
+    >>> attempt_id(first, 1) == first, attempt_id(first, 2) == attempt_id(first, 3)
+    (True, False)
+    """
+    return run_id if attempt <= 1 else derived_run_id(run_id, f"attempt-{attempt}")
+
+
 def run_uid(run_id: str) -> str:
     """The registry's uid of the run with this OpenLineage run id.
 

@@ -126,19 +126,14 @@ def prefect_here(prefect_environment: dict[str, str]) -> Iterator[None]:
         for name, value in prefect_environment.items():
             patch.setenv(name, value)
         # Only now: Prefect looks for its home when it is imported.
-        from prefect.settings import (
-            PREFECT_API_URL,
-            PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-            temporary_settings,
-        )
+        from prefect import settings
 
+        quick: dict[Any, Any] = {settings.PREFECT_API_URL: prefect_environment["PREFECT_API_URL"]}
         # The heartbeat costs up to a second at the end of each flow; no environment variable can
-        # say "none".
-        quick = {
-            PREFECT_API_URL: prefect_environment["PREFECT_API_URL"],
-            PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
-        }
-        with temporary_settings(updates=quick):
+        # say "none". The oldest Prefect that is supported has none.
+        if hasattr(settings, "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"):
+            quick[settings.PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None
+        with settings.temporary_settings(updates=quick):
             yield
 
 

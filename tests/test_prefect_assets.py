@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import select
 
 import lamin_core as ln
 import lamin_prefect
+from lamin_core.models import RunArtifact
+from openlineage.lamin.receive.rebuild import rebuild
+from tests.command import typed
 
 if TYPE_CHECKING:
     from lamin_core.instance.instance import Instance
@@ -41,31 +45,32 @@ def _pipeline() -> Any:
     return pipeline
 
 
-def test_assets_are_artifacts_with_lineage(instance: Instance, recorded: RecordedEvents) -> None:
+def test_assets_are_artifacts_with_lineage_and_metadata_are_features(
+    instance: Instance, recorded: RecordedEvents
+) -> None:
     _pipeline()()
     from lamin_prefect.recording import delivery
 
     delivery.close()
-    orders = ln.Artifact.get(key="orders")
-    assert (orders.description, orders.created_by.handle) == ("All orders", "ann")
-    graph = instance.lineage.around(instance.lineage.find(CLEAN))
-    assert {artifact.key for artifact in graph.artifacts.values()} == {
-        "raw.csv",
-        "clean.csv",
-        "orders",
-    }
-    assert [line.strip("└─ ") for line in graph.tree().splitlines() if "v0000" in line] == [
-        "clean.csv  v0000",
-        "raw.csv  v0000",
-    ]
-
-
-def test_metadata_of_assets_are_part_of_the_event(recorded: RecordedEvents) -> None:
-    _pipeline()()
-    (written,) = recorded.run("clean").events[-1]["outputs"]
-    asset = written["facets"]["lamin_asset"]
-    assert (asset["key"], asset["materializedBy"]) == (CLEAN, "duckdb")
-    assert asset["metadata"] == {"rows": 3, "path": "a"}
+    for _ in range(2):
+        orders = ln.Artifact.get(key="orders")
+        assert (orders.description, orders.created_by.handle) == ("All orders", "ann")
+        lines = typed("lineage", CLEAN).stdout.splitlines()
+        assert [line.strip("└─ ") for line in lines if "v0000" in line] == [
+            "clean.csv  v0000",
+            "raw.csv  v0000",
+        ]
+        clean = ln.Artifact.get(key="clean.csv")
+        assert clean.features.get_values() == {"rows": 3, "path": "a"}
+        assert ln.Artifact.filter(ln.Feature.get(name="rows") > 2).one().uid == clean.uid
+        assert ln.Feature.get(name="rows").dtype == "int"
+        written = select(RunArtifact.facets).where(
+            RunArtifact.artifact_id == clean.id, RunArtifact.direction == "output"
+        )
+        with instance.db.reading() as session:
+            asset = session.scalars(written).one()["lamin_asset"]
+        assert (asset["key"], asset["materializedBy"]) == (CLEAN, "duckdb")
+        rebuild(instance.db)
 
 
 def test_a_task_that_only_refers_to_an_asset_has_it_as_its_input(recorded: RecordedEvents) -> None:

@@ -91,6 +91,35 @@ def test_importing_the_package_imports_neither_prefect_nor_a_database() -> None:
     assert done.stdout.startswith("[] ['current_run', ")
 
 
+def test_unchanged_tasks_in_other_processes_have_their_name_and_source(scripts: Scripts) -> None:
+    done = scripts.run(
+        """
+from prefect import flow, task
+from prefect.task_runners import ProcessPoolTaskRunner
+
+@task
+def double(number: int) -> int:
+    return 2 * number
+
+@flow(task_runner=ProcessPoolTaskRunner(max_workers=1))
+def pipeline() -> int:
+    return double.submit(2).result()
+
+if __name__ == "__main__":
+    print(pipeline())
+""",
+        PREFECT_PLUGINS_ENABLED="1",
+        LAMIN_PREFECT="1",
+    )
+    assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
+    assert scripts.kinds("pipeline:double") == ["START", "COMPLETE"]
+    job = next(
+        event["job"] for event in scripts.events() if event["job"]["name"].endswith(":double")
+    )
+    assert "return 2 * number" in job["facets"]["sourceCode"]["sourceCode"]
+    assert job["facets"]["sourceCodeLocation"]["url"].endswith("/script.py")
+
+
 def test_tasks_in_other_processes_are_recorded_there(scripts: Scripts) -> None:
     done = scripts.run(
         """

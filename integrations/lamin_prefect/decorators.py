@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 import prefect
@@ -16,6 +16,8 @@ from prefect import assets as prefect_assets
 from prefect.tasks import Task
 
 from lamin_prefect.engine_hooks import Recorded, declare
+from lamin_prefect.generators import Kind
+from lamin_prefect.job_names import script_path
 from lamin_prefect.translate import source_of
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from prefect import Flow
     from prefect.assets import Asset
     from prefect.tasks import MaterializingTask, TaskOptions
+
+    from lamin_core.models import Schema
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,19 +43,31 @@ def task(
     *,
     inputs: Templates = (),
     outputs: Templates = (),
+    schema: str | Schema | None = None,
+    strict: bool = False,
+    features: Mapping[str, object] | None = None,
+    labels: str | Iterable[str] = (),
     **options: Unpack[TaskOptions],
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def task(
     function: Callable[..., Any] | None = None,
     /,
-    *,
-    inputs: Templates = (),
-    outputs: Templates = (),
     **options: Any,
 ) -> Any:
-    """Prefect's `task`, recorded. All options of Prefect, and two more for files that are neither passed nor returned:
-    `inputs` and `outputs`, a path or several, with the call's arguments in braces:
-    `outputs="clean/{name}.csv"`.
+    """Prefect's `task`, recorded. All options of Prefect, and those below; in texts, the call's
+    arguments may stand in braces.
+
+    Args:
+        function: What the task runs.
+        inputs: Path or paths of files that it reads without being passed them.
+        outputs: Path or paths of files that it writes: `outputs="clean/{name}.csv"`. A data frame or AnnData that
+            it returns, for several paths one for each, is written there, if the function has not written the file.
+        schema: Name, uid or record of the schema that its tables should fit: `schema_check` and `schema_problems`
+            become features of each.
+        strict: Whether a table that does not fit fails the task, with a `ValidationError`.
+        features: Values of features of the files that it writes.
+        labels: Labels of the files that it writes.
+        **options: Prefect's own.
 
     >>> @task(retries=2, outputs="clean/{name}.csv")
     ... def clean(name: str) -> None: ...
@@ -59,8 +75,8 @@ def task(
     (2, 'clean')
     """
     if function is None:
-        return functools.partial(task, inputs=inputs, outputs=outputs, **options)
-    declaration = Recorded("task", source_of(function), _templates(inputs), _templates(outputs))
+        return functools.partial(task, **options)
+    declaration = _declaration("task", function, options)
     return declare(prefect.task(function, **options), declaration)
 
 
@@ -68,17 +84,23 @@ def task(
 def flow(function: Callable[P, R], /) -> Flow[P, R]: ...
 @overload
 def flow(
-    function: None = None, /, *, inputs: Templates = (), outputs: Templates = (), **options: Any
-) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
-def flow(
-    function: Callable[..., Any] | None = None,
+    function: None = None,
     /,
     *,
     inputs: Templates = (),
     outputs: Templates = (),
+    schema: str | Schema | None = None,
+    strict: bool = False,
+    features: Mapping[str, object] | None = None,
+    labels: str | Iterable[str] = (),
+    **options: Any,
+) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+def flow(
+    function: Callable[..., Any] | None = None,
+    /,
     **options: Any,
 ) -> Any:
-    """Prefect's `flow`, recorded. All options of Prefect, and `inputs` and `outputs` as in `task`.
+    """Prefect's `flow`, recorded. All options of Prefect, and those that `task` has beside them.
 
     >>> @flow(name="nightly")
     ... def analysis(n: int = 3) -> None: ...
@@ -86,8 +108,8 @@ def flow(
     ('nightly', ['n'])
     """
     if function is None:
-        return functools.partial(flow, inputs=inputs, outputs=outputs, **options)
-    declaration = Recorded("flow", source_of(function), _templates(inputs), _templates(outputs))
+        return functools.partial(flow, **options)
+    declaration = _declaration("flow", function, options)
     return declare(prefect.flow(function, **options), declaration)
 
 
@@ -105,7 +127,7 @@ def materialize(
 
     def declared(function: Callable[P, R]) -> MaterializingTask[P, R]:
         task: MaterializingTask[P, R] = decorate(function)
-        declare(task, Recorded("task", source_of(function)))
+        declare(task, Recorded("task", source_of(function), path=script_path(function)))
         return task
 
     return declared
@@ -113,6 +135,22 @@ def materialize(
 
 # `flow.from_source(...)` is part of what users of `prefect.flow` write.
 flow.from_source = prefect.flow.from_source  # type: ignore[attr-defined]
+
+
+def _declaration(kind: Kind, function: Callable[..., Any], options: dict[str, Any]) -> Recorded:
+    """Take our options out of Prefect's."""
+    schema, labels = options.pop("schema", None), options.pop("labels", ())
+    return Recorded(
+        kind,
+        source_of(function),
+        _templates(options.pop("inputs", ())),
+        _templates(options.pop("outputs", ())),
+        getattr(schema, "uid", schema),
+        options.pop("strict", False),
+        options.pop("features", None) or {},
+        (labels,) if isinstance(labels, str) else tuple(labels),
+        script_path(function),
+    )
 
 
 def _templates(paths: Templates) -> tuple[str, ...]:

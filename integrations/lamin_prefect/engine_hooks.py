@@ -23,11 +23,12 @@ from prefect.tasks import MaterializingTask, Task
 
 from lamin_prefect import listener
 from lamin_prefect.generators import Kind, remove_our_frames, under_way, watched
+from lamin_prefect.job_names import DECLARATION, script_path
 from lamin_prefect.recording import Recording, log_exceptions
 from lamin_prefect.translate import Declaration, Ending, ending_of, ending_of_error, source_of
 
 # Attributes of Prefect's objects.
-_DECLARATION, _ATTEMPT, _RECORDING = "_lamin_declaration", "_lamin_attempt", "_lamin_recording"
+_ATTEMPT, _RECORDING = "_lamin_attempt", "_lamin_recording"
 
 
 class Recorded(Declaration):
@@ -37,7 +38,7 @@ class Recorded(Declaration):
 def declare(definition: Any, declaration: Recorded) -> Any:
     """Record the runs of this flow or task; returns it."""
     install()
-    setattr(definition, _DECLARATION, declaration)
+    setattr(definition, DECLARATION, declaration)
     return definition
 
 
@@ -55,11 +56,13 @@ class _Settings:
 
 def _declaration_of(definition: Any) -> Declaration | None:
     """What is declared of this flow or task; None for those that are not recorded."""
-    if not hasattr(definition, _DECLARATION) and _Settings.records_everything:
+    if not hasattr(definition, DECLARATION) and _Settings.records_everything:
         kind: Kind = "flow" if isinstance(definition, Flow) else "task"
-        setattr(definition, _DECLARATION, Recorded(kind, source_of(definition.fn)))
-    declaration: Declaration | None = getattr(definition, _DECLARATION, None)
-    return declaration
+        function = definition.fn
+        declaration = Recorded(kind, source_of(function), path=script_path(function))
+        setattr(definition, DECLARATION, declaration)
+    declared: Declaration | None = getattr(definition, DECLARATION, None)
+    return declared
 
 
 class _Attempt:
@@ -262,9 +265,15 @@ def install() -> None:
         _wrap_context(engine, "setup_run_context", _SetupRunContext)
     for engine in (FlowRunEngine, AsyncFlowRunEngine):
         _wrap_context(engine, "start", _Start)
+    for engine in (SyncTaskRunEngine, FlowRunEngine):
+        _wrap_success(engine)
+    for engine in (AsyncTaskRunEngine, AsyncFlowRunEngine):
+        _wrap_asynchronous_success(engine)
     _watch_rollback()
     for definition in (Task, MaterializingTask, Flow):
         _keep_declaration(definition)
+    for definition in (Task, Flow):
+        _pickle_declaration(definition)
 
 
 def _wrap_context(engine: Any, name: str, wrapper: Callable[[Any, Any], Any]) -> None:
@@ -275,6 +284,42 @@ def _wrap_context(engine: Any, name: str, wrapper: Callable[[Any, Any], Any]) ->
         return wrapper(self, make(self, *args, **kwargs))
 
     setattr(engine, name, wrapped)
+
+
+def _wrap_success(engine: Any) -> None:
+    """Have what the function returned written and checked, where that is declared, as if the function did it."""
+    succeed = engine.handle_success
+
+    @functools.wraps(succeed)
+    def handle_success(self: Any, result: Any, *args: Any, **kwargs: Any) -> Any:
+        recording = _recording_with_tables(self, kwargs.get("transaction"))
+        if recording is not None:
+            recording.take_tables(result)
+        return succeed(self, result, *args, **kwargs)
+
+    engine.handle_success = handle_success
+
+
+def _wrap_asynchronous_success(engine: Any) -> None:
+    succeed = engine.handle_success
+
+    @functools.wraps(succeed)
+    async def handle_success(self: Any, result: Any, *args: Any, **kwargs: Any) -> Any:
+        recording = _recording_with_tables(self, kwargs.get("transaction"))
+        if recording is not None:
+            await asyncio.to_thread(recording.take_tables, result)
+        return await succeed(self, result, *args, **kwargs)
+
+    engine.handle_success = handle_success
+
+
+def _recording_with_tables(engine: Any, transaction: Any) -> Recording | None:
+    """The recording of the attempt, if its result is to be written or checked; not where that is from the cache."""
+    attempt: _Attempt | None = getattr(engine, _ATTEMPT, None)
+    is_cached = transaction is not None and transaction.is_committed()
+    if attempt is None or attempt.recording is None or is_cached:
+        return None
+    return attempt.recording if attempt.recording.declares_tables else None
 
 
 def _watch_rollback() -> None:
@@ -290,6 +335,18 @@ def _watch_rollback() -> None:
     BaseTaskRunEngine.handle_rollback = handle_rollback  # type: ignore[assignment, method-assign]
 
 
+def _pickle_declaration(definition: Any) -> None:
+    """Have a flow or task take along to another process what can be declared of it only here."""
+    state_of = definition.__getstate__
+
+    @functools.wraps(state_of)
+    def __getstate__(self: Any) -> Any:
+        log_exceptions(_declaration_of)(self)
+        return state_of(self)
+
+    definition.__getstate__ = __getstate__
+
+
 def _keep_declaration(definition: Any) -> None:
     """Have `with_options`, which makes a new flow or task, hand on what is declared."""
     change = definition.with_options
@@ -297,8 +354,8 @@ def _keep_declaration(definition: Any) -> None:
     @functools.wraps(change)
     def with_options(self: Any, *args: Any, **options: Any) -> Any:
         changed = change(self, *args, **options)
-        if hasattr(self, _DECLARATION):
-            setattr(changed, _DECLARATION, getattr(self, _DECLARATION))
+        if hasattr(self, DECLARATION):
+            setattr(changed, DECLARATION, getattr(self, DECLARATION))
         return changed
 
     definition.with_options = with_options

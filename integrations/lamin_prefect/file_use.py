@@ -89,6 +89,14 @@ class FileUse:
         self._inputs += datasets
         return datasets
 
+    def has_written(self, path: str) -> bool:
+        """Whether the run has written the file at this path by now."""
+        try:
+            changed = os.stat(path).st_mtime_ns
+        except OSError:
+            return False
+        return changed >= self.began or self.opened.has_written(absolute(path))
+
     def wrote(self, paths: Iterable[str]) -> None:
         """The run writes these: its end looks at them."""
         self._to_look_at += map(absolute, paths)

@@ -11,25 +11,41 @@ from typing import Any
 
 from lamin_core.runtime.paths import FOLDER, SETTINGS, find_trusted_instance
 
+DECLARATION = "_lamin_declaration"
+"""The attribute of Prefect's flows and tasks that says what is declared of them."""
+
 
 def flow_name(flow: Any) -> str:
     """The job name of a flow: its file and its own name, the same on every machine."""
-    return f"{script_name(flow.fn)}:{flow.name}"
+    return f"{_script_of(flow)}:{flow.name}"
 
 
 def task_name(task: Any, flow: Any | None) -> str:
     """The job name of a task: below its flow, or below its file when it runs alone."""
-    return f"{script_name(task.fn) if flow is None else flow_name(flow)}:{task.name}"
+    return f"{_script_of(task) if flow is None else flow_name(flow)}:{task.name}"
 
 
-def script_name(function: Callable[..., Any]) -> str:
+def _script_of(definition: Any) -> str:
+    return script_name(definition.fn, path_of(definition))
+
+
+def path_of(definition: Any) -> str | None:
+    """The file that holds the function of a flow or task; what was declared, where its code no longer says so.
+
+    A function of `__main__` that was pickled for another process has lost its file, since cloudpickle 3.1.3.
+    """
+    declaration = getattr(definition, DECLARATION, None)
+    return script_path(definition.fn) or getattr(declaration, "path", None)
+
+
+def script_name(function: Callable[..., Any], path: str | None = None) -> str:
     """The name of the file that holds the function; its module where there is no file, as in a notebook.
 
     Within the project of the working directory it is the path from the folder of the instance. A
     file of elsewhere, and every file where several projects share one registry, has the name of its
     folder in front, as with the other engines: `main.py` of two projects is not one script.
     """
-    path = script_path(function)
+    path = script_path(function) or path
     if path is not None:
         return _name_of_file(os.path.abspath(path), os.getcwd(), _is_shared())
     return str(getattr(function, "__module__", None) or "__main__")

@@ -6,9 +6,12 @@ import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
+from uuid import UUID
 
 import prefect
 from prefect.context import AssetContext, FlowRunContext, TaskRunContext
+from prefect.settings import PREFECT_UI_URL
+from prefect.utilities.urls import url_for
 
 from lamin_core.errors import NotTracked
 from lamin_core.runtime import process
@@ -95,7 +98,8 @@ def recording_of(engine: Any, declaration: Declaration) -> Recording:
 def _recording_of_flow(engine: Any, declaration: Declaration, outer: Recording | None) -> Recording:
     arguments = engine.parameters or {}
     lineage = _lineage(outer, None if engine.flow_run is None else _flow_around(engine))
-    run = translate.flow_run(engine, declaration, prefect.__version__, *lineage)
+    url = page_of("flow-run", engine.flow_run.id)
+    run = translate.flow_run(engine, declaration, prefect.__version__, *lineage, url)
     passed = [run for value in arguments.values() for run in upstream.of(value)]
     waited = translate.dependencies({}, upstream.run, (), passed, run.parent)
     run = replace(run, dependencies=waited, process=process.current())
@@ -120,8 +124,9 @@ def _flow_around(engine: Any) -> FlowRunContext | None:
 
 def _recording_of_task(engine: Any, declaration: Declaration, outer: Recording | None) -> Recording:
     flow, context = FlowRunContext.get(), TaskRunContext.get()
+    lineage, url = _lineage(outer, flow), page_of("task-run", engine.task_run.id)
     run = translate.task_run(
-        engine, flow and flow.flow, declaration, prefect.__version__, *_lineage(outer, flow)
+        engine, flow and flow.flow, declaration, prefect.__version__, *lineage, url
     )
     function, arguments = inspect.unwrap(engine.task.fn), engine.parameters or {}
     run = replace(
@@ -172,6 +177,11 @@ def _lineage(
     above = translate.flow_reference(flow) if flow is not None else None
     root = RunReference.of(around.outermost) if around else above
     return above or (RunReference.of(around) if around else None), root
+
+
+def page_of(kind: str, own: UUID) -> str | None:
+    """The page of this run in Prefect's UI; None where no server is set."""
+    return url_for(kind, obj_id=own) if PREFECT_UI_URL.value() else None
 
 
 # What Prefect says of results.

@@ -6,8 +6,6 @@ is one warning, unless `LAMIN_STRICT=1`.
 
 from __future__ import annotations
 
-import atexit
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,13 +14,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from lamin_core.runtime.child_environment import ChildEnvironment
 from lamin_core.runtime.current import register_engine
-from lamin_core.runtime.fork_safe import ForkSafeLock
-from lamin_core.runtime.parent_context import RunReference, parent_from_environment
+from lamin_core.runtime.parent_context import RunReference
 from lamin_core.runtime.recorded_calls import recorded_by_engine
 from lamin_core.watching.opening import unwatched
 from lamin_prefect import path_discovery
+from lamin_prefect.declared_outputs import DeclaredOutputs
+from lamin_prefect.delivery import announcement as announcement
+from lamin_prefect.delivery import delivery as delivery
 from lamin_prefect.file_use import FileUse, identity
 from lamin_prefect.kept_results import KeptResults, Result
 from lamin_prefect.provenance_map import Upstream
@@ -30,82 +29,13 @@ from lamin_prefect.task_assets import TaskAssets
 from lamin_prefect.translate import Declaration, Ending
 from openlineage.lamin.adapter.guard import Guard
 from openlineage.lamin.emit import events
-from openlineage.lamin.emit.default_sink import default_sink
 from openlineage.lamin.emit.events import Dataset, Event, Run
-from openlineage.lamin.emit.sinks import Sink
 
 log_exceptions = Guard("lineage of this run is incomplete")
 warn = log_exceptions.handle
+missing_outputs = Guard("lineage of this run is incomplete")
 
 
-class Delivery:
-    """The sink of this process, opened with its first event and closed with the process."""
-
-    def __init__(self) -> None:
-        self._sink: Sink | None = None
-        self._lock = ForkSafeLock()
-        atexit.register(self.close)
-
-    def emit(self, event: Event) -> None:
-        """Hand it to the sink, one thread at a time."""
-        with self._lock:
-            if self._sink is None:
-                self._sink = default_sink()
-            self._sink.emit(event)
-
-    def flush(self) -> None:
-        """Wait for what is still held."""
-        sink = self._sink
-        if sink is not None:
-            sink.flush()
-
-    def close(self) -> None:
-        """Deliver what is still held; the next event opens a new sink, as the environment then says."""
-        with self._lock:
-            sink, self._sink = self._sink, None
-        if sink is not None:
-            sink.close()
-
-
-class Announcement:
-    """The outermost flow's name in `os.environ`, where child processes look for the run that started them.
-
-    The environment belongs to the whole process: a flow is in it only while it is the only one, and
-    if it runs in the main thread. With a second flow beside it neither is, as a process would be
-    taken for a child of the wrong one.
-    """
-
-    def __init__(self) -> None:
-        self._flows: dict[int, Mapping[str, str]] = {}
-        self._environment = ChildEnvironment()
-        self._lock = ForkSafeLock()
-
-    def make(self, by: object, run: Run) -> None:
-        """The outermost flow begins: put its name there if no other one is under way."""
-        is_main = threading.current_thread() is threading.main_thread()
-        with self._lock:
-            self._flows[id(by)] = run.reference.environment(run.root) if is_main else {}
-            self._show()
-
-    def end(self, by: object) -> None:
-        """It has ended: the name of the only one that is left, or what was there before."""
-        with self._lock:
-            if self._flows.pop(id(by), None) is not None:
-                self._show()
-
-    def _show(self) -> None:
-        self._environment.restore()
-        if len(self._flows) == 1:
-            (variables,) = self._flows.values()
-            self._environment.set(variables)
-
-    def parent_of_process(self) -> RunReference | None:
-        """The run that started this process."""
-        return parent_from_environment(self._environment.inherited())
-
-
-delivery = Delivery()
-announcement = Announcement()
 upstream = Upstream()
 kept_results = KeptResults()
 
@@ -140,6 +70,9 @@ class Recording:
         self._began = datetime.now(UTC)
         self._files = FileUse(int(self._began.timestamp() * 1e9))
         self._is_rolled_back = False
+        self._declared = DeclaredOutputs(
+            called.declaration, called.function, called.arguments, self._files
+        )
         self.outputs: list[Dataset] | None = None
         """What the run has written; known once it has ended."""
 
@@ -162,7 +95,10 @@ class Recording:
     @log_exceptions
     def may_end_slowly(self, value: Any) -> bool:
         """Whether files are read, or events delivered, at its end, if it returns this."""
-        declares = bool(self._called.declaration.outputs or self._called.assets.materialized)
+        declaration = self._called.declaration
+        declares = bool(
+            declaration.outputs or declaration.schema or self._called.assets.materialized
+        )
         is_slow = declares or self._flush or self._files.has_paths
         return is_slow or bool(path_discovery.in_result(self.function, value))
 
@@ -214,13 +150,27 @@ class Recording:
         upstream.remember(value, self.run.reference)
         self._files.yielded(path_discovery.in_result(self._called.function, value))
 
+    @property
+    def declares_tables(self) -> bool:
+        """Whether `take_tables` has something to do."""
+        return not self.is_generator and self._declared.takes_tables
+
+    @unwatched()
+    def take_tables(self, result: Any) -> None:
+        """Write and check the tables that the function returned, as is declared: a part of the run, which may raise."""
+        self._declared.take(result)
+
+    @log_exceptions
+    def _look_at_declared(self, result: Any) -> None:
+        self._declared.check(result)
+        for error in self._declared.missing(self.run.job.name):
+            missing_outputs.warn(error)
+
     @log_exceptions
     def _returned(self, value: Any) -> None:
         upstream.remember(value, self.run.reference)
         self._files.returned(path_discovery.in_result(self._called.function, value))
-        self._files.wrote(
-            path_discovery.filled(self._called.declaration.outputs, self._called.arguments)
-        )
+        self._files.wrote(self._declared.paths())
 
     @unwatched()
     def end(self, ending: Ending, value: Any = None, result_key: str | None = None) -> None:
@@ -228,6 +178,7 @@ class Recording:
         try:
             if ending.how == "complete":
                 self._returned(value)
+                self._look_at_declared(value)
             result = self._result(ending) or Result()
             if result_key is not None and self._called.keeps_result:
                 kept_results.keep(result_key, result)
@@ -256,7 +207,7 @@ class Recording:
         if ending.how == "abort":  # there may be no time to read more files
             return Result(inputs, outputs)
         read, written = self._files.noticed(inputs, outputs, is_complete=is_complete)
-        return Result([*inputs, *read], [*outputs, *written])
+        return Result([*inputs, *read], self._declared.annotated([*outputs, *written]))
 
     @log_exceptions
     def _close(self) -> None:

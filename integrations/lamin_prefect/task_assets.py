@@ -95,10 +95,8 @@ def _with_facets(
         described["documentation"] = facets.dataset_documentation(str(text))
     if properties is not None and properties.owners:
         described["ownership"] = facets.ownership("Dataset", *properties.owners)
-    described["lamin_asset"] = facets.lamin_asset(
-        asset.key,
-        None if properties is None else properties.url,
-        materialized_by,
-        None if metadata is None else parameters(metadata),
-    )
+    if metadata:
+        described["lamin_features"] = facets.lamin_features(parameters(metadata))
+    url = None if properties is None else properties.url
+    described["lamin_asset"] = facets.lamin_asset(asset.key, url, materialized_by)
     return replace(dataset, facets=described)

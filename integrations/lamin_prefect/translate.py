@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from pathlib import Path, PurePath
 from types import TracebackType
@@ -14,12 +15,15 @@ from uuid import UUID
 
 from lamin_core.enums import DependencyRole
 from lamin_core.runtime.json_values import JsonConverter, is_numpy_scalar
-from lamin_core.uids import derived_run_id
+from lamin_core.uids import attempt_id
 from lamin_prefect import path_discovery
-from lamin_prefect.job_names import flow_name, script_path, task_name
+from lamin_prefect.job_names import flow_name, path_of, task_name
+from openlineage.lamin.emit import facets
 from openlineage.lamin.emit.events import Dependency, Job, Run, RunReference
 
 ENGINE = "prefect"
+_DEPLOYMENT_NAME = "PREFECT__DEPLOYMENT_NAME"
+"""Where workers and served flows name the deployment to the process that runs it; asking the server takes time."""
 _TEXT, _ITEMS, _DEPTH = 2000, 100, 4
 _TRACE = 20_000
 
@@ -32,6 +36,16 @@ class Declaration:
     source: str | None = None
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    schema: str | None = None
+    """Name or uid of the schema that its tables should fit."""
+    is_strict: bool = False
+    """Whether a table that does not fit fails the run."""
+    features: Mapping[str, Any] = field(default_factory=dict)
+    """Values of features of what it writes."""
+    labels: tuple[str, ...] = ()
+    """Labels of what it writes."""
+    path: str | None = None
+    """The file that holds the function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +73,7 @@ def run_id(own: UUID, attempt: int) -> str:
     >>> run_id(UUID(int=1), 2) == run_id(UUID(int=1), 2) != run_id(UUID(int=1), 3)
     True
     """
-    return str(own) if attempt <= 1 else derived_run_id(str(own), f"attempt-{attempt}")
+    return attempt_id(str(own), attempt)
 
 
 def flow_reference(context: Any) -> RunReference | None:
@@ -82,15 +96,21 @@ def flow_run(
     version: str,
     parent: RunReference | None,
     root: RunReference | None,
+    url: str | None = None,
 ) -> Run:
-    """The Run of the flow run of this engine."""
+    """The Run of the flow run of this engine; `url` is its page in Prefect's UI."""
     run, flow = engine.flow_run, engine.flow
     job = _job(flow_name(flow), flow, declaration)
     details = _details(
         flow_run_id=run.id,
+        url=url,
+        deployment=None if run.deployment_id is None else os.environ.get(_DEPLOYMENT_NAME),
         deployment_id=run.deployment_id,
+        deployment_version=getattr(run, "deployment_version", None),
+        work_pool=getattr(run, "work_pool_name", None),
+        work_queue=getattr(run, "work_queue_name", None),
+        flow_version=flow.version,
         task_runner=type(flow.task_runner).__name__,
-        tags=run.tags,
     )
     return _run(run, job, version, engine.parameters, details, parent=parent, root=root)
 
@@ -102,12 +122,17 @@ def task_run(
     version: str,
     parent: RunReference | None,
     root: RunReference | None,
-    dependencies: Sequence[Dependency] = (),
+    url: str | None = None,
 ) -> Run:
-    """The Run of the task run of this engine; `flow` is the one that it belongs to."""
+    """The Run of the task run of this engine; `flow` is the one that it belongs to, `url` its page in Prefect's UI."""
     run = engine.task_run
     job = _job(task_name(engine.task, flow), engine.task, declaration)
-    details = _details(task_run_id=run.id, flow_run_id=run.flow_run_id, tags=run.tags)
+    details = _details(
+        task_run_id=run.id,
+        flow_run_id=run.flow_run_id,
+        url=url,
+        task_version=engine.task.version,
+    )
     return _run(
         run,
         job,
@@ -116,7 +141,6 @@ def task_run(
         details,
         parent=parent,
         root=root,
-        dependencies=dependencies,
     )
 
 
@@ -138,12 +162,13 @@ def _run(
         params=parameters(arguments or {}),
         attempt=max(run.run_count, 1),
         details=details,
+        facets=_labels(run.tags),
         **others,
     )
 
 
 def _job(name: str, definition: Any, declaration: Declaration) -> Job:
-    path = script_path(definition.fn)
+    path = path_of(definition)
     return Job(
         ENGINE,
         name,
@@ -155,9 +180,14 @@ def _job(name: str, definition: Any, declaration: Declaration) -> Job:
     )
 
 
-def _details(tags: Iterable[str], **facts: Any) -> dict[str, Any]:
-    details = {name: str(value) for name, value in facts.items() if value is not None}
-    return {**details, "tags": sorted(tags)} if tags else details
+def _details(**facts: Any) -> dict[str, Any]:
+    return {name: str(value) for name, value in facts.items() if value is not None}
+
+
+def _labels(tags: Iterable[str]) -> dict[str, Any]:
+    """Prefect's tags as labels of the run."""
+    labels = [(tag, "") for tag in sorted(tags)]
+    return {"tags": facets.tags("Run", labels)} if labels else {}
 
 
 def parameters(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,8 +20,10 @@ from lamin_core.cli.output import (
     print_json,
     print_table,
     there_is_more,
+    time_option,
 )
 from lamin_core.cli.pictures import chosen_file, chosen_form, newest_nodes, picture_options, put_out
+from lamin_core.cli.reconcile import reconcile
 from lamin_core.cli.resolve import note_other_place
 from lamin_core.cli.trees import print_lines
 from lamin_core.enums import RunStatus
@@ -36,16 +38,9 @@ from lamin_core.models import Artifact, Run
 from lamin_core.render.drawing import Lineage
 from lamin_core.render.tree import tree_lines
 from lamin_core.runtime.text import duration
-from lamin_core.runtime.timestamps import parse_time
 
 _SHOWN = 50
 """Rows of a table, where nobody says how many."""
-
-
-def _time_option(
-    _context: click.Context, _option: click.Parameter, value: str | None
-) -> datetime | None:
-    return None if value is None else parse_time(value)
 
 
 @click.command(
@@ -77,7 +72,7 @@ def _time_option(
 @click.option(
     "--as-of",
     metavar="TIME",
-    callback=_time_option,
+    callback=time_option,
     help="Show what was known at this time: 2026-03-01T14:30, or an age such as 2h.",
 )
 @click.option(
@@ -235,7 +230,7 @@ def _choices(command: Any) -> Any:
         click.option(
             "--since",
             metavar="TIME",
-            callback=_time_option,
+            callback=time_option,
             help="Only since this time: 2026-03-01, or an age such as 3d.",
         ),
         click.option(
@@ -248,10 +243,14 @@ def _choices(command: Any) -> Any:
     return command
 
 
-@click.command(
+@click.group(
+    invoke_without_command=True,
     epilog=examples(
-        "lamin runs --status failed --since 2d", "lamin runs --engine snakemake --limit 500"
-    )
+        "lamin runs --status failed --since 2d",
+        "lamin runs --engine snakemake --limit 500",
+        "lamin runs --id 019ac5e2-6f0a-7c51-9a40-0d5a6cb9b1f3",
+        "lamin runs reconcile",
+    ),
 )
 @click.option(
     "--status",
@@ -264,17 +263,28 @@ def _choices(command: Any) -> Any:
     shell_complete=completers.transforms,
     help="Only runs whose transform has a key that starts with this.",
 )
+@click.option(
+    "--id",
+    "attempts_of",
+    metavar="UUID",
+    help="Only all attempts of the run with this id of its engine.",
+)
 @_choices
 @as_json
+@click.pass_context
 def runs(
+    context: click.Context,
     status: tuple[str, ...],
     key: str | None,
+    attempts_of: str | None,
     engine: str | None,
     since: datetime | None,
     limit: int | None,
     as_json: bool,
 ) -> None:
     """List runs, the newest first."""
+    if context.invoked_subcommand is not None:
+        return
     instance = connect()
     instance.runs.find_lost()
     max_rows = limit or (None if as_json else _SHOWN)
@@ -282,6 +292,7 @@ def runs(
         status=status,
         engine=engine,
         key=key,
+        attempts_of=attempts_of,
         since=since,
         limit=None if max_rows is None else max_rows + 1,
     )
@@ -295,13 +306,18 @@ def runs(
             "transform": node.transform_key,
             "engine": node.engine,
             "name": node.name,
+            "attempt": node.attempt if node.attempt > 1 else None,
             "status": node.status + (" (cached)" if node.cached else ""),
             "started": None if node.started_at is None else local(node.started_at),
             "took": "" if node.duration is None else duration(node.duration),
         }
         for node in nodes
     ]
-    _print_first(rows, max_rows, is_filtered=bool(status or key or engine or since))
+    is_filtered = bool(status or key or engine or since or attempts_of)
+    _print_first(rows, max_rows, is_filtered=is_filtered)
+
+
+runs.add_command(reconcile)
 
 
 @click.command(

@@ -16,6 +16,7 @@ import click
 
 from lamin_core.cli.streams import STANDARD_OUTPUT, discard
 from lamin_core.runtime.printable import printable, printable_json, printable_lines, printable_path
+from lamin_core.runtime.timestamps import parse_time
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
 """The option that every command which reads has."""
@@ -134,6 +135,13 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, nothing: str = "nothing ye
 def there_is_more(limit: int) -> None:
     """Say that a list ended before its end."""
     echo(f"the first {limit}; there is more: --limit", err=True)
+
+
+def time_option(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> datetime | None:
+    """The time that an option names: a moment, or how long ago."""
+    return None if value is None else parse_time(value)
 
 
 def local(timestamp: datetime) -> str:

@@ -170,10 +170,14 @@ def _with_uid(kind: Any, word: str) -> Any:
 
 
 def _by_uid(kind: Any, uid: str) -> Any:
-    """The record with this uid, or these first characters of it; a run also by its OpenLineage run id."""
+    """The record with this uid, or these first characters of it; a run also by its OpenLineage run id.
+
+    Of several attempts of a run, the last.
+    """
     if kind is not ln.Run:
         return kind.get(uid)
-    run = ln.Run.filter(external_id__in=sorted(external_ids(uid))).first()
+    attempts = ln.Run.filter(external_id__in=sorted(external_ids(uid)))
+    run = attempts.order_by("-attempt").first()
     if run is None and not (uid.isascii() and uid.isalnum()):
         raise NotFound(f"no run has the id {uid!r}", hint="lamin runs")
     return ln.Run.get(uid) if run is None else run

@@ -37,6 +37,8 @@ class Traits:
     labels: tuple[tuple[str, str], ...] | None = None
     """Key and value of each tag."""
     owner: str | None = None
+    features: Mapping[str, Any] | None = None
+    """Values by the names of features."""
     real_key: str | None = None
     """Where a registry keeps its copy, below the root of its storage."""
     saved: bool | None = None

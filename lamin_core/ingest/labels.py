@@ -1,4 +1,4 @@
-"""Labels, schemas and owners that events tell of, tied to what they are of; what people said of it stays beside."""
+"""Labels, schemas, owners and features that events tell of, tied to what they are of; what people said stays beside."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from lamin_core.db.statements import (
     select_in,
     update_rows,
 )
+from lamin_core.ingest.features import tie_features
 from lamin_core.models import (
     Artifact,
     ArtifactSchema,
@@ -59,6 +60,7 @@ def annotate(
     _own(session, kind, _named(attributes, "owner", None))
     if kind is Artifact:
         _tie_schemas(session, _named(attributes, "schema_id", None))
+        tie_features(session, _named(attributes, "features", {}))
 
 
 def _named(

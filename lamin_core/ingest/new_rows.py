@@ -6,9 +6,12 @@ made here alone: of a series from what it is, of a version from its series and i
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from blake3 import blake3
 
 from lamin_core.enums import RunStatus
 from lamin_core.uids import derived_uid, run_uid, version_suffix
@@ -136,4 +139,23 @@ def stub(run: RunReference, transform_id: int, at: datetime) -> Row:
         "status": str(RunStatus.SCHEDULED),  # nobody has said that it runs
         "created_at": at,
         "transform_id": transform_id,
+    }
+
+
+def feature_value(feature_id: int, value: Any, position: int, origin: str) -> Row:
+    """A value of a feature, as `validated` gives it; `position` is its place in a list.
+
+    >>> row = feature_value(3, 21.5, 0, "event")
+    >>> row["number"], row["string"]
+    (21.5, None)
+    """
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return {
+        "feature_id": feature_id,
+        "position": position,
+        "value": value,
+        "number": float(value) if isinstance(value, bool | int | float) else None,
+        "string": value if isinstance(value, str) else None,
+        "hash": blake3(text.encode()).hexdigest()[:22],
+        "origin": origin,
     }

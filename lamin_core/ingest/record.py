@@ -245,6 +245,7 @@ class _Writer:
             if reported.labels is None
             else [list(label) for label in reported.labels],
             "owner": reported.owner,
+            "features": None if reported.features is None else dict(reported.features),
             "real_key": reported.real_key,
             "saved": reported.saved,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -112,25 +113,41 @@ def _features(session: Session, fields_of_datasets: Collection[Fields]) -> dict[
     for fields in fields_of_datasets:
         for field in fields:
             dtypes[field.name] = min(dtype_of(field.type), dtypes.get(field.name, "~"))
+    return {name: feature.id for name, feature in find_features(session, dtypes).items()}
+
+
+class TypedFeature(NamedTuple):
+    """A feature as the registry has it."""
+
+    id: int
+    dtype: str
+
+
+def find_features(session: Session, dtypes: Mapping[str, str]) -> dict[str, TypedFeature]:
+    """Return the feature of each name, made with this type where it is new.
+
+    One that was made from events has the first by the alphabet of all types that they name, whichever came first.
+    """
     rows = list(select_in(session, _FEATURES, Feature.name, dtypes))
-    retyped = [row for row in rows if row.uid == _uid(row.name) and dtypes[row.name] < row.dtype]
-    update_rows(session, Feature, [{"id": row.id, "dtype": dtypes[row.name]} for row in retyped])
-    ids = {row.name: row.id for row in rows}
-    missing = sorted(name for name in dtypes if name not in ids)
+    features = {row.name: TypedFeature(row.id, row.dtype) for row in rows}
+    retyped = {
+        row.name: TypedFeature(row.id, dtypes[row.name])
+        for row in rows
+        if row.uid == _uid(row.name) and dtypes[row.name] < row.dtype
+    }
+    update_rows(session, Feature, [{"id": i, "dtype": dtype} for i, dtype in retyped.values()])
+    missing = sorted(name for name in dtypes if name not in features)
     uids = free_uids(session, Feature, {name: _uid(name) for name in missing})
-    new_ids = dict(zip(missing, reserve(session, Feature, len(missing)), strict=True))
+    created = {
+        name: TypedFeature(identity, dtypes[name])
+        for name, identity in zip(missing, reserve(session, Feature, len(missing)), strict=True)
+    }
     new_rows = [
-        {
-            "id": new_ids[name],
-            "uid": uids[name],
-            "name": name,
-            "dtype": dtypes[name],
-            "created_at": now(),
-        }
-        for name in missing
+        {"id": i, "uid": uids[name], "name": name, "dtype": dtype, "created_at": now()}
+        for name, (i, dtype) in created.items()
     ]
     insert_rows(session, Feature, new_rows)
-    return ids | new_ids
+    return features | retyped | created
 
 
 def _uid(name: str) -> str:

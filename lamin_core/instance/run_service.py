@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 
 from lamin_core.db.database import Database
 from lamin_core.enums import RunStatus
@@ -95,14 +96,22 @@ class RunService:
                 for row in session.execute(under_way)
                 if Process(row.host, row.pid, row.process_birth).is_gone()
             ]
-        if not gone:
-            return 0
-        with contextlib.suppress(ReadOnly), self._database.writing() as session:
-            for run in session.scalars(
-                select(Run).where(Run.id.in_(gone), Run.status == RunStatus.RUNNING)
-            ):
-                run.status, run.error = RunStatus.LOST, "the process ended without a word"
+        if gone:
+            with contextlib.suppress(ReadOnly):
+                self._lose(Run.id.in_(gone), "the process ended without a word")
         return len(gone)
+
+    def give_up(self, before: datetime) -> None:
+        """Mark runs that began before this time, and are under way for all that is known, as lost."""
+        began = func.coalesce(Run.started_at, Run.created_at)
+        self._lose(began < before, f"no end was heard of since {before:%Y-%m-%d %H:%M} UTC")
+
+    def _lose(self, condition: ColumnElement[bool], reason: str) -> None:
+        with self._database.writing() as session:
+            for run in session.scalars(
+                select(Run).where(condition, Run.status == RunStatus.RUNNING)
+            ):
+                run.status, run.error = RunStatus.LOST, reason
 
     def set_report(self, run: Run, artifact_id: int) -> None:
         """Set the report of the run; it replaces an earlier one."""

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from lamin_core.lineage import rows
 from lamin_core.lineage.graph import ArtifactNode, RunNode
+from lamin_core.lineage.resolve import external_ids
 from lamin_core.lineage.traversal import dialect, ids, parameter_values
 from lamin_core.models import Artifact, Run, Transform
 
@@ -24,6 +25,8 @@ class ListFilter:
     engine: str | None = None
     key: str | None = None
     """How the key begins: of a run, that of its transform."""
+    attempts_of: str | None = None
+    """A run id of the engine: this run in all its attempts."""
     since: datetime | None = None
     limit: int | None = None
     within: Select[tuple[int]] | None = None
@@ -38,6 +41,8 @@ def runs(session: Session, criteria: ListFilter) -> tuple[list[RunNode], dict[in
     )
     if criteria.engine is not None:
         conditions.append(Run.engine == criteria.engine)
+    if criteria.attempts_of is not None:
+        conditions.append(Run.external_id.in_(external_ids(criteria.attempts_of)))
     result = _fetch_rows(
         session, query, [*conditions, *_common(criteria, Run, Transform.key)], criteria.limit
     )

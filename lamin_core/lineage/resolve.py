@@ -31,6 +31,7 @@ from lamin_core.models import Artifact, Content, Run, Transform
 from lamin_core.models.checks import is_storable
 from lamin_core.models.deleted import deleted_at
 from lamin_core.storage.hashing import Digest
+from lamin_core.uids import attempt_id
 
 Record = Artifact | Run
 DigestOf = Callable[[str], Digest | None]
@@ -43,6 +44,8 @@ _SAVE_IT = Hint(
     f"ln.Artifact(PATH).save() makes an artifact of a file; {LIST_ARTIFACTS}",
     command=f"`lamin save` makes an artifact of a file; {LIST_ARTIFACTS.command}",
 )
+_ATTEMPTS = 100
+"""Attempts of a run that are looked for by the id of the first."""
 UID_PREFIX = 8
 """The first characters of a uid that name a record, at least."""
 
@@ -136,15 +139,18 @@ def find_run(session: Session, name: str) -> Run:
 
 
 def external_ids(name: str) -> set[str]:
-    """The OpenLineage run ids that a name can be: itself, and a UUID also in lower case.
+    """The OpenLineage run ids that a name can be: itself, a UUID in lower case, and those of its further attempts.
 
-    >>> sorted(external_ids("0194E0A0-0000-7000-8000-000000000000"))
-    ['0194E0A0-0000-7000-8000-000000000000', '0194e0a0-0000-7000-8000-000000000000']
+    >>> "0194e0a0-0000-7000-8000-000000000000" in external_ids("0194E0A0-0000-7000-8000-000000000000")
+    True
     >>> external_ids("Scheduled__1")
     {'Scheduled__1'}
     """
     is_uuid = len(name) == 36 and name.count("-") == 4 and name.replace("-", "").isalnum()
-    return {name, name.lower()} if is_uuid else {name}
+    if not is_uuid:
+        return {name}
+    attempts = {attempt_id(name.lower(), attempt) for attempt in range(1, _ATTEMPTS + 1)}
+    return {name} | attempts
 
 
 def _named(session: Session, name: str, as_of: datetime | None) -> list[Record]:
@@ -182,7 +188,9 @@ def _begins(column: Any, prefix: str) -> ColumnElement[bool]:
 
 
 def _by_external_id(session: Session, name: str) -> Run | None:
-    return session.scalar(select(Run).where(Run.external_id.in_(external_ids(name))).limit(1))
+    """The run with this id of an engine; of several attempts, the last."""
+    runs = select(Run).where(Run.external_id.in_(external_ids(name)))
+    return session.scalar(runs.order_by(Run.attempt.desc(), Run.id.desc()).limit(1))
 
 
 def _newest_of(session: Session, key: str) -> Run | None:

@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session
 
 from lamin_core.db.statements import insert_missing_rows
 from lamin_core.errors import ValidationError
+from lamin_core.ingest.new_rows import feature_value
 from lamin_core.models import Artifact, Feature
 from lamin_core.models.base import table_of
 from lamin_core.models.dtypes import Dtype, parse
 from lamin_core.query.operators import OPERATORS
 from lamin_core.samplesheets.registry import ArtifactRecord, Record, RecordFeatureValue
-from lamin_core.saving.annotations import value_row
 from lamin_core.saving.categoricals import Terms, unknown_terms
 from lamin_core.saving.named_records import write_named
 
@@ -101,7 +101,9 @@ def _value_rows(
         for record_id, description in described.items():
             for position, value in enumerate(description.values.get(name, [])):
                 stored = uids.get(value, value) if isinstance(value, str) else value
-                rows.append(value_row(feature, stored, position) | {"record_id": record_id})
+                rows.append(
+                    feature_value(feature.id, stored, position, "api") | {"record_id": record_id}
+                )
     return rows
 
 

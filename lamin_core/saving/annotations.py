@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from blake3 import blake3
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
@@ -15,6 +13,7 @@ from lamin_core.db.database import Database
 from lamin_core.db.presence import check_present
 from lamin_core.db.statements import insert_missing_rows
 from lamin_core.errors import InvalidArgument, ValidationError, ValueNotFound
+from lamin_core.ingest.new_rows import feature_value
 from lamin_core.models import Feature, QuerySet, Registry, ToMany
 from lamin_core.models.base import table_of
 from lamin_core.models.checks import listed_argument, shown, text_argument
@@ -326,22 +325,10 @@ def _value_rows(
     table = model(kind._feature_values)
     for position, item in enumerate(items):
         value = validated(feature.name, dtype, item)
-        row = value_row(feature, value, position) | {f"{kind.__tablename__}_id": record.id}
+        row = feature_value(feature.id, value, position, "api") | {
+            f"{kind.__tablename__}_id": record.id
+        }
         rows[table_of(table)].append(row)
-
-
-def value_row(feature: Feature, value: Any, position: int) -> dict[str, Any]:
-    """Return the row that says this value, all but whose it is."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
-    return {
-        "feature_id": feature.id,
-        "position": position,
-        "value": value,
-        "number": float(value) if isinstance(value, bool | int | float) else None,
-        "string": value if isinstance(value, str) else None,
-        "hash": blake3(text.encode()).hexdigest()[:22],
-        "origin": "api",
-    }
 
 
 # Labels
@@ -369,7 +356,9 @@ def _label_rows(
 
 def _uid_row(record: Registry, feature: Feature, label: Any, position: int, rows: Rows) -> None:
     table = model(type(record)._feature_values or "")
-    row = value_row(feature, label.uid, position) | {f"{type(record).__tablename__}_id": record.id}
+    row = feature_value(feature.id, label.uid, position, "api") | {
+        f"{type(record).__tablename__}_id": record.id
+    }
     rows[table_of(table)].append(row)
 
 

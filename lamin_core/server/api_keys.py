@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import secrets
@@ -51,6 +52,15 @@ def revoke(database: Database, name: str) -> None:
         key.revoked_at = key.revoked_at or now()
 
 
+def _password(credentials: str) -> str:
+    """The password in the credentials of HTTP Basic (RFC 7617); empty where they are none."""
+    try:
+        text = base64.b64decode(credentials.strip(), validate=True).decode()
+    except ValueError:
+        return ""
+    return text.partition(":")[2]
+
+
 def _require_name(name: str) -> None:
     if not name.strip():
         raise InvalidArgument(
@@ -94,6 +104,10 @@ class Keyring:
         """Whether a request with this header may pass. Raises `Unavailable`."""
         await self._refresh()
         scheme, _, key = authorization.strip().partition(" ")
+        if (
+            scheme.lower() == "basic"
+        ):  # of clients that know nothing else, such as Nextflow's weblog
+            scheme, key = "bearer", _password(key)
         is_bearer = scheme.lower() == "bearer"
         if is_bearer and not key.strip():
             return False

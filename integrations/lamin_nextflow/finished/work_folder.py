@@ -72,7 +72,9 @@ class WorkFolder:
         return [match[1] for line in self._header() if (match := _OUTPUT.match(line))]
 
     def outputs(self) -> tuple[list[str], list[str]]:
-        """Return the declared outputs that lie in the folder, and the names of those that do not, of patterns none."""
+        """Return the declared outputs that lie in the folder, and the names of those that do not; of patterns none."""
+        if "\n### ---\n" not in self.command[:100]:
+            return list(self._unstaged()), []
         present: dict[str, None] = {}
         missing = []
         for pattern in self.patterns:
@@ -81,6 +83,17 @@ class WorkFolder:
             if not matches and not _is_pattern(pattern):
                 missing.append(pattern)
         return list(present), missing
+
+    def _unstaged(self) -> Iterator[str]:
+        """What lies in the folder and was not staged: up to 22.10 the wrapper does not say what was declared."""
+        staged = {name.partition("/")[0] for name in self.staged}
+        try:
+            names = sorted(os.listdir(self.path))
+        except OSError:
+            return
+        for name in names:
+            if not name.startswith(".") and name not in staged:
+                yield str(self.path / name)
 
     def _matches(self, pattern: str) -> Iterator[str]:
         if not _is_pattern(pattern):

@@ -81,6 +81,8 @@ class Run:
     """What else the engine knows, kept as JSON: wildcards, threads, exit code, log path, external job id."""
     process: Process | None = None
     """The process that will tell the end: if it is gone and has not, the run is lost."""
+    started_at: datetime | None = None
+    """When it began, where the engine's way to speak has no START: the standard's says it with that event."""
     is_lost: bool = False
     """Whether its process is gone without having told the end."""
     facets: Mapping[str, Any] = field(default_factory=dict)
@@ -215,6 +217,29 @@ def abort(
     return event
 
 
+def end(
+    run: RunReference,
+    kind: Literal["COMPLETE", "FAIL", "ABORT"],
+    at: datetime,
+    message: str | None = None,
+) -> Event:
+    """The run has ended, as somebody else says who knows nothing more of it.
+
+    >>> run = RunReference("0194e0a0-0000-7000-8000-000000000000", "prefect", "flow.py:study")
+    >>> list(end(run, "ABORT", datetime(2026, 1, 1, tzinfo=UTC), "cancelled")["run"]["facets"])
+    ['errorMessage']
+    """
+    why = {"errorMessage": facets.error_message(redact_text(message), None)} if message else {}
+    return {
+        "eventType": kind,
+        **_head("RunEvent", at),
+        "run": {"runId": run.run_id, "facets": why},
+        "job": {"namespace": run.namespace, "name": run.name, "facets": {}},
+        "inputs": [],
+        "outputs": [],
+    }
+
+
 def declare(
     job: Job, at: datetime, inputs: Sequence[Dataset] = (), outputs: Sequence[Dataset] = ()
 ) -> Event:
@@ -284,6 +309,7 @@ def _run_facets(run: Run) -> dict[str, Any]:
             run.cached,
             dict(run.details),
             "lost" if run.is_lost else None,
+            None if run.started_at is None else timestamp(run.started_at),
         ),
         **run.facets,
     }

@@ -6,7 +6,8 @@ in this run; of what a registry keeps a copy of, `real_key`. `lamin_run` (run) s
 will tell the end, `lamin_environment` (run) what was installed, `lamin_doubts` (run) what the engine
 says and the files deny. `lamin_job` (job) says what an earlier release called it. `lamin_file` (dataset)
 says why a file was not hashed, and what its engine says of it. `lamin_storage` (dataset) says that a folder
-or bucket is a storage of a registry.
+or bucket is a storage of a registry. `lamin_asset` (dataset) is what the engine calls an asset, and
+`lamin_features` (dataset) values of features.
 """
 
 from __future__ import annotations
@@ -97,6 +98,7 @@ def lamin_run(
     cached: bool,
     details: Mapping[str, Any],
     status: str | None = None,
+    started_at: str | None = None,
 ) -> Facet:
     """What the standard has no field for."""
     return _own(
@@ -108,6 +110,7 @@ def lamin_run(
         cached=cached,
         details=dict(details) or None,
         status=status,
+        startedAt=started_at,
     )
 
 
@@ -238,17 +241,19 @@ def dataset_version(version: str) -> Facet:
     return _standard("DatasetVersionDatasetFacet", "1-0-1", datasetVersion=version)
 
 
-def lamin_asset(
-    key: str, url: str | None, materialized_by: str | None, metadata: Mapping[str, Any] | None
-) -> Facet:
-    """A dataset that its engine calls an asset: the key, where to look at it, the tool that made it, what was added."""
+def lamin_features(values: Mapping[str, Any]) -> Facet:
+    """Values of features that a dataset has, by name."""
+    return _own("LaminFeaturesDatasetFacet", "1-0-0", values=dict(values))
+
+
+def lamin_asset(key: str, url: str | None, materialized_by: str | None) -> Facet:
+    """A dataset that its engine calls an asset: the key, where to look at it, the tool that made it."""
     return _own(
         "LaminAssetDatasetFacet",
         "1-0-0",
         key=key,
         url=url,
         materializedBy=materialized_by,
-        metadata=metadata,
     )
 
 

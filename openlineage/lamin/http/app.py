@@ -10,7 +10,7 @@ from lamin_core.db.database import Database
 from lamin_core.server import app
 from lamin_core.server.metrics import Metrics
 from lamin_core.server.web.site import page_routes
-from openlineage.lamin.http import ingest_routes, openapi, queries, stream
+from openlineage.lamin.http import foreign_routes, ingest_routes, openapi, queries, stream
 from openlineage.lamin.http.writer import Writer
 
 
@@ -32,6 +32,7 @@ def application(
     writer = Writer(database, metrics) if takes_events else None
     routes = [
         *(() if writer is None else ingest_routes.routes(writer, metrics)),
+        *(() if writer is None else foreign_routes.routes(writer, metrics, database)),
         *stream.routes(database),
         *queries.routes(database),
         *openapi.routes(),

@@ -58,6 +58,15 @@ _OPERATIONS: dict[tuple[str, str], Schema] = {
         "requestBody": _taking({"type": "array", "items": {}, "description": "What is no event is refused by itself."}),
         "responses": {"200": json_answer("The verdicts.", "BatchVerdict"), **refusals(*_TAKEN)},
     },
+    ("/api/v1/nextflow/weblog", "post"): {
+        "summary": "Take one message of Nextflow's weblog; answered after the commit.",
+        "parameters": [{
+            "name": "pipeline", "in": "query", "required": False, "schema": TEXT,
+            "description": "What names a pipeline that has no manifest.",
+        }],
+        "requestBody": _taking({"type": "object", "description": "As `nextflow run -with-weblog` posts it."}),
+        "responses": {"201": json_answer("Stored.", {"type": "object"}), **refusals(*_TAKEN)},
+    },
     (stream.PATH, "get"): {
         "summary": "Changes of runs as they are committed, as server-sent events; it does not end by itself.",
         "parameters": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from lamin_core.enums import Direction
@@ -163,6 +164,7 @@ def traits(facets: Facets) -> Traits | None:
         description=text_in(object_in(facets, "documentation"), "description"),
         labels=labels(facets),
         owner=owner(facets),
+        features=features(facets),
         real_key=real_key(facets),
     )
     return None if result == Traits() else result
@@ -228,6 +230,18 @@ def owner(facets: Facets) -> str | None:
     """The first owner that is named."""
     named = (text_in(row, "name") for row in objects(object_in(facets, "ownership").get("owners")))
     return next((name for name in named if name), None)
+
+
+def features(facets: Facets) -> dict[str, Any] | None:
+    """The values of features that a dataset has, by name; None where nobody spoke of any.
+
+    >>> features({"lamin_features": {"values": {"rows": 3}}})
+    {'rows': 3}
+    """
+    if "lamin_features" not in facets:
+        return None
+    values = object_in(object_in(facets, "lamin_features"), "values")
+    return {name: value for name, value in values.items() if name}
 
 
 def job_attributes(facets: Facets) -> JobAttributes:
@@ -325,6 +339,21 @@ def process(run: Facets) -> Process | None:
     facet = object_in(run, "lamin_process")
     host, pid = text_in(facet, "host"), count(facet.get("pid"))
     return Process(host, pid, text_in(facet, "birth")) if host and pid and pid < 1 << 31 else None
+
+
+def started_at(own: Facets) -> datetime | None:
+    """When a run began whose engine has no START to say it, as `lamin_run` says.
+
+    >>> started_at({"startedAt": "2026-01-05T10:00:00Z"}).isoformat()
+    '2026-01-05T10:00:00+00:00'
+    >>> started_at({"startedAt": "soon"}) is None
+    True
+    """
+    try:
+        time = datetime.fromisoformat(text_in(own, "startedAt") or "")
+    except ValueError:
+        return None
+    return time.astimezone(UTC) if time.tzinfo else None
 
 
 def error(run: Facets) -> str | None:

@@ -188,7 +188,8 @@ class History:
         end = self._end(job)
         own = object_in(run, "lamin_run")
         parent = facet_reader.parent_facet(run)
-        started = self.started or self.first[0]
+        began = self.started or facet_reader.started_at(own)
+        started = began or self.first[0]
         status = self._status(end, text_in(own, "status"))
         return RunFacts(
             run_id=self.run_id,
@@ -202,7 +203,7 @@ class History:
             started_at=None if status == RunStatus.SCHEDULED else started,
             finished_at=None if end is None else end[0],
             params=facet_reader.params(run),
-            details=self._details(run, started, end),
+            details=self._details(run, began, started, end),
             error=facet_reader.error(run),
             process=facet_reader.process(run),
             parent=facet_reader.link(self.run_id, parent),
@@ -237,10 +238,12 @@ class History:
             return RunStatus.LOST
         return RunStatus.RUNNING if self.is_running else RunStatus.SCHEDULED
 
-    def _details(self, run: Facets, started: datetime, end: Order | None) -> dict[str, Any] | None:
+    def _details(
+        self, run: Facets, began: datetime | None, started: datetime, end: Order | None
+    ) -> dict[str, Any] | None:
         details = facet_reader.details(run)
         doubts = [
-            *(["the start was not told"] if self.started is None else []),
+            *(["the start was not told"] if began is None else []),
             *(
                 ["it ends before it starts: the clocks differ"]
                 if end is not None and end[0] < started

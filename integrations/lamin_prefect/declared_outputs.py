@@ -1,0 +1,126 @@
+"""What a decorator says of the files that a run writes: paths, a schema that they should fit, features, labels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lamin_core.errors import NotFound, ValidationError
+from lamin_prefect import path_discovery
+from lamin_prefect.file_use import FileUse, absolute
+from lamin_prefect.tables import problems_of, tables_for, write
+from lamin_prefect.translate import Declaration, parameters
+from openlineage.lamin.emit import facets
+from openlineage.lamin.emit.events import Dataset
+
+
+@dataclass(slots=True)
+class DeclaredOutputs:
+    """The declared outputs of one call."""
+
+    declaration: Declaration
+    function: Callable[..., Any]
+    arguments: Mapping[str, Any]
+    files: FileUse
+    _tables: dict[str, Any] = field(default_factory=dict)
+    """The tables that the function returned, by their absolute paths."""
+    _problems: dict[str, str] = field(default_factory=dict)
+    """What is wrong with each table that was checked."""
+
+    @property
+    def takes_tables(self) -> bool:
+        """Whether there is something to do with the result before the run has succeeded."""
+        return bool(self.declaration.outputs) or self.declaration.is_strict
+
+    def paths(self) -> list[str]:
+        """The declared paths of this call. Raises `KeyError` for a name in braces that is no parameter."""
+        return path_discovery.filled(self.declaration.outputs, self.arguments)
+
+    def take(self, result: Any) -> None:
+        """Write the tables in the result, and check them if a misfit fails the run.
+
+        Raises what writing raises, and `ValidationError` for a misfit, which is an output all the same.
+        """
+        paths = self.paths()
+        for path, table in tables_for(paths, result).items():
+            if not self.files.has_written(path):
+                write(path, table)
+            self._tables[absolute(path)] = table
+        if self.declaration.is_strict:
+            self._check(result)
+            misfits = [f"{path}: {text}" for path, text in self._problems.items() if text]
+            if misfits:
+                self.files.wrote(self._problems)
+                raise ValidationError("\n".join(misfits), hint="strict=False lets it pass")
+
+    def check(self, result: Any) -> None:
+        """Check the tables that the run gives out, unless they have been. Raises `LaminError` where it cannot."""
+        if not self.declaration.is_strict:
+            self._check(result)
+
+    def _check(self, result: Any) -> None:
+        schema = self.declaration.schema
+        if schema is None:
+            return
+        returned = path_discovery.in_result(self.function, result)
+        for path in dict.fromkeys(map(absolute, [*self.paths(), *returned])):
+            problems = problems_of(path, self._tables.get(path), schema)
+            if problems is not None:
+                self._problems[path] = problems
+
+    def missing(self, job: str) -> Iterator[NotFound]:
+        """An error for each template that names no file, now that the run of this job has ended."""
+        for path, template in zip(self.paths(), self.declaration.outputs, strict=True):
+            if "://" not in path and not os.path.exists(path):
+                yield NotFound(
+                    f"{job} declares outputs={template!r}, and no such file is there",
+                    hint="write it, or return a DataFrame or AnnData",
+                )
+
+    def annotated(self, outputs: list[Dataset]) -> list[Dataset]:
+        """The outputs with the features and labels that are declared, and with what the check says."""
+        features = filled_values(self.declaration.features, self.arguments)
+        labels = path_discovery.filled(self.declaration.labels, self.arguments)
+        return [
+            annotated(dataset, features | check_features(self._problems.get(dataset.name)), labels)
+            for dataset in outputs
+        ]
+
+
+def filled_values(values: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of features, with the call's arguments in the braces of texts, as JSON. Raises `KeyError`.
+
+    >>> filled_values({"organ": "{name}", "rows": 3}, {"name": "liver"})
+    {'organ': 'liver', 'rows': 3}
+    """
+    filled = {
+        name: value.format(**arguments) if isinstance(value, str) else value
+        for name, value in values.items()
+    }
+    return parameters(filled)
+
+
+def check_features(problems: str | None) -> dict[str, str]:
+    """What a check against a schema has to say, as `ln.curators.check` notes it; nothing where there was none.
+
+    >>> check_features(""), check_features("no column n")
+    ({'schema_check': 'passed'}, {'schema_check': 'failed', 'schema_problems': 'no column n'})
+    """
+    if problems is None:
+        return {}
+    if not problems:
+        return {"schema_check": "passed"}
+    return {"schema_check": "failed", "schema_problems": problems}
+
+
+def annotated(dataset: Dataset, features: Mapping[str, Any], labels: Sequence[str]) -> Dataset:
+    """The dataset with these values of features and these labels beside those that it has."""
+    described = dict(dataset.facets)
+    if features:
+        existing = described.get("lamin_features", {}).get("values", {})
+        described["lamin_features"] = facets.lamin_features({**existing, **features})
+    if labels:
+        described["tags"] = facets.tags("Dataset", [(label, "") for label in labels])
+    return replace(dataset, facets=described)

@@ -1,0 +1,43 @@
+"""The command that closes runs of which nobody has heard the end."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+import lamin_core as ln
+from lamin_core.cli.epilog import examples
+from lamin_core.cli.output import print_table, time_option
+from lamin_core.instance.instance import connect
+from lamin_core.instance.reconcile import reconcile as reconcile_runs
+
+
+@click.command(epilog=examples("lamin runs reconcile", "lamin runs reconcile --stale-after 3d"))
+@click.option(
+    "--stale-after",
+    "stale_before",
+    metavar="TIME",
+    callback=time_option,
+    help="What has been under way for longer than this, such as 3d, is lost.",
+)
+def reconcile(stale_before: datetime | None) -> None:
+    """Close the runs that have ended without telling so; list those that changed.
+
+    A run of this machine whose process is gone is lost. Prefect's API is asked for the runs of
+    Prefect, also of other machines; it is the one that PREFECT_API_URL names.
+    """
+    changed = reconcile_runs(connect(), stale_before)
+    runs = ln.Run.filter(id__in=changed).order_by("id")
+    rows = [
+        {
+            "uid": run.uid,
+            "transform": run.transform.key,
+            "engine": run.engine,
+            "name": run.name,
+            "status": run.status,
+            "error": (run.error or "").partition("\n")[0],
+        }
+        for run in runs
+    ]
+    print_table(rows, nothing="no run has ended unheard")

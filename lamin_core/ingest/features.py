@@ -1,0 +1,101 @@
+"""Values of features that events tell of; those that people gave stay beside."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lamin_core.db.statements import delete_rows, insert_rows, select_in
+from lamin_core.errors import ValidationError
+from lamin_core.ingest.new_rows import Row, feature_value
+from lamin_core.ingest.schemas import TypedFeature, find_features
+from lamin_core.models import ArtifactFeatureValue
+from lamin_core.models.base import table_of
+from lamin_core.models.dtypes import Dtype, parse, validated
+
+_IDENTITY = ("artifact_id", "feature_id", "position", "hash")
+
+
+def tie_features(session: Session, values: Mapping[int, Mapping[str, Any]]) -> None:
+    """Give each of these artifacts just these values of features, beside those that people gave.
+
+    A feature that does not exist is made, with the type of the value. A value of another type than
+    that of its feature is left out, and so is what is a record of a registry: an event names none.
+    """
+    features = find_features(session, _dtypes(values))
+    expected = {}
+    for artifact, named_values in values.items():
+        for row in _rows(artifact, named_values, features):
+            expected[_identity(row)] = row
+    table = table_of(ArtifactFeatureValue)
+    columns = [table.c.id, *(table.c[name] for name in _IDENTITY)]
+    query = select(*columns).where(table.c.origin == "event")
+    existing = {
+        tuple(row[1:]): row[0] for row in select_in(session, query, table.c.artifact_id, values)
+    }
+    unsaid = [row for identity, row in existing.items() if identity not in expected]
+    delete_rows(session, ArtifactFeatureValue, unsaid)
+    missing = [row for identity, row in expected.items() if identity not in existing]
+    insert_rows(session, ArtifactFeatureValue, missing)
+
+
+def _identity(row: Row) -> tuple[object, ...]:
+    return tuple(row[name] for name in _IDENTITY)
+
+
+def _rows(
+    artifact: int, values: Mapping[str, Any], features: Mapping[str, TypedFeature]
+) -> list[Row]:
+    rows = []
+    for name, value in values.items():
+        if name not in features:
+            continue
+        feature, dtype = features[name]
+        try:
+            items = _items(name, parse(dtype), value)
+        except ValidationError:
+            continue
+        rows += [
+            {"artifact_id": artifact, **feature_value(feature, item, position, "event")}
+            for position, item in enumerate(items)
+        ]
+    return rows
+
+
+def _items(name: str, dtype: Dtype, value: Any) -> list[object]:
+    """The values of one feature as they are stored. Raises `ValidationError`."""
+    if dtype.is_categorical:
+        return []
+    items = value if dtype.is_list and isinstance(value, list) else [value]
+    return [validated(name, dtype, item) for item in items]
+
+
+def _dtypes(values: Mapping[int, Mapping[str, Any]]) -> dict[str, str]:
+    """The type of each feature that is named; of values of several types the first by the alphabet."""
+    dtypes: dict[str, str] = {}
+    for named_values in values.values():
+        for name, value in named_values.items():
+            dtype = dtype_of_value(value)
+            if dtype is not None:
+                dtypes[name] = min(dtype, dtypes.get(name, "~"))
+    return dtypes
+
+
+def dtype_of_value(value: object) -> str | None:
+    """The type of a feature that has this value of JSON; None for what is no value.
+
+    >>> dtype_of_value(3), dtype_of_value([1.5, 2.5]), dtype_of_value({"a": 1}), dtype_of_value([])
+    ('int', 'list[float]', 'dict', None)
+    """
+    if isinstance(value, list):
+        kinds = {dtype_of_value(item) for item in value}
+        return f"list[{kinds.pop()}]" if _is_plain(kinds) else None
+    names = {bool: "bool", int: "int", float: "float", str: "str", dict: "dict"}
+    return names.get(type(value))
+
+
+def _is_plain(kinds: Collection[str | None]) -> bool:
+    return len(kinds) == 1 and set(kinds) <= {"bool", "int", "float", "str"}

@@ -1,0 +1,37 @@
+"""Runs whose end nobody has heard of, as an engine is asked about them.
+
+An adapter whose engine can be asked registers a `Reconciler` as an entry point of the group
+`openlineage.lamin.reconcilers`, under the name of the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from lamin_core.runtime.parent_context import RunReference
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run that may still be under way, or was found lost; `details` are what its adapter said of it."""
+
+    reference: RunReference
+    attempt: int
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """How a run ended, and when, as its engine says."""
+
+    run: RunReference
+    how: Literal["COMPLETE", "FAIL", "ABORT"]
+    at: datetime
+    message: str | None = None
+
+
+Reconciler = Callable[[Sequence[OpenRun]], Iterable[RunEnd]]
+"""Asks the engine; yields the ends of those that have ended. Raises `LaminError` where it cannot be asked."""

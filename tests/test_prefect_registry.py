@@ -1,0 +1,149 @@
+"""What the registry says of Prefect's runs: labels, deployments, attempts, and ends that nobody told."""
+
+# mypy: disable-error-code="no-any-return"
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+
+import lamin_core as ln
+import lamin_prefect
+from openlineage.lamin.receive.rebuild import rebuild
+from tests.command import typed
+
+if TYPE_CHECKING:
+    from lamin_core.instance.instance import Instance
+    from tests.prefect_server import RecordedEvents
+
+ours: Any = lamin_prefect  # what Prefect says of the types of awaited, mapped and submitted tasks is not looked at here
+pytest_plugins = ["tests.prefect_server"]
+
+
+def _deliver() -> None:
+    from lamin_prefect.recording import delivery
+
+    delivery.close()
+
+
+def test_tags_are_labels_and_every_run_links_to_prefects_page(
+    instance: Instance, recorded: RecordedEvents
+) -> None:
+    from prefect import tags
+
+    @ours.task(tags=["slow", "team:core"])
+    def step() -> None: ...
+
+    @ours.flow(version="1.2")
+    def pipeline() -> None:
+        step()
+
+    with tags("nightly"):
+        pipeline()
+    _deliver()
+    for _ in range(2):
+        step_run = ln.Run.get(transform__key__endswith=":step")
+        pipeline_run = ln.Run.get(transform__key__endswith=":pipeline")
+        assert {label.name for label in step_run.ulabels} == {"nightly", "slow", "team:core"}
+        assert [label.name for label in pipeline_run.ulabels] == ["nightly"]
+        assert ln.Run.filter(ulabels__name="slow").one().uid == step_run.uid
+        details = pipeline_run.details
+        assert details["url"].endswith(f"/runs/flow-run/{pipeline_run.external_id}")
+        assert step_run.details["url"].endswith(f"/runs/task-run/{step_run.external_id}")
+        assert details["flow_version"] == "1.2"
+        rebuild(instance.db)
+
+
+def test_an_id_of_prefect_leads_to_all_attempts_the_last_first(
+    instance: Instance, recorded: RecordedEvents
+) -> None:
+    calls = 0
+
+    @ours.task(retries=2)
+    def flaky() -> None:
+        nonlocal calls
+        calls += 1
+        if calls < 3:
+            raise ValueError("not yet")
+
+    @ours.flow
+    def pipeline() -> None:
+        flaky()
+
+    pipeline()
+    _deliver()
+    first = ln.Run.get(transform__key__endswith=":flaky", attempt=1)
+    listed = typed("runs", "--id", first.external_id.upper(), "--json").json
+    assert [run["attempt"] for run in listed] == [3, 2, 1]
+    assert [run["status"] for run in listed] == ["completed", "failed", "failed"]
+    last = ln.Run.get(transform__key__endswith=":flaky", attempt=3)
+    assert instance.lineage.find(first.external_id).uid == last.uid
+    assert typed("get", "run", first.external_id, "--json").json["uid"] == last.uid
+
+
+KILLED = """
+import time
+from pathlib import Path
+from lamin_prefect import flow, task
+
+@task
+def slow() -> None:
+    time.sleep(1)
+    Path("started").touch()
+    time.sleep(60)
+
+@flow
+def pipeline() -> None:
+    slow()
+
+if __name__ == "__main__":
+    pipeline()
+"""
+
+
+@pytest.fixture
+def killed(
+    instance: Instance, prefect_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> UUID:
+    """Prefect's id of a flow run whose process was killed."""
+    for name, value in prefect_environment.items():
+        monkeypatch.setenv(name, value)
+    folder = instance.folder.parent
+    monkeypatch.chdir(folder)
+    (folder / "flow.py").write_text(KILLED)
+    with subprocess.Popen([sys.executable, "flow.py"], cwd=folder, env=os.environ) as process:
+        deadline = time.monotonic() + 120
+        while not (folder / "started").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.kill()
+    typed("runs")
+    return UUID(ln.Run.get(transform__key__endswith=":pipeline").external_id)
+
+
+def test_reconcile_closes_what_prefect_knows_to_have_ended(
+    killed: UUID, prefect_here: None
+) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.states import Crashed
+
+    def status() -> dict[str, str]:
+        return {run.transform.key.rpartition(":")[2]: str(run.status) for run in ln.Run.all()}
+
+    assert status() == {"pipeline": "lost", "slow": "lost"}
+    assert typed("runs", "reconcile").stdout == "no run has ended unheard\n"
+    with get_client(
+        sync_client=True
+    ) as client:  # as a worker does, or the server, without heartbeats
+        client.set_flow_run_state(killed, Crashed(message="no heartbeat"), force=True)
+    lines = typed("runs", "reconcile").stdout.splitlines()
+    assert len(lines) == 2
+    assert "aborted" in lines[1]
+    assert "no heartbeat" in lines[1]
+    assert status() == {"pipeline": "aborted", "slow": "lost"}
+    assert typed("runs", "reconcile").stdout == "no run has ended unheard\n"
