@@ -19,6 +19,7 @@ PACKAGES = (
     "lamin_prefect",
     "lamin_snakemake",
     "snakemake_logger_plugin_lamin",
+    "snakemake_report_plugin_lamin",
     "snakemake_storage_plugin_lamin",
     "lamin_nextflow",
 )

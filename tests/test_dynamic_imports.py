@@ -23,6 +23,7 @@ OURS = (
     "lamin_nextflow",
     "lamin_snakemake",
     "snakemake_logger_plugin_lamin",
+    "snakemake_report_plugin_lamin",
     "snakemake_storage_plugin_lamin",
 )
 FUNCTIONS = {"import_module", "__import__", "find_spec", "resolve_name"}

@@ -86,6 +86,10 @@ class Job:
     outputs: tuple[File, ...] = ()
     needs: tuple[Need, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    logs: tuple[str, ...] = ()
+    """Paths of its log files: there when it ends."""
+    benchmark: str | None = None
+    """Path of the table of what it took."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,17 @@
-"""Params, config and details of a workflow as JSON, however large."""
+"""Params, config, details and benchmark tables of a workflow as JSON."""
 
 from __future__ import annotations
 
+import csv
 import enum
+import json
 from typing import Any
 
 from lamin_core.runtime.json_values import JsonConverter
 from lamin_snakemake.source import without_addresses
+
+_LARGEST = 1 << 20
+_ROWS = 100
 
 
 class _Converter(JsonConverter):
@@ -30,3 +35,36 @@ def plain(value: Any) -> Any:
     {'a': [1, 2.5, None], 'b': 'nan', '3': ['x']}
     """
     return _Converter().convert(value, 0)
+
+
+def benchmark_rows(path: str) -> list[dict[str, Any]]:
+    """Return the rows of a benchmark table (TSV or JSON Lines), at most a hundred, with their numbers as numbers.
+
+    Empty where it cannot be read.
+
+    >>> benchmark_rows("/no/such/table.tsv")
+    []
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = file.read(_LARGEST).splitlines()[: _ROWS + 1]
+        if path.endswith(".jsonl"):
+            return [json.loads(line) for line in lines[:_ROWS]]
+        rows = csv.DictReader(lines, delimiter="\t")
+        return [{name: _number(value) for name, value in row.items() if name} for row in rows]
+    except (OSError, ValueError):
+        return []
+
+
+def _number(text: str) -> float | str | None:
+    """The number in a cell; its text where there is none, None for `NA` and `-`.
+
+    >>> _number("0.5"), _number("0:00:01"), _number("NA")
+    (0.5, '0:00:01', None)
+    """
+    if text in ("NA", "-", "", None):
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
@@ -98,3 +98,24 @@ class LogHandler(LogHandlerBase):
     def needs_rulegraph(self) -> bool:
         """Dependencies are read from the jobs; the graph of rules would only cost time."""
         return False
+
+
+def track(workflow: Any, name: str | None = None) -> None:
+    """Record this workflow, as `--logger lamin` does: one line in a Snakefile, where no flag is given.
+
+    Args:
+        workflow: The global `workflow` of the Snakefile.
+        name: What the workflow is called in the registry; by default as `--logger-lamin-name` says.
+
+    Nothing happens where the workflow is recorded already, nor in the processes that Snakemake
+    starts for jobs. Where Snakemake hides what this needs, one warning says so.
+    """
+    try:
+        manager = workflow.logger_manager
+        handlers = manager.plugin_handlers
+        is_job = manager.settings.skip_plugin_handlers or not workflow.is_main_process
+        is_recorded = any(isinstance(handler, LogHandler) for handler in handlers)
+        if not is_job and not is_recorded:
+            handlers.append(LogHandler(manager.settings, LogHandlerSettings(name=name)))
+    except Exception as error:  # without lineage the workflow runs as it always did
+        logging.getLogger("lamin").warning("no lineage is recorded: %s", error)

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from lamin_core.enums import Direction
 from lamin_core.runtime.parent_context import RunReference
 from lamin_snakemake import facts, translate
+from lamin_snakemake.plain_values import benchmark_rows
 from lamin_snakemake.source import Sources
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.events import Dataset, Dependency, Run
 from openlineage.lamin.emit.sinks import Sink
-from snakemake_logger_plugin_lamin.digests import Contents
+from snakemake_logger_plugin_lamin.digests import Contents, stamp
 from snakemake_logger_plugin_lamin.held_files import release
 from snakemake_logger_plugin_lamin.late_digests import LateDigests
 
@@ -42,7 +43,7 @@ class Listener:
         self._attempts: dict[int, int] = {}
         self._waiting: dict[int, tuple[float, tuple[facts.File, ...]]] = {}
         self._running: dict[int, tuple[Run, facts.Job]] = {}
-        self._unclear: list[tuple[Run, facts.JobFailed]] = []
+        self._unclear: list[tuple[Run, facts.JobFailed, tuple[facts.File, ...]]] = []
         self._restored: set[int] = set()
         self._failed: dict[int, str] = {}
         self._finished = 0
@@ -113,6 +114,9 @@ class Listener:
             self._sources.of_rule(job.rule),
             list(self._dependencies(workflow, job)),
         )
+        conda = self._sources.text(str(job.details.get("conda", "")))
+        if conda is not None:
+            run = replace(run, details={**run.details, "conda_environment": conda})
         self._running[job.jobid] = run, job
         files = (*before, *job.inputs)
         inputs = self._datasets(run, "input", files)
@@ -152,37 +156,43 @@ class Listener:
         run, job = self._running.pop(fact.jobid)
         self._finished += 1
         run = replace(run, cached=fact.jobid in self._restored)
+        rows = [] if job.benchmark is None else benchmark_rows(job.benchmark)
+        if rows:
+            run = replace(run, details={**run.details, "benchmark_rows": rows})
         files = job.outputs if fact.outputs is None else fact.outputs
         self._contents.written(files)
-        outputs = self._datasets(run, "output", files)
+        outputs = self._datasets(run, "output", (*files, *_logs(job)))
         self._sink.emit(events.complete(run, _time(fact.at), outputs=outputs))
 
     def _fail(self, fact: facts.JobFailed) -> None:
-        run, _ = self._running.pop(fact.jobid, (None, None))
-        if run is None:
+        run, job = self._running.pop(fact.jobid, (None, None))
+        if run is None or job is None:
             return
         self._failed[fact.jobid] = run.name or run.job.name
         if self._stopped or fact.by_hand:
             self._abort(run, fact.at)
         elif fact.by_hand is None:
-            self._unclear.append((run, fact))
+            self._unclear.append((run, fact, _logs(job)))
         else:
-            self._emit_failure(run, fact)
+            self._emit_failure(run, fact, _logs(job))
 
     def _settle(self, *, stopped: bool) -> None:
         """Decide what became of the jobs that may have been stopped by hand: the next word of Snakemake tells."""
-        for run, fact in self._unclear:
+        for run, fact, logs in self._unclear:
             if stopped:
                 self._abort(run, fact.at)
             else:
-                self._emit_failure(run, fact)
+                self._emit_failure(run, fact, logs)
         self._unclear.clear()
 
-    def _emit_failure(self, run: Run, fact: facts.JobFailed) -> None:
+    def _emit_failure(self, run: Run, fact: facts.JobFailed, logs: tuple[facts.File, ...]) -> None:
         message = translate.failure_message(run.name or run.job.name, fact)
         if fact.exit_status is not None:
             run = replace(run, details={**run.details, "exit_status": fact.exit_status})
-        self._sink.emit(events.fail(run, _time(fact.at), message, trace=fact.trace))
+        outputs = self._datasets(run, "output", logs)
+        self._sink.emit(
+            events.fail(run, _time(fact.at), message, trace=fact.trace, outputs=outputs)
+        )
 
     def _abort(self, run: Run, at: float) -> None:
         self._sink.emit(events.abort(run, _time(at), self._stopped or "interrupted"))
@@ -230,6 +240,12 @@ class Listener:
             datasets = list({(d.namespace, d.name): d for d in (*datasets, *unhashed)}.values())
             _release(files)
         return datasets
+
+
+def _logs(job: facts.Job) -> tuple[facts.File, ...]:
+    """The log files that are there: the report of the run."""
+    files = (facts.File(path, stamp=stamp(path), role="log") for path in job.logs)
+    return tuple(file for file in files if file.stamp is not None)
 
 
 def _release(files: Iterable[facts.File]) -> None:

@@ -54,6 +54,8 @@ def job_of(record: logging.LogRecord, live: Any, rule: facts.Rule, folder: str) 
         inputs = (file for file in live.input if str(file) not in streams)
         return tuple(files(inputs, folder))
 
+    details = {**plainly.details, **_details(live), "wildcards": wildcards}
+    benchmark = details.get("benchmark")
     return facts.Job(
         plainly.jobid,
         rule,
@@ -62,7 +64,9 @@ def job_of(record: logging.LogRecord, live: Any, rule: facts.Rule, folder: str) 
         inputs=quietly(read_inputs, plainly.inputs),
         outputs=quietly(lambda: tuple(files(live.output, folder)), plainly.outputs),
         needs=quietly(lambda: tuple(_needs(live)), ()),
-        details={**plainly.details, **_details(live), "wildcards": wildcards},
+        details=details,
+        logs=tuple(os.path.join(folder, str(log)) for log in details.get("log", ())),
+        benchmark=os.path.join(folder, str(benchmark)) if benchmark else None,
     )
 
 

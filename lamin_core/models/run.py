@@ -141,6 +141,9 @@ class Run(HasLineage, Registry):
     _reports: ClassVar[ToMany[Artifact]] = ToMany(
         "Artifact", link="RunReport", own="run_id", other="artifact_id"
     )
+    _logs: ClassVar[ToMany[Artifact]] = ToMany(
+        "Artifact", link="RunArtifact", own="run_id", other="artifact_id", only={"role": "log"}
+    )
     input_artifacts: ClassVar[ToMany[Artifact]] = ToMany(
         "Artifact",
         link="RunArtifact",
@@ -214,8 +217,8 @@ class Run(HasLineage, Registry):
 
     @property
     def report(self) -> Artifact | None:
-        """The stored output of the run, or its notebook with outputs; None if there is none."""
-        return self._reports.first()
+        """The stored output of the run, its notebook with outputs, or the log file of an engine's job; else None."""
+        return self._reports.first() or self._logs.first()
 
     @property
     def git(self) -> dict[str, Any] | None:

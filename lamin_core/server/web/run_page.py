@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, case, func, or_, select
+from sqlalchemy import Row, case, func, or_, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from lamin_core.enums import RunStatus
@@ -181,14 +181,19 @@ def _timeline(children: list[Row[Any]]) -> list[Data]:
 
 
 def _log(session: Session, run_id: int) -> Data | None:
-    """What the run printed, where that was kept and is unchanged: one statement."""
+    """What the run printed, or the log file of its job, where that was kept and is unchanged: one statement."""
+    reports = union_all(
+        select(RunReport.artifact_id).where(RunReport.run_id == run_id),
+        select(RunArtifact.artifact_id).where(
+            RunArtifact.run_id == run_id, RunArtifact.role == "log"
+        ),
+    ).subquery()
     row = session.execute(
         select(Artifact.uid, Artifact.key, Artifact.real_key, Artifact.suffix, Storage.root,
                Content.hash_type, Content.hash, Content.size, Content.n_files)
-        .join(RunReport, RunReport.artifact_id == Artifact.id)
+        .join(reports, reports.c.artifact_id == Artifact.id)
         .join(Storage, Artifact.storage_id == Storage.id)
         .join(Content, Artifact.content_id == Content.id)
-        .where(RunReport.run_id == run_id)
         .limit(1)
     ).first()  # fmt: skip
     if row is None:
