@@ -172,6 +172,10 @@ class RegistryType(DeclarativeAttributeIntercept):
     def __str__(cls) -> str:
         return super().__repr__()
 
+    def __dir__(cls) -> list[str]:
+        """Public names alone, for completion."""
+        return _public_names(super().__dir__())
+
     if not TYPE_CHECKING:  # a checker goes by the constructors themselves
 
         def __call__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -185,6 +189,15 @@ class RegistryType(DeclarativeAttributeIntercept):
             if load_module_with(name):
                 return getattr(cls, name)
             raise _missing(cls, name)
+
+
+_OF_SQLALCHEMY = frozenset({"metadata", "registry", "type_annotation_map"})
+
+
+def _public_names(names: Iterable[str]) -> list[str]:
+    """Without those that are internal, here or in SQLAlchemy."""
+    public = [name for name in names if name not in _OF_SQLALCHEMY]
+    return [name for name in public if name.startswith("__") or not name.startswith("_")]
 
 
 def _missing(registry: type[Any], name: str) -> AttributeError:
@@ -264,6 +277,10 @@ class Registry(Base, metaclass=RegistryType):
         """Raise `InvalidArgument` unless the fields hold what the constructor would take, before the first save."""
 
     if not TYPE_CHECKING:  # a checker takes every attribute of a class that has this
+
+        def __dir__(self) -> list[str]:
+            """Public names alone, for completion."""
+            return _public_names(super().__dir__())
 
         def __setattr__(self, name: str, value: Any) -> None:
             """Set a field. Raises `InvalidArgument` for what is derived from others, and for what is no field."""

@@ -117,8 +117,6 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
         "users": "artifact.created_by",
     },
     "Transform": {
-        "predecessors": "transform.view_lineage(); the runs say what was made from what",
-        "successors": "transform.view_lineage(); the runs say what was made from what",
         "environment": "run.environment",
         "from_git": "lamin run PROGRAM in a checkout records commit and source",
         "from_path": "ln.Transform(key='a.py', source_code=Path('a.py').read_text())",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint, false, true
+from sqlalchemy import ForeignKey, String, UniqueConstraint, false, select, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.errors import InvalidArgument
@@ -14,6 +14,7 @@ from lamin_core.models.base import Base, Identity, Registry
 from lamin_core.models.checks import listed_argument, shown
 from lamin_core.models.dtypes import named
 from lamin_core.models.feature import Feature
+from lamin_core.models.queryset import QuerySet, RelatedSet
 from lamin_core.models.relations import ToMany, ToOne
 from lamin_core.runtime import current
 
@@ -153,6 +154,25 @@ class Schema(Registry):
             coerce=coerce,
         )
         keep_arguments(self, SchemaArguments(members=members, slots=slots, index=index))
+
+    @property
+    def members(self) -> RelatedSet[Registry]:
+        """What its columns are: features, or records of the biological registry that `itype` names."""
+        registry = (self.itype or "Feature").removeprefix("bionty.").partition(".")[0]
+        names = {"Gene": "genes", "Protein": "proteins", "CellMarker": "cell_markers"}
+        members: RelatedSet[Registry] = getattr(self, names.get(registry, "features"))
+        return members
+
+    @property
+    def optionals(self) -> QuerySet[Feature]:
+        """The features that may be missing."""
+        ids = select(SchemaFeature.feature_id).where(
+            SchemaFeature.schema_id == self.id, SchemaFeature.optional
+        )
+        features: QuerySet[Feature] = current.current_instance().query(
+            Feature, select(Feature).where(Feature.id.in_(ids))
+        )
+        return features
 
     @property
     def slots(self) -> dict[str, Schema]:

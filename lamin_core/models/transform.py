@@ -207,6 +207,20 @@ class Transform(HasLineage, Versioned, Registry):
         self.source_code = source_code
         keep_arguments(self, TransformArguments(revises=revises, uid=uid))
 
+    @property
+    def predecessors(self) -> QuerySet[Transform]:
+        """The transforms whose outputs are inputs of this one."""
+        return Transform.filter(runs__output_artifacts__input_of_runs__transform=self).exclude(
+            id=self.id
+        )
+
+    @property
+    def successors(self) -> QuerySet[Transform]:
+        """The transforms whose inputs are outputs of this one."""
+        return Transform.filter(runs__input_artifacts__output_of_runs__transform=self).exclude(
+            id=self.id
+        )
+
     @validates("kind")
     def _check_kind(self, field: str, kind: str | None) -> str | None:
         self._check_value(field, kind)

@@ -15,6 +15,7 @@ from lamin_core.models.dtypes import Dtype, parse, registry_called, restored
 from lamin_core.models.relations import annotations_of, model
 from lamin_core.query.feature_lookups import own_key
 from lamin_core.query.operators import OPERATORS
+from lamin_core.runtime.registry_modules import load_modules
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def _named(session: Session, dtype: Dtype, uids: set[str]) -> dict[str, str]:
 
 def labels_of(session: Session, record: Registry) -> dict[str, list[str]]:
     """The names of the labels of a record, by the relation they hang on."""
+    load_modules()  # each may add labels
     labels = {}
     for name, relation in annotations_of(type(record)).items():
         link: Any = relation.link

@@ -15,6 +15,7 @@ import lamin_core
 from lamin_core.models import Transform
 from lamin_core.runtime.redaction import redact_text
 from lamin_core.tracking import notebooks
+from lamin_core.tracking.embedding import LANGUAGES, r_script
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,9 @@ class Code:
             "kind": self.kind,
             "source_code": self.source,
             "description": self.description,
-            "language": "python",
+            "language": "python"
+            if self.path is None
+            else LANGUAGES.get(self.path.suffix.lower(), "python"),
             "reference": None if self.path is None else self.path.as_uri(),
             "reference_type": None if self.path is None else "file",
         }
@@ -55,6 +58,9 @@ def at_work(path: str | os.PathLike[str] | None = None) -> Code:
 def script() -> str | None:
     """The file that this process runs; where that is an installed program, such as Snakemake, the one that calls us."""
     main: str | None = getattr(sys.modules.get("__main__"), "__file__", None)
+    of_r = r_script() if main is None else None
+    if of_r is not None:
+        return of_r.file
     return main if main is None or not _is_installed(main) else _caller() or main
 
 
@@ -98,8 +104,11 @@ def in_file(path: Path) -> Code:
     return Code(path.name, _kind(path), redact_text(text), path, _summary(text))
 
 
+_NOTEBOOKS = (".ipynb", ".Rmd", ".qmd")
+
+
 def _kind(path: Path) -> str:
-    return "notebook" if path.suffix == ".ipynb" else "script"
+    return "notebook" if path.suffix in _NOTEBOOKS else "script"
 
 
 def _summary(text: str) -> str | None:

@@ -23,6 +23,7 @@ from lamin_core.runtime.sharing import create_file, make_folder
 from lamin_core.saving.transforms import amend
 from lamin_core.tracking import notebooks, termination
 from lamin_core.tracking.code import Code, at_work, in_file
+from lamin_core.tracking.embedding import r_script
 from lamin_core.tracking.functions import tell_processes
 from lamin_core.tracking.log_capture import Log
 from lamin_core.tracking.noted_files import note_watched, tell_noted, watch_run
@@ -227,7 +228,10 @@ def _last(where: Instance, transform: Transform) -> Run | None:
 
 def _details() -> dict[str, Any] | None:
     checkout = git.checkout(project_folder())
+    of_r = r_script()
     arguments = [] if notebooks.is_running() else sys.argv[1:]
+    if of_r is not None:
+        arguments = of_r.arguments
     details = {
         "git": None if checkout is None else checkout.facts(),
         "arguments": redact_command(arguments),

@@ -15,7 +15,7 @@ import lamin_core as ln
 from lamin_core import errors
 from lamin_core.instance.instance import Instance
 from lamin_core.models import lamindb_names
-from tests.command import typed
+from tests.command import lamin, typed
 
 PAGE = Path(__file__).parents[2] / "docs" / "lamindb-users.md"
 MODULES = {
@@ -157,3 +157,44 @@ def test_relations_to_biological_registries_are_there(embedded: Instance) -> Non
     from lamin_core.ontology.registries import REGISTRIES
 
     assert {plural(registry) for registry in REGISTRIES} == set(ln._BIOLOGICAL)
+
+
+def test_transforms_know_what_comes_before_and_after(embedded: Instance) -> None:
+    for key, source, target in (("a.py", None, "a.csv"), ("b.py", "a.csv", "b.csv")):
+        ln.track(key=key)
+        if source is not None:
+            ln.Artifact.get(key=source).cache()
+        Path(target).write_text(key)
+        ln.Artifact(target, key=target).save()
+        ln.finish()
+    first, second = ln.Transform.get(key="a.py"), ln.Transform.get(key="b.py")
+    assert list(second.predecessors) == [first]
+    assert list(first.successors) == [second]
+    assert list(first.predecessors) == list(second.successors) == []
+
+
+def test_schemas_know_their_members_and_which_may_be_missing(embedded: Instance) -> None:
+    age, batch = (
+        ln.Feature(name="age", dtype=int).save(),
+        ln.Feature(name="batch", dtype=str).save(),
+    )
+    schema = ln.Schema([age, batch.with_config(optional=True)]).save()
+    assert list(schema.members.all()) == [age, batch]
+    assert list(schema.optionals) == [batch]
+
+
+def test_completion_offers_public_names_alone(embedded: Instance) -> None:
+    for thing in (ln.Artifact, ln.ULabel(name="x"), ln.Schema, ln, ln.settings, ln.context):
+        hidden = [name for name in dir(thing) if name.startswith("_") and not name.startswith("__")]
+        assert hidden == []
+        assert {"metadata", "registry"}.isdisjoint(dir(thing))
+    assert {"save", "name", "artifacts"} <= set(dir(ln.ULabel(name="x")))
+
+
+def test_labels_are_described_before_their_registries_are_loaded(embedded: Instance) -> None:
+    import lamin_core.bionty as bt
+
+    Path("a.txt").write_text("a")
+    artifact = ln.Artifact("a.txt", key="a.txt").save()
+    artifact.cell_types.add(bt.CellType(name="my cell").save())
+    assert "cell_types:   my cell" in lamin("describe", "a.txt").stdout

@@ -1,0 +1,73 @@
+"""Scripts of R, which use the package through reticulate, in a real R."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lamin_core as ln
+from lamin_core.instance.instance import Instance
+from lamin_core.tracking.embedding import parse_r_command
+
+
+def _has_reticulate() -> bool:
+    command = ["Rscript", "-e", "quit(status = !requireNamespace('reticulate', quietly = TRUE))"]
+    return shutil.which("Rscript") is not None and not subprocess.run(command).returncode
+
+
+SCRIPT = """ln <- reticulate::import("lamin_core")
+
+run <- ln$track(params = list(threshold = 2.5))
+raw <- ln$Artifact$get(key = "raw.csv")$load()
+stopifnot(nrow(raw) == 1, raw$count == 5)
+writeLines("8.5", "fit.txt")
+fit <- ln$Artifact("fit.txt", key = "fit.txt")$save()
+fit$ulabels$add(ln$ULabel(name = "good")$save())
+data <- data.frame(n = 1:2)
+table <- ln$Artifact$from_df(data, key = "t.parquet")$save()
+run <- ln$finish()
+cat(ln$Artifact$get(ulabels__name = "good")$key)
+"""
+
+
+@pytest.mark.skipif(not _has_reticulate(), reason="R with reticulate is not installed")
+def test_a_script_of_r_tracks_itself(embedded: Instance, tmp_path: Path) -> None:
+    Path("raw.csv").write_text("gene,count\nCD8A,5\n")
+    raw = ln.Artifact("raw.csv", key="raw.csv").save()
+    Path("fit.R").write_text(SCRIPT)
+    done = subprocess.run(
+        ["Rscript", "fit.R", "--alpha", "3"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"RETICULATE_PYTHON": sys.executable},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "fit.txt"
+    run = ln.Run.get(transform__key="fit.R")
+    assert (run.status, run.params) == ("completed", {"threshold": 2.5})
+    assert run.details is not None
+    assert run.details["arguments"] == "--alpha 3"
+    assert (run.transform.kind, run.transform.language) == ("script", "R")
+    assert run.transform.source_code == SCRIPT
+    assert list(run.input_artifacts.all()) == [raw]
+    assert [artifact.key for artifact in run.output_artifacts.all()] == ["fit.txt", "t.parquet"]
+    assert list(ln.Artifact.get(key="t.parquet").load()["n"]) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("words", "file"),
+    [
+        (["R", "--no-echo", "--file=a.R"], "a.R"),
+        (["R", "--file=a.R", "--args", "--file=b"], "a.R"),
+        (["R", "-e", "1"], None),
+        ([], None),
+    ],
+)
+def test_the_script_of_a_command_of_r(words: list[str], file: str | None) -> None:
+    script = parse_r_command(words)
+    assert (None if script is None else script.file) == file
