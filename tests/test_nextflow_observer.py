@@ -523,3 +523,17 @@ def test_digests_of_large_files_outlive_the_run(
 def test_a_task_that_has_ended_takes_little_of_the_heap(ask: Ask) -> None:
     """At 100,000 tasks less than 100 MB; of each the run id is needed until the end, to say what it published."""
     assert 0 < ask("heap", 20_000) < 800
+
+
+def test_inputs_and_outputs_are_read_in_the_shapes_of_each_generation(ask: Ask) -> None:
+    """A map of parameters up to 25.04, a list since 25.10; records of typed processes since 26.04."""
+    shapes = ask("shapes")
+    inputs = [["/data/a.txt", None], ["/data/b.txt", "in/1.txt"]]
+    assert shapes["map of lists"] == shapes["list"] == inputs
+    assert shapes["none"] == shapes["failed"] == []
+    assert shapes["record"] == ["/w/ab/cd/x.txt", "/w/ab/cd/y.txt"]
+    assert shapes["path"] == shapes["set"] == shapes["single output"] == ["/w/ab/cd/x.txt"]
+    assert shapes["stored"] == ["/store/r.txt"]
+    facet = {"name": "res", "index": "/results/index.json", "metadata": {"id": "x"}}
+    assert shapes["workflow output"]["/w/ab/cd/x.txt"] == facet
+    assert shapes["workflow output"]["/w/ab/cd/y.txt"] == facet

@@ -103,11 +103,22 @@ def rebuilt(event: Event) -> Event:
     rebuilt_event = _rebuilt(event)
     if "lamin_run" not in event["run"]["facets"]:
         del rebuilt_event["run"]["facets"]["lamin_run"]
-    outputs = [
-        {name: value for name, value in each.items() if name != "outputFacets"}
-        for each in rebuilt_event["outputs"]
-    ]
-    return {**rebuilt_event, "outputs": outputs}
+    sides = {}
+    for side in ("inputs", "outputs"):
+        sides[side] = [
+            {
+                "namespace": each["namespace"],
+                "name": each["name"],
+                "facets": each["facets"] | of_nextflow(source_dataset["facets"]),
+            }
+            for each, source_dataset in zip(rebuilt_event[side], event[side], strict=True)
+        ]
+    return {**rebuilt_event, **sides}
+
+
+def of_nextflow(facets: Event) -> Event:
+    """What only Nextflow says of a file: its name in the work folder, the file that it is a copy of."""
+    return {name: facet for name, facet in facets.items() if name == "nextflow_file"}
 
 
 def _rebuilt(event: Event) -> Event:
@@ -402,7 +413,7 @@ def test_a_task_finds_itself_as_parent_and_caching_does_not_notice(tmp_path: Pat
     assert "Cached process > LOOK" in plain.shown
 
 
-def test_a_remote_input_is_known_by_its_content(tmp_path: Path) -> None:
+def test_a_remote_input_is_known_by_its_address_and_content(tmp_path: Path) -> None:
     class Handler(http.server.SimpleHTTPRequestHandler):
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
@@ -423,8 +434,7 @@ def test_a_remote_input_is_known_by_its_content(tmp_path: Path) -> None:
         server.shutdown()
     assert played.code == 0, played.shown
     (table,) = played.only_event("split", "START")["inputs"]
-    # Nextflow keeps only its copy: the address is gone by the time a task is told.
-    assert "/work/stage-" in table["name"]
+    assert (table["namespace"], table["name"]) == (address, "/table.txt")
     assert (
         table["facets"]["lamin_artifact"]["hash"] == digest(PIPELINES / "data" / "table.txt").hash
     )

@@ -136,7 +136,7 @@ def test_reconcile_closes_what_prefect_knows_to_have_ended(
         return {run.transform.key.rpartition(":")[2]: str(run.status) for run in ln.Run.all()}
 
     assert status() == {"pipeline": "lost", "slow": "lost"}
-    assert typed("runs", "reconcile").stdout == "no run has ended unheard\n"
+    assert typed("runs", "reconcile").stdout == "no run has ended without a message\n"
     with get_client(
         sync_client=True
     ) as client:  # as a worker does, or the server, without heartbeats
@@ -146,4 +146,4 @@ def test_reconcile_closes_what_prefect_knows_to_have_ended(
     assert "aborted" in lines[1]
     assert "no heartbeat" in lines[1]
     assert status() == {"pipeline": "aborted", "slow": "lost"}
-    assert typed("runs", "reconcile").stdout == "no run has ended unheard\n"
+    assert typed("runs", "reconcile").stdout == "no run has ended without a message\n"

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -172,6 +172,34 @@ def test_keys_move_and_help_and_type_ahead_suggests(
         page.keyboard.press("ArrowDown")
         page.keyboard.press("Enter")
         page.wait_for_url("**/artifact/*")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_screen_reader_can_use_every_kind_of_page(
+    browser: Browser, server: Server, scheme: Literal["light", "dark"]
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe").Axe()
+    _, runs = server.get("/runs.json")
+    _, data = server.get("/artifacts.json")
+    run, artifact = runs["runs"][0]["uid"], data["artifacts"][0]["uid"]
+    _, facts = server.get(f"/run/{run}.json")
+    paths = [
+        *("/", "/search?q=raw", "/artifacts", "/runs", "/labels", "/instance", f"/run/{run}"),
+        *(f"/artifact/{artifact}", f"/artifact/{artifact}/edit", f"/transform/{facts['transform_uid']}"),
+        f"/run/{run}/lineage",
+    ]  # fmt: skip
+    problems = {}
+    with browser.new_context(base_url=server.url, color_scheme=scheme) as context:
+        page = context.new_page()
+        for path in paths:
+            page.goto(path)
+            if path.endswith("/lineage"):
+                page.locator(".lineage-view[data-ready]").wait_for()
+            for finding in axe.run(page).response["violations"]:
+                if finding["impact"] in ("serious", "critical"):
+                    nodes = [node["html"][:120] for node in finding["nodes"][:3]]
+                    problems[f"{path} {finding['id']}"] = nodes
+    assert problems == {}
 
 
 def test_the_lineage_view_unfolds_and_finds_by_keys_and_runs_nothing(

@@ -1,4 +1,4 @@
-"""The command that closes runs of which nobody has heard the end."""
+"""The command that closes runs that ended without a message."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from lamin_core.instance.reconcile import reconcile as reconcile_runs
     "stale_before",
     metavar="TIME",
     callback=time_option,
-    help="What has been under way for longer than this, such as 3d, is lost.",
+    help="Mark runs as lost that have been running for longer than this, such as 3d.",
 )
 def reconcile(stale_before: datetime | None) -> None:
-    """Close the runs that have ended without telling so; list those that changed.
+    """Close runs that ended without a message, and list them.
 
-    A run of this machine whose process is gone is lost. Prefect's API is asked for the runs of
-    Prefect, also of other machines; it is the one that PREFECT_API_URL names.
+    A run on this machine whose process no longer exists becomes lost. For runs of Prefect, also on
+    other machines, the command asks the API that PREFECT_API_URL names how they ended.
     """
     changed = reconcile_runs(connect(), stale_before)
     runs = ln.Run.filter(id__in=changed).order_by("id")
@@ -40,4 +40,4 @@ def reconcile(stale_before: datetime | None) -> None:
         }
         for run in runs
     ]
-    print_table(rows, nothing="no run has ended unheard")
+    print_table(rows, nothing="no run has ended without a message")

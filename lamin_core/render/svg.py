@@ -84,9 +84,11 @@ def written(
     lines = [line for line in (legend, _note(note, places.height + 20 * bool(legend))) if line]
     width = max(places.width, _legend_width(boxes.values()), pixels(note, DETAIL_SIZE) + 24)
     height = places.height + 20 * len(lines)
+    # A picture has no links in it for a screen reader.
+    role = "group" if any(box.href for box in boxes.values()) else "img"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
-        f'viewBox="0 0 {width:.0f} {height:.0f}" role="img" class="lamin-lineage">',
+        f'viewBox="0 0 {width:.0f} {height:.0f}" role="{role}" class="lamin-lineage">',
         f"<style>{_scoped(_STYLE)}</style>" if is_styled else "",
         '<defs><marker id="lamin-tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto"><polygon points="0 0 8 4 0 8" fill="#8c959f"/></marker></defs>',

@@ -122,7 +122,7 @@ def _write_old_files(library: str) -> None:
     frame.to_feather("old.arrow")
     if library in ("h5py", "anndata"):
         import anndata
-        import h5py  # type: ignore[import-untyped]
+        import h5py
 
         h5py.File("old.h5", "w").close()
         anndata.AnnData(np.zeros((2, 2))).write_h5ad("old.h5ad")

@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from sqlalchemy import update
 
@@ -179,6 +181,25 @@ def test_a_preview_of_damaged_and_foreign_files(
     path = tmp_path / name
     path.write_bytes(content)
     assert preview(_stored(path)).kind == kind
+
+
+def test_a_preview_of_anndata_lists_its_parts_and_follows_no_link(tmp_path: Path) -> None:
+    anndata = pytest.importorskip("anndata", reason="the extra data is not installed")
+    h5py = pytest.importorskip("h5py", reason="the extra data is not installed")
+    cells = pd.DataFrame({"type": pd.Categorical(["a", "b", "a"])}, index=list("xyz"))
+    path, foreign = tmp_path / "a.h5ad", tmp_path / "foreign.h5"
+    anndata.AnnData(np.eye(3, 2), obs=cells, obsm={"X_pca": np.zeros((3, 4))}).write_h5ad(path)
+    rows = preview(_stored(path)).rows
+    assert ("X", "3 x 2", "array float64") in rows
+    assert ("obs['type']", "", "categorical, 2 categories") in rows
+    assert ("obsm['X_pca']", "3 x 4", "array float64") in rows
+    with h5py.File(foreign, "w") as file:
+        file["secret"] = np.zeros(7)
+    with h5py.File(path, "a") as file:
+        del file["X"]
+        file["X"] = h5py.ExternalLink(str(foreign), "secret")
+    shown = preview(_stored(path))
+    assert (shown.kind, shown.rows) == ("none", ())
 
 
 def test_a_preview_is_limited_in_size(tmp_path: Path) -> None:

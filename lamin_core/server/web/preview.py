@@ -15,9 +15,10 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 from lamin_core.enums import MANAGED
-from lamin_core.errors import Conflict
+from lamin_core.errors import Conflict, InvalidArgument
 from lamin_core.models.storage import UNKNOWN_SIZE
 from lamin_core.storage.hashing import FILE, Digest, digest_bytes
 from lamin_core.storage.locations import is_remote
@@ -199,6 +200,51 @@ def _parquet(data: bytes, stored: Stored) -> Preview:
     )
 
 
+def _anndata(data: bytes, stored: Stored) -> Preview:
+    """What an AnnData file holds, without its matrix: a row for each part, read by h5py alone."""
+    import h5py
+
+    def part_of(group: Any, name: str) -> Any:
+        # A link could lead into another file of this machine.
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise InvalidArgument(f"{name!r} is a link", hint="a file of AnnData has none")
+        return group[name]
+
+    with h5py.File(io.BytesIO(data), "r") as file:
+        rows = []
+        if "X" in file:
+            matrix = part_of(file, "X")
+            rows.append(["X", _h5_shape(matrix), _h5_type(matrix)])
+        for group in ("obs", "var"):
+            frame = part_of(file, group)
+            index = str(frame.attrs.get("_index", "_index"))
+            rows.append([group, f"{part_of(frame, index).shape[0]:,} rows", f"index {index}"])
+            names = [str(name) for name in frame.attrs.get("column-order", ())][:_MAX_COLUMNS]
+            rows += [[f"{group}[{name!r}]", "", _h5_type(part_of(frame, name))] for name in names]
+        for group in ("layers", "obsm", "varm", "obsp", "varp", "uns"):
+            parts = part_of(file, group) if group in file else {}
+            for name in list(parts)[:_MAX_ROWS]:
+                part = part_of(parts, name)
+                rows.append([f"{group}[{name!r}]", _h5_shape(part), _h5_type(part)])
+    cut = tuple(tuple(cell[:_MAX_CELL] for cell in row) for row in rows)
+    return Preview("table", "", ("part", "shape", "type"), cut, is_verified=True)
+
+
+def _h5_shape(part: Any) -> str:
+    shape = part.attrs.get("shape", getattr(part, "shape", ()))
+    return " x ".join(f"{int(number):,}" for number in shape)
+
+
+def _h5_type(part: Any) -> str:
+    """The encoding that AnnData names, and the type of the values."""
+    encoding = str(part.attrs.get("encoding-type", ""))
+    values = part if hasattr(part, "dtype") else part.get("data", part.get("categories"))
+    kind = "" if values is None or not hasattr(values, "dtype") else str(values.dtype)
+    if encoding == "categorical":
+        return f"categorical, {values.shape[0]:,} categories"
+    return " ".join(filter(None, (encoding, kind)))
+
+
 def _cell(value: object) -> str:
     return "" if value is None else value.isoformat() if isinstance(value, date) else str(value)
 
@@ -236,5 +282,6 @@ _READERS: dict[str, Callable[[bytes, Stored], Preview]] = {
     **dict.fromkeys(_TEXTS, _text),
     **dict.fromkeys(_SEPARATORS, _table),
     ".parquet": _parquet,
+    ".h5ad": _anndata,
     ".ipynb": _notebook,
 }

@@ -55,7 +55,7 @@ class Played:
             Path(each["name"]).name
             for event in self.events_of(step)
             for each in event["outputs"]
-            if each["facets"]["lamin_artifact"].get("role") == "published"
+            if each["facets"].get("lamin_artifact", {}).get("role") == "published"
         )
 
 
@@ -138,7 +138,8 @@ def datasets(events: list[Event]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every dataset told of: its name and its content."""
     for event in events:
         for each in (*event["inputs"], *event["outputs"]):
-            yield each["name"], each["facets"]["lamin_artifact"]
+            if "lamin_artifact" in each["facets"]:  # else only its workflow output is told
+                yield each["name"], each["facets"]["lamin_artifact"]
 
 
 def run(event: Event) -> dict[str, Any]:

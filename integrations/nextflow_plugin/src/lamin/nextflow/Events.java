@@ -138,20 +138,40 @@ final class Events {
     private static List<Object> datasets(List<Dataset> datasets) {
         List<Object> found = new ArrayList<>();
         for (Dataset dataset : datasets) {
-            Digest content = dataset.content == null ? new Digest(null, null, null, null) : dataset.content;
-            Map<String, Object> facets = of("lamin_artifact", own("LaminArtifactDatasetFacet", "1-0-0",
-                "hash", content.hash,
-                "hash_type", content.type,
-                "size", content.size,
-                "n_files", content.files,
-                "role", dataset.role));
-            if (content.hash != null) {
-                facets.put("version", standard("DatasetVersionDatasetFacet", "1-0-1",
-                    "datasetVersion", content.type + ":" + content.hash));
-            }
+            Map<String, Object> facets = dataset.workflowOutput == null ? datasetFacets(dataset)
+                : of("nextflow_output", described("NextflowOutputDatasetFacet", dataset.workflowOutput));
             found.add(of("namespace", dataset.name.namespace, "name", dataset.name.name, "facets", facets));
         }
         return found;
+    }
+
+    private static Map<String, Object> datasetFacets(Dataset dataset) {
+        Digest content = dataset.content == null ? new Digest(null, null, null, null) : dataset.content;
+        Map<String, Object> facets = of("lamin_artifact", own("LaminArtifactDatasetFacet", "1-0-0",
+            "hash", content.hash,
+            "hash_type", content.type,
+            "size", content.size,
+            "n_files", content.files,
+            "role", dataset.role));
+        if (content.hash != null) {
+            facets.put("version", standard("DatasetVersionDatasetFacet", "1-0-1",
+                "datasetVersion", content.type + ":" + content.hash));
+        }
+        if (!dataset.details.isEmpty()) facets.put("nextflow_file", described("NextflowFileDatasetFacet", dataset.details));
+        if (!dataset.labels.isEmpty()) facets.put("tags", tags(dataset.labels));
+        return facets;
+    }
+
+    private static Map<String, Object> described(String name, Map<String, Object> details) {
+        Map<String, Object> facet = own(name, "1-0-0");
+        facet.putAll(Redaction.map(details));
+        return facet;
+    }
+
+    private static Map<String, Object> tags(List<String> labels) {
+        List<Object> rows = new ArrayList<>();
+        for (String label : labels) rows.add(of("key", Redaction.text(label), "value", "", "source", "USER"));
+        return standard("TagsDatasetFacet", "1-0-0", "tags", rows);
     }
 
     private static Map<String, Object> standard(String name, String version, Object... fields) {

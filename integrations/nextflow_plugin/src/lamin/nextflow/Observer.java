@@ -9,7 +9,9 @@ import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Collectors;
 import nextflow.Session;
 import nextflow.processor.TaskHandler;
 import nextflow.processor.TaskProcessor;
@@ -30,17 +32,22 @@ final class Observer implements TraceObserver {
     }
 
     private final Delivery delivery;
+    private final boolean metrics;
     private final Publications publications = new Publications();
     private final Map<TaskRun, Attempt> open = Collections.synchronizedMap(new IdentityHashMap<>());
     private final Map<String, Job> jobs = new ConcurrentHashMap<>();
     private volatile Session session;
     private volatile Instant createdAt = Instant.now();
     private volatile Run workflow;
+    private final RemoteFiles remote = new RemoteFiles();
+    private final Map<String, Object> outputs = new ConcurrentHashMap<>();
+    private volatile boolean isV2;
     private volatile boolean ended;
     private volatile boolean warned;
 
-    Observer(Delivery delivery) {
+    Observer(Delivery delivery, boolean metrics) {
         this.delivery = delivery;
+        this.metrics = metrics;
     }
 
     @Override
@@ -48,6 +55,8 @@ final class Observer implements TraceObserver {
         quietly(() -> {
             session = created;
             createdAt = Instant.now();
+            remote.watch(created);
+            isV2 = ObserverV2.register(created, new HooksV2());
         });
     }
 
@@ -104,10 +113,11 @@ final class Observer implements TraceObserver {
         attempt.started = true;
         attempt.run = attempt.run.with(TaskReader.details(task, trace));
         publications.madeIn(task.getWorkDir(), attempt);
-        Map<Path, Path> inputs = TaskReader.inputs(task);
+        List<Input> inputs = TaskReader.inputs(task, remote);
         Run run = attempt.run;
         Instant at = cached ? Instant.now() : TaskReader.time(trace, "submit");
-        delivery.submit(inputs.values(), hasher -> Events.start(run, at, read(inputs, hasher)));
+        List<Path> files = inputs.stream().map(input -> input.bytes).collect(Collectors.toList());
+        delivery.submit(files, hasher -> Events.start(run, at, read(inputs, hasher)));
         return attempt;
     }
 
@@ -179,9 +189,11 @@ final class Observer implements TraceObserver {
         }
     }
 
-    private static List<Dataset> read(Map<Path, Path> inputs, Hasher hasher) {
+    private static List<Dataset> read(List<Input> inputs, Hasher hasher) {
         List<Dataset> found = new ArrayList<>();
-        inputs.forEach((name, bytes) -> found.add(new Dataset(DatasetName.of(name), hasher.digest(bytes), null)));
+        for (Input input : inputs) {
+            found.add(new Dataset(DatasetName.of(input.name), hasher.digest(input.bytes), null, input.details(), List.of()));
+        }
         return found;
     }
 
@@ -196,7 +208,7 @@ final class Observer implements TraceObserver {
         return found;
     }
 
-    /** Nextflow 22.10 tells only this. */
+    /** Nextflow 22.10 calls only this. */
     @Override
     public void onFilePublish(Path target) {
         onFilePublish(target, null);
@@ -204,11 +216,38 @@ final class Observer implements TraceObserver {
 
     @Override
     public void onFilePublish(Path target, Path source) {
-        quietly(() -> {
-            Publication publication = new Publication(target, source, Instant.now());
-            Attempt maker = publications.published(publication);
-            if (maker != null) publish(publication, maker);
+        if (!isV2) quietly(() -> publish(target, source, List.of()));
+    }
+
+    private void publish(Path target, Path source, List<String> labels) {
+        Publication publication = new Publication(target, source, Instant.now(), labels);
+        Attempt maker = publications.published(publication);
+        if (maker != null) publish(publication, maker);
+    }
+
+    /** The rows of an output are known at the end, when all of its files are published. */
+    private void output(WorkflowOutput output) {
+        outputs.put(output.name, output.summary());
+        Map<Attempt, List<Dataset>> byTask = new LinkedHashMap<>();
+        output.files().forEach((file, facet) -> {
+            Attempt maker = publications.publisher(file);
+            if (maker == null) return;
+            byTask.computeIfAbsent(maker, task -> new ArrayList<>()).add(Dataset.ofWorkflowOutput(DatasetName.of(file), facet));
         });
+        Instant at = Instant.now();
+        byTask.forEach((task, files) -> delivery.submit(hasher -> Events.running(task.run, at, files)));
+    }
+
+    private final class HooksV2 implements ObserverV2.Hooks {
+        @Override
+        public void published(Path target, Path source, List<String> labels) {
+            quietly(() -> publish(target, source, labels));
+        }
+
+        @Override
+        public void output(String name, Object value, Path index) {
+            quietly(() -> Observer.this.output(new WorkflowOutput(name, value, index)));
+        }
     }
 
     private void publish(Publication publication, Attempt maker) {
@@ -274,7 +313,9 @@ final class Observer implements TraceObserver {
     }
 
     private void endWorkflow() {
-        Run run = workflow.with(WorkflowReader.details(session));
+        Map<String, Object> details = WorkflowReader.details(session);
+        if (!outputs.isEmpty()) details.put("outputs", new TreeMap<>(outputs));
+        Run run = workflow.with(details);
         Instant at = Instant.now();
         String interruption = WorkflowReader.interruption(session);
         if (session.isSuccess()) delivery.submit(hasher -> Events.complete(run, at, List.of()));
@@ -300,8 +341,12 @@ final class Observer implements TraceObserver {
     @Override
     public void onWorkflowPublish(Object value) {}
 
+    /**
+     * Memory and processor time of each task, only where the user wants them: Nextflow measures by programs beside the task, which
+     * take longer than a short task and need {@code ps} in its image.
+     */
     @Override
     public boolean enableMetrics() {
-        return false;
+        return metrics;
     }
 }

@@ -19,7 +19,9 @@ public final class ObserverFactory implements TraceObserverFactory {
             String id = session.getUniqueId() + " " + session.getRunName();
             if (Boolean.TRUE.equals(WorkflowReader.ask(() -> session.isPreview())) || id.equals(System.setProperty(SEEN, id))) return List.of();
             Map<?, ?> scope = Settings.scope(session);
-            return Settings.isEnabled(scope) ? List.of(new Observer(Delivery.of(scope, System.getenv()))) : List.of();
+            if (!Settings.isEnabled(scope)) return List.of();
+            boolean metrics = Settings.of(scope, System.getenv()).getOrDefault("LAMIN_NEXTFLOW_METRICS", "").trim().equalsIgnoreCase("true");
+            return List.of(new Observer(Delivery.of(scope, System.getenv()), metrics));
         } catch (Throwable problem) {
             Warnings.say("lineage is off: " + problem);
             return List.of();

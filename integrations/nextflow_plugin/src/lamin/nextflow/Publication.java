@@ -9,6 +9,7 @@ import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Instant;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 
 /**
  * A file or folder that Nextflow says it has published, as it stood at that moment. Nextflow says so also where it left in place
@@ -21,11 +22,17 @@ final class Publication {
     /** Whether Nextflow told the source. */
     final boolean isSourceTold;
     final Instant at;
+    final List<String> labels;
     private final List<Object> state;
     private final boolean isSource;
 
     Publication(Path target, Path source, Instant at) {
+        this(target, source, at, List.of());
+    }
+
+    Publication(Path target, Path source, Instant at, List<String> labels) {
         this.target = target;
+        this.labels = labels;
         this.source = source != null ? source : linked(target);
         this.isSourceTold = source != null;
         this.at = at;
@@ -66,7 +73,9 @@ final class Publication {
     Dataset dataset(Hasher hasher, Instant begin) {
         Digest own = source == null ? null : hasher.digest(source);
         Digest content = isReplaced() ? replaced(own) : hasher.digest(target);
-        return isOwn(own, content, begin) ? new Dataset(DatasetName.of(target), content, "published") : null;
+        if (!isOwn(own, content, begin)) return null;
+        Map<String, Object> details = source == null ? Map.of() : Map.of("copyOf", Values.plain(source));
+        return new Dataset(DatasetName.of(target), content, "published", details, labels);
     }
 
     /** Of bytes that are gone the size is known, and what the task's file holds if they were those. */

@@ -7,7 +7,6 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -37,7 +36,8 @@ final class Publications {
     private final Map<Path, Publication> moved = new ConcurrentHashMap<>();
     private final Map<Path, Publication> waiting = new LinkedHashMap<>();
     private volatile boolean byContentOnly;
-    private final Set<UUID> told = ConcurrentHashMap.newKeySet();
+    /** By the published file. */
+    private final Map<UUID, Attempt> publishers = new ConcurrentHashMap<>();
 
     /** Whether this Nextflow is one before 23.04, which names no source of what it publishes. */
     void findByContent(boolean isOld) {
@@ -64,14 +64,14 @@ final class Publications {
     synchronized Attempt published(Publication publication) {
         Path target = DatasetName.normal(publication.target);
         if (publication.isMoved()) moved.put(DatasetName.normal(publication.source), publication);
-        if (!publication.isSourceTold && told.contains(key(target))) return null; // the short form of what was told already
+        if (!publication.isSourceTold && publishers.containsKey(key(target))) return null; // the short form of what was told already
         Attempt maker = publication.source == null ? null : maker(publication.source);
         if (maker == null) {
             waiting.merge(target, publication, (old, now) -> now.isSourceTold ? now : old);
             return null;
         }
         waiting.remove(target);
-        told.add(key(target));
+        publishers.put(key(target), maker);
         return maker;
     }
 
@@ -80,6 +80,11 @@ final class Publications {
         List<Publication> found = List.copyOf(waiting.values());
         waiting.clear();
         return found;
+    }
+
+    /** The task that published this file, or null. */
+    Attempt publisher(Path target) {
+        return publishers.get(key(DatasetName.normal(target)));
     }
 
     /** The task that made this file, or null. */

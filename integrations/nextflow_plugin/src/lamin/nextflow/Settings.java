@@ -11,24 +11,31 @@ import nextflow.Session;
  * nextflow.config says. A variable that is set is stronger.
  */
 final class Settings {
-    private static final Map<String, String> VARIABLES = Map.of(
-        "url", "OPENLINEAGE_URL",
-        "endpoint", "OPENLINEAGE_ENDPOINT",
-        "apiKey", "OPENLINEAGE_API_KEY",
-        "disabled", "OPENLINEAGE_DISABLED",
-        "transport", "OPENLINEAGE__TRANSPORT",
-        "instance", "LAMIN_INSTANCE",
-        "spool", "LAMIN_SPOOL",
-        "hashLimit", "LAMIN_NEXTFLOW_HASH_LIMIT",
-        "hashThreads", "LAMIN_NEXTFLOW_HASH_THREADS",
-        "patience", "LAMIN_NEXTFLOW_PATIENCE");
+    private static final Map<String, String> VARIABLES = Map.ofEntries(
+        Map.entry("url", "OPENLINEAGE_URL"),
+        Map.entry("endpoint", "OPENLINEAGE_ENDPOINT"),
+        Map.entry("apiKey", "OPENLINEAGE_API_KEY"),
+        Map.entry("disabled", "OPENLINEAGE_DISABLED"),
+        Map.entry("transport", "OPENLINEAGE__TRANSPORT"),
+        Map.entry("instance", "LAMIN_INSTANCE"),
+        Map.entry("spool", "LAMIN_SPOOL"),
+        Map.entry("hashLimit", "LAMIN_NEXTFLOW_HASH_LIMIT"),
+        Map.entry("metrics", "LAMIN_NEXTFLOW_METRICS"),
+        Map.entry("hashThreads", "LAMIN_NEXTFLOW_HASH_THREADS"),
+        Map.entry("patience", "LAMIN_NEXTFLOW_PATIENCE"));
 
     private Settings() {}
 
     /** The scope of this session's configuration; empty without one. */
     static Map<?, ?> scope(Session session) {
-        Object scope = ask(() -> session.getConfig().get("openlineage"));
+        Object scope = config(session).get("openlineage");
         return scope instanceof Map ? (Map<?, ?>) scope : Map.of();
+    }
+
+    /** All of its configuration. */
+    static Map<?, ?> config(Session session) {
+        Map<?, ?> config = ask(() -> (Map<?, ?>) session.getConfig());
+        return config == null ? Map.of() : config;
     }
 
     static Map<String, String> of(Map<?, ?> scope, Map<String, String> environment) {

@@ -73,11 +73,21 @@ final class TaskReader {
         found.put("workdir", plain(ask(() -> task.getWorkDir())));
         found.put("container", plain(ask(() -> task.getContainer())));
         found.put("executor", plain(ask(() -> task.getProcessor().getExecutor().getName())));
+        found.put("labels", labels(task));
         for (String field : fields(trace)) {
             if (!UNTOLD.contains(field)) found.putIfAbsent(field, Values.plain(ask(() -> trace.get(field))));
         }
         // A zero is a time or a measure that is not known yet, but for the exit status.
         found.entrySet().removeIf(entry -> isUnknown(entry.getValue()) && !entry.getKey().equals("exit"));
+        return found;
+    }
+
+    /** Of its process: the directive {@code label}, and {@code resourceLabels} as name=value. */
+    private static List<String> labels(TaskRun task) {
+        List<String> found = new ArrayList<>();
+        Values.eachLeaf(ask(() -> task.getConfig().get("label")), label -> found.add(String.valueOf(label)));
+        Map<?, ?> resources = ask(() -> (Map<?, ?>) task.getConfig().getResourceLabels());
+        if (resources != null) resources.forEach((name, value) -> found.add(name + "=" + value));
         return found;
     }
 
@@ -103,18 +113,31 @@ final class TaskReader {
 
     /**
      * The files it reads, each as its producer or the user named it, not as the link in the work folder, and where its bytes
-     * are. Of a remote file up to 25.04 only the staged copy is told. An input made from a string has no producer and is left out.
+     * are. Of a remote file up to 25.04 only the staged copy is told: see {@link RemoteFiles}. An input made from a string has no producer and is left out.
      */
-    static Map<Path, Path> inputs(TaskRun task) {
-        Map<Path, Path> found = new LinkedHashMap<>();
-        Object holders = ask(() -> task.getClass().getMethod("getInputFiles").invoke(task)); // a map, since 25.10 a list
+    static List<Input> inputs(TaskRun task, RemoteFiles remote) {
+        return inputs(ask(() -> task.getClass().getMethod("getInputFiles").invoke(task)), remote);
+    }
+
+    /** Of what Nextflow has for them: a map of parameters to lists of holders, since 25.10 a list of holders. */
+    static List<Input> inputs(Object holders, RemoteFiles remote) {
+        Map<Path, Input> found = new LinkedHashMap<>();
         Values.eachLeaf(holders, holder -> {
             Object source = source(holder);
             if (!(source instanceof Path)) return;
             Object stored = DatasetName.isLocal((Path) source) ? source : call(holder, "getStorePath");
-            found.put((Path) source, stored instanceof Path ? (Path) stored : (Path) source);
+            Path bytes = stored instanceof Path ? (Path) stored : (Path) source;
+            Path address = DatasetName.isLocal((Path) source) ? remote.address((Path) source) : null;
+            Path name = address == null ? (Path) source : address;
+            found.put(name, new Input(name, bytes, stageName(holder, name)));
         });
-        return found;
+        return new ArrayList<>(found.values());
+    }
+
+    private static String stageName(Object holder, Path file) {
+        Object stageName = call(holder, "getStageName");
+        boolean isPlain = stageName == null || file.getFileName() == null || stageName.toString().equals(file.getFileName().toString());
+        return isPlain ? null : stageName.toString();
     }
 
     private static Object source(Object holder) {
@@ -128,10 +151,13 @@ final class TaskReader {
 
     /** The files it declares to make: what its outputs hold of its own folder, or of its {@code storeDir}. */
     static List<Path> outputs(TaskRun task) {
+        return outputs(ask(() -> (Map<?, ?>) task.getOutputs()), ask(() -> task.getWorkDir()), ask(() -> task.getConfig().getStoreDir()));
+    }
+
+    /** Of the values of its outputs: paths, and since 26.04 records of them; whatever their parameters are. */
+    static List<Path> outputs(Object values, Path work, Path stored) {
         Set<Path> found = new LinkedHashSet<>();
-        Path work = ask(() -> task.getWorkDir());
-        Path stored = ask(() -> task.getConfig().getStoreDir());
-        Values.eachLeaf(ask(() -> (Map<?, ?>) task.getOutputs()), value -> {
+        Values.eachLeaf(values, value -> {
             if (value instanceof Path && isOwn((Path) value, work, stored)) found.add((Path) value);
         });
         return new ArrayList<>(found);

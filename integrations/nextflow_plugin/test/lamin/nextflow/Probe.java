@@ -33,6 +33,7 @@ public final class Probe {
             case "parent": return parent(arguments.get(0));
             case "json": return oddities();
             case "spool": return SpoolFolder.of(System.getenv()).path.toString();
+            case "shapes": return shapes();
             case "heap": return heap(Integer.parseInt(arguments.get(0)));
             case "keys": return keys(arguments);
             case "destinations": return destinations();
@@ -108,6 +109,75 @@ public final class Probe {
             DatasetName name = DatasetName.ofUrl(url);
             found.add(List.of(name.namespace, name.name));
         }
+        return found;
+    }
+
+    /** As nextflow.processor.FileHolder is in 26.04; before, without {@code getSourcePath}. */
+    public static final class Holder {
+        private final Object source;
+        private final Path store;
+        private final String stageName;
+
+        Holder(Object source, Path store, String stageName) {
+            this.source = source;
+            this.store = store;
+            this.stageName = stageName;
+        }
+
+        public Object getSourceObj() {
+            return source instanceof Path ? null : source;
+        }
+
+        public Path getSourcePath() {
+            return source instanceof Path ? (Path) source : null;
+        }
+
+        public Path getStorePath() {
+            return store;
+        }
+
+        public String getStageName() {
+            return stageName;
+        }
+    }
+
+    /** What is read of inputs and outputs in the shapes of each generation. */
+    private static Object shapes() {
+        Path work = Paths.get("/w/ab/cd");
+        Holder plain = new Holder(Paths.get("/data/a.txt"), Paths.get("/data/a.txt"), "a.txt");
+        Holder renamed = new Holder(Paths.get("/data/b.txt"), Paths.get("/data/b.txt"), "in/1.txt");
+        Holder text = new Holder("some text", Paths.get("/w/tmp/x"), "input.1");
+        Map<String, Object> record = new LinkedHashMap<>();
+        record.put("id", "x");
+        record.put("cut", work.resolve("x.txt"));
+        record.put("more", List.of(Map.of("deep", work.resolve("y.txt")), "no path", 3));
+        record.put("elsewhere", Paths.get("/data/a.txt"));
+        Map<String, Object> shapes = new LinkedHashMap<>();
+        shapes.put("map of lists", inputs(Map.of(new Object(), List.of(plain, renamed, text))));
+        shapes.put("list", inputs(List.of(plain, renamed, text)));
+        shapes.put("none", inputs(null));
+        shapes.put("record", plain(TaskReader.outputs(Map.of(new Object(), record), work, null)));
+        shapes.put("path", plain(TaskReader.outputs(Map.of(new Object(), work.resolve("x.txt")), work, null)));
+        shapes.put("set", plain(TaskReader.outputs(Map.of(new Object(), java.util.Set.of(work.resolve("x.txt"))), work, null)));
+        shapes.put("failed", plain(TaskReader.outputs(Map.of(), work, null)));
+        shapes.put("stored", plain(TaskReader.outputs(Map.of(1, Paths.get("/store/r.txt")), work, Paths.get("/store"))));
+        WorkflowOutput output = new WorkflowOutput("res", List.of(record), Paths.get("/results/index.json"));
+        Map<String, Object> files = new LinkedHashMap<>();
+        output.files().forEach((file, facet) -> files.put(file.toString(), facet));
+        shapes.put("workflow output", files);
+        shapes.put("single output", plain(new ArrayList<>(new WorkflowOutput("all", work.resolve("x.txt"), null).files().keySet())));
+        return shapes;
+    }
+
+    private static List<Object> inputs(Object holders) {
+        List<Object> found = new ArrayList<>();
+        for (Input input : TaskReader.inputs(holders, new RemoteFiles())) found.add(Arrays.asList(input.name.toString(), input.stageName));
+        return found;
+    }
+
+    private static List<Object> plain(List<Path> paths) {
+        List<Object> found = new ArrayList<>();
+        paths.forEach(path -> found.add(path.toString()));
         return found;
     }
 
