@@ -41,12 +41,13 @@ class Described:
 
 def described_record(name: str, described: Described) -> Record:
     """Return a record to be saved with what its sheet says."""
-    record = Record(name=name)
+    record: Any = Record(name=name)
     record.__dict__[_DESCRIPTION] = described
-    return record
+    new: Record = record
+    return new
 
 
-def prepared(session: Session, records: list[Record], user: int) -> list[Record]:
+def prepared(session: Session, records: list[Any], user: int) -> list[Any]:
     """Write the sheets of the records and the features that are new; the records are of those sheets then."""
     descriptions = [record.__dict__.get(_DESCRIPTION) for record in records]
     dtypes: dict[str, Dtype] = {}
@@ -66,7 +67,7 @@ def prepared(session: Session, records: list[Record], user: int) -> list[Record]
     return records
 
 
-def written(session: Session, records: list[Record], rows: Mapping[Any, Any]) -> None:
+def written(session: Session, records: list[Any], rows: Mapping[Any, Any]) -> None:
     """Write the values and the labels of the records; what the sheet said before of the same columns is replaced."""
     described: dict[int, Described] = {}
     for record in records:
@@ -128,6 +129,6 @@ def _label_rows(described: Mapping[int, Described]) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for record_id, description in described.items():
         for artifact in description.artifacts:
-            link = {"artifact_id": artifact.id, "record_id": record_id}
+            link: dict[str, object] = {"artifact_id": artifact.id, "record_id": record_id}
             rows.append(link | {"feature_id": None, "origin": "api"})
     return rows
