@@ -259,14 +259,20 @@ def _drop_series(session: Session, row: Row[Any]) -> None:
 def _notes_on_nothing(session: Session) -> Rows:
     """Notes on records that are gone; a version before this one left them behind."""
     tables = {*session.scalars(select(Note.table_name).distinct())}
-    kinds: list[type[Registry]] = [mapper.class_ for mapper in Registry.registry.mappers]
-    rows: list[Row[Any]] = []
-    for kind in kinds:
-        if issubclass(kind, Registry) and kind.__tablename__ in tables:
-            on_this = select(Note.table_name.label("table"), Note.record_uid.label("uid"))
-            on_this = on_this.where(Note.table_name == kind.__tablename__)
-            rows += session.execute(on_this.where(~exists().where(note_of(kind)))).all()
-    return rows
+    kinds = [mapper.class_ for mapper in Registry.registry.mappers]
+    registries = [kind for kind in kinds if issubclass(kind, Registry)]
+    return [
+        row
+        for registry in registries
+        if registry.__tablename__ in tables
+        for row in _unattached(session, registry)
+    ]
+
+
+def _unattached(session: Session, registry: type[Registry]) -> Rows:
+    notes = select(Note.table_name.label("table"), Note.record_uid.label("uid"))
+    notes = notes.where(Note.table_name == registry.__tablename__)
+    return session.execute(notes.where(~exists().where(note_of(registry)))).all()
 
 
 def _drop_note(session: Session, row: Row[Any]) -> None:

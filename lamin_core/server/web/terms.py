@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Select, func, literal, or_, select, union_all
@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 from lamin_core.errors import InvalidArgument, NotFound
 from lamin_core.models import Artifact, Registry, ULabel
 from lamin_core.models.dtypes import registry_called
-from lamin_core.models.relations import ToMany, ToOne, relations_of
+from lamin_core.models.relations import ToMany, relations_of
 from lamin_core.server.web.page import Data, Page, mappings
 from lamin_core.server.web.registries import artifacts_where, fields, record_with_notes
 
 _MANY = 200
-Relations = dict[str, ToOne[Any] | ToMany[Any]]
+Relations = Mapping[str, object]
 
 
 def label(session: Session, *, uid: str) -> Data:
@@ -69,7 +69,7 @@ def _source(session: Session, record: Registry) -> str | None:
 
 def _around(session: Session, record: Registry) -> Data:
     """What is wider and narrower, and the artifacts: three statements."""
-    registry: Any = type(record)
+    registry = type(record)
     relations = relations_of(registry)
     counts = _counts(session, record, relations)
     rows = session.execute(union_all(*_related(record, relations)).limit(_MANY))
@@ -88,8 +88,8 @@ def _around(session: Session, record: Registry) -> Data:
 
 def _related(record: Registry, relations: Relations) -> Iterator[Select[Any]]:
     """Rows of relation, uid and name."""
-    registry: Any = type(record)
-    name = getattr(registry, registry._name_field)
+    registry = type(record)
+    name = getattr(registry, registry._name_field or "uid")
     for relation, title in (("parents", "wider"), ("children", "narrower")):
         if relation in relations:
             link, own, other = _link(relations[relation])
@@ -105,7 +105,7 @@ def _related(record: Registry, relations: Relations) -> Iterator[Select[Any]]:
 
 def _counts(session: Session, record: Registry, relations: Relations) -> dict[str, int]:
     """How many artifacts have this record or a narrower one, and the same for each that is narrower by one step."""
-    registry: Any = type(record)
+    registry = type(record)
     link, own, other = _link(relations["artifacts"])
     roots = select(registry.id.label("root"), registry.id.label("id"))
     if "children" in relations:
@@ -128,7 +128,7 @@ def _counts(session: Session, record: Registry, relations: Relations) -> dict[st
     return {row[0]: row[1] for row in session.execute(counted)}
 
 
-def _link(relation: ToOne[Any] | ToMany[Any]) -> tuple[Any, str, str]:
+def _link(relation: object) -> tuple[Any, str, str]:
     """The table between, and its columns that name the record and the others."""
     assert isinstance(relation, ToMany)
     return relation.link, relation.own, relation.other
