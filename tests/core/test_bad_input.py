@@ -63,7 +63,6 @@ def test_what_is_no_path_no_key_no_run_and_no_artifact_is_refused(
             make()
         assert failure.value.hint, why
     for use in (
-        unsaved.load,
         unsaved.open,
         unsaved.cache,
         unsaved.delete,
