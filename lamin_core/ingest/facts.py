@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from lamin_core.enums import Direction, RunStatus
+from lamin_core.runtime.environment import EnvironmentFacts
 from lamin_core.runtime.parent_context import RunReference
 from lamin_core.runtime.process import Process
 
@@ -169,6 +170,8 @@ class RunFacts:
     """Key and value of each tag."""
     features: Mapping[str, object] = field(default_factory=dict)
     """Values by the names of features."""
+    environment: EnvironmentFacts | None = None
+    """What was installed where it ran; None where nobody said anything."""
     schemas: frozenset[Fields] = frozenset()
     """All columns that its events name, also those that a later one replaced."""
     jobs: frozenset[str] = frozenset()
