@@ -60,7 +60,7 @@ def annotate(
     _own(session, kind, _named(attributes, "owner", None))
     if kind is Artifact:
         _tie_schemas(session, _named(attributes, "schema_id", None))
-        tie_features(session, _named(attributes, "features", {}))
+        tie_features(session, Artifact, _named(attributes, "features", {}))
 
 
 def _named(
