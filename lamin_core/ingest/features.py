@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from lamin_core.db.statements import delete_rows, insert_rows, select_in
 from lamin_core.errors import ValidationError
+from lamin_core.ingest.feature_labels import tie_feature_labels
 from lamin_core.ingest.new_rows import Row, feature_value
 from lamin_core.ingest.schemas import TypedFeature, find_features
 from lamin_core.models import ArtifactFeatureValue
@@ -23,9 +24,10 @@ def tie_features(session: Session, values: Mapping[int, Mapping[str, Any]]) -> N
     """Give each of these artifacts just these values of features, beside those that people gave.
 
     A feature that does not exist is made, with the type of the value. A value of another type than
-    that of its feature is left out, and so is what is a record of a registry: an event names none.
+    that of its feature is left out. The values of a categorical feature are names of labels.
     """
     features = find_features(session, _dtypes(values))
+    tie_feature_labels(session, values, features)
     expected = {}
     for artifact, named_values in values.items():
         for row in _rows(artifact, named_values, features):

@@ -241,9 +241,9 @@ def dataset_version(version: str) -> Facet:
     return _standard("DatasetVersionDatasetFacet", "1-0-1", datasetVersion=version)
 
 
-def lamin_features(values: Mapping[str, Any]) -> Facet:
-    """Values of features that a dataset has, by name."""
-    return _own("LaminFeaturesDatasetFacet", "1-0-0", values=dict(values))
+def lamin_features(values: Mapping[str, Any], schema: str | None = None) -> Facet:
+    """Values of features that a dataset has, by name; and the uid of the schema that it was found to fit."""
+    return _own("LaminFeaturesDatasetFacet", "1-0-0", values=dict(values), schema=schema)
 
 
 def lamin_asset(key: str, url: str | None, materialized_by: str | None) -> Facet:
