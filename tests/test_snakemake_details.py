@@ -152,6 +152,14 @@ class TestDetails:
         (row,) = job("a").details["benchmark_rows"]
         assert row["s"] >= 0
 
+    def test_numbers_of_the_benchmark_are_features(self) -> None:
+        run = job("a")
+        values = run.features.get_values()
+        assert values["benchmark_s"] == run.details["benchmark_rows"][0]["s"]
+        assert "benchmark_h:m:s" not in values
+        assert [r.uid for r in ln.Run.filter(benchmark_s__gte=0)] == [run.uid]
+        assert ln.Run.filter(benchmark_s__lt=0).count() == 0
+
     def test_edited_file_in_git_is_not_the_clean_commit(self) -> None:
         runs = ln.Run.filter(transform__key="align").order_by("id").all()
         assert [run.git["dirty"] for run in runs] == [True] * 3

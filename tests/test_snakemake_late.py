@@ -9,7 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from lamin_core.instance.instance import Instance
+from lamin_core.models import Run
 from lamin_core.storage.hashing import digest
 from lamin_snakemake import facts
 from snakemake_logger_plugin_lamin import held_files
@@ -105,6 +108,41 @@ def test_workflow_killed_while_files_are_hashed_has_told_everything_else(tmp_pat
         running.wait()
     assert ("COMPLETE", "Snakefile:huge") in kinds
     assert ("START", "Snakefile:last") in kinds
+
+
+def test_killed_workflow_is_lost_when_it_starts_again(tmp_path: Path) -> None:
+    """Asks nothing of the registry but the rows as they are."""
+    instance = Instance.create(tmp_path, "./data")
+    write(
+        tmp_path,
+        "rule a:\n    output: 'a.txt'\n    shell: ': > began; sleep {config[sleep]}; touch {output}'\n",
+    )
+    running = subprocess.Popen(
+        [*COMMAND, "--config", "sleep=60"],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        until = time.monotonic() + 90
+        while _statuses(instance) != ["running"] * 2 and time.monotonic() < until:
+            time.sleep(0.1)
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+    assert _statuses(instance) == ["running"] * 2
+    played = play(tmp_path, "--nolock", "--rerun-incomplete", "--config", "sleep=0")
+    assert played.code == 0, played.shown
+    assert _statuses(instance) == ["lost"] * 2 + ["completed"] * 2
+    instance.db.dispose()
+
+
+def _statuses(instance: Instance) -> list[str]:
+    """The status of each run, the first first."""
+    with instance.db.reading() as session:
+        return list(session.scalars(select(Run.status).order_by(Run.id)))
 
 
 def test_held_files_keep_no_more_bytes_on_the_disk_than_the_budget(

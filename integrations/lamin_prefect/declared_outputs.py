@@ -133,7 +133,7 @@ def annotated(
     if values:
         existing = described.get("lamin_features", {}).get("values", {})
         schema = None if done is None or done.problems else done.schema
-        described["lamin_features"] = facets.lamin_features({**existing, **values}, schema)
+        described["lamin_features"] = facets.lamin_features({**existing, **values}, schema=schema)
     if labels:
         described["tags"] = facets.tags("Dataset", [(label, "") for label in labels])
     return replace(dataset, facets=described)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import csv
 import enum
 import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from statistics import median
 from typing import Any
 
 from lamin_core.runtime.json_values import JsonConverter
@@ -54,6 +58,22 @@ def benchmark_rows(path: str) -> list[dict[str, Any]]:
         return [{name: _number(value) for name, value in row.items() if name} for row in rows]
     except (OSError, ValueError):
         return []
+
+
+def benchmark_features(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Return each column of numbers of a benchmark table as a feature, `benchmark_` before Snakemake's name of it.
+
+    Of several repetitions it is the median. Units are those of Snakemake: seconds, and mebibytes.
+
+    >>> benchmark_features([{"s": 0.5, "h:m:s": "0:00:00"}, {"s": 1.5, "max_rss": None}])
+    {'benchmark_s': 1.0}
+    """
+    columns: defaultdict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        for name, value in row.items():
+            if type(value) in (int, float) and math.isfinite(value) and name != "jobid":
+                columns[f"benchmark_{name}"].append(float(value))
+    return {name: median(values) for name, values in columns.items()}
 
 
 def _number(text: str) -> float | str | None:

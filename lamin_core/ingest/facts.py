@@ -169,6 +169,8 @@ class RunFacts:
     """The versions of code that its events name, each with the first time; that of `transform` is among them."""
     labels: tuple[tuple[str, str], ...] = ()
     """Key and value of each tag."""
+    features: Mapping[str, object] = field(default_factory=dict)
+    """Values by the names of features."""
     schemas: frozenset[Fields] = frozenset()
     """All columns that its events name, also those that a later one replaced."""
     jobs: frozenset[str] = frozenset()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -13,44 +12,46 @@ from lamin_core.errors import ValidationError
 from lamin_core.ingest.feature_labels import tie_feature_labels
 from lamin_core.ingest.new_rows import Row, feature_value
 from lamin_core.ingest.schemas import TypedFeature, find_features
-from lamin_core.models import ArtifactFeatureValue
+from lamin_core.models import Artifact, ArtifactFeatureValue, Base, Run, RunFeatureValue
 from lamin_core.models.base import table_of
 from lamin_core.models.dtypes import Dtype, parse, validated
 
-_IDENTITY = ("artifact_id", "feature_id", "position", "hash")
+_IDENTITY = ("feature_id", "position", "hash")
+_VALUES: dict[type[Base], tuple[type[Base], str]] = {
+    Artifact: (ArtifactFeatureValue, "artifact_id"),
+    Run: (RunFeatureValue, "run_id"),
+}
 
 
-def tie_features(session: Session, values: Mapping[int, Mapping[str, Any]]) -> None:
-    """Give each of these artifacts just these values of features, beside those that people gave.
+def tie_features(
+    session: Session, kind: type[Artifact | Run], values: Mapping[int, Mapping[str, object]]
+) -> None:
+    """Give each of these artifacts or runs just these values of features, beside those that people gave.
 
     A feature that does not exist is made, with the type of the value. A value of another type than
     that of its feature is left out. The values of a categorical feature are names of labels.
+    No statement where there is nothing to write.
     """
+    if not values:
+        return
+    value_model, owner = _VALUES[kind]
     features = find_features(session, _dtypes(values))
-    tie_feature_labels(session, values, features)
+    tie_feature_labels(session, kind, values, features)
     expected = {}
-    for artifact, named_values in values.items():
-        for row in _rows(artifact, named_values, features):
-            expected[_identity(row)] = row
-    table = table_of(ArtifactFeatureValue)
-    columns = [table.c.id, *(table.c[name] for name in _IDENTITY)]
+    for identity, named_values in values.items():
+        for row in _rows(named_values, features):
+            expected[identity, *(row[name] for name in _IDENTITY)] = {owner: identity, **row}
+    table = table_of(value_model)
+    columns = [table.c.id, table.c[owner], *(table.c[name] for name in _IDENTITY)]
     query = select(*columns).where(table.c.origin == "event")
-    existing = {
-        tuple(row[1:]): row[0] for row in select_in(session, query, table.c.artifact_id, values)
-    }
+    existing = {tuple(row[1:]): row[0] for row in select_in(session, query, table.c[owner], values)}
     unsaid = [row for identity, row in existing.items() if identity not in expected]
-    delete_rows(session, ArtifactFeatureValue, unsaid)
+    delete_rows(session, value_model, unsaid)
     missing = [row for identity, row in expected.items() if identity not in existing]
-    insert_rows(session, ArtifactFeatureValue, missing)
+    insert_rows(session, value_model, missing)
 
 
-def _identity(row: Row) -> tuple[object, ...]:
-    return tuple(row[name] for name in _IDENTITY)
-
-
-def _rows(
-    artifact: int, values: Mapping[str, Any], features: Mapping[str, TypedFeature]
-) -> list[Row]:
+def _rows(values: Mapping[str, object], features: Mapping[str, TypedFeature]) -> list[Row]:
     rows = []
     for name, value in values.items():
         if name not in features:
@@ -61,13 +62,12 @@ def _rows(
         except ValidationError:
             continue
         rows += [
-            {"artifact_id": artifact, **feature_value(feature, item, position, "event")}
-            for position, item in enumerate(items)
+            feature_value(feature, item, position, "event") for position, item in enumerate(items)
         ]
     return rows
 
 
-def _items(name: str, dtype: Dtype, value: Any) -> list[object]:
+def _items(name: str, dtype: Dtype, value: object) -> list[object]:
     """The values of one feature as they are stored. Raises `ValidationError`."""
     if dtype.is_categorical:
         return []
@@ -75,7 +75,7 @@ def _items(name: str, dtype: Dtype, value: Any) -> list[object]:
     return [validated(name, dtype, item) for item in items]
 
 
-def _dtypes(values: Mapping[int, Mapping[str, Any]]) -> dict[str, str]:
+def _dtypes(values: Mapping[int, Mapping[str, object]]) -> dict[str, str]:
     """The type of each feature that is named; of values of several types the first by the alphabet."""
     dtypes: dict[str, str] = {}
     for named_values in values.values():

@@ -62,7 +62,7 @@ def annotate(
     if kind is Artifact:
         _tie_schemas(session, _named(attributes, "schema_id", None))
         _tie_checked(session, _named(attributes, "checked_schema", None))
-        tie_features(session, _named(attributes, "features", {}))
+        tie_features(session, Artifact, _named(attributes, "features", {}))
 
 
 def _named(

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
@@ -37,7 +37,8 @@ from lamin_core.ingest.facts import (
     RunFacts,
     nothing_said,
 )
-from lamin_core.ingest.labels import Label, label_runs
+from lamin_core.ingest.features import tie_features
+from lamin_core.ingest.labels import label_runs
 from lamin_core.ingest.relocation import (
     moves_of,
     present_annotation,
@@ -46,6 +47,7 @@ from lamin_core.ingest.relocation import (
     present_run,
 )
 from lamin_core.ingest.schemas import find_schemas
+from lamin_core.models import Run
 
 
 def record(
@@ -79,7 +81,8 @@ def record(
     paths |= {path for job in jobs for _, path in job.datasets}
     if not paths and not ids:
         return
-    label_runs(session, _changed_labels(mine, ids, new_run_ids, written))
+    label_runs(session, _changed("labels", mine, ids, new_run_ids, written))
+    tie_features(session, Run, _changed("features", mine, ids, new_run_ids, written))
     series = find_series(session, paths)
     declare(session, jobs, series)
     news = [
@@ -112,22 +115,22 @@ def record(
     )
 
 
-def _changed_labels(
+def _changed(
+    name: Literal["labels", "features"],
     facts_of_runs: Iterable[RunFacts],
     ids: Mapping[str, int],
     new_ids: Collection[int],
     recorded: Mapping[str, RunFacts],
-) -> dict[int, tuple[Label, ...]]:
-    """The labels of each run whose labels are not known to be in the registry as they are, by primary key."""
+) -> dict[int, Any]:
+    """The labels or features of each run of which the registry may say something else, by primary key."""
     changed = {}
     for facts in facts_of_runs:
-        identity = ids[facts.run_id]
-        if identity in new_ids:
-            previous: tuple[Label, ...] | None = ()
-        else:
-            previous = recorded[facts.run_id].labels if facts.run_id in recorded else None
-        if facts.labels != previous:
-            changed[identity] = facts.labels
+        identity, values = ids[facts.run_id], getattr(facts, name)
+        is_unsaid = identity in new_ids and not values
+        previous = recorded.get(facts.run_id)
+        is_written = previous is not None and getattr(previous, name) == values
+        if not (is_unsaid or (identity not in new_ids and is_written)):
+            changed[identity] = values
     return changed
 
 

@@ -20,11 +20,13 @@ def output(number: int, values: Mapping[str, Any], schema: str | None = None) ->
     """The events of a run that writes a file with these values of features."""
     run = run_of(number, "count")
     described = {
-        "lamin_features": facets.lamin_features(values, schema),
+        "lamin_features": facets.lamin_features(values, schema=schema),
         "tags": facets.tags("Dataset", [("counted", "")]),
     }
     dataset = Dataset("file", "/lab/counts.csv", hash=f"{number:032x}", facets=described)
-    return [start(run, at(number)), complete(run, at(number + 0.5), outputs=[dataset])]
+    end = complete(run, at(number + 0.5), outputs=[dataset])
+    end["run"]["facets"]["lamin_features"] = facets.lamin_features(values, "Run")
+    return [start(run, at(number)), end]
 
 
 def test_categorical_values_in_events_are_labels_of_the_version(connected: Instance) -> None:
@@ -47,6 +49,7 @@ def test_categorical_values_in_events_are_labels_of_the_version(connected: Insta
         assert new.features.get_values() == {"tissue": ["blood"]}
         assert (old.schema, new.schema) == (schema, None)
         assert ln.Artifact.filter(assay=assay).one() == old
+        assert old.run.features.get_values() == values
         assert {label.name for label in new.ulabels} == {"blood", "counted"}
         ingest(connected.db, map(parse, events))
         rebuild(connected.db)

@@ -17,6 +17,7 @@ from openlineage.lamin.emit.events import Event, complete, running, start
 from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
 from openlineage.lamin.receive.rebuild import rebuild
+from openlineage.lamin.receive.registry_sink import RegistrySink
 
 from .conftest import at, run_of
 from .serving import Server
@@ -63,6 +64,18 @@ def test_a_run_that_was_taken_up_by_another_process_is_at_work(instance: Instanc
     take(instance, start(replace(run, process=process.current()), at(5)))
     assert state(instance) == ("running", None, process.current().pid)
     assert instance.runs.find_lost() == 0
+
+
+def test_registry_sink_that_opens_closes_the_runs_of_processes_that_are_gone(
+    instance: Instance,
+) -> None:
+    take(instance, start(run_of(1, "job", process=GONE), at(0)))
+    take(instance, start(run_of(2, "work", process=process.current()), at(0)))
+    RegistrySink(instance.folder).close()
+    assert {(status, pid) for status, _, pid in states(instance)} == {
+        ("lost", GONE.pid),
+        ("running", process.current().pid),
+    }
 
 
 def test_the_order_of_arrival_does_not_matter(instance: Instance) -> None:

@@ -7,14 +7,14 @@ will tell the end, `lamin_environment` (run) what was installed, `lamin_doubts` 
 says and the files deny. `lamin_job` (job) says what an earlier release called it. `lamin_file` (dataset)
 says why a file was not hashed, and what its engine says of it. `lamin_storage` (dataset) says that a folder
 or bucket is a storage of a registry. `lamin_asset` (dataset) is what the engine calls an asset, and
-`lamin_features` (dataset) values of features.
+`lamin_features` (dataset, run) values of features.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lamin_core import __version__
 from lamin_core.runtime.process import Process
@@ -241,9 +241,13 @@ def dataset_version(version: str) -> Facet:
     return _standard("DatasetVersionDatasetFacet", "1-0-1", datasetVersion=version)
 
 
-def lamin_features(values: Mapping[str, Any], schema: str | None = None) -> Facet:
-    """Values of features that a dataset has, by name; and the uid of the schema that it was found to fit."""
-    return _own("LaminFeaturesDatasetFacet", "1-0-0", values=dict(values), schema=schema)
+def lamin_features(
+    values: Mapping[str, Any],
+    entity: Literal["Dataset", "Run"] = "Dataset",
+    schema: str | None = None,
+) -> Facet:
+    """Values of features of a dataset or a run, by name; and the uid of the schema that a dataset was found to fit."""
+    return _own(f"LaminFeatures{entity}Facet", "1-0-0", values=dict(values), schema=schema)
 
 
 def lamin_asset(key: str, url: str | None, materialized_by: str | None) -> Facet:

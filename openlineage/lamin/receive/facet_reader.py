@@ -27,7 +27,7 @@ _OWN_RUN_FACETS = {
         "jobDependencies",
         "tags",
     ),
-    *("environmentVariables", "lamin_process", "lamin_doubts"),
+    *("environmentVariables", "lamin_process", "lamin_doubts", "lamin_features"),
 }
 _OWN_DATASET_FACETS = {"lamin_artifact", "version"}
 
@@ -234,7 +234,7 @@ def owner(facets: Facets) -> str | None:
 
 
 def features(facets: Facets) -> dict[str, Any] | None:
-    """The values of features that a dataset has, by name; None where nobody spoke of any.
+    """The values of features that a dataset or run has, by name; None where nobody spoke of any.
 
     >>> features({"lamin_features": {"values": {"rows": 3}}})
     {'rows': 3}

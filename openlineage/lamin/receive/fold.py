@@ -216,6 +216,7 @@ class History:
             },
             versions=tuple(self.versions.values()),
             labels=labels(run) or (),
+            features=facet_reader.features(run) or {},
             schemas=frozenset(
                 fields for mention in self.mentions.values() for fields in mention.schemas
             ),

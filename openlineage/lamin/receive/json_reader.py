@@ -67,7 +67,7 @@ _FIELDS = {
         "outputStatistics",
     ),
     *("columnLineage", "lamin_environment", "lamin_process", "lamin_storage"),
-    *("lamin_doubts", "lamin_job"),
+    *("lamin_doubts", "lamin_job", "lamin_features"),
 }
 """The facets that become something: they are taken however large they are."""
 _DECODER = json.JSONDecoder(parse_constant=str)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from lamin_core.db.database import Database
 from lamin_core.db.statements import select_in
 from lamin_core.instance.instance import Instance, opened
+from lamin_core.instance.run_service import RunService
 from lamin_core.models import Run
 from lamin_core.runtime.paths import Located
 from openlineage.lamin.emit.events import Event
@@ -30,16 +32,26 @@ def _take_waiting(instance: Instance) -> None:
         logger.debug("what waits in the spool was not brought in: %s", error)
 
 
+def _close_lost(database: Database) -> None:
+    """Then what ran on this machine and was killed, as `ln.track()` does: one query where there is none."""
+    try:
+        RunService(database).find_lost()
+    except Exception as error:  # they stay open until somebody asks
+        logger.debug("runs whose process is gone were not looked for: %s", error)
+
+
 class RegistrySink(Sink):
     """Take events into the instance in this folder, or of the database at this URL; each call is one transaction.
 
-    Raises `InstanceNotFound`, `SchemaMismatch` or `Unavailable`.
+    What waits for the instance in the spool comes in first; runs whose process on this machine is gone
+    become `lost`. Raises `InstanceNotFound`, `SchemaMismatch` or `Unavailable`.
     """
 
     def __init__(self, where: str | Path | Located) -> None:
         instance = opened(where)
         self.database = instance.db
         _take_waiting(instance)
+        _close_lost(self.database)
 
     def emit(self, *events: Event | bytes) -> None:
         """Take them; returns after the commit."""
