@@ -1,12 +1,15 @@
-"""Python inside a process of R, where `reticulate` embeds it: the script that R runs, and its arguments."""
+"""Python inside a process of R, where `reticulate` embeds it: the script that R runs, its arguments, and its end."""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+logger = logging.getLogger("lamin")
 _FILE = "--file="
 LANGUAGES = {".r": "R", ".rmd": "R", ".qmd": "R"}
 """By the suffix of a script in small letters, of what is not Python."""
@@ -22,9 +25,63 @@ class RScript:
 
 def r_script() -> RScript | None:
     """Return the script of R that this process runs; None in a process of Python, and at a prompt of R."""
-    if getattr(sys, "orig_argv", None):  # Python itself was started
-        return None
-    return parse_r_command(_process_words())
+    return parse_r_command(_process_words()) if is_in_r() else None
+
+
+def is_in_r() -> bool:
+    """Whether R embeds this Python; a Python that was started itself has arguments."""
+    return not getattr(sys, "orig_argv", None) and _r_of_reticulate() is not None
+
+
+def _r_of_reticulate() -> object:
+    """The object `r` of reticulate, whose attributes are evaluated as code of R; None outside of R."""
+    r = getattr(sys.modules.get("__main__"), "r", None)
+    return r if type(r).__name__ == "R" else None
+
+
+AtEnd = Callable[[int, str], object]
+
+_WATCH_END = """function(at_end) {
+  code <- NULL
+  handled <- geterrmessage()
+  addTaskCallback(function(...) { handled <<- geterrmessage(); TRUE }, name = "lamin")
+  for (name in c("quit", "q")) local({
+    original <- get(name, envir = baseenv())
+    observed <- function(save = "default", status = 0, runLast = TRUE) {
+      code <<- as.integer(status)
+      on.exit(code <<- NULL)
+      original(save, status, runLast)
+    }
+    unlockBinding(name, baseenv())
+    assign(name, observed, envir = baseenv())
+    lockBinding(name, baseenv())
+  })
+  end <- function(...) {
+    message <- geterrmessage()
+    if (!is.null(code)) at_end(code, "")
+    else if (interactive() || (sys.nframe() == 1L && identical(message, handled))) at_end(0L, "")
+    else at_end(1L, trimws(message))
+  }
+  reg.finalizer(globalenv(), end, onexit = TRUE)
+  NULL
+}"""
+"""R keeps the code of `quit()` from everybody, so its calls are observed, as those of `sys.exit` are.
+
+An error that ends a script differs from one that `try` caught: functions are still being called, or no
+expression at the top level has succeeded since.
+"""
+
+
+def watch_end_of_r(at_end: AtEnd) -> None:
+    """Call `at_end` with the exit code and R's error message, or "", when this process of R ends.
+
+    Not every reticulate ends Python with R (1.28 does not), so `atexit` is not enough. Where it does, this
+    comes before: R calls first what was registered last.
+    """
+    try:
+        getattr(_r_of_reticulate(), _WATCH_END)(at_end)
+    except Exception as problem:  # another reticulate: the run is noticed as lost instead
+        logger.debug("the end of R is not watched: %s", problem)
 
 
 def parse_r_command(words: list[str]) -> RScript | None:

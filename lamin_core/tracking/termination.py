@@ -5,7 +5,9 @@ While a run is open, and no longer, this looks at what ends the process:
 - the interpreter's exit, by `atexit`;
 - `SIGTERM` and `SIGHUP`, where nobody else handles or ignores them: the runs are aborted, and the signal then does
   what it would have done;
-- the code that `sys.exit` is called with, which Python tells nobody afterwards.
+- the code that `sys.exit` is called with, which Python tells nobody afterwards;
+- the end of R, where it embeds Python. Signals are then left to R: a handler of Python would run only at the
+  next call of Python, and R would survive the signal.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from typing import Any, NamedTuple
 
 from lamin_core.enums import RunStatus
 from lamin_core.models import Run
+from lamin_core.tracking.embedding import is_in_r, watch_end_of_r
 
 logger = logging.getLogger("lamin")
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -95,7 +98,9 @@ class _Watch:
     def begin(self) -> None:
         """Look out from now on. Signals are for the main thread alone."""
         self.exit = None
-        if threading.current_thread() is threading.main_thread():
+        if is_in_r():
+            _watch_r()
+        elif threading.current_thread() is threading.main_thread():
             self._handled = [
                 number for number in _SIGNALS if signal.getsignal(number) is signal.SIG_DFL
             ]
@@ -180,6 +185,16 @@ def _close_all(how: Outcome) -> None:
             close(how)
         except Exception as problem:  # the process is on its way out: say it, and let it go
             logger.warning("the run %s could not be closed: %s", run.uid, problem)
+
+
+@functools.cache
+def _watch_r() -> None:
+    """Once in a process: R cannot be asked to forget it."""
+    watch_end_of_r(_close_at_end_of_r)
+
+
+def _close_at_end_of_r(code: int, message: str) -> None:
+    _close_all(Outcome(RunStatus.FAILED, message) if message else of_exit(code))
 
 
 @atexit.register

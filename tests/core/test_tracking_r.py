@@ -59,6 +59,47 @@ def test_a_script_of_r_tracks_itself(embedded: Instance, tmp_path: Path) -> None
     assert list(ln.Artifact.get(key="t.parquet").load()["n"]) == [1, 2]
 
 
+ENDINGS = {
+    "caught": ('try(stop("no"), silent = TRUE)', 0, "completed", None),
+    "stopped": ('f <- function() stop("too few rows")\nf()', 1, "failed", "too few rows"),
+    "top": ('log(-"a")', 1, "failed", "invalid argument to unary operator"),
+    "quit": ("quit(status = 3)", 3, "failed", "exit code 3"),
+    "quit_early": ('q("no")', 0, "completed", None),
+    "signal": ("Sys.sleep(300)", -15, "lost", None),
+}
+"""How a script of R ends without `ln$finish()`: its last lines, its exit code, and status and error of its run."""
+
+
+@pytest.mark.skipif(not _has_reticulate(), reason="R with reticulate is not installed")
+def test_the_end_of_r_ends_the_run(embedded: Instance, tmp_path: Path) -> None:
+    processes = {}
+    for name, (lines, *_) in ENDINGS.items():
+        begin = (
+            f'ln <- reticulate::import("lamin_core")\nrun <- ln$track()\ncat("ready\\n")\n{lines}'
+        )
+        Path(f"{name}.R").write_text(f"{begin}\n")
+        processes[name] = subprocess.Popen(
+            ["Rscript", f"{name}.R"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"RETICULATE_PYTHON": sys.executable},
+        )
+    outputs = {}
+    for name, process in processes.items():
+        if name == "signal":
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            process.terminate()
+        outputs[name] = process.communicate()
+    ln.connect().runs.find_lost()
+    for name, (_, code, status, error) in ENDINGS.items():
+        run = ln.Run.get(transform__key=f"{name}.R")
+        assert (processes[name].returncode, run.status) == (code, status), (name, outputs[name])
+        assert error is None or error in (run.error or ""), name
+    assert outputs["caught"] == ("ready\n", "")
+
+
 @pytest.mark.parametrize(
     ("words", "file"),
     [
