@@ -56,7 +56,8 @@ def test_artifacts_and_models_are_arguments_results_and_inputs(
 
     @ours.task
     def reads() -> None:
-        assert ln.Artifact.get(key="in/opened.csv").open().count_rows() == 1
+        opened: Any = ln.Artifact.get(key="in/opened.csv").open()
+        assert opened.count_rows() == 1
         ln.Artifact.get(key="in/cached.csv").cache()
         ln.Artifact.get(key="in/loaded.csv").load()
 
