@@ -22,7 +22,7 @@ from sqlalchemy import text
 import lamin_core as ln
 from lamin_core.admin import fsck
 from lamin_core.instance.instance import Instance, disconnect, init
-from lamin_core.models import ArtifactSeries, Content, Run, Transform, blank, now
+from lamin_core.models import ArtifactSeries, Content, Note, Run, Transform, blank, now
 from lamin_core.storage import blobs, object_store
 from openlineage.lamin.emit.events import Dataset, Job, complete, start
 from openlineage.lamin.emit.events import Run as EventRun
@@ -333,8 +333,10 @@ def test_what_nothing_names_is_left_over(instance: Instance) -> None:
         )
         stub.origin, stub.cached, stub.attempt, stub.created_at = "stub", False, 1, now()
         session.add(stub)
-    assert _kinds(fsck.check(instance)) == {"content": 1, "stub": 1}
-    assert fsck.repair(instance) == 2
+        for uid in ("goneGONE", transform.uid):
+            session.add(Note(table_name="transform", record_uid=uid, text="checked"))
+    assert _kinds(fsck.check(instance)) == {"content": 1, "stub": 1, "note": 1}
+    assert fsck.repair(instance) == 3
     assert fsck.check(instance).is_clean
     assert ln.Transform.count() == 1
 

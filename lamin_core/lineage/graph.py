@@ -171,13 +171,13 @@ def walk(
     runs above them; where there are more, the graph is `truncated`.
     """
     starts = [*artifacts, *(-run for run in runs)]
-    with _uncollected():
+    with uncollected():
         return _walked(session, starts, up, down, as_of, limit)
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """No search for garbage meanwhile: of a hundred thousand rows that all stay it finds none, in half of the time."""
+def uncollected() -> Iterator[None]:
+    """Search for no garbage meanwhile: of a hundred thousand rows that all stay it finds none, in half of the time."""
     if not gc.isenabled():
         yield
         return

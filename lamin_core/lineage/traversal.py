@@ -219,7 +219,9 @@ def _recursion(dialect: str, direction: Way, counted: bool, then: AsOf) -> Selec
     reached = reached.union(
         *(arm.add_columns(reached.c.depth + 1).where(reached.c.depth < steps) for arm in further)
     )
-    return select(reached.c.node, reached.c.depth).limit(most * (steps + 1))
+    # The starts, which the caller has, would be half of the rows around a large workflow.
+    rows = select(reached.c.node, reached.c.depth).where(reached.c.depth > 0)
+    return rows.limit(most * (steps + 1))
 
 
 def _neighbours(dialect: str, reached: Any, direction: Way, then: AsOf) -> list[Select[Any]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, ForeignKey, String, and_
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ColumnElement, ForeignKey, String, and_, delete, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from lamin_core.models.base import Base, Registry, Uid, now
 
@@ -28,3 +28,10 @@ class Note(Base):
 def note_of(registry: type[Registry]) -> ColumnElement[bool]:
     """Return the condition that joins records of a registry with their notes."""
     return and_(Note.table_name == registry.__tablename__, Note.record_uid == registry.uid)
+
+
+def remove_notes(session: Session, registry: type[Registry], which: ColumnElement[bool]) -> None:
+    """Remove the notes on these records, which are about to be deleted for good."""
+    of_these = Note.record_uid.in_(select(registry.uid).where(which))
+    statement = delete(Note).where(Note.table_name == registry.__tablename__, of_these)
+    session.connection().execute(statement)

@@ -16,6 +16,7 @@ from lamin_core.models.base import Named, Registry, Versioned, refusal
 from lamin_core.models.checks import column_value
 from lamin_core.models.deleted import remember, remember_runs
 from lamin_core.models.guards import check_many
+from lamin_core.models.note import remove_notes
 from lamin_core.query import coercion
 from lamin_core.query.lookups import field_named, fields_of, unknown
 from lamin_core.query.operators import OPERATORS, Condition
@@ -79,7 +80,7 @@ def remove(database: Database, registry: type[Registry], ids: Select[Any]) -> in
 
 
 def remove_rows(session: Session, registry: type[Any], which: Condition) -> int:
-    """Remove these rows; how many they were. Each series that is left has a latest version."""
+    """Remove these rows, and the notes on them; how many they were. Each series that is left has a latest version."""
     is_versioned = issubclass(registry, Versioned) and not registry._has_trash  # type: ignore[attr-defined]
     series = (
         list(session.scalars(select(registry._series_column()).where(which).distinct()))
@@ -90,6 +91,8 @@ def remove_rows(session: Session, registry: type[Any], which: Condition) -> int:
         remember(session, registry, which)
     if hasattr(registry, "external_id"):
         remember_runs(session, registry, which)
+    if issubclass(registry, Registry):
+        remove_notes(session, registry, which)
     number = int(session.connection().execute(delete(registry).where(which)).rowcount)
     if series:
         settle_latest(session, registry, series)

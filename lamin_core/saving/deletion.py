@@ -17,6 +17,7 @@ from lamin_core.ingest.inputs import link
 from lamin_core.models import Artifact, ArtifactSeries, Content, Run, RunArtifact, now
 from lamin_core.models.base import Trashable
 from lamin_core.models.deleted import is_remembered, remember
+from lamin_core.models.note import remove_notes
 from lamin_core.models.relations import is_named
 from lamin_core.runtime import current
 from lamin_core.saving.records import SavingInstance, row_of, show
@@ -58,7 +59,7 @@ def restore(instance: SavingInstance, record: Artifact | Trashable) -> None:
 
 
 def erase(instance: SavingInstance, artifact: Artifact, *, storage: bool | None = None) -> None:
-    """Remove the record, what ties it to runs and labels, and its copy in the storage.
+    """Remove the record, what ties it to runs and labels, the note on it, and its copy in the storage.
 
     `storage=True` removes a file that was registered in place as well, `False` keeps even the copy;
     bytes that another record needs stay. Raises `NotFound`, and `Conflict` while a collection holds
@@ -72,6 +73,7 @@ def erase(instance: SavingInstance, artifact: Artifact, *, storage: bool | None 
             row = row_of(session, artifact)
             series_id, content_id = row.series_id, row.content_id
             remember(session, Artifact, Artifact.id == row.id)
+            remove_notes(session, Artifact, Artifact.id == row.id)
             session.execute(delete(Artifact).where(Artifact.id == row.id))
             settle_latest(session, series_id)
             _forget(session, content_id, series_id)

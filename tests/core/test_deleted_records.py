@@ -11,6 +11,7 @@ import pytest
 import lamin_core as ln
 from lamin_core.errors import LaminError, NotFound
 from lamin_core.instance.instance import Instance
+from lamin_core.models import Note
 from lamin_core.runtime.parent_context import RunReference
 
 
@@ -79,3 +80,25 @@ def test_stub_of_a_job_whose_version_was_deleted_takes_the_next_number(instance:
     assert stub.transform.uid > deleted.uid
     assert instance.runs.above(named) is stub
     assert ln.Run.one().uid == stub.uid
+
+
+def test_note_goes_with_a_record_that_is_deleted_for_good(
+    instance: Instance, outside: Path
+) -> None:
+    (outside / "a.txt").write_text("a")
+    artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
+    label, stays = ln.ULabel(name="label").save(), ln.ULabel(name="stays").save()
+    run, many = ln.Run(ln.Transform(key="a.py").save()).save(), ln.Transform(key="b.py").save()
+    with instance.db.writing() as session:
+        for record in (artifact, label, many, stays, run):
+            key = {"table_name": type(record).__tablename__, "record_uid": record.uid}
+            session.add(Note(**key, text="checked"))
+    artifact.delete()
+    with instance.db.reading() as session:
+        assert session.query(Note).count() == 5  # it is in the trash
+    artifact.delete(permanent=True)
+    label.delete(permanent=True)
+    run.delete()
+    assert ln.Transform.filter(key="b.py").delete() == 1
+    with instance.db.reading() as session:
+        assert [note.record_uid for note in session.query(Note)] == [stays.uid]

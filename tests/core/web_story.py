@@ -14,6 +14,7 @@ from sqlalchemy import event
 from starlette.testclient import TestClient
 
 import lamin_core as ln
+import lamin_core.bionty as bt
 from lamin_core.instance.instance import Instance
 from lamin_core.server.app import application
 from lamin_core.server.web.site import page_routes
@@ -86,6 +87,8 @@ def tell(instance: Instance, folder: Path) -> Story:
     step.complete()
     label = ln.ULabel(name=f"raw {SCRIPT}").save()
     artifacts["csv"].labels.add(label)
+    term = bt.CellType(name=f"neuron {SCRIPT}").save()
+    artifacts["csv"].cell_types.add(term)
     feature = ln.Feature(name=f"temperature {IMAGE}", dtype=float, unit="C").save()
     artifacts["csv"].features.add_values({feature.name: 20.5})
     members = [artifacts["csv"], artifacts["parquet"]]
@@ -98,6 +101,7 @@ def tell(instance: Instance, folder: Path) -> Story:
         (old.uid, new.uid),
         {
             "label": label.uid,
+            "term/bionty.CellType": term.uid,
             "feature": feature.uid,
             "collection": collection.uid,
             "storage": artifacts["csv"].storage.uid,

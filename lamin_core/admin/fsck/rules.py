@@ -18,6 +18,8 @@ from lamin_core.models import (
     ArtifactSeries,
     Collection,
     Content,
+    Note,
+    Registry,
     Run,
     RunArtifact,
     RunChange,
@@ -25,6 +27,7 @@ from lamin_core.models import (
     Transform,
 )
 from lamin_core.models.deleted import is_remembered
+from lamin_core.models.note import note_of
 from lamin_core.models.relations import is_named
 from lamin_core.storage.locations import is_below, is_place
 from lamin_core.uids import version_suffix
@@ -253,6 +256,30 @@ def _drop_series(session: Session, row: Row[Any]) -> None:
     session.execute(delete(ArtifactSeries).where(ArtifactSeries.id == row.id))
 
 
+def _notes_on_nothing(session: Session) -> Rows:
+    """Notes on records that are gone; a version before this one left them behind."""
+    tables = {*session.scalars(select(Note.table_name).distinct())}
+    kinds = [mapper.class_ for mapper in Registry.registry.mappers]
+    registries = [kind for kind in kinds if issubclass(kind, Registry)]
+    return [
+        row
+        for registry in registries
+        if registry.__tablename__ in tables
+        for row in _unattached(session, registry)
+    ]
+
+
+def _unattached(session: Session, registry: type[Registry]) -> Rows:
+    notes = select(Note.table_name.label("table"), Note.record_uid.label("uid"))
+    notes = notes.where(Note.table_name == registry.__tablename__)
+    return session.execute(notes.where(~exists().where(note_of(registry)))).all()
+
+
+def _drop_note(session: Session, row: Row[Any]) -> None:
+    is_it = Note.table_name == row.table, Note.record_uid == row.uid
+    session.execute(delete(Note).where(*is_it))
+
+
 _LATEST = "the versions of {key!r} are led by {latest} of them instead of one"
 _BACKUP = "`lamin restore FILE`, with the last one that `lamin backup` wrote"
 _OUTSIDE = "artifact {uid} is said to lie at {place!r}, which is not below its storage {root}"
@@ -273,6 +300,7 @@ RULES = (
     Rule("stub", _idle_stubs, "run {uid} was only spoken of, by a run that is gone", _drop_run),
     Rule("content", _unused_contents, "content {hash} is that of no artifact", _drop_content),
     Rule("series", _empty_series, "the series of {key!r} has no version", _drop_series),
+    Rule("note", _notes_on_nothing, "a note is on {table} {uid}, which is not there", _drop_note),
 )  # fmt: skip
 
 __all__ = ["RULES", "Rule", "find_damage"]

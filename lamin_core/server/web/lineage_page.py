@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from lamin_core.errors import InvalidArgument, NotFound
 from lamin_core.lineage.aggregate import BADLY, MOST, Aggregate, Group, Level, aggregate, uid_of
-from lamin_core.lineage.graph import Graph, walk
+from lamin_core.lineage.graph import Graph, uncollected, walk
 from lamin_core.lineage.selection import Expression, parse, restricted, selected
 from lamin_core.lineage.view import artifact_view, view
 from lamin_core.models import (
@@ -128,6 +128,11 @@ def _with_steps(session: Session, run: int) -> list[int]:
 
 
 def _page(session: Session, start: Start, options: Options, limit: int) -> Data:
+    with uncollected():
+        return _lineage(session, start, options, limit)
+
+
+def _lineage(session: Session, start: Start, options: Options, limit: int) -> Data:
     graph = _graph(session, start, options, limit)
     starts = frozenset(start.nodes)
     shown, around = graph, list(start.nodes)

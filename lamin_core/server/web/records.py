@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Row, Text, cast, func, literal, null, select, union_all
+from sqlalchemy import Row, Select, Text, cast, func, literal, null, select, union_all
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.responses import Response
@@ -35,8 +35,11 @@ from lamin_core.models import (
     ULabel,
     User,
 )
+from lamin_core.models.module_tables import module_of
 from lamin_core.models.note import note_of
+from lamin_core.models.relations import annotations_of
 from lamin_core.models.storage import UNKNOWN_SIZE
+from lamin_core.runtime.registry_modules import load_modules
 from lamin_core.server.endpoint import text
 from lamin_core.server.web.lists import run_mappings, run_rows
 from lamin_core.server.web.page import SECURITY_HEADERS, Data, Page, Site, mappings
@@ -129,7 +132,7 @@ def _stored(row: Row[Any]) -> Stored:
 
 
 def _annotations(session: Session, artifact: int) -> list[Data]:
-    """Labels, projects and collections: one statement."""
+    """Labels, terms of ontologies, projects and collections: one statement."""
     labels = (
         select(
             literal("label", Text()),
@@ -161,8 +164,29 @@ def _annotations(session: Session, artifact: int) -> list[Data]:
         .join(CollectionArtifact, CollectionArtifact.collection_id == Collection.id)
         .where(CollectionArtifact.artifact_id == artifact)
     )
-    rows = session.execute(union_all(labels, projects, collections).limit(_MANY))
+    parts = [labels, projects, collections, *_terms(artifact)]
+    rows = session.execute(union_all(*parts).limit(_MANY))
     return mappings(rows, "kind", "uid", "name", "feature")
+
+
+def _terms(artifact: int) -> Iterator[Select[Any]]:
+    """The terms of ontologies that it has, by the name of the registry: every database has their tables."""
+    load_modules()
+    for relation in annotations_of(Artifact).values():
+        term, link = relation.target, relation.link
+        if link is None or link is ArtifactULabel or module_of(link.__table__) is not None:
+            continue
+        yield (
+            select(
+                literal(term._registry_name(), Text()),
+                term.uid,
+                cast(getattr(term, term._name_field), Text()),
+                cast(Feature.name, Text()),
+            )
+            .join(link, getattr(link, relation.other) == term.id)
+            .outerjoin(Feature, link.feature_id == Feature.id)
+            .where(getattr(link, relation.own) == artifact)
+        )
 
 
 def _values(session: Session, artifact: int) -> list[Data]:

@@ -1,17 +1,16 @@
-"""The pages of a collection, a label, a feature and a storage."""
+"""The pages of a collection, a feature and a storage, and what those of labels share with them."""
 
 from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from lamin_core.errors import NotFound
 from lamin_core.models import (
     Artifact,
     ArtifactFeatureValue,
-    ArtifactULabel,
     Collection,
     CollectionArtifact,
     Content,
@@ -23,8 +22,6 @@ from lamin_core.models import (
     SchemaFeature,
     Storage,
     Transform,
-    ULabel,
-    ULabelParent,
 )
 from lamin_core.models.note import note_of
 from lamin_core.server.web.page import Data, Page, mappings
@@ -36,7 +33,7 @@ _ARTIFACT = ("uid", "key", "size", "created_at")
 
 def collection(session: Session, *, uid: str) -> Data:
     """A collection: four statements."""
-    record, notes = _record(session, Collection, uid)
+    record, notes = record_with_notes(session, Collection, uid)
     versions = session.execute(
         select(Collection.uid, Collection.number, Collection.created_at)
         .where(Collection.key == record.key)
@@ -56,45 +53,16 @@ def collection(session: Session, *, uid: str) -> Data:
     )
     return {
         "notes": notes,
-        **_fields(record, "uid", "key", "number", "is_latest", "description", "hash", "created_at"),
+        **fields(record, "uid", "key", "number", "is_latest", "description", "hash", "created_at"),
         "run": None if maker is None else {"uid": maker[0], "transform": maker[1]},
         "versions": mappings(versions, "uid", "number", "created_at"),
         "artifacts": mappings(session.execute(members.limit(_MANY)), *_ARTIFACT),
     }
 
 
-def label(session: Session, *, uid: str) -> Data:
-    """A label, with the wider and the narrower ones: three statements."""
-    record, notes = _record(session, ULabel, uid)
-    relations = {
-        "wider": (ULabelParent.parent_id, ULabelParent.ulabel_id),
-        "narrower": (ULabelParent.ulabel_id, ULabelParent.parent_id),
-    }
-    parts = [
-        select(literal(name), ULabel.uid, ULabel.name)
-        .join(ULabelParent, other == ULabel.id)
-        .where(own == record.id)
-        for name, (other, own) in relations.items()
-    ]
-    parts.append(
-        select(literal("type"), ULabel.uid, ULabel.name).where(ULabel.id == record.type_id)
-    )
-    parts.append(
-        select(literal("member"), ULabel.uid, ULabel.name).where(ULabel.type_id == record.id)
-    )
-    related = mappings(session.execute(union_all(*parts).limit(_MANY)), "relation", "uid", "name")
-    labelled = select(ArtifactULabel.artifact_id).where(ArtifactULabel.ulabel_id == record.id)
-    return {
-        "notes": notes,
-        **_fields(record, "uid", "name", "description", "synonyms", "is_type", "created_at"),
-        "related": related,
-        "artifacts": _artifacts(session, Artifact.id.in_(labelled)),
-    }
-
-
 def feature(session: Session, *, uid: str) -> Data:
     """A feature, its schemas, and artifacts with a value for it: three statements."""
-    record, notes = _record(session, Feature, uid)
+    record, notes = record_with_notes(session, Feature, uid)
     schemas = session.execute(
         select(Schema.uid, Schema.name, Schema.n_members)
         .join(SchemaFeature, SchemaFeature.schema_id == Schema.id)
@@ -106,25 +74,25 @@ def feature(session: Session, *, uid: str) -> Data:
     )
     return {
         "notes": notes,
-        **_fields(record, "uid", "name", "dtype", "unit", "description", "synonyms", "created_at"),
+        **fields(record, "uid", "name", "dtype", "unit", "description", "synonyms", "created_at"),
         "schemas": mappings(schemas, "uid", "name", "n_members"),
-        "artifacts": _artifacts(session, Artifact.id.in_(valued)),
+        "artifacts": artifacts_where(session, Artifact.id.in_(valued)),
     }
 
 
 def storage(session: Session, *, uid: str) -> Data:
     """A storage, and the newest artifacts in it: three statements."""
-    record, notes = _record(session, Storage, uid)
+    record, notes = record_with_notes(session, Storage, uid)
     count = session.scalar(select(func.count()).where(Artifact.storage_id == record.id))
     return {
         "notes": notes,
-        **_fields(record, "uid", "root", "type", "is_managed", "created_at"),
+        **fields(record, "uid", "root", "type", "is_managed", "created_at"),
         "count": count or 0,
-        "artifacts": _artifacts(session, Artifact.storage_id == record.id),
+        "artifacts": artifacts_where(session, Artifact.storage_id == record.id),
     }
 
 
-def _record(session: Session, registry: type[R], uid: str) -> tuple[R, str | None]:
+def record_with_notes(session: Session, registry: type[R], uid: str) -> tuple[R, str | None]:
     """The record with this uid, and the notes on it; one in the trash as well, which says so itself."""
     query = select(registry, Note.text).outerjoin(Note, note_of(registry))
     row = session.execute(query.where(registry.uid == uid)).first()
@@ -134,7 +102,8 @@ def _record(session: Session, registry: type[R], uid: str) -> tuple[R, str | Non
     return row[0], row[1]
 
 
-def _fields(record: Registry, *names: str) -> Data:
+def fields(record: Registry, *names: str) -> Data:
+    """These fields of the record, by name."""
     return {name: getattr(record, name) for name in names}
 
 
@@ -144,7 +113,7 @@ def _artifact_rows() -> Select[Any]:
     )
 
 
-def _artifacts(session: Session, condition: ColumnElement[bool]) -> list[Data]:
+def artifacts_where(session: Session, condition: ColumnElement[bool]) -> list[Data]:
     """The newest artifacts for which this holds: one statement."""
     query = _artifact_rows().where(condition, Artifact.deleted_at.is_(None))
     return mappings(session.execute(query.order_by(Artifact.id.desc()).limit(_MANY)), *_ARTIFACT)
@@ -152,7 +121,6 @@ def _artifacts(session: Session, condition: ColumnElement[bool]) -> list[Data]:
 
 PAGES = (
     Page("/collection/{uid}", collection, "collection.html", table="artifacts"),
-    Page("/label/{uid}", label, "label.html", table="artifacts"),
     Page("/feature/{uid}", feature, "feature.html", table="artifacts"),
     Page("/storage/{uid}", storage, "storage.html", table="artifacts"),
 )

@@ -11,7 +11,16 @@ from starlette.routing import BaseRoute, Route
 from lamin_core.db.database import Database
 from lamin_core.server.api_keys import Keyring
 from lamin_core.server.middleware import COOKIE
-from lamin_core.server.web import edit, home, lineage_page, lists, records, registries, run_page
+from lamin_core.server.web import (
+    edit,
+    home,
+    lineage_page,
+    lists,
+    records,
+    registries,
+    run_page,
+    terms,
+)
 from lamin_core.server.web.page import SECURITY_HEADERS, Page, Site, form_fields, see_other
 from lamin_core.server.web.templates import FOLDER, render
 
@@ -22,6 +31,7 @@ PAGES: tuple[Page, ...] = (
     *records.PAGES,
     *run_page.PAGES,
     *registries.PAGES,
+    *terms.PAGES,
 )
 _ASSETS = {
     "style.css": "text/css",
