@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from lamin_core import base as base
     from lamin_core import bionty as bionty
     from lamin_core import core as core
+    from lamin_core import core as examples  # noqa: F401 - `ln.examples` is this package
     from lamin_core import curation as curators  # noqa: F401 - `ln.curators` is this package
     from lamin_core import errors as errors
     from lamin_core.instance import setup as setup
     from lamin_core.instance.instance import connect as connect
     from lamin_core.instance.instance import disconnect as disconnect
+    from lamin_core.instance.recent import view as view
     from lamin_core.instance.setup import save as save
     from lamin_core.models import Artifact as Artifact
     from lamin_core.models import Collection as Collection
@@ -74,6 +76,7 @@ _HOMES = {
     "step": "tracking",
     "tracked": "tracking",
     "track": "tracking",
+    "view": "instance.recent",
 }
 _NOT_HERE = {
     "Branch": "an instance has no branches",
@@ -83,8 +86,6 @@ _NOT_HERE = {
     "UNSET": "leave the argument out",
     "Unset": "leave the argument out",
     "integrations": "snakemake --logger lamin, lamin nextflow run, lamin_prefect",
-    "examples": "ln.core.datasets",
-    "view": "ln.Artifact.df(), ln.Run.df(); in a shell: lamin status",
 }
 """Names of LaminDB that have no meaning here, and what to use instead."""
 _BIOLOGICAL = (
@@ -110,6 +111,7 @@ _MODULES = {
     "core": "core",
     "curators": "curation",
     "errors": "errors",
+    "examples": "core",
     "setup": "instance.setup",
 }
 __all__ = sorted(["__version__", *_HOMES, *_MODULES])

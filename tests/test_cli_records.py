@@ -114,6 +114,7 @@ def _everything(folder: Path) -> None:
     ln.Schema(features=[feature]).save()
     ln.ULabel(name="good").save()
     ln.Project(name="airway").save()
+    ln.Record(name="donor 1").save()
     ln.Reference(name="Himes 2014").save()
     ln.Collection([artifact], key="all").save()
     ln.track()
@@ -189,6 +190,7 @@ SHAPES: dict[str, list[str]] = {
         "created_by",
         "created_at",
     ],
+    "record": ["uid", "name", "type", "is_type", "description", "created_at"],
     "ulabel": ["uid", "name", "type", "is_type", "description", "created_at"],
     "user": ["uid", "handle", "name", "created_at"],
 }

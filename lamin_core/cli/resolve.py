@@ -21,6 +21,7 @@ REGISTRIES = {
     "environment": "Environment",
     "feature": "Feature",
     "project": "Project",
+    "record": "Record",
     "reference": "Reference",
     "run": "Run",
     "schema": "Schema",

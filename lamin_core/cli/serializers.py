@@ -46,6 +46,13 @@ FIELDS: dict[str, dict[str, str]] = {
     },
     "Feature": {**_CALLED, "dtype": "dtype", "unit": "unit", "description": "description", **_AT},
     "Project": {**_CALLED, "abbr": "abbr", "url": "url", "description": "description", **_AT},
+    "Record": {
+        **_CALLED,
+        "type": "type.name",
+        "is_type": "is_type",
+        "description": "description",
+        **_AT,
+    },
     "Reference": {
         **_CALLED,
         "abbr": "abbr",
@@ -120,6 +127,7 @@ def _walk(record: Any, path: str) -> Any:
 _ANNOTATED: dict[str, tuple[str, ...]] = {
     "Artifact": ("features", "ulabels", "projects"),
     "Run": ("features", "ulabels", "projects"),
+    "Record": ("features",),
     "Transform": ("ulabels", "projects"),
     "Collection": ("ulabels",),
 }

@@ -6,7 +6,7 @@ the record was made without its constructor.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -65,6 +65,8 @@ class ArtifactArguments(Arguments):
     """Who makes it: this run, nobody (False), or whoever is current."""
     discard: Callable[[], object] | None = None
     """Removes the temporary file that the artifact is made of."""
+    features: Mapping[str, object] | None = None
+    """Values of features by name, written in the transaction that saves it."""
     annotate: Callable[[Session, int], object] | None = None
     """Ties the version with this primary key to what it was found to hold, in the transaction that saves it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
@@ -205,6 +206,7 @@ class Artifact(HasLineage, Versioned, Registry):
         run: Run | bool | None = None,
         kind: str | None = None,
         storage: str | Storage | None = None,
+        features: Mapping[str, object] | None = None,
     ) -> None:
         """Create an artifact from a file, a folder or an object in a bucket. `save()` records it.
 
@@ -220,18 +222,27 @@ class Artifact(HasLineage, Versioned, Registry):
             run: The run that made it; False for no run. By default the current run.
             kind: The kind of the data, such as `dataset` or `model`.
             storage: The storage to copy the file into, instead of the storage of the instance.
+            features: Values of registered features by name; `save()` checks and adds them, or saves nothing.
 
         Raises:
-            InvalidArgument: The key is not valid, or its suffix is not that of the file.
+            InvalidArgument: The key is not valid, its suffix is not that of the file, or `features` is
+                not a dict.
             NotFound: There is no file at this path.
         """
+        if not isinstance(features, Mapping | None):
+            raise InvalidArgument(
+                f"not a dict of values by feature: {shown(features)}",
+                hint='features={"temperature": 21.6}',
+            )
         files = current.current_instance().files
         super().__init__(key=key, description=description, kind=kind)
         source = files.prepare(path, key=key, revises=revises, storage=storage)
         if revises is not None:
             self.key = key or revises.key
             self.description = description or revises.description
-        arguments = ArtifactArguments(source=source, prepared=(self.key,), revises=revises, run=run)
+        arguments = ArtifactArguments(
+            source=source, prepared=(self.key,), revises=revises, run=run, features=features
+        )
         keep_arguments(self, arguments)
 
     def _check_new(self) -> None:
@@ -260,7 +271,7 @@ class Artifact(HasLineage, Versioned, Registry):
             description: What the data are.
             schema: Validate the table against this schema now, and annotate the artifact with its
                 features and labels on `save()`.
-            kwargs: `run`, `revises`, `kind` and `storage`, as for `ln.Artifact`.
+            kwargs: `run`, `revises`, `kind`, `storage` and `features`, as for `ln.Artifact`.
 
         Raises:
             ValidationError: The table does not match the schema; the message lists all problems.
@@ -297,7 +308,7 @@ class Artifact(HasLineage, Versioned, Registry):
             description: What the data are.
             schema: Validate the data against this schema now, and annotate the artifact with its
                 features and labels on `save()`.
-            kwargs: `run`, `revises`, `kind` and `storage`, as for `ln.Artifact`.
+            kwargs: `run`, `revises`, `kind`, `storage` and `features`, as for `ln.Artifact`.
 
         Raises:
             ValidationError: The data do not match the schema; the message lists all problems.
@@ -444,6 +455,8 @@ class Artifact(HasLineage, Versioned, Registry):
         trust: bool = False,
     ) -> T | object:
         """Load the content into memory; the suffix decides the type, such as a `pandas.DataFrame` for `.parquet`.
+
+        Before `save()` it is read from the file that the artifact is made of, and no run has an input.
 
         Args:
             as_type: The expected type, such as `pandas.DataFrame`. Type checkers and editors then

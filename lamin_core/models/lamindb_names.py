@@ -29,7 +29,6 @@ ARGUMENTS: dict[str, dict[str, str]] = {
         "overwrite_versions": "every version of a folder is kept; artifact.replace(path) replaces one",
         "key_is_virtual": "leave `key` out, and a file is registered where it lies",
         "suffix": "the suffix of the key says the format: key='table.csv'",
-        "features": "artifact.save().features.add_values({...})",
         "schema": "ln.Artifact.from_df(df, schema=schema, key=...), or ln.curators.check(artifact, schema)",
         "otype": "artifact.otype = 'DataFrame', before saving",
         "visibility": "artifact.delete() moves it to the trash",

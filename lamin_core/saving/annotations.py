@@ -267,6 +267,17 @@ def _one_feature(session: Session, feature: Feature | str) -> Feature:
 # Rows
 
 
+def write_values(session: Session, record: Registry, values: Mapping[str, object]) -> None:
+    """Add values of features to a record in a transaction. Raises `ValidationError`."""
+    for table, rows in _rows(session, record, values).items():
+        insert_missing_rows(session, table, rows)
+
+
+def check_values(session: Session, record: Registry, values: Mapping[str, object]) -> None:
+    """Raise `ValidationError` unless a record, which need not be saved, can have these values of features."""
+    _rows(session, record, values)
+
+
 def _rows(session: Session, record: Registry, values: Mapping[Any, Any]) -> Rows:
     """The rows that say these values, by their tables. Raises `ValidationError`."""
     features = _features_for(session, values)

@@ -17,6 +17,7 @@ from lamin_core.models.arguments import ArtifactArguments, arguments_of
 from lamin_core.models.base import table_of
 from lamin_core.runtime import current
 from lamin_core.saving import versioning
+from lamin_core.saving.annotations import check_values, write_values
 from lamin_core.saving.records import SavingInstance, assign_row, check_saved, refresh_from
 from lamin_core.saving.versioning import ArtifactDraft
 from lamin_core.storage.blobs import Copy, copy_in, holds
@@ -35,6 +36,7 @@ def save_artifacts(instance: SavingInstance, artifacts: Iterable[Artifact]) -> N
     pending = [_draft(artifact) for artifact in artifacts]
     for draft in pending:
         _check(draft)
+    _check_features(instance, pending)
     _copy(pending)
     user = instance.user_id
     with instance.db.writing() as session:
@@ -55,7 +57,10 @@ def save_artifacts(instance: SavingInstance, artifacts: Iterable[Artifact]) -> N
 def _annotate(session: Session, pending: Sequence[ArtifactDraft]) -> None:
     """Tie those that were validated to what they were found to hold."""
     for draft in pending:
-        annotate = arguments_of(draft.artifact, ArtifactArguments).annotate
+        arguments = arguments_of(draft.artifact, ArtifactArguments)
+        if arguments.features:
+            write_values(session, _written(session, draft), arguments.features)
+        annotate = arguments.annotate
         if annotate is not None:
             annotate(session, draft.head.id if draft.is_known and draft.head else draft.row["id"])
             if draft.is_known and draft.head is not None:
@@ -64,6 +69,22 @@ def _annotate(session: Session, pending: Sequence[ArtifactDraft]) -> None:
                 draft.row["schema_id"] = session.scalar(
                     select(Artifact.schema_id).where(Artifact.id == draft.row["id"])
                 )
+
+
+def _written(session: Session, draft: ArtifactDraft) -> Artifact:
+    """The version that the draft has become."""
+    if draft.is_known and draft.head is not None:
+        return draft.head
+    return session.get_one(Artifact, draft.row["id"])
+
+
+def _check_features(instance: SavingInstance, pending: Sequence[ArtifactDraft]) -> None:
+    """Raise `ValidationError` for values of features that do not fit, before any bytes are copied."""
+    for draft in pending:
+        features = arguments_of(draft.artifact, ArtifactArguments).features
+        if features:
+            with instance.db.reading() as session:
+                check_values(session, draft.artifact, features)
 
 
 def _draft(artifact: Artifact) -> ArtifactDraft:

@@ -273,13 +273,27 @@ class Files:
 
     def load(self, artifact: Artifact, *, reader: Reader = None, trust: bool = False) -> Any:
         """The content in memory; the current run has then read it."""
-        self.where(artifact)
+        if artifact.storage_id is None:
+            return self._load_unsaved(artifact, trust=trust)
         formats.check_trusted(artifact.suffix, trust=trust)
         path = self._here(artifact)
         with opening.unwatched(), formats.understood(artifact.key or path.name, artifact.suffix):
             loaded = formats.load(path, artifact.suffix, trust=trust)
         note_input(self._database, reader, artifact)
         return loaded
+
+    def _load_unsaved(self, artifact: Artifact, *, trust: bool) -> object:
+        """The content of the local file that is to be saved; no run has then read an artifact."""
+        source = arguments_of(artifact, ArtifactArguments).source
+        if source is None or is_remote(source.path):
+            self.where(artifact)  # says that it is not saved
+        assert source is not None
+        path = Path(source.path)
+        if not path.exists():
+            raise NotFound(f"no file or folder at {source.path!r}")
+        formats.check_trusted(source.suffix, trust=trust)
+        with opening.unwatched(), formats.understood(artifact.key or path.name, source.suffix):
+            return formats.load(path, source.suffix, trust=trust)
 
     def open(self, artifact: Artifact, *, reader: Reader = None) -> Any:
         """A handle for streaming; the current run has then read it."""

@@ -14,6 +14,7 @@ import pytest
 import lamin_core as ln
 from lamin_core import errors
 from lamin_core.instance.instance import Instance
+from lamin_core.instance.recent import as_html
 from lamin_core.models import lamindb_names
 from tests.command import lamin, typed
 
@@ -112,6 +113,49 @@ def test_settings_have_what_lamindb_groups(embedded: Instance) -> None:
         ln.settings.verbosit  # noqa: B018
     with pytest.raises(errors.NotHere, match="auto_connect"):
         ln.setup.settings.auto_connect  # noqa: B018
+
+
+def test_an_artifact_is_loaded_and_described_before_it_is_saved(instance: Instance) -> None:
+    ln.Feature(name="dose", dtype=float).save()
+    table = pd.DataFrame({"n": [1, 2]})
+    artifact = ln.Artifact.from_df(table, key="a.parquet", features={"dose": 2})
+    pd.testing.assert_frame_equal(artifact.load(pd.DataFrame), table)
+    assert artifact.save().features.get_values() == {"dose": 2.0}
+    again = ln.Artifact.from_df(table, key="a.parquet", features={"dose": 3}).save()
+    assert (again, again.features["dose"]) == (artifact, [2.0, 3.0])
+    for features, message in (({"doze": 1}, "doze"), ({"dose": "high"}, "dose")):
+        with pytest.raises(errors.ValidationError, match=message):
+            ln.Artifact.from_df(table, key="b.parquet", features=features).save()
+    with pytest.raises(errors.InvalidArgument, match="not a dict"):
+        ln.Artifact.from_df(table, key="b.parquet", features=["dose"])
+    with pytest.raises(errors.NotHere):
+        ln.Artifact.from_df(table, key="b.parquet", version="1")
+    assert ln.Artifact.count() == 1
+    Path("gone.txt").write_text("x")
+    gone = ln.Artifact("gone.txt", key="gone.txt")
+    assert gone.load() == "x"
+    Path("gone.txt").unlink()
+    with pytest.raises(errors.NotFound, match=r"gone\.txt"):
+        gone.load()
+
+
+def test_view_shows_the_latest_of_each_registry(
+    embedded: Instance, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ln.save([ln.ULabel(name=f"label {number}") for number in range(9)])
+    ln.Project(name="<b>bold\x1b[2J").save()
+    ln.view(limit=2)
+    text = capsys.readouterr().out
+    assert "ULabel: 2 of 9" in text
+    assert ("label 8" in text, "label 6" in text, "Artifact" in text) == (True, False, False)
+    assert "\x1b" not in text
+    ln.view(registries=["bionty.CellType"])
+    assert capsys.readouterr().out == ""
+    with pytest.raises(errors.InvalidArgument, match="there is no registry 'Artefact'"):
+        ln.view(registries=["Artefact"])
+    page = as_html("Project: 1", ln.Project.df())
+    assert "&lt;b&gt;bold" in page
+    assert "Project: 1" in page
 
 
 def test_one_class_has_several_names() -> None:
