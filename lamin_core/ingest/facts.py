@@ -33,6 +33,8 @@ class Traits:
     """What else was said of a version of a dataset; None where nobody said anything."""
 
     fields: Fields | None = None
+    checked_schema: str | None = None
+    """The uid of the schema that it was checked against and fits."""
     n_observations: int | None = None
     description: str | None = None
     labels: tuple[tuple[str, str], ...] | None = None

@@ -244,6 +244,7 @@ class _Writer:
             return None
         traits = {
             "schema_id": None if reported.fields is None else self._schemas[reported.fields],
+            "checked_schema": reported.checked_schema,
             "n_observations": reported.n_observations,
             "description": reported.description,
             "labels": None

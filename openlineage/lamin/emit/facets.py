@@ -247,10 +247,12 @@ def dataset_version(version: str) -> Facet:
 
 
 def lamin_features(
-    values: Mapping[str, Any], entity: Literal["Dataset", "Run"] = "Dataset"
+    values: Mapping[str, Any],
+    entity: Literal["Dataset", "Run"] = "Dataset",
+    schema: str | None = None,
 ) -> Facet:
-    """Values of features that a dataset or a run has, by name."""
-    return _own(f"LaminFeatures{entity}Facet", "1-0-0", values=dict(values))
+    """Values of features of a dataset or a run, by name; and the uid of the schema that a dataset was found to fit."""
+    return _own(f"LaminFeatures{entity}Facet", "1-0-0", values=dict(values), schema=schema)
 
 
 def lamin_asset(key: str, url: str | None, materialized_by: str | None) -> Facet:

@@ -162,6 +162,7 @@ def traits(facets: Facets) -> Traits | None:
     """What a dataset's facets say of its version beside the content."""
     result = Traits(
         fields=_fields(object_in(facets, "schema")),
+        checked_schema=text_in(object_in(facets, "lamin_features"), "schema"),
         n_observations=_rows(facets),
         description=text_in(object_in(facets, "documentation"), "description"),
         labels=labels(facets),
