@@ -310,7 +310,7 @@ def test_with_options_keeps_the_recording_and_changes_the_name(recorded: Recorde
     run = recorded.run("other")
     assert run.kinds == ["START", "COMPLETE"]
     assert f"/{run.job}".endswith(f"{HERE}:renamed:other")
-    assert run.facets["lamin_run"]["details"]["tags"] == ["x"]
+    assert [tag["key"] for tag in run.facets["tags"]["tags"]] == ["x"]
 
 
 def test_methods_are_recorded_without_their_object(recorded: RecordedEvents) -> None:

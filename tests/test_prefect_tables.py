@@ -121,13 +121,23 @@ def test_a_template_without_a_file_is_one_warning(
 
 def test_tables_are_checked_and_annotated(instance: Instance, recorded: RecordedEvents) -> None:
     number = ln.Feature(name="number", dtype=int).save()
-    ln.Schema(name="counts", features=[number]).save()
+    schema = ln.Schema(name="counts", features=[number]).save()
+    ln.Feature(name="assay", dtype=ln.ULabel).save()
+    ln.Feature(name="tissue", dtype="list[cat[ULabel[Tissue]]]").save()
+    tissues = ln.ULabel(name="Tissue", is_type=True).save()
+    ln.save([ln.ULabel(name=name, type=tissues) for name in ("liver", "blood")])
+    assay = ln.ULabel(name="bulk").save()
     calls = 0
 
     @ours.task(
         outputs="{name}.csv",
         schema="counts",
-        features={"organ": "{name}", "quality": 0.5},
+        features={
+            "organ": "{name}",
+            "quality": 0.5,
+            "assay": assay,
+            "tissue": ["liver", "blood", "bulk"],
+        },
         labels=["counted", "of {name}"],
     )
     def count(name: str, value: object) -> pd.DataFrame:
@@ -155,8 +165,24 @@ def test_tables_are_checked_and_annotated(instance: Instance, recorded: Recorded
     for _ in range(2):
         liver, brain = ln.Artifact.get(key="work/liver.csv"), ln.Artifact.get(key="work/brain.csv")
         values = liver.features.get_values()
-        assert values == {"organ": "liver", "quality": 0.5, "schema_check": "passed"}
-        assert {label.name for label in liver.ulabels} == {"counted", "of liver"}
+        tissue = values.pop("tissue")
+        assert set(tissue) == {"liver", "blood"}  # "bulk" is no tissue
+        assert values == {
+            "organ": "liver",
+            "quality": 0.5,
+            "schema_check": "passed",
+            "assay": "bulk",
+        }
+        assert {label.name for label in liver.ulabels} == {
+            *("counted", "of liver"),
+            *("bulk", "liver", "blood"),
+        }
+        assert ln.Artifact.filter(assay="bulk", tissue="liver").count() == 2
+        assert ln.Artifact.filter(assay=assay).count() == 2
+        assert (liver.schema, brain.schema) == (schema, None)
+        assert [artifact.key for artifact in ln.Artifact.filter(schema=schema).order_by("key")] == [
+            *("work/liver.csv", "work/strict.csv")
+        ]
         assert brain.features["schema_check"] == "failed"
         assert "number" in brain.features["schema_problems"]
         checks = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import lamin_core as ln
 from lamin_core.instance.instance import Instance, disconnect
 from lamin_core.models import RunArtifact
 from lamin_core.runtime.current import current_instance
-from tests.contract.snakemake.playing import COMMAND, environment, write
+from tests.contract.snakemake.playing import COMMAND, environment, play, write
 
 SNAKEFILE = """
 import snakemake_logger_plugin_lamin as lamin
@@ -85,6 +86,28 @@ rule last:
     output: "last.txt"
     shell: "cat {input} > {output}"
 """
+WITH_CONDA = """
+rule a:
+    output: "a.txt"
+    conda: "envs/tools.yaml"
+    shell: "touch {output}"
+"""
+CONDA_FILE = """channels: [bioconda]
+dependencies:
+  - python=3.12
+  - samtools=1.17
+  - pip:
+    - polars
+"""
+INSTALLS_NOTHING = """#!/bin/bash
+case "$*" in
+--version) echo conda 25.1.0 ;;
+"info --json") echo '{"conda_prefix": "'$(cd "$(dirname "$0")/.." && pwd)'", "platform": "linux-64"}' ;;
+"config --get"*) echo '{"get": {"channel_priority": "strict"}}' ;;
+"env create"*) mkdir -p "${@: -1}" ;;
+esac
+"""
+"""What Snakemake calls `conda`: it makes an empty environment, for packages are no matter of these tests."""
 QUEUE = '#!/bin/bash\n(bash "$1" >> queue.log 2>&1 &)\necho q-$$\n'
 
 
@@ -205,3 +228,28 @@ class TestDetails:
         ln.Artifact.get(key="last.txt").view_lineage(up=20, down=0)
         text = capsys.readouterr().out
         assert all(f"align:{name}" in text for name in ("last", "copied", "inner", "outer"))
+
+
+def test_deployed_conda_file_is_the_environment_of_the_run(tmp_path: Path) -> None:
+    write(tmp_path, WITH_CONDA)
+    write(tmp_path, CONDA_FILE, "envs/tools.yaml")
+    write(tmp_path, INSTALLS_NOTHING, "base/bin/conda").chmod(0o755)
+    write(tmp_path, "", "base/bin/activate")
+    instance = Instance.create(tmp_path, "./data")
+    path = os.pathsep.join([str(tmp_path / "base/bin"), os.environ["PATH"]])
+    for options in (("--sdm", "conda"), ("--forceall",)):
+        played = play(tmp_path, *options, PATH=path)
+        assert played.code == 0, played.shown
+    ln.setup.connect(str(tmp_path))
+    try:
+        deployed, declared = ln.Run.filter(transform__key="Snakefile:a").order_by("id").all()
+        environment_of_run = deployed.environment
+        assert environment_of_run is not None
+        assert environment_of_run.locks == {"tools.yaml": CONDA_FILE}
+        assert environment_of_run.conda == {"python": "3.12", "samtools": "1.17"}
+        assert (environment_of_run.python, environment_of_run.packages) == ("3.12", {"polars": "*"})
+        assert declared.environment is None  # it ran with what Snakemake itself runs with
+        assert declared.details["conda_environment"] == CONDA_FILE
+    finally:
+        disconnect()
+        instance.db.dispose()

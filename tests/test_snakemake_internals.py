@@ -24,6 +24,7 @@ OF_JOB = (
     *("params", "params._allitems", "wildcards", "wildcards_dict", "shadow_dir", "group"),
     *("container_img_url", "pipe_or_service_output", "dag.dependencies"),
     "dag.workflow.workflow_settings.wrapper_prefix",
+    "dag.workflow.deployment_settings.deployment_method",
     *("rule.name", "rule.snakefile", "rule.docstring", "rule.norun", "rule.is_checkpoint"),
     *("rule.shellcmd", "rule.script", "rule.notebook", "rule.wrapper", "rule.cwl"),
     *("rule.template_engine", "rule.run_func_src", "rule.basedir", "rule.conda_env"),

@@ -10,7 +10,7 @@ from typing import Any
 from lamin_core.errors import NotFound, ValidationError
 from lamin_prefect import path_discovery
 from lamin_prefect.file_use import FileUse, absolute
-from lamin_prefect.tables import problems_of, tables_for, write
+from lamin_prefect.tables import TableCheck, check, tables_for, write
 from lamin_prefect.translate import Declaration, parameters
 from openlineage.lamin.emit import facets
 from openlineage.lamin.emit.events import Dataset
@@ -26,8 +26,8 @@ class DeclaredOutputs:
     files: FileUse
     _tables: dict[str, Any] = field(default_factory=dict)
     """The tables that the function returned, by their absolute paths."""
-    _problems: dict[str, str] = field(default_factory=dict)
-    """What is wrong with each table that was checked."""
+    _checks: dict[str, TableCheck] = field(default_factory=dict)
+    """Of each table that was checked, by its absolute path."""
 
     @property
     def takes_tables(self) -> bool:
@@ -50,9 +50,9 @@ class DeclaredOutputs:
             self._tables[absolute(path)] = table
         if self.declaration.is_strict:
             self._check(result)
-            misfits = [f"{path}: {text}" for path, text in self._problems.items() if text]
+            misfits = [f"{p}: {done.problems}" for p, done in self._checks.items() if done.problems]
             if misfits:
-                self.files.wrote(self._problems)
+                self.files.wrote(self._checks)
                 raise ValidationError("\n".join(misfits), hint="strict=False lets it pass")
 
     def check(self, result: Any) -> None:
@@ -66,9 +66,9 @@ class DeclaredOutputs:
             return
         returned = path_discovery.in_result(self.function, result)
         for path in dict.fromkeys(map(absolute, [*self.paths(), *returned])):
-            problems = problems_of(path, self._tables.get(path), schema)
-            if problems is not None:
-                self._problems[path] = problems
+            done = check(path, self._tables.get(path), schema)
+            if done is not None:
+                self._checks[path] = done
 
     def missing(self, job: str) -> Iterator[NotFound]:
         """An error for each template that names no file, now that the run of this job has ended."""
@@ -84,7 +84,7 @@ class DeclaredOutputs:
         features = filled_values(self.declaration.features, self.arguments)
         labels = path_discovery.filled(self.declaration.labels, self.arguments)
         return [
-            annotated(dataset, features | check_features(self._problems.get(dataset.name)), labels)
+            annotated(dataset, features, labels, self._checks.get(dataset.name))
             for dataset in outputs
         ]
 
@@ -92,35 +92,48 @@ class DeclaredOutputs:
 def filled_values(values: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The values of features, with the call's arguments in the braces of texts, as JSON. Raises `KeyError`.
 
+    Records, which are the values of categorical features, become their names.
+
     >>> filled_values({"organ": "{name}", "rows": 3}, {"name": "liver"})
     {'organ': 'liver', 'rows': 3}
     """
     filled = {
-        name: value.format(**arguments) if isinstance(value, str) else value
+        name: value.format(**arguments) if isinstance(value, str) else _with_names(value)
         for name, value in values.items()
     }
     return parameters(filled)
 
 
-def check_features(problems: str | None) -> dict[str, str]:
+def _with_names(value: Any) -> Any:
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_with_names(item) for item in value]
+    is_record = hasattr(type(value), "uid") and hasattr(type(value), "name")
+    return value.name if is_record else value
+
+
+def check_features(done: TableCheck | None) -> dict[str, str]:
     """What a check against a schema has to say, as `ln.curators.check` notes it; nothing where there was none.
 
-    >>> check_features(""), check_features("no column n")
-    ({'schema_check': 'passed'}, {'schema_check': 'failed', 'schema_problems': 'no column n'})
+    >>> check_features(TableCheck("0123456789abcdef", "")), check_features(None)
+    ({'schema_check': 'passed'}, {})
     """
-    if problems is None:
+    if done is None:
         return {}
-    if not problems:
+    if not done.problems:
         return {"schema_check": "passed"}
-    return {"schema_check": "failed", "schema_problems": problems}
+    return {"schema_check": "failed", "schema_problems": done.problems}
 
 
-def annotated(dataset: Dataset, features: Mapping[str, Any], labels: Sequence[str]) -> Dataset:
-    """The dataset with these values of features and these labels beside those that it has."""
+def annotated(
+    dataset: Dataset, features: Mapping[str, Any], labels: Sequence[str], done: TableCheck | None
+) -> Dataset:
+    """The dataset with these values of features, these labels and the check, beside what it has."""
     described = dict(dataset.facets)
-    if features:
+    values = {**features, **check_features(done)}
+    if values:
         existing = described.get("lamin_features", {}).get("values", {})
-        described["lamin_features"] = facets.lamin_features({**existing, **features})
+        schema = None if done is None or done.problems else done.schema
+        described["lamin_features"] = facets.lamin_features({**existing, **values}, schema=schema)
     if labels:
         described["tags"] = facets.tags("Dataset", [(label, "") for label in labels])
     return replace(dataset, facets=described)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
+from lamin_core.errors import LaminError
 from openlineage.lamin.adapter.text_paths import may_name_a_file
 
 _DEPTH = 5
@@ -53,15 +54,21 @@ def _location(value: Any, text: bool) -> str | None:
     if isinstance(value, PurePath):
         return os.fspath(value)
     kind = type(value)
-    if hasattr(kind, "uid") and hasattr(
-        kind, "path"
-    ):  # an artifact of lamin_core, known by its looks
-        return _location(value.path, True)
+    if hasattr(kind, "uid") and hasattr(kind, "path"):  # an artifact, known by its looks
+        return _location_of_artifact(value)
     if (
         hasattr(kind, "protocol") and hasattr(kind, "path") and hasattr(kind, "exists")
     ):  # universal_pathlib
         return str(value)
     return None
+
+
+def _location_of_artifact(artifact: Any) -> str | None:
+    try:
+        path = artifact.path
+    except LaminError:  # not saved yet: what it was made of is seen where the function opens it
+        return None
+    return _location(path, True)
 
 
 def is_location(value: Any) -> bool:

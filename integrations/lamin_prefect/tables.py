@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -74,8 +75,18 @@ def write(path: str, table: object) -> None:
         beside.unlink(missing_ok=True)
 
 
-def problems_of(path: str, table: object | None, schema: str) -> str | None:
-    """Return what is wrong with the table; an empty text where it fits, None for what no schema applies to.
+@dataclass(frozen=True, slots=True)
+class TableCheck:
+    """The check of a table against a schema."""
+
+    schema: str
+    """The uid of the schema."""
+    problems: str
+    """What is wrong with the table; empty where it fits."""
+
+
+def check(path: str, table: object | None, schema: str) -> TableCheck | None:
+    """Return the check of the table against the schema; None for what no schema applies to.
 
     Args:
         path: Where it is, from where it is read if it is not in memory.
@@ -92,10 +103,10 @@ def problems_of(path: str, table: object | None, schema: str) -> str | None:
         if file_format is None or file_format.write is None or not Path(path).exists():
             return None
         table = file_format.load(Path(path))
-    return _problems(table, schema) if is_table(table) else None
+    return _checked(table, schema) if is_table(table) else None
 
 
-def _problems(table: Any, schema: str) -> str:
+def _checked(table: Any, schema: str) -> TableCheck:
     # Not at the head: only here is a database needed, and most runs declare no schema.
     import lamin_core as ln
 
@@ -105,5 +116,5 @@ def _problems(table: Any, schema: str) -> str:
     try:
         curator.validate()
     except ln.errors.ValidationError as error:
-        return str(error.message)
-    return ""
+        return TableCheck(record.uid, str(error.message))
+    return TableCheck(record.uid, "")

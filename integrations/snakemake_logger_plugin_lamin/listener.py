@@ -10,6 +10,7 @@ from typing import Any
 from lamin_core.enums import Direction
 from lamin_core.runtime.parent_context import RunReference
 from lamin_snakemake import facts, translate
+from lamin_snakemake.environments import job_environment
 from lamin_snakemake.plain_values import benchmark_features, benchmark_rows
 from lamin_snakemake.source import Sources
 from openlineage.lamin.emit import events
@@ -119,6 +120,9 @@ class Listener:
         conda = self._sources.text(str(job.details.get("conda", "")))
         if conda is not None:
             run = replace(run, details={**run.details, "conda_environment": conda})
+        environment = job_environment(job.details, conda)
+        if environment is not None:
+            run = replace(run, facets={**run.facets, "lamin_environment": environment})
         self._running[job.jobid] = run, job
         files = (*before, *job.inputs)
         inputs = self._datasets(run, "input", files)

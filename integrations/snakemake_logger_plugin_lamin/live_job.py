@@ -101,6 +101,7 @@ def _details(live: Any) -> dict[str, Any]:
         "benchmark": quietly(lambda: os.fspath(live.benchmark), None),
         "conda": quietly(lambda: _conda(read(live, "rule.conda_env")), None),
         "container": read(live, "container_img_url"),
+        "software_deployment": quietly(lambda: _deployment(live), None),
         "group": read(live, "group"),
         "checkpoint": read(live, "rule.is_checkpoint"),
     }
@@ -108,6 +109,12 @@ def _details(live: Any) -> dict[str, Any]:
         name: value for name, value in details.items() if value not in (None, "", [], {}, 0, False)
     }
     return {name: plain(value) for name, value in present.items()}
+
+
+def _deployment(live: Any) -> list[str]:
+    """What Snakemake uses to set up the software of jobs: `conda`, `apptainer`, `env-modules`."""
+    methods = read(live, "dag.workflow.deployment_settings.deployment_method")
+    return sorted(str(method).lower() for method in methods)
 
 
 def _resources(resources: Any) -> dict[str, Any]:

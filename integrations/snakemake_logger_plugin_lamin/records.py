@@ -43,6 +43,7 @@ def job_of(record: logging.LogRecord, folder: str) -> facts.Job:
     attributes = record.__dict__
     inputs = files(attributes.get("input") or (), folder)
     wildcards = {name: str(value) for name, value in (attributes.get("wildcards") or {}).items()}
+    benchmark = attributes.get("benchmark")
     return facts.Job(
         attributes["jobid"],
         facts.Rule(str(attributes["rule_name"]), "", facts.Code("none")),
@@ -51,6 +52,8 @@ def job_of(record: logging.LogRecord, folder: str) -> facts.Job:
         inputs=tuple(file for file in inputs if file.url or file.stamp),
         outputs=files(attributes.get("output") or (), folder),
         details=details(record) | {"wildcards": wildcards},
+        logs=tuple(os.path.join(folder, str(log)) for log in attributes.get("log") or ()),
+        benchmark=os.path.join(folder, str(benchmark)) if benchmark else None,
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from lamin_core.enums import Direction, RunStatus
+from lamin_core.runtime.environment import EnvironmentFacts
 from lamin_core.runtime.parent_context import RunReference
 from lamin_core.runtime.process import Process
 
@@ -32,6 +33,8 @@ class Traits:
     """What else was said of a version of a dataset; None where nobody said anything."""
 
     fields: Fields | None = None
+    checked_schema: str | None = None
+    """The uid of the schema that it was checked against and fits."""
     n_observations: int | None = None
     description: str | None = None
     labels: tuple[tuple[str, str], ...] | None = None
@@ -169,6 +172,8 @@ class RunFacts:
     """Key and value of each tag."""
     features: Mapping[str, object] = field(default_factory=dict)
     """Values by the names of features."""
+    environment: EnvironmentFacts | None = None
+    """What was installed where it ran; None where nobody said anything."""
     schemas: frozenset[Fields] = frozenset()
     """All columns that its events name, also those that a later one replaced."""
     jobs: frozenset[str] = frozenset()

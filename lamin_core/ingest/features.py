@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from lamin_core.db.statements import delete_rows, insert_rows, select_in
 from lamin_core.errors import ValidationError
+from lamin_core.ingest.feature_labels import tie_feature_labels
 from lamin_core.ingest.new_rows import Row, feature_value
 from lamin_core.ingest.schemas import TypedFeature, find_features
 from lamin_core.models import Artifact, ArtifactFeatureValue, Base, Run, RunFeatureValue
@@ -28,13 +29,14 @@ def tie_features(
     """Give each of these artifacts or runs just these values of features, beside those that people gave.
 
     A feature that does not exist is made, with the type of the value. A value of another type than
-    that of its feature is left out, and so is what is a record of a registry: an event names none.
+    that of its feature is left out. The values of a categorical feature are names of labels.
     No statement where there is nothing to write.
     """
     if not values:
         return
     value_model, owner = _VALUES[kind]
     features = find_features(session, _dtypes(values))
+    tie_feature_labels(session, kind, values, features)
     expected = {}
     for identity, named_values in values.items():
         for row in _rows(named_values, features):

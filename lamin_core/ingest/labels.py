@@ -23,6 +23,7 @@ from lamin_core.models import (
     ArtifactULabel,
     Base,
     RunULabel,
+    Schema,
     Transform,
     TransformULabel,
     ULabel,
@@ -60,6 +61,7 @@ def annotate(
     _own(session, kind, _named(attributes, "owner", None))
     if kind is Artifact:
         _tie_schemas(session, _named(attributes, "schema_id", None))
+        _tie_checked(session, _named(attributes, "checked_schema", None))
         tie_features(session, Artifact, _named(attributes, "features", {}))
 
 
@@ -79,7 +81,9 @@ def _tie_labels(
     expected = {(i, (label[0], label[1])) for i, some in labels.items() for label in some}
     ids = _labels(session, {label for _, label in expected})
     table = table_of(link)
-    query = select(table.c.id, table.c[column], table.c.ulabel_id).where(table.c.origin == "event")
+    query = select(table.c.id, table.c[column], table.c.ulabel_id).where(
+        table.c.origin == "event", table.c.feature_id.is_(None)
+    )
     existing = {
         (row[1], row[2]): row[0] for row in select_in(session, query, table.c[column], labels)
     }
@@ -158,6 +162,15 @@ def _users(session: Session, handles: Collection[str]) -> dict[str, int]:
     rows = [{"id": i, "uid": uids[h], "handle": h, "created_at": now()} for h, i in created.items()]
     insert_rows(session, User, rows)
     return existing | created
+
+
+def _tie_checked(session: Session, uids: Mapping[int, str | None]) -> None:
+    """Tie each artifact to the schema that it fits; one that no schema is said to fit keeps what it has."""
+    checked = {artifact: uid for artifact, uid in uids.items() if uid}
+    query = select(Schema.id, Schema.uid)
+    ids = {row.uid: row.id for row in select_in(session, query, Schema.uid, set(checked.values()))}
+    rows = [{"id": i, "schema_id": ids[uid]} for i, uid in checked.items() if uid in ids]
+    update_rows(session, Artifact, rows)
 
 
 def _tie_schemas(session: Session, schemas: Mapping[int, int | None]) -> None:

@@ -28,6 +28,7 @@ from lamin_core.ingest.deleted import deleted_runs
 from lamin_core.ingest.edges import Edge
 from lamin_core.ingest.edges import move as move_edges
 from lamin_core.ingest.edges import write as write_edges
+from lamin_core.ingest.environments import tie_environments
 from lamin_core.ingest.facts import (
     Annotation,
     DatasetFacts,
@@ -82,6 +83,7 @@ def record(
     if not paths and not ids:
         return
     label_runs(session, _changed("labels", mine, ids, new_run_ids, written))
+    tie_environments(session, _changed("environment", mine, ids, new_run_ids, written))
     tie_features(session, Run, _changed("features", mine, ids, new_run_ids, written))
     series = find_series(session, paths)
     declare(session, jobs, series)
@@ -116,13 +118,13 @@ def record(
 
 
 def _changed(
-    name: Literal["labels", "features"],
+    name: Literal["labels", "features", "environment"],
     facts_of_runs: Iterable[RunFacts],
     ids: Mapping[str, int],
     new_ids: Collection[int],
     recorded: Mapping[str, RunFacts],
 ) -> dict[int, Any]:
-    """The labels or features of each run of which the registry may say something else, by primary key."""
+    """This field of each run of which the registry may say something else, by primary key."""
     changed = {}
     for facts in facts_of_runs:
         identity, values = ids[facts.run_id], getattr(facts, name)
@@ -242,6 +244,7 @@ class _Writer:
             return None
         traits = {
             "schema_id": None if reported.fields is None else self._schemas[reported.fields],
+            "checked_schema": reported.checked_schema,
             "n_observations": reported.n_observations,
             "description": reported.description,
             "labels": None

@@ -67,7 +67,7 @@ _EDGE = select(
     RunArtifact.event_hash,
     Run.uid.label("run_uid"),
 ).outerjoin(Run, RunArtifact.run_id == Run.id)
-MARKS = ("schema_id", "labels", "owner", "features")
+MARKS = ("schema_id", "checked_schema", "labels", "owner", "features")
 """The traits that are ties to other rows."""
 _SERIES = select(
     ArtifactSeries.id, ArtifactSeries.stem, ArtifactSeries.storage_id, ArtifactSeries.key

@@ -173,8 +173,9 @@ class RegistryType(DeclarativeAttributeIntercept):
         return super().__repr__()
 
     def __dir__(cls) -> list[str]:
-        """Public names alone, for completion."""
-        return _public_names(super().__dir__())
+        """Public names alone, for completion; all until the class is mapped: SQLAlchemy looks here for validators."""
+        names = super().__dir__()
+        return _public_names(names) if "__mapper__" in cls.__dict__ else list(names)
 
     if not TYPE_CHECKING:  # a checker goes by the constructors themselves
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lamin_core.errors import ValidationError
+from lamin_core.ingest.feature_labels import types_called
 from lamin_core.models import Feature, Registry
 from lamin_core.models.base import Named
 from lamin_core.models.checks import is_storable
@@ -115,19 +115,6 @@ class Terms:
             else types_called(self._session, registry_called(option.registry), option.type)
             for option in self._dtype.options
         }
-
-
-def types_called(session: Session, registry: type[Any], name: str) -> list[int]:
-    """The primary keys of the labels with this name (or uid) that group others, and of the groups within them."""
-    ids = list(
-        session.scalars(select(registry.id).where((registry.name == name) | (registry.uid == name)))
-    )
-    reached = ids
-    while reached:
-        inner = select(registry.id).where(registry.type_id.in_(reached), registry.is_type)
-        reached = [identity for identity in session.scalars(inner) if identity not in ids]
-        ids = ids + reached
-    return ids
 
 
 def unknown_terms(unknown: dict[str, list[str]]) -> str:

@@ -26,7 +26,7 @@ Facet = tuple[str, str]
 
 def rows() -> Iterator[list[str]]:
     """The rows of the table, as lists of cells."""
-    section = PAGE.read_text("utf-8").split("## What the facets become")[1].split("\n## ")[0]
+    section = PAGE.read_text("utf-8").split("## How facets are recorded")[1].split("\n## ")[0]
     for line in section.splitlines():
         if line.startswith("|") and not line.startswith(("| facet", "|---")):
             yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
@@ -312,7 +312,7 @@ def _() -> None:
     assert variables["DB_PASSWORD"] != "hunter2"
 
 
-@check("any", "")
+@check("all facets", "")
 def _() -> None:
     tell(
         run={"custom": {"settings": {"password": "hunter2"}}},
@@ -323,7 +323,7 @@ def _() -> None:
     assert artifact.storage.root == "postgres://db:5432"
 
 
-@check("any other", "")
+@check("all other facets", "")
 def _() -> None:
     large = {"text": "x" * 1_100_000}
     tell(

@@ -5,7 +5,10 @@ No check raises, and none changes anything that stays.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+
+from sqlalchemy.orm import Session
 
 from lamin_core.admin.doctor import database, machine, storage
 from lamin_core.admin.doctor.finding import Finding, failure, ok
@@ -13,12 +16,20 @@ from lamin_core.errors import LaminError
 from lamin_core.instance.instance import Instance
 from lamin_core.runtime.paths import locate_instance
 
-__all__ = ["Finding", "examine"]
+__all__ = ["Finding", "examine", "glance"]
 
 
 def examine() -> list[Finding]:
     """All checks, of this machine and of the instance that is at work here."""
     return [*machine.checks(), *_instance()]
+
+
+def glance(session: Session) -> list[Finding]:
+    """The checks that take a moment: of the database that is open, and of events that wait on this machine."""
+    findings = list(database.quick_checks(session))
+    if session.get_bind().dialect.name == "sqlite":
+        findings.append(machine.sqlite(sqlite3.sqlite_version_info))
+    return [*findings, machine.spool(), machine.refused_events()]
 
 
 def _instance() -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import make_url, select, text
+from sqlalchemy import URL, make_url, select, text
 from sqlalchemy.orm import Session
 
 from lamin_core.admin.doctor.finding import Finding, failure, ok, warning
@@ -57,7 +57,16 @@ def checks(instance: Instance) -> Iterator[Finding]:
         return
     yield ok("schema", REVISION)
     yield _writable(instance)
-    yield from _network(instance)
+    yield from _network(make_url(instance.db.url))
+
+
+def quick_checks(session: Session) -> Iterator[Finding]:
+    """What a page can ask each time it is opened: two statements at most, and nothing is written."""
+    engine = session.get_bind().engine
+    yield ok("database", _server(session))
+    yield latency([_answer(session)])
+    yield skew("clock of the database", _clock(session))
+    yield from _network(engine.url)
 
 
 def _server(session: Session) -> str:
@@ -162,10 +171,10 @@ def _readable_by_others(instance: Instance) -> Path | None:
     return file if readable else instance.folder
 
 
-def _network(instance: Instance) -> Iterator[Finding]:
+def _network(url: URL) -> Iterator[Finding]:
     """Whether SQLite works on a file system over a network, where its locks are none."""
-    path = make_url(instance.db.url).database
-    if not instance.db.url.startswith("sqlite") or path is None:
+    path = url.database
+    if url.get_backend_name() != "sqlite" or path is None:
         return
     kind = file_system(Path(path), _mounts())
     if kind in _NETWORK:

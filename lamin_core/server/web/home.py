@@ -9,6 +9,7 @@ from sqlalchemy import Text, func, literal, make_url, select, union_all
 from sqlalchemy.orm import Session
 
 import lamin_core
+from lamin_core.admin.doctor import glance
 from lamin_core.enums import RunStatus
 from lamin_core.models import (
     Artifact,
@@ -107,7 +108,7 @@ def search(session: Session, *, q: str | None, limit: int) -> Data:
 
 
 def instance(session: Session) -> Data:
-    """Which registry this is, how large, and what fills it: four statements."""
+    """Which registry this is, how large, what fills it and how it is: at most six statements."""
     row = session.execute(
         select(InstanceRow.uid, InstanceRow.folder, Storage.root).join(
             Storage, Storage.id == InstanceRow.storage_id
@@ -129,6 +130,7 @@ def instance(session: Session) -> Data:
         "counts": _record_counts(session),
         "bytes": int(recorded or 0),
         "engines": mappings(engines, "engine", "runs", "last_run"),
+        "health": [finding.as_dict() for finding in glance(session)],
     }
 
 

@@ -132,9 +132,13 @@ def lamin_doubts(doubts: Iterable[str]) -> Facet:
 
 
 def lamin_environment(
-    python: str, platform: str, packages: Mapping[str, Any], conda: Mapping[str, Any] | None
+    python: str,
+    platform: str,
+    packages: Mapping[str, Any],
+    conda: Mapping[str, Any] | None,
+    locks: Mapping[str, Any] | None = None,
 ) -> Facet:
-    """What was installed when it ran."""
+    """What was installed when it ran; `locks` are the texts of the files that say so, by name."""
     return _own(
         "LaminEnvironmentRunFacet",
         "1-0-0",
@@ -142,6 +146,7 @@ def lamin_environment(
         platform=platform,
         packages=dict(packages),
         conda=None if conda is None else dict(conda),
+        locks=None if locks is None else dict(locks),
     )
 
 
@@ -242,10 +247,12 @@ def dataset_version(version: str) -> Facet:
 
 
 def lamin_features(
-    values: Mapping[str, Any], entity: Literal["Dataset", "Run"] = "Dataset"
+    values: Mapping[str, Any],
+    entity: Literal["Dataset", "Run"] = "Dataset",
+    schema: str | None = None,
 ) -> Facet:
-    """Values of features that a dataset or a run has, by name."""
-    return _own(f"LaminFeatures{entity}Facet", "1-0-0", values=dict(values))
+    """Values of features of a dataset or a run, by name; and the uid of the schema that a dataset was found to fit."""
+    return _own(f"LaminFeatures{entity}Facet", "1-0-0", values=dict(values), schema=schema)
 
 
 def lamin_asset(key: str, url: str | None, materialized_by: str | None) -> Facet:

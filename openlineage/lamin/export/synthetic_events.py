@@ -291,7 +291,11 @@ class _Runs:
         if row.environment_id is not None:
             environment = self._environments[row.environment_id]
             run_facets["lamin_environment"] = facets.lamin_environment(
-                environment.python, environment.platform, environment.packages, environment.conda
+                environment.python,
+                environment.platform,
+                environment.packages,
+                environment.conda,
+                environment.locks,
             )
         is_lost = row.status == RunStatus.LOST
         if is_lost and row.error:

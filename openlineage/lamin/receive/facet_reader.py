@@ -8,6 +8,7 @@ from typing import Any
 
 from lamin_core.enums import Direction
 from lamin_core.ingest.facts import FieldFacts, Fields, JobAttributes, RunDependencyFacts, Traits
+from lamin_core.runtime.environment import EnvironmentFacts
 from lamin_core.runtime.parent_context import RunReference
 from lamin_core.runtime.process import Process
 from lamin_core.storage.hashing import Digest
@@ -28,6 +29,7 @@ _OWN_RUN_FACETS = {
         "tags",
     ),
     *("environmentVariables", "lamin_process", "lamin_doubts", "lamin_features"),
+    "lamin_environment",
 }
 _OWN_DATASET_FACETS = {"lamin_artifact", "version"}
 
@@ -160,6 +162,7 @@ def traits(facets: Facets) -> Traits | None:
     """What a dataset's facets say of its version beside the content."""
     result = Traits(
         fields=_fields(object_in(facets, "schema")),
+        checked_schema=text_in(object_in(facets, "lamin_features"), "schema"),
         n_observations=_rows(facets),
         description=text_in(object_in(facets, "documentation"), "description"),
         labels=labels(facets),
@@ -339,6 +342,26 @@ def process(run: Facets) -> Process | None:
     facet = object_in(run, "lamin_process")
     host, pid = text_in(facet, "host"), count(facet.get("pid"))
     return Process(host, pid, text_in(facet, "birth")) if host and pid and pid < 1 << 31 else None
+
+
+def environment(run: Facets) -> EnvironmentFacts | None:
+    """What was installed where the run was executed.
+
+    >>> facets = {"lamin_environment": {"platform": "docker://alpine", "conda": {"samtools": "1.17", "x": 2}}}
+    >>> environment(facets)
+    EnvironmentFacts(python='', platform='docker://alpine', packages={}, conda={'samtools': '1.17'}, locks={})
+    """
+    facet = object_in(run, "lamin_environment")
+    if not facet:
+        return None
+    parts = [_texts(facet, name) for name in ("packages", "conda", "locks")]
+    return EnvironmentFacts(
+        text_in(facet, "python") or "", text_in(facet, "platform") or "", *parts
+    )
+
+
+def _texts(facet: Facets, name: str) -> dict[str, str]:
+    return {key: value for key, value in object_in(facet, name).items() if isinstance(value, str)}
 
 
 def started_at(own: Facets) -> datetime | None:

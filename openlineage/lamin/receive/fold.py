@@ -217,6 +217,7 @@ class History:
             versions=tuple(self.versions.values()),
             labels=labels(run) or (),
             features=facet_reader.features(run) or {},
+            environment=facet_reader.environment(run),
             schemas=frozenset(
                 fields for mention in self.mentions.values() for fields in mention.schemas
             ),

@@ -15,6 +15,7 @@ from lamin_core.ingest.relocation import Move, moves_of, present_name
 from lamin_core.instance.waiting import WaitingInstance, spools_of
 from lamin_core.runtime.paths import FOLDER, instance_of
 from lamin_core.runtime.waiting_folders import forget_folder, waiting_folders
+from lamin_core.watching import opening
 from openlineage.lamin.emit.default_sink import patience, registry_key
 from openlineage.lamin.emit.spool import Drained, drain, segments
 from openlineage.lamin.receive.ingest import ingest
@@ -100,7 +101,8 @@ def bring_in(instance: WaitingInstance) -> None:
 def _take(url: str, folder: Path, seconds: float, taken: list[int]) -> None:
     database = Database(url)
     try:
-        taken.append(take_waiting(database, folder, time.monotonic() + seconds))
+        with opening.unwatched():  # it reads the spool, not the job that asks
+            taken.append(take_waiting(database, folder, time.monotonic() + seconds))
     except Exception as error:  # the question is answered without them
         logger.debug("what waits in the spool was not brought in: %s", error)
     finally:

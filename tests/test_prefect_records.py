@@ -1,0 +1,100 @@
+"""Records of the registry and models of pydantic as what tasks are passed, return and read."""
+
+# mypy: disable-error-code="no-any-return"
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, SecretStr
+
+import lamin_core as ln
+import lamin_prefect
+from openlineage.lamin.receive.rebuild import rebuild
+
+if TYPE_CHECKING:
+    import pytest
+
+    from lamin_core.instance.instance import Instance
+    from tests.prefect_server import RecordedEvents
+
+ours: Any = lamin_prefect  # what Prefect says of the types of awaited, mapped and submitted tasks is not looked at here
+pytest_plugins = ["tests.prefect_server"]
+
+
+class Options(BaseModel):
+    """What a flow is set up with."""
+
+    raw: Path
+    title: str = "All organs"
+    password: SecretStr = SecretStr("hunter2")
+
+
+def test_artifacts_and_models_are_arguments_results_and_inputs(
+    instance: Instance,
+    recorded: RecordedEvents,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.delenv("LAMIN_SPOOL")
+    monkeypatch.setattr(logging.getLogger("lamin"), "propagate", True)
+    for name in ("raw", "opened", "cached", "loaded"):
+        Path(f"{name}.csv").write_text(f"n\n{len(name)}\n")
+        ln.Artifact(f"{name}.csv", key=f"in/{name}.csv").save()
+
+    @ours.task
+    def saves(source: ln.Artifact) -> ln.Artifact:
+        Path("saved.csv").write_text(f"{source.path.read_text()}7\n")
+        return ln.Artifact("saved.csv", key="out/saved.csv").save()
+
+    @ours.task
+    def forgets_to_save(artifacts: list[ln.Artifact]) -> ln.Artifact:
+        Path("unsaved.csv").write_text(f"{artifacts[0].path.read_text()}8\n")
+        return ln.Artifact("unsaved.csv")
+
+    @ours.task
+    def reads() -> None:
+        opened: Any = ln.Artifact.get(key="in/opened.csv").open()
+        assert opened.count_rows() == 1
+        ln.Artifact.get(key="in/cached.csv").cache()
+        ln.Artifact.get(key="in/loaded.csv").load()
+
+    @ours.task
+    def configured(options: Options) -> str:
+        return options.raw.read_text()
+
+    @ours.flow
+    def pipeline(options: Options) -> str:
+        artifact = ln.Artifact.get(key="in/raw.csv")
+        result = saves.submit(artifact).result()
+        assert isinstance(result, ln.Artifact)
+        forgets_to_save([result])
+        reads()
+        return configured(options)
+
+    Path("options.csv").write_text("n\n1\n")
+    assert pipeline({"raw": "options.csv"}) == "n\n1\n"
+    lamin_prefect.recording.delivery.close()
+    assert "incomplete" not in caplog.text
+
+    def keys(artifacts: Any) -> list[str]:
+        return sorted(Path(artifact.key).name for artifact in artifacts)
+
+    for _ in range(2):
+        runs = {run.transform.key.rpartition(":")[2]: run for run in ln.Run.all()}
+        assert {
+            name: (keys(run.input_artifacts), keys(run.output_artifacts))
+            for name, run in runs.items()
+        } == {
+            "pipeline": (["options.csv"], []),
+            "saves": (["raw.csv"], ["saved.csv"]),
+            "forgets_to_save": (["saved.csv"], []),
+            "reads": (["cached.csv", "loaded.csv", "opened.csv"], []),
+            "configured": (["options.csv"], []),
+        }
+        options = {"raw": "options.csv", "title": "All organs", "password": "***"}
+        assert runs["pipeline"].params == runs["configured"].params == {"options": options}
+        assert {run.status for run in runs.values()} == {"completed"}
+        rebuild(instance.db)
