@@ -12,7 +12,10 @@ from lamin_core.cli.epilog import examples
 from lamin_snakemake import WRAPPER_PREFIX
 
 
-@click.group(short_help="What Snakefiles use: the prefix of the wrappers.")
+@click.group(
+    short_help="What Snakefiles use: the prefix of the wrappers.",
+    epilog=examples("lamin snakemake wrapper-prefix"),
+)
 def snakemake() -> None:
     """What Snakefiles use of this installation."""
 
@@ -37,7 +40,7 @@ def wrapper_prefix() -> None:
     ),
     short_help="Workflows of Snakemake that ran without --logger lamin.",
 )
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
     "--snakefile", type=click.Path(), help="The Snakefile; by default where Snakemake looks for it."
 )

@@ -56,7 +56,7 @@ _BUILT_IN = {
 
 SECTIONS = {
     "Set up": ("init", "connect", "disconnect", "info", "settings"),
-    "Record": ("run", "track", "finish", "nextflow", "save", "import"),
+    "Record": ("run", "track", "finish", "nextflow", "snakemake", "save", "import"),
     "Query": (
         "ui",
         "status",
