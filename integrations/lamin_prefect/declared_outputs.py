@@ -41,9 +41,13 @@ class DeclaredOutputs:
     def take(self, result: Any) -> None:
         """Write the tables in the result, and check them if a misfit fails the run.
 
-        Raises what writing raises, and `ValidationError` for a misfit, which is an output all the same.
+        Raises what writing raises, and `ValidationError` for a misfit, which is an output all the same. A template
+        that cannot be filled is no reason to fail a run: the warning follows when its outputs are looked for.
         """
-        paths = self.paths()
+        try:
+            paths = self.paths()
+        except (LookupError, ValueError, AttributeError):
+            return
         for path, table in tables_for(paths, result).items():
             if not self.files.has_written(path):
                 write(path, table)
