@@ -79,6 +79,8 @@ class Contents:
     """The file at an absolute path as it was read by a job that began at this time."""
     dataset_written: Callable[[str, float], Dataset]
     """The file at an absolute path as it was written at this time."""
+    log: Callable[[str, float], Dataset | None]
+    """The log file at an absolute path of a job that ended at this time; None if it is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,8 @@ def job_events(run: Run, folder: Folder, job: FinishedJob, contents: Contents) -
         for each in job.outputs
     ]
     ended = max(each.ended for each in job.outputs)
+    logs = [contents.log(os.path.join(folder.path, path), ended) for path in record.log]
+    outputs += [log for log in logs if log is not None]
     return [
         events.start(run, _time(record.started), inputs=inputs),
         events.complete(run, _time(ended), outputs=outputs),

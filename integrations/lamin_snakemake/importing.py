@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -97,7 +97,7 @@ class _Importer:
         self._logs = logs
         self._code = CodeOnDisk(folder.workflow.snakefile)
         reader = _FileReader()
-        self._contents = Contents(reader.read, reader.written)
+        self._contents = Contents(reader.read, reader.written, reader.log)
         self.report = ImportReport(0, 0, 0)
 
     def events(self, jobs: Sequence[FinishedJob]) -> list[Event]:
@@ -171,6 +171,10 @@ class _FileReader:
         role = None if os.path.lexists(path) else "temporary"
         dataset = self._unless_newer(path, at + 0.001)
         return Dataset(dataset.namespace, dataset.name, role=role) if role else dataset
+
+    def log(self, path: str, at: float) -> Dataset | None:
+        """The log file of a job that ended at this time; None if it is gone."""
+        return replace(self._unless_newer(path, at), role="log") if os.path.lexists(path) else None
 
     def _unless_newer(self, path: str, at: float) -> Dataset:
         modified = _modified(path)
