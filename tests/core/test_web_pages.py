@@ -212,7 +212,8 @@ def test_an_artifact_shows_who_made_and_used_it_and_its_annotations(story: Story
     data = story.client.get(f"/artifact/{story.artifacts['csv']}.json").json()
     assert [run["uid"] for run in data["made_by"]] == [story.runs["failed"]]
     assert [run["uid"] for run in data["used_by"]] == [story.runs["later"]]
-    assert {item["kind"] for item in data["annotations"]} == {"label", "collection"}
+    kinds = {item["kind"] for item in data["annotations"]}
+    assert kinds == {"label", "collection", "bionty.CellType"}
     assert [item["value"] for item in data["features"]] == [20.5]
     assert [row["uid"] for row in data["versions"]] == [story.artifacts["csv"]]
     assert story.artifacts["csv"] in data["snippets"][0]["text"]
