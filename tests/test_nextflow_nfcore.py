@@ -60,10 +60,10 @@ def test_pipeline_is_recorded_with_its_structure_and_searched_by_sample(
     results = launch / "results"
     published = {run.transform.key.rpartition(":")[2]: set[str]() for run in Run.all()}
     for event in played.events:
-        for each in event["outputs"]:
-            if each["facets"]["lamin_artifact"].get("role") == "published":
+        for dataset in event["outputs"]:
+            if dataset["facets"]["lamin_artifact"].get("role") == "published":
                 process = event["job"]["name"].rpartition(":")[2]
-                published[process].add(os.path.relpath(each["name"], results))
+                published[process].add(os.path.relpath(dataset["name"], results))
     assert published["TRIM_READS"] == {f"trimmed/{name}.trimmed.fastq.gz" for name in SAMPLES}
     assert published["COUNT_READS"] == {f"count/{name}.count.tsv" for name in SAMPLES}
     assert published["MULTI_REPORT"] == {"report/multi_report.html", "report/multi_report_data"}

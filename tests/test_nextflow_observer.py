@@ -391,7 +391,7 @@ def test_segments_have_the_names_that_python_gives(
     monkeypatch.delenv("LAMIN_INSTANCE", raising=False)
     for url in ("", "http://127.0.0.1:1/", "http://127.0.0.1:1/base//"):
         monkeypatch.setenv("OPENLINEAGE_URL", url)
-        assert ask("destinations") == [key_of(each) for each in destinations()]
+        assert ask("destinations") == [key_of(destination) for destination in destinations()]
     monkeypatch.delenv("OPENLINEAGE_URL")
     (in_tmp_path / ".lamin").mkdir()
     (in_tmp_path / ".lamin" / "instance.toml").write_text("")
@@ -507,7 +507,7 @@ def test_digests_of_large_files_outlive_the_run(
     time.sleep(0.1)  # past the tick of the clock of the file system
     expected = [digest(file).hash for file in files]
     for _ in range(2):
-        assert [each[1] for each in ask("digest", *files)] == expected
+        assert [row[1] for row in ask("digest", *files)] == expected
     cache = tmp_path / "cache" / "lamin" / "nextflow" / "digests"
     assert cache.stat().st_size <= 1 << 24
     text = bytearray(cache.read_bytes())
@@ -515,7 +515,7 @@ def test_digests_of_large_files_outlive_the_run(
     at = text.index(torn)
     text[at] ^= 1
     cache.write_bytes(text)
-    assert [each[1] for each in ask("digest", *files)] == expected  # a damaged entry is no entry
+    assert [row[1] for row in ask("digest", *files)] == expected  # a damaged entry is no entry
     files[1].write_bytes(b"other" * 50_000)
     assert ask("digest", files[1])[0][1] == digest(files[1]).hash
 

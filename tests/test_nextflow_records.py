@@ -218,7 +218,7 @@ def test_work_folder_that_was_removed_leaves_names_and_sizes(launch: Path) -> No
     split = [
         e for e in sent if e["job"]["name"].endswith(":SPLIT") and e["eventType"] == "COMPLETE"
     ]
-    sizes = [each["facets"]["lamin_artifact"]["size"] for each in split[0]["outputs"]]
+    sizes = [dataset["facets"]["lamin_artifact"]["size"] for dataset in split[0]["outputs"]]
     assert sorted(sizes) == [4, 10, 14]
     assert "is not there any more" in str(split[0]["run"]["facets"]["lamin_doubts"])
     by_trace = runs_of(launch / "trace.txt")[0]

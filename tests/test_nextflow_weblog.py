@@ -138,9 +138,12 @@ def test_no_file_outside_of_the_work_folder_is_opened(
     (folder / "folder" / "inner").symlink_to(secret)
     (folder / "input.txt").symlink_to(secret)
     inputs, outputs = task_files(work, folder, is_complete=True)
-    assert [each.name for each in outputs] == [str(folder / "out.txt"), str(folder / "folder")]
-    assert all(each.hash is None and each.size is None for each in (*inputs, *outputs))
-    assert str(secret) in [each.name for each in inputs]
+    assert [dataset.name for dataset in outputs] == [
+        str(folder / "out.txt"),
+        str(folder / "folder"),
+    ]
+    assert all(dataset.hash is None and dataset.size is None for dataset in (*inputs, *outputs))
+    assert str(secret) in [dataset.name for dataset in inputs]
     (folder / "out.txt").unlink()
     (folder / "out.txt").write_text("own")
     assert task_files(work, folder, is_complete=True)[1][0].hash

@@ -108,7 +108,9 @@ def graph_of(folder: Path, registry: str) -> Graph:
     }
     return {
         "files": {(file["path"], file["hash"], file["version"]) for file in files.values()},
-        "code": {(each["key"], each["hash"], each["version"]) for each in listed},
+        "code": {
+            (transform["key"], transform["hash"], transform["version"]) for transform in listed
+        },
         "runs": {
             (run["transform_key"], job_outputs.get(uid), run["status"]) for uid, run in runs.items()
         },

@@ -150,10 +150,10 @@ def job_events(run: Run, folder: Folder, job: FinishedJob, contents: Contents) -
         for path in job.inputs
     ]
     outputs = [
-        contents.dataset_written(os.path.join(folder.path, each.output), each.ended)
-        for each in job.outputs
+        contents.dataset_written(os.path.join(folder.path, output.output), output.ended)
+        for output in job.outputs
     ]
-    ended = max(each.ended for each in job.outputs)
+    ended = max(output.ended for output in job.outputs)
     logs = [contents.log(os.path.join(folder.path, path), ended) for path in record.log]
     outputs += [log for log in logs if log is not None]
     return [

@@ -101,8 +101,8 @@ class WorkFolder:
             if os.path.lexists(path) and path.startswith(f"{self.path}{os.sep}"):
                 yield path
             return
-        for each in _alternatives(pattern):
-            for match in sorted(self.path.glob(each)):
+        for alternative in _alternatives(pattern):
+            for match in sorted(self.path.glob(alternative)):
                 name = str(match.relative_to(self.path))
                 if name not in self.staged and not name.startswith("."):
                     yield str(match)
