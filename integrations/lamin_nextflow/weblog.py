@@ -194,12 +194,15 @@ def _script(workflow: Mapping[str, Any], named: str | None) -> Script:
 
 
 def _params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the two spellings that Nextflow has of a parameter (`outDir`, `out-dir`) the one without a dash."""
-    spelled = {re.sub(r"-(\w)", lambda match: match[1].upper(), name): name for name in params}
+    """Of the two spellings that Nextflow has of a parameter the one without a dash.
+
+    >>> _params({"outDir": "x", "out-dir": "x", "max-cpus": 2})
+    {'outDir': 'x', 'max-cpus': 2}
+    """
     return {
         name: value
         for name, value in params.items()
-        if spelled.get(_camel(name)) == name or "-" not in name
+        if _camel(name) == name or _camel(name) not in params
     }
 
 
