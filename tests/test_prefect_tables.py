@@ -150,6 +150,10 @@ def test_tables_are_checked_and_annotated(instance: Instance, recorded: Recorded
         pd.DataFrame({"number": [value]}).to_csv("strict.csv", index=False)
         return Path("strict.csv")
 
+    @ours.task(schema="no such schema", strict=True)
+    def unchecked() -> Path:
+        return Path("strict.csv")
+
     @ours.flow
     def pipeline() -> list[str]:
         count("liver", 3)
@@ -157,9 +161,10 @@ def test_tables_are_checked_and_annotated(instance: Instance, recorded: Recorded
         return [
             strict(3, return_state=True).name,
             strict("many", return_state=True).name,
+            unchecked(return_state=True).name,
         ]
 
-    assert pipeline() == ["Completed", "Failed"]
+    assert pipeline() == ["Completed", "Failed", "Completed"]
     assert calls == 3
     _deliver()
     for _ in range(2):
