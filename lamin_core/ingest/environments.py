@@ -17,9 +17,7 @@ _OF_RUNS = select(Run.id, Run.environment_id)
 
 
 def tie_environments(session: Session, environments: Mapping[int, EnvironmentFacts | None]) -> None:
-    """Give each of these runs, by primary key, its environment. No statement where there is none."""
-    if not environments:
-        return
+    """Give each of these runs, by primary key, its environment."""
     ids = _stored(session, [facts for facts in environments.values() if facts is not None])
     changes = []
     for row in select_in(session, _OF_RUNS, Run.id, environments):

@@ -83,8 +83,10 @@ def record(
     if not paths and not ids:
         return
     label_runs(session, _changed("labels", mine, ids, new_run_ids, written))
-    tie_environments(session, _changed("environment", mine, ids, new_run_ids, written))
-    tie_features(session, Run, _changed("features", mine, ids, new_run_ids, written))
+    if environments := _changed("environment", mine, ids, new_run_ids, written):
+        tie_environments(session, environments)
+    if values := _changed("features", mine, ids, new_run_ids, written):
+        tie_features(session, Run, values)
     series = find_series(session, paths)
     declare(session, jobs, series)
     news = [
