@@ -13,15 +13,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.models.base import (
     Base,
-    Hierarchical,
     Key,
     Named,
     Registry,
-    Synonymous,
     Trashable,
     UTC_DateTime,
 )
 from lamin_core.models.relations import ToMany, ToOne
+from lamin_core.models.terms import Hierarchical, Synonymous
 from lamin_core.models.ties import label_artifacts
 
 if TYPE_CHECKING:

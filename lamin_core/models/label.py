@@ -10,16 +10,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.base import (
     Base,
-    Hierarchical,
     Identity,
     Key,
     Named,
     Registry,
-    Synonymous,
     Trashable,
 )
 from lamin_core.models.checks import shown
 from lamin_core.models.relations import ToMany, ToOne
+from lamin_core.models.terms import Hierarchical, Synonymous
 
 if TYPE_CHECKING:
     from lamin_core.models.artifact import Artifact

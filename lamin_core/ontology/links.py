@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from lamin_core.models.artifact import Artifact
-from lamin_core.models.base import Hierarchical, Registry
+from lamin_core.models.base import Registry
 from lamin_core.models.schema import Schema
+from lamin_core.models.terms import Hierarchical
 from lamin_core.models.ties import TABLES as TABLES
 from lamin_core.models.ties import annotation, define, key, noun, tie_parents
 from lamin_core.models.ties import tie as tie_records
