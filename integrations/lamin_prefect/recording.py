@@ -28,6 +28,7 @@ from lamin_prefect.provenance_map import Upstream
 from lamin_prefect.task_assets import TaskAssets
 from lamin_prefect.translate import Declaration, Ending
 from openlineage.lamin.adapter.guard import Guard
+from openlineage.lamin.adapter.watched_files import WatchedFiles
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.events import Dataset, Event, Run
 
@@ -68,7 +69,8 @@ class Recording:
         self._called = called
         self._flush = flush
         self._began = datetime.now(UTC)
-        self._files = FileUse(int(self._began.timestamp() * 1e9))
+        opened = WatchedFiles(None if outer is None else outer._files.opened)
+        self._files = FileUse(int(self._began.timestamp() * 1e9), opened)
         self._is_rolled_back = False
         self._declared = DeclaredOutputs(
             called.declaration, called.function, called.arguments, self._files
