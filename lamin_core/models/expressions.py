@@ -56,7 +56,7 @@ class Q:
 
 
 class Comparison(Q):
-    """That a record has such a value for a feature; made by comparing the feature: `temperature > 20`."""
+    """The condition that a record has such a value of a feature; created by comparing it: `temperature > 20`."""
 
     def __init__(self, feature: Any, operator: str, value: object) -> None:
         super().__init__()
