@@ -113,7 +113,7 @@ def test_a_task_that_copies_an_artifact_has_read_the_original(
 
     @ours.task
     def copies(source: ln.Artifact, name: str) -> ln.Artifact:
-        return duplicate(source.path, name)
+        return duplicate(Path(source.path), name)
 
     @ours.task
     def copies_path(source: Path, name: str) -> ln.Artifact:

@@ -60,7 +60,7 @@ def copies(values: Iterable[Any]) -> list[Copy]:
 
 def _copy(value: Any, path: str) -> Copy | None:
     key, real_key = getattr(value, "key", None), getattr(value, "real_key", None)
-    if key is None or not is_copy_key(real_key):
+    if key is None or real_key is None or not is_copy_key(real_key):
         return None
     return Copy(path, path.removesuffix(real_key) + key, real_key)
 

@@ -70,7 +70,7 @@ class Recording:
         self._flush = flush
         self._began = datetime.now(UTC)
         opened = WatchedFiles(None if outer is None else outer._files.opened)
-        self._files = FileUse(int(self._began.timestamp() * 1e9), opened)
+        self._files: FileUse = FileUse(int(self._began.timestamp() * 1e9), opened)
         self._is_rolled_back = False
         self._declared = DeclaredOutputs(
             called.declaration, called.function, called.arguments, self._files

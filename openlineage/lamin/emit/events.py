@@ -299,7 +299,8 @@ def _event(
 @lru_cache(maxsize=256)
 def _redacted_job(job: Job, engine: str) -> dict[str, Any]:
     """The job without secrets: most events are of a job that another one has named before."""
-    return redact_entity("job", _job(job, engine))
+    masked: dict[str, Any] = redact_entity("job", _job(job, engine))
+    return masked
 
 
 def _head(kind: str, at: datetime) -> dict[str, Any]:
