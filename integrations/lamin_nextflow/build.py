@@ -35,7 +35,7 @@ Plugin-Requires: >=22.10.0
 
 
 def observer_jar() -> Path:
-    """The jar, built anew when its source has changed. Raises `Unavailable` when it cannot be had or built."""
+    """The jar, built again if its source has changed. Raises `Unavailable` if it is missing and cannot be built."""
     if SOURCE.is_dir():
         return build()
     if not JAR.is_file():

@@ -61,7 +61,7 @@ _BUG = "lamin --debug COMMAND shows where; please report it"
 
 
 def _reason(error: LaminError) -> str:
-    """What caused it, in one line, unless the message has said so already."""
+    """The cause of the error in one line, unless the message contains it."""
     cause = error.__cause__
     if cause is None:
         return ""

@@ -40,7 +40,7 @@ from lamin_core.render.tree import tree_lines
 from lamin_core.runtime.text import duration
 
 _SHOWN = 50
-"""Rows of a table, where nobody says how many."""
+"""The default number of rows in a table."""
 
 
 @click.command(

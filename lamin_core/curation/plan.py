@@ -26,7 +26,7 @@ class Plan:
     names_in: Option | None = None
     """The registry that the names of the columns are looked up in, where that is not `Feature`."""
     unknown: tuple[str, ...] = field(default=())
-    """Columns that a schema of any features allows and that are no features."""
+    """Columns that are not features, and that a schema of any features allows."""
 
     @property
     def title(self) -> str:

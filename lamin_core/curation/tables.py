@@ -33,7 +33,7 @@ class Checked:
     features: list[Feature] = field(default_factory=list)
     """Those that the table has columns of."""
     members: list[Registry] = field(default_factory=list)
-    """The records that its columns are called by, where they are no features."""
+    """The records that its columns name, if they are not features."""
     matches: dict[str, Matches] = field(default_factory=dict)
     """What the values of its categorical columns name."""
 

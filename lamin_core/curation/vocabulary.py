@@ -33,7 +33,7 @@ class Matches:
     missing: tuple[str, ...]
     """Texts that name nothing."""
     others: tuple[object, ...]
-    """Values that are no texts."""
+    """Values that are not texts."""
     valid: tuple[str, ...]
     """Names that would be valid, where some values are not."""
 

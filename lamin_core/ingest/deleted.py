@@ -1,4 +1,4 @@
-"""Numbers of versions that were deleted for good, which no other version gets."""
+"""Numbers of permanently deleted versions, which are not used again."""
 
 from __future__ import annotations
 

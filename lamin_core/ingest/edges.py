@@ -34,7 +34,7 @@ _SAID = ("content_id", "observed_at", "role", "facets", "traits")
 
 @dataclass(slots=True)
 class Edge:
-    """An edge to be written, or brought up to date."""
+    """An edge to insert or to update."""
 
     run_id: int | None
     run_uid: str

@@ -1,4 +1,4 @@
-"""The rows of a new series, version, content, edge and stub: what people save and what events tell is written alike.
+"""The rows of a new series, version, content, edge and stub, equal for saved records and for events.
 
 Pure functions; whoever calls them decides in how many statements the rows are written. The uids are
 made here alone: of a series from what it is, of a version from its series and its number.

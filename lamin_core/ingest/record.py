@@ -1,4 +1,4 @@
-"""The one place where what events tell is written: runs, jobs and datasets, from plain facts, however they came about.
+"""The one place that writes the facts of events: runs, jobs and datasets, independent of where the facts come from.
 
 Writing the same facts again changes nothing; writing fuller facts of the same run completes it.
 """

@@ -21,7 +21,7 @@ _ALWAYS = datetime(9999, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What lay below `old` until then lies below `new`."""
+    """Files that were below `old` until now are below `new`."""
 
     old: str
     new: str
@@ -66,7 +66,7 @@ def present_run(facts: RunFacts, moves: Sequence[Move]) -> RunFacts:
 
 
 def present_annotation(annotation: Annotation, moves: Sequence[Move]) -> Annotation:
-    """The same for what was said without a run."""
+    """The same for facts without a run."""
     return replace(annotation, dataset=_present_dataset(annotation.dataset, moves))
 
 
@@ -83,7 +83,7 @@ def _present_dataset(dataset: DatasetFacts, moves: Sequence[Move]) -> DatasetFac
 
 
 def remember_move(session: Session, old: str, new: str) -> None:
-    """From now on, what was said of the old folder is meant of the new one, and what is said of the new one, of it."""
+    """From now on, facts of the old folder are facts of the new one."""
     for former in (old, new):
         session.execute(delete(Relocation).where(Relocation.old == former))
     until = _ALWAYS if _is_same_folder(old, new) else now()

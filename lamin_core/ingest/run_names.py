@@ -59,7 +59,7 @@ class Renaming:
     merged: dict[int, int] = field(default_factory=dict)
     """The row that each of these rows turned out to be."""
     stale_versions: set[int] = field(default_factory=set)
-    """The versions of transforms of rows that are gone."""
+    """The versions of the transforms of removed rows."""
 
 
 class RunNames:
@@ -104,7 +104,7 @@ class RunNames:
         return {_job_of(row), *(row.details or {}).get(JOBS, ())}
 
     def _settle_run(self, name: str) -> None:
-        """Events tell of this run: a stub of another job does not go by its name, stubs of its own jobs are it."""
+        """This run has events: stubs of its own jobs are merged into it, a stub of another job loses its name."""
         row = self._rows.get(name)
         jobs = self._facts[name].jobs
         if row is not None and row.origin == "stub" and jobs and _job_of(row) not in jobs:
@@ -122,7 +122,7 @@ class RunNames:
                 self._rename(other, name)
 
     def _settle_stub(self, run_id: str) -> None:
-        """Of several jobs that runs name with an id of which no events tell, the first one goes by the id."""
+        """If runs name several jobs with an id without events, the first job gets the id."""
         if self._jobs_of_run(run_id) is not None:
             return
         row = self._rows.get(run_id)

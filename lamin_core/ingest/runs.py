@@ -309,7 +309,7 @@ def _update(
 
 
 def _stays_lost(row: Any, values: Mapping[str, Any]) -> bool:
-    """Whether all that is new of a run that was found lost was told before its process was gone."""
+    """Whether all new facts of a lost run were sent before its process ended."""
     is_open = values["status"] in (RunStatus.RUNNING, RunStatus.SCHEDULED)
     return (
         is_open

@@ -74,7 +74,7 @@ class TransformBatch:
             self.declared[key] = min(job.at, self.declared.get(key, job.at))
 
     def say(self, job: Key, facets: Facets) -> None:
-        """This was said of the job."""
+        """The facts of the job."""
         if facets:
             merge(self.facets.setdefault(job, {}), facets)
 
@@ -113,12 +113,12 @@ class TransformBatch:
 
 
 def version_of(facts: TransformFacts) -> Version:
-    """What tells this version from all others."""
+    """The key that identifies this version."""
     return facts.namespace, facts.key, facts.source_hash
 
 
 def merge(facets: dict[str, tuple[str, Any]], updates: Facets) -> bool:
-    """Take what was said later over what is held, name by name; whether anything changed."""
+    """For each name, take the later of the two facts; return whether anything changed."""
     newer = {
         name: entry
         for name, entry in updates.items()
@@ -437,7 +437,7 @@ def _describe(
 
 
 def restate(session: Session, series: Collection[int], read_job: ReadJob) -> None:
-    """Number the versions of these series again, and have them say what is said of their jobs."""
+    """Number the versions of these series again, and update them with the facts of their jobs."""
     settle(session, series)
     query = select(TransformSeries.id, TransformSeries.facets)
     _say(

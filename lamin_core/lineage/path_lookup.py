@@ -1,4 +1,4 @@
-"""Find the artifact at a path or URL, through whatever folder or link the path is written.
+"""Find the artifact at a path or URL, also if the path leads through other folders or links.
 
 The folders of a path are resolved, its last name is not: `/home/me/a.csv` and `/gpfs/me/a.csv` are
 one file where `/home/me` is a link, while `latest.csv` that links to `a.csv` is a file of its own.

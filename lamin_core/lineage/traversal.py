@@ -61,14 +61,14 @@ WAYS: tuple[Way, Way] = ("up", "down")
 
 
 class Reached(NamedTuple):
-    """What lies one way: the nodes, nearest first, the starts included; and whether a limit left any out."""
+    """The nodes in one direction, nearest first, including the starts; and whether a limit excluded nodes."""
 
     nodes: tuple[int, ...]
     more: bool
 
 
 class Reach(NamedTuple):
-    """What lies both ways; where steps were not counted, everything was taken and is still to be trimmed."""
+    """The nodes in both directions; if steps were not counted, they are all nodes and have to be trimmed."""
 
     up: Reached
     down: Reached

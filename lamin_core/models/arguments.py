@@ -1,4 +1,4 @@
-"""What the constructors of records take that is no column: kept with the record until it is saved.
+"""Arguments of constructors that are not columns: they are stored with the record until it is saved.
 
 A record has one of these at most, in one attribute; `arguments_of` finds it, or an empty one where
 the record was made without its constructor.
@@ -34,10 +34,10 @@ class Source:
     location: Location
     content: Digest | None
     target: Root | None = None
-    """None where they are registered where they lie."""
+    """None if the bytes are registered in place."""
     seen: StatDigest | None = None
     spare: Root | None = None
-    """The storage that keeps a second copy of what is registered where it lies, if any does."""
+    """The storage that gets a second copy of bytes that are registered in place, if any."""
 
     @property
     def key(self) -> str:
@@ -62,7 +62,7 @@ class ArtifactArguments(Arguments):
     """The key that the source was prepared for, which must not change; None where any key will do."""
     revises: Artifact | None = None
     run: Run | bool | None = None
-    """Who makes it: this run, nobody (False), or whoever is current."""
+    """The run that creates it: this run, none (False), or the current run."""
     discard: Callable[[], object] | None = None
     """Removes the temporary file that the artifact is made of."""
     features: Mapping[str, object] | None = None

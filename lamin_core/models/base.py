@@ -286,7 +286,7 @@ class Registry(Base, metaclass=RegistryType):
             return _public_names(super().__dir__())
 
         def __setattr__(self, name: str, value: Any) -> None:
-            """Set a field. Raises `InvalidArgument` for what is derived from others, and for what is no field."""
+            """Set a field. Raises `InvalidArgument` for a derived field, and for a name that is not a field."""
             if name[0] != "_":
                 check_settable(type(self), name)
             super().__setattr__(name, value)
@@ -553,7 +553,7 @@ class Registry(Base, metaclass=RegistryType):
         current.current_instance().describe(self)
 
     def __eq__(self, other: object) -> Any:
-        """Two are equal if they are the same row, whoever has read it."""
+        """Two records are equal if they are the same row, also if they were read by different sessions."""
         return self is other or (
             type(self) is type(other) and self.uid is not None and self.uid == other.uid
         )

@@ -122,5 +122,5 @@ class FieldExpression:
         return Comparison(self, "endswith", text)
 
     def is_null(self, is_missing: bool = True) -> Comparison:
-        """That there is no value; with False, that there is one."""
+        """The condition that there is no value; with False, that there is one."""
         return Comparison(self, "isnull", is_missing)

@@ -161,11 +161,11 @@ class FeatureValue:
     hash: Mapped[str] = mapped_column(String(22))
     """Of the value: the same value is there once."""
     origin: Mapped[str] = mapped_column(String(8), default="api", server_default="api")
-    """`api` for what people said, `event` for what a rebuild says again."""
+    """`api` if a user set it, `event` if an event did, so that a rebuild sets it again."""
 
 
 def value_constraints(thing: str) -> tuple[object, ...]:
-    """The constraints of a table of values: a value is said once by each origin, in each place of a list."""
+    """The constraints of a table of values: at most one value for each origin and position in a list."""
     table = f"{thing}_feature_value"
     return (
         UniqueConstraint(

@@ -28,7 +28,7 @@ FIELDS = (
 )
 """What each term has; `synonyms` and `parents` are joined by `|`. Registries add more."""
 _FORMAT = 1
-"""Part of the file's name: what another version of this module built is built anew."""
+"""Part of the file's name: files of another version of this module are built again."""
 _PART = 900
 """Values in one statement: what every SQLite takes."""
 

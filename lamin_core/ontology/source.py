@@ -56,7 +56,7 @@ class Source(Named, Registry):
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a file or URL that somebody registered."""
+        """Whether it is a file or URL that a user registered."""
         return self.licence is None
 
 

@@ -162,7 +162,7 @@ class _Source:
         return self._contains(piece) if not index.has_trigrams() else self._matches(piece)
 
     def _may_hold(self, pieces: list[str]) -> Condition:
-        """That it has all these in it, or at least their trigrams: the index alone tells, the ranking looks closer."""
+        """The condition that a text contains all words, or at least their trigrams: by the index, before ranking."""
         if (
             self._dialect == "postgresql"
             and self._is_indexed

@@ -21,7 +21,7 @@ class lower(FunctionElement[str]):
 
 
 class bytewise(FunctionElement[str]):
-    """Text in the order of its bytes, whatever the locale of the database."""
+    """Text in the order of its bytes, independently of the locale of the database."""
 
     inherit_cache = True
     type = Text()

@@ -94,7 +94,7 @@ def _acyclic(nodes: Sequence[int], links: Sequence[Link]) -> list[Link]:
 
 
 def _columns(nodes: Sequence[int], links: Sequence[Link]) -> dict[int, int]:
-    """The longest way from a source; a source itself stands right before the first that hangs on it."""
+    """The layer of each node: the longest path from a source; a source is one layer before its first successor."""
     onwards: defaultdict[int, list[int]] = defaultdict(list)
     waiting = dict.fromkeys(nodes, 0)
     for source, target in links:

@@ -139,7 +139,7 @@ def _scoped(style: str) -> str:
 
 
 def _kind(link: Link) -> str:
-    """Reading and writing is plain; a run that waited for a run, and what lies in a folder, are dashed and dotted."""
+    """Solid lines for reading and writing, dashed if a run waited for a run, dotted for files in a folder."""
     return "w" if max(link) < 0 else "c" if min(link) > 0 else "e"
 
 

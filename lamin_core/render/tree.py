@@ -20,7 +20,7 @@ NO_REMARKS: Mapping[int, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a tree: what stands before the node, and the node's name, facts and remark."""
+    """A line of a tree: the prefix that draws its branches, and the name, facts and remark of the node."""
 
     indent: str
     node: Node

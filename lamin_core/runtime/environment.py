@@ -21,7 +21,7 @@ LOCKS = ("uv.lock", "pixi.lock", "poetry.lock", "conda-lock.yml")
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentFacts:
-    """Python version, platform, version by package name, lock files by name; `hash` tells equal ones."""
+    """Python version, platform, versions by package name, lock files by name; equal ones have an equal `hash`."""
 
     python: str
     platform: str

@@ -27,7 +27,7 @@ VARIABLE = "LAMIN_INSTANCE"
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """The `.lamin` folder of an instance, and who said so: a variable, or a file.
+    """The `.lamin` folder of an instance, and the variable or file that names it.
 
     `database` is the URL that the instance names, as it was read when the instance was trusted;
     None where the user named the instance, which is read when it is opened.
@@ -137,7 +137,7 @@ def _is_marked(folder: Path) -> bool:
 
 
 def _is_file(path: Path) -> bool:
-    """Whether there is such a file; where this user may not look, it is for whoever opens it to say so."""
+    """Whether this file exists; True if this user may not look, so that opening it raises the error."""
     try:
         return path.is_file()
     except PermissionError:

@@ -18,7 +18,7 @@ SHOWN_FROM = 256 << 20
 
 @contextmanager
 def progress(what: str, size: int) -> Iterator[Watch | None]:
-    """A function to report progress to; None if nobody looks at a terminal.
+    """A function that takes reports of progress; None without a terminal.
 
     >>> with progress("hashing a.bin", 10) as watch: print(watch)
     None

@@ -20,7 +20,7 @@ from lamin_core.runtime.secret_names import SecretName, secret_name
 __all__ = ["Identify", "redact", "redact_command", "redact_file", "redact_strings", "redact_text"]
 
 _DEEPEST = 60
-"""Levels of nested values; what lies deeper is kept as text."""
+"""Levels of nested values; deeper values become text."""
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 

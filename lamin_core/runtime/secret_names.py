@@ -14,7 +14,7 @@ from pathlib import Path
 RULES = Path(__file__).with_name("redaction_rules.txt")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _LONGEST_NAME = 120
-"""Characters at the end of a name that are looked at; a longer run of letters is no name."""
+"""The number of characters at the end of a name that are examined; a longer sequence of letters is not a name."""
 
 
 @dataclass(frozen=True, slots=True)

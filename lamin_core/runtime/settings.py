@@ -47,7 +47,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What a setting is, and who said so: `ln.settings`, a variable, a file, or `default`."""
+    """The value of a setting, and its origin: `ln.settings`, a variable, a file, or `default`."""
 
     name: str
     value: Plain | None
@@ -144,7 +144,7 @@ SETTINGS = {
 
 
 ANSWERS: dict[str, Callable[[], Plain | None]] = {}
-"""What answers on `ln.settings` where nobody has set a setting: the instance, about its own storage."""
+"""Attributes of `ln.settings` that are not settings: the instance answers them, for example `storage`."""
 
 
 VIEWS: dict[str, Callable[[Plain | None], object]] = {}
@@ -202,7 +202,7 @@ class Settings:
         return Value(name, definition.parse(text), definition.variable) if text else None
 
     def look_up(self, name: str) -> Value:
-        """The value and who said so. Raises `InvalidArgument` for a name that is none, or a value that is none."""
+        """The value and its origin. Raises `InvalidArgument` for an unknown name and for an invalid value."""
         definition = setting(name)
         override = self.process_value(name)
         if override is not None:

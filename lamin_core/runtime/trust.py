@@ -98,7 +98,7 @@ def _read(folder: Path, name: str, directory: int) -> Marker | None:
 
 
 def require_readable(path: Path) -> None:
-    """Raise `Unavailable` if this user may not read the file; a missing file is no error here."""
+    """Raise `Unavailable` if this user may not read the file; a missing file raises nothing."""
     try:
         os.stat(path)
     except PermissionError as error:

@@ -29,7 +29,7 @@ class NamedFiles:
     """A line for each file that is nowhere."""
 
     def new_artifacts(self) -> dict[str, Artifact]:
-        """Return the artifacts to be saved of the new files, which stay where they lie; reads all of their bytes."""
+        """Return unsaved artifacts of the new files, which stay in place; reads all of their bytes."""
         artifacts = {path: Artifact(path, run=False) for path in set(self.new.values())}
         return {text: artifacts[path] for text, path in self.new.items()}
 

@@ -68,7 +68,7 @@ def prepared(session: Session, records: list[Any], user: int) -> list[Any]:
 
 
 def written(session: Session, records: list[Any], rows: Mapping[Any, Any]) -> None:
-    """Write the values and the labels of the records; what the sheet said before of the same columns is replaced."""
+    """Write the values and the labels of the records; they replace earlier values of the same columns."""
     described: dict[int, Described] = {}
     for record in records:
         description = record.__dict__.pop(_DESCRIPTION, None)

@@ -43,7 +43,7 @@ class Editable:
 
     @property
     def digest(self) -> str:
-        """Tells whether somebody else has changed it meanwhile."""
+        """Whether another process has changed it in the meantime."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Labels, features, projects and references in use are not deleted for good: that would change what they are on."""
+"""Labels, features, projects and references in use cannot be deleted permanently: this would change their records."""
 
 from __future__ import annotations
 

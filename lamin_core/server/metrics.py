@@ -58,7 +58,7 @@ class Metrics:
         )
 
     def watch_queue(self, depth: Callable[[], int]) -> None:
-        """Ask this when somebody wants to know how many wait."""
+        """Register the function that returns the number of waiting events."""
         self._queue.set_function(depth)
 
     def backlog(self, events: int) -> None:

@@ -172,7 +172,7 @@ def _fingerprint(state: object) -> str:
 
 
 def state_of(path: str | Path) -> State:
-    """What tells whether a file, or any file in a folder, is still the same. Raises `OSError`.
+    """A key that changes if a file, or any file in a folder, changes. Raises `OSError`.
 
     >>> state_of(Path(__file__))[0][0]
     ''

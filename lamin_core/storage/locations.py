@@ -60,7 +60,7 @@ def locate(path: str, roots: Sequence[Root]) -> Location:
 
 
 def _holds(root: str, path: str) -> bool:
-    """Whether the path lies below the root, also where `..` in it climbs."""
+    """Whether the path is below the root, with each `..` in it resolved."""
     prefix = root.rstrip("/") + "/"
     if not path.startswith(prefix):
         return False
@@ -286,7 +286,7 @@ _OF_FOLDERS = {".zarr", ".n5", ".tiledbsoma", ".lance", ".parquet"}
 
 
 def spare_key(content: Digest, suffix: str) -> str:
-    """Where a managed storage keeps a second copy of bytes that a project has in place, whatever happens to them there.
+    """The key at which a managed storage has a second copy of bytes that are registered in place.
 
     >>> spare_key(Digest("blake3", "ab" * 32, 3), ".csv") == managed_key(Digest("blake3", "ab" * 32, 3), ".csv")
     False

@@ -128,7 +128,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was said beside the program."""
+    """The arguments of the command except the program."""
 
     inputs: Sequence[str] = ()
     outputs: Sequence[str] = ()
@@ -269,7 +269,7 @@ def _promised(path: str) -> Path:
 
 
 def _save(where: Instance, run: Run | bool, path: Path) -> Artifact:
-    """Where it lies, or outside of every storage as a copy under its name."""
+    """The path of the file, or outside of every storage a copy with its name."""
     storages = [root for root in where.files.storages() if root.root != "/"]
     key = None if locate(str(path), storages).root is not None else path.name
     return Artifact(path, key=key, run=run).save()

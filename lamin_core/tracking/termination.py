@@ -226,7 +226,7 @@ _main: FrameType | None = None
 
 
 def remember_main() -> None:
-    """Keep the frame of the script: it tells afterwards how the script ended."""
+    """Store the frame of the script: it shows later how the script ended."""
     global _main
     _main = main_frame()
 

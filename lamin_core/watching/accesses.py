@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 READ, WRITE, UPDATE, RENAME = "read", "write", "update", "rename"
-"""Opened for its bytes; opened to be written anew; opened so that old bytes stay as well; got a new name."""
+"""The actions: opened to read; opened to overwrite; opened to change or append; renamed."""
 
 
 class FileState(NamedTuple):
-    """What tells whether a file is still the same: two times in nanoseconds, size in bytes, inode, device."""
+    """The state by which a change of a file is detected: two times in nanoseconds, size in bytes, inode, device."""
 
     modified: int
     changed: int
@@ -48,7 +48,7 @@ class Recorder(Protocol):
         """Whether this file matters."""
 
     def has_read(self, path: str) -> bool:
-        """Whether an action said that this file was read."""
+        """Whether an action read this file."""
 
     def record(self, action: Action) -> None:
         """Take an action."""

@@ -51,7 +51,7 @@ class LaminTransport(Transport):
         self._sink = RegistrySink(where)
 
     def emit(self, event: Any) -> None:
-        """Take one event of the client, of whatever kind."""
+        """Accept one event of the client, of any kind."""
         ingest(self._sink.database, [parse(Serde.to_json(event))])
 
     def close(self, timeout: float = -1) -> bool:

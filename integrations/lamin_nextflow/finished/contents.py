@@ -29,7 +29,7 @@ class Contents:
         self._reader = DatasetReader()
 
     def read(self, file: FinishedFile, role: str | None) -> Reading:
-        """Return the dataset with its content; without it where the file is gone, or was written since."""
+        """Return the dataset with its content; without content if the file was removed or written since."""
         dataset = Dataset(*dataset_name(file.path), size=file.size, role=role)
         if dataset.namespace != "file":
             return dataset, None

@@ -323,7 +323,7 @@ def with_work_folder(task: FinishedTask, folder: WorkFolder | None) -> FinishedT
 
 
 def _absent(folder: WorkFolder, names: Sequence[str]) -> list[str]:
-    """Where outputs would lie that are optional, or that publishing or a `storeDir` has taken elsewhere."""
+    """The paths of outputs that are optional, or that publishing or a `storeDir` has moved."""
     return [str(folder.path / re.sub(r"\\(.)", r"\1", name)) for name in names]
 
 

@@ -70,7 +70,7 @@ class _Reader:
 
     @property
     def launch_path(self) -> Path:
-        """Where it was launched: the store lies there unless it was configured elsewhere."""
+        """The launch folder: it contains the store, unless configured otherwise."""
         return Path(self.metadata.get("launchDir") or self.launched.folder.path)
 
     @property
@@ -322,7 +322,7 @@ class _Reader:
         return None
 
     def _dangling(self, address: str, by: datetime | None) -> FinishedFile | None:
-        """Where the file of a missing record lies, if its task was one of this work folder."""
+        """The path of the file of a missing record, if its task ran in this work folder."""
         task, _, name = address.partition("/")
         path = self.work / task[:2] / task[2:] / name
         return FinishedFile(str(path), by=by) if name and os.path.lexists(path) else None

@@ -106,7 +106,7 @@ def check_contents(instance: Instance, checked: Counter[str], *, deep: bool) -> 
 
 
 def _is_own(root: str) -> bool:
-    """Whether the folder of copies lies in the storage."""
+    """Whether the folder of copies is in the storage."""
     try:
         copy_location(root, MANAGED)
         own_location(root, f"{MANAGED}/any")

@@ -25,7 +25,7 @@ GRACE = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """A copy that no row names, and the root of the storage that it lies in."""
+    """A copy that no row names, and the root of its storage."""
 
     root: str
     file: Found
@@ -105,6 +105,6 @@ def _is_known(key: str, artifact_keys: set[str | None]) -> bool:
 
 
 def remove(orphan: Orphan) -> None:
-    """Remove the file. Raises `Unavailable`, and `Conflict` where it does not lie below its storage."""
+    """Remove the file. Raises `Unavailable`, and `Conflict` if it is not below its storage."""
     own_location(orphan.root, _key(orphan.file.path, orphan.root))
     store_at(orphan.root).remove(orphan.file)

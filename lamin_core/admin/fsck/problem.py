@@ -15,7 +15,7 @@ class Problem:
     uid: str | None = None
     path: str | None = None
     root: str | None = None
-    """The storage that the path lies in."""
+    """The storage of the path."""
 
     def as_dict(self) -> dict[str, str | None]:
         """Return the problem as it is printed by `--json`."""

@@ -135,7 +135,7 @@ def _put_in_place(session: Session, row: Row[Any]) -> None:
 
 
 def _outside(session: Session) -> Rows:
-    """Versions whose bytes are said to be where none of this storage can be."""
+    """Versions whose recorded path cannot be in their storage."""
     suspicious = or_(
         Artifact.key.contains(".."),
         Artifact.real_key.contains(".."),
@@ -174,7 +174,7 @@ def _keys_outside(session: Session) -> Rows:
 
 
 def _forget_copy(session: Session, row: Row[Any]) -> None:
-    """Remove the path of the copy from the row: there is no such copy."""
+    """Remove the path of the copy from the row, because this copy does not exist."""
     artifact = session.scalars(select(Artifact).where(Artifact.uid == row.uid)).one()
     artifact.real_key, artifact.key = None, session.get_one(ArtifactSeries, row.series).key
 
@@ -257,7 +257,7 @@ def _drop_series(session: Session, row: Row[Any]) -> None:
 
 
 def _notes_on_nothing(session: Session) -> Rows:
-    """Notes on records that are gone; a version before this one left them behind."""
+    """Notes on deleted records; older versions did not remove them."""
     tables = {*session.scalars(select(Note.table_name).distinct())}
     kinds = [mapper.class_ for mapper in Registry.registry.mappers]
     registries = [kind for kind in kinds if issubclass(kind, Registry)]

@@ -48,7 +48,7 @@ class DatasetReader:
         self._digests = digest_cache.DigestCache(shelf)
 
     def at(self, location: str) -> Dataset | None:
-        """Return the dataset at this path or URL; None for a pipe, an empty folder, and where there is no file.
+        """Return the dataset at this path or URL; None for a pipe, an empty folder, and a missing file.
 
         Also None for a folder that contains the working directory: the job runs in it, it does not
         read it.

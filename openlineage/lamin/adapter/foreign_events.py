@@ -48,5 +48,5 @@ class ForeignEvents(ABC):
         """
 
     def later_events(self, message: Mapping[str, Any]) -> Sequence[Event]:
-        """Return what takes longer, after the answer: events with what lies in files that this machine can see."""
+        """Return events that take longer, after the response: with the contents of files that this machine can read."""
         return ()

@@ -46,7 +46,7 @@ class GitSource:
         return cls(repository, _git(folder, "rev-parse", "HEAD"), project, tracked.strip("\0"))
 
     def job_name(self, path: str) -> str:
-        """Return what a workflow file is called: never by a folder that its project happens to lie in.
+        """Return the name of a workflow file, independently of the folder that contains its project.
 
         In a repository with a remote it is called by the project and its path there, else by its
         own name; with the folder `workflow` above it, which belongs to a layout and not to a machine.

@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 def is_strict() -> bool:
-    """Return whether errors of lineage are to be raised: with `LAMIN_STRICT=1`, as in tests."""
+    """Return whether errors of lineage are raised: with `LAMIN_STRICT=1`, as in tests."""
     return os.environ.get("LAMIN_STRICT") == "1"
 
 

@@ -65,7 +65,7 @@ class WatchedFiles:
         return not self._files.files
 
     def collect(self) -> None:
-        """Take what forked processes have opened; to be called before the questions below."""
+        """Collect the files that forked processes have opened; call it before the methods below."""
         with opening.unwatched():
             self._files.collect()
 
@@ -74,7 +74,7 @@ class WatchedFiles:
         return any(access.is_read for access in self._files.at(path))
 
     def has_written(self, path: str) -> bool:
-        """Whether this file, or one in this folder, was opened to be written."""
+        """Whether this file, or a file in this folder, was opened for writing."""
         return any(access.is_written for access in self._files.at(path))
 
     def inputs(self, reader: DatasetReader) -> list[Dataset]:
@@ -150,7 +150,7 @@ _main = threading.main_thread()
 
 
 def _input(file: InputFile, reader: DatasetReader) -> Dataset | None:
-    """The file as it was read; None where it holds something else now, and nobody knows what it held."""
+    """The file as it was read; None if it has changed since and its former content is unknown."""
     if file.before is None:
         return reader.at(file.path)
     if file.content is None:

@@ -1,4 +1,4 @@
-"""Other OpenLineage backends, as their users configure them for openlineage-python, get what our adapters tell as well.
+"""Other OpenLineage backends, as configured for openlineage-python, also get the events of our adapters.
 
 The transports of `openlineage.yml` and of `OPENLINEAGE__TRANSPORT__...` become destinations of
 their own, each with its part of the spool, so that a dead one holds up no other: those of a
@@ -99,7 +99,7 @@ def _untouched(make: Callable[[], Any]) -> Any:
 
 
 def _flat(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Each transport by itself, where the user wants them all to have every event whatever becomes of the others."""
+    """The single transports, if the configuration sends every event to all of them independently of failures."""
     kind = config.get("type")
     listed = config.get("transports")
     everywhere = config.get("continue_on_failure", True) and config.get("continue_on_success", True)

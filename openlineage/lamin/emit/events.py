@@ -56,7 +56,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """A run that this one waited for where no file lies between them."""
+    """A run that this run waited for without a file between them."""
 
     on: RunReference
     role: DependencyRole
@@ -80,11 +80,11 @@ class Run:
     details: Mapping[str, Any] = field(default_factory=dict)
     """What else the engine knows, kept as JSON: wildcards, threads, exit code, log path, external job id."""
     process: Process | None = None
-    """The process that will tell the end: if it is gone and has not, the run is lost."""
+    """The process that will report the end: if it ends without a report, the run is lost."""
     started_at: datetime | None = None
     """When it began, where the engine's way to speak has no START: the standard's says it with that event."""
     is_lost: bool = False
-    """Whether its process is gone without having told the end."""
+    """Whether its process has ended without reporting the end of the run."""
     facets: Mapping[str, Any] = field(default_factory=dict)
     """Others, ready made."""
 
@@ -223,7 +223,7 @@ def end(
     at: datetime,
     message: str | None = None,
 ) -> Event:
-    """The run has ended, as somebody else says who knows nothing more of it.
+    """The end of a run, reported by another program that knows nothing else about the run.
 
     >>> run = RunReference("0194e0a0-0000-7000-8000-000000000000", "prefect", "flow.py:study")
     >>> list(end(run, "ABORT", datetime(2026, 1, 1, tzinfo=UTC), "cancelled")["run"]["facets"])

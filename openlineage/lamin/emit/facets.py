@@ -115,7 +115,7 @@ def lamin_run(
 
 
 def lamin_process(process: Process) -> Facet:
-    """The process that tells of this run, so that whoever sees it gone knows that no more will be told."""
+    """The process that sends the events of this run: if it no longer exists, no more events follow."""
     return _own(
         "LaminProcessRunFacet", "1-0-0", host=process.host, pid=process.pid, birth=process.birth
     )

@@ -19,7 +19,7 @@ from openlineage.lamin.emit.events import Event
 
 
 class PermanentRejection(LaminError):
-    """Some of the events were refused for good, all others were taken; `reasons` by their place in the call."""
+    """Some events were permanently rejected, all others accepted; `reasons` by index in the call."""
 
     def __init__(self, reasons: Mapping[int, str]) -> None:
         self.reasons = dict(reasons)
@@ -130,7 +130,7 @@ class FileSink(Sink):
 
 
 class MultiSink(Sink):
-    """Hand each event to several sinks; what one of them fails to do is no matter of the others'."""
+    """Pass each event to several sinks; a failure of one does not affect the others."""
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = sinks

@@ -103,7 +103,7 @@ class BatchResult:
         self._quarantined: list[dict[str, object]] = []
 
     def malformed(self, part: Slice) -> None:
-        """Note what is no event."""
+        """Note an item that is not an event."""
         self.failed += len(part.malformed)
         for index, reason in part.malformed.items():
             self._failed.append({"index": index, "reason": reason, "retriable": False})

@@ -25,7 +25,7 @@ from openlineage.lamin.receive.json_reader import LARGE
 from openlineage.lamin.receive.parse import ParsedEvent, parse
 
 PATIENCE = 4.0
-"""Seconds until the client is told to come again: OpenLineage's clients wait for five."""
+"""Seconds until the client gets an answer to try again: OpenLineage's clients wait for five."""
 PACE = 2_000_000
 """Characters of an event that are another second's patience."""
 BATCH_PATIENCE = 60.0

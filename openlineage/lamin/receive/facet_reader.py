@@ -49,7 +49,7 @@ def facets_of(entity: Any, group: str = "facets") -> Facets:
 
 
 def is_deleted(facet: Any) -> bool:
-    """Whether the facet is a tombstone: it takes back what was said under its name."""
+    """Whether the facet is a tombstone, which removes earlier facts with its name."""
     return facet is None or (isinstance(facet, dict) and facet.get("_deleted") is True)
 
 
@@ -126,7 +126,7 @@ def _names_a_run(facet: Facets) -> bool:
 
 
 def identity(facets: Facets) -> tuple[str | None, str | None]:
-    """What tells the version: our content hash, else the version that the producer gave."""
+    """The identity of the version: our content hash, else the version of the producer."""
     own = object_in(facets, "lamin_artifact")
     value = text_in(own, "hash")
     if value is not None:
@@ -174,7 +174,7 @@ def traits(facets: Facets) -> Traits | None:
 
 
 def real_key(facets: Facets) -> str | None:
-    """Where a registry keeps the copy; None where nothing is said, or what is said can be no such place.
+    """The path of the copy in a registry; None if there is none or it is not a valid path of a copy.
 
     Whoever sends an event could name any file of the user otherwise, to be read, or removed as a
     copy. The name of a copy follows from its content, so that nobody can name the copy of somebody
@@ -194,7 +194,7 @@ def real_key(facets: Facets) -> str | None:
 
 
 def _is_copy_of(own: Facets, real_key: str) -> bool:
-    """Whether this is what the copy of the content is called that the same facet tells."""
+    """Whether this is the name of the copy of the content in the same facet."""
     value, size = text_in(own, "hash"), count(own.get("size"))
     if value is None or size is None:
         return False
@@ -211,7 +211,7 @@ def has_refused_place(facets: Facets) -> bool:
 
 
 def labels(facets: Facets) -> tuple[tuple[str, str], ...] | None:
-    """Key and value of each tag; tags of single columns are no labels of the whole. None where nobody spoke of tags.
+    """Key and value of each tag of the dataset, without tags of single columns. None if there is no facet of tags.
 
     >>> labels({"tags": {"tags": [{"key": "team", "value": "core"}, {"key": "pii", "field": "name"}]}})
     (('team', 'core'),)
@@ -236,7 +236,7 @@ def owner(facets: Facets) -> str | None:
 
 
 def features(facets: Facets) -> dict[str, Any] | None:
-    """The values of features that a dataset or run has, by name; None where nobody spoke of any.
+    """The values of features of a dataset or run, by name; None if there is no facet of them.
 
     >>> features({"lamin_features": {"values": {"rows": 3}}})
     {'rows': 3}
@@ -275,7 +275,7 @@ def _rows(facets: Facets) -> int | None:
 
 
 def storage_root(event: Mapping[str, Any]) -> str | None:
-    """The root that a dataset event says to be a storage of a registry: no dataset, but where keys begin."""
+    """The root of a storage in a dataset event: not a dataset, but the folder to which keys are relative."""
     dataset = object_in(event, "dataset")
     if "lamin_storage" not in facets_of(dataset):
         return None
@@ -284,7 +284,7 @@ def storage_root(event: Mapping[str, Any]) -> str | None:
 
 
 def schemas(facets: Facets) -> Iterator[Fields]:
-    """The columns that a dataset is said to have, if anything is said of them."""
+    """The columns of a dataset, if there is a facet of them."""
     fields = _fields(object_in(facets, "schema"))
     if fields is not None:
         yield fields
@@ -334,7 +334,7 @@ def doubts(run: Facets) -> Iterator[str]:
 
 
 def process(run: Facets) -> Process | None:
-    """The process that tells of this run.
+    """The process that sends the events of this run.
 
     >>> process({"lamin_process": {"host": "node1", "pid": 7}})
     Process(host='node1', pid=7, birth=None)

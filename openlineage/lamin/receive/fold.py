@@ -38,7 +38,7 @@ Order = tuple[datetime, int, str]
 Stamped = dict[str, tuple[Order, Any]]
 _ENDS = {"COMPLETE": RunStatus.COMPLETED, "FAIL": RunStatus.FAILED, "ABORT": RunStatus.ABORTED}
 _CODE_FACETS = ("sourceCode", "sourceCodeLocation", "sql")
-"""Facets of a job that tell a version of it."""
+"""Facets of a job that identify a version of it."""
 Job = tuple[str, str]
 
 
@@ -87,9 +87,9 @@ class History:
     is_running: bool = False
     run: Stamped = field(default_factory=dict)
     code: dict[Job, Stamped] = field(default_factory=dict)
-    """What is said of the code of each job that the run was said to be of."""
+    """The code of each job that events name for the run."""
     shared: dict[Job, Stamped] = field(default_factory=dict)
-    """What is said of each job for all versions of it."""
+    """The facts of each job, for all of its versions."""
     versions: dict[tuple[str, str, str | None], tuple[TransformFacts, datetime]] = field(
         default_factory=dict
     )
@@ -266,7 +266,7 @@ class History:
         return sorted(f"{namespace}/{name}" for namespace, name in self.shared)
 
     def _refused_places(self) -> Iterator[str]:
-        """What is said of copies that lie where no copy can lie: it is not believed."""
+        """Remove the recorded paths of copies that are outside of every storage."""
         paths = set()
         for mention in self.mentions.values():
             if facet_reader.has_refused_place(merged(mention.facets)):
@@ -331,7 +331,7 @@ def declared_datasets(event: ParsedEvent) -> Iterator[Annotation]:
 
 
 def annotation(event: ParsedEvent) -> Annotation:
-    """What a dataset event says: somebody looked at the dataset, without a run."""
+    """The facts of a dataset event: an observation of the dataset without a run."""
     dataset = redact_event(event.data)["dataset"]
     mention = _Mention(_path(dataset["namespace"], dataset["name"]), event.order[0])
     mention.absorb(event.order, dataset)
@@ -344,7 +344,7 @@ def annotation(event: ParsedEvent) -> Annotation:
 
 
 def alias_pairs(event: ParsedEvent) -> Iterator[tuple[str, str]]:
-    """The pairs of paths that a job or dataset event says to be one dataset."""
+    """The pairs of paths that are one dataset according to a job or dataset event."""
     datasets = [dataset for _, dataset in facet_reader.datasets(event.data)]
     for dataset in [*datasets, *([event.data["dataset"]] if event.kind == "dataset" else [])]:
         path = _path(dataset["namespace"], dataset["name"])
@@ -395,7 +395,7 @@ def _registry_facets(facets: Stamped) -> dict[str, tuple[str, Any]]:
 
 
 def transform_facts(namespace: str, name: str, job: Facets, stamp: str) -> TransformFacts:
-    """The code of a job, as its facets tell it."""
+    """The code of a job, from its facets."""
     code, sql = object_in(job, "sourceCode"), object_in(job, "sql")
     location = object_in(job, "sourceCodeLocation")
     source = text_in(code, "sourceCode") or text_in(sql, "query")

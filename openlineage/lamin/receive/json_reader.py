@@ -74,7 +74,7 @@ _DECODER = json.JSONDecoder(parse_constant=str)
 _WHITE_SPACE = " \t\n\r"
 _SPACE = re.compile(f"[{_WHITE_SPACE}]*")
 _UNSTORABLE = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
-"""Escapes of surrogates (lone ones come from file names that are no UTF-8, say) and of NUL."""
+"""Escapes of surrogates (a lone surrogate comes, for example, from a file name that is not UTF-8) and of NUL."""
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN')
 _BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _GROUP = re.compile(
@@ -376,7 +376,7 @@ def is_left_out(name: str, size: int, limit: int) -> bool:
 
 
 def placeholder(head: Mapping[str, Any], digest: str, limit: int) -> dict[str, Any]:
-    """Return what stands for a facet that the event of this hash has."""
+    """Return the placeholder of a facet that only the event with this hash contains."""
     return {**head, OMITTED: {"event": digest, "more_than": limit}}
 
 

@@ -1,4 +1,4 @@
-"""Events that were put aside: what is held and why, and another try when the reason may be gone."""
+"""Events in quarantine: which and why, and another attempt after the reason may have been removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What waits in spools for an instance, brought in by the next command that reads, and by the next run."""
+"""Events that wait in spools for an instance are recorded by the next command that reads, and by the next run."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def take_waiting(database: Database, folder: Path, until: float | None = None) -
 
 
 def bring_in(instance: WaitingInstance) -> None:
-    """The same before a question, for as long as `LAMIN_PATIENCE` says; one line tells what came in.
+    """The same before a query, for at most `LAMIN_PATIENCE` seconds; prints one line about the recorded events.
 
     In a thread with a connection of its own: who else writes at the time holds nobody up for longer.
     """

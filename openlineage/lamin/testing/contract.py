@@ -84,7 +84,7 @@ class AdapterContract(ABC):
     @pytest.fixture(scope="class")
     @classmethod
     def unheard(cls, folder: Path) -> Performance:
-        """The chain, with an endpoint that nobody serves."""
+        """The chain, with an endpoint without a server."""
         return play(cls().execute, "chain", folder / "unheard", OPENLINEAGE_URL=_NOBODY)
 
     @pytest.fixture(scope="class")

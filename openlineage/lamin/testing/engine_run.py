@@ -62,7 +62,7 @@ class Performance:
         return Instance.open(self.workdir / ".lamin")
 
     def steps(self, name: str) -> list[dict[str, Any]]:
-        """The runs of this step: those whose transform's key ends in its name, whatever the case."""
+        """The runs of this step: those whose transform's key ends in its name, ignoring case."""
         return [run for run in self.view["runs"] if _last(run["transform_key"]) == name]
 
     def step(self, name: str) -> dict[str, Any]:
