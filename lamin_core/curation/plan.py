@@ -17,7 +17,7 @@ from lamin_core.query.operators import OPERATORS
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a schema asks of a table with these columns."""
+    """The requirements of a schema for a table with these columns."""
 
     schema: Schema
     columns: tuple[Column, ...]
@@ -30,7 +30,7 @@ class Plan:
 
     @property
     def title(self) -> str:
-        """What errors call the schema."""
+        """The name of the schema in errors."""
         return self.schema.name or self.schema.uid
 
     @property

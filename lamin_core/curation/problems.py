@@ -20,7 +20,7 @@ class Problem:
 
     message: str
     fix: str
-    """What to type next."""
+    """The call that fixes it."""
     slot: str = ""
 
     def __str__(self) -> str:

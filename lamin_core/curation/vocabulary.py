@@ -24,7 +24,7 @@ _COMPARED = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """What the values of one column name."""
+    """The records that the values of one column name."""
 
     feature: Feature
     dtype: Dtype

@@ -154,7 +154,7 @@ class Database:
             raise permission_denied(file)
 
     def _file(self) -> Path | None:
-        """Where SQLite keeps the database; None for another one, or one in memory."""
+        """The file of the SQLite database; None for another database, or one in memory."""
         file = self.engine.url.database if self._is_sqlite else None
         return Path(file) if file and file != ":memory:" else None
 
@@ -395,7 +395,7 @@ def _short(text: str) -> str:
 
 
 def _remedy(url: str, cause: object) -> str:
-    """What to type when a database cannot be used."""
+    """The hint for a database that cannot be used."""
     if not isinstance(cause, sqlite3.Error):
         return f"is its server up, and {redact_text(url)} right? `lamin doctor` tries it"
     if is_damage(cause):

@@ -38,7 +38,7 @@ class FolderMember(NamedTuple):
 
     @property
     def position(self) -> tuple[datetime, int]:
-        """Its place among the versions of its series."""
+        """The sort key of the version in its series."""
         return self.created_at, self.number
 
 

@@ -43,7 +43,7 @@ class Traits:
     features: Mapping[str, Any] | None = None
     """Values by the names of features."""
     real_key: str | None = None
-    """Where a registry keeps its copy, below the root of its storage."""
+    """The path of the copy in a registry, relative to the root of its storage."""
     saved: bool | None = None
     """Whether these bytes were saved without a run, in place of other bytes."""
 
@@ -66,7 +66,7 @@ class TransformFacts:
 
     @property
     def precedence(self) -> tuple[str, str]:
-        """Of two descriptions of the same version the one that is greater here holds."""
+        """The precedence: of two descriptions of the same version, the greater is valid."""
         return self.stamp, self.language or ""
 
 
@@ -77,12 +77,12 @@ class JobAttributes:
     kind: str = "pipeline"
     description: str | None = None
     reference: str | None = None
-    """Where the code is, of versions that do not say so themselves."""
+    """The location of the code, for versions without their own."""
     reference_type: str | None = None
     labels: tuple[tuple[str, str], ...] | None = None
     owner: str | None = None
     previous_name: str | None = None
-    """What the job was called before, if it has another name now."""
+    """The earlier name of the job, if it has been renamed."""
 
 
 ReadJob = Callable[[Mapping[str, Any]], JobAttributes]
@@ -165,7 +165,7 @@ class RunFacts:
     first_at: datetime | None = None
     """When anything was first heard of it."""
     job_facets: Mapping[tuple[str, str], Facets] = field(default_factory=dict)
-    """What its events say of the jobs with these namespaces and keys."""
+    """The facts from its events about the jobs with these namespaces and keys."""
     versions: tuple[tuple[TransformFacts, datetime], ...] = ()
     """The versions of code that its events name, each with the first time; that of `transform` is among them."""
     labels: tuple[tuple[str, str], ...] = ()

@@ -261,5 +261,5 @@ class _Writer:
 
 
 def _preference(dataset: DatasetFacts) -> tuple[bool, Any, str]:
-    """Of several mentions of one dataset the one that looked, then the first, then by name."""
+    """The sort key of several mentions of a dataset: first those with a content, then the first, then by name."""
     return dataset.hash is None, dataset.at, dataset.path

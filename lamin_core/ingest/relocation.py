@@ -16,7 +16,7 @@ from lamin_core.models import DatasetAlias, Relocation, now
 from lamin_core.models.base import table_of
 
 _ALWAYS = datetime(9999, 1, 1, tzinfo=UTC)
-"""Of two paths that lead to the same folder, by a link or a second mount, either may be named at any time."""
+"""Both of two paths to the same folder (by a link or a second mount) stay valid names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def moves_of(session: Session) -> list[Move]:
 
 
 def moved_path(path: str, old: str, new: str) -> str:
-    """Where this path is after `old` was moved to `new`.
+    """This path after `old` was moved to `new`.
 
     >>> moved_path("/lab/raw/a.csv", "/lab", "/archive/lab"), moved_path("/labor/a.csv", "/lab", "/archive/lab")
     ('/archive/lab/raw/a.csv', '/labor/a.csv')
@@ -45,7 +45,7 @@ def moved_path(path: str, old: str, new: str) -> str:
 
 
 def present_path(path: str, at: datetime, moves: Sequence[Move]) -> str:
-    """Where a path that was seen at this time is now."""
+    """The current path of a path that was observed at this time."""
     for move in moves:
         if at <= move.until:
             path = moved_path(path, move.old, move.new)
@@ -53,7 +53,7 @@ def present_path(path: str, at: datetime, moves: Sequence[Move]) -> str:
 
 
 def present_name(path: str, moves: Sequence[Move]) -> str:
-    """Where a path is now that was seen before all moves: of a storage, or of a second name."""
+    """The current path of a path from before all moves: of a storage, or of a second name."""
     for move in moves:
         path = moved_path(path, move.old, move.new)
     return path

@@ -76,7 +76,7 @@ _SERIES = select(
 
 @dataclass(slots=True)
 class _Outcome:
-    """What the rows of a series have to become."""
+    """The new values of the rows of a series."""
 
     targets: list[dict[str, Any]] = field(default_factory=list)
     marks: list[tuple[dict[str, Any], Mapping[str, Any]]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What runs are called: producers give one run id to several jobs, so a run is known by run id and job.
+"""The names of runs: producers use one run id for several jobs, so a run is identified by run id and job.
 
 The first run with an id is called by that id alone. Runs of other jobs with the same id add a suffix
 that follows from their job. Where events have told of no run with the id, only the runs that they
@@ -17,7 +17,7 @@ from lamin_core.runtime.parent_context import RunReference
 from lamin_core.uids import derived_uid
 
 JOBS = "jobs"
-"""Where the details of a run list its jobs, if there are several."""
+"""The key in the details of a run that lists its jobs, if there are several."""
 _ID_LENGTH = 115
 """Characters of a run id in a name with a suffix: names have at most 128."""
 
@@ -52,7 +52,7 @@ def names_to_load(facts: Mapping[str, RunFacts], links: Iterable[RunReference]) 
 
 @dataclass(slots=True)
 class Renaming:
-    """What has to happen to rows of stubs before runs are written: new names, and rows that join others."""
+    """The changes of stubs before runs are written: new names, and rows to merge into others."""
 
     names: dict[int, str] = field(default_factory=dict)
     """New names by primary key."""

@@ -428,7 +428,7 @@ def _forget_stubs(session: Session, ids: Collection[int]) -> set[int]:
 
 
 def _pass_on(session: Session, name: str) -> None:
-    """Of the other stubs with this run id the first job is called by the id alone from now on."""
+    """Of the other stubs with this run id, the first job gets the id alone as its name."""
     begins = f"{name}#"
     query = (
         select(Run.id, Transform.namespace, Transform.key)

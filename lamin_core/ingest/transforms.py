@@ -84,7 +84,7 @@ class TransformBatch:
         return {version[:2] for version in self.versions} | set(self.facets) | set(self.declared)
 
     def renamings(self, keys: Collection[Key], read_job: ReadJob) -> list[Renaming]:
-        """What those of these jobs were called before that were called otherwise."""
+        """The earlier names of those jobs that have been renamed."""
         hashes: dict[Key, set[str]] = defaultdict(set)
         for namespace, name, value in self.versions:
             hashes[namespace, name].update([] if value is None else [value])
@@ -165,7 +165,7 @@ def _stems(keys: Iterable[Key]) -> dict[str, Key]:
 
 @dataclass(slots=True)
 class _Series:
-    """What is known of a job: its series, and those versions of it that may be asked for, by the hash of their code."""
+    """A recorded job: its series, and the versions of it that may be needed, by the hash of their code."""
 
     id: int
     key: str

@@ -29,7 +29,7 @@ class Observation:
     run_uid: str = ""
     """Orders what happened at one moment: primary keys would follow the order of arrival."""
     traits: Mapping[str, Any] | None = None
-    """What it says of the version beside its content."""
+    """The facts about the version except its content."""
     own_write: datetime | None = None
     """When the run itself first wrote the dataset."""
 

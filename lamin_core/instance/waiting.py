@@ -22,14 +22,14 @@ _HOOKS = "lamin_core.before_reading"
 
 
 class WaitingInstance(Protocol):
-    """What bringing in events needs of an instance."""
+    """The parts of an instance that are needed to record waiting events."""
 
     folder: Path
     db: Database
 
 
 def spools_of(folder: Path) -> list[Path]:
-    """Where events may wait for the instance in this `.lamin` folder: its own spool, and those of the user."""
+    """The folders in which events may wait for the instance in this `.lamin` folder: its own spool and the user's."""
     return list(dict.fromkeys([folder / "spool", spool_folder(), user_spool()]))
 
 

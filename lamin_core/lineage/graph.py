@@ -68,7 +68,7 @@ class RunNode(NamedTuple):
 
     @property
     def params(self) -> dict[str, Any] | None:
-        """Its parameters; read on first use, since most runs of a large graph never need them."""
+        """The parameters of the run; read on first use, because most runs of a large graph do not need them."""
         params: dict[str, Any] | None = (
             None if self.params_json is None else json.loads(self.params_json)
         )
@@ -103,7 +103,7 @@ class Graph:
     dependencies: list[tuple[int, int, str]] = field(default_factory=list)
     contains: list[tuple[int, int]] = field(default_factory=list)
     origins: frozenset[tuple[int, int]] = frozenset()
-    """Of each pair in `contains`, what came from what: the artifact, and the one that it came from."""
+    """For each pair in `contains`, the artifact, and the artifact that it comes from."""
     truncated: bool = False
     """Whether a limit left out what else there is."""
 

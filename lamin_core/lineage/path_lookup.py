@@ -91,7 +91,7 @@ def absolute(name: str) -> str:
 def latest(
     session: Session, condition: ColumnElement[bool], as_of: datetime | None
 ) -> list[Artifact]:
-    """Of each series the latest version, now or at a moment."""
+    """The latest version of each series, now or at a time."""
     if as_of is None:
         return list(session.scalars(select(Artifact).where(condition, Artifact.is_latest)))
     not_deleted = or_(Artifact.deleted_at.is_(None), Artifact.deleted_at > as_of)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a new artifact is made of: where its bytes are, what they are, and where they are copied to on saving."""
+    """The source of a new artifact: the location and digest of its bytes, and the target of the copy on saving."""
 
     path: str
     suffix: str
@@ -47,7 +47,7 @@ class Source:
 
 @dataclass(slots=True)
 class Arguments:
-    """What any record may have beside its columns before it is saved."""
+    """Arguments of any record that are not columns, before it is saved."""
 
     is_tried: bool = False
     """Whether saving began: from then on the record may have fields that savers derive."""
@@ -55,7 +55,7 @@ class Arguments:
 
 @dataclass(slots=True)
 class ArtifactArguments(Arguments):
-    """Of an artifact."""
+    """Arguments of an artifact."""
 
     source: Source | None = None
     prepared: tuple[str | None] | None = None
@@ -73,7 +73,7 @@ class ArtifactArguments(Arguments):
 
 @dataclass(slots=True)
 class TransformArguments(Arguments):
-    """Of a transform."""
+    """Arguments of a transform."""
 
     revises: Transform | None = None
     uid: str | None = None
@@ -82,7 +82,7 @@ class TransformArguments(Arguments):
 
 @dataclass(slots=True)
 class SchemaArguments(Arguments):
-    """Of a schema."""
+    """Arguments of a schema."""
 
     members: list[tuple[Feature, bool]] = field(default_factory=list)
     """Each feature, and whether it may be missing."""
@@ -92,14 +92,14 @@ class SchemaArguments(Arguments):
 
 @dataclass(slots=True)
 class CollectionArguments(Arguments):
-    """Of a collection."""
+    """Arguments of a collection."""
 
     members: list[Artifact] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class RunArguments(Arguments):
-    """Of a run."""
+    """Arguments of a run."""
 
     process: Process | None = None
     """The process that it is; None for this one."""

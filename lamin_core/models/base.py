@@ -252,7 +252,7 @@ class Registry(Base, metaclass=RegistryType):
     _initial: ClassVar[tuple[str, ...]] = ()
     """The other fields that a record may have before it is first saved; the registry sets the rest."""
     _instead: ClassVar[dict[str, str]] = {}
-    """What to type instead, by the name of a field that cannot be changed."""
+    """The hint for each field that cannot be changed."""
     _known_by: ClassVar[tuple[str, ...]] = ()
     """The columns that no two records share; by default the name, and the type where there are types."""
     _feature_values: ClassVar[str | None] = None
@@ -299,7 +299,7 @@ class Registry(Base, metaclass=RegistryType):
 
     @classmethod
     def _listed(cls) -> Select[Any]:
-        """What a query begins with."""
+        """The statement from which every query starts."""
         return select(cls)
 
     @classmethod

@@ -294,9 +294,9 @@ class RunArtifact(Base):
     role: Mapped[str | None] = mapped_column(String(32))
     facets: Mapped[dict[str, Any] | None]
     traits: Mapped[dict[str, Any] | None]
-    """What it says of the version beside its content: schema, number of observations, description, labels, owner."""
+    """Facts about the version except its content: schema, number of observations, description, labels, owner."""
     event_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
-    """Of a description without a run: the event that gave it."""
+    """The event, for facts without a run."""
     origin: Mapped[str] = mapped_column(String(8), default="event", server_default="event")
     """`api` where Python code has read or written it, which no event of the run speaks of."""
 
@@ -314,7 +314,7 @@ class RunDependency(Base):
 
 
 class RunReport(Base):
-    """What a run printed, or how its notebook looked at the end; no output that other runs would read."""
+    """The log of a run, or its notebook at the end; not an output that other runs read."""
 
     __tablename__ = "run_report"
 

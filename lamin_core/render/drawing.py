@@ -231,7 +231,7 @@ def _run_box(runs: Sequence[RunNode], start: str) -> Box:
 
 
 def _code(run: RunNode) -> str:
-    """What people call the step: CLEAN, of `nextflow/main.nf:CLEAN`; a script by its path."""
+    """The short name of the step: CLEAN for `nextflow/main.nf:CLEAN`; the path of a script."""
     return run.transform_key.rpartition(":")[2] or run.transform_key
 
 

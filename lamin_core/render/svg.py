@@ -53,9 +53,9 @@ class Box:
     title: str
     classes: str
     href: str = ""
-    """Where it leads to, on a page."""
+    """The target of the link, on a page."""
     token: str = ""
-    """What names it for the script of a page."""
+    """The id of the box for the script of a page."""
     bar: tuple[tuple[str, float], ...] = ()
     """States and their shares, which add up to 1, drawn along its lower edge."""
 
@@ -112,7 +112,7 @@ _LEGEND |= {"outdated": "artifact outdated"}
 
 
 def _legend_entries(boxes: Collection[Box]) -> list[str]:
-    """What the colours that are there mean."""
+    """The legend of the colours in the drawing."""
     classes = {name for box in boxes for name in box.classes.split()}
     return [name for name in _LEGEND if name in classes]
 

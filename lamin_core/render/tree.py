@@ -76,7 +76,7 @@ def _links(graph: Graph, *, downwards: bool) -> dict[Node, list[Node]]:
 
 
 def _newest_makers(graph: Graph) -> dict[int, int]:
-    """Of the runs that made the same bytes again and again, the last one of each artifact."""
+    """The last run of each artifact, of all runs that wrote the same bytes."""
     return {
         artifact: max(runs, key=lambda run: (_begun(graph, run), run))
         for artifact, runs in graph.makers.items()

@@ -92,7 +92,7 @@ def _normal(name: str) -> str:
 
 
 def _origin(path: str) -> str:
-    """Where a package came from that no index gave (PEP 610)."""
+    """The origin of a package that was not installed from an index (PEP 610)."""
     try:
         with open(path, encoding="utf-8") as file:
             direct_url = json.load(file)

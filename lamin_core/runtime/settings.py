@@ -148,9 +148,9 @@ ANSWERS: dict[str, Callable[[], Plain | None]] = {}
 
 
 VIEWS: dict[str, Callable[[Plain | None], object]] = {}
-"""What a setting is shown as on `ln.settings`: a text with the attributes that LaminDB has of it."""
+"""The classes of settings on `ln.settings`: texts with the attributes that they have in LaminDB."""
 PARTS: dict[str, Callable[[], object]] = {}
-"""What else is read on `ln.settings`, and not set there: the instance, and what LaminDB groups under a name."""
+"""Read-only attributes of `ln.settings`: the instance, and the groups of LaminDB."""
 
 
 class Settings:
@@ -194,7 +194,7 @@ class Settings:
         return f"Settings({', '.join(f'{name}={getattr(self, name)!r}' for name in SETTINGS)})"
 
     def process_value(self, name: str) -> Value | None:
-        """What this process says, on `ln.settings` or by a variable; no file is asked. Raises as `look_up`."""
+        """The value in this process, from `ln.settings` or a variable; reads no file. Raises like `look_up`."""
         definition = setting(name)
         if name in self.__dict__["_here"]:
             return Value(name, self.__dict__["_here"][name], "ln.settings")

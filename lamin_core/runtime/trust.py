@@ -55,7 +55,7 @@ class Marker:
 
     @property
     def named(self) -> str:
-        """What it names: the URL of a database, or the folder of another instance."""
+        """The target: the URL of a database, or the folder of another instance."""
         if self.name == CONNECTED:
             return self.text.rstrip("\n")
         try:

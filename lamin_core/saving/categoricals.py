@@ -22,7 +22,7 @@ _SHOWN = 20
 
 
 class Terms:
-    """What may be a value of one categorical feature."""
+    """The valid values of one categorical feature."""
 
     def __init__(self, session: Session, feature: Feature, dtype: Dtype) -> None:
         self._session, self._feature, self._dtype = session, feature, dtype

@@ -1,4 +1,4 @@
-"""What people change of a record by a form: description, notes, labels and values of features, all or nothing."""
+"""Edits of a record in a form: description, notes, labels and values of features, all in one transaction."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Editable:
 
 
 def editable(session: Session, record: Registry) -> Editable:
-    """What can be edited of this record, as it is."""
+    """The current values of the parts of this record that can be edited."""
     kind = type(record)
     note = session.get(Note, (kind.__tablename__, record.uid))
     has_values = kind._feature_values is not None

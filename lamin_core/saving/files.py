@@ -104,7 +104,7 @@ class Files:
         return match
 
     def digest_of(self, path: str) -> Digest | None:
-        """What the bytes of a local file or folder are; None for what is neither, or cannot be read."""
+        """The digest of a local file or folder; None for anything else, and for unreadable files."""
         try:
             return self._contents.at(local_path(path)).digest
         except LaminError:
@@ -248,7 +248,7 @@ class Files:
             shutil.rmtree(path.parent, ignore_errors=True)
 
     def path(self, artifact: Artifact) -> Any:
-        """Where the bytes are: a `Path`, or a URL as text. Raises `Conflict` where that is outside of the storage."""
+        """The location of the bytes: a `Path`, or a URL as text. Raises `Conflict` if it is outside of the storage."""
         root, key = self.where(artifact)
         text = copy_location(root, key) if artifact.is_copy else location(root, key)
         return text if is_remote(root) else Path(text)
@@ -544,7 +544,7 @@ _KEEPS_COPIES = Hint(
 
 
 def _remedy(artifact: Artifact, path: str | os.PathLike[str], storages: Sequence[Root]) -> str:
-    """What to type where the bytes of an artifact are not at this path."""
+    """The hint for an artifact whose bytes are not at this path."""
     root = locate(os.fspath(path), storages).root
     if root is not None and not os.path.isdir(root.root):
         return (

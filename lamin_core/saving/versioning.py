@@ -54,7 +54,7 @@ class ArtifactDraft:
     at: datetime = EPOCH
     """The time of the observation, set when the series is known."""
     row: dict[str, Any] = field(default_factory=dict)
-    """What is written of a new version."""
+    """The columns of a new version."""
 
     @property
     def is_known(self) -> bool:

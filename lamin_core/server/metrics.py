@@ -89,7 +89,7 @@ class Metrics:
         self._latency.observe(seconds)
 
     def routes(self) -> list[BaseRoute]:
-        """Where they are read."""
+        """The route of the metrics."""
         return [Route("/metrics", self._tell, methods=["GET"])]
 
     async def _tell(self, request: Request) -> Response:

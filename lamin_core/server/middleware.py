@@ -76,7 +76,7 @@ _HAS_KEY = "lamin_has_key"
 FORMS = "/edit"
 """How the path of a form ends that a browser may send with its cookie: the form has a token of its own."""
 COOKIE = "lamin_key"
-"""What a browser keeps after a login: the key, which no script can read and no other site makes it send."""
+"""The cookie of a login: the key, which no script can read and no other site can make the browser send."""
 
 
 def _authorization(scope: Scope) -> str:

@@ -16,7 +16,7 @@ from lamin_core.storage.hashing import Digest
 from lamin_core.uids import derived_uid
 
 KEY_BYTES = 2_600
-"""What an index of PostgreSQL takes, with some room; the same on SQLite, so that an instance can move."""
+"""The longest text in bytes that fits an index of PostgreSQL; the same on SQLite, so that an instance can move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ def path_of(url: str) -> str:
 
 
 def name_of(path: str) -> str:
-    """What a file is called that is fetched from here; of an address on the web without what is asked of it.
+    """The name of a file that is downloaded from here; without the query of a web address.
 
     >>> name_of("https://example.org/files/a.csv.gz?download=1"), name_of("s3://bucket/a?.csv")
     ('a.csv.gz', 'a?.csv')
@@ -189,7 +189,7 @@ def name_of(path: str) -> str:
 
 
 ON_THE_WEB = {"http", "https"}
-"""Where things can be read, but not written."""
+"""Schemes of locations that can be read, but not written."""
 
 
 def check_key(key: str) -> str:
@@ -296,7 +296,7 @@ def spare_key(content: Digest, suffix: str) -> str:
 
 
 def managed_key(content: Digest, suffix: str) -> str:
-    """Where a managed storage keeps this content: by digest, so that equal bytes are kept once.
+    """The key of this content in a managed storage: by digest, so that equal bytes are stored once.
 
     >>> managed_key(Digest("blake3", "ab" * 32, 3), ".csv").startswith(".lamindb/")
     True

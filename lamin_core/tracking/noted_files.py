@@ -67,7 +67,7 @@ def local_storages(where: Instance) -> list[Root]:
 
 
 def log_of(uid: str) -> str:
-    """Where other processes write down what they open for the run with this uid."""
+    """The folder in which other processes record the files that they open for the run with this uid."""
     return os.path.join(tempfile.gettempdir(), f"lamin-{uid}.files")
 
 

@@ -314,4 +314,4 @@ class _Script:
 
 
 _scripts: dict[str, _Script] = {}
-"""What is under way in this process, by the uid of the run."""
+"""The running recordings of this process, by the uid of the run."""

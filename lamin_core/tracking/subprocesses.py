@@ -69,7 +69,7 @@ class Program:
 
     @property
     def command(self) -> list[str]:
-        """What is started: a script by its interpreter, unless it names its own; all else as it is. Raises `NotFound`.
+        """The command to start: a script with its interpreter, unless it names one; else unchanged. Raises `NotFound`.
 
         >>> Program(["env", "A=1"]).command
         ['env', 'A=1']
@@ -111,7 +111,7 @@ class Program:
                 yield Path(os.path.abspath(text))
 
     def transform(self, key: str | None) -> Transform:
-        """Its script, or else the program by its name."""
+        """The script, or else the name of the program."""
         code = self.code
         if code is None:
             return Transform(key=key or _storable(Path(self.words[0]).name), kind="script")

@@ -1,4 +1,4 @@
-"""What happened to files, as actions, and what that says of each: whether it was read, and whether it was written.
+"""Actions on files, and what follows for each file: whether it was read, and whether it was written.
 
 This module and `scope`, `opening` and `libraries` beside it import nothing but the standard library: `lamin run` loads
 them in the Python of the user's program, which need not have this package.
@@ -26,7 +26,7 @@ class FileState(NamedTuple):
 
 
 class Action(NamedTuple):
-    """What a process was about to do to a file.
+    """An action on a file that a process was about to perform.
 
     `before` is the state of the file, of a new name the one that it replaces; None where there was
     none. `content` is the digest of these bytes in hex, where they were read because they were
@@ -58,7 +58,7 @@ class Recorder(Protocol):
 
 
 class Access:
-    """What a run did to one file. `before` is how the file stood when it was first touched."""
+    """The actions of a run on one file. `before` is the state of the file before the first action."""
 
     __slots__ = ("before", "content", "is_read", "is_written")
 
@@ -70,7 +70,7 @@ class Access:
 
 
 class Accesses:
-    """What a run did to each file, by absolute path; a file that it made itself is not one that it reads.
+    """The actions of a run on each file, by absolute path; a file that it created itself is not an input.
 
     >>> old = FileState(1, 1, 5, 7, 0)
     >>> accesses = Accesses()

@@ -1,4 +1,4 @@
-"""What a run opens in this process and in those forked from it, and which files are its inputs and outputs."""
+"""The files that a run opens in this process and its forks, and which of them are its inputs and outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What strace has seen, as actions; for machines without a C compiler."""
+"""The log of strace as actions; for machines without a C compiler."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ except ImportError as error:
 
 
 class LaminConfig(Config):
-    """Where the registry is: `instance` names its folder, the one that holds `.lamin/`, or the URL of its database."""
+    """The registry: `instance` is the folder that contains `.lamin/`, or the URL of its database."""
 
     def __init__(self, instance: str | None = None) -> None:
         self.instance = instance

@@ -19,7 +19,7 @@ Reader = Callable[[FinishedFile, str | None], Reading]
 _SAME_TIME = timedelta(milliseconds=2)
 """Records have nanoseconds, some file systems do not."""
 _SLACK = timedelta(seconds=2)
-"""What closes a file may come after the end that a record says; traces round durations."""
+"""Seconds by which a file may be closed after the recorded end: traces round durations."""
 
 
 class Contents:

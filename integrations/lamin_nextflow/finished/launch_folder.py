@@ -1,4 +1,4 @@
-"""What Nextflow leaves in the folder where it was launched: `.nextflow/history` and `.nextflow.log`."""
+"""The records of Nextflow in a launch folder: `.nextflow/history` and `.nextflow.log`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """What the log of one invocation says."""
+    """The facts in the log of one invocation."""
 
     run_name: str
     session_id: str
@@ -208,7 +208,7 @@ def _end(status: str, exit_code: int | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What the user typed after `nextflow run`."""
+    """The arguments of `nextflow run`."""
 
     target: str | None = None
     params: dict[str, str] = field(default_factory=dict)

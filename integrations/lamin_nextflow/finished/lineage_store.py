@@ -33,10 +33,10 @@ class Store:
     runs: Mapping[str, Spec]
     tasks: Mapping[str, Spec]
     outputs: Mapping[str, Spec]
-    """What tasks gave, by their hashes."""
+    """The outputs of tasks, by their hashes."""
     files: Mapping[str, Spec]
     ends: Mapping[str, Spec]
-    """What workflows gave, by their hashes."""
+    """The outputs of workflows, by their hashes."""
     unreadable: tuple[str, ...] = ()
     published: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Keys of the published files of each run."""

@@ -157,7 +157,7 @@ def _only(pairs: list[tuple[str, FinishedFile]]) -> str | None:
 
 
 def _kind(path: str) -> object:
-    """What a copy has in common with its source before any byte is read: a folder its name, a file its size."""
+    """A property that a copy shares with its source, without reading bytes: a folder its name, a file its size."""
     if os.path.isdir(path):
         return os.path.basename(path)
     try:
@@ -172,7 +172,7 @@ def _staged(run: FinishedRun) -> list[str]:
 
 
 def _elsewhere(run: FinishedRun, paths: Iterable[str]) -> dict[str, str]:
-    """Where outputs are that are in their work folders no more, if exactly one file can be it."""
+    """The paths of outputs that are no longer in their work folders, if exactly one file matches."""
     by_name: dict[str, list[str]] = defaultdict(list)
     for path in paths:
         by_name[os.path.basename(path)].append(path)

@@ -68,7 +68,7 @@ class WorkFolder:
 
     @property
     def patterns(self) -> list[str]:
-        """What its process declares to make: names and patterns with the values of this task in them."""
+        """The declared outputs of the process: names and patterns with the values of this task."""
         return [match[1] for line in self._header() if (match := _OUTPUT.match(line))]
 
     def outputs(self) -> tuple[list[str], list[str]]:
@@ -109,7 +109,7 @@ class WorkFolder:
 
     @property
     def exit_code(self) -> int | None:
-        """What `.exitcode` says; None of a task that was killed."""
+        """The number in `.exitcode`; None for a task that was killed."""
         text = _text(self.path / ".exitcode", 20).strip()
         return int(text) if text.lstrip("-").isdigit() else None
 

@@ -78,7 +78,7 @@ def _keys(storage_id: int) -> Select[tuple[str | None]]:
 
 
 def _spare_keys(session: Session) -> Iterator[str]:
-    """Where second copies of bytes in place may be."""
+    """The folders that may have second copies of bytes in place."""
     columns = Artifact.suffix, Content.hash_type, Content.hash, Content.size
     query = select(*columns).join(Content, Content.id == Artifact.content_id).distinct()
     for suffix, *digest in session.execute(query.where(Artifact.real_key.is_(None))):

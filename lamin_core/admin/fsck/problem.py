@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with what, and what to type; `kind` is a word for programs."""
+    """A problem, the record that has it, and the hint; `kind` is a word for programs."""
 
     kind: str
     what: str

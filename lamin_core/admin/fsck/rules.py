@@ -47,7 +47,7 @@ class Rule:
     hint: str = "`lamin fsck --repair`"
 
     def find(self, session: Session) -> list[Problem]:
-        """What breaks it."""
+        """The problems of the rows that break the rule."""
         rows = self.ask(session)
         return [
             Problem(self.kind, self.say.format(**row._mapping), self.hint, row._mapping.get("uid"))
@@ -222,7 +222,7 @@ def _broken_pointers(session: Session) -> Rows:
 
 
 def find_damage(session: Session) -> list[Problem]:
-    """What SQLite itself finds wrong with its file: to be asked before all else, which such pages may not answer."""
+    """The damage that SQLite itself finds in its file; checked first, as damaged pages can break other checks."""
     if session.get_bind().dialect.name != "sqlite":
         return []
     messages = []

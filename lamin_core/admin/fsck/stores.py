@@ -33,11 +33,11 @@ class Found:
     size: int
     written: float
     upload: str | None = None
-    """Of an upload in parts that was begun and not ended: by which name the bucket knows it."""
+    """The id of an unfinished multipart upload in the bucket."""
 
 
 class Store(Protocol):
-    """What the check needs of a local file system or of a bucket."""
+    """The operations of a local file system or a bucket that the checks use."""
 
     def measure(self, path: str, expected: Digest) -> Digest:
         """Size, number of files, and what else is known without reading. Raises `NotFound` or `Unavailable`."""
@@ -134,7 +134,7 @@ class Remote:
         return Digest("", "", sum(sizes), len(sizes))
 
     def digest(self, path: str, expected: Digest) -> Digest:
-        """Of every byte, read in pieces."""
+        """The digest of all bytes, read in pieces."""
         if expected.hash_type not in (FILE, FOLDER):
             return self.measure(path, expected)
         fs, target = _filesystem(path)

@@ -31,7 +31,7 @@ class Snapshot:
 
 
 def _written(state: digest_cache.State | None) -> set[tuple[str, int, int, int]] | None:
-    """What a write changes of each file: the time of its last change, its size, its inode."""
+    """The state of each file that a write changes: the time of its last change, its size, its inode."""
     if state is None:
         return None
     return {(name, modified, size, inode) for name, modified, _, size, inode, _ in state}

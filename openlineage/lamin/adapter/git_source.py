@@ -1,4 +1,4 @@
-"""Where a workflow file is kept: the git repository, the commit, and the name of its job that follows."""
+"""The git repository and commit of a workflow file, and the name of its job that follows from them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class GitSource:
     project: str | None = None
     """`owner/name` of the remote; None without a remote."""
     path: str | None = None
-    """Where the file is in the repository."""
+    """The path of the file in the repository."""
 
     @classmethod
     def of(cls, path: str) -> GitSource:

@@ -1,4 +1,4 @@
-"""What goes wrong in an adapter is a warning, never the end of a user's job."""
+"""Errors in an adapter become warnings, and never stop a user's job."""
 
 from __future__ import annotations
 

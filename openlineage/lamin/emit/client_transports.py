@@ -87,7 +87,7 @@ def _configured_transport() -> dict[str, Any]:
 
 
 def _untouched(make: Callable[[], Any]) -> Any:
-    """What `make` gives; the variables that openlineage-python sets for itself do not stay in the user's process."""
+    """The result of `make`, without the variables that openlineage-python sets in the environment."""
     before = {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)}
     try:
         return make()
@@ -188,7 +188,7 @@ class _Parent(dict[str, Any]):
 
     @property
     def job(self) -> dict[str, Any]:
-        """Its job."""
+        """The job of the event."""
         job: dict[str, Any] = self["job"]
         return job
 

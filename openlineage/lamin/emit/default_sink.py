@@ -77,7 +77,7 @@ def _together(sinks: list[Sink]) -> Sink:
 
 
 def destinations() -> list[Destination]:
-    """Where events go, at least one."""
+    """The destinations of events, at least one."""
     url = os.environ.get("OPENLINEAGE_URL", "").strip()
     others = forwarded()
     own = None

@@ -65,7 +65,7 @@ def is_forwarded(segment: Path) -> bool:
 
 
 class Spool:
-    """What this process writes for one destination; nothing is made before the first event.
+    """The spool of this process for one destination; no file is created before the first event.
 
     An event that `append` took survives the death of this process. Safe for many threads, and after
     a fork.
@@ -212,7 +212,7 @@ def folder_size(folder: Path) -> int:
 
 @dataclass(slots=True)
 class Drained:
-    """What became of what waited: events sent, events the receiver refused, torn lines put aside.
+    """The result of a delivery: the numbers of sent events, rejected events, and incomplete lines set aside.
 
     `offset` is how many bytes of the segment `unfinished` were taken, so that a second attempt goes
     on from there.

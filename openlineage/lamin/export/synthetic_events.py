@@ -1,4 +1,4 @@
-"""What people made in a registry, by Python or the command line, in the words of OpenLineage.
+"""Records that users made in a registry, in Python or the command line, as OpenLineage events.
 
 Storages and artifacts become dataset events, transforms that never ran job events, tracked runs run
 events. Everything is read in pages: a registry may be larger than the memory.
@@ -258,7 +258,7 @@ class _Runs:
             )
 
     def story(self, row: RunRow) -> Iterator[Event]:
-        """Its start, what it read and wrote when it did, and its end if it has ended."""
+        """The events of a run: its start, its inputs and outputs at their times, and its end if it has ended."""
         run = self._described(row)
         if row.status == RunStatus.SCHEDULED:
             yield events.schedule(run, row.created_at)

@@ -33,7 +33,7 @@ BATCH_PATIENCE = 60.0
 
 
 def routes(writer: Writer, metrics: Metrics) -> list[BaseRoute]:
-    """Where events are taken."""
+    """The routes that receive events."""
     intake = _Intake(writer, metrics)
     return [
         Route("/api/v1/lineage", intake.take_one, methods=["POST"]),
@@ -87,7 +87,7 @@ class _Intake:
             verdicts.stored(part, receipt.reasons)
 
     async def _stored(self, events: Sequence[ParsedEvent], patience: float) -> Receipt:
-        """What became of them, after the commit. Raises `Unavailable`."""
+        """The result of the events, after the commit. Raises `Unavailable`."""
         if not events:
             return Receipt()
         stored = self._writer.order(events)

@@ -1,4 +1,4 @@
-"""What happens to runs, as it happens: server-sent events, one for each change that any process has committed."""
+"""Changes of runs as server-sent events, one for each change that any process has committed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 def routes(database: Database) -> list[BaseRoute]:
-    """What can be listened to."""
+    """The routes of the stream."""
     return [Route(PATH, Changes(database).listen, methods=["GET"])]
 
 

@@ -114,7 +114,7 @@ class Writer:
                 self._settle()
 
     def _take(self) -> list[WriteRequest]:
-        """What waits, or the first of it; nothing when the writer is closed, or when there is time for the backlog."""
+        """The next waiting requests; empty if the writer is closed, or if there is time for the backlog."""
         group: list[WriteRequest] = []
         size = 0
         with self._changed:

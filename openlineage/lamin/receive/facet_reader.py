@@ -68,7 +68,7 @@ def datasets(event: Mapping[str, Any]) -> Iterator[tuple[Direction, dict[str, An
 
 
 def malformed_parts(event: Mapping[str, Any]) -> Iterator[str]:
-    """What of an event of a run is not as the standard has it, and is left out.
+    """The parts of a run event that do not conform to the standard, and are ignored.
 
     >>> list(malformed_parts({"inputs": [{"name": "t"}], "outputs": "t", "run": {"facets": {"parent": {}}}}))
     ['inputs[0] is no dataset: its namespace is missing', 'outputs is no list', 'the facet parent names no run and job']
@@ -144,7 +144,7 @@ def other_names(facets: Facets) -> Iterator[str]:
 
 
 def change(facets: Facets) -> str | None:
-    """What happened to the dataset: `create`, `overwrite`, `alter`, `truncate`, `rename` or `drop`."""
+    """The lifecycle change of the dataset: `create`, `overwrite`, `alter`, `truncate`, `rename` or `drop`."""
     state = text_in(object_in(facets, "lifecycleStateChange"), "lifecycleStateChange")
     return None if state is None else state.lower()[:32]
 
@@ -159,7 +159,7 @@ def renamed_from(facets: Facets) -> str | None:
 
 
 def traits(facets: Facets) -> Traits | None:
-    """What a dataset's facets say of its version beside the content."""
+    """The facts of a version in the facets of a dataset, except its content."""
     result = Traits(
         fields=_fields(object_in(facets, "schema")),
         checked_schema=text_in(object_in(facets, "lamin_features"), "schema"),
@@ -248,7 +248,7 @@ def features(facets: Facets) -> dict[str, Any] | None:
 
 
 def job_attributes(facets: Facets) -> JobAttributes:
-    """What a job's facets say of every version of it.
+    """The facts of all versions of a job in its facets.
 
     >>> job_attributes({"jobType": {"jobType": "TASK"}, "documentation": {"description": "Aligns."}})
     JobAttributes(kind='task', description='Aligns.', reference=None, ...)
@@ -322,7 +322,7 @@ def params(run: Facets) -> dict[str, Any] | None:
 
 
 def doubts(run: Facets) -> Iterator[str]:
-    """What the producer doubts itself of what its engine says.
+    """The facts of the engine that the producer itself doubts.
 
     >>> list(doubts({"lamin_doubts": {"doubts": ["it did not publish 'a.txt'", 3]}}))
     ["it did not publish 'a.txt'"]
@@ -345,7 +345,7 @@ def process(run: Facets) -> Process | None:
 
 
 def environment(run: Facets) -> EnvironmentFacts | None:
-    """What was installed where the run was executed.
+    """The packages that were installed where the run was executed.
 
     >>> facets = {"lamin_environment": {"platform": "docker://alpine", "conda": {"samtools": "1.17", "x": 2}}}
     >>> environment(facets)
@@ -385,7 +385,7 @@ def error(run: Facets) -> str | None:
 
 
 def details(run: Facets) -> dict[str, Any]:
-    """What else is known of a run: the engine's own details, and facets that have no field."""
+    """Further facts of a run: the engine's own details, and facets without a field."""
     result = dict(object_in(object_in(run, "lamin_run"), "details"))
     engine_facet = object_in(run, "processing_engine")
     result |= _optional_item("adapter_version", text_in(engine_facet, "openlineageAdapterVersion"))

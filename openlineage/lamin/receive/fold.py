@@ -75,7 +75,7 @@ class _Mention:
 
 @dataclass(slots=True)
 class History:
-    """What the events of a run say so far."""
+    """The facts of the events of a run so far."""
 
     run_id: str
     first: Order | None = None
@@ -97,7 +97,7 @@ class History:
     mentions: dict[tuple[Direction, str, str], _Mention] = field(default_factory=dict)
     aliases: set[tuple[str, str]] = field(default_factory=set)
     malformed: set[str] = field(default_factory=set)
-    """What in the events is not as the standard has it, and was left out."""
+    """The parts of the events that do not conform to the standard, and are ignored."""
 
     def absorb(self, event: ParsedEvent) -> None:
         """Take one more event; the same one again changes nothing."""
@@ -174,7 +174,7 @@ class History:
             self.mentions[key].merge(mention)
 
     def facts(self) -> RunFacts:
-        """What they say together.
+        """The facts of all events together.
 
         Facets are replaced whole by later ones of the same name, datasets add up, the first end is
         the end (of a batch job; a stream or service that starts again runs again). Source:
@@ -285,7 +285,7 @@ class History:
 
 
 def fold(events: Iterable[ParsedEvent]) -> RunFacts:
-    """What these events of one run say together; at least one is needed."""
+    """The facts of these events of one run together; at least one event is needed."""
     history: History | None = None
     for event in events:
         history = history or History(str(event.run_id))
@@ -295,7 +295,7 @@ def fold(events: Iterable[ParsedEvent]) -> RunFacts:
 
 
 def job_facts(event: ParsedEvent) -> JobFacts:
-    """What a job event says: the job's code, its facets, and the datasets that it declares to read and write."""
+    """The facts of a job event: the job's code, its facets, and its declared inputs and outputs."""
     data = redact_event(event.data)
     job = data["job"]
     facets: Stamped = {}

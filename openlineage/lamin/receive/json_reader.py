@@ -80,7 +80,7 @@ _BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _GROUP = re.compile(
     r"/(?:run|job|dataset|(?:inputs|outputs)/\*)/(?:facets|inputFacets|outputFacets)"
 )
-"""Where facets are."""
+"""The paths of facets in an event."""
 _OUTER_DEPTH = 6
 """Objects further inside are decoded whole."""
 _ROWS = 1_000
@@ -185,7 +185,7 @@ def _storable_float(digits: str) -> float | str:
 
 
 _STORABLE_DECODER = json.JSONDecoder(parse_constant=str, parse_float=_storable_float)
-"""Where the hash is known already: it is of the number, which canonical JSON has as `Infinity`."""
+"""A decoder for events whose hash is known: the hash is of the number, which canonical JSON writes as `Infinity`."""
 
 
 def _with_escapes(value: Any) -> Any:
@@ -328,7 +328,7 @@ def canonical(value: Any) -> str:
 
 
 class Scan(NamedTuple):
-    """What is known of a document after a walk over its text."""
+    """The facts about a document after one pass over its text."""
 
     digest: str
     text: str

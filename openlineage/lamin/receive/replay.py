@@ -20,7 +20,7 @@ BATCH = 500
 
 @dataclass(slots=True)
 class Report:
-    """What a replay took, knew already, put aside (with the reason), and could not read (line number and reason)."""
+    """The result of a replay: new events, known events, quarantined events (with the reason), and unreadable lines."""
 
     taken: int = 0
     known: int = 0

@@ -19,7 +19,7 @@ from openlineage.lamin.receive.parse import ParsedEvent
 
 @dataclass(slots=True)
 class RunHistory:
-    """What the events with a run id say so far, by the job that they name."""
+    """The facts of the events with a run id so far, by the job that they name."""
 
     run_id: str
     jobs: dict[Job, History] = field(default_factory=dict)

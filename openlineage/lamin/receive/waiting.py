@@ -39,7 +39,7 @@ class Waiting:
 
 
 def waiting_for(database: Database, folder: Path) -> list[Waiting]:
-    """What waits for the instance in this `.lamin` folder: what was sent to it, under all names that it
+    """The events that wait for the instance in this `.lamin` folder: those sent to it, under all names that it
     has had, and what ran in its folders before it was there."""
     with database.reading() as session:
         moves = moves_of(session)

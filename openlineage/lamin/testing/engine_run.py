@@ -35,7 +35,7 @@ class Performance:
 
     @property
     def spool(self) -> Path:
-        """Where events wait that found no registry."""
+        """The folder of events that wait for a registry."""
         return self.workdir / "spool"
 
     @cached_property
@@ -107,7 +107,7 @@ class Performance:
         return bool(wrote & read)
 
     def explained(self) -> str:
-        """What a failed assertion should show."""
+        """The text that a failed assertion shows."""
         runs = [(run["transform_key"], run["status"], run["name"]) for run in self.view["runs"]]
         return f"runs {runs}\nexit {self.process.returncode}\n{self.process.stdout}\n{self.process.stderr}"
 

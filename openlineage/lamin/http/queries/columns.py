@@ -34,7 +34,7 @@ class Column:
 
     @property
     def id(self) -> str:
-        """Its id as a node."""
+        """The id of the column as a node."""
         return f"{_FIELD}{self.dataset.namespace}:{self.dataset.name}:{self.field}"
 
     def as_json(self) -> Json:

@@ -123,7 +123,7 @@ class Version:
         return {**self.name.as_json(), "version": self.row.version}
 
     def facts(self) -> Json:
-        """What is known of the bytes."""
+        """The facts about the bytes."""
         content = self.content
         return {
             "uid": self.row.uid,
@@ -218,7 +218,7 @@ def _lifecycle(facets: Mapping[str, Any]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a job, or a version of it, does: its latest run, and the datasets on both sides of that."""
+    """The latest run of a job or of a version of it, and the inputs and outputs of this run."""
 
     latest: Json | None
     inputs: list[Json]
