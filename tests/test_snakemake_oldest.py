@@ -113,7 +113,11 @@ SCRIPT = 'open(snakemake.output[0], "w").write("script")\n'
 @pytest.fixture(scope="module")
 def oldest() -> Path:
     """The Python of the environment with the oldest Snakemake."""
-    install = [ROOT / "requirements" / "install", OLDEST, "requirements/snakemake-oldest.txt"]
+    install = [
+        str(ROOT / "requirements" / "install"),
+        str(OLDEST),
+        "requirements/snakemake-oldest.txt",
+    ]
     subprocess.run(
         [*install, "alone"], check=True, timeout=250
     )  # nothing, where `make test` did it
@@ -180,7 +184,7 @@ def test_the_oldest_release_is_recorded_as_the_newest(oldest: Path, tmp_path: Pa
 
 
 def test_internals_of_the_oldest_release_are_where_they_are_read(oldest: Path) -> None:
-    command = [oldest, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command = [str(oldest), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*command, "tests/test_snakemake_internals.py"],
         cwd=ROOT,
