@@ -54,8 +54,8 @@ def _functions() -> Iterator[tuple[str, Any, list[str]]]:
 def test_parameters_of_functions_are_answered() -> None:
     unanswered = []
     for name, function, parameters in _functions():
-        known = inspect.signature(function).parameters
-        for parameter in {*parameters} - {*known} - ANYTHING:
+        signature = inspect.signature(function).parameters
+        for parameter in {*parameters} - {*signature} - ANYTHING:
             if not _is_option(name, parameter):
                 unanswered.append(f"{name}({parameter}=)")
     assert unanswered == []
