@@ -33,11 +33,11 @@ def redact_event(event: Mapping[str, Any]) -> dict[str, Any]:
     masked = dict(event)
     for field in _ENTITIES:
         if isinstance(event.get(field), dict):
-            masked[field] = _entity(field, event[field])
+            masked[field] = redact_entity(field, event[field])
     for side in _SIDES:
         datasets = event.get(side)
         if isinstance(datasets, list):
-            masked[side] = [_entity("dataset", dataset) for dataset in datasets]
+            masked[side] = [redact_entity("dataset", dataset) for dataset in datasets]
     return masked
 
 
@@ -50,7 +50,8 @@ def is_log_redacted() -> bool:
         return True
 
 
-def _entity(field: str, entity: Any) -> Any:
+def redact_entity(field: str, entity: Any) -> Any:
+    """Return the run, job or dataset (`field`) with every secret in it masked."""
     if not isinstance(entity, dict):
         return entity
     masked = entity | _identity(field, entity)
