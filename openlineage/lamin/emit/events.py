@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from lamin_core.enums import DependencyRole
@@ -21,7 +22,7 @@ from lamin_core.runtime.redaction import redact, redact_text
 from lamin_core.storage.hashing import Digest, digest
 from openlineage.lamin.emit import facets
 from openlineage.lamin.emit.naming import dataset_name
-from openlineage.lamin.emit.redaction import redact_event
+from openlineage.lamin.emit.redaction import redact_entity, redact_event
 
 SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/"
 EventType = Literal["START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"]
@@ -50,7 +51,7 @@ class Job:
     branch: str | None = None
     previous_name: str | None = None
     """What an earlier release called it: a registry that knows it by that name goes on with it."""
-    facets: Mapping[str, Any] = field(default_factory=dict)
+    facets: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Others, ready made."""
 
 
@@ -283,15 +284,30 @@ def timestamp(at: datetime) -> str:
 def _event(
     kind: EventType, run: Run, at: datetime, inputs: Sequence[Dataset], outputs: Sequence[Dataset]
 ) -> Event:
-    event = {
+    described = {"runId": run.id, "facets": _run_facets(run)}
+    return {
         "eventType": kind,
         **_head("RunEvent", at),
-        "run": {"runId": run.id, "facets": _run_facets(run)},
-        "job": _job(run.job, run.engine),
-        "inputs": [_dataset(dataset) for dataset in inputs],
-        "outputs": [_output(dataset) for dataset in outputs],
+        "run": redact_entity("run", described),
+        "job": _masked_job(run.job, run.engine),
+        "inputs": [redact_entity("dataset", _dataset(dataset)) for dataset in inputs],
+        "outputs": [redact_entity("dataset", _output(dataset)) for dataset in outputs],
     }
-    return redact_event(event)
+
+
+def _masked_job(job: Job, engine: str) -> dict[str, Any]:
+    if job.facets:  # in them `True` and 1 are two values, and yet equal
+        masked: dict[str, Any] = redact_entity("job", _job(job, engine))
+        return masked
+    entity = _masked_plain_job(job, engine)
+    return {**entity, "facets": dict(entity["facets"])}
+
+
+@lru_cache(maxsize=50)
+def _masked_plain_job(job: Job, engine: str) -> Mapping[str, Any]:
+    """The same once for all runs of a job, whose source may be long."""
+    masked: dict[str, Any] = redact_entity("job", _job(job, engine))
+    return masked
 
 
 def _head(kind: str, at: datetime) -> dict[str, Any]:
