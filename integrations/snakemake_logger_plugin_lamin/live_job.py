@@ -57,6 +57,7 @@ def job_of(record: logging.LogRecord, live: Any, rule: facts.Rule, folder: str) 
         details=details,
         logs=tuple(os.path.join(folder, str(log)) for log in details.get("log", ())),
         benchmark=os.path.join(folder, str(benchmark)) if benchmark else None,
+        schemas=quietly(lambda: _schemas(live, folder), {}),
     )
 
 
@@ -145,6 +146,32 @@ def _params(params: Any) -> dict[str, Any]:
         values[name or f"params[{position}]"] = plain(value)
         position += len(value) if name and type(value).__name__ == "Namedlist" else 1
     return values
+
+
+def _schemas(live: Any, folder: str) -> dict[str, str]:
+    """What `params.lamin_schema` says, by the paths of outputs: one schema, or a dictionary by names of outputs."""
+    schema = dict(read(live, "params").items()).get("lamin_schema")
+    outputs = read(live, "output")
+    if not schema:
+        return {}
+    if not isinstance(schema, Mapping):
+        return dict.fromkeys(_paths(outputs, folder), _schema_name(schema))
+    named = dict(outputs.items())
+    schemas: dict[str, str] = {}
+    for name, of_output in schema.items():
+        paths = _paths(named[name], folder) if name in named else [str(name)]
+        schemas |= dict.fromkeys(paths, _schema_name(of_output))
+    return schemas
+
+
+def _schema_name(schema: Any) -> str:
+    return str(getattr(schema, "uid", schema))
+
+
+def _paths(files: Any, folder: str) -> list[str]:
+    """The paths of a file, or of several under one name."""
+    listed = [files] if isinstance(files, str) else files
+    return [os.path.join(folder, os.fspath(file)) for file in listed]
 
 
 def _needs(live: Any) -> Iterator[facts.Need]:

@@ -284,28 +284,21 @@ def timestamp(at: datetime) -> str:
 def _event(
     kind: EventType, run: Run, at: datetime, inputs: Sequence[Dataset], outputs: Sequence[Dataset]
 ) -> Event:
-    described = {"runId": run.id, "facets": _run_facets(run)}
-    return {
+    event = {
         "eventType": kind,
         **_head("RunEvent", at),
-        "run": redact_entity("run", described),
-        "job": _masked_job(run.job, run.engine),
-        "inputs": [redact_entity("dataset", _dataset(dataset)) for dataset in inputs],
-        "outputs": [redact_entity("dataset", _output(dataset)) for dataset in outputs],
+        "run": {"runId": run.id, "facets": _run_facets(run)},
+        "job": None,
+        "inputs": [_dataset(dataset) for dataset in inputs],
+        "outputs": [_output(dataset) for dataset in outputs],
     }
+    job = _redacted_job(run.job, run.engine)
+    return {**redact_event(event), "job": {**job, "facets": dict(job["facets"])}}
 
 
-def _masked_job(job: Job, engine: str) -> dict[str, Any]:
-    if job.facets:  # in them `True` and 1 are two values, and yet equal
-        masked: dict[str, Any] = redact_entity("job", _job(job, engine))
-        return masked
-    entity = _masked_plain_job(job, engine)
-    return {**entity, "facets": dict(entity["facets"])}
-
-
-@lru_cache(maxsize=50)
-def _masked_plain_job(job: Job, engine: str) -> Mapping[str, Any]:
-    """The same once for all runs of a job, whose source may be long."""
+@lru_cache(maxsize=256)
+def _redacted_job(job: Job, engine: str) -> dict[str, Any]:
+    """The job without secrets: most events are of a job that another one has named before."""
     masked: dict[str, Any] = redact_entity("job", _job(job, engine))
     return masked
 

@@ -54,11 +54,7 @@ def is_log_redacted() -> bool:
 
 
 def redact_entity(field: str, entity: Any) -> Any:
-    """Return a run, job or dataset, as `field` says, with every secret in it masked.
-
-    >>> redact_entity("job", {"namespace": "cron", "name": "load --token=abc"})["name"]
-    'load --token=***'
-    """
+    """Return the run, job or dataset (`field`) with every secret in it masked."""
     if not isinstance(entity, dict):
         return entity
     masked = entity | _identity(field, entity)
