@@ -37,6 +37,7 @@ from lamin_core.tracking.noted_files import note_watched, tell_noted, watch_run
 from lamin_core.tracking.start import begun, instance, project_folder
 from lamin_core.tracking.termination import Outcome
 from lamin_core.uids import random_uid
+from lamin_core.watching import opening
 
 logger = logging.getLogger("lamin")
 
@@ -330,7 +331,9 @@ class _Script:
         if page is None or page.suffix != ".html" or not page.exists():
             return
         try:
-            self._keep_page(page.read_text(encoding="utf-8"))
+            with opening.unwatched():  # the run may still be open: its page is no input of it
+                text = page.read_text(encoding="utf-8")
+            self._keep_page(text)
         except (LaminError, OSError, ValueError) as error:
             logger.warning("the report %s is not saved: %s", page, error)
 
