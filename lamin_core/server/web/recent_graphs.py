@@ -1,8 +1,8 @@
 """The last graphs that pages were drawn from: they are read again only when somebody has committed meanwhile.
 
 Whoever unfolds, selects or groups asks for the same graph again and again; that of a large workflow takes longer to
-read than to draw. A database says by one value whether anything was committed, by whatever process: SQLite's `data_version`
-(https://sqlite.org/pragma.html#pragma_data_version), PostgreSQL's snapshot of transactions.
+read than to draw. A database says by one value whether anything was committed, by whatever process: SQLite by its
+`data_version` (https://sqlite.org/pragma.html#pragma_data_version), PostgreSQL by its snapshot of transactions.
 """
 
 from __future__ import annotations
