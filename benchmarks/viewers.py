@@ -45,17 +45,17 @@ def main() -> None:
     words.add_argument("--single", action="store_true", help="one event a request")
     options = words.parse_args()
     with served(options.url) as (port, process):
-        here, there = multiprocessing.Pipe()
+        own_end, pipe = multiprocessing.Pipe()
         look = multiprocessing.Process(
-            target=viewers, args=(there, port, options.viewers, options.seconds)
+            target=viewers, args=(pipe, port, options.viewers, options.seconds)
         )
         look.start()
-        here.recv()  # all are there
+        own_end.recv()  # all are there
         load, spent = os.getloadavg()[0], process.cpu_times()
         sent, refused, wall = asyncio.run(sending(port, options))
         used = process.cpu_times()
         waiting = backlog(port)
-        heard = here.recv()
+        heard = own_end.recv()
         look.join()
     cpu = (used.user + used.system - spent.user - spent.system) / wall
     print(json.dumps(figures(sent, heard) | {
@@ -165,20 +165,20 @@ async def _changes(client: httpx.AsyncClient, heard: list[Any]) -> None:
 
 async def _page(client: httpx.AsyncClient, path: str, heard: list[float]) -> None:
     """Do what the script of a page does: renew it when told so, and not more often than the server can."""
-    newest, told = b"", asyncio.Event()
+    newest, news = b"", asyncio.Event()
 
     async def note(text: bytes) -> None:
         nonlocal newest
         newest = _CHANGE.findall(text)[-1]
-        told.set()
+        news.set()
 
     async def renew() -> None:
         spent = 0.0
         while True:
-            await told.wait()
+            await news.wait()
             since = time.perf_counter()
             await asyncio.sleep(3 * spent)
-            told.clear()
+            news.clear()
             begun = time.perf_counter()
             answer = await client.get(path, headers={"Lamin-Change": newest.decode()})
             answer.raise_for_status()

@@ -210,7 +210,7 @@ def _kinds_of_pages(server: Server) -> list[str]:
     for name in ("collections", "labels", "features", "storages"):
         _, rows = server.get(f"/{name}.json")
         records.append(f"/{name[:-1]}/{rows[name][0]['uid']}")
-    _, found = server.get("/search.json?q=neuron")
+    _, matches = server.get("/search.json?q=neuron")
     lists = ("artifacts", "runs", "transforms", "collections", "labels", "features", "storages")
     return [
         *("/", "/search", "/search?q=raw", "/search?q=nothingsocalled", "/instance", "/login", "/run/nothing"),
@@ -218,7 +218,7 @@ def _kinds_of_pages(server: Server) -> list[str]:
         *(f"/run/{run}", f"/run/{failed}", f"/diff/{failed}/{run}", f"/transform/{facts['transform_uid']}"),
         *(f"/artifact/{artifact}", f"/artifact/{notebook['artifacts'][0]['uid']}", *records),
         *(f"{path}/edit" for path in (f"/artifact/{artifact}", f"/run/{run}", *records)),
-        *(found["results"][0]["path"], f"{found['results'][0]['path']}/edit"),
+        *(matches["results"][0]["path"], f"{matches['results'][0]['path']}/edit"),
         *(f"/run/{run}/lineage", f"/artifact/{artifact}/lineage?group=none"),
     ]  # fmt: skip
 

@@ -49,10 +49,10 @@ def test_lineage_is_read_again_only_after_a_commit(instance: Instance) -> None:
 
 def test_viewers_of_a_page_share_one_answer_to_a_change(instance: Instance) -> None:
     client = serve(instance)
-    made: list[str] = []
+    sent: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        made.append(statement)
+        sent.append(statement)
 
     def shown(change: str | None) -> set[str]:
         headers = {} if change is None else {"Lamin-Change": change}
@@ -65,7 +65,7 @@ def test_viewers_of_a_page_share_one_answer_to_a_change(instance: Instance) -> N
         assert name in shown(str(10 + number))
     event.listen(instance.db.engine, "before_cursor_execute", note)
     assert shown("11") == shown("10") == {"one.py", "two.py"}
-    assert [statement for statement in made if "FROM run" in statement] == []
+    assert [statement for statement in sent if "FROM run" in statement] == []
     event.remove(instance.db.engine, "before_cursor_execute", note)
     ln.Run(ln.Transform(key="three.py").save()).save()
     assert "three.py" not in shown("11")  # nobody was told of the third yet

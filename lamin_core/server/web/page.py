@@ -123,7 +123,7 @@ class Site:
             try:
                 query = [pair for pair in request.query_params.multi_items() if pair[1] != ""]
                 values = endpoint.read(request.path_params, query)
-                make = partial(self._made, request, page, values, shown)
+                make = partial(self._response, request, page, values, shown)
                 change = _change(request) if page.live and shown == self._as_html else None
                 if change is None:
                     return await make()
@@ -134,7 +134,7 @@ class Site:
 
         return answer
 
-    async def _made(
+    async def _response(
         self,
         request: Request,
         page: Page,
