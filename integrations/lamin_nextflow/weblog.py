@@ -179,7 +179,7 @@ def _described(
 
 
 def _script(workflow: Mapping[str, Any], named: str | None) -> Script:
-    """What names the pipeline; no path is opened to know more, so a git remote is not asked."""
+    """The name of the pipeline; no path is opened, so the git remote is not used."""
     path = str(workflow.get("scriptFile") or "main.nf")
     manifest = _object(workflow, "manifest").get("name")
     repository = workflow.get("repository") or None
@@ -194,7 +194,7 @@ def _script(workflow: Mapping[str, Any], named: str | None) -> Script:
 
 
 def _params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the two spellings that Nextflow has of a parameter the one without a dash.
+    """The spelling without a dash of the two that Nextflow has for a parameter.
 
     >>> _params({"outDir": "x", "out-dir": "x", "max-cpus": 2})
     {'outDir': 'x', 'max-cpus': 2}

@@ -160,7 +160,7 @@ class JobFinished:
 
 @dataclass(frozen=True, slots=True)
 class JobFailed:
-    """An attempt failed. `by_hand` is None where it cannot be told whether a person stopped it."""
+    """An attempt failed. `by_hand` is None if it is unknown whether a person stopped it."""
 
     at: float
     jobid: int
@@ -196,7 +196,7 @@ class WorkflowFailed:
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
-    """The content of files that a run has read or written, and that was told without it."""
+    """The content of files that a run has read or written, sent after the event of the run."""
 
     at: float
     run: Run

@@ -197,7 +197,7 @@ _CONTENTS = select(Content.id, Content.hash, Content.hash_type, Content.size, Co
 
 
 def last_numbers(session: Session, series: Collection[int]) -> dict[int, int]:
-    """Return the highest number that a version of each of these series has, or had before it was deleted for good."""
+    """Return the highest version number of each of these series, permanently deleted versions included."""
     highest = {}
     for series_id, *numbers in select_in(session, _LAST_NUMBERS, ArtifactSeries.id, series):
         highest[series_id] = max((number for number in numbers if number is not None), default=-1)
@@ -216,7 +216,7 @@ _LAST_NUMBERS = select(
 
 
 def known_series(session: Session, paths: Collection[str]) -> dict[str, Series]:
-    """The series that are known by just these paths, whatever other names there are."""
+    """The series with exactly these paths, whether or not they have other names."""
     if not paths:
         return {}
     storage_roots = roots(session)

@@ -1,4 +1,4 @@
-"""The one place where what events tell is written: runs, jobs and datasets, from plain facts, however they came about.
+"""The one place that writes the facts of events: runs, jobs and datasets, independent of where the facts come from.
 
 Writing the same facts again changes nothing; writing fuller facts of the same run completes it.
 """
@@ -261,5 +261,5 @@ class _Writer:
 
 
 def _preference(dataset: DatasetFacts) -> tuple[bool, Any, str]:
-    """Of several mentions of one dataset the one that looked, then the first, then by name."""
+    """The sort key of several mentions of a dataset: first those with a content, then the first, then by name."""
     return dataset.hash is None, dataset.at, dataset.path

@@ -295,7 +295,7 @@ class Instance:
         return Records(self, records)
 
     members = collections
-    """What is done with all members of a collection: cache, load, open, map."""
+    """Operations on all members of a collection: cache, load, open, map."""
 
     def ordered_members(self, collection: Collection) -> SQLQuerySet[Artifact]:
         """The artifacts of a collection in the order in which they were passed."""
@@ -498,7 +498,7 @@ def _storage_root(storage: str, parent: Path) -> str:
 
 
 def _deployment(modules: Sequence[str]) -> Callable[[Connection], None] | None:
-    """What makes the tables of these modules; None for no modules."""
+    """A function that creates the tables of these modules; None without modules."""
     if not modules:
         return None
     from lamin_core.modules.deployment import check_migrations, deploy  # imports Alembic

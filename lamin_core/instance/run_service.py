@@ -84,7 +84,7 @@ class RunService:
         return _copied(run, row)
 
     def find_lost(self) -> int:
-        """Mark runs of this machine whose process is gone as lost; return their number."""
+        """Mark runs of this machine whose process no longer exists as lost; return their number."""
         if self._before_looking is not None:
             self._before_looking()
         under_way = select(Run.id, Run.host, Run.pid, Run.process_birth).where(

@@ -227,7 +227,7 @@ def _unquoted_end(text: str, start: int) -> int:
 
 
 def is_placeholder(value: str, name: str) -> bool:
-    """Whether this stands for a value, or names its kind: `<token>`, `$TOKEN`, None, TOKEN."""
+    """Whether this is a placeholder of a value, or the name of its kind: `<token>`, `$TOKEN`, None, TOKEN."""
     if len(value) <= _SHORT:
         bare = value.strip().rstrip(".,;:!?").lower()
         if not bare or bare in rules().values or bare == name.strip("-_.").lower():

@@ -20,12 +20,12 @@ from lamin_core.runtime.secret_names import SecretName, secret_name
 __all__ = ["Identify", "redact", "redact_command", "redact_file", "redact_strings", "redact_text"]
 
 _DEEPEST = 60
-"""Levels of nested values; what lies deeper is kept as text."""
+"""Levels of nested values; deeper values become text."""
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 Identify = Callable[[str, Mapping[Any, Any]], Mapping[str, Any]]
-"""Of a field's name and its mapping: the entries that identify something, masked by the caller."""
+"""A function of a field's name and its mapping: returns the entries that identify something, which the caller masks."""
 
 
 def redact(value: Any, name: str = "", identify: Identify | None = None) -> Any:
@@ -134,7 +134,7 @@ def redact_command(arguments: Sequence[str]) -> str:
 _SHELL_WORD = re.compile(r"[A-Za-z0-9_@%+=:,./-]+|(?=\Z)")
 
 _CONTAINERS = {"secret", "secrets", "credential", "credentials"}
-"""What holds secrets under names of any kind: `{"secrets": {"github": "x"}}`."""
+"""Names of mappings whose values are all secrets: `{"secrets": {"github": "x"}}`."""
 
 
 _PIECE = 1 << 20

@@ -327,7 +327,7 @@ def _open_part(part: str, *, is_folder: bool) -> tuple[int, bool]:
 
 
 def _open_own(part: str, *, is_folder: bool) -> int | None:
-    """What lies there, opened, if this user alone may have written it; None for anything else, such as a link."""
+    """The opened file if only this user can have written it; None for anything else, such as a link."""
     try:
         descriptor = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

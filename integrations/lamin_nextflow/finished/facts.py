@@ -1,4 +1,4 @@
-"""What the records of a finished run say, whichever they are: a lineage store, a trace, a log, an RO-Crate."""
+"""The facts of a finished run from any kind of records: a lineage store, a trace, a log, an RO-Crate."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class FinishedTask:
     published: tuple[FinishedFile, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
-    """What a record names and nothing on disk answers to."""
+    """Files in a record that do not exist on disk."""
 
     @property
     def process(self) -> str:
@@ -91,7 +91,7 @@ class FinishedRun:
     details: Mapping[str, Any] = field(default_factory=dict)
     tasks: tuple[FinishedTask, ...] = ()
     published: tuple[FinishedFile, ...] = ()
-    """What the pipeline itself wrote: index files of its outputs."""
+    """Files that the pipeline itself wrote: index files of its outputs."""
     gaps: tuple[str, ...] = ()
 
     @property

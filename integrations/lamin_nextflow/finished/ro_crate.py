@@ -165,7 +165,7 @@ class _Reader:
                 yield FinishedFile(path, by=by)
 
     def _path(self, reference: str, work: Path) -> str | None:
-        """Where the file lies that the crate names so; None of one that was made of a text."""
+        """The path of the file with this name in the crate; None for a file made of a text."""
         match = _TASK_FILE.match(reference)
         if match is not None:
             return str(work / match[1][:2] / match[1][2:] / match[2])

@@ -70,7 +70,7 @@ class _Reader:
 
     @property
     def launch_path(self) -> Path:
-        """Where it was launched: the store lies there unless it was configured elsewhere."""
+        """The launch folder: it contains the store, unless configured otherwise."""
         return Path(self.metadata.get("launchDir") or self.launched.folder.path)
 
     @property
@@ -112,7 +112,7 @@ class _Reader:
         return evidence.launch.started if evidence.launch else self._launched_at()
 
     def _launched_at(self) -> datetime | None:
-        """What the history of the store itself says: `2026-11-22 23:38:43 UTC`, then name, session and key."""
+        """The entries in the history of the store: `2026-11-22 23:38:43 UTC`, then name, session and key."""
         try:
             text = (self.store.path / ".history" / self.key).read_text("utf-8")
             return datetime.strptime(text.split("\t")[0], "%Y-%m-%d %H:%M:%S %Z").replace(
@@ -277,7 +277,7 @@ class _Reader:
         return list(files.values()), gaps
 
     def _moved(self, address: str | None) -> tuple[str, ...]:
-        """Where a file was published: `mode: 'move'` leaves it nowhere else."""
+        """The path of a published file: with `mode: 'move'` it exists only there."""
         return () if address is None else tuple(self._copies[address])
 
     @cached_property
@@ -322,7 +322,7 @@ class _Reader:
         return None
 
     def _dangling(self, address: str, by: datetime | None) -> FinishedFile | None:
-        """Where the file of a missing record lies, if its task was one of this work folder."""
+        """The path of the file of a missing record, if its task ran in this work folder."""
         task, _, name = address.partition("/")
         path = self.work / task[:2] / task[2:] / name
         return FinishedFile(str(path), by=by) if name and os.path.lexists(path) else None

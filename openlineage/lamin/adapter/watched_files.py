@@ -22,7 +22,7 @@ from openlineage.lamin.emit.naming import dataset_name
 
 
 class WatchedFiles:
-    """What a run opens below its project while it is `active`, and whether it opens what it was passed.
+    """The files that a run opens below its project while it is `active`, and whether it opens files passed to it.
 
     The project is the folder of the instance, else the working directory. With the setting
     `watch_files` off, only what is passed is watched. Files that the engine knows already are left
@@ -65,7 +65,7 @@ class WatchedFiles:
         return not self._files.files
 
     def collect(self) -> None:
-        """Take what forked processes have opened; to be called before the questions below."""
+        """Collect the files that forked processes have opened; call it before the methods below."""
         with opening.unwatched():
             self._files.collect()
 
@@ -74,18 +74,18 @@ class WatchedFiles:
         return any(access.is_read for access in self._files.at(path))
 
     def has_written(self, path: str) -> bool:
-        """Whether this file, or one in this folder, was opened to be written."""
+        """Whether this file, or a file in this folder, was opened for writing."""
         return any(access.is_written for access in self._files.at(path))
 
     def inputs(self, reader: DatasetReader) -> list[Dataset]:
-        """What was read below the project, with what it held then."""
+        """The files read below the project, with their content at that time."""
         with opening.unwatched():
             files = [file for file in self._files.inputs() if self._files.is_in_project(file.path)]
             datasets = [_input(file, reader) for file in files]
         return [dataset for dataset in datasets if dataset is not None]
 
     def outputs(self, reader: DatasetReader) -> list[Snapshot]:
-        """What was written below the project, with what it holds now."""
+        """The files written below the project, with their current content."""
         with opening.unwatched():
             paths = [path for path in self._files.outputs() if self._files.is_in_project(path)]
             snapshots = [reader.snapshot(path) for path in paths]
@@ -107,7 +107,7 @@ class _CallFiles(RunFiles):
         return super().takes(path)
 
     def at(self, path: str) -> Iterator[Access]:
-        """What was done to this file, and to each in this folder."""
+        """The actions on this file, and on each file in this folder."""
         access = self.files.get(path)
         if access is not None:
             yield access
@@ -150,7 +150,7 @@ _main = threading.main_thread()
 
 
 def _input(file: InputFile, reader: DatasetReader) -> Dataset | None:
-    """The file as it was read; None where it holds something else now, and nobody knows what it held."""
+    """The file as it was read; None if it has changed since and its former content is unknown."""
     if file.before is None:
         return reader.at(file.path)
     if file.content is None:

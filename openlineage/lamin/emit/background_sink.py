@@ -31,7 +31,7 @@ _HELD = 10_000
 
 
 def _in_a_line(error: Exception) -> str:
-    """What happened, and what to type, in one line of a warning.
+    """The error and its hint, as one line of a warning.
 
     >>> _in_a_line(LaminError("answered 401", hint="set OPENLINEAGE_API_KEY"))
     'answered 401; set OPENLINEAGE_API_KEY'

@@ -1,4 +1,4 @@
-"""What an adapter says: a job, its run, the datasets it read and wrote, as OpenLineage run events.
+"""The facts of an adapter: a job, its run, the datasets it read and wrote, as OpenLineage run events.
 
 An adapter describes the run once (`Run`) and then says what happens to it: `start`, `running`,
 `complete`, `fail`, `abort`. The result is the wire form of OpenLineage 2-0-2, a plain dict, ready
@@ -49,14 +49,14 @@ class Job:
     repository: str | None = None
     branch: str | None = None
     previous_name: str | None = None
-    """What an earlier release called it: a registry that knows it by that name goes on with it."""
+    """The name of the job in an earlier release, by which a registry recognises it."""
     facets: Mapping[str, Any] = field(default_factory=dict)
     """Others, ready made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """A run that this one waited for where no file lies between them."""
+    """A run that this run waited for without a file between them."""
 
     on: RunReference
     role: DependencyRole
@@ -78,13 +78,13 @@ class Run:
     cached: bool = False
     dependencies: Sequence[Dependency] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
-    """What else the engine knows, kept as JSON: wildcards, threads, exit code, log path, external job id."""
+    """Further data of the engine, stored as JSON: wildcards, threads, exit code, log path, external job id."""
     process: Process | None = None
-    """The process that will tell the end: if it is gone and has not, the run is lost."""
+    """The process that will report the end: if it ends without a report, the run is lost."""
     started_at: datetime | None = None
     """When it began, where the engine's way to speak has no START: the standard's says it with that event."""
     is_lost: bool = False
-    """Whether its process is gone without having told the end."""
+    """Whether its process has ended without reporting the end of the run."""
     facets: Mapping[str, Any] = field(default_factory=dict)
     """Others, ready made."""
 
@@ -113,7 +113,7 @@ class Dataset:
     role: str | None = None
     n_observations: int | None = None
     real_key: str | None = None
-    """Where a registry keeps a copy of it, below the root of its storage."""
+    """The path of the copy in a registry, relative to the root of its storage."""
     facets: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Others, ready made."""
 
@@ -223,7 +223,7 @@ def end(
     at: datetime,
     message: str | None = None,
 ) -> Event:
-    """The run has ended, as somebody else says who knows nothing more of it.
+    """The end of a run, reported by another program that knows nothing else about the run.
 
     >>> run = RunReference("0194e0a0-0000-7000-8000-000000000000", "prefect", "flow.py:study")
     >>> list(end(run, "ABORT", datetime(2026, 1, 1, tzinfo=UTC), "cancelled")["run"]["facets"])

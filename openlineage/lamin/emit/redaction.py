@@ -1,4 +1,4 @@
-"""Events without secrets: whatever is derived from one, and whatever an adapter sends, has passed through here.
+"""Events without secrets: all data from events, and all events of adapters, pass through this module.
 
 What identifies something is treated apart: two datasets stay two, and credentials are no part of a
 name.

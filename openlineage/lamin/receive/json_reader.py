@@ -74,13 +74,13 @@ _DECODER = json.JSONDecoder(parse_constant=str)
 _WHITE_SPACE = " \t\n\r"
 _SPACE = re.compile(f"[{_WHITE_SPACE}]*")
 _UNSTORABLE = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
-"""Escapes of surrogates (lone ones come from file names that are no UTF-8, say) and of NUL."""
+"""Escapes of surrogates (a lone surrogate comes, for example, from a file name that is not UTF-8) and of NUL."""
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN')
 _BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _GROUP = re.compile(
     r"/(?:run|job|dataset|(?:inputs|outputs)/\*)/(?:facets|inputFacets|outputFacets)"
 )
-"""Where facets are."""
+"""The paths of facets in an event."""
 _OUTER_DEPTH = 6
 """Objects further inside are decoded whole."""
 _ROWS = 1_000
@@ -185,7 +185,7 @@ def _storable_float(digits: str) -> float | str:
 
 
 _STORABLE_DECODER = json.JSONDecoder(parse_constant=str, parse_float=_storable_float)
-"""Where the hash is known already: it is of the number, which canonical JSON has as `Infinity`."""
+"""A decoder for events whose hash is known: the hash is of the number, which canonical JSON writes as `Infinity`."""
 
 
 def _with_escapes(value: Any) -> Any:
@@ -328,7 +328,7 @@ def canonical(value: Any) -> str:
 
 
 class Scan(NamedTuple):
-    """What is known of a document after a walk over its text."""
+    """The facts about a document after one pass over its text."""
 
     digest: str
     text: str
@@ -376,7 +376,7 @@ def is_left_out(name: str, size: int, limit: int) -> bool:
 
 
 def placeholder(head: Mapping[str, Any], digest: str, limit: int) -> dict[str, Any]:
-    """Return what stands for a facet that the event of this hash has."""
+    """Return the placeholder of a facet that only the event with this hash contains."""
     return {**head, OMITTED: {"event": digest, "more_than": limit}}
 
 

@@ -44,7 +44,7 @@ class ParsedEvent:
     id: int = 0
     """The number of its row in the raw log; 0 until it has one."""
     arrived_as: str | None = None
-    """Its hash before secrets in it were masked, where that was done."""
+    """The hash of the event before its secrets were masked, if they were."""
 
     @property
     def order(self) -> tuple[datetime, int, str]:
@@ -164,7 +164,7 @@ def _type(data: Event) -> str | None:
 
 
 _NAMED_ZONE = re.compile(r"\[([A-Za-z0-9_+\-/]+)\]$")
-"""What Java's `ZonedDateTime` writes after a time."""
+"""The name of a zone that Java's `ZonedDateTime` writes after a time."""
 
 
 def _time(value: Any) -> datetime:

@@ -58,7 +58,7 @@ class RegistrySink(Sink):
         ingest(self.database, map(parse, events))
 
     def ended_runs(self, run_ids: Sequence[str]) -> set[str]:
-        """Those of these runs that have ended; one statement."""
+        """The runs of these that have ended; one statement."""
         with self.database.reading() as session:
             ended = select_in(session, _ENDED, Run.external_id, run_ids)
             return {run_id for (run_id,) in ended}

@@ -19,7 +19,7 @@ from openlineage.lamin.receive.parse import ParsedEvent
 
 @dataclass(slots=True)
 class RunHistory:
-    """What the events with a run id say so far, by the job that they name."""
+    """The facts of the events with a run id so far, by the job that they name."""
 
     run_id: str
     jobs: dict[Job, History] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class RunHistory:
         self.jobs[job].absorb_masked(event, data)
 
     def facts(self) -> list[RunFacts]:
-        """What they say together, of each run: first of the one that goes by the id alone."""
+        """The facts of each run from all events: first of the run that has the id alone."""
         if len(self.jobs) == 1:
             return [history.facts() for history in self.jobs.values()]
         runs = list(self._runs())
