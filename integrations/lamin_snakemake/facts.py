@@ -90,6 +90,8 @@ class Job:
     """Paths of its log files: there when it ends."""
     benchmark: str | None = None
     """Path of the table of what it took."""
+    schemas: Mapping[str, str] = field(default_factory=dict)
+    """Name or uid of the schema that an output should fit, by its path; by its name, if there is no such output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,15 @@ class Hashed:
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """Whether tables that a run has written fit their schemas, as facets of them."""
+
+    at: float
+    run: Run
+    datasets: tuple[Dataset, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """Snakemake is done with logging: nothing follows."""
 
@@ -223,5 +234,6 @@ Fact = (
     | NothingToDo
     | WorkflowFailed
     | Hashed
+    | Checked
     | Closed
 )

@@ -50,13 +50,15 @@ def annotate(
     labels: str | Sequence[str] = (),
     features: Mapping[str, object] | None = None,
     schema: str | None = None,
+    *,
+    strict: bool = True,
 ) -> None:
     """Give the artifact labels, made if they are new, and values of features; check it against a schema.
 
-    The check comes first: what does not fit raises `ValidationError` and gets no label.
+    The check comes first: what does not fit raises `ValidationError` and gets no label; unless it is not `strict`.
     """
     if schema is not None:
-        ln.curators.check(artifact, schema_named(schema), strict=True)
+        ln.curators.check(artifact, schema_named(schema), strict=strict)
     names = [labels] if isinstance(labels, str) else list(labels)
     if names:
         artifact.ulabels.add(*(ln.ULabel(name=name).save() for name in names))

@@ -81,7 +81,10 @@ def _places(session: Session, paths: Iterable[str]) -> dict[str, Location]:
 
 
 def _kept_copies(session: Session, places: Mapping[str, Location]) -> dict[str, int]:
-    """Copies that the registry keeps: the reader means the artifact, not the copy. The series of that, by path."""
+    """Copies that the registry keeps: the reader means the artifact, not the copy. The series of that, by path.
+
+    Of several artifacts that share a copy it is the oldest: `shared_copies` knows more of the run.
+    """
     copies = {
         (location.root.id, location.key): path
         for path, location in places.items()
@@ -95,7 +98,10 @@ def _kept_copies(session: Session, places: Mapping[str, Location]) -> dict[str, 
     }
 
 
-_COPIES = select(Artifact.storage_id, Artifact.real_key, Artifact.series_id).order_by(Artifact.id)
+# The last one of each copy counts.
+_COPIES = select(Artifact.storage_id, Artifact.real_key, Artifact.series_id).order_by(
+    Artifact.created_at.desc(), Artifact.id.desc()
+)
 
 
 def series_where(session: Session, column: object, values: Collection[object]) -> dict[int, Series]:
@@ -257,14 +263,17 @@ def storage_for(session: Session, root: str, *, is_managed: bool = False) -> Roo
 
 
 def copied_series(session: Session, path: str, storage_roots: list[Root]) -> int | None:
-    """The series whose copy the registry keeps at this path: who reads that means the artifact, not the copy."""
+    """The series whose copy the registry keeps at this path: who reads that means the artifact, not the copy.
+
+    The oldest of several that share it.
+    """
     location = locate(path, storage_roots)
     if location.root is None:
         return None
     query = select(Artifact.series_id).where(
         Artifact.real_key == location.key, Artifact.storage_id == location.root.id
     )
-    return session.scalar(query.order_by(Artifact.id.desc()).limit(1))
+    return session.scalar(query.order_by(Artifact.created_at, Artifact.id).limit(1))
 
 
 def content_for(session: Session, digest: Digest) -> int:

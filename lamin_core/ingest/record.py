@@ -48,6 +48,7 @@ from lamin_core.ingest.relocation import (
     present_run,
 )
 from lamin_core.ingest.schemas import find_schemas
+from lamin_core.ingest.shared_copies import names_of_copies, with_names
 from lamin_core.models import Run
 
 
@@ -76,6 +77,9 @@ def record(
         written = {run: present_run(facts, moves) for run, facts in written.items()}
     ids, new_run_ids = runs.write(session, reported_runs, jobs, written, read_job)
     mine = [facts for facts in reported_runs if facts.run_id in ids]
+    if names := names_of_copies(session, mine, ids):
+        mine = [with_names(facts, names.get(facts.run_id, {})) for facts in mine]
+        written = {run: with_names(facts, names.get(run, {})) for run, facts in written.items()}
     paths = {dataset.path for facts in mine for dataset in facts.datasets} | {
         annotation.dataset.path for annotation in annotations
     }

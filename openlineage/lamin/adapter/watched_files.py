@@ -35,9 +35,14 @@ class WatchedFiles:
     (False, [])
     """
 
-    def __init__(self) -> None:
+    def __init__(self, above: WatchedFiles | None = None) -> None:
+        """Watch the project of the working directory: that of the run `above`, if it began in the same one."""
         log = os.path.join(tempfile.gettempdir(), f"lamin-{uuid4().hex}.files")
-        self._files = _CallFiles(Scope(_project()), log)
+        self._folder = _working_directory()
+        is_same = above is not None and above._folder == self._folder
+        scope = above.scope if above is not None and is_same else Scope(_project(self._folder))
+        self._files = _CallFiles(scope, log)
+        self._forks = _Forks.count
 
     def expect(self, paths: Iterable[str]) -> None:
         """Watch these files and folders as well, wherever they are: the run was passed their absolute paths."""
@@ -64,8 +69,15 @@ class WatchedFiles:
         """Whether nothing was opened; processes that were forked may have opened files all the same."""
         return not self._files.files
 
+    @property
+    def scope(self) -> Scope:
+        """The files that are noted."""
+        return self._files.scope
+
     def collect(self) -> None:
         """Collect the files that forked processes have opened; call it before the methods below."""
+        if self._forks == _Forks.count:
+            return
         with opening.unwatched():
             self._files.collect()
 
@@ -97,6 +109,7 @@ class _CallFiles(RunFiles):
 
     def __init__(self, scope: Scope, log: str) -> None:
         super().__init__(scope, log)
+        self.scope = scope
         self.passed: set[str] = set()
 
     def takes(self, path: str) -> bool:
@@ -129,13 +142,32 @@ _active: ContextVar[RunFiles | None] = ContextVar("lamin_watched_files", default
 _open: list[RunFiles | None] = []
 
 
-def _project() -> list[str]:
-    """The folder whose files are noted; none with the setting off, and none for the whole file system."""
+class _Forks:
+    """How often this process has forked: before, no other one writes down what it opens."""
+
+    count = 0
+
+    @classmethod
+    def add(cls) -> None:
+        cls.count += 1
+
+
+os.register_at_fork(after_in_parent=_Forks.add)
+
+
+def _working_directory() -> str | None:
     try:
-        folder = find_trusted_instance()
-        project = os.getcwd() if folder is None else str(folder.parent)
-    except OSError:  # the working directory was removed
+        return os.getcwd()
+    except OSError:  # it was removed
+        return None
+
+
+def _project(working_directory: str | None) -> list[str]:
+    """The folder whose files are noted; none with the setting off, and none for the whole file system."""
+    if working_directory is None:
         return []
+    folder = find_trusted_instance()
+    project = working_directory if folder is None else str(folder.parent)
     return [project] if settings.watch_files and project != os.sep else []
 
 

@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from lamin_core.enums import DependencyRole
@@ -21,7 +22,7 @@ from lamin_core.runtime.redaction import redact, redact_text
 from lamin_core.storage.hashing import Digest, digest
 from openlineage.lamin.emit import facets
 from openlineage.lamin.emit.naming import dataset_name
-from openlineage.lamin.emit.redaction import redact_event
+from openlineage.lamin.emit.redaction import redact_entity, redact_event
 
 SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/"
 EventType = Literal["START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"]
@@ -50,7 +51,7 @@ class Job:
     branch: str | None = None
     previous_name: str | None = None
     """The name of the job in an earlier release, by which a registry recognises it."""
-    facets: Mapping[str, Any] = field(default_factory=dict)
+    facets: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Others, ready made."""
 
 
@@ -287,11 +288,19 @@ def _event(
         "eventType": kind,
         **_head("RunEvent", at),
         "run": {"runId": run.id, "facets": _run_facets(run)},
-        "job": _job(run.job, run.engine),
+        "job": None,
         "inputs": [_dataset(dataset) for dataset in inputs],
         "outputs": [_output(dataset) for dataset in outputs],
     }
-    return redact_event(event)
+    job = _redacted_job(run.job, run.engine)
+    return {**redact_event(event), "job": {**job, "facets": dict(job["facets"])}}
+
+
+@lru_cache(maxsize=256)
+def _redacted_job(job: Job, engine: str) -> dict[str, Any]:
+    """The job without secrets: most events are of a job that another one has named before."""
+    masked: dict[str, Any] = redact_entity("job", _job(job, engine))
+    return masked
 
 
 def _head(kind: str, at: datetime) -> dict[str, Any]:
