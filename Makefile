@@ -39,6 +39,7 @@ demo: setup ## Run the same small analysis in every engine, and look at it in on
 .PHONY: test
 test: setup ## Run every test; then those of the core once more, on the newest SQLAlchemy.
 	@requirements/install .venv-dbt requirements/producers.txt alone
+	@requirements/install .venv-snakemake requirements/snakemake-oldest.txt alone
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 	@requirements/install .venv-next requirements/next.txt
 	.venv-next/bin/python -m pytest -n $(WORKERS) --dist loadfile tests/core $(NEXT_LEAVES_OUT) $(PYTEST_ARGS) || \
@@ -84,11 +85,13 @@ lock: setup ## Pin the newest versions that fit, with their hashes.
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/dev.txt --quiet
 	UV_NO_CONFIG=1 $(BIN)/uv pip compile requirements/producers.in --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/producers.txt --quiet
+	UV_NO_CONFIG=1 $(BIN)/uv pip compile requirements/snakemake-oldest.in --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/snakemake-oldest.txt --quiet
 	UV_NO_CONFIG=1 $(BIN)/uv pip compile pyproject.toml --constraints requirements/next.in --universal --python-version 3.11 \
 	    --extra data --extra curate --extra postgres --group test \
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/next.txt --quiet
 
 .PHONY: clean
 clean: ## Remove what was made here: environments, caches, builds, the demo.
-	rm -rf .venv .venv-next .venv-dbt .cache demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf .venv .venv-next .venv-dbt .venv-snakemake .cache demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
 	find lamin_core openlineage integrations tests example_pipelines -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""What registry modules are written with: the base of their registries, column types and relations.
+"""The public names for registry modules: the base of their registries, column types and relations.
 
 A module is a Python package with registries that are classes of SQLAlchemy on `ModuleRegistry`;
 `example_pipelines/wetlab` is a complete one, and the page on registry modules explains it.

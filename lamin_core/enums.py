@@ -7,7 +7,7 @@ from typing import Literal
 
 
 class RunStatus(StrEnum):
-    """Where an execution stands.
+    """The status of an execution.
 
     `aborted` is cancelled, interrupted or crashed with notice; `lost` was killed without a word and
     found later.
@@ -36,7 +36,7 @@ DEFAULT_PORT = 4747
 """The port of `lamin serve`: 5000 is taken by AirPlay on macOS, and is the default of MLflow and Marquez."""
 
 Direction = Literal["input", "output"]
-"""Which side of a run an artifact stands on."""
+"""Whether an artifact is an input or an output of a run."""
 
 DependencyRole = Literal["pipe", "service", "value", "order"]
-"""Why one run waited for another where no artifact lies between."""
+"""The reason for which a run waited for another run without an artifact between them."""

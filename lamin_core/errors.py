@@ -24,7 +24,7 @@ from pathlib import Path
 
 
 class Hint(str):
-    """What to type next: in Python the text itself, in a shell `command`, over HTTP `http`.
+    """The next step for the user: in Python the text itself, in a shell `command`, over HTTP `http`.
 
     >>> hint = Hint("ln.Run.df() lists them", command="`lamin runs` lists them")
     >>> hint, hint_for(hint, SHELL)

@@ -52,7 +52,7 @@ def version_suffix(number: int) -> str:
 
 
 def version_number(suffix: str) -> int:
-    """The number that a version suffix stands for.
+    """The number in a version suffix.
 
     >>> version_number("0010")
     62
@@ -85,7 +85,7 @@ def new_run_id() -> str:
 
 
 def derived_run_id(*parts: str) -> str:
-    """The UUIDv5 that an engine's own ids always give, for engines whose ids are no UUIDs.
+    """A UUIDv5 derived from the ids of an engine, for engines whose ids are not UUIDs.
 
     >>> derived_run_id("session", "task", "1") == derived_run_id("session", "task", "1")
     True

@@ -98,3 +98,58 @@ def test_artifacts_and_models_are_arguments_results_and_inputs(
         assert runs["pipeline"].params == runs["configured"].params == {"options": options}
         assert {run.status for run in runs.values()} == {"completed"}
         rebuild(instance.db)
+
+
+def test_a_task_that_copies_an_artifact_has_read_the_original(
+    instance: Instance, recorded: RecordedEvents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LAMIN_SPOOL")
+    Path("raw.csv").write_text("n\n3\n")
+    raw = ln.Artifact("raw.csv", key="raw.csv").save()
+
+    def duplicate(source: Path, name: str) -> ln.Artifact:
+        Path(name).write_bytes(source.read_bytes())
+        return ln.Artifact(name, key=f"out/{name}").save()
+
+    @ours.task
+    def copies(source: ln.Artifact, name: str) -> ln.Artifact:
+        return duplicate(Path(source.path), name)
+
+    @ours.task
+    def copies_path(source: Path, name: str) -> ln.Artifact:
+        return duplicate(source, name)
+
+    @ours.task
+    def compares(first: ln.Artifact, second: dict[str, ln.Artifact]) -> bool:
+        return first.path.read_bytes() == second["copy"].path.read_bytes()
+
+    @ours.task
+    def counts(source: Path) -> int:
+        return len(source.read_text())
+
+    @ours.flow
+    def pipeline() -> None:
+        copied = copies(raw, "copy.csv")
+        copies_path(ln.Artifact.get(key="raw.csv").cache(), "copied.csv")
+        assert compares(raw, {"copy": copied})
+        counts(ln.Artifact.get(key="out/copied.csv").cache())
+
+    pipeline()
+    pipeline()
+    lamin_prefect.recording.delivery.close()
+    for _ in range(2):
+        used = [
+            (
+                run.transform.key.rpartition(":")[2],
+                sorted(artifact.key for artifact in run.input_artifacts),
+                sorted(artifact.key for artifact in run.output_artifacts),
+            )
+            for run in ln.Run.filter(parent__isnull=False).order_by("started_at")
+        ]
+        assert used == 2 * [
+            ("copies", ["raw.csv"], ["out/copy.csv", "work/copy.csv"]),
+            ("copies_path", ["raw.csv"], ["out/copied.csv", "work/copied.csv"]),
+            ("compares", ["out/copy.csv", "raw.csv"], []),
+            ("counts", ["out/copied.csv"], []),
+        ]
+        rebuild(instance.db)

@@ -234,6 +234,81 @@ def test_a_fork_pool_in_a_task_makes_no_runs_of_its_own(machine: Machine) -> Non
     }
 
 
+CLUSTER = """
+import os
+from pathlib import Path
+from DECORATORS import flow, task
+RUNNER
+
+HOME = os.getpid()
+
+@task
+def write(raw: Path, number: int) -> Path:
+    assert os.getpid() != HOME
+    target = raw.with_name(f"part{number}.txt")
+    target.write_text(raw.read_text() * number)
+    return target
+
+@task
+def size(path: Path) -> int:
+    return len(path.read_text())
+
+@task(retries=1)
+def fails() -> None:
+    raise ValueError("no luck")
+
+@flow(task_runner=runner)
+def study(raw: str) -> int:
+    fails.submit().wait()
+    sizes = [size.submit(write.submit(Path(raw), number)) for number in (1, 2)]
+    return sum(future.result() for future in sizes)
+
+if __name__ == "__main__":
+    print(study(str(Path("raw.txt").absolute())))
+"""
+RUNNERS = {
+    "dask": """
+from prefect_dask import DaskTaskRunner
+options = {"n_workers": 1, "threads_per_worker": 2, "processes": True, "dashboard_address": None}
+runner = DaskTaskRunner(cluster_kwargs=options)
+""",
+    "ray": """
+from prefect_ray import RayTaskRunner
+runner = RayTaskRunner(init_kwargs={"num_cpus": 1, "include_dashboard": False})
+""",
+}
+
+
+@pytest.mark.parametrize(("decorators", "variables"), [("lamin_prefect", {}), ("prefect", PLUGIN)])
+@pytest.mark.parametrize("cluster", RUNNERS)
+def test_tasks_on_a_cluster_are_recorded_there(
+    machine: Machine, cluster: str, decorators: str, variables: dict[str, str]
+) -> None:
+    pytest.importorskip(f"prefect_{cluster}")
+    script = CLUSTER.replace("DECORATORS", decorators).replace("RUNNER", RUNNERS[cluster])
+    (machine.folder / "clustered.py").write_text(script)
+    (machine.folder / "raw.txt").write_text("raw")
+    lines = machine.run("clustered.py", **variables).splitlines()
+    assert "9" in lines  # what Ray prints of its workers may follow
+    events = machine.events()
+    flow = next(event for event in events if _name(event) == "study")["run"]["runId"]
+    tasks = [event for event in events if _name(event) != "study"]
+    assert {event["run"]["facets"]["parent"]["run"]["runId"] for event in tasks} == {flow}
+    ends = sorted(
+        (_name(event), [Path(dataset["name"]).name for dataset in event["inputs"]], _outputs(event))
+        for event in tasks
+        if event["eventType"] == "COMPLETE"
+    )
+    assert ends == [
+        ("size", ["part1.txt"], []),
+        ("size", ["part2.txt"], []),
+        ("write", ["raw.txt"], ["part1.txt"]),
+        ("write", ["raw.txt"], ["part2.txt"]),
+    ]
+    attempts = [event["eventType"] for event in tasks if _name(event) == "fails"]
+    assert sorted(attempts) == ["FAIL", "FAIL", "START", "START"]
+
+
 REMOTE = """
 import sys
 from pathlib import Path

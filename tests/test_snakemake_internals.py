@@ -31,7 +31,7 @@ OF_JOB = (
 )
 
 OF_WORKFLOW = (
-    *("main_snakefile", "included", "config", "dag_settings.targets"),
+    *("main_snakefile", "included", "config", "configfiles", "dag_settings.targets"),
     *("resource_settings.cores", "resource_settings.nodes", "logger_manager.get_logfile"),
 )
 
@@ -104,7 +104,7 @@ from pathlib import Path
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import DAGSettings, ExecutionSettings, OutputSettings, ResourceSettings
 from snakemake_interface_common.exceptions import WorkflowError
-from snakemake_logger_plugin_lamin import LogHandlerSettings, internals, live_job, live_workflow
+from snakemake_logger_plugin_lamin import LogHandler, LogHandlerSettings, internals, live_job, live_workflow
 
 OF_JOB, OF_WORKFLOW, OF_EXECUTOR, OF_FILE = json.loads(sys.argv[1])
 value_of, in_frame = internals.value_of, internals.in_frame
@@ -135,7 +135,8 @@ class Probe(logging.Filter):
     def filter(self, record):
         name = getattr(getattr(record, "event", None), "name", None)
         if name == "WORKFLOW_STARTED":
-            live, executor = in_frame(internals.WORKFLOW), in_frame(internals.EXECUTOR)
+            live = in_frame(internals.WORKFLOW, internals.WORKFLOW_BEFORE_9_21)
+            executor = in_frame(internals.EXECUTOR, internals.EXECUTOR_BEFORE_9_21)
             for path in OF_WORKFLOW:
                 look(f"workflow.{path}", live, path)
                 internals.value_of = hiding(path)
@@ -173,6 +174,9 @@ def execute(name, *targets):
             dag.execute_workflow(execution_settings=ExecutionSettings(keep_going=True))
     except WorkflowError:
         pass
+    for handler in [reference() for reference in logging._handlerList]:
+        if isinstance(handler, LogHandler):  # releases before 9.21 close it when the process ends
+            handler.close()
 
 probe = Probe()
 logging.getLogger("snakemake.logging").addFilter(probe)
@@ -180,7 +184,7 @@ execute("whole")
 logging.getLogger("snakemake.logging").removeFilter(probe)
 import snakemake_logger_plugin_lamin.event_extractor as extractor
 import snakemake_logger_plugin_lamin.subprocess_env as env
-extractor.in_frame = env.in_frame = internals.in_frame = lambda frame: None
+extractor.in_frame = env.in_frame = internals.in_frame = lambda *frames: None
 execute("records")
 extractor.in_frame = env.in_frame = internals.in_frame = in_frame
 everything = hiding(*OF_JOB, *OF_WORKFLOW, *OF_EXECUTOR, *OF_FILE)

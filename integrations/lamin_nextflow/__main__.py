@@ -28,7 +28,7 @@ def build() -> None:
 @main.command()
 @click.argument("version", default=runtime.DEFAULT_VERSION)
 def fetch(version: str) -> None:
-    """Fetch this version of Nextflow, so that it is there when there is no network."""
+    """Download this version of Nextflow, for use without a network."""
     runtime.fetched(version, None)
     click.echo(jar_cache.cache_folder() / f"nextflow-{version}")
 

@@ -35,7 +35,7 @@ Plugin-Requires: >=22.10.0
 
 
 def observer_jar() -> Path:
-    """The jar, built anew when its source has changed. Raises `Unavailable` when it cannot be had or built."""
+    """The jar, built again if its source has changed. Raises `Unavailable` if it is missing and cannot be built."""
     if SOURCE.is_dir():
         return build()
     if not JAR.is_file():
@@ -96,7 +96,7 @@ def compile_java(
 
 
 def _stamp() -> str:
-    """What the jar is made from: every source file, and this module, which says how."""
+    """The sources of the jar: every source file, and this module, which builds it."""
     digest = hashlib.sha256(__version__.encode())
     for path in [Path(__file__), RULES, *_resources(), *sorted(SOURCE.glob("src/**/*.java"))]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())

@@ -56,7 +56,7 @@ def nextflow(ctx: click.Context, arguments: tuple[str, ...]) -> None:
 
 
 def _plugin(command: str) -> None:
-    """Print what to paste; the plugin is among Nextflow's when it was to be installed."""
+    """Print the lines to paste into the configuration; `install` also copies the plugin to Nextflow's plugins."""
     from lamin_nextflow import plugin
 
     if command == "install":

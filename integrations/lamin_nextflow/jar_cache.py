@@ -76,7 +76,7 @@ def jars(program: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Where fetched programs are kept: below `XDG_CACHE_HOME`, by default `~/.cache`."""
+    """The folder of downloaded programs: below `XDG_CACHE_HOME`, by default `~/.cache`."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
     return Path(cache) / "lamin" / "nextflow"
 

@@ -20,7 +20,7 @@ SHIPPED = Path(__file__).with_name("plugins")
 
 
 def plugins_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where this Nextflow looks for plugins: `NXF_PLUGINS_DIR`, by default `plugins` in `NXF_HOME`.
+    """The folder of this Nextflow's plugins: `NXF_PLUGINS_DIR`, by default `plugins` in `NXF_HOME`.
 
     >>> plugins_folder({"NXF_HOME": "/opt/nextflow"}).as_posix()
     '/opt/nextflow/plugins'

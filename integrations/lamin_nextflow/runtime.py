@@ -88,7 +88,7 @@ def fetched(
 
 
 def _defaults() -> dict[str, str]:
-    """What the `nextflow` script would set, and no plugins from the network."""
+    """The environment that the `nextflow` script sets, without plugins from the network."""
     return {
         "NXF_PLUGINS_MODE": "prod",
         "NXF_PLUGINS_DEFAULT": "false",

@@ -109,7 +109,7 @@ def _parsed(line: bytes) -> Event | None:
 
 
 def _abort(start: Event, reason: str) -> Event:
-    """The end of a run that Nextflow could not tell any more."""
+    """The end of a run that Nextflow could not report."""
     run = start["run"]
     run_facets = {**run["facets"], "errorMessage": facets.error_message(reason, None)}
     return {

@@ -65,7 +65,7 @@ def is_task_folder(work: Path, folder: Path) -> bool:
 
 
 def _is_below(path: str, root: str) -> bool:
-    """Whether all that would be read for this path lies below the work folder, and is a file or a folder."""
+    """Whether all files that are read for this path are files or folders below the work folder."""
     real = os.path.realpath(path)
     if not real.startswith(f"{root}{os.sep}"):
         return False

@@ -11,8 +11,9 @@ from typing import Any
 from lamin_core.errors import LaminError, NotFound, ValidationError
 from lamin_prefect import path_discovery
 from lamin_prefect.file_use import FileUse, absolute
-from lamin_prefect.tables import TableCheck, check, tables_for, write
+from lamin_prefect.tables import tables_for, write
 from lamin_prefect.translate import Declaration, parameters
+from openlineage.lamin.adapter.table_checks import TableCheck, check
 from openlineage.lamin.emit import facets
 from openlineage.lamin.emit.events import Dataset
 
@@ -119,28 +120,15 @@ def _with_names(value: Any) -> Any:
     return value.name if is_record else value
 
 
-def check_features(done: TableCheck | None) -> dict[str, str]:
-    """What a check against a schema has to say, as `ln.curators.check` notes it; nothing where there was none.
-
-    >>> check_features(TableCheck("0123456789abcdef", "")), check_features(None)
-    ({'schema_check': 'passed'}, {})
-    """
-    if done is None:
-        return {}
-    if not done.problems:
-        return {"schema_check": "passed"}
-    return {"schema_check": "failed", "schema_problems": done.problems}
-
-
 def annotated(
     dataset: Dataset, features: Mapping[str, Any], labels: Sequence[str], done: TableCheck | None
 ) -> Dataset:
     """The dataset with these values of features, these labels and the check, beside what it has."""
     described = dict(dataset.facets)
-    values = {**features, **check_features(done)}
+    values = {**features, **(done.features if done else {})}
     if values:
         existing = described.get("lamin_features", {}).get("values", {})
-        schema = None if done is None or done.problems else done.schema
+        schema = done.fitting_schema if done else None
         described["lamin_features"] = facets.lamin_features({**existing, **values}, schema=schema)
     if labels:
         described["tags"] = facets.tags("Dataset", [(label, "") for label in labels])

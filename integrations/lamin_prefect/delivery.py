@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from lamin_core.runtime.child_environment import ChildEnvironment
 from lamin_core.runtime.fork_safe import ForkSafeLock
 from lamin_core.runtime.parent_context import RunReference, parent_from_environment
-from openlineage.lamin.emit.default_sink import default_sink
 from openlineage.lamin.emit.events import Event, Run
 from openlineage.lamin.emit.sinks import Sink
 
@@ -26,7 +25,7 @@ class Delivery:
         """Hand it to the sink, one thread at a time."""
         with self._lock:
             if self._sink is None:
-                self._sink = default_sink()
+                self._sink = _default_sink()
             self._sink.emit(event)
 
     def flush(self) -> None:
@@ -41,6 +40,13 @@ class Delivery:
             sink, self._sink = self._sink, None
         if sink is not None:
             sink.close()
+
+
+def _default_sink() -> Sink:
+    # Here, as a module that only defines flows pays for no sink.
+    from openlineage.lamin.emit.default_sink import default_sink
+
+    return default_sink()
 
 
 class Announcement:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
+from lamin_core.enums import MANAGED
 from lamin_core.runtime.fork_safe import ForkSafeLock
 from lamin_core.runtime.paths import user_cache
+from lamin_prefect.path_discovery import Copy
 from openlineage.lamin.adapter.datasets import DatasetReader, Snapshot
 from openlineage.lamin.adapter.watched_files import WatchedFiles
 from openlineage.lamin.emit.events import Dataset
+from openlineage.lamin.emit.naming import dataset_name
 
 # File servers have clocks of their own, and some know no fractions of a second.
 _CLOCK_SLACK = 2_000_000_000
@@ -57,6 +60,8 @@ class FileUse:
     """When the run began, in nanoseconds since 1970."""
     opened: WatchedFiles = field(default_factory=WatchedFiles)
     _passed: dict[str, Snapshot | None] = field(default_factory=dict)
+    _passed_copies: dict[str, list[Copy]] = field(default_factory=dict)
+    _returned_copies: dict[str, list[Copy]] = field(default_factory=dict)
     _inputs: list[Dataset] = field(default_factory=list)
     _outputs: dict[str, Snapshot] = field(default_factory=dict)
     _yielded: list[Snapshot] = field(default_factory=list)
@@ -77,6 +82,15 @@ class FileUse:
             if path not in self._passed:
                 self._passed[path] = reader.snapshot(path)
         self.opened.expect(self._passed)
+
+    def passed_artifacts(self, copies: Iterable[Copy]) -> None:
+        """These are the artifacts among its arguments, whose copies have been passed."""
+        self._passed_copies.update(_by_path(copies))
+
+    @property
+    def was_passed_copies(self) -> bool:
+        """Whether the paths among its arguments do not say which artifacts they are."""
+        return any(map(is_copy, self._passed))
 
     def read(self, paths: Iterable[str]) -> list[Dataset]:
         """The run reads these, as they are now."""
@@ -108,8 +122,9 @@ class FileUse:
             if snapshot is not None and self._is_written_here(path, snapshot):
                 self._yielded.append(snapshot)
 
-    def returned(self, paths: Iterable[str]) -> None:
-        """The run ends with these in its result."""
+    def returned(self, paths: Iterable[str], copies: Iterable[Copy] = ()) -> None:
+        """The run ends with these in its result; `copies` are those of artifacts."""
+        self._returned_copies.update(_by_path(copies))
         for path in map(absolute, paths):
             snapshot = reader.snapshot(path)
             if snapshot is not None and self._is_written_here(path, snapshot):
@@ -124,10 +139,12 @@ class FileUse:
                 self._outputs[path] = snapshot
         for path in self._passed:
             self._decide(path)
-        snapshots = [*self._yielded, *self._outputs.values()]
-        for snapshot in snapshots:
+        datasets = [snapshot.dataset for snapshot in self._yielded]
+        for path, snapshot in self._outputs.items():
+            datasets += _meant(snapshot.dataset, self._returned_copies.get(path, ()))
+        for snapshot in (*self._yielded, *self._outputs.values()):
             recorded_states.remember(snapshot)
-        return list(dict.fromkeys(map(self._with_role, snapshots)))
+        return list(dict.fromkeys(map(self._with_role, datasets)))
 
     def inputs(self, *, is_complete: bool) -> list[Dataset]:
         """What the run has read; to be called after `outputs`.
@@ -139,7 +156,7 @@ class FileUse:
         datasets = list(self._inputs)
         for path, before in self._passed.items():
             if before is not None and self._is_input(path, before, is_complete):
-                datasets.append(before.dataset)
+                datasets += self._datasets_passed(path, before)
         return list(dict.fromkeys(datasets))
 
     def noticed(
@@ -169,8 +186,13 @@ class FileUse:
         is_declared = dataset.name in declared or any(folder in declared for folder in folders)
         return is_declared or identity(dataset) in self.written_inside
 
+    def _datasets_passed(self, path: str, before: Snapshot) -> list[Dataset]:
+        return _meant(before.dataset, self._passed_copies.get(path, ()))
+
     def _is_input(self, path: str, before: Snapshot, is_complete: bool) -> bool:
-        if self.opened.has_read(path) or identity(before.dataset) in self.read_inside:
+        if self.opened.has_read(path):
+            return True
+        if not self.read_inside.isdisjoint(map(identity, self._datasets_passed(path, before))):
             return True
         if not is_complete or any(self._outputs_in(path)):
             return False
@@ -210,13 +232,34 @@ class FileUse:
             if namespace == "file" and name.startswith(f"{folder.dataset.name}/")
         )
 
-    def _with_role(self, snapshot: Snapshot) -> Dataset:
-        dataset = snapshot.dataset
+    def _with_role(self, dataset: Dataset) -> Dataset:
         return (
             replace(dataset, role="published")
             if identity(dataset) in self.written_inside
             else dataset
         )
+
+
+def is_copy(path: str) -> bool:
+    """Whether a registry keeps this as a copy."""
+    return f"/{MANAGED}/" in path
+
+
+def _by_path(copies: Iterable[Copy]) -> Mapping[str, list[Copy]]:
+    by_path: dict[str, list[Copy]] = {}
+    for copy in dict.fromkeys(copies):
+        by_path.setdefault(absolute(copy.path), []).append(copy)
+    return by_path
+
+
+def _meant(dataset: Dataset, copies: Sequence[Copy]) -> list[Dataset]:
+    """The dataset under the names of the artifacts that these copies are of; as it is, without any."""
+    renamed = []
+    for copy in copies:
+        namespace, name = dataset_name(copy.name)
+        real_key = None if dataset.hash is None else copy.real_key
+        renamed.append(replace(dataset, namespace=namespace, name=name, real_key=real_key))
+    return renamed or [dataset]
 
 
 def identity(dataset: Dataset) -> Identity:

@@ -14,9 +14,10 @@ import re
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 from lamin_core.errors import LaminError
+from lamin_core.storage.locations import is_copy_key
 from openlineage.lamin.adapter.text_paths import may_name_a_file
 
 _DEPTH = 5
@@ -35,13 +36,39 @@ def locations(value: Any, *, text: bool = False) -> list[str]:
     >>> locations({"a": [PurePath("x.csv"), "no path"], "b": "y.csv"})
     ['x.csv', 'y.csv']
     """
-    return list(dict.fromkeys(_walk(value, text, _DEPTH, iter(range(_ITEMS)))))
+    pairs = _walk(value, text, _DEPTH, iter(range(_ITEMS)))
+    return list(dict.fromkeys(location for location, _ in pairs))
 
 
-def _walk(value: Any, text: bool, depth: int, budget: Iterator[int]) -> Iterator[str]:
+class Copy(NamedTuple):
+    """The copy that a registry keeps of an artifact; others with the same bytes may share it."""
+
+    path: str
+    """Where its bytes are: a path or a URL."""
+    name: str
+    """The path or URL that its key names, which is this artifact's alone."""
+    real_key: str
+    """Where the copy is below the root of its storage."""
+
+
+def copies(values: Iterable[Any]) -> list[Copy]:
+    """The copies behind the artifacts in these values: their path alone does not say which artifact is meant."""
+    pairs = _walk(list(values), False, _DEPTH + 1, iter(range(_ITEMS)))
+    of_artifacts = (_copy(value, location) for location, value in pairs)
+    return [copy for copy in of_artifacts if copy is not None]
+
+
+def _copy(value: Any, path: str) -> Copy | None:
+    key, real_key = getattr(value, "key", None), getattr(value, "real_key", None)
+    if key is None or real_key is None or not is_copy_key(real_key):
+        return None
+    return Copy(path, path.removesuffix(real_key) + key, real_key)
+
+
+def _walk(value: Any, text: bool, depth: int, budget: Iterator[int]) -> Iterator[tuple[str, Any]]:
     here = _location(value, text)
     if here is not None:
-        yield here
+        yield here, value
     elif depth > 0:
         for part, _ in zip(parts(value), budget, strict=False):  # ends with whichever is shorter
             if type(part) not in _NO_PATHS:

@@ -22,12 +22,13 @@ from lamin_prefect import path_discovery
 from lamin_prefect.declared_outputs import DeclaredOutputs
 from lamin_prefect.delivery import announcement as announcement
 from lamin_prefect.delivery import delivery as delivery
-from lamin_prefect.file_use import FileUse, identity
+from lamin_prefect.file_use import FileUse, identity, is_copy
 from lamin_prefect.kept_results import KeptResults, Result
 from lamin_prefect.provenance_map import Upstream
 from lamin_prefect.task_assets import TaskAssets
 from lamin_prefect.translate import Declaration, Ending
 from openlineage.lamin.adapter.guard import Guard
+from openlineage.lamin.adapter.watched_files import WatchedFiles
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.events import Dataset, Event, Run
 
@@ -68,7 +69,8 @@ class Recording:
         self._called = called
         self._flush = flush
         self._began = datetime.now(UTC)
-        self._files = FileUse(int(self._began.timestamp() * 1e9))
+        opened = WatchedFiles(None if outer is None else outer._files.opened)
+        self._files: FileUse = FileUse(int(self._began.timestamp() * 1e9), opened)
         self._is_rolled_back = False
         self._declared = DeclaredOutputs(
             called.declaration, called.function, called.arguments, self._files
@@ -129,6 +131,8 @@ class Recording:
         called = self._called
         for paths in path_discovery.in_arguments(called.function, called.arguments).values():
             self._files.passed(paths)
+        if self._files.was_passed_copies:
+            self._files.passed_artifacts(path_discovery.copies(called.arguments.values()))
         declared = path_discovery.filled(called.declaration.inputs, called.arguments)
         return self._files.read(declared) + self._files.refer(called.assets.inputs())
 
@@ -169,7 +173,9 @@ class Recording:
     @log_exceptions
     def _returned(self, value: Any) -> None:
         upstream.remember(value, self.run.reference)
-        self._files.returned(path_discovery.in_result(self._called.function, value))
+        paths = path_discovery.in_result(self._called.function, value)
+        copies = path_discovery.copies([value]) if any(map(is_copy, paths)) else ()
+        self._files.returned(paths, copies)
         self._files.wrote(self._declared.paths())
 
     @unwatched()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 WRAPPER_PREFIX = f"file:{Path(__file__).parent / 'wrappers'}/"
-"""What stands before `lamin/save` in a `wrapper:` directive; `lamin snakemake wrapper-prefix` prints it."""
+"""The prefix of `lamin/save` in a `wrapper:` directive; `lamin snakemake wrapper-prefix` prints it."""
 
 
 def newest(key: str) -> str:

@@ -101,7 +101,7 @@ def _script(folder: str, name: str) -> str | None:
 
 
 def _says(written: str, code: str) -> bool:
-    """Whether this directive, as it stands in a Snakefile, is this code.
+    """Whether this directive of a Snakefile contains this code.
 
     >>> _says("shell:\\n    'echo {output}'  # loud", "echo {output}")
     True

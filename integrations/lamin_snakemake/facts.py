@@ -90,6 +90,8 @@ class Job:
     """Paths of its log files: there when it ends."""
     benchmark: str | None = None
     """Path of the table of what it took."""
+    schemas: Mapping[str, str] = field(default_factory=dict)
+    """Name or uid of the schema that an output should fit, by its path; by its name, if there is no such output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,7 @@ class JobFinished:
 
 @dataclass(frozen=True, slots=True)
 class JobFailed:
-    """An attempt failed. `by_hand` is None where it cannot be told whether a person stopped it."""
+    """An attempt failed. `by_hand` is None if it is unknown whether a person stopped it."""
 
     at: float
     jobid: int
@@ -196,11 +198,20 @@ class WorkflowFailed:
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
-    """The content of files that a run has read or written, and that was told without it."""
+    """The content of files that a run has read or written, sent after the event of the run."""
 
     at: float
     run: Run
     direction: Direction
+    datasets: tuple[Dataset, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Whether tables that a run has written fit their schemas, as facets of them."""
+
+    at: float
+    run: Run
     datasets: tuple[Dataset, ...]
 
 
@@ -223,5 +234,6 @@ Fact = (
     | NothingToDo
     | WorkflowFailed
     | Hashed
+    | Checked
     | Closed
 )

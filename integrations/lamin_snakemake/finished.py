@@ -80,7 +80,7 @@ class Contents:
     dataset_written: Callable[[str, float], Dataset]
     """The file at an absolute path as it was written at this time."""
     log: Callable[[str, float], Dataset | None]
-    """The log file at an absolute path of a job that ended at this time; None if it is gone."""
+    """The log file at an absolute path of a job that ended at this time; None if it no longer exists."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from openlineage.lamin.receive.waiting import take_waiting
 
 _BATCH = 500
 _SAME_RUN = timedelta(seconds=2)
-"""The time of a file, and that of the run that wrote it, may differ by so much."""
+"""The highest difference in seconds between the time of a file and that of the run that wrote it."""
 
 
 @dataclass(frozen=True, slots=True)

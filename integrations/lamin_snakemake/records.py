@@ -50,13 +50,15 @@ def annotate(
     labels: str | Sequence[str] = (),
     features: Mapping[str, object] | None = None,
     schema: str | None = None,
+    *,
+    strict: bool = True,
 ) -> None:
     """Give the artifact labels, made if they are new, and values of features; check it against a schema.
 
-    The check comes first: what does not fit raises `ValidationError` and gets no label.
+    The check comes first: what does not fit raises `ValidationError` and gets no label; unless it is not `strict`.
     """
     if schema is not None:
-        ln.curators.check(artifact, schema_named(schema), strict=True)
+        ln.curators.check(artifact, schema_named(schema), strict=strict)
     names = [labels] if isinstance(labels, str) else list(labels)
     if names:
         artifact.ulabels.add(*(ln.ULabel(name=name).save() for name in names))
@@ -70,7 +72,7 @@ def schema_named(name: str) -> Schema:
 
 
 def registered(path: str | os.PathLike[str]) -> Artifact:
-    """Return the file or folder as the artifact that it is where it lies; no run becomes its maker.
+    """Return the file or folder as an artifact in place, without a run that made it.
 
     A file that a rule has just written may be known before the event of its job arrives: both mean
     the same version, by path and content.
@@ -94,7 +96,7 @@ def saved(
 
 
 def address_of(artifact: Artifact | None, key: str | None) -> str:
-    """Return the path or URL by which events name the artifact; of None, one to be saved under the key."""
+    """Return the path or URL of the artifact in events; for None, the path of an artifact to be saved with the key."""
     if artifact is None:
         return f"{ln.connect().files.managed().root.rstrip('/')}/{key}"
     if artifact.key is None:

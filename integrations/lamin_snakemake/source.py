@@ -40,7 +40,7 @@ def without_addresses(text: str) -> str:
 
 
 def directive(snakefile: str, rule: str, keyword: str) -> str | None:
-    """The text of a directive of a rule, as it stands in the Snakefile; None if it is not there exactly once.
+    """The text of a directive of a rule in the Snakefile; None if it does not occur exactly once.
 
     >>> directive("rule a:\\n    output: 'a'\\n    shell:\\n        'echo'  # loud\\n    threads: 2\\n", "a", "shell")
     "shell:\\n    'echo'  # loud"

@@ -93,11 +93,11 @@ class EventExtractor(logging.Filter):
 
     def _workflow_started(self, record: logging.LogRecord) -> None:
         # The workflow itself knows only later how it will execute.
-        executor = in_frame(internals.EXECUTOR)
+        executor = in_frame(internals.EXECUTOR, internals.EXECUTOR_BEFORE_9_21)
         touches = read(executor, "common_settings.touch_exec", records.is_touch(record))
         if touches or read(executor, "common_settings.dryrun_exec", False):
             return
-        live = in_frame(internals.WORKFLOW)
+        live = in_frame(internals.WORKFLOW, internals.WORKFLOW_BEFORE_9_21)
         self._scheduler = threading.get_ident()
         # `workdir:` in a Snakefile changes the folder but not the record's `rundir`; no job runs
         # yet, so this is it.
@@ -135,8 +135,9 @@ class EventExtractor(logging.Filter):
         if jobid not in self._announced:  # a member of a group that the scheduler hides
             self._announced.add(jobid)
             self._tell(facts.JobsStarted(record.created, {jobid: ()}))
-        plainly = records.job_of(record, self._folder)
-        job = plainly if live is None else quietly(lambda: self._live_job(record, live), plainly)
+        job = None if live is None else quietly(lambda: self._live_job(record, live), None)
+        if job is None:
+            job = records.job_of(record, self._folder)
         self._outputs[jobid] = job.outputs
         self._tell(facts.JobDescribed(record.created, job))
 

@@ -27,6 +27,8 @@ class Frame:
 
 WORKFLOW = Frame("snakemake.workflow", "execute", "self")
 EXECUTOR = Frame("snakemake.workflow", "execute", "executor_plugin")
+WORKFLOW_BEFORE_9_21 = Frame("snakemake.api", "execute_workflow", "workflow")
+EXECUTOR_BEFORE_9_21 = Frame("snakemake.api", "execute_workflow", "executor_plugin")
 SELECTED_JOBS = Frame("snakemake.scheduling.job_scheduler", "schedule", "run")
 LOGGED_JOB = Frame("snakemake.jobs", "log_info", "self")
 FAILED_OUTPUTS = Frame("snakemake.scheduling.job_scheduler", "postprocess", "job")
@@ -79,13 +81,19 @@ def quietly(compute: Callable[[], Value], default: Value) -> Value:
         return default
 
 
-def in_frame(frame: Frame) -> Any:
-    """Return the variable of the nearest caller with this name; None if nobody is called so."""
-    caller = sys._getframe(1).f_back
+def in_frame(frame: Frame, *otherwise: Frame) -> Any:
+    """Return the variable of the nearest caller with this name, or with the next one; None if nobody is called so."""
+    value = _in_frame(frame)
+    return in_frame(*otherwise) if value is None and otherwise else value
+
+
+def _in_frame(frame: Frame) -> Any:
+    caller = sys._getframe(2).f_back
     while caller is not None:
         code = caller.f_code
-        names = code.co_varnames + code.co_cellvars
-        if code.co_name == frame.function and frame.variable in names:
+        if code.co_name == frame.function and (
+            frame.variable in code.co_varnames or frame.variable in code.co_cellvars
+        ):
             return caller.f_locals.get(frame.variable)
         caller = caller.f_back
     return None

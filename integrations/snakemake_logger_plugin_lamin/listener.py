@@ -20,12 +20,14 @@ from openlineage.lamin.emit.sinks import Sink
 from snakemake_logger_plugin_lamin.digests import Contents, stamp
 from snakemake_logger_plugin_lamin.held_files import release
 from snakemake_logger_plugin_lamin.late_digests import LateDigests
+from snakemake_logger_plugin_lamin.schema_checks import SchemaChecks
 
 
 class Listener:
     """The state of the workflow and its jobs; `hear` one fact after the other.
 
-    With `late`, a job whose files take long to hash is told at once, and their content when it is known.
+    With `late`, a job whose files take long to hash is told at once, and their content when it is known;
+    with `checks`, so are the results of checks against schemas.
     What Snakemake guarantees: JobsStarted < JobDescribed < JobFinished of a job. A job that fails
     at once may fail before it is described; the extractor describes it then.
     """
@@ -36,8 +38,10 @@ class Listener:
         contents: Contents,
         parent: RunReference | None = None,
         late: LateDigests | None = None,
+        checks: SchemaChecks | None = None,
     ) -> None:
         self._late = late
+        self._checks = checks
         self._sink = sink
         self._contents = contents
         self._parent = parent
@@ -63,6 +67,9 @@ class Listener:
             if self._late is not None:
                 self._late.hear(fact)
             self._add_contents(fact)
+            return
+        if isinstance(fact, facts.Checked):
+            self._add_checks(fact)
             return
         if self._workflow is None:
             return
@@ -155,6 +162,12 @@ class Listener:
             side = {"input": "inputs", "output": "outputs"}[fact.direction]
             self._sink.emit(events.running(fact.run, _time(fact.at), **{side: news}))
 
+    def _add_checks(self, fact: facts.Checked) -> None:
+        if self._checks is not None:
+            self._checks.hear()
+        if fact.datasets:
+            self._sink.emit(events.running(fact.run, _time(fact.at), outputs=fact.datasets))
+
     def _complete(self, fact: facts.JobFinished) -> None:
         if fact.jobid not in self._running:
             _release(fact.outputs or ())
@@ -168,6 +181,8 @@ class Listener:
         self._contents.written(files)
         outputs = self._datasets(run, "output", (*files, *_logs(job)))
         self._sink.emit(events.complete(run, _time(fact.at), outputs=outputs))
+        if job.schemas and self._checks is not None:
+            self._checks.submit(run, files, job.schemas)
 
     def _fail(self, fact: facts.JobFailed) -> None:
         run, job = self._running.pop(fact.jobid, (None, None))

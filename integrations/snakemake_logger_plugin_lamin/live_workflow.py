@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
 import logging
 import os
+import platform
+import sys
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +26,7 @@ def workflow_of(
     record: logging.LogRecord, live: Any, executor: str | None, title: str | None
 ) -> facts.Workflow:
     """Return the workflow of this WORKFLOW_STARTED; without a live object, what the record tells."""
-    attributes = record.__dict__
+    attributes = _header(record)
     named = read(live, "main_snakefile") or attributes.get("snakefile_main") or "Snakefile"
     snakefile = os.fspath(named)
     path = snakefile if "://" in snakefile else os.path.abspath(snakefile)
@@ -34,7 +38,7 @@ def workflow_of(
         path,
         tuple(included),
         quietly(lambda: plain(dict(read(live, "config") or {})), {}),
-        _details(record, live, executor) | working_copy,
+        _details(attributes, live, executor) | working_copy,
         process.current(),
         git,
         title,
@@ -54,9 +58,23 @@ def _git(snakefile: str) -> tuple[GitSource, dict[str, Any]]:
     return git, {"git": working_copy.facts()}
 
 
-def _details(record: logging.LogRecord, live: Any, executor: str | None) -> dict[str, Any]:
-    attributes = record.__dict__
-    configfiles = attributes.get("configfiles") or ()
+def _header(record: logging.LogRecord) -> dict[str, Any]:
+    """What the record says of the invocation; what it does not say, as before Snakemake 9.21, this process does."""
+    if "cmd" in record.__dict__:
+        return record.__dict__
+    return {
+        "cmd": " ".join(sys.argv),
+        "host": platform.node(),
+        "user": quietly(getpass.getuser, None),
+        "platform": platform.platform(),
+        "python_version": sys.version,
+        "snakemake_version": quietly(lambda: version("snakemake"), ""),
+        **record.__dict__,
+    }
+
+
+def _details(attributes: dict[str, Any], live: Any, executor: str | None) -> dict[str, Any]:
+    configfiles = attributes.get("configfiles") or read(live, "configfiles") or ()
     details = {
         "command": attributes.get("cmd"),
         "cores": read(live, "resource_settings.cores"),

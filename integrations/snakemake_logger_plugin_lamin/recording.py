@@ -7,7 +7,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from lamin_core.runtime.child_environment import ChildEnvironment
 from lamin_core.runtime.parent_context import environment_for_children, parent_from_environment
@@ -21,12 +21,15 @@ from snakemake_logger_plugin_lamin.digests import HASH_LIMIT, Contents
 from snakemake_logger_plugin_lamin.event_extractor import EventExtractor
 from snakemake_logger_plugin_lamin.late_digests import LateDigests
 from snakemake_logger_plugin_lamin.listener import Listener
+from snakemake_logger_plugin_lamin.schema_checks import SchemaChecks
 from snakemake_logger_plugin_lamin.subprocess_env import Children
 
 logger = logging.getLogger("lamin")
 SNAKEMAKE_LOGGER = "snakemake.logging"
 _LAST_DIGESTS = 1.0
 """Seconds that the end of a workflow waits for files that are still being hashed; the sink may need two more."""
+_LAST_CHECKS = 60.0
+"""Seconds that the end of a workflow waits for checks against schemas that its rules declare."""
 _WAITING = 10_000
 """Facts that wait at most before jobs are left out: each holds some kilobytes."""
 
@@ -98,10 +101,11 @@ class Recording:
         if self._thread is None:
             sink = default_sink()
             late = LateDigests(self._contents, self._queue.put)
-            listener = Listener(sink, self._contents, self._parent, late)
+            checks = SchemaChecks(self._contents, self._queue.put)
+            listener = Listener(sink, self._contents, self._parent, late, checks)
             self._thread = threading.Thread(
                 target=self._listen,
-                args=(listener, sink, late),
+                args=(listener, sink, late, checks),
                 name="lamin-snakemake",
                 daemon=True,
             )
@@ -119,33 +123,41 @@ class Recording:
             variables["LAMIN_INSTANCE"] = instance
         self._environment.set(variables)
 
-    def _listen(self, listener: Listener, sink: Sink, late: LateDigests) -> None:
+    def _listen(
+        self, listener: Listener, sink: Sink, late: LateDigests, checks: SchemaChecks
+    ) -> None:
         guard = Guard("lineage is incomplete", once=True)
-        for fact in self._facts(late):
+        for fact in self._facts(late, checks):
             try:
                 listener.hear(fact)
             except Exception as error:
                 guard.warn(error)
         try:
             listener.abandon(time.time())
+            checks.close()
             sink.close()
         except Exception as error:
             logger.warning("lineage sink did not close: %s", error)
 
-    def _facts(self, late: LateDigests) -> Iterator[facts.Fact]:
-        """What is told until the end, and the digests that come in a moment after it."""
+    def _facts(self, late: LateDigests, checks: SchemaChecks) -> Iterator[facts.Fact]:
+        """What is told until the end, and the digests and checks that come in a moment after it."""
         fact = self._queue.get()
         while not isinstance(fact, facts.Closed):
             yield fact
             fact = self._queue.get()
         yield fact
-        until = time.monotonic() + _LAST_DIGESTS
-        while late.open and not self._contents.hurried:
+        yield from self._until(_LAST_DIGESTS, lambda: late.open and not self._contents.hurried)
+        self._contents.hurried = True
+        yield from self._until(_LAST_CHECKS, lambda: checks.open)
+
+    def _until(self, seconds: float, is_awaited: Callable[[], object]) -> Iterator[facts.Fact]:
+        """What is told for so long at most, while something is awaited."""
+        deadline = time.monotonic() + seconds
+        while is_awaited():
             try:
-                yield self._queue.get(timeout=max(0.0, until - time.monotonic()))
+                yield self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 break
-        self._contents.hurried = True
 
     def close(self) -> None:
         """End the recording and wait until it is told; what is not hashed a moment later is left out."""

@@ -87,7 +87,7 @@ def restore(instance: Instance, source: Path, *, previous: Path) -> None:
 
 
 def _keep(instance: Instance, current: Path, previous: Path) -> None:
-    """What is there, as a backup; where SQLite cannot read it, the file itself with what lies beside it."""
+    """A backup of the existing database; if SQLite cannot read it, copies of the file and the files beside it."""
     if not current.exists():
         return
     try:

@@ -1,4 +1,4 @@
-"""Artifacts whose bytes are gone and that nothing needs, such as the outputs of `temp()`.
+"""Artifacts whose bytes no longer exist and that nothing needs, such as the outputs of `temp()`.
 
 They go into the trash: queries show them no longer, the lineage of what was made from them stays.
 """

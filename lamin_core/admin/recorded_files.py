@@ -1,4 +1,4 @@
-"""The latest versions that were registered where they lie, in local storages."""
+"""The latest versions that are registered in place, in local storages."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RecordedFile:
 
     @property
     def path(self) -> str:
-        """Where it lies. Raises `Conflict` where that is outside of its storage."""
+        """The path of the file. Raises `Conflict` if it is outside of its storage."""
         return location(self.root, self.key)
 
 

@@ -63,7 +63,7 @@ class OutdatedResult:
 
 @dataclass(frozen=True, slots=True)
 class ChangedFile:
-    """A registered file that is not as it was recorded: `changed` or `gone`."""
+    """A registered file that differs from its record: `changed` or `gone`."""
 
     uid: str
     key: str

@@ -71,7 +71,7 @@ def annotated_artifacts(
 
 
 def _labelled(chosen: QuerySet[ln.Artifact], label: str) -> QuerySet[ln.Artifact]:
-    """Those with this label, or of the sample or other record with this name."""
+    """Records with this label, or with the sample or other record of this name."""
     if ln.Record.filter(name=label).exists():
         return chosen.filter(ln.Q(ulabels__name=label) | ln.Q(records__name=label))
     _check_name(ln.ULabel, label)

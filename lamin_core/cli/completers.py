@@ -30,7 +30,7 @@ def keys(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> l
 
 
 def transforms(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Keys of transforms, each of which stands for its newest run."""
+    """Keys of transforms, each for its newest run."""
     return beginning("Transform", "key", incomplete)
 
 
@@ -71,7 +71,7 @@ def deleted_keys(_ctx: click.Context, _parameter: click.Parameter, incomplete: s
 
 
 def beginning(registry: str, field: str, incomplete: str) -> list[str]:
-    """The values of this field that begin so, the newest first; nothing where there is no instance."""
+    """The values of this field with this prefix, the newest first; empty if there is no instance."""
     import lamin_core as ln
 
     try:

@@ -27,7 +27,7 @@ def show(error: BaseException) -> int:
 
 
 def lines(error: BaseException) -> list[str]:
-    """What happened, why, and what to type next, a line each; the last two where they are known.
+    """The error, its cause and the next step, one line each; the last two if they are known.
 
     >>> print("\\n".join(lines(LaminError("no such key", hint="lamin artifacts"))))
     lamin: no such key
@@ -61,7 +61,7 @@ _BUG = "lamin --debug COMMAND shows where; please report it"
 
 
 def _reason(error: LaminError) -> str:
-    """What caused it, in one line, unless the message has said so already."""
+    """The cause of the error in one line, unless the message contains it."""
     cause = error.__cause__
     if cause is None:
         return ""

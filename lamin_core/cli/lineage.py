@@ -40,7 +40,7 @@ from lamin_core.render.tree import tree_lines
 from lamin_core.runtime.text import duration
 
 _SHOWN = 50
-"""Rows of a table, where nobody says how many."""
+"""The default number of rows in a table."""
 
 
 @click.command(
@@ -213,7 +213,7 @@ def _print_paths(graph: Lineage, record: Artifact | Run, target: Artifact | Run)
 
 
 def _called(record: Artifact | Run) -> str:
-    """What people call it, and its uid."""
+    """The name and the uid."""
     if isinstance(record, Run):
         return f"run {record.uid}" if record.name is None else f"run {record.uid} ({record.name})"
     return record.uid if record.key is None else f"{record.key} ({record.uid})"

@@ -101,7 +101,7 @@ def _shown(part: object) -> str:
 
 
 def is_interactive() -> bool:
-    """Whether a person can be asked: both ends are a terminal, and this is no CI."""
+    """Whether the command can ask a person: input and output are a terminal, and this is not CI."""
     return sys.stdin.isatty() and sys.stderr.isatty() and not os.environ.get("CI")
 
 

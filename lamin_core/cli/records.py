@@ -164,7 +164,7 @@ def list_(kind: str | None, limit: int, search: str | None, as_json: bool) -> No
 
 
 def _short(fields: dict[str, Any]) -> dict[str, Any]:
-    """What fits a line: without long fields, digests and moments to the second."""
+    """The fields that fit a line: without long fields and digests; times to the second."""
     left_out = (
         "hash",
         "hash_type",

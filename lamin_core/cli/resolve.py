@@ -103,7 +103,7 @@ def with_stem(kind: Any, uid: str) -> Any:
 
 
 def called(record: Any) -> str:
-    """What people call this record: its registry, its name and its uid."""
+    """The registry, name and uid of this record."""
     kind = type(record)
     name = getattr(record, kind._name_field, None)
     return f"{kind.__name__.lower()} {record.uid if name is None else f'{name!r} ({record.uid})'}"

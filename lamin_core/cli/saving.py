@@ -24,7 +24,7 @@ _CODE = {
     ".qmd": ("notebook", None),
     ".sh": ("script", "bash"),
 }
-"""Files that are saved as transforms unless told otherwise: their kind and their language."""
+"""Suffixes of files that are saved as transforms by default: their kind and their language."""
 
 
 @click.command(

@@ -134,7 +134,7 @@ _ANNOTATED: dict[str, tuple[str, ...]] = {
 
 
 def annotated(record: Any) -> dict[str, Any]:
-    """The same with what people said of it, where its registry takes that."""
+    """The same with the labels and values of features, if its registry has them."""
     values = {name: _annotation(record, name) for name in _ANNOTATED.get(type(record).__name__, ())}
     return {**shape(record), **values}
 

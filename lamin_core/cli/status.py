@@ -96,7 +96,7 @@ def _result_line(result: OutdatedResult) -> str:
 
 
 def _here(path: str) -> str:
-    """The path as it is typed here, where it lies below the working directory."""
+    """The path relative to the working directory, if it is below it."""
     here = os.path.relpath(path)
     return path if here.startswith("..") else here
 

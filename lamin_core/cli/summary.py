@@ -45,7 +45,7 @@ def _docstrings(module: str) -> dict[str, str]:
 
 
 def _short_help(function: ast.FunctionDef) -> str | None:
-    """What a decorator says as `short_help`."""
+    """The `short_help` in the decorator of a command."""
     keywords = [
         word
         for call in function.decorator_list

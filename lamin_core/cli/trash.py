@@ -54,7 +54,7 @@ def _in_trash(kind: Any, name: str) -> Any:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @output.as_json
 def prune(dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Move artifacts whose files are gone into the trash; asks first.
+    """Move artifacts whose files no longer exist into the trash; asks first.
 
     These are artifacts, such as outputs of temp(), that were registered in place, whose files no
     longer exist, and that have no label, feature, project, reference, description or collection.

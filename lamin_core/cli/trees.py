@@ -13,7 +13,7 @@ from lamin_core.render.tree import Line
 
 _FAILED = ("failed", "aborted", "lost")
 _LEAST = 12
-"""Columns of a name, however deep it stands."""
+"""The width of a name in columns, at every depth."""
 
 
 def print_lines(graph: Graph, lines: Iterable[Line]) -> None:

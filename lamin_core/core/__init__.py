@@ -1,3 +1,3 @@
-"""What the walkthrough needs beside the registries: `ln.core.datasets`."""
+"""Data for the walkthrough: `ln.core.datasets`."""
 
 from lamin_core.core import datasets as datasets

@@ -21,7 +21,7 @@ from lamin_core.uids import derived_uid, random_uid
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a whole dataset was found to hold, by slot; a table has the slot ''."""
+    """The validated content of a dataset by slot; a table has the slot ''."""
 
     schema: Schema
     slots: dict[str, Checked]

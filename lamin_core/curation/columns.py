@@ -1,4 +1,4 @@
-"""What a schema asks of each column of a table, and whether the type of a column fits."""
+"""The requirements of a schema for each column of a table, and whether the type of a column meets them."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _INFERRED: dict[str, tuple[str, ...]] = {
     "date": ("date", "datetime64", "datetime"),
     "datetime": ("datetime64", "datetime"),
 }
-"""What pandas calls the values of each plain type."""
+"""The names of the plain types in pandas."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What is asked of one column."""
+    """The requirements for one column."""
 
     feature: Feature
     dtype: Dtype
@@ -49,12 +49,12 @@ class Column:
 
     @classmethod
     def of(cls, feature: Feature, *, is_required: bool, is_coerced: bool) -> Column:
-        """What this feature asks for; each feature may be converted for itself."""
+        """The requirements of this feature; each feature can have its own conversion."""
         return cls(feature, parse(feature.dtype), is_required, is_coerced or feature.coerce)
 
     @property
     def name(self) -> str:
-        """Of the feature, and so of the column."""
+        """The name of the feature and of the column."""
         return self.feature.name
 
 

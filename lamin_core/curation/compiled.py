@@ -160,7 +160,7 @@ def _types(table: pd.DataFrame, columns: Mapping[str, Column], errors: Failures)
 
 
 def wrong_type(column: Column, series: Series) -> Problem:
-    """Return what is said of a column whose values are of another type."""
+    """Return the problem of a column whose values have another type."""
     name, dtype = column.name, str(column.dtype)
     kind = inferred(series)
     if kind.startswith("mixed"):
@@ -209,7 +209,7 @@ def _duplicates(
 
 
 def duplicate_index(index: pd.Index, name: str = "the index", owner: str = "df") -> Problem:
-    """Return what is said of names of rows that occur several times."""
+    """Return the problem of row names that occur several times."""
     values = list(dict.fromkeys(index[index.duplicated()]))
     return Problem(
         f"{name} has {len(values):,} value{'s' if len(values) > 1 else ''} more than once: "

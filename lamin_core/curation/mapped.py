@@ -61,7 +61,7 @@ class MappedCollection:
         self._ends = list(accumulate(self.n_obs_list))
         self._join_variables()
         self.encoders: dict[str, dict[object, int]] = {}
-        """Of each encoded column the number of each label."""
+        """The code of each label, for each encoded column."""
         self._encode(encode_labels, unknown_label)
         self._check_parts()
         if parallel:

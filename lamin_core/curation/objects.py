@@ -68,7 +68,7 @@ class SlotsCurator(Curator):
 
 
 def _with_unique_rows(slot: Slot, checked: Checked) -> Checked:
-    """Check that the names of cells are unique, whatever the schema says about the index."""
+    """Check that the names of cells are unique, also if the schema does not require it."""
     if slot.attribute == "obs" and not slot.owner.obs_names.is_unique:
         problem = duplicate_index(slot.owner.obs_names, "obs_names", "adata.obs")
         problem = Problem(problem.message, "adata.obs_names_make_unique()")

@@ -17,7 +17,7 @@ from lamin_core.query.operators import OPERATORS
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a schema asks of a table with these columns."""
+    """The requirements of a schema for a table with these columns."""
 
     schema: Schema
     columns: tuple[Column, ...]
@@ -26,11 +26,11 @@ class Plan:
     names_in: Option | None = None
     """The registry that the names of the columns are looked up in, where that is not `Feature`."""
     unknown: tuple[str, ...] = field(default=())
-    """Columns that a schema of any features allows and that are no features."""
+    """Columns that are not features, and that a schema of any features allows."""
 
     @property
     def title(self) -> str:
-        """What errors call the schema."""
+        """The name of the schema in errors."""
         return self.schema.name or self.schema.uid
 
     @property

@@ -1,4 +1,4 @@
-"""What is wrong with a dataset: collected whole, said at once, each with the call that mends it."""
+"""The problems of a dataset: all are collected and reported together, each with the call that fixes it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Problem:
 
     message: str
     fix: str
-    """What to type next."""
+    """The call that fixes it."""
     slot: str = ""
 
     def __str__(self) -> str:
@@ -65,7 +65,7 @@ def _short(value: object) -> str:
 
 
 def nearest(name: str, names: Sequence[str]) -> list[str]:
-    """Return up to two names that look like this one, whatever the case.
+    """Return up to two names that are similar to this one, ignoring case.
 
     >>> nearest("ifnj", ["IFNG", "DMSO"])
     ['IFNG']
@@ -84,7 +84,7 @@ def _beginning_alike(name: str, names: Iterable[str]) -> list[str]:
 
 
 def near_misses(values: Sequence[str], names: Sequence[str]) -> str:
-    """Return what is said of values that look like valid names, or nothing.
+    """Return the hint for values that are similar to valid names, or an empty text.
 
     >>> near_misses(["IFNJ"], ["IFNG", "DMSO"])
     " (did you mean 'IFNG'?)"

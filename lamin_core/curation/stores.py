@@ -169,7 +169,7 @@ class Labels:
         """None where the values stand for themselves."""
 
     def code(self, position: int) -> Any:
-        """Return the code of a row, or its value where there are no categories."""
+        """Return the code of a row, or its value if the column has no categories."""
         return plain(self._codes[position])
 
     def codes(self) -> Array:

@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a table, or one slot of a larger object, was found to hold."""
+    """The validated content of a table, or of one slot of a larger object."""
 
     schema: Schema
     table: pd.DataFrame | None
     """With the values converted that the schema converts; None where it converts none."""
     problems: list[Problem]
     features: list[Feature] = field(default_factory=list)
-    """Those that the table has columns of."""
+    """The features of the columns of the table."""
     members: list[Registry] = field(default_factory=list)
-    """The records that its columns are called by, where they are no features."""
+    """The records that its columns name, if they are not features."""
     matches: dict[str, Matches] = field(default_factory=dict)
-    """What the values of its categorical columns name."""
+    """The records that the values of its categorical columns name."""
 
 
 def check_table(session: Session, table: pd.DataFrame, schema: Schema, *, call: str) -> Checked:

@@ -24,7 +24,7 @@ _COMPARED = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """What the values of one column name."""
+    """The records that the values of one column name."""
 
     feature: Feature
     dtype: Dtype
@@ -33,7 +33,7 @@ class Matches:
     missing: tuple[str, ...]
     """Texts that name nothing."""
     others: tuple[object, ...]
-    """Values that are no texts."""
+    """Values that are not texts."""
     valid: tuple[str, ...]
     """Names that would be valid, where some values are not."""
 

@@ -114,7 +114,7 @@ class Database:
         self.check()
 
     def check(self) -> None:
-        """Raise `SchemaMismatch` unless the tables are those of this version, `Unavailable` where there is no file."""
+        """Raise `SchemaMismatch` unless the tables are those of this version, `Unavailable` if there is no file."""
         self.require_file()
         with self.reading() as session:
             by_module = revisions(session.connection())
@@ -137,7 +137,7 @@ class Database:
         )
 
     def require_file(self) -> None:
-        """Raise `Unavailable` where SQLite would make an empty file, since the one with the registry is gone."""
+        """Raise `Unavailable` if the file of the registry is missing, for which SQLite would create an empty file."""
         file = self._file()
         if file is None:
             return
@@ -154,7 +154,7 @@ class Database:
             raise permission_denied(file)
 
     def _file(self) -> Path | None:
-        """Where SQLite keeps the database; None for another one, or one in memory."""
+        """The file of the SQLite database; None for another database, or one in memory."""
         file = self.engine.url.database if self._is_sqlite else None
         return Path(file) if file and file != ":memory:" else None
 
@@ -395,7 +395,7 @@ def _short(text: str) -> str:
 
 
 def _remedy(url: str, cause: object) -> str:
-    """What to type when a database cannot be used."""
+    """The hint for a database that cannot be used."""
     if not isinstance(cause, sqlite3.Error):
         return f"is its server up, and {redact_text(url)} right? `lamin doctor` tries it"
     if is_damage(cause):
@@ -408,7 +408,7 @@ def _remedy(url: str, cause: object) -> str:
 
 
 def is_damage(error: BaseException | None) -> bool:
-    """Whether SQLite finds that the file is no database, or no whole one."""
+    """Whether SQLite reports that the file is not a database, or is damaged."""
     return getattr(error, "sqlite_errorcode", None) in (
         sqlite3.SQLITE_NOTADB,
         sqlite3.SQLITE_CORRUPT,

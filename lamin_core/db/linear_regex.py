@@ -1,4 +1,4 @@
-"""Regular expressions whose cost is linear in the length of the text, whatever the pattern: RE2.
+"""Regular expressions with a cost linear in the length of the text, for every pattern: RE2.
 
 Python's `re` tries path after path: for `(a+)+$` over 28 letters there are 2**28 of them, and
 nothing interrupts it while it has the interpreter. RE2 follows all paths at once, and therefore has

@@ -1,4 +1,4 @@
-"""Datasets with several names: which of them the registry goes by, whatever the order in which they became known."""
+"""Datasets with several names: the registry uses one of them, independently of the order in which it learns them."""
 
 from __future__ import annotations
 

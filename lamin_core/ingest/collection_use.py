@@ -1,4 +1,4 @@
-"""Who chose the members of a collection, and which runs worked on them."""
+"""The run that selected the members of a collection, and the runs that used them."""
 
 from __future__ import annotations
 

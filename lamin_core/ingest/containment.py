@@ -38,7 +38,7 @@ class FolderMember(NamedTuple):
 
     @property
     def position(self) -> tuple[datetime, int]:
-        """Its place among the versions of its series."""
+        """The sort key of the version in its series."""
         return self.created_at, self.number
 
 
@@ -57,7 +57,7 @@ _FOLDERS = _ROW.where(Content.n_files.is_not(None), Artifact.real_key.is_(None))
 
 
 def relink(session: Session, artifacts: Collection[int], *, is_new: bool = False) -> None:
-    """Say anew which folders these versions lie in, and which files lie in them; `is_new` where none was linked yet."""
+    """Rewrite the links of these versions to folders and to files in them; `is_new` if there are no links yet."""
     rows = [FolderMember(*row) for row in select_in(session, _ROW, Artifact.id, artifacts)]
     if not is_new:
         _unlink(session, [row.id for row in rows if _lies(row)])
@@ -65,7 +65,7 @@ def relink(session: Session, artifacts: Collection[int], *, is_new: bool = False
 
 
 def link(session: Session, rows: Iterable[FolderMember]) -> None:
-    """Say which folders these versions lie in, and which files lie in them, with the other versions of the same."""
+    """Link these versions with the folders that contain them and the files in them, and other versions of the same."""
     mine = [row for row in rows if _lies(row)]
     if not mine:
         return
@@ -92,7 +92,7 @@ def link(session: Session, rows: Iterable[FolderMember]) -> None:
 def _ties(
     folders: Sequence[FolderMember], files: Sequence[FolderMember]
 ) -> Iterable[tuple[int, int]]:
-    """Each version of a folder with the version of a file that lies in it.
+    """Each version of a folder with the version of a file in it.
 
     >>> from datetime import UTC; t = lambda n: datetime(2026, 1, n, tzinfo=UTC)
     >>> file = lambda key, at, run: FolderMember(key, 1, 1, "d/f", None, t(at), key, None, run)
@@ -167,7 +167,7 @@ def _ancestors(key: str) -> list[str]:
 def _folders_of(
     row: FolderMember, above: Mapping[tuple[int, str], Mapping[int, Sequence[FolderMember]]]
 ) -> list[Sequence[FolderMember]]:
-    """The versions of each folder that this path lies in."""
+    """The versions of each folder that contains this path."""
     series: list[Sequence[FolderMember]] = []
     for key in _ancestors(row.key or ""):
         series += above.get((row.storage_id, key), {}).values()

@@ -81,7 +81,10 @@ def _places(session: Session, paths: Iterable[str]) -> dict[str, Location]:
 
 
 def _kept_copies(session: Session, places: Mapping[str, Location]) -> dict[str, int]:
-    """Copies that the registry keeps: the reader means the artifact, not the copy. The series of that, by path."""
+    """Copies that the registry keeps: the reader means the artifact, not the copy. The series of that, by path.
+
+    Of several artifacts that share a copy it is the oldest: `shared_copies` knows more of the run.
+    """
     copies = {
         (location.root.id, location.key): path
         for path, location in places.items()
@@ -95,7 +98,10 @@ def _kept_copies(session: Session, places: Mapping[str, Location]) -> dict[str, 
     }
 
 
-_COPIES = select(Artifact.storage_id, Artifact.real_key, Artifact.series_id).order_by(Artifact.id)
+# The last one of each copy counts.
+_COPIES = select(Artifact.storage_id, Artifact.real_key, Artifact.series_id).order_by(
+    Artifact.created_at.desc(), Artifact.id.desc()
+)
 
 
 def series_where(session: Session, column: object, values: Collection[object]) -> dict[int, Series]:
@@ -197,7 +203,7 @@ _CONTENTS = select(Content.id, Content.hash, Content.hash_type, Content.size, Co
 
 
 def last_numbers(session: Session, series: Collection[int]) -> dict[int, int]:
-    """Return the highest number that a version of each of these series has, or had before it was deleted for good."""
+    """Return the highest version number of each of these series, permanently deleted versions included."""
     highest = {}
     for series_id, *numbers in select_in(session, _LAST_NUMBERS, ArtifactSeries.id, series):
         highest[series_id] = max((number for number in numbers if number is not None), default=-1)
@@ -216,7 +222,7 @@ _LAST_NUMBERS = select(
 
 
 def known_series(session: Session, paths: Collection[str]) -> dict[str, Series]:
-    """The series that are known by just these paths, whatever other names there are."""
+    """The series with exactly these paths, whether or not they have other names."""
     if not paths:
         return {}
     storage_roots = roots(session)
@@ -257,14 +263,17 @@ def storage_for(session: Session, root: str, *, is_managed: bool = False) -> Roo
 
 
 def copied_series(session: Session, path: str, storage_roots: list[Root]) -> int | None:
-    """The series whose copy the registry keeps at this path: who reads that means the artifact, not the copy."""
+    """The series whose copy the registry keeps at this path: who reads that means the artifact, not the copy.
+
+    The oldest of several that share it.
+    """
     location = locate(path, storage_roots)
     if location.root is None:
         return None
     query = select(Artifact.series_id).where(
         Artifact.real_key == location.key, Artifact.storage_id == location.root.id
     )
-    return session.scalar(query.order_by(Artifact.id.desc()).limit(1))
+    return session.scalar(query.order_by(Artifact.created_at, Artifact.id).limit(1))
 
 
 def content_for(session: Session, digest: Digest) -> int:

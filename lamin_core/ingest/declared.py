@@ -1,4 +1,4 @@
-"""What jobs are declared to read and write, without a run: the latest declaration of each side holds."""
+"""The declared inputs and outputs of jobs, without a run: the latest declaration of each side is valid."""
 
 from __future__ import annotations
 

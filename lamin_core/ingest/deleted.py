@@ -1,4 +1,4 @@
-"""Numbers of versions that were deleted for good, which no other version gets."""
+"""Numbers of permanently deleted versions, which are not used again."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Deletions:
 
     numbers: set[int] = field(default_factory=set)
     contents: list[DeletedContent] = field(default_factory=list)
-    """What they were, where that is remembered: older releases have noted numbers alone."""
+    """The identities of deleted versions, if they are stored: older releases stored only the numbers."""
 
 
 def deletions_of(session: Session, stems: Collection[str]) -> defaultdict[str, Deletions]:

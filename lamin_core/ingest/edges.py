@@ -34,7 +34,7 @@ _SAID = ("content_id", "observed_at", "role", "facets", "traits")
 
 @dataclass(slots=True)
 class Edge:
-    """An edge to be written, or brought up to date."""
+    """An edge to insert or to update."""
 
     run_id: int | None
     run_uid: str
@@ -77,7 +77,7 @@ class _LatestVersion:
 
 @dataclass(slots=True)
 class _Batch:
-    """What a batch comes to, before it is written."""
+    """The changes of a batch, before they are written."""
 
     bound: list[tuple[Edge, _LatestVersion]] = field(default_factory=list)
     new_versions: list[tuple[Series, _LatestVersion]] = field(default_factory=list)
@@ -425,7 +425,7 @@ def _row(edge: Edge, head: _LatestVersion) -> dict[str, object]:
 
 
 def _note_times(session: Session, grouped: Mapping[int, Sequence[Edge]]) -> None:
-    """What comes after this only appends."""
+    """Store the time of the last observation of each series: later observations only append."""
     rows = [
         {"id": key, "last_observed_at": edges[0].series.last_observed_at}
         for key, edges in grouped.items()

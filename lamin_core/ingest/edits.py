@@ -1,4 +1,4 @@
-"""What people changed on rows that events made stays theirs: no event, and no rebuild, writes it over."""
+"""Changes that users made to rows from events: no event and no rebuild overwrites them."""
 
 from __future__ import annotations
 

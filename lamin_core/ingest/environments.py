@@ -1,4 +1,4 @@
-"""Environments that events tell of: stored once for each different set, like those of runs that Python tracks."""
+"""Environments in events: each different one is stored once, like the environments of tracked runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of a run, whoever says it: plain values, no database in sight."""
+"""The facts of a run as plain values, independent of their producer and of the database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lamin_core.runtime.parent_context import RunReference
 from lamin_core.runtime.process import Process
 
 Facets = Mapping[str, tuple[str, Any]]
-"""What is said of a job, by name: the stamp of the event that said it, and the value; None once it was taken back."""
+"""The facts of a job by name: the stamp of the event, and the value; None if an event removed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ Fields = tuple[FieldFacts, ...]
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What else was said of a version of a dataset; None where nobody said anything."""
+    """Further facts of a version of a dataset; None if there are none."""
 
     fields: Fields | None = None
     checked_schema: str | None = None
@@ -43,14 +43,14 @@ class Traits:
     features: Mapping[str, Any] | None = None
     """Values by the names of features."""
     real_key: str | None = None
-    """Where a registry keeps its copy, below the root of its storage."""
+    """The path of the copy in a registry, relative to the root of its storage."""
     saved: bool | None = None
-    """Whether somebody saved these bytes without a run, where others were before."""
+    """Whether these bytes were saved without a run, in place of other bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class TransformFacts:
-    """The code of a run; `source` is None where nobody showed it."""
+    """The code of a run; `source` is None if it is unknown."""
 
     namespace: str
     key: str
@@ -62,35 +62,35 @@ class TransformFacts:
     reference: str | None = None
     reference_type: str | None = None
     stamp: str = ""
-    """When the reference was said; empty where none was."""
+    """The stamp of the event with the reference; empty if there is none."""
 
     @property
     def precedence(self) -> tuple[str, str]:
-        """Of two descriptions of the same version the one that is greater here holds."""
+        """The precedence: of two descriptions of the same version, the greater is valid."""
         return self.stamp, self.language or ""
 
 
 @dataclass(frozen=True, slots=True)
 class JobAttributes:
-    """What is said of a job for all versions of it; None where nobody said anything."""
+    """The facts of a job for all of its versions; None if there are none."""
 
     kind: str = "pipeline"
     description: str | None = None
     reference: str | None = None
-    """Where the code is, of versions that do not say so themselves."""
+    """The location of the code, for versions without their own."""
     reference_type: str | None = None
     labels: tuple[tuple[str, str], ...] | None = None
     owner: str | None = None
     previous_name: str | None = None
-    """What the job was called before, if it has another name now."""
+    """The earlier name of the job, if it has been renamed."""
 
 
 ReadJob = Callable[[Mapping[str, Any]], JobAttributes]
-"""Reads what was said of a job, by name: the registry keeps it whole, and leaves to the receiver what it means."""
+"""A function that reads the facts of a job by name: the registry stores them, and the receiver interprets them."""
 
 
 def nothing_said(_facets: Mapping[str, object]) -> JobAttributes:
-    """Read nothing: for facts of runs whose jobs nobody describes."""
+    """Read nothing: for facts of runs without descriptions of their jobs."""
     return JobAttributes()
 
 
@@ -132,7 +132,7 @@ class DatasetFacts:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """What was said of a dataset by itself, without a run; `event` is the hash of the event that said it."""
+    """Facts of a dataset without a run; `event` is the hash of the event."""
 
     event: str
     dataset: DatasetFacts
@@ -140,7 +140,7 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """One execution as all its events together tell it."""
+    """One execution, from all of its events."""
 
     run_id: str
     """How the registry knows it: the OpenLineage run id, or of further jobs with the same id a longer name."""
@@ -157,7 +157,7 @@ class RunFacts:
     details: Mapping[str, Any] | None = None
     error: str | None = None
     process: Process | None = None
-    """The process that tells of it."""
+    """The process that sends its events."""
     parent: RunReference | None = None
     root: RunReference | None = None
     dependencies: tuple[RunDependencyFacts, ...] = field(default=())
@@ -165,7 +165,7 @@ class RunFacts:
     first_at: datetime | None = None
     """When anything was first heard of it."""
     job_facets: Mapping[tuple[str, str], Facets] = field(default_factory=dict)
-    """What its events say of the jobs with these namespaces and keys."""
+    """The facts from its events about the jobs with these namespaces and keys."""
     versions: tuple[tuple[TransformFacts, datetime], ...] = ()
     """The versions of code that its events name, each with the first time; that of `transform` is among them."""
     labels: tuple[tuple[str, str], ...] = ()
@@ -173,7 +173,7 @@ class RunFacts:
     features: Mapping[str, object] = field(default_factory=dict)
     """Values by the names of features."""
     environment: EnvironmentFacts | None = None
-    """What was installed where it ran; None where nobody said anything."""
+    """The environment in which it ran; None if it is unknown."""
     schemas: frozenset[Fields] = frozenset()
     """All columns that its events name, also those that a later one replaced."""
     jobs: frozenset[str] = frozenset()

@@ -24,7 +24,7 @@ Pair = tuple[int, int, int]
 
 @dataclass(slots=True)
 class _LabelsOfLink:
-    """What a table that ties labels to artifacts or runs has to hold."""
+    """The rows that a table of links between labels and artifacts or runs has to contain."""
 
     relation: ToMany[Any]
     pairs: set[Pair] = field(default_factory=set)

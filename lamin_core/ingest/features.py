@@ -1,4 +1,4 @@
-"""Values of features that events tell of; those that people gave stay beside."""
+"""Values of features in events; values that users set are not changed."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _dtypes(values: Mapping[int, Mapping[str, object]]) -> dict[str, str]:
 
 
 def dtype_of_value(value: object) -> str | None:
-    """The type of a feature that has this value of JSON; None for what is no value.
+    """The type of a feature with this JSON value; None if it is not a value of a feature.
 
     >>> dtype_of_value(3), dtype_of_value([1.5, 2.5]), dtype_of_value({"a": 1}), dtype_of_value([])
     ('int', 'list[float]', 'dict', None)

@@ -1,4 +1,4 @@
-"""Labels, schemas, owners and features that events tell of, tied to what they are of; what people said stays beside."""
+"""Labels, schemas, owners and features in events, linked to their records; links that users made are not changed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def annotate(
     kind: type[Artifact | Transform],
     attributes: Mapping[int, Mapping[str, object]],
 ) -> None:
-    """Tie to each row what was said last; a name that is missing leaves what is there, None removes it."""
+    """Link each row with its latest facts; a missing name changes nothing, None removes the link."""
     if not attributes:
         return
     link, column = _LINKS[kind]
@@ -165,7 +165,7 @@ def _users(session: Session, handles: Collection[str]) -> dict[str, int]:
 
 
 def _tie_checked(session: Session, uids: Mapping[int, str | None]) -> None:
-    """Tie each artifact to the schema that it fits; one that no schema is said to fit keeps what it has."""
+    """Link each artifact with the schema that it matches; without a match, an existing link stays."""
     checked = {artifact: uid for artifact, uid in uids.items() if uid}
     query = select(Schema.id, Schema.uid)
     ids = {row.uid: row.id for row in select_in(session, query, Schema.uid, set(checked.values()))}

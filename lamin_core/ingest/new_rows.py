@@ -1,4 +1,4 @@
-"""The rows of a new series, version, content, edge and stub: what people save and what events tell is written alike.
+"""The rows of a new series, version, content, edge and stub, equal for saved records and for events.
 
 Pure functions; whoever calls them decides in how many statements the rows are written. The uids are
 made here alone: of a series from what it is, of a version from its series and its number.
@@ -38,7 +38,7 @@ def transform_stem(namespace: str, key: str) -> str:
 
 
 def numbered(stem: str, number: int) -> Row:
-    """What the version with this number is known by.
+    """The uid of the version with this number.
 
     >>> numbered("FPGAyIjGV7xr", 1)
     {'uid': 'FPGAyIjGV7xr0001', 'number': 1}
@@ -69,7 +69,7 @@ def transform_series(stem: str, namespace: str, key: str) -> Row:
 
 
 class ArtifactSeriesRow(Protocol):
-    """What the row of a version takes from its series."""
+    """The columns of a version that come from its series."""
 
     id: int
     stem: str

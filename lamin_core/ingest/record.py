@@ -1,4 +1,4 @@
-"""The one place where what events tell is written: runs, jobs and datasets, from plain facts, however they came about.
+"""The one place that writes the facts of events: runs, jobs and datasets, independent of where the facts come from.
 
 Writing the same facts again changes nothing; writing fuller facts of the same run completes it.
 """
@@ -48,6 +48,7 @@ from lamin_core.ingest.relocation import (
     present_run,
 )
 from lamin_core.ingest.schemas import find_schemas
+from lamin_core.ingest.shared_copies import names_of_copies, with_names
 from lamin_core.models import Run
 
 
@@ -76,6 +77,9 @@ def record(
         written = {run: present_run(facts, moves) for run, facts in written.items()}
     ids, new_run_ids = runs.write(session, reported_runs, jobs, written, read_job)
     mine = [facts for facts in reported_runs if facts.run_id in ids]
+    if names := names_of_copies(session, mine, ids):
+        mine = [with_names(facts, names.get(facts.run_id, {})) for facts in mine]
+        written = {run: with_names(facts, names.get(run, {})) for run, facts in written.items()}
     paths = {dataset.path for facts in mine for dataset in facts.datasets} | {
         annotation.dataset.path for annotation in annotations
     }
@@ -261,5 +265,5 @@ class _Writer:
 
 
 def _preference(dataset: DatasetFacts) -> tuple[bool, Any, str]:
-    """Of several mentions of one dataset the one that looked, then the first, then by name."""
+    """The sort key of several mentions of a dataset: first those with a content, then the first, then by name."""
     return dataset.hash is None, dataset.at, dataset.path

@@ -16,12 +16,12 @@ from lamin_core.models import DatasetAlias, Relocation, now
 from lamin_core.models.base import table_of
 
 _ALWAYS = datetime(9999, 1, 1, tzinfo=UTC)
-"""Of two paths that lead to the same folder, by a link or a second mount, either may be named at any time."""
+"""Both of two paths to the same folder (by a link or a second mount) stay valid names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What lay below `old` until then lies below `new`."""
+    """Files that were below `old` until now are below `new`."""
 
     old: str
     new: str
@@ -35,7 +35,7 @@ def moves_of(session: Session) -> list[Move]:
 
 
 def moved_path(path: str, old: str, new: str) -> str:
-    """Where this path is after `old` was moved to `new`.
+    """This path after `old` was moved to `new`.
 
     >>> moved_path("/lab/raw/a.csv", "/lab", "/archive/lab"), moved_path("/labor/a.csv", "/lab", "/archive/lab")
     ('/archive/lab/raw/a.csv', '/labor/a.csv')
@@ -45,7 +45,7 @@ def moved_path(path: str, old: str, new: str) -> str:
 
 
 def present_path(path: str, at: datetime, moves: Sequence[Move]) -> str:
-    """Where a path that was seen at this time is now."""
+    """The current path of a path that was observed at this time."""
     for move in moves:
         if at <= move.until:
             path = moved_path(path, move.old, move.new)
@@ -53,7 +53,7 @@ def present_path(path: str, at: datetime, moves: Sequence[Move]) -> str:
 
 
 def present_name(path: str, moves: Sequence[Move]) -> str:
-    """Where a path is now that was seen before all moves: of a storage, or of a second name."""
+    """The current path of a path from before all moves: of a storage, or of a second name."""
     for move in moves:
         path = moved_path(path, move.old, move.new)
     return path
@@ -66,7 +66,7 @@ def present_run(facts: RunFacts, moves: Sequence[Move]) -> RunFacts:
 
 
 def present_annotation(annotation: Annotation, moves: Sequence[Move]) -> Annotation:
-    """The same for what was said without a run."""
+    """The same for facts without a run."""
     return replace(annotation, dataset=_present_dataset(annotation.dataset, moves))
 
 
@@ -83,7 +83,7 @@ def _present_dataset(dataset: DatasetFacts, moves: Sequence[Move]) -> DatasetFac
 
 
 def remember_move(session: Session, old: str, new: str) -> None:
-    """From now on, what was said of the old folder is meant of the new one, and what is said of the new one, of it."""
+    """From now on, facts of the old folder are facts of the new one."""
     for former in (old, new):
         session.execute(delete(Relocation).where(Relocation.old == former))
     until = _ALWAYS if _is_same_folder(old, new) else now()

@@ -17,7 +17,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Renaming:
-    """A job with what it was called before, and the hashes of the code that it is said to have."""
+    """A job with its earlier names, and the hashes of its code."""
 
     key: Key
     previous_key: str
@@ -78,7 +78,7 @@ def _predecessor(session: Session, renaming: Renaming) -> TransformSeries | None
 
 
 def shared_names(series_ids: Mapping[Key, int], current: Mapping[int, str]) -> dict[Key, Key]:
-    """The keys that are no longer those of their series, each with the one that is.
+    """Keys that their series no longer have, each with the current key.
 
     >>> shared_names({("snakemake", "a/Snakefile"): 7, ("snakemake", "Snakefile"): 7}, {7: "Snakefile"})
     {('snakemake', 'a/Snakefile'): ('snakemake', 'Snakefile')}

@@ -76,14 +76,14 @@ _SERIES = select(
 
 @dataclass(slots=True)
 class _Outcome:
-    """What the rows of a series have to become."""
+    """The new values of the rows of a series."""
 
     targets: list[dict[str, Any]] = field(default_factory=list)
     marks: list[tuple[dict[str, Any], Mapping[str, Any]]] = field(default_factory=list)
     edges: list[dict[str, Any]] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
     left_edges: list[int] = field(default_factory=list)
-    """Edges of versions that were deleted for good."""
+    """Edges of permanently deleted versions."""
 
 
 def refold(session: Session, ids: Collection[int]) -> None:
@@ -119,7 +119,7 @@ def _hashes(
     edges: Mapping[int, Sequence[Any]],
     deletions: Mapping[str, Deletions],
 ) -> dict[int | None, str | None]:
-    """The hashes of the contents that runs saw of series from which versions were deleted for good."""
+    """The hashes of the contents that runs observed of series with permanently deleted versions."""
     content_ids = set()
     for row in series:
         if deletions[row.stem].contents:
@@ -182,7 +182,7 @@ def _as_observation(edge: Any) -> Observation:
 
 
 def _believed(traits: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """What was said of a version, without a place that can be none: it may have been taken before that was checked."""
+    """The facts of a version, without an invalid path: older versions of this package did not check it."""
     if traits is None or "real_key" not in traits or is_place(traits["real_key"]):
         return traits
     return {name: value for name, value in traits.items() if name != "real_key"}

@@ -1,4 +1,4 @@
-"""What runs are called: producers give one run id to several jobs, so a run is known by run id and job.
+"""The names of runs: producers use one run id for several jobs, so a run is identified by run id and job.
 
 The first run with an id is called by that id alone. Runs of other jobs with the same id add a suffix
 that follows from their job. Where events have told of no run with the id, only the runs that they
@@ -17,7 +17,7 @@ from lamin_core.runtime.parent_context import RunReference
 from lamin_core.uids import derived_uid
 
 JOBS = "jobs"
-"""Where the details of a run list its jobs, if there are several."""
+"""The key in the details of a run that lists its jobs, if there are several."""
 _ID_LENGTH = 115
 """Characters of a run id in a name with a suffix: names have at most 128."""
 
@@ -52,14 +52,14 @@ def names_to_load(facts: Mapping[str, RunFacts], links: Iterable[RunReference]) 
 
 @dataclass(slots=True)
 class Renaming:
-    """What has to happen to rows of stubs before runs are written: new names, and rows that join others."""
+    """The changes of stubs before runs are written: new names, and rows to merge into others."""
 
     names: dict[int, str] = field(default_factory=dict)
     """New names by primary key."""
     merged: dict[int, int] = field(default_factory=dict)
     """The row that each of these rows turned out to be."""
     stale_versions: set[int] = field(default_factory=set)
-    """The versions of transforms of rows that are gone."""
+    """The versions of the transforms of removed rows."""
 
 
 class RunNames:
@@ -104,7 +104,7 @@ class RunNames:
         return {_job_of(row), *(row.details or {}).get(JOBS, ())}
 
     def _settle_run(self, name: str) -> None:
-        """Events tell of this run: a stub of another job does not go by its name, stubs of its own jobs are it."""
+        """This run has events: stubs of its own jobs are merged into it, a stub of another job loses its name."""
         row = self._rows.get(name)
         jobs = self._facts[name].jobs
         if row is not None and row.origin == "stub" and jobs and _job_of(row) not in jobs:
@@ -122,7 +122,7 @@ class RunNames:
                 self._rename(other, name)
 
     def _settle_stub(self, run_id: str) -> None:
-        """Of several jobs that runs name with an id of which no events tell, the first one goes by the id."""
+        """If runs name several jobs with an id without events, the first job gets the id."""
         if self._jobs_of_run(run_id) is not None:
             return
         row = self._rows.get(run_id)

@@ -309,7 +309,7 @@ def _update(
 
 
 def _stays_lost(row: Any, values: Mapping[str, Any]) -> bool:
-    """Whether all that is new of a run that was found lost was told before its process was gone."""
+    """Whether all new facts of a lost run were sent before its process ended."""
     is_open = values["status"] in (RunStatus.RUNNING, RunStatus.SCHEDULED)
     return (
         is_open
@@ -428,7 +428,7 @@ def _forget_stubs(session: Session, ids: Collection[int]) -> set[int]:
 
 
 def _pass_on(session: Session, name: str) -> None:
-    """Of the other stubs with this run id the first job is called by the id alone from now on."""
+    """Of the other stubs with this run id, the first job gets the id alone as its name."""
     begins = f"{name}#"
     query = (
         select(Run.id, Transform.namespace, Transform.key)

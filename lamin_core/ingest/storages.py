@@ -1,4 +1,4 @@
-"""Storages that events tell of: whether they are heard of before or after what lies in them makes no difference."""
+"""Storages in events: it makes no difference whether they are recorded before or after the files in them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lamin_core.storage.locations import Root, locate
 
 
 def learn_root(session: Session, root: str) -> None:
-    """There is a storage with this root: what lies below it, by a longer key so far, gets one that begins there.
+    """Record a storage with this root: files below it, which had longer keys, get keys relative to this root.
 
     What people saved stays where it is, for they may have noted its uid.
     """
@@ -40,7 +40,7 @@ def learn_root(session: Session, root: str) -> None:
 
 
 def respell_roots(session: Session) -> None:
-    """Write the roots of storages that events tell of in the spelling of today, where no other storage has it.
+    """Rewrite the roots of storages from events in the current spelling, if no other storage has it.
 
     Second names of datasets in other spellings are dropped: their events tell them again.
     """

@@ -74,7 +74,7 @@ class TransformBatch:
             self.declared[key] = min(job.at, self.declared.get(key, job.at))
 
     def say(self, job: Key, facets: Facets) -> None:
-        """This was said of the job."""
+        """The facts of the job."""
         if facets:
             merge(self.facets.setdefault(job, {}), facets)
 
@@ -84,7 +84,7 @@ class TransformBatch:
         return {version[:2] for version in self.versions} | set(self.facets) | set(self.declared)
 
     def renamings(self, keys: Collection[Key], read_job: ReadJob) -> list[Renaming]:
-        """What those of these jobs were called before that were called otherwise."""
+        """The earlier names of those jobs that have been renamed."""
         hashes: dict[Key, set[str]] = defaultdict(set)
         for namespace, name, value in self.versions:
             hashes[namespace, name].update([] if value is None else [value])
@@ -113,12 +113,12 @@ class TransformBatch:
 
 
 def version_of(facts: TransformFacts) -> Version:
-    """What tells this version from all others."""
+    """The key that identifies this version."""
     return facts.namespace, facts.key, facts.source_hash
 
 
 def merge(facets: dict[str, tuple[str, Any]], updates: Facets) -> bool:
-    """Take what was said later over what is held, name by name; whether anything changed."""
+    """For each name, take the later of the two facts; return whether anything changed."""
     newer = {
         name: entry
         for name, entry in updates.items()
@@ -165,7 +165,7 @@ def _stems(keys: Iterable[Key]) -> dict[str, Key]:
 
 @dataclass(slots=True)
 class _Series:
-    """What is known of a job: its series, and those versions of it that may be asked for, by the hash of their code."""
+    """A recorded job: its series, and the versions of it that may be needed, by the hash of their code."""
 
     id: int
     key: str
@@ -437,7 +437,7 @@ def _describe(
 
 
 def restate(session: Session, series: Collection[int], read_job: ReadJob) -> None:
-    """Number the versions of these series again, and have them say what is said of their jobs."""
+    """Number the versions of these series again, and update them with the facts of their jobs."""
     settle(session, series)
     query = select(TransformSeries.id, TransformSeries.facets)
     _say(

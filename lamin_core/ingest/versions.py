@@ -29,7 +29,7 @@ class Observation:
     run_uid: str = ""
     """Orders what happened at one moment: primary keys would follow the order of arrival."""
     traits: Mapping[str, Any] | None = None
-    """What it says of the version beside its content."""
+    """The facts about the version except its content."""
     own_write: datetime | None = None
     """When the run itself first wrote the dataset."""
 
@@ -44,7 +44,7 @@ class Observation:
 
     @property
     def counts_at(self) -> datetime:
-        """When it happened: a run that did not say which bytes it read did so before it wrote, whenever it said so."""
+        """The time of the observation: a read without a known content comes before the write of the same run."""
         return self.own_write if self.own_write is not None and self._reads_first else self.at
 
     @property
@@ -75,7 +75,7 @@ class Version:
 
 
 def fold(observations: Iterable[Observation]) -> list[Version]:
-    """The versions that these observations tell, oldest first; their order does not matter.
+    """The versions that follow from these observations, oldest first; the order of the observations does not matter.
 
     >>> from datetime import UTC; t = lambda n: datetime(2026, 1, n, tzinfo=UTC)
     >>> written, read = Observation(t(1), "output", 7, 1, 1), Observation(t(2), "input", 7, 2, 2)

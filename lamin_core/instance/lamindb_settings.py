@@ -1,4 +1,4 @@
-"""What scripts written for LaminDB read on `ln.settings` and `ln.setup.settings`: instance, user, storage."""
+"""The attributes of LaminDB on `ln.settings` and `ln.setup.settings`: instance, user, storage."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class SetupSettings:
 
     @property
     def cache_dir(self) -> Path:
-        """Where fetched files are kept."""
+        """The folder of the cache for downloaded files."""
         instance = cast(Instance, current.current_instance())
         return Path(configuration.settings.cache_dir or instance.folder / "cache")
 

@@ -289,7 +289,7 @@ def _starts(session: Session, record: Record | Sequence[Artifact | Run], limit: 
 
 
 def description(artifact: Artifact) -> str:
-    """What is known about an artifact, a line each."""
+    """The facts about an artifact, one for each line."""
     run = artifact.run
     rows: list[tuple[str, Any]] = [
         ("uid", artifact.uid),
@@ -317,7 +317,7 @@ _FEATURES_SHOWN = 10
 
 
 def _slots(artifact: Artifact) -> list[tuple[str, str]]:
-    """What a validated dataset holds, a line for each slot."""
+    """The content of a validated dataset, one line for each slot."""
     if artifact.schema_id is None:
         return []
     with current.current_instance().db.reading() as session:

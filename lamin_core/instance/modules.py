@@ -1,4 +1,4 @@
-"""What an instance is called, and which registry modules it gets when it is made."""
+"""The name of a new instance, and its registry modules."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def check_instance_name(name: str | None) -> str | None:
 
 
 def instance_name(folder: Path) -> str:
-    """What the instance in this `.lamin` folder is called; by default as the project's folder."""
+    """The name of the instance in this `.lamin` folder; by default that of the project's folder."""
     named = read_toml(folder / SETTINGS).get("name")
     return str(named) if named else folder.absolute().parent.name
 

@@ -1,4 +1,4 @@
-"""Folders that were moved: the project itself, which is noticed, and storages, of which somebody says so."""
+"""Moved folders: a moved project is detected; a moved storage is reported with `lamin storage move`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class MovedStorage:
 
 
 def move_storage(database: Database, old: str, new: str) -> list[MovedStorage]:
-    """Say that everything below the folder or URL `old` lies below `new` now; the bytes are moved by somebody else.
+    """Record that everything below the folder or URL `old` is now below `new`; the bytes are not moved here.
 
     Storages at or below `old` get their new roots, and keep their uids, keys and versions. Events that
     name files by their old paths mean the new ones.

@@ -1,4 +1,4 @@
-"""Runs of which nobody has heard the end: whose process is gone, or of which the engine knows more.
+"""Runs without a recorded end: their process no longer exists, or the engine knows how they ended.
 
 How an engine is asked is not known here. The half of the package that knows events registers it, as an
 entry point.

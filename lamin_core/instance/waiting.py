@@ -1,4 +1,4 @@
-"""Before the first question of a process: what waits in a spool for this instance is brought in.
+"""Events that wait in a spool for this instance are recorded before the first query of a process.
 
 The events are not read here. The half of the package that knows them registers how, as an entry point.
 """
@@ -22,19 +22,19 @@ _HOOKS = "lamin_core.before_reading"
 
 
 class WaitingInstance(Protocol):
-    """What bringing in events needs of an instance."""
+    """The parts of an instance that are needed to record waiting events."""
 
     folder: Path
     db: Database
 
 
 def spools_of(folder: Path) -> list[Path]:
-    """Where events may wait for the instance in this `.lamin` folder: its own spool, and those of the user."""
+    """The folders in which events may wait for the instance in this `.lamin` folder: its own spool and the user's."""
     return list(dict.fromkeys([folder / "spool", spool_folder(), user_spool()]))
 
 
 def bring_in(instance: WaitingInstance) -> bool:
-    """Have brought in what waits for this instance; whether that is done with.
+    """Record the events that wait for this instance; return False if this has to be tried again later.
 
     Nothing happens inside a run, whose time is the user's, and nothing is raised: a question is answered
     with or without what waits.

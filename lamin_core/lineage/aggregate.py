@@ -243,7 +243,7 @@ def _artifact_keys(
 
 
 def suffix_of(key: str | None) -> str:
-    """What follows the first dot of the name, which tells kinds of files apart; without digits.
+    """The part of the name after the first dot, without digits, which distinguishes kinds of files.
 
     >>> suffix_of("results/s1.sorted.bam"), suffix_of(None), suffix_of("a/b.part12.csv")
     ('sorted.bam', '', 'part.csv')
@@ -286,7 +286,7 @@ def uid_of(graph: Graph, node: int) -> str:
 
 
 def _rank(graph: Graph, node: int) -> tuple[int, int]:
-    """What ended badly first, then the oldest."""
+    """The sort key of a node: artifacts by id; runs by status, failed ones first, then by id."""
     if node > 0:
         return (0, node)
     run = graph.runs[-node]
@@ -342,7 +342,7 @@ def _group(graph: Graph, members: Sequence[int], parts: Mapping[int, str]) -> Gr
 
 
 def _runs_name(graph: Graph, runs: Sequence[RunNode]) -> str:
-    """What people call the step: CLEAN, of `main.nf:CLEAN`; a single run with its sample: CLEAN (SRR1039508)."""
+    """The short name of the step: CLEAN for `main.nf:CLEAN`; of a single run with its sample: CLEAN (SRR1039508)."""
     first = runs[0]
     if len({run.transform_key for run in runs}) > 1:
         parent = graph.runs.get(first.parent_id or 0)

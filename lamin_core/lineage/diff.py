@@ -45,7 +45,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Of two sets of named values: what the second has more, what it lacks, and what it has otherwise."""
+    """The comparison of two mappings: names only in the second, only in the first, and with different values."""
 
     added: dict[str, Any] = field(default_factory=dict)
     removed: dict[str, Any] = field(default_factory=dict)
@@ -114,7 +114,7 @@ _PAIRS = ("transform", "version", "engine", "engine_version", "status", "duratio
 
 
 def changes(first: Mapping[str, Any], second: Mapping[str, Any]) -> Changes:
-    """What became of these values.
+    """The change of these values.
 
     >>> changes({"a": 1, "b": 2}, {"b": 3, "c": 4})
     Changes(added={'c': 4}, removed={'a': 1}, changed={'b': (2, 3)})
@@ -201,7 +201,7 @@ def _lines(run_diff: RunDiff) -> Iterator[str]:
 
 
 def changed_parts(run_diff: RunDiff) -> Iterator[str]:
-    """What a run was given beside its inputs: params, code and environment, as far as they differ."""
+    """The differences of params, code and environment between two runs."""
     yield from _section("params", run_diff.params)
     if run_diff.code is None:
         yield "code: not known of both, so not compared"

@@ -1,4 +1,4 @@
-"""The graph around some nodes, upstream and downstream, read by four statements whatever its size.
+"""The graph around some nodes, upstream and downstream, read with four statements for any size.
 
 Artifacts and runs are nodes. A run hangs on what it read; an artifact on the run that wrote it; a
 run on a run it waited for; and a file on the folder it lies in, or a folder on the files in it,
@@ -68,7 +68,7 @@ class RunNode(NamedTuple):
 
     @property
     def params(self) -> dict[str, Any] | None:
-        """Its parameters; read on first use, since most runs of a large graph never need them."""
+        """The parameters of the run; read on first use, because most runs of a large graph do not need them."""
         params: dict[str, Any] | None = (
             None if self.params_json is None else json.loads(self.params_json)
         )
@@ -103,7 +103,7 @@ class Graph:
     dependencies: list[tuple[int, int, str]] = field(default_factory=list)
     contains: list[tuple[int, int]] = field(default_factory=list)
     origins: frozenset[tuple[int, int]] = frozenset()
-    """Of each pair in `contains`, what came from what: the artifact, and the one that it came from."""
+    """For each pair in `contains`, the artifact, and the artifact that it comes from."""
     truncated: bool = False
     """Whether a limit left out what else there is."""
 
@@ -232,7 +232,7 @@ def between(
 def _nodes_above(
     session: Session, top: int, bottom: int, as_of: datetime | None, limit: int
 ) -> Reached | None:
-    """What lies above the bottom, the top included; None where the top is not above it, however far one looks."""
+    """The nodes upstream of the bottom, including the top; None if the top is not upstream at any distance."""
     nearest = reach(session, [bottom], down=0, as_of=as_of, limit=limit).up
     if top in nearest.nodes:
         return nearest
@@ -316,7 +316,7 @@ def _bare(session: Session, nodes: Collection[int] | None, as_of: datetime | Non
 def _trimmed(
     bare: Graph, direction: Way, starts: Iterable[int], reached: Reached, steps: int | None
 ) -> Reached:
-    """Of what was found this way, what lies at most so many steps off."""
+    """The nodes of one direction that are at most this number of steps away."""
     onwards: defaultdict[int, list[int]] = defaultdict(list)
     for below, above in bare.links():
         source, target = (below, above) if direction == "up" else (above, below)

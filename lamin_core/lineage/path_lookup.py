@@ -1,4 +1,4 @@
-"""Find the artifact at a path or URL, through whatever folder or link the path is written.
+"""Find the artifact at a path or URL, also if the path leads through other folders or links.
 
 The folders of a path are resolved, its last name is not: `/home/me/a.csv` and `/gpfs/me/a.csv` are
 one file where `/home/me` is a link, while `latest.csv` that links to `a.csv` is a file of its own.
@@ -91,7 +91,7 @@ def absolute(name: str) -> str:
 def latest(
     session: Session, condition: ColumnElement[bool], as_of: datetime | None
 ) -> list[Artifact]:
-    """Of each series the latest version, now or at a moment."""
+    """The latest version of each series, now or at a time."""
     if as_of is None:
         return list(session.scalars(select(Artifact).where(condition, Artifact.is_latest)))
     not_deleted = or_(Artifact.deleted_at.is_(None), Artifact.deleted_at > as_of)

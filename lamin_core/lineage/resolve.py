@@ -52,14 +52,14 @@ UID_PREFIX = 8
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a name means: one record, or the artifacts whose bytes a file has."""
+    """The meaning of a name: one record, or the artifacts with the bytes of a file."""
 
     name: str
     records: tuple[Record, ...]
     same_bytes: bool = False
     """Whether the name is a file that is not an artifact itself, but has the same bytes as these."""
     url: str | None = None
-    """Where the artifact is, if the name is its path on another host."""
+    """The host and path of the artifact, if the name is its path on another host."""
 
     @property
     def record(self) -> Record:
@@ -78,7 +78,7 @@ class Match:
 def match(
     session: Session, name: str, as_of: datetime | None = None, digest_of: DigestOf | None = None
 ) -> Match:
-    """What this name means; with `digest_of`, also the artifacts that have the bytes of a file of this name.
+    """The meaning of this name; with `digest_of`, also the artifacts with the bytes of a file of this name.
 
     Raises `NotFound`, and `MultipleFound` when several records have this name.
     """
@@ -201,7 +201,7 @@ def _newest_of(session: Session, key: str) -> Run | None:
 
 
 def _of_bytes(session: Session, digest: Digest, as_of: datetime | None) -> list[Artifact]:
-    """Of each series the last version that has these bytes."""
+    """The last version with these bytes, for each series."""
     conditions = [
         Content.hash == digest.hash,
         Content.hash_type == digest.hash_type,

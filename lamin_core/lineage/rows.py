@@ -155,7 +155,7 @@ def _origin_flag(lower: Any, upper: Any, then: AsOf) -> Any:
 
 
 def artifact_facts() -> Select[Any]:
-    """What an `ArtifactNode` holds, of every artifact."""
+    """The columns of an `ArtifactNode`, for every artifact."""
     return (
         select(Artifact.id, Artifact.uid, Artifact.key, Storage.root, Artifact.real_key,
                Content.hash, Content.hash_type, Content.size, Content.n_files)
@@ -165,7 +165,7 @@ def artifact_facts() -> Select[Any]:
 
 
 def run_facts() -> Select[Any]:
-    """What a `RunNode` holds, of every run."""
+    """The columns of a `RunNode`, for every run."""
     return (
         select(Run.id, Run.uid, Run.external_id, Run.name, Run.engine, Run.parent_id, Run.status, Run.cached,
                Run.attempt, Run.started_at, Run.finished_at, cast(Run.params, Text), func.substr(Run.error, 1, 500),
@@ -201,7 +201,7 @@ def _runs(dialect: str, everything: bool, dated: bool) -> Executable:
 
 
 def _declared_facts(then: AsOf) -> Select[Any]:
-    """What a `RunNode` holds, of every job that is declared to read or write a dataset."""
+    """The columns of a `RunNode`, for every job that is declared to read or write a dataset."""
     dataset = select(JobDataset.job_id).join(Artifact, Artifact.series_id == JobDataset.series_id)
     declared = dataset.where(
         JobDataset.job_id == TransformSeries.id, *is_declared(JobDataset, Artifact, then)

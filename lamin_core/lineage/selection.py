@@ -54,7 +54,7 @@ class Combined:
 
 @dataclass(frozen=True, slots=True)
 class Without:
-    """What an expression does not select."""
+    """The negation of an expression: all nodes that it does not select."""
 
     inner: Expression
 

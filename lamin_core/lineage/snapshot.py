@@ -15,7 +15,7 @@ from lamin_core.uids import VERSION_LENGTH
 
 
 def snapshots(session: Session, *identities: int) -> list[Snapshot]:
-    """What these runs were, by primary key."""
+    """The state of the runs with these primary keys."""
     graph = walk(session, runs=identities, up=1, down=1)
     return [_snapshot(session, session.get_one(Run, identity), graph) for identity in identities]
 

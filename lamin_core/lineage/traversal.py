@@ -52,7 +52,7 @@ from lamin_core.models.base import UTC_DateTime
 ROLLED_BACK = "rolled_back"
 NODE_LIMIT = 50_000
 DECLARED = 2**40
-"""Where the numbers of declared jobs begin: more runs than any registry has."""
+"""The first number of declared jobs: higher than the number of runs in any registry."""
 _NEAR = 16
 """Steps that the recursion counts itself: it then sees a node once at each distance, instead of once."""
 
@@ -61,14 +61,14 @@ WAYS: tuple[Way, Way] = ("up", "down")
 
 
 class Reached(NamedTuple):
-    """What lies one way: the nodes, nearest first, the starts included; and whether a limit left any out."""
+    """The nodes in one direction, nearest first, including the starts; and whether a limit excluded nodes."""
 
     nodes: tuple[int, ...]
     more: bool
 
 
 class Reach(NamedTuple):
-    """What lies both ways; where steps were not counted, everything was taken and is still to be trimmed."""
+    """The nodes in both directions; if steps were not counted, they are all nodes and have to be trimmed."""
 
     up: Reached
     down: Reached
@@ -83,7 +83,7 @@ class Reach(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AsOf:
-    """What had been seen by a moment (the parameter `at`), as conditions; for the present there are none."""
+    """The conditions that a row had been recorded by a time (the parameter `at`); empty for the present."""
 
     dated: bool
 
@@ -105,11 +105,11 @@ class AsOf:
         return [query.exists()] if self.dated else []
 
     def begun(self, run: Any) -> list[ColumnElement[bool]]:
-        """Of the row itself: it had begun."""
+        """The condition that the row itself had started."""
         return [func.coalesce(run.started_at, run.created_at) <= _AT] if self.dated else []
 
     def created(self, artifact: Any) -> list[ColumnElement[bool]]:
-        """Of the row itself: it was there."""
+        """The condition that the row itself existed."""
         return [artifact.created_at <= _AT] if self.dated else []
 
 
@@ -336,12 +336,12 @@ def comes_from_container(lower: Any, upper: Any, then: AsOf) -> ColumnElement[bo
 
 
 def is_kept(edge: Any) -> ColumnElement[bool]:
-    """What the run wrote was not removed again since it failed."""
+    """The condition that the output was not removed by a rollback of the run."""
     return or_(edge.role.is_(None), edge.role != ROLLED_BACK)
 
 
 def is_made(artifact_id: object, then: AsOf) -> ColumnElement[bool]:
-    """Some run wrote it."""
+    """The condition that a run wrote the artifact."""
     edge = aliased(RunArtifact)
     wrote = [
         edge.artifact_id == artifact_id,

@@ -14,7 +14,7 @@ from lamin_core.models import Run, Transform
 
 _SHOWN = 3
 _SLACK = timedelta(seconds=1)
-"""File systems and machines tell the time differently by about so much."""
+"""The tolerance in seconds between the clocks of file systems and machines."""
 
 
 def not_registered(session: Session, path: str, error: NotFound) -> NotFound:

@@ -75,7 +75,7 @@ def artifact_view(node: ArtifactNode) -> dict[str, Any]:
 
 
 def path_of(node: ArtifactNode) -> str:
-    """Where its bytes are: an absolute path, or a URL."""
+    """The location of its bytes: an absolute path, or a URL."""
     key = node.real_key or node.key or ""
     return f"{node.root}{key}" if node.root == "/" else f"{node.root.rstrip('/')}/{key}"
 

@@ -11,7 +11,7 @@ from lamin_core.models.base import Base, Identity, now
 
 
 class ApiKey(Base):
-    """A key that was given to somebody, by its SHA-256 alone; one that was revoked stays, so that it is known."""
+    """An API key, stored as its SHA-256 only. A revoked key stays in the table, so that its use can be explained."""
 
     __tablename__ = "api_key"
 

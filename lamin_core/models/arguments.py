@@ -1,4 +1,4 @@
-"""What the constructors of records take that is no column: kept with the record until it is saved.
+"""Arguments of constructors that are not columns: they are stored with the record until it is saved.
 
 A record has one of these at most, in one attribute; `arguments_of` finds it, or an empty one where
 the record was made without its constructor.
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a new artifact is made of: where its bytes are, what they are, and where they are copied to on saving."""
+    """The source of a new artifact: the location and digest of its bytes, and the target of the copy on saving."""
 
     path: str
     suffix: str
     location: Location
     content: Digest | None
     target: Root | None = None
-    """None where they are registered where they lie."""
+    """None if the bytes are registered in place."""
     seen: StatDigest | None = None
     spare: Root | None = None
-    """The storage that keeps a second copy of what is registered where it lies, if any does."""
+    """The storage that gets a second copy of bytes that are registered in place, if any."""
 
     @property
     def key(self) -> str:
@@ -47,7 +47,7 @@ class Source:
 
 @dataclass(slots=True)
 class Arguments:
-    """What any record may have beside its columns before it is saved."""
+    """Arguments of any record that are not columns, before it is saved."""
 
     is_tried: bool = False
     """Whether saving began: from then on the record may have fields that savers derive."""
@@ -55,14 +55,14 @@ class Arguments:
 
 @dataclass(slots=True)
 class ArtifactArguments(Arguments):
-    """Of an artifact."""
+    """Arguments of an artifact."""
 
     source: Source | None = None
     prepared: tuple[str | None] | None = None
     """The key that the source was prepared for, which must not change; None where any key will do."""
     revises: Artifact | None = None
     run: Run | bool | None = None
-    """Who makes it: this run, nobody (False), or whoever is current."""
+    """The run that creates it: this run, none (False), or the current run."""
     discard: Callable[[], object] | None = None
     """Removes the temporary file that the artifact is made of."""
     features: Mapping[str, object] | None = None
@@ -73,7 +73,7 @@ class ArtifactArguments(Arguments):
 
 @dataclass(slots=True)
 class TransformArguments(Arguments):
-    """Of a transform."""
+    """Arguments of a transform."""
 
     revises: Transform | None = None
     uid: str | None = None
@@ -82,7 +82,7 @@ class TransformArguments(Arguments):
 
 @dataclass(slots=True)
 class SchemaArguments(Arguments):
-    """Of a schema."""
+    """Arguments of a schema."""
 
     members: list[tuple[Feature, bool]] = field(default_factory=list)
     """Each feature, and whether it may be missing."""
@@ -92,14 +92,14 @@ class SchemaArguments(Arguments):
 
 @dataclass(slots=True)
 class CollectionArguments(Arguments):
-    """Of a collection."""
+    """Arguments of a collection."""
 
     members: list[Artifact] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class RunArguments(Arguments):
-    """Of a run."""
+    """Arguments of a run."""
 
     process: Process | None = None
     """The process that it is; None for this one."""

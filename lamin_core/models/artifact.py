@@ -570,7 +570,7 @@ class Artifact(HasLineage, Versioned, Registry):
 
 
 class Containment(Base):
-    """A file artifact lies inside a folder artifact."""
+    """A link between a file artifact and a folder artifact that contains it."""
 
     __tablename__ = "containment"
 

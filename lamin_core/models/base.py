@@ -252,7 +252,7 @@ class Registry(Base, metaclass=RegistryType):
     _initial: ClassVar[tuple[str, ...]] = ()
     """The other fields that a record may have before it is first saved; the registry sets the rest."""
     _instead: ClassVar[dict[str, str]] = {}
-    """What to type instead, by the name of a field that cannot be changed."""
+    """The hint for each field that cannot be changed."""
     _known_by: ClassVar[tuple[str, ...]] = ()
     """The columns that no two records share; by default the name, and the type where there are types."""
     _feature_values: ClassVar[str | None] = None
@@ -286,7 +286,7 @@ class Registry(Base, metaclass=RegistryType):
             return _public_names(super().__dir__())
 
         def __setattr__(self, name: str, value: Any) -> None:
-            """Set a field. Raises `InvalidArgument` for what is derived from others, and for what is no field."""
+            """Set a field. Raises `InvalidArgument` for a derived field, and for a name that is not a field."""
             if name[0] != "_":
                 check_settable(type(self), name)
             super().__setattr__(name, value)
@@ -299,7 +299,7 @@ class Registry(Base, metaclass=RegistryType):
 
     @classmethod
     def _listed(cls) -> Select[Any]:
-        """What a query begins with."""
+        """The statement from which every query starts."""
         return select(cls)
 
     @classmethod
@@ -553,7 +553,7 @@ class Registry(Base, metaclass=RegistryType):
         current.current_instance().describe(self)
 
     def __eq__(self, other: object) -> Any:
-        """Two are equal if they are the same row, whoever has read it."""
+        """Two records are equal if they are the same row, also if they were read by different sessions."""
         return self is other or (
             type(self) is type(other) and self.uid is not None and self.uid == other.uid
         )

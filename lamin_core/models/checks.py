@@ -46,7 +46,7 @@ def is_storable(text: str) -> bool:
 
 
 def storable(text: str) -> str:
-    r"""Return the text with what no database can hold escaped: messages of errors are kept, whatever is in them.
+    r"""Return the text with escapes for characters that no database can store, for messages of errors.
 
     >>> storable("a\0b\ud800")
     'a\\x00b\\ud800'
@@ -55,7 +55,7 @@ def storable(text: str) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a short text for the value, in ASCII, whatever the value does when it is asked for one."""
+    """Return a short ASCII text for the value, also if its own `repr` fails."""
     try:
         text = ascii(value)
     except Exception:  # an object whose own repr fails

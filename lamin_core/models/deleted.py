@@ -14,7 +14,7 @@ from lamin_core.uids import VERSION_LENGTH, version_number
 
 
 class DeletedVersion(Base):
-    """A version of an artifact, transform or collection that somebody deleted for good.
+    """A permanently deleted version of an artifact, transform or collection.
 
     The row stays, so that the number is not given to the next version: a paper or a notebook that
     cites the uid must not find other bytes behind it. It names its series by the stem, since the
@@ -33,12 +33,12 @@ class DeletedVersion(Base):
     hash: Mapped[str | None] = mapped_column(String(128))
     """The digest of the bytes of an artifact: a rebuild does not make this version again from its events."""
     made_at: Mapped[datetime | None]
-    """When the version was made; with the digest it tells which of several with the same bytes was deleted."""
+    """The creation time of the version; with the digest, it identifies the deleted one of several with equal bytes."""
     deleted_at: Mapped[datetime]
 
 
 class DeletedRun(Base):
-    """A run that somebody deleted: its events stay in the log, and make no run again."""
+    """A deleted run: its events stay in the log, and do not create the run again."""
 
     __tablename__ = "deleted_run"
 
@@ -47,7 +47,7 @@ class DeletedRun(Base):
 
 
 def remember(session: Session, registry: type[Any], condition: ColumnElement[bool]) -> None:
-    """Remember these versions, which are about to be deleted for good."""
+    """Record these versions before they are permanently deleted."""
     versions = select(
         literal(registry.__name__),
         func.substr(registry.uid, 1, registry._stem_length),
@@ -81,7 +81,7 @@ def is_remembered(stem: object) -> ColumnElement[bool]:
 
 
 def deleted_at(session: Session, registry: type[Any], uid: str) -> datetime | None:
-    """When the version with this whole uid was deleted for good; None if it was not."""
+    """The time at which the version with this complete uid was permanently deleted; None if it was not."""
     if len(uid) != registry._stem_length + VERSION_LENGTH or not uid.isascii() or not uid.isalnum():
         return None
     stem, suffix = uid[:-VERSION_LENGTH], uid[-VERSION_LENGTH:]

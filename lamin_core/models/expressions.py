@@ -56,7 +56,7 @@ class Q:
 
 
 class Comparison(Q):
-    """That a record has such a value for a feature; made by comparing the feature: `temperature > 20`."""
+    """The condition that a record has such a value of a feature; created by comparing it: `temperature > 20`."""
 
     def __init__(self, feature: Any, operator: str, value: object) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Comparison(Q):
 
 
 class FieldExpression:
-    """What a record whose comparisons are conditions adds; with a record of its own kind it is equal or not."""
+    """Comparison methods that return conditions; comparing two records of the same kind returns a truth value."""
 
     def __eq__(self, other: object) -> Any:
         return (
@@ -98,29 +98,29 @@ class FieldExpression:
         return Comparison(self, "gte", value)
 
     def in_(self, values: Iterable[object]) -> Comparison:
-        """That the value is one of these."""
+        """The condition that the value is one of these."""
         return Comparison(self, "in", values)
 
     def between(self, low: object, high: object) -> Comparison:
-        """That the value is not below the one and not above the other."""
+        """The condition that the value is between these two, inclusive."""
         return Comparison(self, "range", (low, high))
 
     def contains(self, text: str) -> Comparison:
-        """That the value has this text in it."""
+        """The condition that the value contains this text."""
         return Comparison(self, "contains", text)
 
     def icontains(self, text: str) -> Comparison:
-        """That the value has this text in it, in upper or lower case."""
+        """The condition that the value contains this text, ignoring case."""
         return Comparison(self, "icontains", text)
 
     def startswith(self, text: str) -> Comparison:
-        """That the value begins with this text."""
+        """The condition that the value starts with this text."""
         return Comparison(self, "startswith", text)
 
     def endswith(self, text: str) -> Comparison:
-        """That the value ends with this text."""
+        """The condition that the value ends with this text."""
         return Comparison(self, "endswith", text)
 
     def is_null(self, is_missing: bool = True) -> Comparison:
-        """That there is no value; with False, that there is one."""
+        """The condition that there is no value; with False, that there is one."""
         return Comparison(self, "isnull", is_missing)

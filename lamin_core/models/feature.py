@@ -137,7 +137,7 @@ def checked_default(name: str, dtype: str, value: object) -> object:
 
 
 def _of_column(dtype: object) -> str:
-    """What the type of a column of pandas is called here."""
+    """The name of the type of a pandas column."""
     if str(dtype) == "category":
         return "cat[ULabel]"
     kinds = {"i": "int", "u": "int", "f": "float", "b": "bool", "M": "datetime"}
@@ -159,13 +159,13 @@ class FeatureValue:
     number: Mapped[float | None] = mapped_column(Double)
     string: Mapped[str | None] = mapped_column(Key)
     hash: Mapped[str] = mapped_column(String(22))
-    """Of the value: the same value is there once."""
+    """The hash of the value: equal values are stored once."""
     origin: Mapped[str] = mapped_column(String(8), default="api", server_default="api")
-    """`api` for what people said, `event` for what a rebuild says again."""
+    """`api` if a user set it, `event` if an event did, so that a rebuild sets it again."""
 
 
 def value_constraints(thing: str) -> tuple[object, ...]:
-    """The constraints of a table of values: a value is said once by each origin, in each place of a list."""
+    """The constraints of a table of values: at most one value for each origin and position in a list."""
     table = f"{thing}_feature_value"
     return (
         UniqueConstraint(

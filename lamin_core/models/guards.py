@@ -106,7 +106,7 @@ _GUARDS: dict[tuple[type[Any], str], Guard] = {
 }
 
 _TYPE_GUARDS: dict[str, Guard] = {"type_id": _type, "is_type": _is_type}
-"""Of all registries whose records group others."""
+"""The registries whose records can group others."""
 
 
 def check_many(

@@ -21,7 +21,7 @@ class InstanceRow(Base):
     uid: Mapped[str] = mapped_column(String(12))
     storage_id: Mapped[int] = mapped_column(ForeignKey("storage.id"))
     folder: Mapped[str | None]
-    """Where the project was when it was last opened; None for a database that several folders share."""
+    """The path of the project when it was last opened; None for a database that several folders share."""
 
 
 class Relocation(Base):

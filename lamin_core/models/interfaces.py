@@ -1,4 +1,4 @@
-"""What records return that is made in higher layers, as types: graphs, comparisons, values of features, labels.
+"""Protocols for results of records that higher layers create: graphs, comparisons, values of features, labels.
 
 Declared here so that the methods of records can name their return types without an import that runs
 upwards; the tests in `tests/typing` check that the implementations fit.
@@ -32,7 +32,7 @@ class RecordList(list[R], ABC):
 
 
 class Drawing(Protocol):
-    """What a notebook shows as a picture, and everything else as text."""
+    """A result that notebooks display as a picture, and everything else as text."""
 
     def tree(self, *, downwards: bool | None = None) -> str:
         """Return it as text: what is above it, or what is below it."""
@@ -114,7 +114,7 @@ class LineageGraph(Drawing, Protocol):
 
 
 class Changes(Protocol):
-    """Of two sets of named values: what the second has more, what it lacks, and what it has otherwise."""
+    """The comparison of two mappings: names only in the second, only in the first, and with different values."""
 
     @property
     def added(self) -> Mapping[str, object]: ...
@@ -175,7 +175,7 @@ class MappedRows(Protocol):
 
     @property
     def encoders(self) -> Mapping[str, Mapping[object, int]]:
-        """Of each encoded column the number of each label."""
+        """The code of each label, for each encoded column."""
 
     @property
     def var_joint(self) -> Sequence[str] | None:

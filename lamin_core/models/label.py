@@ -134,18 +134,18 @@ class ULabelParent(Base):
 
 
 class Annotation:
-    """What every link between a thing and a label of it says: as which feature, and who said it."""
+    """The columns of every link between a record and a label: the feature, and the origin of the link."""
 
     id: Mapped[int] = mapped_column(Identity, primary_key=True)
     feature_id: Mapped[int | None] = mapped_column(
         ForeignKey("feature.id", ondelete="CASCADE"), index=True
     )
     origin: Mapped[str] = mapped_column(String(8), default="api", server_default="api")
-    """`api` for what people said, `event` for what a rebuild says again."""
+    """`api` if a user set it, `event` if an event did, so that a rebuild sets it again."""
 
 
 def link_constraints(thing: str, label: str, table: str | None = None) -> tuple[object, ...]:
-    """The constraints of a link: it is said once by each origin, for each feature or for none."""
+    """The constraints of a link: at most one for each origin, and for each feature or none."""
     table = table or f"{thing}_{label}"
     columns = (f"{thing}_id", f"{label}_id", "origin")
     alone = text("feature_id IS NULL")

@@ -89,7 +89,7 @@ DEFAULTS: dict[str, object] = {
 }
 """The value that means what happens here anyway; so does None."""
 UNNEEDED = frozenset({"skip_hash_lookup"})
-"""Arguments that change nothing here, whatever they are: equal bytes under another key are another artifact."""
+"""Arguments without an effect here: equal bytes under another key are always another artifact."""
 BRANCHES = frozenset({"branch", "space", "branch_id", "space_id"})
 """Arguments that are taken with one warning: an instance has neither branches nor spaces."""
 

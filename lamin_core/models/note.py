@@ -11,7 +11,7 @@ from lamin_core.models.base import Base, Registry, Uid, now
 
 
 class Note(Base):
-    """What somebody has written about a record, in Markdown; one for each record.
+    """A note about a record, in Markdown; at most one for each record.
 
     A record is named by its table and its uid, since any kind of record may have one.
     """
@@ -31,7 +31,7 @@ def note_of(registry: type[Registry]) -> ColumnElement[bool]:
 
 
 def remove_notes(session: Session, registry: type[Registry], which: ColumnElement[bool]) -> None:
-    """Remove the notes on these records, which are about to be deleted for good."""
+    """Remove the notes on these records before they are permanently deleted."""
     of_these = Note.record_uid.in_(select(registry.uid).where(which))
     statement = delete(Note).where(Note.table_name == registry.__tablename__, of_these)
     session.connection().execute(statement)

@@ -24,7 +24,7 @@ def set_project(dialect: Dialect, project: str) -> None:
 
 
 def relative_to(project: str, path: str) -> str:
-    """The path as it is stored: relative if it is the project or lies in it.
+    """The path as it is stored: relative if it is the project folder or in it.
 
     >>> relative_to("/lab", "/lab/data"), relative_to("/lab", "/lab"), relative_to("/lab", "/laboratory")
     ('./data', './', '/laboratory')

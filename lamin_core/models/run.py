@@ -100,7 +100,7 @@ class Run(HasLineage, Registry):
     transform_id: Mapped[int] = mapped_column(ForeignKey("transform.id"))
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"), index=True)
     root_run_id: Mapped[str | None] = mapped_column(String(128), index=True)
-    """The OpenLineage run id of the outermost run above, where somebody named it."""
+    """The OpenLineage run id of the root run, if an event names it."""
     status: Mapped[str] = mapped_column(String(16))
     cached: Mapped[bool] = mapped_column(default=False)
     attempt: Mapped[int] = mapped_column(default=1)
@@ -108,7 +108,7 @@ class Run(HasLineage, Registry):
     finished_at: Mapped[datetime | None]
     params: Mapped[dict[str, Any] | None]
     details: Mapped[dict[str, Any] | None]
-    """What the engine said beside that: threads, exit code, log path; and facets we have no field for."""
+    """Further data of the engine: threads, exit code, log path, and facets without a field."""
     error: Mapped[str | None]
     entrypoint: Mapped[str | None]
     environment_id: Mapped[int | None] = mapped_column(ForeignKey("environment.id"))
@@ -116,12 +116,12 @@ class Run(HasLineage, Registry):
     host: Mapped[str | None]
     pid: Mapped[int | None]
     process_birth: Mapped[str | None]
-    """What tells the process with this id from later ones with the same, see `lamin_core.runtime.process`."""
+    """Distinguishes the process with this id from later ones with the same id, see `lamin_core.runtime.process`."""
     description: Mapped[str | None]
     reference: Mapped[str | None]
     reference_type: Mapped[str | None] = mapped_column(String(32))
     origin: Mapped[str] = mapped_column(String(8))
-    """`api` for runs tracked by Python, `event` for runs that events told of, `stub` where only a child spoke of it."""
+    """`api` for runs tracked by Python, `event` for runs of events, `stub` for runs that only their children name."""
     edited: Mapped[list[Any] | None] = mapped_column(info={"long": True})
     """The fields that people changed on a row that events made: no event writes them over."""
 
@@ -294,9 +294,9 @@ class RunArtifact(Base):
     role: Mapped[str | None] = mapped_column(String(32))
     facets: Mapped[dict[str, Any] | None]
     traits: Mapped[dict[str, Any] | None]
-    """What it says of the version beside its content: schema, number of observations, description, labels, owner."""
+    """Facts about the version except its content: schema, number of observations, description, labels, owner."""
     event_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
-    """Of a description without a run: the event that gave it."""
+    """The event, for facts without a run."""
     origin: Mapped[str] = mapped_column(String(8), default="event", server_default="event")
     """`api` where Python code has read or written it, which no event of the run speaks of."""
 
@@ -314,7 +314,7 @@ class RunDependency(Base):
 
 
 class RunReport(Base):
-    """What a run printed, or how its notebook looked at the end; no output that other runs would read."""
+    """The log of a run, or its notebook at the end; not an output that other runs read."""
 
     __tablename__ = "run_report"
 

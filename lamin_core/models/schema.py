@@ -53,7 +53,7 @@ class Schema(Registry):
 
     name: Mapped[str | None]
     hash: Mapped[str] = mapped_column(String(64), unique=True)
-    """Of what it asks for."""
+    """The hash of the requirements."""
     description: Mapped[str | None]
     itype: Mapped[str | None]
     """The registry that the names of the columns are looked up in: `Feature`, `bionty.Gene.ensembl_gene_id`."""
@@ -90,7 +90,7 @@ class Schema(Registry):
     artifacts: ClassVar[ToMany[Artifact]] = ToMany(
         "Artifact", link="ArtifactSchema", own="schema_id", other="artifact_id"
     )
-    """Those that were found to fit it, or a slot of which was."""
+    """The artifacts that match it, completely or in one slot."""
     validated_artifacts: ClassVar[ToMany[Artifact]] = ToMany("Artifact", own="schema_id")
 
     if TYPE_CHECKING:  # `lamin_core.bionty` adds these when it is imported
@@ -271,7 +271,7 @@ class SchemaComponent(Base):
 
 
 class ArtifactSchema(Base):
-    """What was found in a slot of an artifact is this set of features; in the slot '' where it has no slots."""
+    """A link between an artifact and the set of features in one of its slots; the slot is '' if it has none."""
 
     __tablename__ = "artifact_schema"
     __table_args__ = (UniqueConstraint("artifact_id", "slot", "schema_id", "origin"),)

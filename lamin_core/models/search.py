@@ -34,7 +34,7 @@ def is_derived(name: str | None) -> bool:
 
 
 def name(table: str) -> str:
-    """What the index of this table is called."""
+    """The name of the index of this table."""
     return _PREFIX + table
 
 

@@ -112,6 +112,6 @@ def key(
 
 
 def _prefix(registry: type[Registry]) -> str:
-    """What the names of the tables of a module begin with; nothing for those of the core."""
+    """The prefix of the tables of a module; empty for the core."""
     package = package_of(registry)
     return "" if package == "lamin_core" else f"{package}_"

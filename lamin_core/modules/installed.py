@@ -28,7 +28,7 @@ def installed_modules() -> list[str]:
 
 
 def check_installed(names: Iterable[str]) -> list[str]:
-    """Return those names that are no built-in modules, each once. Raises `InvalidArgument` for an unknown one."""
+    """Return the modules that are not built in, without repetition. Raises `InvalidArgument` for an unknown one."""
     available = [*BUILT_IN, *installed_modules()]
     for name in names:
         if name not in available:

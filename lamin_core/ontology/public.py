@@ -32,12 +32,12 @@ _NEAR = 3
 
 @dataclass(frozen=True)
 class Difference:
-    """What a second version of an ontology has otherwise: identifiers of terms."""
+    """The differences of a second version of an ontology: identifiers of terms."""
 
     added: list[str]
     removed: list[str]
     changed: list[str]
-    """Those that are in both, with another name, description, synonyms or parents."""
+    """Terms in both versions with another name, description, synonyms or parents."""
 
 
 class PublicOntology:
@@ -277,7 +277,7 @@ def open_public(registry: type[Term], organism: object, source: object) -> Publi
 
 
 _open: dict[tuple[str, ...], PublicOntology] = {}
-"""Those that this process has opened."""
+"""The ontologies that this process has opened."""
 
 
 def _shipped(registry: type[Term], ontology: catalog.Ontology, version: str) -> PublicOntology:

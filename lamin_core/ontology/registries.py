@@ -121,7 +121,7 @@ class Protein(OfOrganism, NamedTerm):
 
 
 class CellMarker(OfOrganism, NamedTerm):
-    """A protein that tells cell types apart, as antibodies name it."""
+    """A protein that distinguishes cell types, with the name that antibodies use."""
 
     __tablename__ = "bionty_cell_marker"
     _identifier = "name"

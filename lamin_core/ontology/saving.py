@@ -1,4 +1,4 @@
-"""What saving terms writes beside them: their sources, organisms and wider terms, in the same transaction."""
+"""Saving terms also writes their sources, organisms and broader terms, in the same transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Search in public ontologies: what holds all words, ranked by where it stands; else what is spelled nearly so."""
+"""Search in public ontologies: terms that contain all words, ranked by position; otherwise similar spellings."""
 
 from __future__ import annotations
 

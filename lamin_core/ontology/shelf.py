@@ -26,9 +26,9 @@ FIELDS = (
     "is_obsolete",
     "replaced_by",
 )
-"""What each term has; `synonyms` and `parents` are joined by `|`. Registries add more."""
+"""The columns of each term; `synonyms` and `parents` are joined by `|`. Registries add more."""
 _FORMAT = 1
-"""Part of the file's name: what another version of this module built is built anew."""
+"""Part of the file's name: files of another version of this module are built again."""
 _PART = 900
 """Values in one statement: what every SQLite takes."""
 

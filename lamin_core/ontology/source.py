@@ -39,7 +39,7 @@ class Source(Named, Registry):
     version: Mapped[str] = mapped_column(Key)
     description: Mapped[str | None]
     url: Mapped[str | None]
-    """Where the data are from: the page of the ontology, or the file that was registered."""
+    """The origin of the data: the page of the ontology, or the registered file."""
     licence: Mapped[str | None]
     """Of the data."""
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
@@ -56,7 +56,7 @@ class Source(Named, Registry):
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a file or URL that somebody registered."""
+        """Whether it is a file or URL that a user registered."""
         return self.licence is None
 
 
@@ -135,7 +135,7 @@ def add_source(
 
 
 def _path(registry: type[Term], source: Source) -> Path:
-    """Where the copy of a registered file is: by its location, too, since names are given by hand."""
+    """The path of the copy of a registered file; it depends also on the location, because users choose the names."""
     from lamin_core.ontology.shelf import shelf_path
 
     version = f"{source.version}-{derived_uid(8, source.url or '')}"

@@ -1,4 +1,4 @@
-"""What all biological registries share: terms of a source, their organism, and how they are made."""
+"""The common base of all biological registries: terms of a source, their organism, and how they are created."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Term(Synonymous, Named, Trashable):
 
     abbr: Mapped[str | None]
     ontology_id: Mapped[str | None] = mapped_column(Key, index=True)
-    """What its ontology calls it, such as `CL:0000540`."""
+    """Its identifier in the ontology, such as `CL:0000540`."""
     description: Mapped[str | None]
     source_id: Mapped[int | None] = mapped_column(ForeignKey("bionty_source.id"), index=True)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))

@@ -135,7 +135,7 @@ def features_of_slots(session: Session, artifact_id: int) -> dict[str, list[str]
 
 
 def described(session: Session, record: Registry) -> list[tuple[str, str]]:
-    """What `describe()` says of features and labels: a name and a text for each line."""
+    """The lines of `describe()` about features and labels: a name and a text for each."""
     called = {"ulabels": "labels"}
     lines = [
         (called.get(name, name), ", ".join(names))

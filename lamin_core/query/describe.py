@@ -15,7 +15,7 @@ from lamin_core.runtime.printable import printable, printable_lines
 
 
 def description(database: Database, record: Any) -> str:
-    """Its fields, the records that it names, how many name it, and what people said of it."""
+    """The fields of a record, related records, the number of records that refer to it, and its annotations."""
     registry = type(record)
     title = getattr(record, registry._name_field) or record.uid
     version = f" (version {record.version})" if isinstance(record, Versioned) else ""

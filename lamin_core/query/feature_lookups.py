@@ -29,7 +29,7 @@ _PARTS = {
     "hour": (12, 2),
     "minute": (15, 2),
 }
-"""Where the parts of a time stand in its text, which is in UTC, and how long they are."""
+"""The position and length of the parts of a time in its text, which is in UTC."""
 
 
 def feature_named(database: Database, path: list[str]) -> tuple[Feature, list[str]] | None:
@@ -58,7 +58,7 @@ def own_key(registry: type[Any], table: object) -> Any:
 def condition(
     lookups: Lookups, registry: type[Any], feature: Feature, rest: list[str], value: Any
 ) -> Condition:
-    """That a record has such a value for the feature. Raises `InvalidArgument`."""
+    """The condition that a record has such a value of the feature. Raises `InvalidArgument`."""
     dtype = parse(feature.dtype)
     if value is None and rest in ([], ["exact"], ["iexact"]):
         rest, value = ["isnull"], True
@@ -95,7 +95,7 @@ def _check_registry(feature: Feature, dtype: Dtype, value: object) -> None:
 
 
 def _annotated(registry: type[Any], feature: Feature, dtype: Dtype) -> list[Any]:
-    """Who has a value for the feature."""
+    """Selects of the ids of records with a value of the feature, one for each table of values."""
     tables = [model(registry._feature_values or "")]
     for option in dtype.options:
         relation = annotation_of(registry, registry_called(option.registry))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEATURES = "features"
-"""What `include` calls the values of all features; also the prefix of a feature that is called like a field."""
+"""The name of all features in `include`; also the prefix of a feature that has the name of a field."""
 
 
 def fields(registry: type[Registry]) -> list[str]:

@@ -131,7 +131,7 @@ class Lookups:
         return registry.id.in_(tied.where(self._named(other, target, rest, value)))  # type: ignore[no-any-return]
 
     def _named(self, column: Any, target: type[Any], rest: list[str], value: Any) -> Condition:
-        """That the column names a record of the target for which the rest holds."""
+        """The condition that the column refers to a record of the target that meets the rest of the lookup."""
         if not rest or (len(rest) == 1 and rest[0] in ("in", "exact")):
             return OPERATORS[rest[0] if rest else "exact"](column, value)
         return column.in_(self._ids(target, rest, value))  # type: ignore[no-any-return]
@@ -149,7 +149,7 @@ def _is_version(registry: Any, value: Any) -> Condition:
 
 
 def negated(condition: Condition) -> Condition:
-    """Its opposite, which also holds where nothing is known."""
+    """The opposite condition, which is also true if there is no value."""
     return not_(func.coalesce(condition, false()))
 
 

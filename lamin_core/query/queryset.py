@@ -262,7 +262,7 @@ class SQLQuerySet(QuerySet[R]):
         return NotFound(shown, hint=self._nearest(lookups) or _listed(name))
 
     def _deletion(self, uid: str | None) -> datetime | None:
-        """When the version with this uid was deleted for good, if it was."""
+        """The time at which the version with this uid was permanently deleted; None if it was not."""
         if uid is None or not issubclass(self.registry, Versioned):
             return None
         with self._reading() as session:

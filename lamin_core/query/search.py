@@ -145,7 +145,7 @@ class _Source:
         return select(rows)
 
     def nearly(self, words: list[str]) -> Condition:
-        """That all of the words are there, each of them whole or in the pieces that a typo leaves."""
+        """The condition that all words occur, each completely or in the pieces that a typo leaves."""
         return and_(*(or_(*map(self._may_hold, [[word], *_pieces(word)])) for word in words))
 
     def _rows(self, condition: Condition | None, most: int) -> Iterator[_Row]:
@@ -154,7 +154,7 @@ class _Source:
             yield _Row(identity, (name or "").lower(), " ".join(filter(None, rest)).lower())
 
     def _holds(self, piece: str) -> Condition:
-        """That one of the texts has this in it."""
+        """The condition that one of the texts contains this."""
         if not self._is_indexed or len(piece) < 3:
             return or_(*(OPERATORS["icontains"](text, piece) for text in self._columns))
         if self._dialect == "postgresql":
@@ -162,7 +162,7 @@ class _Source:
         return self._contains(piece) if not index.has_trigrams() else self._matches(piece)
 
     def _may_hold(self, pieces: list[str]) -> Condition:
-        """That it has all these in it, or at least their trigrams: the index alone tells, the ranking looks closer."""
+        """The condition that a text contains all words, or at least their trigrams: by the index, before ranking."""
         if (
             self._dialect == "postgresql"
             and self._is_indexed
@@ -229,7 +229,7 @@ def _score(row: _Row, needle: str, words: list[str]) -> tuple[object, ...] | Non
 
 
 def _match_rank(row: _Row, needle: str, words: list[str]) -> int:
-    """Where it was found: the name itself, its beginning, the beginning of a word in it, within it, in other texts."""
+    """The rank of the match: whole name, its beginning, beginning of a word, within the name, in other texts."""
     if row.name == needle:
         return 0
     if row.name.startswith(needle):
@@ -299,7 +299,7 @@ class Match:
 def ranked_across(
     session: Session, registries: Mapping[str, type[Any]], string: str, limit: int
 ) -> list[Match]:
-    """What fits best of several registries, by the name of their kind: one statement, or two with a typo.
+    """The best matches in several registries, by the name of their kind: one statement, or two with a typo.
 
     Each registry offers so many of its newest that have all words in them, and of those that begin
     with the string; with no such record, those that may have the words with a typo.

@@ -21,7 +21,7 @@ class lower(FunctionElement[str]):
 
 
 class bytewise(FunctionElement[str]):
-    """Text in the order of its bytes, whatever the locale of the database."""
+    """Text in the order of its bytes, independently of the locale of the database."""
 
     inherit_cache = True
     type = Text()
@@ -35,7 +35,7 @@ class absolute(FunctionElement[str]):
 
 
 class strpos(FunctionElement[int]):
-    """Where a text occurs in another, from 1; 0 where it does not."""
+    """The position of a text in another, from 1; 0 if it does not occur."""
 
     inherit_cache = True
     type = Integer()

@@ -95,7 +95,7 @@ class Drawing:
     links: Sequence[Link]
     note: str
     members: Mapping[int, int] = field(default_factory=dict)
-    """How many nodes each box stands for."""
+    """The number of nodes in each box."""
 
     def svg(self, *, is_styled: bool = True) -> str:
         """Return it as SVG text; without its own colours for a page that has some."""
@@ -231,7 +231,7 @@ def _run_box(runs: Sequence[RunNode], start: str) -> Box:
 
 
 def _code(run: RunNode) -> str:
-    """What people call the step: CLEAN, of `nextflow/main.nf:CLEAN`; a script by its path."""
+    """The short name of the step: CLEAN for `nextflow/main.nf:CLEAN`; the path of a script."""
     return run.transform_key.rpartition(":")[2] or run.transform_key
 
 
@@ -242,6 +242,6 @@ def _step(run: RunNode) -> str:
 
 
 def _short(text: str) -> str:
-    """The end of it, which tells files and steps apart."""
+    """The end of the name, by which files and steps are distinguished."""
     text = printable(text)
     return text if len(text) <= LETTERS else "…" + text[1 - LETTERS :]

@@ -52,7 +52,7 @@ def alike(graph: Graph, links: Sequence[Link], starts: Collection[int]) -> dict[
 
 
 def _looks(graph: Graph, starts: Collection[int]) -> dict[int, int]:
-    """What tells nodes apart by themselves; a start is like no other."""
+    """The key by which nodes are alike; each start of the graph has its own."""
     looks: dict[int, Hashable] = {
         artifact.id: _suffix(artifact.key or "") for artifact in graph.artifacts.values()
     }
@@ -63,7 +63,7 @@ def _looks(graph: Graph, starts: Collection[int]) -> dict[int, int]:
 
 
 def _suffix(key: str) -> str:
-    """What follows the first dot of the name, whatever its numbers."""
+    """The part of the name after the first dot, without its digits."""
     return _DIGITS.sub("0", key.rpartition("/")[2].partition(".")[2])
 
 

@@ -94,7 +94,7 @@ def _acyclic(nodes: Sequence[int], links: Sequence[Link]) -> list[Link]:
 
 
 def _columns(nodes: Sequence[int], links: Sequence[Link]) -> dict[int, int]:
-    """The longest way from a source; a source itself stands right before the first that hangs on it."""
+    """The layer of each node: the longest path from a source; a source is one layer before its first successor."""
     onwards: defaultdict[int, list[int]] = defaultdict(list)
     waiting = dict.fromkeys(nodes, 0)
     for source, target in links:
@@ -136,7 +136,7 @@ def _filled(column_of: Mapping[int, int], routes: Mapping[Link, list[Item]]) -> 
 
 
 def _nearby(routes: Mapping[Link, list[Item]]) -> dict[Item, list[Item]]:
-    """What each item is linked to in the columns beside its own."""
+    """The linked items of each item in the adjacent columns."""
     nearby: defaultdict[Item, list[Item]] = defaultdict(list)
     for route in routes.values():
         for item, other in pairwise(route):
@@ -198,7 +198,7 @@ def _spread(
 
 
 def _lefts(columns: Sequence[list[Item]], widths: Mapping[int, float]) -> tuple[list[float], float]:
-    """Where each column begins, and where the last one ends."""
+    """The start of each column, and the end of the last one."""
     lefts, offset = [], _MARGIN
     for column in columns:
         lefts.append(offset)

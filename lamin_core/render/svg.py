@@ -53,9 +53,9 @@ class Box:
     title: str
     classes: str
     href: str = ""
-    """Where it leads to, on a page."""
+    """The target of the link, on a page."""
     token: str = ""
-    """What names it for the script of a page."""
+    """The id of the box for the script of a page."""
     bar: tuple[tuple[str, float], ...] = ()
     """States and their shares, which add up to 1, drawn along its lower edge."""
 
@@ -112,7 +112,7 @@ _LEGEND |= {"outdated": "artifact outdated"}
 
 
 def _legend_entries(boxes: Collection[Box]) -> list[str]:
-    """What the colours that are there mean."""
+    """The legend of the colours in the drawing."""
     classes = {name for box in boxes for name in box.classes.split()}
     return [name for name in _LEGEND if name in classes]
 
@@ -139,7 +139,7 @@ def _scoped(style: str) -> str:
 
 
 def _kind(link: Link) -> str:
-    """Reading and writing is plain; a run that waited for a run, and what lies in a folder, are dashed and dotted."""
+    """Solid lines for reading and writing, dashed if a run waited for a run, dotted for files in a folder."""
     return "w" if max(link) < 0 else "c" if min(link) > 0 else "e"
 
 

@@ -20,7 +20,7 @@ NO_REMARKS: Mapping[int, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a tree: what stands before the node, and the node's name, facts and remark."""
+    """A line of a tree: the prefix that draws its branches, and the name, facts and remark of the node."""
 
     indent: str
     node: Node
@@ -76,7 +76,7 @@ def _links(graph: Graph, *, downwards: bool) -> dict[Node, list[Node]]:
 
 
 def _newest_makers(graph: Graph) -> dict[int, int]:
-    """Of the runs that made the same bytes again and again, the last one of each artifact."""
+    """The last run of each artifact, of all runs that wrote the same bytes."""
     return {
         artifact: max(runs, key=lambda run: (_begun(graph, run), run))
         for artifact, runs in graph.makers.items()

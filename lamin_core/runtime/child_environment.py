@@ -1,4 +1,4 @@
-"""The current run, told to the processes that are started from here, and the one that was told to this process."""
+"""The current run in the environment of child processes, and the run in the environment of this process."""
 
 from __future__ import annotations
 

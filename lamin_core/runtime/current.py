@@ -121,7 +121,7 @@ def __getattr__(attribute: str) -> Any:
 
 
 def context_value(setting: str) -> Any:
-    """What was set as `ln.context.uid`, `name` or `description`, or None."""
+    """The value of `ln.context.uid`, `name` or `description`, or None."""
     return globals().get(setting)
 
 

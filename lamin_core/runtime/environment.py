@@ -21,7 +21,7 @@ LOCKS = ("uv.lock", "pixi.lock", "poetry.lock", "conda-lock.yml")
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentFacts:
-    """Python version, platform, version by package name, lock files by name; `hash` tells equal ones."""
+    """Python version, platform, versions by package name, lock files by name; equal ones have an equal `hash`."""
 
     python: str
     platform: str
@@ -92,7 +92,7 @@ def _normal(name: str) -> str:
 
 
 def _origin(path: str) -> str:
-    """Where a package came from that no index gave (PEP 610)."""
+    """The origin of a package that was not installed from an index (PEP 610)."""
     try:
         with open(path, encoding="utf-8") as file:
             direct_url = json.load(file)

@@ -1,4 +1,4 @@
-"""What git says of the code that runs: commit, branch, remote, and whether files differ from the commit."""
+"""The state of the code in git: commit, branch, remote, and whether files differ from the commit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Checkout:
     dirty: bool
 
     def facts(self) -> dict[str, object]:
-        """Its fields by name."""
+        """The fields by name."""
         return asdict(self)
 
 

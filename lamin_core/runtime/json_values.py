@@ -1,4 +1,4 @@
-"""Any Python value as JSON: the parameters of a run, whatever a user passed."""
+"""Any Python value as JSON, for the parameters of a run."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ VARIABLE = "LAMIN_INSTANCE"
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """The `.lamin` folder of an instance, and who said so: a variable, or a file.
+    """The `.lamin` folder of an instance, and the variable or file that names it.
 
     `database` is the URL that the instance names, as it was read when the instance was trusted;
     None where the user named the instance, which is read when it is opened.
@@ -113,7 +113,7 @@ def is_url(where: str | os.PathLike[str]) -> bool:
 
 
 def database_folder(url: str) -> Path:
-    """What this user keeps about an instance that is known by its database alone: cache, spool, settings."""
+    """The folder of this user for an instance without a project folder: cache, spool, settings."""
     name = hashlib.blake2b(url.encode(), digest_size=8).hexdigest()
     return _base("XDG_DATA_HOME", "~/.local/share") / "databases" / name / FOLDER
 
@@ -137,7 +137,7 @@ def _is_marked(folder: Path) -> bool:
 
 
 def _is_file(path: Path) -> bool:
-    """Whether there is such a file; where this user may not look, it is for whoever opens it to say so."""
+    """Whether this file exists; True if this user may not look, so that opening it raises the error."""
     try:
         return path.is_file()
     except PermissionError:
@@ -246,12 +246,12 @@ def user_default() -> Path:
 
 
 def user_config() -> Path:
-    """Where this user's own settings are."""
+    """The settings file of this user."""
     return _base("XDG_CONFIG_HOME", "~/.config")
 
 
 def spool_folder() -> Path:
-    """Where events wait while no registry can be reached.
+    """The folder of events that wait while no registry can be reached.
 
     `LAMIN_SPOOL`, else the instance's own folder, else, also where that may only be read, the
     user's state folder.
@@ -268,12 +268,12 @@ def spool_folder() -> Path:
 
 
 def user_spool() -> Path:
-    """Where events of this user wait that have no instance, or one that may not be used or written to yet."""
+    """The folder of this user's events without an instance, or for one that may not be used or written to yet."""
     return _base("XDG_STATE_HOME", "~/.local/state") / "spool"
 
 
 def user_cache() -> Path:
-    """Where this user's caches are: what is in there can be removed at any time."""
+    """The folder of this user's caches, which can be removed at any time."""
     return _base("XDG_CACHE_HOME", "~/.cache")
 
 

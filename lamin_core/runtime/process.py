@@ -77,7 +77,7 @@ def ancestors(pid: int) -> Iterator[int]:
 
 
 def command_line(pid: int) -> list[str]:
-    """What it was started with; nothing where that cannot be seen."""
+    """The arguments with which the process was started; empty if they cannot be read."""
     try:
         return (
             Path(f"/proc/{pid}/cmdline")

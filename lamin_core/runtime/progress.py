@@ -18,7 +18,7 @@ SHOWN_FROM = 256 << 20
 
 @contextmanager
 def progress(what: str, size: int) -> Iterator[Watch | None]:
-    """A function to report progress to; None if nobody looks at a terminal.
+    """A function that takes reports of progress; None without a terminal.
 
     >>> with progress("hashing a.bin", 10) as watch: print(watch)
     None
@@ -40,7 +40,7 @@ def progress(what: str, size: int) -> Iterator[Watch | None]:
 
 
 class _Board:
-    """Where all bars of the process are drawn, one below the other, while there are any: threads have one each."""
+    """The display of all progress bars of the process, one below the other: every thread has one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -48,7 +48,7 @@ class _Board:
         self._users = 0
 
     def enter(self) -> Any:
-        """What to add a bar to."""
+        """Return the display to which a bar is added."""
         with self._lock:
             self._users += 1
             if self._bars is None:

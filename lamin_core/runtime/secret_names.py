@@ -14,7 +14,7 @@ from pathlib import Path
 RULES = Path(__file__).with_name("redaction_rules.txt")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _LONGEST_NAME = 120
-"""Characters at the end of a name that are looked at; a longer run of letters is no name."""
+"""The number of characters at the end of a name that are examined; a longer sequence of letters is not a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class SecretName:
-    """What a field's name says: which words of it make it a secret's name."""
+    """The words of a field's name that make it the name of a secret."""
 
     words: str
     is_strong: bool
@@ -117,7 +117,7 @@ def is_secret(name: str) -> bool:
 
 
 def secret_name(name: str) -> SecretName | None:
-    """What makes this the name of a secret, or None where nothing does."""
+    """The reason for which this is the name of a secret; None if it is not."""
     return _secret_name(name[-_LONGEST_NAME:])
 
 

@@ -47,7 +47,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What a setting is, and who said so: `ln.settings`, a variable, a file, or `default`."""
+    """The value of a setting, and its origin: `ln.settings`, a variable, a file, or `default`."""
 
     name: str
     value: Plain | None
@@ -144,13 +144,13 @@ SETTINGS = {
 
 
 ANSWERS: dict[str, Callable[[], Plain | None]] = {}
-"""What answers on `ln.settings` where nobody has set a setting: the instance, about its own storage."""
+"""Attributes of `ln.settings` that are not settings: the instance answers them, for example `storage`."""
 
 
 VIEWS: dict[str, Callable[[Plain | None], object]] = {}
-"""What a setting is shown as on `ln.settings`: a text with the attributes that LaminDB has of it."""
+"""The classes of settings on `ln.settings`: texts with the attributes that they have in LaminDB."""
 PARTS: dict[str, Callable[[], object]] = {}
-"""What else is read on `ln.settings`, and not set there: the instance, and what LaminDB groups under a name."""
+"""Read-only attributes of `ln.settings`: the instance, and the groups of LaminDB."""
 
 
 class Settings:
@@ -194,7 +194,7 @@ class Settings:
         return f"Settings({', '.join(f'{name}={getattr(self, name)!r}' for name in SETTINGS)})"
 
     def process_value(self, name: str) -> Value | None:
-        """What this process says, on `ln.settings` or by a variable; no file is asked. Raises as `look_up`."""
+        """The value in this process, from `ln.settings` or a variable; reads no file. Raises like `look_up`."""
         definition = setting(name)
         if name in self.__dict__["_here"]:
             return Value(name, self.__dict__["_here"][name], "ln.settings")
@@ -202,7 +202,7 @@ class Settings:
         return Value(name, definition.parse(text), definition.variable) if text else None
 
     def look_up(self, name: str) -> Value:
-        """The value and who said so. Raises `InvalidArgument` for a name that is none, or a value that is none."""
+        """The value and its origin. Raises `InvalidArgument` for an unknown name and for an invalid value."""
         definition = setting(name)
         override = self.process_value(name)
         if override is not None:

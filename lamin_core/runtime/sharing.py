@@ -67,7 +67,7 @@ def narrow(folder: Path) -> None:
 
 
 def make_folder(path: Path, folder: Path) -> None:
-    """Make a folder in the `.lamin` folder, with its mode whatever the umask."""
+    """Make a folder in the `.lamin` folder, with its mode, independently of the umask."""
     make_instance_folder(folder)
     with suppress(FileExistsError):
         path.mkdir(mode=0o700)

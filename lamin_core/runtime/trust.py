@@ -55,7 +55,7 @@ class Marker:
 
     @property
     def named(self) -> str:
-        """What it names: the URL of a database, or the folder of another instance."""
+        """The target: the URL of a database, or the folder of another instance."""
         if self.name == CONNECTED:
             return self.text.rstrip("\n")
         try:
@@ -98,7 +98,7 @@ def _read(folder: Path, name: str, directory: int) -> Marker | None:
 
 
 def require_readable(path: Path) -> None:
-    """Raise `Unavailable` if this user may not read the file; a missing file is no error here."""
+    """Raise `Unavailable` if this user may not read the file; a missing file raises nothing."""
     try:
         os.stat(path)
     except PermissionError as error:

@@ -10,7 +10,7 @@ from lamin_core.runtime.secret_names import is_secret
 
 _USERS = {"user", "username", "uid", "usr", "user id", "userid"}
 _CONTAINER_SCHEMES = {"abfs", "abfss", "wasb", "wasbs", "adl"}
-"""In their URLs a container stands before the `@`."""
+"""Schemes whose URLs have the name of a container before the `@`."""
 _LOGIN_SCHEMES = {"ssh", "sftp", "scp", "hdfs", "git+ssh"}
 """Where a user alone may decide which files are meant: a path may begin in the user's home."""
 _SIGNED = re.compile(r"(?i)[?&](?:[a-z-]{0,20}signature|sig)=")

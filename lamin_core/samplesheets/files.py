@@ -17,10 +17,10 @@ from lamin_core.storage.locations import is_file_url, is_remote
 
 @dataclass(frozen=True)
 class NamedFiles:
-    """What the files of a sheet were found to be, by the text of their cells."""
+    """The files of a sheet, by the text of their cells."""
 
     artifacts: Mapping[str, Artifact]
-    """Those that the registry has."""
+    """The files that are registered."""
     new: Mapping[str, str]
     """Absolute paths of files on this machine that it does not have."""
     unregistered: tuple[str, ...]
@@ -29,7 +29,7 @@ class NamedFiles:
     """A line for each file that is nowhere."""
 
     def new_artifacts(self) -> dict[str, Artifact]:
-        """Return the artifacts to be saved of the new files, which stay where they lie; reads all of their bytes."""
+        """Return unsaved artifacts of the new files, which stay in place; reads all of their bytes."""
         artifacts = {path: Artifact(path, run=False) for path in set(self.new.values())}
         return {text: artifacts[path] for text, path in self.new.items()}
 
@@ -60,7 +60,7 @@ def find_files(session: Session, sheet: Samplesheet, folders: Iterable[Path]) ->
 
 
 def _paths(text: str, folders: Iterable[Path]) -> list[str]:
-    """Where the file may be; a URL stays one."""
+    """The possible paths of the file; a URL is not changed."""
     if is_remote(text):
         return [absolute(text)]
     return [os.path.abspath(os.path.join(folder, os.path.expanduser(text))) for folder in folders]

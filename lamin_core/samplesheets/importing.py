@@ -51,7 +51,7 @@ class SheetRecords(Records):
     ) -> None:
         super().__init__(instance, records)
         self.artifacts = list({id(artifact): artifact for artifact in artifacts.values()}.values())
-        """Those that the sheet names, each once."""
+        """The files that the sheet names, without repetition."""
         self.unregistered = unregistered
         """URLs that the registry does not know; once a run has read them, saving the sheet again labels them."""
 
@@ -63,7 +63,7 @@ class SheetRecords(Records):
 
 @dataclass(frozen=True)
 class _Draft:
-    """What a sheet was found to say, with everything that is wrong with it."""
+    """The parsed sheet, with all of its problems."""
 
     dtypes: dict[str, Dtype]
     values: Values

@@ -32,10 +32,10 @@ class SheetRow:
     """One row of a samplesheet."""
 
     line: int
-    """Where it ends in the file; the header is line 1."""
+    """The last line of the row in the file; the header is line 1."""
     sample: str
     values: Mapping[str, object]
-    """What the sheet says of the sample, by column: text, or what a table has; empty cells are left out."""
+    """The values of the sample by column: text, or the values of a table; without empty cells."""
     files: Mapping[str, str]
     """Paths and URLs as they are written, by column."""
 
@@ -45,14 +45,14 @@ class Samplesheet:
     """A samplesheet as text: nothing is looked up and no value has a type yet."""
 
     name: str
-    """What messages call it: the name of the file."""
+    """The name of the sheet in messages: the name of the file."""
     sample_column: str
     value_columns: tuple[str, ...]
     file_columns: tuple[str, ...]
     rows: tuple[SheetRow, ...]
 
     def by_sample(self) -> dict[str, dict[str, list[object]]]:
-        """What all rows of each sample say, by column; each value once, samples in their order."""
+        """The values in all rows of each sample, by column; each value once, samples in their order."""
         samples: dict[str, dict[str, list[object]]] = {}
         for row in self.rows:
             values = samples.setdefault(row.sample, {})

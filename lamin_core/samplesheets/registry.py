@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Record(Named, Trashable):
-    """A thing that a table describes, such as a sample; `type` is the sheet that it stands in.
+    """A thing that a row of a table describes, such as a sample; `type` is the sheet of this row.
 
     Its values are values of features: `record.features.add_values({"dose": 5})`. As a label of
     artifacts it says which data belong to it: `artifact.records.add(record)`.

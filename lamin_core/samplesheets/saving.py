@@ -1,4 +1,4 @@
-"""What saving the records of a samplesheet writes beside them, in the same transaction.
+"""Saving the records of a samplesheet also writes values and labels, in the same transaction.
 
 Those are the sheet, the features that are new, the values, and the labels of the artifacts.
 """
@@ -24,18 +24,18 @@ from lamin_core.saving.categoricals import Terms, unknown_terms
 from lamin_core.saving.named_records import write_named
 
 _DESCRIPTION = "_described"
-"""Where an unsaved record holds what its sheet says."""
+"""The attribute of an unsaved record with the data of its sheet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What a samplesheet says of one record."""
+    """The data of one record in a samplesheet."""
 
     sheet: Record
     values: Mapping[str, list[object]]
     """By the name of the feature."""
     dtypes: Mapping[str, Dtype]
-    """Of all columns of the sheet."""
+    """The features of all columns of the sheet."""
     artifacts: list[Artifact] = field(default_factory=list)
 
 
@@ -68,7 +68,7 @@ def prepared(session: Session, records: list[Any], user: int) -> list[Any]:
 
 
 def written(session: Session, records: list[Any], rows: Mapping[Any, Any]) -> None:
-    """Write the values and the labels of the records; what the sheet said before of the same columns is replaced."""
+    """Write the values and the labels of the records; they replace earlier values of the same columns."""
     described: dict[int, Described] = {}
     for record in records:
         description = record.__dict__.pop(_DESCRIPTION, None)

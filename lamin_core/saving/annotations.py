@@ -101,7 +101,7 @@ class FeatureValues:
                 )
 
     def described(self) -> list[tuple[str, str]]:
-        """What `describe()` says of labels and of values: a name and a text for each line."""
+        """The lines of `describe()` about labels and values of features: a name and a text for each."""
         with self._database.reading() as session:
             return described(session, self._record)
 
@@ -299,7 +299,7 @@ def _rows(session: Session, record: Registry, values: Mapping[Any, Any]) -> Rows
 
 
 def _items(value: Any) -> list[Any] | None:
-    """What is in a list, a set, a query set, an array or a column of a table; None where it is one value."""
+    """The items of a list, a set, a query set, an array or a column of a table; None for a single value."""
     is_array = hasattr(value, "tolist") and getattr(value, "ndim", 0) == 1
     return (
         list(value)

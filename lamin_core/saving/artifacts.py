@@ -234,7 +234,7 @@ def _row(draft: ArtifactDraft, identity: int, number: int, user: int) -> dict[st
 
 
 def _real_key(draft: ArtifactDraft) -> str | None:
-    """Where the bytes are, if not at the key: a copy lies at its own, and a revision may lie anywhere."""
+    """The path of the bytes if it is not the key: a copy has its own path, and a revision can be anywhere."""
     if draft.source.target is not None:
         return None if draft.copy is None else draft.copy.key
     assert draft.root is not None

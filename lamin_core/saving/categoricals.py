@@ -22,7 +22,7 @@ _SHOWN = 20
 
 
 class Terms:
-    """What may be a value of one categorical feature."""
+    """The valid values of one categorical feature."""
 
     def __init__(self, session: Session, feature: Feature, dtype: Dtype) -> None:
         self._session, self._feature, self._dtype = session, feature, dtype
@@ -118,7 +118,7 @@ class Terms:
 
 
 def unknown_terms(unknown: dict[str, list[str]]) -> str:
-    """What is said of names that nothing is called, by the registry that should have them."""
+    """The messages about names without a record, by the registry that should contain them."""
     lines = ["These values could not be validated:"]
     lines += [f"  {registry}: {_listed(names)}" for registry, names in unknown.items()]
     lines += ["Fix typos, or create records for them:", ""]

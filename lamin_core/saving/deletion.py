@@ -175,7 +175,7 @@ def _replace(
 
 
 def _forget(session: Session, content_id: int | None, series_id: int | None = None) -> None:
-    """Remove what only the artifact needed that is gone: what its bytes were, and the series of its versions."""
+    """Remove the rows that only the deleted artifact needed: its content and the series of its versions."""
     session.execute(delete(Content).where(Content.id == content_id, ~is_named(Content)))
     # A series with a key is made again by the next save under that key, and would count from zero.
     is_counted = ArtifactSeries.key.is_not(None) & is_remembered(ArtifactSeries.stem)

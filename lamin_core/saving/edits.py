@@ -1,4 +1,4 @@
-"""What people change of a record by a form: description, notes, labels and values of features, all or nothing."""
+"""Edits of a record in a form: description, notes, labels and values of features, all in one transaction."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class Editable:
 
     @property
     def digest(self) -> str:
-        """Tells whether somebody else has changed it meanwhile."""
+        """Whether another process has changed it in the meantime."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
 def editable(session: Session, record: Registry) -> Editable:
-    """What can be edited of this record, as it is."""
+    """The current values of the parts of this record that can be edited."""
     kind = type(record)
     note = session.get(Note, (kind.__tablename__, record.uid))
     has_values = kind._feature_values is not None

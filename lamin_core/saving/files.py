@@ -104,7 +104,7 @@ class Files:
         return match
 
     def digest_of(self, path: str) -> Digest | None:
-        """What the bytes of a local file or folder are; None for what is neither, or cannot be read."""
+        """The digest of a local file or folder; None for anything else, and for unreadable files."""
         try:
             return self._contents.at(local_path(path)).digest
         except LaminError:
@@ -208,7 +208,7 @@ class Files:
         description: str | None,
         **kwargs: Any,
     ) -> Artifact:
-        """An artifact of an object in memory, written to a temporary file that is gone after saving."""
+        """An artifact of an object in memory, written to a temporary file that is removed after saving."""
         path = self.written(data, key)
         artifact = kind(path, key=key, description=description, **kwargs)
         artifact.otype, artifact.n_observations = formats.otype(data), formats.n_observations(data)
@@ -237,7 +237,7 @@ class Files:
 
     @contextmanager
     def as_path(self, data: object, suffix: str) -> Iterator[str | os.PathLike[str]]:
-        """The path itself; of an object a temporary file in the format of this suffix, gone afterwards."""
+        """The path itself; for an object, a temporary file in the format of this suffix, removed afterwards."""
         if isinstance(data, str | os.PathLike):
             yield data
             return
@@ -248,7 +248,7 @@ class Files:
             shutil.rmtree(path.parent, ignore_errors=True)
 
     def path(self, artifact: Artifact) -> Any:
-        """Where the bytes are: a `Path`, or a URL as text. Raises `Conflict` where that is outside of the storage."""
+        """The location of the bytes: a `Path`, or a URL as text. Raises `Conflict` if it is outside of the storage."""
         root, key = self.where(artifact)
         text = copy_location(root, key) if artifact.is_copy else location(root, key)
         return text if is_remote(root) else Path(text)
@@ -348,7 +348,7 @@ class Files:
             return spare
 
     def _spare(self, artifact: Artifact) -> Path | None:
-        """The copy of bytes that are no longer in place, if a storage has one."""
+        """The copy of bytes that have been changed or removed in place, if a storage has one."""
         if artifact.is_copy:
             return None
         content = artifact.content_digest
@@ -398,7 +398,7 @@ class Files:
             ) from error
 
     def check_unchanged(self, artifact: Artifact) -> None:
-        """Raise `Conflict` when what lies there is not this version, `NotFound` when nothing does."""
+        """Raise `Conflict` if the path has other bytes than this version, `NotFound` if it does not exist."""
         path = self.path(artifact)
         if isinstance(path, str):
             blobs.check_tag(path, artifact.content_digest)
@@ -544,7 +544,7 @@ _KEEPS_COPIES = Hint(
 
 
 def _remedy(artifact: Artifact, path: str | os.PathLike[str], storages: Sequence[Root]) -> str:
-    """What to type where the bytes of an artifact are not at this path."""
+    """The hint for an artifact whose bytes are not at this path."""
     root = locate(os.fspath(path), storages).root
     if root is not None and not os.path.isdir(root.root):
         return (

@@ -22,7 +22,7 @@ from lamin_core.saving.records import SavingInstance, assign_row
 from lamin_core.uids import random_uid
 
 UID_LENGTHS = {"ULabel": 8, "User": 8, "Record": 16}
-"""Those of the other registries have 12 characters."""
+"""The length of uids in these registries; in the others it is 12."""
 
 
 def save_named(instance: SavingInstance, record: object) -> object:
@@ -67,7 +67,7 @@ def write_named(
 
 
 def _restore(session: Session, kind: type[Registry], rows: Iterable[dict[str, object]]) -> None:
-    """What is saved once more comes out of the trash."""
+    """Restore records from the trash that are saved again."""
     hidden = [row for row in rows if row.get("deleted_at") is not None]
     for row in hidden:
         row["deleted_at"] = None
@@ -75,7 +75,7 @@ def _restore(session: Session, kind: type[Registry], rows: Iterable[dict[str, ob
 
 
 def _identity(kind: type[Registry], values: dict[str, object]) -> tuple[object, ...]:
-    """What a record is known by: its name, and its type where there are types."""
+    """The identity of a record: its name, and its type if its registry has types."""
     return tuple(values.get(name) for name in _known_by(kind))
 
 
@@ -94,7 +94,7 @@ def _rows(
 
 
 def _values(kind: type[Registry], records: list[object], user: int) -> list[dict[str, object]]:
-    """What is written of new records: their own values, else the defaults of the columns."""
+    """The columns of new records: their own values, else the defaults of the columns."""
     columns = [column for column in table_of(kind).columns if column.key != "id"]
     blank = {column.key: default(column) for column in columns}
     if "created_by_id" in blank:

@@ -23,7 +23,7 @@ SHELL = "shell"
 
 
 def name_of(run: Run) -> RunReference:
-    """What processes that the run starts know it by."""
+    """The reference to the run for the processes that it starts."""
     assert run.transform is not None  # a run has one
     return RunReference(run.external_id, run.transform.namespace, run.transform.key)
 

@@ -1,4 +1,4 @@
-"""Labels, features, projects and references in use are not deleted for good: that would change what they are on."""
+"""Labels, features, projects and references in use cannot be deleted permanently: this would change their records."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_unused(session: Session, record: Registry) -> None:
 
 
 def _uses(session: Session, record: Registry) -> Iterator[tuple[str, int]]:
-    """What kind of thing uses it, and how many of them."""
+    """The kind of records that use it, and their number."""
     target = table_of(type(record))
     for table in tables_in(session.connection()):
         for key in sorted(table.foreign_keys, key=lambda key: key.parent.name):

@@ -31,7 +31,7 @@ class SavingInstance(Protocol):
 
     @property
     def user_id(self) -> int:
-        """Who is at work."""
+        """The current user."""
 
 
 def refresh_from(record: Any, row: Any) -> Any:

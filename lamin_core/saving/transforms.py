@@ -89,7 +89,7 @@ def _by_key(session: Session, transform: Transform) -> TransformSeries | None:
 
 
 def _renamed(session: Session, transform: Transform) -> TransformSeries | None:
-    """The series of a script with the very same source whose own file is gone: then it is that script, renamed.
+    """The series of a script with the same source whose file no longer exists: the script was renamed.
 
     As long as the other file is there, this one is a copy and a transform of its own.
     """
@@ -149,7 +149,7 @@ def _version(session: Session, series: TransformSeries, transform: Transform) ->
 
 
 def _newest_number(session: Session, series: TransformSeries) -> int | None:
-    """Return the highest number that a version has, or had before it was deleted for good; None where none was."""
+    """Return the highest version number, permanently deleted versions included; None if there was no version."""
     last = (
         select(func.max(Transform.number)).where(Transform.series_id == series.id).scalar_subquery()
     )
@@ -216,7 +216,7 @@ def _next(
 
 
 def _complete(row: Transform, transform: Transform) -> None:
-    """What was said of a version that is there already."""
+    """The new values of a version that already exists."""
     row.origin, row.created_by_id = "api", row.created_by_id or transform.created_by_id
     row.key = transform.key
     for field in ("description", "version_tag", "reference", "reference_type", "language"):

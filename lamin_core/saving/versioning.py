@@ -52,9 +52,9 @@ class ArtifactDraft:
     head: Artifact | None = None
     """The latest version so far."""
     at: datetime = EPOCH
-    """When it is observed, said once the series is known."""
+    """The time of the observation, set when the series is known."""
     row: dict[str, Any] = field(default_factory=dict)
-    """What is written of a new version."""
+    """The columns of a new version."""
 
     @property
     def is_known(self) -> bool:

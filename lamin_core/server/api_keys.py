@@ -21,7 +21,7 @@ FRESH = 0.5
 
 
 def create(database: Database, name: str) -> str:
-    """Make a key for whoever goes by this name.
+    """Create a key with this name.
 
     Raises:
         InvalidArgument: the name is blank.
@@ -78,7 +78,7 @@ def usable(key: str | None) -> str | None:
 
 
 class Keyring:
-    """The keys in force: those of the registry, looked up anew as time passes, and `fixed`.
+    """The valid keys: those of the registry, read again at intervals, and `fixed`.
 
     Where no key was ever made, everybody is let in, unless `required`; but nobody who says to have
     a key, and has none. A blank `fixed` is none: a variable that is set to nothing opens no door.
@@ -97,7 +97,7 @@ class Keyring:
 
     @property
     def is_required(self) -> bool:
-        """Whether nobody is admitted without a key, as of the last request."""
+        """Whether every request needs a key, as of the last request."""
         return self._required
 
     async def admits(self, authorization: str) -> bool:

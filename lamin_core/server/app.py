@@ -1,4 +1,4 @@
-"""The application: who may reach which route, whatever package the routes come from.
+"""The application: which requests may use which route, for the routes of every package.
 
 Every route is closed by default: what is not among the open ones is below one mount that asks for
 the key, and so is what no route answers to.

@@ -31,7 +31,7 @@ READERS = 8
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """What a query may say: `read` turns its text into a value, or raises `InvalidArgument`."""
+    """A parameter of a query: `read` turns its text into a value, or raises `InvalidArgument`."""
 
     name: str
     says: str
@@ -42,7 +42,7 @@ class Parameter:
 
     @property
     def argument(self) -> str:
-        """Its name in Python."""
+        """The name of the parameter in Python."""
         return re.sub(r"([A-Z])", r"_\1", self.name).lower()
 
 
@@ -191,7 +191,7 @@ class Router:
         self._places = anyio.CapacityLimiter(READERS)
 
     def route(self, question: Endpoint) -> Route:
-        """Where this question is asked."""
+        """The route of this query."""
 
         async def endpoint(request: Request) -> Response:
             values = question.read(request.path_params, request.query_params.multi_items())

@@ -1,4 +1,4 @@
-"""Find runs on the server's machine whose process is gone, at intervals, and mark them as lost."""
+"""At intervals, find runs on the server's machine whose process no longer exists, and mark them as lost."""
 
 from __future__ import annotations
 

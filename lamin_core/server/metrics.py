@@ -58,7 +58,7 @@ class Metrics:
         )
 
     def watch_queue(self, depth: Callable[[], int]) -> None:
-        """Ask this when somebody wants to know how many wait."""
+        """Register the function that returns the number of waiting events."""
         self._queue.set_function(depth)
 
     def backlog(self, events: int) -> None:
@@ -89,7 +89,7 @@ class Metrics:
         self._latency.observe(seconds)
 
     def routes(self) -> list[BaseRoute]:
-        """Where they are read."""
+        """The route of the metrics."""
         return [Route("/metrics", self._tell, methods=["GET"])]
 
     async def _tell(self, request: Request) -> Response:

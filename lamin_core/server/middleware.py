@@ -46,7 +46,7 @@ class TrustedHostMiddleware:
 
 
 class ApiKeyMiddleware:
-    """Lets nobody pass without a key in force."""
+    """Reject requests without a valid key."""
 
     def __init__(self, app: ASGIApp, keyring: Keyring) -> None:
         self._app = app
@@ -76,7 +76,7 @@ _HAS_KEY = "lamin_has_key"
 FORMS = "/edit"
 """How the path of a form ends that a browser may send with its cookie: the form has a token of its own."""
 COOKIE = "lamin_key"
-"""What a browser keeps after a login: the key, which no script can read and no other site makes it send."""
+"""The cookie of a login: the key, which no script can read and no other site can make the browser send."""
 
 
 def _authorization(scope: Scope) -> str:
@@ -90,7 +90,7 @@ def _authorization(scope: Scope) -> str:
 
 
 def _is_of_browser(scope: Scope) -> bool:
-    """Whether somebody opens a page, as opposed to a program that asks."""
+    """Whether a browser opens a page, as opposed to a request of a program."""
     accepted = Headers(scope=scope).get("accept", "")
     return (
         scope.get("method") == "GET"
@@ -106,13 +106,13 @@ def _to_login(scope: Scope) -> Response:
 
 
 def still_admitted(request: Request) -> Callable[[], Awaitable[bool]]:
-    """Return what tells whether the key of this request, which was in force, still is."""
+    """Return a function that checks whether the key of this request is still valid."""
     check: Callable[[], Awaitable[bool]] = request.scope["state"][_STATE]
     return check
 
 
 def has_key(request: Request) -> bool:
-    """Whether whoever sent this request has shown a key that is in force."""
+    """Whether this request has a valid key."""
     return bool(request.scope.get("state", {}).get(_HAS_KEY))
 
 

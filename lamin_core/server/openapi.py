@@ -51,7 +51,7 @@ def refusals(*statuses: int) -> Schema:
 
 
 def routes(document: Schema) -> list[BaseRoute]:
-    """Where the document is."""
+    """The route of the document."""
     response = JsonResponse(document)
 
     async def send_document(request: Request) -> Response:

@@ -67,7 +67,7 @@ def refusal(
 
 
 def failure(error: LaminError) -> Response:
-    """An error of ours, told; what is out of reach now is worth another try."""
+    """The response to a `LaminError`; an unavailable resource gets a status that clients retry."""
     if isinstance(error, Unavailable):
         logger.error("%s", error)
         return refusal(

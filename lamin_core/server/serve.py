@@ -1,4 +1,4 @@
-"""The server: a socket, and uvicorn on it, patient with nobody for too long."""
+"""The server: a socket with uvicorn, and time limits for slow clients."""
 
 from __future__ import annotations
 

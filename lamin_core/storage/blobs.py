@@ -304,7 +304,7 @@ _NEW = os.O_CREAT | os.O_EXCL
 
 
 def _open_part(part: str, *, is_folder: bool) -> tuple[int, bool]:
-    """The part of a copy, opened; and whether it was there already. What is not this user's own is replaced."""
+    """Open the part of a copy; return whether it existed. A file that is not private to this user is replaced."""
     while True:
         try:
             if not is_folder:
@@ -312,11 +312,15 @@ def _open_part(part: str, *, is_folder: bool) -> tuple[int, bool]:
             os.mkdir(part, 0o700)
             return os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY), False
         except FileExistsError:
-            descriptor = _open_own(part, is_folder=is_folder)
+            pass
         except FileNotFoundError:
             if not os.path.isdir(os.path.dirname(part)):
                 raise
-            continue  # discarded by another process, just now
+            continue  # another process has just removed it
+        try:
+            descriptor = _open_own(part, is_folder=is_folder)
+        except FileNotFoundError:
+            continue
         if descriptor is not None:
             return descriptor, True
         _discard(part)
@@ -327,12 +331,21 @@ def _open_part(part: str, *, is_folder: bool) -> tuple[int, bool]:
 
 
 def _open_own(part: str, *, is_folder: bool) -> int | None:
-    """What lies there, opened, if this user alone may have written it; None for anything else, such as a link."""
+    """The opened file if only this user can have written it; None for anything else, such as a link.
+
+    Raises `FileNotFoundError` if another process has just removed it, or renamed it to the copy: a new part
+    of a third process may then be at its path.
+    """
     try:
         descriptor = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise
     except OSError:
         return None
     stat_result = os.fstat(descriptor)
+    if stat_result.st_nlink == 0:
+        os.close(descriptor)
+        raise FileNotFoundError(errno.ENOENT, "removed by another process", part)
     is_kind = stat.S_ISDIR(stat_result.st_mode) if is_folder else stat.S_ISREG(stat_result.st_mode)
     is_single = (
         is_folder or stat_result.st_nlink == 1

@@ -65,7 +65,7 @@ class DigestCache:
         self._shown = shown
 
     def at(self, path: Path) -> StatDigest:
-        """What is at this path. Raises `Unavailable` when it cannot be read, or changes while it is.
+        """The digest of the path. Raises `Unavailable` if it cannot be read, or changes while it is read.
 
         >>> import tempfile; file = Path(tempfile.mkdtemp(), "a.txt"); _ = file.write_text("abc")
         >>> DigestCache().at(file).digest.size
@@ -172,7 +172,7 @@ def _fingerprint(state: object) -> str:
 
 
 def state_of(path: str | Path) -> State:
-    """What tells whether a file, or any file in a folder, is still the same. Raises `OSError`.
+    """A key that changes if a file, or any file in a folder, changes. Raises `OSError`.
 
     >>> state_of(Path(__file__))[0][0]
     ''

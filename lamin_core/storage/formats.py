@@ -26,7 +26,7 @@ from lamin_core.errors import InvalidArgument, LaminError, MissingExtra
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What can be done with files of one suffix."""
+    """The operations on files of one suffix."""
 
     load: Callable[[Path], object]
     open: Callable[[Path], object] | None = None
@@ -154,7 +154,7 @@ def _first_line(error: Exception) -> str:
 
 
 def otype(data: object) -> str:
-    """What kind of object it is: `DataFrame` or `AnnData`."""
+    """The kind of object: `DataFrame` or `AnnData`."""
     return _object_type(data)
 
 
@@ -299,7 +299,7 @@ _TEXTS = (
     ".fq",
 )
 _OF_TEXT = {*_TEXTS, ".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".toml", ".csv", ".tsv"}
-"""What may be compressed as well: `.json.gz`, `.csv.bz2`."""
+"""Suffixes that may be compressed: `.json.gz`, `.csv.bz2`."""
 _PARQUET, _CSV, _TSV = _arrow(), _arrow("csv"), _arrow("csv", delimiter="\t")
 
 FORMATS: dict[str, Format] = {
@@ -342,4 +342,4 @@ TRUSTED_FORMATS: dict[str, Format] = {
     ".pt": Format(lambda p: _library("torch", "data").load(p, weights_only=False)),
     ".pth": Format(lambda p: _library("torch", "data").load(p, weights_only=False)),
 }
-"""What can run code when it is loaded."""
+"""Suffixes of files that can run code when they are loaded."""

@@ -19,7 +19,7 @@ _LARGE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What some bytes are: hash type, digest in hex, size in bytes; for folders the number of files."""
+    """The identity of bytes: hash type, digest in hex, size in bytes; for folders the number of files."""
 
     hash_type: str
     hash: str

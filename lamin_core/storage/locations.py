@@ -16,7 +16,7 @@ from lamin_core.storage.hashing import Digest
 from lamin_core.uids import derived_uid
 
 KEY_BYTES = 2_600
-"""What an index of PostgreSQL takes, with some room; the same on SQLite, so that an instance can move."""
+"""The longest text in bytes that fits an index of PostgreSQL; the same on SQLite, so that an instance can move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def locate(path: str, roots: Sequence[Root]) -> Location:
 
 
 def _holds(root: str, path: str) -> bool:
-    """Whether the path lies below the root, also where `..` in it climbs."""
+    """Whether the path is below the root, with each `..` in it resolved."""
     prefix = root.rstrip("/") + "/"
     if not path.startswith(prefix):
         return False
@@ -179,7 +179,7 @@ def path_of(url: str) -> str:
 
 
 def name_of(path: str) -> str:
-    """What a file is called that is fetched from here; of an address on the web without what is asked of it.
+    """The name of a file that is downloaded from here; without the query of a web address.
 
     >>> name_of("https://example.org/files/a.csv.gz?download=1"), name_of("s3://bucket/a?.csv")
     ('a.csv.gz', 'a?.csv')
@@ -189,7 +189,7 @@ def name_of(path: str) -> str:
 
 
 ON_THE_WEB = {"http", "https"}
-"""Where things can be read, but not written."""
+"""Schemes of locations that can be read, but not written."""
 
 
 def check_key(key: str) -> str:
@@ -286,7 +286,7 @@ _OF_FOLDERS = {".zarr", ".n5", ".tiledbsoma", ".lance", ".parquet"}
 
 
 def spare_key(content: Digest, suffix: str) -> str:
-    """Where a managed storage keeps a second copy of bytes that a project has in place, whatever happens to them there.
+    """The key at which a managed storage has a second copy of bytes that are registered in place.
 
     >>> spare_key(Digest("blake3", "ab" * 32, 3), ".csv") == managed_key(Digest("blake3", "ab" * 32, 3), ".csv")
     False
@@ -296,7 +296,7 @@ def spare_key(content: Digest, suffix: str) -> str:
 
 
 def managed_key(content: Digest, suffix: str) -> str:
-    """Where a managed storage keeps this content: by digest, so that equal bytes are kept once.
+    """The key of this content in a managed storage: by digest, so that equal bytes are stored once.
 
     >>> managed_key(Digest("blake3", "ab" * 32, 3), ".csv").startswith(".lamindb/")
     True

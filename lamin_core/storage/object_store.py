@@ -30,16 +30,16 @@ from lamin_core.storage.locations import ON_THE_WEB, root_type
 from lamin_core.storage.s3_multipart import PART, upload_parts
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-"""What a disk says that is full."""
+"""The error numbers of a full disk."""
 TAG, TAGS = "etag", "etag-dir"
 """Hash types of what only the storage has read: the entity tag of an object, and of all objects below a prefix."""
 _OF_BUCKETS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
-"""Where an upload shows once it is complete; elsewhere it is written under another name first."""
+"""Stores in which an upload appears when it is complete; in others it is first written under another name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a storage says about an object, or about everything below a prefix."""
+    """The metadata of an object, or of all objects below a prefix."""
 
     size: int | None
     content: Digest | None
@@ -49,7 +49,7 @@ class Found:
 
 
 def look(url: str) -> Found:
-    """What is at this URL, by what its storage says; nothing is fetched. Raises `NotFound` or `Unavailable`."""
+    """The metadata of the object at this URL, without a download. Raises `NotFound` or `Unavailable`."""
     with reaching(url):
         fs, path = filesystem(url)
         info = fs.info(path)
@@ -227,7 +227,7 @@ def filesystem(url: str) -> tuple[Any, str]:
 
 
 def options_for(url: str) -> dict[str, object]:
-    """What the user's `storages.toml` says about the longest root that this URL is under; see `fsspec` for the names.
+    """The options in the user's `storages.toml` for the longest root of this URL; see `fsspec` for the names.
 
     >>> options_for("s3://bucket/of/somebody/else")
     {}
@@ -239,7 +239,7 @@ def options_for(url: str) -> dict[str, object]:
 
 @contextmanager
 def reaching(url: str) -> Iterator[None]:
-    """What the libraries of storages raise, in our words."""
+    """Raise our errors for the errors of the libraries of storages."""
     shown = redact_text(url)
     try:
         yield

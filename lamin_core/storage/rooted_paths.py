@@ -1,4 +1,4 @@
-"""Checked paths: whatever is read, written, moved or removed lies below the root of its storage.
+"""Checked paths: files are read, written, moved and removed only below the root of their storage.
 
 A key comes from a row, an event or an argument, so it may climb (`../x`) or lead through a link to
 anywhere. Every path below a root is made here: `location` for what somebody put there,
@@ -67,7 +67,7 @@ def own_location(root: str, key: str) -> str:
 
 
 def copy_location(root: str, key: str) -> str:
-    """The same for a copy that is to be read: it is no link that leads out of the storage either.
+    """The same for a copy that will be read: it is also not a link out of the storage.
 
     >>> copy_location("/data", ".lamindb/Ab3dEf5hIj7l.csv")
     '/data/.lamindb/Ab3dEf5hIj7l.csv'

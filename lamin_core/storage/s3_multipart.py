@@ -60,7 +60,7 @@ def upload_parts(fs: Any, source: Path, path: str, watch: Watch | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What was begun and not ended: where it was to go, how the store calls it, its bytes so far, and its last part."""
+    """An unfinished upload: its target, its id in the store, its bytes so far, and its last part."""
 
     path: str
     name: str

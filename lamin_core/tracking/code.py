@@ -29,7 +29,7 @@ class Code:
     description: str | None = None
 
     def transform(self, **attributes: Any) -> Transform:
-        """The transform of this code; what was `said` of it holds over what it says itself."""
+        """The transform of this code; the values in `said` override those that the code itself defines."""
         facts: dict[str, Any] = {
             "key": self.key,
             "kind": self.kind,

@@ -17,7 +17,7 @@ LANGUAGES = {".r": "R", ".rmd": "R", ".qmd": "R"}
 
 @dataclass(frozen=True, slots=True)
 class RScript:
-    """What `Rscript` was called with."""
+    """The arguments of `Rscript`."""
 
     file: str
     arguments: list[str]

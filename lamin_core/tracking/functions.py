@@ -256,7 +256,7 @@ def _function_transform(tracked: _Tracked) -> Transform:
 
 
 def _file_of(function: Callable[..., object]) -> str | None:
-    """Its file; of a function of the script itself what the script says, for an engine may run a copy of it."""
+    """The file of a function; for a function of the script, the file of `__main__`: an engine may run a copy of it."""
     main_file: str | None = getattr(sys.modules.get("__main__"), "__file__", None)
     return (
         main_file

@@ -18,7 +18,7 @@ from lamin_core.tracking import tee as tee_program
 
 
 class Tee:
-    """A stream that also writes into a file; in everything else it is the stream that it stands for."""
+    """A stream that also writes into a file; all other calls go to the original stream."""
 
     def __init__(self, stream: TextIO, copy: TextIO) -> None:
         self._stream = stream

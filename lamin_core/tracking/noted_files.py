@@ -67,7 +67,7 @@ def local_storages(where: Instance) -> list[Root]:
 
 
 def log_of(uid: str) -> str:
-    """Where other processes write down what they open for the run with this uid."""
+    """The folder in which other processes record the files that they open for the run with this uid."""
     return os.path.join(tempfile.gettempdir(), f"lamin-{uid}.files")
 
 
@@ -95,7 +95,7 @@ def note_watched(where: Instance, run: Run, how: Outcome) -> None:
 def note_files(
     where: Instance, run: Run, inputs: Iterable[InputFile], outputs: Iterable[str]
 ) -> None:
-    """Save these files where they lie, as what the run has read and written."""
+    """Save these files in place, as inputs and outputs of the run."""
     read = _prepared(lambda file: _read_artifact(where, file), inputs)
     save_artifacts(where, [artifact for artifact in read if not artifact.id])
     written = _prepared(lambda path: _artifact(path, run), outputs)
@@ -120,7 +120,7 @@ def _prepared(prepare: Callable[[Item], Artifact | None], items: Iterable[Item])
 
 
 def _artifact(path: str, run: Run | bool) -> Artifact:
-    """The file as it is now, written by this run whatever its times say: they may be those of another file."""
+    """The current file, written by this run; its times may be copied from another file."""
     artifact = Artifact(path, run=run)
     arguments = arguments_of(artifact, ArtifactArguments)
     assert arguments.source is not None

@@ -166,7 +166,7 @@ _untracked_runs: list[Run] = []
 
 
 def _untracked(error: UntrustedInstance) -> Run:
-    """A run that is not recorded, so that an instance of somebody else in a folder above does not stop the script."""
+    """A run that is not recorded, so that the script runs although a parent folder has an instance of another user."""
     logger.warning("this run is not tracked: %s; %s", error.message, error.hint)
     run: Run = sqlalchemy.inspect(Run).class_manager.new_instance()
     run.uid = random_uid(16)
@@ -314,4 +314,4 @@ class _Script:
 
 
 _scripts: dict[str, _Script] = {}
-"""What is under way in this process, by the uid of the run."""
+"""The running recordings of this process, by the uid of the run."""

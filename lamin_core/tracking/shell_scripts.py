@@ -66,7 +66,7 @@ def finish_shell(where: Instance, code: int) -> Run:
 
 
 def _shell() -> int:
-    """The shell that called us: not what stands between, such as `uv run`, nor a part that it has forked off."""
+    """The calling shell: not a process in between, such as `uv run`, and not a fork of the shell."""
     above = list(process.ancestors(os.getpid()))
     shells = [pid for pid in above if _program(pid) in _SHELLS]
     if not shells:

@@ -45,7 +45,7 @@ def begun(
 
 
 def project_folder() -> Path:
-    """Where the script is, or where Python was started."""
+    """The folder of the script, or the folder in which Python was started."""
     file = script()
     return Path.cwd() if file is None else Path(file).absolute().parent
 

@@ -69,7 +69,7 @@ class Program:
 
     @property
     def command(self) -> list[str]:
-        """What is started: a script by its interpreter, unless it names its own; all else as it is. Raises `NotFound`.
+        """The command to start: a script with its interpreter, unless it names one; else unchanged. Raises `NotFound`.
 
         >>> Program(["env", "A=1"]).command
         ['env', 'A=1']
@@ -111,7 +111,7 @@ class Program:
                 yield Path(os.path.abspath(text))
 
     def transform(self, key: str | None) -> Transform:
-        """Its script, or else the program by its name."""
+        """The script, or else the name of the program."""
         code = self.code
         if code is None:
             return Transform(key=key or _storable(Path(self.words[0]).name), kind="script")
@@ -128,7 +128,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was said beside the program."""
+    """The arguments of the command except the program."""
 
     inputs: Sequence[str] = ()
     outputs: Sequence[str] = ()
@@ -269,7 +269,7 @@ def _promised(path: str) -> Path:
 
 
 def _save(where: Instance, run: Run | bool, path: Path) -> Artifact:
-    """Where it lies, or outside of every storage as a copy under its name."""
+    """The path of the file, or outside of every storage a copy with its name."""
     storages = [root for root in where.files.storages() if root.root != "/"]
     key = None if locate(str(path), storages).root is not None else path.name
     return Artifact(path, key=key, run=run).save()

@@ -17,7 +17,7 @@ _PIECE = 1 << 16
 
 
 def copy(ways: dict[int, int], file: int) -> None:
-    """Copy until all of them are closed; a reader that is gone on the other side keeps nothing from the file."""
+    """Copy until all of them are closed; if the other reader closes its end, the file still gets everything."""
     with selectors.DefaultSelector() as ready:
         for source in ways:
             ready.register(source, selectors.EVENT_READ)

@@ -46,7 +46,7 @@ class Outcome(NamedTuple):
 
 
 def outcome(error: BaseException | None) -> Outcome:
-    """What it means for a run that its code ended so.
+    """The status of a run whose code ended in this way.
 
     >>> outcome(SystemExit(3)), outcome(SystemExit()).status.value, outcome(KeyboardInterrupt()).status.value
     (Outcome(status=<RunStatus.FAILED: 'failed'>, error='exit code 3'), 'completed', 'aborted')
@@ -62,7 +62,7 @@ def outcome(error: BaseException | None) -> Outcome:
 
 
 def of_exit(code: object) -> Outcome:
-    """What this exit code means: none and 0 are good, a text is a message, as for the interpreter itself."""
+    """The meaning of this exit code: None and 0 are success, a text is a message, as in the interpreter."""
     if code is None or (isinstance(code, int) and code == 0):
         return Outcome(RunStatus.COMPLETED)
     return Outcome(
@@ -71,7 +71,7 @@ def of_exit(code: object) -> Outcome:
 
 
 def of_shell(code: int) -> Outcome:
-    """What the exit code of a shell or a program means: 128 and the number of a signal say that this ended it.
+    """The meaning of the exit code of a shell or program: 128 plus a number means that this signal ended it.
 
     >>> of_shell(143).error, of_shell(1).error
     ('ended by SIGTERM', 'exit code 1')
@@ -226,7 +226,7 @@ _main: FrameType | None = None
 
 
 def remember_main() -> None:
-    """Keep the frame of the script: it tells afterwards how the script ended."""
+    """Store the frame of the script: it shows later how the script ended."""
     global _main
     _main = main_frame()
 

@@ -1,4 +1,4 @@
-"""What happened to files, as actions, and what that says of each: whether it was read, and whether it was written.
+"""Actions on files, and what follows for each file: whether it was read, and whether it was written.
 
 This module and `scope`, `opening` and `libraries` beside it import nothing but the standard library: `lamin run` loads
 them in the Python of the user's program, which need not have this package.
@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 READ, WRITE, UPDATE, RENAME = "read", "write", "update", "rename"
-"""Opened for its bytes; opened to be written anew; opened so that old bytes stay as well; got a new name."""
+"""The actions: opened to read; opened to overwrite; opened to change or append; renamed."""
 
 
 class FileState(NamedTuple):
-    """What tells whether a file is still the same: two times in nanoseconds, size in bytes, inode, device."""
+    """The state by which a change of a file is detected: two times in nanoseconds, size in bytes, inode, device."""
 
     modified: int
     changed: int
@@ -26,7 +26,7 @@ class FileState(NamedTuple):
 
 
 class Action(NamedTuple):
-    """What a process was about to do to a file.
+    """An action on a file that a process was about to perform.
 
     `before` is the state of the file, of a new name the one that it replaces; None where there was
     none. `content` is the digest of these bytes in hex, where they were read because they were
@@ -48,7 +48,7 @@ class Recorder(Protocol):
         """Whether this file matters."""
 
     def has_read(self, path: str) -> bool:
-        """Whether an action said that this file was read."""
+        """Whether an action read this file."""
 
     def record(self, action: Action) -> None:
         """Take an action."""
@@ -58,7 +58,7 @@ class Recorder(Protocol):
 
 
 class Access:
-    """What a run did to one file. `before` is how the file stood when it was first touched."""
+    """The actions of a run on one file. `before` is the state of the file before the first action."""
 
     __slots__ = ("before", "content", "is_read", "is_written")
 
@@ -70,7 +70,7 @@ class Access:
 
 
 class Accesses:
-    """What a run did to each file, by absolute path; a file that it made itself is not one that it reads.
+    """The actions of a run on each file, by absolute path; a file that it created itself is not an input.
 
     >>> old = FileState(1, 1, 5, 7, 0)
     >>> accesses = Accesses()

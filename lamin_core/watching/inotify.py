@@ -1,4 +1,4 @@
-"""Whether files are read, as the kernel says it (inotify(7)): by any program, whatever it is written in. Linux only."""
+"""Whether files are read by any program, as reported by the kernel (inotify(7)). Linux only."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def append(path: str, action: Action) -> None:
 
 
 def actions_in(path: str) -> Iterator[Action]:
-    """The actions in the log at this path; none where there is no log.
+    """The actions in the log at this path; empty if there is no log.
 
     >>> list(actions_in("/no/such/log"))
     []

@@ -59,7 +59,7 @@ def watch(finder: Finder, digest: Callable[[str], str | None] | None = None) -> 
 
 @contextmanager
 def unwatched() -> Iterator[None]:
-    """What this thread opens in here is nobody's: the registry reads files itself."""
+    """Files that this thread opens within this context are not recorded: the registry itself reads them."""
     before = _at_work.now
     _at_work.now = True
     try:
@@ -81,7 +81,7 @@ def opens(path: object, flags: int) -> None:
 
 
 def wrote(path: str) -> None:
-    """This file has just been written, whatever it was before."""
+    """Record that this file has just been written."""
     _notice(_written, (path,))
 
 
@@ -150,7 +150,7 @@ def _connected(recorder: Recorder, arguments: tuple[object, ...]) -> None:
 
 
 def _record(recorder: Recorder, action: Action) -> None:
-    """Record it, with the state of the file, and its bytes if the run has read them and nobody can afterwards."""
+    """Record the file with its state, and its digest if the bytes that the run has read will not be readable later."""
     before = state_of_file(action.path)
     is_lost = before is not None and (action.kind == UPDATE or recorder.has_read(action.path))
     content = None
@@ -160,7 +160,7 @@ def _record(recorder: Recorder, action: Action) -> None:
 
 
 def _path(value: object) -> str | None:
-    """The absolute path; None for what is no path, such as a file descriptor."""
+    """The absolute path; None for a value that is not a path, such as a file descriptor."""
     if isinstance(value, str):
         text = value
     elif isinstance(value, (bytes, os.PathLike)):

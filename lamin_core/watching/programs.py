@@ -27,7 +27,7 @@ class Watched:
     command: Sequence[str]
     variables: Mapping[str, str]
     strace: str | None = None
-    """Where strace writes, if that is what watches."""
+    """The file that strace writes, if it is used."""
 
 
 def python_watched(command: Sequence[str], log: str, scope: Scope) -> Watched:

@@ -1,4 +1,4 @@
-"""What a run opens in this process and in those forked from it, and which files are its inputs and outputs."""
+"""The files that a run opens in this process and its forks, and which of them are its inputs and outputs."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class RunFiles(Accesses):
         return list(inputs.values())
 
     def outputs(self) -> list[str]:
-        """The files that were written, and are there now with other bytes or anew."""
+        """The files that were written, and now exist with other bytes or as new files."""
         paths = [path for path, access in self._undeclared(WRITE) if _is_changed(path, access)]
         return list(dict.fromkeys(map(store_of, paths)))
 

@@ -1,4 +1,4 @@
-"""What strace has seen, as actions; for machines without a C compiler."""
+"""The log of strace as actions; for machines without a C compiler."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RENAME = re.compile(
 
 
 def actions_of(path: str) -> Iterator[Action]:
-    """The actions that a file written by `strace -f -y` tells of.
+    """The actions in a file written by `strace -f -y`.
 
     What a file held before it was written over is not known afterwards, so such a file is only an
     output.

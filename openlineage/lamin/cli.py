@@ -159,7 +159,7 @@ _NAMED = 5
 
 
 def _by_reason(problems: Sequence[str]) -> list[str]:
-    """What could not be read, a line for each reason.
+    """The lines that could not be read, one line for each reason.
 
     >>> _by_reason(["line 1: not JSON", "line 3: not JSON", "line 4: no run"])
     ['line 1, line 3: not JSON', 'line 4: no run']

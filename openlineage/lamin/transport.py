@@ -25,7 +25,7 @@ except ImportError as error:
 
 
 class LaminConfig(Config):
-    """Where the registry is: `instance` names its folder, the one that holds `.lamin/`, or the URL of its database."""
+    """The registry: `instance` is the folder that contains `.lamin/`, or the URL of its database."""
 
     def __init__(self, instance: str | None = None) -> None:
         self.instance = instance
@@ -51,7 +51,7 @@ class LaminTransport(Transport):
         self._sink = RegistrySink(where)
 
     def emit(self, event: Any) -> None:
-        """Take one event of the client, of whatever kind."""
+        """Accept one event of the client, of any kind."""
         ingest(self._sink.database, [parse(Serde.to_json(event))])
 
     def close(self, timeout: float = -1) -> bool:

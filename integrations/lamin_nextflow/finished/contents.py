@@ -19,7 +19,7 @@ Reader = Callable[[FinishedFile, str | None], Reading]
 _SAME_TIME = timedelta(milliseconds=2)
 """Records have nanoseconds, some file systems do not."""
 _SLACK = timedelta(seconds=2)
-"""What closes a file may come after the end that a record says; traces round durations."""
+"""Seconds by which a file may be closed after the recorded end: traces round durations."""
 
 
 class Contents:
@@ -29,7 +29,7 @@ class Contents:
         self._reader = DatasetReader()
 
     def read(self, file: FinishedFile, role: str | None) -> Reading:
-        """Return the dataset with its content; without it where the file is gone, or was written since."""
+        """Return the dataset with its content; without content if the file was removed or written since."""
         dataset = Dataset(*dataset_name(file.path), size=file.size, role=role)
         if dataset.namespace != "file":
             return dataset, None

@@ -1,4 +1,4 @@
-"""What the records of a finished run say, whichever they are: a lineage store, a trace, a log, an RO-Crate."""
+"""The facts of a finished run from any kind of records: a lineage store, a trace, a log, an RO-Crate."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ from lamin_core.uids import derived_run_id
 
 ENGINE = "nextflow"
 End = Literal["completed", "failed", "aborted", "lost"]
+WORKFLOW_DETAILS = {
+    "commandLine": "command_line",
+    "profile": "profile",
+    "revision": "revision",
+    "containerEngine": "container_engine",
+    "launchDir": "launch_dir",
+    "workDir": "work_dir",
+    "projectDir": "project_dir",
+    "resume": "resume",
+    "stubRun": "stub_run",
+}
+"""The names of a workflow's metadata in Nextflow, and in the details of a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +74,7 @@ class FinishedTask:
     published: tuple[FinishedFile, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
-    """What a record names and nothing on disk answers to."""
+    """Files in a record that do not exist on disk."""
 
     @property
     def process(self) -> str:
@@ -91,7 +103,7 @@ class FinishedRun:
     details: Mapping[str, Any] = field(default_factory=dict)
     tasks: tuple[FinishedTask, ...] = ()
     published: tuple[FinishedFile, ...] = ()
-    """What the pipeline itself wrote: index files of its outputs."""
+    """Files that the pipeline itself wrote: index files of its outputs."""
     gaps: tuple[str, ...] = ()
 
     @property

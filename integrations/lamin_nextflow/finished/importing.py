@@ -20,7 +20,7 @@ _REQUEST = 500
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of one run."""
+    """The result of the import of one run."""
 
     run: str
     pipeline: str

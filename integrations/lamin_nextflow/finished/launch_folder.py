@@ -1,4 +1,4 @@
-"""What Nextflow leaves in the folder where it was launched: `.nextflow/history` and `.nextflow.log`."""
+"""The records of Nextflow in a launch folder: `.nextflow/history` and `.nextflow.log`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """What the log of one invocation says."""
+    """The facts in the log of one invocation."""
 
     run_name: str
     session_id: str
@@ -102,7 +102,7 @@ def _launches(folder: Path, logs: dict[str, Log]) -> Iterator[Launch]:
 
 
 def launch_of(line: str) -> Launch | None:
-    """Return the invocation in a line of `.nextflow/history`; None where the line is no whole one.
+    """Return the invocation in a line of `.nextflow/history`; None for an incomplete line.
 
     >>> line = "2026-11-30 10:17:16\\t3.6s\\tmad_euler\\tOK\\tfd3f\\t3782f785\\tnextflow run main.nf"
     >>> launch = launch_of(line)
@@ -200,7 +200,7 @@ def _absorb_task(message: str, time: datetime, rows: dict[str, TaskRow]) -> None
 
 
 def _end(status: str, exit_code: int | None) -> str:
-    """The log says COMPLETED of every task that came to its end, whatever its exit status."""
+    """The status in the log: it is COMPLETED for every task that ended, with any exit status."""
     if exit_code == _NOT_ENDED:
         return "ABORTED"
     return "FAILED" if exit_code else status
@@ -208,7 +208,7 @@ def _end(status: str, exit_code: int | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What the user typed after `nextflow run`."""
+    """The arguments of `nextflow run`."""
 
     target: str | None = None
     params: dict[str, str] = field(default_factory=dict)

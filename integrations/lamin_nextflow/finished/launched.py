@@ -63,12 +63,12 @@ def read_trace(path: Path) -> Trace:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is on disk of the run with this name, however much of it."""
+    """The records of the run with this name on disk, complete or not."""
 
     launch: Launch | None
     log: Log | None
     by_prefix: Mapping[str, TaskRow] = field(default_factory=dict)
-    """Its tasks by the trace, else by the log."""
+    """The tasks of the run, from the trace or else from the log."""
     work: Path | None = None
 
     @property
@@ -92,7 +92,7 @@ class Launched:
     """The name of the run of each trace, once it was looked for."""
 
     def evidence(self, name: str) -> Evidence:
-        """What there is of the run with this name."""
+        """The existing records of the run with this name."""
         launch, log = self.folder.launch(name), self.folder.log(name)
         rows: dict[str, TaskRow] = {}
         if log is not None:
@@ -323,7 +323,7 @@ def with_work_folder(task: FinishedTask, folder: WorkFolder | None) -> FinishedT
 
 
 def _absent(folder: WorkFolder, names: Sequence[str]) -> list[str]:
-    """Where outputs would lie that are optional, or that publishing or a `storeDir` has taken elsewhere."""
+    """The paths of outputs that are optional, or that publishing or a `storeDir` has moved."""
     return [str(folder.path / re.sub(r"\\(.)", r"\1", name)) for name in names]
 
 
@@ -339,7 +339,7 @@ def _script(folder: LaunchFolder, launch: Launch) -> tuple[Script, list[str]]:
 
 
 def _params(folder: LaunchFolder, launch: Launch) -> dict[str, Any]:
-    """What the command sets; what the script sets itself is not recorded anywhere."""
+    """The parameters in the command; those that the script itself sets are not recorded anywhere."""
     command = command_of(launch.command)
     params: dict[str, Any] = {}
     file = command.options.get("params-file")

@@ -33,10 +33,10 @@ class Store:
     runs: Mapping[str, Spec]
     tasks: Mapping[str, Spec]
     outputs: Mapping[str, Spec]
-    """What tasks gave, by their hashes."""
+    """The outputs of tasks, by their hashes."""
     files: Mapping[str, Spec]
     ends: Mapping[str, Spec]
-    """What workflows gave, by their hashes."""
+    """The outputs of workflows, by their hashes."""
     unreadable: tuple[str, ...] = ()
     published: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Keys of the published files of each run."""
@@ -116,7 +116,7 @@ def _record(value: Any, file: Path) -> tuple[str, Spec]:
 
 
 def key_of(address: object) -> str | None:
-    """Return the key in `lid://KEY`; None of what is no such address.
+    """Return the key in `lid://KEY`; None for another text.
 
     >>> key_of("lid://0809/part_aa"), key_of("lid://lid:/0809/a.ref"), key_of("/data/a.txt")
     ('0809/part_aa', '0809/a.ref', None)
@@ -126,7 +126,7 @@ def key_of(address: object) -> str | None:
 
 
 def leaves(value: object) -> Iterator[Any]:
-    """Yield what lies in nested lists and objects; an object with a `path` is a file, and stays whole."""
+    """Yield the values in nested lists and objects; an object with a `path` is a file, and is one value."""
     if isinstance(value, dict) and "path" not in value:
         for item in value.values():
             yield from leaves(item)

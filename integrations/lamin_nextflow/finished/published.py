@@ -1,4 +1,4 @@
-"""Published files of which no record tells: those in the result folders that hold what a task made."""
+"""Published files without a record: files in the result folders with the content of a task's output."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _with_present(
 def _unclaimed(
     folders: Iterable[Path], makers: _Makers, published: dict[str, list[FinishedFile]]
 ) -> list[str]:
-    """The files that are no links and in no folder that a task published whole; the others are put into `published`."""
+    """The files that are neither links nor in a folder published as a whole; the others go to `published`."""
     unclaimed = []
     for folder in folders:
         for root, names, files in os.walk(folder):
@@ -96,7 +96,7 @@ def _paths(folders: Iterable[Path]) -> Iterator[str]:
 
 
 class _Makers:
-    """Which task made what lies at a path."""
+    """The task that made the file at a path."""
 
     def __init__(self, run: FinishedRun, read: Reader) -> None:
         self._read = read
@@ -111,7 +111,7 @@ class _Makers:
                 self._alike[_kind(path)].append((task.hash, file))
 
     def of(self, path: str) -> str | None:
-        """The task whose output it is itself, by whatever name or link, or of whose folder it is a copy."""
+        """The task whose output is this file, under any name or link, or is a folder with a copy of it."""
         task = self._outputs.get(os.path.realpath(path))
         if task is not None:
             return task
@@ -157,7 +157,7 @@ def _only(pairs: list[tuple[str, FinishedFile]]) -> str | None:
 
 
 def _kind(path: str) -> object:
-    """What a copy has in common with its source before any byte is read: a folder its name, a file its size."""
+    """A property that a copy shares with its source, without reading bytes: a folder its name, a file its size."""
     if os.path.isdir(path):
         return os.path.basename(path)
     try:
@@ -172,7 +172,7 @@ def _staged(run: FinishedRun) -> list[str]:
 
 
 def _elsewhere(run: FinishedRun, paths: Iterable[str]) -> dict[str, str]:
-    """Where outputs are that are in their work folders no more, if exactly one file can be it."""
+    """The paths of outputs that are no longer in their work folders, if exactly one file matches."""
     by_name: dict[str, list[str]] = defaultdict(list)
     for path in paths:
         by_name[os.path.basename(path)].append(path)

@@ -164,7 +164,7 @@ def _closing_brace(text: str, start: int) -> int:
 
 
 def _script_section(body: str) -> str | None:
-    """What follows `script:`, `shell:` or `exec:` on lines of its own."""
+    """The block after `script:`, `shell:` or `exec:`."""
     quoted = [match.span() for match in _TEXT.finditer(body)]
     sections = [
         match

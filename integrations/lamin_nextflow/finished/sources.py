@@ -1,4 +1,4 @@
-"""Which records of finished runs lie at a path: a lineage store, traces, an RO-Crate, or the folder of a launch."""
+"""The kind of records of finished runs at a path: a lineage store, traces, an RO-Crate, or a launch folder."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _LONGEST_SCRIPT = 10_000_000
 
 @dataclass(frozen=True)
 class WorkFolder:
-    """The folder of one task; whatever is not there any more is empty or None."""
+    """The work folder of one task; files that no longer exist are empty or None."""
 
     path: Path
 
@@ -68,11 +68,11 @@ class WorkFolder:
 
     @property
     def patterns(self) -> list[str]:
-        """What its process declares to make: names and patterns with the values of this task in them."""
+        """The declared outputs of the process: names and patterns with the values of this task."""
         return [match[1] for line in self._header() if (match := _OUTPUT.match(line))]
 
     def outputs(self) -> tuple[list[str], list[str]]:
-        """Return the declared outputs that lie in the folder, and the names of those that do not; of patterns none."""
+        """Return the declared outputs in the folder, and the names of missing outputs, without patterns."""
         if "\n### ---\n" not in self.command[:100]:
             return list(self._unstaged()), []
         present: dict[str, None] = {}
@@ -85,7 +85,7 @@ class WorkFolder:
         return list(present), missing
 
     def _unstaged(self) -> Iterator[str]:
-        """What lies in the folder and was not staged: up to 22.10 the wrapper does not say what was declared."""
+        """The files in the folder that were not staged: up to 22.10, the wrapper does not name the declared outputs."""
         staged = {name.partition("/")[0] for name in self.staged}
         try:
             names = sorted(os.listdir(self.path))
@@ -109,7 +109,7 @@ class WorkFolder:
 
     @property
     def exit_code(self) -> int | None:
-        """What `.exitcode` says; None of a task that was killed."""
+        """The number in `.exitcode`; None for a task that was killed."""
         text = _text(self.path / ".exitcode", 20).strip()
         return int(text) if text.lstrip("-").isdigit() else None
 
@@ -176,7 +176,7 @@ def _plain(pattern: str) -> str:
 
 
 def _alternatives(pattern: str) -> Iterator[str]:
-    """The patterns that one with braces stands for: Python's have none."""
+    """The patterns without braces that a pattern with braces means: Python's patterns have no braces."""
     match = re.search(r"\{([^{}]*)\}", pattern)
     if match is None:
         yield pattern.lstrip("/")

@@ -28,7 +28,7 @@ def ok(check: str, detail: str) -> Finding:
 
 
 def warning(check: str, detail: str, hint: str) -> Finding:
-    """It works, but it may bite."""
+    """It works, but may cause problems."""
     return Finding(check, "warning", detail, hint)
 
 

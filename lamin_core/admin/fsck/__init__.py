@@ -21,7 +21,7 @@ __all__ = ["GRACE", "Problem", "Report", "check", "remove_damaged", "remove_orph
 
 @dataclass(slots=True)
 class Report:
-    """What was looked at, and what is wrong with it."""
+    """The number of checked items, and the problems."""
 
     deep: bool
     checked: Counter[str] = field(default_factory=Counter)

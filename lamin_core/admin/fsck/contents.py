@@ -29,7 +29,7 @@ _REMOVED = ("temporary", "rolled_back")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What one row says: where its bytes are and what they are."""
+    """The location and digest of the bytes of one row."""
 
     uid: str
     key: str | None
@@ -39,7 +39,7 @@ class Kept:
 
     @property
     def path(self) -> str:
-        """Where the bytes are, as the row says it."""
+        """The location of the bytes in the row."""
         return Location(self.root, self.storage_key).text
 
     @property
@@ -49,7 +49,7 @@ class Kept:
 
     @property
     def checked_path(self) -> str:
-        """Where the bytes are. Raises `Conflict` where that is outside of the storage."""
+        """The path of the bytes. Raises `Conflict` if it is outside of the storage."""
         return (
             copy_location(self.root, self.storage_key)
             if self.is_copy
@@ -63,7 +63,7 @@ class Kept:
 
 
 def check_contents(instance: Instance, checked: Counter[str], *, deep: bool) -> list[Problem]:
-    """What is wrong with the bytes of the artifacts."""
+    """The problems with the bytes of the artifacts."""
     with instance.db.reading() as session:
         rows = [_stored_artifact(row) for row in session.execute(_rows())]
         managed = session.scalars(select(Storage.root).where(Storage.is_managed)).all()
@@ -106,7 +106,7 @@ def check_contents(instance: Instance, checked: Counter[str], *, deep: bool) -> 
 
 
 def _is_own(root: str) -> bool:
-    """Whether the folder of copies lies in the storage."""
+    """Whether the folder of copies is in the storage."""
     try:
         copy_location(root, MANAGED)
         own_location(root, f"{MANAGED}/any")
@@ -124,7 +124,7 @@ def _led_away(root: str) -> Problem:
 
 
 def _not_its_own(artifact: Kept) -> Problem:
-    """Its row says other bytes than the row of another artifact, which are the right ones."""
+    """The problem of an artifact whose path is the copy of another artifact, with other bytes."""
     what = f"{artifact.path} is the copy of another artifact"
     return Problem(
         "missing",

@@ -25,7 +25,7 @@ GRACE = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """A copy that no row names, and the root of the storage that it lies in."""
+    """A copy that no row names, and the root of its storage."""
 
     root: str
     file: Found
@@ -78,7 +78,7 @@ def _keys(storage_id: int) -> Select[tuple[str | None]]:
 
 
 def _spare_keys(session: Session) -> Iterator[str]:
-    """Where second copies of bytes in place may be."""
+    """The folders that may have second copies of bytes in place."""
     columns = Artifact.suffix, Content.hash_type, Content.hash, Content.size
     query = select(*columns).join(Content, Content.id == Artifact.content_id).distinct()
     for suffix, *digest in session.execute(query.where(Artifact.real_key.is_(None))):
@@ -105,6 +105,6 @@ def _is_known(key: str, artifact_keys: set[str | None]) -> bool:
 
 
 def remove(orphan: Orphan) -> None:
-    """Remove the file. Raises `Unavailable`, and `Conflict` where it does not lie below its storage."""
+    """Remove the file. Raises `Unavailable`, and `Conflict` if it is not below its storage."""
     own_location(orphan.root, _key(orphan.file.path, orphan.root))
     store_at(orphan.root).remove(orphan.file)

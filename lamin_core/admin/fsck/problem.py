@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with what, and what to type; `kind` is a word for programs."""
+    """A problem, the record that has it, and the hint; `kind` is a word for programs."""
 
     kind: str
     what: str
@@ -15,7 +15,7 @@ class Problem:
     uid: str | None = None
     path: str | None = None
     root: str | None = None
-    """The storage that the path lies in."""
+    """The storage of the path."""
 
     def as_dict(self) -> dict[str, str | None]:
         """Return the problem as it is printed by `--json`."""

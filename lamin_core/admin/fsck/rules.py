@@ -47,7 +47,7 @@ class Rule:
     hint: str = "`lamin fsck --repair`"
 
     def find(self, session: Session) -> list[Problem]:
-        """What breaks it."""
+        """The problems of the rows that break the rule."""
         rows = self.ask(session)
         return [
             Problem(self.kind, self.say.format(**row._mapping), self.hint, row._mapping.get("uid"))
@@ -135,7 +135,7 @@ def _put_in_place(session: Session, row: Row[Any]) -> None:
 
 
 def _outside(session: Session) -> Rows:
-    """Versions whose bytes are said to be where none of this storage can be."""
+    """Versions whose recorded path cannot be in their storage."""
     suspicious = or_(
         Artifact.key.contains(".."),
         Artifact.real_key.contains(".."),
@@ -174,7 +174,7 @@ def _keys_outside(session: Session) -> Rows:
 
 
 def _forget_copy(session: Session, row: Row[Any]) -> None:
-    """Remove the path of the copy from the row: there is no such copy."""
+    """Remove the path of the copy from the row, because this copy does not exist."""
     artifact = session.scalars(select(Artifact).where(Artifact.uid == row.uid)).one()
     artifact.real_key, artifact.key = None, session.get_one(ArtifactSeries, row.series).key
 
@@ -222,7 +222,7 @@ def _broken_pointers(session: Session) -> Rows:
 
 
 def find_damage(session: Session) -> list[Problem]:
-    """What SQLite itself finds wrong with its file: to be asked before all else, which such pages may not answer."""
+    """The damage that SQLite itself finds in its file; checked first, as damaged pages can break other checks."""
     if session.get_bind().dialect.name != "sqlite":
         return []
     messages = []
@@ -257,7 +257,7 @@ def _drop_series(session: Session, row: Row[Any]) -> None:
 
 
 def _notes_on_nothing(session: Session) -> Rows:
-    """Notes on records that are gone; a version before this one left them behind."""
+    """Notes on deleted records; older versions did not remove them."""
     tables = {*session.scalars(select(Note.table_name).distinct())}
     kinds = [mapper.class_ for mapper in Registry.registry.mappers]
     registries = [kind for kind in kinds if issubclass(kind, Registry)]

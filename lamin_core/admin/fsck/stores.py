@@ -1,4 +1,4 @@
-"""Measure or hash what lies at a path, on this machine or in a bucket."""
+"""Measure or hash the file or folder at a path, on this machine or in a bucket."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file that lies in a storage: its path, its size, and when it was last written (seconds since 1970)."""
+    """A file in a storage: its path, its size in bytes, and the time of its last change (seconds since 1970)."""
 
     path: str
     size: int
     written: float
     upload: str | None = None
-    """Of an upload in parts that was begun and not ended: by which name the bucket knows it."""
+    """The id of an unfinished multipart upload in the bucket."""
 
 
 class Store(Protocol):
-    """What the check needs of a local file system or of a bucket."""
+    """The operations of a local file system or a bucket that the checks use."""
 
     def measure(self, path: str, expected: Digest) -> Digest:
         """Size, number of files, and what else is known without reading. Raises `NotFound` or `Unavailable`."""
 
     def digest(self, path: str, expected: Digest) -> Digest:
-        """The digest of every byte, of the kind that was told. Raises `NotFound` or `Unavailable`."""
+        """The digest of all bytes, with the algorithm of the recorded one. Raises `NotFound` or `Unavailable`."""
 
     def copies(self, root: str) -> Iterator[Found]:
         """Every file in the folder of this storage that belongs to the registry."""
@@ -61,7 +61,7 @@ class Local:
     """Files and folders of this machine."""
 
     def measure(self, path: str, expected: Digest) -> Digest:
-        """By the sizes that the file system tells."""
+        """Compare by the sizes that the file system reports."""
         here = self._existing_path(path)
         if not here.is_dir():
             return Digest("", "", here.stat().st_size)
@@ -69,7 +69,7 @@ class Local:
         return Digest("", "", sum(sizes), len(sizes))
 
     def digest(self, path: str, expected: Digest) -> Digest:
-        """Of every byte, whatever the times of the file say."""
+        """Compare all bytes, also if the times of the file are unchanged."""
         here = self._existing_path(path)
         try:
             return (
@@ -134,7 +134,7 @@ class Remote:
         return Digest("", "", sum(sizes), len(sizes))
 
     def digest(self, path: str, expected: Digest) -> Digest:
-        """Of every byte, read in pieces."""
+        """The digest of all bytes, read in pieces."""
         if expected.hash_type not in (FILE, FOLDER):
             return self.measure(path, expected)
         fs, target = _filesystem(path)

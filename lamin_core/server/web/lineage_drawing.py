@@ -104,7 +104,7 @@ def page_of(graph: Graph, node: int) -> str:
 
 
 def _cut(text: str, letters: int) -> str:
-    """The end of it, which tells files and steps apart."""
+    """The end of the name, by which files and steps are distinguished."""
     text = printable(text)
     return text if len(text) <= letters else f"…{text[1 - letters :]}"
 

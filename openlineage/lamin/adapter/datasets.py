@@ -31,7 +31,7 @@ class Snapshot:
 
 
 def _written(state: digest_cache.State | None) -> set[tuple[str, int, int, int]] | None:
-    """What a write changes of each file: the time of its last change, its size, its inode."""
+    """The state of each file that a write changes: the time of its last change, its size, its inode."""
     if state is None:
         return None
     return {(name, modified, size, inode) for name, modified, _, size, inode, _ in state}
@@ -48,7 +48,7 @@ class DatasetReader:
         self._digests = digest_cache.DigestCache(shelf)
 
     def at(self, location: str) -> Dataset | None:
-        """Return the dataset at this path or URL; None for a pipe, an empty folder, and where there is no file.
+        """Return the dataset at this path or URL; None for a pipe, an empty folder, and a missing file.
 
         Also None for a folder that contains the working directory: the job runs in it, it does not
         read it.

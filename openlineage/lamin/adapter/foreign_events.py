@@ -12,7 +12,7 @@ from openlineage.lamin.emit.events import Event
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
-    """What a registry says of a run: the name of its job, its engine's version and its details."""
+    """The facts of a run in a registry: the name of its job, its engine's version and its details."""
 
     job_name: str
     engine_version: str | None = None
@@ -30,7 +30,7 @@ class ForeignEvents(ABC):
     """
 
     path: str
-    """Where the server takes the messages: `/api/v1/ENGINE/...`."""
+    """The route that receives the messages: `/api/v1/ENGINE/...`."""
 
     @abstractmethod
     def events(
@@ -48,5 +48,5 @@ class ForeignEvents(ABC):
         """
 
     def later_events(self, message: Mapping[str, Any]) -> Sequence[Event]:
-        """Return what takes longer, after the answer: events with what lies in files that this machine can see."""
+        """Return events that take longer, after the response: with the contents of files that this machine can read."""
         return ()

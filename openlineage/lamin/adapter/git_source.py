@@ -1,4 +1,4 @@
-"""Where a workflow file is kept: the git repository, the commit, and the name of its job that follows."""
+"""The git repository and commit of a workflow file, and the name of its job that follows from them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class GitSource:
     project: str | None = None
     """`owner/name` of the remote; None without a remote."""
     path: str | None = None
-    """Where the file is in the repository."""
+    """The path of the file in the repository."""
 
     @classmethod
     def of(cls, path: str) -> GitSource:
@@ -46,7 +46,7 @@ class GitSource:
         return cls(repository, _git(folder, "rev-parse", "HEAD"), project, tracked.strip("\0"))
 
     def job_name(self, path: str) -> str:
-        """Return what a workflow file is called: never by a folder that its project happens to lie in.
+        """Return the name of a workflow file, independently of the folder that contains its project.
 
         In a repository with a remote it is called by the project and its path there, else by its
         own name; with the folder `workflow` above it, which belongs to a layout and not to a machine.

@@ -1,4 +1,4 @@
-"""What goes wrong in an adapter is a warning, never the end of a user's job."""
+"""Errors in an adapter become warnings, and never stop a user's job."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 def is_strict() -> bool:
-    """Return whether errors of lineage are to be raised: with `LAMIN_STRICT=1`, as in tests."""
+    """Return whether errors of lineage are raised: with `LAMIN_STRICT=1`, as in tests."""
     return os.environ.get("LAMIN_STRICT") == "1"
 
 

@@ -1,4 +1,4 @@
-"""Runs whose end nobody has heard of, as an engine is asked about them.
+"""Runs without a recorded end, about which an engine is asked.
 
 An adapter whose engine can be asked registers a `Reconciler` as an entry point of the group
 `openlineage.lamin.reconcilers`, under the name of the engine.
@@ -16,7 +16,7 @@ from lamin_core.runtime.parent_context import RunReference
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
-    """A run that may still be under way, or was found lost; `details` are what its adapter said of it."""
+    """A run that may be running, or is lost; `details` are those of its adapter."""
 
     reference: RunReference
     attempt: int

@@ -13,7 +13,7 @@ _LONGEST = 1024
 
 
 def may_name_a_file(text: str) -> bool:
-    """Whether a string is taken for the name of a file, which exists or is going to be written.
+    """Whether a string is treated as the name of a file, which exists or will be written.
 
     That is a path with a `/` or a suffix, below the working directory or the folder of its
     instance. An existing folder is none, and neither is a URL.

@@ -22,7 +22,7 @@ from openlineage.lamin.emit.naming import dataset_name
 
 
 class WatchedFiles:
-    """What a run opens below its project while it is `active`, and whether it opens what it was passed.
+    """The files that a run opens below its project while it is `active`, and whether it opens files passed to it.
 
     The project is the folder of the instance, else the working directory. With the setting
     `watch_files` off, only what is passed is watched. Files that the engine knows already are left
@@ -35,9 +35,14 @@ class WatchedFiles:
     (False, [])
     """
 
-    def __init__(self) -> None:
+    def __init__(self, above: WatchedFiles | None = None) -> None:
+        """Watch the project of the working directory: that of the run `above`, if it began in the same one."""
         log = os.path.join(tempfile.gettempdir(), f"lamin-{uuid4().hex}.files")
-        self._files = _CallFiles(Scope(_project()), log)
+        self._folder = _working_directory()
+        is_same = above is not None and above._folder == self._folder
+        scope = above.scope if above is not None and is_same else Scope(_project(self._folder))
+        self._files = _CallFiles(scope, log)
+        self._forks = _Forks.count
 
     def expect(self, paths: Iterable[str]) -> None:
         """Watch these files and folders as well, wherever they are: the run was passed their absolute paths."""
@@ -64,8 +69,15 @@ class WatchedFiles:
         """Whether nothing was opened; processes that were forked may have opened files all the same."""
         return not self._files.files
 
+    @property
+    def scope(self) -> Scope:
+        """The files that are noted."""
+        return self._files.scope
+
     def collect(self) -> None:
-        """Take what forked processes have opened; to be called before the questions below."""
+        """Collect the files that forked processes have opened; call it before the methods below."""
+        if self._forks == _Forks.count:
+            return
         with opening.unwatched():
             self._files.collect()
 
@@ -74,18 +86,18 @@ class WatchedFiles:
         return any(access.is_read for access in self._files.at(path))
 
     def has_written(self, path: str) -> bool:
-        """Whether this file, or one in this folder, was opened to be written."""
+        """Whether this file, or a file in this folder, was opened for writing."""
         return any(access.is_written for access in self._files.at(path))
 
     def inputs(self, reader: DatasetReader) -> list[Dataset]:
-        """What was read below the project, with what it held then."""
+        """The files read below the project, with their content at that time."""
         with opening.unwatched():
             files = [file for file in self._files.inputs() if self._files.is_in_project(file.path)]
             datasets = [_input(file, reader) for file in files]
         return [dataset for dataset in datasets if dataset is not None]
 
     def outputs(self, reader: DatasetReader) -> list[Snapshot]:
-        """What was written below the project, with what it holds now."""
+        """The files written below the project, with their current content."""
         with opening.unwatched():
             paths = [path for path in self._files.outputs() if self._files.is_in_project(path)]
             snapshots = [reader.snapshot(path) for path in paths]
@@ -97,6 +109,7 @@ class _CallFiles(RunFiles):
 
     def __init__(self, scope: Scope, log: str) -> None:
         super().__init__(scope, log)
+        self.scope = scope
         self.passed: set[str] = set()
 
     def takes(self, path: str) -> bool:
@@ -107,7 +120,7 @@ class _CallFiles(RunFiles):
         return super().takes(path)
 
     def at(self, path: str) -> Iterator[Access]:
-        """What was done to this file, and to each in this folder."""
+        """The actions on this file, and on each file in this folder."""
         access = self.files.get(path)
         if access is not None:
             yield access
@@ -129,13 +142,32 @@ _active: ContextVar[RunFiles | None] = ContextVar("lamin_watched_files", default
 _open: list[RunFiles | None] = []
 
 
-def _project() -> list[str]:
-    """The folder whose files are noted; none with the setting off, and none for the whole file system."""
+class _Forks:
+    """How often this process has forked: before, no other one writes down what it opens."""
+
+    count = 0
+
+    @classmethod
+    def add(cls) -> None:
+        cls.count += 1
+
+
+os.register_at_fork(after_in_parent=_Forks.add)
+
+
+def _working_directory() -> str | None:
     try:
-        folder = find_trusted_instance()
-        project = os.getcwd() if folder is None else str(folder.parent)
-    except OSError:  # the working directory was removed
+        return os.getcwd()
+    except OSError:  # it was removed
+        return None
+
+
+def _project(working_directory: str | None) -> list[str]:
+    """The folder whose files are noted; none with the setting off, and none for the whole file system."""
+    if working_directory is None:
         return []
+    folder = find_trusted_instance()
+    project = working_directory if folder is None else str(folder.parent)
     return [project] if settings.watch_files and project != os.sep else []
 
 
@@ -150,7 +182,7 @@ _main = threading.main_thread()
 
 
 def _input(file: InputFile, reader: DatasetReader) -> Dataset | None:
-    """The file as it was read; None where it holds something else now, and nobody knows what it held."""
+    """The file as it was read; None if it has changed since and its former content is unknown."""
     if file.before is None:
         return reader.at(file.path)
     if file.content is None:

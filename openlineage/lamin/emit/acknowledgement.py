@@ -15,7 +15,7 @@ FINAL_REFUSALS = frozenset({400, 409, 411, 413, 414, 415, 422})
 MAX_ANSWER = 1 << 20
 """Bytes of an answer that are read; no receiver says more."""
 MAX_WORDS = 100
-"""Characters of an answer that is no JSON."""
+"""The number of characters that are quoted of a response that is not JSON."""
 HINT = "set OPENLINEAGE_URL to the address of an OpenLineage receiver"
 
 

@@ -28,7 +28,7 @@ class BoundedSession(requests.Session):
     """
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        """Send it. Raises `Unavailable` for a redirect, and for a 2xx that is no acknowledgement."""
+        """Send the request. Raises `Unavailable` for a redirect, and for a 2xx that is not an acknowledgement."""
         options |= {"stream": True, "allow_redirects": False}
         response = super().send(request, **options)
         body = _read(response)

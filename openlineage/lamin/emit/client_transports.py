@@ -1,4 +1,4 @@
-"""Other OpenLineage backends, as their users configure them for openlineage-python, get what our adapters tell as well.
+"""Other OpenLineage backends, as configured for openlineage-python, also get the events of our adapters.
 
 The transports of `openlineage.yml` and of `OPENLINEAGE__TRANSPORT__...` become destinations of
 their own, each with its part of the spool, so that a dead one holds up no other: those of a
@@ -87,7 +87,7 @@ def _configured_transport() -> dict[str, Any]:
 
 
 def _untouched(make: Callable[[], Any]) -> Any:
-    """What `make` gives; the variables that openlineage-python sets for itself do not stay in the user's process."""
+    """The result of `make`, without the variables that openlineage-python sets in the environment."""
     before = {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)}
     try:
         return make()
@@ -99,7 +99,7 @@ def _untouched(make: Callable[[], Any]) -> Any:
 
 
 def _flat(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Each transport by itself, where the user wants them all to have every event whatever becomes of the others."""
+    """The single transports, if the configuration sends every event to all of them independently of failures."""
     kind = config.get("type")
     listed = config.get("transports")
     everywhere = config.get("continue_on_failure", True) and config.get("continue_on_success", True)
@@ -188,7 +188,7 @@ class _Parent(dict[str, Any]):
 
     @property
     def job(self) -> dict[str, Any]:
-        """Its job."""
+        """The job of the event."""
         job: dict[str, Any] = self["job"]
         return job
 

@@ -1,4 +1,4 @@
-"""Where an adapter's events go when the user said nothing in code: the environment and the working directory decide.
+"""The destination of an adapter's events, if the code sets none: from the environment and the working directory.
 
 1. `OPENLINEAGE_URL` (with `OPENLINEAGE_ENDPOINT`, `OPENLINEAGE_API_KEY`): an HTTP endpoint, ours or any other.
    Without it, the instance at or above the working directory, or the one that `LAMIN_INSTANCE`
@@ -63,7 +63,7 @@ def default_sink() -> Sink:
 
 
 def patience() -> float:
-    """Seconds that a process waits for events to be taken: `LAMIN_PATIENCE`, 2 by default."""
+    """Seconds that a process waits for the delivery of events: `LAMIN_PATIENCE`, 2 by default."""
     return _number("LAMIN_PATIENCE", PATIENCE)
 
 
@@ -77,7 +77,7 @@ def _together(sinks: list[Sink]) -> Sink:
 
 
 def destinations() -> list[Destination]:
-    """Where events go, at least one."""
+    """The destinations of events, at least one."""
     url = os.environ.get("OPENLINEAGE_URL", "").strip()
     others = forwarded()
     own = None

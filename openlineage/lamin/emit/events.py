@@ -1,4 +1,4 @@
-"""What an adapter says: a job, its run, the datasets it read and wrote, as OpenLineage run events.
+"""The facts of an adapter: a job, its run, the datasets it read and wrote, as OpenLineage run events.
 
 An adapter describes the run once (`Run`) and then says what happens to it: `start`, `running`,
 `complete`, `fail`, `abort`. The result is the wire form of OpenLineage 2-0-2, a plain dict, ready
@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from lamin_core.enums import DependencyRole
@@ -21,7 +22,7 @@ from lamin_core.runtime.redaction import redact, redact_text
 from lamin_core.storage.hashing import Digest, digest
 from openlineage.lamin.emit import facets
 from openlineage.lamin.emit.naming import dataset_name
-from openlineage.lamin.emit.redaction import redact_event
+from openlineage.lamin.emit.redaction import redact_entity, redact_event
 
 SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/"
 EventType = Literal["START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"]
@@ -49,14 +50,14 @@ class Job:
     repository: str | None = None
     branch: str | None = None
     previous_name: str | None = None
-    """What an earlier release called it: a registry that knows it by that name goes on with it."""
-    facets: Mapping[str, Any] = field(default_factory=dict)
+    """The name of the job in an earlier release, by which a registry recognises it."""
+    facets: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Others, ready made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """A run that this one waited for where no file lies between them."""
+    """A run that this run waited for without a file between them."""
 
     on: RunReference
     role: DependencyRole
@@ -78,13 +79,13 @@ class Run:
     cached: bool = False
     dependencies: Sequence[Dependency] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
-    """What else the engine knows, kept as JSON: wildcards, threads, exit code, log path, external job id."""
+    """Further data of the engine, stored as JSON: wildcards, threads, exit code, log path, external job id."""
     process: Process | None = None
-    """The process that will tell the end: if it is gone and has not, the run is lost."""
+    """The process that will report the end: if it ends without a report, the run is lost."""
     started_at: datetime | None = None
     """When it began, where the engine's way to speak has no START: the standard's says it with that event."""
     is_lost: bool = False
-    """Whether its process is gone without having told the end."""
+    """Whether its process has ended without reporting the end of the run."""
     facets: Mapping[str, Any] = field(default_factory=dict)
     """Others, ready made."""
 
@@ -113,7 +114,7 @@ class Dataset:
     role: str | None = None
     n_observations: int | None = None
     real_key: str | None = None
-    """Where a registry keeps a copy of it, below the root of its storage."""
+    """The path of the copy in a registry, relative to the root of its storage."""
     facets: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Others, ready made."""
 
@@ -223,7 +224,7 @@ def end(
     at: datetime,
     message: str | None = None,
 ) -> Event:
-    """The run has ended, as somebody else says who knows nothing more of it.
+    """The end of a run, reported by another program that knows nothing else about the run.
 
     >>> run = RunReference("0194e0a0-0000-7000-8000-000000000000", "prefect", "flow.py:study")
     >>> list(end(run, "ABORT", datetime(2026, 1, 1, tzinfo=UTC), "cancelled")["run"]["facets"])
@@ -287,11 +288,19 @@ def _event(
         "eventType": kind,
         **_head("RunEvent", at),
         "run": {"runId": run.id, "facets": _run_facets(run)},
-        "job": _job(run.job, run.engine),
+        "job": None,
         "inputs": [_dataset(dataset) for dataset in inputs],
         "outputs": [_output(dataset) for dataset in outputs],
     }
-    return redact_event(event)
+    job = _redacted_job(run.job, run.engine)
+    return {**redact_event(event), "job": {**job, "facets": dict(job["facets"])}}
+
+
+@lru_cache(maxsize=256)
+def _redacted_job(job: Job, engine: str) -> dict[str, Any]:
+    """The job without secrets: most events are of a job that another one has named before."""
+    masked: dict[str, Any] = redact_entity("job", _job(job, engine))
+    return masked
 
 
 def _head(kind: str, at: datetime) -> dict[str, Any]:

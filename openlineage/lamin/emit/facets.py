@@ -100,7 +100,7 @@ def lamin_run(
     status: str | None = None,
     started_at: str | None = None,
 ) -> Facet:
-    """What the standard has no field for."""
+    """Data without a field in the standard."""
     return _own(
         "LaminRunFacet",
         "1-0-0",
@@ -115,19 +115,19 @@ def lamin_run(
 
 
 def lamin_process(process: Process) -> Facet:
-    """The process that tells of this run, so that whoever sees it gone knows that no more will be told."""
+    """The process that sends the events of this run: if it no longer exists, no more events follow."""
     return _own(
         "LaminProcessRunFacet", "1-0-0", host=process.host, pid=process.pid, birth=process.birth
     )
 
 
 def lamin_job(previous_name: str) -> Facet:
-    """What an earlier release called the job."""
+    """The name of the job in an earlier release."""
     return _own("LaminJobFacet", "1-0-0", previousName=previous_name)
 
 
 def lamin_doubts(doubts: Iterable[str]) -> Facet:
-    """What the engine says of this run and what cannot be right."""
+    """Facts of the engine about this run that cannot be right."""
     return _own("LaminDoubtsRunFacet", "1-0-0", doubts=list(doubts))
 
 
@@ -138,7 +138,7 @@ def lamin_environment(
     conda: Mapping[str, Any] | None,
     locks: Mapping[str, Any] | None = None,
 ) -> Facet:
-    """What was installed when it ran; `locks` are the texts of the files that say so, by name."""
+    """The packages that were installed when it ran; `locks` are the texts of lock files by name."""
     return _own(
         "LaminEnvironmentRunFacet",
         "1-0-0",
@@ -169,7 +169,7 @@ def source_code(language: str, text: str) -> Facet:
 def source_code_location(
     url: str, repository: str | None, commit: str | None, branch: str | None = None
 ) -> Facet:
-    """Where the code is kept."""
+    """The repository of the code."""
     return _standard(
         "SourceCodeLocationJobFacet",
         "1-1-0",
@@ -182,7 +182,7 @@ def source_code_location(
 
 
 def documentation(description: str) -> Facet:
-    """What the code is for, in its author's words."""
+    """The author's description of the code."""
     return _standard("DocumentationJobFacet", "1-0-1", description=description)
 
 
@@ -197,13 +197,13 @@ def tags(entity: str, labels: Iterable[Tag]) -> Facet:
 
 
 def ownership(entity: str, *handles: str) -> Facet:
-    """Who made it, a `Job` or a `Dataset`."""
+    """The owners of a `Job` or a `Dataset`."""
     owners = [{"name": handle, "type": "MAINTAINER"} for handle in handles]
     return _standard(f"Ownership{entity}Facet", "1-0-1", owners=owners)
 
 
 def dataset_documentation(description: str) -> Facet:
-    """What the dataset is, in its author's words."""
+    """The author's description of the dataset."""
     return _standard("DocumentationDatasetFacet", "1-0-1", description=description)
 
 
@@ -217,7 +217,7 @@ def saved(is_first: bool) -> Facet:
 
 
 def schema(fields: Iterable[tuple[str, str, str | None]]) -> Facet:
-    """Its columns: name, type and description."""
+    """The columns of the dataset: name, type and description."""
     rows = [
         {
             "name": name,
@@ -269,7 +269,7 @@ def lamin_asset(key: str, url: str | None, materialized_by: str | None) -> Facet
 def lamin_file(
     flags: Iterable[str] = (), modified: str | None = None, unverified: str | None = None
 ) -> Facet:
-    """Of a file in a run: what the engine says of it (`protected`), and why it was not hashed, with its time."""
+    """A file in a run: its flags in the engine (`protected`), and the reason if it was not hashed, with its time."""
     return _own(
         "LaminFileDatasetFacet",
         "1-0-0",

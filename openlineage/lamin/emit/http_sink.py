@@ -43,8 +43,8 @@ class _Answer(NamedTuple):
 
 
 class _Arriving(io.RawIOBase):
-    """What arrives over a connection until the deadline, however little at a time: a pause between two bytes is
-    what the time limit of a socket is about, and who drips never makes it."""
+    """The bytes that arrive over a connection until the deadline, in pieces of any size: a pause between two bytes is
+    limited by the time limit of the socket, but the sum of many pauses is not."""
 
     def __init__(self, arriving: io.RawIOBase, connection: socket.socket, deadline: float) -> None:
         self._arriving = arriving
@@ -52,7 +52,7 @@ class _Arriving(io.RawIOBase):
         self._deadline = deadline
 
     def readable(self) -> bool:
-        """It is."""
+        """Always True."""
         return True
 
     def readinto(self, buffer: Any) -> int | None:

@@ -1,4 +1,4 @@
-"""Where events go: what a sink is, and the plain ones: memory, a file, several sinks at once.
+"""Destinations of events: the base class of sinks, and the simple ones: memory, a file, several sinks at once.
 
 `http_sink` sends events over HTTP, `client_transports` hands them to other backends,
 `background_sink` waits for neither, and `default_sink.default_sink` is what adapters use.
@@ -19,7 +19,7 @@ from openlineage.lamin.emit.events import Event
 
 
 class PermanentRejection(LaminError):
-    """Some of the events were refused for good, all others were taken; `reasons` by their place in the call."""
+    """Some events were permanently rejected, all others accepted; `reasons` by index in the call."""
 
     def __init__(self, reasons: Mapping[int, str]) -> None:
         self.reasons = dict(reasons)
@@ -58,7 +58,7 @@ class Sink(ABC):
         """
 
     def ended_runs(self, run_ids: Sequence[str]) -> set[str]:
-        """Those of these runs that the receiver knows as ended; none where it cannot be asked."""
+        """The runs of these that the receiver knows as ended; empty if it cannot be asked."""
         return set()
 
     def flush(self) -> bool:
@@ -78,7 +78,7 @@ class Sink(ABC):
 
 
 class Destination(NamedTuple):
-    """Where events go: a name that is the same in every process, and how to get there."""
+    """A destination of events: a name that is the same in every process, and a function that creates its sink."""
 
     name: str
     open: Callable[[], Sink]
@@ -130,7 +130,7 @@ class FileSink(Sink):
 
 
 class MultiSink(Sink):
-    """Hand each event to several sinks; what one of them fails to do is no matter of the others'."""
+    """Pass each event to several sinks; a failure of one does not affect the others."""
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = sinks
@@ -140,7 +140,7 @@ class MultiSink(Sink):
         self._each(lambda sink: sink.emit(*events))
 
     def ended_runs(self, run_ids: Sequence[str]) -> set[str]:
-        """Those that all of them know as ended."""
+        """The runs that all sinks know as ended."""
         return set.intersection(set(run_ids), *(sink.ended_runs(run_ids) for sink in self._sinks))
 
     def flush(self) -> bool:

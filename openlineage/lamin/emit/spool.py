@@ -65,7 +65,7 @@ def is_forwarded(segment: Path) -> bool:
 
 
 class Spool:
-    """What this process writes for one destination; nothing is made before the first event.
+    """The spool of this process for one destination; no file is created before the first event.
 
     An event that `append` took survives the death of this process. Safe for many threads, and after
     a fork.
@@ -111,7 +111,7 @@ class Spool:
         self._forget()
 
     def _is_done(self, more: int) -> bool:
-        """Full, or taken away by somebody who cleaned up."""
+        """The errors of a folder that is full, or that was removed."""
         full = self._size and self._size + more > min(SEGMENT_BYTES, self.limit)
         return bool(full) or os.fstat(self._descriptor).st_nlink == 0
 
@@ -212,7 +212,7 @@ def folder_size(folder: Path) -> int:
 
 @dataclass(slots=True)
 class Drained:
-    """What became of what waited: events sent, events the receiver refused, torn lines put aside.
+    """The result of a delivery: the numbers of sent events, rejected events, and incomplete lines set aside.
 
     `offset` is how many bytes of the segment `unfinished` were taken, so that a second attempt goes
     on from there.
@@ -229,7 +229,7 @@ Deliver = Callable[[Sequence[bytes]], None]
 
 
 def drain(path: Path, deliver: Deliver, done: Drained, batch_size: int = BATCH_EVENTS) -> bool:
-    """Hand this segment to `deliver` in batches, in order, and remove it; False when somebody else has it.
+    """Pass this segment to `deliver` in batches, in order, and remove it; False if another process has it.
 
     What `deliver` raises ends it, and the segment stays. Only `PermanentRejection` and
     `MalformedEvent` concern single events: those are put aside, in a file beside the segment, and
@@ -243,7 +243,7 @@ def drain(path: Path, deliver: Deliver, done: Drained, batch_size: int = BATCH_E
 
 @contextmanager
 def _claimed(path: Path) -> Iterator[int | None]:
-    """The segment opened and locked; None while somebody else holds it, or has just removed it."""
+    """The segment, opened and locked; None if another process has locked or just removed it."""
     try:
         descriptor = os.open(path, os.O_RDWR)
     except OSError:
@@ -256,7 +256,7 @@ def _claimed(path: Path) -> Iterator[int | None]:
 
 
 def _locked(descriptor: int) -> bool:
-    """Whether nobody has the segment: no process of ours, nor the Nextflow plugin (Java locks in the POSIX way)."""
+    """Whether no process has locked the segment, including the Nextflow plugin (Java uses POSIX locks)."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -318,12 +318,12 @@ def _refuse(path: Path, lines: list[bytes], reasons: dict[int, str], done: Drain
 
 
 def aside(path: Path) -> Path:
-    """Where the events of this segment are kept that nobody takes."""
+    """The file for the events of this segment that a receiver has rejected."""
     return path.with_name(path.name.removesuffix(SUFFIX) + set_aside.SUFFIX)
 
 
 def _opened_here(path: str, flags: int) -> int:
-    """Open a file of the spool: this user's alone, and no link, by which somebody could have us write elsewhere."""
+    """Open a file of the spool: private to this user, and not a link, which could redirect writes."""
     return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
@@ -365,7 +365,7 @@ def requeue(folder: Path) -> int:
 
 
 def note_dropped(folder: Path, count: int, reason: str) -> None:
-    """Leave a note of events that could not be kept, for `lamin events replay` to tell; a full disk takes none."""
+    """Write a note about lost events, which `lamin events replay` reports; not possible on a full disk."""
     note = {
         "at": datetime.now(UTC).isoformat(),
         "pid": os.getpid(),
@@ -377,7 +377,7 @@ def note_dropped(folder: Path, count: int, reason: str) -> None:
 
 
 def take_dropped(folder: Path) -> int:
-    """How many events the notes in this folder tell of; the notes are removed."""
+    """Return the number of lost events in the notes of this folder, and remove the notes."""
     total = 0
     with suppress(OSError):
         for line in (folder / _DROPPED).read_bytes().split(b"\n"):

@@ -1,4 +1,4 @@
-"""What people made in a registry, by Python or the command line, in the words of OpenLineage.
+"""Records that users made in a registry, in Python or the command line, as OpenLineage events.
 
 Storages and artifacts become dataset events, transforms that never ran job events, tracked runs run
 events. Everything is read in pages: a registry may be larger than the memory.
@@ -47,7 +47,7 @@ _PAGE = 500
 
 
 def storages(session: Session, *, with_copies: bool) -> Iterator[Event]:
-    """The roots that somebody chose and that hold something: below them keys are short.
+    """The roots of registered storages with files: keys are relative to them.
 
     Those with what people saved are one half, those with only what events told of are the other.
     """
@@ -63,7 +63,7 @@ def storages(session: Session, *, with_copies: bool) -> Iterator[Event]:
 
 
 def artifacts(session: Session) -> Iterator[Event]:
-    """Those that people saved, and what they said of others."""
+    """Artifacts that users saved, and the annotations of others by users."""
     labelled = exists().where(
         ArtifactULabel.artifact_id == Artifact.id, ArtifactULabel.origin == "api"
     )
@@ -77,7 +77,7 @@ def artifacts(session: Session) -> Iterator[Event]:
 
 
 def jobs(session: Session) -> Iterator[Event]:
-    """Transforms that people saved and that never ran, and what they said of others."""
+    """Transforms that users saved and that never ran, and the annotations of others by users."""
     ran = exists().where(RunRow.transform_id == Transform.id)
     labelled = exists().where(
         TransformULabel.transform_id == Transform.id, TransformULabel.origin == "api"
@@ -89,7 +89,7 @@ def jobs(session: Session) -> Iterator[Event]:
 
 
 def runs(session: Session) -> Iterator[Event]:
-    """Those that Python tracked: no event has told of them."""
+    """Runs tracked by Python, which have no events."""
     has_events = exists().where(Row.run_id == RunRow.external_id)
     for page in _pages(session, RunRow, (RunRow.origin == "api") & ~has_events):
         described = _Runs(session, page)
@@ -130,7 +130,7 @@ def _handles(session: Session, kind: Any, ids: Collection[int]) -> dict[int, str
 
 
 class _Datasets:
-    """Artifacts as datasets; `described` with all that is said of them."""
+    """Artifacts as datasets; `described` with all of their facts."""
 
     def __init__(self, session: Session, ids: Collection[int]) -> None:
         query = select(
@@ -169,7 +169,7 @@ class _Datasets:
         return {identity: list(fields.values()) for identity, fields in fields_by_artifact.items()}
 
     def named(self, artifact: Artifact, role: str | None = None) -> Dataset:
-        """Its name and its content. What has a key is called by that, wherever its copies lie."""
+        """The name and the content of an artifact. A key is its name, independently of its copies."""
         content = self._contents[artifact.id]
         path = f"{content.root.rstrip('/')}/{artifact.key or artifact.real_key or ''}"
         return Dataset(
@@ -184,7 +184,7 @@ class _Datasets:
         )
 
     def described(self, artifact: Artifact) -> Dataset:
-        """With what is said of it."""
+        """The artifact as a dataset with its facts."""
         dataset_facets: dict[str, Any] = {}
         if artifact.origin == "api":
             dataset_facets["lifecycleStateChange"] = facets.saved(artifact.number == 0)
@@ -210,7 +210,7 @@ class _Jobs:
         self._owners = _handles(session, Transform, ids)
 
     def of(self, code: Transform, git: Any = None) -> Job:
-        """With what is said of it; `git` is where its repository was when it ran."""
+        """The transform as a job with its facts; `git` is the location of its repository at the time of the run."""
         job_facets: dict[str, Any] = {}
         if code.id in self._labels:
             job_facets["tags"] = facets.tags("Job", self._labels[code.id])
@@ -258,7 +258,7 @@ class _Runs:
             )
 
     def story(self, row: RunRow) -> Iterator[Event]:
-        """Its start, what it read and wrote when it did, and its end if it has ended."""
+        """The events of a run: its start, its inputs and outputs at their times, and its end if it has ended."""
         run = self._described(row)
         if row.status == RunStatus.SCHEDULED:
             yield events.schedule(run, row.created_at)

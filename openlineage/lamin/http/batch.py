@@ -89,7 +89,7 @@ def _sliced(batch: list[tuple[int, tuple[Any, str]]]) -> Slice:
 
 
 class BatchResult:
-    """What became of each event, in the words of OpenLineage's OpenAPI document.
+    """The result of each event, in the format of OpenLineage's OpenAPI document.
 
     Raises `HttpRefusal` (413) as soon as more than `MAX_VERDICTS` events need a verdict of their
     own.
@@ -103,7 +103,7 @@ class BatchResult:
         self._quarantined: list[dict[str, object]] = []
 
     def malformed(self, part: Slice) -> None:
-        """Note what is no event."""
+        """Note an item that is not an event."""
         self.failed += len(part.malformed)
         for index, reason in part.malformed.items():
             self._failed.append({"index": index, "reason": reason, "retriable": False})

@@ -39,7 +39,7 @@ _RECORDED = select(Transform.key, Run.engine_version, Run.details).join(
 
 
 def routes(writer: Writer, metrics: Metrics, database: Database) -> list[BaseRoute]:
-    """Where messages of other protocols are taken: one route for each that is registered."""
+    """The routes for messages of other protocols: one for each registered protocol."""
     return [
         Route(intake.path, intake.take, methods=["POST"])
         for intake in (_Intake(receiver, writer, metrics, database) for receiver in receivers())

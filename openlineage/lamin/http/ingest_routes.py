@@ -25,7 +25,7 @@ from openlineage.lamin.receive.json_reader import LARGE
 from openlineage.lamin.receive.parse import ParsedEvent, parse
 
 PATIENCE = 4.0
-"""Seconds until the client is told to come again: OpenLineage's clients wait for five."""
+"""Seconds until the client gets an answer to try again: OpenLineage's clients wait for five."""
 PACE = 2_000_000
 """Characters of an event that are another second's patience."""
 BATCH_PATIENCE = 60.0
@@ -33,7 +33,7 @@ BATCH_PATIENCE = 60.0
 
 
 def routes(writer: Writer, metrics: Metrics) -> list[BaseRoute]:
-    """Where events are taken."""
+    """The routes that receive events."""
     intake = _Intake(writer, metrics)
     return [
         Route("/api/v1/lineage", intake.take_one, methods=["POST"]),
@@ -87,7 +87,7 @@ class _Intake:
             verdicts.stored(part, receipt.reasons)
 
     async def _stored(self, events: Sequence[ParsedEvent], patience: float) -> Receipt:
-        """What became of them, after the commit. Raises `Unavailable`."""
+        """The result of the events, after the commit. Raises `Unavailable`."""
         if not events:
             return Receipt()
         stored = self._writer.order(events)

@@ -12,7 +12,7 @@ from openlineage.lamin.http.queries.schemas import SCHEMAS
 
 
 def routes() -> list[BaseRoute]:
-    """Where the document is."""
+    """The route of the document."""
     return openapi.routes(document())
 
 

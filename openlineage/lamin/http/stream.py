@@ -1,4 +1,4 @@
-"""What happens to runs, as it happens: server-sent events, one for each change that any process has committed."""
+"""Changes of runs as server-sent events, one for each change that any process has committed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PATH = "/api/v1/runs/stream"
 PERIOD = 0.25
 """Seconds between two looks into the database, however many listen."""
 HEARTBEAT = 15.0
-"""Seconds of silence after which a comment shows that the line still stands."""
+"""Seconds without an event after which a comment shows that the connection is open."""
 MAX_LISTENERS = 100
 PAGE = 500
 READERS = 2
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 def routes(database: Database) -> list[BaseRoute]:
-    """What can be listened to."""
+    """The routes of the stream."""
     return [Route(PATH, Changes(database).listen, methods=["GET"])]
 
 
@@ -118,7 +118,7 @@ class Changes:
 
 
 class _Line(EndlessResponse):
-    """An answer that goes on until the client is gone, and counts as a listener until then."""
+    """A response that continues until the client disconnects, and counts as a listener until then."""
 
     def __init__(self, messages: AsyncIterator[str], count: Callable[[int], None]) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

@@ -1,7 +1,7 @@
-"""Group commit: whoever waits for the database is written together, in one transaction, by one thread.
+"""Group commit: one thread writes all waiting events together, in one transaction.
 
 A commit costs the same for one event as for many, so the writer takes all that came in while it
-wrote the last group. An order is answered only after the commit that holds it.
+wrote the last group. A request is answered only after the commit that contains its events.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from openlineage.lamin.receive.parse import ParsedEvent
 
 logger = logging.getLogger("lamin")
 CAPACITY = 10_000
-"""Events that may wait; whoever comes then is told to come again."""
+"""The highest number of waiting events; further requests are told to try again."""
 GROUP = 1_000
-"""Events of one transaction, unless a single order has more."""
+"""Events of one transaction, unless a single request has more."""
 FEW = 8
-"""Events of one transaction that are brought into the registry before they are acknowledged, however busy it is."""
+"""The number of events of one transaction that are recorded before the acknowledgement, also under load."""
 SLICE, WHOLE = 100, 800
-"""Events that are settled at once: who comes meanwhile waits for them; the longer nobody comes, the more, twice as
-many each time, since each transaction costs something of its own."""
+"""The smallest and largest number of waiting events that are recorded in one transaction. The number doubles while no
+request arrives, because every transaction has a fixed cost, and requests wait for the transaction."""
 BACKLOG = 100_000
-"""Events that may be kept without a part in the registry; beyond, they are settled while others wait."""
+"""Events in the raw log that may wait to be recorded; beyond this number, they are recorded while requests wait."""
 PAUSE = 0.02
 """Seconds without a request after which there is time for the backlog."""
 LINGER = 0.003
-"""Seconds that a group waits for as many orders as the last one had: clients that were answered together send again
+"""Seconds that a group waits for as many requests as the last one had: clients that were answered together send again
 together, and one transaction for all of them costs little more than one for the first."""
 
 
@@ -55,7 +55,7 @@ class WriteRequest:
 class Writer:
     """Writes what is ordered, in groups, from a thread of its own.
 
-    An order that nobody waits for any more when its turn comes is left out: its client was told to
+    A request whose client has disconnected is skipped: its client was told to
     send it again.
     """
 
@@ -77,11 +77,11 @@ class Writer:
         self._thread.start()
 
     def order(self, events: Sequence[ParsedEvent]) -> asyncio.Future[Receipt]:
-        """Have these written; to be called, and its answer awaited, on an event loop.
+        """Write these events; called and awaited on an event loop.
 
-        Raises `Overloaded`, unless nothing waits at all: a large order is taken by an idle writer.
+        Raises `Overloaded`, unless nothing waits at all: an idle writer accepts a large request.
         """
-        order = WriteRequest(
+        request = WriteRequest(
             events, asyncio.get_running_loop().create_future(), time.perf_counter()
         )
         with self._changed:
@@ -89,11 +89,11 @@ class Writer:
                 raise Overloaded(
                     f"{self._held} events wait to be written", hint="send it again in a moment"
                 )
-            self._waiting.append(order)
+            self._waiting.append(request)
             self._held += len(events)
             if len(self._waiting) >= self._wanted:
                 self._changed.notify()
-        return order.done
+        return request.done
 
     def close(self) -> None:
         """Write what is still held, and end."""
@@ -106,7 +106,7 @@ class Writer:
         while True:
             group = self._take()
             if group:
-                self._write([order for order in group if not order.done.done()])
+                self._write([request for request in group if not request.done.done()])
             if self._closed and not group:
                 return  # what is kept is safe: the next server, or the next event, goes on with it
             if self._backlog > (BACKLOG if group else 0):
@@ -114,7 +114,7 @@ class Writer:
                 self._settle()
 
     def _take(self) -> list[WriteRequest]:
-        """What waits, or the first of it; nothing when the writer is closed, or when there is time for the backlog."""
+        """The next waiting requests; empty if the writer is closed, or if there is time for the backlog."""
         group: list[WriteRequest] = []
         size = 0
         with self._changed:
@@ -156,20 +156,20 @@ class Writer:
             _answer(group, outcome)
 
     def _write_apart(self, group: Sequence[WriteRequest]) -> None:
-        """Each order for itself, so that it fails for nobody else; but two failures in a row are the database's."""
+        """Write each request separately, so that its failure affects no other; two failures in a row end it."""
         failed_before = False
-        for position, order in enumerate(group):
-            outcome = self._stored([order])
+        for position, request in enumerate(group):
+            outcome = self._stored([request])
             failed = isinstance(outcome, Unavailable)
             if failed and failed_before:
                 _answer(group[position:], outcome)
                 return
-            _answer([order], outcome)
+            _answer([request], outcome)
             failed_before = failed
 
     def _stored(self, group: Sequence[WriteRequest]) -> Receipt | Unavailable:
-        """What became of the events, or why the group could not be stored. The one place where events are taken in."""
-        events = [event for order in group for event in order.events]
+        """Store the events of a group; return the receipt, or the error. Only this stores events."""
+        events = [event for request in group for event in request.events]
         try:
             receipt = self._keep(events)
         except Unavailable as error:
@@ -181,8 +181,8 @@ class Writer:
             )
         self._metrics.stored(len(events), receipt.taken, len(receipt.quarantined))
         now = time.perf_counter()
-        for order in group:
-            self._metrics.waited(now - order.since)
+        for request in group:
+            self._metrics.waited(now - request.since)
         return receipt
 
     def _keep(self, events: Sequence[ParsedEvent]) -> Receipt:
@@ -205,10 +205,10 @@ def _answer(group: Sequence[WriteRequest], outcome: Receipt | Unavailable) -> No
 
 
 def _resolve(group: Sequence[WriteRequest], outcome: Receipt | Unavailable) -> None:
-    for order in group:
-        if order.done.done():
+    for request in group:
+        if request.done.done():
             continue
         if isinstance(outcome, Unavailable):
-            order.done.set_exception(outcome)
+            request.done.set_exception(outcome)
         else:
-            order.done.set_result(outcome)
+            request.done.set_result(outcome)

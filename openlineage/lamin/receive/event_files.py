@@ -30,7 +30,7 @@ class EventText(NamedTuple):
 
 
 def event_texts(stream: IO[bytes]) -> Iterator[EventText]:
-    """The events of a file, in its order; what is no JSON comes as well, for the reader to refuse.
+    """The events of a file, in order; lines that are not JSON are included, so that the reader rejects them.
 
     >>> import io
     >>> [piece.location for piece in event_texts(io.BytesIO(b'[{"run": {}}, {"run": {}}]'))]
@@ -86,7 +86,7 @@ def _begins_document(line: bytes) -> bool:
 
 
 def _is_event_line(line: bytes) -> bool:
-    """Whether the line is an object that is no list of events."""
+    """Whether the line is an object, and not a list of events."""
     try:
         value = decode(text_of(line))
     except (ValueError, RecursionError):

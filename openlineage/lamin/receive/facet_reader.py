@@ -49,7 +49,7 @@ def facets_of(entity: Any, group: str = "facets") -> Facets:
 
 
 def is_deleted(facet: Any) -> bool:
-    """Whether the facet is a tombstone: it takes back what was said under its name."""
+    """Whether the facet is a tombstone, which removes earlier facts with its name."""
     return facet is None or (isinstance(facet, dict) and facet.get("_deleted") is True)
 
 
@@ -68,7 +68,7 @@ def datasets(event: Mapping[str, Any]) -> Iterator[tuple[Direction, dict[str, An
 
 
 def malformed_parts(event: Mapping[str, Any]) -> Iterator[str]:
-    """What of an event of a run is not as the standard has it, and is left out.
+    """The parts of a run event that do not conform to the standard, and are ignored.
 
     >>> list(malformed_parts({"inputs": [{"name": "t"}], "outputs": "t", "run": {"facets": {"parent": {}}}}))
     ['inputs[0] is no dataset: its namespace is missing', 'outputs is no list', 'the facet parent names no run and job']
@@ -126,7 +126,7 @@ def _names_a_run(facet: Facets) -> bool:
 
 
 def identity(facets: Facets) -> tuple[str | None, str | None]:
-    """What tells the version: our content hash, else the version that the producer gave."""
+    """The identity of the version: our content hash, else the version of the producer."""
     own = object_in(facets, "lamin_artifact")
     value = text_in(own, "hash")
     if value is not None:
@@ -144,7 +144,7 @@ def other_names(facets: Facets) -> Iterator[str]:
 
 
 def change(facets: Facets) -> str | None:
-    """What happened to the dataset: `create`, `overwrite`, `alter`, `truncate`, `rename` or `drop`."""
+    """The lifecycle change of the dataset: `create`, `overwrite`, `alter`, `truncate`, `rename` or `drop`."""
     state = text_in(object_in(facets, "lifecycleStateChange"), "lifecycleStateChange")
     return None if state is None else state.lower()[:32]
 
@@ -159,7 +159,7 @@ def renamed_from(facets: Facets) -> str | None:
 
 
 def traits(facets: Facets) -> Traits | None:
-    """What a dataset's facets say of its version beside the content."""
+    """The facts of a version in the facets of a dataset, except its content."""
     result = Traits(
         fields=_fields(object_in(facets, "schema")),
         checked_schema=text_in(object_in(facets, "lamin_features"), "schema"),
@@ -174,7 +174,7 @@ def traits(facets: Facets) -> Traits | None:
 
 
 def real_key(facets: Facets) -> str | None:
-    """Where a registry keeps the copy; None where nothing is said, or what is said can be no such place.
+    """The path of the copy in a registry; None if there is none or it is not a valid path of a copy.
 
     Whoever sends an event could name any file of the user otherwise, to be read, or removed as a
     copy. The name of a copy follows from its content, so that nobody can name the copy of somebody
@@ -194,7 +194,7 @@ def real_key(facets: Facets) -> str | None:
 
 
 def _is_copy_of(own: Facets, real_key: str) -> bool:
-    """Whether this is what the copy of the content is called that the same facet tells."""
+    """Whether this is the name of the copy of the content in the same facet."""
     value, size = text_in(own, "hash"), count(own.get("size"))
     if value is None or size is None:
         return False
@@ -211,7 +211,7 @@ def has_refused_place(facets: Facets) -> bool:
 
 
 def labels(facets: Facets) -> tuple[tuple[str, str], ...] | None:
-    """Key and value of each tag; tags of single columns are no labels of the whole. None where nobody spoke of tags.
+    """Key and value of each tag of the dataset, without tags of single columns. None if there is no facet of tags.
 
     >>> labels({"tags": {"tags": [{"key": "team", "value": "core"}, {"key": "pii", "field": "name"}]}})
     (('team', 'core'),)
@@ -236,7 +236,7 @@ def owner(facets: Facets) -> str | None:
 
 
 def features(facets: Facets) -> dict[str, Any] | None:
-    """The values of features that a dataset or run has, by name; None where nobody spoke of any.
+    """The values of features of a dataset or run, by name; None if there is no facet of them.
 
     >>> features({"lamin_features": {"values": {"rows": 3}}})
     {'rows': 3}
@@ -248,7 +248,7 @@ def features(facets: Facets) -> dict[str, Any] | None:
 
 
 def job_attributes(facets: Facets) -> JobAttributes:
-    """What a job's facets say of every version of it.
+    """The facts of all versions of a job in its facets.
 
     >>> job_attributes({"jobType": {"jobType": "TASK"}, "documentation": {"description": "Aligns."}})
     JobAttributes(kind='task', description='Aligns.', reference=None, ...)
@@ -275,7 +275,7 @@ def _rows(facets: Facets) -> int | None:
 
 
 def storage_root(event: Mapping[str, Any]) -> str | None:
-    """The root that a dataset event says to be a storage of a registry: no dataset, but where keys begin."""
+    """The root of a storage in a dataset event: not a dataset, but the folder to which keys are relative."""
     dataset = object_in(event, "dataset")
     if "lamin_storage" not in facets_of(dataset):
         return None
@@ -284,7 +284,7 @@ def storage_root(event: Mapping[str, Any]) -> str | None:
 
 
 def schemas(facets: Facets) -> Iterator[Fields]:
-    """The columns that a dataset is said to have, if anything is said of them."""
+    """The columns of a dataset, if there is a facet of them."""
     fields = _fields(object_in(facets, "schema"))
     if fields is not None:
         yield fields
@@ -322,7 +322,7 @@ def params(run: Facets) -> dict[str, Any] | None:
 
 
 def doubts(run: Facets) -> Iterator[str]:
-    """What the producer doubts itself of what its engine says.
+    """The facts of the engine that the producer itself doubts.
 
     >>> list(doubts({"lamin_doubts": {"doubts": ["it did not publish 'a.txt'", 3]}}))
     ["it did not publish 'a.txt'"]
@@ -334,7 +334,7 @@ def doubts(run: Facets) -> Iterator[str]:
 
 
 def process(run: Facets) -> Process | None:
-    """The process that tells of this run.
+    """The process that sends the events of this run.
 
     >>> process({"lamin_process": {"host": "node1", "pid": 7}})
     Process(host='node1', pid=7, birth=None)
@@ -345,7 +345,7 @@ def process(run: Facets) -> Process | None:
 
 
 def environment(run: Facets) -> EnvironmentFacts | None:
-    """What was installed where the run was executed.
+    """The packages that were installed where the run was executed.
 
     >>> facets = {"lamin_environment": {"platform": "docker://alpine", "conda": {"samtools": "1.17", "x": 2}}}
     >>> environment(facets)
@@ -385,7 +385,7 @@ def error(run: Facets) -> str | None:
 
 
 def details(run: Facets) -> dict[str, Any]:
-    """What else is known of a run: the engine's own details, and facets that have no field."""
+    """Further facts of a run: the engine's own details, and facets without a field."""
     result = dict(object_in(object_in(run, "lamin_run"), "details"))
     engine_facet = object_in(run, "processing_engine")
     result |= _optional_item("adapter_version", text_in(engine_facet, "openlineageAdapterVersion"))

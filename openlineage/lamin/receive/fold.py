@@ -28,17 +28,16 @@ from lamin_core.ingest.facts import (
 from lamin_core.ingest.run_names import JOBS
 from openlineage.lamin.emit.events import Event
 from openlineage.lamin.emit.naming import dataset_path
-from openlineage.lamin.emit.redaction import redact_event
 from openlineage.lamin.receive import facet_reader
 from openlineage.lamin.receive.facet_access import Facets, object_in, text_in
 from openlineage.lamin.receive.facet_reader import facets_of, labels, merged
-from openlineage.lamin.receive.parse import ParsedEvent
+from openlineage.lamin.receive.parse import ParsedEvent, without_secrets
 
 Order = tuple[datetime, int, str]
 Stamped = dict[str, tuple[Order, Any]]
 _ENDS = {"COMPLETE": RunStatus.COMPLETED, "FAIL": RunStatus.FAILED, "ABORT": RunStatus.ABORTED}
 _CODE_FACETS = ("sourceCode", "sourceCodeLocation", "sql")
-"""Facets of a job that tell a version of it."""
+"""Facets of a job that identify a version of it."""
 Job = tuple[str, str]
 
 
@@ -75,7 +74,7 @@ class _Mention:
 
 @dataclass(slots=True)
 class History:
-    """What the events of a run say so far."""
+    """The facts of the events of a run so far."""
 
     run_id: str
     first: Order | None = None
@@ -87,9 +86,9 @@ class History:
     is_running: bool = False
     run: Stamped = field(default_factory=dict)
     code: dict[Job, Stamped] = field(default_factory=dict)
-    """What is said of the code of each job that the run was said to be of."""
+    """The code of each job that events name for the run."""
     shared: dict[Job, Stamped] = field(default_factory=dict)
-    """What is said of each job for all versions of it."""
+    """The facts of each job, for all of its versions."""
     versions: dict[tuple[str, str, str | None], tuple[TransformFacts, datetime]] = field(
         default_factory=dict
     )
@@ -97,11 +96,11 @@ class History:
     mentions: dict[tuple[Direction, str, str], _Mention] = field(default_factory=dict)
     aliases: set[tuple[str, str]] = field(default_factory=set)
     malformed: set[str] = field(default_factory=set)
-    """What in the events is not as the standard has it, and was left out."""
+    """The parts of the events that do not conform to the standard, and are ignored."""
 
     def absorb(self, event: ParsedEvent) -> None:
         """Take one more event; the same one again changes nothing."""
-        self.absorb_masked(event, redact_event(event.data))
+        self.absorb_masked(event, without_secrets(event))
 
     def absorb_masked(self, event: ParsedEvent, data: Event) -> None:
         """Take one more event, of which `data` is what it says without secrets."""
@@ -174,7 +173,7 @@ class History:
             self.mentions[key].merge(mention)
 
     def facts(self) -> RunFacts:
-        """What they say together.
+        """The facts of all events together.
 
         Facets are replaced whole by later ones of the same name, datasets add up, the first end is
         the end (of a batch job; a stream or service that starts again runs again). Source:
@@ -266,7 +265,7 @@ class History:
         return sorted(f"{namespace}/{name}" for namespace, name in self.shared)
 
     def _refused_places(self) -> Iterator[str]:
-        """What is said of copies that lie where no copy can lie: it is not believed."""
+        """Remove the recorded paths of copies that are outside of every storage."""
         paths = set()
         for mention in self.mentions.values():
             if facet_reader.has_refused_place(merged(mention.facets)):
@@ -285,7 +284,7 @@ class History:
 
 
 def fold(events: Iterable[ParsedEvent]) -> RunFacts:
-    """What these events of one run say together; at least one is needed."""
+    """The facts of these events of one run together; at least one event is needed."""
     history: History | None = None
     for event in events:
         history = history or History(str(event.run_id))
@@ -295,8 +294,8 @@ def fold(events: Iterable[ParsedEvent]) -> RunFacts:
 
 
 def job_facts(event: ParsedEvent) -> JobFacts:
-    """What a job event says: the job's code, its facets, and the datasets that it declares to read and write."""
-    data = redact_event(event.data)
+    """The facts of a job event: the job's code, its facets, and its declared inputs and outputs."""
+    data = without_secrets(event)
     job = data["job"]
     facets: Stamped = {}
     _absorb(facets, event.order, _shared(facets_of(job)))
@@ -321,7 +320,7 @@ def job_facts(event: ParsedEvent) -> JobFacts:
 def declared_datasets(event: ParsedEvent) -> Iterator[Annotation]:
     """The datasets that a job event speaks of, each described once for each side, without a run."""
     mentions: dict[tuple[Direction, str], _Mention] = {}
-    for side, dataset in facet_reader.datasets(redact_event(event.data)):
+    for side, dataset in facet_reader.datasets(without_secrets(event)):
         path = _path(dataset["namespace"], dataset["name"])
         mention = mentions.setdefault((side, path), _Mention(path, event.order[0]))
         mention.absorb(event.order, dataset)
@@ -331,8 +330,8 @@ def declared_datasets(event: ParsedEvent) -> Iterator[Annotation]:
 
 
 def annotation(event: ParsedEvent) -> Annotation:
-    """What a dataset event says: somebody looked at the dataset, without a run."""
-    dataset = redact_event(event.data)["dataset"]
+    """The facts of a dataset event: an observation of the dataset without a run."""
+    dataset = without_secrets(event)["dataset"]
     mention = _Mention(_path(dataset["namespace"], dataset["name"]), event.order[0])
     mention.absorb(event.order, dataset)
     dataset_facts = _dataset("dataset", mention, None)
@@ -344,7 +343,7 @@ def annotation(event: ParsedEvent) -> Annotation:
 
 
 def alias_pairs(event: ParsedEvent) -> Iterator[tuple[str, str]]:
-    """The pairs of paths that a job or dataset event says to be one dataset."""
+    """The pairs of paths that are one dataset according to a job or dataset event."""
     datasets = [dataset for _, dataset in facet_reader.datasets(event.data)]
     for dataset in [*datasets, *([event.data["dataset"]] if event.kind == "dataset" else [])]:
         path = _path(dataset["namespace"], dataset["name"])
@@ -395,7 +394,7 @@ def _registry_facets(facets: Stamped) -> dict[str, tuple[str, Any]]:
 
 
 def transform_facts(namespace: str, name: str, job: Facets, stamp: str) -> TransformFacts:
-    """The code of a job, as its facets tell it."""
+    """The code of a job, from its facets."""
     code, sql = object_in(job, "sourceCode"), object_in(job, "sql")
     location = object_in(job, "sourceCodeLocation")
     source = text_in(code, "sourceCode") or text_in(sql, "query")

@@ -1,4 +1,4 @@
-"""What was folded before, kept in memory: the next event of a run costs the same, however many came before it."""
+"""Folded runs in memory: the next event of a run costs the same, however many events precede it."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _load(session: Session, runs: Collection[str]) -> Iterator[ParsedEvent]:
 
 
 def load(session: Session, names: Collection[str]) -> dict[str, RunFacts]:
-    """What events say of the runs with these names, from the raw log alone; and of those that share ids with them."""
+    """The facts of the runs with these names, from the raw log alone, and of runs that share ids with them."""
     run_ids: set[str] = set()
     for name in names:
         run_ids |= possible_run_ids(name)
@@ -98,12 +98,12 @@ def load(session: Session, names: Collection[str]) -> dict[str, RunFacts]:
 
 
 def by_name(histories: Iterable[RunHistory]) -> dict[str, RunFacts]:
-    """What these histories say of each run."""
+    """The facts of each run in these histories."""
     return {facts.run_id: facts for history in histories for facts in history.facts()}
 
 
 def load_linked(session: Session, facts: Mapping[str, RunFacts]) -> dict[str, RunFacts]:
-    """What events say of the runs that name those of these whose id several jobs share: each names one of them."""
+    """The facts of runs that refer to a run id that several jobs share: each refers to one of the jobs."""
     shared = {name for name in facts if possible_run_ids(name) - {name}}
     ids = {run_id for name in shared for run_id in possible_run_ids(name)}
     if not ids:
@@ -115,5 +115,5 @@ _histories: WeakKeyDictionary[Database, Histories] = WeakKeyDictionary()
 
 
 def histories_of(database: Database) -> Histories:
-    """Those of this database, in this process."""
+    """The cache for this database, in this process."""
     return _histories.setdefault(database, Histories())

@@ -58,7 +58,7 @@ logger = logging.getLogger("lamin")
 
 @dataclass(slots=True)
 class Receipt:
-    """What became of a batch: events taken, events known already, and events put aside with the reason."""
+    """The result of a batch: new events, known events, and quarantined events with the reason."""
 
     taken: int = 0
     duplicates: int = 0
@@ -181,7 +181,7 @@ def _writing(database: Database) -> Iterator[Session]:
 
 @contextmanager
 def _forgetting(histories: Histories) -> Iterator[None]:
-    """What was absorbed counts only when it was committed."""
+    """Clear the cache if the block fails: events that it absorbed were not committed."""
     try:
         yield
     except BaseException:

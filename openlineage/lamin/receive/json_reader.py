@@ -74,13 +74,13 @@ _DECODER = json.JSONDecoder(parse_constant=str)
 _WHITE_SPACE = " \t\n\r"
 _SPACE = re.compile(f"[{_WHITE_SPACE}]*")
 _UNSTORABLE = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
-"""Escapes of surrogates (lone ones come from file names that are no UTF-8, say) and of NUL."""
+"""Escapes of surrogates (a lone surrogate comes, for example, from a file name that is not UTF-8) and of NUL."""
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN')
 _BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _GROUP = re.compile(
     r"/(?:run|job|dataset|(?:inputs|outputs)/\*)/(?:facets|inputFacets|outputFacets)"
 )
-"""Where facets are."""
+"""The paths of facets in an event."""
 _OUTER_DEPTH = 6
 """Objects further inside are decoded whole."""
 _ROWS = 1_000
@@ -98,6 +98,8 @@ class Document(NamedTuple):
     """The BLAKE3 hash of its canonical JSON."""
     value: Any
     """The value, without the large facets that nothing reads."""
+    is_decoded: bool = False
+    """Whether the value is just what `decode` makes of the text."""
 
 
 def text_of(raw: bytes | str) -> str:
@@ -155,12 +157,15 @@ def document(value: Any, text: str) -> Document:
         return read(text)
     if value is _TOO_DEEP or text.count("[") + text.count("{") > MAX_DEPTH:
         _check_depth(value, MAX_DEPTH)
-    if _UNSTORABLE.search(text) is not None:
+    is_unstorable = _UNSTORABLE.search(text) is not None
+    if is_unstorable:
         value = _with_escapes(value)
     canonical_text = canonical(value)
-    if "Infinity" in canonical_text:
+    is_infinite = "Infinity" in canonical_text
+    if is_infinite:
         value = without_infinity(value)
-    return Document(blake3(canonical_text.encode()).hexdigest(), value)
+    digest = blake3(canonical_text.encode()).hexdigest()
+    return Document(digest, value, not (is_unstorable or is_infinite))
 
 
 def read_again(text: str) -> Any:
@@ -185,7 +190,7 @@ def _storable_float(digits: str) -> float | str:
 
 
 _STORABLE_DECODER = json.JSONDecoder(parse_constant=str, parse_float=_storable_float)
-"""Where the hash is known already: it is of the number, which canonical JSON has as `Infinity`."""
+"""A decoder for events whose hash is known: the hash is of the number, which canonical JSON writes as `Infinity`."""
 
 
 def _with_escapes(value: Any) -> Any:
@@ -328,7 +333,7 @@ def canonical(value: Any) -> str:
 
 
 class Scan(NamedTuple):
-    """What is known of a document after a walk over its text."""
+    """The facts about a document after one pass over its text."""
 
     digest: str
     text: str
@@ -376,7 +381,7 @@ def is_left_out(name: str, size: int, limit: int) -> bool:
 
 
 def placeholder(head: Mapping[str, Any], digest: str, limit: int) -> dict[str, Any]:
-    """Return what stands for a facet that the event of this hash has."""
+    """Return the placeholder of a facet that only the event with this hash contains."""
     return {**head, OMITTED: {"event": digest, "more_than": limit}}
 
 

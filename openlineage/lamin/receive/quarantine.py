@@ -1,4 +1,4 @@
-"""Events that were put aside: what is held and why, and another try when the reason may be gone."""
+"""Events in quarantine: which and why, and another attempt after the reason may have been removed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Retried:
 
 
 def quarantined_events(session: Session) -> Iterator[Held]:
-    """What is put aside, oldest first."""
+    """The events in quarantine, oldest first."""
     columns = select(Row.id, Row.received_at, Row.reason, Row.body)
     for row in session.execute(columns.where(Row.kind == "quarantined").order_by(Row.id)):
         yield Held(row.id, row.received_at, row.reason or "", row.body)

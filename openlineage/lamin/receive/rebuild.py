@@ -1,4 +1,4 @@
-"""The registry anew from the raw log: every run folded once more, what no event speaks for dropped, the rest kept.
+"""Rebuild the registry from the raw log: fold every run again, remove rows without an event, leave the rest.
 
 Rows that people made stay, and so do the labels and values that they gave to rows that events made.
 """
@@ -100,7 +100,7 @@ def _slices(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 def _drop_untold(session: Session) -> int:
-    """Runs that are said to come from events, of which there is none."""
+    """Runs with the origin `event` that have no event."""
     untold = select(Run.id, Run.external_id).where(
         Run.origin == "event", ~exists().where(Row.run_id == Run.external_id)
     )

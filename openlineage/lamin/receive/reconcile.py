@@ -1,4 +1,4 @@
-"""Asking engines about runs of which nobody has heard the end; what they say becomes events."""
+"""Asking engines about runs without a recorded end; their answers become events."""
 
 from __future__ import annotations
 

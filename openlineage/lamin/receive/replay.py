@@ -20,7 +20,7 @@ BATCH = 500
 
 @dataclass(slots=True)
 class Report:
-    """What a replay took, knew already, put aside (with the reason), and could not read (line number and reason)."""
+    """The result of a replay: new events, known events, quarantined events (with the reason), and unreadable lines."""
 
     taken: int = 0
     known: int = 0
@@ -35,7 +35,7 @@ class Report:
 
 
 def replay(database: Database, lines: Iterable[bytes], report: Report | None = None) -> Report:
-    """Bring in NDJSON; a line that is no event is put into the report, the others are taken.
+    """Record NDJSON; a line that is not an event is added to the report, the others are recorded.
 
     Lines end in LF alone: text inside JSON may hold what other readers take for line ends.
     """
@@ -45,7 +45,7 @@ def replay(database: Database, lines: Iterable[bytes], report: Report | None = N
 
 
 def replay_file(database: Database, stream: IO[bytes], report: Report) -> Report:
-    """Bring in a file as people keep events, see `event_files`; what is no event is put into the report."""
+    """Record a file of events, see `event_files` for its forms; items that are not events are added to the report."""
     try:
         return _replay(database, event_texts(stream), report)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -74,7 +74,7 @@ def _parsed(texts: Iterable[EventText], report: Report) -> Iterator[ParsedEvent]
 
 
 _POSITION = re.compile(r": line \d+ column \d+ \(char \d+\)$")
-"""Where in the text JSON ends to be JSON: another location in each line."""
+"""The position of a JSON error in a message, which differs from line to line."""
 
 
 def _take(database: Database, batch: list[ParsedEvent], report: Report) -> None:

@@ -12,28 +12,27 @@ from dataclasses import dataclass, field, replace
 
 from lamin_core.ingest.facts import RunFacts
 from lamin_core.ingest.run_names import name_with_job
-from openlineage.lamin.emit.redaction import redact_event
 from openlineage.lamin.receive.fold import History, Job, Order
-from openlineage.lamin.receive.parse import ParsedEvent
+from openlineage.lamin.receive.parse import ParsedEvent, without_secrets
 
 
 @dataclass(slots=True)
 class RunHistory:
-    """What the events with a run id say so far, by the job that they name."""
+    """The facts of the events with a run id so far, by the job that they name."""
 
     run_id: str
     jobs: dict[Job, History] = field(default_factory=dict)
 
     def absorb(self, event: ParsedEvent) -> None:
         """Take one more event; the same one again changes nothing."""
-        data = redact_event(event.data)
+        data = without_secrets(event)
         job = data["job"]["namespace"], data["job"]["name"]
         if job not in self.jobs:
             self.jobs[job] = History(self.run_id)
         self.jobs[job].absorb_masked(event, data)
 
     def facts(self) -> list[RunFacts]:
-        """What they say together, of each run: first of the one that goes by the id alone."""
+        """The facts of each run from all events: first of the run that has the id alone."""
         if len(self.jobs) == 1:
             return [history.facts() for history in self.jobs.values()]
         runs = list(self._runs())

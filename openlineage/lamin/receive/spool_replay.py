@@ -1,4 +1,4 @@
-"""What waits in the spool, into the registry: what `lamin events replay` does when it is given no file."""
+"""Record the events that wait in the spool: `lamin events replay` without a file."""
 
 from __future__ import annotations
 

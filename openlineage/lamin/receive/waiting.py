@@ -1,4 +1,4 @@
-"""What waits in spools for an instance, brought in by the next command that reads, and by the next run."""
+"""Events that wait in spools for an instance are recorded by the next command that reads, and by the next run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Waiting:
 
 
 def waiting_for(database: Database, folder: Path) -> list[Waiting]:
-    """What waits for the instance in this `.lamin` folder: what was sent to it, under all names that it
+    """The events that wait for the instance in this `.lamin` folder: those sent to it, under all names that it
     has had, and what ran in its folders before it was there."""
     with database.reading() as session:
         moves = moves_of(session)
@@ -79,7 +79,7 @@ def take_waiting(database: Database, folder: Path, until: float | None = None) -
 
 
 def bring_in(instance: WaitingInstance) -> None:
-    """The same before a question, for as long as `LAMIN_PATIENCE` says; one line tells what came in.
+    """The same before a query, for at most `LAMIN_PATIENCE` seconds; prints one line about the recorded events.
 
     In a thread with a connection of its own: who else writes at the time holds nobody up for longer.
     """

@@ -1,4 +1,4 @@
-"""What an adapter promises, as tests to inherit: canonical pipelines in the real engine, judged by events and registry.
+"""The promises of an adapter as tests to inherit: canonical pipelines in the real engine, checked in the registry.
 
     class TestContract(AdapterContract):
         engine = "snakemake"
@@ -54,7 +54,7 @@ class AdapterContract(ABC):
     @pytest.fixture(scope="class")
     @classmethod
     def folder(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        """Where the pipelines of this class are played."""
+        """The folder in which the pipelines of this class run."""
         return tmp_path_factory.mktemp(cls.engine)
 
     @pytest.fixture(scope="class")
@@ -84,7 +84,7 @@ class AdapterContract(ABC):
     @pytest.fixture(scope="class")
     @classmethod
     def unheard(cls, folder: Path) -> Performance:
-        """The chain, with an endpoint that nobody serves."""
+        """The chain, with an endpoint without a server."""
         return play(cls().execute, "chain", folder / "unheard", OPENLINEAGE_URL=_NOBODY)
 
     @pytest.fixture(scope="class")
@@ -132,7 +132,7 @@ class AdapterContract(ABC):
     # ---------------------------------------------------------------------------------------------
 
     def test_a_chain_is_one_path_from_input_to_result(self, chain: Performance) -> None:
-        """What one step writes is what the next one reads."""
+        """The output of one step is the input of the next."""
         assert chain.process.returncode == 0, chain.explained()
         first, second, third = (chain.step(name) for name in ("first", "second", "third"))
         assert "input.txt" in chain.files(first, "input")
@@ -199,7 +199,7 @@ class AdapterContract(ABC):
         assert events[0]["run"]["facets"]["errorMessage"]["message"]
 
     def test_parameters_keep_their_types(self, params: Performance) -> None:
-        """Those of the step, or of its workflow where the engine has only those."""
+        """The runs of the step, or of its workflow if the engine has only those."""
         assert params.process.returncode == 0, params.explained()
         reported_params = {**params.workflow()["params"], **params.step("tell")["params"]}
         assert (reported_params.get("alpha"), reported_params.get("label")) == (3, "x y"), (

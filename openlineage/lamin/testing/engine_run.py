@@ -35,7 +35,7 @@ class Performance:
 
     @property
     def spool(self) -> Path:
-        """Where events wait that found no registry."""
+        """The folder of events that wait for a registry."""
         return self.workdir / "spool"
 
     @cached_property
@@ -62,7 +62,7 @@ class Performance:
         return Instance.open(self.workdir / ".lamin")
 
     def steps(self, name: str) -> list[dict[str, Any]]:
-        """The runs of this step: those whose transform's key ends in its name, whatever the case."""
+        """The runs of this step: those whose transform's key ends in its name, ignoring case."""
         return [run for run in self.view["runs"] if _last(run["transform_key"]) == name]
 
     def step(self, name: str) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class Performance:
         return bool(wrote & read)
 
     def explained(self) -> str:
-        """What a failed assertion should show."""
+        """The text that a failed assertion shows."""
         runs = [(run["transform_key"], run["status"], run["name"]) for run in self.view["runs"]]
         return f"runs {runs}\nexit {self.process.returncode}\n{self.process.stdout}\n{self.process.stderr}"
 

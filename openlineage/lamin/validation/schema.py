@@ -22,7 +22,7 @@ FOLDERS = ("facets", "derived", "own")
 
 
 def problems(event: Any) -> list[str]:
-    """What is wrong with this event, each with the place where it is; empty when it is valid.
+    """The errors of this event, each with its location; empty if the event is valid.
 
     Raises `MissingExtra` when jsonschema-rs is not installed.
 
@@ -41,7 +41,7 @@ def problems(event: Any) -> list[str]:
 
 
 def _kind(event: dict[str, Any]) -> str:
-    """What is in it decides, not what it says of itself: producers copy `schemaURL` from one another."""
+    """Choose the schema by the content, not by `schemaURL`, which producers copy from one another."""
     if "run" in event:
         return "RunEvent"
     return "DatasetEvent" if "dataset" in event else "JobEvent"

@@ -159,6 +159,6 @@ QUESTIONS = (
 
 
 def routes(database: Database) -> list[BaseRoute]:
-    """What can be asked of this registry."""
+    """The queries of this registry."""
     asking = Router(database)
     return [asking.route(question) for question in QUESTIONS]

@@ -1,4 +1,4 @@
-"""Questions about columns: which columns a column was made from, as the columnLineage facets of all runs tell it."""
+"""Queries about columns: the columns from which a column was made, from the columnLineage facets of all runs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Column:
 
     @property
     def id(self) -> str:
-        """Its id as a node."""
+        """The id of the column as a node."""
         return f"{_FIELD}{self.dataset.namespace}:{self.dataset.name}:{self.field}"
 
     def as_json(self) -> Json:
@@ -107,7 +107,7 @@ def _node_and_field(session: Session, node_id: str) -> tuple[Node, str | None]:
 
 
 def _edge_facets(session: Session, artifacts: Iterable[int]) -> Iterator[tuple[int, Name, Json]]:
-    """What was said of these versions: the version, its dataset, the facets of one edge."""
+    """The facts of these versions: the version, its dataset, the facets of one edge."""
     query = (
         select(Artifact.id, Storage.root, Artifact.key, ArtifactSeries.stem, RunArtifact.facets)
         .join(RunArtifact, RunArtifact.artifact_id == Artifact.id)
@@ -124,7 +124,7 @@ def _edge_facets(session: Session, artifacts: Iterable[int]) -> Iterator[tuple[i
 
 
 def _renamed(session: Session, edge_facets: Sequence[tuple[int, Name, Json]]) -> list[Step]:
-    """The steps that were told, between the names that the registry knows the datasets by."""
+    """The steps in facets, between the names of the datasets in the registry."""
     steps = [step for _, name, facets in edge_facets for step in _steps(name, facets)]
     names = _canonical(session, {step.source.dataset for step in steps})
     return [

@@ -161,7 +161,7 @@ def _makers(session: Session, versions: Iterable[Version]) -> dict[int, Json]:
 
 
 def _facets(session: Session, versions: Iterable[Version]) -> Mapping[int, dict[str, Any]]:
-    """The facets of each version: what its maker said, or its last reader where none is known; what was said apart."""
+    """The facets of each version: of the run that made it, else of its last reader, and of dataset events."""
     maker = (RunArtifact.run_id == Artifact.run_id) | Artifact.run_id.is_(None)
     query = (
         select(Artifact.id, RunArtifact.facets)

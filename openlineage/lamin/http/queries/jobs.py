@@ -134,7 +134,7 @@ def _latest_runs(
 
 
 def _works(session: Session, latest: Mapping[int, Run]) -> dict[int, Work]:
-    """What these runs did, by the keys that they have here."""
+    """The inputs, outputs and description of these runs, by the keys of `latest`."""
     sides = runs.edges_of(session, [run.id for run in latest.values()])
     shown = runs.described(session, list(latest.values()))
     return {
@@ -148,5 +148,5 @@ def _names(sides: Iterable[runs.Side], direction: str) -> list[Json]:
 
 
 def _declared(series: TransformSeries) -> Work:
-    """What a job without a run says that it does."""
+    """The declared inputs and outputs of a job without a run."""
     return Work(None, shapes.declared(series, "inputs"), shapes.declared(series, "outputs"))

@@ -1,4 +1,4 @@
-"""What things are called from outside: datasets by namespace and name, and the ids of nodes in a graph."""
+"""Names in the API: datasets by namespace and name, and the ids of nodes in a graph."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Name:
 
 
 def dataset_of(root: str, key: str | None, stem: str) -> Name:
-    """What the series with this key under this root is called.
+    """The name of the series with this key under this root.
 
     >>> dataset_of("/", "data/a.csv", "x"), dataset_of("s3://bucket", "raw/a.csv", "x")
     (Name(namespace='file', name='/data/a.csv'), Name(namespace='s3://bucket', name='raw/a.csv'))
@@ -61,7 +61,7 @@ def dataset_of(root: str, key: str | None, stem: str) -> Name:
 
 
 def name_of(path: str) -> Name:
-    """What the dataset at this path or URL is called; the way back from `dataset_path`."""
+    """The name of the dataset at this path or URL; the inverse of `dataset_path`."""
     scheme, separator, rest = path.partition("://")
     if not separator:
         return Name("file", path)

@@ -188,7 +188,7 @@ class Side(NamedTuple):
 
 
 def edges_of(session: Session, runs: Iterable[int]) -> defaultdict[int, list[Side]]:
-    """What each of these runs read and wrote."""
+    """The inputs and outputs of each of these runs."""
     edges_by_run: defaultdict[int, list[Side]] = defaultdict(list)
     query = (
         select(RunArtifact, Artifact, ArtifactSeries.stem, Storage.root, Content)

@@ -1,4 +1,4 @@
-"""The schemas of the answers: what `shapes` makes, said in JSON Schema for who reads the document."""
+"""The schemas of the responses: the results of `shapes` in JSON Schema, for readers of the OpenAPI document."""
 
 from __future__ import annotations
 

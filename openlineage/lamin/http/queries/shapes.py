@@ -85,7 +85,7 @@ def run(row: Run, code: Code) -> Json:
 
 
 def run_facets(row: Run) -> Json:
-    """What only the answer about one run says of it: its facets, and what they tell."""
+    """The fields that only the response about one run has: its facets and what follows from them."""
     facets = (row.details or {}).get("facets")
     valid_facets = facets if isinstance(facets, dict) else {}
     nominal = valid_facets.get("nominalTime")
@@ -123,7 +123,7 @@ class Version:
         return {**self.name.as_json(), "version": self.row.version}
 
     def facts(self) -> Json:
-        """What is known of the bytes."""
+        """The facts about the bytes."""
         content = self.content
         return {
             "uid": self.row.uid,
@@ -192,7 +192,7 @@ def dataset_version(
 
 
 def fields(facets: Mapping[str, Any]) -> list[Json]:
-    """The columns that a schema facet tells of.
+    """The columns in a schema facet.
 
     >>> fields({"schema": {"fields": [{"name": "a", "type": "int"}, "nonsense"]}})
     [{'name': 'a', 'type': 'int', 'description': None, 'tags': []}]
@@ -218,7 +218,7 @@ def _lifecycle(facets: Mapping[str, Any]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a job, or a version of it, does: its latest run, and the datasets on both sides of that."""
+    """The latest run of a job or of a version of it, and the inputs and outputs of this run."""
 
     latest: Json | None
     inputs: list[Json]
@@ -226,7 +226,7 @@ class Work:
 
 
 def job_facets(series: TransformSeries) -> Json:
-    """What events said of a job, facet by facet, but for the datasets that it declares."""
+    """The facets of a job from events, except the datasets that it declares."""
     facets = {name: facet for name, (_, facet) in (series.facets or {}).items()}
     return {
         name: facet

@@ -12,5 +12,5 @@ with logged(snakemake.log):  # noqa: F821
         raise InvalidArgument("nothing to annotate with", hint="params: labels, features, schema")
     artifacts = [registered(path) for path in snakemake.input]  # noqa: F821
     for artifact in artifacts:
-        annotate(artifact, labels or (), features, schema)
+        annotate(artifact, labels or (), features, schema, strict=params.get("strict", True))
     write_records(artifacts, snakemake.output)  # noqa: F821

@@ -13,7 +13,8 @@ with logged(snakemake.log):  # noqa: F821
         raise InvalidArgument(
             f"key={key!r} for {len(paths)} input files", hint="one input file, or no key"
         )
+    labels, features, schema = (params.get(name) for name in ("labels", "features", "schema"))
     artifacts = [saved(path, key, params.get("description")) for path in paths]
     for artifact in artifacts:
-        annotate(artifact, params.get("labels", ()), params.get("features"), params.get("schema"))
+        annotate(artifact, labels or (), features, schema, strict=params.get("strict", True))
     write_records(artifacts, snakemake.output)  # noqa: F821
