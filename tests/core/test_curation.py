@@ -315,9 +315,12 @@ def test_a_mudata_is_curated_where_it_is_installed(
         data = mudata.MuData({"rna": cells(table)})
         artifact = ln.curators.MuDataCurator(data, schema).save_artifact(key="a.h5mu")
         assert (artifact.schema, artifact.otype, artifact.n_observations) == (schema, "MuData", 3)
-        assert list(artifact.load().mod) == list(artifact.open().mod) == ["rna"]
+        loaded: Any = artifact.load()
+        opened: Any = artifact.open()
+        assert list(loaded.mod) == list(opened.mod) == ["rna"]
         unsaved = ln.Artifact.from_mudata(data, key="b.h5mu", schema=schema)
-        assert list(unsaved.load().mod) == ["rna"]
+        loaded = unsaved.load()
+        assert list(loaded.mod) == ["rna"]
         with pytest.raises(InvalidArgument, match=r"'c\.zarr' cannot hold a MuData"):
             ln.Artifact.from_mudata(data, key="c.zarr")
         data.mod["rna"].obs["perturbation"] = "IFNJ"
