@@ -39,6 +39,7 @@ demo: setup ## Run the same small analysis in every engine, and look at it in on
 .PHONY: test
 test: setup ## Run every test; then those of the core once more, on the newest SQLAlchemy.
 	@requirements/install .venv-dbt requirements/producers.txt alone
+	@requirements/install .venv-genes requirements/genes.txt alone
 	@requirements/install .venv-snakemake requirements/snakemake-oldest.txt alone
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 	@requirements/install .venv-next requirements/next.txt
@@ -93,5 +94,5 @@ lock: setup ## Pin the newest versions that fit, with their hashes.
 
 .PHONY: clean
 clean: ## Remove what was made here: environments, caches, builds, the demo.
-	rm -rf .venv .venv-next .venv-dbt .venv-snakemake .cache demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf .venv .venv-next .venv-dbt .venv-genes .venv-snakemake .cache demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
 	find lamin_core openlineage integrations tests example_pipelines -name __pycache__ -type d -prune -exec rm -rf {} +

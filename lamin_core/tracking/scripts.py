@@ -15,7 +15,7 @@ from lamin_core.enums import RunStatus
 from lamin_core.errors import Hint, InvalidArgument, NotFound, NotTracked, UntrustedInstance
 from lamin_core.instance.instance import Instance
 from lamin_core.models import Artifact, Project, Run, Transform
-from lamin_core.models.lamindb_names import warn_of_branches
+from lamin_core.models.lamindb_names import check_options, warn_of_branches
 from lamin_core.runtime import current, git
 from lamin_core.runtime.printable import printable
 from lamin_core.runtime.redaction import redact_command, redact_file, redact_text
@@ -52,6 +52,7 @@ def track(
     report: bool = False,
     space: object = None,
     branch: object = None,
+    **options: object,
 ) -> Run:
     """Start a run of this script or notebook.
 
@@ -80,6 +81,7 @@ def track(
         report: With True, store what is printed as `run.report`.
         space: Argument of LaminDB, ignored with one warning.
         branch: Argument of LaminDB, ignored with one warning.
+        options: Other arguments of LaminDB, which are ignored or refused.
 
     Returns:
         The run, saved and started.
@@ -98,6 +100,7 @@ def track(
         >>> print(ln.finish().status)
         completed
     """
+    check_options("track", options)
     for argument, value in (("space", space), ("branch", branch)):
         if value is not None:
             warn_of_branches(argument)
@@ -181,8 +184,11 @@ def _annotate(run: Run, projects: list[Project], features: dict[str, object] | N
         run.features.add_values(features)
 
 
-def finish() -> Run:
+def finish(*, ignore_non_consecutive: bool | None = None) -> Run:
     """End the run that `track()` started, as completed.
+
+    Args:
+        ignore_non_consecutive: Argument of LaminDB, ignored: cells may run in any order.
 
     Returns:
         The run.
@@ -190,6 +196,7 @@ def finish() -> Run:
     Raises:
         NotTracked: `track()` was not called.
     """
+    del ignore_non_consecutive
     run: Run | None = current.process_run()
     if run is None and _untracked_runs:
         return _untracked_runs.pop()
