@@ -19,7 +19,7 @@ from typing import Any
 
 from lamin_core.errors import MalformedEvent
 from lamin_core.uids import derived_run_id
-from lamin_nextflow.finished.facts import ENGINE, Script, process_of
+from lamin_nextflow.finished.facts import ENGINE, WORKFLOW_DETAILS, Script, process_of
 from lamin_nextflow.finished.script import job_name
 from lamin_nextflow.finished.translate import process_job, task_run_id, workflow_job
 from lamin_nextflow.weblog_files import task_files
@@ -35,17 +35,6 @@ _PARTS = ("year", "monthValue", "dayOfMonth", "hour", "minute", "second")
 _SIGNAL = re.compile(r"\bSIG(?:INT|TERM|HUP|QUIT)\b")
 _HASH = re.compile(r"([0-9a-f]{2})/([0-9a-f]{30})$")
 _NOT_DETAILS = {"script", "env", "name", "attempt", "hash", "exit", "status"}
-_WORKFLOW = {
-    "commandLine": "command_line",
-    "profile": "profile",
-    "revision": "revision",
-    "containerEngine": "container_engine",
-    "launchDir": "launch_dir",
-    "workDir": "work_dir",
-    "projectDir": "project_dir",
-    "resume": "resume",
-    "stubRun": "stub_run",
-}
 _COUNTS = {
     "succeededCount": "succeeded_tasks",
     "cachedCount": "cached_tasks",
@@ -162,7 +151,9 @@ def _described(
         details |= recorded.details
         version = recorded.engine_version or version
     details |= {
-        ours: workflow[name] for name, ours in _WORKFLOW.items() if workflow.get(name) is not None
+        ours: workflow[name]
+        for name, ours in WORKFLOW_DETAILS.items()
+        if workflow.get(name) is not None
     }
     run = emit.Run(
         id=run_id,

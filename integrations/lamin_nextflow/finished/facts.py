@@ -11,6 +11,18 @@ from lamin_core.uids import derived_run_id
 
 ENGINE = "nextflow"
 End = Literal["completed", "failed", "aborted", "lost"]
+WORKFLOW_DETAILS = {
+    "commandLine": "command_line",
+    "profile": "profile",
+    "revision": "revision",
+    "containerEngine": "container_engine",
+    "launchDir": "launch_dir",
+    "workDir": "work_dir",
+    "projectDir": "project_dir",
+    "resume": "resume",
+    "stubRun": "stub_run",
+}
+"""The names of a workflow's metadata in Nextflow, and in the details of a run."""
 
 
 @dataclass(frozen=True, slots=True)

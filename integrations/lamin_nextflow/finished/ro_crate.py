@@ -19,11 +19,11 @@ from typing import Any
 from urllib.parse import unquote
 
 from lamin_core.errors import InvalidArgument, Unavailable
-from lamin_core.runtime.timestamps import parse_time
 from lamin_nextflow.finished.attempts import attempts
 from lamin_nextflow.finished.facts import End, FinishedFile, FinishedRun, FinishedTask, process_of
 from lamin_nextflow.finished.launched import Launched, run_error, task_times
 from lamin_nextflow.finished.script import script_at
+from lamin_nextflow.finished.texts import iso_time
 from lamin_nextflow.finished.work_folder import WorkFolder
 
 Entity = Mapping[str, Any]
@@ -73,7 +73,7 @@ class _Reader:
             for key in self.entities
             if (match := _SESSION.match(key)) is not None
         )
-        started, ended = _time(action.get("startTime")), _time(action.get("endTime"))
+        started, ended = iso_time(action.get("startTime")), iso_time(action.get("endTime"))
         name = self._name(session, started)
         script_id = _reference(action.get("instrument")) or "main.nf"
         workflow = self.entities.get(script_id, {})
@@ -200,12 +200,3 @@ def _reference(value: object) -> str | None:
 def _last_lines(text: object) -> tuple[str, ...]:
     lines = str(text or "").splitlines()
     return tuple(line for line in lines[-50:] if line.strip())
-
-
-def _time(text: object) -> datetime | None:
-    if not isinstance(text, str):
-        return None
-    try:
-        return parse_time(re.sub(r"(\.\d{6})\d+", r"\1", text))
-    except ValueError:
-        return None

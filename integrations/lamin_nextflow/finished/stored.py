@@ -12,9 +12,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lamin_core.runtime.timestamps import parse_time
 from lamin_nextflow.finished.attempts import attempts
-from lamin_nextflow.finished.facts import End, FinishedFile, FinishedRun, FinishedTask, Script
+from lamin_nextflow.finished.facts import (
+    WORKFLOW_DETAILS,
+    End,
+    FinishedFile,
+    FinishedRun,
+    FinishedTask,
+    Script,
+)
 from lamin_nextflow.finished.launched import (
     Evidence,
     Launched,
@@ -26,6 +32,7 @@ from lamin_nextflow.finished.launched import (
 from lamin_nextflow.finished.lineage_store import Spec, Store, key_of, leaves, path_in
 from lamin_nextflow.finished.script import script_at
 from lamin_nextflow.finished.task_rows import PREFIX
+from lamin_nextflow.finished.texts import iso_time
 from lamin_nextflow.finished.work_folder import WorkFolder
 
 _TEXT_INPUT = re.compile(r"/(?:tmp)/[0-9a-f]{2}/[0-9a-f]{30}/input\.\d+$")
@@ -33,17 +40,6 @@ _LONGEST_PARAM = 1_000
 _STOPPED = (130, 143)
 """Exit statuses of a task that was ended by SIGINT or SIGTERM: with its run."""
 _NO_END = "nothing says how this run ended: taken from its tasks"
-_METADATA = {
-    "commandLine": "command_line",
-    "profile": "profile",
-    "revision": "revision",
-    "containerEngine": "container_engine",
-    "launchDir": "launch_dir",
-    "workDir": "work_dir",
-    "projectDir": "project_dir",
-    "resume": "resume",
-    "stubRun": "stub_run",
-}
 
 
 def stored_run(store: Store, key: str, launched: Launched) -> FinishedRun:
@@ -108,7 +104,7 @@ class _Reader:
         if evidence.log is not None and evidence.log.started is not None:
             return evidence.log.started
         if self.metadata.get("start"):
-            return _time(self.metadata["start"])
+            return iso_time(self.metadata["start"])
         return evidence.launch.started if evidence.launch else self._launched_at()
 
     def _launched_at(self) -> datetime | None:
@@ -127,7 +123,7 @@ class _Reader:
         if evidence.launch is not None and evidence.launch.ended is not None:
             return evidence.launch.ended
         end = self.store.ends.get(self.key)
-        recorded = None if end is None else _time(end.get("createdAt"))
+        recorded = None if end is None else iso_time(end.get("createdAt"))
         return recorded or max((task.completed for task in tasks), default=started)
 
     def _engine_version(self, evidence: Evidence) -> str:
@@ -152,7 +148,7 @@ class _Reader:
         if evidence.launch is not None:
             details["command_line"] = evidence.launch.command
         details |= {"launch_dir": str(self.launch_path), "work_dir": str(self.work)}
-        for name, ours in _METADATA.items():
+        for name, ours in WORKFLOW_DETAILS.items():
             if self.metadata.get(name) is not None:
                 details[ours] = self.metadata[name]
         return details
@@ -233,7 +229,7 @@ class _Reader:
         row = evidence.row(key)
         submitted, completed = task_times(row, None, begin or self._created(key))
         if row is None or row.completed is None:
-            recorded = _time(output.get("createdAt")) if output else None
+            recorded = iso_time(output.get("createdAt")) if output else None
             completed = recorded or completed
         if row is None or row.submitted is None:
             submitted = min(filter(None, (self._created(key), completed)))
@@ -247,7 +243,7 @@ class _Reader:
             for leaf in leaves(entry.get("value"))
         ]
         files = (self.store.files.get(address) for address in addresses if address is not None)
-        times = (_time(file.get("createdAt")) for file in files if file is not None)
+        times = (iso_time(file.get("createdAt")) for file in files if file is not None)
         return min((time for time in times if time is not None), default=None)
 
     def _status(self, key: str, folder: WorkFolder) -> End:
@@ -347,7 +343,7 @@ def _recorded(spec: Spec, launch: Path) -> FinishedFile:
     return FinishedFile(
         path_in(str(spec.get("path")), launch),
         size=size if isinstance(size, int) else None,
-        modified=_time(spec.get("modifiedAt")),
+        modified=iso_time(spec.get("modifiedAt")),
     )
 
 
@@ -368,16 +364,6 @@ def _params(entries: object) -> Iterator[tuple[str, Any]]:
 
 def _plain(value: Any) -> Any:
     return value.removeprefix("file://") if isinstance(value, str) else value
-
-
-def _time(text: object) -> datetime | None:
-    """A time with nanoseconds, of which a datetime keeps six digits."""
-    if not isinstance(text, str):
-        return None
-    try:
-        return parse_time(re.sub(r"(\.\d{6})\d+", r"\1", text))
-    except ValueError:
-        return None
 
 
 def by_name(runs: Mapping[str, Spec]) -> dict[str, str]:

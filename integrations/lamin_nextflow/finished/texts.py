@@ -5,10 +5,26 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+from lamin_core.runtime.timestamps import parse_time
+
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _PART = re.compile(r"([\d.]+)\s*(ms|d|h|m|s)\b")
 _SIZES = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40, "PB": 1 << 50}
 _SIZE = re.compile(r"([\d.]+)\s*([KMGTP]?B)$")
+
+
+def iso_time(text: object) -> datetime | None:
+    """Return the time in an ISO 8601 text, of whose fractions a datetime has six digits; None for anything else.
+
+    >>> iso_time("2026-11-30T10:17:18.621123456Z").isoformat()
+    '2026-11-30T10:17:18.621123+00:00'
+    """
+    if not isinstance(text, str):
+        return None
+    try:
+        return parse_time(re.sub(r"(\.\d{6})\d+", r"\1", text))
+    except ValueError:
+        return None
 
 
 def time_of(text: str | None) -> datetime | None:
