@@ -109,11 +109,11 @@ def test_a_large_file_is_not_read_again_by_the_next_process(
     recorded: RecordedEvents, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from lamin_core.storage import digest_cache
+    from lamin_core.storage.hashing import digest
     from lamin_prefect import file_use
     from openlineage.lamin.adapter.datasets import DatasetReader
 
     hashed: list[Path] = []
-    digest = digest_cache.digest
 
     def counting(path: Path, *args: Any) -> Any:
         hashed.append(path)
