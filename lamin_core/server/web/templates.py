@@ -52,7 +52,11 @@ def environment() -> Environment:
         "highlighted": highlighted,
         "external": external,
     }
-    templates.globals |= {"linked": linked, "asset": asset, "package_version": lamin_core.__version__}
+    templates.globals |= {
+        "linked": linked,
+        "asset": asset,
+        "package_version": lamin_core.__version__,
+    }
     return templates
 
 
