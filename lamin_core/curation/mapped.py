@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from lamin_core.curation import stores
 from lamin_core.errors import InvalidArgument
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 Sample = dict[str, Any]
 """Arrays by layer, labels by column, and `_store_idx`, the position of the file."""
+Readers = list[tuple[str, Callable[[int], Any]]]
+"""What reads each part of a row, by the name that a sample has it by."""
 Join = Literal["inner", "outer"] | None
 MISSING = -1
 """The code of labels that are missing or unknown."""
@@ -135,25 +138,46 @@ class MappedCollection:
     # Rows
 
     def __getitem__(self, index: int) -> Sample:
+        member, row = self._located(index)
+        return _sample(member, row, self._readers(member))
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+        """Return several rows, in the order asked for, read in the order of the files: what a DataLoader calls."""
+        samples: dict[int, Sample] = {}
+        readers: Readers = []
+        last_member = -1
+        for index in sorted(set(indices)):
+            member, row = self._located(index)
+            if member != last_member:
+                readers, last_member = self._readers(member), member
+            samples[index] = _sample(member, row, readers)
+        return [samples[index] for index in indices]
+
+    def _located(self, index: int) -> tuple[int, int]:
+        """Return the member that has this row, and its row there."""
         position = int(index) + (len(self) if index < 0 else 0)
         if not 0 <= position < len(self):
             raise IndexError(f"row {index} of {len(self):,}")
         member = bisect_right(self._ends, position)
         row = self._rows[member][position - (self._ends[member] - self.n_obs_list[member])]
-        sample: Sample = {key: self._values(member, key, row) for key in self.layers_keys}
-        for key in self.obsm_keys:
-            sample[f"obsm_{key}"] = self._matrix(member, f"obsm/{key}").row(row)
-        for key in self.obs_keys:
-            sample[key] = self._label(member, key, row)
-        sample["_store_idx"] = member
-        return sample
+        return member, row
 
-    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
-        """Return several rows, in the order asked for, read in the order of the files: what a DataLoader calls."""
-        samples: dict[int, Sample] = {}
-        for index in sorted(set(indices)):
-            samples[index] = self[index]
-        return [samples[index] for index in indices]
+    def _readers(self, member: int) -> Readers:
+        """Return what reads each part of a row of a member: looked up once for each opened file."""
+        group = self._group(member)
+        owner, readers = self._parts.get((member, ""), (None, None))
+        if owner is not group:
+            readers = [(key, self._row_reader(member, key)) for key in self.layers_keys]
+            for key in self.obsm_keys:
+                readers.append((f"obsm_{key}", self._matrix(member, f"obsm/{key}").row))
+            readers += [(key, self._label_reader(member, key)) for key in self.obs_keys]
+            self._parts[member, ""] = (group, readers)
+        return cast(Readers, readers)
+
+    def _row_reader(self, member: int, key: str) -> Callable[[int], Any]:
+        if self.dtype is None and self._places[member] is None:
+            return self._matrix(member, key).row
+        return partial(self._values, member, key)
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(len(self)))
@@ -172,16 +196,21 @@ class MappedCollection:
         joined[places] = values
         return joined
 
-    def _label(self, member: int, key: str, row: int) -> Any:
+    def _label_reader(self, member: int, key: str) -> Callable[[int], Any]:
         labels = self._labels(member, key)
-        code = labels.code(row)
-        if key not in self.encoders:
-            if labels.categories is None:
-                return code
-            return labels.categories[code] if code >= 0 else None
+        numbers = self.encoders.get(key)
         if labels.categories is None:
-            return self.encoders[key].get(code, MISSING)
-        return self._codes[member, key][code] if code >= 0 else MISSING
+            if numbers is None:
+                return labels.code
+            return lambda row: numbers.get(labels.code(row), MISSING)
+        meanings: Sequence[Any] = labels.categories if numbers is None else self._codes[member, key]
+        missing = None if numbers is None else MISSING
+
+        def label(row: int) -> Any:
+            code = labels.code(row)
+            return meanings[code] if code >= 0 else missing
+
+        return label
 
     # Files
 
@@ -334,6 +363,12 @@ class MappedCollection:
             else:
                 occurring |= set(labels.categories)
         return {label for label in occurring if label is not None}
+
+
+def _sample(member: int, row: int, readers: Readers) -> Sample:
+    sample: Sample = {name: read(row) for name, read in readers}
+    sample["_store_idx"] = member
+    return sample
 
 
 def _joined(names_by_member: Sequence[Sequence[str]], join: str) -> list[str]:
