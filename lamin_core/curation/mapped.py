@@ -9,7 +9,7 @@ from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from lamin_core.curation import stores
 from lamin_core.errors import InvalidArgument
@@ -58,6 +58,7 @@ class MappedCollection:
         self.join, self.parallel, self.dtype = join, parallel, dtype
         self._handles = stores.Handles()
         self._parts: dict[tuple[int, str], tuple[object, stores.Matrix | stores.Labels]] = {}
+        self._readers_of: dict[int, tuple[object, Readers]] = {}
         """Matrices and columns, each with the file that it belongs to."""
         self._rows = [self._chosen_rows(position, obs_filter) for position in range(len(paths))]
         self.n_obs_list = [len(rows) for rows in self._rows]
@@ -165,14 +166,16 @@ class MappedCollection:
     def _readers(self, member: int) -> Readers:
         """Return what reads each part of a row of a member: looked up once for each opened file."""
         group = self._group(member)
-        owner, readers = self._parts.get((member, ""), (None, None))
-        if owner is not group:
-            readers = [(key, self._row_reader(member, key)) for key in self.layers_keys]
-            for key in self.obsm_keys:
-                readers.append((f"obsm_{key}", self._matrix(member, f"obsm/{key}").row))
-            readers += [(key, self._label_reader(member, key)) for key in self.obs_keys]
-            self._parts[member, ""] = (group, readers)
-        return cast(Readers, readers)
+        cached = self._readers_of.get(member)
+        if cached is not None and cached[0] is group:
+            return cached[1]
+        readers: Readers = [(key, self._row_reader(member, key)) for key in self.layers_keys]
+        for key in self.obsm_keys:
+            readers.append((f"obsm_{key}", self._matrix(member, f"obsm/{key}").row))
+        for key in self.obs_keys:
+            readers.append((key, self._label_reader(member, key)))
+        self._readers_of[member] = (group, readers)
+        return readers
 
     def _row_reader(self, member: int, key: str) -> Callable[[int], Any]:
         if self.dtype is None and self._places[member] is None:
@@ -217,6 +220,7 @@ class MappedCollection:
     def close(self) -> None:
         """Close the files; reading a row opens them again."""
         self._parts.clear()
+        self._readers_of.clear()
         self._handles.close()
 
     @property
@@ -243,7 +247,7 @@ class MappedCollection:
         get_worker_info().dataset.close()
 
     def __getstate__(self) -> dict[str, object]:
-        return vars(self) | {"_parts": {}}
+        return vars(self) | {"_parts": {}, "_readers_of": {}}
 
     def _members(self) -> range:
         return range(len(self.path_list))
