@@ -245,16 +245,23 @@ def _image(path: Path) -> Path:
 
 def _zarr(path: Path) -> object:
     """An `AnnData` or `SpatialData` where the store says that it is one, else the zarr group or array."""
-    attributes = "".join(_text(file) for file in _zarr_attributes(path))
-    if '"encoding-type": "anndata"' in attributes:
+    attributes = _zarr_attributes(path)
+    if attributes.get("encoding-type") == "anndata":
         return _anndata().read_zarr(path)
-    if '"spatialdata_attrs"' in attributes:
+    if "spatialdata_attrs" in attributes:
         return _library("spatialdata", None).read_zarr(path)
     return _open_zarr(path)
 
 
-def _zarr_attributes(path: Path) -> list[Path]:
-    return [file for name in (".zattrs", "zarr.json") if (file := path / name).exists()]
+def _zarr_attributes(path: Path) -> dict[str, Any]:
+    """The attributes of the root of a store; its file has those of the parts, too, if they are consolidated."""
+    attributes: dict[str, Any] = {}
+    for name in (".zattrs", "zarr.json"):
+        file = path / name
+        if file.exists():
+            content = json.loads(_text(file))
+            attributes |= content.get("attributes", {}) if name == "zarr.json" else content
+    return attributes
 
 
 def _open_zarr(path: Path) -> object:
