@@ -179,7 +179,7 @@ class Listener:
             run = _benchmarked(run, benchmark_rows(job.benchmark))
         files = job.outputs if fact.outputs is None else fact.outputs
         self._contents.written(files)
-        outputs = self._datasets(run, "output", (*files, *_logs(job)))
+        outputs = self._datasets(run, "output", (*files, *_logs_of_success(job)))
         self._sink.emit(events.complete(run, _time(fact.at), outputs=outputs))
         if job.schemas and self._checks is not None:
             self._checks.submit(run, files, job.schemas)
@@ -272,8 +272,14 @@ def _benchmarked(run: Run, rows: list[dict[str, Any]]) -> Run:
 
 def _logs(job: facts.Job) -> tuple[facts.File, ...]:
     """The log files that are there: the report of the run."""
-    files = (facts.File(path, stamp=stamp(path), role="log") for path in job.logs)
+    files = (replace(file, stamp=stamp(file.path)) for file in job.logs)
     return tuple(file for file in files if file.stamp is not None)
+
+
+def _logs_of_success(job: facts.Job) -> tuple[facts.File, ...]:
+    """The log files that are there, and those in a storage, where another machine may have put them."""
+    files = (replace(file, stamp=stamp(file.path)) for file in job.logs)
+    return tuple(file for file in files if file.stamp or file.url)
 
 
 def _release(files: Iterable[facts.File]) -> None:

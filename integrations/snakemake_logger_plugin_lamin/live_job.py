@@ -65,7 +65,7 @@ def job_of(record: logging.LogRecord, live: Any, rule: facts.Rule, folder: str) 
         outputs=quietly(lambda: tuple(files(live.output, folder)), plainly.outputs),
         needs=quietly(lambda: tuple(_needs(live)), ()),
         details=details,
-        logs=tuple(os.path.join(folder, str(log)) for log in details.get("log", ())),
+        logs=quietly(lambda: tuple(_logs(live, folder)), plainly.logs),
         benchmark=os.path.join(folder, str(benchmark)) if benchmark else None,
         schemas=quietly(lambda: _schemas(live, folder), {}),
     )
@@ -110,6 +110,13 @@ def _details(live: Any) -> dict[str, Any]:
         name: value for name, value in details.items() if value not in (None, "", [], {}, 0, False)
     }
     return {name: plain(value) for name, value in present.items()}
+
+
+def _logs(live: Any, folder: str) -> Iterator[facts.File]:
+    """The log files; nobody looks at them before the job ends."""
+    for file in read(live, "log"):
+        url = _url(file, read(file, "flags", {}))
+        yield facts.File(os.path.join(folder, os.fspath(file)), url, role="log")
 
 
 def _deployment(live: Any) -> list[str]:

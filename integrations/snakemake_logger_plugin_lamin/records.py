@@ -52,7 +52,10 @@ def job_of(record: logging.LogRecord, folder: str) -> facts.Job:
         inputs=tuple(file for file in inputs if file.url or file.stamp),
         outputs=files(attributes.get("output") or (), folder),
         details=details(record) | {"wildcards": wildcards},
-        logs=tuple(os.path.join(folder, str(log)) for log in attributes.get("log") or ()),
+        logs=tuple(
+            facts.File(os.path.join(folder, str(log)), role="log")
+            for log in attributes.get("log") or ()
+        ),
         benchmark=os.path.join(folder, str(benchmark)) if benchmark else None,
     )
 
