@@ -9,7 +9,7 @@ from typing import Any
 
 from lamin_core.enums import DependencyRole
 from lamin_snakemake import facts
-from lamin_snakemake.plain_values import plain
+from lamin_snakemake.plain_values import params_by_name, plain
 from snakemake_logger_plugin_lamin import records
 from snakemake_logger_plugin_lamin.digests import stamp
 from snakemake_logger_plugin_lamin.internals import quietly, read, value_of
@@ -145,12 +145,7 @@ def _params(params: Any) -> dict[str, Any]:
     items = quietly(lambda: list(read(params, "_allitems")()), None)
     if items is None:
         return {name: plain(value) for name, value in params.items()}
-    values: dict[str, Any] = {}
-    position = 0
-    for name, value in items:
-        values[name or f"params[{position}]"] = plain(value)
-        position += len(value) if name and type(value).__name__ == "Namedlist" else 1
-    return values
+    return params_by_name(items)
 
 
 def _schemas(live: Any, folder: str) -> dict[str, str]:
