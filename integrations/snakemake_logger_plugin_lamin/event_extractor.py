@@ -135,8 +135,9 @@ class EventExtractor(logging.Filter):
         if jobid not in self._announced:  # a member of a group that the scheduler hides
             self._announced.add(jobid)
             self._tell(facts.JobsStarted(record.created, {jobid: ()}))
-        plainly = records.job_of(record, self._folder)
-        job = plainly if live is None else quietly(lambda: self._live_job(record, live), plainly)
+        job = None if live is None else quietly(lambda: self._live_job(record, live), None)
+        if job is None:
+            job = records.job_of(record, self._folder)
         self._outputs[jobid] = job.outputs
         self._tell(facts.JobDescribed(record.created, job))
 

@@ -91,8 +91,9 @@ def _in_frame(frame: Frame) -> Any:
     caller = sys._getframe(2).f_back
     while caller is not None:
         code = caller.f_code
-        names = code.co_varnames + code.co_cellvars
-        if code.co_name == frame.function and frame.variable in names:
+        if code.co_name == frame.function and (
+            frame.variable in code.co_varnames or frame.variable in code.co_cellvars
+        ):
             return caller.f_locals.get(frame.variable)
         caller = caller.f_back
     return None

@@ -39,8 +39,31 @@ def is_target(record: logging.LogRecord, live: Any) -> bool:
 
 def job_of(record: logging.LogRecord, live: Any, rule: facts.Rule, folder: str) -> facts.Job:
     """Return what the live job tells, and of what it does not tell what the record does."""
-    plainly = records.job_of(record, folder)
-    # An input carries no flag that its producer gave it.
+    wildcards = quietly(lambda: dict(read(live, "wildcards_dict")), None)
+    if wildcards is None:
+        wildcards = records.wildcards(record)
+    inputs = quietly(lambda: _inputs(live, folder), None)
+    outputs = quietly(lambda: tuple(files(live.output, folder)), None)
+    details = {**records.details(record), **_details(live), "wildcards": wildcards}
+    benchmark = details.get("benchmark")
+    logs = quietly(lambda: tuple(_logs(live, folder)), None)
+    return facts.Job(
+        record.__dict__["jobid"],
+        rule,
+        wildcards=wildcards,
+        params=quietly(lambda: _params(read(live, "params")), {}),
+        inputs=records.inputs(record, folder) if inputs is None else inputs,
+        outputs=records.outputs(record, folder) if outputs is None else outputs,
+        needs=quietly(lambda: tuple(_needs(live)), ()),
+        details=details,
+        logs=records.logs(record, folder) if logs is None else logs,
+        benchmark=os.path.join(folder, str(benchmark)) if benchmark else None,
+        schemas=quietly(lambda: _schemas(live, folder), {}),
+    )
+
+
+def _inputs(live: Any, folder: str) -> tuple[facts.File, ...]:
+    """The files that the job reads, without pipes: an input carries no flag that its producer gave it."""
     none: list[Any] = []
     upstream_jobs = quietly(lambda: list(read(live, "dag.dependencies").get(live, ())), none)
     streams = {
@@ -48,27 +71,7 @@ def job_of(record: logging.LogRecord, live: Any, rule: facts.Rule, folder: str) 
         for upstream in upstream_jobs
         for file in read(upstream, "pipe_or_service_output", ())
     }
-    wildcards = quietly(lambda: dict(read(live, "wildcards_dict")), plainly.wildcards)
-
-    def read_inputs() -> tuple[facts.File, ...]:
-        inputs = (file for file in live.input if str(file) not in streams)
-        return tuple(files(inputs, folder))
-
-    details = {**plainly.details, **_details(live), "wildcards": wildcards}
-    benchmark = details.get("benchmark")
-    return facts.Job(
-        plainly.jobid,
-        rule,
-        wildcards=wildcards,
-        params=quietly(lambda: _params(read(live, "params")), {}),
-        inputs=quietly(read_inputs, plainly.inputs),
-        outputs=quietly(lambda: tuple(files(live.output, folder)), plainly.outputs),
-        needs=quietly(lambda: tuple(_needs(live)), ()),
-        details=details,
-        logs=quietly(lambda: tuple(_logs(live, folder)), plainly.logs),
-        benchmark=os.path.join(folder, str(benchmark)) if benchmark else None,
-        schemas=quietly(lambda: _schemas(live, folder), {}),
-    )
+    return tuple(files((file for file in live.input if str(file) not in streams), folder))
 
 
 def rule_of(record: logging.LogRecord, live: Any) -> facts.Rule:

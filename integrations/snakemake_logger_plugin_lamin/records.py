@@ -41,23 +41,42 @@ def is_touch(record: logging.LogRecord) -> bool:
 def job_of(record: logging.LogRecord, folder: str) -> facts.Job:
     """The job of this JOB_INFO or JOB_ERROR: rule, wildcards and files, without its code and params."""
     attributes = record.__dict__
-    inputs = files(attributes.get("input") or (), folder)
-    wildcards = {name: str(value) for name, value in (attributes.get("wildcards") or {}).items()}
     benchmark = attributes.get("benchmark")
+    named = wildcards(record)
     return facts.Job(
         attributes["jobid"],
         facts.Rule(str(attributes["rule_name"]), "", facts.Code("none")),
-        wildcards=wildcards,
-        # What is not there when its job starts is a pipe: of one, only the output is noted as such.
-        inputs=tuple(file for file in inputs if file.url or file.stamp),
-        outputs=files(attributes.get("output") or (), folder),
-        details=details(record) | {"wildcards": wildcards},
-        logs=tuple(
-            facts.File(os.path.join(folder, str(log)), role="log")
-            for log in attributes.get("log") or ()
-        ),
+        wildcards=named,
+        inputs=inputs(record, folder),
+        outputs=outputs(record, folder),
+        details=details(record) | {"wildcards": named},
+        logs=logs(record, folder),
         benchmark=os.path.join(folder, str(benchmark)) if benchmark else None,
     )
+
+
+def wildcards(record: logging.LogRecord) -> dict[str, str]:
+    """The values of the wildcards."""
+    named = record.__dict__.get("wildcards") or {}
+    return {name: str(value) for name, value in named.items()}
+
+
+def inputs(record: logging.LogRecord, folder: str) -> tuple[facts.File, ...]:
+    """The files that the job reads."""
+    named = files(record.__dict__.get("input") or (), folder)
+    # What is not there when its job starts is a pipe: of one, only the output is noted as such.
+    return tuple(file for file in named if file.url or file.stamp)
+
+
+def outputs(record: logging.LogRecord, folder: str) -> tuple[facts.File, ...]:
+    """The files that the job writes."""
+    return files(record.__dict__.get("output") or (), folder)
+
+
+def logs(record: logging.LogRecord, folder: str) -> tuple[facts.File, ...]:
+    """The log files; nobody looks at them before the job ends."""
+    names = map(str, record.__dict__.get("log") or ())
+    return tuple(facts.File(os.path.join(folder, name), role="log") for name in names)
 
 
 def details(record: logging.LogRecord) -> dict[str, object]:

@@ -32,6 +32,12 @@ from lamin_core.errors import (
     NotFound,
 )
 from lamin_core.ingest.datasets import storage_for
+from lamin_core.instance.databases import (
+    checked,
+    database_in,
+    database_url,
+    find_database,
+)
 from lamin_core.instance.lineage_service import LineageService
 from lamin_core.instance.modules import (
     check_instance_name,
@@ -39,7 +45,6 @@ from lamin_core.instance.modules import (
     instance_name,
     rename_instance,
 )
-from lamin_core.instance.moves import follow_project
 from lamin_core.instance.run_service import RunService
 from lamin_core.instance.waiting import bring_in
 from lamin_core.models import Artifact, Collection, InstanceRow, Schema, Storage, User
@@ -54,12 +59,10 @@ from lamin_core.runtime.paths import (
     CONNECTED,
     FOLDER,
     SETTINGS,
-    VARIABLE,
     Located,
     allow_instance,
     database_folder,
     instance_folder,
-    is_url,
     locate_instance,
     require_trusted_instance,
 )
@@ -67,7 +70,6 @@ from lamin_core.runtime.redaction import redact_text
 from lamin_core.runtime.settings import (
     ANSWERS,
     apply_verbosity,
-    read_toml,
     secret_settings,
     settings,
     write_toml,
@@ -91,23 +93,13 @@ class Instance:
 
     def __init__(self, folder: Path, db: str) -> None:
         self.folder = folder
-        self.db = Database(_database_url(folder, db))
+        self.db = Database(database_url(folder, db))
         self._is_up_to_date = False
 
     @classmethod
     def open(cls, folder: Path, *, check: bool = True) -> Instance:
         """The instance in this `.lamin` folder. Raises `InstanceNotFound`, `SchemaMismatch` or `Unavailable`."""
-        url = _named_database(folder)
-        if url is None:
-            require_readable(folder / SETTINGS)
-            url = read_toml(folder / SETTINGS).get("db")
-        if url is None:
-            raise InstanceNotFound(f"no instance in {str(folder.parent)!r}", hint=NO_INSTANCE)
-        if not isinstance(url, str):
-            raise Conflict(
-                f"{str(folder / SETTINGS)!r} names no database",
-                hint='it says: db = "sqlite:///lamin.db"',
-            )
+        url = database_in(folder)
         return cls(folder, url)._checked() if check else cls(folder, url)
 
     @classmethod
@@ -124,13 +116,7 @@ class Instance:
         return cls(database_folder(url), url)._checked()
 
     def _checked(self) -> Instance:
-        try:
-            self.db.check()
-            open_modules(self.db.modules)
-            follow_project(self.db)
-        except LaminError:
-            self.db.dispose()
-            raise
+        checked(self.db)
         return self
 
     @classmethod
@@ -391,9 +377,7 @@ def connect(
 
 def opened(where: str | os.PathLike[str] | Located) -> Instance:
     """The instance in this folder, or of the database at this URL, without connecting this process to it."""
-    if isinstance(where, Located):
-        return Instance.located(where)
-    return Instance.at(os.fspath(where)) if is_url(where) else Instance.open(instance_folder(where))
+    return Instance(*find_database(where))._checked()
 
 
 def at_work(*, check: bool = True) -> Instance:
@@ -477,20 +461,6 @@ ANSWERS["storage"] = lambda: current.current_instance().storage
 current.register_engine(child_environment.inherited_parent, outermost=True)
 
 
-def _named_database(folder: Path) -> str | None:
-    """The URL in `LAMIN_INSTANCE`, where it is what this folder is about: nothing of it need be on disk."""
-    named = os.environ.get(VARIABLE, "")
-    return named if is_url(named) and database_folder(named) == folder else None
-
-
-def _database_url(folder: Path, url: str) -> str:
-    """Relative SQLite files are inside `.lamin/`, so that the folder can be moved."""
-    prefix = "sqlite:///"
-    if url.startswith(prefix) and not url.startswith(prefix + "/"):
-        return f"{prefix}{folder / url.removeprefix(prefix)}"
-    return url
-
-
 def _storage_root(storage: str, parent: Path) -> str:
     if not storage:
         raise InvalidArgument("an instance needs a storage", hint=NO_INSTANCE)
@@ -510,7 +480,7 @@ def _deployment(modules: Sequence[str]) -> Callable[[Connection], None] | None:
 def _reopened(folder: Path, root: str, url: str, modules: Sequence[str]) -> Instance:
     require_trusted_instance(folder)
     instance = Instance.open(folder)
-    if instance.storage != root or instance.db.url != _database_url(folder, url):
+    if instance.storage != root or instance.db.url != database_url(folder, url):
         raise Conflict(
             f"{str(folder.parent)!r} already has an instance, with storage {instance.storage!r}",
             hint="work with that one, or init in another folder",

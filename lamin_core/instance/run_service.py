@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import func, select, update
 
 from lamin_core.db.database import Database
 from lamin_core.enums import RunStatus
-from lamin_core.errors import ReadOnly
+from lamin_core.instance.lost_runs import find_lost, mark_lost
 from lamin_core.models import Run, RunReport, now
 from lamin_core.models.checks import storable
 from lamin_core.runtime import process
 from lamin_core.runtime.parent_context import RunReference
-from lamin_core.runtime.process import Process
 from lamin_core.runtime.redaction import redact_text
 from lamin_core.saving.parent_run import run_above
 
@@ -87,31 +85,13 @@ class RunService:
         """Mark runs of this machine whose process no longer exists as lost; return their number."""
         if self._before_looking is not None:
             self._before_looking()
-        under_way = select(Run.id, Run.host, Run.pid, Run.process_birth).where(
-            Run.status == RunStatus.RUNNING, Run.host == process.host(), Run.pid.is_not(None)
-        )
-        with self._database.reading() as session:
-            gone = [
-                row.id
-                for row in session.execute(under_way)
-                if Process(row.host, row.pid, row.process_birth).is_gone()
-            ]
-        if gone:
-            with contextlib.suppress(ReadOnly):
-                self._lose(Run.id.in_(gone), "the process ended without a word")
-        return len(gone)
+        return find_lost(self._database)
 
     def give_up(self, before: datetime) -> None:
         """Mark runs that began before this time, and are under way for all that is known, as lost."""
         began = func.coalesce(Run.started_at, Run.created_at)
-        self._lose(began < before, f"no end was heard of since {before:%Y-%m-%d %H:%M} UTC")
-
-    def _lose(self, condition: ColumnElement[bool], reason: str) -> None:
-        with self._database.writing() as session:
-            for run in session.scalars(
-                select(Run).where(condition, Run.status == RunStatus.RUNNING)
-            ):
-                run.status, run.error = RunStatus.LOST, reason
+        reason = f"no end was heard of since {before:%Y-%m-%d %H:%M} UTC"
+        mark_lost(self._database, began < before, reason)
 
     def set_report(self, run: Run, artifact_id: int) -> None:
         """Set the report of the run; it replaces an earlier one."""

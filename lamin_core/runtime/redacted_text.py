@@ -12,8 +12,8 @@ from functools import lru_cache
 from lamin_core.runtime.secret_names import SecretName, rules, secret_name, words_of
 
 MASK = "***"
-_SHORT = 200
-"""Characters of a text whose masked form is remembered."""
+_SHORT, _LONG = 200, 20_000
+"""Characters of a text whose masked form is remembered: of thousands of short ones, of a few long ones."""
 
 
 def redact_text(text: str) -> str:
@@ -24,7 +24,9 @@ def redact_text(text: str) -> str:
     >>> redact_text("database.password: hunter2")
     'database.password: ***'
     """
-    return _redacted_short(text) if len(text) <= _SHORT else _redacted(text)
+    if len(text) <= _SHORT:
+        return _redacted_short(text)
+    return _redacted_long(text) if len(text) <= _LONG else _redacted(text)
 
 
 def _redacted(text: str) -> str:
@@ -47,6 +49,8 @@ def mask_shapes(text: str, lowered: str) -> str:
 
 _redacted_short = lru_cache(maxsize=5_000)(_redacted)
 """Events repeat the same short texts: the URL of a schema, the name of an engine."""
+_redacted_long = lru_cache(maxsize=100)(_redacted)
+"""Each event of a run has the source of its job."""
 
 
 def _keep_first_group(match: re.Match[str]) -> str:

@@ -21,6 +21,8 @@ __all__ = ["Identify", "redact", "redact_command", "redact_file", "redact_string
 
 _DEEPEST = 60
 """Levels of nested values; deeper values become text."""
+_CONTAINER_TYPES = (dict, list, tuple, Mapping)
+"""The types of JSON first: whether something is any other mapping takes long to find out."""
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -54,16 +56,25 @@ class _Redactor:
         """The value of this field; `name` says what makes it a secret."""
         if isinstance(value, str):
             return _redacted_string(value, name)
-        if isinstance(value, Mapping | list | tuple) and depth >= _DEEPEST:
-            return redact_text(json.dumps(value, default=str, skipkeys=True))
-        if isinstance(value, Mapping):
-            return self._mapping(value, field, name, depth)
-        if isinstance(value, list | tuple):
-            return list(self._items(value, field, name, depth))
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if isinstance(value, _CONTAINER_TYPES):
+            return self._container(value, field, name, depth)
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not is_number or name is None or not name.is_strong or is_version(str(value), name):
             return value
         return MASK
+
+    def _container(
+        self,
+        value: Mapping[object, object] | list[Any] | tuple[Any, ...],
+        field: str,
+        name: SecretName | None,
+        depth: int,
+    ) -> object:
+        if depth >= _DEEPEST:
+            return redact_text(json.dumps(value, default=str, skipkeys=True))
+        if isinstance(value, (list, tuple)):
+            return list(self._items(value, field, name, depth))
+        return self._mapping(value, field, name, depth)
 
     def _mapping(
         self, value: Mapping[object, object], field: str, name: SecretName | None, depth: int

@@ -24,7 +24,10 @@ from openlineage.lamin.emit.spool import (
 
 logger = logging.getLogger("lamin")
 PATIENCE = 2.0
-_LINGER = 0.2
+_LINGER, _LONGEST_LINGER = 0.2, 2.0
+"""Seconds that pass at least, and at most, before events are delivered that nobody hurries."""
+_REST = 20
+"""A delivery is followed by so many times the processor time that it took: the job needs the processor, too."""
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _HELD = 10_000
 """Events kept in memory where the disk takes none."""
@@ -90,8 +93,10 @@ class BackgroundSink(Sink):
         except Exception as error:  # the user's job goes on, whatever happens here
             self._hold(lines, error)
         with self._state:
+            is_first = self._kept <= self._delivered
             self._kept += len(lines)
-            self._state.notify_all()
+            if is_first:  # nobody waits for any other
+                self._state.notify_all()
         self._work()
 
     def _hold(self, lines: list[bytes], error: Exception) -> None:
@@ -191,24 +196,26 @@ class BackgroundSink(Sink):
             self._thread = None
 
     def _carry(self) -> None:
-        failures = 0
+        failures, linger = 0, _LINGER
         while not self._closed:
-            target = self._next(failures)
+            target = self._next(_PAUSES[min(failures, len(_PAUSES)) - 1] if failures else linger)
+            began = time.thread_time()
             try:
                 self._deliver()
                 failures = 0
             except Exception as error:
                 failures, target = failures + 1, 0
                 self._fail(error)
+            took = time.thread_time() - began
+            linger = min(max(_LINGER, _REST * took), _LONGEST_LINGER)
             with self._state:
                 self._ended += 1
                 self._delivered = max(self._delivered, target)
                 self._state.notify_all()
         self._end()
 
-    def _next(self, failures: int) -> int:
+    def _next(self, pause: float) -> int:
         """Wait until a batch has gathered, or the pause after a failure is over; how many events there are by then."""
-        pause = _PAUSES[min(failures, len(_PAUSES)) - 1] if failures else _LINGER
         with self._state:
             self._state.wait_for(
                 lambda: self._kept > self._delivered or self._hurried or self._closed

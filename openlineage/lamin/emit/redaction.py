@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from lamin_core.errors import LaminError
@@ -16,6 +17,8 @@ from lamin_core.runtime.settings import settings
 from openlineage.lamin.emit.naming import public_name, public_namespace
 
 logger = logging.getLogger("lamin")
+_LONG = 20_000
+"""Characters of a text that is remembered."""
 _ENTITIES = ("run", "job", "dataset")
 _SIDES = ("inputs", "outputs")
 _GROUPS = ("facets", "inputFacets", "outputFacets")
@@ -65,7 +68,21 @@ def redact_entity(field: str, entity: Any) -> Any:
 def _facet(name: str, facet: Any) -> Any:
     if name in _BY_COLUMN:
         return redact_strings(facet) if name != "columnLineage" else _column_lineage(facet)
+    if isinstance(facet, dict) and all(map(_is_plain, facet.values())):
+        return dict(_plain_facet(tuple(facet.items())))
     return redact(facet, "", _identity)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether it is a text that is not long, or a whole number; `True` is none, although it is equal to 1."""
+    return len(value) <= _LONG if type(value) is str else type(value) is int
+
+
+@lru_cache(maxsize=200)
+def _plain_facet(items: tuple[tuple[str, object], ...]) -> Mapping[str, Any]:
+    """A facet of plain values, masked: the events of a workflow repeat what is said of its jobs."""
+    masked: dict[str, Any] = redact(dict(items), "", _identity)
+    return masked
 
 
 def _column_lineage(value: Any) -> Any:

@@ -28,11 +28,10 @@ from lamin_core.ingest.facts import (
 from lamin_core.ingest.run_names import JOBS
 from openlineage.lamin.emit.events import Event
 from openlineage.lamin.emit.naming import dataset_path
-from openlineage.lamin.emit.redaction import redact_event
 from openlineage.lamin.receive import facet_reader
 from openlineage.lamin.receive.facet_access import Facets, object_in, text_in
 from openlineage.lamin.receive.facet_reader import facets_of, labels, merged
-from openlineage.lamin.receive.parse import ParsedEvent
+from openlineage.lamin.receive.parse import ParsedEvent, without_secrets
 
 Order = tuple[datetime, int, str]
 Stamped = dict[str, tuple[Order, Any]]
@@ -101,7 +100,7 @@ class History:
 
     def absorb(self, event: ParsedEvent) -> None:
         """Take one more event; the same one again changes nothing."""
-        self.absorb_masked(event, redact_event(event.data))
+        self.absorb_masked(event, without_secrets(event))
 
     def absorb_masked(self, event: ParsedEvent, data: Event) -> None:
         """Take one more event, of which `data` is what it says without secrets."""
@@ -296,7 +295,7 @@ def fold(events: Iterable[ParsedEvent]) -> RunFacts:
 
 def job_facts(event: ParsedEvent) -> JobFacts:
     """The facts of a job event: the job's code, its facets, and its declared inputs and outputs."""
-    data = redact_event(event.data)
+    data = without_secrets(event)
     job = data["job"]
     facets: Stamped = {}
     _absorb(facets, event.order, _shared(facets_of(job)))
@@ -321,7 +320,7 @@ def job_facts(event: ParsedEvent) -> JobFacts:
 def declared_datasets(event: ParsedEvent) -> Iterator[Annotation]:
     """The datasets that a job event speaks of, each described once for each side, without a run."""
     mentions: dict[tuple[Direction, str], _Mention] = {}
-    for side, dataset in facet_reader.datasets(redact_event(event.data)):
+    for side, dataset in facet_reader.datasets(without_secrets(event)):
         path = _path(dataset["namespace"], dataset["name"])
         mention = mentions.setdefault((side, path), _Mention(path, event.order[0]))
         mention.absorb(event.order, dataset)
@@ -332,7 +331,7 @@ def declared_datasets(event: ParsedEvent) -> Iterator[Annotation]:
 
 def annotation(event: ParsedEvent) -> Annotation:
     """The facts of a dataset event: an observation of the dataset without a run."""
-    dataset = redact_event(event.data)["dataset"]
+    dataset = without_secrets(event)["dataset"]
     mention = _Mention(_path(dataset["namespace"], dataset["name"]), event.order[0])
     mention.absorb(event.order, dataset)
     dataset_facts = _dataset("dataset", mention, None)

@@ -98,6 +98,8 @@ class Document(NamedTuple):
     """The BLAKE3 hash of its canonical JSON."""
     value: Any
     """The value, without the large facets that nothing reads."""
+    is_decoded: bool = False
+    """Whether the value is just what `decode` makes of the text."""
 
 
 def text_of(raw: bytes | str) -> str:
@@ -155,12 +157,15 @@ def document(value: Any, text: str) -> Document:
         return read(text)
     if value is _TOO_DEEP or text.count("[") + text.count("{") > MAX_DEPTH:
         _check_depth(value, MAX_DEPTH)
-    if _UNSTORABLE.search(text) is not None:
+    is_unstorable = _UNSTORABLE.search(text) is not None
+    if is_unstorable:
         value = _with_escapes(value)
     canonical_text = canonical(value)
-    if "Infinity" in canonical_text:
+    is_infinite = "Infinity" in canonical_text
+    if is_infinite:
         value = without_infinity(value)
-    return Document(blake3(canonical_text.encode()).hexdigest(), value)
+    digest = blake3(canonical_text.encode()).hexdigest()
+    return Document(digest, value, not (is_unstorable or is_infinite))
 
 
 def read_again(text: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -45,6 +45,10 @@ class ParsedEvent:
     """The number of its row in the raw log; 0 until it has one."""
     arrived_as: str | None = None
     """The hash of the event before its secrets were masked, if they were."""
+    is_decoded: bool = False
+    """Whether `data` is just what the body says, with nothing replaced or left out."""
+    shows_no_secret: bool = False
+    """Whether it is known that nothing in `data` has to be masked."""
 
     @property
     def order(self) -> tuple[datetime, int, str]:
@@ -91,7 +95,12 @@ def _classify(result: Document, text: str) -> ParsedEvent:
     data = result.value
     if not isinstance(data, dict):
         raise MalformedEvent(f"not an event but a JSON {type(data).__name__}", hint=_HINT)
-    attributes: dict[str, Any] = {"hash": result.digest, "body": text, "data": data}
+    attributes: dict[str, Any] = {
+        "hash": result.digest,
+        "body": text,
+        "data": data,
+        "is_decoded": result.is_decoded,
+    }
     try:
         return _classified(data, attributes)
     except _Misplaced as problem:
@@ -111,9 +120,16 @@ def redacted(event: ParsedEvent) -> ParsedEvent:
 
     Its hash is that of what is stored, so that an export of it is known as the same event.
     """
-    data = decode(event.body)
+    data = event.data if event.is_decoded else decode(event.body)
     masked = redact_event(data)
-    return event if masked == data else parse(serialize(masked))
+    if masked != data:
+        return parse(serialize(masked))
+    return replace(event, shows_no_secret=event.is_decoded)
+
+
+def without_secrets(event: ParsedEvent) -> Event:
+    """What the event says, with its secrets masked."""
+    return event.data if event.shows_no_secret else redact_event(event.data)
 
 
 class _Misplaced(ValueError):

@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from lamin_core.db.database import Database
 from lamin_core.db.statements import select_in
-from lamin_core.instance.instance import Instance, opened
-from lamin_core.instance.run_service import RunService
+from lamin_core.instance.databases import find_database
+from lamin_core.instance.lost_runs import find_lost
 from lamin_core.models import Run
 from lamin_core.runtime.paths import Located
 from openlineage.lamin.emit.events import Event
@@ -24,10 +24,10 @@ logger = logging.getLogger("lamin")
 _ENDED = select(Run.external_id).where(Run.finished_at.is_not(None))
 
 
-def _take_waiting(instance: Instance) -> None:
+def _take_waiting(database: Database, folder: Path) -> None:
     """First what ran before there was this instance, or while it was in another folder."""
     try:
-        take_waiting(instance.db, instance.folder)
+        take_waiting(database, folder)
     except Exception as error:  # it goes on waiting
         logger.debug("what waits in the spool was not brought in: %s", error)
 
@@ -35,7 +35,7 @@ def _take_waiting(instance: Instance) -> None:
 def _close_lost(database: Database) -> None:
     """Then what ran on this machine and was killed, as `ln.track()` does: one query where there is none."""
     try:
-        RunService(database).find_lost()
+        find_lost(database)
     except Exception as error:  # they stay open until somebody asks
         logger.debug("runs whose process is gone were not looked for: %s", error)
 
@@ -48,9 +48,9 @@ class RegistrySink(Sink):
     """
 
     def __init__(self, where: str | Path | Located) -> None:
-        instance = opened(where)
-        self.database = instance.db
-        _take_waiting(instance)
+        location = find_database(where)
+        self.database = location.connect()
+        _take_waiting(self.database, location.folder)
         _close_lost(self.database)
 
     def emit(self, *events: Event | bytes) -> None:

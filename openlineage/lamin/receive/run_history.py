@@ -12,9 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from lamin_core.ingest.facts import RunFacts
 from lamin_core.ingest.run_names import name_with_job
-from openlineage.lamin.emit.redaction import redact_event
 from openlineage.lamin.receive.fold import History, Job, Order
-from openlineage.lamin.receive.parse import ParsedEvent
+from openlineage.lamin.receive.parse import ParsedEvent, without_secrets
 
 
 @dataclass(slots=True)
@@ -26,7 +25,7 @@ class RunHistory:
 
     def absorb(self, event: ParsedEvent) -> None:
         """Take one more event; the same one again changes nothing."""
-        data = redact_event(event.data)
+        data = without_secrets(event)
         job = data["job"]["namespace"], data["job"]["name"]
         if job not in self.jobs:
             self.jobs[job] = History(self.run_id)
