@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from lamin_core.models import ULabel as ULabel
     from lamin_core.models import User as User
     from lamin_core.models.expressions import Q as Q
+    from lamin_core.models.feature import Param as Param
     from lamin_core.models.schema import FeatureSet as FeatureSet
     from lamin_core.runtime import current as context  # noqa: F401 - `ln.context` is this module
     from lamin_core.runtime.settings import settings as settings
@@ -56,6 +57,7 @@ _HOMES = {
     "Environment": "models",
     "Feature": "models",
     "FeatureSet": "models.schema",
+    "Param": "models.feature",
     "Project": "models",
     "Q": "models.expressions",
     "Record": "samplesheets.registry",

@@ -151,9 +151,10 @@ class MalformedEvent(LaminError, ValueError):
 class MissingExtra(LaminError, ImportError):
     """An optional part of this package is not installed."""
 
-    def __init__(self, module: str, extra: str | None) -> None:
-        """Without an extra of ours that has it, the module is to be installed itself."""
-        requirement = module if extra is None else f"'lamin-core[{extra}]'"
+    def __init__(self, module: str, extra: str | None, requirement: str | None = None) -> None:
+        """Without an extra of ours that has it, the module or the `requirement` is to be installed itself."""
+        if requirement is None:
+            requirement = module if extra is None else f"'lamin-core[{extra}]'"
         super().__init__(f"{module} is not installed", hint=f"pip install {requirement}")
 
 

@@ -1,8 +1,9 @@
 """What every test gets: an environment of its own, and databases to choose from.
 
 `postgres_url` is a fresh database of a real PostgreSQL, `database_url` runs a test once on SQLite
-and once on PostgreSQL, `in_tmp_path` moves into the test's folder. No test sees the home, the
-settings or the running workflow of whoever started it.
+and once on PostgreSQL, with the tables of a registry in it, `empty_database_url` without any,
+`in_tmp_path` moves into the test's folder. No test sees the home, the settings or the running
+workflow of whoever started it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from lamin_core.db.database import Database
 from lamin_core.instance.instance import Instance
 from lamin_core.instance.setup import disconnect, init
 
@@ -68,7 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A home for what lives as long as the session: servers, above all."""
-    home = tmp_path_factory.mktemp("session")
+    home = tmp_path_factory.mktemp("the session")
     with pytest.MonkeyPatch.context() as patch:
         _move_home(patch, home)
         # Beside /tmp, not below pytest's folder: a socket's path has at most 107 characters.
@@ -83,9 +85,9 @@ def _session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An empty home for each test; whatever the test does to the environment and the working directory is undone."""
+    """An empty home with a blank in its name; what the test does to environment and working directory is undone."""
     before, here = dict(os.environ), Path.cwd()
-    folder = tmp_path_factory.mktemp("home")
+    folder = tmp_path_factory.mktemp("a home")
     with pytest.MonkeyPatch.context() as patch:
         _move_home(patch, folder)
         yield folder
@@ -187,9 +189,45 @@ def postgres_url(postgres: Postgres) -> Iterator[str]:
     postgres.drop(name)
 
 
+@pytest.fixture(scope="session")
+def registry_on_postgres(postgres: Postgres) -> str:
+    """The name of a database with all tables and no rows, to be copied: making the tables takes four times as long."""
+    name = postgres.create()
+    _create_tables(postgres.url(name))
+    return name
+
+
+@pytest.fixture(scope="session")
+def registry_on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with all tables and no rows, to be copied."""
+    file = tmp_path_factory.mktemp("registry") / "registry.db"
+    _create_tables(f"sqlite:///{file}")
+    return file
+
+
+def _create_tables(url: str) -> None:
+    database = Database(url)
+    database.create()
+    database.dispose()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A fresh, empty database: the test runs once on SQLite and once on PostgreSQL."""
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh database with all tables and no rows: the test runs once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        file = tmp_path / "registry.db"
+        shutil.copy(request.getfixturevalue("registry_on_sqlite"), file)
+        yield f"sqlite:///{file}"
+        return
+    postgres: Postgres = request.getfixturevalue("postgres")
+    name = postgres.create(request.getfixturevalue("registry_on_postgres"))
+    yield postgres.url(name)
+    postgres.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh database without tables: the test runs once on SQLite and once on PostgreSQL."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'registry.db'}"
     url: str = request.getfixturevalue("postgres_url")

@@ -155,10 +155,12 @@ def everything_is_imported(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture
 def disk(everything_is_imported: None) -> Iterator[Path]:
-    """A folder that every user of the machine can reach, unlike pytest's own."""
+    """A folder that every user of the machine can reach, unlike pytest's own, whatever umask the tests run with."""
+    before = os.umask(0o022)
     folder = Path(tempfile.mkdtemp(prefix="lamin-disk-")).resolve()
     folder.chmod(0o755)
     yield folder
+    os.umask(before)
     shutil.rmtree(folder, ignore_errors=True)
 
 

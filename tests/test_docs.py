@@ -8,6 +8,7 @@ what cannot be seen in the text:
     <!-- test: instance -->                 at the top: `lamin init --storage ./data` was typed here before
     <!-- test: copy example_pipelines/x --> at the top: the content of that folder is in the working
     directory
+    <!-- test: prefect server -->           at the top: Prefect is set to a server that runs already
     <!-- test: file flow.py -->             the next block, of whatever language, is the file of that name
     <!-- test: output -->                   the next block is what the one before it prints; `...` is anything
     <!-- test: skip-block: reason -->       the next block cannot run, for this reason
@@ -34,6 +35,8 @@ from typing import Any
 
 import psutil
 import pytest
+
+pytest_plugins = ["tests.prefect_server"]
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -88,7 +91,7 @@ def read(text: str) -> Page:
     lines = iter(enumerate(text.splitlines(), start=1))
     for number, line in lines:
         if match := re.fullmatch(r"\s*<!--\s*test:\s*(.+?)\s*-->\s*", line):
-            if re.match(r"(instance|copy .+)$", match[1]):
+            if re.match(r"(instance|prefect server|copy .+)$", match[1]):
                 assert not blocks, f"line {number}: {match[1]!r} belongs above the first block"
                 setup.append(match[1])
             else:
@@ -263,7 +266,9 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_page_runs(path: Path, folder: Path) -> None:
+def test_a_page_runs(path: Path, folder: Path, request: pytest.FixtureRequest) -> None:
+    if "prefect server" in read(path.read_text("utf-8")).setup:
+        os.environ.update(request.getfixturevalue("prefect_environment"))
     play(path, folder)
 
 
@@ -276,7 +281,7 @@ def play(path: Path, folder: Path) -> None:
             word, _, argument = directive.partition(" ")
             if word == "copy":
                 shutil.copytree(ROOT / argument, folder, dirs_exist_ok=True)
-            else:
+            elif word == "instance":
                 session.shell("lamin init --storage ./data")
         for block in page.blocks:
             try:

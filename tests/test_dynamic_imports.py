@@ -35,6 +35,7 @@ DOWNWARDS = {
     ("lamin_core", "lamin_core.instance.lamindb_settings"),
     ("lamin_core", "lamin_core.ontology"),
     ("lamin_core", "lamin_core.samplesheets.registry"),
+    ("lamin_core.bionty", "lamin_core.ontology.*"),  # its registries, when one of them is used
 }
 UPWARDS: set[tuple[str, str]] = set()
 """None is left, and none may come."""

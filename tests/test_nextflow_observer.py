@@ -30,8 +30,15 @@ from openlineage.lamin.emit.default_sink import default_sink, destinations, regi
 from openlineage.lamin.emit.naming import dataset_name
 from openlineage.lamin.emit.sinks import Destination, MemorySink
 from openlineage.lamin.emit.spool import Drained, drain, key_of
-from tests.contract.nextflow.playing import CACHE, SHORT_LIVED
-from tests.openlineage_.receiving import ENDLESS, Receiver, misbehaving, receiving
+from tests.contract.nextflow.playing import CACHE, SHORT_LIVED, Event
+from tests.openlineage_.receiving import (
+    ENDLESS,
+    Receiver,
+    misbehaving,
+    receiving,
+    takes_everything,
+    without_batches,
+)
 from tests.openlineage_.test_endpoint import ACKNOWLEDGED, UNACKNOWLEDGED
 from tests.redaction_corpus import plants
 
@@ -488,13 +495,44 @@ def test_events_that_are_refused_are_put_aside_and_cost_no_others(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("LAMIN_SPOOL", str(tmp_path / "spool"))
-    answers = iter([(200, b"{}"), (422, b"no such thing")])
-    with receiving(lambda *_: next(answers, (200, b"{}"))) as receiver:
+
+    def answer(path: str, events: list[Event]) -> tuple[int, bytes]:
+        refused = any(event["number"] == 1 for event in events)
+        return (422, b"no such thing") if refused else (200, b"{}")
+
+    with receiving(answer) as receiver:
         ask("deliver", receiver.url, 3)
     assert numbers(receiver) == [0, 2]
     (file,) = aside_files(tmp_path / "spool")
     assert file.events == 1
     assert "no such thing" in file.reason
+
+
+def takes_a_batch_in_part(path: str, events: list[Event]) -> tuple[int, bytes]:
+    """As a server does that could not store one of them, and takes it when it comes again."""
+    if not path.endswith("/batch"):
+        return 201, b""
+    verdict = {"index": 0, "reason": "busy", "retriable": True}
+    return 200, json.dumps({"summary": {"failed": 1}, "failed_events": [verdict]}).encode()
+
+
+@pytest.mark.parametrize("answer", [takes_everything, without_batches, takes_a_batch_in_part])
+def test_events_go_out_together_where_the_receiver_takes_them_so(
+    answer: Callable[[str, list[Event]], tuple[int, bytes]],
+    ask: Ask,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("LAMIN_SPOOL", str(tmp_path / "spool"))
+    with receiving(answer) as receiver:
+        ask("deliver", receiver.url, 250, 0)
+    sizes = [(path.endswith("/batch"), size) for path, size, _ in receiver.requests]
+    assert sorted(set(numbers(receiver))) == list(range(250))
+    assert not (tmp_path / "spool").exists()
+    if answer is takes_everything:
+        assert len(sizes) <= 4
+    if answer is without_batches:
+        assert len([size for is_batch, size in sizes if is_batch]) == 1
 
 
 def test_digests_of_large_files_outlive_the_run(

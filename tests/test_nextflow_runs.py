@@ -131,7 +131,7 @@ def _rebuilt(event: Event) -> Event:
             job["namespace"],
             job["name"],
             job["facets"]["jobType"]["jobType"].lower(),
-            source=job["facets"]["sourceCode"]["sourceCode"],
+            source=job["facets"].get("sourceCode", {}).get("sourceCode"),
             language="nextflow",
             previous_name=job["facets"].get("lamin_job", {}).get("previousName"),
         ),

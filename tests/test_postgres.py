@@ -16,8 +16,8 @@ def _engine(url: str) -> sa.Engine:
 
 
 @pytest.mark.parametrize("which", ["first", "second"])
-def test_every_test_has_a_database_of_its_own(database_url: str, which: str) -> None:
-    with _engine(database_url).begin() as connection:
+def test_every_test_has_a_database_of_its_own(empty_database_url: str, which: str) -> None:
+    with _engine(empty_database_url).begin() as connection:
         assert sa.inspect(connection).get_table_names() == []
         connection.execute(sa.text("CREATE TABLE seen (id INTEGER)"))
 

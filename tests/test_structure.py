@@ -151,9 +151,10 @@ def test_no_path_of_a_machine_and_no_address_of_an_index_is_in_the_repository() 
 
 
 def test_every_requirement_is_pinned_and_hashed() -> None:
-    for name in ("dev.txt", "next.txt", "producers.txt", "snakemake-oldest.txt"):
+    names = {"dev.txt": 50, "next.txt": 50, "producers.txt": 50, "snakemake-oldest.txt": 50}
+    for name, number in (names | {"genes.txt": 1}).items():
         entries = (ROOT / "requirements" / name).read_text().replace("\\\n", " ").splitlines()
-        assert len(entries) > 50
+        assert len(entries) >= number
         assert [
             entry[:60] for entry in entries if "==" not in entry or "--hash=sha256:" not in entry
         ] == []

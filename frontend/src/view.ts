@@ -4,6 +4,7 @@ import { select } from "d3-selection";
 import { type D3ZoomEvent, type ZoomBehavior, zoom, zoomIdentity, type ZoomTransform, zoomTransform } from "d3-zoom";
 
 import { type Box, Drawing } from "./drawing";
+import { Minimap } from "./minimap";
 import { formUrl, show, withParameters } from "./page";
 import { savePicture } from "./picture";
 import { fillPanel, makeTools, type Tools } from "./tools";
@@ -18,6 +19,7 @@ interface Anchor {
 
 export class View {
   private readonly tools: Tools;
+  private readonly minimap = new Minimap((x, y) => this.moveTo(x, y));
   private drawing: Drawing | null = null;
   private behaviour: ZoomBehavior<SVGSVGElement, unknown> | null = null;
   private frame: SVGGElement | null = null;
@@ -70,6 +72,8 @@ export class View {
     svg.setAttribute("width", "100%");
     svg.setAttribute("height", String(Math.max(160, Math.min(drawing.height, innerHeight * 0.75))));
     svg.parentElement?.classList.add("moves");
+    svg.parentElement?.append(this.minimap.element);
+    this.minimap.show(drawing);
     Object.assign(this, { drawing, frame, lit: [] });
     this.behaviour = zoom<SVGSVGElement, unknown>()
       .scaleExtent([SMALLEST, LARGEST])
@@ -102,6 +106,14 @@ export class View {
     this.frame?.setAttribute("transform", transform.toString());
     this.frame?.classList.toggle("far", transform.k < 0.4);
     this.frame?.classList.toggle("farther", transform.k < 0.2);
+    if (!this.drawing) return;
+    const { width, height } = this.drawing.svg.getBoundingClientRect(), { k, x, y } = transform;
+    this.minimap.frame({ x: -x / k, y: -y / k, width: width / k, height: height / k }, this.drawing);
+  }
+
+  /** Have this point of the drawing in the middle of the window. */
+  private moveTo(x: number, y: number): void {
+    if (this.drawing && this.behaviour) select(this.drawing.svg).call(this.behaviour.translateTo, x, y);
   }
 
   private apply(transform: ZoomTransform): void {

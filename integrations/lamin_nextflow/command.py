@@ -20,15 +20,15 @@ import click
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def nextflow(ctx: click.Context, arguments: tuple[str, ...]) -> None:
-    """Run your own `nextflow` (or, where there is none, one fetched from the network) with lineage.
+    """Run your own `nextflow` with lineage. If there is none, download one and run it.
 
-    Everything passes through untouched: arguments, terminal, signals, exit code. Each process of
-    the pipeline becomes a run, with the files that it read and wrote; nothing has to be changed in
-    main.nf or nextflow.config. Afterwards: lamin runs --engine nextflow, lamin lineage FILE.
+    Arguments, terminal, signals and exit code are those of Nextflow. Each task of the pipeline
+    becomes a run, with the files that it read and wrote. You need not change main.nf or
+    nextflow.config. Afterwards: lamin runs --engine nextflow, lamin lineage FILE.
 
-    `lamin nextflow install` puts the observer among Nextflow's plugins, for those who start
-    Nextflow in another way, and `lamin nextflow config` alone prints the lines of nextflow.config
-    that load it; with arguments, config is Nextflow's own.
+    `lamin nextflow install` copies the observer to Nextflow's plugins, for people who start
+    Nextflow in another way. `lamin nextflow config` prints the lines of nextflow.config that load
+    it; with arguments, config is the command of Nextflow.
 
     \b
     Examples:
@@ -40,6 +40,11 @@ def nextflow(ctx: click.Context, arguments: tuple[str, ...]) -> None:
       lamin nextflow help run      (the options of Nextflow itself)
     """
     if arguments[:1] in (("--help",), ("-h",)) or not arguments:
+        click.echo(ctx.get_help())
+        return
+    if arguments[0] == "install" and len(arguments) > 1:
+        if arguments[1] not in ("--help", "-h"):
+            raise click.UsageError(f"lamin nextflow install takes no argument: {arguments[1]!r}")
         click.echo(ctx.get_help())
         return
     if arguments in (("install",), ("config",)):

@@ -1,4 +1,4 @@
-"""`lamin import nextflow`: runs that are already on disk."""
+"""`lamin import nextflow`: import finished runs of Nextflow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lamin_core.cli.epilog import examples
 
 
 @click.command(
-    short_help="Runs of Nextflow that are already on disk.",
+    short_help="Finished runs of Nextflow.",
     epilog=examples(
         "lamin import nextflow .",
         "lamin import nextflow results/pipeline_info/execution_trace.txt --run mad_euler",
@@ -21,19 +21,21 @@ from lamin_core.cli.epilog import examples
     ),
 )
 @click.argument("source", type=click.Path(path_type=Path), default=Path())
-@click.option("--run", "names", multiple=True, help="Only the run with this name; may be repeated.")
+@click.option(
+    "--run", "names", multiple=True, help="Import only the run with this name; can be repeated."
+)
 @click.option(
     "--work-dir",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="The work folder, where it is not the one that the records name.",
+    help="The work folder, if it was moved.",
 )
 @click.option(
     "--results",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     multiple=True,
-    help="A folder with published files, besides those that the records name; may be repeated.",
+    help="A further folder with published files; can be repeated.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be brought in, and stop.")
+@click.option("--dry-run", is_flag=True, help="Show the runs without recording them.")
 @output.as_json
 def nextflow(
     source: Path,
@@ -43,11 +45,11 @@ def nextflow(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Bring in runs of Nextflow that have ended: pipeline, tasks, files.
+    """Import finished runs of Nextflow: pipeline, tasks and files.
 
-    SOURCE is the folder where nextflow was started (the default is this one), a lineage store
-    (.lineage), a trace file, or an ro-crate-metadata.json of nf-prov. What is recorded already,
-    by the observer or an earlier import, stays as it is.
+    SOURCE is the folder in which nextflow was started (by default this one), a lineage store
+    (.lineage), a trace file, or an ro-crate-metadata.json of nf-prov. Runs that the observer or an
+    earlier import has recorded are not changed.
     """
     from lamin_nextflow.finished.contents import Contents
     from lamin_nextflow.finished.importing import imported

@@ -13,11 +13,11 @@ from lamin_snakemake import WRAPPER_PREFIX
 
 
 @click.group(
-    short_help="What Snakefiles use: the prefix of the wrappers.",
+    short_help="Print the prefix of the wrappers for Snakefiles.",
     epilog=examples("lamin snakemake wrapper-prefix"),
 )
 def snakemake() -> None:
-    """What Snakefiles use of this installation."""
+    """Print settings of this installation for Snakefiles."""
 
 
 @snakemake.command(
@@ -38,19 +38,19 @@ def wrapper_prefix() -> None:
         "lamin import snakemake .",
         "lamin import snakemake results --snakefile workflow/Snakefile --name align",
     ),
-    short_help="Workflows of Snakemake that ran without --logger lamin.",
+    short_help="Finished workflows of Snakemake that ran without --logger lamin.",
 )
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
-    "--snakefile", type=click.Path(), help="The Snakefile; by default where Snakemake looks for it."
+    "--snakefile", type=click.Path(), help="The Snakefile; by default the one that Snakemake finds."
 )
-@click.option("--name", help="What the workflow is called, as for --logger-lamin-name.")
+@click.option("--name", help="The name of the workflow, as in --logger-lamin-name.")
 @output.as_json
 def import_snakemake(folder: Path, snakefile: str | None, name: str | None, as_json: bool) -> None:
-    """Record what finished in the working directory FOLDER, from Snakemake's own records.
+    """Import the finished jobs in the working directory FOLDER, from Snakemake's own records.
 
-    Jobs become runs, with their files and code as far as both are still what they were. Jobs that
-    are recorded already stay as they are.
+    Jobs become runs, with their files and code, if these have not changed since. Jobs that are
+    already recorded are not changed.
     """
     from lamin_snakemake.importing import find_snakefile, import_workflow, workflow_of
     from lamin_snakemake.metadata import read_records

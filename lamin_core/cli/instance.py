@@ -194,7 +194,7 @@ def _origin(located: Located | None, ctx: click.Context) -> str:
 )
 @click.pass_context
 def migrate(ctx: click.Context) -> None:
-    """Bring the database to the schema of this version, and of the instance's registry modules."""
+    """Upgrade the database to the schema of this version and of its registry modules."""
     if ctx.invoked_subcommand is None:
         _migrate("")
 
@@ -203,20 +203,18 @@ def migrate(ctx: click.Context) -> None:
 @click.option(
     "--modules",
     default="",
-    help="Also these registry modules, which the instance has from then on.",
+    help="Registry modules to add to the instance.",
 )
 def deploy(modules: str) -> None:
-    """The same; also adds registry modules to the instance. All of it is done, or nothing."""
+    """Upgrade the database, and add registry modules to it. If one step fails, nothing changes."""
     _migrate(modules)
 
 
 @migrate.command(epilog=examples('lamin migrate create wetlab --message "wells have a volume"'))
 @click.argument("module")
-@click.option(
-    "--message", "-m", default="changes", show_default=True, help="What the migration is for."
-)
+@click.option("--message", "-m", default="changes", show_default=True, help="A short description.")
 def create(module: str, message: str) -> None:
-    """Write the next migration of a registry module: from the last one to what its registries define."""
+    """Write the next migration of a registry module: the changes of its registries since the last one."""
     from lamin_core.modules.deployment import create_migration
     from lamin_core.modules.installed import check_installed
 

@@ -408,13 +408,13 @@ def diff(first: str, second: str, as_json: bool) -> None:
 @click.argument("run", metavar="RUN", shell_complete=completers.transforms)
 @as_json
 def why(run: str, as_json: bool) -> None:
-    """Why this run was executed.
+    """Show why a run was executed.
 
-    The reasons that its engine gives, and what differs from the previous run of the same work: code,
-    params and inputs.
+    It shows the reasons of the engine, and the differences to the previous run of the same work:
+    code, params and inputs.
 
-    A run is named by its uid, its OpenLineage run id, or the key of its transform, which is the
-    newest run of that.
+    A run is given by its uid, its OpenLineage run id, or the key of its transform, which means its
+    newest run.
     """
     answer = connect().lineage.why(run)
     print_json(answer.view()) if as_json else echo(str(answer))

@@ -23,21 +23,21 @@ _SHOWN = 3
     )
 )
 @click.argument("file", shell_complete=completers.files)
-@click.option("--schema", help="Name or uid of the schema that its columns have to fit.")
-@click.option("--sheet", help="What the sheet is called; by default as the file.")
+@click.option("--schema", help="Name or uid of a schema that validates the columns.")
+@click.option("--sheet", help="The name of the sheet; by default that of the file.")
 @click.option(
     "--sample-column",
     metavar="COLUMN",
-    help="The column that names the sample; by default sample, sample_id and the like, else the first.",
+    help="The column with the name of the sample; by default sample, sample_id or similar, else the first.",
 )
 @output.as_json
 def samplesheet(
     file: str, schema: str | None, sheet: str | None, sample_column: str | None, as_json: bool
 ) -> None:
-    """Make records of samples and label the files of a samplesheet (CSV or TSV).
+    """Import a samplesheet (CSV or TSV): a record for each sample, labels for its files.
 
-    Its columns become values of features. All rows that do not fit are reported at once, and
-    nothing is saved then. Importing it again replaces the values of its columns.
+    The columns become values of features. If rows are invalid, all of them are reported at once,
+    and nothing is saved. Importing the sheet again replaces the values of its columns.
     """
     from lamin_core.samplesheets.importing import import_samplesheet
 

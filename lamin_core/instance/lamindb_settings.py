@@ -47,6 +47,13 @@ class StorageRoot(str):
         return is_remote(self)
 
 
+def _not_here(owner: str, name: str, names: str) -> AttributeError:
+    """Return the error for a setting that there is not."""
+    if name.startswith("_"):
+        return AttributeError(name)
+    return NotHere(f"{owner} has no {name!r} here", hint=f"there are: {names}")
+
+
 class UserHandle(str):
     """Who is at work here: a text, with the attributes that LaminDB has of it.
 
@@ -67,6 +74,10 @@ class UserHandle(str):
         value = configuration.settings.user_name
         return None if value is None else str(value)
 
+    def __getattr__(self, name: str) -> Any:
+        """Say what to use instead of what LaminDB's hub knows. Raises `NotHere`."""
+        raise _not_here("ln.settings.user", name, "handle, name; ln.User.get(handle=...)")
+
 
 @dataclass(frozen=True, slots=True)
 class InstanceFacts:
@@ -85,6 +96,21 @@ class InstanceFacts:
     def slug(self) -> str:
         """Owner and name."""
         return f"{self.owner}/{self.name}"
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether database or storage are reached over a network."""
+        return self.dialect != "sqlite" or self.storage.type_is_cloud
+
+    @property
+    def is_on_hub(self) -> bool:
+        """False: there is no hub."""
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        """Say what to use instead of what LaminDB's hub knows. Raises `NotHere`."""
+        names = "db, dialect, is_remote, modules, name, owner, slug, storage, uid"
+        raise _not_here("ln.settings.instance", name, names)
 
 
 @dataclass(slots=True)
@@ -151,12 +177,7 @@ class SetupSettings:
         return Path(configuration.settings.cache_dir or instance.folder / "cache")
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        raise NotHere(
-            f"ln.setup.settings has no {name!r} here",
-            hint="there are: instance, user, storage, cache_dir",
-        )
+        raise _not_here("ln.setup.settings", name, "instance, user, storage, cache_dir")
 
 
 def storage_root() -> StorageRoot:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lamin_core.models.base import Registry
 from lamin_core.models.checks import text_arguments
-from lamin_core.models.dtypes import registry_called
+from lamin_core.models.dtypes import registries_in, registry_called
 from lamin_core.models.html import table
 from lamin_core.render.display import is_notebook
 from lamin_core.runtime.printable import printable_lines
@@ -33,16 +33,24 @@ NAMES = (
 """The registries that `view` shows, in this order."""
 
 
-def view(*, limit: int = 7, registries: Iterable[str] | None = None) -> None:
+def view(
+    *,
+    df: pd.DataFrame | None = None,
+    limit: int = 7,
+    modules: str | Iterable[str] | None = None,
+    registries: Iterable[str] | None = None,
+) -> None:
     """Show the latest records of each registry that has any: tables of HTML in a notebook, else of text.
 
     Args:
-        limit: Maximum number of records of each registry.
+        df: Show the first rows of this table instead.
+        limit: Maximum number of records of each registry, or of rows.
+        modules: Names of modules, such as `"bionty"`, for all their registries; by default `"core"`.
         registries: Names of registries, such as `["Artifact", "bionty.CellType"]`; by default all of
-            the core.
+            the modules.
 
     Raises:
-        InvalidArgument: No registry has this name.
+        InvalidArgument: No registry or module has this name.
         MissingExtra: pandas is not installed (`lamin-core[data]`).
 
     Examples:
@@ -53,9 +61,13 @@ def view(*, limit: int = 7, registries: Iterable[str] | None = None) -> None:
         ULabel: 1
         ...checked...
     """
-    names: Iterable[str] = NAMES
+    if df is not None:
+        _show_table(f"{min(limit, len(df)):,} of {len(df):,} rows", df.head(limit), index=True)
+        return
     if registries is not None:
-        names = text_arguments(registries, "registries", 'registries=["Artifact"]')
+        names: Iterable[str] = text_arguments(registries, "registries", 'registries=["Artifact"]')
+    else:
+        names = _names_in(modules)
     for registry in [registry_called(name) for name in names]:
         number = registry.count()
         if number:
@@ -67,11 +79,27 @@ def _show(registry: type[Registry], limit: int, number: int) -> None:
     title = f"{registry._registry_name()}: {min(len(latest), number):,} of {number:,}"
     if len(latest) == number:
         title = f"{registry._registry_name()}: {number:,}"
+    _show_table(title, latest)
+
+
+def _names_in(modules: str | Iterable[str] | None) -> list[str]:
+    """Return the names of the registries of these modules. Raises `InvalidArgument`."""
+    listed = [modules] if isinstance(modules, str) else modules
+    names: list[str] = []
+    for module in text_arguments(listed or ["core"], "modules", 'modules=["bionty"]'):
+        if module == "core":
+            names += NAMES
+        else:
+            names += registries_in(module)
+    return names
+
+
+def _show_table(title: str, latest: pd.DataFrame, *, index: bool = False) -> None:
     if is_notebook():
         display = importlib.import_module("IPython.display")
         display.display(display.HTML(as_html(title, latest)))
         return
-    lines = f"{title}\n{latest.to_string(index=False)}\n"
+    lines = f"{title}\n{latest.to_string(index=index)}\n"
     print(printable_lines(lines))  # noqa: T201 - this is what it is for
 
 

@@ -20,6 +20,7 @@ from lamin_core.errors import (
 )
 from lamin_core.instance.instance import Instance, connect, disconnect, init, remember
 from lamin_core.instance.lamindb_settings import settings
+from lamin_core.models.lamindb_names import check_options
 from lamin_core.runtime import current
 from lamin_core.runtime.paths import (
     CONNECTED,
@@ -62,16 +63,18 @@ def __dir__() -> list[str]:
     return list(__all__)
 
 
-def save(records: Iterable[Any]) -> None:
+def save(records: Iterable[Any], **options: object) -> None:
     """Save many records in a few SQL statements, either all of them or none.
 
     Args:
         records: Records of any registries, new or changed.
+        options: Arguments of LaminDB, which are ignored or refused.
 
     Raises:
         InvalidArgument: An item is not a record, or a field has a value that cannot be stored.
         Conflict: A record contradicts one in the registry.
     """
+    check_options("save", options)
     save_all(cast(Instance, current.current_instance()), records)
 
 

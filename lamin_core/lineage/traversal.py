@@ -53,7 +53,7 @@ ROLLED_BACK = "rolled_back"
 NODE_LIMIT = 50_000
 DECLARED = 2**40
 """The first number of declared jobs: higher than the number of runs in any registry."""
-_NEAR = 16
+_NEAR = 24
 """Steps that the recursion counts itself: it then sees a node once at each distance, instead of once."""
 
 Way = Literal["up", "down"]

@@ -321,6 +321,38 @@ class Artifact(HasLineage, Versioned, Registry):
         return artifact
 
     @classmethod
+    def from_mudata(
+        cls,
+        mdata: object,
+        *,
+        key: str | None = None,
+        description: str | None = None,
+        schema: Schema | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Create an artifact from a `mudata.MuData`, in the format `.h5mu`; else as `from_anndata`."""
+        artifact: Self = current.current_instance().artifact_of(
+            cls, mdata, schema, key=key, description=description, **kwargs
+        )
+        return artifact
+
+    @classmethod
+    def from_spatialdata(
+        cls,
+        sdata: object,
+        *,
+        key: str | None = None,
+        description: str | None = None,
+        schema: Schema | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Create an artifact from a `spatialdata.SpatialData`, a `.zarr` folder; else as `from_anndata`."""
+        artifact: Self = current.current_instance().artifact_of(
+            cls, sdata, schema, key=key, description=description, **kwargs
+        )
+        return artifact
+
+    @classmethod
     def from_dir(
         cls,
         path: str | os.PathLike[str],
@@ -375,6 +407,11 @@ class Artifact(HasLineage, Versioned, Registry):
         return type(self).all().filter(series_id=self.series_id).order_by("-number")
 
     @property
+    def recreating_runs(self) -> QuerySet[Run]:
+        """The runs that made the same bytes again, after the run that made them first."""
+        return self.output_of_runs.exclude(id=self.run_id)
+
+    @property
     def hash(self) -> str | None:
         """The digest of the bytes; None if it is unknown."""
         return None if self.content is None else self.content.hash
@@ -422,6 +459,8 @@ class Artifact(HasLineage, Versioned, Registry):
 
     def cache(self, *, is_run_input: Run | bool | None = None) -> Path:
         """Return a local path to the bytes. A remote file is downloaded once.
+
+        Before `save()` it is the path of the file that the artifact is made of, and no run has an input.
 
         Args:
             is_run_input: The run that reads the artifact; False records no input. By default the
@@ -488,6 +527,8 @@ class Artifact(HasLineage, Versioned, Registry):
         self, as_type: type[T] | None = None, *, is_run_input: Run | bool | None = None
     ) -> T | object:
         """Open the content without loading all of it, also from a bucket.
+
+        Before `save()` the file that the artifact is made of is opened, and no run has an input.
 
         Args:
             as_type: The expected type, as for `load`.

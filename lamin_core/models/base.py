@@ -32,7 +32,11 @@ from lamin_core.models.arguments import Arguments, arguments_of
 from lamin_core.models.checks import column_value, is_storable
 from lamin_core.models.html import facts
 from lamin_core.models.interfaces import RecordList
-from lamin_core.models.lamindb_names import checked_arguments, missing_attribute
+from lamin_core.models.lamindb_names import (
+    check_options,
+    checked_arguments,
+    missing_attribute,
+)
 from lamin_core.models.names import Inspection, Lookup
 from lamin_core.models.queryset import FieldName, QuerySet
 from lamin_core.runtime import current
@@ -339,6 +343,8 @@ class Registry(Base, metaclass=RegistryType):
             MultipleFound: Several records match.
             InvalidArgument: There is no argument, or a name is not a field.
         """
+        if uid is None:
+            uid = lookups.pop("idlike", None)  # its name in LaminDB
         if uid is None and not lookups:
             raise InvalidArgument(
                 f"{cls.__name__}.get() needs a uid or a field",
@@ -431,7 +437,7 @@ class Registry(Base, metaclass=RegistryType):
 
     @classmethod
     def search(
-        cls, string: str, *, field: FieldName = None, limit: int | None = 20
+        cls, string: str, *, field: FieldName = None, limit: int | None = 20, **options: object
     ) -> QuerySet[Self]:
         """Return the records whose text contains all words of the string, the best first.
 
@@ -442,7 +448,9 @@ class Registry(Base, metaclass=RegistryType):
             string: The words to search for, in any order.
             field: Search in this field only.
             limit: Maximum number of records; None for all.
+            options: Arguments of LaminDB, which are ignored or refused.
         """
+        check_options("search", options)
         return cls._queryset().search(string, field=field, limit=limit)
 
     @overload
@@ -456,7 +464,9 @@ class Registry(Base, metaclass=RegistryType):
     def lookup(cls, field: FieldName = None, *, return_field: FieldName) -> Lookup[Any]: ...
 
     @classmethod
-    def lookup(cls, field: FieldName = None, return_field: FieldName = None) -> Lookup[Any]:
+    def lookup(
+        cls, field: FieldName = None, return_field: FieldName = None, **options: object
+    ) -> Lookup[Any]:
         """Return an object with one attribute for each name, for completion at the prompt: `ln.ULabel.lookup().dmso`.
 
         `lookup()["DMSO"]` takes the exact name.
@@ -464,7 +474,9 @@ class Registry(Base, metaclass=RegistryType):
         Args:
             field: The field with the names; by default the name or key.
             return_field: Return this field instead of the record.
+            options: Arguments of LaminDB, which are ignored or refused.
         """
+        check_options("lookup", options)
         return cls._queryset().lookup(field, return_field)
 
     @classmethod

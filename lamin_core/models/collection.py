@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lamin_core.models.artifact import Artifact
     from lamin_core.models.label import ULabel
     from lamin_core.models.run import Run
+    from lamin_core.models.transform import Transform
     from lamin_core.models.user import User
 
 
@@ -90,6 +91,11 @@ class Collection(HasLineage, Versioned, Registry):
             )
         super().__init__(key=key, description=description)
         keep_arguments(self, CollectionArguments(members=members))
+
+    @property
+    def transform(self) -> Transform | None:
+        """The transform of the run that made it; None without a run."""
+        return None if self.run is None else self.run.transform
 
     @property
     def versions(self) -> QuerySet[Self]:

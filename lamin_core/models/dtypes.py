@@ -151,16 +151,31 @@ def _unknown(name: str) -> InvalidArgument:
     return InvalidArgument(f"not a dtype: {name!r}", hint=hint)
 
 
+def registries_in(module: str) -> list[str]:
+    """The names of the registries of a module, such as `bionty`. Raises `InvalidArgument`."""
+    load_module(module)
+    names = sorted(name for name in _registries() if name.startswith(f"{module}."))
+    if not names:
+        raise InvalidArgument(
+            f"there is no module {module!r}", hint="core, bionty, or one that is installed"
+        )
+    return names
+
+
+def _registries() -> dict[str, type[Any]]:
+    return {
+        mapper.class_._registry_name(): mapper.class_
+        for mapper in Base.registry.mappers
+        if issubclass(mapper.class_, Registry)
+    }
+
+
 def registry_called(name: str) -> type[Any]:
     """The registry with this name. Raises `InvalidArgument`."""
     module, _, called = name.rpartition(".")
     if not load_module(module):
         load_module_with(called)
-    registries = {
-        mapper.class_._registry_name(): mapper.class_
-        for mapper in Base.registry.mappers
-        if issubclass(mapper.class_, Registry)
-    }
+    registries = _registries()
     if name not in registries:
         raise InvalidArgument(
             f"there is no registry {name!r}", hint=f"one of {', '.join(sorted(registries))}"

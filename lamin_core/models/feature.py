@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sqlalchemy import JSON, Double, ForeignKey, Index, String, UniqueConstraint, false, true
@@ -11,6 +12,7 @@ from lamin_core.models.base import Base, Identity, Key, Named, Trashable
 from lamin_core.models.dtypes import named, registry_called, validated
 from lamin_core.models.expressions import FieldExpression
 from lamin_core.models.interfaces import RecordList
+from lamin_core.models.lamindb_names import check_options
 from lamin_core.models.relations import ToMany, ToOne
 from lamin_core.models.terms import Synonymous
 
@@ -95,18 +97,34 @@ class Feature(FieldExpression, Synonymous, Named, Trashable):
             self.default_value = checked_default(self.name, self.dtype, self.default_value)
 
     @classmethod
-    def from_df(cls, df: pd.DataFrame) -> RecordList[Self]:
-        """Return a feature for each column of a table, existing or new, as a list with a method `save()`."""
-        dtypes = {str(column): dtype for column, dtype in df.dtypes.items()}
+    def from_df(cls, df: pd.DataFrame, **options: object) -> RecordList[Self]:
+        """Return a feature for each column of a table, existing or new, as a list with a method `save()`.
+
+        `options` are arguments of LaminDB, which are ignored or refused.
+        """
+        check_options("from_df", options)
+        return cls._of_types(
+            {str(column): _of_column(dtype) for column, dtype in df.dtypes.items()}
+        )
+
+    from_dataframe = from_df
+
+    @classmethod
+    def from_dict(cls, dictionary: Mapping[str, object]) -> RecordList[Self]:
+        """Return a feature for each key, existing or new, with the type of its value, as for `from_df`.
+
+        Raises `InvalidArgument` for a value whose type no feature has.
+        """
+        return cls._of_types({name: _of_value(value) for name, value in dictionary.items()})
+
+    @classmethod
+    def _of_types(cls, dtypes: Mapping[str, str]) -> RecordList[Self]:
         existing = {feature.name: feature for feature in cls.filter(name__in=list(dtypes))}
         features = cls.from_values([])
         features.extend(
-            existing.get(name) or cls(name=name, dtype=_of_column(dtype))
-            for name, dtype in dtypes.items()
+            existing.get(name) or cls(name=name, dtype=dtype) for name, dtype in dtypes.items()
         )
         return features
-
-    from_dataframe = from_df
 
     def with_config(self, *, optional: bool = False) -> tuple[Feature, dict[str, bool]]:
         """Return this feature with options for a schema: with `optional=True`, a dataset may lack it."""
@@ -117,9 +135,18 @@ class Feature(FieldExpression, Synonymous, Named, Trashable):
         """Another name of `dtype`, as in LaminDB."""
         return self.dtype
 
+    @property
+    def coerce_dtype(self) -> bool:
+        """The former name of `coerce`, as in LaminDB."""
+        return self.coerce
+
     @classmethod
     def _shown_fields(cls) -> tuple[str, ...]:
         return ("dtype",)
+
+
+Param = Feature
+"""The former registry of the names of params, which need none: a feature of LaminDB's older scripts."""
 
 
 def checked_dtype(dtype: object) -> str:
@@ -134,6 +161,17 @@ def checked_default(name: str, dtype: str, value: object) -> object:
     """Return the default as it is stored. Raises `ValidationError` for one of another type."""
     kind = named(dtype)
     return validated(name, kind, value) if kind.plain and not kind.is_list else value
+
+
+def _of_value(value: object) -> str:
+    """The name of the type of a value, or of the first value of a list.
+
+    >>> _of_value(1.5), _of_value(["a"])
+    ('float', 'list[str]')
+    """
+    if isinstance(value, list) and value:
+        return f"list[{_of_value(value[0])}]"
+    return checked_dtype(type(value))
 
 
 def _of_column(dtype: object) -> str:

@@ -15,6 +15,7 @@ from lamin_core.models.base import Base, Identity, Registry
 from lamin_core.models.checks import shown
 from lamin_core.models.has_lineage import HasLineage
 from lamin_core.models.interfaces import RunComparison
+from lamin_core.models.queryset import QuerySet, RelatedSet
 from lamin_core.models.relations import ToMany, ToOne
 from lamin_core.runtime import current
 from lamin_core.runtime.redaction import redact
@@ -207,6 +208,16 @@ class Run(HasLineage, Registry):
     def initiated_by_run(self) -> Run | None:
         """Another name of `parent`, as in LaminDB."""
         return self.parent
+
+    @property
+    def initiated_runs(self) -> RelatedSet[Run]:
+        """Another name of `children`, as in LaminDB."""
+        return self.children
+
+    @property
+    def recreated_artifacts(self) -> QuerySet[Artifact]:
+        """The output artifacts whose bytes an earlier run had made already."""
+        return self.output_artifacts.exclude(run=self)
 
     @property
     def duration(self) -> float | None:

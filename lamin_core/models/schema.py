@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sqlalchemy import ForeignKey, String, UniqueConstraint, false, select, true
 from sqlalchemy.orm import Mapped, mapped_column
@@ -14,7 +14,9 @@ from lamin_core.models.base import Base, Identity, Registry
 from lamin_core.models.checks import listed_argument, shown
 from lamin_core.models.dtypes import named
 from lamin_core.models.feature import Feature
-from lamin_core.models.queryset import QuerySet, RelatedSet
+from lamin_core.models.interfaces import RecordList
+from lamin_core.models.lamindb_names import check_options
+from lamin_core.models.queryset import FieldName, QuerySet, RelatedSet
 from lamin_core.models.relations import ToMany, ToOne
 from lamin_core.runtime import current
 
@@ -175,14 +177,28 @@ class Schema(Registry):
         return features
 
     @property
+    def n(self) -> int | None:
+        """The former name of `n_members`, as in LaminDB."""
+        return self.n_members
+
+    @property
+    def coerce_dtype(self) -> bool:
+        """The former name of `coerce`, as in LaminDB."""
+        return self.coerce
+
+    @property
     def slots(self) -> dict[str, Schema]:
         """The schema of each slot."""
         schemas: dict[str, Schema] = current.current_instance().slots(self)
         return schemas
 
     @classmethod
-    def from_df(cls, df: pd.DataFrame, *, name: str | None = None) -> Schema:
-        """A schema to be saved, of the columns of a table that are features. Raises `InvalidArgument` for none."""
+    def from_df(cls, df: pd.DataFrame, *, name: str | None = None, **options: object) -> Schema:
+        """A schema to be saved, of the columns of a table that are features. Raises `InvalidArgument` for none.
+
+        `options` are arguments of LaminDB, which are ignored or refused.
+        """
+        check_options("from_df", options)
         features = Feature.from_values([str(column) for column in df.columns])
         if not features:
             raise InvalidArgument(
@@ -191,6 +207,19 @@ class Schema(Registry):
         return cls(features, name=name)
 
     from_dataframe = from_df
+
+    @classmethod
+    def from_values(
+        cls,
+        values: Iterable[object],
+        field: FieldName = None,
+        *,
+        create: bool = False,
+        **options: object,
+    ) -> RecordList[Self]:
+        """Return the schemas with these names; `options` are arguments of LaminDB, which are ignored or refused."""
+        check_options("Schema.from_values", options)
+        return super().from_values(values, field, create=create)
 
     @classmethod
     def _shown_fields(cls) -> tuple[str, ...]:

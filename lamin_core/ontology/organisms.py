@@ -23,6 +23,7 @@ COMMON: dict[str, tuple[str, str]] = {
     "rhesus macaque": ("Macaca mulatta", "NCBITaxon:9544"),
     "crab-eating macaque": ("Macaca fascicularis", "NCBITaxon:9541"),
     "marmoset": ("Callithrix jacchus", "NCBITaxon:9483"),
+    "gray mouse lemur": ("Microcebus murinus", "NCBITaxon:30608"),
     "western clawed frog": ("Xenopus tropicalis", "NCBITaxon:8364"),
     "escherichia coli": ("Escherichia coli", "NCBITaxon:562"),
     "sars-2": ("Severe acute respiratory syndrome coronavirus 2", "NCBITaxon:2697049"),

@@ -13,6 +13,7 @@ from lamin_core.models.checks import is_storable
 from lamin_core.models.names import Inspection, Lookup
 from lamin_core.ontology import catalog
 from lamin_core.ontology.readers import terms_of
+from lamin_core.ontology.settings import settings
 from lamin_core.ontology.shelf import Shelf, TermRow, build, shelf_path
 from lamin_core.query.validation import checked, split
 
@@ -257,6 +258,8 @@ def open_public(registry: type[Term], organism: object, source: object) -> Publi
     from lamin_core.ontology.source import Source, registered, shelved
 
     called = getattr(organism, "name", organism)
+    if called is None:
+        called = settings.organism
     if called is not None and not isinstance(called, str):
         raise InvalidArgument(f"not an organism: {organism!r}", hint='organism="human"')
     item: Source | None

@@ -1,4 +1,4 @@
-"""Read terms out of what the packages carry: JSON of the Cell by Gene ontologies, the table of HGNC."""
+"""Read terms out of what the packages carry: JSON of the Cell by Gene ontologies, OBO, tables of genes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ def terms_of(ontology: Ontology, version: str) -> Iterator[TermRow]:
     if ontology.package == catalog.COMMON:
         return _common()
     file = catalog.data_file(ontology, version)
+    if ontology.package in (catalog.GO, catalog.HPO):
+        return _obo(file)
+    if ontology.package == catalog.GENES:
+        return _ensembl(file)
     return _hgnc(file) if ontology.package == catalog.HGNC else _cellxgene(ontology, file)
 
 
@@ -52,6 +57,72 @@ def _hgnc(file: Path) -> Iterator[TermRow]:
                 "ensembl_gene_id": row["ensembl_gene_id"] or None,
                 "stable_id": None,
                 "ncbi_gene_ids": row["entrez_id"] or None,
+            }
+
+
+def _obo(file: Path) -> Iterator[TermRow]:
+    """The terms of an OBO file that a package carries; pronto takes fifteen times as long, 16 s for GO."""
+    opened = gzip.open if file.suffix == ".gz" else open
+    with opened(file, "rt", encoding="utf-8") as lines:
+        for tags in _terms_in_obo(lines):
+            if "name" not in tags:
+                continue
+            synonyms = sorted(_quoted(value) for value in tags.get("synonym", ()))
+            parents = sorted(value.partition(" ")[0] for value in tags.get("is_a", ()))
+            yield {
+                "ontology_id": tags["id"][0],
+                "name": _unescaped(tags["name"][0]),
+                "synonyms": "|".join(dict.fromkeys(synonyms)) or None,
+                "description": _quoted(tags["def"][0]) if "def" in tags else None,
+                "parents": "|".join(parents) or None,
+                "is_obsolete": int("is_obsolete" in tags),
+                "replaced_by": min(tags.get("replaced_by", ()), default=None),
+            }
+
+
+def _terms_in_obo(lines: Iterable[str]) -> Iterator[dict[str, list[str]]]:
+    """The values of each term by their tags.
+
+    >>> list(_terms_in_obo(["[Term]", "id: A:1", "name: a", "[Typedef]", "id: b"]))
+    [{'id': ['A:1'], 'name': ['a']}]
+    """
+    tags: dict[str, list[str]] = {}
+    is_term = False
+    for line in lines:
+        if line.startswith("["):
+            if tags:
+                yield tags
+            tags, is_term = {}, line.startswith("[Term]")
+        elif is_term and ": " in line:
+            tag, _, value = line.rstrip("\n").partition(": ")
+            tags.setdefault(tag, []).append(value)
+    if tags:
+        yield tags
+
+
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+
+
+def _quoted(value: str) -> str:
+    """The text in quotation marks that a definition or a synonym begins with."""
+    match = _QUOTED.match(value)
+    return _unescaped(value if match is None else match[1])
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\(.)", r"\1", text.replace("\\n", "\n"))
+
+
+def _ensembl(file: Path) -> Iterator[TermRow]:
+    """The genes of an organism: lines of identifier, symbol, version, length and biotype."""
+    with gzip.open(file, "rt", encoding="utf-8", newline="") as lines:
+        for identifier, symbol, _, _, biotype in csv.reader(lines):
+            yield {
+                "ontology_id": None,
+                "symbol": symbol,
+                "name": symbol,
+                "biotype": biotype or None,
+                "ensembl_gene_id": identifier,
             }
 
 

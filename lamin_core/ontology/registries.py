@@ -29,7 +29,7 @@ class Organism(HierarchicalTerm):
 
 
 class Gene(OfOrganism):
-    """A gene of an organism; those of human are of HGNC."""
+    """A gene of an organism; those of human are of HGNC, others of Ensembl."""
 
     __tablename__ = "bionty_gene"
     _name_field = "symbol"
@@ -182,13 +182,13 @@ class Disease(HierarchicalTerm):
 
 
 class Phenotype(HierarchicalTerm):
-    """A quality that can be observed; of PATO."""
+    """A quality that can be observed; of HPO for human, else of PATO."""
 
     __tablename__ = "bionty_phenotype"
 
 
 class Pathway(HierarchicalTerm):
-    """A biological process; from a file that you name, such as GO or Reactome."""
+    """A biological process, function or component; of GO, or from a file that you name, such as Reactome."""
 
     __tablename__ = "bionty_pathway"
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    CompoundSelect,
     Select,
     Text,
     and_,
@@ -29,8 +30,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from lamin_core.models import Note
 from lamin_core.models import search as index
 from lamin_core.models.base import Versioned
+from lamin_core.models.note import note_of
 from lamin_core.query import coercion, sql_functions
 from lamin_core.query.operators import OPERATORS, Condition
 from lamin_core.query.validation import field_name
@@ -130,11 +133,24 @@ class _Source:
 
     def part(self, kind: str, condition: Condition, most: int) -> Select[Any]:
         """Kind, uid, primary key, name and other texts of the newest rows for which this holds."""
-        name, *others = self._columns
+        return self._selected(self._query, self._columns, kind, condition, most)
+
+    def noted_part(self, kind: str, words: list[str], most: int) -> Select[Any]:
+        """The same of rows with all of the words in the note that somebody has written on them."""
+        query = self._query.join(Note, note_of(self._registry))
+        # Ordered by its own key, every row of a large registry would be looked up among the few notes.
+        query = query.order_by(None).order_by(Note.updated_at.desc())
+        condition = and_(*(OPERATORS["icontains"](Note.text, word) for word in words))
+        return self._selected(query, [*self._columns, Note.text], kind, condition, most)
+
+    def _selected(
+        self, query: Select[Any], columns: list[Any], kind: str, condition: Condition, most: int
+    ) -> Select[Any]:
+        name, *others = columns
         rest: Any = literal("")
         for text in others:
             rest = rest + " " + func.coalesce(text, "")
-        query = self._query.with_only_columns(
+        query = query.with_only_columns(
             literal(kind, Text()).label("kind"),
             self._registry.uid,
             self._registry.id,
@@ -146,7 +162,14 @@ class _Source:
 
     def nearly(self, words: list[str]) -> Condition:
         """The condition that all words occur, each completely or in the pieces that a typo leaves."""
-        return and_(*(or_(*map(self._may_hold, [[word], *_pieces(word)])) for word in words))
+        choices = [[[word], *_pieces(word)] for word in words]
+        if not self._has_fts():
+            return and_(*(or_(*map(self._may_hold, choice)) for choice in choices))
+        # One question to the index: it stops at the rarest piece, and lists no rows of the others.
+        indexed = [choice for choice in choices if all(len(piece) >= 3 for piece in choice[0])]
+        short = [choice for choice in choices if choice not in indexed]
+        conditions = [or_(*map(self._may_hold, choice)) for choice in short]
+        return and_(*conditions, *([self._matches(indexed)] if indexed else []))
 
     def _rows(self, condition: Condition | None, most: int) -> Iterator[_Row]:
         query = self._query if condition is None else self._query.where(condition)
@@ -159,7 +182,7 @@ class _Source:
             return or_(*(OPERATORS["icontains"](text, piece) for text in self._columns))
         if self._dialect == "postgresql":
             return and_(self._has_trigrams(piece), self._contains(piece))
-        return self._contains(piece) if not index.has_trigrams() else self._matches(piece)
+        return self._matches([[[piece]]]) if self._has_fts() else self._contains(piece)
 
     def _may_hold(self, pieces: list[str]) -> Condition:
         """The condition that a text contains all words, or at least their trigrams: by the index, before ranking."""
@@ -171,12 +194,17 @@ class _Source:
             return self._has_trigrams(*pieces)
         return and_(*map(self._holds, pieces))
 
-    def _matches(self, piece: str) -> Condition:
+    def _has_fts(self) -> bool:
+        return self._is_indexed and self._dialect == "sqlite" and index.has_trigrams()
+
+    def _matches(self, choices: list[list[list[str]]]) -> Condition:
+        """That of each of the choices all pieces of at least one alternative are there, by SQLite's index."""
         index_table = table(index.name(self._registry.__tablename__), column("rowid"))
-        phrase = f'"{piece.replace(chr(34), chr(34) * 2)}"'
+        either = [" OR ".join(map(_all_of, alternatives)) for alternatives in choices]
+        phrase = " AND ".join(f"({text})" for text in either)
         names = " ".join(text.key for text in self._columns)
         matches = literal_column(index_table.name).op("MATCH")(
-            literal(f"{{{names}}} : {phrase}", Text())
+            literal(f"{{{names}}} : ({phrase})", Text())
         )
         return self._registry.id.in_(select(index_table.c.rowid).where(matches))  # type: ignore[no-any-return]
 
@@ -193,6 +221,16 @@ class _Source:
         covered = index.SEARCHED[self._registry.__tablename__]
         trigrams: Any = literal_column(f"lamin_trigrams({index.together(covered)})")
         return trigrams.op("@>")(cast(index.trigrams(*pieces), ARRAY(Text())))  # type: ignore[no-any-return]
+
+
+def _all_of(pieces: list[str]) -> str:
+    """The expression of FTS5 for all of these.
+
+    >>> _all_of(["sma", 'a"b'])
+    '("sma" AND "a""b")'
+    """
+    phrases = " AND ".join('"{}"'.format(piece.replace('"', '""')) for piece in pieces)
+    return f"({phrases})"
 
 
 def _pieces(word: str) -> list[list[str]]:
@@ -288,7 +326,7 @@ def _levenshtein(word: str, token: str, allowed: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A record that fits a text: its kind, uid, name, and the other texts that were looked into."""
+    """A record that fits a text: its kind, uid, name, and of its other texts the part around the first match."""
 
     kind: str
     uid: str
@@ -299,10 +337,10 @@ class Match:
 def ranked_across(
     session: Session, registries: Mapping[str, type[Any]], string: str, limit: int
 ) -> list[Match]:
-    """The best matches in several registries, by the name of their kind: one statement, or two with a typo.
+    """The best matches in several registries, by the name of their kind: two statements, or three with a typo.
 
-    Each registry offers so many of its newest that have all words in them, and of those that begin
-    with the string; with no such record, those that may have the words with a typo.
+    Each registry offers so many of its newest that have all words in them or in the note on them, and of those that
+    begin with the string; with no such record, those that may have the words with a typo.
     """
     string = coercion.text(string).strip()
     needle = string.lower()
@@ -310,7 +348,8 @@ def ranked_across(
     if not words:
         return []
     sources = {}
-    for kind, registry in registries.items():
+    filled, noted = _filled(session, registries)
+    for kind, registry in filled.items():
         query = select(registry)
         if issubclass(registry, Versioned):
             query = query.where(registry.is_latest)  # type: ignore[attr-defined]
@@ -320,19 +359,60 @@ def ranked_across(
     exact: list[Select[Any]] = []
     for kind, source in sources.items():
         exact += source.exact_parts(kind, string, words, limit)
-    best = _best(session, exact, needle, words)
+        exact += [source.noted_part(kind, words, limit)] if kind in noted else []
+    best = _best(session, exact, needle, words) if exact else []
     tokens = list(_tokens(needle))
-    if not best and tokens:
+    if not best and tokens and sources:
         near = [source.part(kind, source.nearly(tokens), NEAR) for kind, source in sources.items()]
         best = _best(session, near, needle, tokens)
     return best[:limit]
 
 
+def _filled(
+    session: Session, registries: Mapping[str, type[Any]]
+) -> tuple[dict[str, type[Any]], set[str]]:
+    """The registries that have records, and the kinds of those with notes: an arm of a search costs more than this."""
+    rows = session.execute(_presence(tuple(registries.items()))).all()
+    filled = {kind for kind, is_noted in rows if not is_noted}
+    tables = {registry.__tablename__: kind for kind, registry in registries.items()}
+    noted = {tables[name] for name, is_noted in rows if is_noted and name in tables}
+    return {kind: item for kind, item in registries.items() if kind in filled}, noted & filled
+
+
+@lru_cache(maxsize=16)
+def _presence(registries: tuple[tuple[str, type[Any]], ...]) -> CompoundSelect[Any]:
+    """Rows of a kind and 0 for each registry with records, and of a table and 1 for each with notes."""
+    kinds = [
+        select(literal(kind, Text()), literal(0)).where(select(registry.id).exists())
+        for kind, registry in registries
+    ]
+    return union_all(*kinds, select(Note.table_name, literal(1)).distinct())
+
+
 def _best(session: Session, parts: list[Select[Any]], needle: str, words: list[str]) -> list[Match]:
-    scored = {}
+    scored: dict[tuple[str, str], tuple[tuple[object, ...], Match]] = {}
     for kind, uid, identity, name, rest in session.execute(union_all(*parts)):
         row = _Row(identity, (name or "").lower(), (rest or "").lower())
         score = _score(row, needle, words)
         if score is not None:
-            scored[kind, uid] = (score, Match(kind, uid, name or uid, rest or ""))
+            match = Match(kind, uid, name or uid, _excerpt(rest or "", words))
+            scored[kind, uid] = min(
+                scored.get((kind, uid), (score, match)), (score, match), key=lambda pair: pair[0]
+            )
     return [match for _, match in sorted(scored.values(), key=lambda pair: pair[0])]
+
+
+_EXCERPT = 160
+
+
+def _excerpt(text: str, words: list[str]) -> str:
+    """At most so many characters of the text, with the first of the words that is in it.
+
+    >>> _excerpt("a" * 500 + " neuron", ["neuron"]).endswith("aa neuron")
+    True
+    """
+    text = " ".join(text.split())
+    positions = [text.lower().find(word) for word in words]
+    first = min((position for position in positions if position >= 0), default=0)
+    begin = max(0, min(first - _EXCERPT // 3, len(text) - _EXCERPT))
+    return text[begin : begin + _EXCERPT]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from lamin_core.db.database import Database
 from lamin_core.errors import Conflict, Hint, InvalidArgument, LaminError, NotFound, Unavailable
@@ -47,6 +47,14 @@ from lamin_core.watching.accesses import READ, WRITE
 
 class _Records(Protocol):
     def by_id(self, registry: Any, identity: int) -> Any: ...
+
+
+class _Unsaved(NamedTuple):
+    """The local file of an artifact that is not saved yet."""
+
+    path: Path
+    suffix: str
+    name: str
 
 
 class Files:
@@ -267,6 +275,8 @@ class Files:
 
     def cache(self, artifact: Artifact, *, reader: Reader = None) -> Path:
         """A local path to the bytes, fetched once; the current run has then read them. Raises `NotFound`."""
+        if artifact.storage_id is None:
+            return self._unsaved(artifact).path
         path = self._here(artifact)
         note_input(self._database, reader, artifact)
         return path
@@ -283,7 +293,20 @@ class Files:
         return loaded
 
     def _load_unsaved(self, artifact: Artifact, *, trust: bool) -> object:
-        """The content of the local file that is to be saved; no run has then read an artifact."""
+        """The content of the local file that is to be saved."""
+        source = self._unsaved(artifact)
+        formats.check_trusted(source.suffix, trust=trust)
+        with opening.unwatched(), formats.understood(source.name, source.suffix):
+            return formats.load(source.path, source.suffix, trust=trust)
+
+    def _open_unsaved(self, artifact: Artifact) -> object:
+        """A handle on the local file that is to be saved."""
+        source = self._unsaved(artifact)
+        with formats.understood(source.name, source.suffix):
+            return formats.open_stream(source.path, source.suffix)
+
+    def _unsaved(self, artifact: Artifact) -> _Unsaved:
+        """The local file that is to be saved; no run has then read an artifact. Raises `NotFound`."""
         source = arguments_of(artifact, ArtifactArguments).source
         if source is None or is_remote(source.path):
             self.where(artifact)  # says that it is not saved
@@ -291,12 +314,12 @@ class Files:
         path = Path(source.path)
         if not path.exists():
             raise NotFound(f"no file or folder at {source.path!r}")
-        formats.check_trusted(source.suffix, trust=trust)
-        with opening.unwatched(), formats.understood(artifact.key or path.name, source.suffix):
-            return formats.load(path, source.suffix, trust=trust)
+        return _Unsaved(path, source.suffix, artifact.key or path.name)
 
     def open(self, artifact: Artifact, *, reader: Reader = None) -> Any:
         """A handle for streaming; the current run has then read it."""
+        if artifact.storage_id is None:
+            return self._open_unsaved(artifact)
         path = self.path(artifact)
         handle = self._opened_there(path, artifact) if isinstance(path, str) else None
         if handle is None:

@@ -111,7 +111,13 @@ def understood(name: str, suffix: str, *but: type[Exception]) -> Iterator[None]:
         ) from error
 
 
-_FOR_TABLES = (".parquet", ".csv", ".tsv", ".csv.gz", ".tsv.gz")
+_SUFFIXES = {
+    "DataFrame": (".parquet", ".csv", ".tsv", ".csv.gz", ".tsv.gz"),
+    "AnnData": (".h5ad", ".zarr", ".anndata.zarr"),
+    "MuData": (".h5mu",),
+    "SpatialData": (".zarr", ".spatialdata.zarr"),
+}
+"""The suffixes of the files that can hold each kind of object, the usual one first."""
 
 
 def suffix_for(data: object, key: str | None, key_suffix: str) -> str:
@@ -120,13 +126,12 @@ def suffix_for(data: object, key: str | None, key_suffix: str) -> str:
     Raises `InvalidArgument` when the key's suffix cannot hold it.
     """
     name = _object_type(data)
-    usual = {"DataFrame": ".parquet", "AnnData": ".h5ad"}.get(name)
-    if usual is None:
+    allowed = _SUFFIXES.get(name)
+    if allowed is None:
         raise InvalidArgument(
             f"a {type(data).__name__} cannot be saved this way", hint="write a file and save that"
         )
-    suffix = key_suffix if key else usual
-    allowed = {"DataFrame": _FOR_TABLES, "AnnData": (".h5ad", ".zarr", ".anndata.zarr")}[name]
+    suffix = key_suffix if key else allowed[0]
     if suffix not in allowed:
         raise InvalidArgument(
             f"key {key!r} cannot hold a {name}", hint=f"end it in {' or '.join(allowed)}"
@@ -154,21 +159,22 @@ def _first_line(error: Exception) -> str:
 
 
 def otype(data: object) -> str:
-    """The kind of object: `DataFrame` or `AnnData`."""
+    """The kind of object, such as `DataFrame` or `AnnData`."""
     return _object_type(data)
 
 
-def n_observations(data: Any) -> int:
-    """How many rows it has."""
-    return int(data.shape[0])
+def n_observations(data: Any) -> int | None:
+    """How many rows it has; None of an object without rows."""
+    shape = getattr(data, "shape", None)
+    return None if shape is None else int(shape[0])
 
 
 def _object_type(data: object) -> str:
     names = [base.__name__ for base in type(data).__mro__]
-    return next((name for name in ("DataFrame", "AnnData") if name in names), type(data).__name__)
+    return next((name for name in _SUFFIXES if name in names), type(data).__name__)
 
 
-def _library(name: str, extra: str) -> ModuleType:
+def _library(name: str, extra: str | None) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -181,6 +187,10 @@ def _pandas() -> ModuleType:
 
 def _anndata() -> ModuleType:
     return _library("anndata", "data")
+
+
+def _mudata() -> ModuleType:
+    return _library("mudata", None)
 
 
 def _arrow(format: str = "parquet", **options: Any) -> Callable[..., object]:
@@ -234,14 +244,24 @@ def _image(path: Path) -> Path:
 
 
 def _zarr(path: Path) -> object:
-    """An `AnnData` where the store says that it is one, else the zarr group or array."""
-    if any('"encoding-type": "anndata"' in _text(file) for file in _zarr_attributes(path)):
+    """An `AnnData` or `SpatialData` where the store says that it is one, else the zarr group or array."""
+    attributes = _zarr_attributes(path)
+    if attributes.get("encoding-type") == "anndata":
         return _anndata().read_zarr(path)
+    if "spatialdata_attrs" in attributes:
+        return _library("spatialdata", None).read_zarr(path)
     return _open_zarr(path)
 
 
-def _zarr_attributes(path: Path) -> list[Path]:
-    return [file for name in (".zattrs", "zarr.json") if (file := path / name).exists()]
+def _zarr_attributes(path: Path) -> dict[str, Any]:
+    """The attributes of the root of a store; its file has those of the parts, too, if they are consolidated."""
+    attributes: dict[str, Any] = {}
+    for name in (".zattrs", "zarr.json"):
+        file = path / name
+        if file.exists():
+            content = json.loads(_text(file))
+            attributes |= content.get("attributes", {}) if name == "zarr.json" else content
+    return attributes
 
 
 def _open_zarr(path: Path) -> object:
@@ -263,7 +283,10 @@ def _write_zarr(data: Any, path: Path) -> None:
         warnings.catch_warnings()
     ):  # which version of the format is the default of anndata, not a choice of the user
         warnings.filterwarnings("ignore", "Writing zarr v2", UserWarning)
-        data.write_zarr(path)
+        if otype(data) == "SpatialData":
+            data.write(path)
+        else:
+            data.write_zarr(path)
 
 
 def _write_table(separator: str) -> Callable[[Any, Path], None]:
@@ -320,6 +343,12 @@ FORMATS: dict[str, Format] = {
     ),
     ".zarr": Format(_zarr, _open_zarr, _write_zarr, _open_remote_zarr),
     ".anndata.zarr": Format(_zarr, _open_zarr, _write_zarr, _open_remote_zarr),
+    ".spatialdata.zarr": Format(_zarr, _open_zarr, _write_zarr, _open_remote_zarr),
+    ".h5mu": Format(
+        lambda p: _mudata().read_h5mu(p),
+        lambda p: _mudata().read_h5mu(p, backed="r"),
+        lambda d, p: d.write_h5mu(p),
+    ),
     ".json": Format(lambda p: json.loads(_text(p))),
     ".jsonl": Format(_json_lines),
     ".ndjson": Format(_json_lines),

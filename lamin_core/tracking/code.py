@@ -15,7 +15,7 @@ import lamin_core
 from lamin_core.models import Transform
 from lamin_core.runtime.redaction import redact_text
 from lamin_core.tracking import notebooks
-from lamin_core.tracking.embedding import LANGUAGES, r_script
+from lamin_core.tracking.embedding import LANGUAGES, r_document, r_script
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def at_work(path: str | os.PathLike[str] | None = None) -> Code:
 def script() -> str | None:
     """The file that this process runs; where that is an installed program, such as Snakemake, the one that calls us."""
     main: str | None = getattr(sys.modules.get("__main__"), "__file__", None)
-    of_r = r_script() if main is None else None
+    of_r = (r_document() or r_script()) if main is None else None
     if of_r is not None:
         return of_r.file
     return main if main is None or not _is_installed(main) else _caller() or main

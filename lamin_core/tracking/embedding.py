@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 logger = logging.getLogger("lamin")
 _FILE = "--file="
@@ -26,6 +27,63 @@ class RScript:
 def r_script() -> RScript | None:
     """Return the script of R that this process runs; None in a process of Python, and at a prompt of R."""
     return parse_r_command(_process_words()) if is_in_r() else None
+
+
+@dataclass(frozen=True, slots=True)
+class RDocument:
+    """An R Markdown document that knitr is working on."""
+
+    file: str
+    page: Path | None
+    """Where `rmarkdown::render` writes it to; None where something else renders it."""
+
+
+_DOCUMENT = """function() {
+  if (!"knitr" %in% loadedNamespaces()) return(NULL)
+  input <- knitr::current_input(dir = TRUE)
+  if (is.null(input)) return(NULL)
+  output <- ""
+  for (frame in sys.frames()) {
+    if (exists("knit_input", frame, inherits = FALSE)) output <- get("output_file", frame)
+  }
+  c(input, output)
+}"""
+"""`output_file` is a local variable of `rmarkdown::render`, relative to the folder of the document."""
+
+
+def r_document() -> RDocument | None:
+    """Return the document that this process of R renders; None where it renders none."""
+    if not is_in_r():
+        return None
+    try:
+        names: Any = getattr(_r_of_reticulate(), _DOCUMENT)()
+    except Exception as problem:  # another knitr: the code is then that of the process
+        logger.debug("R does not say which document it renders: %s", problem)
+        return None
+    if not names:
+        return None
+    file, output = names
+    return RDocument(file, Path(file).parent / output if output else None)
+
+
+_WATCH_RENDER = """function(keep) {
+  after <- function(...) {
+    if (!is.null(knitr::current_input())) return(TRUE)
+    keep()
+    FALSE
+  }
+  addTaskCallback(after, name = "lamin report")
+  NULL
+}"""
+"""Rendering goes on after the last chunk, so the page is there once the expression at the top level has ended."""
+
+
+def watch_render_of_r(keep: Callable[[], object]) -> None:
+    """Call `keep` when this process of R has rendered its document."""
+    try:
+        getattr(_r_of_reticulate(), _WATCH_RENDER)(keep)
+    except Exception as problem:  # another reticulate: no page is stored
+        logger.debug("the rendering of R is not watched: %s", problem)
 
 
 def is_in_r() -> bool:

@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 from lamin_core.errors import NotTracked
 from lamin_core.instance.instance import Instance
 from lamin_core.models import Run, Transform
+from lamin_core.models.lamindb_names import check_options
 from lamin_core.runtime import child_environment, current
 from lamin_core.runtime.recorded_calls import RecordedCall, is_recorded_by_engine, recorded
 from lamin_core.saving.parent_run import name_of
@@ -63,7 +64,11 @@ def flow(
 
 
 def flow(
-    function: Callable[P, R] | None = None, *, uid: str | None = None, key: str | None = None
+    function: Callable[P, R] | None = None,
+    *,
+    uid: str | None = None,
+    key: str | None = None,
+    **options: object,
 ) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorate a function so that each call is recorded as a run, with the arguments as params.
 
@@ -76,6 +81,7 @@ def flow(
         function: The function to decorate.
         uid: The uid of the transform: 12 characters for all versions, 16 for one, as in `track`.
         key: The key of the transform; by default `<file>:<function>`.
+        options: Arguments of LaminDB, which are ignored or refused.
 
     Returns:
         A function with the same signature and the same results.
@@ -91,6 +97,7 @@ def flow(
         >>> ln.Run.get(transform__key="double").params
         {'number': 4}
     """
+    check_options("flow", options)
     decorated: Callable[P, R] = _decorator(function, kind="flow", uid=uid, key=key)
     return decorated
 
@@ -104,7 +111,11 @@ def step(
 
 
 def step(
-    function: Callable[P, R] | None = None, *, uid: str | None = None, key: str | None = None
+    function: Callable[P, R] | None = None,
+    *,
+    uid: str | None = None,
+    key: str | None = None,
+    **options: object,
 ) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorate a function like `flow`; each call is recorded as a child of the current run.
 
@@ -115,10 +126,12 @@ def step(
         function: The function to decorate.
         uid: The uid of the transform: 12 characters for all versions, 16 for one, as in `track`.
         key: The key of the transform; by default `<file>:<function>`.
+        options: Arguments of LaminDB, which are ignored or refused.
 
     Returns:
         A function with the same signature and the same results.
     """
+    check_options("step", options)
     decorated: Callable[P, R] = _decorator(function, kind="step", uid=uid, key=key)
     return decorated
 

@@ -12,10 +12,17 @@ from typing import Any
 import sqlalchemy
 
 from lamin_core.enums import RunStatus
-from lamin_core.errors import Hint, InvalidArgument, NotFound, NotTracked, UntrustedInstance
+from lamin_core.errors import (
+    Hint,
+    InvalidArgument,
+    LaminError,
+    NotFound,
+    NotTracked,
+    UntrustedInstance,
+)
 from lamin_core.instance.instance import Instance
 from lamin_core.models import Artifact, Project, Run, Transform
-from lamin_core.models.lamindb_names import warn_of_branches
+from lamin_core.models.lamindb_names import check_options, warn_of_branches
 from lamin_core.runtime import current, git
 from lamin_core.runtime.printable import printable
 from lamin_core.runtime.redaction import redact_command, redact_file, redact_text
@@ -23,13 +30,14 @@ from lamin_core.runtime.sharing import create_file, make_folder
 from lamin_core.saving.transforms import amend
 from lamin_core.tracking import notebooks, termination
 from lamin_core.tracking.code import Code, at_work, in_file
-from lamin_core.tracking.embedding import r_script
+from lamin_core.tracking.embedding import r_document, r_script, watch_render_of_r
 from lamin_core.tracking.functions import tell_processes
 from lamin_core.tracking.log_capture import Log
 from lamin_core.tracking.noted_files import note_watched, tell_noted, watch_run
 from lamin_core.tracking.start import begun, instance, project_folder
 from lamin_core.tracking.termination import Outcome
 from lamin_core.uids import random_uid
+from lamin_core.watching import opening
 
 logger = logging.getLogger("lamin")
 
@@ -52,6 +60,7 @@ def track(
     report: bool = False,
     space: object = None,
     branch: object = None,
+    **options: object,
 ) -> Run:
     """Start a run of this script or notebook.
 
@@ -80,6 +89,7 @@ def track(
         report: With True, store what is printed as `run.report`.
         space: Argument of LaminDB, ignored with one warning.
         branch: Argument of LaminDB, ignored with one warning.
+        options: Other arguments of LaminDB, which are ignored or refused.
 
     Returns:
         The run, saved and started.
@@ -98,6 +108,7 @@ def track(
         >>> print(ln.finish().status)
         completed
     """
+    check_options("track", options)
     for argument, value in (("space", space), ("branch", branch)):
         if value is not None:
             warn_of_branches(argument)
@@ -181,8 +192,11 @@ def _annotate(run: Run, projects: list[Project], features: dict[str, object] | N
         run.features.add_values(features)
 
 
-def finish() -> Run:
+def finish(*, ignore_non_consecutive: bool | None = None) -> Run:
     """End the run that `track()` started, as completed.
+
+    Args:
+        ignore_non_consecutive: Argument of LaminDB, ignored: cells may run in any order.
 
     Returns:
         The run.
@@ -190,6 +204,7 @@ def finish() -> Run:
     Raises:
         NotTracked: `track()` was not called.
     """
+    del ignore_non_consecutive
     run: Run | None = current.process_run()
     if run is None and _untracked_runs:
         return _untracked_runs.pop()
@@ -256,6 +271,7 @@ class _Script:
         self._where = where
         self._run = run
         self._code = code
+        self._document = r_document()
         self._log = (
             Log(where.folder / "logs" / f"{run.uid}.txt")
             if report and not notebooks.is_running()
@@ -269,6 +285,8 @@ class _Script:
         termination.remember_main()
         termination.opened(self._run, self.end)
         tell_processes()
+        if self._document is not None and self._document.page is not None:
+            watch_render_of_r(self._keep_rendered)
 
     def end(self, how: Outcome) -> Run:
         """End the run, then store its report, which may take longer than the process is allowed to live."""
@@ -296,21 +314,41 @@ class _Script:
 
     @property
     def _notebook(self) -> Path | None:
-        return self._code.path if self._code is not None and self._code.kind == "notebook" else None
+        path = None if self._code is None else self._code.path
+        return path if path is not None and path.suffix == ".ipynb" else None
 
     def _keep_report(self) -> None:
+        path = self._where.folder / "logs" / f"{self._run.uid}.txt"
         page = None if self._notebook is None else notebooks.page(self._notebook)
-        path = self._where.folder / "logs" / f"{self._run.uid}.{'txt' if page is None else 'html'}"
         if page is not None:
-            make_folder(path.parent, self._where.folder)
-            create_file(path, 0o600)
-            path.write_text(redact_text(page), encoding="utf-8")
-        if path.exists():
-            if page is None and not _is_masked(path):
-                return
-            artifact = Artifact(path, key=f"reports/{path.name}", kind="report", run=False).save()
-            self._where.runs.set_report(self._run, artifact.id)
-            path.unlink()
+            self._keep_page(page)
+        elif path.exists() and _is_masked(path):
+            self._store(path)
+
+    def _keep_rendered(self) -> None:
+        """Store the page of an R Markdown document; a warning where that is impossible, as R goes on."""
+        page = None if self._document is None else self._document.page
+        if page is None or page.suffix != ".html" or not page.exists():
+            return
+        try:
+            with opening.unwatched():  # the run may still be open: its page is no input of it
+                text = page.read_text(encoding="utf-8")
+            self._keep_page(text)
+        except (LaminError, OSError, ValueError) as error:
+            logger.warning("the report %s is not saved: %s", page, error)
+
+    def _keep_page(self, page: str) -> None:
+        path = self._where.folder / "logs" / f"{self._run.uid}.html"
+        make_folder(path.parent, self._where.folder)
+        create_file(path, 0o600)
+        path.write_text(redact_text(page), encoding="utf-8")
+        self._store(path)
+
+    def _store(self, path: Path) -> None:
+        """Save this file as the report of the run, and remove it."""
+        artifact = Artifact(path, key=f"reports/{path.name}", kind="report", run=False).save()
+        self._where.runs.set_report(self._run, artifact.id)
+        path.unlink()
 
 
 _scripts: dict[str, _Script] = {}

@@ -313,7 +313,16 @@ def test_a_mudata_is_curated_where_it_is_installed(
     schema = ln.Schema(otype="MuData", slots={"rna:obs": obs}).save()
     with mudata.set_options(pull_on_update=False):
         data = mudata.MuData({"rna": cells(table)})
-        ln.curators.MuDataCurator(data, schema).validate()
+        artifact = ln.curators.MuDataCurator(data, schema).save_artifact(key="a.h5mu")
+        assert (artifact.schema, artifact.otype, artifact.n_observations) == (schema, "MuData", 3)
+        loaded: Any = artifact.load()
+        opened: Any = artifact.open()
+        assert list(loaded.mod) == list(opened.mod) == ["rna"]
+        unsaved = ln.Artifact.from_mudata(data, key="b.h5mu", schema=schema)
+        loaded = unsaved.load()
+        assert list(loaded.mod) == ["rna"]
+        with pytest.raises(InvalidArgument, match=r"'c\.zarr' cannot hold a MuData"):
+            ln.Artifact.from_mudata(data, key="c.zarr")
         data.mod["rna"].obs["perturbation"] = "IFNJ"
         with pytest.raises(ValidationError, match="slot 'rna:obs': 1 term"):
             ln.curators.MuDataCurator(data, schema).validate()

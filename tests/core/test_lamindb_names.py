@@ -48,10 +48,8 @@ def test_page_and_code_name_the_same() -> None:
 
 @pytest.mark.parametrize("registry", lamindb_names.ATTRIBUTES)
 def test_a_name_of_lamindb_says_what_to_use_instead(registry: str) -> None:
-    kind: Any = ln.Artifact if registry == lamindb_names.ANY else getattr(ln, registry)
     for name, hint in lamindb_names.ATTRIBUTES[registry].items():
-        if registry == lamindb_names.ANY and name == "run":
-            kind = ln.User
+        kind: Any = ln.Environment if registry == lamindb_names.ANY else getattr(ln, registry)
         with pytest.raises(errors.NotHere) as caught:
             getattr(kind, name)
         assert caught.value.hint == hint
@@ -150,7 +148,12 @@ def test_view_shows_the_latest_of_each_registry(
     assert ("label 8" in text, "label 6" in text, "Artifact" in text) == (True, False, False)
     assert "\x1b" not in text
     ln.view(registries=["bionty.CellType"])
+    ln.view(modules="bionty")
     assert capsys.readouterr().out == ""
+    ln.view(df=pd.DataFrame({"n": [1, 2]}, index=["a", "b"]), limit=1)
+    assert "1 of 2 rows\n   n\na  1" in capsys.readouterr().out
+    with pytest.raises(errors.InvalidArgument, match="there is no module 'wetlab'"):
+        ln.view(modules=["wetlab"])
     with pytest.raises(errors.InvalidArgument, match="there is no registry 'Artefact'"):
         ln.view(registries=["Artefact"])
     page = as_html("Project: 1", ln.Project.df())

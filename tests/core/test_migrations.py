@@ -31,9 +31,9 @@ from lamin_core.models import (
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def database(empty_database_url: str) -> Iterator[Database]:
     """An empty database."""
-    new_database = Database(database_url)
+    new_database = Database(empty_database_url)
     yield new_database
     new_database.dispose()
 

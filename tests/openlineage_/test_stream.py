@@ -28,6 +28,12 @@ from .conftest import at, run_of
 from .serving import Server
 
 
+def _address(url: str) -> str:
+    """The stream of the server, with the parameters of this URL."""
+    query = urlsplit(url).query
+    return f"{stream.PATH}?{query}" if query else stream.PATH
+
+
 class Line:
     """One listener: the events that have come, as (id, data)."""
 
@@ -58,7 +64,7 @@ def listening(url: str, **headers: str) -> Iterator[Line]:
     """A listener that is served from now on."""
     with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)) as connection:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request("GET", stream.PATH, headers=named)
+        connection.request("GET", _address(url), headers=named)
         answer = connection.getresponse()
         assert (answer.status, answer.getheader("content-type")) == (
             200,
@@ -119,6 +125,38 @@ def test_a_listener_that_comes_back_misses_nothing(served: tuple[Instance, str])
         assert line.next()[1]["job"]["name"] == "now"
 
 
+def test_a_listener_hears_the_newest_change_at_its_pace(served: tuple[Instance, str]) -> None:
+    instance, url = served
+    runs = [run_of(number, "many") for number in range(50, 55)]
+    with listening(f"{url}?every=1") as line, listening(url) as whole:
+        ingest(instance.db, [parse(start(run, at(1))) for run in runs])
+        last, change = line.next()
+        heard = [whole.next() for _ in runs]
+        assert [data["id"] for _, data in heard] == [run.id for run in runs]
+        assert (last, change["id"]) == (heard[-1][0], runs[-1].id)
+        ingest(instance.db, [parse(complete(runs[0], at(2)))])
+        assert line.next()[1]["status"] == "completed"
+    # One who was away is told once, and of what is newest.
+    with listening(f"{url}?every=1", Last_Event_ID="0") as line:
+        assert int(line.next()[0]) > int(last)
+    assert _status(f"{url}?every=61") == _status(f"{url}?every=x") == 400
+
+
+def test_one_who_is_far_behind_misses_nothing(
+    in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "RECENT", 2)
+    monkeypatch.setattr(stream, "PAGE", 3)
+    instance = Instance.create(in_tmp_path, "./data")
+    runs = [run_of(number, "many") for number in range(60, 70)]
+    with serving_here(in_tmp_path) as url, listening(url) as present:
+        ingest(instance.db, [parse(start(run, at(1))) for run in runs])
+        assert [present.next()[1]["id"] for _ in runs] == [run.id for run in runs]
+        with listening(url, Last_Event_ID="0") as late:
+            assert [late.next()[1]["id"] for _ in runs] == [run.id for run in runs]
+    instance.db.dispose()
+
+
 def test_of_the_changes_the_newest_are_kept(instance: Instance) -> None:
     def stored_ids() -> list[int]:
         with instance.db.reading() as session:
@@ -157,7 +195,7 @@ def test_listeners_are_bounded_and_forgotten_when_they_go(
 
 def _status(url: str) -> int:
     with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)) as connection:
-        connection.request("GET", stream.PATH)
+        connection.request("GET", _address(url))
         return connection.getresponse().status
 
 

@@ -11,6 +11,7 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from functools import partial
+from urllib.parse import quote
 
 import anyio
 from sqlalchemy import select
@@ -27,6 +28,7 @@ from lamin_core.models import (
     Feature,
     Registry,
     Run,
+    Schema,
     Storage,
     Transform,
     ULabel,
@@ -36,6 +38,7 @@ from lamin_core.server.middleware import FORMS
 from lamin_core.server.responses import HttpRefusal
 from lamin_core.server.web.page import SECURITY_HEADERS, Site, form_fields, see_other
 from lamin_core.server.web.templates import render
+from lamin_core.server.web.terms import labelling
 
 _KINDS: Mapping[str, type[Registry]] = {
     "artifact": Artifact,
@@ -44,8 +47,11 @@ _KINDS: Mapping[str, type[Registry]] = {
     "collection": Collection,
     "label": ULabel,
     "feature": Feature,
+    "schema": Schema,
     "storage": Storage,
 }
+_TERM = "term"
+"""The kind of records whose registry the path names."""
 _COOKIE = "lamin_form"
 _MAX_FORM = 4 * MAX_NOTE
 _SECRET = secrets.token_bytes(32)
@@ -55,6 +61,7 @@ _SECRET = secrets.token_bytes(32)
 def routes(site: Site) -> list[BaseRoute]:
     """The forms of this site, two routes for each kind of record."""
     paths = {kind: f"/{kind}/{{uid}}{FORMS}" for kind in _KINDS}
+    paths[_TERM] = f"/{_TERM}/{{registry}}/{{uid}}{FORMS}"
     shown = [
         Route(path, partial(_show, site, kind), methods=["GET"]) for kind, path in paths.items()
     ]
@@ -84,11 +91,16 @@ async def _take(site: Site, kind: str, request: Request) -> Response:
         if form is None:
             raise HttpRefusal(413, "the form is too large", "put it into a file, and register that")
         _require_token(request, form)
-        uid = request.path_params["uid"]
-        await anyio.to_thread.run_sync(partial(_write, site, kind, uid, form), limiter=site.readers)
+        writing = partial(_write, site, kind, request.path_params, form)
+        await anyio.to_thread.run_sync(writing, limiter=site.readers)
     except LaminError as error:
         return site.refused(request, error)
-    return see_other(f"/{kind}/{uid}")
+    return see_other(_page_path(kind, request.path_params))
+
+
+def _page_path(kind: str, names: Mapping[str, str]) -> str:
+    """The page of the record that a form is of."""
+    return quote("/".join(["", kind, *names.values()]))
 
 
 def _require_editor(site: Site, request: Request) -> None:
@@ -110,8 +122,9 @@ def _token(nonce: str) -> str:
     return hmac.new(_SECRET, nonce.encode(), hashlib.sha256).hexdigest()
 
 
-def _record(session: Session, kind: str, uid: str) -> Registry:
-    registry = _KINDS[kind]
+def _record(session: Session, kind: str, names: Mapping[str, str]) -> Registry:
+    registry = labelling(names["registry"]) if kind == _TERM else _KINDS[kind]
+    uid = names["uid"]
     record = session.scalar(select(registry).where(registry.uid == uid))
     if record is None:
         raise NotFound(f"no {kind} has the uid {uid!r}", hint="look for it with the search")
@@ -120,7 +133,7 @@ def _record(session: Session, kind: str, uid: str) -> Registry:
 
 def _form(site: Site, kind: str, request: Request, nonce: str) -> Response:
     with site.database.reading() as session:
-        record = _record(session, kind, request.path_params["uid"])
+        record = _record(session, kind, request.path_params)
         state = editable(session, record)
         labels = session.scalars(select(ULabel.name).order_by(ULabel.id.desc()).limit(200)).all()
         features = session.scalars(
@@ -128,8 +141,8 @@ def _form(site: Site, kind: str, request: Request, nonce: str) -> Response:
         ).all()
     shown: dict[str, object] = {
         "kind": kind,
-        "uid": record.uid,
-        "name": getattr(record, "key", None) or getattr(record, "name", None) or record.uid,
+        "path": _page_path(kind, request.path_params),
+        "name": getattr(record, record._name_field, None) or record.uid,
         "state": state,
         "label_names": labels,
         "feature_names": features,
@@ -143,9 +156,9 @@ def _form(site: Site, kind: str, request: Request, nonce: str) -> Response:
     return HTMLResponse(render("edit.html", shown), headers=SECURITY_HEADERS)
 
 
-def _write(site: Site, kind: str, uid: str, form: Mapping[str, str]) -> None:
+def _write(site: Site, kind: str, names: Mapping[str, str], form: Mapping[str, str]) -> None:
     with site.database.writing() as session:
-        record = _record(session, kind, uid)
+        record = _record(session, kind, names)
         apply(session, record, form.get("before", ""), _edited(form), current_user(session))
 
 

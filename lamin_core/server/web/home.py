@@ -18,7 +18,10 @@ from lamin_core.models import (
     Feature,
     InstanceRow,
     Project,
+    Reference,
+    Registry,
     Run,
+    Schema,
     Storage,
     Transform,
     ULabel,
@@ -29,6 +32,7 @@ from lamin_core.runtime.redaction import redact_text
 from lamin_core.server.endpoint import number, text
 from lamin_core.server.web.lists import run_mappings, run_rows
 from lamin_core.server.web.page import Data, Page, mappings
+from lamin_core.server.web.terms import page_path, term_registries
 
 _SHOWN = 10
 _RECENT = timedelta(days=7)
@@ -42,14 +46,17 @@ FIRST_LINES = (
     ("an OpenLineage producer", "lamin serve  # and set OPENLINEAGE_URL=http://127.0.0.1:4747"),
 )
 """What to type so that the registry is no longer empty, by engine."""
-_SEARCHED = {
+_SEARCHED: dict[str, type[Registry]] = {
     "artifact": Artifact,
     "transform": Transform,
     "run": Run,
     "collection": Collection,
     "label": ULabel,
     "feature": Feature,
+    "schema": Schema,
     "storage": Storage,
+    "project": Project,
+    "reference": Reference,
 }
 
 
@@ -98,11 +105,19 @@ def _record_counts(session: Session) -> dict[str, int]:
 
 
 def search(session: Session, *, q: str | None, limit: int) -> Data:
-    """What fits the text, best first, of every kind: at most three statements."""
-    matches = [] if q is None else ranked_across(session, _SEARCHED, q, limit)
+    """What fits the text, best first, of every kind: at most four statements."""
+    searched: dict[str, type[Registry]] = {}
+    if q is not None:
+        searched = {**_SEARCHED, **term_registries(session)}
     results = [
-        {"kind": match.kind, "uid": match.uid, "name": match.name, "description": match.text}
-        for match in matches
+        {
+            "kind": match.kind,
+            "uid": match.uid,
+            "name": match.name,
+            "description": match.text,
+            "path": page_path(match.kind, match.uid),
+        }
+        for match in ranked_across(session, searched, q or "", limit)
     ]
     return {"q": q or "", "results": results}
 

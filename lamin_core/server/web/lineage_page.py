@@ -10,10 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import partial
 from itertools import islice
 from typing import Literal
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import BigInteger, literal, or_, select, union_all
+from sqlalchemy import BigInteger, Engine, literal, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from lamin_core.errors import InvalidArgument, NotFound
@@ -33,6 +35,7 @@ from lamin_core.models import (
 from lamin_core.server.endpoint import Parameter, choice, number, timestamp
 from lamin_core.server.web.lineage_drawing import drawing, page_of, row
 from lamin_core.server.web.page import Data, Page
+from lamin_core.server.web.recent_graphs import CommitWatch, RecentGraphs
 from lamin_core.server.web.templates import linked
 
 LIMIT = 5_000
@@ -58,6 +61,8 @@ class Start:
     kind: str
     uid: str
     name: str
+    version: str | None
+    """That of the database when it was read."""
 
     @property
     def path(self) -> str:
@@ -94,37 +99,60 @@ class Options:
         }
 
 
+class _Recent:
+    """What was read last of one database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.watch = CommitWatch(engine)
+        self.steps = RecentGraphs[tuple[int, ...]](len)
+        self.graphs = RecentGraphs[Graph](lambda graph: len(graph.artifacts) + len(graph.runs))
+
+
+_of_engine: WeakKeyDictionary[Engine, _Recent] = WeakKeyDictionary()
+
+
+def _recent(session: Session) -> _Recent:
+    engine = session.get_bind().engine
+    if engine not in _of_engine:
+        _of_engine[engine] = _Recent(engine)
+    return _of_engine[engine]
+
+
 def artifact_lineage(session: Session, *, uid: str, **options: object) -> Data:
     """The graph around an artifact: five statements."""
+    recent = _recent(session)
     record = session.execute(
-        select(Artifact.id, Artifact.uid, Artifact.key).where(Artifact.uid == uid)
+        select(Artifact.id, Artifact.uid, Artifact.key, recent.watch.version()).where(
+            Artifact.uid == uid
+        )
     ).first()
     if record is None:
         raise NotFound(f"no artifact has the uid {uid!r}", hint="look for it with the search")
-    start = Start((record[0],), "artifact", record[1], record[2] or record[1])
+    start = Start((record[0],), "artifact", record[1], record[2] or record[1], record[3])
     return _page(session, start, Options(**options), LIMIT)  # type: ignore[arg-type]
 
 
 def run_lineage(session: Session, *, uid: str, **options: object) -> Data:
     """The graph around a run, and around its steps if it is a workflow: six statements."""
+    recent = _recent(session)
     record = session.execute(
-        select(Run.id, Run.uid, Transform.key)
+        select(Run.id, Run.uid, Transform.key, recent.watch.version())
         .join(Transform, Run.transform_id == Transform.id)
         .where(or_(Run.uid == uid, Run.external_id == uid))
     ).first()
     if record is None:
         raise NotFound(f"no run has the uid {uid!r}", hint="look for it with the search")
-    runs = _with_steps(session, record[0])
-    start = Start(tuple(-run for run in runs), "run", record[1], f"run of {record[2]}")
-    limit = LIMIT if len(runs) == 1 else WORKFLOW_LIMIT
+    nodes = recent.steps.read(record[0], record[3], partial(_with_steps, session, record[0]))
+    start = Start(nodes, "run", record[1], f"run of {record[2]}", record[3])
+    limit = LIMIT if len(nodes) == 1 else WORKFLOW_LIMIT
     return _page(session, start, Options(**options), limit)  # type: ignore[arg-type]
 
 
-def _with_steps(session: Session, run: int) -> list[int]:
-    """This run, and all that are a part of it: one statement."""
+def _with_steps(session: Session, run: int) -> tuple[int, ...]:
+    """The nodes of this run, and of all that are a part of it: one statement."""
     parts = select(literal(run, BigInteger).label("id")).cte("parts", recursive=True)
     parts = parts.union(select(Run.id).join(parts, Run.parent_id == parts.c.id))
-    return list(session.scalars(select(parts.c.id).limit(WORKFLOW_LIMIT)))
+    return tuple(-part for part in session.scalars(select(parts.c.id).limit(WORKFLOW_LIMIT)))
 
 
 def _page(session: Session, start: Start, options: Options, limit: int) -> Data:
@@ -180,7 +208,9 @@ def _steps(start: Start, options: Options) -> tuple[int, int]:
 def _graph(session: Session, start: Start, options: Options, limit: int) -> Graph:
     """The graph around the start, and around each node that is followed further."""
     up, down = _steps(start, options)
-    graph = _walked(session, start.nodes, up, down, options.as_of, limit)
+    key = (start.kind, start.uid, up, down, options.as_of)
+    walking = partial(_walked, session, start.nodes, up, down, options.as_of, limit)
+    graph = _recent(session).graphs.read(key, start.version, walking)
     for direction, uid in options.further:
         groups = aggregate(graph, start.nodes, level=options.group, most=limit)
         nodes = _group_with(graph, groups, uid)

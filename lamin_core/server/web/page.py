@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -23,6 +25,7 @@ from lamin_core.runtime.printable import printable
 from lamin_core.server.endpoint import READERS, Endpoint, Parameter, finite
 from lamin_core.server.middleware import has_key
 from lamin_core.server.responses import HttpRefusal, failure
+from lamin_core.server.web.shared_answers import SharedAnswers
 from lamin_core.server.web.templates import render
 
 Data = dict[str, object]
@@ -44,6 +47,8 @@ SECURITY_HEADERS = {
     "Cache-Control": "no-store",
 }
 """What every answer of the pages carries: nothing runs that is not ours, and no other site reads or frames it."""
+CHANGE = "Lamin-Change"
+"""The header in which a live page says of which change it was told."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a text begins that a spreadsheet would run."""
 
@@ -85,12 +90,14 @@ class Site:
         stream: where changes of runs can be listened to; None where nowhere.
         is_writable: whether those may edit who need no key.
         readers: how many pages are read at once.
+        shared: what live pages were last shown, for all who look at the same one.
     """
 
     database: Database
     stream: str | None = None
     is_writable: bool = False
     readers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(READERS))
+    shared: SharedAnswers = field(default_factory=SharedAnswers)
 
     def may_edit(self, request: Request) -> bool:
         """Whether who sent this request may edit: with a key, or where nobody needs one and the server allows it."""
@@ -116,13 +123,27 @@ class Site:
             try:
                 query = [pair for pair in request.query_params.multi_items() if pair[1] != ""]
                 values = endpoint.read(request.path_params, query)
-                return await anyio.to_thread.run_sync(
-                    self._answered, request, page, values, shown, limiter=self.readers
-                )
+                make = partial(self._response, request, page, values, shown)
+                change = _change(request) if page.live and shown == self._as_html else None
+                if change is None:
+                    return await make()
+                key = (request.url.path, request.url.query, self.may_edit(request))
+                return await self.shared.answer(key, change, make)
             except LaminError as error:
                 return self.refused(request, error, is_html=shown == self._as_html)
 
         return answer
+
+    async def _response(
+        self,
+        request: Request,
+        page: Page,
+        values: Mapping[str, object],
+        shown: Callable[[Request, Page, Data], Response],
+    ) -> Response:
+        return await anyio.to_thread.run_sync(
+            self._answered, request, page, values, shown, limiter=self.readers
+        )
 
     def _answered(
         self,
@@ -140,7 +161,7 @@ class Site:
         more = {
             "json_url": f"{_own_path(request, page)}.json{query}",
             "csv_url": None if page.table is None else f"{_own_path(request, page)}.csv{query}",
-            "stream": self.stream if page.live else None,
+            "stream": self.stream if page.live and not data.get("_is_final") else None,
             "query": dict(request.query_params),
             "page_path": request.url.path,
             "can_edit": self.may_edit(request),
@@ -167,6 +188,12 @@ def _status(error: LaminError) -> int:
         return error.status
     by_type: dict[type[LaminError], int] = {NotFound: 404, Conflict: 409, Unavailable: 503}
     return next((status for kind, status in by_type.items() if isinstance(error, kind)), 400)
+
+
+def _change(request: Request) -> int | None:
+    """The number of the change that made a live page look again; None for everybody who opens a page."""
+    text = request.headers.get(CHANGE, "")
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
 
 
 def _own_path(request: Request, page: Page) -> str:

@@ -16,7 +16,6 @@ from lamin_core.errors import NotFound
 from lamin_core.models import (
     Artifact,
     ArtifactFeatureValue,
-    ArtifactProject,
     ArtifactSchema,
     ArtifactULabel,
     Collection,
@@ -24,7 +23,6 @@ from lamin_core.models import (
     Content,
     Feature,
     Note,
-    Project,
     Run,
     RunArtifact,
     Schema,
@@ -44,6 +42,7 @@ from lamin_core.server.endpoint import text
 from lamin_core.server.web.lists import run_mappings, run_rows
 from lamin_core.server.web.page import SECURITY_HEADERS, Data, Page, Site, mappings
 from lamin_core.server.web.preview import Stored, checked_bytes, image_type, preview
+from lamin_core.server.web.terms import page_path
 from lamin_core.storage.hashing import Digest
 from lamin_core.storage.rooted_paths import Location
 
@@ -132,7 +131,7 @@ def _stored(row: Row[Any]) -> Stored:
 
 
 def _annotations(session: Session, artifact: int) -> list[Data]:
-    """Labels, terms of ontologies, projects and collections: one statement."""
+    """Labels, collections, terms of ontologies, projects and references: one statement."""
     labels = (
         select(
             literal("label", Text()),
@@ -144,16 +143,6 @@ def _annotations(session: Session, artifact: int) -> list[Data]:
         .outerjoin(Feature, ArtifactULabel.feature_id == Feature.id)
         .where(ArtifactULabel.artifact_id == artifact)
     )
-    projects = (
-        select(
-            literal("project", Text()),
-            Project.uid,
-            cast(Project.name, Text()),
-            cast(null(), Text()),
-        )
-        .join(ArtifactProject, ArtifactProject.project_id == Project.id)
-        .where(ArtifactProject.artifact_id == artifact)
-    )
     collections = (
         select(
             literal("collection", Text()),
@@ -164,21 +153,23 @@ def _annotations(session: Session, artifact: int) -> list[Data]:
         .join(CollectionArtifact, CollectionArtifact.collection_id == Collection.id)
         .where(CollectionArtifact.artifact_id == artifact)
     )
-    parts = [labels, projects, collections, *_terms(artifact)]
+    parts = [labels, collections, *_terms(artifact)]
     rows = session.execute(union_all(*parts).limit(_MANY))
-    return mappings(rows, "kind", "uid", "name", "feature")
+    annotations = mappings(rows, "kind", "uid", "name", "feature")
+    return [{**row, "path": page_path(str(row["kind"]), str(row["uid"]))} for row in annotations]
 
 
 def _terms(artifact: int) -> Iterator[Select[Any]]:
-    """The terms of ontologies that it has, by the name of the registry: every database has their tables."""
+    """The terms of ontologies that it has, by the name of the registry, projects and references."""
     load_modules()
     for relation in annotations_of(Artifact).values():
         term, link = relation.target, relation.link
         if link is None or link is ArtifactULabel or module_of(link.__table__) is not None:
             continue
+        name = term._registry_name()
         yield (
             select(
-                literal(term._registry_name(), Text()),
+                literal(name if "." in name else name.lower(), Text()),
                 term.uid,
                 cast(getattr(term, term._name_field), Text()),
                 cast(Feature.name, Text()),

@@ -1,4 +1,4 @@
-"""The pages of a collection, a feature and a storage, and what those of labels share with them."""
+"""The pages of a collection, a feature, a schema and a storage, and what those of labels share with them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from lamin_core.errors import NotFound
 from lamin_core.models import (
     Artifact,
     ArtifactFeatureValue,
+    ArtifactSchema,
     Collection,
     CollectionArtifact,
     Content,
@@ -80,6 +81,26 @@ def feature(session: Session, *, uid: str) -> Data:
     }
 
 
+def schema(session: Session, *, uid: str) -> Data:
+    """A schema, its columns, and the artifacts that it was found to fit: three statements."""
+    record, notes = record_with_notes(session, Schema, uid)
+    columns = session.execute(
+        select(Feature.uid, Feature.name, Feature.dtype, SchemaFeature.optional)
+        .join(SchemaFeature, SchemaFeature.feature_id == Feature.id)
+        .where(SchemaFeature.schema_id == record.id)
+        .order_by(SchemaFeature.position)
+        .limit(_MANY)
+    )
+    fitting = select(ArtifactSchema.artifact_id).where(ArtifactSchema.schema_id == record.id)
+    has_it = (Artifact.schema_id == record.id) | Artifact.id.in_(fitting)
+    return {
+        "notes": notes,
+        **fields(record, "uid", "name", "description", "n_members", "created_at"),
+        "columns": mappings(columns, "uid", "name", "dtype", "optional"),
+        "artifacts": artifacts_where(session, has_it),
+    }
+
+
 def storage(session: Session, *, uid: str) -> Data:
     """A storage, and the newest artifacts in it: three statements."""
     record, notes = record_with_notes(session, Storage, uid)
@@ -122,5 +143,6 @@ def artifacts_where(session: Session, condition: ColumnElement[bool]) -> list[Da
 PAGES = (
     Page("/collection/{uid}", collection, "collection.html", table="artifacts"),
     Page("/feature/{uid}", feature, "feature.html", table="artifacts"),
+    Page("/schema/{uid}", schema, "schema.html", table="columns"),
     Page("/storage/{uid}", storage, "storage.html", table="artifacts"),
 )

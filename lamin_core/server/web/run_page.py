@@ -41,6 +41,7 @@ _LOG = 64 << 10
 _WIDTH = 600.0
 """The width of the timeline, in units of its own."""
 _BADLY = (RunStatus.FAILED, RunStatus.ABORTED, RunStatus.LOST)
+_OPEN = (RunStatus.RUNNING, RunStatus.SCHEDULED)
 
 
 def run(session: Session, *, uid: str) -> Data:
@@ -71,6 +72,7 @@ def run(session: Session, *, uid: str) -> Data:
         "timeline": _timeline(_children(session, record.id)) if steps else [],
         "events": mappings(events, "id", "type", "time", "body"),
         "log": _log(session, record.id),
+        "_is_final": record.status not in _OPEN and not any(step["running"] for step in steps),
     }
 
 

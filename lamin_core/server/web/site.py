@@ -9,6 +9,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from lamin_core.db.database import Database
+from lamin_core.runtime.registry_modules import load_modules
 from lamin_core.server.api_keys import Keyring
 from lamin_core.server.middleware import COOKIE
 from lamin_core.server.web import (
@@ -52,6 +53,7 @@ def page_routes(
         stream: where changes of runs can be listened to.
         is_writable: whether those may edit records who need no key.
     """
+    load_modules()  # pages are read by several threads, and their tables are to be mapped by one
     site = Site(database, stream, is_writable)
     routes = [route for page in PAGES for route in site.routes(page)]
     image = Route("/artifact/{uid}/image", records.image_endpoint(site), methods=["GET"])

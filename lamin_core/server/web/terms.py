@@ -11,12 +11,16 @@ from sqlalchemy.orm import Session
 from lamin_core.errors import InvalidArgument, NotFound
 from lamin_core.models import Artifact, Registry, ULabel
 from lamin_core.models.dtypes import registry_called
-from lamin_core.models.relations import ToMany, relations_of
+from lamin_core.models.module_tables import module_of, revisions
+from lamin_core.models.relations import ToMany, annotations_of, relations_of
+from lamin_core.runtime.registry_modules import load_modules
 from lamin_core.server.web.page import Data, Page, mappings
 from lamin_core.server.web.registries import artifacts_where, fields, record_with_notes
 
 _MANY = 200
 Relations = Mapping[str, object]
+_LIKE_TERMS = {"project": "Project", "reference": "Reference"}
+"""Registries of the core whose records have the same page as terms, by their kind."""
 
 
 def label(session: Session, *, uid: str) -> Data:
@@ -31,7 +35,7 @@ def label(session: Session, *, uid: str) -> Data:
 
 def term(session: Session, *, registry: str, uid: str) -> Data:
     """A term of an ontology, or a record of a module that labels artifacts: at most five statements."""
-    kind = _labelling(registry)
+    kind = labelling(registry)
     record, notes = record_with_notes(session, kind, uid)
     columns = ("description", "synonyms", "ontology_id", "abbr", "created_at")
     return {
@@ -45,7 +49,30 @@ def term(session: Session, *, registry: str, uid: str) -> Data:
     }
 
 
-def _labelling(name: str) -> type[Registry]:
+def page_path(kind: str, uid: str) -> str:
+    """Where the page of a record of this kind is; registries of terms are named as in `bionty.CellType`.
+
+    >>> page_path("artifact", "x"), page_path("bionty.CellType", "x"), page_path("project", "x")
+    ('/artifact/x', '/term/bionty.CellType/x', '/term/Project/x')
+    """
+    registry = _LIKE_TERMS.get(kind, kind if "." in kind else None)
+    return f"/{kind}/{uid}" if registry is None else f"/term/{registry}/{uid}"
+
+
+def term_registries(session: Session) -> dict[str, type[Registry]]:
+    """The registries of ontologies and of modules whose records label artifacts, by name; of modules that it has."""
+    load_modules()
+    relations = annotations_of(Artifact).values()
+    targets = {relation.target._registry_name(): relation.target for relation in relations}
+    terms = {name: target for name, target in targets.items() if "." in name}
+    modules = {name: module_of(target.__table__) for name, target in terms.items()}
+    if not any(modules.values()):
+        return terms
+    deployed = {None, *revisions(session.connection())}
+    return {name: target for name, target in terms.items() if modules[name] in deployed}
+
+
+def labelling(name: str) -> type[Registry]:
     """The registry with this name. Raises `NotFound` where its records label no artifacts."""
     hint = "it is named as in bionty.CellType"
     try:

@@ -40,7 +40,7 @@ def application(
     return app.application(
         database,
         routes,
-        pages=page_routes(database, stream=stream.PATH, is_writable=is_writable),
+        pages=page_routes(database, stream=stream.FOR_PAGES, is_writable=is_writable),
         metrics=metrics,
         api_key=api_key,
         key_required=key_required,

@@ -72,6 +72,9 @@ _OPERATIONS: dict[tuple[str, str], Schema] = {
         "parameters": [
             {"name": "Last-Event-ID", "in": "header", **_LAST},
             {"name": "lastEventId", "in": "query", **_LAST},
+            {"name": "every", "in": "query", "required": False,
+             "description": "Send only the newest change, once in so many seconds.",
+             "schema": {"type": "integer", "minimum": 0, "maximum": stream.MAX_EVERY, "default": 0}},
         ],
         "responses": {
             "200": {

@@ -83,6 +83,17 @@ class AdapterContract(ABC):
 
     @pytest.fixture(scope="class")
     @classmethod
+    def sent(cls, folder: Path) -> Performance:
+        """The chain once more, elsewhere and over HTTP, as the registry behind the endpoint shows it."""
+        receiver = folder / "receiver"
+        Instance.create(receiver, receiver / "data").db.dispose()
+        with served(receiver) as url:
+            sender = play(cls().execute, "chain", folder / "sender", OPENLINEAGE_URL=url)
+        assert not sender.spooled
+        return Performance(receiver, sender.process)
+
+    @pytest.fixture(scope="class")
+    @classmethod
     def unheard(cls, folder: Path) -> Performance:
         """The chain, with an endpoint without a server."""
         return play(cls().execute, "chain", folder / "unheard", OPENLINEAGE_URL=_NOBODY)
@@ -121,12 +132,11 @@ class AdapterContract(ABC):
         assert set(starts.values()) == {1}
 
     def test_a_rerun_has_the_same_jobs_and_other_runs(
-        self, chain: Performance, folder: Path
+        self, chain: Performance, sent: Performance
     ) -> None:
-        """Names are stable, ids are fresh."""
-        again = play(self.execute, "chain", folder / "again" / "chain")
-        assert _jobs(again) == _jobs(chain)
-        assert not _run_ids(again) & _run_ids(chain)
+        """Names are stable, ids are new."""
+        assert _jobs(sent) == _jobs(chain)
+        assert not _run_ids(sent) & _run_ids(chain)
 
     # -- registry
     # ---------------------------------------------------------------------------------------------
@@ -207,21 +217,15 @@ class AdapterContract(ABC):
         )
 
     def test_through_an_endpoint_the_registry_says_the_same(
-        self, chain: Performance, folder: Path
+        self, chain: Performance, sent: Performance
     ) -> None:
         """Over real HTTP, into a registry that the process itself does not see."""
-        receiver = folder / "receiver"
-        Instance.create(receiver, receiver / "data").db.dispose()
-        with served(receiver) as url:
-            sender = play(self.execute, "chain", folder / "sender", OPENLINEAGE_URL=url)
-        assert sender.process.returncode == 0, sender.explained()
-        assert not sender.spooled
-        heard = Performance(receiver, sender.process)
-        assert _jobs(heard) == _jobs(chain)
-        first, second, third = (heard.step(name) for name in ("first", "second", "third"))
-        assert heard.feeds(first, second), heard.explained()
-        assert heard.feeds(second, third), heard.explained()
-        assert {run["status"] for run in heard.view["runs"]} == {"completed"}
+        assert sent.process.returncode == 0, sent.explained()
+        assert _jobs(sent) == _jobs(chain)
+        first, second, third = (sent.step(name) for name in ("first", "second", "third"))
+        assert sent.feeds(first, second), sent.explained()
+        assert sent.feeds(second, third), sent.explained()
+        assert {run["status"] for run in sent.view["runs"]} == {"completed"}
 
     # -- nothing of ours touches the user's job
     # -----------------------------------------------------------------

@@ -86,7 +86,7 @@ function suggest(results) {
   list.className = "suggest";
   for (const result of results) {
     const item = document.createElement("li"), link = document.createElement("a"), kind = document.createElement("span");
-    link.href = "/" + encodeURIComponent(result.kind) + "/" + encodeURIComponent(result.uid);
+    link.href = result.path;
     link.textContent = result.name + " ";
     kind.className = "kind";
     kind.textContent = result.kind;
@@ -121,34 +121,49 @@ if (search) {
   });
 }
 
-// Live: the server says that a run changed, and the parts that are live are fetched again, at most once a second.
-let changes = null, refresh = 0, isFetching = false;
+// Live: the server says that a run changed, at most once a second, and the parts that are live are fetched again.
+// A server that takes long to answer is asked less often.
+const PACE = 3, LONGEST = 30000;
+const sources = new WeakMap();
+let changes = null, newest = "", refresh = 0, isFetching = false, isOutdated = false, spent = 0;
+for (const part of document.querySelectorAll("[data-live]")) sources.set(part, part.outerHTML);
+function renew(part, renewed) {
+  const source = renewed.outerHTML;
+  // What is the same stays: the selection, the drawing, and where the pointer is.
+  if (sources.get(part) === source) return;
+  const open = new Set([...part.querySelectorAll("details[open] > summary")].map((summary) => summary.textContent));
+  sources.set(renewed, source);
+  localTimes(renewed);
+  part.replaceWith(renewed);
+  for (const summary of renewed.querySelectorAll("summary")) summary.parentElement.open = open.has(summary.textContent);
+  copyButtons(renewed);
+}
 async function lookAgain() {
   refresh = 0;
-  if (isFetching) { planRefresh(); return; }
   isFetching = true;
+  const url = location.href, begun = performance.now();
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (!answer.ok || answer.redirected) return;
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const answer = await fetch(url, { headers: { Accept: "text/html", "Lamin-Change": newest } });
+    const text = await answer.text();
+    if (!answer.ok || answer.redirected || url !== location.href) return;
+    const page = new DOMParser().parseFromString(text, "text/html");
     for (const part of document.querySelectorAll("[data-live]")) {
       const renewed = page.querySelector('[data-live="' + part.dataset.live + '"]');
       // Not under the hands of somebody who is filling in a form there.
-      if (!renewed || part.querySelector("input:focus")) continue;
-      const open = new Set([...part.querySelectorAll("details[open] > summary")].map((summary) => summary.textContent));
-      localTimes(renewed);
-      part.replaceWith(renewed);
-      for (const summary of renewed.querySelectorAll("summary")) summary.parentElement.open = open.has(summary.textContent);
-      copyButtons(renewed);
+      if (renewed && !part.querySelector("input:focus")) renew(part, renewed);
     }
   } catch {
     // The server is away; the stream says when it is back.
   } finally {
+    spent = performance.now() - begun;
     isFetching = false;
+    if (isOutdated) planRefresh();
+    isOutdated = false;
   }
 }
 function planRefresh() {
-  if (!refresh) refresh = setTimeout(lookAgain, 1000);
+  if (isFetching) isOutdated = true;
+  else if (!refresh) refresh = setTimeout(lookAgain, Math.min(LONGEST, PACE * spent));
 }
 function listen() {
   const stream = document.body.dataset.stream;
@@ -158,10 +173,10 @@ function listen() {
     changes = null;
   } else if (!changes) {
     changes = new EventSource(stream);
-    changes.addEventListener("run", planRefresh);
+    changes.addEventListener("run", (event) => { newest = event.lastEventId; planRefresh(); });
   }
 }
-document.addEventListener("visibilitychange", () => { listen(); if (!document.hidden && changes) planRefresh(); });
+document.addEventListener("visibilitychange", () => { listen(); if (!document.hidden && changes) { newest = ""; planRefresh(); } });
 
 document.addEventListener("lamin:part", (event) => { localTimes(event.detail); copyButtons(event.detail); });
 

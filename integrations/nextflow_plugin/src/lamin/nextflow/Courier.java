@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.net.ConnectException;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -16,6 +17,9 @@ final class Courier {
     private static final long LONGEST_PAUSE = TimeUnit.MINUTES.toMillis(5);
     /** At the end: how long no event may be taken, before the rest is left to the next run. */
     private static final long STANDSTILL = 5_000;
+    /** Events in one request, and milliseconds in which they gather: a request for each would cost receiver and tasks more than all else. */
+    private static final int TOGETHER = 100;
+    private static final long GATHER = 1_000;
     /** Events in memory, where the disk takes none. */
     private static final int CAPACITY = 10_000;
 
@@ -33,6 +37,7 @@ final class Courier {
     private long refusals;
     private long dropped;
     private boolean hurried;
+    private boolean closing;
     private boolean closed;
 
     Courier(Destination destination, Spool spool) {
@@ -78,8 +83,11 @@ final class Courier {
         }
     }
 
+    /** Until there is something to send, and then until more has gathered, or until the end. */
     private synchronized boolean awaitWork() {
         while (!closed && taken >= accepted && attempts > 0) waitFor(0);
+        long until = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(GATHER);
+        for (long left; !closed && !closing && attempts > 0 && (left = until - System.nanoTime()) > 0; ) waitFor(1 + left / 1_000_000);
         hurried = false;
         return !closed;
     }
@@ -98,10 +106,11 @@ final class Courier {
         synchronized (this) {
             target = accepted;
         }
+        spool.release();
         try {
-            for (String event; (event = spool.next()) != null; ) {
+            for (List<String> events; !(events = spool.next(TOGETHER)).isEmpty(); ) {
                 if (isClosed()) return;
-                send(event);
+                send(events);
             }
             sendUnspooled();
             synchronized (this) {
@@ -115,18 +124,32 @@ final class Courier {
         }
     }
 
+    private void send(List<String> events) throws IOException {
+        if (events.size() > 1 && destination.sink.emitTogether(events)) {
+            spool.advance(events.size());
+            progress();
+            return;
+        }
+        for (String event : events) {
+            if (isClosed()) return;
+            send(event);
+        }
+    }
+
     private void send(String event) throws IOException {
         try {
             destination.sink.emit(event);
-            spool.advance();
+            spool.advance(1);
         } catch (HttpSink.Refused refused) {
             spool.putAside(event, refused.getMessage());
             warn(refused.getMessage(), "events were refused and put aside in ");
         }
-        synchronized (this) {
-            progress++;
-            notifyAll();
-        }
+        progress();
+    }
+
+    private synchronized void progress() {
+        progress++;
+        notifyAll();
     }
 
     private void sendUnspooled() throws IOException {
@@ -202,7 +225,7 @@ final class Courier {
         long last = progress;
         long standstill = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(STANDSTILL);
         long enough = refusals + 2; // one that begins after this call is enough where nobody listens
-        hurried = true;
+        hurried = closing = true;
         notifyAll();
         boolean interrupted = false;
         while (taken < accepted || !unspooled.isEmpty()) {

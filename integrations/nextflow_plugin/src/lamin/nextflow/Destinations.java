@@ -48,18 +48,19 @@ final class Destinations {
 
     private static Destination endpoint(String url, Map<String, String> settings) {
         String address = address(url, settings.getOrDefault("OPENLINEAGE_ENDPOINT", ENDPOINT));
-        return Destination.endpoint(address, http(address, settings.get("OPENLINEAGE_API_KEY"), Map.of()));
+        return Destination.endpoint(address, http(address, settings.get("OPENLINEAGE_API_KEY"), Map.of(), true));
     }
 
     static String address(String url, String endpoint) {
         return url.replaceFirst("/+$", "") + "/" + (endpoint == null ? ENDPOINT : endpoint).replaceFirst("^/+", "");
     }
 
-    static Sink http(String address, String apiKey, Map<String, String> headers) {
+    /** Several events at once, as openlineage/lamin/emit sends them, only where the transport is ours. */
+    static Sink http(String address, String apiKey, Map<String, String> headers, boolean takesBatches) {
         try {
             URL parsed = new URL(address);
             if (!parsed.getProtocol().startsWith("http")) throw new MalformedURLException(address);
-            return new HttpSink(parsed, apiKey, headers);
+            return new HttpSink(parsed, apiKey, headers, takesBatches);
         } catch (MalformedURLException wrong) {
             return event -> {
                 throw new IOException("'" + Redaction.text(address) + "' is no HTTP address");

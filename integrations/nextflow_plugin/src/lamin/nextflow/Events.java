@@ -117,6 +117,11 @@ final class Events {
     }
 
     private static Map<String, Object> jobFacets(Job job) {
+        if (job.facets == null) job.facets = newJobFacets(job);
+        return job.facets;
+    }
+
+    private static Map<String, Object> newJobFacets(Job job) {
         Map<String, Object> facets = of("jobType", standard("JobTypeJobFacet", "2-0-3",
             "processingType", "BATCH",
             "integration", ENGINE.toUpperCase(Locale.ROOT),

@@ -4,8 +4,10 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.net.HttpURLConnection;
+import java.net.MalformedURLException;
 import java.net.URL;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ExecutionException;
@@ -14,10 +16,12 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.regex.Pattern;
 
 /**
- * Posts to an OpenLineage endpoint, one request an event. Each has so many seconds in all, whatever comes: the time limits of
- * a connection are about the pause between two bytes, and an answer that drips never makes one.
+ * Posts to an OpenLineage endpoint; several events at once to {@code ENDPOINT/batch}, as openlineage/lamin/emit/http_sink.py does.
+ * Each request has so many seconds in all, whatever comes: the time limits of a connection are about the pause between two bytes,
+ * and an answer that drips never makes one.
  */
 final class HttpSink implements Sink {
     private static final int TIMEOUT = 5_000;
@@ -25,13 +29,21 @@ final class HttpSink implements Sink {
     /** Statuses that the same event gets again: openlineage/lamin/emit/acknowledgement.py. */
     private static final Set<Integer> FINAL_REFUSALS = Set.of(400, 409, 411, 413, 414, 415, 422);
 
+    /** Of an address that takes no batches. */
+    private static final Set<Integer> NO_BATCHES = Set.of(404, 405, 501);
+    private static final Pattern SOME_FAILED = Pattern.compile("\"failed\"\\s*:\\s*[1-9]|\"failed_events\"\\s*:\\s*\\[\\s*\\{");
+
     private final URL url;
+    private final URL batches;
     private final String apiKey;
     private final Map<String, String> headers;
+    private volatile boolean takesBatches;
     private final ExecutorService requests = Executors.newSingleThreadExecutor(HttpSink::daemon);
 
-    HttpSink(URL url, String apiKey, Map<String, String> headers) {
+    HttpSink(URL url, String apiKey, Map<String, String> headers, boolean takesBatches) {
         this.url = url;
+        this.takesBatches = takesBatches;
+        this.batches = batches(url);
         this.headers = headers;
         this.apiKey = apiKey == null ? "" : apiKey.trim(); // a variable that is set to nothing is no key
     }
@@ -42,18 +54,42 @@ final class HttpSink implements Sink {
         return thread;
     }
 
+    private static URL batches(URL url) {
+        try {
+            String query = url.getQuery() == null ? "" : "?" + url.getQuery();
+            return new URL(url, url.getPath().replaceFirst("/+$", "") + "/batch" + query);
+        } catch (MalformedURLException never) {
+            return url;
+        }
+    }
+
     @Override
     public void emit(String event) throws IOException {
-        Future<?> request = requests.submit(() -> {
-            post(event);
-            return null;
-        });
+        Answer answer = post(url, event);
+        String problem = answer.problem();
+        if (problem == null) return;
+        String message = shown() + " " + problem + hint(answer.status);
+        if (FINAL_REFUSALS.contains(answer.status)) throw new Refused(message);
+        throw new Passing(message, null, answer.retryAfter);
+    }
+
+    @Override
+    public boolean emitTogether(List<String> events) throws IOException {
+        if (!takesBatches) return false;
+        Answer answer = post(batches, "[" + String.join(",", events) + "]");
+        if (NO_BATCHES.contains(answer.status)) takesBatches = false;
+        if (NO_BATCHES.contains(answer.status) || FINAL_REFUSALS.contains(answer.status)) return false;
+        String problem = answer.problem();
+        if (problem != null) throw new Passing(shown() + " " + problem + hint(answer.status), null, answer.retryAfter);
+        return !SOME_FAILED.matcher(answer.text()).find();
+    }
+
+    private Answer post(URL address, String body) throws IOException {
+        Future<Answer> request = requests.submit(() -> posted(address, body));
         try {
-            request.get(PATIENCE, TimeUnit.MILLISECONDS);
+            return request.get(PATIENCE, TimeUnit.MILLISECONDS);
         } catch (ExecutionException failure) {
             Throwable cause = failure.getCause();
-            if (cause instanceof Refused) throw (Refused) cause;
-            if (cause instanceof Passing) throw (Passing) cause;
             throw new Passing(String.valueOf(cause.getMessage()), cause, 0);
         } catch (TimeoutException late) {
             request.cancel(true); // its thread reads on for as long as it is answered; nobody waits for it
@@ -64,8 +100,8 @@ final class HttpSink implements Sink {
         }
     }
 
-    private void post(String event) throws IOException {
-        HttpURLConnection connection = (HttpURLConnection) url.openConnection();
+    private Answer posted(URL address, String text) throws IOException {
+        HttpURLConnection connection = (HttpURLConnection) address.openConnection();
         connection.setInstanceFollowRedirects(false);
         connection.setConnectTimeout(TIMEOUT);
         connection.setReadTimeout(TIMEOUT);
@@ -74,18 +110,36 @@ final class HttpSink implements Sink {
         connection.setRequestProperty("Content-Type", "application/json");
         if (!apiKey.isEmpty()) connection.setRequestProperty("Authorization", "Bearer " + apiKey);
         headers.forEach(connection::setRequestProperty);
-        byte[] body = event.getBytes(StandardCharsets.US_ASCII);
+        byte[] body = text.getBytes(StandardCharsets.US_ASCII);
         connection.setFixedLengthStreamingMode(body.length); // also: no silent second try
         try (OutputStream out = connection.getOutputStream()) {
             out.write(body);
         }
         int status = connection.getResponseCode();
-        byte[] answer = read(connection, status);
-        String problem = Acknowledgement.problem(status, answer, connection.getHeaderField("Location"));
-        if (problem == null) return;
-        String message = shown() + " " + problem + hint(status);
-        if (FINAL_REFUSALS.contains(status)) throw new Refused(message);
-        throw new Passing(message, null, retryAfter(connection.getHeaderField("Retry-After")));
+        return new Answer(status, read(connection, status), connection.getHeaderField("Location"), retryAfter(connection.getHeaderField("Retry-After")));
+    }
+
+    private static final class Answer {
+        final int status;
+        final byte[] body;
+        final String location;
+        final long retryAfter;
+
+        Answer(int status, byte[] body, String location, long retryAfter) {
+            this.status = status;
+            this.body = body;
+            this.location = location;
+            this.retryAfter = retryAfter;
+        }
+
+        /** Why it acknowledges nothing, or null. */
+        String problem() {
+            return Acknowledgement.problem(status, body, location);
+        }
+
+        String text() {
+            return new String(body, StandardCharsets.UTF_8);
+        }
     }
 
     /** Milliseconds; the header gives seconds, or a date, which says no more to us than that it takes a while. */

@@ -16,6 +16,11 @@ final class Input {
         this.stageName = stageName;
     }
 
+    /** One that is called as it is. */
+    Input(Path file) {
+        this(file, file, null);
+    }
+
     Map<String, Object> details() {
         return stageName == null ? Map.of() : Map.of("stageName", stageName);
     }

@@ -1,5 +1,7 @@
 package lamin.nextflow;
 
+import java.util.Map;
+
 /** A piece of code that can run: the workflow, or one of its processes. Null is unknown. */
 final class Job {
     final String name;
@@ -9,6 +11,8 @@ final class Job {
     final String commit;
     /** What an earlier release called it. */
     final String previousName;
+    /** As events have them: made once, for to mask its code takes longer than all else of an event. */
+    volatile Map<String, Object> facets;
 
     Job(String name, String type, String source, String repository, String commit, String previousName) {
         this.name = name;

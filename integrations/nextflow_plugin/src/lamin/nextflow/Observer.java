@@ -41,6 +41,7 @@ final class Observer implements TraceObserver {
     private volatile Run workflow;
     private final RemoteFiles remote = new RemoteFiles();
     private final Map<String, Object> outputs = new ConcurrentHashMap<>();
+    private volatile List<CollectedFiles> collected = List.of();
     private volatile boolean isV2;
     private volatile boolean ended;
     private volatile boolean warned;
@@ -60,10 +61,27 @@ final class Observer implements TraceObserver {
         });
     }
 
-    /** Only here are all parameters known: the script has run, the tasks have not. */
+    /** Only here are all parameters known, and all channels: the script has run, the tasks have not. */
     @Override
     public void onFlowBegin() {
         quietly(this::workflow);
+        quietly(() -> collected = CollectedFiles.watch(session, files -> quietly(() -> collected(files))));
+    }
+
+    private void collected(CollectedFiles collected) {
+        collected.take().forEach((outputs, inputs) -> {
+            Attempt maker = new Attempt(collected.run(workflow(), outputs));
+            Run run = maker.run;
+            Instant at = Instant.now();
+            List<Input> read = inputs.stream().map(Input::new).collect(Collectors.toList());
+            delivery.submit(inputs, hasher -> Events.start(run, collected.begin(), read(read, hasher)));
+            Map<Path, Digest> written = new LinkedHashMap<>();
+            outputs.forEach(file -> {
+                written.put(file, size(file));
+                publications.madeIn(file, maker);
+            });
+            delivery.submit(outputs, hasher -> Events.complete(run, at, written(written, maker, hasher)));
+        });
     }
 
     private synchronized Run workflow() {
@@ -84,7 +102,9 @@ final class Observer implements TraceObserver {
             TaskRun task = handler.getTask();
             Attempt attempt = new Attempt(newRun(task, trace, false));
             open.put(task, attempt);
-            if (task.getType() == ScriptType.SCRIPTLET) exportParent(task, attempt.run);
+            if (task.getType() != ScriptType.SCRIPTLET) return;
+            exportParent(task, attempt.run);
+            if (TaskReader.isPrepared(task)) handler.prepareLauncher(); // once more: the first time was without its parent
         });
     }
 
@@ -295,6 +315,7 @@ final class Observer implements TraceObserver {
         ended = true;
         workflow();
         abortOpen();
+        collected.forEach(this::collected); // of an operator that did not come to its end
         publishRemaining();
         endWorkflow();
         delivery.finish(WorkflowReader.interruption(session) != null);

@@ -10,6 +10,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Set;
 
 /**
@@ -18,17 +20,21 @@ import java.util.Set;
  */
 final class Segment implements Closeable {
     private static final int READ = 1 << 16;
+    /** Bytes of lines that go out together, more or less. */
+    private static final int TOGETHER = 1 << 20;
 
     final Path path;
     private final FileChannel channel;
     private long size;
     private long sent;
+    /** Bytes that are handed out; those behind them wait for the next {@link #release}. */
+    private long released;
     private ByteBuffer ahead = ByteBuffer.allocate(0);
 
     private Segment(Path path, FileChannel channel) throws IOException {
         this.path = path;
         this.channel = channel;
-        this.size = channel.size();
+        this.size = this.released = channel.size();
     }
 
     /** A new one; locked, where the file system knows locks. Elsewhere it waits for a replay that names it. */
@@ -61,6 +67,10 @@ final class Segment implements Closeable {
         }
     }
 
+    void release() {
+        released = size;
+    }
+
     long size() {
         return size;
     }
@@ -82,22 +92,27 @@ final class Segment implements Closeable {
         size = end;
     }
 
-    /** The first line that is not sent, without its end; null where there is none. A last line without an end is torn. */
-    String next() throws IOException {
-        int end = indexOfNewline();
-        while (end < 0 && sent + ahead.limit() < size) {
+    /** The first lines that are not sent, at most so many, without their ends; of long ones fewer. A last line without an end is torn. */
+    List<String> next(int most) throws IOException {
+        List<String> lines = linesAhead(most);
+        while ((lines.isEmpty() || lines.size() < most && ahead.limit() < TOGETHER) && sent + ahead.limit() < released) {
             readMore();
-            end = indexOfNewline();
+            lines = linesAhead(most);
         }
-        if (end < 0) {
-            sent = size;
-            return null;
-        }
-        return new String(ahead.array(), 0, end, StandardCharsets.UTF_8);
+        if (lines.isEmpty() && sent < released) sent = released;
+        return lines;
     }
 
-    private int indexOfNewline() {
-        for (int i = 0; i < ahead.limit(); i++) {
+    private List<String> linesAhead(int most) {
+        List<String> lines = new ArrayList<>();
+        for (int start = 0, end; lines.size() < most && (end = indexOfNewline(start)) >= 0; start = end + 1) {
+            lines.add(new String(ahead.array(), start, end - start, StandardCharsets.UTF_8));
+        }
+        return lines;
+    }
+
+    private int indexOfNewline(int start) {
+        for (int i = start; i < ahead.limit(); i++) {
             if (ahead.get(i) == '\n') return i;
         }
         return -1;
@@ -111,14 +126,15 @@ final class Segment implements Closeable {
         ahead = ByteBuffer.wrap(java.util.Arrays.copyOf(longer.array(), longer.limit()));
     }
 
-    /** The line of {@link #next} is where it belongs. What is all sent takes no room on the disk. */
-    void advance() throws IOException {
-        int length = indexOfNewline() + 1;
+    /** So many lines of {@link #next} are where they belong. What is all sent takes no room on the disk. */
+    void advance(int lines) throws IOException {
+        int length = 0;
+        for (int i = 0; i < lines; i++) length = indexOfNewline(length) + 1;
         sent += length;
         ahead = ByteBuffer.wrap(java.util.Arrays.copyOfRange(ahead.array(), length, ahead.limit()));
         if (sent < size) return;
         channel.truncate(0);
-        sent = size = 0;
+        sent = size = released = 0;
         ahead = ByteBuffer.allocate(0);
     }
 

@@ -101,31 +101,36 @@ final class Spool {
         segments.sort((a, b) -> a.path.compareTo(b.path));
     }
 
-    /** The first event that is not sent, or null. */
-    synchronized String next() throws IOException {
+    /** What is here by now may go; what comes while it goes gathers, for else it would go singly. */
+    synchronized void release() {
+        segments.forEach(Segment::release);
+    }
+
+    /** The first events that are not sent, at most so many of those that were released. */
+    synchronized List<String> next(int most) throws IOException {
         while (!segments.isEmpty()) {
             Segment oldest = segments.get(0);
-            String event = oldest.isSent() ? null : oldest.next();
-            if (event != null) return event;
-            if (oldest == current) return null;
+            List<String> events = oldest.isSent() ? List.of() : oldest.next(most);
+            if (!events.isEmpty()) return events;
+            if (oldest == current || !oldest.isSent()) return events;
             segments.remove(0);
             oldest.remove();
         }
-        return null;
+        return List.of();
     }
 
-    /** The event of {@link #next} is at its destination. */
-    synchronized void advance() throws IOException {
-        segments.get(0).advance();
+    /** So many of the events of {@link #next} are at their destination. */
+    synchronized void advance(int events) throws IOException {
+        segments.get(0).advance(events);
     }
 
-    /** The event of {@link #next} will never be taken: beside the segment it waits for lamin events requeue. */
+    /** The first event of {@link #next} will never be taken: beside the segment it waits for lamin events requeue. */
     synchronized void putAside(String event, String reason) throws IOException {
         String name = segments.get(0).path.getFileName().toString().replaceFirst("\\.ndjson$", ".aside");
         new FileSink(folder.resolve(name)).emit(event);
         new FileSink(folder.resolve(name + ".reasons")).emit(Json.write(java.util.Map.of(
             "at", java.time.Instant.now().toString(), "reason", reason.substring(0, Math.min(500, reason.length())))));
-        advance();
+        advance(1);
     }
 
     /** Let go of everything; what is sent is removed, what is not waits. */

@@ -2,6 +2,7 @@ package lamin.nextflow;
 
 import static lamin.nextflow.WorkflowReader.ask;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -42,6 +43,12 @@ final class TaskReader {
         String source = ask(() -> task.getProcessor().getTaskBody().getSource());
         String previous = workflow.previousName == null ? null : workflow.previousName + ":" + process;
         return new Job(workflow.name + ":" + process, "process", source, workflow.repository, workflow.commit, previous);
+    }
+
+    /** Whether what starts it is written already: so it is of one of a task array, before anybody is told of the task. */
+    static boolean isPrepared(TaskRun task) {
+        if (ask(() -> task.getProcessor().getConfig().get("array")) == null) return false;
+        return Boolean.TRUE.equals(ask(() -> DatasetName.isLocal(task.getWorkDir()) && Files.exists(task.getWorkDir().resolve(TaskRun.CMD_RUN))));
     }
 
     private static int attempt(TaskRun task) {

@@ -58,7 +58,7 @@ final class Transports {
         Map<String, String> headers = new LinkedHashMap<>();
         map(get(config, "custom_headers")).forEach((name, value) -> headers.put(String.valueOf(name), String.valueOf(value)));
         String key = text(map(get(config, "auth")), "api_key");
-        return Destination.transport(description(config), Destinations.http(address, key, headers));
+        return Destination.transport(description(config), Destinations.http(address, key, headers, false));
     }
 
     /** The configuration without its keys, which may change from one day to the next. */

@@ -38,7 +38,7 @@ public final class Probe {
             case "keys": return keys(arguments);
             case "destinations": return destinations();
             case "acknowledged": return acknowledged(arguments);
-            case "deliver": return delivered(arguments.get(0), Integer.parseInt(arguments.get(1)));
+            case "deliver": return delivered(arguments.get(0), Integer.parseInt(arguments.get(1)), arguments.size() < 3 ? 100 : Long.parseLong(arguments.get(2)));
             case "post": return posted(arguments.get(0), arguments.get(1));
             default: throw new IllegalArgumentException(word);
         }
@@ -248,7 +248,7 @@ public final class Probe {
         long began = System.nanoTime();
         String problem = null;
         try {
-            new HttpSink(new java.net.URL(url), key, Map.of()).emit("{}");
+            new HttpSink(new java.net.URL(url), key, Map.of(), true).emit("{}");
         } catch (java.io.IOException failure) {
             problem = failure.getMessage();
         }
@@ -256,8 +256,8 @@ public final class Probe {
         return Arrays.asList(problem, (System.nanoTime() - began) / 1_000_000, used);
     }
 
-    /** Deliver so many events, a tenth of a second apart; the longest that one of them held its thread, in milliseconds. */
-    private static Object delivered(String url, int count) throws Exception {
+    /** Deliver so many events, so many milliseconds apart; the longest that one of them held its thread, in milliseconds. */
+    private static Object delivered(String url, int count, long pause) throws Exception {
         Map<String, String> environment = new LinkedHashMap<>(System.getenv());
         environment.put("OPENLINEAGE_URL", url);
         Delivery delivery = Delivery.of(Map.of(), environment);
@@ -267,7 +267,7 @@ public final class Probe {
             long began = System.nanoTime();
             delivery.submit(hasher -> event);
             longest = Math.max(longest, System.nanoTime() - began);
-            Thread.sleep(100);
+            Thread.sleep(pause);
         }
         delivery.finish(false);
         return longest / 1_000_000;
