@@ -105,6 +105,40 @@ def test_reading_files_does_not_hold_up_the_event_loop(
     assert longest < _SLOW
 
 
+def test_a_large_file_is_not_read_again_by_the_next_process(
+    recorded: RecordedEvents, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from lamin_core.storage import digest_cache
+    from lamin_core.storage.hashing import digest
+    from lamin_prefect import file_use
+    from openlineage.lamin.adapter.datasets import DatasetReader
+
+    hashed: list[Path] = []
+
+    def counting(path: Path, *args: Any) -> Any:
+        hashed.append(path)
+        return digest(path, *args)
+
+    @ours.task
+    def size(raw: Path) -> int:
+        return raw.stat().st_size
+
+    @ours.flow
+    def pipeline(raw: Path) -> int:
+        return size(raw)
+
+    with Path("large.bin").open("wb") as file:
+        file.truncate(digest_cache.SHELVED_FROM)
+    time.sleep(0.1)  # so that no later change could bear the same time
+    monkeypatch.setattr(digest_cache, "digest", counting)
+    for _ in range(2):
+        reader = DatasetReader(tmp_path / "digests.db")  # as a new process has it
+        monkeypatch.setattr(file_use, "reader", reader)
+        assert pipeline(Path("large.bin")) == digest_cache.SHELVED_FROM
+    assert [path.name for path in hashed] == ["large.bin"]
+    assert [run.inputs for run in recorded.runs("size")] == [["large.bin"]] * 2
+
+
 def test_a_flow_with_parameters_that_are_not_valid_is_a_failed_run(
     recorded: RecordedEvents,
 ) -> None:

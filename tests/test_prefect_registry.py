@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import update
 
 import lamin_core as ln
 import lamin_prefect
@@ -89,14 +90,11 @@ def test_an_id_of_prefect_leads_to_all_attempts_the_last_first(
 
 KILLED = """
 import time
-from pathlib import Path
 from lamin_prefect import flow, task
 
 @task
 def slow() -> None:
-    time.sleep(1)
-    Path("started").touch()
-    time.sleep(60)
+    time.sleep(100)
 
 @flow
 def pipeline() -> None:
@@ -111,7 +109,7 @@ if __name__ == "__main__":
 def killed(
     instance: Instance, prefect_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> UUID:
-    """Prefect's id of a flow run whose process was killed."""
+    """Prefect's id of a flow run whose process was killed, on another machine."""
     for name, value in prefect_environment.items():
         monkeypatch.setenv(name, value)
     folder = instance.folder.parent
@@ -119,24 +117,32 @@ def killed(
     (folder / "flow.py").write_text(KILLED)
     with subprocess.Popen([sys.executable, "flow.py"], cwd=folder, env=os.environ) as process:
         deadline = time.monotonic() + 120
-        while not (folder / "started").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        while ln.Run.filter(status="running").count() < 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
         process.kill()
-    typed("runs")
+    with instance.db.writing() as session:
+        session.execute(update(ln.Run).values(host="a-worker-of-elsewhere"))
     return UUID(ln.Run.get(transform__key__endswith=":pipeline").external_id)
 
 
-def test_reconcile_closes_what_prefect_knows_to_have_ended(
-    killed: UUID, prefect_here: None
-) -> None:
+def test_reconcile_closes_runs_of_other_machines(killed: UUID, prefect_here: None) -> None:
     from prefect.client.orchestration import get_client
     from prefect.states import Crashed
 
     def status() -> dict[str, str]:
         return {run.transform.key.rpartition(":")[2]: str(run.status) for run in ln.Run.all()}
 
+    def unchanged(*options: str) -> None:
+        assert typed("runs", "reconcile", *options).stdout == "no run has ended without a message\n"
+
+    typed("runs")
+    assert status() == {"pipeline": "running", "slow": "running"}
+    unchanged()  # Prefect believes so, too
+    unchanged("--stale-after", "1h")
+    assert status() == {"pipeline": "running", "slow": "running"}
+    assert typed("runs", "reconcile", "--stale-after", "0s").stdout.count("lost") == 2
     assert status() == {"pipeline": "lost", "slow": "lost"}
-    assert typed("runs", "reconcile").stdout == "no run has ended without a message\n"
+    unchanged()
     with get_client(
         sync_client=True
     ) as client:  # as a worker does, or the server, without heartbeats
@@ -146,4 +152,4 @@ def test_reconcile_closes_what_prefect_knows_to_have_ended(
     assert "aborted" in lines[1]
     assert "no heartbeat" in lines[1]
     assert status() == {"pipeline": "aborted", "slow": "lost"}
-    assert typed("runs", "reconcile").stdout == "no run has ended without a message\n"
+    unchanged()

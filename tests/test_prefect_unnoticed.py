@@ -162,6 +162,7 @@ def test_a_script_says_the_same_and_is_recorded_once(
 
 
 SERVED = """
+import time
 from pathlib import Path
 from prefect import flow, task
 
@@ -171,8 +172,11 @@ def copy(raw: str) -> str:
     return "out.txt"
 
 @flow
-def served(raw: str) -> str:
-    return copy(raw)
+def served(raw: str, seconds: int = 0) -> str:
+    result = copy(raw)
+    Path("started").touch()
+    time.sleep(seconds)
+    return result
 
 if __name__ == "__main__":
     served.serve(name="NAME")
@@ -180,8 +184,11 @@ if __name__ == "__main__":
 
 ORDER = """
 import sys, time
+from pathlib import Path
+from prefect.client.orchestration import get_client
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelling
 
 for _ in range(100):
     try:
@@ -189,10 +196,19 @@ for _ in range(100):
         break
     except ObjectNotFound:
         time.sleep(1)
+Path("started").unlink()
+run = run_deployment(sys.argv[1], parameters={"raw": "raw.txt", "seconds": 300}, timeout=0)
+while not Path("started").exists():
+    time.sleep(0.1)
+with get_client(sync_client=True) as client:
+    client.set_flow_run_state(run.id, Cancelling())
+    while client.read_flow_run(run.id).state.name != "Cancelled":
+        time.sleep(0.2)
+print("Cancelled")
 """
 
 
-def test_a_served_flow_of_unchanged_code_is_recorded(scripts: Scripts) -> None:
+def test_a_served_flow_of_unchanged_code_is_recorded_also_if_cancelled(scripts: Scripts) -> None:
     name = scripts.folder.name.replace("_", "-")
     (scripts.folder / "served.py").write_text(SERVED.replace("NAME", name))
     environment = {**os.environ, **scripts.environment, **PLUGIN}
@@ -216,8 +232,10 @@ def test_a_served_flow_of_unchanged_code_is_recorded(scripts: Scripts) -> None:
         finally:
             serving.terminate()
             serving.wait(60)
-    assert done.stdout == "Completed\n", done.stderr
+    assert done.stdout == "Completed\nCancelled\n", done.stderr
     assert sorted(scripts.ends()) == [
         ("copy", "COMPLETE", ["out.txt"]),
-        ("served", "COMPLETE", ["out.txt"]),
+        ("copy", "COMPLETE", ["out.txt"]),
+        ("served", "ABORT", []),
+        ("served", "COMPLETE", ["out.txt", "started"]),
     ]

@@ -243,6 +243,22 @@ def test_a_screen_reader_can_use_every_kind_of_page(
     assert problems == {}
 
 
+def _move_by_the_map(page: Page) -> None:
+    """The map is there while a part of the drawing is shown, and leads to the others."""
+    small_map, frame = page.locator(".minimap"), page.locator(".graph svg > g")
+    assert not small_map.is_visible()
+    page.locator(".graph a").first.focus()
+    for _ in range(8):
+        page.keyboard.press("+")
+    small_map.wait_for()
+    before = frame.get_attribute("transform")
+    small_map.click(position={"x": 2, "y": 2})
+    assert frame.get_attribute("transform") != before
+    page.locator(".graph a").first.focus()
+    page.keyboard.press("0")
+    small_map.wait_for(state="hidden")
+
+
 def test_the_lineage_view_unfolds_and_finds_by_keys_and_runs_nothing(
     browser: Browser,
     server: Server,
@@ -278,6 +294,7 @@ def test_the_lineage_view_unfolds_and_finds_by_keys_and_runs_nothing(
         assert IMAGE in page.locator(".panel").inner_text()
         page.go_back()
         step.wait_for()
+        _move_by_the_map(page)
         with page.expect_download() as download:
             page.get_by_role("button", name="PNG").click()
         assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")

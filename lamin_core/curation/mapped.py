@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 Sample = dict[str, Any]
 """Arrays by layer, labels by column, and `_store_idx`, the position of the file."""
+Readers = list[tuple[str, Callable[[int], Any]]]
+"""What reads each part of a row, by the name that a sample has it by."""
 Join = Literal["inner", "outer"] | None
 MISSING = -1
 """The code of labels that are missing or unknown."""
@@ -55,6 +58,7 @@ class MappedCollection:
         self.join, self.parallel, self.dtype = join, parallel, dtype
         self._handles = stores.Handles()
         self._parts: dict[tuple[int, str], tuple[object, stores.Matrix | stores.Labels]] = {}
+        self._readers_of: dict[int, tuple[object, Readers]] = {}
         """Matrices and columns, each with the file that it belongs to."""
         self._rows = [self._chosen_rows(position, obs_filter) for position in range(len(paths))]
         self.n_obs_list = [len(rows) for rows in self._rows]
@@ -135,25 +139,48 @@ class MappedCollection:
     # Rows
 
     def __getitem__(self, index: int) -> Sample:
+        member, row = self._located(index)
+        return _sample(member, row, self._readers(member))
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+        """Return several rows, in the order asked for, read in the order of the files: what a DataLoader calls."""
+        samples: dict[int, Sample] = {}
+        readers: Readers = []
+        last_member = -1
+        for index in sorted(set(indices)):
+            member, row = self._located(index)
+            if member != last_member:
+                readers, last_member = self._readers(member), member
+            samples[index] = _sample(member, row, readers)
+        return [samples[index] for index in indices]
+
+    def _located(self, index: int) -> tuple[int, int]:
+        """Return the member that has this row, and its row there."""
         position = int(index) + (len(self) if index < 0 else 0)
         if not 0 <= position < len(self):
             raise IndexError(f"row {index} of {len(self):,}")
         member = bisect_right(self._ends, position)
         row = self._rows[member][position - (self._ends[member] - self.n_obs_list[member])]
-        sample: Sample = {key: self._values(member, key, row) for key in self.layers_keys}
-        for key in self.obsm_keys:
-            sample[f"obsm_{key}"] = self._matrix(member, f"obsm/{key}").row(row)
-        for key in self.obs_keys:
-            sample[key] = self._label(member, key, row)
-        sample["_store_idx"] = member
-        return sample
+        return member, row
 
-    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
-        """Return several rows, in the order asked for, read in the order of the files: what a DataLoader calls."""
-        samples: dict[int, Sample] = {}
-        for index in sorted(set(indices)):
-            samples[index] = self[index]
-        return [samples[index] for index in indices]
+    def _readers(self, member: int) -> Readers:
+        """Return what reads each part of a row of a member: looked up once for each opened file."""
+        group = self._group(member)
+        cached = self._readers_of.get(member)
+        if cached is not None and cached[0] is group:
+            return cached[1]
+        readers: Readers = [(key, self._row_reader(member, key)) for key in self.layers_keys]
+        for key in self.obsm_keys:
+            readers.append((f"obsm_{key}", self._matrix(member, f"obsm/{key}").row))
+        for key in self.obs_keys:
+            readers.append((key, self._label_reader(member, key)))
+        self._readers_of[member] = (group, readers)
+        return readers
+
+    def _row_reader(self, member: int, key: str) -> Callable[[int], Any]:
+        if self.dtype is None and self._places[member] is None:
+            return self._matrix(member, key).row
+        return partial(self._values, member, key)
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(len(self)))
@@ -172,22 +199,28 @@ class MappedCollection:
         joined[places] = values
         return joined
 
-    def _label(self, member: int, key: str, row: int) -> Any:
+    def _label_reader(self, member: int, key: str) -> Callable[[int], Any]:
         labels = self._labels(member, key)
-        code = labels.code(row)
-        if key not in self.encoders:
-            if labels.categories is None:
-                return code
-            return labels.categories[code] if code >= 0 else None
+        numbers = self.encoders.get(key)
         if labels.categories is None:
-            return self.encoders[key].get(code, MISSING)
-        return self._codes[member, key][code] if code >= 0 else MISSING
+            if numbers is None:
+                return labels.code
+            return lambda row: numbers.get(labels.code(row), MISSING)
+        meanings: Sequence[Any] = labels.categories if numbers is None else self._codes[member, key]
+        missing = None if numbers is None else MISSING
+
+        def label(row: int) -> Any:
+            code = labels.code(row)
+            return meanings[code] if code >= 0 else missing
+
+        return label
 
     # Files
 
     def close(self) -> None:
         """Close the files; reading a row opens them again."""
         self._parts.clear()
+        self._readers_of.clear()
         self._handles.close()
 
     @property
@@ -214,7 +247,7 @@ class MappedCollection:
         get_worker_info().dataset.close()
 
     def __getstate__(self) -> dict[str, object]:
-        return vars(self) | {"_parts": {}}
+        return vars(self) | {"_parts": {}, "_readers_of": {}}
 
     def _members(self) -> range:
         return range(len(self.path_list))
@@ -334,6 +367,12 @@ class MappedCollection:
             else:
                 occurring |= set(labels.categories)
         return {label for label in occurring if label is not None}
+
+
+def _sample(member: int, row: int, readers: Readers) -> Sample:
+    sample: Sample = {name: read(row) for name, read in readers}
+    sample["_store_idx"] = member
+    return sample
 
 
 def _joined(names_by_member: Sequence[Sequence[str]], join: str) -> list[str]:

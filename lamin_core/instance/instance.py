@@ -47,7 +47,7 @@ from lamin_core.instance.modules import (
 )
 from lamin_core.instance.run_service import RunService
 from lamin_core.instance.waiting import bring_in
-from lamin_core.models import Artifact, Collection, InstanceRow, Schema, Storage, User
+from lamin_core.models import Artifact, Collection, Feature, InstanceRow, Schema, Storage, User
 from lamin_core.models.base import Registry
 from lamin_core.models.relations import relations_of
 from lamin_core.modules.installed import open_modules
@@ -285,7 +285,11 @@ class Instance:
 
     def ordered_members(self, collection: Collection) -> SQLQuerySet[Artifact]:
         """The artifacts of a collection in the order in which they were passed."""
-        return ordered_members(self.db, collection)
+        return ordered_members(self.db, collection, Collection.artifacts)
+
+    def ordered_features(self, schema: Schema) -> SQLQuerySet[Feature]:
+        """The features of a schema in the order in which they were passed."""
+        return ordered_members(self.db, schema, Schema.features)
 
     def artifact_of(
         self,

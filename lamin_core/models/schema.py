@@ -16,7 +16,7 @@ from lamin_core.models.dtypes import named
 from lamin_core.models.feature import Feature
 from lamin_core.models.interfaces import RecordList
 from lamin_core.models.lamindb_names import check_options
-from lamin_core.models.queryset import FieldName, QuerySet, RelatedSet
+from lamin_core.models.queryset import FieldName, QuerySet
 from lamin_core.models.relations import ToMany, ToOne
 from lamin_core.runtime import current
 
@@ -158,11 +158,14 @@ class Schema(Registry):
         keep_arguments(self, SchemaArguments(members=members, slots=slots, index=index))
 
     @property
-    def members(self) -> RelatedSet[Registry]:
-        """What its columns are: features, or records of the biological registry that `itype` names."""
+    def members(self) -> QuerySet[Any]:
+        """What its columns are: features in their order, or records of the biological registry that `itype` names."""
         registry = (self.itype or "Feature").removeprefix("bionty.").partition(".")[0]
         names = {"Gene": "genes", "Protein": "proteins", "CellMarker": "cell_markers"}
-        members: RelatedSet[Registry] = getattr(self, names.get(registry, "features"))
+        if registry in names:
+            members: QuerySet[Any] = getattr(self, names[registry])
+        else:
+            members = current.current_instance().ordered_features(self)
         return members
 
     @property

@@ -16,7 +16,6 @@ from lamin_core.models import (
     Artifact,
     Base,
     Collection,
-    CollectionArtifact,
     Registry,
     RunArtifact,
     Schema,
@@ -130,16 +129,17 @@ class SQLRelatedSet(SQLQuerySet[R], RelatedSet[R]):
                 )
 
 
-def ordered_members(database: Database, collection: Collection) -> SQLRelatedSet[Artifact]:
-    """The artifacts of a collection in the order in which they were passed."""
-    between: Any = CollectionArtifact
+def ordered_members(database: Database, record: Any, relation: ToMany[R]) -> SQLRelatedSet[R]:
+    """The records of a relation whose link has a position, in the order in which they were passed."""
+    link, target = relation.link, relation.target
+    assert link is not None
     position = (
-        select(between.position)
-        .where(between.collection_id == collection.id, between.artifact_id == Artifact.id)
+        select(link.position)
+        .where(getattr(link, relation.own) == record.id)
+        .where(getattr(link, relation.other) == target.id)
         .scalar_subquery()
     )
-    members = SQLRelatedSet(database, collection, Collection.artifacts)
-    return members._with(_order=((position, False),))
+    return SQLRelatedSet(database, record, relation)._with(_order=((position, False),))
 
 
 def all_reached(database: Database, record: Any, relation: Any) -> SQLQuerySet[Any]:

@@ -225,8 +225,8 @@ def test_schemas_know_their_members_and_which_may_be_missing(embedded: Instance)
         ln.Feature(name="age", dtype=int).save(),
         ln.Feature(name="batch", dtype=str).save(),
     )
-    schema = ln.Schema([age, batch.with_config(optional=True)]).save()
-    assert list(schema.members.all()) == [age, batch]
+    schema = ln.Schema([batch.with_config(optional=True), age]).save()
+    assert schema.members.to_list("name") == ["batch", "age"]
     assert list(schema.optionals) == [batch]
 
 

@@ -46,6 +46,7 @@ def test_every_page_answers_with_few_statements_and_bytes(story: Story) -> None:
         assert response.status_code == 200, (path, response.text[-500:])
         assert len(sent) <= MAX_STATEMENTS, (path, sent)
         assert len(response.content) < MAX_BYTES, path
+        assert f"lamin-core {ln.__version__} " in response.text, path
 
 
 def test_every_page_has_the_same_data_as_json(story: Story) -> None:

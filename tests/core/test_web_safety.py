@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import update
 
 import lamin_core as ln
-from lamin_core.models import Artifact, Content
+from lamin_core.models import Artifact, Content, Run
 
 if TYPE_CHECKING:
     from .web_story import Story
@@ -41,6 +41,33 @@ def test_no_hostile_text_becomes_markup(story: Story) -> None:
         assert re.findall(r"<img(?! class=\"preview\")", page) == [], path
         assert re.findall(r"(?:href|src|action)=\"(?!/|#)[^\"]*\"", page) == [], path
         assert "style=" not in page, path
+
+
+def test_a_page_of_an_engine_is_a_link_and_nothing_else_is(instance: Any) -> None:
+    good = "https://prefect.example/runs/flow-run/1"
+    hostile = (
+        "javascript:alert(1)",
+        "https://a@evil.example/",
+        "data:text/html,x",
+        "//evil.example",
+    )
+    details = {
+        "prefect": {"url": good},
+        "more": dict(enumerate(hostile)),
+        "facets": {"x": {"_schemaURL": f"{good}2"}},
+    }
+    code = ln.Transform(key="fit.py", reference=good).save()
+    run = ln.Run(code, reference=hostile[0]).save()
+    with instance.db.writing() as session:
+        session.execute(update(Run).where(Run.id == run.id).values(details=details))
+    client = serve(instance)
+    assert client.get(f"/run/{run.uid}.json").json()["links"] == [good]
+    for path in (f"/run/{run.uid}", f"/transform/{code.uid}"):
+        page = client.get(path).text
+        assert re.findall(r'href="((?!/|#)[^"]*)" rel="noopener noreferrer"', page) == [good], path
+        assert re.findall(r"(?:href|src|action)=\"(?!/|#|https://prefect)[^\"]*\"", page) == [], (
+            path
+        )
 
 
 def test_text_that_turns_the_line_around_is_shown_as_an_escape(story: Story) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -31,6 +32,7 @@ from lamin_core.models.note import note_of
 from lamin_core.models.storage import UNKNOWN_SIZE
 from lamin_core.server.web.page import Data, Page, mappings
 from lamin_core.server.web.preview import Stored, checked_bytes
+from lamin_core.server.web.templates import is_web_url
 from lamin_core.storage.hashing import Digest
 
 _MANY = 200
@@ -65,6 +67,7 @@ def run(session: Session, *, uid: str) -> Data:
         "parent_key": row.parent_key,
         "created_by": row.handle,
         "notes": row.notes,
+        "links": list(dict.fromkeys(_links(record.details or {}))),
         "environment": None if environment is None else _environment(environment),
         "inputs": [file for file in files if file["direction"] == "input"],
         "outputs": [file for file in files if file["direction"] == "output"],
@@ -101,6 +104,15 @@ def _run_row(session: Session, uid: str) -> Row[Any]:
     if row is None:
         raise NotFound(f"no run has the uid {uid!r}", hint="look for it with the search")
     return row
+
+
+def _links(details: Mapping[str, object]) -> Iterator[str]:
+    """The pages of the engine about this run that its details name."""
+    for name, value in details.items():
+        if isinstance(value, Mapping) and name != "facets":  # these name schemas and producers
+            yield from _links(value)
+        elif isinstance(value, str) and is_web_url(value):
+            yield value
 
 
 def _environment(environment: Environment) -> Data:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -49,8 +50,13 @@ def environment() -> Environment:
         "short": short,
         "markdown": markdown,
         "highlighted": highlighted,
+        "external": external,
     }
-    templates.globals |= {"linked": linked, "asset": asset, "version": lamin_core.__version__}
+    templates.globals |= {
+        "linked": linked,
+        "asset": asset,
+        "package_version": lamin_core.__version__,
+    }
     return templates
 
 
@@ -111,6 +117,36 @@ def pretty(value: object) -> str:
         except ValueError:
             return str(value)
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def external(url: str | None) -> str | Markup:
+    """A link out of these pages where the text is the URL of a web page, else the text.
+
+    It shows all of the URL, so that people see where it leads, and does not tell that page where they come from.
+
+    >>> external("javascript:alert(1)"), external("https://a/b c")
+    ('javascript:alert(1)', 'https://a/b c')
+    >>> str(external("https://prefect.example/runs/1?x=<b>"))
+    '<a href="https://prefect.example/runs/1?x=&lt;b&gt;" rel="noopener noreferrer">https://prefect.example/runs/1?x=&lt;b&gt;</a>'
+    """
+    text = url or ""
+    if not is_web_url(text):
+        return text
+    return Markup('<a href="{0}" rel="noopener noreferrer">{0}</a>').format(text)
+
+
+def is_web_url(text: str) -> bool:
+    """Whether it is the URL of a web page, without a password, blanks or characters that are not shown."""
+    if not _WEB_URL.fullmatch(text):
+        return False
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return bool(parts.hostname) and parts.username is None
+
+
+_WEB_URL = re.compile(r"https?://[!-~]{1,2000}")
 
 
 def short(text: str | None, letters: int = 60) -> str:
