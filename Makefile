@@ -40,13 +40,16 @@ setup: ## Make .venv with every extra and every tool, from pinned and hashed ver
 demo: setup ## Run the same small analysis in every engine, and look at it in one graph.
 	@$(BIN)/python example_pipelines/demo.py
 
-.PHONY: test
-test: setup ## Run every test; then those of the core once more, on the newest SQLAlchemy.
+.PHONY: environments
+environments: setup # those of other programs and other versions, which some tests need
 	@requirements/install .venv-dbt requirements/producers.txt alone
 	@requirements/install .venv-genes requirements/genes.txt alone
 	@requirements/install .venv-snakemake requirements/snakemake-oldest.txt alone
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 	@requirements/install .venv-next requirements/next.txt
+
+.PHONY: test
+test: environments ## Run every test; then those of the core once more, on the newest SQLAlchemy.
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 	.venv-next/bin/python -m pytest -n $(WORKERS) --dist loadfile tests/core $(NEXT_LEAVES_OUT) $(PYTEST_ARGS) || \
 	    { code=$$?; test $$code = 5 -a -n "$(strip $(PYTEST_ARGS))" || exit $$code; } # none of the chosen tests is of the core
 

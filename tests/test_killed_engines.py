@@ -160,6 +160,24 @@ def of_elsewhere(is_so: bool) -> None:
         session.execute(update(Run).values(host=f"{host}-b" if is_so else host.removesuffix("-b")))
 
 
+def test_the_next_start_of_snakemake_closes_what_was_killed(
+    instance: Instance, request: pytest.FixtureRequest
+) -> None:
+    command, _, top = snakemake(request)
+    with started(*command) as process:
+        wait_for({top: "running", "quick": "completed", "slow": "running"})
+        end(process)
+    assert statuses()["slow"] == "running", "nobody has looked"
+    target = [*command[:3], "a.txt", "--nolock", *command[3:]]  # it is there: nothing to be done
+    with started(*target) as process:
+        assert process.wait(60) == 0
+    runs = [(run.transform.key, run.status) for run in ln.Run.all().order_by("id")]
+    assert sorted(runs) == [
+        *[(top, "completed"), (top, "lost")],
+        *[(f"{top}:quick", "completed"), (f"{top}:slow", "lost")],
+    ]
+
+
 def test_what_an_engine_has_said_of_the_end_holds_whenever_it_arrives(
     instance: Instance, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

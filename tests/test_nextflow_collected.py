@@ -68,6 +68,8 @@ def test_tasks_of_an_array_are_runs_of_their_own_and_know_it(folder: Path, playe
     parts = [path.read_text().split()[1] for path in folder.glob("work/*/*/part.txt")]
     assert sorted(set(parts)) == own
     assert {run(event)["details"]["executor"] for event in ends} == {"slurm"}
+    for event in ends:  # without metrics, for which Nextflow starts programs
+        assert {"realtime", "duration", "cpus"} <= run(event)["details"].keys()
 
 
 def test_collected_file_is_made_by_the_operator_from_the_files_that_went_in(played: Played) -> None:

@@ -14,7 +14,7 @@ import lamin_core as ln
 from lamin_core.instance.instance import Instance, disconnect
 from lamin_core.models import RunArtifact
 from lamin_core.runtime.current import current_instance
-from tests.contract.snakemake.playing import COMMAND, environment, play, write
+from tests.contract.snakemake.playing import COMMAND, INSTALLS_NOTHING, environment, play, write
 
 SNAKEFILE = """
 import snakemake_logger_plugin_lamin as lamin
@@ -99,15 +99,6 @@ dependencies:
   - pip:
     - polars
 """
-INSTALLS_NOTHING = """#!/bin/bash
-case "$*" in
---version) echo conda 25.1.0 ;;
-"info --json") echo '{"conda_prefix": "'$(cd "$(dirname "$0")/.." && pwd)'", "platform": "linux-64"}' ;;
-"config --get"*) echo '{"get": {"channel_priority": "strict"}}' ;;
-"env create"*) mkdir -p "${@: -1}" ;;
-esac
-"""
-"""What Snakemake calls `conda`: it makes an empty environment, for packages are no matter of these tests."""
 QUEUE = '#!/bin/bash\n(bash "$1" >> queue.log 2>&1 &)\necho q-$$\n'
 
 

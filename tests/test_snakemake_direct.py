@@ -141,6 +141,7 @@ def test_it_belongs_to_the_job(instance: Instance, tmp_path: Path) -> None:
             ["wrapper.csv"],
             ["notebook.csv"],
         )
+        assert run_of("by_notebook").transform.source_code == BY_WRAPPER
         assert [artifact.key for artifact in run.input_artifacts] == ["script.csv"]
         assert made_by(workflow) == ["summary.txt"]
         tracked = script.children.one()

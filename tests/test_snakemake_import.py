@@ -11,21 +11,36 @@ from typing import Any
 
 import pytest
 
+import lamin_core as ln
 from lamin_core.errors import NotFound
+from lamin_core.instance.instance import Instance, disconnect
 from lamin_snakemake.code_on_disk import CodeOnDisk
+from lamin_snakemake.importing import import_workflow, workflow_of
 from lamin_snakemake.metadata import OutputRecord, read_records
-from tests.contract.snakemake.playing import environment, play, write
+from tests.conftest import Postgres
+from tests.contract.snakemake.playing import INSTALLS_NOTHING, environment, play, write
 
 SNAKEFILE = """
 include: "rules/more.smk"
 
 rule all:
-    input: "merged.txt", "parts", "by_run.txt"
+    input: "merged.txt", "parts", "by_run.txt", "counted.txt"
+
+rule stream:
+    output: pipe("stream.txt")
+    shell: "seq 3 > {output}"
+
+rule counted:
+    input: "stream.txt"
+    output: "counted.txt"
+    shell: "wc -l < {input} > {output}"
 
 rule greet:
     output: "greet_{who}.txt", "twice_{who}.txt", temp("temp_{who}.txt")
-    params: word="hello"
+    params: "unnamed", word="hello"
     log: "logs/{who}.log"
+    benchmark: repeat("benchmarks/{who}.tsv", 2)
+    conda: "envs/tools.yaml"
     shell: "echo {params.word} {wildcards.who} | tee {output} 2> {log}"
 
 rule merge:
@@ -49,11 +64,12 @@ rule script:
     output: "script.txt"
     script: "../scripts/write.py"
 """
+CONDA_FILE = "dependencies:\n  - python=3.12\n  - samtools=1.17\n"
 Graph = dict[str, set[tuple[Any, ...]]]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Path:
     """A project that ran with the logger, into the registry `live`."""
     folder = tmp_path_factory.mktemp("import")
     project = folder / "project"
@@ -61,10 +77,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(project, MORE, "rules/more.smk")
     write(project, 'open(snakemake.output[0], "w").write("script")\n', "scripts/write.py")
     write(project, "raw\n", "raw.txt")
-    for registry in ("live", "imported", "reported", "changed"):
+    write(project, CONDA_FILE, "envs/tools.yaml")
+    write(project, INSTALLS_NOTHING, "base/bin/conda").chmod(0o755)
+    write(project, "", "base/bin/activate")
+    for registry in ("live", "imported", "reported", "changed", "postgresql"):
         (folder / registry).mkdir()
-        lamin(folder / registry, "init")
-    done = play(project, LAMIN_SPOOL="", LAMIN_INSTANCE=str(folder / "live"))
+        db = ("--db", postgres.url(postgres.create())) if registry == "postgresql" else ()
+        lamin(folder / registry, "init", *db)
+    path = os.pathsep.join([str(project / "base/bin"), os.environ["PATH"]])
+    variables = {"LAMIN_SPOOL": "", "LAMIN_INSTANCE": str(folder / "live"), "PATH": path}
+    done = play(project, "--sdm", "conda", **variables)
     assert done.code == 0, done.shown
     return folder
 
@@ -79,7 +101,7 @@ def lamin(registry: Path, *arguments: str) -> str:
     done = subprocess.run(
         ["lamin", *arguments],
         cwd=registry,
-        env={**os.environ, "LAMIN_INSTANCE": str(registry) if arguments != ("init",) else ""},
+        env={**os.environ, "LAMIN_INSTANCE": "" if arguments[0] == "init" else str(registry)},
         capture_output=True,
         text=True,
         timeout=120,
@@ -127,21 +149,51 @@ def graph_of(folder: Path, registry: str) -> Graph:
 
 
 def without_temporary(graph: Graph) -> Graph:
-    """What both know: nobody knows the content of a removed file later on."""
+    """What both know: nobody knows the content of a removed file later on, nor that there was a pipe."""
     files = {(path, digest, version) for path, digest, version in graph["files"]}
-    return {**graph, "files": {file for file in files if "temp_" not in file[0]}}
+    return {
+        "files": {file for file in files if "temp_" not in file[0]},
+        **{
+            name: {fact for fact in graph[name] if fact[0] != "Snakefile:stream"}
+            for name in ("code", "runs", "edges", "parents")
+        },
+    }
 
 
-def test_import_equals_what_was_recorded_live(folder: Path, live: Graph) -> None:
-    assert bring_in(folder, "imported") == {"jobs": 6, "invocations": 1, "recorded_before": 0}
-    imported = graph_of(folder, "imported")
+def jobs_of(folder: Path, registry: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """What a registry has of each job beside its files: params, benchmark, environment, some details."""
+    instance = Instance.open(folder / registry / ".lamin")
+    ln.setup.connect(str(folder / registry))
+    try:
+        runs = ln.Run.filter(transform__key__startswith="Snakefile:").all()
+        return {(run.transform.key, run.name): _job(run) for run in runs}
+    finally:
+        disconnect()
+        instance.db.dispose()
+
+
+def _job(run: ln.Run) -> dict[str, Any]:
+    environment = run.environment
+    named = ("wildcards", "log", "benchmark", "conda", "conda_environment", "benchmark_rows")
+    return {
+        "params": run.params,
+        "features": run.features.get_values(),
+        "environment": environment and (environment.conda, environment.locks),
+        **{name: run.details.get(name) or None for name in named},
+    }
+
+
+@pytest.mark.parametrize("registry", ["imported", "postgresql"])
+def test_import_equals_what_was_recorded_live(folder: Path, live: Graph, registry: str) -> None:
+    assert bring_in(folder, registry) == {"jobs": 7, "invocations": 1, "recorded_before": 0}
+    imported = graph_of(folder, registry)
     assert without_temporary(imported) == without_temporary(live)
     temporary = {file for file in imported["files"] if "temp_" in file[0]}
     assert [digest for _, digest, _ in sorted(temporary)] == [None, None]
 
-    assert bring_in(folder, "imported") == {"jobs": 0, "invocations": 0, "recorded_before": 6}
-    assert graph_of(folder, "imported") == imported
-    assert bring_in(folder, "live") == {"jobs": 0, "invocations": 0, "recorded_before": 6}
+    assert bring_in(folder, registry) == {"jobs": 0, "invocations": 0, "recorded_before": 7}
+    assert graph_of(folder, registry) == imported
+    assert bring_in(folder, "live") == {"jobs": 0, "invocations": 0, "recorded_before": 7}
 
 
 def test_reporter_records_the_same_and_knows_wildcards(folder: Path, live: Graph) -> None:
@@ -155,11 +207,25 @@ def test_reporter_records_the_same_and_knows_wildcards(folder: Path, live: Graph
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    assert "lamin: 6 jobs of 1 invocation imported, 0 recorded before" in done.stderr
+    assert "lamin: 7 jobs of 1 invocation imported, 0 recorded before" in done.stderr
     reported = graph_of(folder, "reported")
     assert without_temporary(reported) == without_temporary(live)
     runs = json.loads(lamin(folder / "reported", "runs", "--json"))
     assert {"greet (who=a)", "greet (who=b)"} <= {run["name"] for run in runs}
+
+
+def test_import_and_reporter_know_benchmarks_and_environments(folder: Path) -> None:
+    """After both: what the logger recorded of each job, they have, too; names of params know two of the three."""
+    live, imported, reported = (jobs_of(folder, name) for name in ("live", "imported", "reported"))
+    del live["Snakefile:stream", "stream"]
+    assert reported == live
+    for job in live.values():
+        job["params"] = None
+    assert imported == live
+    greet = imported["Snakefile:greet", "greet (who=a)"]
+    assert greet["features"]["benchmark_s"] >= 0
+    assert len(greet["benchmark_rows"]) == 2
+    assert greet["environment"][1] == {"tools.yaml": CONDA_FILE}
 
 
 def test_what_changed_since_is_not_known(folder: Path, live: Graph) -> None:
@@ -167,7 +233,7 @@ def test_what_changed_since_is_not_known(folder: Path, live: Graph) -> None:
     project = folder / "project"
     write(project, "another\n", "script.txt")
     write(project, SNAKEFILE.replace("cat {input}", "tac {input}"))
-    assert bring_in(folder, "changed")["jobs"] == 6
+    assert bring_in(folder, "changed")["jobs"] == 7
     changed = graph_of(folder, "changed")
     assert changed["edges"] == live["edges"]
     unknown = {Path(path).name for path, digest, _ in changed["files"] if digest is None}
@@ -177,6 +243,27 @@ def test_what_changed_since_is_not_known(folder: Path, live: Graph) -> None:
     assert code["Snakefile:greet"] == lived["Snakefile:greet"], "its directive is what ran"
     assert code["Snakefile:merge"] not in (None, lived["Snakefile:merge"])
     assert code["Snakefile"] is None
+
+
+def test_files_in_a_storage_are_no_local_files(instance: Instance, tmp_path: Path) -> None:
+    rule = (
+        'rule count:\n    input: storage.lamin("raw/a.csv"), "local.txt"\n    output: "count.txt"\n'
+    )
+    path = write(tmp_path, rule)
+    write(tmp_path, "local\n", "local.txt")
+    write(tmp_path, "1\n", "count.txt")
+    now = (tmp_path / "count.txt").stat().st_mtime
+    inputs = ("raw/a.csv", "local.txt", "s3://bucket/b.csv", "<pipe>")
+    counted = OutputRecord("count.txt", "count", now - 1, now, input=inputs)
+    stored = OutputRecord("counts/a.txt", "store", now - 1, now, input=("count.txt",))
+    uploaded = OutputRecord("s3://bucket/c.csv", "upload", now - 1, now, input=("count.txt",))
+    report = import_workflow(tmp_path, [counted, stored, uploaded], workflow_of(str(path)))
+    assert report.jobs == 2
+    paths = {str(artifact.path) for artifact in ln.Artifact.all()}
+    local = {str(tmp_path / name) for name in ("local.txt", "count.txt")}
+    assert paths == local | {"s3://bucket/b.csv", "s3://bucket/c.csv"}
+    again = import_workflow(tmp_path, [counted, stored, uploaded], workflow_of(str(path)))
+    assert (again.jobs, again.recorded_before) == (0, 2)
 
 
 def test_folder_without_records_is_an_error(tmp_path: Path) -> None:

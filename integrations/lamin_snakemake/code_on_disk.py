@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from lamin_snakemake import patterns
 from lamin_snakemake.facts import Code, CodeKind, Rule
 from lamin_snakemake.metadata import OutputRecord
 from lamin_snakemake.source import Sources, directive
@@ -20,8 +22,20 @@ _BY_PATH = re.compile(r"\s*(?P<kind>script|notebook|wrapper)\s*:\s*(['\"])(?P<pa
 _INCLUDE = re.compile(r"^[ \t]*include\s*:(?P<rest>.*)$", re.M)
 _LITERAL = re.compile(r"\s*(['\"])(?P<path>[^'\"{}]+)\1\s*(#.*)?")
 _MODULE = re.compile(r"^[ \t]*module\s+\w+\s*:", re.M)
+_STORAGE = re.compile(r"\bstorage\s*[.(]")
 _RELEASE = re.compile(r"v?\d+\.\d+")
 _UNKNOWN: SourceAndLanguage = (None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenRule:
+    """What a Snakefile says of a job in plain text, beside its code; what it computes is not known."""
+
+    wildcards: Mapping[str, str] = field(default_factory=dict)
+    benchmark: str | None = None
+    """Path of the table, as in the Snakefile: relative to the working directory."""
+    conda: str | None = None
+    """Absolute path of the conda file."""
 
 
 class CodeOnDisk:
@@ -67,6 +81,57 @@ class CodeOnDisk:
         code = Code(kind, record.code)
         path = self._home(record, kind)
         return self._sources.of_rule(Rule(record.rule, path or "", code))
+
+    def written(self, record: OutputRecord) -> WrittenRule:
+        """What a Snakefile says of the job that made this output, if it has not been written since the job began."""
+        for path in self.paths:
+            text = self._sources.text(path) or ""
+            output = directive(text, record.rule, "output")
+            if output is not None and not _is_written_since(path, record.started):
+                return self._written(record, path, output)
+        return WrittenRule()
+
+    def _written(self, record: OutputRecord, path: str, output: str) -> WrittenRule:
+        text = self._sources.text(path) or ""
+        names = patterns.patterns(output)
+        if self._has_constraints:
+            names = tuple(name for name in names if not patterns.has_several_wildcards(name))
+        wildcards = patterns.wildcards_of(names, record.output)
+
+        def in_directive(keyword: str) -> str | None:
+            written = patterns.patterns(directive(text, record.rule, keyword) or "")
+            return patterns.filled(written[0], wildcards or {}) if written else None
+
+        conda = in_directive("conda")
+        is_file = conda is not None and conda.endswith((".yaml", ".yml"))
+        return WrittenRule(
+            wildcards or {},
+            in_directive("benchmark"),
+            os.path.normpath(os.path.join(os.path.dirname(path), conda or "")) if is_file else None,
+        )
+
+    def is_stream(self, record: OutputRecord) -> bool:
+        """Whether a Snakefile says that the output is a pipe or a service, and no file."""
+        outputs = (
+            directive(self._sources.text(p) or "", record.rule, "output") for p in self.paths
+        )
+        names = (patterns.streams(output) for output in outputs if output is not None)
+        return any(patterns.wildcards_of(streams, record.output) is not None for streams in names)
+
+    def text(self, path: str, started: float) -> str | None:
+        """The text of a file, if it has not been written since."""
+        return None if _is_written_since(path, started) else self._sources.text(path)
+
+    @property
+    def uses_storage(self) -> bool:
+        """Whether a Snakefile names files in a storage: their records do not say that they are no local files."""
+        return any(_STORAGE.search(self._sources.text(path) or "") for path in self.paths)
+
+    @property
+    def _has_constraints(self) -> bool:
+        return any(
+            "wildcard_constraints" in (self._sources.text(path) or "") for path in self.paths
+        )
 
     def _home(self, record: OutputRecord, kind: CodeKind) -> str | None:
         """The Snakefile that has the directive which ran."""

@@ -86,8 +86,8 @@ class Job:
     outputs: tuple[File, ...] = ()
     needs: tuple[Need, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
-    logs: tuple[str, ...] = ()
-    """Paths of its log files: there when it ends."""
+    logs: tuple[File, ...] = ()
+    """Its log files: there when it ends."""
     benchmark: str | None = None
     """Path of the table of what it took."""
     schemas: Mapping[str, str] = field(default_factory=dict)

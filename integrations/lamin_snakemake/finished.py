@@ -14,6 +14,7 @@ from openlineage.lamin.emit import events
 from openlineage.lamin.emit.events import Dataset, Event, Run, RunReference
 
 _STORED = os.path.join(".snakemake", "storage", "")
+_STREAMS = ("<pipe>", "<service>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,9 @@ class FinishedJob:
     @property
     def inputs(self) -> tuple[str, ...]:
         """Its input files; local copies of files in a storage do not say what they are copies of."""
-        return tuple(path for path in self.record.input if not path.startswith(_STORED))
+        return tuple(
+            path for path in self.record.input if not path.startswith((_STORED, *_STREAMS))
+        )
 
 
 def jobs_of(records: Iterable[OutputRecord]) -> list[FinishedJob]:
@@ -81,6 +84,8 @@ class Contents:
     """The file at an absolute path as it was written at this time."""
     log: Callable[[str, float], Dataset | None]
     """The log file at an absolute path of a job that ended at this time; None if it no longer exists."""
+    benchmark: Callable[[str, float], Sequence[Mapping[str, object]]]
+    """The rows of the benchmark table at an absolute path of a job that ended at this time; none if it is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,14 @@ class Folder:
 
     path: str
     workflow: facts.Workflow
+
+    def location(self, name: str) -> str:
+        """Where a file is that Snakemake calls so: an absolute path, or the URL of one in a storage."""
+        return name if "://" in name else os.path.join(self.path, name)
+
+    def name(self, path: str) -> str:
+        """What Snakemake calls a file: by its path in this folder, if it is there."""
+        return path.removeprefix(os.path.join(self.path, ""))
 
 
 def workflow_run(folder: Folder, log: InvocationLog, source: str | None) -> Run:
@@ -133,7 +146,8 @@ def job_run(
     """A job as a run."""
     record = job.record
     rule = facts.Rule(record.rule, folder.workflow.snakefile, facts.Code("none"))
-    described = facts.Job(0, rule, record.wildcards, details=_details(record))
+    params = {} if record.named_params is None else record.named_params
+    described = facts.Job(0, rule, record.wildcards, params, details=_details(record))
     workflow = translate.workflow_run(
         folder.workflow, translate.workflow_job(folder.workflow, ""), None
     )
@@ -145,31 +159,32 @@ def job_run(
 def job_events(run: Run, folder: Folder, job: FinishedJob, contents: Contents) -> list[Event]:
     """The beginning of a job with what it read, and its end with what it wrote."""
     record = job.record
-    inputs = [
-        contents.dataset_read(os.path.join(folder.path, path), record.started)
-        for path in job.inputs
-    ]
+    inputs = [contents.dataset_read(folder.location(path), record.started) for path in job.inputs]
     outputs = [
-        contents.dataset_written(os.path.join(folder.path, output.output), output.ended)
+        contents.dataset_written(folder.location(output.output), output.ended)
         for output in job.outputs
     ]
     ended = max(output.ended for output in job.outputs)
-    logs = [contents.log(os.path.join(folder.path, path), ended) for path in record.log]
+    logs = [contents.log(folder.location(path), ended) for path in record.log]
     outputs += [log for log in logs if log is not None]
-    return [
-        events.start(run, _time(record.started), inputs=inputs),
-        events.complete(run, _time(ended), outputs=outputs),
-    ]
+    start = events.start(run, _time(record.started), inputs=inputs)
+    if record.benchmark is not None:
+        rows = contents.benchmark(folder.location(record.benchmark), ended)
+        run = translate.benchmarked(run, rows)
+    return [start, events.complete(run, _time(ended), outputs=outputs)]
 
 
 def _details(record: OutputRecord) -> Mapping[str, object]:
     details = {
         "wildcards": dict(record.wildcards),
         "log": list(record.log),
+        "benchmark": record.benchmark,
         "command": record.command,
+        "conda": record.conda,
         "container": record.container,
+        "software_deployment": record.deployed,
         "external_jobid": record.external_jobid,
-        "param_values": list(record.params),
+        "param_values": list(record.params) if record.named_params is None else None,
         "recorded_by": "import",
     }
     return {name: value for name, value in details.items() if value}

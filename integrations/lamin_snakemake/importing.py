@@ -6,13 +6,15 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import lamin_core as ln
 from lamin_core.errors import NotFound
 from lamin_core.lineage.path_lookup import artifacts_at
 from lamin_core.runtime.paths import user_cache
-from lamin_snakemake import facts
+from lamin_snakemake import facts, translate
 from lamin_snakemake.code_on_disk import DEFAULT_SNAKEFILES, CodeOnDisk
 from lamin_snakemake.finished import (
     Contents,
@@ -26,6 +28,7 @@ from lamin_snakemake.finished import (
     workflow_run,
 )
 from lamin_snakemake.metadata import InvocationLog, OutputRecord, read_logs
+from lamin_snakemake.plain_values import benchmark_rows
 from openlineage.lamin.adapter.datasets import DatasetReader
 from openlineage.lamin.adapter.git_source import GitSource
 from openlineage.lamin.emit.events import Dataset, Event, RunReference
@@ -80,7 +83,7 @@ def import_workflow(
     instance = ln.connect()
     take_waiting(instance.db, instance.folder)
     importer = _Importer(Folder(os.path.realpath(folder), workflow), read_logs(folder))
-    collected = importer.events(jobs_of(records))
+    collected = importer.events(importer.jobs(records))
     for first in range(0, len(collected), _BATCH):
         ingest(instance.db, map(parse, collected[first : first + _BATCH]))
     return importer.report
@@ -97,8 +100,32 @@ class _Importer:
         self._logs = logs
         self._code = CodeOnDisk(folder.workflow.snakefile)
         reader = _FileReader()
-        self._contents = Contents(reader.read, reader.written, reader.log)
+        self._contents = Contents(reader.read, reader.written, reader.log, reader.benchmark)
         self.report = ImportReport(0, 0, 0)
+
+    def jobs(self, records: Iterable[OutputRecord]) -> list[FinishedJob]:
+        """The jobs of these records, with what the Snakefile says of them."""
+        every = list(records)
+        no_files = {record.output for record in every if self._code.is_stream(record)}
+        if self._code.uses_storage:
+            names = chain.from_iterable((record.output, *record.input) for record in every)
+            no_files.update(filter(self._may_be_stored, names))
+        files = (record for record in every if record.output not in no_files)
+        return jobs_of(self._described(record, no_files) for record in files)
+
+    def _may_be_stored(self, name: str) -> bool:
+        """Whether this may be an artifact in a storage, or a local file that is gone; the record is the same."""
+        return "://" not in name and not os.path.lexists(self._folder.location(name))
+
+    def _described(self, record: OutputRecord, no_files: set[str]) -> OutputRecord:
+        written = self._code.written(record)
+        return replace(
+            record,
+            input=tuple(path for path in record.input if path not in no_files),
+            wildcards=record.wildcards or written.wildcards,
+            benchmark=record.benchmark or written.benchmark,
+            conda=self._folder.name(written.conda) if written.conda else None,
+        )
 
     def events(self, jobs: Sequence[FinishedJob]) -> list[Event]:
         """The events of the jobs that are not recorded yet, each invocation before its jobs."""
@@ -125,13 +152,18 @@ class _Importer:
         return events
 
     def _job_events(self, job: FinishedJob, parent: RunReference | None) -> list[Event]:
-        run = job_run(self._folder, job, self._code.of_rule(job.record), parent)
+        record = job.record
+        run = job_run(self._folder, job, self._code.of_rule(record), parent)
+        conda = record.conda_environment
+        if conda is None and record.conda is not None:
+            conda = self._code.text(self._folder.location(record.conda), record.started)
+        run = translate.in_environment(run, conda)
         return job_events(run, self._folder, job, self._contents)
 
     def _recorded(self, job: FinishedJob) -> ln.Run | None:
         """The run that the registry has of this job: it wrote one of its outputs at that time."""
         for record in job.outputs:
-            path = os.path.join(self._folder.path, record.output)
+            path = self._folder.location(record.output)
             with ln.connect().db.reading() as session:
                 artifacts = artifacts_at(session, path)
             for artifact in artifacts:
@@ -168,6 +200,8 @@ class _FileReader:
 
     def written(self, path: str, at: float) -> Dataset:
         """The file as it was written at this time, which is its own; of a file that is gone, its name."""
+        if "://" in path:
+            return Dataset(*dataset_name(path))
         role = None if os.path.lexists(path) else "temporary"
         dataset = self._unless_newer(path, at + 0.001)
         return Dataset(dataset.namespace, dataset.name, role=role) if role else dataset
@@ -175,6 +209,12 @@ class _FileReader:
     def log(self, path: str, at: float) -> Dataset | None:
         """The log file of a job that ended at this time; None if it is gone."""
         return replace(self._unless_newer(path, at), role="log") if os.path.lexists(path) else None
+
+    def benchmark(self, path: str, at: float) -> list[dict[str, Any]]:
+        """The rows of the table of a job whose outputs were written at this time: it is written right after them."""
+        modified = _modified(path)
+        is_of_job = modified is not None and modified <= at + _SAME_RUN.total_seconds()
+        return benchmark_rows(path) if is_of_job else []
 
     def _unless_newer(self, path: str, at: float) -> Dataset:
         modified = _modified(path)

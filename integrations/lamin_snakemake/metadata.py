@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import urlsafe_b64decode
+from base64 import b64decode, urlsafe_b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import md5
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,33 @@ class OutputRecord:
     """The template of `shell:`, or the source of `run:` and of what is run by `script:`."""
     command: str | None = None
     container: str | None = None
+    """The image that the rule names, whether it was used or not."""
+    conda_environment: str | None = None
+    """The text of the conda file, of an environment that Snakemake deployed."""
+    software_stack: str | None = None
+    """A hash of what Snakemake deployed."""
     external_jobid: str | None = None
     job_hash: int | None = None
     """The same for the outputs of one job, in one process of Snakemake; without meaning outside of it."""
     wildcards: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Known where Snakemake itself reports; not in its records."""
+    """Known where Snakemake itself reports, or of the Snakefile; not in its records."""
+    named_params: Mapping[str, Any] | None = field(default=None, hash=False)
+    """Known where Snakemake itself reports."""
+    benchmark: str | None = None
+    """Path of the table; known as wildcards are."""
+    conda: str | None = None
+    """Path of the conda file; known of the Snakefile."""
+
+    @property
+    def deployed(self) -> list[str]:
+        """With what Snakemake deployed software for the job.
+
+        >>> OutputRecord("a", "r", 0.0, 1.0, conda_environment="dependencies: []").deployed
+        ['conda']
+        """
+        image = (self.container or "").encode()
+        is_used = image and self.software_stack == md5(image, usedforsecurity=False).hexdigest()
+        return [*(["apptainer"] if is_used else []), *(["conda"] if self.conda_environment else [])]
 
     @classmethod
     def of(
@@ -59,10 +82,16 @@ class OutputRecord:
             record.get("code"),
             record.get("shellcmd"),
             record.get("container_img_url"),
+            _decoded(record.get("conda_env")),
+            record.get("software_stack_hash"),
             record.get("external_jobid"),
             record.get("job_hash"),
             dict(wildcards or {}),
         )
+
+
+def _decoded(text: str | None) -> str | None:
+    return None if text is None else b64decode(text).decode(errors="replace")
 
 
 @dataclass(frozen=True, slots=True)

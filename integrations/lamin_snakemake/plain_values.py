@@ -41,6 +41,20 @@ def plain(value: Any) -> Any:
     return _Converter().convert(value, 0)
 
 
+def params_by_name(items: Iterable[tuple[str | None, Any]]) -> dict[str, Any]:
+    """Return params as JSON: named ones by name, the others as they are written in a rule.
+
+    >>> params_by_name([(None, "first"), ("word", "hello")])
+    {'params[0]': 'first', 'word': 'hello'}
+    """
+    values: dict[str, Any] = {}
+    position = 0
+    for name, value in items:
+        values[name or f"params[{position}]"] = plain(value)
+        position += len(value) if name and type(value).__name__ == "Namedlist" else 1
+    return values
+
+
 def benchmark_rows(path: str) -> list[dict[str, Any]]:
     """Return the rows of a benchmark table (TSV or JSON Lines), at most a hundred, with their numbers as numbers.
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
+from typing import Any
 from urllib.parse import quote
 
 from lamin_core.uids import derived_run_id
 from lamin_snakemake import facts
+from lamin_snakemake.environments import job_environment
+from lamin_snakemake.plain_values import benchmark_features
 from openlineage.lamin.emit.events import Dependency, Job, Run, RunReference
+from openlineage.lamin.emit.facets import lamin_features
 from openlineage.lamin.emit.naming import dataset_name
 
 ENGINE = "snakemake"
@@ -124,6 +129,26 @@ def step_run(
         details=job.details,
         process=workflow.process,
     )
+
+
+def benchmarked(run: Run, rows: Sequence[Mapping[str, Any]]) -> Run:
+    """Return the run with what its benchmark says: the rows as they are, and their numbers as features."""
+    values = benchmark_features(rows)
+    extra = {"lamin_features": lamin_features(values, "Run")} if values else {}
+    details = {**run.details, "benchmark_rows": list(rows)} if rows else run.details
+    return replace(run, details=details, facets={**run.facets, **extra})
+
+
+def in_environment(run: Run, conda_file: str | None) -> Run:
+    """Return the run with the text of its conda file, and with the environment that Snakemake deployed for it."""
+    environment = job_environment(run.details, conda_file)
+    details = (
+        dict(run.details)
+        if conda_file is None
+        else {**run.details, "conda_environment": conda_file}
+    )
+    extra = {} if environment is None else {"lamin_environment": environment}
+    return replace(run, details=details, facets={**run.facets, **extra})
 
 
 def readable(rule: str, wildcards: Mapping[str, str]) -> str:

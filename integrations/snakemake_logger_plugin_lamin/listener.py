@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from lamin_core.enums import Direction
 from lamin_core.runtime.parent_context import RunReference
 from lamin_snakemake import facts, translate
-from lamin_snakemake.environments import job_environment
-from lamin_snakemake.plain_values import benchmark_features, benchmark_rows
+from lamin_snakemake.plain_values import benchmark_rows
 from lamin_snakemake.source import Sources
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.events import Dataset, Dependency, Run
-from openlineage.lamin.emit.facets import lamin_features
 from openlineage.lamin.emit.sinks import Sink
 from snakemake_logger_plugin_lamin.digests import Contents, stamp
 from snakemake_logger_plugin_lamin.held_files import release
@@ -125,11 +122,7 @@ class Listener:
             list(self._dependencies(workflow, job)),
         )
         conda = self._sources.text(str(job.details.get("conda", "")))
-        if conda is not None:
-            run = replace(run, details={**run.details, "conda_environment": conda})
-        environment = job_environment(job.details, conda)
-        if environment is not None:
-            run = replace(run, facets={**run.facets, "lamin_environment": environment})
+        run = translate.in_environment(run, conda)
         self._running[job.jobid] = run, job
         files = (*before, *job.inputs)
         inputs = self._datasets(run, "input", files)
@@ -176,10 +169,10 @@ class Listener:
         self._finished += 1
         run = replace(run, cached=fact.jobid in self._restored)
         if job.benchmark is not None:
-            run = _benchmarked(run, benchmark_rows(job.benchmark))
+            run = translate.benchmarked(run, benchmark_rows(job.benchmark))
         files = job.outputs if fact.outputs is None else fact.outputs
         self._contents.written(files)
-        outputs = self._datasets(run, "output", (*files, *_logs(job)))
+        outputs = self._datasets(run, "output", (*files, *_logs_of_success(job)))
         self._sink.emit(events.complete(run, _time(fact.at), outputs=outputs))
         if job.schemas and self._checks is not None:
             self._checks.submit(run, files, job.schemas)
@@ -262,18 +255,16 @@ class Listener:
         return datasets
 
 
-def _benchmarked(run: Run, rows: list[dict[str, Any]]) -> Run:
-    """The run with what its benchmark says: the rows as they are, and their numbers as features."""
-    values = benchmark_features(rows)
-    extra = {"lamin_features": lamin_features(values, "Run")} if values else {}
-    details = {**run.details, "benchmark_rows": rows} if rows else run.details
-    return replace(run, details=details, facets={**run.facets, **extra})
-
-
 def _logs(job: facts.Job) -> tuple[facts.File, ...]:
     """The log files that are there: the report of the run."""
-    files = (facts.File(path, stamp=stamp(path), role="log") for path in job.logs)
+    files = (replace(file, stamp=stamp(file.path)) for file in job.logs)
     return tuple(file for file in files if file.stamp is not None)
+
+
+def _logs_of_success(job: facts.Job) -> tuple[facts.File, ...]:
+    """The log files that are there, and those in a storage, where another machine may have put them."""
+    files = (replace(file, stamp=stamp(file.path)) for file in job.logs)
+    return tuple(file for file in files if file.stamp or file.url)
 
 
 def _release(files: Iterable[facts.File]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from lamin_core.enums import DependencyRole
 from lamin_snakemake import facts
-from lamin_snakemake.plain_values import plain
+from lamin_snakemake.plain_values import params_by_name, plain
 from snakemake_logger_plugin_lamin import records
 from snakemake_logger_plugin_lamin.digests import stamp
 from snakemake_logger_plugin_lamin.internals import quietly, read, value_of
@@ -46,6 +46,7 @@ def job_of(record: logging.LogRecord, live: Any, rule: facts.Rule, folder: str) 
     outputs = quietly(lambda: tuple(files(live.output, folder)), None)
     details = {**records.details(record), **_details(live), "wildcards": wildcards}
     benchmark = details.get("benchmark")
+    logs = quietly(lambda: tuple(_logs(live, folder)), None)
     return facts.Job(
         record.__dict__["jobid"],
         rule,
@@ -55,7 +56,7 @@ def job_of(record: logging.LogRecord, live: Any, rule: facts.Rule, folder: str) 
         outputs=records.outputs(record, folder) if outputs is None else outputs,
         needs=quietly(lambda: tuple(_needs(live)), ()),
         details=details,
-        logs=tuple(os.path.join(folder, str(log)) for log in details.get("log", ())),
+        logs=records.logs(record, folder) if logs is None else logs,
         benchmark=os.path.join(folder, str(benchmark)) if benchmark else None,
         schemas=quietly(lambda: _schemas(live, folder), {}),
     )
@@ -114,6 +115,13 @@ def _details(live: Any) -> dict[str, Any]:
     return {name: plain(value) for name, value in present.items()}
 
 
+def _logs(live: Any, folder: str) -> Iterator[facts.File]:
+    """The log files; nobody looks at them before the job ends."""
+    for file in read(live, "log"):
+        url = _url(file, read(file, "flags", {}))
+        yield facts.File(os.path.join(folder, os.fspath(file)), url, role="log")
+
+
 def _deployment(live: Any) -> list[str]:
     """What Snakemake uses to set up the software of jobs: `conda`, `apptainer`, `env-modules`."""
     methods = read(live, "dag.workflow.deployment_settings.deployment_method")
@@ -140,12 +148,7 @@ def _params(params: Any) -> dict[str, Any]:
     items = quietly(lambda: list(read(params, "_allitems")()), None)
     if items is None:
         return {name: plain(value) for name, value in params.items()}
-    values: dict[str, Any] = {}
-    position = 0
-    for name, value in items:
-        values[name or f"params[{position}]"] = plain(value)
-        position += len(value) if name and type(value).__name__ == "Namedlist" else 1
-    return values
+    return params_by_name(items)
 
 
 def _schemas(live: Any, folder: str) -> dict[str, str]:

@@ -50,7 +50,7 @@ def job_of(record: logging.LogRecord, folder: str) -> facts.Job:
         inputs=inputs(record, folder),
         outputs=outputs(record, folder),
         details=details(record) | {"wildcards": named},
-        logs=tuple(os.path.join(folder, str(log)) for log in attributes.get("log") or ()),
+        logs=logs(record, folder),
         benchmark=os.path.join(folder, str(benchmark)) if benchmark else None,
     )
 
@@ -71,6 +71,12 @@ def inputs(record: logging.LogRecord, folder: str) -> tuple[facts.File, ...]:
 def outputs(record: logging.LogRecord, folder: str) -> tuple[facts.File, ...]:
     """The files that the job writes."""
     return files(record.__dict__.get("output") or (), folder)
+
+
+def logs(record: logging.LogRecord, folder: str) -> tuple[facts.File, ...]:
+    """The log files; nobody looks at them before the job ends."""
+    names = map(str, record.__dict__.get("log") or ())
+    return tuple(facts.File(os.path.join(folder, name), role="log") for name in names)
 
 
 def details(record: logging.LogRecord) -> dict[str, object]:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_common.logging import get_logger
@@ -62,4 +62,17 @@ class Reporter(ReporterBase):
                     fields = record if isinstance(record, dict) else dict(record or ())
                     finished = OutputRecord.of(str(output), fields, job.wildcards_dict)
                     if finished is not None:
-                        yield finished
+                        yield replace(
+                            finished,
+                            named_params=_named_params(job, finished),
+                            benchmark=str(job.benchmark) if job.benchmark else None,
+                        )
+
+
+def _named_params(job: Any, record: OutputRecord) -> dict[str, Any] | None:
+    """The params by name, if their values are still those that the record has; the Snakefile may have changed since."""
+    from lamin_snakemake.plain_values import params_by_name
+
+    if sorted(map(repr, job.non_derived_params)) != sorted(record.params):
+        return None
+    return params_by_name(job.params._allitems())

@@ -201,7 +201,7 @@ def test_a_link_out_of_a_folder_is_saved_as_what_it_leads_to_and_no_wider(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else and comes back")
 def test_a_copy_that_somebody_else_may_not_read_is_said_to_be(
-    instance: Instance, outside: Path
+    instance: Instance, outside: Path, umask: Callable[[int], int]
 ) -> None:
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)

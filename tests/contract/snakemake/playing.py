@@ -14,6 +14,15 @@ ROOT = Path(__file__).parents[3]
 # `--logger` takes every word up to the next option: targets must not follow it.
 COMMAND = [sys.executable, "-m", "snakemake", "--logger", "lamin", "--cores", "2"]
 Event = dict[str, Any]
+INSTALLS_NOTHING = """#!/bin/bash
+case "$*" in
+--version) echo conda 25.1.0 ;;
+"info --json") echo '{"conda_prefix": "'$(cd "$(dirname "$0")/.." && pwd)'", "platform": "linux-64"}' ;;
+"config --get"*) echo '{"get": {"channel_priority": "strict"}}' ;;
+"env create"*) mkdir -p "${@: -1}" ;;
+esac
+"""
+"""What Snakemake calls `conda`: it makes an empty environment, for packages are no matter of these tests."""
 
 
 @dataclass(frozen=True)
