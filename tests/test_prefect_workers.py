@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -307,6 +308,21 @@ def test_tasks_on_a_cluster_are_recorded_there(
     ]
     attempts = [event["eventType"] for event in tasks if _name(event) == "fails"]
     assert sorted(attempts) == ["FAIL", "FAIL", "START", "START"]
+
+
+ARRIVAL = """
+import pickle, sys
+pickle.loads(bytes.fromhex(sys.argv[1]))
+from prefect.task_engine import SyncTaskRunEngine
+print(SyncTaskRunEngine.run_context.__code__.co_filename)
+"""
+
+
+def test_a_task_that_arrives_in_a_process_is_recorded_there(machine: Machine) -> None:
+    from lamin_prefect.engine_hooks import Recorded
+
+    declaration = pickle.dumps(Recorded("task", "source"))
+    assert machine.run("-c", ARRIVAL, declaration.hex()).endswith("engine_hooks.py\n")
 
 
 REMOTE = """

@@ -34,6 +34,10 @@ _ATTEMPT, _RECORDING = "_lamin_attempt", "_lamin_recording"
 class Recorded(Declaration):
     """A declaration whose arrival in another process, with its task, installs the hooks there."""
 
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)  # type: ignore[misc] # dataclasses make it
+        install()
+
 
 def declare(definition: Any, declaration: Recorded) -> Any:
     """Record the runs of this flow or task; returns it."""

@@ -24,9 +24,9 @@ from openlineage.lamin.emit.spool import (
 
 logger = logging.getLogger("lamin")
 PATIENCE = 2.0
-_LINGER, _LONGEST_LINGER = 0.2, 2.0
+_LINGER, _LONGEST_LINGER = 0.2, 3.0
 """Seconds that pass at least, and at most, before events are delivered that nobody hurries."""
-_REST = 20
+_REST = 40
 """A delivery is followed by so many times the processor time that it took: the job needs the processor, too."""
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _HELD = 10_000
