@@ -62,13 +62,7 @@ def test_what_is_no_path_no_key_no_run_and_no_artifact_is_refused(
         with pytest.raises(InvalidArgument, match=f"(?s){why}") as failure:
             make()
         assert failure.value.hint, why
-    for use in (
-        unsaved.open,
-        unsaved.cache,
-        unsaved.delete,
-        unsaved.restore,
-        unsaved.describe,
-    ):
+    for use in (unsaved.delete, unsaved.restore, unsaved.describe):
         with pytest.raises(LaminError, match=r"is not saved|is not in the registry") as failed:
             use()
         assert failed.value.hint
